@@ -1,0 +1,109 @@
+"""Which spec files and losses a command is about: by name, glob or path, the same for all verbs.
+
+Nothing here imports SymPy: a build with nothing to do finds its files without it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from fnmatch import fnmatchcase
+from pathlib import Path, PurePosixPath
+
+from losscompiler.diagnostics import Diagnostic
+
+DERIVED = ("_value_and_grad", "_hvp", "_hessian_diagonal")
+
+
+def find_specs(specs_root: Path) -> list[Path]:
+    """Every spec file below the root, sorted by its relative path.
+
+    Files and folders whose name starts with `_` or `.` hold helpers to be imported, not losses of
+    their own.
+    """
+    found = [
+        path
+        for path in specs_root.rglob("*.py")
+        if not any(part.startswith(("_", ".")) for part in path.relative_to(specs_root).parts)
+        and path.is_file()
+    ]
+    return sorted(found, key=lambda path: path.relative_to(specs_root).parts)
+
+
+def relative(path: Path, root: Path) -> str:
+    """The path from the project root, with forward slashes on every system."""
+    try:
+        return path.resolve().relative_to(root.resolve()).as_posix()
+    except ValueError:
+        return path.as_posix()
+
+
+def is_path(pattern: str, here: Path) -> bool:
+    """Whether a pattern is about files, not about the names of losses."""
+    return "/" in pattern or "\\" in pattern or pattern.endswith(".py") or (here / pattern).is_dir()
+
+
+def normalise(patterns: Iterable[str], root: Path, here: Path) -> tuple[str, ...]:
+    """Patterns as typed in the folder `here`, with paths made relative to the project root.
+
+    A path pattern keeps or gets a slash, which tells it from the name of a loss: `specs` becomes
+    `specs/`, and `robust.py`, typed inside `specs`, becomes `specs/robust.py`.
+    """
+    return tuple(
+        _from_root(pattern, root, here) if is_path(pattern, here) else pattern
+        for pattern in patterns
+    )
+
+
+def _from_root(pattern: str, root: Path, here: Path) -> str:
+    path = relative(here / pattern, root)
+    if not (here / pattern).exists():  # also a glob, which may be typed from the project root
+        from_root = PurePosixPath(pattern.replace("\\", "/")).as_posix()
+        path = path if any(root.glob(path)) or not any(root.glob(from_root)) else from_root
+    return path if "/" in path else f"./{path}" if path.endswith(".py") else f"{path}/"
+
+
+def matches(patterns: tuple[str, ...], name: str, path: str) -> bool:
+    """Whether a loss is selected; no pattern selects everything. Patterns are normalised ones."""
+    return not patterns or any(
+        fnmatchcase(name, pattern) or _covers(pattern, path) for pattern in patterns
+    )
+
+
+def may_hold(patterns: tuple[str, ...], path: str) -> bool:
+    """Whether a file may hold a selected loss: names are known only once a file is loaded."""
+    return not patterns or any("/" not in p or _covers(p, path) for p in patterns)
+
+
+def _covers(pattern: str, path: str) -> bool:
+    if "/" not in pattern:
+        return False
+    folder = pattern.removeprefix("./").rstrip("/")
+    return folder in ("", ".") or path == folder or path.startswith(f"{folder}/") or (
+        fnmatchcase(path, folder)
+    )
+
+
+def duplicates(declared: Iterable[tuple[str, str, int]]) -> Iterator[Diagnostic]:
+    """LC005 for every loss, given as (name, path, line), whose name an earlier one has taken.
+
+    The derivatives of a loss take names too: `huber_hvp` belongs to `huber`.
+    """
+    taken: dict[str, tuple[str, str, int]] = {}
+    for loss in sorted(declared, key=lambda entry: (entry[1], entry[2], entry[0])):
+        name, path, line = loss
+        names = (name, *(name + suffix for suffix in DERIVED))
+        clash = next((public for public in names if public in taken), None)
+        if clash is None:
+            taken.update(dict.fromkeys(names, loss))
+            continue
+        other, other_path, other_line = taken[clash]
+        yield Diagnostic(
+            "LC005",
+            f"the name `{clash}` is already taken by the loss `{other}` at "
+            f"{other_path}:{other_line}",
+            path=path,
+            line=line,
+            help="rename one of them: the names of losses, and of the functions made for each "
+            "(`_value_and_grad`, `_hvp`, `_hessian_diagonal`), are unique over all spec files",
+            loss=name,
+        )

@@ -1,0 +1,1 @@
+"""Declare a loss once, as mathematics; get tested code for every framework."""

@@ -1,0 +1,234 @@
+"""`@loss`: turns a function into a traced formula that can be compiled and composed."""
+
+from __future__ import annotations
+
+import inspect
+import keyword
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import sympy as sp
+from sympy.logic.boolalg import Boolean, BooleanAtom
+
+from losscompiler.diagnostics import SpecError
+from losscompiler.spec.expressions import Element, Index, Tensor
+from losscompiler.spec.roles import Role
+from losscompiler.spec.substitute import Substitution, free_indices
+
+RESERVED = frozenset(
+    "weight mask reduction normalizer ignore_index class_weight axis batch_axes vector".split()
+)
+
+
+@dataclass(frozen=True)
+class Loss:
+    """A traced loss: its inputs in the author's order, and its formula per unreduced entry.
+
+    `roles` maps input names to roles (parameters included); `expression` is over their tensors;
+    `variants` holds, for each set of omitted optional inputs, the formula without them.
+    """
+
+    name: str
+    doc: str
+    roles: dict[str, Role]
+    expression: sp.Expr
+    variants: dict[frozenset[str], sp.Expr]
+    path: str
+    line: int
+    deprecated: str = ""
+
+    @property
+    def inputs(self) -> dict[str, Role]:
+        return {n: r for n, r in self.roles.items() if r.kind != "param"}
+
+    @property
+    def params(self) -> dict[str, Role]:
+        return {n: r for n, r in self.roles.items() if r.kind == "param"}
+
+    @property
+    def differentiated(self) -> tuple[str, ...]:
+        """Inputs with a gradient: predictions in order, then learnable parameters."""
+        return tuple(n for n, r in self.roles.items() if r.differentiated and n in self.inputs) + (
+            tuple(n for n, r in self.params.items() if r.learnable)
+        )
+
+    @property
+    def axis_order(self) -> tuple[str, ...]:
+        """The core axes in the order in which the signature first names them."""
+        axes: dict[str, None] = {}
+        for role in self.roles.values():
+            for axis in role.axes:
+                axes.setdefault(axis.removeprefix("*"))
+        return tuple(axes)
+
+    @property
+    def free_indices(self) -> tuple[Index, ...]:
+        """The core axes of the unreduced loss."""
+        order = self.axis_order
+        return tuple(
+            sorted(free_indices(self.expression), key=lambda i: (order.index(i.axis), i.name))
+        )
+
+    @property
+    def signature(self) -> str:
+        """As a NumPy generalised ufunc: `(class),(class)->()`."""
+        inside = ",".join(f"({','.join(role.axes)})" for role in self.inputs.values())
+        return f"{inside}->({','.join(i.axis for i in self.free_indices)})"
+
+    def __call__(self, *args: Any, **kwargs: Any) -> sp.Expr:
+        """The formula for other inputs: tensors, expressions or numbers."""
+        given = _bind(self, args, kwargs)
+        tensors: dict[Tensor, Any] = {}
+        axes: dict[str, str] = {}
+        absent = frozenset(n for n, value in given.items() if value is None)
+        if absent and absent not in self.variants:
+            raise SpecError(
+                "LC120", f"{self.name}() needs {', '.join(sorted(absent))}: not optional"
+            )
+        for name, value in given.items():
+            if value is None:
+                continue
+            own = self.roles[name].tensor(name)
+            tensors[own] = _replacement(own, value, axes)
+        return Substitution(tensors, axes)(self.variants[absent] if absent else self.expression)
+
+
+def _replacement(own: Tensor, value: Any, axes: dict[str, str]) -> Any:
+    if isinstance(value, Element) and not value.indices and not own.axes:
+        return value.tensor
+    if not isinstance(value, Tensor):
+        return exact(sp.sympify(value))
+    if len(value.axes) != len(own.axes):
+        raise SpecError(
+            "LC119",
+            f"`{value.name}` has the axes ({', '.join(value.axes)}), where `{own.name}` has "
+            f"({', '.join(own.axes)})",
+            help="index it down to the axes that are wanted",
+        )
+    for mine, theirs in zip(own.axes, value.axes, strict=True):
+        renamed = axes.setdefault(mine.removeprefix("*"), theirs.removeprefix("*"))
+        if renamed != theirs.removeprefix("*"):
+            raise SpecError(
+                "LC108",
+                f"axis `{mine}` stands for `{renamed}` and for `{theirs}` in one call",
+                help="give both axes one name: they must have one size",
+            )
+    return value
+
+
+def _bind(spec: Loss, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+    names = list(spec.inputs)
+    if len(args) > len(names):
+        raise SpecError("LC120", f"{spec.name}() takes {len(names)} inputs, not {len(args)}")
+    given = dict(zip(names, args, strict=False))
+    for name, value in kwargs.items():
+        if name not in spec.roles or name in given:
+            raise SpecError(
+                "LC120",
+                f"{spec.name}() has no input `{name}` left",
+                help=f"its inputs are {', '.join(spec.roles)}",
+            )
+        given[name] = value
+    for name, role in spec.roles.items():
+        if name in given:
+            continue
+        if role.default is None and not role.optional:
+            raise SpecError("LC120", f"{spec.name}() needs `{name}`")
+        given[name] = role.default
+    return given
+
+
+def exact(e: sp.Basic) -> sp.Basic:
+    """Floats as the decimals that were written: 0.1 becomes 1/10."""
+    floats = {f: sp.Rational(str(f)) for f in e.atoms(sp.Float)}
+    return e.xreplace(floats) if floats else e
+
+
+def loss(function: Callable[..., Any]) -> Loss:
+    """Declares a loss; the function's parameters are its inputs, its result the formula."""
+    name = function.__name__
+    roles = _roles(name, function)
+    optional = [n for n, role in roles.items() if role.optional]
+    variants = {
+        absent: _trace(name, function, roles, absent)
+        for absent in map(frozenset, _subsets(optional))
+        if absent
+    }
+    return Loss(
+        name=name,
+        doc=inspect.cleandoc(function.__doc__ or ""),
+        roles=roles,
+        expression=_trace(name, function, roles, frozenset()),
+        variants=variants,
+        path=function.__code__.co_filename,
+        line=function.__code__.co_firstlineno,
+    )
+
+
+def _subsets(names: list[str]) -> list[tuple[str, ...]]:
+    subsets: list[tuple[str, ...]] = [()]
+    for name in names:
+        subsets += [(*subset, name) for subset in subsets]
+    return subsets
+
+
+def _roles(name: str, function: Callable[..., Any]) -> dict[str, Role]:
+    roles: dict[str, Role] = {}
+    for parameter in inspect.signature(function).parameters.values():
+        role = parameter.default
+        if parameter.name in RESERVED or keyword.iskeyword(parameter.name):
+            raise SpecError(
+                "LC101",
+                f"`{parameter.name}` is reserved for an option of the generated functions",
+                help=f"call the input something else, such as `{parameter.name}s`",
+            )
+        if not isinstance(role, Role):
+            raise SpecError(
+                "LC102",
+                f"`{parameter.name}` of `{name}` does not say what it is",
+                help=f"write {parameter.name}=Prediction(), Target(), Mask(), Label() or Param()",
+            )
+        if role.kind == "param" and parameter.kind is not inspect.Parameter.KEYWORD_ONLY:
+            raise SpecError(
+                "LC102",
+                f"parameter `{parameter.name}` of `{name}` must be keyword-only",
+                help="put a bare * before the first Param",
+            )
+        roles[parameter.name] = role
+    if not any(role.kind == "prediction" for role in roles.values()):
+        raise SpecError(
+            "LC103",
+            f"`{name}` has no prediction, so there is nothing to differentiate by",
+            help="declare one input as Prediction()",
+        )
+    return roles
+
+
+def _trace(
+    name: str, function: Callable[..., Any], roles: dict[str, Role], absent: frozenset[str]
+) -> sp.Expr:
+    arguments = {n: None if n in absent else r.argument(n) for n, r in roles.items()}
+    expression = exact(sp.sympify(function(**arguments)))
+    check_formula(name, expression)
+    return expression
+
+
+def check_formula(name: str, e: Any) -> None:
+    """Raises a diagnostic if a formula is not one real number per entry."""
+    if isinstance(e, Tensor):
+        e._no_arithmetic()
+    if isinstance(e, Boolean | BooleanAtom):
+        raise SpecError(
+            "LC112",
+            f"`{name}` returns a condition, not a number",
+            help="indicator(condition) is 1 where it holds and 0 elsewhere",
+        )
+    if not isinstance(e, sp.Expr):
+        raise SpecError("LC112", f"`{name}` returns {type(e).__name__}, not a formula")
+    if e.has(sp.I, sp.zoo, sp.nan) or e.is_real is False:
+        raise SpecError(
+            "LC121",
+            f"`{name}` contains a constant that is not a real number",
+            help="look for a division by zero, a log of a negative constant or sqrt(-1)",
+        )

@@ -1,0 +1,92 @@
+"""Substitution that knows which indices are bound: how one loss is used inside another."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import sympy as sp
+
+from losscompiler.diagnostics import SpecError
+from losscompiler.spec.expressions import Binder, Element, Index, MaskElement, Size, Tensor, element
+
+
+def free_indices(e: sp.Basic) -> set[Index]:
+    """The indices of an expression that no axis reduction binds."""
+    if isinstance(e, Index):
+        return {e}
+    if isinstance(e, Binder):
+        inner = free_indices(e.body)
+        return inner if e.keeps_axis else inner - set(e.indices)
+    found: set[Index] = set()
+    for argument in e.args:
+        found |= free_indices(argument)
+    return found
+
+
+@dataclass
+class Substitution:
+    """Replaces tensors by tensors or expressions, and indices by indices, without capture.
+
+    A tensor with axes may be replaced by an expression with one free index per axis; indexing it
+    then substitutes these. `axes` renames axes.
+    """
+
+    tensors: Mapping[Tensor, Any]
+    axes: Mapping[str, str] = field(default_factory=dict)
+    indices: dict[Index, sp.Basic] = field(default_factory=dict)
+
+    def __call__(self, e: Any) -> Any:
+        if isinstance(e, Index):
+            return self.indices.get(e, Index(e.name, self.axes.get(e.axis, e.axis)))
+        if isinstance(e, Size):
+            return Size(self.axes.get(e.axis, e.axis))
+        if isinstance(e, Element | MaskElement):
+            return self._element(e)
+        if isinstance(e, Binder):
+            return self._binder(e)
+        if not e.args:
+            return e
+        return e.func(*(self(a) for a in e.args))
+
+    def _element(self, e: Any) -> Any:
+        positions = tuple(self(i) for i in e.indices)
+        replacement = self.tensors.get(e.tensor, e.tensor)
+        if isinstance(replacement, Tensor):
+            return element(replacement, *positions)
+        slots = axis_slots(e.tensor, replacement)
+        return Substitution({}, {}, dict(zip(slots, positions, strict=True)))(replacement)
+
+    def _binder(self, e: Binder) -> Any:
+        taken = {i for value in self.indices.values() for i in free_indices(value)}
+        for value in self.tensors.values():
+            taken |= free_indices(value) if isinstance(value, sp.Expr) else set()
+        inner = dict(self.indices)
+        bound = []
+        for i in e.indices:
+            fresh = Index(i.name, self.axes.get(i.axis, i.axis))
+            while fresh in taken:
+                fresh = Index(fresh.name + "_", fresh.axis)
+            inner[i] = fresh
+            bound.append(fresh)
+        body = Substitution(self.tensors, self.axes, inner)(e.body)
+        return e.func(body, sp.Tuple(*bound), *(self(a) for a in e.args[2:]))
+
+
+def axis_slots(tensor: Tensor, e: sp.Expr) -> tuple[Index, ...]:
+    """The free index of `e` for each axis of the tensor that it stands in for."""
+    free = free_indices(e)
+    slots: list[Index] = []
+    for axis in tensor.axes:
+        name = axis.removeprefix("*")
+        matching = [i for i in free if i.axis == name and i not in slots]
+        if len(matching) != 1:
+            raise SpecError(
+                "LC119",
+                f"`{tensor.name}` has the axis `{name}`, and `{e}` has {len(matching)} free "
+                "indices over it",
+                help=f'pass a tensor, or an expression with one index("{name}")',
+            )
+        slots.append(matching[0])
+    return tuple(slots)

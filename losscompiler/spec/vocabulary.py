@@ -1,0 +1,90 @@
+"""The functions a formula may use beside SymPy's own: indices, axis reductions, conditions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import sympy as sp
+
+from losscompiler.diagnostics import SpecError
+from losscompiler.spec import expressions as ex
+
+
+def index(axis: str, names: str | None = None) -> Any:
+    """Indices over an axis: `k = index("class")`, `i, j = index("batch", "i j")`."""
+    if not isinstance(axis, str) or not axis.removeprefix("*").isidentifier():
+        raise SpecError("LC117", f"{axis!r} is not the name of an axis", help='such as "class"')
+    clean = axis.removeprefix("*")
+    found = tuple(ex.Index(name, clean) for name in (names or clean[0]).replace(",", " ").split())
+    return found[0] if len(found) == 1 else found
+
+
+def size(of: Any) -> sp.Expr:
+    """The number of entries of an axis, given by name or by an index over it."""
+    axis = of.axis if isinstance(of, ex.Index) else of
+    if not isinstance(axis, str):
+        raise SpecError("LC114", f"`{of}` is neither an index nor the name of an axis")
+    return ex.Size(axis.removeprefix("*"))
+
+
+def Sum(e: Any, *indices: Any) -> sp.Expr:  # noqa: N802
+    """Sum of `e` over the axes of the indices."""
+    return ex.Sum(*ex.bound_indices(indices, e))
+
+
+def Mean(e: Any, *indices: Any) -> sp.Expr:  # noqa: N802
+    """Sum of `e` over the axes of the indices, divided by the number of terms."""
+    body, bound = ex.bound_indices(indices, e)
+    return ex.Sum(body, bound) / sp.Mul(*(ex.Size(i.axis) for i in bound))
+
+
+def Prod(e: Any, *indices: Any) -> sp.Expr:  # noqa: N802
+    """Product of `e` over the axes of the indices."""
+    return ex.Prod(*ex.bound_indices(indices, e))
+
+
+def AxisMax(e: Any, *indices: Any) -> sp.Expr:  # noqa: N802
+    """Largest value of `e` along the axes; its gradient is shared equally by tied maxima."""
+    return ex.AxisMax(*ex.bound_indices(indices, e))
+
+
+def AxisMin(e: Any, *indices: Any) -> sp.Expr:  # noqa: N802
+    """Smallest value of `e` along the axes; its gradient is shared equally by tied minima."""
+    return ex.AxisMin(*ex.bound_indices(indices, e))
+
+
+def logsumexp(e: Any, *indices: Any) -> sp.Expr:
+    """log(sum(exp(e))) over the axes of the indices."""
+    return ex.LogSumExp(*ex.bound_indices(indices, e))
+
+
+def Norm(e: Any, *indices: Any, p: Any = 2) -> sp.Expr:  # noqa: N802
+    """The p-norm of `e` over the axes of the indices; its gradient at 0 is 0."""
+    return ex.Norm(*ex.bound_indices(indices, e), sp.sympify(p))
+
+
+def softmax(e: Any, *indices: Any) -> sp.Expr:
+    """exp(e) / sum(exp(e)); keeps the axis."""
+    return ex.Softmax(*ex.bound_indices(indices, e))
+
+
+def log_softmax(e: Any, *indices: Any) -> sp.Expr:
+    """log(softmax(e)); keeps the axis."""
+    return ex.LogSoftmax(*ex.bound_indices(indices, e))
+
+
+def Piecewise(*pairs: Any) -> sp.Expr:  # noqa: N802
+    """The value of the first pair `(value, condition)` whose condition holds; end with `True`."""
+    return ex.Piecewise(*pairs)
+
+
+def where(condition: Any, a: Any, b: Any) -> sp.Expr:
+    """`a` where the condition holds, `b` elsewhere."""
+    if isinstance(condition, bool):
+        raise ex.constant_condition(condition)
+    return ex.Piecewise((a, condition), (b, True))
+
+
+def indicator(condition: Any) -> sp.Expr:
+    """1 where the condition holds, 0 elsewhere."""
+    return where(condition, sp.S.One, sp.S.Zero)

@@ -59,6 +59,8 @@ class Tensor(sp.Atom):
     """
 
     __slots__ = ("axes", "label_axis", "name", "role", "symbol")
+    # SymPy asks by calling `iter`, which is an author's mistake and raises below.
+    _iterable = False
     name: str
     role: str
     axes: tuple[str, ...]

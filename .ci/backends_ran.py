@@ -1,0 +1,31 @@
+"""Fails unless tests of every backend passed and none was skipped: a green run may not be empty."""
+
+import re
+import sys
+from collections import Counter
+from xml.etree import ElementTree
+
+
+def main(report: str, backends: list[str]) -> int:
+    """Reads pytest's JUnit report; a test belongs to the backends named in its parameters."""
+    passed: Counter[str] = Counter()
+    skipped: list[str] = []
+    for case in ElementTree.parse(report).iter("testcase"):
+        name = case.get("name", "")
+        parameters = re.split(r"[^a-z]+", name.partition("[")[2])
+        outcomes = {child.tag for child in case}
+        if "skipped" in outcomes:
+            skipped.append(f"{case.get('classname')}::{name}")
+        elif not outcomes & {"failure", "error"}:
+            passed.update(backend for backend in backends if backend in parameters)
+    missing = [backend for backend in backends if not passed[backend]]
+    print(", ".join(f"{backend}: {passed[backend]} tests" for backend in backends))
+    for test in skipped:
+        print(f"skipped: {test}", file=sys.stderr)
+    for backend in missing:
+        print(f"no test of {backend} passed", file=sys.stderr)
+    return 1 if skipped or missing else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1], sys.argv[2:]))

@@ -1,0 +1,1 @@
+"""NumPy: plain functions on arrays."""

@@ -29,7 +29,10 @@ class Argument:
 
 @dataclass(frozen=True)
 class Parameter:
-    """One hyperparameter: a number, or an array over `axes`; `domain` says in words what is allowed."""
+    """One hyperparameter: a number, or an array over `axes`.
+
+    Its values lie between `low` and `high`, or among `values`; `domain` says so in words.
+    """
 
     name: str
     default: float

@@ -30,23 +30,24 @@ def log_cosh(x: Array) -> Array:
     """log(cosh(x)): `log1p(2 sinh(x/2)^2)` keeps the digits near 0 that the tail form cancels."""
     a = np.abs(x)
     near = np.log1p(2 * np.sinh(np.minimum(a, _LOG_COSH_SWITCH) / 2) ** 2)
-    return np.where(a < _LOG_COSH_SWITCH, near, (a - _LOG_2) + np.log1p(np.exp(-2 * a)))
+    result: Array = np.where(a < _LOG_COSH_SWITCH, near, (a - _LOG_2) + np.log1p(np.exp(-2 * a)))
+    return result
 
 
 def xlogy(a: Any, u: Any) -> Array:
-    """a * log(u), and 0 where a is 0 whatever u is."""
+    """`a * log(u)`, and 0 where a is 0 whatever u is."""
     zero = a == 0
     return np.where(zero, 0, a * np.log(np.where(zero, 1, u)))
 
 
 def xlog1py(a: Any, u: Any) -> Array:
-    """a * log(1 + u), and 0 where a is 0 whatever u is."""
+    """`a * log(1 + u)`, and 0 where a is 0 whatever u is."""
     zero = a == 0
     return np.where(zero, 0, a * np.log1p(np.where(zero, 0, u)))
 
 
 def xdivy(a: Any, u: Any) -> Array:
-    """a / u, and 0 where a is 0 whatever u is."""
+    """`a / u`, and 0 where a is 0 whatever u is."""
     zero = a == 0
     return np.where(zero, 0, a / np.where(zero, 1, u))
 
@@ -63,7 +64,8 @@ def logsumexp(x: Array, axis: int | tuple[int, ...], where: Any = None) -> Array
     others = np.sum(is_peak, axis=axis, keepdims=True) - 1
     rest = np.sum(powers, axis=axis, keepdims=True) + others.astype(powers.dtype)
     log_rest = np.log1p(np.where(np.isfinite(peak), rest, 0))
-    return np.squeeze(np.where(np.isfinite(peak), peak + log_rest, peak), axis=axis)
+    result: Array = np.where(np.isfinite(peak), peak + log_rest, peak)
+    return np.squeeze(result, axis=axis)
 
 
 def size(x: Array, axis: int) -> int:
@@ -120,9 +122,9 @@ def place(parts: Sequence[Any], at: Sequence[int], x: Array, axis: int) -> Array
     rows = [np.expand_dims(part, axis) if np.ndim(part) else np.asarray(part) for part in parts]
     shape = np.broadcast_shapes(x.shape, *(row.shape for row in rows))
     result = np.zeros(shape, x.dtype)
+    after = (slice(None),) * (-axis - 1)
     for row, position in zip(rows, at, strict=True):
-        where = np.moveaxis(result, axis, 0)[position : position + 1]
-        where += np.moveaxis(np.broadcast_to(row, (*shape[:axis], 1, *_after(shape, axis))), axis, 0)
+        result[(..., slice(position, position + 1), *after)] += row
     return result
 
 
@@ -143,16 +145,13 @@ def diagonal(x: Array, axis1: int, axis2: int) -> Array:
 
 
 def select(condition: Any, a: Any, b: Any, like: Array) -> Array:
-    """a where the condition holds, else b, in the precision of `like`."""
-    return np.where(condition, like.dtype.type(a), like.dtype.type(b))
+    """`a` where the condition holds, else `b`, in the precision of `like`."""
+    result: Array = np.where(condition, like.dtype.type(a), like.dtype.type(b))
+    return result
 
 
 def _tail(shape: tuple[int, ...], count: int) -> tuple[int, ...]:
     return shape[len(shape) - count :]
-
-
-def _after(shape: tuple[int, ...], axis: int) -> tuple[int, ...]:
-    return shape[axis + 1 :] if axis != -1 else ()
 
 
 def _leading(x: Array, rank: int) -> Array:

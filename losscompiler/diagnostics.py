@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import Any
 
 
@@ -90,3 +91,14 @@ def _place(diagnostic: Diagnostic) -> tuple[str, int, int, str]:
 def fatal(diagnostics: Iterable[Diagnostic], *, strict: bool = False) -> bool:
     """Whether the findings fail a command: errors do, warnings only where `strict`."""
     return any(strict or diagnostic.severity == "error" for diagnostic in diagnostics)
+
+
+def framed(diagnostic: Diagnostic, root: Path) -> Diagnostic:
+    """The finding with its source line, read from the file if it has none yet."""
+    if diagnostic.frame or not diagnostic.path or not diagnostic.line:
+        return diagnostic
+    try:
+        lines = (root / diagnostic.path).read_text(encoding="utf-8").split("\n")
+    except (OSError, UnicodeDecodeError):
+        return diagnostic
+    return replace(diagnostic, frame="".join(lines[diagnostic.line - 1 : diagnostic.line]))

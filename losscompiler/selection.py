@@ -78,8 +78,11 @@ def _covers(pattern: str, path: str) -> bool:
     if "/" not in pattern:
         return False
     folder = pattern.removeprefix("./").rstrip("/")
-    return folder in ("", ".") or path == folder or path.startswith(f"{folder}/") or (
-        fnmatchcase(path, folder)
+    return (
+        folder in ("", ".")
+        or path == folder
+        or path.startswith(f"{folder}/")
+        or fnmatchcase(path, folder)
     )
 
 

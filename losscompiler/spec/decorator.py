@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import inspect
 import keyword
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +14,7 @@ import sympy as sp
 from sympy.logic.boolalg import Boolean, BooleanAtom
 
 from losscompiler.diagnostics import SpecError
+from losscompiler.spec.broken import Broken
 from losscompiler.spec.expressions import Element, Index, Tensor
 from losscompiler.spec.roles import Role
 from losscompiler.spec.substitute import Substitution, free_indices
@@ -145,8 +148,32 @@ def exact(e: sp.Basic) -> sp.Basic:
     return e.xreplace(floats) if floats else e
 
 
+Trace = Callable[[Callable[..., Any]], Loss]
+_declare: ContextVar[Callable[[Callable[..., Any], Trace], Any]] = ContextVar("declare")
+
+
+@contextmanager
+def declaring(declare: Callable[[Callable[..., Any], Trace], Any]) -> Iterator[None]:
+    """While this holds, `declare(function, trace)` decides what a decorated function becomes.
+
+    The loader collects losses and mistakes through it; without it a mistake is an exception.
+    """
+    token = _declare.set(declare)
+    try:
+        yield
+    finally:
+        _declare.reset(token)
+
+
 def loss(function: Callable[..., Any]) -> Loss:
     """Declares a loss; the function's parameters are its inputs, its result the formula."""
+    declare = _declare.get(None)
+    declared: Loss = declare(function, trace) if declare else trace(function)
+    return declared
+
+
+def trace(function: Callable[..., Any]) -> Loss:
+    """Calls a spec function with symbolic inputs, and keeps what it returns."""
     name = function.__name__
     roles = _roles(name, function)
     optional = [n for n, role in roles.items() if role.optional]
@@ -182,18 +209,23 @@ def _roles(name: str, function: Callable[..., Any]) -> dict[str, Role]:
                 "LC101",
                 f"`{parameter.name}` is reserved for an option of the generated functions",
                 help=f"call the input something else, such as `{parameter.name}s`",
+                about=parameter.name,
             )
+        if isinstance(role, Broken):
+            role.refuse()
         if not isinstance(role, Role):
             raise SpecError(
                 "LC102",
                 f"`{parameter.name}` of `{name}` does not say what it is",
                 help=f"write {parameter.name}=Prediction(), Target(), Mask(), Label() or Param()",
+                about=parameter.name,
             )
         if role.kind == "param" and parameter.kind is not inspect.Parameter.KEYWORD_ONLY:
             raise SpecError(
                 "LC102",
                 f"parameter `{parameter.name}` of `{name}` must be keyword-only",
                 help="put a bare * before the first Param",
+                about=parameter.name,
             )
         roles[parameter.name] = role
     if not any(role.kind == "prediction" for role in roles.values()):
@@ -209,7 +241,15 @@ def _trace(
     name: str, function: Callable[..., Any], roles: dict[str, Role], absent: frozenset[str]
 ) -> sp.Expr:
     arguments = {n: None if n in absent else r.argument(n) for n, r in roles.items()}
-    expression = exact(sp.sympify(function(**arguments)))
+    returned = function(**arguments)
+    if returned is None or isinstance(returned, str):
+        raise SpecError(
+            "LC112",
+            f"`{name}` returns {returned!r}, not a formula",
+            help="return the formula; a function without `return` gives None",
+            about="return",
+        )
+    expression = exact(sp.sympify(returned))
     check_formula(name, expression)
     return expression
 
@@ -223,12 +263,19 @@ def check_formula(name: str, e: Any) -> None:
             "LC112",
             f"`{name}` returns a condition, not a number",
             help="indicator(condition) is 1 where it holds and 0 elsewhere",
+            about="return",
         )
     if not isinstance(e, sp.Expr):
-        raise SpecError("LC112", f"`{name}` returns {type(e).__name__}, not a formula")
+        raise SpecError(
+            "LC112",
+            f"`{name}` returns {type(e).__name__}, not a formula",
+            help="return one SymPy expression",
+            about="return",
+        )
     if e.has(sp.I, sp.zoo, sp.nan) or e.is_real is False:
         raise SpecError(
             "LC121",
             f"`{name}` contains a constant that is not a real number",
             help="look for a division by zero, a log of a negative constant or sqrt(-1)",
+            about="return",
         )

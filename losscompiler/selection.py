@@ -78,12 +78,9 @@ def _covers(pattern: str, path: str) -> bool:
     if "/" not in pattern:
         return False
     folder = pattern.removeprefix("./").rstrip("/")
-    return (
-        folder in ("", ".")
-        or path == folder
-        or path.startswith(f"{folder}/")
-        or fnmatchcase(path, folder)
-    )
+    if folder in ("", "."):
+        return True
+    return path == folder or path.startswith(f"{folder}/") or fnmatchcase(path, folder)
 
 
 def duplicates(declared: Iterable[tuple[str, str, int]]) -> Iterator[Diagnostic]:

@@ -119,12 +119,10 @@ def scatter(values: Any, index: Array, x: Array, shared: int, own: int, trailing
 
 def place(parts: Sequence[Any], at: Sequence[int], x: Array, axis: int) -> Array:
     """Zeros like x, with `parts[n]` at position `at[n]` of an axis."""
-    rows = [np.expand_dims(part, axis) if np.ndim(part) else np.asarray(part) for part in parts]
-    shape = np.broadcast_shapes(x.shape, *(row.shape for row in rows))
-    result = np.zeros(shape, x.dtype)
-    after = (slice(None),) * (-axis - 1)
-    for row, position in zip(rows, at, strict=True):
-        result[(..., slice(position, position + 1), *after)] += row
+    shapes = [np.expand_dims(part, axis).shape for part in parts if np.ndim(part)]
+    result = np.zeros(np.broadcast_shapes(x.shape, *shapes), x.dtype)
+    for part, position in zip(parts, at, strict=True):
+        np.moveaxis(result, axis, -1)[..., position] += part
     return result
 
 

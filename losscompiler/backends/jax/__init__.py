@@ -1,0 +1,1 @@
+"""The JAX backend: operator spellings, and the files that every generated package holds."""

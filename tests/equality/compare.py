@@ -7,7 +7,6 @@ those of every backend.
 from __future__ import annotations
 
 import contextlib
-import functools
 import importlib
 from collections.abc import Callable, Iterable, Mapping
 from types import SimpleNamespace
@@ -65,19 +64,16 @@ def _sklearn(row: Row, x: dict[str, Any], reduction: str) -> tuple[Any, list[Any
 LIBRARIES = {"torch": _torch, "optax": _optax, "keras": _keras, "sklearn": _sklearn}
 
 
-@functools.cache
-def _cached(key: tuple[Any, ...]) -> dict[str, Any]:
-    return {}
+_COMPUTED: dict[tuple[Any, ...], tuple[Any, list[Any]]] = {}
 
 
 def theirs(row: Row, batch: tuple[int, ...], reduction: str) -> tuple[Any, list[Any]]:
     """The library's value and gradients, computed once for all backends."""
-    cache = _cached((row.name, batch, reduction))
-    if not cache:
+    key = (row.name, batch, reduction)
+    if key not in _COMPUTED:
         inputs, options = draw(row, batch)
-        computed = LIBRARIES[row.library](row, {**inputs, **options}, reduction)
-        cache["value"], cache["gradients"] = computed
-    return cache["value"], cache["gradients"]
+        _COMPUTED[key] = LIBRARIES[row.library](row, {**inputs, **options}, reduction)
+    return _COMPUTED[key]
 
 
 # ---- ours -------------------------------------------------------------------------------------

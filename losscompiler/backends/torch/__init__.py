@@ -1,0 +1,1 @@
+"""The PyTorch backend: generated modules and the hand-written files beside them."""

@@ -1,0 +1,1 @@
+"""The hand-written files that are copied beside the generated PyTorch modules."""

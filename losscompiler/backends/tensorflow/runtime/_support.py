@@ -121,7 +121,6 @@ def _cotangent(problem: Problem) -> Array:
 def _unreduced(problem: Problem) -> Array:
     shape = problem.layout.shape
 
-    @tf.custom_gradient
     def loss(*inputs: Array) -> Any:
         def backward(cotangent: Array) -> list[Array | None]:
             return _spread(problem, _pullback(problem, cotangent, inputs))
@@ -129,14 +128,13 @@ def _unreduced(problem: Problem) -> Array:
         value = _tensor(problem, problem.call.kernels.value(*inputs))
         return tf.broadcast_to(value, shape) if value.shape != shape else value, backward
 
-    return loss(*problem.inputs)
+    return tf.custom_gradient(loss)(*problem.inputs)
 
 
 def _pullback(problem: Problem, cotangent: Array, inputs: Sequence[Array]) -> Sequence[Array]:
     """The gradients of sum(cotangent * loss), with their own gradients."""
     kernels = problem.call.kernels
 
-    @tf.custom_gradient
     def gradients(cotangent: Array, *inputs: Array) -> Any:
         def backward(*tangents: Array) -> list[Array | None]:
             value = _tensor(problem, kernels.jvp(*inputs, *tangents))
@@ -146,7 +144,8 @@ def _pullback(problem: Problem, cotangent: Array, inputs: Sequence[Array]) -> Se
 
         return _as_inputs(problem, kernels.vjp(*inputs, cotangent), cotangent, inputs), backward
 
-    return tf.nest.flatten(gradients(cotangent, *inputs))
+    found: list[Array] = tf.custom_gradient(gradients)(cotangent, *inputs)
+    return found
 
 
 def _spread(problem: Problem, gradients: Sequence[Array]) -> list[Array | None]:
@@ -161,18 +160,21 @@ def _as_inputs(
     problem: Problem, results: Sequence[Result], cotangent: Array, inputs: Sequence[Array]
 ) -> list[Array]:
     """A kernel's derivatives in the shapes of their inputs."""
+    lead = tf.shape(cotangent)[: len(problem.layout.lead)]
     return [
-        _as_input(_tensor(problem, result), cotangent, inputs[k], len(problem.layout.lead), own)
+        _as_input(_tensor(problem, result), inputs[k], lead)
         for k, result in zip(problem.call.differentiated, results, strict=True)
-        for own in [(*problem.layout.leads, *[0] * len(inputs))[k]]
     ]
 
 
-def _as_input(result: Array, cotangent: Array, x: Array, lead: int, own: int) -> Array:
-    """Broadcasts a derivative to its input, and sums the batch axes that the input lacks."""
-    if own < lead and result.shape.rank > x.shape.rank:
-        full = tf.concat([tf.shape(cotangent)[:lead], tf.shape(x)], 0)
-        result = tf.reduce_sum(tf.broadcast_to(result, full), list(range(lead)))
+def _as_input(result: Array, x: Array, lead: Array) -> Array:
+    """Broadcasts a derivative to its input, and sums the batch axes that the input lacks.
+
+    A derivative without batch axes has them summed already, as `scatter` does.
+    """
+    if result.shape.rank > x.shape.rank:
+        full = tf.broadcast_to(result, tf.concat([lead, tf.shape(x)], 0))
+        result = tf.reduce_sum(full, list(range(lead.shape[0])))
     same = result.shape == x.shape and x.shape.is_fully_defined()
     return result if same else tf.broadcast_to(result, tf.shape(x))
 

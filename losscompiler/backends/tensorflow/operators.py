@@ -1,0 +1,30 @@
+"""How TensorFlow spells the operations of the graph."""
+
+from __future__ import annotations
+
+import sympy as sp
+
+from losscompiler.backends.operators import ELEMENTARY, EXTREMA, PROVIDED
+from losscompiler.backends.spelling import Spelling, call, chained, reduction
+
+OWN_NAMES = {
+    sp.asin: "asin",
+    sp.acos: "acos",
+    sp.atan: "atan",
+    sp.atan2: "atan2",
+}
+
+SPELLING = Spelling(
+    functions={
+        **{op: call(f"tf.math.{OWN_NAMES.get(op, name)}") for op, name in ELEMENTARY.items()},
+        **{op: chained(f"tf.{name}") for op, name in EXTREMA.items()},
+        **PROVIDED,
+    },
+    reductions={kind: reduction(f"tf.reduce_{kind}") for kind in ("sum", "prod", "max", "min")},
+    where=call("tf.where"),
+    einsum=lambda subscripts, *arrays: f'tf.einsum("{subscripts}", {", ".join(arrays)})',
+    matmul=lambda a, b: f"tf.matmul({a}, {b})",
+    swap_last_two=lambda x: f"tf.linalg.matrix_transpose({x})",
+    cast=lambda x, like: f"tf.cast({x}, {like}.dtype)",
+    reserved=frozenset({"tf", "keras", "fn"}),
+)

@@ -1,0 +1,133 @@
+"""Which names a generated module uses from elsewhere, and the imports that bring them in."""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import re
+import symtable
+from functools import cache
+from pathlib import Path
+
+from losscompiler.backends.layout import names
+
+_HERE = Path(__file__).parent
+
+_STANDARD = {
+    "math": "import math",
+    "Sequence": "from collections.abc import Sequence",
+    "Any": "from typing import Any",
+    "cast": "from typing import cast",
+}
+_FRAMEWORKS = {
+    "jax": "import jax",
+    "jnp": "import jax.numpy as jnp",
+    "keras": "import keras",
+    "np": "import numpy as np",
+    "tf": "import tensorflow as tf",
+    "torch": "import torch",
+    "lax": "from jax import lax",
+    "nn": "from torch import nn",
+}
+_FUNCTIONS = "fn"
+
+
+@cache
+def runtime_files(backend: str) -> dict[str, str]:
+    """The hand-written files that are copied beside a backend's modules: file name to text."""
+    folder = _HERE / backend / "runtime"
+    return {
+        p.name: p.read_text("utf-8") for p in sorted(folder.glob("_*.py")) if p.stem[1:2] != "_"
+    }
+
+
+@cache
+def _definers(backend: str) -> dict[str, str]:
+    """Public top-level names of the runtime files, and the module that defines each."""
+    found: dict[str, str] = {}
+    for file, text in runtime_files(backend).items():
+        for name in top_level(text):
+            if not name.startswith("_"):
+                found[name] = file.removesuffix(".py")
+    return found
+
+
+def top_level(text: str) -> tuple[str, ...]:
+    """Names that a module defines itself, in order."""
+    found: list[str] = []
+    for node in ast.parse(text).body:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            found.append(node.name)
+        elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+            found.append(node.target.id)
+        elif isinstance(node, ast.Assign):
+            found += [target.id for target in node.targets if isinstance(target, ast.Name)]
+    return tuple(found)
+
+
+def _used(text: str) -> set[str]:
+    """Global names that a module reads and does not define."""
+    found: set[str] = set()
+    tables = [symtable.symtable(text, "module", "exec")]
+    while tables:
+        table = tables.pop()
+        is_module = table.get_type() == "module"
+        found |= {
+            symbol.get_name()
+            for symbol in table.get_symbols()
+            if symbol.is_referenced() and (is_module or symbol.is_global())
+        }
+        tables += table.get_children()
+    return found - set(top_level(text)) - set(dir(builtins))
+
+
+def import_lines(backend: str, text: str, depth: int) -> tuple[str, ...]:
+    """The imports of a module, in the order in which the linter wants them."""
+    used = _used(text)
+    dots = "." * (depth + 1)
+    definers = _definers(backend)
+    runtime: dict[str, list[str]] = {}
+    for name in used & definers.keys():
+        runtime.setdefault(definers[name], []).append(name)
+    known = {*_STANDARD, *_FRAMEWORKS, *definers, _FUNCTIONS}
+    unknown = sorted(used - known)
+    if unknown:
+        raise LookupError(
+            f"generated {backend} code uses {', '.join(unknown)}, which no runtime file of the "
+            f"backend defines; add it to losscompiler/backends/{backend}/runtime"
+        )
+    sections = [
+        [line for name, line in _STANDARD.items() if name in used],
+        [line for name, line in _FRAMEWORKS.items() if name in used],
+        [f"from {dots} import _functions as {_FUNCTIONS}"] if _FUNCTIONS in used else [],
+    ]
+    for module in sorted(runtime):
+        sections[2] += import_from(f"{dots}{module}", runtime[module])
+    return tuple(line for section in sections if section for line in (*section, ""))[:-1]
+
+
+def import_from(module: str, imported: list[str]) -> tuple[str, ...]:
+    """One `from` import, its names in the linter's order."""
+    line = f"from {module} import {', '.join(in_order(imported))}"
+    if len(line) <= 100:
+        return (line,)
+    return (f"from {module} import (", *(f"    {name}," for name in in_order(imported)), ")")
+
+
+def in_order(unordered: list[str] | tuple[str, ...]) -> list[str]:
+    """Constants, then classes, then functions, each with numbers in their natural order."""
+    return sorted(set(unordered), key=_rank)
+
+
+def _rank(name: str) -> tuple[object, ...]:
+    kind = 0 if len(name) > 1 and name.isupper() else 1 if name[:1].isupper() else 2
+    pieces = re.findall(r"\d+|\D", name.lower())
+    natural = tuple((0, int(p), "") if p.isdigit() else (1, 0, p) for p in pieces)
+    return kind, natural, name
+
+
+def exports(public: list[str] | tuple[str, ...]) -> tuple[str, ...]:
+    """The `__all__` of a module."""
+    if not public:
+        return ("__all__: list[str] = []",)
+    return names("__all__ = [", [f'"{name}"' for name in in_order(public)], "]")

@@ -1,0 +1,50 @@
+"""What the compiler calls its variables: the field's terms, by kind of value."""
+
+from __future__ import annotations
+
+import sympy as sp
+
+from losscompiler.ir import nodes
+from losscompiler.ir import operators as op
+from losscompiler.spec.expressions import Piecewise, sigmoid, softplus
+
+BASE_NAMES: dict[type[nodes.Definition], str] = {
+    nodes.Contract: "dot",
+    nodes.LogSumExp: "lse",
+    nodes.Gather: "picked",
+    nodes.Scatter: "spread",
+    nodes.Take: "entry",
+    nodes.Place: "placed",
+    nodes.Shift: "shifted",
+    nodes.Positions: "position",
+}
+
+HEAD_NAMES: dict[type[sp.Basic], str] = {
+    sp.Add: "difference",
+    sp.Mul: "product",
+    sp.Pow: "power",
+    sp.exp: "exponential",
+    sp.log: "logarithm",
+    sp.Abs: "magnitude",
+    sp.sign: "direction",
+    sp.Max: "larger",
+    sp.Min: "smaller",
+    sp.And: "condition",
+    sp.Or: "condition",
+    sp.Not: "condition",
+    sp.Eq: "equal",
+    sp.Ne: "differs",
+    sp.Lt: "below",
+    sp.Le: "below",
+    sp.Gt: "above",
+    sp.Ge: "above",
+    Piecewise: "branch",
+    sigmoid: "probability",
+    softplus: "penalty",
+    op.ExpDifference: "share",
+    op.LogCosh: "penalty",
+    op.Log1p: "logarithm",
+    op.XLogY: "entropy",
+    op.XLog1pY: "entropy",
+    op.XDivY: "ratio",
+}

@@ -1,0 +1,40 @@
+"""The operators that every backend must spell, and the spelling of those that support provides."""
+
+from __future__ import annotations
+
+import sympy as sp
+
+from losscompiler.backends.spelling import Function, call
+from losscompiler.ir import operators as op
+from losscompiler.spec.expressions import sigmoid, softplus
+
+ELEMENTARY: dict[type[sp.Basic], str] = {
+    sp.exp: "exp",
+    sp.log: "log",
+    sp.Abs: "abs",
+    sp.sign: "sign",
+    sp.floor: "floor",
+    sp.ceiling: "ceil",
+    sp.sin: "sin",
+    sp.cos: "cos",
+    sp.tan: "tan",
+    sp.asin: "arcsin",
+    sp.acos: "arccos",
+    sp.atan: "arctan",
+    sp.atan2: "arctan2",
+    sp.sinh: "sinh",
+    sp.cosh: "cosh",
+    sp.tanh: "tanh",
+    op.Log1p: "log1p",
+    op.Expm1: "expm1",
+}
+EXTREMA: dict[type[sp.Basic], str] = {sp.Max: "maximum", sp.Min: "minimum"}
+
+PROVIDED: dict[type[sp.Basic], Function] = {
+    sigmoid: call("fn.sigmoid"),
+    softplus: call("fn.softplus"),
+    op.LogCosh: call("fn.log_cosh"),
+    op.XLogY: call("fn.xlogy"),
+    op.XLog1pY: call("fn.xlog1py"),
+    op.XDivY: call("fn.xdivy"),
+}

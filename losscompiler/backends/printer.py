@@ -1,0 +1,203 @@
+"""Prints scalar expressions as Python over arrays, in the formatter's own style.
+
+A fragment that would make a line too long is assigned to a name first; evaluation is strict
+anyway, so this changes nothing but the looks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import sympy as sp
+from sympy.core.relational import Relational
+
+from losscompiler.backends.spelling import Spelling
+from losscompiler.ir.operators import ExpDifference
+from losscompiler.spec.expressions import Piecewise
+
+ATOM, POWER, UNARY, PRODUCT, SUM, AND, OR, COMPARISON = 10, 8, 7, 6, 5, 4, 3, 2
+COMPARISONS = {sp.Eq: "==", sp.Ne: "!=", sp.Lt: "<", sp.Le: "<=", sp.Gt: ">", sp.Ge: ">="}
+WIDEST = 76  # characters of one expression
+
+
+@dataclass(frozen=True)
+class Text:
+    """A printed expression, and how strongly it binds."""
+
+    code: str
+    binds: int = ATOM
+    simple: bool = False  # a name or a number: the formatter hugs `**` between such operands
+
+    def within(self, level: int) -> str:
+        return self.code if self.binds >= level else f"({self.code})"
+
+
+@dataclass(frozen=True)
+class Printer:
+    """Prints expressions; `leaf(symbol, integer)` prints a leaf, `name(text, e)` assigns it."""
+
+    spelling: Spelling
+    leaf: Callable[[sp.Symbol, bool], Text]
+    assign: Callable[[str, sp.Basic], str]
+    like: str
+
+    def code(self, e: sp.Basic) -> str:
+        return self.text(e).code
+
+    def text(self, e: sp.Basic, *, integer: bool = False) -> Text:
+        """The expression, in pieces that fit a line."""
+        if isinstance(e, sp.Symbol):
+            return self.leaf(e, integer)
+        if e.is_number and not isinstance(e, sp.logic.boolalg.Boolean):
+            return number(e)
+        return self._operation(e, integer)
+
+    def _fitted(self, e: sp.Basic, room: int, *, integer: bool = False) -> Text:
+        printed = self.text(e, integer=integer)
+        if len(printed.code) <= room or not e.args:
+            return printed
+        return Text(self.assign(printed.code, e), simple=True)
+
+    def _operation(self, e: sp.Basic, integer: bool) -> Text:
+        if e.is_Add:
+            return self._add(e, integer)
+        if e.is_Mul:
+            return self._mul(e)
+        if e.is_Pow:
+            return self._pow(e)
+        if isinstance(e, Piecewise):
+            return self._cells(list(e.pairs))
+        if isinstance(e, Relational):
+            return self._comparison(e)
+        if isinstance(e, sp.And | sp.Or):
+            return self._logic(e)
+        if isinstance(e, sp.Not):
+            return Text(f"~{self._fitted(e.args[0], WIDEST).within(UNARY)}", UNARY)
+        if isinstance(e, ExpDifference):
+            return self._function(sp.exp, (e.args[0] - e.args[1],))
+        return self._function(type(e), e.args)
+
+    def _function(self, head: type[sp.Basic], args: tuple[sp.Basic, ...]) -> Text:
+        if head in (sp.Max, sp.Min):  # a number last: bounds read better there
+            args = tuple(sorted(args, key=lambda a: (bool(a.is_number), sp.default_sort_key(a))))
+        room = max(20, (WIDEST - 16) // len(args))
+        printed = (self._fitted(a, room if len(args) > 1 else WIDEST - 16).code for a in args)
+        return Text(self.spelling.functions[head](*printed))
+
+    # ---- arithmetic ----------------------------------------------------------------------
+
+    def _add(self, e: sp.Add, integer: bool) -> Text:
+        terms = sorted(e.args, key=lambda t: (_is_negative(t), bool(t.is_number)))
+        if not any(not _is_negative(t) for t in terms):
+            return Text(f"-{self._fitted(-e, WIDEST - 2).within(PRODUCT)}", UNARY)
+        pieces: list[str] = []
+        for t in terms:
+            negative = bool(pieces) and _is_negative(t)
+            printed = self._fitted(-t if negative else t, WIDEST // 2, integer=integer)
+            sign = (" - " if negative else " + ") if pieces else ""
+            pieces.append(sign + printed.within(SUM + 1 if negative else SUM))
+        return Text(self._chain(pieces, e), SUM)
+
+    def _chain(self, pieces: list[str], e: sp.Basic) -> str:
+        """Joins operands; a chain that is too long is cut into named parts."""
+        line = pieces[0]
+        for piece in pieces[1:]:
+            if len(line) + len(piece) > WIDEST:
+                line = self.assign(line, e)
+            line += piece
+        return line
+
+    def _mul(self, e: sp.Mul) -> Text:
+        coefficient, rest = e.as_coeff_Mul()
+        negative = bool(coefficient.is_negative)
+        coefficient = abs(coefficient)
+        over, under = _fraction(rest)
+        if coefficient.q != 1 and (coefficient.q & (coefficient.q - 1)):
+            under = [*under, sp.Integer(coefficient.q)]
+            coefficient = sp.Integer(coefficient.p)
+        if coefficient != 1 or not over:
+            over = [coefficient, *over]
+        room = max(24, WIDEST // max(1, len(over) + len(under)) + 8)
+        pieces = [
+            (" * " if k else "") + self._fitted(f, room).within(PRODUCT + (k > 0))
+            for k, f in enumerate(over)
+        ]
+        if under:
+            below = under[0] if len(under) == 1 else sp.Mul(*under, evaluate=False)
+            pieces.append(f" / {self._fitted(below, room).within(PRODUCT + 1)}")
+        code = self._chain(pieces, e)
+        return Text(f"-{code}", UNARY) if negative else Text(code, PRODUCT)
+
+    def _pow(self, e: sp.Pow) -> Text:
+        base, exponent = e.args
+        if exponent == sp.S.Half:
+            return Text(self.spelling.functions[sp.sqrt](self._fitted(base, WIDEST - 16).code))
+        if exponent.is_number and exponent.is_negative:
+            below = self._fitted(base**-exponent, WIDEST - 8)
+            return Text(f"1 / {below.within(PRODUCT + 1)}", PRODUCT)
+        lower, upper = self._fitted(base, WIDEST // 2), self._fitted(exponent, WIDEST // 2)
+        operator = "**" if lower.simple and upper.simple else " ** "
+        return Text(f"{lower.within(ATOM)}{operator}{upper.within(UNARY)}", POWER)
+
+    # ---- conditions ----------------------------------------------------------------------
+
+    def _cells(self, pairs: list[tuple[sp.Expr, sp.Basic]]) -> Text:
+        value, condition = pairs[0]
+        if len(pairs) == 1:
+            return self.text(value)
+        rest = pairs[1][0] if len(pairs) == 2 else Piecewise(*pairs[1:])
+        when = self._fitted(condition, WIDEST // 2).code
+        if value.is_number and rest.is_number:
+            a, b = number(value, decimal=True).code, number(rest, decimal=True).code
+            return Text(f"fn.select({when}, {a}, {b}, {self.like})")
+        room = WIDEST // 2 - 6
+        a, b = (
+            number(v, decimal=True).code if v.is_number else self._fitted(v, room).code
+            for v in (value, rest)
+        )
+        return Text(self.spelling.where(when, a, b))
+
+    def _comparison(self, e: Relational) -> Text:
+        integer = all(a.is_integer for a in e.args) and not any(
+            s.is_positive and s.is_integer and not s.is_number for s in e.free_symbols
+        )
+        left, right = (self._fitted(a, WIDEST // 2, integer=integer) for a in e.args)
+        sign = COMPARISONS[type(e)]
+        return Text(f"{left.within(AND)} {sign} {right.within(AND)}", COMPARISON)
+
+    def _logic(self, e: sp.Basic) -> Text:
+        level, sign = (AND, " & ") if isinstance(e, sp.And) else (OR, " | ")
+        args = sorted(e.args, key=sp.default_sort_key)
+        pieces = [self._fitted(a, WIDEST // 2).within(level) for a in args]
+        return Text(self._chain([pieces[0], *(sign + p for p in pieces[1:])], e), level)
+
+
+def number(e: sp.Expr, *, decimal: bool = False) -> Text:
+    """A constant: exact if Python can say it, else correctly rounded to double."""
+    if e.is_Integer:
+        code = f"{int(e)}.0" if decimal else str(int(e))
+        return Text(code, UNARY if e < 0 else ATOM, simple=True)
+    if e.is_Rational and e.q & (e.q - 1):
+        sign = PRODUCT if e > 0 else UNARY
+        return Text(f"{e.p} / {e.q}", sign) if not decimal else Text(repr(float(e)), simple=True)
+    value = float(sp.N(e, 40)) if e.is_finite else float(e)
+    if value in (float("inf"), float("-inf")):
+        return Text(f'float("{value}")')
+    return Text(repr(value), UNARY if value < 0 else ATOM, simple=True)
+
+
+def _is_negative(t: sp.Expr) -> bool:
+    coefficient = t.as_coeff_Mul()[0]
+    return bool(coefficient.is_negative)
+
+
+def _fraction(e: sp.Expr) -> tuple[list[sp.Expr], list[sp.Expr]]:
+    """Factors above and below the line."""
+    over, under = [], []
+    for f in sp.Mul.make_args(e):
+        if f.is_Pow and f.exp.is_number and f.exp.is_negative:
+            under.append(f.base**-f.exp)
+        elif f != 1:
+            over.append(f)
+    return over, under

@@ -1,0 +1,51 @@
+"""What a backend's table says: how each operation of the graph is spelled in its framework."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import sympy as sp
+
+Function = Callable[..., str]
+
+
+@dataclass(frozen=True)
+class Spelling:
+    """One backend's spelling of every operation; a test asserts that the tables are complete.
+
+    `functions` maps scalar operators to a function of finished argument strings; `reductions`
+    the kinds of `Reduce` to a function of (array, axis numbers); the rest are tensor operations.
+    """
+
+    functions: Mapping[type[sp.Basic], Function]
+    reductions: Mapping[str, Function]
+    where: Function
+    einsum: Function
+    matmul: Function
+    swap_last_two: Function
+    cast: Function
+    reserved: frozenset[str]
+
+
+def call(name: str) -> Function:
+    """Spells an operation as a function call."""
+    return lambda *arguments: f"{name}({', '.join(arguments)})"
+
+
+def chained(name: str) -> Function:
+    """Spells an operation of any number of operands by a function of two."""
+
+    def spell(first: str, *rest: str) -> str:
+        return f"{name}({first}, {spell(*rest)})" if rest else first
+
+    return spell
+
+
+def axis_argument(numbers: tuple[int, ...]) -> str:
+    return str(numbers[0]) if len(numbers) == 1 else f"({', '.join(map(str, numbers))})"
+
+
+def reduction(name: str, keyword: str = "axis") -> Function:
+    """Spells a reduction over axis numbers."""
+    return lambda array, numbers: f"{name}({array}, {keyword}={axis_argument(numbers)})"

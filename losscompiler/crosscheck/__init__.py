@@ -1,0 +1,1 @@
+"""Proof that emitted code agrees with the formula its author wrote, to the last bits."""

@@ -180,7 +180,26 @@ def element(tensor: Tensor, *indices: Any) -> sp.Basic:
     return cls(tensor, *positions)
 
 
-class Element(sp.Expr):
+def _delegate(assumption: str) -> Any:
+    return lambda self: getattr(self.tensor.symbol, f"is_{assumption}")
+
+
+# A base class, because SymPy collects these methods once, when `Element` is created.
+_Assumptions = type(
+    "_Assumptions",
+    (),
+    {
+        f"_eval_is_{fact}": _delegate(fact)
+        for fact in (
+            "real extended_real finite positive negative zero nonzero nonnegative nonpositive "
+            "integer extended_positive extended_negative extended_nonnegative "
+            "extended_nonpositive rational irrational even odd"
+        ).split()
+    },
+)
+
+
+class Element(_Assumptions, sp.Expr):  # type: ignore[valid-type,misc]
     """A real entry of a tensor; its assumptions are those of the tensor's domain."""
 
     is_commutative = True
@@ -214,18 +233,6 @@ class Element(sp.Expr):
 
     def _eval_derivative(self, symbol: Any) -> sp.Expr:
         return sp.S.Zero
-
-
-def _delegate(assumption: str) -> Any:
-    return lambda self: getattr(self.tensor.symbol, f"is_{assumption}")
-
-
-for _fact in (
-    "real extended_real finite positive negative zero nonzero nonnegative nonpositive integer "
-    "extended_positive extended_negative extended_nonnegative extended_nonpositive "
-    "rational irrational even odd"
-).split():
-    setattr(Element, f"_eval_is_{_fact}", _delegate(_fact))
 
 
 class MaskElement(Boolean):

@@ -96,7 +96,8 @@ def gather(x: Array, index: Array, shared: int, own: int, trailing: int) -> Arra
 def scatter(values: Any, index: Array, x: Array, shared: int, own: int, trailing: int) -> Array:
     """The adjoint of `gather`: values of shape (lead, S..., L..., M...) added up at the index.
 
-    The result has the shape of x; leading axes that x lacks are summed.
+    The result has the shape of x. Leading axes that x lacks are averaged: the result stands for one
+    share per sample, which may be added to other shares before the shares are summed.
     """
     own_shape, trailing_shape = _tail(index.shape, own), _tail(x.shape, trailing)
     lead = x.shape[: x.ndim - trailing - 1 - shared]
@@ -114,6 +115,8 @@ def scatter(values: Any, index: Array, x: Array, shared: int, own: int, trailing
         skipped = at.ndim - 1 - (total.ndim - 2)
         grid = [_along(n, skipped + k, at.ndim) for k, n in enumerate(total.shape[:-2])]
         np.add.at(total, (*grid, at), added)
+    if len(lead) < len(batch):
+        total /= prod(batch)
     return total.reshape(x.shape)
 
 

@@ -137,9 +137,12 @@ def _gradient(weighted: Weighted, part: Input, filled: Array | None, result: Any
     """A kernel's result in the shape and dtype of the input that it belongs to."""
     call = weighted.call
     core = part.array.shape[len(part.lead) :]
-    full = np.broadcast_to(np.asarray(result, call.dtype), (*call.lead, *core))
-    if not part.lead:
-        full = full.sum(axis=tuple(range(len(call.lead))))
+    share = np.asarray(result, call.dtype)
+    if part.lead or share.ndim > len(core):
+        full = np.broadcast_to(share, (*call.lead, *core))
+        full = full if part.lead else full.sum(axis=tuple(range(len(call.lead))))
+    else:  # the same share of every sample
+        full = np.broadcast_to(share, core) * call.dtype.type(prod(call.lead))
     if part.argument.role == "parameter" and not part.given.ndim:  # one number for all entries
         full = np.asarray(full.sum())
     if filled is not None:

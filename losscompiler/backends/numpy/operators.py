@@ -1,0 +1,25 @@
+"""How NumPy spells the operations of the graph."""
+
+from __future__ import annotations
+
+from losscompiler.backends.operators import ELEMENTARY, EXTREMA, PROVIDED
+from losscompiler.backends.spelling import Spelling, call, chained, reduction
+
+SPELLING = Spelling(
+    functions={
+        **{op: call(f"np.{name}") for op, name in ELEMENTARY.items()},
+        **{op: chained(f"np.{name}") for op, name in EXTREMA.items()},
+        **PROVIDED,
+    },
+    reductions={kind: reduction(f"np.{kind}") for kind in ("sum", "prod", "max", "min")},
+    where=call("np.where"),
+    einsum=lambda subscripts, *arrays: (
+        f'np.einsum("{subscripts}", {", ".join(arrays)}, optimize=True)'
+        if len(arrays) > 1
+        else f'np.einsum("{subscripts}", {arrays[0]})'
+    ),
+    matmul=lambda a, b: f"{a} @ {b}",
+    swap_last_two=lambda x: f"{x}.mT",
+    cast=lambda x, like: f"{x}.astype({like}.dtype)",
+    reserved=frozenset({"np", "fn"}),
+)

@@ -16,11 +16,9 @@ from losscompiler.spec import (
     Eq,
     Interval,
     Label,
-    Loss,
     Mask,
     Max,
     Mean,
-    Ne,
     Norm,
     Param,
     Piecewise,
@@ -30,64 +28,31 @@ from losscompiler.spec import (
     Target,
     exp,
     index,
-    indicator,
-    log,
     log_softmax,
     logsumexp,
     loss,
     oo,
-    sigmoid,
     size,
     softmax,
-    softplus,
-    stop_gradient,
     where,
 )
 from losscompiler.spec.decorator import RESERVED
-from losscompiler.spec.expressions import Element, Index
+from losscompiler.spec.expressions import Element
 from losscompiler.spec.expressions import Piecewise as PiecewiseNode
 from losscompiler.spec.roles import assumptions_of
-
-
-def declare(body: Callable[..., Any], **roles: Any) -> Loss:
-    """A loss called `some` with the given inputs; `body` gets them by name."""
-    given = ", ".join(f"{name}=roles[{name!r}]" for name in roles if roles[name].kind != "param")
-    named = ", ".join(f"{name}=roles[{name!r}]" for name in roles if roles[name].kind == "param")
-    passed = ", ".join(f"{name}={name}" for name in roles)
-    signature = ", ".join(part for part in (given, named and f"*, {named}") if part)
-    namespace: dict[str, Any] = {"roles": roles, "body": body}
-    exec(f"def some({signature}):\n    return body({passed})", namespace)
-    return loss(namespace["some"])
-
-
-def code(body: Callable[..., Any], **roles: Any) -> str:
-    with pytest.raises(SpecError) as caught:
-        declare(body, **roles)
-    return caught.value.code
-
-
-X, Y = Prediction(), Target()
-
-
-@loss
-def square(
-    prediction=Prediction(),
-    target=Target(),
-    *,
-    scale=Param(2, positive=True),
-):
-    return scale * (prediction - target) ** 2
-
-
-@loss
-def cross_entropy(logits=Prediction("class"), target=Target("class", interval=(0, 1))):
-    c, k = index("class", "c k")
-    return Sum(target[c] * (log(Sum(exp(logits[k]), k)) - logits[c]), c)
-
+from tests.spec_helpers import (
+    X,
+    Y,
+    code,
+    declare,
+    kept,
+    made_element,
+    square,
+)
 
 # ---- signatures, axes, free indices -----------------------------------------------------------
 
-SIGNATURES = {
+SIGNATURES: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {
     "(),()->()": (lambda x, y: x - y, {"x": X, "y": Y}),
     "(class),()->()": (
         lambda x, y: -x[y],
@@ -146,7 +111,8 @@ def test_two_free_indices_over_one_axis_are_two_axes_of_the_loss() -> None:
 
 def test_reductions_bind_their_indices_and_softmax_keeps_its_axis() -> None:
     k = index("class", "k")
-    for reduced in (Sum, Mean, AxisMax, Norm, logsumexp):
+    reductions: list[Callable[..., Any]] = [Sum, Mean, AxisMax, Norm, logsumexp]
+    for reduced in reductions:
         assert declare(lambda x, f=reduced: f(x[k], k), x=Prediction("class")).free_indices == ()
     for kept in (softmax, log_softmax):
         assert declare(lambda x, f=kept: f(x[k], k), x=Prediction("class")).free_indices == (k,)
@@ -157,10 +123,6 @@ def test_one_reduction_may_bind_several_indices() -> None:
     made = declare(lambda x: Mean(x[i, d], i, d), x=Prediction("batch", "feature"))
     assert made.free_indices == ()
     assert made.expression == Sum(made_element(made, "x", i, d), i, d) / (size(i) * size(d))
-
-
-def made_element(made: Loss, name: str, *indices: Index) -> Any:
-    return Element(made.roles[name].tensor(name), *indices)
 
 
 def test_an_index_is_its_name_and_its_axis() -> None:
@@ -198,7 +160,7 @@ def test_learnable_parameters_are_differentiated_last() -> None:
     assert made.differentiated == ("x", "y", "s")
 
 
-DOMAINS = {
+DOMAINS: dict[str, tuple[dict[str, Any], Any]] = {
     "positive": ({"positive": True}, Interval.open(0, oo)),
     "closed interval": ({"interval": (0, 1)}, Interval(0, 1)),
     "half-infinite interval": ({"interval": (0, oo)}, Interval(0, oo)),
@@ -303,7 +265,7 @@ def test_constants_and_labels_index_tensors_and_masks_are_conditions() -> None:
 
 # ---- mistakes ---------------------------------------------------------------------------------
 
-MISTAKES = {
+MISTAKES: dict[str, tuple[str, Callable[[], Any]]] = {
     "no role": ("LC102", lambda: loss(lambda x=1: x)),
     "no prediction": ("LC103", lambda: declare(lambda y: y, y=Y)),
     "no index": ("LC105", lambda: declare(lambda x: x + 1, x=Prediction("class"))),
@@ -340,6 +302,24 @@ MISTAKES = {
             lambda x: Sum(x[index("class")] > 0, index("class")), x=Prediction("class")
         ),
     ),
+    "adds a mask": ("LC112", lambda: declare(lambda x, m: m + x, x=X, m=Mask())),
+    "number for a condition": ("LC112", lambda: declare(lambda x: where(x, 1, 0), x=X)),
+    "condition for a number": (
+        "LC112",
+        lambda: declare(lambda x, m: where(m, m, x), x=X, m=Mask()),
+    ),
+    "mask for a number": ("LC112", lambda: declare(lambda x, m: square(x, m), x=X, m=Mask())),
+    "condition for an input": ("LC112", lambda: declare(lambda x: square(x, x > 0), x=X)),
+    "number for a mask": ("LC112", lambda: declare(lambda x: kept(x, x), x=X)),
+    "function of a tensor": ("LC105", lambda: declare(lambda x: exp(x), x=Prediction("class"))),
+    "sums a tensor": (
+        "LC105",
+        lambda: declare(lambda x: Sum(x, index("class")), x=Prediction("class")),
+    ),
+    "tensor in a branch": (
+        "LC105",
+        lambda: declare(lambda x, m: where(m, x, 0), x=Prediction("class"), m=Mask()),
+    ),
     "sympy's Piecewise below a sum": (
         "LC113",
         lambda: declare(
@@ -368,124 +348,3 @@ def test_functions_look_at_entries_without_iterating_over_them() -> None:
     made = declare(lambda x, y: Max(2 * (x - y), (y - x) * 3), x=X, y=Y)
     assert made.expression.has(sp.Max)
     assert sp.factor_terms(made.expression.args[0]).has(Element)
-
-
-# ---- composition ------------------------------------------------------------------------------
-
-
-def test_a_call_is_the_formula_with_defaults_for_what_is_left_out() -> None:
-    made = declare(lambda x, y: square(x, y), x=X, y=Y)
-    x, y = (made_element(made, name) for name in "xy")
-    assert made.expression == 2 * (x - y) ** 2
-    given = declare(lambda x, y, s: square(prediction=x, target=y, scale=s + 1),
-                    x=X, y=Y, s=Param(4))  # fmt: skip
-    s = made_element(given, "s")
-    assert given.expression == (s + 1) * (x - y) ** 2
-
-
-def test_a_call_takes_expressions_and_numbers() -> None:
-    made = declare(lambda x, y: square(sigmoid(x), 0.5, scale=1) + y, x=X, y=Y)
-    x, y = (made_element(made, name) for name in "xy")
-    assert made.expression == (sigmoid(x) - Rational(1, 2)) ** 2 + y
-
-
-def test_a_call_renames_axes() -> None:
-    made = declare(
-        lambda x, y: cross_entropy(x, y), x=Prediction("token"), y=Target("token", interval=(0, 1))
-    )
-    assert made.signature == "(token),(token)->()"
-    assert {i.axis for i in made.expression.atoms(Index)} == {"token"}
-
-
-def test_a_call_refuses_axes_that_do_not_fit() -> None:
-    with pytest.raises(SpecError) as caught:
-        declare(lambda x, y: cross_entropy(x, y), x=Prediction("token"), y=Target("class"))
-    assert caught.value.code == "LC108"
-    with pytest.raises(SpecError) as caught:
-        declare(lambda x: cross_entropy(x, x), x=Prediction("batch", "class"))
-    assert caught.value.code == "LC119"
-
-
-def test_an_expression_may_stand_in_for_a_tensor() -> None:
-    c, d = index("class", "c"), index("feature", "d")
-    made = declare(
-        lambda h, w, y: cross_entropy(Sum(h[d] * w[c, d], d), y),
-        h=Prediction("feature"),
-        w=Prediction("class", "feature"),
-        y=Target("class", interval=(0, 1)),
-    )
-    assert made.signature == "(feature),(class,feature),(class)->()"
-
-
-@loss
-def weighted_sum(x=Prediction("class"), factor=Prediction()):
-    k = index("class", "k")
-    return Sum(factor * x[k], k)
-
-
-def test_an_index_of_the_caller_is_not_captured() -> None:
-    # The callee binds k over "class"; the k that the caller passes must stay free in it.
-    k = index("class", "k")
-    made = declare(lambda x, b: weighted_sum(x, b[k]), x=Prediction("class"), b=Prediction("class"))
-    assert made.free_indices == (k,)
-    (bound,) = made.expression.indices
-    assert bound != k
-    x, b = made_element(made, "x", bound), made_element(made, "b", k)
-    assert made.expression == Sum(b * x, bound)
-
-
-def test_an_index_of_the_caller_meets_the_axis_that_it_stands_for() -> None:
-    # The callee's own k goes where the expression has c, and the expression's bound k stays.
-    c, k = index("class", "c k")
-    made = declare(
-        lambda x: weighted_sum(x[c] - Mean(x[k], k), 3),
-        x=Prediction("class"),
-    )
-    assert made.free_indices == ()
-    assert made.expression.has(size("class"))
-    assert made.expression.body.args[1].atoms(Index) <= {c, k, index("class", "k_")}
-
-
-def test_the_caller_may_use_the_names_that_the_callee_binds() -> None:
-    i = index("batch", "k")  # the callee's k, over another axis
-    c = index("class", "c")
-    made = declare(
-        lambda x, t, y: cross_entropy(x[c] / t[i], y),
-        x=Prediction("class"),
-        t=Prediction("batch"),
-        y=Target("class"),
-    )
-    assert made.free_indices == (i,)
-    assert made.signature == "(class),(batch),(class)->(batch)"
-
-
-def test_helpers_are_ordinary_functions_and_losses_add_up() -> None:
-    def penalty(x: Any) -> Any:
-        return stop_gradient(x) * softplus(x)
-
-    made = declare(lambda x, y, a: square(x, y) + a * penalty(x), x=X, y=Y, a=Param(0.5))
-    assert made.signature == "(),()->()"
-    assert made.expression.has(softplus)
-
-
-@pytest.mark.parametrize(
-    "call",
-    [
-        lambda x: square(x),
-        lambda x: square(x, x, x),
-        lambda x: square(x, x, weight=x),
-        lambda x: square(x, x, prediction=x),
-        lambda x: square(None, x),
-    ],
-)
-def test_a_wrong_call_is_a_diagnostic(call: Callable[[Any], Any]) -> None:
-    assert code(lambda x: call(x), x=X) == "LC120"
-
-
-def test_a_condition_over_indices_is_symbolic() -> None:
-    i, j = index("batch", "i j")
-    made = declare(
-        lambda x: Sum(indicator(And(Ne(i, j), j <= i)) * x[i] * x[j], i, j), x=Prediction("batch")
-    )
-    assert made.expression.atoms(sp.Ne)
-    assert made.expression.atoms(sp.Le) or made.expression.atoms(sp.Ge)

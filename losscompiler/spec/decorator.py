@@ -15,7 +15,7 @@ from sympy.logic.boolalg import Boolean, BooleanAtom
 
 from losscompiler.diagnostics import SpecError
 from losscompiler.spec.broken import Broken
-from losscompiler.spec.expressions import Element, Index, Tensor
+from losscompiler.spec.expressions import Element, Index, MaskElement, Tensor, not_a_number
 from losscompiler.spec.roles import Role
 from losscompiler.spec.substitute import Substitution, free_indices
 
@@ -101,7 +101,9 @@ def _replacement(own: Tensor, value: Any, axes: dict[str, str]) -> Any:
     if isinstance(value, Element) and not value.indices and not own.axes:
         return value.tensor
     if not isinstance(value, Tensor):
-        return exact(sp.sympify(value))
+        return _entry(own, exact(sp.sympify(value)))
+    if (value.role == "mask") != (own.role == "mask"):
+        raise _wrong_kind(own, value)
     if len(value.axes) != len(own.axes):
         raise SpecError(
             "LC119",
@@ -118,6 +120,23 @@ def _replacement(own: Tensor, value: Any, axes: dict[str, str]) -> Any:
                 help="give both axes one name: they must have one size",
             )
     return value
+
+
+def _entry(own: Tensor, value: sp.Basic) -> sp.Basic:
+    """An expression in the place of an input: a condition for a mask, else a number."""
+    if isinstance(value, Boolean) != (own.role == "mask"):
+        raise _wrong_kind(own, value)
+    return value
+
+
+def _wrong_kind(own: Tensor, value: sp.Basic) -> SpecError:
+    if own.role != "mask":
+        return not_a_number(value)
+    return SpecError(
+        "LC112",
+        f"`{own.name}` is a mask, and `{value}` is not a condition",
+        help=f"compare it with something, such as Ne({value}, 0)",
+    )
 
 
 def _bind(spec: Loss, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
@@ -272,6 +291,10 @@ def check_formula(name: str, e: Any) -> None:
             help="return one SymPy expression",
             about="return",
         )
+    for node in sp.preorder_traversal(e):
+        if not isinstance(node, Element | MaskElement):
+            for tensor in (a for a in node.args if isinstance(a, Tensor)):
+                tensor._no_arithmetic()
     if e.has(sp.I, sp.zoo, sp.nan) or e.is_real is False:
         raise SpecError(
             "LC121",

@@ -1,4 +1,4 @@
-"""What an input of a loss is: prediction, target, mask, label or parameter, with axes and domain."""
+"""What an input of a loss is: prediction, target, mask, label or parameter; axes and domain."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ def _axes(axes: tuple[str, ...]) -> tuple[str, ...]:
     return axes
 
 
-def Prediction(  # noqa: N802 - reads as a declaration
+def Prediction(
     *axes: str,
     interval: tuple[Any, Any] | None = None,
     domain: sp.Set | None = None,
@@ -129,7 +129,7 @@ def Prediction(  # noqa: N802 - reads as a declaration
     return Role("prediction", _axes(axes), _domain(interval, domain, values, assumptions), optional)
 
 
-def Target(  # noqa: N802
+def Target(
     *axes: str,
     interval: tuple[Any, Any] | None = None,
     domain: sp.Set | None = None,
@@ -141,18 +141,18 @@ def Target(  # noqa: N802
     return Role("target", _axes(axes), _domain(interval, domain, values, assumptions), optional)
 
 
-def Mask(*axes: str, optional: bool = False) -> Any:  # noqa: N802
+def Mask(*axes: str, optional: bool = False) -> Any:
     """Boolean data: its entries are conditions."""
     return Role("mask", _axes(axes), sp.S.Reals, optional)
 
 
-def Label(axis: str, *own_axes: str, optional: bool = False) -> Any:  # noqa: N802
+def Label(axis: str, *own_axes: str, optional: bool = False) -> Any:
     """Integers in `[0, size(axis))` that point into `axis`; one per entry of `own_axes`."""
     _axes((axis, *own_axes))
     return Role("label", own_axes, sp.S.Naturals0, optional, label_axis=axis.removeprefix("*"))
 
 
-def Param(  # noqa: N802
+def Param(
     default: Any,
     *,
     learnable: bool = False,

@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import sympy as sp
 
 from losscompiler.diagnostics import SpecError
-from losscompiler.spec.expressions import Binder, Element, Index, MaskElement, Size, Tensor, element
+from losscompiler.spec.expressions import (
+    Binder,
+    Element,
+    Index,
+    LogSoftmax,
+    LogSumExp,
+    MaskElement,
+    Size,
+    Softmax,
+    Tensor,
+    element,
+)
 
 
 def free_indices(e: sp.Basic) -> set[Index]:
@@ -59,9 +70,9 @@ class Substitution:
         return Substitution({}, {}, dict(zip(slots, positions, strict=True)))(replacement)
 
     def _binder(self, e: Binder) -> Any:
-        taken = {i for value in self.indices.values() for i in free_indices(value)}
-        for value in self.tensors.values():
-            taken |= free_indices(value) if isinstance(value, sp.Expr) else set()
+        if e.keeps_axis:
+            return self._kept(e)
+        taken = self._outside(e)
         inner = dict(self.indices)
         bound = []
         for i in e.indices:
@@ -72,6 +83,36 @@ class Substitution:
             bound.append(fresh)
         body = Substitution(self.tensors, self.axes, inner)(e.body)
         return e.func(body, sp.Tuple(*bound), *(self(a) for a in e.args[2:]))
+
+    def _outside(self, e: Binder) -> set[Index]:
+        """The indices that may be free in the result, whatever the binder's own become."""
+        values = [*self.indices.values(), *self.tensors.values()]
+        values += [self(i) for i in free_indices(e.body) - set(e.indices)]
+        taken: set[Index] = set()
+        for value in values:
+            taken |= free_indices(value) if isinstance(value, sp.Expr) else set()
+        return taken
+
+    def _kept(self, e: Binder) -> Any:
+        """The index of a softmax is free in it: any position may take its place."""
+        positions = [self(i) for i in e.indices]
+        chosen = Substitution(
+            self.tensors,
+            self.axes,
+            {**self.indices, **dict(zip(e.indices, positions, strict=True))},
+        )(e.body)
+        others = [i for value in self.tensors.values() for i in free_indices(value)]
+        others += [self(i) for i in free_indices(e.body) - set(e.indices)]
+        if all(isinstance(p, Index) and p not in others for p in positions):
+            return e.func(chosen, sp.Tuple(*positions))
+        return AT_POSITION[type(e)](chosen - self._binder(LogSumExp(e.body, e.args[1])))
+
+
+# What a node that keeps its axis is at one position, given the entry there less the log-sum-exp.
+AT_POSITION: dict[type[Binder], Callable[[sp.Expr], sp.Expr]] = {
+    Softmax: sp.exp,
+    LogSoftmax: lambda log_share: log_share,
+}
 
 
 def axis_slots(tensor: Tensor, e: sp.Expr) -> tuple[Index, ...]:

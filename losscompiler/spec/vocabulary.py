@@ -27,28 +27,28 @@ def size(of: Any) -> sp.Expr:
     return ex.Size(axis.removeprefix("*"))
 
 
-def Sum(e: Any, *indices: Any) -> sp.Expr:  # noqa: N802
+def Sum(e: Any, *indices: Any) -> sp.Expr:
     """Sum of `e` over the axes of the indices."""
     return ex.Sum(*ex.bound_indices(indices, e))
 
 
-def Mean(e: Any, *indices: Any) -> sp.Expr:  # noqa: N802
+def Mean(e: Any, *indices: Any) -> sp.Expr:
     """Sum of `e` over the axes of the indices, divided by the number of terms."""
     body, bound = ex.bound_indices(indices, e)
     return ex.Sum(body, bound) / sp.Mul(*(ex.Size(i.axis) for i in bound))
 
 
-def Prod(e: Any, *indices: Any) -> sp.Expr:  # noqa: N802
+def Prod(e: Any, *indices: Any) -> sp.Expr:
     """Product of `e` over the axes of the indices."""
     return ex.Prod(*ex.bound_indices(indices, e))
 
 
-def AxisMax(e: Any, *indices: Any) -> sp.Expr:  # noqa: N802
+def AxisMax(e: Any, *indices: Any) -> sp.Expr:
     """Largest value of `e` along the axes; its gradient is shared equally by tied maxima."""
     return ex.AxisMax(*ex.bound_indices(indices, e))
 
 
-def AxisMin(e: Any, *indices: Any) -> sp.Expr:  # noqa: N802
+def AxisMin(e: Any, *indices: Any) -> sp.Expr:
     """Smallest value of `e` along the axes; its gradient is shared equally by tied minima."""
     return ex.AxisMin(*ex.bound_indices(indices, e))
 
@@ -58,7 +58,7 @@ def logsumexp(e: Any, *indices: Any) -> sp.Expr:
     return ex.LogSumExp(*ex.bound_indices(indices, e))
 
 
-def Norm(e: Any, *indices: Any, p: Any = 2) -> sp.Expr:  # noqa: N802
+def Norm(e: Any, *indices: Any, p: Any = 2) -> sp.Expr:
     """The p-norm of `e` over the axes of the indices; its gradient at 0 is 0."""
     return ex.Norm(*ex.bound_indices(indices, e), sp.sympify(p))
 
@@ -73,7 +73,7 @@ def log_softmax(e: Any, *indices: Any) -> sp.Expr:
     return ex.LogSoftmax(*ex.bound_indices(indices, e))
 
 
-def Piecewise(*pairs: Any) -> sp.Expr:  # noqa: N802
+def Piecewise(*pairs: Any) -> sp.Expr:
     """The value of the first pair `(value, condition)` whose condition holds; end with `True`."""
     return ex.Piecewise(*pairs)
 

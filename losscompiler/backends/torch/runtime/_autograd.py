@@ -42,8 +42,10 @@ class Problem:
 
     def batch_shape(self, inputs: Sequence[Tensor]) -> tuple[int, ...]:
         """The leading axes that the inputs have in common, where they have any."""
-        arrays = zip(inputs[: self.arrays], self.axes[: self.arrays], strict=True)
-        return max((tuple(x.shape[: x.ndim - len(names)]) for x, names in arrays), key=len)
+        shape: tuple[int, ...] = ()
+        for x, names in zip(inputs[: self.arrays], self.axes[: self.arrays], strict=True):
+            shape = shape or tuple(x.shape[: x.ndim - len(names)])
+        return shape
 
     def sizes(self, inputs: Sequence[Tensor]) -> dict[str, int]:
         """The number of entries along each core axis."""
@@ -137,25 +139,61 @@ def _as_inputs(
 
 
 def _apply(
-    function: type[Function], forward_function: type[Function], problem: Problem, inputs: Any
+    function: type[_KernelFunction],
+    forward_function: type[_KernelFunction],
+    problem: Problem,
+    inputs: Any,
 ) -> Any:
-    """Applies a function, choosing its variant with forward-mode derivatives where it can be.
+    """Applies a function in the form that suits how PyTorch is about to differentiate it.
 
-    `torch.compile` refuses functions that define `jvp`; and where nothing requires a gradient it
-    calls `forward` as if that had a fixed number of arguments, so it is called directly there.
+    `torch.compile` refuses functions that define `jvp`. Where nothing requires a gradient, it calls
+    `forward` as if that had a fixed number of arguments, so it is called directly there. Under a
+    transform of `torch.func` it would differentiate the code of `forward`: there, the polynomial
+    stands for the function.
     """
-    compiling = torch.compiler.is_compiling()
-    differentiated = torch.is_grad_enabled() and any(x.requires_grad for x in inputs)
-    if compiling and not differentiated:
-        return function.forward(problem, *inputs)
-    apply: Callable[..., Any] = (function if compiling else forward_function).apply
+    apply: Callable[..., Any] = forward_function.apply
+    if torch.compiler.is_compiling():
+        differentiated = torch.is_grad_enabled() and any(x.requires_grad for x in inputs)
+        apply = function.apply if differentiated else function.forward
+        if torch._C._are_functorch_transforms_active():
+            apply = function.polynomial
     return apply(problem, *inputs)
+
+
+def _about_itself(problem: Problem, inputs: Sequence[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
+    """The inputs as constants, and how far they are from them: by 0, but differentiably so."""
+    fixed = [x.detach() for x in inputs]
+    steps = []
+    for position in problem.wrt:
+        x, constant = inputs[position], fixed[position]
+        steps.append(torch.where(torch.isfinite(constant), x - constant, 0.0))
+    return fixed, steps
+
+
+def _curvature(
+    problem: Problem, inputs: Sequence[Tensor], v: Sequence[Tensor], u: Sequence[Tensor]
+) -> Tensor:
+    """The second derivative of each loss entry in the directions `v` and `u`."""
+
+    def total(cotangent: Tensor) -> Tensor:
+        pairs = zip(hessian_product(problem, inputs, cotangent, v), u, strict=True)
+        return torch.stack([torch.sum(p * d, dtype=problem.dtype) for p, d in pairs]).sum()
+
+    # It is linear in the cotangent, so that its gradient is exact, whatever the kernel looks like.
+    shape, device = problem.loss_shape(inputs), inputs[0].device
+    result: Tensor = torch.func.grad(total)(torch.ones(shape, dtype=problem.dtype, device=device))
+    return result
 
 
 class _KernelFunction(Function):
     """A function of a problem and tensors that saves exactly those."""
 
     generate_vmap_rule = True
+
+    @staticmethod
+    def polynomial(problem: Problem, *inputs: Tensor) -> Any:
+        """The same value, and the same derivatives by autodiff, up to the kernels' order."""
+        raise NotImplementedError
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
@@ -176,6 +214,13 @@ class _Loss(_KernelFunction):
         problem, inputs = ctx.problem, ctx.saved_tensors
         gradients = gradient(problem, *inputs, cotangent)
         return (None, *_at(problem, gradients))
+
+    @staticmethod
+    def polynomial(problem: Problem, *inputs: Tensor) -> Tensor:
+        fixed, steps = _about_itself(problem, inputs)
+        value = _as_loss(problem, fixed, _run(problem, problem.kernels.value, *fixed))
+        terms = _jvp(problem, fixed, steps) + 0.5 * _curvature(problem, fixed, steps, steps)
+        return value + torch.where(torch.isfinite(terms), terms, 0.0)
 
 
 class _ForwardLoss(_Loss):
@@ -207,6 +252,15 @@ class _Gradient(_KernelFunction):
         products = hessian_product(problem, inputs, cotangent, tangents)
         along = _jvp(problem, inputs, tangents).to(cotangent.dtype)
         return (None, *_at(problem, products), along)
+
+    @staticmethod
+    def polynomial(problem: Problem, *tensors: Tensor) -> tuple[Tensor, ...]:
+        *inputs, cotangent = tensors
+        fixed, steps = _about_itself(problem, inputs)
+        moved = hessian_product(problem, fixed, cotangent, steps)
+        changes = [torch.where(torch.isfinite(change), change, 0.0) for change in moved]
+        pairs = zip(_vjp(problem, fixed, cotangent), changes, strict=True)
+        return tuple(at + change for at, change in pairs)
 
 
 class _ForwardGradient(_Gradient):
@@ -253,17 +307,7 @@ class _Tangent(_KernelFunction):
         inputs, tangents = _inputs_and_tangents(problem, ctx.saved_tensors)
         count = len(problem.axes)
         directions = _wrt(problem, inputs, changes[:count])
-
-        def curvature(cotangent: Tensor) -> Tensor:
-            products = hessian_product(problem, inputs, cotangent, tangents)
-            pairs = zip(products, directions, strict=True)
-            return torch.stack([torch.sum(p * d, dtype=problem.dtype) for p, d in pairs]).sum()
-
-        # `curvature` is linear, so its gradient is exact: the second derivative of each entry.
-        cotangent = torch.ones(
-            problem.loss_shape(inputs), dtype=problem.dtype, device=inputs[0].device
-        )
-        second: Tensor = torch.func.grad(curvature)(cotangent)
+        second = _curvature(problem, inputs, tangents, directions)
         rest = [
             torch.zeros_like(v) if c is None else c
             for v, c in zip(tangents, changes[count:], strict=True)

@@ -172,7 +172,7 @@ def _core_axis(loss: str, given: Sequence[tuple[Argument, Tensor]], axis: Any) -
     having = [(a, x) for a, x in given if a.axes]
     if axis == -1 or not having:
         return None
-    argument, widest = max(having, key=lambda pair: pair[1].ndim)
+    argument, widest = sorted(having, key=lambda pair: pair[1].ndim)[-1]
     if not -widest.ndim <= axis < widest.ndim:
         raise ValueError(
             f"{loss}(): `axis` is {axis}, but `{argument.name}` has shape {tuple(widest.shape)}, "

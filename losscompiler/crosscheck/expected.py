@@ -259,16 +259,12 @@ def _without_noise(x: Any, scale: Any) -> Any:
 
 def _split(numbers: Array) -> tuple[Array, Array]:
     """Numbers as sums of two doubles."""
-    high = np.vectorize(float, otypes=[np.float64])(numbers) if numbers.size else _empty(numbers)
-    low = np.zeros(numbers.shape)
+    high, low = np.zeros(numbers.shape), np.zeros(numbers.shape)
     for at, x in np.ndenumerate(numbers):
+        high[at] = float(x)
         if np.isfinite(high[at]):
             low[at] = float(x - MP.mpf(float(high[at])))
     return high, low
-
-
-def _empty(numbers: Array) -> Array:
-    return np.zeros(numbers.shape)
 
 
 def _zero_like(e: Exact) -> Exact:

@@ -44,6 +44,7 @@ CELL = 160  # cells are entered by 2**-CELL, and differences inside them are far
 CELL_STEP = 280
 DIRECTIONS = 48
 MOST_CELLS = 16
+SINGULAR_CELLS = 6  # around a point such as the 0 of a norm, where every direction is its own cell
 
 Where = tuple[str, Position]
 
@@ -242,7 +243,9 @@ class Oracle:
                 choices.append(min(gradients, key=lambda g: sum(x * x for x in g)))
         if not _stable(gradients, stable):
             choices = [lost]
-        if self.coupled:
+        if self.coupled and stable:
+            diagonal = product = (lost, lost)
+        elif self.coupled:
             diagonal = _between([c.diagonal for c in cells])
             product = _between([c.products[0] for c in cells])
         else:
@@ -280,24 +283,31 @@ class Oracle:
             if notes_there is None:
                 continue  # outside the formula's domain
             signature = tuple((n.guard, n.where, n.token) for n in notes_there)
-            if signature in seen and not (singular and len(kept) < MOST_CELLS):
+            if singular and self.coupled and len(kept) == SINGULAR_CELLS:
+                break
+            if signature in seen and not singular:
                 continue
             if signature not in seen:
                 idle = 0
             seen.add(signature)
             kept.append(direction)
             if len(kept) > MOST_CELLS:
+                if singular:
+                    kept.pop()
+                    break
                 return [], []
         if idle < DIRECTIONS // 4 and len(places) > 1 and not singular:
             return [], []
         vectors = [vector] if self.coupled else _units(len(places))
+        if self.coupled and singular:
+            vectors = []  # second derivatives grow without bound there, as those of a norm do
 
         def derive(direction: list[int], near: int) -> Derivatives:
             there = _moved(values, places, direction, near)
             return self.smooth(there, sizes, [at], vectors, values, CELL_STEP)[0]
 
         cells = [_snap(derive(d, CELL)) for d in kept]
-        nearer = [_snap(derive(d, CELL + 40)) for d in kept] if singular else []
+        nearer = [_snap(derive(d, CELL + 40)) for d in kept[:2]] if singular else []
         return cells, nearer
 
 

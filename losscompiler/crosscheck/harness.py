@@ -1,0 +1,174 @@
+"""Calls emitted functions in a process of their own and writes down what they return.
+
+Run as a script, with the path of a pickled request. It knows frameworks, and nothing of losses or
+of this package: what it imports is the emitted package, from disk, as a user would.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import pickle
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+Array = np.ndarray[Any, Any]
+Call = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Framework:
+    """How to hand arrays to a framework, take them back, and differentiate a scalar function."""
+
+    give: Callable[[Array], Any]
+    take: Callable[[Any], Array]
+    gradient: Callable[[Callable[..., Any], list[Any]], list[Any]] | None
+
+
+def numpy_framework() -> Framework:
+    """NumPy: arrays as they are; nothing is differentiated."""
+    return Framework(lambda a: a, np.asarray, None)
+
+
+def torch_framework() -> Framework:
+    """PyTorch, with torch.autograd."""
+    import torch
+
+    def gradient(function: Callable[..., Any], inputs: list[Any]) -> list[Any]:
+        leaves = [x.detach().clone().requires_grad_(True) for x in inputs]
+        return list(torch.autograd.grad(function(*leaves), leaves))
+
+    return Framework(
+        lambda a: torch.from_numpy(np.array(a)), lambda x: x.detach().cpu().numpy(), gradient
+    )
+
+
+def jax_framework() -> Framework:
+    """JAX in 64 bits, with jax.grad."""
+    os.environ.setdefault("JAX_PLATFORMS", "cpu")
+    import jax
+
+    jax.config.update("jax_enable_x64", True)
+
+    def gradient(function: Callable[..., Any], inputs: list[Any]) -> list[Any]:
+        return list(jax.grad(function, argnums=tuple(range(len(inputs))))(*inputs))
+
+    return Framework(jax.numpy.asarray, np.asarray, gradient)
+
+
+def tensorflow_framework() -> Framework:
+    """TensorFlow, with a gradient tape."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
+    import tensorflow as tf
+
+    def gradient(function: Callable[..., Any], inputs: list[Any]) -> list[Any]:
+        with tf.GradientTape() as tape:
+            tape.watch(inputs)
+            result = function(*inputs)
+        zero = tf.UnconnectedGradients.ZERO
+        found = tape.gradient(result, inputs, unconnected_gradients=zero)
+        return [tf.convert_to_tensor(g) for g in found]
+
+    return Framework(tf.convert_to_tensor, lambda x: np.asarray(x), gradient)
+
+
+FRAMEWORKS: dict[str, Callable[[], Framework]] = {
+    "numpy": numpy_framework,
+    "torch": torch_framework,
+    "jax": jax_framework,
+    "tensorflow": tensorflow_framework,
+}
+
+
+def cast(array: Array, dtype: str) -> Array:
+    """Floats in the dtype under test, everything else as it is."""
+    return array.astype(dtype) if array.dtype.kind == "f" else array
+
+
+def tupled(result: Any) -> tuple[Any, ...]:
+    """The gradients of one or several inputs."""
+    return tuple(result) if isinstance(result, tuple | list) else (result,)
+
+
+def observe(framework: Framework, module: Any, name: str, call: Call, dtype: str) -> dict[str, Any]:
+    """All quantities of one call; the text of an exception where one is raised."""
+
+    def given(x: Any) -> Any:
+        return framework.give(cast(np.asarray(x), dtype)) if isinstance(x, np.ndarray) else x
+
+    arguments = {key: given(x) for group in ("arrays", "parameters", "options")
+                 for key, x in call[group].items()}  # fmt: skip
+    for key in call["differentiated"]:  # learnable parameters are arrays, even scalar ones
+        if key in call["parameters"]:
+            arguments[key] = framework.give(np.asarray(arguments[key], dtype=dtype))
+    vector = tuple(
+        framework.give(np.asarray(call["vector"][n], dtype=dtype)) for n in call["differentiated"]
+    )
+    one_or_all = vector[0] if len(vector) == 1 else vector
+
+    def emitted(suffix: str, **more: Any) -> Any:
+        return getattr(module, name + suffix)(**arguments, **more)
+
+    def value_and_grad() -> list[Any]:
+        value, gradient = emitted("_value_and_grad")
+        return [value, *tupled(gradient)]
+
+    def automatic() -> list[Any]:
+        assert framework.gradient is not None
+        names = call["differentiated"]
+        total = {"reduction": "sum"} if call["options"].get("reduction") == "none" else {}
+
+        def reduced(*inputs: Any) -> Any:
+            replaced = dict(zip(names, inputs, strict=True))
+            return getattr(module, name)(**{**arguments, **replaced, **total})
+
+        return framework.gradient(reduced, [arguments[n] for n in names])
+
+    tasks: dict[str, Callable[[], Any]] = {
+        "value": lambda: [emitted("")],
+        "value_and_grad": value_and_grad,
+        "hvp": lambda: tupled(emitted("_hvp", vector=one_or_all)),
+        "hessian_diagonal": lambda: tupled(emitted("_hessian_diagonal")),
+    }
+    if framework.gradient is not None and all(n in arguments for n in call["differentiated"]):
+        tasks["autodiff"] = automatic
+    found: dict[str, Any] = {}
+    for quantity, task in tasks.items():
+        try:
+            found[quantity] = [framework.take(x) for x in task()]
+        except Exception as error:
+            found[quantity] = f"{type(error).__name__}: {error}"
+    return found
+
+
+def main(path: str) -> None:
+    """Answers a request: {"backend", "root", "losses": [{"module", "name", "calls"}]}."""
+    request = pickle.loads(Path(path).read_bytes())
+    sys.path.insert(0, request["root"])  # the parent of `generated`; its folders shadow frameworks
+    framework = FRAMEWORKS[request["backend"]]()
+    answers: dict[str, Any] = {}
+    for loss in request["losses"]:
+        try:
+            module = importlib.import_module(loss["module"])
+        except Exception as error:
+            answers[loss["name"]] = f"{type(error).__name__}: {error}"
+            continue
+        if not hasattr(module, loss["name"]):
+            continue  # a loss that this backend cannot express
+        with np.errstate(all="ignore"):
+            answers[loss["name"]] = [
+                {dtype: observe(framework, module, loss["name"], call, dtype)
+                 for dtype in call["dtypes"]}
+                for call in loss["calls"]
+            ]  # fmt: skip
+    Path(path).with_suffix(".answer").write_bytes(pickle.dumps(answers))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

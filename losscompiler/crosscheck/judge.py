@@ -1,0 +1,220 @@
+"""Compares what backends returned with what is exact, and says what is wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from losscompiler.crosscheck.case import Case
+from losscompiler.crosscheck.compare import AUTODIFF_LIMIT, LIMITS, Measure, against, measure
+from losscompiler.crosscheck.expected import Expected, LossOracle
+from losscompiler.crosscheck.layout import layout
+
+Answers = Sequence[Mapping[str, Mapping[str, Any]]]  # per case, per dtype, per quantity
+Truth = dict[str, tuple[Expected, ...]]
+
+_FEW = 3  # failures told per report
+
+
+@dataclass(frozen=True)
+class Report:
+    """The verdict on one loss in one backend and dtype: errors by quantity, and what failed."""
+
+    loss: str
+    backend: str
+    dtype: str
+    cases: int
+    measures: dict[str, Measure]
+    failures: tuple[str, ...] = ()
+    path: str = ""
+    line: int | None = None
+
+    @property
+    def ok(self) -> bool:
+        """Whether everything agreed."""
+        return not self.failures
+
+
+@dataclass
+class _Verdict:
+    measures: dict[str, Measure] = field(default_factory=dict)
+    failures: list[str] = field(default_factory=list)
+    cases: int = 0
+
+    def fail(self, text: str) -> None:
+        self.failures.append(text)
+
+    def take(self, quantity: str, found: Measure, limit: float, where: str) -> None:
+        self.measures[quantity] = self.measures.get(quantity, Measure()).joined(found)
+        if found.nonfinite or found.conditioned > limit:
+            how = (
+                "not finite"
+                if found.nonfinite
+                else f"{found.conditioned:.3g} conditioned ULP off"
+            )
+            self.fail(f"{where}: {found.got!r} instead of {found.expected!r} ({how})")
+
+
+def judge(
+    oracle: LossOracle, cases: Sequence[Case], answers: Mapping[str, Answers | str]
+) -> list[Report]:
+    """One report per backend and dtype; the exact results are computed once for all of them."""
+    truths: dict[int, Truth] = {}
+    responses: dict[int, Truth] = {}
+
+    def truth(n: int) -> Truth:
+        if n not in truths:
+            truths[n] = oracle.expected(cases[n])
+        return truths[n]
+
+    def response(n: int) -> Truth:
+        if n not in responses:
+            responses[n] = oracle.response(cases[n])
+        return responses[n]
+
+    reports = []
+    for backend, calls in answers.items():
+        dtypes = list(dict.fromkeys(d for case in cases for d in case.dtypes))
+        for dtype in sorted(dtypes, reverse=True):
+            verdict = _Verdict()
+            if isinstance(calls, str):
+                verdict.fail(f"the module cannot be imported: {calls}")
+            else:
+                for n, case in enumerate(cases):
+                    if dtype in case.dtypes:
+                        found = calls[n][dtype]
+                        _check(oracle, case, found, dtype, verdict, truth(n), lambda n=n: response(n))
+            reports.append(_report(oracle, backend, dtype, verdict))
+    return reports
+
+
+def _report(oracle: LossOracle, backend: str, dtype: str, verdict: _Verdict) -> Report:
+    failures = verdict.failures[:_FEW]
+    if len(verdict.failures) > _FEW:
+        failures.append(f"and {len(verdict.failures) - _FEW} more")
+    return Report(
+        oracle.loss.name,
+        backend,
+        dtype,
+        verdict.cases,
+        verdict.measures,
+        tuple(failures),
+        oracle.loss.path,
+        oracle.loss.line,
+    )
+
+
+def _check(
+    oracle: LossOracle,
+    case: Case,
+    found: Mapping[str, Any],
+    dtype: str,
+    verdict: _Verdict,
+    truth: Truth,
+    response: Any,
+) -> None:
+    verdict.cases += 1
+    names = layout(oracle.loss, case).differentiated
+    checks: list[tuple[str, str, slice]] = [
+        ("value", "value", slice(0, 1)),
+        ("value", "value_and_grad", slice(0, 1)),
+        ("gradient", "value_and_grad", slice(1, None)),
+        ("hvp", "hvp", slice(None)),
+        ("hessian_diagonal", "hessian_diagonal", slice(None)),
+    ]
+    told: set[str] = set()
+    for quantity, source, part in checks:
+        results = found[source]
+        if isinstance(results, str):
+            if source not in told and _some_number(truth[quantity]):
+                verdict.fail(f"{source} raises in {_call(case)}: {results}")
+            told.add(source)
+            continue
+        arrays = results[part]
+        if len(arrays) != len(truth[quantity]):
+            verdict.fail(f"{source} returns {len(arrays)} arrays in {_call(case)}")
+            continue
+        for k, (got, expected) in enumerate(zip(arrays, truth[quantity], strict=True)):
+            of = "" if quantity == "value" else f" of `{names[k]}`"
+            _one(verdict, quantity, f"{source}{of}", case, got, expected, dtype,
+                 lambda q=quantity, k=k: response()[q][k].choices[0][0])  # fmt: skip
+    _autodiff(case, found, dtype, verdict, truth, names)
+
+
+def _one(
+    verdict: _Verdict,
+    quantity: str,
+    title: str,
+    case: Case,
+    got: np.ndarray[Any, Any],
+    expected: Expected,
+    dtype: str,
+    response: Any,
+) -> None:
+    shape = expected.choices[0][0].shape
+    if got.shape != shape or got.dtype != np.dtype(dtype):
+        verdict.fail(
+            f"{title} is {got.dtype}{list(got.shape)} instead of {dtype}{list(shape)} "
+            f"in {_call(case)}"
+        )
+        return
+    result = measure(expected, got.astype(np.float64), dtype, response)
+    where = f"{title} at {list(result.at)} in {_call(case, result.at)}"
+    verdict.take(quantity, result, LIMITS[quantity], where)
+
+
+def _autodiff(
+    case: Case,
+    found: Mapping[str, Any],
+    dtype: str,
+    verdict: _Verdict,
+    truth: Truth,
+    names: Sequence[str],
+) -> None:
+    """The framework's own derivative of the emitted function against the emitted gradient."""
+    automatic, emitted = found.get("autodiff"), found["value_and_grad"]
+    if automatic is None or isinstance(emitted, str):
+        return
+    if isinstance(automatic, str):
+        if _some_number(truth["gradient"]):
+            verdict.fail(f"automatic differentiation raises in {_call(case)}: {automatic}")
+        return
+    for name, own, other, expected in zip(
+        names, emitted[1:], automatic, truth["gradient"], strict=True
+    ):
+        title = f"automatic gradient of `{name}`"
+        if other.shape != own.shape:
+            verdict.fail(f"{title} has shape {list(other.shape)} in {_call(case)}")
+            continue
+        known = np.where(np.isfinite(expected.choices[0][0]), own.astype(np.float64), np.nan)
+        result = against(known, other.astype(np.float64), dtype, expected.scale)
+        where = f"{title} at {list(result.at)} in {_call(case, result.at)}"
+        verdict.take("autodiff", result, AUTODIFF_LIMIT, where)
+
+
+def _some_number(expected: tuple[Expected, ...]) -> bool:
+    return any(np.isfinite(e.choices[0][0]).any() for e in expected)
+
+
+def _call(case: Case, at: tuple[int, ...] = ()) -> str:
+    """The call in words, with the inputs at one place where they are small or of one shape."""
+    given = []
+    for name, array in case.arrays.items():
+        if at and array.ndim and array.shape[: len(at)] and len(at) <= array.ndim:
+            inside = all(i < n for i, n in zip(at, array.shape, strict=False))
+            part = array[at] if inside else array
+        else:
+            part = array
+        part = np.asarray(part)
+        shown = part.tolist() if part.size <= 8 else f"array{list(part.shape)}"
+        given.append(f"{name}={shown}")
+    given += [f"{k}={v!r}" for k, v in case.parameters.items()]
+    given += [
+        f"{k}={v.tolist() if v.size <= 8 else list(v.shape)}" if isinstance(v, np.ndarray)
+        else f"{k}={v!r}"
+        for k, v in case.options.items()
+    ]  # fmt: skip
+    return f"{case.kind} case ({', '.join(given)})"

@@ -1,0 +1,251 @@
+"""Cross-validation of emitted packages: cases, then the backends, then the verdicts.
+
+    spec files --worker--> calls --one process per backend--> results --worker--> reports
+
+Nothing here imports SymPy or a framework. Cases and results pass through pickled files.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import pickle
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Collection, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from losscompiler.diagnostics import Diagnostic
+from losscompiler.worker import Outcome, run_files
+
+if TYPE_CHECKING:
+    from losscompiler.crosscheck.judge import Report
+
+MODULES = {"numpy": "numpy", "torch": "torch", "tensorflow": "tensorflow", "jax": "jax"}
+TIME_LIMIT = 1800.0  # seconds for all calls of one backend
+
+
+@dataclass(frozen=True)
+class VerifyResult:
+    """Reports in the order of losses and backends, and findings about what could not be checked."""
+
+    reports: tuple[Report, ...]
+    diagnostics: tuple[Diagnostic, ...]
+
+    @property
+    def failures(self) -> dict[str, str]:
+        """What is wrong, by name of loss."""
+        found: dict[str, str] = {}
+        for report in self.reports:
+            if not report.ok:
+                text = f"{report.backend} {report.dtype}: {report.failures[0]}"
+                found.setdefault(report.loss, text)
+        return found
+
+
+def installed_backends() -> list[str]:
+    """The backends whose framework can be imported here."""
+    return [name for name, module in MODULES.items() if importlib.util.find_spec(module)]
+
+
+def verify(
+    package_root: Path,
+    specs_root: Path,
+    files: Sequence[Path],
+    names: Collection[str] | None,
+    backends: Sequence[str],
+    jobs: int = 0,
+) -> VerifyResult:
+    """Cross-validates the losses of some spec files in the package `package_root/generated`.
+
+    `names` selects losses; a backend that has no module for a file is passed over.
+    """
+    chosen = None if names is None else frozenset(names)
+    with tempfile.TemporaryDirectory(prefix="losscompiler-") as folder:
+        plans = partial(_plan, folder=Path(folder), names=chosen)
+        outcomes = run_files(files, specs_root, specs_root, plans, jobs)
+        planned = [o.value for o in outcomes if o.value]
+        found = _observe(package_root, specs_root, planned, backends, Path(folder), jobs)
+        results = Path(folder) / "results"
+        results.write_bytes(pickle.dumps(found.answers))
+        judged = run_files(
+            [p.path for p in planned],
+            specs_root,
+            specs_root,
+            partial(_judge, results=results, names=chosen),
+            jobs,
+        )
+    reports = tuple(r for o in judged if o.value for r in o.value)
+    troubles = [*_troubles(outcomes), *found.diagnostics, *_troubles(judged)]
+    troubles += [d for p in planned for d in p.diagnostics]
+    return VerifyResult(reports, tuple(troubles))
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """Where the calls of one spec file's losses are, and which losses cannot be checked."""
+
+    path: Path
+    losses: tuple[str, ...]
+    calls: Path
+    diagnostics: tuple[Diagnostic, ...]
+
+
+@dataclass(frozen=True)
+class _Observed:
+    answers: dict[str, dict[str, Any]]  # by loss, then backend
+    diagnostics: tuple[Diagnostic, ...]
+
+
+def _troubles(outcomes: Sequence[Outcome]) -> list[Diagnostic]:
+    return [o.failure for o in outcomes if o.failure is not None]
+
+
+def _checked(
+    path: Path, specs_root: Path, names: frozenset[str] | None
+) -> Iterator[tuple[Any, Any]]:
+    """Every chosen loss of a file with its oracle."""
+    from losscompiler.crosscheck.expected import LossOracle
+    from losscompiler.spec.loader import load_file
+
+    for loss in load_file(path, specs_root).losses:
+        if names is None or loss.name in names:
+            yield loss, LossOracle(loss)
+
+
+def _plan(
+    path: Path,
+    root: Path,
+    specs_root: Path,
+    loaded: Callable[[], None],
+    *,
+    folder: Path,
+    names: frozenset[str] | None,
+) -> _Plan:
+    """In a worker: chooses the calls of every loss and writes them down."""
+    from losscompiler.crosscheck.evaluate import UnknownNode
+    from losscompiler.crosscheck.samples import cases
+
+    calls: dict[str, Any] = {}
+    found: list[Diagnostic] = []
+    chosen = list(_checked(path, specs_root, names))
+    loaded()
+    for loss, oracle in chosen:
+        try:
+            calls[loss.name] = (loss.differentiated, cases(loss, oracle))
+        except UnknownNode as unknown:
+            found.append(_unchecked(loss, str(unknown)))
+    inside = path.resolve().relative_to(specs_root.resolve()).with_suffix("").parts
+    file = folder / f"{'.'.join(inside)}.calls"
+    file.write_bytes(pickle.dumps(calls))
+    return _Plan(path, tuple(calls), file, tuple(found))
+
+
+def _unchecked(loss: Any, why: str) -> Diagnostic:
+    return Diagnostic(
+        "LC403",
+        f"`{loss.name}` is not cross-validated: {why}",
+        severity="warning",
+        path=loss.path,
+        line=loss.line,
+        loss=loss.name,
+    )
+
+
+def _judge(
+    path: Path,
+    root: Path,
+    specs_root: Path,
+    loaded: Callable[[], None],
+    *,
+    results: Path,
+    names: frozenset[str] | None,
+) -> list[Report]:
+    """In a worker: computes what is exact and compares."""
+    from losscompiler.crosscheck.judge import judge
+    from losscompiler.crosscheck.samples import cases
+
+    chosen = list(_checked(path, specs_root, names))
+    loaded()
+    answers = pickle.loads(results.read_bytes())
+    reports: list[Report] = []
+    for loss, oracle in chosen:
+        if loss.name in answers:
+            reports += judge(oracle, cases(loss, oracle), answers[loss.name])
+    return reports
+
+
+def _observe(
+    package_root: Path,
+    specs_root: Path,
+    plans: Sequence[_Plan],
+    backends: Sequence[str],
+    folder: Path,
+    jobs: int,
+) -> _Observed:
+    """Calls the emitted functions of every backend, one process each."""
+    answers: dict[str, dict[str, Any]] = {}
+    found: list[Diagnostic] = []
+    run = partial(_run_backend, package_root, specs_root, plans, folder)
+    with ThreadPoolExecutor(jobs or os.cpu_count() or 1) as pool:
+        for backend, result in zip(backends, pool.map(run, backends), strict=True):
+            if isinstance(result, Diagnostic):
+                found.append(result)
+                continue
+            for name, calls in result.items():
+                answers.setdefault(name, {})[backend] = calls
+    return _Observed(answers, tuple(found))
+
+
+def _run_backend(
+    package_root: Path, specs_root: Path, plans: Sequence[_Plan], folder: Path, backend: str
+) -> dict[str, Any] | Diagnostic:
+    losses = []
+    for plan in plans:
+        inside = plan.path.resolve().relative_to(specs_root.resolve()).with_suffix("").parts
+        if not package_root.joinpath("generated", backend, *inside).with_suffix(".py").exists():
+            continue
+        for name, (differentiated, cases) in pickle.loads(plan.calls.read_bytes()).items():
+            calls = [_call(case, differentiated) for case in cases]
+            module = ".".join(("generated", backend, *inside))
+            losses.append({"module": module, "name": name, "calls": calls})
+    if not losses:
+        return {}
+    request = {"backend": backend, "root": str(package_root.resolve()), "losses": losses}
+    file = folder / f"{backend}.request"
+    file.write_bytes(pickle.dumps(request))
+    # `-P`: neither this package's folder nor the current one may stand in a framework's way.
+    command = [sys.executable, "-P", str(Path(__file__).with_name("harness.py")), str(file)]
+    try:
+        done = subprocess.run(
+            command, cwd=folder, capture_output=True, text=True, timeout=TIME_LIMIT
+        )
+    except subprocess.TimeoutExpired:
+        return _stopped(backend, f"took longer than {TIME_LIMIT:g} s and was stopped")
+    answer = file.with_suffix(".answer")
+    if done.returncode or not answer.exists():
+        lines = done.stderr.strip().splitlines() or [f"exit status {done.returncode}"]
+        return _stopped(backend, f"stopped: {lines[-1]}")
+    result: dict[str, Any] = pickle.loads(answer.read_bytes())
+    return result
+
+
+def _stopped(backend: str, how: str) -> Diagnostic:
+    return Diagnostic("LC404", f"the process that calls the {backend} functions {how}")
+
+
+def _call(case: Any, differentiated: Sequence[str]) -> dict[str, Any]:
+    """A case as plain data: the process of a backend does not import this package."""
+    return {
+        "arrays": dict(case.arrays),
+        "parameters": dict(case.parameters),
+        "options": dict(case.options),
+        "dtypes": case.dtypes,
+        "vector": dict(case.vector),
+        "differentiated": [n for n in differentiated if n in case.vector],
+    }

@@ -154,7 +154,7 @@ def _enter(
         elif one is not other:
             tf.debugging.assert_equal(one, other, message)
             doubts.append(tf.equal(one, other))
-        merged.append(one if isinstance(one, int) else other)
+        merged.append(other if isinstance(other, int) else one)
     known[axis] = _Seen(tuple(merged), first.name, first.tensor)
 
 

@@ -6,17 +6,21 @@ one mistake hides nothing but what depends on it.
 
 from __future__ import annotations
 
+import ast
+import contextlib
 import itertools
 import keyword
+import traceback
 from dataclasses import dataclass
 from pathlib import Path
 
-from losscompiler.diagnostics import Diagnostic, unique
+from losscompiler.diagnostics import Diagnostic, SpecError, unique
 from losscompiler.selection import find_specs
 from losscompiler.spec.decorator import Loss
-from losscompiler.spec.session import Session
+from losscompiler.spec.session import Session, located
+from losscompiler.spec.source import Source
 
-__all__ = ["LoadedFile", "find_specs", "load_file"]
+__all__ = ["LoadedFile", "find_specs", "load_file", "mistake_in"]
 
 _numbers = itertools.count()
 
@@ -72,3 +76,21 @@ def _no_loss(shown: str) -> Diagnostic:
         path=shown,
         help="put @loss above a function, or start the file's name with _ if it only holds helpers",
     )
+
+
+def mistake_in(loss: Loss, error: Exception, root: Path) -> Diagnostic:
+    """What showed when a loaded loss was compiled; it points at the loss's formula.
+
+    An exception that is no `SpecError` is a mistake of ours, whatever the spec says.
+    """
+    if not isinstance(error, SpecError):
+        trace = "".join(traceback.format_exception(error))
+        said = f"internal error of losscompiler in `{loss.name}`: {type(error).__name__}: {error}"
+        error = SpecError("LC900", said, help=f"please report it, with\n{trace}")
+    file = root / loss.path
+    source = Source(file, loss.path)
+    with contextlib.suppress(OSError, SyntaxError, ValueError):  # the file has changed since
+        source.content = file.read_bytes()
+        source.tree = ast.parse(source.content)
+    place = source.of_loss(loss.line, error.about or "return") or source.place(loss.line)
+    return located(error, place, loss.name)

@@ -1,0 +1,1 @@
+"""One small module per command; each returns an `Answer` and prints nothing."""

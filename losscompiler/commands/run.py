@@ -1,0 +1,98 @@
+"""Runs a task over the selected spec files, and keeps what the selection asked for."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from losscompiler.commands.answer import failure
+from losscompiler.commands.options import Project
+from losscompiler.diagnostics import Diagnostic, framed, unique
+from losscompiler.selection import duplicates, find_specs, matches, may_hold, relative
+
+
+@dataclass(frozen=True)
+class Found:
+    """The selected losses, as the task told them, and the findings that concern them."""
+
+    losses: tuple[dict[str, Any], ...]
+    diagnostics: tuple[Diagnostic, ...]
+    files: int
+
+
+def over_specs(project: Project, task: Callable[..., Any], doing: str) -> Found:
+    """Runs the task on every file that may hold a selected loss, each in a process of its own.
+
+    Raises:
+        Failure: If nothing is selected.
+    """
+    from losscompiler.worker import run_files
+
+    config, root, patterns = project.config, project.root, project.patterns
+    files = [f for f in find_specs(config.specs) if may_hold(patterns, relative(f, root))]
+    losses: list[dict[str, Any]] = []
+    found: list[Diagnostic] = []
+    elsewhere: list[Diagnostic] = []
+    with progress(doing, len(files)) as step:
+        outcomes = run_files(
+            files, root, config.specs, task, config.jobs, config.spec_timeout, progress=step
+        )
+    declared: list[tuple[str, str, int]] = []
+    for outcome in outcomes:
+        path = relative(outcome.path, root)
+        value = outcome.value or {"losses": [], "diagnostics": [outcome.failure]}
+        chosen = [loss for loss in value["losses"] if matches(patterns, loss["name"], path)]
+        declared += [(loss["name"], loss["path"], loss["line"]) for loss in value["losses"]]
+        losses += chosen
+        for diagnostic in value["diagnostics"]:
+            about = _concerns(diagnostic, patterns, path, bool(chosen))
+            (found if about else elsewhere).append(diagnostic)
+    found += [d for d in duplicates(declared) if matches(patterns, d.loss or "", d.path or "")]
+    if not losses and not found:  # a file that does not load may well hold what was asked for
+        found = [d for d in elsewhere if d.loss is None and d.severity == "error"]
+    if not losses and not found:
+        raise nothing(project)
+    kept = unique(framed(diagnostic, root) for diagnostic in found)
+    return Found(tuple(losses), kept, len(files))
+
+
+def _concerns(diagnostic: Diagnostic, patterns: tuple[str, ...], path: str, chosen: bool) -> bool:
+    """Whether a finding of a file is about the selection: about it all, or about a loss in it."""
+    if not patterns:
+        return True
+    if diagnostic.loss is not None and diagnostic.path == path:
+        return matches(patterns, diagnostic.loss, path)
+    return chosen or matches(patterns, "", path)
+
+
+def nothing(project: Project) -> Exception:
+    """The failure that says that no loss is selected."""
+    if not project.patterns:
+        return failure(
+            "LC606",
+            f"there is no spec in `{project.config.specs.name}`",
+            "`losscompiler new NAME` starts one",
+        )
+    wanted = ", ".join(f"`{pattern}`" for pattern in project.patterns)
+    return failure(
+        "LC606",
+        f"no loss matches {wanted}",
+        "a selection is a name, a glob in quotes, or a path; `losscompiler list` shows all losses",
+    )
+
+
+@contextmanager
+def progress(doing: str, total: int) -> Iterator[Callable[[object], None]]:
+    """A bar on standard error if that is a terminal; yields the function that advances it."""
+    if not sys.stderr.isatty() or total < 2:
+        yield lambda _: None
+        return
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(doing, total=total)
+        yield lambda _: bar.advance(task)

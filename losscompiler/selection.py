@@ -84,12 +84,12 @@ def _covers(pattern: str, path: str) -> bool:
 
 
 def duplicates(declared: Iterable[tuple[str, str, int]]) -> Iterator[Diagnostic]:
-    """LC005 for every loss, given as (name, path, line), whose name an earlier one has taken.
+    """LC005 for every loss, given as (name, path, line), whose name one before it has taken.
 
     The derivatives of a loss take names too: `huber_hvp` belongs to `huber`.
     """
     taken: dict[str, tuple[str, str, int]] = {}
-    for loss in sorted(declared, key=lambda entry: (entry[1], entry[2], entry[0])):
+    for loss in declared:
         name, path, line = loss
         names = (name, *(name + suffix for suffix in DERIVED))
         clash = next((public for public in names if public in taken), None)

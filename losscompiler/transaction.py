@@ -110,7 +110,27 @@ def opened(out: Path, disk: Disk) -> Iterator[None]:
 def interrupted(out: Path) -> bool:
     """Whether an earlier build left something to undo or to clear away."""
     work = out / WORK_FOLDER
-    return any((work / name).exists() for name in ("journal", "new", "old"))
+    return any((work / name).exists() for name in ("journal", "new", "old", "trial"))
+
+
+@contextmanager
+def staged(out: Path, wanted: Mapping[str, bytes], kept: Iterable[str]) -> Iterator[Path]:
+    """A folder that holds the output as it would become, as the package `generated`."""
+    folder = out / WORK_FOLDER / "trial"
+    with _reported(out):
+        for path, data in wanted.items():
+            target = folder / "generated" / path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(data)
+        for path in kept:
+            target = folder / "generated" / path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with suppress(FileNotFoundError):
+                shutil.copyfile(out / path, target)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def commit(out: Path, writes: Mapping[str, bytes], removes: Sequence[str], disk: Disk) -> None:
@@ -192,7 +212,7 @@ def recover(out: Path, disk: Disk) -> None:
 def _clear(work: Path) -> None:
     if (work / "journal").exists():  # could not be undone now: the next build will
         return
-    for name in ("new", "old"):
+    for name in ("new", "old", "trial"):
         shutil.rmtree(work / name, ignore_errors=True)
     (work / "journal.new").unlink(missing_ok=True)
 

@@ -1,0 +1,78 @@
+"""From one spec file to the text of its modules: the part of a build that runs in a worker."""
+
+from __future__ import annotations
+
+import ast
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from losscompiler.backends import public_names, render_module
+from losscompiler.diagnostics import Diagnostic, SpecError
+from losscompiler.facts import facts
+from losscompiler.package import CompiledFile
+from losscompiler.passes import CompiledLoss, compile_loss
+from losscompiler.selection import relative
+from losscompiler.spec.loader import load_file, mistake_in
+
+
+def compile_file(
+    path: Path,
+    root: Path,
+    specs_root: Path,
+    loaded: Callable[[], None],
+    *,
+    targets: Sequence[str],
+) -> CompiledFile:
+    """Loads a spec file, compiles each of its losses, and renders one module per target."""
+    file = load_file(path, specs_root)
+    loaded()
+    text = path.read_text(encoding="utf-8")
+    found = list(file.diagnostics)
+    compiled: list[CompiledLoss] = []
+    seconds: dict[str, float] = {}
+    for loss in file.losses:
+        started = time.perf_counter()
+        try:
+            compiled.append(compile_loss(loss))
+        except Exception as error:
+            found.append(mistake_in(loss, error, root))
+        seconds[loss.name] = time.perf_counter() - started
+    shown = relative(path, root)
+    modules: dict[str, str] = {}
+    exports: dict[str, dict[str, list[str]]] = {one.loss.name: {} for one in compiled}
+    for target in targets:
+        module, expressed, warnings = _module(target, compiled, text, shown, root)
+        found += warnings
+        for one in expressed:
+            exports[one.loss.name][target] = list(public_names(target, one.loss))
+        if expressed:
+            modules[target] = module
+    return CompiledFile(
+        tuple(relative(p, root) for p in file.sources if p.resolve() != path.resolve()),
+        tuple(
+            {**facts(one.loss, one.structure, {}), "exports": exports[one.loss.name]}
+            for one in compiled
+        ),
+        modules,
+        tuple(found),
+        seconds,
+    )
+
+
+def _module(
+    target: str, compiled: Sequence[CompiledLoss], text: str, shown: str, root: Path
+) -> tuple[str, list[CompiledLoss], list[Diagnostic]]:
+    """The text of a module, without the losses that the target cannot express."""
+    doc = ast.get_docstring(ast.parse(text)) or ""
+    expressed: list[CompiledLoss] = []
+    found: list[Diagnostic] = []
+    for one in compiled:
+        try:
+            render_module(target, [one], doc, shown)
+            expressed.append(one)
+        except Exception as error:
+            severity = "warning" if isinstance(error, SpecError) else "error"
+            found.append(replace(mistake_in(one.loss, error, root), severity=severity))
+    return (render_module(target, expressed, doc, shown) if expressed else ""), expressed, found

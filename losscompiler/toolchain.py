@@ -1,0 +1,72 @@
+"""What a build calls, named rather than imported, so that a build with nothing to do is instant."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from losscompiler.manifest import compiler_fingerprint
+from losscompiler.package import Shared
+from losscompiler.transaction import Disk
+
+
+@dataclass(frozen=True)
+class Late:
+    """A function by the name of its module, which is imported when it is called or unpickled.
+
+    As a task it reaches the worker's foreman as the function itself: this process never imports it.
+    """
+
+    module: str
+    name: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    def __call__(self, *arguments: Any) -> Any:
+        """Calls the function."""
+        return _function(self.module, self.name, dict(self.options))(*arguments)
+
+    def given(self, **options: Any) -> Late:
+        """The function with some of its keyword arguments."""
+        return Late(self.module, self.name, {**self.options, **options})
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickles the call that finds the function."""
+        return _function, (self.module, self.name, dict(self.options))
+
+
+def _function(module: str, name: str, options: dict[str, Any]) -> Callable[..., Any]:
+    return partial(getattr(import_module(module), name), **options)
+
+
+@dataclass(frozen=True)
+class Verification:
+    """The outcome of cross-validation: `disagreements` say what is wrong, by name of loss."""
+
+    reports: tuple[Any, ...] = ()
+    disagreements: Mapping[str, str] = field(default_factory=dict)
+
+
+Verify = Callable[[Path, Sequence[str], Sequence[str], int], Verification]
+"""`verify(folder that holds the package generated, names of losses, targets, jobs)`."""
+
+
+def shared_text(target: str, modules: Mapping[str, Sequence[str]]) -> dict[str, str]:
+    """The files of a target's package beside its modules."""
+    from losscompiler.backends import shared_files
+
+    return shared_files(target, modules)
+
+
+@dataclass(frozen=True)
+class Toolchain:
+    """The stages of a build; tests put others in their place."""
+
+    compile: Late = Late("losscompiler.compilation", "compile_file")
+    shared: Shared = shared_text
+    verify: Verify = Late("losscompiler.verification", "verify")
+    compiler: Callable[[], str] = compiler_fingerprint
+    disk: Disk = field(default_factory=Disk)

@@ -1,0 +1,112 @@
+"""A compiler without mathematics, to test builds by: one command per line of a spec file.
+
+loss NAME BODY        a loss, whose module holds BODY
+import FILE           a dependency, whose text becomes part of the module
+broken NAME           a loss that does not compile
+only NAME TARGET      a loss that other targets cannot express
+hang | crash | syntax what a file may do
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from losscompiler.build import BuildRequest
+from losscompiler.diagnostics import Diagnostic
+from losscompiler.package import CompiledFile
+from losscompiler.toolchain import Late, Toolchain, Verification
+from tests.disks import Counting
+
+
+def compile_file(
+    path: Path, root: Path, specs_root: Path, loaded: Callable[[], None], *, targets: Sequence[str]
+) -> CompiledFile:
+    """Interprets the commands."""
+    shown = path.relative_to(root).as_posix()
+    losses: list[dict[str, Any]] = []
+    found: list[Diagnostic] = []
+    imports: list[str] = []
+    texts: dict[str, list[str]] = {target: [] for target in targets}
+    for line, text in enumerate(path.read_text().splitlines(), 1):
+        command, name, *rest = [*text.split(maxsplit=2), "", ""]
+        if command == "hang":
+            time.sleep(600)
+        elif command == "crash":
+            os._exit(9)
+        elif command == "syntax":
+            found.append(Diagnostic("LC001", "does not parse", path=shown, line=line))
+        elif command == "broken":
+            found.append(Diagnostic("LC112", "no formula", path=shown, line=line, loss=name))
+        elif command == "import":
+            imports.append(f"{specs_root.name}/{name}")
+            for target in targets:
+                texts[target].append(f"# {(specs_root / name).read_text()!r}")
+        elif command in ("loss", "only"):
+            express = [t for t in targets if command == "loss" or t == rest[0]]
+            for target in express:
+                texts[target].append(f"{name} = {rest[0]!r}")
+            found += [
+                Diagnostic(
+                    "LC301", f"not in {t}", severity="warning", path=shown, line=line, loss=name
+                )
+                for t in targets
+                if t not in express
+            ]
+            exports = {target: [name] for target in express}
+            losses.append({"name": name, "path": shown, "line": line, "exports": exports})
+    loaded()
+    if any(d.code == "LC001" for d in found):
+        return CompiledFile(diagnostics=tuple(found))
+    has = {target for loss in losses for target in loss["exports"]}
+    modules = {t: "\n".join([f'"""{shown}"""', *texts[t]]) + "\n" for t in targets if t in has}
+    return CompiledFile(tuple(imports), tuple(losses), modules, tuple(found))
+
+
+def shared(target: str, modules: Mapping[str, Sequence[str]]) -> dict[str, str]:
+    lines = [f"from generated.{target}.{m} import {', '.join(n)}" for m, n in modules.items()]
+    inits = {f"{m.rpartition('.')[0].replace('.', '/')}/__init__.py" for m in modules if "." in m}
+    texts = {"__init__.py": "\n".join(lines) + "\n", "_support.py": f"# {target}\n"}
+    return {**texts, **dict.fromkeys(sorted(inits), "")}
+
+
+class Checker:
+    """Cross-validation that finds the word WRONG, and remembers what it was asked."""
+
+    def __init__(self) -> None:
+        self.asked: list[list[str]] = []
+
+    def __call__(
+        self, folder: Path, names: Sequence[str], targets: Sequence[str], jobs: int
+    ) -> Verification:
+        self.asked.append(sorted(names))
+        assert (folder / "generated/__init__.py").exists()
+        wrong = {}
+        for file in folder.rglob("*.py"):
+            for line in file.read_text().splitlines():
+                name, _, value = line.partition(" = ")
+                if "WRONG" in value:
+                    wrong[name] = "value off by 7 ULP"
+        return Verification(({"losses": len(names)},), wrong)
+
+
+def fake_tools(
+    checker: Checker | None = None, compiler: str = "1", disk: Counting | None = None
+) -> Toolchain:
+    return Toolchain(
+        compile=Late("tests.fakes", "compile_file"),
+        shared=shared,
+        verify=checker or Checker(),
+        compiler=lambda: compiler,
+        disk=disk or Counting(),
+    )
+
+
+def build_and_die(request: BuildRequest, step: int) -> None:
+    """Builds, and is killed at a step of the writing."""
+    from losscompiler.build import build
+
+    build(request, fake_tools(disk=Counting(at=step)))

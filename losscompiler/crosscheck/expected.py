@@ -11,7 +11,8 @@ import numpy as np
 from losscompiler.crosscheck import balls
 from losscompiler.crosscheck.case import Case
 from losscompiler.crosscheck.layout import Array, Layout, layout, vectors
-from losscompiler.crosscheck.oracle import MP, Exact, Oracle
+from losscompiler.crosscheck.oracle import Exact, Oracle
+from losscompiler.crosscheck.precision import MP
 from losscompiler.spec import Loss
 
 QUANTITIES = ("value", "gradient", "hvp", "hessian_diagonal")
@@ -90,8 +91,7 @@ class LossOracle:
                         there, laid.sizes, wanted, _vector(laid)
                     )
                     total = [
-                        _accumulated(t, b, a)
-                        for t, b, a in zip(total, before, after, strict=True)
+                        _accumulated(t, b, a) for t, b, a in zip(total, before, after, strict=True)
                     ]
             self._responses[key] = total  # type: ignore[assignment]
         return self._responses[key]  # type: ignore[return-value]
@@ -122,9 +122,7 @@ def entries_of(laid: Layout, sample: Mapping[str, Array]) -> dict[str, dict[Any,
     """One sample as the oracle takes it: balls, integers for labels, truth values for masks."""
     convert: dict[str, Callable[[Any], Any]] = {"label": int, "mask": bool}
     return {
-        name: {
-            at: convert.get(laid.loss.roles[name].kind, _ball)(x) for at, x in np.ndenumerate(a)
-        }
+        name: {at: convert.get(laid.loss.roles[name].kind, _ball)(x) for at, x in np.ndenumerate(a)}
         for name, a in sample.items()
     }
 

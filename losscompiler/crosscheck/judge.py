@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,8 +16,6 @@ from losscompiler.crosscheck.layout import layout
 
 Answers = Sequence[Mapping[str, Mapping[str, Any]]]  # per case, per dtype, per quantity
 Truth = dict[str, tuple[Expected, ...]]
-
-_FEW = 3  # failures told per report
 
 
 @dataclass(frozen=True)
@@ -40,22 +39,32 @@ class Report:
 
 @dataclass
 class _Verdict:
+    """Collects errors, and of every kind of failure the worst and how many there were."""
+
     measures: dict[str, Measure] = field(default_factory=dict)
-    failures: list[str] = field(default_factory=list)
+    failures: dict[str, tuple[float, str, int]] = field(default_factory=dict)
     cases: int = 0
 
-    def fail(self, text: str) -> None:
-        self.failures.append(text)
+    def fail(self, title: str, text: str, severity: float = math.inf) -> None:
+        worst, told, count = self.failures.get(title, (-1.0, "", 0))
+        if severity > worst:
+            worst, told = severity, text
+        self.failures[title] = (worst, told, count + 1)
 
-    def take(self, quantity: str, found: Measure, limit: float, where: str) -> None:
+    def take(self, quantity: str, title: str, found: Measure, limit: float, where: str) -> None:
         self.measures[quantity] = self.measures.get(quantity, Measure()).joined(found)
-        if found.nonfinite or found.conditioned > limit:
-            how = (
-                "not finite"
-                if found.nonfinite
-                else f"{found.conditioned:.3g} conditioned ULP off"
-            )
-            self.fail(f"{where}: {found.got!r} instead of {found.expected!r} ({how})")
+        if found.nonfinite:
+            self.fail(title, f"{where}: {found.got!r} instead of {found.expected!r}")
+        elif found.conditioned > limit:
+            off = f"{found.conditioned:.3g} conditioned ULP off"
+            text = f"{where}: {found.got!r} instead of {found.expected!r} ({off})"
+            self.fail(title, text, found.conditioned)
+
+    def told(self) -> tuple[str, ...]:
+        return tuple(
+            f"{title} {text}" + (f"; in {count} calls" if count > 1 else "")
+            for title, (_, text, count) in self.failures.items()
+        )
 
 
 def judge(
@@ -81,27 +90,26 @@ def judge(
         for dtype in sorted(dtypes, reverse=True):
             verdict = _Verdict()
             if isinstance(calls, str):
-                verdict.fail(f"the module cannot be imported: {calls}")
+                verdict.fail("the module", f"cannot be imported: {calls}")
             else:
                 for n, case in enumerate(cases):
                     if dtype in case.dtypes:
                         found = calls[n][dtype]
-                        _check(oracle, case, found, dtype, verdict, truth(n), lambda n=n: response(n))
+                        _check(
+                            oracle, case, found, dtype, verdict, truth(n), lambda n=n: response(n)
+                        )
             reports.append(_report(oracle, backend, dtype, verdict))
     return reports
 
 
 def _report(oracle: LossOracle, backend: str, dtype: str, verdict: _Verdict) -> Report:
-    failures = verdict.failures[:_FEW]
-    if len(verdict.failures) > _FEW:
-        failures.append(f"and {len(verdict.failures) - _FEW} more")
     return Report(
         oracle.loss.name,
         backend,
         dtype,
         verdict.cases,
         verdict.measures,
-        tuple(failures),
+        verdict.told(),
         oracle.loss.path,
         oracle.loss.line,
     )
@@ -130,12 +138,12 @@ def _check(
         results = found[source]
         if isinstance(results, str):
             if source not in told and _some_number(truth[quantity]):
-                verdict.fail(f"{source} raises in {_call(case)}: {results}")
+                verdict.fail(source, f"raises in {_call(case)}: {results}")
             told.add(source)
             continue
         arrays = results[part]
         if len(arrays) != len(truth[quantity]):
-            verdict.fail(f"{source} returns {len(arrays)} arrays in {_call(case)}")
+            verdict.fail(source, f"returns {len(arrays)} arrays in {_call(case)}")
             continue
         for k, (got, expected) in enumerate(zip(arrays, truth[quantity], strict=True)):
             of = "" if quantity == "value" else f" of `{names[k]}`"
@@ -156,14 +164,12 @@ def _one(
 ) -> None:
     shape = expected.choices[0][0].shape
     if got.shape != shape or got.dtype != np.dtype(dtype):
-        verdict.fail(
-            f"{title} is {got.dtype}{list(got.shape)} instead of {dtype}{list(shape)} "
-            f"in {_call(case)}"
-        )
+        returned = f"{got.dtype}{list(got.shape)} instead of {dtype}{list(shape)}"
+        verdict.fail(title, f"is {returned} in {_call(case)}")
         return
     result = measure(expected, got.astype(np.float64), dtype, response)
-    where = f"{title} at {list(result.at)} in {_call(case, result.at)}"
-    verdict.take(quantity, result, LIMITS[quantity], where)
+    where = f"at {list(result.at)} in {_call(case, result.at)}"
+    verdict.take(quantity, title, result, LIMITS[quantity], where)
 
 
 def _autodiff(
@@ -180,19 +186,19 @@ def _autodiff(
         return
     if isinstance(automatic, str):
         if _some_number(truth["gradient"]):
-            verdict.fail(f"automatic differentiation raises in {_call(case)}: {automatic}")
+            verdict.fail("autodiff", f"raises in {_call(case)}: {automatic}")
         return
     for name, own, other, expected in zip(
         names, emitted[1:], automatic, truth["gradient"], strict=True
     ):
         title = f"automatic gradient of `{name}`"
         if other.shape != own.shape:
-            verdict.fail(f"{title} has shape {list(other.shape)} in {_call(case)}")
+            verdict.fail(title, f"has shape {list(other.shape)} in {_call(case)}")
             continue
         known = np.where(np.isfinite(expected.choices[0][0]), own.astype(np.float64), np.nan)
         result = against(known, other.astype(np.float64), dtype, expected.scale)
-        where = f"{title} at {list(result.at)} in {_call(case, result.at)}"
-        verdict.take("autodiff", result, AUTODIFF_LIMIT, where)
+        where = f"at {list(result.at)} in {_call(case, result.at)}"
+        verdict.take("autodiff", title, result, AUTODIFF_LIMIT, where)
 
 
 def _some_number(expected: tuple[Expected, ...]) -> bool:

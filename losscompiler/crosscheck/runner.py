@@ -128,7 +128,7 @@ def _plan(
     names: frozenset[str] | None,
 ) -> _Plan:
     """In a worker: chooses the calls of every loss and writes them down."""
-    from losscompiler.crosscheck.evaluate import UnknownNode
+    from losscompiler.crosscheck.environment import UnknownNode
     from losscompiler.crosscheck.samples import cases
 
     calls: dict[str, Any] = {}

@@ -199,10 +199,7 @@ def _near_points(s: Sampler) -> dict[str, np.ndarray[Any, Any]]:
         near = domains.single(base * (1 + steps))
         near[::4] = domains.single(1e-12)
         found[name] = np.array(
-            [
-                x if domains.has(domain, x) else y
-                for x, y in zip(near, found[name], strict=True)
-            ]
+            [x if domains.has(domain, x) else y for x, y in zip(near, found[name], strict=True)]
         )
     tiny = np.where(np.arange(POINTS) % 4 == 0, domains.single(3e-12), base)
     if all(domains.has(s.loss.roles[reals[0]].domain, x) for x in tiny):
@@ -239,9 +236,7 @@ def _edges_or_grid(domain: sp.Set) -> list[float]:
     return [*domains.edges(domain), *domains.grid(domain)]
 
 
-def _distributions(
-    s: Sampler, lead: tuple[int, ...], options: dict[str, Any]
-) -> Iterator[Case]:
+def _distributions(s: Sampler, lead: tuple[int, ...], options: dict[str, Any]) -> Iterator[Case]:
     """Targets that are one-hot or sum to 1 over the classes."""
     names = [
         n
@@ -266,9 +261,7 @@ def _distributions(
         yield Case("interior", arrays, s.parameters(), options)
 
 
-def _scaled(
-    s: Sampler, lead: tuple[int, ...], spread: float
-) -> dict[str, np.ndarray[Any, Any]]:
+def _scaled(s: Sampler, lead: tuple[int, ...], spread: float) -> dict[str, np.ndarray[Any, Any]]:
     """Predictions multiplied up or down, as far as their domain allows."""
     found = s.arrays(lead, s.interior)
     for name, role in s.loss.inputs.items():
@@ -346,9 +339,7 @@ def _labelled(s: Sampler, plain: Case) -> Iterator[Case]:
     ignored = np.array(plain.arrays[name])
     ignored.ravel()[::2] = -100
     options = {**plain.options, "ignore_index": -100, "class_weight": table}
-    yield replace(
-        plain, kind="label", arrays={**plain.arrays, name: ignored}, options=options
-    )
+    yield replace(plain, kind="label", arrays={**plain.arrays, name: ignored}, options=options)
     yield replace(plain, kind="label", options={**plain.options, "ignore_index": 1})
 
 

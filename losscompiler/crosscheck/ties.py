@@ -12,7 +12,7 @@ import numpy as np
 from losscompiler.crosscheck import balls
 from losscompiler.crosscheck.case import Case
 from losscompiler.crosscheck.domains import has
-from losscompiler.crosscheck.evaluate import Note, Position
+from losscompiler.crosscheck.environment import Note, Position
 from losscompiler.crosscheck.expected import LossOracle, entries_of
 from losscompiler.crosscheck.layout import Layout, layout
 

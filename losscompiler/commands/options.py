@@ -105,7 +105,7 @@ def find_project(
         config,
         specs=chosen,
         out=(here / out).resolve() if out else config.out,
-        targets=_known_targets(targets) or config.targets,
+        targets=known_targets(targets) or config.targets,
         jobs=config.jobs if jobs is None else jobs,
     )
     return Project(config, chosen.parent, normalise(selection, chosen.parent, here))
@@ -122,7 +122,8 @@ def _shown(path: Path, here: Path) -> str:
     return path.relative_to(here).as_posix() if path.is_relative_to(here) else str(path)
 
 
-def _known_targets(given: Iterable[str]) -> tuple[str, ...]:
+def known_targets(given: Iterable[str]) -> tuple[str, ...]:
+    """The targets named on the command line, in our order."""
     wanted = [name.strip() for text in given for name in text.split(",") if name.strip()]
     for name in wanted:
         if name not in TARGETS:

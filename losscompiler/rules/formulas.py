@@ -285,4 +285,21 @@ def broken(prediction=Prediction()):
 def scaled(prediction=Prediction()):
     return sqrt(2) * prediction""",
     ),
+    Rule(
+        "LC130",
+        "unsupported",
+        "a formula uses something that cannot be compiled",
+        "The compiler knows the functions that losscompiler.spec exports. Others of SymPy, such as "
+        "its own Sum, have no meaning over axes, no exact derivative here, or no counterpart in "
+        "the frameworks.",
+        """import sympy
+
+
+@loss
+def special(prediction=Prediction()):
+    return sympy.zeta(prediction)""",
+        """@loss
+def ordinary(prediction=Prediction()):
+    return log(1 + prediction**2)""",
+    ),
 )

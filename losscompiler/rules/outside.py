@@ -6,6 +6,68 @@ from losscompiler.rules.rule import Rule
 
 OUTSIDE = (
     Rule(
+        "LC401",
+        "disagreement",
+        "generated code does not compute what the spec says",
+        "Every loss is evaluated in arbitrary precision from its original formula, and compared "
+        "with the generated code: value, gradient, Hessian-vector product and Hessian diagonal, at "
+        "kinks, extremes and tiny differences too. Code that disagrees is not written. Either the "
+        "compiler is wrong (please report it) or the formula has no accurate form it knows.",
+        "losscompiler build --no-verify",
+        "losscompiler verify NAME",
+    ),
+    Rule(
+        "LC402",
+        "missing-framework",
+        "a required framework is not installed",
+        "Code for a framework that is not installed is written, but cannot be cross-validated. "
+        "--require makes sure that it is; the exit status is 4 then.",
+        "losscompiler verify --require jax",
+        "pip install 'losscompiler[jax]'",
+    ),
+    Rule(
+        "LC501",
+        "edited-output",
+        "a generated file was edited by hand",
+        "Its bytes are not those that were written, so somebody's work would be lost. Generated "
+        "code is changed through its spec.",
+        "an edit of generated/torch/regression.py",
+        "the same change in specs/regression.py, or `losscompiler build --force` to discard it",
+    ),
+    Rule(
+        "LC502",
+        "foreign-file",
+        "a file that losscompiler has not written is in the way",
+        "Only files that an earlier build wrote are replaced or removed.",
+        "a module of yours at generated/torch/regression.py",
+        "your module in another folder, or another folder for --out",
+    ),
+    Rule(
+        "LC503",
+        "output-not-writable",
+        "the output folder cannot be written",
+        "A build writes all of its files or none. What was there before still is.",
+        "losscompiler build --out /",
+        "losscompiler build --out generated",
+    ),
+    Rule(
+        "LC504",
+        "stale-output",
+        "generated code is not what the specs give now",
+        "A spec, or losscompiler, has changed since the last build. Generated code is checked in, "
+        "so continuous integration runs `losscompiler build --check`.",
+        "a changed spec, committed alone",
+        "losscompiler build",
+    ),
+    Rule(
+        "LC505",
+        "no-space",
+        "there is no space left for the output",
+        "A build writes all of its files or none. What was there before still is.",
+        "a full disk",
+        "losscompiler build, after freeing some space",
+    ),
+    Rule(
         "LC601",
         "config-syntax",
         "pyproject.toml cannot be read",

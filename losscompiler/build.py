@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from losscompiler.outputs import Plan, digest, digest_of, plan
 from losscompiler.package import CompiledFile, module_path
 from losscompiler.preview import difference, stale_files
 from losscompiler.selection import duplicates, matches
-from losscompiler.toolchain import Toolchain, Verification
+from losscompiler.toolchain import Toolchain
 from losscompiler.transaction import Unwritable, commit, interrupted, opened, staged
 from losscompiler.worker import Outcome, run_files
 
@@ -133,10 +133,9 @@ def _build(
 ) -> BuildResult:
     compilation = _without_clashes(stage, _compile(request, tools, stage.changes, progress))
     assembly = assemble(stage, compilation.files, compilation.failed, tools.shared)
-    verification = Verification()
+    reports: tuple[Any, ...] = ()
     if request.verify:
-        verification = _cross_validate(request, tools, stage, compilation, assembly)
-        compilation = _without_disagreements(compilation, verification)
+        compilation, reports = _cross_validate(request, tools, stage, compilation, assembly)
         assembly = assemble(stage, compilation.files, compilation.failed, tools.shared)
     made, manifest = _plan(request, stage, assembly)
     writes = dict(sorted(made.writes.items(), key=lambda item: item[0].endswith("__init__.py")))
@@ -152,7 +151,7 @@ def _build(
         written=(*sorted(writes), *manifest.writes),
         unchanged=(*made.unchanged, *sorted(assembly.kept), *manifest.unchanged),
         removed=made.removes,
-        reports=verification.reports,
+        reports=reports,
     )
 
 
@@ -203,12 +202,14 @@ def _without_clashes(stage: Stage, compilation: Compilation) -> Compilation:
     return _hold_back(compilation, tuple(duplicates(declared)))
 
 
-def _hold_back(compilation: Compilation, found: Sequence[Diagnostic]) -> Compilation:
-    """The compilation without the files that the findings are in: their last output stays."""
-    sources = {d.path for d in found if d.path}
+def _hold_back(
+    compilation: Compilation, found: Sequence[Diagnostic], sources: Collection[str] = ()
+) -> Compilation:
+    """The compilation without some files, and those with findings: their last output stays."""
+    out = {*sources, *(d.path for d in found if d.path)}
     return Compilation(
-        {source: file for source, file in compilation.files.items() if source not in sources},
-        (*compilation.failed, *sorted(sources)),
+        {source: file for source, file in compilation.files.items() if source not in out},
+        (*compilation.failed, *sorted(out)),
         (*compilation.diagnostics, *found),
     )
 
@@ -219,44 +220,56 @@ def _cross_validate(
     stage: Stage,
     compilation: Compilation,
     assembly: Assembly,
-) -> Verification:
-    """Checks the losses whose code is new, in a complete package that nobody imports yet."""
-    before = stage.before.files
+) -> tuple[Compilation, tuple[Any, ...]]:
+    """Checks what is new, in a complete package that nobody imports yet; holds back what fails."""
     targets = [target for target in request.targets if installed(target)]
+    sources = _to_verify(stage, compilation, assembly, targets)
+    if not sources:
+        return compilation, ()
+    paths = [stage.changes.files[source] for source in sources]
+    names = [str(loss["name"]) for s in sources for loss in compilation.files[s].losses]
+    with staged(request.out, assembly.wanted, assembly.kept) as folder:
+        found = tools.verify(folder, request.specs, paths, names, targets, request.jobs)
+    wrong = [
+        _disagreement(loss, found.failures) for s in sources for loss in compilation.files[s].losses
+    ]
+    compilation = _hold_back(compilation, [d for d in wrong if d])
+    if fatal(found.diagnostics):  # what could not be checked is not known to be right
+        compilation = _hold_back(compilation, (), sources)
+    told = (*compilation.diagnostics, *found.diagnostics)
+    return replace(compilation, diagnostics=told), found.reports
+
+
+def _to_verify(
+    stage: Stage, compilation: Compilation, assembly: Assembly, targets: Sequence[str]
+) -> list[str]:
+    """The sources that have new code, or the old with new helpers."""
+    before = stage.before.files
     changed = {path for path, data in assembly.wanted.items() if digest(data) != before.get(path)}
     modules = {module_path(t, source) for t in targets for source in compilation.files}
     inits = {path for path in changed if path.endswith("__init__.py")}
-    new_helpers = {path.split("/")[0] for path in changed - modules - inits}
-    names = [
-        str(loss["name"])
+    helped = {path.split("/")[0] for path in changed - modules - inits}
+    return [
+        source
         for source, file in compilation.files.items()
-        if any(t in new_helpers or module_path(t, source) in changed for t in targets)
-        for loss in file.losses
-    ]
-    if not names:
-        return Verification()
-    with staged(request.out, assembly.wanted, assembly.kept) as folder:
-        return tools.verify(folder, names, targets, request.jobs)
-
-
-def _without_disagreements(compilation: Compilation, verification: Verification) -> Compilation:
-    """Holds back the files whose code does not compute what the spec says."""
-    found = [
-        Diagnostic(
-            "LC401",
-            f"the generated code of `{loss['name']}` disagrees with the spec: "
-            f"{verification.disagreements[loss['name']]}",
-            path=source,
-            line=loss["line"],
-            help="nothing of this file was written; `losscompiler verify` shows the report, and "
-            "--no-verify writes the code unchecked",
-            loss=loss["name"],
+        if any(
+            t in helped or module_path(t, source) in changed for t in targets if t in file.modules
         )
-        for source, file in compilation.files.items()
-        for loss in file.losses
-        if loss["name"] in verification.disagreements
     ]
-    return _hold_back(compilation, found)
+
+
+def _disagreement(loss: Mapping[str, Any], failures: Mapping[str, str]) -> Diagnostic | None:
+    name = loss["name"]
+    if name not in failures:
+        return None
+    return Diagnostic(
+        "LC401",
+        f"the generated code of `{name}` disagrees with the spec: {failures[name]}",
+        path=loss["path"],
+        line=loss["line"],
+        help="nothing of this file was written; --no-verify writes it unchecked",
+        loss=name,
+    )
 
 
 def _plan(request: BuildRequest, stage: Stage, assembly: Assembly) -> tuple[Plan, Plan]:

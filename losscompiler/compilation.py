@@ -28,7 +28,6 @@ def compile_file(
     """Loads a spec file, compiles each of its losses, and renders one module per target."""
     file = load_file(path, specs_root)
     loaded()
-    text = path.read_text(encoding="utf-8")
     found = list(file.diagnostics)
     compiled: list[CompiledLoss] = []
     seconds: dict[str, float] = {}
@@ -42,8 +41,9 @@ def compile_file(
     shown = relative(path, root)
     modules: dict[str, str] = {}
     exports: dict[str, dict[str, list[str]]] = {one.loss.name: {} for one in compiled}
-    for target in targets:
-        module, expressed, warnings = _module(target, compiled, text, shown, root)
+    doc = ast.get_docstring(ast.parse(path.read_bytes())) if compiled else None
+    for target in targets if compiled else ():
+        module, expressed, warnings = _module(target, compiled, doc or "", shown, root)
         found += warnings
         for one in expressed:
             exports[one.loss.name][target] = list(public_names(target, one.loss))
@@ -62,17 +62,24 @@ def compile_file(
 
 
 def _module(
-    target: str, compiled: Sequence[CompiledLoss], text: str, shown: str, root: Path
-) -> tuple[str, list[CompiledLoss], list[Diagnostic]]:
+    target: str, compiled: Sequence[CompiledLoss], doc: str, shown: str, root: Path
+) -> tuple[str, Sequence[CompiledLoss], list[Diagnostic]]:
     """The text of a module, without the losses that the target cannot express."""
-    doc = ast.get_docstring(ast.parse(text)) or ""
-    expressed: list[CompiledLoss] = []
     found: list[Diagnostic] = []
-    for one in compiled:
+
+    def render(losses: Sequence[CompiledLoss]) -> str:
+        return render_module(target, losses, doc, shown, depth=shown.count("/") - 1)
+
+    def expressible(one: CompiledLoss) -> bool:
         try:
-            render_module(target, [one], doc, shown)
-            expressed.append(one)
+            return bool(render([one]))
         except Exception as error:
             severity = "warning" if isinstance(error, SpecError) else "error"
             found.append(replace(mistake_in(one.loss, error, root), severity=severity))
-    return (render_module(target, expressed, doc, shown) if expressed else ""), expressed, found
+            return False
+
+    try:
+        return render(compiled), compiled, found
+    except Exception:  # told by the loss it comes from
+        expressed = [one for one in compiled if expressible(one)]
+    return (render(expressed) if expressed else ""), expressed, found

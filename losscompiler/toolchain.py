@@ -6,9 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from importlib import import_module
-from pathlib import Path
-from typing import Any
+from pathlib import Path, PurePosixPath
+from typing import Any, Protocol
 
+from losscompiler.diagnostics import Diagnostic
 from losscompiler.manifest import compiler_fingerprint
 from losscompiler.package import Shared
 from losscompiler.transaction import Disk
@@ -42,23 +43,37 @@ def _function(module: str, name: str, options: dict[str, Any]) -> Callable[..., 
     return partial(getattr(import_module(module), name), **options)
 
 
-@dataclass(frozen=True)
-class Verification:
-    """The outcome of cross-validation: `disagreements` say what is wrong, by name of loss."""
+class Verification(Protocol):
+    """The outcome of cross-validation; `failures` say what is wrong, by name of loss."""
 
-    reports: tuple[Any, ...] = ()
-    disagreements: Mapping[str, str] = field(default_factory=dict)
+    @property
+    def reports(self) -> tuple[Any, ...]:
+        """What was measured."""
+
+    @property
+    def diagnostics(self) -> tuple[Diagnostic, ...]:
+        """What could not be checked, and why."""
+
+    @property
+    def failures(self) -> Mapping[str, str]:
+        """What disagrees with the spec."""
 
 
-Verify = Callable[[Path, Sequence[str], Sequence[str], int], Verification]
-"""`verify(folder that holds the package generated, names of losses, targets, jobs)`."""
+Verify = Callable[[Path, Path, Sequence[Path], Sequence[str], Sequence[str], int], Verification]
+"""`verify(folder of the package generated, specs, spec files, names of losses, targets, jobs)`."""
 
 
 def shared_text(target: str, modules: Mapping[str, Sequence[str]]) -> dict[str, str]:
-    """The files of a target's package beside its modules."""
-    from losscompiler.backends import shared_files
+    """The files of a target's package beside its modules: helpers, and what exports the losses."""
+    from losscompiler.backends import render_init, runtime_files
 
-    return shared_files(target, modules)
+    files = {"__init__.py": render_init(target, modules), **runtime_files(target)}
+    folders = {parent for module in modules for parent in PurePosixPath(*module.split(".")).parents}
+    for folder in sorted(folders - {PurePosixPath()}):
+        prefix = ".".join(folder.parts) + "."
+        inside = {m.removeprefix(prefix): n for m, n in modules.items() if m.startswith(prefix)}
+        files[f"{folder}/__init__.py"] = render_init(target, inside)
+    return files
 
 
 @dataclass(frozen=True)
@@ -67,6 +82,6 @@ class Toolchain:
 
     compile: Late = Late("losscompiler.compilation", "compile_file")
     shared: Shared = shared_text
-    verify: Verify = Late("losscompiler.verification", "verify")
+    verify: Verify = Late("losscompiler.crosscheck.runner", "verify")
     compiler: Callable[[], str] = compiler_fingerprint
     disk: Disk = field(default_factory=Disk)

@@ -12,13 +12,14 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from losscompiler.build import BuildRequest
 from losscompiler.diagnostics import Diagnostic
 from losscompiler.package import CompiledFile
-from losscompiler.toolchain import Late, Toolchain, Verification
+from losscompiler.toolchain import Late, Toolchain
 from tests.disks import Counting
 
 
@@ -73,24 +74,41 @@ def shared(target: str, modules: Mapping[str, Sequence[str]]) -> dict[str, str]:
     return {**texts, **dict.fromkeys(sorted(inits), "")}
 
 
+@dataclass(frozen=True)
+class Verdict:
+    """What cross-validation found."""
+
+    reports: tuple[Any, ...]
+    failures: dict[str, str]
+    diagnostics: tuple[Diagnostic, ...]
+
+
 class Checker:
     """Cross-validation that finds the word WRONG, and remembers what it was asked."""
 
-    def __init__(self) -> None:
+    def __init__(self, *diagnostics: Diagnostic) -> None:
         self.asked: list[list[str]] = []
+        self.diagnostics = diagnostics
 
     def __call__(
-        self, folder: Path, names: Sequence[str], targets: Sequence[str], jobs: int
-    ) -> Verification:
+        self,
+        folder: Path,
+        specs: Path,
+        files: Sequence[Path],
+        names: Sequence[str],
+        targets: Sequence[str],
+        jobs: int,
+    ) -> Verdict:
         self.asked.append(sorted(names))
         assert (folder / "generated/__init__.py").exists()
+        assert all(specs in file.parents for file in files)
         wrong = {}
         for file in folder.rglob("*.py"):
             for line in file.read_text().splitlines():
                 name, _, value = line.partition(" = ")
                 if "WRONG" in value:
                     wrong[name] = "value off by 7 ULP"
-        return Verification(({"losses": len(names)},), wrong)
+        return Verdict(({"losses": len(names)},), wrong, self.diagnostics)
 
 
 def fake_tools(

@@ -13,6 +13,7 @@ import pytest
 
 from losscompiler.build import FRAMEWORKS, BuildRequest, BuildResult, build
 from losscompiler.config import TARGETS
+from losscompiler.diagnostics import Diagnostic
 from losscompiler.outputs import digest
 from tests.disks import Counting, killed
 from tests.fakes import Checker, build_and_die, fake_tools
@@ -360,6 +361,17 @@ def test_a_disagreement_writes_nothing_for_the_loss(root: Path) -> None:
     assert not (root / "generated/.build").exists()
     assert codes(run(root, verify=False)) == []
     assert b"WRONG" in tree(root)["torch/regression.py"]
+
+
+def test_what_could_not_be_checked_is_not_written(root: Path) -> None:
+    stopped = Diagnostic("LC404", "the process that calls the torch functions stopped")
+    assert codes(run(root, Checker(stopped))) == ["LC404"]
+    assert "torch/regression.py" not in tree(root)
+    unchecked = Diagnostic("LC403", "no oracle", severity="warning")
+    result = run(root, Checker(unchecked))
+    assert codes(result) == ["LC403"]
+    assert result.reports == ({"losses": 3},)
+    assert tree(root) == clean(root)
 
 
 def test_a_required_framework_that_is_missing_stops_the_build(

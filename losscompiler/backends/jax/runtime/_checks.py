@@ -245,13 +245,6 @@ def _computing_dtype(given: Sequence[tuple[Argument, Array]]) -> Any:
 
 
 def _parameter(loss: str, parameter: Parameter, value: Scalar, dtype: Any) -> Array:
-    # An array of JAX may be traced, or still be computed on a device: its values are not asked for.
-    for entry in () if isinstance(value, jax.Array) else _entries(value):
-        if not allows(parameter, entry):
-            raise ValueError(
-                f"{loss}(): parameter `{parameter.name}` is {entry}, but must satisfy "
-                f"{parameter.domain or 'being a finite number'}"
-            )
     array = real_array(loss, parameter.name, value, "target")
     if array.ndim not in (0, len(parameter.axes)):
         wanted = f"a number or have the axes ({', '.join(parameter.axes)})"
@@ -259,6 +252,13 @@ def _parameter(loss: str, parameter: Parameter, value: Scalar, dtype: Any) -> Ar
             f"{loss}(): parameter `{parameter.name}` has shape {array.shape}, but must be "
             f"{wanted if parameter.axes else 'a single number'}"
         )
+    # An array of JAX may be traced, or still be computed on a device: its values are not asked for.
+    for entry in () if isinstance(value, jax.Array) else _entries(value):
+        if not allows(parameter, entry):
+            raise ValueError(
+                f"{loss}(): parameter `{parameter.name}` is {entry}, but must satisfy "
+                f"{parameter.domain or 'being a finite number'}"
+            )
     # The gradient of a learnable parameter has the dtype that the caller keeps it in.
     chosen = not array.weak_type and jnp.issubdtype(array.dtype, jnp.floating)
     return array if parameter.learnable and chosen else array.astype(dtype)

@@ -4,6 +4,8 @@ Three functions carry a rule: `total`, the weighted sum of a loss; `gradient`, t
 `total`; and `entries`, the unreduced loss. A rule is a sum of products of a tangent with an array
 that does not depend on tangents and comes from another of the three. That form matters: reverse
 mode keeps the rules of functions of primal values alone, and inlines those that see a tangent.
+(`lax.scan` inlines both when its body is transposed: a second derivative through a scan is then
+that of the gradient kernel's code, which differs from the Hessian kernel at kinks at most.)
 """
 
 from __future__ import annotations
@@ -59,7 +61,7 @@ class Problem:
             arguments.insert(site.position, array)
         return arguments
 
-    def gather(self, results: Sequence[Result]) -> Arrays:
+    def settle(self, results: Sequence[Result]) -> Arrays:
         """A kernel's results, one per differentiated input, in the inputs' shapes."""
         return tuple(
             self._settle(site, jnp.asarray(result, self.dtype))
@@ -93,7 +95,7 @@ def total(
 def gradient(problem: Problem, moving: Arrays, fixed: Arrays, cotangent: Array) -> Arrays:
     """The derivative of `sum(cotangent * entries)` in the differentiated inputs."""
     kernel = problem.kernels.vjp
-    return problem.gather(kernel(*problem.arguments(moving, fixed), cotangent))
+    return problem.settle(kernel(*problem.arguments(moving, fixed), cotangent))
 
 
 def hessian_product(
@@ -101,13 +103,13 @@ def hessian_product(
 ) -> Arrays:
     """The Hessian of `sum(cotangent * entries)` times `tangents`."""
     kernel = problem.kernels.hvp
-    return problem.gather(kernel(*problem.arguments(moving, fixed), cotangent, *tangents))
+    return problem.settle(kernel(*problem.arguments(moving, fixed), cotangent, *tangents))
 
 
-def hessian_diagonal(problem: Problem, moving: Arrays, fixed: Arrays, cotangent: Array) -> Arrays:
+def curvatures(problem: Problem, moving: Arrays, fixed: Arrays, cotangent: Array) -> Arrays:
     """The diagonal of the Hessian of `sum(cotangent * entries)`."""
     kernel = problem.kernels.hessian_diagonal
-    return problem.gather(kernel(*problem.arguments(moving, fixed), cotangent))
+    return problem.settle(kernel(*problem.arguments(moving, fixed), cotangent))
 
 
 def keep(kept: Array | None, loss: Array) -> Array:

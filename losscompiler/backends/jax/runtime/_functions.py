@@ -1,14 +1,13 @@
 """Functions that the kernels are written in, beside those of `jax.numpy`.
 
-Each is accurate to a few units in the last place. `softplus`, `log_cosh` and `logsumexp` carry
-their own derivative, because their stable forms branch where the functions are smooth.
+Each is accurate to a few units in the last place. JAX differentiates them correctly at any point
+and to any order, without a rule of their own: they branch by `where`, never by `abs` or `maximum`.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -22,32 +21,27 @@ def sigmoid(x: Array) -> Array:
     return jax.nn.sigmoid(x)
 
 
-@jax.custom_jvp
 def softplus(x: Array) -> Array:
     """log(1 + exp(x)), accurate for every x."""
-    return jnp.maximum(x, 0) + jnp.log1p(jnp.exp(-jnp.abs(x)))
+    positive = x > 0
+    tail = jnp.log1p(jnp.exp(jnp.where(positive, -x, x)))
+    return jnp.where(positive, x + tail, tail)
 
 
-softplus.defjvps(lambda tangent, _, x: tangent * sigmoid(x))
-
-
-@jax.custom_jvp
 def log_cosh(x: Array) -> Array:
     """log(cosh(x)), accurate near 0 and for large |x|."""
-    magnitude = jnp.abs(x)
+    magnitude = jnp.where(x < 0, -x, x)
+    small = magnitude <= 2
     # Near 0 this is log1p(2 sinh(x/2)**2). The series of sinh is summed here because XLA's own
     # loses up to four units in the last place, and squaring doubles that.
-    half = jnp.minimum(magnitude, 2) / 2
+    half = jnp.where(small, magnitude, 2) / 2
     square = half * half
     series = jnp.ones_like(x)
     for n in range(18, 0, -2):
         series = 1 + series * square / (n * (n + 1))
     near = jnp.log1p(2 * (half * series) ** 2)
     far = (magnitude - math.log(2)) + jnp.log1p(jnp.exp(-2 * magnitude))
-    return jnp.where(magnitude <= 2, near, far)
-
-
-log_cosh.defjvps(lambda tangent, _, x: tangent * jnp.tanh(x))
+    return jnp.where(small, near, far)
 
 
 def xlogy(a: Result, u: Array) -> Array:
@@ -70,32 +64,19 @@ def xdivy(a: Result, u: Array) -> Array:
 
 def logsumexp(x: Array, axis: int | tuple[int, ...], where: Array | None = None) -> Array:
     """log(sum(exp(x))) over `axis`, of the entries that `where` selects; -inf if there are none."""
-    return _logsumexp(axis, x if where is None else jnp.where(where, x, -jnp.inf))
-
-
-@partial(jax.custom_jvp, nondiff_argnums=(0,))
-def _logsumexp(axis: int | tuple[int, ...], x: Array) -> Array:
-    largest = jnp.max(x, axis=axis, keepdims=True, initial=-jnp.inf)
-    top = jnp.where(jnp.isfinite(largest), largest, 0)
-    at_top = x == top
+    if where is not None:
+        x = jnp.where(where, x, -jnp.inf)
+    largest = jnp.max(lax.stop_gradient(x), axis=axis, keepdims=True, initial=-jnp.inf)
+    infinite = jnp.isinf(largest)
+    away = x - jnp.where(infinite, 0, largest)
     # The largest terms are exactly 1 each. Adding them as integers, all but one, leaves log1p a
     # sum that has not been rounded at 1: the loss of a confident prediction is small, not 0.
-    rest = jnp.sum(jnp.where(at_top, 0, jnp.exp(x - top)), axis=axis)
-    ties = jnp.sum(at_top, axis=axis)
-    result = jnp.log1p(rest + (ties - 1).astype(x.dtype)) + jnp.squeeze(top, axis)
-    largest = jnp.squeeze(largest, axis)
-    return jnp.where(jnp.isinf(largest), largest, result)
-
-
-@_logsumexp.defjvp
-def _logsumexp_jvp(
-    axis: int | tuple[int, ...], primals: tuple[Array], tangents: tuple[Array]
-) -> tuple[Array, Array]:
-    (x,), (tangent,) = primals, tangents
-    result = _logsumexp(axis, x)
-    base = jnp.expand_dims(result, axis)
-    softmax = jnp.exp(x - jnp.where(jnp.isinf(base), 0, base))
-    return result, jnp.sum(softmax * tangent, axis=axis)
+    # expm1 is 0 there, and has the derivatives of exp.
+    tied = x == largest
+    others = jnp.sum(tied, axis=axis, keepdims=True) - 1
+    rest = jnp.sum(jnp.where(tied, jnp.expm1(away), jnp.exp(away)), axis=axis, keepdims=True)
+    rest = jnp.where(infinite, 0, rest + others.astype(x.dtype))
+    return jnp.squeeze(jnp.log1p(rest) + largest, axis)
 
 
 def size(x: Array, axis: int) -> int:

@@ -23,8 +23,8 @@ from ._weights import Weights, divide, read_by_kept, rows_of, weigh
 
 
 @dataclass(frozen=True)
-class _Differentiated:
-    """A prediction or learnable parameter: its position in the call, and the way to the kernels."""
+class _Operand:
+    """A prediction or parameter: its position among the kernels' arguments, and the way there."""
 
     name: str
     position: int
@@ -40,7 +40,7 @@ class _Laid:
     call: Call
     weights: Weights
     problem: Problem
-    parts: tuple[_Differentiated, ...]
+    parts: tuple[_Operand, ...]
     fixed: Arrays
 
     @property
@@ -104,7 +104,7 @@ def hessian_diagonal(
     laid = _lay(definition, arrays, parameters, options)
     moving, back = jax.vjp(laid.layout, laid.given)
     operands = laid.problem, moving, laid.fixed, laid.weights.cotangent
-    diagonal = list(derivatives.hessian_diagonal(*operands))
+    diagonal = list(derivatives.curvatures(*operands))
     for n, part in enumerate(laid.parts):
         if part.spread:  # it moves all entries at once: their mixed derivatives count, too
             direction = [jnp.zeros_like(x) for x in moving]
@@ -139,25 +139,25 @@ def _lay(
 ) -> _Laid:
     call = prepare(definition, arrays, parameters, options)
     weights = weigh(call, options)
-    parts: list[_Differentiated] = []
+    parts: list[_Operand] = []
     sites: list[Site] = []
     fixed: list[Array] = []
     for position, given in enumerate(call.inputs):
         layout = _input_layout(call, weights, given)
         if given.argument.role == "prediction":
-            part = _Differentiated(given.argument.name, position, given.array, layout, False)
+            part = _Operand(given.argument.name, position, given.array, layout, False)
             parts.append(part)
             sites.append(_site(call, part, rows_of(given)))
         else:
             fixed.append(lax.stop_gradient(layout(given.array)))
     pairs = zip(definition.parameters, call.parameters, strict=True)
     for position, (parameter, value) in enumerate(pairs, len(call.inputs)):
+        part = _parameter(call, parameter, position, value)
         if parameter.learnable:
-            part = _learnable(call, parameter, position, value)
             parts.append(part)
             sites.append(_site(call, part, (None,) * len(parameter.axes)))
         else:
-            fixed.append(lax.stop_gradient(value))
+            fixed.append(lax.stop_gradient(part.layout(value)))
     problem = Problem(call.kernels, tuple(sites), call.lead, call.shape, call.dtype)
     return _Laid(call, weights, problem, tuple(parts), tuple(fixed))
 
@@ -181,20 +181,21 @@ def _input_layout(call: Call, weights: Weights, given: Input) -> Callable[[Array
     return layout
 
 
-def _learnable(call: Call, parameter: Parameter, position: int, value: Array) -> _Differentiated:
-    sized = all(axis in call.sizes for axis in parameter.axes)
-    shape = tuple(call.sizes[axis] for axis in parameter.axes) if sized else value.shape
-    # An elementwise loss reads a parameter as it reads an input: one number per loss entry.
-    shape = shape if call.sizes else call.lead
+def _parameter(call: Call, parameter: Parameter, position: int, value: Array) -> _Operand:
+    # An axis that only this parameter has, given as a number, has one entry.
+    shape = value.shape or tuple(call.sizes.get(axis, 1) for axis in parameter.axes)
+    spread = value.shape != shape
+    if parameter.learnable and not call.sizes:
+        # An elementwise loss reads a parameter as it reads an input: one number per loss entry.
+        shape = call.lead
 
     def layout(array: Array) -> Array:
         return jnp.broadcast_to(array.astype(call.dtype), shape)
 
-    spread = value.shape != shape and bool(parameter.axes)
-    return _Differentiated(parameter.name, position, value, layout, spread)
+    return _Operand(parameter.name, position, value, layout, spread)
 
 
-def _site(call: Call, part: _Differentiated, rows: tuple[int | None, ...]) -> Site:
+def _site(call: Call, part: _Operand, rows: tuple[int | None, ...]) -> Site:
     shape = jax.eval_shape(part.layout, part.array).shape
     own = len(shape) == len(call.lead) + len(rows) and all(
         n in rows for n in range(len(call.definition.loss_axes))

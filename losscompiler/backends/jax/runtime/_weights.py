@@ -109,8 +109,8 @@ def _labels(call: Call, kept: Array | None) -> tuple[dict[str, Array], Array | N
 
 
 def _wide(label: Array) -> Array:
-    """A label whose dtype holds any `ignore_index` and any size of an axis."""
-    return label if label.dtype.itemsize >= 4 else label.astype(jnp.int32)
+    """A label in the default integer dtype, which holds any `ignore_index` and any size."""
+    return label.astype(int)
 
 
 def _weight(call: Call, options: Options, labels: dict[str, Array]) -> Array | None:

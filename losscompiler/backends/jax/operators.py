@@ -1,0 +1,21 @@
+"""How JAX spells the operations of the graph."""
+
+from __future__ import annotations
+
+from losscompiler.backends.operators import ELEMENTARY, EXTREMA, PROVIDED
+from losscompiler.backends.spelling import Spelling, call, chained, reduction
+
+SPELLING = Spelling(
+    functions={
+        **{op: call(f"jnp.{name}") for op, name in ELEMENTARY.items()},
+        **{op: chained(f"jnp.{name}") for op, name in EXTREMA.items()},
+        **PROVIDED,
+    },
+    reductions={kind: reduction(f"jnp.{kind}") for kind in ("sum", "prod", "max", "min")},
+    where=call("jnp.where"),
+    einsum=lambda subscripts, *arrays: f'jnp.einsum("{subscripts}", {", ".join(arrays)})',
+    matmul=lambda a, b: f"{a} @ {b}",
+    swap_last_two=lambda x: f"{x}.mT",
+    cast=lambda x, like: f"{x}.astype({like}.dtype)",
+    reserved=frozenset({"jax", "jnp", "lax", "fn"}),
+)

@@ -128,4 +128,8 @@ def explain_syntax(error: SyntaxError | ValueError, line: str) -> SpecError:
             f"`{word[1]}` is a keyword of Python and cannot be a name",
             help=f"call it something else, such as `{word[1]}_`",
         )
-    return SpecError("LC001", f"this is not valid Python: {message}")
+    return SpecError(
+        "LC001",
+        f"this is not valid Python: {message}",
+        help="nothing of the file can be read until this is mended",
+    )

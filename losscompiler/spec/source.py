@@ -95,8 +95,10 @@ class Source:
         end_line = error.end_lineno or line
         frame = "\n".join(self.lines[line - 1 : line])
         column = error.offset if error.offset and error.offset > 0 else None
-        end = error.end_offset if error.end_offset and error.end_offset > (column or 0) else None
-        return Place(self.shown, line, column, end_line, end, frame)
+        end = error.end_offset or 0
+        if column and end <= column and end_line == line:
+            end = column + 1
+        return Place(self.shown, line, column, end_line, end or None, frame)
 
 
 def last_place(trace: TracebackType | None, sources: dict[str, Source]) -> Place | None:

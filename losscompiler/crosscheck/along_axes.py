@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import sympy as sp
@@ -28,6 +27,7 @@ def free_indices(e: sp.Basic) -> frozenset[ex.Index]:
 
 
 def accumulate(compiler: Compiler, e: ex.Binder) -> Closure:
+    """Sum or product of the body."""
     body, bound, product = compiler(e.body), compiler.bound(e), isinstance(e, ex.Prod)
 
     def run(env: Environment) -> Ball:
@@ -66,6 +66,7 @@ def extreme(compiler: Compiler, e: sp.Basic) -> Closure:
 
 
 def norm(compiler: Compiler, e: ex.Norm) -> Closure:
+    """The p-norm of the body."""
     body, bound, guard = compiler(e.body), compiler.bound(e), compiler.guard(e)
     p, order = e.p, compiler(e.p)
 
@@ -103,6 +104,7 @@ def log_normaliser(compiler: Compiler, e: ex.Binder) -> Closure:
 
 
 def normalised(compiler: Compiler, e: ex.Binder) -> Closure:
+    """Softmax or log-softmax: keeps the axis."""
     body, total, plain = compiler(e.body), log_normaliser(compiler, e), isinstance(e, ex.Softmax)
 
     def run(env: Environment) -> Ball:

@@ -61,7 +61,7 @@ def may_be_zero(a: Ball) -> bool:
     if special(v):
         return False
     if e is None:
-        return v == libmp.fzero
+        return bool(v == libmp.fzero)
     return magnitude(v) - 1 <= e
 
 
@@ -89,6 +89,7 @@ class Field:
     """Arithmetic at one working precision."""
 
     def __init__(self, bits: int) -> None:
+        """Arithmetic that rounds to so many bits."""
         self.bits = bits
 
     def _rounded(self, v: Any, error: int | None) -> Ball:

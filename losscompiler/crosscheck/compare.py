@@ -60,7 +60,8 @@ def spacing(exact: Array, dtype: str) -> Array:
     """One ULP at every exact value."""
     info = np.finfo(dtype)
     inside = np.clip(np.abs(np.nan_to_num(exact, nan=0.0)), info.tiny, info.max)
-    return np.maximum(np.spacing(inside.astype(dtype)).astype(np.float64), float(info.tiny))
+    unit = np.spacing(inside.astype(dtype)).astype(np.float64)
+    return np.asarray(np.maximum(unit, float(info.tiny)))
 
 
 def measure(

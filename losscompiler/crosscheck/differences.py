@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -115,6 +116,6 @@ def closeness(values: Values) -> int:
         if isinstance(b, tuple) and not balls.special(b[0])
     ]
     numbers.sort(key=lambda v: libmp.to_float(v))
-    gaps = [libmp.mpf_sub(b, a) for a, b in zip(numbers, numbers[1:], strict=False)]
+    gaps = [libmp.mpf_sub(b, a) for a, b in itertools.pairwise(numbers)]
     sizes = [balls.magnitude(v) for v in (*numbers, *gaps) if v[1]]
     return max(0, -min(sizes, default=0))

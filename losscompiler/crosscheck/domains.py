@@ -85,8 +85,9 @@ def dyadic(domain: sp.Set, generator: Generator, shape: Any) -> np.ndarray[Any, 
         return interior(domain, generator, shape)
     rounded = np.round(interior(domain, generator, shape) * 64) / 64
     low, high = ends(domain)
-    return np.clip(
+    clipped: np.ndarray[Any, Any] = np.clip(
         rounded,
         low + 1 / 64 if np.isfinite(low) else low,
         high - 1 / 64 if np.isfinite(high) else high,
     )
+    return clipped

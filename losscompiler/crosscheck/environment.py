@@ -7,9 +7,10 @@ derivatives need care; equal notes mean one smooth cell.
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 from losscompiler.crosscheck.balls import Ball, Field
@@ -49,7 +50,7 @@ class Environment:
     index: list[int]
     notes: list[Note] | None = None
     frozen: Environment | None = None
-    memo: dict[Any, Any] = field(default_factory=dict)
+    memo: dict[Any, Any] = dataclasses.field(default_factory=dict)
 
     def note(
         self, guard: int, token: int, gap: Ball | None = None, *, singular: bool = False

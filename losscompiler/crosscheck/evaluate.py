@@ -39,7 +39,10 @@ def compile_formula(e: sp.Expr, differentiated: tuple[str, ...]) -> Formula:
 
 
 class Compiler:
+    """Turns nodes into closures, each distinct node once."""
+
     def __init__(self, differentiated: frozenset[str]) -> None:
+        """Guards are noted that depend on the differentiated inputs."""
         self.differentiated = differentiated
         self.slots: dict[ex.Index, int] = {}
         self.done: dict[sp.Basic, Closure] = {}
@@ -47,6 +50,7 @@ class Compiler:
         self.count = itertools.count()
 
     def __call__(self, e: sp.Basic) -> Closure:
+        """The closure of a node."""
         if e not in self.done:
             self.done[e] = self._compile(e)
         return self.done[e]
@@ -59,9 +63,11 @@ class Compiler:
         raise UnknownNode(f"the oracle does not know `{type(e).__name__}`")
 
     def slot(self, i: ex.Index) -> int:
+        """The place of an index in `Environment.index`."""
         return self.slots.setdefault(i, len(self.slots))
 
     def bound(self, e: ex.Binder) -> Slots:
+        """The places and axes of the indices that a node binds."""
         return tuple((self.slot(i), i.axis) for i in e.indices)
 
     def depends(self, e: sp.Basic) -> bool:
@@ -94,6 +100,7 @@ class Compiler:
     # ---- leaves -----------------------------------------------------------------------------
 
     def number(self, e: sp.Number) -> Closure:
+        """A constant, to the working precision."""
         if e in (sp.oo, -sp.oo):
             infinite = balls.INF if e == sp.oo else balls.MINUS_INF
             return lambda env: infinite
@@ -115,6 +122,7 @@ class Compiler:
         return run
 
     def position(self, e: sp.Basic) -> Closure:
+        """What stands between the brackets of an indexed input, as an integer."""
         if isinstance(e, sp.Integer):
             constant = int(e)
             return lambda env: constant
@@ -127,6 +135,7 @@ class Compiler:
         return lambda env: env.index[slot] + shift
 
     def lookup(self, e: Any) -> Closure:
+        """An entry of an input; NaN outside its axes."""
         name, positions = e.tensor.name, tuple(self.position(i) for i in e.indices)
 
         def run(env: Environment) -> Any:
@@ -135,14 +144,17 @@ class Compiler:
         return run
 
     def element(self, e: ex.Element) -> Closure:
+        """A real entry; a label counts as a number."""
         run = self.lookup(e)
         return (lambda env: balls.from_int(run(env))) if e.tensor.role == "label" else run
 
     def index_value(self, e: ex.Index) -> Closure:
+        """An index as a number."""
         slot = self.slot(e)
         return lambda env: balls.from_int(env.index[slot])
 
     def size(self, e: ex.Size) -> Closure:
+        """The length of an axis."""
         axis = e.axis
         return lambda env: balls.from_int(env.sizes[axis])
 
@@ -156,7 +168,7 @@ class Compiler:
             values = [part(env) for part in parts]
             if product and any(map(balls.is_exact_zero, values)):
                 return balls.ZERO
-            total = values[0]
+            total: Ball = values[0]
             for value in values[1:]:
                 total = env.field.multiply(total, value) if product else env.field.add(total, value)
             return total
@@ -164,18 +176,20 @@ class Compiler:
         return run
 
     def power(self, e: sp.Pow) -> Closure:
+        """A power: singular where its base is 0 and its exponent no natural number."""
         base, exponent = self(e.base), self(e.exp)
         guard = -1 if e.exp.is_nonnegative and e.exp.is_integer else self.guard(e.base)
 
         def run(env: Environment) -> Ball:
-            x, y = base(env), exponent(env)
+            x: Ball = base(env)
             if guard >= 0 and balls.is_exact_zero(x):
                 env.note(guard, 0, singular=True)
-            return env.field.power(x, y)
+            return env.field.power(x, exponent(env))
 
         return self.remembered(e, run, along_axes.free_indices(e))
 
     def function(self, e: sp.Function) -> Closure:
+        """A function from the table; a logarithm is singular at 0."""
         operator = FUNCTIONS.get(type(e))
         if operator is None:
             raise UnknownNode(f"the oracle does not know the function `{type(e).__name__}`")
@@ -195,7 +209,7 @@ class Compiler:
         inner, guard, kind = self(e.args[0]), self.guard(e), type(e)
 
         def run(env: Environment) -> Ball:
-            x = inner(env)
+            x: Ball = inner(env)
             if x[0] == libmp.fnan:
                 return x
             if kind is sp.Abs:
@@ -218,18 +232,23 @@ class Compiler:
         return run
 
     def stopped(self, e: ex.stop_gradient) -> Closure:
+        """The value at the frozen point, whatever is perturbed."""
         inner = self(e.args[0])
 
         def run(env: Environment) -> Ball:
             if env.frozen is None:
-                return inner(replace(env, notes=None, memo={}))
-            return inner(replace(env.frozen, index=env.index, notes=None))
+                there = replace(env, notes=None, memo={})
+            else:
+                there = replace(env.frozen, index=env.index, notes=None)
+            result: Ball = inner(there)
+            return result
 
         return run
 
     # ---- conditions -------------------------------------------------------------------------
 
     def piecewise(self, e: sp.Basic) -> Closure:
+        """The first value whose condition holds; the others are not looked at."""
         branches = [(self(pair[0]), self(pair[1])) for pair in e.args]
 
         def run(env: Environment) -> Ball:
@@ -242,6 +261,7 @@ class Compiler:
         return run
 
     def relation(self, e: sp.Basic) -> Closure:
+        """A comparison of two numbers; false if one is not a number."""
         left, right, guard = self(e.args[0]), self(e.args[1]), self.guard(e)
         holds = _RELATIONS[e.rel_op]
 
@@ -255,6 +275,7 @@ class Compiler:
         return run
 
     def connective(self, e: sp.Basic) -> Closure:
+        """And, Or, Not, Xor."""
         parts, join = [self(a) for a in e.args], _CONNECTIVES[type(e)]
         return lambda env: join([part(env) for part in parts])
 

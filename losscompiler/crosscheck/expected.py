@@ -36,6 +36,7 @@ class LossOracle:
     """Exact results for calls of one loss; samples that occur again are not computed again."""
 
     def __init__(self, loss: Loss) -> None:
+        """Nothing is computed before it is asked for."""
         self.loss = loss
         self._oracles: dict[frozenset[str], Oracle] = {}
         self._known: dict[Any, Exact] = {}
@@ -122,7 +123,9 @@ def entries_of(laid: Layout, sample: Mapping[str, Array]) -> dict[str, dict[Any,
     """One sample as the oracle takes it: balls, integers for labels, truth values for masks."""
     convert: dict[str, Callable[[Any], Any]] = {"label": int, "mask": bool}
     return {
-        name: {at: convert.get(laid.loss.roles[name].kind, _ball)(x) for at, x in np.ndenumerate(a)}
+        name: {
+            at: convert.get(laid.loss.roles[name].kind, _ball)(a[at]) for at in np.ndindex(a.shape)
+        }
         for name, a in sample.items()
     }
 

@@ -53,7 +53,8 @@ def jax_framework() -> Framework:
     os.environ.setdefault("JAX_PLATFORMS", "cpu")
     import jax
 
-    jax.config.update("jax_enable_x64", True)
+    config: Any = jax.config
+    config.update("jax_enable_x64", True)
 
     def gradient(function: Callable[..., Any], inputs: list[Any]) -> list[Any]:
         return list(jax.grad(function, argnums=tuple(range(len(inputs))))(*inputs))

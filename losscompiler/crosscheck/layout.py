@@ -35,6 +35,7 @@ class Layout:
 
     @property
     def core(self) -> tuple[int, ...]:
+        """The shape of the unreduced loss behind the batch axes."""
         return tuple(self.sizes[i.axis] for i in self.loss.free_indices)
 
     @property
@@ -48,6 +49,7 @@ class Layout:
 
     @property
     def differentiated(self) -> tuple[str, ...]:
+        """The differentiated inputs that are present, in order."""
         return tuple(n for n in self.loss.differentiated if n not in self.absent)
 
     def samples(self) -> Iterator[tuple[tuple[int, ...], dict[str, Array]]]:

@@ -73,6 +73,7 @@ class Oracle:
         *,
         coupled: bool,
     ) -> None:
+        """Compiles the formula; `coupled` losses have axes."""
         self.differentiated = differentiated
         self.formula: Formula = compile_formula(expression, differentiated)
         self.free = tuple(
@@ -85,6 +86,7 @@ class Oracle:
     # ---- values -----------------------------------------------------------------------------
 
     def environment(self, values: Values, sizes: Mapping[str, int], bits: int) -> Environment:
+        """A fresh evaluation at some precision."""
         return self.formula.environment(Field(bits), values, sizes)
 
     def entry(self, env: Environment, at: Position) -> Ball:

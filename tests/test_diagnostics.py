@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 import losscompiler
+from losscompiler.commands.tasks import check_file
 from losscompiler.diagnostics import Diagnostic, SpecError, fatal, unique
 from losscompiler.rendering import concise, full, plain
 from losscompiler.rules import FAMILIES, RULES, Rule
 from losscompiler.selection import duplicates
-from losscompiler.spec.loader import load_file
 
 PACKAGE = Path(losscompiler.__file__).parent
 WITHOUT_SPEC = {"LC003", "LC004", "LC010"}  # need a process of their own, or are no text of a spec
@@ -44,9 +44,9 @@ def codes_of(text: str, folder: Path) -> set[str]:
     specs = folder / "specs"
     specs.mkdir()
     (specs / "example.py").write_text(f"from losscompiler.spec import *\n\n\n{text}\n")
-    loaded = load_file(specs / "example.py", specs)
-    clashes = duplicates((loss.name, loss.path, loss.line) for loss in loaded.losses)
-    return {d.code for d in (*loaded.diagnostics, *clashes)}
+    told = check_file(specs / "example.py", folder, specs, lambda: None)
+    clashes = duplicates((loss["name"], loss["path"], loss["line"]) for loss in told["losses"])
+    return {d.code for d in (*told["diagnostics"], *clashes)}
 
 
 @pytest.mark.parametrize("rule", EXAMPLES, ids=lambda rule: rule.code)

@@ -26,6 +26,25 @@ OUTSIDE = (
         "pip install 'losscompiler[jax]'",
     ),
     Rule(
+        "LC403",
+        "not-validated",
+        "a loss cannot be cross-validated",
+        "Its exact value could not be computed, so nothing is known about the accuracy of its "
+        "code, which is generated all the same.",
+        "a formula whose exact value cannot be bounded at any precision",
+        "a formula made of functions of losscompiler.spec",
+        severity="warning",
+    ),
+    Rule(
+        "LC404",
+        "framework-crash",
+        "a framework stopped while generated code was called",
+        "The generated code of each framework is called in a process of its own. One that crashes "
+        "or never ends says nothing about the code, so it counts as a failure.",
+        "a process that is killed for its use of memory",
+        "losscompiler verify NAME --target torch",
+    ),
+    Rule(
         "LC501",
         "edited-output",
         "a generated file was edited by hand",

@@ -6,13 +6,14 @@ What depends on data is checked where data can be asked: eagerly, not while trac
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import isfinite
+from math import inf
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from ._descriptors import Parameter
+from ._options import Reduction
 
 FLOATING = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 _INTEGRAL = (
@@ -31,6 +32,7 @@ _DTYPES = {
     "mask": (torch.bool,),
     "label": _INTEGRAL,
 }
+_REDUCTIONS = ("none", "sum", "mean")
 _WANTED = {
     "prediction": "floating-point numbers",
     "target": "real numbers",
@@ -49,6 +51,16 @@ def known(condition: Tensor) -> bool | None:
         return bool(condition)
     except RuntimeError:  # under vmap, and for fake and meta tensors
         return None
+
+
+def checked_reduction(loss: str, reduction: Reduction) -> Reduction:
+    """One of the reductions that there are."""
+    if reduction not in _REDUCTIONS:
+        raise ValueError(
+            f"{loss}(): `reduction` is {reduction!r}, but must be one of "
+            f"{', '.join(map(repr, _REDUCTIONS))}"
+        )
+    return reduction
 
 
 def checked_tensor(loss: str, name: str, value: Any, role: str = "target") -> Tensor:
@@ -87,7 +99,7 @@ def parameter_tensor(
             f"{wanted if parameter.axes else 'a single number'}"
         )
     allowed = _allowed(parameter, value.detach())
-    if known(allowed.all()) is False:
+    if allowed is not None and known(allowed.all()) is False:
         raise _outside(loss, parameter, value.detach()[~allowed].flatten()[0].item())
     return value.to(dtype)
 
@@ -106,7 +118,7 @@ def checked_number(loss: str, parameter: Parameter, value: Any) -> float:
         above = number > parameter.low if parameter.low_open else number >= parameter.low
         below = number < parameter.high if parameter.high_open else number <= parameter.high
         whole = not parameter.integer or number % 1 == 0
-        allowed = isfinite(number) and above and below and whole
+        allowed = -inf < number < inf and above and below and whole
     if not allowed:
         raise _outside(loss, parameter, number)
     return number
@@ -148,10 +160,15 @@ def broadcasts(shape: Sequence[int], target: Sequence[int]) -> bool:
     return len(shape) <= len(target) and all(m in (1, n) for m, n in pairs)
 
 
-def _allowed(parameter: Parameter, value: Tensor) -> Tensor:
-    """Where a tensor lies in the domain of a parameter."""
+def _allowed(parameter: Parameter, value: Tensor) -> Tensor | None:
+    """Where a tensor lies in the domain of a parameter; None if that is all real numbers.
+
+    To ask costs a wait for the device, so that question is not asked for nothing.
+    """
     if parameter.values:
         return torch.stack([value == allowed for allowed in parameter.values]).any(0)
+    if not parameter.integer and (parameter.low, parameter.high) == (-inf, inf):
+        return None
     above = value > parameter.low if parameter.low_open else value >= parameter.low
     below = value < parameter.high if parameter.high_open else value <= parameter.high
     allowed = torch.isfinite(value) & above & below

@@ -8,11 +8,9 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from ._checks import broadcasts, checked_labels, checked_tensor
+from ._checks import broadcasts, checked_labels, checked_reduction, checked_tensor
 from ._layout import Call, Input
 from ._options import Options, Scalar
-
-_REDUCTIONS = ("none", "sum", "mean")
 
 
 @dataclass(frozen=True)
@@ -62,11 +60,7 @@ class Weighted:
 
 def weigh(call: Call, options: Options) -> Weighted:
     """Works out the weights of a call, and makes what they leave out harmless."""
-    if options.reduction not in _REDUCTIONS:
-        raise ValueError(
-            f"{call.name}(): `reduction` is {options.reduction!r}, but must be one of "
-            f"{', '.join(map(repr, _REDUCTIONS))}"
-        )
+    checked_reduction(call.name, options.reduction)
     keep = _keep(call, options)
     kept = [None if keep is None else _read_by_kept(call, i, keep) for i in call.inputs]
     inputs, doubtful = [], []

@@ -114,8 +114,8 @@ def test_reductions_bind_their_indices_and_softmax_keeps_its_axis() -> None:
     reductions: list[Callable[..., Any]] = [Sum, Mean, AxisMax, Norm, logsumexp]
     for reduced in reductions:
         assert declare(lambda x, f=reduced: f(x[k], k), x=Prediction("class")).free_indices == ()
-    for kept in (softmax, log_softmax):
-        assert declare(lambda x, f=kept: f(x[k], k), x=Prediction("class")).free_indices == (k,)
+    for keeping in (softmax, log_softmax):
+        assert declare(lambda x, f=keeping: f(x[k], k), x=Prediction("class")).free_indices == (k,)
 
 
 def test_one_reduction_may_bind_several_indices() -> None:

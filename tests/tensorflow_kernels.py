@@ -316,3 +316,86 @@ CENTER = Definition(
 def center_plain(x: Any, centers: Any, label: Any, scale: Any) -> Any:
     picked = tf.matmul(tf.one_hot(label, centers.shape[0], dtype=x.dtype), centers)
     return scale * tf.reduce_sum((x - picked) ** 2, -1)
+
+
+# ---- cross-entropy of each pixel: a label and a loss with a starred axis -------------------------
+
+
+def pixel_value(z: Any, label: Any) -> Any:
+    return fn.logsumexp(z, -2) - fn.gather(tf.linalg.matrix_transpose(z), label, 1, 0, 0)
+
+
+def pixel_vjp(z: Any, label: Any, g: Any) -> tuple[Any, ...]:
+    p = tf.exp(z - fn.logsumexp(z, -2)[..., None, :])
+    picked = fn.scatter(-g, label, tf.linalg.matrix_transpose(z), 1, 0, 0)
+    return (g[..., None, :] * p + tf.linalg.matrix_transpose(picked),)
+
+
+def pixel_jvp(z: Any, label: Any, u: Any) -> Any:
+    p = tf.exp(z - fn.logsumexp(z, -2)[..., None, :])
+    return tf.reduce_sum(p * u, -2) - fn.gather(tf.linalg.matrix_transpose(u), label, 1, 0, 0)
+
+
+def pixel_hvp(z: Any, label: Any, g: Any, u: Any) -> tuple[Any, ...]:
+    p = tf.exp(z - fn.logsumexp(z, -2)[..., None, :])
+    return (g[..., None, :] * p * (u - tf.reduce_sum(p * u, -2, keepdims=True)),)
+
+
+def pixel_hessian_diagonal(z: Any, label: Any, g: Any) -> tuple[Any, ...]:
+    p = tf.exp(z - fn.logsumexp(z, -2)[..., None, :])
+    return (g[..., None, :] * p * (1 - p),)
+
+
+PIXEL = Definition(
+    "pixel_cross_entropy",
+    (
+        Argument("logits", "prediction", ("class", "*spatial"), rows=(None, 0)),
+        Argument("label", "label", ("*spatial",), label_axis="class", rows=(0,)),
+    ),
+    (),
+    ("*spatial",),
+    {(): Kernels(pixel_value, pixel_vjp, pixel_jvp, pixel_hvp, pixel_hessian_diagonal)},
+)
+
+
+# ---- a scale per class, learnable, and an optional offset ----------------------------------------
+
+
+def scaled_kernels(shifted: bool) -> Kernels:
+    def split(inputs: tuple[Any, ...]) -> tuple[Any, Any, tuple[Any, ...]]:
+        x, rest = inputs[0], inputs[1:]
+        return (x - rest[0], rest[1], rest[2:]) if shifted else (x, rest[0], rest[1:])
+
+    def value(*inputs: Any) -> Any:
+        r, scale, _ = split(inputs)
+        return tf.reduce_sum(scale * r**2, -1)
+
+    def vjp(*inputs: Any) -> tuple[Any, ...]:
+        r, scale, (g,) = split(inputs)
+        return 2 * g[..., None] * scale * r, g[..., None] * r**2
+
+    def jvp(*inputs: Any) -> Any:
+        r, scale, (u, v) = split(inputs)
+        return tf.reduce_sum(2 * scale * r * u + v * r**2, -1)
+
+    def hvp(*inputs: Any) -> tuple[Any, ...]:
+        r, scale, (g, u, v) = split(inputs)
+        return 2 * g[..., None] * (scale * u + v * r), 2 * g[..., None] * r * u
+
+    def hessian_diagonal(*inputs: Any) -> tuple[Any, ...]:
+        _, scale, (g,) = split(inputs)
+        return 2 * g[..., None] * scale, 0.0
+
+    return Kernels(value, vjp, jvp, hvp, hessian_diagonal)
+
+
+SCALED = Definition(
+    "scaled_error",
+    (
+        Argument("prediction", "prediction", ("class",), rows=(None,)),
+        Argument("offset", "target", ("class",), optional=True, rows=(None,)),
+    ),
+    (Parameter("scale", 1.0, axes=("class",), learnable=True),),
+    (),
+    {(): scaled_kernels(True), ("offset",): scaled_kernels(False)},
+)

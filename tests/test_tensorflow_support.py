@@ -362,6 +362,44 @@ def test_a_starred_axis_stands_for_any_number_of_axes(shape: tuple[int, ...]) ->
     close(CASES["dice"](p, t, reduction="none"), loss)
 
 
+@pytest.mark.parametrize("mode", MODES)
+def test_labels_of_pixels_may_be_ignored(mode: str) -> None:
+    logits, label = RNG.normal(size=(2, 3, 4, 5)), RNG.integers(0, 3, (2, 4, 5))
+    label[0, 1] = 255
+    logits[0, :, 1] = nan
+    options = Options(reduction="none", ignore_index=255)
+
+    def both(logits: Any, label: Any) -> Any:
+        return _support.value_and_grad(kernels.PIXEL, (logits, label), (), options)
+
+    value, gradient = MODES[mode](both)(tf.constant(logits), tf.constant(label))
+    kept = label != 255
+    z, y = np.moveaxis(logits, 1, -1)[kept], label[kept]
+    softmax = np.exp(z) / np.exp(z).sum(-1, keepdims=True)
+    loss, by_z = np.zeros(label.shape), np.zeros((*label.shape, 3))
+    loss[kept] = -np.log(softmax[range(len(y)), y])
+    by_z[kept] = softmax - np.eye(3)[y]
+    close([value, gradient], [loss, np.moveaxis(by_z, -1, 1)])
+
+
+@pytest.mark.parametrize("scale", [2.0, np.array([1.0, 2.0, 3.0])])
+@pytest.mark.parametrize("offset", [None, np.ones((4, 3))])
+def test_parameters_with_axes_and_optional_inputs(scale: Any, offset: Any) -> None:
+    x = RNG.normal(size=(4, 3))
+    r = x if offset is None else x - offset
+    arguments = (kernels.SCALED, (x, offset), (tf.constant(scale, tf.float64),))
+    options = Options(reduction="sum")
+    value, (by_x, by_scale) = _support.value_and_grad(*arguments, options)
+    summed = (r**2).sum(0) if np.ndim(scale) else (r**2).sum()
+    close([value, by_x, by_scale], [(scale * r**2).sum(), 2 * scale * r, summed])
+    u, v = RNG.normal(size=(4, 3)), RNG.normal(size=np.shape(scale))
+    product = _support.hvp(*arguments, (u, v), options)
+    mixed = 2 * r * u
+    close(product, [2 * (scale * u + v * r), mixed.sum(0) if np.ndim(scale) else mixed.sum()])
+    diagonal = _support.hessian_diagonal(*arguments, options)
+    close(diagonal, [np.broadcast_to(2 * scale, (4, 3)), np.zeros(np.shape(scale))])
+
+
 def test_masks_reach_the_rows_of_a_coupled_loss() -> None:
     q, k = (x.copy() for x in CASES["info_nce"].arrays)
     q[2] = nan

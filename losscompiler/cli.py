@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 import click
 
-from losscompiler.commands.answer import Answer, Failure, emit, failure
+from losscompiler.commands.answer import INTERNAL, Answer, Failure, emit, failure
 from losscompiler.suggest import did_you_mean
 
 COMMANDS = {
@@ -87,9 +87,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     command = next((word for word in given if not word.startswith("-")), "")
     try:
         answer = _answer(given)
-        return (
-            answer if isinstance(answer, int) else emit(answer, command, as_json="--json" in given)
-        )
+        if isinstance(answer, int):
+            return answer
+        wanted = {option: f"--{option}" in given for option in ("json", "traceback")}
+        return emit(answer, command, as_json=wanted["json"], traceback=wanted["traceback"])
     except BrokenPipeError:  # the reader of our output, such as `head`, has seen enough
         sys.stderr.close()
         return 1
@@ -113,6 +114,5 @@ def _answer(given: list[str]) -> Answer | int:
         if "--traceback" in given:
             raise
         said = f"{type(error).__name__}: {error}".splitlines()[0]
-        remedy = "please report it, with what --traceback shows"
-        return failure("LC900", f"internal error of losscompiler: {said}", remedy).answer
+        return failure(INTERNAL, f"internal error of losscompiler: {said}").answer
     return answer if isinstance(answer, Answer | int) else 0

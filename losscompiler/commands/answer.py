@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any
 
@@ -62,8 +62,17 @@ def failure(code: str, message: str, help: str = "") -> Failure:
     return Failure(Diagnostic(code, message, help=help))
 
 
-def emit(answer: Answer, command: str, *, as_json: bool) -> int:
-    """Prints an answer; returns its exit status."""
+INTERNAL = "LC900"
+REPORT_IT = "please report it, with what --traceback shows"
+
+
+def emit(answer: Answer, command: str, *, as_json: bool, traceback: bool) -> int:
+    """Prints an answer; returns its exit status. Our own tracebacks are shown on request only."""
+    if not traceback:
+        found = tuple(
+            replace(d, help=REPORT_IT) if d.code == INTERNAL else d for d in answer.diagnostics
+        )
+        answer = replace(answer, diagnostics=found)
     if as_json or answer.as_json:
         _emit_json(answer, command)
     else:

@@ -42,14 +42,14 @@ def command(
     SELECTION names losses, globs over their names, or spec files and folders; all by default.
     Frameworks that are not installed are left out, unless --require names them.
     """
-    from losscompiler.build import verify
-
     started = time.perf_counter()
     needed = options.known_targets(require)
     project = options.find_project(
         specs=specs, out=out, selection=selection, targets=targets, jobs=jobs
     )
     request = request_of(project, require=needed, strict=strict)
+    from losscompiler.build import verify
+
     result = verify(request)
     seconds = time.perf_counter() - started
     return answer_of(

@@ -69,7 +69,7 @@ def interior(domain: sp.Set, generator: Generator, shape: Any) -> np.ndarray[Any
     if domain.is_subset(sp.S.Integers):
         first = low if np.isfinite(low) else -3.0
         last = high if np.isfinite(high) else first + 5.0
-        return generator.integers(int(first), int(last) + 1, shape).astype(np.float64)
+        return np.asarray(generator.integers(int(first), int(last) + 1, shape), dtype=np.float64)
     if np.isfinite(low) and np.isfinite(high):
         return np.asarray(single(low + (high - low) * generator.uniform(0.05, 0.95, shape)))
     if np.isfinite(low):
@@ -83,7 +83,7 @@ def dyadic(domain: sp.Set, generator: Generator, shape: Any) -> np.ndarray[Any, 
     """Random multiples of 1/64 inside a set."""
     if isinstance(domain, sp.FiniteSet) or domain.is_subset(sp.S.Integers):
         return interior(domain, generator, shape)
-    rounded = np.round(interior(domain, generator, shape) * 64) / 64
+    rounded: np.ndarray[Any, Any] = np.round(interior(domain, generator, shape) * 64) / 64
     low, high = ends(domain)
     clipped: np.ndarray[Any, Any] = np.clip(
         rounded,

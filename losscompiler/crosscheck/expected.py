@@ -122,12 +122,11 @@ def _with(case: Case, name: str, array: Array) -> Case:
 def entries_of(laid: Layout, sample: Mapping[str, Array]) -> dict[str, dict[Any, Any]]:
     """One sample as the oracle takes it: balls, integers for labels, truth values for masks."""
     convert: dict[str, Callable[[Any], Any]] = {"label": int, "mask": bool}
-    return {
-        name: {
-            at: convert.get(laid.loss.roles[name].kind, _ball)(a[at]) for at in np.ndindex(a.shape)
-        }
-        for name, a in sample.items()
-    }
+    found: dict[str, dict[Any, Any]] = {}
+    for name, array in sample.items():
+        read: Callable[[Any], Any] = convert.get(laid.loss.roles[name].kind, _ball)
+        found[name] = {at: read(array[at]) for at in np.ndindex(array.shape)}
+    return found
 
 
 def _ball(x: Any) -> balls.Ball:

@@ -211,7 +211,7 @@ def _run_backend(
         if not package_root.joinpath("generated", backend, *inside).with_suffix(".py").exists():
             continue
         for name, (differentiated, cases) in pickle.loads(plan.calls.read_bytes()).items():
-            calls = [_call(case, differentiated) for case in cases]
+            calls = [as_data(case, differentiated) for case in cases]
             module = ".".join(("generated", backend, *inside))
             losses.append({"module": module, "name": name, "calls": calls})
     if not losses:
@@ -239,7 +239,7 @@ def _stopped(backend: str, how: str) -> Diagnostic:
     return Diagnostic("LC404", f"the process that calls the {backend} functions {how}")
 
 
-def _call(case: Any, differentiated: Sequence[str]) -> dict[str, Any]:
+def as_data(case: Any, differentiated: Sequence[str]) -> dict[str, Any]:
     """A case as plain data: the process of a backend does not import this package."""
     return {
         "arrays": dict(case.arrays),

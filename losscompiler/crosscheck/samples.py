@@ -200,7 +200,7 @@ def _options(s: Sampler) -> Iterator[Case]:
     weight = np.resize([0.5, 2.0, 0.0, 1.25, 3.0, 0.75], shape)
     mask = np.resize([True, False, True, True, False], shape)
     given: list[dict[str, Any]] = [{}, {"reduction": "sum"}, {"weight": weight}]
-    given += [{"normalizer": 7.5, "weight": weight}, {"weight": weight, "reduction": "none"}]
+    given += [{"normalizer": 5.25, "weight": weight}, {"weight": weight, "reduction": "none"}]
     if shape:
         given.append({"weight": weight[..., :1], "mask": mask, "reduction": "sum"})
     for options in given:

@@ -10,6 +10,8 @@ import click
 from losscompiler.commands import options
 from losscompiler.commands.answer import Answer
 from losscompiler.commands.built import answer_of, request_of
+from losscompiler.commands.run import progress
+from losscompiler.selection import find_specs
 
 
 @click.command("build")
@@ -50,6 +52,7 @@ def command(
     request = request_of(
         project, check=check, diff=diff, verify=not no_verify, force=force, strict=strict
     )
-    result = build(request)
+    with progress("Compiling", len(find_specs(request.specs))) as step:
+        result = build(request, progress=step)
     seconds = time.perf_counter() - started
     return answer_of(result, project, request, seconds, brief=output_format == "concise")

@@ -25,7 +25,9 @@ def show_stage(loss: Loss, stage: str, form: str) -> str:
     from losscompiler.ir.show import text
     from losscompiler.passes import compile_loss
 
-    return str(text(compile_loss(loss), KERNELS[stage]))
+    programs = compile_loss(loss).variants[()].programs  # with all optional inputs present
+    shown = (f"{loss.name}: {kernel}\n{text(programs[kernel])}" for kernel in KERNELS[stage])
+    return "\n\n".join(shown)
 
 
 def _formula(loss: Loss, printed: Any) -> str:

@@ -152,6 +152,8 @@ class Emitter:
                 base = {"sum": "total", "max": "largest"}.get(definition.kind, "product")
             if isinstance(definition, nodes.Map):
                 base = _base(definition.body)
+            if isinstance(definition, nodes.Take):
+                base = f"{self.name_of(self.graph.definition(definition.body))}_{definition.position}"
             if len(code) + len(base) + 12 > WIDTH:
                 raise AssertionError(f"statement too long: {code}")
             self.names[definition] = self.assign(code, base)
@@ -264,8 +266,8 @@ def _gather(emit: Emitter, node: nodes.Gather) -> str:
 
 def _scatter(emit: Emitter, node: nodes.Scatter) -> str:
     shared, own, trailing = _split(emit, node, node.onto, node.free)
-    like = emit.array_like((*shared, node.onto, *trailing))
-    body = emit.broadcast(node.body, (*shared, *own, *trailing))
+    like = emit.operand(node.like, (*shared, node.onto, *trailing))
+    body = emit.operand(node.body, (*shared, *own, *trailing))
     index = emit._printer((*shared, *own)).text(node.index, integer=True).code
     counts = f"{len(shared)}, {len(own)}, {len(trailing)}"
     code = f"fn.scatter({body}, {index}, {like}, {counts})"
@@ -287,7 +289,7 @@ def _take(emit: Emitter, node: nodes.Take) -> str:
 
 def _place(emit: Emitter, node: nodes.Place) -> str:
     rest = tuple(a for a in node.free if a != node.along)
-    like = emit.array_like(node.free)
+    like = emit.operand(node.like, node.free)
     parts = [_named(emit, p, rest) for p in node.parts]
     axis = node.free.index(node.along) - len(node.free)
     listed = f"({', '.join(parts)}{',' if len(parts) == 1 else ''})"
@@ -306,7 +308,6 @@ def _positions(emit: Emitter, node: nodes.Positions) -> str:
     return f"fn.positions({array}, {axis})"
 
 
-BASE_WRITERS = None
 WRITERS = {
     nodes.Map: _map,
     nodes.Reduce: _reduce,
@@ -348,5 +349,4 @@ def _result(emit: Emitter, output: Output) -> str:
     if output.value == 0:
         return "0.0"
     code = emit.value(output.value, output.axes)
-    room = 90 // 1
-    return code if len(code) < room // 2 else emit.assign(code, "result")
+    return code if len(code) < WIDTH // 2 else emit.assign(code, "result")

@@ -20,15 +20,12 @@ BASE_NAMES: dict[type[nodes.Definition], str] = {
 }
 
 HEAD_NAMES: dict[type[sp.Basic], str] = {
-    sp.Add: "difference",
-    sp.Mul: "product",
-    sp.Pow: "power",
     sp.exp: "exponential",
     sp.log: "logarithm",
-    sp.Abs: "magnitude",
-    sp.sign: "direction",
-    sp.Max: "larger",
-    sp.Min: "smaller",
+    op.Magnitude: "magnitude",
+    op.Sign: "direction",
+    op.Maximum: "larger",
+    op.Minimum: "smaller",
     sp.And: "condition",
     sp.Or: "condition",
     sp.Not: "condition",

@@ -11,8 +11,8 @@ from losscompiler.spec.expressions import sigmoid, softplus
 ELEMENTARY: dict[type[sp.Basic], str] = {
     sp.exp: "exp",
     sp.log: "log",
-    sp.Abs: "abs",
-    sp.sign: "sign",
+    op.Magnitude: "abs",
+    op.Sign: "sign",
     sp.floor: "floor",
     sp.ceiling: "ceil",
     sp.sin: "sin",
@@ -25,10 +25,11 @@ ELEMENTARY: dict[type[sp.Basic], str] = {
     sp.sinh: "sinh",
     sp.cosh: "cosh",
     sp.tanh: "tanh",
+    op.SquareRoot: "sqrt",
     op.Log1p: "log1p",
     op.Expm1: "expm1",
 }
-EXTREMA: dict[type[sp.Basic], str] = {sp.Max: "maximum", sp.Min: "minimum"}
+EXTREMA: dict[type[sp.Basic], str] = {op.Maximum: "maximum", op.Minimum: "minimum"}
 
 PROVIDED: dict[type[sp.Basic], Function] = {
     sigmoid: call("fn.sigmoid"),

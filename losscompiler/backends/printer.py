@@ -13,7 +13,7 @@ import sympy as sp
 from sympy.core.relational import Relational
 
 from losscompiler.backends.spelling import Spelling
-from losscompiler.ir.operators import ExpDifference
+from losscompiler.ir.operators import ExpDifference, Maximum, Minimum, SquareRoot
 from losscompiler.spec.expressions import Piecewise
 
 ATOM, POWER, UNARY, PRODUCT, SUM, AND, OR, COMPARISON = 10, 8, 7, 6, 5, 4, 3, 2
@@ -79,7 +79,7 @@ class Printer:
         return self._function(type(e), e.args)
 
     def _function(self, head: type[sp.Basic], args: tuple[sp.Basic, ...]) -> Text:
-        if head in (sp.Max, sp.Min):  # a number last: bounds read better there
+        if head in (Maximum, Minimum):  # a number last: bounds read better there
             args = tuple(sorted(args, key=lambda a: (bool(a.is_number), sp.default_sort_key(a))))
         room = max(20, (WIDEST - 16) // len(args))
         printed = (self._fitted(a, room if len(args) > 1 else WIDEST - 16).code for a in args)
@@ -132,7 +132,7 @@ class Printer:
     def _pow(self, e: sp.Pow) -> Text:
         base, exponent = e.args
         if exponent == sp.S.Half:
-            return Text(self.spelling.functions[sp.sqrt](self._fitted(base, WIDEST - 16).code))
+            return Text(self.spelling.functions[SquareRoot](self._fitted(base, WIDEST - 16).code))
         if exponent.is_number and exponent.is_negative:
             below = self._fitted(base**-exponent, WIDEST - 8)
             return Text(f"1 / {below.within(PRODUCT + 1)}", PRODUCT)

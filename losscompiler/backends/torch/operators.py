@@ -1,0 +1,49 @@
+"""How PyTorch spells the operations of the graph."""
+
+from __future__ import annotations
+
+from losscompiler.backends.operators import ELEMENTARY, EXTREMA, PROVIDED
+from losscompiler.backends.spelling import Function, Spelling, call, reduction
+from losscompiler.ir import operators as op
+
+
+def _is_number(argument: str) -> bool:
+    return argument.replace(".", "", 1).replace("-", "", 1).replace("e", "", 1).isdigit()
+
+
+def _bounded(name: str, bound: str) -> Function:
+    """maximum and minimum take tensors only; with a number they are a clamp."""
+
+    def spell(first: str, *rest: str) -> str:
+        if not rest:
+            return first
+        other = spell(*rest)
+        if _is_number(other):
+            return f"torch.clamp({first}, {bound}={other})"
+        if _is_number(first):
+            return f"torch.clamp({other}, {bound}={first})"
+        return f"torch.{name}({first}, {other})"
+
+    return spell
+
+
+SPELLING = Spelling(
+    functions={
+        **{op: call(f"torch.{name}") for op, name in ELEMENTARY.items()},
+        op.Maximum: _bounded(EXTREMA[op.Maximum], "min"),
+        op.Minimum: _bounded(EXTREMA[op.Minimum], "max"),
+        **PROVIDED,
+    },
+    reductions={
+        "sum": reduction("torch.sum", "dim"),
+        "prod": reduction("torch.prod", "dim"),
+        "max": reduction("torch.amax", "dim"),
+        "min": reduction("torch.amin", "dim"),
+    },
+    where=call("torch.where"),
+    einsum=lambda subscripts, *arrays: f'torch.einsum("{subscripts}", {", ".join(arrays)})',
+    matmul=lambda a, b: f"{a} @ {b}",
+    swap_last_two=lambda x: f"{x}.mT",
+    cast=lambda x, like: f"{x}.to({like}.dtype)",
+    reserved=frozenset({"torch", "nn", "fn"}),
+)

@@ -1,0 +1,201 @@
+"""Scalar operators that SymPy lacks: what each computes, and its exact derivative.
+
+They stand for smooth functions whose naive formula is numerically bad. Every backend spells each
+of them; `fdiff` stays inside the vocabulary, so that derivatives of any order can be printed.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import sympy as sp
+
+from losscompiler.spec.expressions import Piecewise, sigmoid, softplus, stop_gradient
+
+__all__ = [
+    "ExpDifference",
+    "Expm1",
+    "InverseRoot",
+    "Log1p",
+    "LogCosh",
+    "Magnitude",
+    "Maximum",
+    "Minimum",
+    "Root",
+    "Sign",
+    "SquareRoot",
+    "XDivY",
+    "XLog1pY",
+    "XLogY",
+    "sigmoid",
+    "softplus",
+    "stop_gradient",
+]
+
+
+class LogCosh(sp.Function):
+    """log(cosh(x))."""
+
+    nargs = 1
+    is_real = True
+    is_nonnegative = True
+
+    def fdiff(self, argindex: int = 1) -> sp.Expr:
+        return sp.tanh(self.args[0])
+
+
+# ---- kinks: SymPy's own Abs and Max reason for milliseconds whenever they are rebuilt ---------
+
+
+class Magnitude(sp.Function):
+    """|x|."""
+
+    nargs = 1
+    is_real = True
+    is_nonnegative = True
+
+
+class Sign(sp.Function):
+    """-1, 0 or 1."""
+
+    nargs = 1
+    is_real = True
+    is_integer = True
+
+
+class Maximum(sp.Function):
+    """The larger of two numbers."""
+
+    nargs = 2
+    is_real = True
+
+    def _eval_is_nonnegative(self) -> bool | None:
+        return True if any(a.is_nonnegative for a in self.args) else None
+
+    def _eval_is_positive(self) -> bool | None:
+        return True if any(a.is_positive for a in self.args) else None
+
+
+class Minimum(sp.Function):
+    """The smaller of two numbers."""
+
+    nargs = 2
+    is_real = True
+
+    def _eval_is_nonnegative(self) -> bool | None:
+        return True if all(a.is_nonnegative for a in self.args) else None
+
+    def _eval_is_positive(self) -> bool | None:
+        return True if all(a.is_positive for a in self.args) else None
+
+
+class XLogY(sp.Function):
+    """a * log(u), and 0 where a is 0, whatever u is."""
+
+    nargs = 2
+    is_real = True
+
+    @classmethod
+    def eval(cls, a: sp.Expr, u: sp.Expr) -> sp.Expr | None:
+        if a.is_zero:
+            return sp.S.Zero
+        if u == 1:
+            return sp.S.Zero
+        if a.is_Number:
+            return a * sp.log(u)
+        return None
+
+    def fdiff(self, argindex: int = 1) -> sp.Expr:
+        a, u = self.args
+        return sp.log(u) if argindex == 1 else XDivY(a, u)
+
+
+class XDivY(sp.Function):
+    """a / u, and 0 where a is 0, whatever u is."""
+
+    nargs = 2
+    is_real = True
+
+    @classmethod
+    def eval(cls, a: sp.Expr, u: sp.Expr) -> sp.Expr | None:
+        if a.is_zero:
+            return sp.S.Zero
+        if a.is_Number:
+            return a / u
+        return None
+
+    def fdiff(self, argindex: int = 1) -> sp.Expr:
+        a, u = self.args
+        return 1 / u if argindex == 1 else -XDivY(a, u**2)
+
+
+class ExpDifference(sp.Function):
+    """exp(a - b), kept whole: SymPy would turn the square of a softmax into another exponential."""
+
+    nargs = 2
+    is_real = True
+    is_positive = True
+
+    def fdiff(self, argindex: int = 1) -> sp.Expr:
+        return self if argindex == 1 else -self
+
+
+class Root(sp.Function):
+    """sqrt(s) of a sum of squares; its derivative at 0 is 0, the minimum-norm subgradient."""
+
+    nargs = 1
+    is_real = True
+    is_nonnegative = True
+
+    def fdiff(self, argindex: int = 1) -> sp.Expr:
+        return InverseRoot(self.args[0]) / 2
+
+    def _eval_power(self, exponent: Any) -> sp.Expr | None:
+        return self.args[0] ** (exponent / 2) if exponent.is_even and exponent > 0 else None
+
+
+class InverseRoot(sp.Function):
+    """1 / sqrt(s), and 0 where s is 0."""
+
+    nargs = 1
+    is_real = True
+    is_nonnegative = True
+
+    def fdiff(self, argindex: int = 1) -> sp.Expr:
+        return -(self**3) / 2
+
+
+# ---- arithmetic: what stable code is written in; never differentiated -----------------------
+
+
+class Log1p(sp.Function):
+    """log(1 + x), without rounding 1 + x."""
+
+    nargs = 1
+    is_real = True
+
+
+class Expm1(sp.Function):
+    """exp(x) - 1, without cancellation near 0."""
+
+    nargs = 1
+    is_real = True
+
+
+class SquareRoot(sp.Function):
+    """sqrt(x): how a power of 1/2 is spelled."""
+
+    nargs = 1
+    is_real = True
+
+
+class XLog1pY(sp.Function):
+    """a * log(1 + u), and 0 where a is 0, whatever u is."""
+
+    nargs = 2
+    is_real = True
+
+
+def inverse_root_cells(s: sp.Expr) -> sp.Expr:
+    """The arithmetic of `InverseRoot`."""
+    return Piecewise((1 / sp.sqrt(s), s > 0), (sp.S.Zero, True))

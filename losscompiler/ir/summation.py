@@ -1,0 +1,111 @@
+"""Sums over axes: pull out what does not depend on them, and find the matrix products.
+
+A product of factors over different axes is contracted, never multiplied out first: the sum over
+`d` of `q[i, d] * k[j, d]` is a matrix product and not a sum over a `(batch, batch, feature)` array.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import sympy as sp
+
+from losscompiler.ir import nodes
+from losscompiler.ir.nodes import Axis
+
+if TYPE_CHECKING:
+    from losscompiler.ir.graph import Graph
+
+
+def summed(graph: Graph, value: sp.Expr, over: tuple[Axis, ...]) -> sp.Expr:
+    """The sum of a value over axes."""
+    if value == 0 or not over:
+        return value
+    present = graph.axes(value)
+    inside = tuple(a for a in graph.sorted(over) if a in present)
+    copies = sp.Mul(*(graph.extent(a.extent) for a in over if a not in present))
+    if not inside:
+        return copies * value
+    terms = _terms(graph, value, inside)
+    if len(terms) == 1:
+        return copies * _product(graph, terms[0], inside)
+    # Terms over the same axes are one reduction; the others are cheaper apart.
+    groups: dict[tuple[Axis, ...], list[sp.Expr]] = {}
+    apart: list[sp.Expr] = []
+    for term in terms:
+        if _factors_differ(graph, term, inside):
+            apart.append(summed(graph, term, inside))
+        else:
+            groups.setdefault(graph.axes(term), []).append(term)
+    for axes, members in groups.items():
+        total = sp.Add(*members)
+        whole = set(inside) <= set(axes)
+        apart.append(
+            _product(graph, total, inside) if whole else summed(graph, total, inside)
+        )
+    return copies * sp.Add(*apart)
+
+
+def _terms(graph: Graph, value: sp.Expr, over: Sequence[Axis]) -> list[sp.Expr]:
+    """The addends of a value, multiplied out where that turns a large array into matrix products."""
+    if value.is_Add:
+        return [t for a in value.args for t in _terms(graph, a, over)]
+    for factor in sp.Mul.make_args(value):
+        base = factor.base if factor.is_Pow and factor.exp == 2 else factor
+        if base.is_Add and len(graph.axes(value)) - len(over) > 1:
+            others = value / factor
+            expanded = sp.Add.make_args(sp.expand_mul(factor.expand(deep=False)))
+            terms = [a * others for a in expanded]
+            if any(_factors_differ(graph, t, over) for t in terms):
+                return [t for term in terms for t in _terms(graph, term, over)]
+    return [value]
+
+
+def _factors_differ(graph: Graph, term: sp.Expr, over: Sequence[Axis]) -> bool:
+    inner = [f for f in sp.Mul.make_args(term) if set(graph.axes(f)) & set(over)]
+    return len(_operands(graph, inner)) > 1
+
+
+def _product(graph: Graph, value: sp.Expr, over: Sequence[Axis]) -> sp.Expr:
+    factors = sp.Mul.make_args(value)
+    inner = [f for f in factors if set(graph.axes(f)) & set(over)]
+    outer = sp.Mul(*(f for f in factors if f not in inner))
+    if len(inner) == 1 and inner[0].is_Add and inner[0] != value:
+        return outer * summed(graph, inner[0], tuple(over))
+    operands = _operands(graph, inner)
+    if len(operands) == 1:
+        collapsed = _collapse(graph, operands[0], over)
+        if collapsed is not None:
+            return outer * collapsed
+        bound = tuple(over)
+        made = nodes.Reduce((), "sum", operands[0], bound)
+        return outer * graph.node(made, bound, [operands[0]])
+    made_product = nodes.Contract((), tuple(operands), tuple(over))
+    return outer * graph.node(made_product, tuple(over), operands)
+
+
+def _operands(graph: Graph, factors: Sequence[sp.Expr]) -> list[sp.Expr]:
+    """Groups factors so that none varies only over axes that another varies over, too."""
+    groups: list[tuple[set[Axis], sp.Expr]] = []
+    for factor in sorted(factors, key=lambda f: -len(graph.axes(f))):
+        axes = set(graph.axes(factor))
+        for position, (known, product) in enumerate(groups):
+            if axes <= known:
+                groups[position] = (known, product * factor)
+                break
+        else:
+            groups.append((axes, factor))
+    return [product for _, product in groups]
+
+
+def _collapse(graph: Graph, value: sp.Expr, over: Sequence[Axis]) -> sp.Expr | None:
+    """A scatter summed over the axis it scatters onto is the sum of what was scattered."""
+    if not (isinstance(value, sp.Symbol) and len(over) == 1):
+        return None
+    definition = graph.definition(value)
+    actual = dict(zip(definition.free, graph.leaf_axes(value), strict=True))
+    if isinstance(definition, nodes.Scatter) and actual[definition.onto] == over[0]:
+        inner = graph.sum(definition.body, definition.over)
+        return graph.rename(inner, actual)  # type: ignore[return-value]
+    return None

@@ -1,0 +1,53 @@
+"""Invariants of the graph, checked after every pass: a broken one is a bug of the compiler."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import sympy as sp
+
+from losscompiler.ir import nodes
+from losscompiler.ir.graph import Graph
+
+if TYPE_CHECKING:
+    from losscompiler.passes.program import Program
+
+
+class InvariantError(AssertionError):
+    """A pass left the graph in a state that it must never be in."""
+
+
+def verify(graph: Graph, after: str, programs: Mapping[str, Program]) -> None:
+    """Checks every definition that the programs reach, and that results have their axes."""
+    for name, program in programs.items():
+        values = [o.value for o in program.outputs]
+        for definition in graph.topological(values):
+            _definition(graph, definition, f"{after}, {name}")
+        for output in program.outputs:
+            extra = set(graph.axes(output.value)) - set(output.axes)
+            if extra:
+                raise InvariantError(f"after {after}, {name}: axes {extra} are not in the result")
+            _expression(graph, output.value, f"{after}, {name}")
+        known = {d.name for d in program.inputs}
+        for definition in graph.topological(values):
+            if isinstance(definition, nodes.Input) and definition.name not in known:
+                raise InvariantError(f"after {after}, {name}: no argument `{definition.name}`")
+
+
+def _definition(graph: Graph, definition: nodes.Definition, where: str) -> None:
+    formal = {*definition.free, *definition.bound}
+    if len(formal) != len(definition.free) + len(definition.bound):
+        raise InvariantError(f"after {where}: formal axes of {definition} are not distinct")
+    for body in definition.bodies:
+        extra = set(graph.axes(body)) - formal
+        if extra:
+            raise InvariantError(f"after {where}: {definition} reads axes {extra}")
+        _expression(graph, body, where)
+
+
+def _expression(graph: Graph, e: sp.Basic, where: str) -> None:
+    if e.has(sp.nan, sp.zoo, sp.I) or e.atoms(sp.Float):
+        raise InvariantError(f"after {where}: {e} contains nan, zoo, I or a float")
+    for symbol in e.free_symbols:
+        graph.definition(symbol)

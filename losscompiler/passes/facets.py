@@ -1,0 +1,205 @@
+"""Where two smooth cells of an expression meet: guards, their sides, and points on them."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import mpmath
+import sympy as sp
+from sympy.core.relational import Relational
+
+from losscompiler.analysis.evaluate import UndefinedError, evaluate
+from losscompiler.ir.graph import Graph
+from losscompiler.ir.operators import Magnitude, Maximum, Minimum, Sign
+from losscompiler.spec.expressions import Piecewise
+
+Point = dict[sp.Basic, Any]
+PROBES = 3
+DIGITS = 40
+TINY = mpmath.mpf(10) ** -25
+KINKED = (Magnitude, Sign, Maximum, Minimum, sp.Lt, sp.Le, sp.Gt, sp.Ge)
+
+
+@dataclass(frozen=True)
+class Facet:
+    """The set where `guard` vanishes; the guard is primitive and has a fixed sign convention."""
+
+    guard: sp.Expr
+
+    def relation(self, kind: Any, sign: int = 1) -> sp.Basic:
+        """sign * guard `kind` 0, with the negative terms of the guard on the other side."""
+        if sign < 0:
+            kind = {sp.Gt: sp.Lt, sp.Lt: sp.Gt, sp.Ge: sp.Le, sp.Le: sp.Ge, sp.Eq: sp.Eq}[kind]
+        terms = sp.Add.make_args(self.guard)
+        negative = [t for t in terms if t.could_extract_minus_sign()]
+        left = sp.Add(*(t for t in terms if t not in negative))
+        return kind(left, sp.Add(*(-t for t in negative)))
+
+    def orientation(self, node: sp.Basic) -> int:
+        """1 if the node's own guard grows with this one, -1 if it falls, 0 if it is another."""
+        facet, sign = facet_of(node)
+        return sign if facet == self else 0
+
+
+@lru_cache(maxsize=20_000)
+def canonical(guard: sp.Expr) -> tuple[Facet, int]:
+    """The facet of a guard, and the sign that its convention takes out of it."""
+    expanded = sp.expand_mul(guard)
+    content, primitive = expanded.primitive() if expanded.is_Add else expanded.as_coeff_Mul()
+    sign = -1 if content.is_negative else 1
+    if primitive.could_extract_minus_sign():
+        return Facet(-primitive), -sign
+    return Facet(primitive), sign
+
+
+def facet_of(node: sp.Basic) -> tuple[Facet, int]:
+    """The facet at which a kinked node changes its cell."""
+    if isinstance(node, Magnitude | Sign):
+        return canonical(node.args[0])
+    return canonical(node.args[0] - node.args[1])
+
+
+def facets(e: sp.Basic, wrt: Sequence[sp.Symbol]) -> list[Facet]:
+    """The facets that the leaves can cross, in order of appearance."""
+    found: dict[Facet, None] = {}
+    seen: set[sp.Basic] = set()
+    stack = [e]
+    while stack:
+        node = stack.pop()
+        if node in seen or not node.args:
+            continue
+        seen.add(node)
+        stack.extend(reversed(node.args))
+        if isinstance(node, KINKED):
+            facet, _ = facet_of(node)
+            if any(facet.guard.has(x) for x in wrt):
+                found[facet] = None
+    return list(found)
+
+
+def on_side(e: sp.Basic, point: Point, facet: Facet, side: int) -> Any:
+    """The value at a point of the facet, with every kinked node of this facet on one side of it.
+
+    `side` is 1 or -1 for the neighbouring cells, 0 for the facet itself.
+    """
+
+    def kink(node: sp.Basic, values: list[Any]) -> Any:
+        orientation = facet.orientation(node) * side if isinstance(node, KINKED) else 0
+        if not isinstance(node, KINKED) or facet.orientation(node) == 0:
+            return None
+        if isinstance(node, Sign):
+            return mpmath.mpf(orientation)
+        if isinstance(node, Relational):
+            return bool(type(node)(orientation, 0))
+        return None  # |x| and max(x, y) are continuous
+
+    return evaluate(e, point, kink)
+
+
+def points_on(graph: Graph, facet: Facet, e: sp.Basic) -> list[Point]:
+    """A few pseudo-random points on the facet, inside the domains of the leaves."""
+    leaves = sorted(e.free_symbols | facet.guard.free_symbols, key=lambda s: int(s.name[1:]))
+    rng = random.Random(str(facet.guard))
+    found: list[Point] = []
+    for _ in range(4 * PROBES):
+        point = {leaf: _sample(graph, leaf, rng) for leaf in leaves}
+        solved = _moved_onto(graph, facet, point)
+        if solved is not None:
+            found.append(solved)
+        if len(found) == PROBES:
+            break
+    return found
+
+
+def _moved_onto(graph: Graph, facet: Facet, point: Point) -> Point | None:
+    """The point with one coordinate changed so that the guard vanishes."""
+    symbols = [s for s in point if facet.guard.has(s) and not graph.is_condition(s)]
+    for leaf in sorted(symbols, key=lambda s: bool(s.is_integer)):
+        root = _root(facet.guard, point, leaf)
+        low, high = graph.bounds_of(leaf)
+        if root is not None and low < root < high:
+            return {**point, leaf: root}
+    return None
+
+
+def _root(guard: sp.Expr, point: Point, leaf: sp.Symbol) -> Any:
+    """A zero of the guard along one coordinate, by the secant method."""
+    try:
+        x, y = point[leaf], point[leaf] + mpmath.mpf("0.37")
+        fx, fy = (evaluate(guard, {**point, leaf: v}) for v in (x, y))
+        for _ in range(24):
+            if abs(fy) < TINY * TINY / 100:
+                return y
+            if fx == fy:
+                return None
+            x, fx, y = y, fy, y - fy * (y - x) / (fy - fx)
+            fy = evaluate(guard, {**point, leaf: y})
+    except UndefinedError:
+        return None
+    return None
+
+
+def _sample(graph: Graph, leaf: sp.Symbol, rng: random.Random) -> Any:
+    if graph.is_condition(leaf):
+        return rng.random() < 0.5
+    low, high = graph.bounds_of(leaf)
+    if leaf.is_integer:
+        return mpmath.mpf(rng.randint(max(0, int(low)) if low > -mpmath.inf else 0, 5))
+    low = -3 if low == -mpmath.inf else low
+    high = low + 4 if high == mpmath.inf else high
+    return low + (high - low) * mpmath.mpf(rng.randint(1, 9999)) / 10000
+
+
+def with_jumps(e: sp.Basic, facet: Facet, side: int) -> sp.Basic:
+    """The expression on a facet, with its jumps taken as on one side of it.
+
+    What is continuous keeps its form, so that both sides share it.
+    """
+
+    def change(node: sp.Basic, orientation: int) -> sp.Basic:
+        if isinstance(node, Sign):
+            return sp.Integer(orientation * side)
+        if isinstance(node, Relational):
+            return sp.sympify(type(node)(orientation * side, 0))
+        return node
+
+    return _rebuilt(e, facet, change, {})
+
+
+def assign_tie(e: sp.Basic, facet: Facet, side: int) -> sp.Basic:
+    """Makes the conditions of an expression put the facet itself on one side."""
+
+    def change(node: sp.Basic, orientation: int) -> sp.Basic:
+        upward = orientation == side
+        if isinstance(node, Sign):
+            holds = (sp.Ge if upward else sp.Gt)(node.args[0], 0)
+            return Piecewise((sp.S.One, holds), (sp.S.NegativeOne, True))
+        if isinstance(node, sp.Gt | sp.Ge):
+            return (sp.Ge if upward else sp.Gt)(*node.args)
+        if isinstance(node, sp.Lt | sp.Le):
+            return (sp.Lt if upward else sp.Le)(*node.args)
+        return node
+
+    return _rebuilt(e, facet, change, {})
+
+
+def _rebuilt(
+    e: sp.Basic,
+    facet: Facet,
+    change: Callable[[sp.Basic, int], sp.Basic],
+    known: dict[sp.Basic, sp.Basic],
+) -> sp.Basic:
+    if not e.args:
+        return e
+    if e not in known:
+        orientation = facet.orientation(e) if isinstance(e, KINKED) else 0
+        if orientation and not isinstance(e, Magnitude | Maximum | Minimum):
+            known[e] = change(e, orientation)
+        else:
+            args = [_rebuilt(a, facet, change, known) for a in e.args]
+            known[e] = e if list(e.args) == args else e.func(*args)
+    return known[e]

@@ -1,0 +1,214 @@
+"""Recognises smooth named functions in a naive formula: each an exact identity, bottom up.
+
+`log(1 + exp(x))` is softplus, `log(Sum(exp(x)))` is log-sum-exp: operators that know their own
+derivative, sign and stable arithmetic. Nothing here introduces `Abs`, `Max` or a condition.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import sympy as sp
+
+from losscompiler.ir.operators import LogCosh, XLogY
+from losscompiler.spec import expressions as ex
+from losscompiler.spec.expressions import sigmoid, softplus
+
+Rule = Callable[[sp.Expr], sp.Expr]
+
+
+def recognise(e: sp.Basic) -> sp.Basic:
+    """The same formula in terms of the named operators."""
+    return _rebuild(e, {})
+
+
+def _rebuild(e: sp.Basic, known: dict[sp.Basic, sp.Basic]) -> sp.Basic:
+    if not e.args or isinstance(e, ex.Element | ex.MaskElement):
+        return e
+    if e not in known:
+        args = [_rebuild(a, known) for a in e.args]
+        rebuilt = e if list(e.args) == args else e.func(*args)
+        known[e] = _apply(rebuilt)
+    return known[e]
+
+
+def _apply(e: sp.Basic) -> sp.Basic:
+    """Applies the rules of the head until none changes the expression (each shrinks it)."""
+    for _ in range(8):
+        rule = RULES.get(type(e))
+        changed = rule(e) if rule else e
+        if changed == e:
+            return e
+        e = changed
+    return e
+
+
+# ---- sums of exponentials -----------------------------------------------------------------
+
+
+def split_exponential(e: sp.Expr) -> tuple[sp.Expr, sp.Expr, sp.Basic] | None:
+    """(weight, exponent, condition) if `e` is `weight * exp(exponent)` where a condition holds."""
+    if isinstance(e, ex.Piecewise):
+        (value, condition), *rest = e.pairs
+        if len(rest) == 1 and rest[0][0] == 0:
+            split = split_exponential(value)
+            if split is not None:
+                return split[0], split[1], sp.And(condition, split[2])
+        return None
+    condition: sp.Basic = sp.true
+    weight, exponents = [], []
+    for factor in sp.Mul.make_args(e):
+        if isinstance(factor, sp.exp):
+            exponents.append(factor.args[0])
+        elif isinstance(factor, ex.Piecewise) and _is_indicator(factor):
+            condition = sp.And(condition, factor.pairs[0][1])
+        elif isinstance(factor, ex.Piecewise) and split_exponential(factor) is not None:
+            inner = split_exponential(factor)
+            assert inner is not None
+            weight.append(inner[0])
+            exponents.append(inner[1])
+            condition = sp.And(condition, inner[2])
+        else:
+            weight.append(factor)
+    return (sp.Mul(*weight), sp.Add(*exponents), condition) if exponents else None
+
+
+def _is_indicator(e: ex.Piecewise) -> bool:
+    values = [value for value, _ in e.pairs]
+    return len(values) == 2 and values == [1, 0]
+
+
+def log_of_sum(e: sp.Expr) -> sp.Expr | None:
+    """log(e), if `e` is a sum over an axis of (weighted, masked) exponentials."""
+    if not isinstance(e, ex.Sum):
+        return None
+    split = split_exponential(e.body)
+    if split is None:
+        return None
+    weight, exponent, condition = split
+    return ex.LogSumExp(exponent, e.args[1], weight, condition)
+
+
+# ---- rules by head ------------------------------------------------------------------------
+
+
+def _log(e: sp.Expr) -> sp.Expr:
+    (x,) = e.args
+    summed = log_of_sum(x)
+    if summed is not None:
+        return summed
+    if isinstance(x, sp.exp):
+        return x.args[0]
+    if isinstance(x, sigmoid):
+        return -softplus(-x.args[0])
+    if isinstance(x, sp.cosh):
+        return LogCosh(x.args[0])
+    if x.is_Add:
+        return _log_of_addition(e, x)
+    if x.is_Mul:
+        return _log_of_product(e, x)
+    if x.is_Pow and (x.base.is_positive or x.base.is_nonnegative or _exponential(x.base)):
+        return x.exp * _apply(sp.log(x.base))
+    return e
+
+
+def _exponential(x: sp.Expr) -> bool:
+    return log_of_sum(x) is not None or isinstance(x, sp.exp | sigmoid)
+
+
+def _log_of_addition(e: sp.Expr, x: sp.Add) -> sp.Expr:
+    """log(a + b) of two terms whose logarithms are known: log b + softplus(log a - log b)."""
+    if len(x.args) != 2:
+        return e
+    logs = [_log_of_term(t) for t in x.args]
+    if None in logs or all(a.is_number for a in x.args):
+        return e
+    low, high = sorted(logs, key=lambda t: (t != 0, sp.default_sort_key(t)))
+    return low + softplus(high - low)
+
+
+def _log_of_term(t: sp.Expr) -> sp.Expr | None:
+    if t.is_number:
+        return sp.log(t) if t.is_positive else None
+    if isinstance(t, sp.exp):
+        return t.args[0]
+    if t.is_Mul:
+        split = split_exponential(t)
+        if split is not None and split[0].is_positive and split[2] == sp.true:
+            return sp.log(split[0]) + split[1]
+        return None
+    return log_of_sum(t)
+
+
+def _log_of_product(e: sp.Expr, x: sp.Mul) -> sp.Expr:
+    """Splits a product of positive factors; a quotient of probabilities is such a product."""
+
+    def positive(f: sp.Expr) -> bool:
+        base = f.base if f.is_Pow else f
+        return bool(base.is_nonnegative or _exponential(base))
+
+    if not all(positive(f) for f in x.args):
+        return e
+    return sp.Add(*(_apply(sp.log(f)) for f in x.args))
+
+
+def _power(e: sp.Expr) -> sp.Expr:
+    base, exponent = e.args
+    if base.is_Add and exponent.is_negative and len(base.args) == 2 and sp.S.One in base.args:
+        other = next(t for t in base.args if t != 1)
+        if isinstance(other, sp.exp):
+            return sigmoid(-other.args[0]) ** (-exponent)
+    if exponent.is_negative:
+        summed = log_of_sum(base)
+        if summed is not None:
+            return sp.exp(exponent * summed)
+    if exponent == sp.S.Half and isinstance(base, ex.Sum):
+        root = _root_of_body(base.body)
+        if root is not None:
+            return ex.Norm(root, base.args[1], sp.Integer(2))
+    return e
+
+
+def _root_of_body(body: sp.Expr) -> sp.Expr | None:
+    if body.is_Pow and body.exp == 2:
+        return body.base
+    return None
+
+
+def _product(e: sp.Expr) -> sp.Expr:
+    """exp(x) * sigmoid(-x) is sigmoid(x); a * log(u) is 0 where a is."""
+    for f in e.args:
+        if isinstance(f, sigmoid):
+            partner = sp.exp(-f.args[0])
+            if partner in e.args:
+                return e / f / partner * sigmoid(-f.args[0])
+    exponent = sp.Add(*(f.args[0] for f in e.args if isinstance(f, sp.exp)))
+    logs = [f for f in e.args if isinstance(f, sp.log)]
+    if len(logs) == 1 and exponent == 0:
+        (u,) = logs[0].args
+        factor = e / logs[0]
+        constant, rest = factor.as_independent(ex.Element, as_Add=False)
+        if not rest.is_number and not u.is_positive and not _constant(rest):
+            return constant * XLogY(rest, u)
+    return e
+
+
+def _constant(e: sp.Expr) -> bool:
+    return all(t.tensor.role == "param" for t in e.atoms(ex.Element))
+
+
+def _addition(e: sp.Expr) -> sp.Expr:
+    """1 - sigmoid(x) is sigmoid(-x)."""
+    if sp.S.One in e.args:
+        for t in e.args:
+            if t.is_Mul and len(t.args) == 2 and t.args[0] == -1 and isinstance(t.args[1], sigmoid):
+                return e - t - 1 + sigmoid(-t.args[1].args[0])
+    return e
+
+
+RULES: dict[type[sp.Basic], Rule] = {
+    sp.log: _log,
+    sp.Pow: _power,
+    sp.Mul: _product,
+    sp.Add: _addition,
+}

@@ -1,0 +1,213 @@
+"""Forward mode over the graph, with Kronecker deltas: Jacobian-, Hessian-vector and diagonals.
+
+A tangent is a sum of terms, each a value times deltas between axes of the node and *seed* axes.
+Without deltas this is ordinary forward mode (a Jacobian-vector product; applied to a gradient, a
+Hessian-vector product). Seeded with `delta(i, i0) * delta(c, c0)` it is the derivative by one
+entry, and setting the seeds to the node's own axes in the end leaves the diagonal of a Hessian,
+without ever building the matrix: a reduced axis meets its delta and is just renamed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import sympy as sp
+
+from losscompiler.ir import nodes
+from losscompiler.ir.graph import Graph
+from losscompiler.ir.nodes import Axis, Definition
+from losscompiler.passes.differentiate import depends_on, slopes, softmax_of
+from losscompiler.passes.scalar import gradient
+
+Deltas = frozenset[tuple[Axis, Axis]]
+Terms = dict[Deltas, sp.Expr]
+NO_DELTAS: Deltas = frozenset()
+
+
+def _added(*many: Terms) -> Terms:
+    total: Terms = {}
+    for terms in many:
+        for deltas, value in terms.items():
+            total[deltas] = total.get(deltas, sp.S.Zero) + value
+    return {deltas: value for deltas, value in total.items() if value != 0}
+
+
+def _scaled(terms: Terms, factor: sp.Expr) -> Terms:
+    return {deltas: factor * value for deltas, value in terms.items()}
+
+
+@dataclass
+class Forward:
+    """One forward sweep; `known` are the tangents of definitions over their formal axes."""
+
+    graph: Graph
+    active: set[Definition]
+    known: dict[Definition, Terms] = field(default_factory=dict)
+
+    def of(self, value: sp.Expr) -> Terms:
+        """The tangent of a value."""
+        graph = self.graph
+        wrt = [s for s in graph.leaves(value) if graph.definition(s) in self.active]
+        slope = gradient(graph, value, wrt)
+        return _added(*(_scaled(self._leaf(s), slope[s]) for s in wrt))
+
+    def _leaf(self, leaf: sp.Symbol) -> Terms:
+        graph = self.graph
+        definition = graph.definition(leaf)
+        if definition not in self.known:
+            self.known[definition] = RULES[type(definition)](self, definition)
+        actual = dict(zip(definition.free, graph.leaf_axes(leaf), strict=True))
+        renamed: list[Terms] = []
+        for deltas, value in self.known[definition].items():
+            moved = frozenset((actual[a], seed) for a, seed in deltas)
+            renamed.append({moved: graph.rename(value, actual)})
+        return _added(*renamed)
+
+    def summed(self, terms: Terms, over: Sequence[Axis]) -> Terms:
+        """The sum of a tangent over axes: deltas on them collapse into a renaming."""
+        graph = self.graph
+        result: list[Terms] = []
+        for deltas, value in terms.items():
+            collapse = {a: seed for a, seed in deltas if a in over}
+            left = frozenset((a, s) for a, s in deltas if collapse.get(a) != s)
+            # A second delta on a collapsed axis ties two seeds together.
+            ties = [(collapse[a], s) for a, s in left if a in collapse]
+            kept = frozenset((a, s) for a, s in left if a not in collapse)
+            value = graph.rename(value, collapse)
+            for one, other in ties:
+                value = value * graph.equal(graph.positions(one), graph.positions(other))
+            result.append({kept: graph.sum(value, [a for a in over if a not in collapse])})
+        return _added(*result)
+
+
+def jvp(
+    graph: Graph, values: Sequence[sp.Expr], tangents: Mapping[nodes.Input, sp.Expr]
+) -> list[sp.Expr]:
+    """The derivative of each value in the direction of the tangents (over formal axes)."""
+    sweep = Forward(graph, depends_on(graph, values, list(tangents)))
+    sweep.known.update({d: {NO_DELTAS: t} for d, t in tangents.items()})
+    return [sweep.of(value).get(NO_DELTAS, sp.S.Zero) for value in values]
+
+
+def diagonal(graph: Graph, gradient_value: sp.Expr, by: nodes.Input) -> sp.Expr:
+    """d gradient[k] / d input[k], entry by entry, over the input's formal axes."""
+    seeds = {axis: graph.fresh(axis.extent) for axis in by.free}
+    sweep = Forward(graph, depends_on(graph, [gradient_value], [by]))
+    sweep.known[by] = {frozenset(seeds.items()): sp.S.One}
+    back = {seed: axis for axis, seed in seeds.items()}
+    total = sp.S.Zero
+    for deltas, value in sweep.of(gradient_value).items():
+        value = graph.rename(value, back)
+        for axis, seed in deltas:
+            if back[seed] != axis:
+                value = value * graph.equal(graph.positions(axis), graph.positions(back[seed]))
+        total = total + value
+    return total
+
+
+# ---- one rule per definition ----------------------------------------------------------------
+
+
+def _input(sweep: Forward, node: nodes.Input) -> Terms:
+    return {}
+
+
+def _reduce(sweep: Forward, node: nodes.Reduce) -> Terms:
+    return sweep.summed(_scaled(sweep.of(node.body), slopes(sweep.graph, node)), node.over)
+
+
+def _contract(sweep: Forward, node: nodes.Contract) -> Terms:
+    parts = []
+    for k, factor in enumerate(node.factors):
+        others = sp.Mul(*node.factors[:k], *node.factors[k + 1 :])
+        parts.append(sweep.summed(_scaled(sweep.of(factor), others), node.over))
+    return _added(*parts)
+
+
+def _logsumexp(sweep: Forward, node: nodes.LogSumExp) -> Terms:
+    share = softmax_of(sweep.graph, node)
+    inner = _added(_scaled(sweep.of(node.body), node.weight), sweep.of(node.weight))
+    return sweep.summed(_scaled(inner, share), node.over)
+
+
+def _gather(sweep: Forward, node: nodes.Gather) -> Terms:
+    graph = sweep.graph
+    parts: list[Terms] = []
+    for deltas, value in sweep.of(node.body).items():
+        seeds = [s for a, s in deltas if a == node.along]
+        kept = frozenset((a, s) for a, s in deltas if a != node.along)
+        value = graph.gather(value, node.along, node.index)
+        for seed in seeds:
+            value = value * graph.equal(node.index, graph.positions(seed))
+        parts.append({kept: value})
+    return _added(*parts)
+
+
+def _scatter(sweep: Forward, node: nodes.Scatter) -> Terms:
+    graph = sweep.graph
+    parts: list[Terms] = []
+    for deltas, value in sweep.of(node.body).items():
+        collapse = {a: s for a, s in deltas if a in node.over}
+        kept = frozenset((a, s) for a, s in deltas if a not in node.over)
+        value = graph.rename(value, collapse)
+        index = graph.rename(node.index, collapse)
+        over = [a for a in node.over if a not in collapse]
+        if collapse and not over:
+            value = value * graph.equal(index, graph.positions(node.onto))
+        else:
+            value = graph.scatter(value, index, node.onto, over, node.like)
+        parts.append({kept: value})
+    return _added(*parts)
+
+
+def _take(sweep: Forward, node: nodes.Take) -> Terms:
+    graph = sweep.graph
+    parts: list[Terms] = []
+    for deltas, value in sweep.of(node.body).items():
+        seeds = [s for a, s in deltas if a == node.along]
+        kept = frozenset((a, s) for a, s in deltas if a != node.along)
+        value = graph.at(value, node.along, node.position)
+        for seed in seeds:
+            value = value * graph.equal(sp.Integer(node.position), graph.positions(seed))
+        parts.append({kept: value})
+    return _added(*parts)
+
+
+def _place(sweep: Forward, node: nodes.Place) -> Terms:
+    graph = sweep.graph
+    by_deltas: dict[Deltas, dict[int, sp.Expr]] = {}
+    for position, part in zip(node.positions, node.parts, strict=True):
+        for deltas, value in sweep.of(part).items():
+            by_deltas.setdefault(deltas, {})[position] = value
+    return {
+        deltas: graph.place(node.along, tuple(parts), tuple(parts.values()), node.like)
+        for deltas, parts in by_deltas.items()
+    }
+
+
+def _shift(sweep: Forward, node: nodes.Shift) -> Terms:
+    graph = sweep.graph
+    parts: list[Terms] = []
+    for deltas, value in sweep.of(node.body).items():
+        seeds = [s for a, s in deltas if a == node.along]
+        kept = frozenset((a, s) for a, s in deltas if a != node.along)
+        value = graph.shift(value, node.along, node.offset)
+        for seed in seeds:
+            moved = graph.positions(node.along) + node.offset
+            value = value * graph.equal(moved, graph.positions(seed))
+        parts.append({kept: value})
+    return _added(*parts)
+
+
+RULES = {
+    nodes.Input: _input,
+    nodes.Reduce: _reduce,
+    nodes.Contract: _contract,
+    nodes.LogSumExp: _logsumexp,
+    nodes.Gather: _gather,
+    nodes.Scatter: _scatter,
+    nodes.Take: _take,
+    nodes.Place: _place,
+    nodes.Shift: _shift,
+}

@@ -4,15 +4,43 @@ from __future__ import annotations
 
 from typing import Any
 
+import jax
 import jax.numpy as jnp
+import numpy as np
 
 from losscompiler.backends.jax.runtime import _functions as fn
+from losscompiler.backends.jax.runtime import _support as support
 from losscompiler.backends.jax.runtime._descriptors import (
     Argument,
     Definition,
     Kernels,
     Parameter,
 )
+from losscompiler.backends.jax.runtime._options import Options
+
+RNG = np.random.default_rng(7)
+
+
+def call(loss: Definition, *arrays: Any, params: tuple[Any, ...] = (), **options: Any) -> Any:
+    return support.evaluate(loss, arrays, params, Options(**options))
+
+
+def grads(loss: Definition, *arrays: Any, params: tuple[Any, ...] = (), **options: Any) -> Any:
+    return support.value_and_grad(loss, arrays, params, Options(**options))
+
+
+def normal(*shape: int) -> Any:
+    return jnp.asarray(RNG.normal(size=shape))
+
+
+def labels(count: int, *shape: int) -> Any:
+    return jnp.asarray(RNG.integers(0, count, size=shape))
+
+
+def assert_close(actual: Any, expected: Any, rtol: float = 1e-12) -> None:
+    jax.tree.map(
+        lambda a, b: np.testing.assert_allclose(a, b, rtol=rtol, atol=rtol), actual, expected
+    )
 
 
 def definition(

@@ -261,18 +261,19 @@ def info_nce_plain(q: Any, k: Any, tau: Any) -> Any:
     return tf.reduce_logsumexp(s, -1) - tf.linalg.diag_part(s)
 
 
-# ---- center loss: centers shared by all samples, an optional learnable scale ---------------------
+# ---- center loss: small centers shared by all samples, a learnable scale -------------------------
 
 
 def center_value(x: Any, centers: Any, label: Any, scale: Any) -> Any:
     r = x - fn.gather(centers, label, 0, 0, 1)
-    return scale * tf.reduce_sum(r**2, -1)
+    return scale * tf.reduce_sum(r**2, -1) + tf.reduce_sum(centers**2, (-2, -1))
 
 
 def center_vjp(x: Any, centers: Any, label: Any, scale: Any, g: Any) -> tuple[Any, ...]:
     r = x - fn.gather(centers, label, 0, 0, 1)
     by_x = 2 * scale * g[..., None] * r
-    return by_x, fn.scatter(-by_x, label, centers, 0, 0, 1), g * tf.reduce_sum(r**2, -1)
+    by_centers = fn.scatter(-by_x, label, centers, 0, 0, 1) + 2 * g[..., None, None] * centers
+    return by_x, by_centers, g * tf.reduce_sum(r**2, -1)
 
 
 def center_jvp(
@@ -280,7 +281,8 @@ def center_jvp(
 ) -> Any:
     r = x - fn.gather(centers, label, 0, 0, 1)
     dr = u - fn.gather(v, label, 0, 0, 1)
-    return tf.reduce_sum(2 * scale * r * dr + scale_tangent * r**2, -1)
+    small = tf.reduce_sum(2 * centers * v, (-2, -1))
+    return tf.reduce_sum(2 * scale * r * dr + scale_tangent * r**2, -1) + small
 
 
 def center_hvp(
@@ -290,14 +292,15 @@ def center_hvp(
     dr = u - fn.gather(v, label, 0, 0, 1)
     by_x = 2 * g[..., None] * (scale * dr + scale_tangent * r)
     by_scale = 2 * g * tf.reduce_sum(r * dr, -1)
-    return by_x, fn.scatter(-by_x, label, centers, 0, 0, 1), by_scale
+    by_centers = fn.scatter(-by_x, label, centers, 0, 0, 1) + 2 * g[..., None, None] * v
+    return by_x, by_centers, by_scale
 
 
 def center_hessian_diagonal(
     x: Any, centers: Any, label: Any, scale: Any, g: Any
 ) -> tuple[Any, ...]:
     by_x = 2 * scale * g[..., None] * tf.ones_like(x)
-    return by_x, fn.scatter(by_x, label, centers, 0, 0, 1), 0.0
+    return by_x, fn.scatter(by_x, label, centers, 0, 0, 1) + 2 * g[..., None, None], 0.0
 
 
 CENTER = Definition(
@@ -315,7 +318,7 @@ CENTER = Definition(
 
 def center_plain(x: Any, centers: Any, label: Any, scale: Any) -> Any:
     picked = tf.matmul(tf.one_hot(label, centers.shape[0], dtype=x.dtype), centers)
-    return scale * tf.reduce_sum((x - picked) ** 2, -1)
+    return scale * tf.reduce_sum((x - picked) ** 2, -1) + tf.reduce_sum(centers**2)
 
 
 # ---- cross-entropy of each pixel: a label and a loss with a starred axis -------------------------

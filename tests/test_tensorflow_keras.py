@@ -80,9 +80,9 @@ def center_loss(
     *,
     scale: Any = Param(1, learnable=True, positive=True),
 ) -> Any:
-    """Squared distance to the center of the class."""
-    d = index("feature")
-    return scale * Sum((embedding[d] - centers[label, d]) ** 2, d)
+    """Squared distance to the center of the class, and small centers."""
+    c, d = index("class"), index("feature")
+    return scale * Sum((embedding[d] - centers[label, d]) ** 2, d) + Sum(centers[c, d] ** 2, c, d)
 
 
 LOSSES = (
@@ -199,7 +199,10 @@ def test_several_predictions_and_targets(emitted: Any) -> None:
     x, centers = RNG.normal(size=(5, 3)).astype("f"), RNG.normal(size=(4, 3)).astype("f")
     label = np.array([0, 1, 3, 2, 1])
     scaled = emitted.CenterLoss(scale=2.0)
-    close(scaled(label, (x, centers)), 2 * ((x - centers[label]) ** 2).sum(1).mean())
+    close(
+        scaled(label, (x, centers)),
+        2 * ((x - centers[label]) ** 2).sum(1).mean() + (centers**2).sum(),
+    )
 
 
 def model(emitted: Any, **settings: Any) -> Any:

@@ -105,7 +105,8 @@ def gather(x: Array, index: Array, shared: int, own: int, trailing: int) -> Arra
 def scatter(values: Any, index: Array, x: Array, shared: int, own: int, trailing: int) -> Array:
     """The adjoint of `gather`: values of shape (lead, S..., L..., M...) added up at the index.
 
-    The result has the shape of x; leading axes that x lacks are summed.
+    The result has the shape of x. Leading axes that x lacks are averaged: the result stands for one
+    share per sample, which may be added to other shares before the shares are summed.
     """
     shape = tf.shape(x, tf.int64)
     before = x.shape.rank - trailing - 1  # axes of x before the indexed one
@@ -132,6 +133,8 @@ def scatter(values: Any, index: Array, x: Array, shared: int, own: int, trailing
         tf.concat([tf.reduce_prod(entries, keepdims=True), inner], 0),
     )
     total = tf.math.unsorted_segment_sum(added, tf.reshape(at, [-1]), rows * count)
+    if before == shared:
+        total /= tf.cast(tf.maximum(tf.reduce_prod(lead), 1), x.dtype)
     return tf.reshape(total, shape)
 
 

@@ -160,21 +160,22 @@ def _as_inputs(
     problem: Problem, results: Sequence[Result], cotangent: Array, inputs: Sequence[Array]
 ) -> list[Array]:
     """A kernel's derivatives in the shapes of their inputs."""
-    lead = tf.shape(cotangent)[: len(problem.layout.lead)]
+    layout = problem.layout
+    lead = tf.shape(cotangent)[: len(layout.lead)]
+    own = (*layout.leads, *[0] * len(problem.call.parameters))
     return [
-        _as_input(_tensor(problem, result), inputs[k], lead)
+        _as_input(_tensor(problem, result), inputs[k], lead, is_shared=own[k] < len(layout.lead))
         for k, result in zip(problem.call.differentiated, results, strict=True)
     ]
 
 
-def _as_input(result: Array, x: Array, lead: Array) -> Array:
-    """Broadcasts a derivative to its input, and sums the batch axes that the input lacks.
-
-    A derivative without batch axes has them summed already, as `scatter` does.
-    """
-    if result.shape.rank > x.shape.rank:
+def _as_input(result: Array, x: Array, lead: Array, is_shared: bool) -> Array:
+    """Broadcasts a derivative to its input, and sums the batch axes that the input lacks."""
+    if is_shared and result.shape.rank > x.shape.rank:
         full = tf.broadcast_to(result, tf.concat([lead, tf.shape(x)], 0))
         result = tf.reduce_sum(full, list(range(lead.shape[0])))
+    elif is_shared:  # every sample has the same share, as after `scatter`
+        result *= tf.cast(tf.reduce_prod(lead), result.dtype)
     same = result.shape == x.shape and x.shape.is_fully_defined()
     return result if same else tf.broadcast_to(result, tf.shape(x))
 

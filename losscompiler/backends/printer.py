@@ -6,7 +6,7 @@ anyway, so this changes nothing but the looks.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import sympy as sp
@@ -81,9 +81,21 @@ class Printer:
     def _function(self, head: type[sp.Basic], args: tuple[sp.Basic, ...]) -> Text:
         if head in (Maximum, Minimum):  # a number last: bounds read better there
             args = tuple(sorted(args, key=lambda a: (bool(a.is_number), sp.default_sort_key(a))))
-        room = max(20, (WIDEST - 16) // len(args))
-        printed = (self._fitted(a, room if len(args) > 1 else WIDEST - 16).code for a in args)
+        printed = self._squeezed(args, WIDEST - 16)
         return Text(self.spelling.functions[head](*printed))
+
+    def _squeezed(self, args: Sequence[sp.Basic], room: int) -> list[str]:
+        """Arguments that together fit; the longest get names until they do."""
+        printed = [
+            number(a, decimal=True).code if _is_literal(a) else self._fitted(a, room).code
+            for a in args
+        ]
+        while sum(map(len, printed)) > room:
+            longest = max(range(len(printed)), key=lambda k: len(printed[k]))
+            if printed[longest].isidentifier():
+                break
+            printed[longest] = self.assign(printed[longest], args[longest])
+        return printed
 
     # ---- arithmetic ----------------------------------------------------------------------
 
@@ -147,22 +159,17 @@ class Printer:
         if len(pairs) == 1:
             return self.text(value)
         rest = pairs[1][0] if len(pairs) == 2 else Piecewise(*pairs[1:])
-        when = self._fitted(condition, WIDEST // 2).code
         if value.is_number and rest.is_number:
+            when = self._fitted(condition, WIDEST // 2).code
             a, b = number(value, decimal=True).code, number(rest, decimal=True).code
             return Text(f"fn.select({when}, {a}, {b}, {self.like})")
-        room = WIDEST // 2 - 6
-        a, b = (
-            number(v, decimal=True).code if v.is_number else self._fitted(v, room).code
-            for v in (value, rest)
-        )
-        return Text(self.spelling.where(when, a, b))
+        return Text(self.spelling.where(*self._squeezed((condition, value, rest), WIDEST - 12)))
 
     def _comparison(self, e: Relational) -> Text:
         integer = all(a.is_integer for a in e.args) and not any(
             s.is_positive and s.is_integer and not s.is_number for s in e.free_symbols
         )
-        left, right = (self._fitted(a, WIDEST // 2, integer=integer) for a in e.args)
+        left, right = (self._fitted(a, WIDEST // 2 - 4, integer=integer) for a in e.args)
         sign = COMPARISONS[type(e)]
         return Text(f"{left.within(AND)} {sign} {right.within(AND)}", COMPARISON)
 
@@ -185,6 +192,10 @@ def number(e: sp.Expr, *, decimal: bool = False) -> Text:
     if value in (float("inf"), float("-inf")):
         return Text(f'float("{value}")')
     return Text(repr(value), UNARY if value < 0 else ATOM, simple=True)
+
+
+def _is_literal(e: sp.Basic) -> bool:
+    return isinstance(e, sp.Expr) and bool(e.is_number)
 
 
 def _is_negative(t: sp.Expr) -> bool:

@@ -151,7 +151,9 @@ class Root(sp.Function):
         return InverseRoot(self.args[0]) / 2
 
     def _eval_power(self, exponent: Any) -> sp.Expr | None:
-        return self.args[0] ** (exponent / 2) if exponent.is_even and exponent > 0 else None
+        # An author's 1 / norm is undefined at 0, whatever the derivative of the norm is there.
+        even = exponent.is_Integer and (exponent.is_negative or exponent.is_even)
+        return self.args[0] ** (exponent / 2) if even else None
 
 
 class InverseRoot(sp.Function):

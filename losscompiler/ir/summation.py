@@ -13,6 +13,7 @@ import sympy as sp
 
 from losscompiler.ir import nodes
 from losscompiler.ir.nodes import Axis
+from losscompiler.spec.expressions import Piecewise
 
 if TYPE_CHECKING:
     from losscompiler.ir.graph import Graph
@@ -51,6 +52,10 @@ def _terms(graph: Graph, value: sp.Expr, over: Sequence[Axis]) -> list[sp.Expr]:
     """The addends of a value, multiplied out where that turns a large array into matrix products."""
     if value.is_Add:
         return [t for a in value.args for t in _terms(graph, a, over)]
+    if len(graph.axes(value)) - len(over) > 1:
+        value = _unguarded(graph, value)
+        if value.is_Add:
+            return _terms(graph, value, over)
     for factor in sp.Mul.make_args(value):
         base = factor.base if factor.is_Pow and factor.exp == 2 else factor
         if base.is_Add and len(graph.axes(value)) - len(over) > 1:
@@ -60,6 +65,25 @@ def _terms(graph: Graph, value: sp.Expr, over: Sequence[Axis]) -> list[sp.Expr]:
             if any(_factors_differ(graph, t, over) for t in terms):
                 return [t for term in terms for t in _terms(graph, term, over)]
     return [value]
+
+
+def _unguarded(graph: Graph, value: sp.Expr) -> sp.Expr:
+    """Moves out of a masked branch what varies over more axes than the mask does."""
+    for factor in sp.Mul.make_args(value):
+        if not (isinstance(factor, Piecewise) and len(factor.pairs) == 2):
+            continue
+        (inside, condition), (other, _) = factor.pairs
+        axes = set(graph.axes(condition))
+        if other != 0 or set(graph.axes(inside)) <= axes:
+            continue
+        if inside.is_Add:
+            parts = [Piecewise((a, condition), (other, True)) for a in inside.args]
+            return sp.Add(*(_unguarded(graph, p * value / factor) for p in parts))
+        kept = [f for f in sp.Mul.make_args(inside) if set(graph.axes(f)) <= axes]
+        moved = inside / sp.Mul(*kept)
+        masked = Piecewise((sp.Mul(*kept), condition), (other, True))
+        return masked * _unguarded(graph, moved * value / factor)
+    return value
 
 
 def _factors_differ(graph: Graph, term: sp.Expr, over: Sequence[Axis]) -> bool:

@@ -146,7 +146,7 @@ def _gather(sweep: Reverse, node: nodes.Gather, adjoint: sp.Expr) -> None:
     kept = graph.leaf_axes(node.body)
     over = [a for a in node.free if a not in kept]
     spread = graph.scatter(adjoint, node.index, node.along, over, node.body)
-    sweep.pull(node.body, spread, (*node.free, node.along))
+    sweep.pull(node.body, spread, kept)
 
 
 def _scatter(sweep: Reverse, node: nodes.Scatter, adjoint: sp.Expr) -> None:

@@ -39,7 +39,8 @@ def _product(e: sp.Expr) -> sp.Basic:
     for factor in e.args:
         if isinstance(factor, Piecewise) and factor.pairs[-1][0] == 0:
             others = e / factor
-            return Piecewise(*((_flat(v * others), c) for v, c in factor.pairs))
+            cells = Piecewise(*((_flat(v * others), c) for v, c in factor.pairs))
+            return _piecewise(cells) if isinstance(cells, Piecewise) else cells
     return e
 
 

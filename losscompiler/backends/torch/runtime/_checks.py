@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import inf
-from typing import Any
+from typing import Any, SupportsFloat
 
 import torch
 from torch import Tensor
@@ -106,12 +106,11 @@ def parameter_tensor(
 
 def checked_number(loss: str, parameter: Parameter, value: Any) -> float:
     """A parameter that is a Python number (or NumPy's), if it lies in its domain."""
-    try:
-        number = value if isinstance(value, int | float) else float(value)
-    except (TypeError, ValueError):
+    if not isinstance(value, SupportsFloat):
         raise ValueError(
             f"{loss}(): parameter `{parameter.name}` is {value!r}, but must be a number"
-        ) from None
+        )
+    number = value if isinstance(value, int | float) else float(value)
     if parameter.values:
         allowed = number in parameter.values
     else:

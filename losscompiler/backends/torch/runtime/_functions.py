@@ -54,6 +54,16 @@ def log_cosh(x: Tensor) -> Tensor:
     return torch.where(r < 2.0, near, far)
 
 
+def expm1_minus(x: Tensor) -> Tensor:
+    """`exp(x) - 1 - x`: near 0 by its series, which the difference would cancel."""
+    small = torch.where(x.abs() < 1.0, x, 0.0)
+    series = torch.ones_like(small)
+    for n in range(20, 2, -1):
+        series = 1 + series * small / n
+    near = small * small / 2 * series
+    return torch.where(x.abs() < 1.0, near, torch.expm1(x) - x)
+
+
 def xlogy(a: Tensor | float, u: Tensor) -> Tensor:
     """`a * log(u)`, and 0 where `a` is 0, whatever `u` is there."""
     if not isinstance(a, Tensor):

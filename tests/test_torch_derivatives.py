@@ -287,7 +287,7 @@ def test_one_compiled_graph_serves_all_sizes_and_numbers() -> None:
 def test_compiled_labels_out_of_range_are_nan() -> None:
     torch._dynamo.reset()
     x, label = doubles(4, 3).requires_grad_(), torch.tensor([0, 3, -1, 2])
-    compiled = torch.compile(cross_entropy.evaluate, fullgraph=True, backend="aot_eager")
+    compiled: Any = torch.compile(cross_entropy.evaluate, fullgraph=True, backend="aot_eager")
     loss = compiled(x, label, reduction="none")
     assert loss.isnan().tolist() == [False, True, True, False]
     assert_close(loss[[0, 3]], F.cross_entropy(x[[0, 3]], label[[0, 3]], reduction="none"))

@@ -124,7 +124,8 @@ def test_compiled_module(losses: Any) -> None:
     torch._dynamo.reset()
     module = losses.ScaledLoss()
     x, y = torch.randn(4), torch.zeros(4)
-    torch.compile(module, fullgraph=True, backend="aot_eager")(x, y).backward()
+    compiled: Any = torch.compile(module, fullgraph=True, backend="aot_eager")
+    compiled(x, y).backward()
     assert_close(module.scale.grad, (0.5 - x.square() / 4).mean())
 
 

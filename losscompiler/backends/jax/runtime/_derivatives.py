@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
+from math import prod
 from typing import Any
 
 import jax
@@ -70,8 +71,10 @@ class Problem:
 
     def _settle(self, site: Site, result: Array) -> Array:
         core = site.shape[site.lead :]
-        if site.lead == len(self.lead) or result.ndim <= len(core):
+        if site.lead == len(self.lead):
             return jnp.broadcast_to(result, site.shape)
+        if result.ndim <= len(core):  # every sample holds an equal share
+            return jnp.broadcast_to(result, core) * prod(self.lead)
         every = jnp.broadcast_to(result, (*self.lead, *core))
         return jnp.sum(every, axis=tuple(range(len(self.lead))))
 

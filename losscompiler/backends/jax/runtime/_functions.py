@@ -6,8 +6,8 @@ and to any order, without a rule of their own: they branch by `where`, never by 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
+from math import log, prod
 
 import jax
 import jax.numpy as jnp
@@ -40,8 +40,18 @@ def log_cosh(x: Array) -> Array:
     for n in range(18, 0, -2):
         series = 1 + series * square / (n * (n + 1))
     near = jnp.log1p(2 * (half * series) ** 2)
-    far = (magnitude - math.log(2)) + jnp.log1p(jnp.exp(-2 * magnitude))
+    far = (magnitude - log(2)) + jnp.log1p(jnp.exp(-2 * magnitude))
     return jnp.where(small, near, far)
+
+
+def expm1_minus(x: Array) -> Array:
+    """`exp(x) - 1 - x`: near 0 by its series, which the difference would cancel."""
+    small = jnp.where(jnp.abs(x) < 1, x, 0)
+    series = jnp.ones_like(small)
+    for n in range(20, 2, -1):
+        series = 1 + series * small / n
+    near = small * small / 2 * series
+    return jnp.where(jnp.abs(x) < 1, near, jnp.expm1(x) - x)
 
 
 def xlogy(a: Result, u: Array) -> Array:
@@ -116,7 +126,8 @@ def scatter(values: Array, index: Array, x: Array, shared: int, own: int, traili
     Args:
         values: of shape (lead, S, L, M).
         index: integers below A, of shape (lead, S, L), or without the lead axes.
-        x: gives the shape (lead, S, A, M); if it lacks the lead axes, they are summed.
+        x: gives the shape (lead, S, A, M). If it lacks the lead axes, the result is the mean over
+            them, so that each sample holds an equal share, as it does of other terms.
         shared: the number of axes S.
         own: the number of axes L.
         trailing: the number of axes M.
@@ -125,6 +136,7 @@ def scatter(values: Array, index: Array, x: Array, shared: int, own: int, traili
     index = jnp.broadcast_to(index, values.shape[: values.ndim - trailing])
     batch = x.ndim - 1 - trailing
     if batch < lead + shared:  # x has no lead axes: they become axes of entries to add
+        values = values / max(prod(values.shape[:lead]), 1)
         source, target = range(lead), range(shared, shared + lead)
         values = jnp.moveaxis(values, source, target)
         index = jnp.moveaxis(index, source, target)

@@ -279,7 +279,7 @@ def test_class_weights_multiply_and_ignored_labels_do_not_count() -> None:
 
 def test_response_is_the_condition_of_the_value() -> None:
     case = Case("", {"z": np.array(3.0), "y": np.array(1.0)}, {}, {"reduction": "none"})
-    value = LossOracle(absolute).response(case)["value"][0].choices[0][0]
+    value = LossOracle(absolute).response(case, "value")[0].choices[0][0]
     assert value == pytest.approx(4.0, rel=1e-6)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from losscompiler.crosscheck.precision import MP
 from losscompiler.spec import Loss
 
 QUANTITIES = ("value", "gradient", "hvp", "hessian_diagonal")
+_ORDER = {"value": 0, "gradient": 1, "hvp": 2, "hessian_diagonal": 2}
 _NUDGE = 24  # bits: inputs are moved by 2**-24 of themselves to see how results respond
 
 
@@ -40,7 +42,7 @@ class LossOracle:
         self.loss = loss
         self._oracles: dict[frozenset[str], Oracle] = {}
         self._known: dict[Any, Exact] = {}
-        self._responses: dict[Any, Exact] = {}
+        self._responses: dict[Any, list[Exact]] = {}
 
     def oracle(self, absent: frozenset[str]) -> Oracle:
         """The oracle for the formula without some optional inputs."""
@@ -58,9 +60,10 @@ class LossOracle:
         """Per quantity what the call returns: one `Expected` per differentiated input."""
         return _assemble(layout(self.loss, case), self._entries, absolute=False)
 
-    def response(self, case: Case) -> dict[str, tuple[Expected, ...]]:
+    def response(self, case: Case, quantity: str) -> tuple[Expected, ...]:
         """Per entry of the expectation, sum |x_j d(entry)/dx_j| over all floating inputs."""
-        return _assemble(layout(self.loss, case), self._nudged, absolute=True)
+        nudged = partial(self._nudged, order=_ORDER[quantity])
+        return _assemble(layout(self.loss, case), nudged, absolute=True)[quantity]
 
     def _entries(
         self, laid: Layout, sample: Mapping[str, Array], wanted: list[tuple[int, ...]]
@@ -74,9 +77,14 @@ class LossOracle:
         return [self._known[key, at] for at in wanted]
 
     def _nudged(
-        self, laid: Layout, sample: Mapping[str, Array], wanted: list[tuple[int, ...]]
+        self,
+        laid: Layout,
+        sample: Mapping[str, Array],
+        wanted: list[tuple[int, ...]],
+        *,
+        order: int,
     ) -> list[Exact]:
-        key = (_key(laid, sample), tuple(wanted))
+        key = (_key(laid, sample), tuple(wanted), order)
         if key not in self._responses:
             values = entries_of(laid, sample)
             field = balls.Field(4000)
@@ -88,14 +96,14 @@ class LossOracle:
                         continue
                     moved = field.add(number, balls.shifted(number, -_NUDGE))
                     there = {**values, name: {**entries, at: moved}}
-                    after = self.oracle(laid.absent).entries(
-                        there, laid.sizes, wanted, _vector(laid)
+                    after = self.oracle(laid.absent).rough(
+                        there, laid.sizes, wanted, _vector(laid), order
                     )
                     total = [
                         _accumulated(t, b, a) for t, b, a in zip(total, before, after, strict=True)
                     ]
-            self._responses[key] = total  # type: ignore[assignment]
-        return self._responses[key]  # type: ignore[return-value]
+            self._responses[key] = total
+        return self._responses[key]
 
 
 def _key(laid: Layout, sample: Mapping[str, Array]) -> Any:

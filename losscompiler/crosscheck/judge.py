@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -72,17 +73,17 @@ def judge(
 ) -> list[Report]:
     """One report per backend and dtype; the exact results are computed once for all of them."""
     truths: dict[int, Truth] = {}
-    responses: dict[int, Truth] = {}
+    responses: dict[tuple[int, str], tuple[Expected, ...]] = {}
 
     def truth(n: int) -> Truth:
         if n not in truths:
             truths[n] = oracle.expected(cases[n])
         return truths[n]
 
-    def response(n: int) -> Truth:
-        if n not in responses:
-            responses[n] = oracle.response(cases[n])
-        return responses[n]
+    def response(n: int, quantity: str) -> tuple[Expected, ...]:
+        if (n, quantity) not in responses:
+            responses[n, quantity] = oracle.response(cases[n], quantity)
+        return responses[n, quantity]
 
     reports = []
     for backend, calls in answers.items():
@@ -95,9 +96,7 @@ def judge(
                 for n, case in enumerate(cases):
                     if dtype in case.dtypes:
                         found = calls[n][dtype]
-                        _check(
-                            oracle, case, found, dtype, verdict, truth(n), lambda n=n: response(n)
-                        )
+                        _check(oracle, case, found, dtype, verdict, truth(n), partial(response, n))
             reports.append(_report(oracle, backend, dtype, verdict))
     return reports
 
@@ -148,7 +147,7 @@ def _check(
         for k, (got, expected) in enumerate(zip(arrays, truth[quantity], strict=True)):
             of = "" if quantity == "value" else f" of `{names[k]}`"
             _one(verdict, quantity, f"{source}{of}", case, got, expected, dtype,
-                 lambda q=quantity, k=k: response()[q][k].choices[0][0])  # fmt: skip
+                 lambda q=quantity, k=k: response(q)[k].choices[0][0])  # fmt: skip
     _autodiff(case, found, dtype, verdict, truth, names)
 
 

@@ -43,6 +43,7 @@ from losscompiler.crosscheck.subgradient import least_norm
 from losscompiler.spec import expressions as ex
 
 MOST_CELLS = 16
+ROUGH = 60  # bits of accuracy, and of the step, where an estimate will do
 SINGULAR_CELLS = 6  # around a point such as the 0 of a norm, where every direction is its own cell
 
 
@@ -155,6 +156,7 @@ class Oracle:
         vectors: Sequence[Sequence[Ball]],
         base: Values,
         step: int,
+        accuracy: int = ACCURACY,
     ) -> list[Derivatives]:
         """Central differences at a point around which the formula is smooth."""
         places = self.places(values)
@@ -174,10 +176,10 @@ class Oracle:
 
         if not wanted:
             return []
-        found = settle(compute, 2 * step + ACCURACY + 40)
+        found = settle(compute, 2 * step + accuracy + 40, accuracy)
         if found is not None and any(suspicious(b, step) for b in found):
             step -= 1  # `compute` reads it: differences over twice the distance
-            wider = settle(compute, 2 * step + ACCURACY + 40)
+            wider = settle(compute, 2 * step + accuracy + 40, accuracy)
             found = [confirmed(a, b, step) for a, b in zip(found, wider or found, strict=True)]
         size, count = len(places), len(places) * (2 + len(vectors)) + 1
         if found is None:
@@ -190,6 +192,28 @@ class Oracle:
             parts = [numbers[1 + k * size : 1 + (k + 1) * size] for k in range(2 + len(vectors))]
             results.append(Derivatives(numbers[0], parts[0], parts[1], parts[2:]))
         return results
+
+    def rough(
+        self,
+        values: Values,
+        sizes: Mapping[str, int],
+        wanted: Sequence[Position],
+        vector: Sequence[Ball],
+        order: int,
+    ) -> list[Exact]:
+        """Derivatives up to an order, the others 0, to a few digits, at points without ties."""
+        if order:
+            vectors = [vector] if order > 1 else []
+            found = self.smooth(values, sizes, wanted, vectors, values, ROUGH, ROUGH)
+            return [_plain(d) for d in found]
+
+        def run(bits: int) -> list[Ball]:
+            env = self.environment(values, sizes, bits)
+            return [self.entry(env, at) for at in wanted]
+
+        entries = settle(run, 2 * ROUGH, ROUGH) or [balls.NAN] * len(wanted)
+        zeros = [MP.zero] * len(self.places(values))
+        return [Exact(number(b), (zeros,), (zeros, zeros), (zeros, zeros)) for b in entries]
 
     def kink(
         self, values: Values, sizes: Mapping[str, int], at: Position, vector: Sequence[Ball]
@@ -282,4 +306,5 @@ class Oracle:
 
 
 def _plain(d: Derivatives) -> Exact:
-    return Exact(d.value, (d.gradient,), (d.diagonal, d.diagonal), (d.products[0], d.products[0]))
+    product = d.products[0] if d.products else [MP.zero] * len(d.gradient)
+    return Exact(d.value, (d.gradient,), (d.diagonal, d.diagonal), (product, product))

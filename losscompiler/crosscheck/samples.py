@@ -113,7 +113,7 @@ def _lead(s: Sampler, n: int) -> tuple[int, ...]:
 
 
 def _coupled(s: Sampler) -> Iterator[Case]:
-    lead = _lead(s, 4)
+    lead = _lead(s, 2)
     none: dict[str, Any] = {"reduction": "none"}
     if starred(s.loss) and not lead:
         none = {**none, "batch_axes": 0}

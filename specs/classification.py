@@ -1,6 +1,7 @@
 """Classification losses: binary, multiclass by label or by distribution, and margin losses."""
 
 from losscompiler.spec import (
+    Eq,
     Label,
     Max,
     Mean,
@@ -14,6 +15,7 @@ from losscompiler.spec import (
     log,
     loss,
     sigmoid,
+    where,
 )
 
 
@@ -24,8 +26,11 @@ def surprisal(logits, c):
 
 
 def smoothed(on_target, on_uniform, amount):
-    """A loss whose target gives `amount` of its probability to the uniform distribution."""
-    return (1 - amount) * on_target + amount * on_uniform
+    """A loss whose target gives `amount` of its probability to the uniform distribution.
+
+    Without smoothing there is no uniform part, not 0 times it: a logit of -oo excludes its class.
+    """
+    return where(Eq(amount, 0), on_target, (1 - amount) * on_target + amount * on_uniform)
 
 
 @loss

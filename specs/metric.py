@@ -85,8 +85,9 @@ def info_nce(
     """Picks the key of each query among all keys of the batch, by cosine similarity.
 
     Use it for paired views or modalities, where row `i` of `key` belongs to row `i` of `query` and
-    all other rows serve as negatives: the batch must be large, and without true duplicates. One
-    loss per query; call it both ways round and average for the symmetric form.
+    all other rows serve as negatives: the batch must be large, and without true duplicates. No
+    embedding may be zero. One loss per query; call it both ways round and average for the
+    symmetric form.
 
     References:
         A. van den Oord, Y. Li and O. Vinyals, "Representation Learning with Contrastive
@@ -113,7 +114,8 @@ def nt_xent(
 
     Use it for self-supervised learning with two views of each sample, stacked into one batch;
     `positive[i]` is the row of the other view of row `i`. All rows but `i` itself are in the
-    denominator. The batch must be large; a lower `temperature` stresses the hardest negatives.
+    denominator. The batch must be large, and no embedding zero; a lower `temperature` stresses the
+    hardest negatives.
 
     References:
         T. Chen, S. Kornblith, M. Norouzi and G. Hinton, "A Simple Framework for Contrastive

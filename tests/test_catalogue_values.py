@@ -52,6 +52,8 @@ CASES = [
     Case("overflow of exp", "sparse_softmax_cross_entropy", ([1e3, 0.0], 1), 1e3, [1.0, -1.0]),
     Case("all targets smoothed", "sparse_softmax_cross_entropy", ([LOG3, 0.0], 0),
          2 * LOG2 - LOG3 / 2, [0.25, -0.25], {"label_smoothing": 1.0}),
+    Case("excluded class", "sparse_softmax_cross_entropy", ([LOG3, -np.inf, 0.0], 0),
+         2 * LOG2 - LOG3, [-0.25, 0.0, 0.25]),
     Case("the same box", "giou", ([0.0, 0, 2, 1], [0.0, 0, 2, 1]), 0.0),
     Case("half a box", "giou", ([0.0, 0, 1, 1], [0.0, 0, 2, 1]), 0.5),
     Case("a third of a box", "giou", ([0.0, 0, 2, 1], [1.0, 0, 3, 1]), 2 / 3),

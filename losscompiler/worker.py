@@ -32,7 +32,7 @@ from losscompiler.selection import relative
 Task = Callable[[Path, Path, Path, Callable[[], None]], Any]
 """`task(path, root, specs_root, loaded)`: calls `loaded()` once the spec is; returns plain data."""
 
-WORK_LIMIT = 900.0  # seconds for our own part: far above any loss, it only bounds a compiler bug
+WORK_LIMIT = 300.0  # seconds for our own part: far above any file, it only bounds a compiler bug
 _LOADED, _RESULT, _FAULT = b"L", b"R", b"F"
 
 

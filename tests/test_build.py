@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -483,6 +484,14 @@ def test_a_build_killed_at_any_instant_is_made_good_by_the_next(tmp_path: Path) 
     for root in roots.values():
         assert codes(run(root)) == []
         assert tree(root) == tree(rehearsal)
+
+
+def test_builds_at_the_same_time_wait_for_each_other(root: Path) -> None:
+    with ThreadPoolExecutor(3) as pool:
+        results = list(pool.map(run, [root] * 3))
+    assert [codes(result) for result in results] == [[]] * 3
+    assert sum(bool(result.written) for result in results) == 1
+    assert tree(root) == clean(root)
 
 
 # ---- telling without writing ----

@@ -16,8 +16,8 @@ def tversky(
 
     Use it when missing a small region is worse than painting too much: `alpha` weighs false
     positives, `beta` false negatives. `alpha = beta = 1/2` is `dice` with twice the `smooth`,
-    `alpha = beta = 1` is `jaccard`. There is one loss per sample and class; `smooth` keeps it defined
-    where a class is absent.
+    `alpha = beta = 1` is `jaccard`. There is one loss per sample and class; `smooth` keeps it
+    defined where a class is absent.
 
     References:
         S. S. M. Salehi, D. Erdogmus and A. Gholipour, "Tversky Loss Function for Image

@@ -35,6 +35,7 @@ PROVIDED: dict[type[sp.Basic], Function] = {
     sigmoid: call("fn.sigmoid"),
     softplus: call("fn.softplus"),
     op.LogCosh: call("fn.log_cosh"),
+    op.Expm1MinusX: call("fn.expm1_minus"),
     op.XLogY: call("fn.xlogy"),
     op.XLog1pY: call("fn.xlog1py"),
     op.XDivY: call("fn.xdivy"),

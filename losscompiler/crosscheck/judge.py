@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -11,7 +11,14 @@ from typing import Any
 import numpy as np
 
 from losscompiler.crosscheck.case import Case
-from losscompiler.crosscheck.compare import AUTODIFF_LIMIT, LIMITS, Measure, against, measure
+from losscompiler.crosscheck.compare import (
+    AUTODIFF_LIMIT,
+    LIMITS,
+    SLACK,
+    Measure,
+    against,
+    measure,
+)
 from losscompiler.crosscheck.expected import Expected, LossOracle
 from losscompiler.crosscheck.layout import layout
 
@@ -42,6 +49,7 @@ class Report:
 class _Verdict:
     """Collects errors, and of every kind of failure the worst and how many there were."""
 
+    slack: Mapping[str, float]
     measures: dict[str, Measure] = field(default_factory=dict)
     failures: dict[str, tuple[float, str, int]] = field(default_factory=dict)
     cases: int = 0
@@ -85,11 +93,12 @@ def judge(
             responses[n, quantity] = oracle.response(cases[n], quantity)
         return responses[n, quantity]
 
+    slack = _slack(oracle, cases, truth)
     reports = []
     for backend, calls in answers.items():
         dtypes = list(dict.fromkeys(d for case in cases for d in case.dtypes))
         for dtype in sorted(dtypes, reverse=True):
-            verdict = _Verdict()
+            verdict = _Verdict(slack)
             if isinstance(calls, str):
                 verdict.fail("the module", f"cannot be imported: {calls}")
             else:
@@ -99,6 +108,23 @@ def judge(
                         _check(oracle, case, found, dtype, verdict, truth(n), partial(response, n))
             reports.append(_report(oracle, backend, dtype, verdict))
     return reports
+
+
+def _slack(
+    oracle: LossOracle, cases: Sequence[Case], truth: Callable[[int], Truth]
+) -> dict[str, float]:
+    """The size of ordinary results of each quantity, times SLACK; 0 for elementwise losses."""
+    if not oracle.loss.axis_order:
+        return {}
+    found: dict[str, float] = {}
+    for n, case in enumerate(cases):
+        if case.kind == "interior":
+            for quantity, arrays in truth(n).items():
+                for expected in arrays:
+                    exact = np.abs(expected.choices[0][0])
+                    largest = float(np.max(np.where(np.isfinite(exact), exact, 0.0), initial=1.0))
+                    found[quantity] = max(found.get(quantity, 1.0), largest)
+    return {quantity: SLACK * size for quantity, size in found.items()}
 
 
 def _report(oracle: LossOracle, backend: str, dtype: str, verdict: _Verdict) -> Report:
@@ -166,7 +192,8 @@ def _one(
         returned = f"{got.dtype}{list(got.shape)} instead of {dtype}{list(shape)}"
         verdict.fail(title, f"is {returned} in {_call(case)}")
         return
-    result = measure(expected, got.astype(np.float64), dtype, response)
+    slack = verdict.slack.get(quantity, 0.0)
+    result = measure(expected, got.astype(np.float64), dtype, response, slack)
     where = f"at {list(result.at)} in {_call(case, result.at)}"
     verdict.take(quantity, title, result, LIMITS[quantity], where)
 
@@ -195,7 +222,8 @@ def _autodiff(
             verdict.fail(title, f"has shape {list(other.shape)} in {_call(case)}")
             continue
         known = np.where(np.isfinite(expected.choices[0][0]), own.astype(np.float64), np.nan)
-        result = against(known, other.astype(np.float64), dtype, expected.scale)
+        slack = verdict.slack.get("gradient", 0.0)
+        result = against(known, other.astype(np.float64), dtype, expected.scale, slack)
         where = f"at {list(result.at)} in {_call(case, result.at)}"
         verdict.take("autodiff", title, result, AUTODIFF_LIMIT, where)
 

@@ -15,6 +15,7 @@ from losscompiler.spec.expressions import Piecewise, sigmoid, softplus, stop_gra
 __all__ = [
     "ExpDifference",
     "Expm1",
+    "Expm1MinusX",
     "InverseRoot",
     "Log1p",
     "LogCosh",
@@ -151,13 +152,13 @@ class Root(sp.Function):
         return InverseRoot(self.args[0]) / 2
 
     def _eval_power(self, exponent: Any) -> sp.Expr | None:
-        # An author's 1 / norm is undefined at 0, whatever the derivative of the norm is there.
-        even = exponent.is_Integer and (exponent.is_negative or exponent.is_even)
-        return self.args[0] ** (exponent / 2) if even else None
+        if exponent.is_Integer and exponent.is_negative:
+            return InverseRoot(self.args[0]) ** -exponent
+        return self.args[0] ** (exponent / 2) if exponent.is_even else None
 
 
 class InverseRoot(sp.Function):
-    """1 / sqrt(s), and 0 where s is 0."""
+    """1 / sqrt(s), and 0 where s is 0: the direction of a zero vector is taken to be 0."""
 
     nargs = 1
     is_real = True
@@ -179,6 +180,13 @@ class Log1p(sp.Function):
 
 class Expm1(sp.Function):
     """exp(x) - 1, without cancellation near 0."""
+
+    nargs = 1
+    is_real = True
+
+
+class Expm1MinusX(sp.Function):
+    """exp(x) - 1 - x, without cancellation near 0."""
 
     nargs = 1
     is_real = True

@@ -93,7 +93,7 @@ def _factors_differ(graph: Graph, term: sp.Expr, over: Sequence[Axis]) -> bool:
 
 def _product(graph: Graph, value: sp.Expr, over: Sequence[Axis]) -> sp.Expr:
     factors = sp.Mul.make_args(value)
-    inner = [f for f in factors if set(graph.axes(f)) & set(over)]
+    inner = [f for f in factors if set(graph.axes(f)) & set(over) or _is_share(graph, f, over)]
     outer = sp.Mul(*(f for f in factors if f not in inner))
     if len(inner) == 1 and inner[0].is_Add and inner[0] != value:
         return outer * summed(graph, inner[0], tuple(over))
@@ -107,6 +107,15 @@ def _product(graph: Graph, value: sp.Expr, over: Sequence[Axis]) -> sp.Expr:
         return outer * graph.node(made, bound, [operands[0]])
     made_product = nodes.Contract((), tuple(operands), tuple(over))
     return outer * graph.node(made_product, tuple(over), operands)
+
+
+def _is_share(graph: Graph, factor: sp.Expr, over: Sequence[Axis]) -> bool:
+    """1 / size of a summed axis stays inside: an empty sum is 0, and 0 times 1 / 0 is not."""
+    return bool(
+        factor.is_Pow
+        and factor.exp.is_negative
+        and any(factor.base.has(graph.extent(a.extent)) for a in over)
+    )
 
 
 def _operands(graph: Graph, factors: Sequence[sp.Expr]) -> list[sp.Expr]:

@@ -79,5 +79,5 @@ def _interval(role: Role) -> tuple[Any, Any]:
 
 def _number(end: sp.Expr) -> Any:
     if end.is_infinite:
-        return mpmath.inf if end.is_positive else -mpmath.inf
+        return mpmath.inf if end == sp.oo else -mpmath.inf
     return mpmath.mpf(sp.N(end, 30))

@@ -176,21 +176,37 @@ def _root_of_body(body: sp.Expr) -> sp.Expr | None:
 
 
 def _product(e: sp.Expr) -> sp.Expr:
-    """exp(x) * sigmoid(-x) is sigmoid(x); a * log(u) is 0 where a is."""
+    """exp(x) * exp(y) is one exponential, exp(x) * sigmoid(-x) is sigmoid(x), 0 * log(0) is 0."""
+    exponentials = [f for f in e.args if isinstance(f, sp.exp)]
+    if len(exponentials) > 1:
+        others = [f for f in e.args if f not in exponentials]
+        return sp.Mul(*others, sp.exp(sp.Add(*(f.args[0] for f in exponentials))))
     for f in e.args:
         if isinstance(f, sigmoid):
             partner = sp.exp(-f.args[0])
             if partner in e.args:
                 return e / f / partner * sigmoid(-f.args[0])
-    exponent = sp.Add(*(f.args[0] for f in e.args if isinstance(f, sp.exp)))
-    logs = [f for f in e.args if isinstance(f, sp.log)]
-    if len(logs) == 1 and exponent == 0:
-        (u,) = logs[0].args
-        factor = e / logs[0]
-        constant, rest = factor.as_independent(ex.Element, as_Add=False)
-        if not rest.is_number and not u.is_positive and not _constant(rest):
-            return constant * XLogY(rest, u)
+    logs = [f for f in e.args if _has_log(f)]
+    if len(logs) == 1 and not exponentials:
+        constant, rest = (e / logs[0]).as_independent(ex.Element, as_Add=False)
+        if not rest.is_number and not _constant(rest):
+            terms = [_absorbed(rest, t) for t in sp.Add.make_args(logs[0])]
+            return sp.Add(*(constant * t for t in terms))
     return e
+
+
+def _has_log(e: sp.Expr) -> bool:
+    """A logarithm that may be infinite, or a sum with one."""
+    if e.is_Add:
+        return any(_has_log(t) for t in e.args)
+    return isinstance(e.as_coeff_Mul()[1], sp.log) and not e.as_coeff_Mul()[1].args[0].is_positive
+
+
+def _absorbed(factor: sp.Expr, term: sp.Expr) -> sp.Expr:
+    coefficient, rest = term.as_coeff_Mul()
+    if isinstance(rest, sp.log):
+        return coefficient * XLogY(factor, rest.args[0])
+    return factor * term
 
 
 def _constant(e: sp.Expr) -> bool:

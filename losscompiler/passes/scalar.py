@@ -70,6 +70,8 @@ def _derivative(e: sp.Expr, x: sp.Symbol, known: dict[sp.Basic, sp.Expr]) -> sp.
         return _cells([(d(v), c) for v, c in e.pairs if not _is_facet(c)])
     if isinstance(e, CONSTANT_HEADS):
         return sp.S.Zero
+    if isinstance(e, sp.tanh):  # SymPy's 1 - tanh(x)**2 cancels
+        return d(e.args[0]) / sp.cosh(e.args[0]) ** 2
     return sp.Add(*(e.fdiff(k + 1) * d(a) for k, a in enumerate(e.args) if a.has(x)))
 
 
@@ -166,7 +168,8 @@ def _choice(graph: Graph, facet: Facet, found: Slopes, above: Rows, below: Rows)
 
 def _share(above: tuple[Any, ...], below: tuple[Any, ...]) -> Any:
     jump = [p - q for p, q in zip(above, below, strict=True)]
-    return -mpmath.fdot(below, jump) / mpmath.fdot(jump, jump)
+    length = mpmath.fdot(jump, jump)
+    return -mpmath.fdot(below, jump) / length if length else mpmath.nan
 
 
 def _norm(rows: Rows) -> Any:

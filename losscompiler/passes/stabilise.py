@@ -8,6 +8,7 @@ import sympy as sp
 
 from losscompiler.ir.operators import (
     Expm1,
+    Expm1MinusX,
     InverseRoot,
     Log1p,
     Root,
@@ -49,17 +50,65 @@ def _flat(e: sp.Expr) -> sp.Basic:
 
 
 def _addition(e: sp.Expr) -> sp.Basic:
-    """1 - sigmoid(x) is sigmoid(-x); a log p - a log q is a log(p / q)."""
+    """Sums, in the order in which the rules may meet."""
+    for rule in (_factored, _complement, _expm1, _power_minus_one, _quotient_of_logs):
+        changed = rule(e)
+        if changed != e:
+            return changed
+    return e
+
+
+def _factored(e: sp.Expr) -> sp.Expr:
+    """p * v - p * s is p * (v - s): one product less, and no cancellation of products."""
+    terms = [sp.Mul.make_args(t) for t in e.args]
+    common = [f for f in terms[0] if not f.is_number and all(f in t for t in terms[1:])]
+    if not common:
+        return e
+    left = sp.Add(*(sp.Mul(*(f for f in t if f not in common)) for t in terms))
+    inner = _addition(left) if left.is_Add else left
+    return sp.Mul(*common, inner, evaluate=False)
+
+
+def _complement(e: sp.Expr) -> sp.Expr:
+    """1 - sigmoid(x) is sigmoid(-x)."""
     if sp.S.One in e.args:
         for t in e.args:
-            if _is_negated_sigmoid(t):
+            if t.is_Mul and len(t.args) == 2 and t.args[0] == -1 and isinstance(t.args[1], sigmoid):
                 return e - 1 - t + sigmoid(-t.args[1].args[0])
-    if sp.S.NegativeOne in e.args:
-        for t in e.args:
-            if isinstance(t, sp.exp):
-                return e + 1 - t + Expm1(t.args[0])
-    if len(e.args) < 2:
-        return e
+    return e
+
+
+def _expm1(e: sp.Expr) -> sp.Expr:
+    """exp(x) - 1 is expm1(x), and exp(x) - 1 - x its remainder."""
+    constant = next((t for t in e.args if t.is_number), sp.S.Zero)
+    for t in e.args:
+        factor, power = t.as_coeff_Mul()
+        if isinstance(power, sp.exp) and factor == -constant:
+            rest = e - t - constant
+            x = power.args[0]
+            without = rest + factor * x
+            if len(sp.Add.make_args(without)) < len(sp.Add.make_args(rest)) or without == 0:
+                return factor * Expm1MinusX(x) + without
+            return rest + factor * Expm1(x)
+    return e
+
+
+def _power_minus_one(e: sp.Expr) -> sp.Expr:
+    """(1 + u)**n - 1 for small n is u * (n + ...): exact for tiny u."""
+    constant = next((t for t in e.args if t.is_number), sp.S.Zero)
+    for t in e.args:
+        factor, power = t.as_coeff_Mul()
+        if not (power.is_Pow and power.exp in (2, 3, 4) and factor == -constant):
+            continue
+        if power.base.is_Add and sp.S.One in power.base.args:
+            u, n = power.base - 1, int(power.exp)
+            series = sum((sp.binomial(n, k) * u ** (k - 1) for k in range(2, n + 1)), sp.Integer(n))
+            return e - t - constant + factor * sp.Mul(u, series, evaluate=False)
+    return e
+
+
+def _quotient_of_logs(e: sp.Expr) -> sp.Expr:
+    """a log p - a log q is a log(p / q)."""
     logs: dict[sp.Expr, list[tuple[sp.Expr, sp.Expr, sp.Expr]]] = {}
     for t in e.args:
         coefficient, term = t.as_coeff_Mul()
@@ -69,25 +118,7 @@ def _addition(e: sp.Expr) -> sp.Basic:
         if len(terms) == 2 and terms[0][0] == -terms[1][0]:
             (c, u, first), (_, v, second) = sorted(terms, key=lambda t: -t[0])
             return e - first - second + c * XLogY(a, u / v)
-    return _factored(e)
-
-
-def _factored(e: sp.Expr) -> sp.Expr:
-    """p * v - p * s is p * (v - s): one product less, and no cancellation of products."""
-    terms = [sp.Mul.make_args(t) for t in e.args]
-    common = [f for f in terms[0] if not f.is_number and all(f in t for t in terms[1:])]
-    if not common:
-        return e
-    outside = sp.Mul(*common)
-    return sp.Mul(outside, sp.Add(*(sp.Mul(*_left(t, common)) for t in terms)), evaluate=False)
-
-
-def _left(factors: tuple[sp.Expr, ...], taken: list[sp.Expr]) -> list[sp.Expr]:
-    return [f for f in factors if f not in taken]
-
-
-def _is_negated_sigmoid(t: sp.Expr) -> bool:
-    return t.is_Mul and len(t.args) == 2 and t.args[0] == -1 and isinstance(t.args[1], sigmoid)
+    return e
 
 
 def _log(e: sp.Expr) -> sp.Basic:
@@ -101,8 +132,10 @@ def _xlogy(e: sp.Expr) -> sp.Basic:
 
 
 def _piecewise(e: Piecewise) -> sp.Basic:
-    """Nested branches that end in the same zero are one."""
+    """Branches with one value are none, and nested ones that end in the same zero are one."""
     (value, condition), *rest = e.pairs
+    if all(other == value for other, _ in rest):
+        return value
     if len(rest) == 1 and rest[0][0] == 0 and isinstance(value, Piecewise):
         inner = value.pairs
         if len(inner) == 2 and inner[1][0] == 0:

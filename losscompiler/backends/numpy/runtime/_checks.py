@@ -78,7 +78,7 @@ class Call:
     def unpack(self, array: Array, axes: tuple[str, ...]) -> Array:
         """Unflattens a starred axis and moves the core axis back to where the caller has it."""
         if axes and axes[-1].startswith("*"):
-            array = array.reshape(*array.shape[:-1], *self.spatial)
+            array = array.reshape((*array.shape[:-1], *self.spatial))
         return np.moveaxis(array, -1, self.axis or 0) if self._moves(array, axes) else array
 
     def _moves(self, array: Array, axes: tuple[str, ...]) -> bool:
@@ -245,7 +245,7 @@ def _input(
         )
     if starred:
         flat = prod(array.shape[lead_count + fixed :])
-        array = array.reshape(*array.shape[: lead_count + fixed], flat)
+        array = array.reshape((*array.shape[: lead_count + fixed], flat))
     return Input(argument, given, array, array.shape[:lead_count])
 
 

@@ -34,6 +34,17 @@ def log_cosh(x: Array) -> Array:
     return result
 
 
+def expm1_minus(x: Array) -> Array:
+    """`exp(x) - 1 - x`: near 0 by its series, which the difference would cancel."""
+    small = np.where(np.abs(x) < 1, x, 0.0)
+    series = np.ones_like(small)
+    for n in range(20, 2, -1):
+        series = 1 + series * small / n
+    near = small * small / 2 * series
+    result: Array = np.where(np.abs(x) < 1, near, np.expm1(x) - x)
+    return result
+
+
 def xlogy(a: Any, u: Any) -> Array:
     """`a * log(u)`, and 0 where a is 0 whatever u is."""
     zero = a == 0
@@ -86,11 +97,11 @@ def gather(x: Array, index: Array, shared: int, own: int, trailing: int) -> Arra
     """
     own_shape, trailing_shape = _tail(index.shape, own), _tail(x.shape, trailing)
     outer = x.shape[: x.ndim - trailing]
-    source = x.reshape(*outer, prod(trailing_shape))
-    chosen = index.reshape(*index.shape[: index.ndim - own], prod(own_shape), 1)
+    source = x.reshape((*outer, prod(trailing_shape)))
+    chosen = index.reshape((*index.shape[: index.ndim - own], prod(own_shape), 1))
     rank = max(source.ndim, chosen.ndim)
     taken = np.take_along_axis(_leading(source, rank), _leading(chosen, rank), axis=-2)
-    return taken.reshape(*taken.shape[:-2], *own_shape, *trailing_shape)
+    return taken.reshape((*taken.shape[:-2], *own_shape, *trailing_shape))
 
 
 def scatter(values: Any, index: Array, x: Array, shared: int, own: int, trailing: int) -> Array:
@@ -104,9 +115,9 @@ def scatter(values: Any, index: Array, x: Array, shared: int, own: int, trailing
     batch = np.broadcast_shapes(lead, index.shape[: index.ndim - own - shared])
     common = x.shape[len(lead) : len(lead) + shared]
     full = (*batch, *common, *own_shape)
-    at = np.broadcast_to(index, full).reshape(*batch, *common, prod(own_shape))
+    at = np.broadcast_to(index, full).reshape((*batch, *common, prod(own_shape)))
     added = np.broadcast_to(values, (*full, *trailing_shape))
-    added = added.reshape(*at.shape, prod(trailing_shape))
+    added = added.reshape((*at.shape, prod(trailing_shape)))
     total = np.zeros((*lead, *common, x.shape[len(lead) + shared], added.shape[-1]), added.dtype)
     if own == 0 and len(lead) == len(batch):
         np.put_along_axis(total, at[..., None], added, axis=-2)
@@ -156,9 +167,9 @@ def _tail(shape: tuple[int, ...], count: int) -> tuple[int, ...]:
 
 
 def _leading(x: Array, rank: int) -> Array:
-    return x.reshape(*(1,) * (rank - x.ndim), *x.shape)
+    return x.reshape((*(1,) * (rank - x.ndim), *x.shape))
 
 
 def _along(count: int, axis: int, rank: int) -> Array:
     """0 .. count - 1 along one of `rank` axes."""
-    return np.arange(count).reshape(*(count if k == axis else 1 for k in range(rank)))
+    return np.arange(count).reshape([count if k == axis else 1 for k in range(rank)])

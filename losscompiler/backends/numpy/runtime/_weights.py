@@ -153,7 +153,7 @@ def _to_loss(call: Call, part: Input, array: Array) -> Array:
     inner = [1] * len(call.definition.loss_axes)
     for k, row in enumerate(rows):
         inner[row] = array.shape[lead + k]
-    return turned.reshape(*part.lead, *inner)
+    return turned.reshape((*part.lead, *inner))
 
 
 def _read_by_kept(call: Call, part: Input, keep: Array) -> Array:
@@ -171,7 +171,7 @@ def _read_by_kept(call: Call, part: Input, keep: Array) -> Array:
     inner = [
         1 if row is None else call.sizes[call.definition.loss_axes[row]] for row in argument.rows
     ]
-    return np.asarray(kept.reshape(*part.lead, *inner))
+    return np.asarray(kept.reshape((*part.lead, *inner)))
 
 
 def _fill(call: Call, part: Input, kept: Array | None) -> Input:

@@ -41,6 +41,16 @@ def _small_sinh(x: Array) -> Array:
     return x * series
 
 
+def expm1_minus(x: Array) -> Array:
+    """`exp(x) - 1 - x`: near 0 by its series, which the difference would cancel."""
+    small = tf.where(tf.abs(x) < 1, x, tf.zeros_like(x))
+    series = tf.ones_like(small)
+    for n in range(20, 2, -1):
+        series = 1 + series * small / n
+    near = small * small / 2 * series
+    return tf.where(tf.abs(x) < 1, near, tf.math.expm1(x) - x)
+
+
 def xlogy(a: Any, u: Any) -> Array:
     """`a * log(u)`, and 0 where a is 0 whatever u is."""
     return tf.math.xlogy(a, u)

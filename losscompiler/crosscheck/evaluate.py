@@ -161,13 +161,18 @@ class Compiler:
     # ---- arithmetic -------------------------------------------------------------------------
 
     def fold(self, e: sp.Expr) -> Closure:
-        """Sum or product of the arguments; a factor after an exact 0 is not looked at."""
+        """Sum or product of the arguments.
+
+        An exact 0 annihilates every other factor, infinities included, but 0/0 is not a number.
+        """
         parts, product = [self(a) for a in e.args], isinstance(e, sp.Mul)
+        divisors = [n for n, a in enumerate(e.args) if a.is_Pow and a.exp.is_negative]
 
         def run(env: Environment) -> Ball:
             values = [part(env) for part in parts]
             if product and any(map(balls.is_exact_zero, values)):
-                return balls.ZERO
+                undefined = any(balls.special(values[n][0]) for n in divisors)
+                return balls.NAN if undefined else balls.ZERO
             total: Ball = values[0]
             for value in values[1:]:
                 total = env.field.multiply(total, value) if product else env.field.add(total, value)

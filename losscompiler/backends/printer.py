@@ -125,6 +125,9 @@ class Printer:
         negative = bool(coefficient.is_negative)
         coefficient = abs(coefficient)
         over, under = _fraction(rest)
+        flipped = [f for f in over if f.is_Add and all(map(_is_negative, f.args))]
+        over = [-f if f in flipped else f for f in over]
+        negative ^= bool(len(flipped) % 2)
         if coefficient.q != 1 and (coefficient.q & (coefficient.q - 1)):
             under = [*under, sp.Integer(coefficient.q)]
             coefficient = sp.Integer(coefficient.p)

@@ -29,7 +29,7 @@ LIMITS = {"value": 32.0, "gradient": 32.0, "hvp": 128.0, "hessian_diagonal": 128
 # in another order.
 AUTODIFF_LIMIT = 32.0
 HEADROOM = 64.0  # results this close to overflow are not asked for: a partial sum may overflow
-SLACK = 8.0  # rounding errors of one ordinary result, for losses over axes
+SLACK = 1.0  # rounding errors of one ordinary result, for losses over axes
 EASY = 8.0  # below so many ULP nobody asks how hard the problem was: that takes time
 
 

@@ -30,6 +30,7 @@ class Graph:
     domains: dict[str, tuple[Any, Any]] = field(default_factory=dict)
     _leaves: dict[tuple[Definition, tuple[Axis, ...]], sp.Symbol] = field(default_factory=dict)
     _of: dict[sp.Symbol, tuple[Definition, tuple[Axis, ...]]] = field(default_factory=dict)
+    _seen: dict[Value, tuple[sp.Symbol, ...]] = field(default_factory=dict)
     _fresh: int = 0
 
     # ---- leaves --------------------------------------------------------------------------
@@ -92,15 +93,21 @@ class Graph:
     def domain_map(self) -> dict[sp.Symbol, tuple[Any, Any]]:
         return {leaf: self.bounds_of(leaf) for leaf in self._of if not self.is_condition(leaf)}
 
-    def leaves(self, value: Value) -> list[sp.Symbol]:
+    def leaves(self, value: Value) -> tuple[sp.Symbol, ...]:
         """The leaves of a value, in a deterministic order."""
-        found = [s for s in value.free_symbols if s in self._of]
-        return sorted(found, key=lambda s: int(s.name[1:]))
+        known = self._seen.get(value)
+        if known is None:
+            found = {value} if value in self._of else set()
+            for argument in value.args:
+                found.update(self.leaves(argument))
+            known = tuple(sorted(found, key=lambda s: int(s.name[1:])))
+            self._seen[value] = known
+        return known
 
     def axes(self, *values: Value) -> tuple[Axis, ...]:
         """The axes that the values vary over, ordered."""
-        found = {a for value in values for s in self.leaves(value) for a in self.leaf_axes(s)}
-        return self.sorted(found)
+        leaves = {s for value in values for s in self.leaves(value)}
+        return self.sorted(a for s in leaves for a in self.leaf_axes(s))
 
     def sorted(self, axes: Iterable[Axis]) -> tuple[Axis, ...]:
         return tuple(sorted(set(axes), key=lambda a: (self.order.get(a.extent, 99), a)))

@@ -47,7 +47,7 @@ def _definition(graph: Graph, definition: nodes.Definition, where: str) -> None:
 
 
 def _expression(graph: Graph, e: sp.Basic, where: str) -> None:
-    if e.has(sp.nan, sp.zoo, sp.I) or e.atoms(sp.Float):
+    if e.has(sp.nan, sp.zoo, sp.I, sp.Float):
         raise InvariantError(f"after {where}: {e} contains nan, zoo, I or a float")
     for symbol in e.free_symbols:
         graph.definition(symbol)

@@ -56,6 +56,7 @@ def canonical(guard: sp.Expr) -> tuple[Facet, int]:
     return Facet(primitive), sign
 
 
+@lru_cache(maxsize=20_000)
 def facet_of(node: sp.Basic) -> tuple[Facet, int]:
     """The facet at which a kinked node changes its cell."""
     if isinstance(node, Magnitude | Sign):
@@ -73,12 +74,22 @@ def facets(e: sp.Basic, wrt: Sequence[sp.Symbol]) -> list[Facet]:
         if node in seen or not node.args:
             continue
         seen.add(node)
+        if isinstance(node, Piecewise):
+            stack.extend(a for pair in node.pairs if not is_facet(pair[1]) for a in pair[::-1])
+            continue
         stack.extend(reversed(node.args))
         if isinstance(node, KINKED):
             facet, _ = facet_of(node)
             if any(facet.guard.has(x) for x in wrt):
                 found[facet] = None
     return list(found)
+
+
+def is_facet(condition: sp.Basic) -> bool:
+    """An equation between real numbers holds on a set that no derivative looks at."""
+    if isinstance(condition, sp.And):
+        return any(is_facet(c) for c in condition.args)
+    return isinstance(condition, sp.Eq) and not all(a.is_integer for a in condition.args)
 
 
 def on_side(e: sp.Basic, point: Point, facet: Facet, side: int) -> Any:
@@ -88,14 +99,15 @@ def on_side(e: sp.Basic, point: Point, facet: Facet, side: int) -> Any:
     """
 
     def kink(node: sp.Basic, values: list[Any]) -> Any:
-        orientation = facet.orientation(node) * side if isinstance(node, KINKED) else 0
-        if not isinstance(node, KINKED) or facet.orientation(node) == 0:
+        if not isinstance(node, Sign | Relational) or isinstance(node, sp.Eq | sp.Ne):
+            return None  # |x| and max(x, y) are continuous
+        own, sign = facet_of(node)
+        if own != facet:
             return None
+        orientation = sign * side
         if isinstance(node, Sign):
             return mpmath.mpf(orientation)
-        if isinstance(node, Relational):
-            return bool(type(node)(orientation, 0))
-        return None  # |x| and max(x, y) are continuous
+        return bool(type(node)(orientation, 0))
 
     return evaluate(e, point, kink)
 

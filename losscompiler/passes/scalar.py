@@ -25,6 +25,7 @@ from losscompiler.passes.facets import (
     assign_tie,
     facet_of,
     facets,
+    is_facet,
     on_side,
     points_on,
     with_jumps,
@@ -67,19 +68,12 @@ def _derivative(e: sp.Expr, x: sp.Symbol, known: dict[sp.Basic, sp.Expr]) -> sp.
         above = facet.relation(sp.Gt, sign if isinstance(e, Maximum) else -sign)
         return _cells([(d(e.args[0]), above), (d(e.args[1]), sp.true)])
     if isinstance(e, Piecewise):
-        return _cells([(d(v), c) for v, c in e.pairs if not _is_facet(c)])
+        return _cells([(d(v), c) for v, c in e.pairs if not is_facet(c)])
     if isinstance(e, CONSTANT_HEADS):
         return sp.S.Zero
     if isinstance(e, sp.tanh):  # SymPy's 1 - tanh(x)**2 cancels
         return d(e.args[0]) / sp.cosh(e.args[0]) ** 2
     return sp.Add(*(e.fdiff(k + 1) * d(a) for k, a in enumerate(e.args) if a.has(x)))
-
-
-def _is_facet(condition: sp.Basic) -> bool:
-    """An equation between real numbers holds on a set that no derivative looks at."""
-    if isinstance(condition, sp.And):
-        return any(_is_facet(c) for c in condition.args)
-    return isinstance(condition, sp.Eq) and not all(a.is_integer for a in condition.args)
 
 
 def _cells(pairs: list[tuple[sp.Expr, sp.Basic]]) -> sp.Expr:

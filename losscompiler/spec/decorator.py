@@ -22,6 +22,12 @@ from losscompiler.spec.substitute import Substitution, free_indices
 RESERVED = frozenset(
     "weight mask reduction normalizer ignore_index class_weight axis batch_axes vector".split()
 )
+# Class forms keep parameters as attributes, beside those of Keras losses and of PyTorch modules.
+ATTRIBUTES = frozenset(
+    "name dtype call get_config from_config per_sample forward training extra_repr apply bfloat16"
+    " buffers children compile cpu cuda double eval float half modules parameters state_dict to"
+    " train type".split()
+)
 
 
 @dataclass(frozen=True)
@@ -232,6 +238,14 @@ def _roles(name: str, function: Callable[..., Any]) -> dict[str, Role]:
             )
         if isinstance(role, Broken):
             role.refuse()
+        is_param = isinstance(role, Role) and role.kind == "param"
+        if parameter.name == "self" or (is_param and parameter.name in ATTRIBUTES):
+            raise SpecError(
+                "LC101",
+                f"`{parameter.name}` is an attribute of the class forms of a loss",
+                help=f"call the parameter something else, such as `{name}_{parameter.name}`",
+                about=parameter.name,
+            )
         if not isinstance(role, Role):
             raise SpecError(
                 "LC102",

@@ -30,6 +30,7 @@ class Text:
     simple: bool = False  # a name or a number: the formatter hugs `**` between such operands
 
     def within(self, level: int) -> str:
+        """The code, in parentheses if it binds less than the level."""
         return self.code if self.binds >= level else f"({self.code})"
 
 
@@ -43,6 +44,7 @@ class Printer:
     like: str
 
     def code(self, e: sp.Basic) -> str:
+        """The expression as a whole."""
         return self.text(e).code
 
     def text(self, e: sp.Basic, *, integer: bool = False) -> Text:

@@ -43,6 +43,7 @@ def chained(name: str) -> Function:
 
 
 def axis_argument(numbers: tuple[int, ...]) -> str:
+    """Axis numbers as an argument: a bare number if it is one."""
     return str(numbers[0]) if len(numbers) == 1 else f"({', '.join(map(str, numbers))})"
 
 

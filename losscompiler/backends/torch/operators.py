@@ -12,7 +12,7 @@ def _is_number(argument: str) -> bool:
 
 
 def _bounded(name: str, bound: str) -> Function:
-    """maximum and minimum take tensors only; with a number they are a clamp."""
+    """Maximum and minimum take tensors only; with a number they are a clamp."""
 
     def spell(first: str, *rest: str) -> str:
         if not rest:

@@ -1,0 +1,185 @@
+"""The kernel being written: its variables, its statements, and how values are aligned.
+
+Array layout: every value has its batch axes first and its formal axes last, in order. Alignment
+(`x[..., :, None]`, `x.mT`) is decided here and nowhere else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+import sympy as sp
+
+from losscompiler.backends.layout import WIDTH
+from losscompiler.backends.names import BASE_NAMES, HEAD_NAMES
+from losscompiler.backends.printer import Printer, Text
+from losscompiler.backends.spelling import Spelling
+from losscompiler.ir import nodes
+from losscompiler.ir.nodes import Axis, Definition
+from losscompiler.passes.program import Program
+
+LETTERS = "abcdefghijklmnopqrstuvwxyz"
+Writers: TypeAlias = "Mapping[type[Definition], Callable[[Emitter, Any], str]]"
+
+
+@dataclass
+class Emitter:
+    """The kernel being written; `writers` print one definition each, by its type."""
+
+    program: Program
+    spelling: Spelling
+    scalars: frozenset[str]  # parameters without axes
+    writers: Writers
+    lines: list[str] = field(default_factory=list)
+    names: dict[Definition, str] = field(default_factory=dict)
+    taken: set[str] = field(default_factory=set)
+    written: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Names the arguments."""
+        self.graph = self.program.graph
+        self.taken |= self.spelling.reserved
+        for definition in self.program.inputs:
+            self.names[definition] = self.fresh(definition.name)
+        floats = [d for d in self.program.inputs if d.dtype == "float"]
+        self.like = self.names[next((d for d in floats if d.name not in self.scalars), floats[0])]
+
+    def fresh(self, base: str) -> str:
+        """A name that nothing else has."""
+        name, number = base, 1
+        while name in self.taken:
+            number += 1
+            name = f"{base}{number}" if base not in self.spelling.reserved else f"{base}_"
+        self.taken.add(name)
+        return name
+
+    def assign(self, code: str, base: str) -> str:
+        """Writes a statement, unless the same value already has a name."""
+        if code not in self.written:
+            self.written[code] = self.fresh(base)
+            line = f"{self.written[code]} = {code}"
+            assert len(line) + 4 <= WIDTH, line
+            self.lines.append(line)
+        return self.written[code]
+
+    # ---- values --------------------------------------------------------------------------
+
+    def value(self, e: sp.Basic, axes: Sequence[Axis]) -> str:
+        """The printed value, broadcastable to the axes in this order."""
+        return self.printer(tuple(axes)).code(e)
+
+    def printer(self, axes: tuple[Axis, ...]) -> Printer:
+        """Prints values over these axes."""
+        return Printer(
+            spelling=self.spelling,
+            leaf=lambda s, integer: self.aligned(s, axes, integer),
+            assign=lambda code, e: self.assign(code, base_name(e)),
+            like=self.like,
+        )
+
+    def aligned(self, leaf: sp.Symbol, axes: tuple[Axis, ...], integer: bool) -> Text:
+        """A leaf, transposed and with new axes inserted so that it broadcasts over `axes`."""
+        definition = self.graph.definition(leaf)
+        if isinstance(definition, nodes.Extent):
+            return Text(self.extent(definition.extent))
+        have = list(self.graph.leaf_axes(leaf))
+        code = self.name_of(definition)
+        while len(set(have)) < len(have):
+            code, have = self._diagonal(code, have)
+        wanted = [a for a in axes if a in have]
+        code = self.permuted(code, have, wanted)
+        if not integer and self._is_integer(definition):
+            code = self.spelling.cast(code, self.like)
+        if self._is_scalar(definition) or wanted == list(axes):
+            return Text(code, simple=code.isidentifier())
+        subscript = ", ".join(["...", *(":" if a in wanted else "None" for a in axes)])
+        return Text(f"{code}[{subscript}]")
+
+    def _diagonal(self, code: str, have: list[Axis]) -> tuple[str, list[Axis]]:
+        first, second = next(
+            (k, m) for k, a in enumerate(have) for m, b in enumerate(have) if k < m and a == b
+        )
+        rank = len(have)
+        kept = [a for k, a in enumerate(have) if k not in (first, second)]
+        taken = self.assign(f"fn.diagonal({code}, {first - rank}, {second - rank})", "diagonal")
+        return taken, [*kept, have[first]]
+
+    def permuted(self, code: str, have: Sequence[Axis], wanted: Sequence[Axis]) -> str:
+        """An array with its axes in another order."""
+        if list(have) == list(wanted):
+            return code
+        if list(have[:-2]) == list(wanted[:-2]):
+            return self.spelling.swap_last_two(code)
+        letter = dict(zip(have, LETTERS, strict=False))
+        order = "".join(letter[a] for a in wanted)
+        source = "".join(letter[a] for a in have)
+        return self.assign(self.spelling.einsum(f"...{source}->...{order}", code), "turned")
+
+    def _is_integer(self, definition: Definition) -> bool:
+        if isinstance(definition, nodes.Positions):
+            return True
+        if isinstance(definition, nodes.Gather | nodes.Take | nodes.Shift):
+            return self._is_integer(self.graph.definition(definition.body))
+        return isinstance(definition, nodes.Input) and definition.dtype == "int"
+
+    def _is_scalar(self, definition: Definition) -> bool:
+        """Has no batch axes, nor any other."""
+        if isinstance(definition, nodes.Input):
+            return definition.name in self.scalars
+        below = [self.graph.definition(s) for b in definition.bodies for s in self.graph.leaves(b)]
+        return not definition.free and all(self._is_scalar(d) for d in below)
+
+    def extent(self, name: str) -> str:
+        """The size of an axis."""
+        array, axis = self.axis_of(name)
+        return self.assign(f"fn.size({array}, {axis})", f"{name}_size")
+
+    def axis_of(self, extent: str) -> tuple[str, int]:
+        """An argument that has the axis, and its number from the end."""
+        for definition in self.program.inputs:
+            for k, axis in enumerate(definition.free):
+                if axis.extent == extent:
+                    return self.names[definition], k - len(definition.free)
+        raise AssertionError(f"no argument has the axis {extent}")
+
+    # ---- definitions ---------------------------------------------------------------------
+
+    def name_of(self, definition: Definition) -> str:
+        """The variable that holds a definition; writes its statements on first use."""
+        if definition not in self.names:
+            code = self.writers[type(definition)](self, definition)
+            base = BASE_NAMES.get(type(definition), "")
+            if isinstance(definition, nodes.Reduce):
+                base = {"sum": "total", "max": "largest"}.get(definition.kind, "product")
+            if isinstance(definition, nodes.Map):
+                base = base_name(definition.body)
+            if isinstance(definition, nodes.Take):
+                whole = self.name_of(self.graph.definition(definition.body))
+                base = f"{whole}_{definition.position}"
+            if len(code) + len(base) + 12 > WIDTH:
+                raise AssertionError(f"statement too long: {code}")
+            self.names[definition] = self.assign(code, base)
+        return self.names[definition]
+
+    def layout(self, definition: Definition) -> tuple[Axis, ...]:
+        """Where the bound axes stand among the free ones: as the widest leaf has them."""
+        every = {*definition.free, *definition.bound}
+        for body in definition.bodies:
+            for leaf in self.graph.leaves(body):
+                axes = self.graph.leaf_axes(leaf)
+                free = tuple(a for a in axes if a in definition.free)
+                if set(axes) == every and len(axes) == len(every) and free == definition.free:
+                    return axes
+        return (*definition.free, *definition.bound)
+
+    def operand(self, e: sp.Basic, axes: Sequence[Axis]) -> str:
+        """A value as an array with exactly these axes, short enough to be an argument."""
+        code = self.value(e, axes)
+        return code if code.isidentifier() or len(code) < 40 else self.assign(code, base_name(e))
+
+
+def base_name(e: sp.Basic) -> str:
+    """What a variable that holds a value is called."""
+    return HEAD_NAMES.get(type(e), "t")

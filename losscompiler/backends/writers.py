@@ -1,0 +1,151 @@
+"""How each definition of the graph becomes the expression of one statement."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import sympy as sp
+
+from losscompiler.backends.emitter import LETTERS, Emitter, Writers, base_name
+from losscompiler.ir import nodes
+from losscompiler.ir.nodes import Axis
+
+
+def _numbers(axes: Sequence[Axis], chosen: Sequence[Axis]) -> tuple[int, ...]:
+    return tuple(axes.index(a) - len(axes) for a in sorted(chosen, key=list(axes).index))
+
+
+def _map(emit: Emitter, node: nodes.Map) -> str:
+    return emit.value(node.body, node.free)
+
+
+def _reduce(emit: Emitter, node: nodes.Reduce) -> str:
+    axes = emit.layout(node)
+    code = emit.spelling.reductions[node.kind]
+    return code(emit.operand(node.body, axes), _numbers(axes, node.over))
+
+
+def _contract(emit: Emitter, node: nodes.Contract) -> str:
+    operands = []
+    for factor in node.factors:
+        axes = emit.graph.axes(factor)
+        axes = tuple(a for a in (*node.free, *node.over) if a in axes)
+        operands.append((factor, axes))
+    product = _matrix_product(emit, node, operands)
+    if product is not None:
+        return product
+    letter = dict(zip((*node.free, *node.over), LETTERS, strict=False))
+    sources = ["..." + "".join(letter[a] for a in axes) for _, axes in operands]
+    target = "..." + "".join(letter[a] for a in node.free)
+    arrays = [_named(emit, factor, axes) for factor, axes in operands]
+    return emit.spelling.einsum(f"{','.join(sources)}->{target}", *arrays)
+
+
+def _named(emit: Emitter, factor: sp.Basic, axes: Sequence[Axis]) -> str:
+    code = emit.operand(factor, axes)
+    return code if code.isidentifier() else emit.assign(code, base_name(factor))
+
+
+def _matrix_product(
+    emit: Emitter, node: nodes.Contract, operands: list[tuple[sp.Basic, tuple[Axis, ...]]]
+) -> str | None:
+    """`a @ b` where rows come from one factor, columns from the other."""
+    if len(operands) != 2 or len(node.over) != 1 or len(node.free) != 2:
+        return None
+    (inner,) = node.over
+    row, column = node.free
+    for (a, a_axes), (b, b_axes) in (operands, operands[::-1]):
+        if set(a_axes) == {row, inner} and set(b_axes) == {column, inner}:
+            return emit.spelling.matmul(
+                _named(emit, a, (row, inner)), _named(emit, b, (inner, column))
+            )
+    return None
+
+
+def _logsumexp(emit: Emitter, node: nodes.LogSumExp) -> str:
+    axes = emit.layout(node)
+    body = node.body if node.weight == 1 else node.body + sp.log(node.weight)
+    numbers = _numbers(axes, node.over)
+    axis = str(numbers[0]) if len(numbers) == 1 else str(numbers)
+    where = f", where={emit.operand(node.where, axes)}" if node.where != sp.true else ""
+    return f"fn.logsumexp({emit.operand(body, axes)}, {axis}{where})"
+
+
+def _split(
+    emit: Emitter, node: nodes.Gather | nodes.Scatter, along: Axis, free: Sequence[Axis]
+) -> tuple[list[Axis], list[Axis], list[Axis]]:
+    """Axes of the array that the index shares, those only the index has, and the array's rest."""
+    index = emit.graph.axes(node.index)
+    shared = [a for a in free if a in index]
+    own = [a for a in index if a not in shared]
+    trailing = [a for a in free if a not in index and a != along]
+    return shared, own, trailing
+
+
+def _gather(emit: Emitter, node: nodes.Gather) -> str:
+    axes = emit.graph.leaf_axes(node.body)
+    shared, own, trailing = _split(emit, node, node.along, axes)
+    array = emit.operand(node.body, (*shared, node.along, *trailing))
+    index = emit.printer((*shared, *own)).text(node.index, integer=True).code
+    counts = f"{len(shared)}, {len(own)}, {len(trailing)}"
+    code = f"fn.gather({array}, {index}, {counts})"
+    result = (*shared, *own, *trailing)
+    if result == node.free:
+        return code
+    return emit.permuted(emit.assign(code, "picked"), result, node.free)
+
+
+def _scatter(emit: Emitter, node: nodes.Scatter) -> str:
+    shared, own, trailing = _split(emit, node, node.onto, node.free)
+    like = emit.operand(node.like, (*shared, node.onto, *trailing))
+    body = emit.operand(node.body, (*shared, *own, *trailing))
+    index = emit.printer((*shared, *own)).text(node.index, integer=True).code
+    counts = f"{len(shared)}, {len(own)}, {len(trailing)}"
+    code = f"fn.scatter({body}, {index}, {like}, {counts})"
+    result = (*shared, node.onto, *trailing)
+    if result == node.free:
+        return code
+    return emit.permuted(emit.assign(code, "spread"), result, node.free)
+
+
+def _take(emit: Emitter, node: nodes.Take) -> str:
+    axes = emit.graph.leaf_axes(node.body)
+    leaf = emit.value(node.body, axes)
+    subscript = ", ".join(["...", *(str(node.position) if a == node.along else ":" for a in axes)])
+    result = tuple(a for a in axes if a != node.along)
+    return emit.permuted(f"{leaf}[{subscript}]", result, node.free)
+
+
+def _place(emit: Emitter, node: nodes.Place) -> str:
+    rest = tuple(a for a in node.free if a != node.along)
+    like = emit.operand(node.like, node.free)
+    parts = [_named(emit, p, rest) for p in node.parts]
+    axis = node.free.index(node.along) - len(node.free)
+    listed = f"({', '.join(parts)}{',' if len(parts) == 1 else ''})"
+    return f"fn.place({listed}, {node.positions}, {like}, {axis})"
+
+
+def _shift(emit: Emitter, node: nodes.Shift) -> str:
+    axes = emit.graph.leaf_axes(node.body)
+    axis = axes.index(node.along) - len(axes)
+    code = f"fn.shift({emit.value(node.body, axes)}, {node.offset}, {axis})"
+    return emit.permuted(code, axes, node.free)
+
+
+def _positions(emit: Emitter, node: nodes.Positions) -> str:
+    array, axis = emit.axis_of(node.free[0].extent)
+    return f"fn.positions({array}, {axis})"
+
+
+WRITERS: Writers = {
+    nodes.Map: _map,
+    nodes.Reduce: _reduce,
+    nodes.Contract: _contract,
+    nodes.LogSumExp: _logsumexp,
+    nodes.Gather: _gather,
+    nodes.Scatter: _scatter,
+    nodes.Take: _take,
+    nodes.Place: _place,
+    nodes.Shift: _shift,
+    nodes.Positions: _positions,
+}

@@ -103,4 +103,4 @@ def compile_loss(loss: Loss) -> CompiledLoss:
             variant = step(variant)
             verify(variant.graph, step.__name__, variant.programs)
         variants[tuple(n for n in loss.inputs if n in absent)] = variant
-    return CompiledLoss(loss, structure_of(loss), variants)
+    return CompiledLoss(loss, structure_of(variants[()]), variants)

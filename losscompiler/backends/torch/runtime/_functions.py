@@ -132,13 +132,13 @@ def gather(x: Tensor, index: Tensor, shared: int, own: int, trailing: int) -> Te
     """
     split = x.ndim - trailing
     kept, picked = x.shape[split:], index.shape[index.ndim - own :]
-    if split == 1:
-        return x[index]
+    if split == 1:  # `x[index]` would ask for the value of an index without axes, also in traces
+        return x.index_select(0, index.reshape(-1)).reshape((*index.shape, *kept))
     rows = _broadcast_shapes(x.shape[: split - 1], index.shape[: index.ndim - own])
     flat_x = x.reshape(*x.shape[:split], kept.numel()).expand(*rows, -1, -1)
     flat_index = index.reshape(*index.shape[: index.ndim - own], picked.numel(), 1)
     entries = torch.gather(flat_x, -2, flat_index.expand(*rows, -1, kept.numel()))
-    return entries.reshape(*rows, *picked, *kept)
+    return entries.reshape((*rows, *picked, *kept))
 
 
 def scatter(
@@ -163,7 +163,7 @@ def scatter(
     rows = _broadcast_shapes(
         values.shape[: batched + shared], index.shape[: index.ndim - own], x.shape[: split - 1]
     )
-    flat_values = values.expand(*rows, *picked, *kept).reshape(*rows, -1, kept.numel())
+    flat_values = values.expand((*rows, *picked, *kept)).reshape(*rows, -1, kept.numel())
     flat_index = index.reshape(*index.shape[: index.ndim - own], -1, 1)
     flat_index = flat_index.expand(*rows, -1, kept.numel())
     lead = len(rows) - shared

@@ -85,7 +85,7 @@ class Call:
     def unpack(self, tensor: Tensor, axes: tuple[str, ...]) -> Tensor:
         """Unflattens a starred axis, or moves the core axis back to where the caller has it."""
         if is_starred(axes):
-            return tensor.reshape(*tensor.shape[:-1], *self.spatial)
+            return tensor.reshape((*tensor.shape[:-1], *self.spatial))
         if self.axis is None or len(axes) != 1 or tensor.ndim <= 1:
             return tensor
         return tensor.movedim(-1, self.axis)

@@ -108,7 +108,8 @@ def _weight(call: Call, options: Options) -> Tensor | None:
                 f"number for each of the {count} entries of axis `{label.argument.label_axis}`, "
                 "and there must be one label"
             )
-        factor = _to_loss(call, label, table[label.tensor])
+        entries = table.index_select(0, label.tensor.reshape(-1))
+        factor = _to_loss(call, label, entries.reshape(label.tensor.shape))
         weight = factor if weight is None else weight * factor
     return weight
 
@@ -175,7 +176,7 @@ def _to_loss(call: Call, part: Input, tensor: Tensor) -> Tensor:
     rows = [row for row in part.argument.rows if row is not None]
     lead = len(part.lead)
     order = sorted(range(len(rows)), key=rows.__getitem__)
-    turned = tensor.permute(*range(lead), *(lead + k for k in order))
+    turned = tensor.permute((*range(lead), *(lead + k for k in order)))
     for position in range(len(call.definition.loss_axes)):
         if position not in rows:
             turned = turned.unsqueeze(lead + position)
@@ -190,7 +191,7 @@ def _read_by_kept(call: Call, part: Input, keep: Tensor) -> Tensor:
     kept = keep.any(unread) if unread else keep
     aligned = sorted(row for row in rows if row is not None)
     start = len(part.lead)
-    kept = kept.permute(*range(start), *(start + aligned.index(r) for r in rows if r is not None))
+    kept = kept.permute((*range(start), *(start + aligned.index(r) for r in rows if r is not None)))
     for position, row in enumerate(rows):
         if row is None:
             kept = kept.unsqueeze(start + position)

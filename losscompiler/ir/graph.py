@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, TypeAlias
 
 import mpmath
 import sympy as sp
 from sympy.logic.boolalg import Boolean
 
-from losscompiler.ir import nodes
+from losscompiler.ir import indexing, nodes
+from losscompiler.ir.diagonal import diagonal
 from losscompiler.ir.nodes import Axis, Definition
+from losscompiler.ir.summation import summed
 from losscompiler.spec.expressions import Piecewise
 
-Value = sp.Basic
+Value: TypeAlias = sp.Basic
 ASSUMED = ("positive", "nonnegative", "negative", "nonpositive")
 
 
@@ -54,9 +56,11 @@ class Graph:
         return symbol
 
     def definition(self, leaf: sp.Symbol) -> Definition:
+        """What a leaf stands for."""
         return self._of[leaf][0]
 
     def leaf_axes(self, leaf: sp.Symbol) -> tuple[Axis, ...]:
+        """The axes that a leaf is seen through."""
         return self._of[leaf][1]
 
     def _facts(self, definition: Definition) -> dict[str, bool]:
@@ -91,6 +95,7 @@ class Graph:
         return mpmath.mpf(low), mpmath.mpf(0) if leaf.is_nonpositive else mpmath.inf
 
     def domain_map(self) -> dict[sp.Symbol, tuple[Any, Any]]:
+        """The interval of every leaf that is a number."""
         return {leaf: self.bounds_of(leaf) for leaf in self._of if not self.is_condition(leaf)}
 
     def leaves(self, value: Value) -> tuple[sp.Symbol, ...]:
@@ -110,9 +115,11 @@ class Graph:
         return self.sorted(a for s in leaves for a in self.leaf_axes(s))
 
     def sorted(self, axes: Iterable[Axis]) -> tuple[Axis, ...]:
+        """Axes in the order of the program's arrays, each once."""
         return tuple(sorted(set(axes), key=lambda a: (self.order.get(a.extent, 99), a)))
 
     def fresh(self, extent: str) -> Axis:
+        """An axis that nothing else has."""
         self._fresh += 1
         return Axis(extent, f"~{self._fresh}")
 
@@ -137,55 +144,7 @@ class Graph:
         for formal, actual in zip(definition.free, axes, strict=True):
             merge[formal] = first.setdefault(actual, formal)
         back = {formal: actual for actual, formal in first.items()}
-        return self._diagonal(definition, merge, back)
-
-    def _diagonal(
-        self, definition: Definition, merge: dict[Axis, Axis], back: dict[Axis, Axis]
-    ) -> sp.Expr:
-        """Rebuilds a definition with some free axes made one, so that no matrix is built."""
-        if isinstance(definition, nodes.Place):
-            here = merge[definition.along]
-            same = [a for a in definition.free if merge[a] == here and a != definition.along]
-            parts = [
-                self.at(self.rename(self.rename(p, {a: here for a in same}), merge), here, k)
-                for k, p in zip(definition.positions, definition.parts, strict=True)
-            ]
-            like = self.rename(definition.like, merge)
-            return self.rename(self.place(here, definition.positions, parts, like), back)
-        if isinstance(definition, nodes.Scatter):
-            here = merge[definition.onto]
-            same = [a for a in definition.free if merge[a] == here and a != definition.onto]
-            body = self.rename(definition.body, {a: here for a in same})
-            body = self.gather(body, here, definition.index)
-            outside = {a: b for a, b in merge.items() if a != definition.onto}
-            body = self.rename(body, outside)
-            index = self.rename(definition.index, outside)
-            like = self.rename(definition.like, merge)
-            return self.rename(self.scatter(body, index, here, definition.over, like), back)
-        # Bound axes may share formal names with other definitions' axes, never with their own.
-        bodies = [self.rename(b, merge) for b in definition.bodies]
-        return self.rename(self.rebuild(definition, bodies), back)
-
-    def rebuild(self, definition: Definition, bodies: Sequence[Value]) -> sp.Expr:
-        """The same node over other bodies, over the definition's own formal axes."""
-        if isinstance(definition, nodes.Reduce):
-            return self.reduce(definition.kind, bodies[0], definition.over)
-        if isinstance(definition, nodes.Contract):
-            return self.sum(sp.Mul(*bodies), definition.over)
-        if isinstance(definition, nodes.LogSumExp):
-            return self.logsumexp(bodies[0], definition.over, bodies[1], bodies[2])
-        if isinstance(definition, nodes.Gather):
-            return self.gather(bodies[0], definition.along, bodies[1])
-        if isinstance(definition, nodes.Scatter):
-            body, index, like = bodies
-            return self.scatter(body, index, definition.onto, definition.over, like)
-        if isinstance(definition, nodes.Take):
-            return self.at(bodies[0], definition.along, definition.position)
-        if isinstance(definition, nodes.Place):
-            return self.place(definition.along, definition.positions, bodies[:-1], bodies[-1])
-        if isinstance(definition, nodes.Shift):
-            return self.shift(bodies[0], definition.along, definition.offset)
-        raise TypeError(f"{type(definition).__name__} has no bodies to rebuild")
+        return diagonal(self, definition, merge, back)
 
     # ---- building ------------------------------------------------------------------------
 
@@ -215,8 +174,7 @@ class Graph:
         return value
 
     def sum(self, value: sp.Expr, over: Sequence[Axis]) -> sp.Expr:
-        from losscompiler.ir.summation import summed
-
+        """The sum over axes: matrix products where factors vary over different axes."""
         return summed(self, value, tuple(over))
 
     def reduce(self, kind: str, value: sp.Expr, over: Sequence[Axis]) -> sp.Expr:
@@ -238,6 +196,7 @@ class Graph:
         weight: sp.Expr = sp.S.One,
         where: Value = sp.true,
     ) -> sp.Expr:
+        """log(sum(weight * exp(value))) over axes, where the condition holds."""
         inside = tuple(a for a in over if a in self.axes(value, weight, where))
         outside = [a for a in over if a not in inside]
         copies = sp.log(sp.Mul(*(self.extent(a.extent) for a in outside)))
@@ -247,99 +206,43 @@ class Graph:
         return self.node(made, inside, [value, weight, where]) + copies
 
     def extent(self, name: str) -> sp.Symbol:
+        """The size of an axis."""
         return self.leaf(nodes.Extent((), name), ())
 
     def positions(self, axis: Axis) -> sp.Symbol:
+        """0, 1, 2, ... along an axis."""
         return self.leaf(nodes.Positions((Axis(axis.extent, "$0"),)), (axis,))
 
     def gather(self, value: Value, axis: Axis, index: sp.Expr) -> Value:
-        """The value with an axis replaced by an integer value.
-
-        Elementwise parts stay as they are, and of a matrix product only what is asked for is
-        computed: row times picked column.
-        """
-
-        def pick(leaf: sp.Symbol) -> sp.Expr:
-            definition, axes = self._of[leaf]
-            if isinstance(definition, nodes.Contract) and len(set(axes)) == len(axes):
-                return self._gather_product(definition, axes, axis, index)
-            return self.node(nodes.Gather((), leaf, index, axis), (axis,), [leaf, index])
-
-        return self._reindex(value, axis, pick, index)
-
-    def _gather_product(
-        self, product: nodes.Contract, axes: tuple[Axis, ...], axis: Axis, index: sp.Expr
-    ) -> sp.Expr:
-        fresh = {a: self.fresh(a.extent) for a in product.over}
-        actual = dict(zip(product.free, axes, strict=True)) | fresh
-        picked = [self.gather(self.rename(f, actual), axis, index) for f in product.factors]
-        return self.sum(sp.Mul(*picked), tuple(fresh.values()))
+        """The value with an axis replaced by an integer value."""
+        return indexing.gather(self, value, axis, index)
 
     def at(self, value: Value, axis: Axis, position: int) -> Value:
         """The value at one constant position of an axis."""
-
-        def take(leaf: sp.Symbol) -> sp.Expr:
-            definition, axes = self._of[leaf]
-            if isinstance(definition, nodes.Place):
-                onto = axes[definition.free.index(definition.along)]
-                if onto == axis:
-                    actual = dict(zip(definition.free, axes, strict=True))
-                    found = dict(zip(definition.positions, definition.parts, strict=True))
-                    return self.rename(found.get(position, sp.S.Zero), actual)
-            return self.node(nodes.Take((), leaf, axis, position), (axis,), [leaf])
-
-        return self._reindex(value, axis, take, sp.Integer(position))
+        return indexing.at(self, value, axis, position)
 
     def shift(self, value: Value, axis: Axis, offset: int) -> Value:
         """The value at `axis + offset`, zero outside; positions themselves are just moved."""
-        if offset == 0:
-            return value
-        return self._reindex(
-            value,
-            axis,
-            lambda leaf: self.node(nodes.Shift((), leaf, axis, offset), (), [leaf]),
-            self.positions(axis) + offset,
-        )
-
-    def _reindex(self, value: Value, axis: Axis, make, index: sp.Expr) -> Value:  # type: ignore[no-untyped-def]
-        swaps: dict[Value, Value] = {}
-        for leaf in self.leaves(value):
-            if axis in self.leaf_axes(leaf):
-                is_position = isinstance(self.definition(leaf), nodes.Positions)
-                swaps[leaf] = index if is_position else make(leaf)
-        return value.xreplace(swaps) if swaps else value
+        return indexing.shift(self, value, axis, offset)
 
     def scatter(
         self, value: sp.Expr, index: sp.Expr, onto: Axis, over: Sequence[Axis], like: Value
     ) -> sp.Expr:
         """The adjoint of gather: sums the value over axes, into position `index` of a new axis."""
-        if value == 0:
-            return sp.S.Zero
-        inside = tuple(a for a in over if a in self.axes(value, index))
-        outside = [a for a in over if a not in inside]
-        value = value * sp.Mul(*(self.extent(a.extent) for a in outside))
-        alone = tuple(a for a in inside if a not in self.axes(index))
-        value = self.sum(value, alone)
-        bound = tuple(a for a in inside if a not in alone)
-        made = nodes.Scatter((), value, index, onto, bound, like)
-        return self.node(made, bound, [value, index, like])
+        return indexing.scatter(self, value, index, onto, over, like)
 
     def place(
         self, along: Axis, positions: Sequence[int], parts: Sequence[Value], like: Value
     ) -> sp.Expr:
         """Zero except for the parts at their constant positions."""
-        kept = [(k, p) for k, p in zip(positions, parts, strict=True) if p != 0]
-        if not kept:
-            return sp.S.Zero
-        at, values = zip(*sorted(kept, key=lambda pair: pair[0]), strict=True)
-        made = nodes.Place((), along, tuple(at), tuple(values), like)
-        return self.node(made, (), [*values, like])
+        return indexing.place(self, along, positions, parts, like)
 
     def equal(self, a: sp.Expr, b: sp.Expr) -> sp.Expr:
         """1 where two integer values agree, else 0."""
         return Piecewise((sp.S.One, sp.Eq(a, b)), (sp.S.Zero, sp.true))
 
     def is_condition(self, value: Value) -> bool:
+        """Whether a value is true or false, not a number."""
         if isinstance(value, sp.Symbol) and value in self._of:
             definition = self.definition(value)
             if isinstance(definition, nodes.Gather | nodes.Take | nodes.Shift):

@@ -69,10 +69,12 @@ class Reduce(Definition):
 
     @property
     def bodies(self) -> tuple[sp.Basic, ...]:
+        """What is reduced."""
         return (self.body,)
 
     @property
     def bound(self) -> tuple[Axis, ...]:
+        """The axes that are reduced."""
         return self.over
 
 
@@ -85,10 +87,12 @@ class Contract(Definition):
 
     @property
     def bodies(self) -> tuple[sp.Basic, ...]:
+        """The factors."""
         return self.factors
 
     @property
     def bound(self) -> tuple[Axis, ...]:
+        """The summed axes."""
         return self.over
 
 
@@ -103,10 +107,12 @@ class LogSumExp(Definition):
 
     @property
     def bodies(self) -> tuple[sp.Basic, ...]:
+        """Exponent, weight and condition."""
         return (self.body, self.weight, self.where)
 
     @property
     def bound(self) -> tuple[Axis, ...]:
+        """The summed axes."""
         return self.over
 
 
@@ -120,10 +126,12 @@ class Gather(Definition):
 
     @property
     def bodies(self) -> tuple[sp.Basic, ...]:
+        """The array and the index into it."""
         return (self.body, self.index)
 
     @property
     def bound(self) -> tuple[Axis, ...]:
+        """The axis that the index replaces."""
         return (self.along,)
 
 
@@ -142,10 +150,12 @@ class Scatter(Definition):
 
     @property
     def bodies(self) -> tuple[sp.Basic, ...]:
+        """What is spread, the index, and an array of the result's shape."""
         return (self.body, self.index, self.like)
 
     @property
     def bound(self) -> tuple[Axis, ...]:
+        """The summed axes."""
         return self.over
 
 
@@ -159,10 +169,12 @@ class Take(Definition):
 
     @property
     def bodies(self) -> tuple[sp.Basic, ...]:
+        """The array."""
         return (self.body,)
 
     @property
     def bound(self) -> tuple[Axis, ...]:
+        """The axis that the position replaces."""
         return (self.along,)
 
 
@@ -180,6 +192,7 @@ class Place(Definition):
 
     @property
     def bodies(self) -> tuple[sp.Basic, ...]:
+        """The parts, and an array of the result's shape."""
         return (*self.parts, self.like)
 
 
@@ -193,6 +206,7 @@ class Shift(Definition):
 
     @property
     def bodies(self) -> tuple[sp.Basic, ...]:
+        """The array."""
         return (self.body,)
 
 
@@ -204,4 +218,5 @@ class Map(Definition):
 
     @property
     def bodies(self) -> tuple[sp.Basic, ...]:
+        """The value."""
         return (self.body,)

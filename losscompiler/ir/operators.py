@@ -42,6 +42,7 @@ class LogCosh(sp.Function):
     is_nonnegative = True
 
     def fdiff(self, argindex: int = 1) -> sp.Expr:
+        """The derivative by one argument."""
         return sp.tanh(self.args[0])
 
 
@@ -98,6 +99,7 @@ class XLogY(sp.Function):
 
     @classmethod
     def eval(cls, a: sp.Expr, u: sp.Expr) -> sp.Expr | None:
+        """What needs no operator: nothing times infinity is nothing."""
         if a.is_zero:
             return sp.S.Zero
         if u == 1:
@@ -107,6 +109,7 @@ class XLogY(sp.Function):
         return None
 
     def fdiff(self, argindex: int = 1) -> sp.Expr:
+        """The derivative by one argument."""
         a, u = self.args
         return sp.log(u) if argindex == 1 else XDivY(a, u)
 
@@ -119,6 +122,7 @@ class XDivY(sp.Function):
 
     @classmethod
     def eval(cls, a: sp.Expr, u: sp.Expr) -> sp.Expr | None:
+        """What needs no operator: nothing times infinity is nothing."""
         if a.is_zero:
             return sp.S.Zero
         if a.is_Number:
@@ -126,6 +130,7 @@ class XDivY(sp.Function):
         return None
 
     def fdiff(self, argindex: int = 1) -> sp.Expr:
+        """The derivative by one argument."""
         a, u = self.args
         return 1 / u if argindex == 1 else -XDivY(a, u**2)
 
@@ -138,6 +143,7 @@ class ExpDifference(sp.Function):
     is_positive = True
 
     def fdiff(self, argindex: int = 1) -> sp.Expr:
+        """The derivative by one argument."""
         return self if argindex == 1 else -self
 
 
@@ -149,6 +155,7 @@ class Root(sp.Function):
     is_nonnegative = True
 
     def fdiff(self, argindex: int = 1) -> sp.Expr:
+        """The derivative by one argument."""
         return InverseRoot(self.args[0]) / 2
 
     def _eval_power(self, exponent: Any) -> sp.Expr | None:
@@ -165,6 +172,7 @@ class InverseRoot(sp.Function):
     is_nonnegative = True
 
     def fdiff(self, argindex: int = 1) -> sp.Expr:
+        """The derivative by one argument."""
         return -(self**3) / 2
 
 

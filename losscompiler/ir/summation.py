@@ -42,14 +42,12 @@ def summed(graph: Graph, value: sp.Expr, over: tuple[Axis, ...]) -> sp.Expr:
     for axes, members in groups.items():
         total = sp.Add(*members)
         whole = set(inside) <= set(axes)
-        apart.append(
-            _product(graph, total, inside) if whole else summed(graph, total, inside)
-        )
+        apart.append(_product(graph, total, inside) if whole else summed(graph, total, inside))
     return copies * sp.Add(*apart)
 
 
 def _terms(graph: Graph, value: sp.Expr, over: Sequence[Axis]) -> list[sp.Expr]:
-    """The addends of a value, multiplied out where that turns a large array into matrix products."""
+    """The addends of a value, multiplied out where that avoids a large array."""
     if value.is_Add:
         return [t for a in value.args for t in _terms(graph, a, over)]
     if len(graph.axes(value)) - len(over) > 1:
@@ -140,5 +138,5 @@ def _collapse(graph: Graph, value: sp.Expr, over: Sequence[Axis]) -> sp.Expr | N
     actual = dict(zip(definition.free, graph.leaf_axes(value), strict=True))
     if isinstance(definition, nodes.Scatter) and actual[definition.onto] == over[0]:
         inner = graph.sum(definition.body, definition.over)
-        return graph.rename(inner, actual)  # type: ignore[return-value]
+        return graph.rename(inner, actual)
     return None

@@ -38,6 +38,7 @@ class Variant:
 
     @property
     def differentiated(self) -> tuple[nodes.Input, ...]:
+        """The inputs of this variant that derivatives are taken by."""
         return tuple(self.inputs[n] for n in self.loss.differentiated if n in self.inputs)
 
 
@@ -69,6 +70,7 @@ def new_variant(loss: Loss, absent: frozenset[str]) -> Variant:
 
 
 def input_definition(name: str, role: Role) -> nodes.Input:
+    """The kernel argument of an input or parameter."""
     formal = tuple(Axis(a.removeprefix("*"), f"${k}") for k, a in enumerate(role.axes))
     return nodes.Input(formal, name, DTYPES.get(role.kind, "float"))
 

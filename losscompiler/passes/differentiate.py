@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import sympy as sp
 
@@ -61,6 +62,7 @@ class Reverse:
         self.adjoints[definition] = self.adjoints.get(definition, sp.S.Zero) + adjoint
 
     def run(self, roots: Sequence[Value]) -> None:
+        """Pulls each adjoint back through its definition, results first."""
         for definition in reversed(self.graph.topological(roots)):
             rule = RULES.get(type(definition))
             if rule is not None and definition in self.adjoints:
@@ -91,9 +93,7 @@ def itself(graph: Graph, definition: Definition) -> sp.Symbol:
 
 def share_of_maximum(graph: Graph, node: nodes.Reduce) -> sp.Expr:
     """1 / (number of tied maxima) at each maximum, else 0: the minimum-norm subgradient."""
-    attained = Piecewise(
-        (sp.S.One, sp.Ge(node.body, itself(graph, node))), (sp.S.Zero, sp.true)
-    )
+    attained = Piecewise((sp.S.One, sp.Ge(node.body, itself(graph, node))), (sp.S.Zero, sp.true))
     return attained / graph.sum(attained, node.over)
 
 
@@ -185,7 +185,7 @@ def _shift_value(graph: Graph, adjoint: sp.Expr, node: nodes.Shift) -> sp.Expr:
     return Piecewise((back, inside), (sp.S.Zero, True))
 
 
-RULES = {
+RULES: dict[type[Definition], Callable[[Reverse, Any, sp.Expr], None]] = {
     nodes.Reduce: _reduce,
     nodes.Contract: _contract,
     nodes.LogSumExp: _logsumexp,

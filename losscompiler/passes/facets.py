@@ -31,7 +31,7 @@ class Facet:
     guard: sp.Expr
 
     def relation(self, kind: Any, sign: int = 1) -> sp.Basic:
-        """sign * guard `kind` 0, with the negative terms of the guard on the other side."""
+        """The relation of sign * guard to 0, with the guard's negative terms on the other side."""
         if sign < 0:
             kind = {sp.Gt: sp.Lt, sp.Lt: sp.Gt, sp.Ge: sp.Le, sp.Le: sp.Ge, sp.Eq: sp.Eq}[kind]
         terms = sp.Add.make_args(self.guard)

@@ -44,6 +44,7 @@ class Lowering:
     known: dict[sp.Basic, sp.Basic] = field(default_factory=dict)
 
     def __call__(self, e: sp.Basic) -> sp.Basic:
+        """The value of the graph that a formula is."""
         if e not in self.known:
             self.known[e] = self._lower(e)
         return self.known[e]
@@ -113,6 +114,7 @@ def _folded(operator: Callable[..., sp.Expr], args: list[sp.Expr]) -> sp.Expr:
 
 
 def axis_of(index: Index) -> Axis:
+    """The axis that an index runs along."""
     return Axis(index.axis, index.name)
 
 

@@ -49,7 +49,7 @@ def transform(program: Program, change: Callable[[sp.Basic], sp.Basic]) -> Progr
             for name, value in vars(definition).items()
             if _has_bodies(value)
         }
-        swapped[definition] = replace(definition, **changes) if changes else definition
+        swapped[definition] = replace(definition, **changes) if changes else definition  # type: ignore[arg-type]
     outputs = tuple(replace(o, value=rewritten(o.value)) for o in program.outputs)
     return replace(program, outputs=outputs)
 

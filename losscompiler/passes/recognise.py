@@ -55,22 +55,22 @@ def split_exponential(e: sp.Expr) -> tuple[sp.Expr, sp.Expr, sp.Basic] | None:
             if split is not None:
                 return split[0], split[1], sp.And(condition, split[2])
         return None
-    condition: sp.Basic = sp.true
+    holds: sp.Basic = sp.true
     weight, exponents = [], []
     for factor in sp.Mul.make_args(e):
         if isinstance(factor, sp.exp):
             exponents.append(factor.args[0])
         elif isinstance(factor, ex.Piecewise) and _is_indicator(factor):
-            condition = sp.And(condition, factor.pairs[0][1])
+            holds = sp.And(holds, factor.pairs[0][1])
         elif isinstance(factor, ex.Piecewise) and split_exponential(factor) is not None:
             inner = split_exponential(factor)
             assert inner is not None
             weight.append(inner[0])
             exponents.append(inner[1])
-            condition = sp.And(condition, inner[2])
+            holds = sp.And(holds, inner[2])
         else:
             weight.append(factor)
-    return (sp.Mul(*weight), sp.Add(*exponents), condition) if exponents else None
+    return (sp.Mul(*weight), sp.Add(*exponents), holds) if exponents else None
 
 
 def _is_indicator(e: ex.Piecewise) -> bool:
@@ -120,8 +120,8 @@ def _log_of_addition(e: sp.Expr, x: sp.Add) -> sp.Expr:
     """log(a + b) of two terms whose logarithms are known: log b + softplus(log a - log b)."""
     if len(x.args) != 2:
         return e
-    logs = [_log_of_term(t) for t in x.args]
-    if None in logs or all(a.is_number for a in x.args):
+    logs = [log for t in x.args if (log := _log_of_term(t)) is not None]
+    if len(logs) < 2 or all(a.is_number for a in x.args):
         return e
     low, high = sorted(logs, key=lambda t: (t != 0, sp.default_sort_key(t)))
     return low + softplus(high - low)

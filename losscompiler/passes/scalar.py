@@ -21,7 +21,6 @@ from losscompiler.passes.facets import (
     DIGITS,
     TINY,
     Facet,
-    Point,
     assign_tie,
     facet_of,
     facets,
@@ -105,7 +104,9 @@ def _settled(graph: Graph, e: sp.Expr, facet: Facet, found: Slopes, *, crowded: 
         return {}
     # Away from its own jumps a derivative is continuous, and right as it is.
     jumping = {
-        x: d for x, d in found.items() if not (_same(above[x], below[x]) and _same(tie[x], below[x]))
+        x: d
+        for x, d in found.items()
+        if not (_same(above[x], below[x]) and _same(tie[x], below[x]))
     }
     if not points or not jumping:
         return {}
@@ -156,7 +157,10 @@ def _choice(graph: Graph, facet: Facet, found: Slopes, above: Rows, below: Rows)
         domains = graph.domain_map()
         ends = (bounds(with_jumps(slope, facet, side), domains) for side in (1, -1))
         return _nearer_end(*ends)
-    shares = [_share(v, w) for v, w in zip(zip(*above), zip(*below), strict=True)]
+    shares = [
+        _share(v, w)
+        for v, w in zip(zip(*above, strict=True), zip(*below, strict=True), strict=True)
+    ]
     return "middle" if all(abs(s - 0.5) < TINY for s in shares) else "nearest"
 
 

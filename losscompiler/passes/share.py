@@ -7,19 +7,18 @@ statement too long to read.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from typing import TypeAlias
 
 import sympy as sp
-from sympy.logic.boolalg import Boolean
 
 from losscompiler.ir import nodes
 from losscompiler.ir.graph import Graph
-from losscompiler.ir.nodes import Axis, Definition
+from losscompiler.ir.nodes import Axis
 from losscompiler.passes.program import Program, transform
-from losscompiler.spec.expressions import Piecewise
 
 LONGEST = 14  # operations in one statement
-Key = sp.Basic
+Key: TypeAlias = sp.Basic
 
 
 def share(program: Program) -> Program:
@@ -47,6 +46,7 @@ class Sharing:
         return self.canonical[e]
 
     def count(self, program: Program) -> None:
+        """Counts how often each subexpression occurs, through whatever axes."""
         seen: set[Key] = set()
 
         def visit(e: sp.Basic) -> None:

@@ -59,7 +59,7 @@ def _addition(e: sp.Expr) -> sp.Basic:
 
 
 def _factored(e: sp.Expr) -> sp.Expr:
-    """p * v - p * s is p * (v - s): one product less, and no cancellation of products."""
+    """One product less, and no cancellation of products: p * v - p * s is p * (v - s)."""
     terms = [sp.Mul.make_args(t) for t in e.args]
     common = [f for f in terms[0] if not f.is_number and all(f in t for t in terms[1:])]
     if not common:
@@ -108,7 +108,7 @@ def _power_minus_one(e: sp.Expr) -> sp.Expr:
 
 
 def _quotient_of_logs(e: sp.Expr) -> sp.Expr:
-    """a log p - a log q is a log(p / q)."""
+    """The difference a log p - a log q is a log(p / q)."""
     logs: dict[sp.Expr, list[tuple[sp.Expr, sp.Expr, sp.Expr]]] = {}
     for t in e.args:
         coefficient, term = t.as_coeff_Mul()

@@ -9,8 +9,9 @@ without ever building the matrix: a reduced axis meets its delta and is just ren
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import sympy as sp
 
@@ -91,7 +92,7 @@ def jvp(
 
 
 def diagonal(graph: Graph, gradient_value: sp.Expr, by: nodes.Input) -> sp.Expr:
-    """d gradient[k] / d input[k], entry by entry, over the input's formal axes."""
+    """The derivative of gradient[k] by input[k], entry by entry, over the input's formal axes."""
     seeds = {axis: graph.fresh(axis.extent) for axis in by.free}
     sweep = Forward(graph, depends_on(graph, [gradient_value], [by]))
     sweep.known[by] = {frozenset(seeds.items()): sp.S.One}
@@ -200,7 +201,7 @@ def _shift(sweep: Forward, node: nodes.Shift) -> Terms:
     return _added(*parts)
 
 
-RULES = {
+RULES: dict[type[Definition], Callable[[Forward, Any], Terms]] = {
     nodes.Input: _input,
     nodes.Reduce: _reduce,
     nodes.Contract: _contract,

@@ -95,16 +95,25 @@ def differences(
 
 
 def suspicious(b: Ball, step: int) -> bool:
-    """Whether a difference is so small that it may be nothing but the error of its formula."""
-    return bool(b[0][1]) and balls.magnitude(b[0]) < -step
+    """Whether a difference may be nothing but the error of its formula, or a jump over the step."""
+    if not b[0][1]:
+        return False
+    size = balls.magnitude(b[0])
+    return bool(size < -step or size > step // 2)
 
 
 def confirmed(a: Ball, b: Ball, step: int) -> Ball:
-    """A difference, or 0 if it grows with the step as only an error does."""
+    """A difference; 0 if it grows with the step as an error does, not a number if it shrinks.
+
+    `b` is the difference over twice the distance: what a jump adds to a slope is half of it there.
+    """
     if not suspicious(a, step) or balls.special(b[0]):
         return a
-    change = balls.magnitude(libmp.mpf_sub(a[0], b[0], 60, "n"))
-    return balls.ZERO if change >= balls.magnitude(a[0]) - 2 else a
+    size = balls.magnitude(a[0])
+    changed = balls.magnitude(libmp.mpf_sub(a[0], b[0], 60, "n")) >= size - 2
+    if not changed:
+        return a
+    return balls.ZERO if size < 0 else balls.NAN
 
 
 def closeness(values: Values) -> int:

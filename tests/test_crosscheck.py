@@ -1,7 +1,5 @@
 """Cross-validation as a whole: right functions pass, and every kind of wrong one is caught."""
 
-# ruff: noqa: B008 - roles in defaults are how a spec is written
-
 from __future__ import annotations
 
 from dataclasses import dataclass

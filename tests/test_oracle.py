@@ -1,7 +1,5 @@
 """The oracle against closed forms, and its conventions at kinks and ties."""
 
-# ruff: noqa: B008 - roles in defaults are how a spec is written
-
 from __future__ import annotations
 
 import math

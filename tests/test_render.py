@@ -48,7 +48,7 @@ KERNELS = ("value", "vjp", "jvp", "hvp", "hessian_diagonal")
 
 
 @loss
-def huber(prediction=Prediction(), target=Target(), *, delta=Param(1, positive=True)):  # type: ignore[no-untyped-def]  # noqa: B008
+def huber(prediction=Prediction(), target=Target(), *, delta=Param(1, positive=True)):  # type: ignore[no-untyped-def]
     """Quadratic near zero, linear in the tails, so that outliers pull less.
 
     Use it where a few targets are wrong.
@@ -62,12 +62,12 @@ def huber(prediction=Prediction(), target=Target(), *, delta=Param(1, positive=T
 
 @loss
 def label_loss(  # type: ignore[no-untyped-def]
-    logits=Prediction("class"),  # noqa: B008
-    label=Label("class"),  # noqa: B008
-    offset=Target("class", interval=(0, 1), optional=True),  # noqa: B008
+    logits=Prediction("class"),
+    label=Label("class"),
+    offset=Target("class", interval=(0, 1), optional=True),
     *,
-    temperature_of_the_softmax=Param(0.5, learnable=True, domain=Interval.open(0, 9)),  # noqa: B008
-    order=Param(2, values={1, 2}),  # noqa: B008
+    temperature_of_the_softmax=Param(0.5, learnable=True, domain=Interval.open(0, 9)),
+    order=Param(2, values={1, 2}),
 ):
     k = index("class")
     z = logits[k] if offset is None else logits[k] + offset[k]
@@ -76,7 +76,7 @@ def label_loss(  # type: ignore[no-untyped-def]
 
 
 @loss
-def pairs(x=Prediction("batch", "feature"), y=Target("feature", "*space")):  # type: ignore[no-untyped-def]  # noqa: B008
+def pairs(x=Prediction("batch", "feature"), y=Target("feature", "*space")):  # type: ignore[no-untyped-def]
     """Differences of rows."""
     i, j = index("batch", "i j")
     d, p = index("feature"), index("space")
@@ -244,7 +244,7 @@ def test_rows_are_the_axes_read_at_the_own_index_only() -> None:
     assert rows(label_loss, "logits") == (None,)
 
     @loss
-    def own(a=Prediction("batch", "time"), b=Target("time", "batch"), c=Target("batch")):  # type: ignore[no-untyped-def]  # noqa: B008
+    def own(a=Prediction("batch", "time"), b=Target("time", "batch"), c=Target("batch")):  # type: ignore[no-untyped-def]
         i, t = index("batch", "i"), index("time", "t")
         return (a[i, t] - b[t, i]) ** 2 + softmax(c[i], i)
 
@@ -286,7 +286,7 @@ def test_names() -> None:
 
 def test_an_input_may_not_hide_what_generated_code_calls() -> None:
     @loss
-    def hidden(hvp=Prediction()):  # type: ignore[no-untyped-def]  # noqa: B008
+    def hidden(hvp=Prediction()):  # type: ignore[no-untyped-def]
         return hvp**2
 
     with pytest.raises(SpecError, match="`hvp` of `hidden`"):

@@ -1,4 +1,3 @@
-# ruff: noqa: B008 - a spec declares its inputs as defaults
 """The Keras classes, as emitted: reductions, shapes, compile, fit, save and load."""
 
 from __future__ import annotations

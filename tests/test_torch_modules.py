@@ -1,6 +1,5 @@
 """The module forms: generated text that is clean, trains, saves and prints."""
 
-# ruff: noqa: B008 - roles in defaults are how a spec is written
 # mypy: allow-untyped-defs, disable-error-code=untyped-decorator
 
 from __future__ import annotations

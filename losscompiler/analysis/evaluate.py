@@ -1,4 +1,4 @@
-"""Numbers for scalar expressions: arbitrary-precision evaluation at a point, and interval bounds."""
+"""Numbers for scalar expressions: arbitrary-precision values at a point, and interval bounds."""
 
 from __future__ import annotations
 

@@ -20,13 +20,48 @@ from losscompiler.spec.roles import Role
 from losscompiler.spec.substitute import Substitution, free_indices
 
 RESERVED = frozenset(
-    "weight mask reduction normalizer ignore_index class_weight axis batch_axes vector".split()
+    [
+        "weight",
+        "mask",
+        "reduction",
+        "normalizer",
+        "ignore_index",
+        "class_weight",
+        "axis",
+        "batch_axes",
+        "vector",
+    ]
 )
 # Class forms keep parameters as attributes, beside those of Keras losses and of PyTorch modules.
 ATTRIBUTES = frozenset(
-    "name dtype call get_config from_config per_sample forward training extra_repr apply bfloat16"
-    " buffers children compile cpu cuda double eval float half modules parameters state_dict to"
-    " train type".split()
+    [
+        "name",
+        "dtype",
+        "call",
+        "get_config",
+        "from_config",
+        "per_sample",
+        "forward",
+        "training",
+        "extra_repr",
+        "apply",
+        "bfloat16",
+        "buffers",
+        "children",
+        "compile",
+        "cpu",
+        "cuda",
+        "double",
+        "eval",
+        "float",
+        "half",
+        "modules",
+        "parameters",
+        "state_dict",
+        "to",
+        "train",
+        "type",
+    ]
 )
 
 
@@ -49,10 +84,12 @@ class Loss:
 
     @property
     def inputs(self) -> dict[str, Role]:
+        """The arrays."""
         return {n: r for n, r in self.roles.items() if r.kind != "param"}
 
     @property
     def params(self) -> dict[str, Role]:
+        """The hyperparameters, learnable ones included."""
         return {n: r for n, r in self.roles.items() if r.kind == "param"}
 
     @property

@@ -62,19 +62,23 @@ class Binder(sp.Expr):
     keeps_axis = False
 
     def __new__(cls, body: sp.Expr, indices: sp.Tuple, *rest: sp.Basic) -> Binder:
+        """Holds its arguments as they are."""
         node: Binder = sp.Expr.__new__(cls, body, indices, *rest)
         return node
 
     @property
     def body(self) -> sp.Expr:
+        """What is reduced."""
         return self.args[0]
 
     @property
     def indices(self) -> tuple[Index, ...]:
+        """The indices that are bound."""
         return tuple(self.args[1])
 
     @property
     def free_symbols(self) -> set[sp.Basic]:
+        """The symbols below, without the bound indices."""
         free: set[sp.Basic] = self.body.free_symbols
         return free if self.keeps_axis else free - set(self.indices)
 
@@ -135,6 +139,7 @@ class Norm(Binder):
 
     @property
     def p(self) -> sp.Expr:
+        """The order of the norm."""
         return self.args[2]
 
 
@@ -164,6 +169,7 @@ class Piecewise(sp.Expr):
     is_extended_real = True
 
     def __new__(cls, *pairs: Any) -> sp.Expr:
+        """Checks the pairs and drops those that can never be chosen."""
         kept: list[sp.Tuple] = []
         for position, (value, condition) in enumerate(pairs):
             last = position == len(pairs) - 1
@@ -204,6 +210,7 @@ class Piecewise(sp.Expr):
 
     @property
     def pairs(self) -> tuple[tuple[sp.Expr, sp.Basic], ...]:
+        """Values and conditions; the last condition is true."""
         return tuple((pair[0], pair[1]) for pair in self.args)
 
     def _eval_is_nonnegative(self) -> bool | None:
@@ -231,6 +238,7 @@ class sigmoid(sp.Function):
     is_positive = True
 
     def fdiff(self, argindex: int = 1) -> sp.Expr:
+        """The derivative, accurate on both sides."""
         (x,) = self.args
         return sigmoid(x) * sigmoid(-x)
 
@@ -246,6 +254,7 @@ class softplus(sp.Function):
     is_positive = True
 
     def fdiff(self, argindex: int = 1) -> sp.Expr:
+        """The derivative."""
         return sigmoid(self.args[0])
 
     def _eval_rewrite_as_log(self, x: sp.Expr, **_: Any) -> sp.Expr:
@@ -259,6 +268,7 @@ class stop_gradient(sp.Function):
     is_real = True
 
     def fdiff(self, argindex: int = 1) -> sp.Expr:
+        """Zero: that is what it is for."""
         return sp.S.Zero
 
 

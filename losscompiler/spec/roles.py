@@ -39,9 +39,11 @@ class Role:
 
     @property
     def differentiated(self) -> bool:
+        """Whether the loss has a gradient by this input."""
         return self.kind == "prediction" or self.learnable
 
     def tensor(self, name: str) -> Tensor:
+        """The tensor that stands for this input in the formula."""
         symbol = sp.Symbol(name, **assumptions_of(self.domain))
         return Tensor(name, self.kind, self.axes, symbol, self.label_axis)
 

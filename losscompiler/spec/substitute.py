@@ -49,6 +49,7 @@ class Substitution:
     indices: dict[Index, sp.Basic] = field(default_factory=dict)
 
     def __call__(self, e: Any) -> Any:
+        """The expression with everything replaced."""
         if isinstance(e, Index):
             return self.indices.get(e, Index(e.name, self.axes.get(e.axis, e.axis)))
         if isinstance(e, Size):

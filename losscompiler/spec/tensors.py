@@ -18,11 +18,13 @@ class Index(sp.Symbol):
     axis: str
 
     def __new__(cls, name: str, axis: str) -> Index:
+        """An integer symbol that knows its axis."""
         symbol: Index = sp.Symbol.__xnew__(cls, name, integer=True, nonnegative=True)
         symbol.axis = axis
         return symbol
 
     def __getnewargs_ex__(self) -> tuple[tuple[str, str], dict[str, Any]]:
+        """What a copy is made from."""
         return (self.name, self.axis), {}
 
     def _hashable_content(self) -> tuple[Any, ...]:
@@ -36,11 +38,13 @@ class Size(sp.Symbol):
     axis: str
 
     def __new__(cls, axis: str) -> Size:
+        """A positive integer symbol that knows its axis."""
         symbol: Size = sp.Symbol.__xnew__(cls, f"size_{axis}", integer=True, positive=True)
         symbol.axis = axis
         return symbol
 
     def __getnewargs_ex__(self) -> tuple[tuple[str], dict[str, Any]]:
+        """What a copy is made from."""
         return (self.axis,), {}
 
     def _hashable_content(self) -> tuple[Any, ...]:
@@ -71,22 +75,26 @@ class Tensor(sp.Atom):
         symbol: sp.Symbol,
         label_axis: str | None = None,
     ) -> Tensor:
+        """An atom that knows its name, role and axes."""
         tensor: Tensor = sp.Atom.__new__(cls)
         tensor.name, tensor.role, tensor.axes = name, role, axes
         tensor.symbol, tensor.label_axis = symbol, label_axis
         return tensor
 
     def __getnewargs__(self) -> tuple[Any, ...]:
+        """What a copy is made from."""
         return (self.name, self.role, self.axes, self.symbol, self.label_axis)
 
     def _hashable_content(self) -> tuple[Any, ...]:
         return (self.name, self.role, self.axes, self.symbol, self.label_axis)
 
     def __getitem__(self, indices: Any) -> sp.Basic:
+        """The entry at some indices."""
         given = indices if isinstance(indices, tuple) else (indices,)
         return element(self, *given)
 
     def __iter__(self) -> Iterator[Any]:
+        """Refuses: Python would otherwise index with 0, 1, ... for ever."""
         raise SpecError(
             "LC105",
             f"`{self.name}` cannot be iterated over: its size is not known when the spec is read",
@@ -186,11 +194,26 @@ _Assumptions = type(
     (),
     {
         f"_eval_is_{fact}": _delegate(fact)
-        for fact in (
-            "real extended_real finite positive negative zero nonzero nonnegative nonpositive "
-            "integer extended_positive extended_negative extended_nonnegative "
-            "extended_nonpositive rational irrational even odd"
-        ).split()
+        for fact in [
+            "real",
+            "extended_real",
+            "finite",
+            "positive",
+            "negative",
+            "zero",
+            "nonzero",
+            "nonnegative",
+            "nonpositive",
+            "integer",
+            "extended_positive",
+            "extended_negative",
+            "extended_nonnegative",
+            "extended_nonpositive",
+            "rational",
+            "irrational",
+            "even",
+            "odd",
+        ]
     },
 )
 
@@ -201,19 +224,23 @@ class Element(_Assumptions, sp.Expr):  # type: ignore[valid-type,misc]
     is_commutative = True
 
     def __new__(cls, tensor: Tensor, *indices: sp.Basic) -> Element:
+        """The entry; `element` has checked the indices."""
         entry: Element = sp.Expr.__new__(cls, tensor, *indices)
         return entry
 
     @property
     def tensor(self) -> Tensor:
+        """The tensor that this is an entry of."""
         tensor: Tensor = self.args[0]
         return tensor
 
     @property
     def indices(self) -> tuple[sp.Basic, ...]:
+        """Where the entry is, one index per axis."""
         return tuple(self.args[1:])
 
     def __getitem__(self, indices: Any) -> sp.Basic:
+        """Refuses: an entry has all its indices already."""
         given = indices if isinstance(indices, tuple) else (indices,)
         _check_indices(self.tensor, tuple(sp.sympify(i) for i in (*self.indices, *given)))
         raise AssertionError("an element has all its indices")
@@ -237,16 +264,19 @@ class MaskElement(Boolean):
     """A truth value: one entry of a mask."""
 
     def __new__(cls, tensor: Tensor, *indices: sp.Basic) -> MaskElement:
+        """The entry; `element` has checked the indices."""
         entry: MaskElement = Boolean.__new__(cls, tensor, *indices)
         return entry
 
     @property
     def tensor(self) -> Tensor:
+        """The mask that this is an entry of."""
         tensor: Tensor = self.args[0]
         return tensor
 
     @property
     def indices(self) -> tuple[sp.Basic, ...]:
+        """Where the entry is, one index per axis."""
         return tuple(self.args[1:])
 
     def _no_number(self, *_: Any) -> Any:

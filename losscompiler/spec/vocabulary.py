@@ -11,7 +11,7 @@ from losscompiler.spec import expressions as ex
 
 
 def index(axis: str, names: str | None = None) -> Any:
-    """Indices over an axis: `k = index("class")`, `i, j = index("batch", "i j")`."""
+    """Indices over an axis: one, or as many as `names` has, each ranging over the whole axis."""
     if not isinstance(axis, str) or not axis.removeprefix("*").isidentifier():
         raise SpecError("LC117", f"{axis!r} is not the name of an axis", help='such as "class"')
     clean = axis.removeprefix("*")

@@ -20,49 +20,20 @@ from losscompiler.spec.roles import Role
 from losscompiler.spec.substitute import Substitution, free_indices
 
 RESERVED = frozenset(
-    [
-        "weight",
-        "mask",
-        "reduction",
-        "normalizer",
-        "ignore_index",
-        "class_weight",
-        "axis",
-        "batch_axes",
-        "vector",
-    ]
-)
+    {
+        "weight", "mask", "reduction", "normalizer", "ignore_index", "class_weight", "axis",
+        "batch_axes", "vector",
+    }
+)  # fmt: skip
 # Class forms keep parameters as attributes, beside those of Keras losses and of PyTorch modules.
 ATTRIBUTES = frozenset(
-    [
-        "name",
-        "dtype",
-        "call",
-        "get_config",
-        "from_config",
-        "per_sample",
-        "forward",
-        "training",
-        "extra_repr",
-        "apply",
-        "bfloat16",
-        "buffers",
-        "children",
-        "compile",
-        "cpu",
-        "cuda",
-        "double",
-        "eval",
-        "float",
-        "half",
-        "modules",
-        "parameters",
-        "state_dict",
-        "to",
-        "train",
+    {
+        "name", "dtype", "call", "get_config", "from_config", "per_sample", "forward", "training",
+        "extra_repr", "apply", "bfloat16", "buffers", "children", "compile", "cpu", "cuda",
+        "double", "eval", "float", "half", "modules", "parameters", "state_dict", "to", "train",
         "type",
-    ]
-)
+    }
+)  # fmt: skip
 
 
 @dataclass(frozen=True)

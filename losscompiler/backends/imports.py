@@ -75,7 +75,9 @@ def _used(text: str) -> set[str]:
         found |= {
             symbol.get_name()
             for symbol in table.get_symbols()
-            if symbol.is_referenced() and (is_module or symbol.is_global())
+            # Not `is_global`, which takes what is local to a function called `top` for global.
+            if symbol.is_referenced()
+            and (is_module or not (symbol.is_local() or symbol.is_free()))
         }
         tables += table.get_children()
     return found - set(top_level(text)) - set(dir(builtins))

@@ -34,6 +34,7 @@ EXTREMA: dict[type[sp.Basic], str] = {op.Maximum: "maximum", op.Minimum: "minimu
 PROVIDED: dict[type[sp.Basic], Function] = {
     sigmoid: call("fn.sigmoid"),
     softplus: call("fn.softplus"),
+    op.InverseRoot: call("fn.inverse_root"),
     op.LogCosh: call("fn.log_cosh"),
     op.Expm1MinusX: call("fn.expm1_minus"),
     op.XLogY: call("fn.xlogy"),

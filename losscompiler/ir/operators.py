@@ -10,7 +10,7 @@ from typing import Any
 
 import sympy as sp
 
-from losscompiler.spec.expressions import Piecewise, sigmoid, softplus, stop_gradient
+from losscompiler.spec.expressions import sigmoid, softplus, stop_gradient
 
 __all__ = [
     "ExpDifference",
@@ -71,6 +71,11 @@ class Maximum(sp.Function):
     nargs = 2
     is_real = True
 
+    @classmethod
+    def eval(cls, a: sp.Expr, b: sp.Expr) -> sp.Expr | None:
+        """The larger of two constants, and of equals either."""
+        return max(a, b) if a == b or (a.is_number and b.is_number) else None
+
     def _eval_is_nonnegative(self) -> bool | None:
         return True if any(a.is_nonnegative for a in self.args) else None
 
@@ -83,6 +88,11 @@ class Minimum(sp.Function):
 
     nargs = 2
     is_real = True
+
+    @classmethod
+    def eval(cls, a: sp.Expr, b: sp.Expr) -> sp.Expr | None:
+        """The smaller of two constants, and of equals either."""
+        return min(a, b) if a == b or (a.is_number and b.is_number) else None
 
     def _eval_is_nonnegative(self) -> bool | None:
         return True if all(a.is_nonnegative for a in self.args) else None
@@ -212,8 +222,3 @@ class XLog1pY(sp.Function):
 
     nargs = 2
     is_real = True
-
-
-def inverse_root_cells(s: sp.Expr) -> sp.Expr:
-    """The arithmetic of `InverseRoot`."""
-    return Piecewise((1 / sp.sqrt(s), s > 0), (sp.S.Zero, True))

@@ -1,14 +1,15 @@
 """Common subexpressions and hoisting: which elementwise values get an array of their own.
 
 A subexpression becomes a `Map` node if it occurs twice anywhere in the program (seen through
-whatever axes), if it varies over fewer axes than what it is combined with, or if it would make a
-statement too long to read.
+whatever axes, transposed ones included), if it varies over fewer axes than what it is combined
+with, or if it would make a statement too long to read.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from itertools import permutations
 
 import sympy as sp
 
@@ -18,7 +19,7 @@ from losscompiler.ir.nodes import Axis
 from losscompiler.passes.program import Program, transform
 
 LONGEST = 14  # operations in one statement
-Key: TypeAlias = sp.Basic
+Seen = tuple[sp.Basic, tuple[Axis, ...]]
 
 
 def share(program: Program) -> Program:
@@ -30,114 +31,126 @@ def share(program: Program) -> Program:
 
 @dataclass
 class Sharing:
-    """Occurrences of canonical subexpressions, and their replacement."""
+    """Occurrences of subexpressions over formal axes, and what the rewritten ones became.
+
+    `bodies` are the named ones: a later one that is the same but transposed is that array, turned.
+    """
 
     graph: Graph
-    occurrences: dict[Key, int] = field(default_factory=dict)
-    canonical: dict[sp.Basic, tuple[Key, tuple[Axis, ...]]] = field(default_factory=dict)
+    occurrences: dict[sp.Basic, int] = field(default_factory=dict)
+    bodies: set[sp.Basic] = field(default_factory=set)
+    canonical: dict[sp.Basic, Seen] = field(default_factory=dict)
     known: dict[sp.Basic, sp.Basic] = field(default_factory=dict)
 
-    def key(self, e: sp.Basic) -> tuple[Key, tuple[Axis, ...]]:
+    def seen(self, e: sp.Basic) -> Seen:
         """The subexpression over formal axes, and the actual axes behind these."""
         if e not in self.canonical:
-            axes = self.graph.axes(e)
-            formal = {a: Axis(a.extent, f"${k}") for k, a in enumerate(axes)}
-            self.canonical[e] = (self.graph.rename(e, formal), axes)
+            orders = list(_orders(self.graph.axes(e)))
+            options = [(self.graph.rename(e, _formal(order)), order) for order in orders]
+            met = (o for o in options if o[0] in self.bodies or o[0] in self.occurrences)
+            self.canonical[e] = next(met, options[0])
         return self.canonical[e]
 
     def count(self, program: Program) -> None:
-        """Counts how often each subexpression occurs, through whatever axes."""
-        seen: set[Key] = set()
+        """Counts how often each subexpression is an operand of a different one."""
 
         def visit(e: sp.Basic) -> None:
             if not e.args:
                 return
             if not isinstance(e, sp.Tuple):
-                key = self.key(e)[0]
+                key, _ = self.seen(e)
                 self.occurrences[key] = self.occurrences.get(key, 0) + 1
-                if key in seen:
+                if self.occurrences[key] > 1:
                     return
-                seen.add(key)
-            for a in e.args:
-                visit(a)
+            for argument in e.args:
+                visit(argument)
 
-        values = [o.value for o in program.outputs]
-        for definition in program.graph.topological(values):
+        results = [output.value for output in program.outputs]
+        for definition in program.graph.topological(results):
             for body in definition.bodies:
                 visit(body)
-        for value in values:
+        for value in results:
             visit(value)
 
     # ---- replacement ---------------------------------------------------------------------
 
     def rewrite(self, e: sp.Basic) -> sp.Basic:
         """A body whose shared and hoisted parts are leaves."""
-        return self._rewritten(e, top=True)
+        return self._rewritten(e) if e.args and not e.is_number else e
 
-    def _rewritten(self, e: sp.Basic, *, top: bool = False) -> sp.Basic:
+    def _operand(self, e: sp.Basic) -> sp.Basic:
         if not e.args or e.is_number:
             return e
         if isinstance(e, sp.Tuple):
-            return e.func(*(self._rewritten(a) for a in e.args))
-        if e in self.known and not top:
-            return self.known[e]
-        args = list(e.args)
-        parts = self._grouped(e) if e.is_Add or e.is_Mul else [self._rewritten(a) for a in args]
-        rebuilt = e.func(*parts) if parts != args else e
-        if self._is_hoisted(e, rebuilt):
-            parts = [self._hoist(p, e) for p in rebuilt.args]
-            rebuilt = rebuilt.func(*parts)
-        result = rebuilt if top else self._maybe_shared(e, rebuilt)
-        self.known[e] = result
-        return result
+            return e.func(*map(self._operand, e.args))
+        if e not in self.known:
+            rebuilt = self._rewritten(e)
+            twice = self.occurrences.get(self.seen(e)[0], 0) > 1
+            worth = bool(rebuilt.args) and not _is_trivial(rebuilt)
+            worth = worth and bool(self.graph.leaves(rebuilt))
+            named = worth and (twice or _operations(rebuilt) > LONGEST)
+            self.known[e] = self._named(rebuilt) if named else rebuilt
+        return self.known[e]
 
-    def _grouped(self, e: sp.Expr) -> list[sp.Basic]:
-        """The operands of a sum or product, those over fewer axes combined first."""
-        graph = self.graph
-        whole = set(graph.axes(e))
-        groups: dict[tuple[Axis, ...], list[sp.Basic]] = {}
-        for a in e.args:
-            groups.setdefault(graph.axes(a), []).append(self._rewritten(a))
-        operands: list[sp.Basic] = []
-        for axes, members in groups.items():
-            nontrivial = [m for m in members if not m.is_number]
-            if axes and set(axes) != whole and len(nontrivial) > 1:
-                operands.append(self._map(e.func(*members)))
-            else:
-                operands.extend(members)
-        return operands
-
-    def _is_hoisted(self, e: sp.Basic, rebuilt: sp.Basic) -> bool:
-        return bool(rebuilt.args) and not isinstance(e, sp.Tuple) and bool(self.graph.axes(e))
-
-    def _hoist(self, part: sp.Basic, e: sp.Basic) -> sp.Basic:
-        """Computes an operand before it is broadcast, if it varies over fewer axes."""
-        if isinstance(part, sp.Tuple):
-            return part.func(*(self._hoist(p, e) for p in part.args))
-        axes = self.graph.axes(part)
-        if part.args and not part.is_number and axes and set(axes) != set(self.graph.axes(e)):
-            return part if _is_trivial(part) else self._map(part)
-        return part
-
-    def _maybe_shared(self, e: sp.Basic, rebuilt: sp.Basic) -> sp.Basic:
-        if not rebuilt.args or _is_trivial(rebuilt) or not self.graph.leaves(rebuilt):
+    def _rewritten(self, e: sp.Basic) -> sp.Basic:
+        operands = [self._operand(a) for a in e.args]
+        if e.is_Add or e.is_Mul:
+            operands = self._grouped(e, operands)
+        rebuilt = e.func(*operands) if operands != list(e.args) else e
+        if not rebuilt.args:
             return rebuilt
-        twice = self.occurrences.get(self.key(e)[0], 0) > 1
-        return self._map(rebuilt) if twice or _operations(rebuilt) > LONGEST else rebuilt
+        hoisted = [self._hoisted(a, self.graph.axes(e)) for a in rebuilt.args]
+        return rebuilt.func(*hoisted) if hoisted != list(rebuilt.args) else rebuilt
 
-    def _map(self, e: sp.Basic) -> sp.Basic:
+    def _grouped(self, e: sp.Expr, operands: list[sp.Basic]) -> list[sp.Basic]:
+        """The operands of a sum or product, those over the same fewer axes combined first."""
+        groups: dict[tuple[Axis, ...], list[sp.Basic]] = {}
+        for operand in operands:
+            groups.setdefault(self.graph.axes(operand), []).append(operand)
+        whole = self.graph.axes(e)
+        combined: list[sp.Basic] = []
+        for axes, members in groups.items():
+            several = sum(not m.is_number for m in members) > 1
+            if axes and axes != whole and several:
+                combined.append(self._named(e.func(*members)))
+            else:
+                combined.extend(members)
+        return combined
+
+    def _hoisted(self, operand: sp.Basic, whole: tuple[Axis, ...]) -> sp.Basic:
+        """Computes an operand before it is broadcast, if it varies over fewer axes."""
+        if isinstance(operand, sp.Tuple):
+            return operand.func(*(self._hoisted(a, whole) for a in operand.args))
+        axes = self.graph.axes(operand)
+        fewer = bool(axes) and axes != whole
+        return self._named(operand) if fewer and not _is_trivial(operand) else operand
+
+    def _named(self, e: sp.Basic) -> sp.Basic:
         """An array of its own for the value."""
-        if e.is_number or not e.args:
+        if not e.args or e.is_number:
             return e
-        leaf = self.graph.node(nodes.Map((), e), (), [e])
-        return leaf
+        body, axes = self.seen(e)
+        self.bodies.add(body)
+        return self.graph.leaf(nodes.Map(tuple(_formal(axes).values()), body), axes)
+
+
+def _formal(axes: tuple[Axis, ...]) -> dict[Axis, Axis]:
+    return {axis: Axis(axis.extent, f"${k}") for k, axis in enumerate(axes)}
+
+
+def _orders(axes: tuple[Axis, ...]) -> Iterator[tuple[Axis, ...]]:
+    """The axes in every order that leaves their extents where they are."""
+    extents = [axis.extent for axis in axes]
+    for order in permutations(axes):
+        if [axis.extent for axis in order] == extents:
+            yield order
 
 
 def _is_trivial(e: sp.Basic) -> bool:
-    """Not worth a name: a leaf times a number, a negation."""
+    """Not worth a name: a leaf, a leaf times a number, the negation of a condition."""
     if e.is_Mul and len(e.args) == 2:
         return bool(e.args[0].is_number) and not e.args[1].args
-    return isinstance(e, sp.Not) and not e.args[0].args
+    return not e.args or (isinstance(e, sp.Not) and not e.args[0].args)
 
 
 def _operations(e: sp.Basic) -> int:

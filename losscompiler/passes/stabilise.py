@@ -9,12 +9,10 @@ import sympy as sp
 from losscompiler.ir.operators import (
     Expm1,
     Expm1MinusX,
-    InverseRoot,
     Log1p,
     Root,
     XLog1pY,
     XLogY,
-    inverse_root_cells,
     stop_gradient,
 )
 from losscompiler.spec.expressions import Piecewise, sigmoid
@@ -149,7 +147,6 @@ RULES: dict[type[sp.Basic], Rule] = {
     sp.log: _log,
     XLogY: _xlogy,
     Piecewise: _piecewise,
-    InverseRoot: lambda e: inverse_root_cells(e.args[0]),
     Root: lambda e: sp.sqrt(e.args[0]),
     stop_gradient: lambda e: e.args[0],
 }

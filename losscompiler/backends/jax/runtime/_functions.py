@@ -54,6 +54,11 @@ def expm1_minus(x: Array) -> Array:
     return jnp.where(jnp.abs(x) < 1, near, jnp.expm1(x) - x)
 
 
+def inverse_root(s: Array) -> Array:
+    """`1 / sqrt(s)`, and 0 where s is 0: the direction of a zero vector is taken to be 0."""
+    return jnp.where(s > 0, 1 / jnp.sqrt(jnp.where(s > 0, s, 1)), 0)
+
+
 def xlogy(a: Result, u: Array) -> Array:
     """The product a * log(u), and 0 where a is 0 whatever u is."""
     absent = jnp.equal(a, 0)

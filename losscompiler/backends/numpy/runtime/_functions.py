@@ -45,6 +45,12 @@ def expm1_minus(x: Array) -> Array:
     return result
 
 
+def inverse_root(s: Array) -> Array:
+    """`1 / sqrt(s)`, and 0 where s is 0: the direction of a zero vector is taken to be 0."""
+    result: Array = np.where(s > 0, 1 / np.sqrt(np.where(s > 0, s, 1)), 0)
+    return result.astype(s.dtype, copy=False)
+
+
 def xlogy(a: Any, u: Any) -> Array:
     """`a * log(u)`, and 0 where a is 0 whatever u is."""
     zero = a == 0

@@ -51,6 +51,11 @@ def expm1_minus(x: Array) -> Array:
     return tf.where(tf.abs(x) < 1, near, tf.math.expm1(x) - x)
 
 
+def inverse_root(s: Array) -> Array:
+    """`1 / sqrt(s)`, and 0 where s is 0: the direction of a zero vector is taken to be 0."""
+    return tf.where(s > 0, 1 / tf.sqrt(s), tf.zeros_like(s))
+
+
 def xlogy(a: Any, u: Any) -> Array:
     """`a * log(u)`, and 0 where a is 0 whatever u is."""
     return tf.math.xlogy(a, u)

@@ -64,6 +64,11 @@ def expm1_minus(x: Tensor) -> Tensor:
     return torch.where(x.abs() < 1.0, near, torch.expm1(x) - x)
 
 
+def inverse_root(s: Tensor) -> Tensor:
+    """`1 / sqrt(s)`, and 0 where s is 0: the direction of a zero vector is taken to be 0."""
+    return torch.where(s > 0.0, 1.0 / torch.sqrt(s), 0.0)
+
+
 def xlogy(a: Tensor | float, u: Tensor) -> Tensor:
     """`a * log(u)`, and 0 where `a` is 0, whatever `u` is there."""
     if not isinstance(a, Tensor):
@@ -163,18 +168,19 @@ def scatter(
     rows = _broadcast_shapes(
         values.shape[: batched + shared], index.shape[: index.ndim - own], x.shape[: split - 1]
     )
-    flat_values = values.expand((*rows, *picked, *kept)).reshape(*rows, -1, kept.numel())
-    flat_index = index.reshape(*index.shape[: index.ndim - own], -1, 1)
-    flat_index = flat_index.expand(*rows, -1, kept.numel())
+    count, width = picked.numel(), kept.numel()  # -1 in a shape could be anything in an empty batch
+    flat_values = values.expand((*rows, *picked, *kept)).reshape(*rows, count, width)
+    flat_index = index.reshape(*index.shape[: index.ndim - own], count, 1)
+    flat_index = flat_index.expand(*rows, count, width)
     lead = len(rows) - shared
     if lead > split - 1 - shared:
         # `x` is shared by the batch, whose axes become part of what is added up.
         order = [*range(lead, lead + shared), *range(lead), -2, -1]
-        outer = rows[lead:]
-        flat_index = flat_index.permute(order).reshape(*outer, -1, kept.numel())
-        flat_values = flat_values.permute(order).reshape(*outer, -1, kept.numel())
-        flat_values = flat_values / max(rows[:lead].numel(), 1)
-    zeros = flat_values.new_zeros(*x.shape[:split], kept.numel())
+        samples = rows[:lead].numel()
+        flat = (*rows[lead:], samples * count, width)
+        flat_index = flat_index.permute(order).reshape(flat)
+        flat_values = flat_values.permute(order).reshape(flat) / max(samples, 1)
+    zeros = flat_values.new_zeros(*x.shape[:split], width)
     return zeros.scatter_add(-2, flat_index, flat_values).reshape(x.shape)
 
 

@@ -1,0 +1,44 @@
+"""The whole catalogue, as it is checked in, against the original formulas in arbitrary precision."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from losscompiler.crosscheck.judge import Report
+from losscompiler.crosscheck.runner import VerifyResult, verify
+from losscompiler.selection import find_specs
+
+ROOT = Path(__file__).parents[1]
+BACKENDS = ("numpy", "torch", "tensorflow", "jax")
+LOSSES = [entry["name"] for entry in json.loads((ROOT / "generated/losses.json").read_text())["losses"]]
+
+
+@pytest.fixture(scope="module")
+def outcome() -> VerifyResult:
+    specs = ROOT / "specs"
+    return verify(ROOT, specs, find_specs(specs), None, BACKENDS)
+
+
+@pytest.fixture(scope="module")
+def reports(outcome: VerifyResult) -> dict[tuple[str, str, str], Report]:
+    return {(r.loss, r.backend, r.dtype): r for r in outcome.reports}
+
+
+def test_nothing_is_left_out(outcome: VerifyResult) -> None:
+    assert outcome.diagnostics == ()
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("loss", LOSSES)
+def test_agrees_with_the_formula(
+    reports: dict[tuple[str, str, str], Report], loss: str, backend: str, dtype: str
+) -> None:
+    report = reports[loss, backend, dtype]
+    assert report.failures == ()
+    assert report.cases >= 5
+    compared = {q: m.compared for q, m in report.measures.items()}
+    assert all(compared[q] > 0 for q in ("value", "gradient", "hvp", "hessian_diagonal"))

@@ -137,7 +137,9 @@ class Graph:
 
     def apply(self, definition: Definition, axes: tuple[Axis, ...], like: sp.Symbol) -> sp.Expr:
         """A definition over actual axes; where two of them coincide, its diagonal."""
-        if len(set(axes)) == len(axes) or isinstance(definition, nodes.Input):
+        # Of inputs the printer takes the diagonal; moved along one axis alone, so it does then.
+        as_it_is = isinstance(definition, nodes.Input | nodes.Shift)
+        if len(set(axes)) == len(axes) or as_it_is:
             return self.leaf(definition, axes, _assumptions(like))
         first: dict[Axis, Axis] = {}
         merge = {}

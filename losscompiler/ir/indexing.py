@@ -27,7 +27,7 @@ def gather(graph: Graph, value: Value, axis: Axis, index: sp.Expr) -> Value:
             return _gather_product(graph, definition, axes, axis, index)
         return graph.node(nodes.Gather((), leaf, index, axis), (axis,), [leaf, index])
 
-    return _reindex(graph, value, axis, pick, index)
+    return _reindex(graph, value, axis, pick, lambda v, a: gather(graph, v, a, index), index)
 
 
 def _gather_product(
@@ -52,7 +52,8 @@ def at(graph: Graph, value: Value, axis: Axis, position: int) -> Value:
                 return graph.rename(found.get(position, sp.S.Zero), actual)
         return graph.node(nodes.Take((), leaf, axis, position), (axis,), [leaf])
 
-    return _reindex(graph, value, axis, take, sp.Integer(position))
+    index = sp.Integer(position)
+    return _reindex(graph, value, axis, take, lambda v, a: at(graph, v, a, position), index)
 
 
 def shift(graph: Graph, value: Value, axis: Axis, offset: int) -> Value:
@@ -64,19 +65,34 @@ def shift(graph: Graph, value: Value, axis: Axis, offset: int) -> Value:
         value,
         axis,
         lambda leaf: graph.node(nodes.Shift((), leaf, axis, offset), (), [leaf]),
+        lambda v, a: shift(graph, v, a, offset),
         graph.positions(axis) + offset,
     )
 
 
 def _reindex(
-    graph: Graph, value: Value, axis: Axis, make: Callable[[sp.Symbol], sp.Expr], index: sp.Expr
+    graph: Graph,
+    value: Value,
+    axis: Axis,
+    make: Callable[[sp.Symbol], sp.Expr],
+    again: Callable[[Value, Axis], Value],
+    index: sp.Expr,
 ) -> Value:
-    """Replaces the leaves that vary over an axis; positions along it become the index."""
+    """Replaces the leaves that vary over an axis; positions along it become the index.
+
+    `again` is the whole operation: a diagonal, `x[i, i]`, takes it once per occurrence of the axis.
+    """
     swaps: dict[Value, Value] = {}
     for leaf in graph.leaves(value):
-        if axis in graph.leaf_axes(leaf):
-            is_position = isinstance(graph.definition(leaf), nodes.Positions)
-            swaps[leaf] = index if is_position else make(leaf)
+        definition, axes = graph.definition(leaf), graph.leaf_axes(leaf)
+        if isinstance(definition, nodes.Positions) and axis in axes:
+            swaps[leaf] = index
+        elif axes.count(axis) > 1:
+            apart, at_first = graph.fresh(axis.extent), axes.index(axis)
+            spread = graph.apply(definition, (*axes[:at_first], apart, *axes[at_first + 1 :]), leaf)
+            swaps[leaf] = graph.rename(again(again(spread, apart), axis), {apart: axis})
+        elif axis in axes:
+            swaps[leaf] = make(leaf)
     return value.xreplace(swaps) if swaps else value
 
 

@@ -114,7 +114,8 @@ def _as_loss(problem: Problem, inputs: Sequence[Tensor], result: Tensor | float)
     shape = problem.loss_shape(inputs)
     if not isinstance(result, Tensor):
         return torch.full(shape, result, dtype=problem.dtype, device=inputs[0].device)
-    return result if result.shape == shape else result.expand(shape).contiguous()
+    # Always a tensor of its own: an input must not come back as the output, as that of `x` would.
+    return result.expand(shape).contiguous()
 
 
 def _as_inputs(

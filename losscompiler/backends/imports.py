@@ -52,6 +52,17 @@ def _definers(backend: str) -> dict[str, str]:
     return found
 
 
+@cache
+def taken(backend: str) -> frozenset[str]:
+    """Names that a module uses itself, so that no loss in it can have them.
+
+    Helpers of kernels are not among them: those are reached through `fn`.
+    """
+    ours = {name for name, file in _definers(backend).items() if file != "_functions"}
+    types = {name for name in dir(builtins) if isinstance(getattr(builtins, name), type)}
+    return frozenset({*_STANDARD, *_FRAMEWORKS, _FUNCTIONS, *ours, *types})
+
+
 def top_level(text: str) -> tuple[str, ...]:
     """Names that a module defines itself, in order."""
     found: list[str] = []
@@ -76,8 +87,7 @@ def _used(text: str) -> set[str]:
             symbol.get_name()
             for symbol in table.get_symbols()
             # Not `is_global`, which takes what is local to a function called `top` for global.
-            if symbol.is_referenced()
-            and (is_module or not (symbol.is_local() or symbol.is_free()))
+            if symbol.is_referenced() and (is_module or not (symbol.is_local() or symbol.is_free()))
         }
         tables += table.get_children()
     return found - set(top_level(text)) - set(dir(builtins))

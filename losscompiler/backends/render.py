@@ -13,6 +13,7 @@ from losscompiler.backends import documentation, imports
 from losscompiler.backends.imports import runtime_files
 from losscompiler.backends.loss_view import class_name, function_names, loss_view
 from losscompiler.backends.view import KernelView, LossView, ModuleView
+from losscompiler.diagnostics import SpecError
 from losscompiler.spec.decorator import Loss
 
 __all__ = ["class_name", "public_names", "render_init", "render_module", "runtime_files"]
@@ -47,6 +48,20 @@ def public_names(backend: str, loss: Loss) -> tuple[str, ...]:
     return (*function_names(loss), *classes)
 
 
+def _free_names(backend: str, loss: Loss) -> tuple[str, ...]:
+    """The names that a module exports for a loss, if none of them hides what the module uses."""
+    found = public_names(backend, loss)
+    for name in found:
+        if name in imports.taken(backend):
+            raise SpecError(
+                "LC101",
+                f"the generated {_TITLES.get(backend, backend)} code of `{loss.name}` would define "
+                f"`{name}`, which it uses itself",
+                help="call the loss something else",
+            )
+    return found
+
+
 def render_module(
     backend: str,
     losses: Sequence[tuple[Loss, Mapping[tuple[str, ...], Sequence[KernelView]]]],
@@ -69,7 +84,7 @@ def render_module(
     body = "".join(
         template.render(loss=view, classes=_classes(backend, view)) for view in views
     ).strip("\n")
-    public = [name for loss, _ in losses for name in public_names(backend, loss)]
+    public = [name for loss, _ in losses for name in _free_names(backend, loss)]
     module = ModuleView(
         header=_header(source),
         docstring=_docstring(doc, source),
@@ -82,10 +97,10 @@ def render_module(
 
 def render_init(backend: str, modules: Mapping[str, Sequence[str]]) -> str:
     """The text of a package that re-exports the names of its modules (`regression`, `a.b`)."""
-    lines: list[str] = []
-    for module in sorted(modules):
-        if modules[module]:
-            lines += imports.import_from(f".{module}", list(modules[module]))
+    ordered = _import_order(modules)
+    lines = [] if ordered == sorted(ordered) else ["# isort: off"]
+    for module in ordered:
+        lines += imports.import_from(f".{module}", list(modules[module]))
     view = ModuleView(
         header=_header("specs"),
         docstring=documentation.quoted((f"All losses for {_TITLES.get(backend, backend)}.",), 0),
@@ -94,6 +109,27 @@ def render_init(backend: str, modules: Mapping[str, Sequence[str]]) -> str:
         body="",
     )
     return _module_text(view)
+
+
+def _import_order(modules: Mapping[str, Sequence[str]]) -> list[str]:
+    """The modules that export anything, each after those that are called like a loss in it.
+
+    To import a module binds its name in the package, where the loss of that name is to stay.
+    """
+    ordered: dict[str, None] = {}
+    begun: set[str] = set()
+
+    def visit(module: str) -> None:
+        if module not in begun:
+            begun.add(module)
+            for other in sorted(modules):
+                if other.split(".")[0] in modules[module]:
+                    visit(other)
+            ordered[module] = None
+
+    for module in sorted(modules):
+        visit(module)
+    return [module for module in ordered if modules[module]]
 
 
 _TITLES = {"numpy": "NumPy", "torch": "PyTorch", "tensorflow": "TensorFlow", "jax": "JAX"}

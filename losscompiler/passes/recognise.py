@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import sympy as sp
 
-from losscompiler.ir.operators import LogCosh, XLogY
+from losscompiler.ir.operators import Log1mExp, LogCosh, XLogY
 from losscompiler.spec import expressions as ex
 from losscompiler.spec.expressions import sigmoid, softplus
 
@@ -79,14 +79,26 @@ def _is_indicator(e: ex.Piecewise) -> bool:
 
 
 def log_of_sum(e: sp.Expr) -> sp.Expr | None:
-    """log(e), if `e` is a sum over an axis of (weighted, masked) exponentials."""
+    """log(e), if `e` is a sum over an axis of exponentials, masked or weighted by what is >= 0."""
     if not isinstance(e, ex.Sum):
         return None
     split = split_exponential(e.body)
-    if split is None:
+    if split is None or not split[0].is_nonnegative:
         return None
     weight, exponent, condition = split
     return ex.LogSumExp(exponent, e.args[1], weight, condition)
+
+
+def log_of_mixed_sum(e: sp.Expr) -> sp.Expr | None:
+    """log(e) for weights of either sign: only the exponentials are scaled, by their sum."""
+    split = split_exponential(e.body) if isinstance(e, ex.Sum) else None
+    if split is None:
+        return None
+    weight, exponent, condition = split
+    scale = ex.LogSumExp(exponent, e.args[1], sp.S.One, condition)
+    share = weight * sp.exp(exponent - scale)
+    body = share if condition == sp.true else ex.Piecewise((share, condition), (0, True))
+    return scale + sp.log(ex.Sum(body, e.args[1]))
 
 
 # ---- rules by head ------------------------------------------------------------------------
@@ -94,7 +106,7 @@ def log_of_sum(e: sp.Expr) -> sp.Expr | None:
 
 def _log(e: sp.Expr) -> sp.Expr:
     (x,) = e.args
-    summed = log_of_sum(x)
+    summed = log_of_sum(x) or log_of_mixed_sum(x)
     if summed is not None:
         return summed
     if isinstance(x, sp.exp):
@@ -120,6 +132,10 @@ def _log_of_addition(e: sp.Expr, x: sp.Add) -> sp.Expr:
     """log(a + b) of two terms whose logarithms are known: log b + softplus(log a - log b)."""
     if len(x.args) != 2:
         return e
+    if sp.S.One in x.args:
+        other = x - 1
+        if isinstance(-other, sp.exp):
+            return Log1mExp((-other).args[0])
     logs = [log for t in x.args if (log := _log_of_term(t)) is not None]
     if len(logs) < 2 or all(a.is_number for a in x.args):
         return e
@@ -136,7 +152,8 @@ def _log_of_term(t: sp.Expr) -> sp.Expr | None:
         split = split_exponential(t)
         if split is not None and split[0].is_positive and split[2] == sp.true:
             return sp.log(split[0]) + split[1]
-        return None
+        logs = [_log_of_term(f) for f in t.args]
+        return None if None in logs else sp.Add(*logs)
     return log_of_sum(t)
 
 

@@ -77,6 +77,7 @@ class Emitter:
             leaf=lambda s, integer: self.aligned(s, axes, integer),
             assign=lambda code, e: self.assign(code, base_name(e)),
             like=self.like,
+            is_size=self._is_size,
         )
 
     def aligned(self, leaf: sp.Symbol, axes: tuple[Axis, ...], integer: bool) -> Text:
@@ -123,6 +124,11 @@ class Emitter:
         if isinstance(definition, nodes.Gather | nodes.Take | nodes.Shift):
             return self._is_integer(self.graph.definition(definition.body))
         return isinstance(definition, nodes.Input) and definition.dtype == "int"
+
+    def _is_size(self, e: sp.Basic) -> bool:
+        """Is computed from the sizes of axes alone, and so is a Python number."""
+        definitions = [self.graph.definition(s) for s in self.graph.leaves(e)]
+        return bool(definitions) and all(isinstance(d, nodes.Extent) for d in definitions)
 
     def _is_scalar(self, definition: Definition) -> bool:
         """Has no batch axes, nor any other."""

@@ -9,9 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import mpmath
 import sympy as sp
 from sympy.core.relational import Relational
 
+from losscompiler.analysis.evaluate import evaluate
 from losscompiler.backends.spelling import Spelling
 from losscompiler.ir.operators import ExpDifference, Maximum, Minimum, SquareRoot
 from losscompiler.spec.expressions import Piecewise
@@ -36,12 +38,16 @@ class Text:
 
 @dataclass(frozen=True)
 class Printer:
-    """Prints expressions; `leaf(symbol, integer)` prints a leaf, `name(text, e)` assigns it."""
+    """Prints expressions; `leaf(symbol, integer)` prints a leaf, `assign(code, e)` names one.
+
+    What `is_size` is a Python number: functions take it as an array of the dtype of `like`.
+    """
 
     spelling: Spelling
     leaf: Callable[[sp.Symbol, bool], Text]
     assign: Callable[[str, sp.Basic], str]
     like: str
+    is_size: Callable[[sp.Basic], bool]
 
     def code(self, e: sp.Basic) -> str:
         """The expression as a whole."""
@@ -89,7 +95,7 @@ class Printer:
     def _squeezed(self, args: Sequence[sp.Basic], room: int) -> list[str]:
         """Arguments that together fit; the longest get names until they do."""
         printed = [
-            number(a, decimal=True).code if _is_literal(a) else self._fitted(a, room).code
+            number(a, decimal=True).code if _is_literal(a) else self._array(a, room).code
             for a in args
         ]
         while sum(map(len, printed)) > room:
@@ -97,6 +103,13 @@ class Printer:
             if printed[longest].isidentifier():
                 break
             printed[longest] = self.assign(printed[longest], args[longest])
+        return printed
+
+    def _array(self, e: sp.Basic, room: int) -> Text:
+        """An operand that has to be an array."""
+        printed = self._fitted(e, room)
+        if isinstance(e, sp.Expr) and self.is_size(e):
+            return Text(self.spelling.full(printed.code, self.like))
         return printed
 
     # ---- arithmetic ----------------------------------------------------------------------
@@ -149,7 +162,7 @@ class Printer:
     def _pow(self, e: sp.Pow) -> Text:
         base, exponent = e.args
         if exponent == sp.S.Half:
-            return Text(self.spelling.functions[SquareRoot](self._fitted(base, WIDEST - 16).code))
+            return self._function(SquareRoot, (base,))
         if exponent.is_number and exponent.is_negative:
             below = self._fitted(base**-exponent, WIDEST - 8)
             return Text(f"1 / {below.within(PRODUCT + 1)}", PRODUCT)
@@ -175,6 +188,10 @@ class Printer:
             s.is_positive and s.is_integer and not s.is_number for s in e.free_symbols
         )
         left, right = (self._fitted(a, WIDEST // 2 - 4, integer=integer) for a in e.args)
+        if self.is_size(e):  # a condition has to be an array, too
+            sized = e.lhs if self.is_size(e.lhs) else e.rhs
+            array = self._array(sized, WIDEST // 2 - 4)
+            left, right = (array, right) if sized == e.lhs else (left, array)
         sign = COMPARISONS[type(e)]
         return Text(f"{left.within(AND)} {sign} {right.within(AND)}", COMPARISON)
 
@@ -193,7 +210,8 @@ def number(e: sp.Expr, *, decimal: bool = False) -> Text:
     if e.is_Rational and e.q & (e.q - 1):
         sign = PRODUCT if e > 0 else UNARY
         return Text(f"{e.p} / {e.q}", sign) if not decimal else Text(repr(float(e)), simple=True)
-    value = float(sp.N(e, 40)) if e.is_finite else float(e)
+    with mpmath.workdps(40):
+        value = float(e if e.is_infinite else evaluate(e, {}))
     if value in (float("inf"), float("-inf")):
         return Text(f'float("{value}")')
     return Text(repr(value), UNARY if value < 0 else ATOM, simple=True)

@@ -16,6 +16,7 @@ class Spelling:
 
     `functions` maps scalar operators to a function of finished argument strings; `reductions`
     the kinds of `Reduce` to a function of (array, axis numbers); the rest are tensor operations.
+    `cast(x, like)` gives an array the dtype of another, `full(n, like)` makes one of a number.
     """
 
     functions: Mapping[type[sp.Basic], Function]
@@ -25,6 +26,7 @@ class Spelling:
     matmul: Function
     swap_last_two: Function
     cast: Function
+    full: Function
     reserved: frozenset[str]
 
 

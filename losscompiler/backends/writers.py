@@ -71,6 +71,11 @@ def _logsumexp(emit: Emitter, node: nodes.LogSumExp) -> str:
     return f"fn.logsumexp({emit.operand(body, axes)}, {axis}{where})"
 
 
+def _distinct(axes: Sequence[Axis]) -> tuple[Axis, ...]:
+    """The axes of a leaf, of which the printer takes the diagonal where two are the same."""
+    return tuple(dict.fromkeys(axes))
+
+
 def _split(
     emit: Emitter, node: nodes.Gather | nodes.Scatter, along: Axis, free: Sequence[Axis]
 ) -> tuple[list[Axis], list[Axis], list[Axis]]:
@@ -83,7 +88,7 @@ def _split(
 
 
 def _gather(emit: Emitter, node: nodes.Gather) -> str:
-    axes = emit.graph.leaf_axes(node.body)
+    axes = _distinct(emit.graph.leaf_axes(node.body))
     shared, own, trailing = _split(emit, node, node.along, axes)
     array = emit.operand(node.body, (*shared, node.along, *trailing))
     index = emit.printer((*shared, *own)).text(node.index, integer=True).code
@@ -109,7 +114,7 @@ def _scatter(emit: Emitter, node: nodes.Scatter) -> str:
 
 
 def _take(emit: Emitter, node: nodes.Take) -> str:
-    axes = emit.graph.leaf_axes(node.body)
+    axes = _distinct(emit.graph.leaf_axes(node.body))
     leaf = emit.value(node.body, axes)
     subscript = ", ".join(["...", *(str(node.position) if a == node.along else ":" for a in axes)])
     result = tuple(a for a in axes if a != node.along)
@@ -126,7 +131,7 @@ def _place(emit: Emitter, node: nodes.Place) -> str:
 
 
 def _shift(emit: Emitter, node: nodes.Shift) -> str:
-    axes = emit.graph.leaf_axes(node.body)
+    axes = _distinct(emit.graph.leaf_axes(node.body))
     axis = axes.index(node.along) - len(axes)
     code = f"fn.shift({emit.value(node.body, axes)}, {node.offset}, {axis})"
     return emit.permuted(code, axes, node.free)

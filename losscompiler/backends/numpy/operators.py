@@ -21,5 +21,6 @@ SPELLING = Spelling(
     matmul=lambda a, b: f"{a} @ {b}",
     swap_last_two=lambda x: f"{x}.mT",
     cast=lambda x, like: f"{x}.astype({like}.dtype)",
+    full=lambda n, like: f"np.asarray({n}, {like}.dtype)",
     reserved=frozenset({"np", "fn"}),
 )

@@ -26,5 +26,6 @@ SPELLING = Spelling(
     matmul=lambda a, b: f"tf.matmul({a}, {b})",
     swap_last_two=lambda x: f"tf.linalg.matrix_transpose({x})",
     cast=lambda x, like: f"tf.cast({x}, {like}.dtype)",
+    full=lambda n, like: f"tf.cast({n}, {like}.dtype)",
     reserved=frozenset({"tf", "keras", "fn"}),
 )

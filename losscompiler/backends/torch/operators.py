@@ -45,5 +45,6 @@ SPELLING = Spelling(
     matmul=lambda a, b: f"{a} @ {b}",
     swap_last_two=lambda x: f"{x}.mT",
     cast=lambda x, like: f"{x}.to({like}.dtype)",
+    full=lambda n, like: f"torch.full((), {n}, dtype={like}.dtype, device={like}.device)",
     reserved=frozenset({"torch", "nn", "fn"}),
 )

@@ -18,6 +18,7 @@ from losscompiler.spec import Loss
 
 QUANTITIES = ("value", "gradient", "hvp", "hessian_diagonal")
 _ORDER = {"value": 0, "gradient": 1, "hvp": 2, "hessian_diagonal": 2}
+_BY_LABEL = {"ignore_index", "class_weight"}
 _NUDGE = 24  # bits: inputs are moved by 2**-24 of themselves to see how results respond
 
 
@@ -148,7 +149,7 @@ def weights(laid: Layout) -> tuple[Array, Array]:
     mask = np.broadcast_to(np.asarray(options.get("mask", True), dtype=bool), shape)
     weight, kept = weight.astype(object), mask.copy()
     for name, role in laid.loss.inputs.items():
-        if role.kind != "label" or name in laid.absent:
+        if role.kind != "label" or name in laid.absent or not options.keys() & _BY_LABEL:
             continue
         labels = _aligned(laid, name)
         if options.get("ignore_index") is not None:

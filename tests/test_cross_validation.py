@@ -39,6 +39,7 @@ def test_agrees_with_the_formula(
 ) -> None:
     report = reports[loss, backend, dtype]
     assert report.failures == ()
+    assert report.inaccuracies == ()
     assert report.cases >= 5
     compared = {q: m.compared for q, m in report.measures.items()}
     assert all(compared[q] > 0 for q in ("value", "gradient", "hvp", "hessian_diagonal"))

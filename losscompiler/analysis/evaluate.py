@@ -49,6 +49,8 @@ FUNCTIONS: dict[type[sp.Basic], Callable[..., Number]] = {
     softplus: lambda x: mp.log1p(mp.exp(x)),
     stop_gradient: lambda x: x,
     op.LogCosh: lambda x: mp.log(mp.cosh(x)),
+    op.Expm1: mp.expm1,
+    op.Log1mExp: lambda x: mp.log(-mp.expm1(x)),
     op.ExpDifference: lambda a, b: mp.exp(a - b),
     op.XLogY: _xlogy,
     op.XDivY: _xdivy,
@@ -96,6 +98,8 @@ def evaluate(
             return mp.mpf(e.p) / e.q
         if isinstance(e, Piecewise):
             return next(value(v) for v, condition in e.pairs if value(condition))
+        if e.is_infinite:
+            return mp.inf if e == sp.oo else -mp.inf
         if not e.args:
             return mp.mpmathify(sp.N(e, mp.dps))
         values = [value(a) for a in e.args]

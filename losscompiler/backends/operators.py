@@ -35,6 +35,7 @@ PROVIDED: dict[type[sp.Basic], Function] = {
     sigmoid: call("fn.sigmoid"),
     softplus: call("fn.softplus"),
     op.InverseRoot: call("fn.inverse_root"),
+    op.Log1mExp: call("fn.log1mexp"),
     op.LogCosh: call("fn.log_cosh"),
     op.Expm1MinusX: call("fn.expm1_minus"),
     op.XLogY: call("fn.xlogy"),

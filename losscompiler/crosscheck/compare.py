@@ -28,6 +28,8 @@ LIMITS = {"value": 32.0, "gradient": 32.0, "hvp": 128.0, "hessian_diagonal": 128
 # What automatic differentiation of the emitted function may add: it calls the same kernels and sums
 # in another order.
 AUTODIFF_LIMIT = 32.0
+# From here on a result is wrong, not merely inaccurate: half of the digits of ordinary terms are.
+WRONG = {"float64": 1e-7, "float32": 1e-3}
 HEADROOM = 64.0  # results this close to overflow are not asked for: a partial sum may overflow
 # Rounding errors of ordinary results that losses over axes are forgiven, per conditioned ULP.
 SLACK = {"value": 1.0, "gradient": 1.0, "hvp": 4.0, "hessian_diagonal": 4.0}
@@ -45,6 +47,7 @@ class Measure:
     at: tuple[int, ...] = ()
     expected: float = 0.0
     got: float = 0.0
+    relative: float = 0.0  # that error, in sizes of ordinary results
 
     def joined(self, other: Measure) -> Measure:
         """The worse of two, with counts added."""
@@ -57,6 +60,7 @@ class Measure:
             worse.at,
             worse.expected,
             worse.got,
+            worse.relative,
         )
 
 
@@ -73,12 +77,14 @@ def measure(
     got: Array,
     dtype: str,
     response: Callable[[], Array] | None = None,
-    slack: float = 0.0,
+    slack: Array | float = 0.0,
+    size: float = 1.0,
 ) -> Measure:
     """Compares one array with what it should be.
 
     `response` gives sum |x_i df/dx_i| per entry; it is called only if there is an error to explain.
-    `slack` is a size: its rounding error is forgiven once per conditioned ULP.
+    `slack` are sizes: their rounding error is forgiven once per conditioned ULP. `size` is that of
+    an ordinary result.
     """
     info = np.finfo(dtype)
     exact = expected.choices[0][0]
@@ -108,6 +114,7 @@ def measure(
         tuple(int(i) for i in at),
         float(exact[at]),
         float(got[at]),
+        float(error[at]) / max(size, abs(float(exact[at]))),
     )
     return _only_bad(bad, exact, got).joined(worst)
 
@@ -131,8 +138,8 @@ def _only_bad(bad: Array, exact: Array, got: Array) -> Measure:
 
 
 def against(
-    emitted: Array, other: Array, dtype: str, scale: Array, slack: float = 0.0
+    emitted: Array, other: Array, dtype: str, scale: Array, slack: Array | float, size: float
 ) -> Measure:
     """Compares automatic differentiation with the emitted gradient."""
     expected = Expected(((emitted, np.zeros(emitted.shape)),), scale)
-    return measure(expected, other, dtype, slack=slack)
+    return measure(expected, other, dtype, slack=slack, size=size)

@@ -17,6 +17,7 @@ __all__ = [
     "Expm1",
     "Expm1MinusX",
     "InverseRoot",
+    "Log1mExp",
     "Log1p",
     "LogCosh",
     "Magnitude",
@@ -145,6 +146,29 @@ class XDivY(sp.Function):
         return 1 / u if argindex == 1 else -XDivY(a, u**2)
 
 
+class Expm1(sp.Function):
+    """exp(x) - 1, without cancellation near 0."""
+
+    nargs = 1
+    is_real = True
+
+    def fdiff(self, argindex: int = 1) -> sp.Expr:
+        """The derivative by an argument."""
+        return sp.exp(self.args[0])
+
+
+class Log1mExp(sp.Function):
+    """log(1 - exp(x)) of a negative x."""
+
+    nargs = 1
+    is_real = True
+    is_nonpositive = True
+
+    def fdiff(self, argindex: int = 1) -> sp.Expr:
+        """The derivative by an argument."""
+        return -1 / Expm1(-self.args[0])
+
+
 class ExpDifference(sp.Function):
     """exp(a - b), kept whole: SymPy would turn the square of a softmax into another exponential."""
 
@@ -191,13 +215,6 @@ class InverseRoot(sp.Function):
 
 class Log1p(sp.Function):
     """log(1 + x), without rounding 1 + x."""
-
-    nargs = 1
-    is_real = True
-
-
-class Expm1(sp.Function):
-    """exp(x) - 1, without cancellation near 0."""
 
     nargs = 1
     is_real = True

@@ -14,7 +14,7 @@ from losscompiler.diagnostics import SpecError
 from losscompiler.ir import nodes
 from losscompiler.ir.graph import Graph
 from losscompiler.ir.nodes import Axis
-from losscompiler.ir.operators import LogCosh, Magnitude, Maximum, Minimum, Root, Sign, XDivY, XLogY
+from losscompiler.ir.operators import Log1mExp, LogCosh, Magnitude, Maximum, Minimum, Root, Sign, XDivY, XLogY
 from losscompiler.spec import expressions as ex
 from losscompiler.spec.expressions import Index, split_shift
 
@@ -23,7 +23,7 @@ SCALAR_FUNCTIONS: frozenset[type[sp.Basic]] = frozenset(
         sp.exp, sp.log, sp.floor, sp.ceiling,
         sp.sin, sp.cos, sp.tan, sp.asin, sp.acos, sp.atan, sp.atan2,
         sp.sinh, sp.cosh, sp.tanh,
-        ex.sigmoid, ex.softplus, ex.stop_gradient, LogCosh, XLogY, XDivY,
+        ex.sigmoid, ex.softplus, ex.stop_gradient, Log1mExp, LogCosh, XLogY, XDivY,
     }
 )  # fmt: skip
 KINKED: dict[type[sp.Basic], Callable[..., sp.Expr]] = {
@@ -166,6 +166,9 @@ def _logsumexp(lower: Lowering, e: ex.Binder) -> sp.Basic:
 
 def _norm(lower: Lowering, e: ex.Norm) -> sp.Basic:
     body, p = lower(e.body), e.p
+    if not set(_bound(e)) & set(lower.graph.axes(body)):  # so many times the same entry
+        copies = sp.Mul(*(lower.graph.extent(axis.extent) for axis in _bound(e)))
+        return Magnitude(body) * copies ** (1 / p)
     if p == 2:
         return Root(lower.graph.sum(body**2, _bound(e)))
     if p == 1:

@@ -87,7 +87,7 @@ class Sharing:
             rebuilt = self._rewritten(e)
             twice = self.occurrences.get(self.seen(e)[0], 0) > 1
             worth = bool(rebuilt.args) and not _is_trivial(rebuilt)
-            worth = worth and bool(self.graph.leaves(rebuilt))
+            worth = worth and self._has_array(rebuilt)
             named = worth and (twice or _operations(rebuilt) > LONGEST)
             self.known[e] = self._named(rebuilt) if named else rebuilt
         return self.known[e]
@@ -124,6 +124,11 @@ class Sharing:
         axes = self.graph.axes(operand)
         fewer = bool(axes) and axes != whole
         return self._named(operand) if fewer and not _is_trivial(operand) else operand
+
+    def _has_array(self, e: sp.Basic) -> bool:
+        """Sizes alone are Python's numbers: 1 / size is left where an array divides it."""
+        definitions = map(self.graph.definition, self.graph.leaves(e))
+        return any(not isinstance(d, nodes.Extent) for d in definitions)
 
     def _named(self, e: sp.Basic) -> sp.Basic:
         """An array of its own for the value."""

@@ -59,6 +59,11 @@ def inverse_root(s: Array) -> Array:
     return jnp.where(s > 0, 1 / jnp.sqrt(jnp.where(s > 0, s, 1)), 0)
 
 
+def log1mexp(x: Array) -> Array:
+    """`log(1 - exp(x))` of a negative x: whichever difference keeps the digits (Maechler, 2012)."""
+    return jnp.where(x > -math.log(2), jnp.log(-jnp.expm1(x)), jnp.log1p(-jnp.exp(x)))
+
+
 def xlogy(a: Result, u: Array) -> Array:
     """The product a * log(u), and 0 where a is 0 whatever u is."""
     absent = jnp.equal(a, 0)

@@ -51,6 +51,12 @@ def inverse_root(s: Array) -> Array:
     return result.astype(s.dtype, copy=False)
 
 
+def log1mexp(x: Array) -> Array:
+    """`log(1 - exp(x))` of a negative x: whichever difference keeps the digits (Maechler, 2012)."""
+    result: Array = np.where(x > -_LOG_2, np.log(-np.expm1(x)), np.log1p(-np.exp(x)))
+    return result
+
+
 def xlogy(a: Any, u: Any) -> Array:
     """`a * log(u)`, and 0 where a is 0 whatever u is."""
     zero = a == 0

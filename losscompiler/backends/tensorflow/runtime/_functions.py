@@ -56,6 +56,12 @@ def inverse_root(s: Array) -> Array:
     return tf.where(s > 0, 1 / tf.sqrt(s), tf.zeros_like(s))
 
 
+def log1mexp(x: Array) -> Array:
+    """`log(1 - exp(x))` of a negative x: whichever difference keeps the digits (Maechler, 2012)."""
+    near = tf.math.log(-tf.math.expm1(x))
+    return tf.where(x > -math.log(2), near, tf.math.log1p(-tf.exp(x)))
+
+
 def xlogy(a: Any, u: Any) -> Array:
     """`a * log(u)`, and 0 where a is 0 whatever u is."""
     return tf.math.xlogy(a, u)

@@ -69,6 +69,11 @@ def inverse_root(s: Tensor) -> Tensor:
     return torch.where(s > 0.0, 1.0 / torch.sqrt(s), 0.0)
 
 
+def log1mexp(x: Tensor) -> Tensor:
+    """`log(1 - exp(x))` of a negative x: whichever difference keeps the digits (Maechler, 2012)."""
+    return torch.where(x > -LOG_2, torch.log(-torch.expm1(x)), torch.log1p(-torch.exp(x)))
+
+
 def xlogy(a: Tensor | float, u: Tensor) -> Tensor:
     """`a * log(u)`, and 0 where `a` is 0, whatever `u` is there."""
     if not isinstance(a, Tensor):

@@ -15,6 +15,7 @@ from losscompiler.passes.lower import Lowering
 from losscompiler.passes.program import Output, Program, transform
 from losscompiler.passes.recognise import recognise
 from losscompiler.passes.share import share
+from losscompiler.passes.shifts import require_guards
 from losscompiler.passes.stabilise import stabilise
 from losscompiler.passes.structure import structure_of
 from losscompiler.passes.tangent import diagonal, jvp
@@ -23,6 +24,12 @@ from losscompiler.spec import Loss
 __all__ = ["KERNELS", "CompiledLoss", "compile_loss"]
 
 Pass = Callable[[Variant], Variant]
+
+
+def guard_shifts(variant: Variant) -> Variant:
+    """Refuses formulas that read outside an axis."""
+    require_guards(variant.formula)
+    return variant
 
 
 def recognise_operators(variant: Variant) -> Variant:
@@ -82,6 +89,7 @@ def _on_programs(variant: Variant, change: Callable[[Program], Program]) -> Vari
 
 
 PIPELINE: tuple[Pass, ...] = (
+    guard_shifts,
     recognise_operators,
     lower_to_graph,
     differentiate,

@@ -302,4 +302,20 @@ def special(prediction=Prediction()):
 def ordinary(prediction=Prediction()):
     return log(1 + prediction**2)""",
     ),
+    Rule(
+        "LC131",
+        "shift-outside-axis",
+        "a shifted index can leave its axis",
+        "There is no entry x[t + 1] where t is the last position. A condition on the index, above "
+        "or around the entry, has to say where it is meant; conditions on data do not count.",
+        """@loss
+def roughness(prediction=Prediction("time")):
+    t = index("time")
+    return Sum((prediction[t + 1] - prediction[t]) ** 2, t)""",
+        """@loss
+def roughness(prediction=Prediction("time")):
+    t = index("time")
+    step = prediction[t + 1] - prediction[t]
+    return Sum(where(t + 1 < size(t), step**2, 0), t)""",
+    ),
 )

@@ -46,6 +46,19 @@ def _reads(e: sp.Basic, name: str, bound: frozenset[Index]) -> list[tuple[Any, .
     return [read for argument in e.args for read in _reads(argument, name, bound)]
 
 
+def least(loss: Loss, name: str) -> tuple[int, ...]:
+    """Per core axis of an input: the number of entries that constant indices ask for."""
+    found = [0] * len(loss.roles[name].axes)
+    for formula in (loss.expression, *loss.variants.values()):
+        for read in formula.atoms(Element, MaskElement):
+            if read.tensor.name == name:
+                found = [
+                    max(most, int(index) + 1) if isinstance(index, sp.Integer) else most
+                    for most, index in zip(found, read.indices, strict=True)
+                ]
+    return tuple(found)
+
+
 def loss_axes(loss: Loss) -> tuple[str, ...]:
     """The core axes of the unreduced loss, starred as its inputs declare them."""
     starred = {axis for role in loss.roles.values() for axis in role.axes if axis.startswith("*")}
@@ -75,6 +88,8 @@ def _argument(loss: Loss, name: str, role: Role) -> Group:
         found.append(f"rows={rows(loss, name)!r}")
     if role.kind in ("prediction", "target"):
         found.append(f"filler={interior(role.domain)!r}")
+    if any(least(loss, name)):
+        found.append(f"least={least(loss, name)!r}")
     return call("Argument", *found)
 
 

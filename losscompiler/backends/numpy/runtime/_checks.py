@@ -104,9 +104,9 @@ def prepare(
     )
     axis = _core_axis(name, given, options.axis)
     moved = [(a, x, _move(name, a, x, axis)) for a, x in given]
-    spatial = _spatial(name, moved, options.batch_axes)
     starred = any(axis.startswith("*") for a in definition.arguments for axis in a.axes)
     batch_axes = _count(name, "batch_axes", options.batch_axes) if starred else None
+    spatial = _spatial(name, moved, options.batch_axes)
     inputs = [_input(name, a, x, y, batch_axes) for a, x, y in moved]
     lead = _common_lead(name, inputs)
     dtype = _computing_dtype(given)
@@ -246,7 +246,18 @@ def _input(
     if starred:
         flat = prod(array.shape[lead_count + fixed :])
         array = array.reshape((*array.shape[: lead_count + fixed], flat))
+    _check_least(loss, argument, given, array.shape[lead_count:])
     return Input(argument, given, array, array.shape[:lead_count])
+
+
+def _check_least(loss: str, argument: Argument, given: Array, core: tuple[int, ...]) -> None:
+    """Checks that constant indices lie within their axes."""
+    for axis, size, least in zip(argument.axes, core, argument.least or core, strict=True):
+        if size < least:
+            raise ValueError(
+                f"{loss}(): `{argument.name}` has shape {given.shape}: its {axis} axis has {size} "
+                f"entries, but the loss reads entry {least - 1}, counted from 0"
+            )
 
 
 def _common_lead(loss: str, inputs: Sequence[Input]) -> tuple[int, ...]:

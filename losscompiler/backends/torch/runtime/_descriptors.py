@@ -15,7 +15,8 @@ class Argument:
     `axes` are its core axes, of which the last may be starred: `"*spatial"`. `label_axis` is the
     axis whose size bounds a label. `rows` holds per core axis the position in the loss axes if the
     input is read there only at the loss's own index, else None. `filler` is a harmless value that
-    stands in where every loss entry that reads an entry is masked out.
+    stands in where every loss entry that reads an entry is masked out. `least` holds per core axis
+    the number of entries that constant indices ask for.
     """
 
     name: str
@@ -25,6 +26,7 @@ class Argument:
     label_axis: str | None = None
     rows: tuple[int | None, ...] = ()
     filler: float = 0.0
+    least: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from losscompiler.ir.graph import Graph, Value
 from losscompiler.ir.nodes import Axis, Definition
 from losscompiler.ir.operators import ExpDifference
 from losscompiler.passes.scalar import gradient
-from losscompiler.spec.expressions import Piecewise
+from losscompiler.spec.expressions import Piecewise, stop_gradient
 
 
 def depends_on(graph: Graph, values: Sequence[Value], wrt: Sequence[Definition]) -> set[Definition]:
@@ -92,8 +92,12 @@ def itself(graph: Graph, definition: Definition) -> sp.Symbol:
 
 
 def share_of_maximum(graph: Graph, node: nodes.Reduce) -> sp.Expr:
-    """1 / (number of tied maxima) at each maximum, else 0: the minimum-norm subgradient."""
-    attained = Piecewise((sp.S.One, sp.Ge(node.body, itself(graph, node))), (sp.S.Zero, sp.true))
+    """1 / (number of tied maxima) at each maximum, else 0: the minimum-norm subgradient.
+
+    Every maximum lies where this condition ties: to further derivatives it is a constant.
+    """
+    at_maximum = sp.Ge(stop_gradient(node.body), stop_gradient(itself(graph, node)))
+    attained = Piecewise((sp.S.One, at_maximum), (sp.S.Zero, sp.true))
     return attained / graph.sum(attained, node.over)
 
 

@@ -15,7 +15,7 @@ from sympy.core.relational import Relational
 from losscompiler.analysis.evaluate import UndefinedError, evaluate
 from losscompiler.ir.graph import Graph
 from losscompiler.ir.operators import Magnitude, Maximum, Minimum, Sign
-from losscompiler.spec.expressions import Piecewise
+from losscompiler.spec.expressions import Piecewise, stop_gradient
 
 Point = dict[sp.Basic, Any]
 PROBES = 3
@@ -80,9 +80,16 @@ def facets(e: sp.Basic, wrt: Sequence[sp.Symbol]) -> list[Facet]:
         stack.extend(reversed(node.args))
         if isinstance(node, KINKED):
             facet, _ = facet_of(node)
-            if any(facet.guard.has(x) for x in wrt):
+            if any(_moves(facet.guard, x) for x in wrt):
                 found[facet] = None
     return list(found)
+
+
+def _moves(guard: sp.Basic, leaf: sp.Symbol) -> bool:
+    """Whether a guard varies with a leaf: not if that is read through `stop_gradient` alone."""
+    if isinstance(guard, stop_gradient):
+        return False
+    return guard == leaf or any(_moves(a, leaf) for a in guard.args if a.has(leaf))
 
 
 def is_facet(condition: sp.Basic) -> bool:

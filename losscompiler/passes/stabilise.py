@@ -11,6 +11,7 @@ from losscompiler.ir.operators import (
     Expm1MinusX,
     Log1p,
     Root,
+    SquareRoot,
     XLog1pY,
     XLogY,
     stop_gradient,
@@ -40,6 +41,14 @@ def _product(e: sp.Expr) -> sp.Basic:
             others = e / factor
             cells = Piecewise(*((_flat(v * others), c) for v, c in factor.pairs))
             return _piecewise(cells) if isinstance(cells, Piecewise) else cells
+    return e
+
+
+def _power(e: sp.Expr) -> sp.Basic:
+    """A power of a factor that is 0 under a condition is such a factor, too."""
+    base, exponent = e.args
+    if isinstance(base, Piecewise) and base.pairs[-1][0] == 0 and exponent.is_positive:
+        return Piecewise(*((value**exponent, condition) for value, condition in base.pairs))
     return e
 
 
@@ -143,10 +152,11 @@ def _piecewise(e: Piecewise) -> sp.Basic:
 
 RULES: dict[type[sp.Basic], Rule] = {
     sp.Mul: _product,
+    sp.Pow: _power,
     sp.Add: _addition,
     sp.log: _log,
     XLogY: _xlogy,
     Piecewise: _piecewise,
-    Root: lambda e: sp.sqrt(e.args[0]),
+    Root: lambda e: SquareRoot(e.args[0]),
     stop_gradient: lambda e: e.args[0],
 }

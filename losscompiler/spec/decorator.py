@@ -11,11 +11,17 @@ from dataclasses import dataclass
 from typing import Any
 
 import sympy as sp
-from sympy.logic.boolalg import Boolean, BooleanAtom
 
 from losscompiler.diagnostics import SpecError
 from losscompiler.spec.broken import Broken
-from losscompiler.spec.expressions import Element, Index, MaskElement, Tensor, not_a_number
+from losscompiler.spec.expressions import (
+    Element,
+    Index,
+    MaskElement,
+    Tensor,
+    is_condition,
+    not_a_number,
+)
 from losscompiler.spec.roles import Role
 from losscompiler.spec.substitute import Substitution, free_indices
 
@@ -138,7 +144,7 @@ def _replacement(own: Tensor, value: Any, axes: dict[str, str]) -> Any:
 
 def _entry(own: Tensor, value: sp.Basic) -> sp.Basic:
     """An expression in the place of an input: a condition for a mask, else a number."""
-    if isinstance(value, Boolean) != (own.role == "mask"):
+    if is_condition(value) != (own.role == "mask"):
         raise _wrong_kind(own, value)
     return value
 
@@ -299,7 +305,7 @@ def check_formula(name: str, e: Any) -> None:
     """Raises a diagnostic if a formula is not one real number per entry."""
     if isinstance(e, Tensor):
         e._no_arithmetic()
-    if isinstance(e, Boolean | BooleanAtom):
+    if is_condition(e):
         raise SpecError(
             "LC112",
             f"`{name}` returns a condition, not a number",

@@ -43,6 +43,7 @@ __all__ = [
     "bound_indices",
     "constant_condition",
     "element",
+    "is_condition",
     "not_a_number",
     "sigmoid",
     "softplus",
@@ -178,7 +179,7 @@ class Piecewise(sp.Expr):
                     raise constant_condition(condition)
                 condition = sp.true
             condition = sp.sympify(condition)
-            if not isinstance(condition, Boolean):
+            if not is_condition(condition):
                 raise SpecError(
                     "LC112",
                     f"`{condition}` is a number, and a condition is needed here",
@@ -206,6 +207,8 @@ class Piecewise(sp.Expr):
                 "this Piecewise does not say what holds when none of its conditions does",
                 help="end it with a pair (value, True)",
             )
+        if all(value == kept[0][0] for value, _ in kept):
+            return kept[0][0]
         return sp.Expr.__new__(cls, *kept)
 
     @property
@@ -219,6 +222,11 @@ class Piecewise(sp.Expr):
     def _latex(self, printer: Any) -> str:
         printed: str = printer._print(sp.Piecewise(*self.pairs, evaluate=False))
         return printed
+
+
+def is_condition(e: Any) -> bool:
+    """Whether an expression is a truth value. SymPy has every symbol be one; ours are numbers."""
+    return isinstance(e, Boolean | BooleanAtom) and not isinstance(e, Index | Size)
 
 
 def constant_condition(condition: object) -> SpecError:
@@ -245,6 +253,9 @@ class sigmoid(sp.Function):
     def _eval_rewrite_as_exp(self, x: sp.Expr, **_: Any) -> sp.Expr:
         return 1 / (1 + sp.exp(-x))
 
+    def _eval_evalf(self, prec: int) -> sp.Expr:
+        return self.rewrite(sp.exp)._eval_evalf(prec)
+
 
 class softplus(sp.Function):
     """log(1 + exp(x))."""
@@ -259,6 +270,9 @@ class softplus(sp.Function):
 
     def _eval_rewrite_as_log(self, x: sp.Expr, **_: Any) -> sp.Expr:
         return sp.log(1 + sp.exp(x))
+
+    def _eval_evalf(self, prec: int) -> sp.Expr:
+        return self.rewrite(sp.log)._eval_evalf(prec)
 
 
 class stop_gradient(sp.Function):
@@ -275,7 +289,7 @@ class stop_gradient(sp.Function):
 def bound_indices(indices: Iterable[Any], body: Any) -> tuple[sp.Expr, sp.Tuple]:
     """Checks what a binder is given; raises a diagnostic for anything that is not an index."""
     expression = sp.sympify(body)
-    if isinstance(expression, Boolean | BooleanAtom):
+    if is_condition(expression):
         raise not_a_number(expression)
     if expression.has(sp.Piecewise):
         raise SpecError(

@@ -2,91 +2,39 @@
 
 from __future__ import annotations
 
-import importlib.util
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from dataclasses import replace
 from typing import Any
 
 from losscompiler.assembly import Assembly, Stage, assemble, without_keys
 from losscompiler.changes import Changes, find_changes
-from losscompiler.config import TARGETS
 from losscompiler.diagnostics import Diagnostic, fatal, framed, unique
 from losscompiler.manifest import MANIFEST, Manifest, load
-from losscompiler.outputs import Plan, digest, digest_of, plan
-from losscompiler.package import CompiledFile, module_path
+from losscompiler.outputs import Plan, digest_of, plan
+from losscompiler.package import Compilation, CompiledFile, hold_back
 from losscompiler.preview import difference, stale_files
+from losscompiler.progress import Counter, Progress, silent
+from losscompiler.request import FRAMEWORKS, BuildRequest, BuildResult, LossOutcome, installed
 from losscompiler.selection import duplicates, matches
 from losscompiler.toolchain import Toolchain
-from losscompiler.transaction import Unwritable, commit, interrupted, opened, staged
-from losscompiler.worker import Outcome, run_files
+from losscompiler.transaction import Unwritable, commit, interrupted, opened
+from losscompiler.validation import validated, verify
+from losscompiler.worker import run_files
 
-Progress = Callable[[Outcome], None]
-FRAMEWORKS = {
-    "numpy": ("numpy",),
-    "torch": ("torch",),
-    "tensorflow": ("tensorflow", "keras"),
-    "jax": ("jax",),
-}
-
-
-@dataclass(frozen=True)
-class BuildRequest:
-    """What is asked for; `selection` holds patterns as `losscompiler.selection` normalises them."""
-
-    specs: Path
-    out: Path
-    selection: tuple[str, ...] = ()
-    targets: tuple[str, ...] = TARGETS
-    check: bool = False
-    diff: bool = False
-    jobs: int = 0
-    verify: bool = True
-    force: bool = False
-    spec_timeout: float = 60.0
-    strict: bool = False
-    require: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class LossOutcome:
-    """What became of a loss: `status` is "built", "unchanged" or "failed"."""
-
-    name: str
-    path: str
-    status: str
-    seconds: float = 0.0
-    targets: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class BuildResult:
-    """What a build found and did; paths of outputs are relative to the output folder."""
-
-    diagnostics: tuple[Diagnostic, ...] = ()
-    losses: tuple[LossOutcome, ...] = ()
-    written: tuple[str, ...] = ()
-    unchanged: tuple[str, ...] = ()
-    removed: tuple[str, ...] = ()
-    diff: str = ""
-    nothing_matched: bool = False
-    missing_framework: tuple[str, ...] = ()
-    reports: tuple[Any, ...] = ()
-
-
-@dataclass(frozen=True)
-class Compilation:
-    """The compiled files by source, the sources that failed, and all findings."""
-
-    files: Mapping[str, CompiledFile] = field(default_factory=dict)
-    failed: tuple[str, ...] = ()
-    diagnostics: tuple[Diagnostic, ...] = ()
+__all__ = [
+    "FRAMEWORKS",
+    "BuildRequest",
+    "BuildResult",
+    "LossOutcome",
+    "build",
+    "installed",
+    "verify",
+]
 
 
 def build(
     request: BuildRequest,
     tools: Toolchain | None = None,
-    progress: Progress = lambda outcome: None,
+    progress: Progress = silent,
 ) -> BuildResult:
     """Brings the output up to date with the specs, or tells what that would change.
 
@@ -106,11 +54,6 @@ def build(
             return _build(request, tools, _stage(request, tools), progress)
     except Unwritable as problem:
         return BuildResult(diagnostics=(problem.diagnostic,))
-
-
-def installed(target: str) -> bool:
-    """Whether the framework of a target could be imported; it is not."""
-    return all(importlib.util.find_spec(name) for name in FRAMEWORKS.get(target, (target,)))
 
 
 def _stage(request: BuildRequest, tools: Toolchain, *, everything: bool = False) -> Stage:
@@ -135,7 +78,7 @@ def _build(
     assembly = assemble(stage, compilation.files, compilation.failed, tools.shared)
     reports: tuple[Any, ...] = ()
     if request.verify:
-        compilation, reports = _cross_validate(request, tools, stage, compilation, assembly)
+        compilation, reports = validated(request, tools, stage, compilation, assembly, progress)
         assembly = assemble(stage, compilation.files, compilation.failed, tools.shared)
     made, manifest = _plan(request, stage, assembly)
     writes = dict(sorted(made.writes.items(), key=lambda item: item[0].endswith("__init__.py")))
@@ -166,7 +109,7 @@ def _compile(
         tools.compile.given(targets=request.targets),
         request.jobs,
         request.spec_timeout,
-        progress=progress,
+        progress=Counter(progress, "Compiling", len(changes.stale)),
     )
     files: dict[str, CompiledFile] = {}
     failed: list[str] = []
@@ -199,77 +142,7 @@ def _without_clashes(stage: Stage, compilation: Compilation) -> Compilation:
     standing = [loss for loss in stage.before.losses if loss["path"] not in replaced]
     new = [loss for file in compilation.files.values() for loss in file.losses]
     declared = ((loss["name"], loss["path"], loss["line"]) for loss in (*standing, *new))
-    return _hold_back(compilation, tuple(duplicates(declared)))
-
-
-def _hold_back(
-    compilation: Compilation, found: Sequence[Diagnostic], sources: Collection[str] = ()
-) -> Compilation:
-    """The compilation without some files, and those with findings: their last output stays."""
-    out = {*sources, *(d.path for d in found if d.path)}
-    return Compilation(
-        {source: file for source, file in compilation.files.items() if source not in out},
-        (*compilation.failed, *sorted(out)),
-        (*compilation.diagnostics, *found),
-    )
-
-
-def _cross_validate(
-    request: BuildRequest,
-    tools: Toolchain,
-    stage: Stage,
-    compilation: Compilation,
-    assembly: Assembly,
-) -> tuple[Compilation, tuple[Any, ...]]:
-    """Checks what is new, in a complete package that nobody imports yet; holds back what fails."""
-    targets = [target for target in request.targets if installed(target)]
-    sources = _to_verify(stage, compilation, assembly, targets)
-    if not sources:
-        return compilation, ()
-    paths = [stage.changes.files[source] for source in sources]
-    names = [str(loss["name"]) for s in sources for loss in compilation.files[s].losses]
-    with staged(request.out, assembly.wanted, assembly.kept) as folder:
-        found = tools.verify(folder, request.specs, paths, names, targets, request.jobs)
-    wrong = [
-        _disagreement(loss, found.failures) for s in sources for loss in compilation.files[s].losses
-    ]
-    compilation = _hold_back(compilation, [d for d in wrong if d])
-    if fatal(found.diagnostics):  # what could not be checked is not known to be right
-        compilation = _hold_back(compilation, (), sources)
-    told = (*compilation.diagnostics, *found.diagnostics)
-    return replace(compilation, diagnostics=told), found.reports
-
-
-def _to_verify(
-    stage: Stage, compilation: Compilation, assembly: Assembly, targets: Sequence[str]
-) -> list[str]:
-    """The sources that have new code, or the old with new helpers."""
-    before = stage.before.files
-    changed = {path for path, data in assembly.wanted.items() if digest(data) != before.get(path)}
-    modules = {module_path(t, source) for t in targets for source in compilation.files}
-    inits = {path for path in changed if path.endswith("__init__.py")}
-    helped = {path.split("/")[0] for path in changed - modules - inits}
-    return [
-        source
-        for source, file in compilation.files.items()
-        if any(
-            t in helped or module_path(t, source) in changed for t in targets if t in file.modules
-        )
-    ]
-
-
-def _disagreement(loss: Mapping[str, Any], failures: Mapping[str, str]) -> Diagnostic | None:
-    name = loss["name"]
-    if name not in failures:
-        return None
-    return Diagnostic(
-        "LC401",
-        f"the generated code of `{name}` disagrees with the spec: {failures[name]}",
-        path=loss["path"],
-        line=loss["line"],
-        help="nothing of this file was written; --no-verify writes it unchecked",
-        loss=name,
-    )
+    return hold_back(compilation, tuple(duplicates(declared)))
 
 
 def _plan(request: BuildRequest, stage: Stage, assembly: Assembly) -> tuple[Plan, Plan]:
@@ -309,12 +182,13 @@ def _result(request: BuildRequest, stage: Stage, compilation: Compilation) -> Bu
         for source, file in compilation.files.items()
         for loss in file.losses
     ]
-    built = {(loss.name, loss.path) for loss in losses}
+    known = {(loss.name, loss.path) for loss in losses}
     failing = {(d.loss, d.path) for d in compilation.diagnostics if d.severity == "error"}
+    held = {(loss["name"], loss["path"]) for file in compilation.held for loss in file.losses}
     losses += [
-        LossOutcome(name, path, "failed")
-        for name, path in sorted((n, p) for n, p in failing if n and p)
-        if (name, path) not in built
+        LossOutcome(name, path, "failed" if (name, path) in failing else "held back")
+        for name, path in sorted((n, p) for n, p in failing | held if n and p)
+        if (name, path) not in known
     ]
     current = {*stage.changes.current}
     losses += [

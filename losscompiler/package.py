@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any
@@ -28,6 +28,32 @@ class CompiledFile:
     modules: dict[str, str] = field(default_factory=dict)
     diagnostics: tuple[Diagnostic, ...] = ()
     seconds: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Compilation:
+    """The compiled files by source, the sources that failed or are held back, and all findings."""
+
+    files: Mapping[str, CompiledFile] = field(default_factory=dict)
+    failed: tuple[str, ...] = ()
+    diagnostics: tuple[Diagnostic, ...] = ()
+    held: tuple[CompiledFile, ...] = ()
+
+
+def hold_back(
+    compilation: Compilation, found: Sequence[Diagnostic], sources: Collection[str] = ()
+) -> Compilation:
+    """The compilation without some files, and those with findings: their last output stays."""
+    out = {*sources, *(d.path for d in found if d.path)}
+    return Compilation(
+        {source: file for source, file in compilation.files.items() if source not in out},
+        (*compilation.failed, *sorted(out)),
+        (*compilation.diagnostics, *found),
+        (
+            *compilation.held,
+            *(file for source, file in compilation.files.items() if source in out),
+        ),
+    )
 
 
 def module_path(target: str, source: str) -> str:

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 from losscompiler.diagnostics import Diagnostic
 from losscompiler.manifest import compiler_fingerprint
 from losscompiler.package import Shared
+from losscompiler.progress import Progress
 from losscompiler.transaction import Disk
 
 
@@ -59,8 +60,22 @@ class Verification(Protocol):
         """What disagrees with the spec."""
 
 
-Verify = Callable[[Path, Path, Sequence[Path], Sequence[str], Sequence[str], int], Verification]
-"""`verify(folder of the package generated, specs, spec files, names of losses, targets, jobs)`."""
+class Verify(Protocol):
+    """Cross-validates losses in the package `folder/generated`."""
+
+    def __call__(
+        self,
+        folder: Path,
+        specs: Path,
+        files: Sequence[Path],
+        names: Sequence[str],
+        targets: Sequence[str],
+        jobs: int,
+        *,
+        timeout: float,
+        progress: Progress,
+    ) -> Verification:
+        """`files` are spec files, `names` those of losses in them."""
 
 
 def shared_text(target: str, modules: Mapping[str, Sequence[str]]) -> dict[str, str]:
@@ -76,12 +91,18 @@ def shared_text(target: str, modules: Mapping[str, Sequence[str]]) -> dict[str, 
     return files
 
 
+def _verify(*arguments: Any, **options: Any) -> Verification:
+    from losscompiler.crosscheck.runner import verify
+
+    return verify(*arguments, **options)
+
+
 @dataclass(frozen=True)
 class Toolchain:
     """The stages of a build; tests put others in their place."""
 
     compile: Late = Late("losscompiler.compilation", "compile_file")
     shared: Shared = shared_text
-    verify: Verify = Late("losscompiler.crosscheck.runner", "verify")
+    verify: Verify = _verify
     compiler: Callable[[], str] = compiler_fingerprint
     disk: Disk = field(default_factory=Disk)

@@ -34,6 +34,9 @@ Task = Callable[[Path, Path, Path, Callable[[], None]], Any]
 
 WORK_LIMIT = 300.0  # seconds for our own part: far above any file, it only bounds a compiler bug
 _LOADED, _RESULT, _FAULT = b"L", b"R", b"F"
+_ENDING = [
+    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
+]
 
 
 @dataclass(frozen=True)
@@ -57,6 +60,7 @@ class _Request:
     jobs: int
     timeout: float
     work_limit: float
+    doing: str
 
 
 def run_files(
@@ -68,16 +72,18 @@ def run_files(
     timeout: float = 60.0,
     *,
     work_limit: float = WORK_LIMIT,
+    doing: str = "compiling",
     progress: Callable[[Outcome], None] = lambda outcome: None,
 ) -> list[Outcome]:
     """Runs the task on every file, `jobs` at once (0: one per core); outcomes in the order given.
 
-    `timeout` limits the loading of a spec alone; the rest of the task may take `work_limit`.
+    `timeout` limits the loading of a spec alone; the rest of the task, which findings call
+    `doing`, may take `work_limit`.
     """
     if not paths:
         return []
     jobs = jobs or os.cpu_count() or 1
-    request = _Request(tuple(paths), root, specs_root, task, jobs, timeout, work_limit)
+    request = _Request(tuple(paths), root, specs_root, task, jobs, timeout, work_limit, doing)
     outcomes: dict[int, Outcome] = {}
     foreman = _start_foreman()
     assert foreman.stdin is not None
@@ -127,8 +133,10 @@ class _Child:
 
 def _foreman() -> None:
     """The main function of the foreman process."""
-    if hasattr(os, "setsid"):
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches us as the end of stdin
+    # Whatever ends the parent reaches us as the end of stdin. A signal to the whole process group
+    # would end us before we could end our children, which have groups of their own.
+    for number in _ENDING:
+        signal.signal(number, signal.SIG_IGN)
     # A spec may print and may read: neither may touch the pipes to the parent.
     orders, frames = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
@@ -182,6 +190,8 @@ def _start(request: _Request, number: int, path: Path) -> tuple[Connection, _Chi
 
 def _child(request: _Request, path: Path, connection: Connection) -> None:
     """The main function of a child: does the task and tells the foreman."""
+    for number in _ENDING:
+        signal.signal(number, signal.SIG_DFL)
     if hasattr(os, "setsid"):
         os.setsid()  # what a spec starts is killed with it
     try:
@@ -232,7 +242,7 @@ def _failure(request: _Request, child: _Child, code: str, message: str, help: st
 
 def _too_late(request: _Request, child: _Child) -> Outcome:
     if child.loaded:
-        message = f"compiling took longer than {request.work_limit:g} s and was stopped"
+        message = f"{request.doing} took longer than {request.work_limit:g} s and was stopped"
         return _failure(
             request, child, "LC003", message, "split the file, to find which loss it is"
         )
@@ -247,7 +257,9 @@ def _crashed(request: _Request, child: _Child) -> Outcome:
     how = f"exit status {code}"
     if code is not None and code < 0:
         how = f"signal {signal.Signals(-code).name}"
-    message = f"Python stopped ({how}) while {'compiling' if child.loaded else 'loading'} the file"
+    message = (
+        f"Python stopped ({how}) while {request.doing if child.loaded else 'loading'} the file"
+    )
     help = "look for os._exit(), endless recursion, or a lack of memory"
     return _failure(request, child, "LC004", message, help)
 

@@ -19,6 +19,7 @@ from typing import Any
 from losscompiler.build import BuildRequest
 from losscompiler.diagnostics import Diagnostic
 from losscompiler.package import CompiledFile
+from losscompiler.progress import Progress
 from losscompiler.toolchain import Late, Toolchain
 from tests.disks import Counting
 
@@ -98,6 +99,9 @@ class Checker:
         names: Sequence[str],
         targets: Sequence[str],
         jobs: int,
+        *,
+        timeout: float,
+        progress: Progress,
     ) -> Verdict:
         self.asked.append(sorted(names))
         assert (folder / "generated/__init__.py").exists()

@@ -10,8 +10,7 @@ import click
 from losscompiler.commands import options
 from losscompiler.commands.answer import Answer
 from losscompiler.commands.built import answer_of, request_of
-from losscompiler.commands.run import progress
-from losscompiler.selection import find_specs
+from losscompiler.commands.progress import shown
 
 
 @click.command("build")
@@ -52,7 +51,7 @@ def command(
     request = request_of(
         project, check=check, diff=diff, verify=not no_verify, force=force, strict=strict
     )
-    with progress("Compiling", len(find_specs(request.specs))) as step:
-        result = build(request, progress=step)
+    with shown() as progress:
+        result = build(request, progress=progress)
     seconds = time.perf_counter() - started
     return answer_of(result, project, request, seconds, brief=output_format == "concise")

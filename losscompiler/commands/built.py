@@ -37,9 +37,8 @@ def answer_of(
     seconds: float,
     *,
     brief: bool,
-    tables: bool = False,
 ) -> Answer:
-    """The outcome as data and as text; `tables` shows every measured error.
+    """The outcome of a build as data and as text.
 
     Raises:
         Failure: If nothing is selected.
@@ -56,8 +55,37 @@ def answer_of(
     text = result.diff or _told(result.losses, seconds_matter=not request.check)
     return Answer(
         result={"losses": losses, **files, "diff": result.diff, "reports": _rows(result.reports)},
-        text=_tables(result.reports) if tables else text,
+        text=text,
         summary=_summary(result, found, seconds, writes=not (request.check or request.diff)),
+        diagnostics=found,
+        findings_are_result=True,
+        brief=brief,
+        strict=request.strict,
+        root=project.root,
+    )
+
+
+def verification_of(
+    result: BuildResult, project: Project, request: BuildRequest, seconds: float, *, brief: bool
+) -> Answer:
+    """The outcome of cross-validation alone: every measured error.
+
+    Raises:
+        Failure: If nothing is selected.
+    """
+    if result.nothing_matched:
+        raise nothing(project)
+    found = (*result.diagnostics, *map(_missing, result.missing_framework))
+    losses = [_loss(loss) for loss in result.losses]
+    return Answer(
+        result={
+            "losses": losses,
+            "not_installed": list(result.not_installed),
+            "reports": _rows(result.reports),
+        },
+        text=_tables(result),
+        summary=f"Verified {count(len(losses), 'loss', 'losses')} in {seconds:.1f}s: "
+        f"{tally(found)}.",
         diagnostics=found,
         findings_are_result=True,
         brief=brief,
@@ -100,8 +128,8 @@ def _rows(reports: Sequence[Any]) -> list[dict[str, Any]]:
     return rows(reports)
 
 
-def _tables(reports: Sequence[Any]) -> str:
-    if not reports:
+def _tables(result: BuildResult) -> str:
+    if not result.reports:
         return ""
     from rich.console import Console
 
@@ -110,7 +138,8 @@ def _tables(reports: Sequence[Any]) -> str:
     colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
     text = io.StringIO()
     width = None if sys.stdout.isatty() else 120  # a pipe has no width to wrap at
-    Console(file=text, force_terminal=colour, width=width, highlight=False).print(table(reports))
+    console = Console(file=text, force_terminal=colour, width=width, highlight=False)
+    console.print(table(result.reports, result.not_installed))
     return text.getvalue()
 
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from losscompiler.commands.answer import failure
 from losscompiler.commands.options import Project
+from losscompiler.commands.progress import shown
 from losscompiler.diagnostics import Diagnostic, framed, unique
+from losscompiler.progress import Counter
 from losscompiler.selection import duplicates, find_specs, matches, may_hold, relative
 
 
@@ -36,7 +36,8 @@ def over_specs(project: Project, task: Callable[..., Any], doing: str) -> Found:
     losses: list[dict[str, Any]] = []
     found: list[Diagnostic] = []
     elsewhere: list[Diagnostic] = []
-    with progress(doing, len(files)) as step:
+    with shown() as progress:
+        step = Counter(progress, doing, len(files))
         outcomes = run_files(
             files, root, config.specs, task, config.jobs, config.spec_timeout, progress=step
         )
@@ -82,17 +83,3 @@ def nothing(project: Project) -> Exception:
         f"no loss matches {wanted}",
         "a selection is a name, a glob in quotes, or a path; `losscompiler list` shows all losses",
     )
-
-
-@contextmanager
-def progress(doing: str, total: int) -> Iterator[Callable[[object], None]]:
-    """A bar on standard error if that is a terminal; yields the function that advances it."""
-    if not sys.stderr.isatty() or total < 2:
-        yield lambda _: None
-        return
-    from rich.console import Console
-    from rich.progress import Progress
-
-    with Progress(console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(doing, total=total)
-        yield lambda _: bar.advance(task)

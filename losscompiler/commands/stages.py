@@ -1,4 +1,4 @@
-"""A loss as text: its formula, or what the compiler made of it."""
+"""A loss as text and as data: its formula, or what the compiler made of it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import sympy as sp
 
 from losscompiler.spec.decorator import Loss
 
-STAGES = ("spec", "value", "gradient", "hessian", "graph")
 KERNELS = {
     "value": ("value",),
     "gradient": ("vjp",),
@@ -17,19 +16,37 @@ KERNELS = {
 }
 """The compiled kernels that each stage shows."""
 
+RESULTS = {
+    "vjp": "{}_gradient",
+    "hvp": "{}_product",
+    "hessian_diagonal": "{}_diagonal",
+}
+"""What the results of a kernel are called, one per differentiated input."""
 
-def show_stage(loss: Loss, stage: str, form: str) -> str:
-    """The formula in text or LaTeX, or the compiled kernels of a stage."""
+
+def show_stage(loss: Loss, stage: str, form: str) -> dict[str, Any]:
+    """The formula in text or LaTeX, or the compiled kernels of a stage, as `text` and as data."""
     if stage == "spec":
-        return _formula(loss, sp.latex if form == "latex" else sp.sstr)
-    from losscompiler.ir.show import text
+        text = _formula(loss, form)
+        return {"text": text, "expression": sp.sstr(loss.expression), "signature": loss.signature}
+    from losscompiler.ir import show
     from losscompiler.passes import compile_loss
 
-    programs = compile_loss(loss).variants[()].programs  # with all optional inputs present
-    shown = (f"{loss.name}: {kernel}\n{text(programs[kernel])}" for kernel in KERNELS[stage])
-    return "\n\n".join(shown)
+    parts: list[str] = []
+    kernels: dict[str, Any] = {}
+    compiled = compile_loss(loss).variants[()]  # with all optional inputs present
+    for kernel in KERNELS[stage]:
+        pattern = RESULTS.get(kernel)
+        names = [pattern.format(n) for n in loss.differentiated] if pattern else [loss.name]
+        program = compiled.programs[kernel]
+        parts.append(f"# {loss.name}: {kernel}\n{show.text(program, names)}")
+        kernels[kernel] = show.data(program, names)
+    return {"text": "\n\n".join(parts), "kernels": kernels}
 
 
-def _formula(loss: Loss, printed: Any) -> str:
-    inputs = ", ".join(loss.roles)
-    return f"{loss.name}({inputs}) = {printed(loss.expression)}"
+def _formula(loss: Loss, form: str) -> str:
+    if form == "latex":
+        name = loss.name.replace("_", r"\_")
+        inputs = ", ".join(sp.latex(sp.Symbol(one)) for one in loss.roles)
+        return rf"\operatorname{{{name}}}({inputs}) = {sp.latex(loss.expression)}"
+    return f"{loss.name}({', '.join(loss.roles)}) = {sp.sstr(loss.expression)}"

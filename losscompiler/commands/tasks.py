@@ -63,8 +63,8 @@ def show_file(
         if not matches(patterns, loss.name, loss.path):
             continue
         try:
-            text = show_stage(loss, stage, form)
-            told.append({"name": loss.name, "path": loss.path, "line": loss.line, "text": text})
+            place = {"name": loss.name, "path": loss.path, "line": loss.line}
+            told.append({**place, **show_stage(loss, stage, form)})
         except Exception as error:
             found.append(mistake_in(loss, error, root))
     return {"losses": told, "diagnostics": found}

@@ -7,9 +7,11 @@ from pathlib import Path
 
 import click
 
+from losscompiler.build import verify
 from losscompiler.commands import options
 from losscompiler.commands.answer import Answer
-from losscompiler.commands.built import answer_of, request_of
+from losscompiler.commands.built import request_of, verification_of
+from losscompiler.commands.progress import shown
 
 
 @click.command("verify")
@@ -48,10 +50,7 @@ def command(
         specs=specs, out=out, selection=selection, targets=targets, jobs=jobs
     )
     request = request_of(project, require=needed, strict=strict)
-    from losscompiler.build import verify
-
-    result = verify(request)
+    with shown() as progress:
+        result = verify(request, progress=progress)
     seconds = time.perf_counter() - started
-    return answer_of(
-        result, project, request, seconds, brief=output_format == "concise", tables=True
-    )
+    return verification_of(result, project, request, seconds, brief=output_format == "concise")

@@ -10,6 +10,7 @@ import importlib
 import os
 import pickle
 import sys
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -148,13 +149,26 @@ def observe(framework: Framework, module: Any, name: str, call: Call, dtype: str
     return found
 
 
+def end_with_parent() -> None:
+    """Waits for the end of standard input, which only the end of our parent can bring."""
+    while os.read(0, 1):
+        pass
+    os._exit(1)
+
+
 def main(path: str) -> None:
-    """Answers a request: {"backend", "root", "losses": [{"module", "name", "calls"}]}."""
+    """Answers a request: {"backend", "root", "losses": [{"module", "name", "calls"}]}.
+
+    A byte goes into the file `.progress` for every loss that is done.
+    """
+    threading.Thread(target=end_with_parent, daemon=True).start()
     request = pickle.loads(Path(path).read_bytes())
     sys.path.insert(0, request["root"])  # the parent of `generated`; its folders shadow frameworks
     framework = FRAMEWORKS[request["backend"]]()
     answers: dict[str, Any] = {}
-    for loss in request["losses"]:
+    progress = Path(path).with_suffix(".progress")
+    for number, loss in enumerate(request["losses"]):
+        progress.write_bytes(b"." * number)
         try:
             module = importlib.import_module(loss["module"])
         except Exception as error:
@@ -168,6 +182,7 @@ def main(path: str) -> None:
                  for dtype in call["dtypes"]}
                 for call in loss["calls"]
             ]  # fmt: skip
+    progress.write_bytes(b"." * len(request["losses"]))
     Path(path).with_suffix(".answer").write_bytes(pickle.dumps(answers))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -27,8 +28,8 @@ def rows(reports: Sequence[Report]) -> list[dict[str, Any]]:
             "nonfinite": sum(m.nonfinite for m in r.measures.values()),
             "errors": {
                 quantity: {
-                    "ulp": m.ulp,
-                    "conditioned_ulp": m.conditioned,
+                    "ulp": _number(m.ulp),
+                    "conditioned_ulp": _number(m.conditioned),
                     "nonfinite": m.nonfinite,
                     "entries": m.compared,
                 }
@@ -38,6 +39,11 @@ def rows(reports: Sequence[Report]) -> list[dict[str, Any]]:
         }
         for r in reports
     ]
+
+
+def _number(error: float) -> float | None:
+    """JSON has no infinity."""
+    return float(error) if math.isfinite(error) else None
 
 
 def table(reports: Sequence[Report], missing: Sequence[str] = ()) -> Group:

@@ -8,26 +8,23 @@ Nothing here imports SymPy or a framework. Cases and results pass through pickle
 from __future__ import annotations
 
 import importlib.util
-import os
 import pickle
-import subprocess
-import sys
 import tempfile
 from collections.abc import Callable, Collection, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from losscompiler.crosscheck.processes import TIME_LIMIT, call_backends, requests_of
 from losscompiler.diagnostics import Diagnostic
-from losscompiler.worker import Outcome, run_files
+from losscompiler.progress import Counter, Progress, silent
+from losscompiler.worker import Outcome, Task, run_files
 
 if TYPE_CHECKING:
     from losscompiler.crosscheck.judge import Report
 
 MODULES = {"numpy": "numpy", "torch": "torch", "tensorflow": "tensorflow", "jax": "jax"}
-TIME_LIMIT = 1800.0  # seconds for all calls of one backend
 
 
 @dataclass(frozen=True)
@@ -60,29 +57,43 @@ def verify(
     names: Collection[str] | None,
     backends: Sequence[str],
     jobs: int = 0,
+    *,
+    timeout: float = 60.0,
+    progress: Progress = silent,
 ) -> VerifyResult:
     """Cross-validates the losses of some spec files in the package `package_root/generated`.
 
-    `names` selects losses; a backend that has no module for a file is passed over.
+    `names` selects losses; a backend that has no module for a file is passed over. `timeout` limits
+    the loading of a spec.
     """
     chosen = None if names is None else frozenset(names)
+
+    def over(paths: Sequence[Path], task: Task, doing: str) -> list[Outcome]:
+        return run_files(
+            paths,
+            specs_root.parent,
+            specs_root,
+            task,
+            jobs,
+            timeout,
+            work_limit=TIME_LIMIT,
+            doing="cross-validating",
+            progress=Counter(progress, doing, len(paths)),
+        )
+
     with tempfile.TemporaryDirectory(prefix="losscompiler-") as folder:
         plans = partial(_plan, folder=Path(folder), names=chosen)
-        outcomes = run_files(files, specs_root, specs_root, plans, jobs)
+        outcomes = over(files, plans, "Choosing calls")
         planned = [o.value for o in outcomes if o.value]
-        found = _observe(package_root, specs_root, planned, backends, Path(folder), jobs)
+        found = _observe(package_root, specs_root, planned, backends, Path(folder), jobs, progress)
         results = Path(folder) / "results"
         results.write_bytes(pickle.dumps(found.answers))
-        judged = run_files(
-            [p.path for p in planned],
-            specs_root,
-            specs_root,
-            partial(_judge, results=results, names=chosen),
-            jobs,
-        )
-    reports = tuple(r for o in judged if o.value for r in o.value)
+        exact = partial(_judge, results=results, names=chosen)
+        judged = over([p.path for p in planned], exact, "Comparing with exact results")
+    reports = tuple(r for o in judged if o.value for r in o.value.reports)
     troubles = [*_troubles(outcomes), *found.diagnostics, *_troubles(judged)]
     troubles += [d for p in planned for d in p.diagnostics]
+    troubles += [d for o in judged if o.value for d in o.value.diagnostics]
     return VerifyResult(reports, tuple(troubles))
 
 
@@ -165,8 +176,9 @@ def _judge(
     *,
     results: Path,
     names: frozenset[str] | None,
-) -> list[Report]:
+) -> VerifyResult:
     """In a worker: computes what is exact and compares."""
+    from losscompiler.crosscheck.environment import UnknownNode
     from losscompiler.crosscheck.judge import judge
     from losscompiler.crosscheck.samples import cases
 
@@ -174,10 +186,15 @@ def _judge(
     loaded()
     answers = pickle.loads(results.read_bytes())
     reports: list[Report] = []
+    found: list[Diagnostic] = []
     for loss, oracle in chosen:
-        if loss.name in answers:
+        if loss.name not in answers:
+            continue
+        try:
             reports += judge(oracle, cases(loss, oracle), answers[loss.name])
-    return reports
+        except UnknownNode as unknown:
+            found.append(_unchecked(loss, str(unknown)))
+    return VerifyResult(tuple(reports), tuple(found))
 
 
 def _observe(
@@ -187,56 +204,41 @@ def _observe(
     backends: Sequence[str],
     folder: Path,
     jobs: int,
+    progress: Progress,
 ) -> _Observed:
     """Calls the emitted functions of every backend, one process each."""
+    calls = {b: list(_calls(package_root, specs_root, plans, b)) for b in backends}
+    called = [backend for backend in backends if calls[backend]]
+    total = sum(map(len, calls.values()))
+    requests = requests_of(folder, package_root, calls)
+    del calls
     answers: dict[str, dict[str, Any]] = {}
     found: list[Diagnostic] = []
-    run = partial(_run_backend, package_root, specs_root, plans, folder)
-    with ThreadPoolExecutor(jobs or os.cpu_count() or 1) as pool:
-        for backend, result in zip(backends, pool.map(run, backends), strict=True):
-            if isinstance(result, Diagnostic):
-                found.append(result)
-                continue
-            for name, calls in result.items():
-                answers.setdefault(name, {})[backend] = calls
+    step = partial(progress, f"Calling {', '.join(called)}", total=total)
+    for backend, result in call_backends(requests, jobs, step).items():
+        if isinstance(result, Diagnostic):
+            found.append(result)
+            continue
+        for name, observed in result.items():
+            answers.setdefault(name, {})[backend] = observed
     return _Observed(answers, tuple(found))
 
 
-def _run_backend(
-    package_root: Path, specs_root: Path, plans: Sequence[_Plan], folder: Path, backend: str
-) -> dict[str, Any] | Diagnostic:
-    losses = []
+def _calls(
+    package_root: Path, specs_root: Path, plans: Sequence[_Plan], backend: str
+) -> Iterator[dict[str, Any]]:
+    """What to call in a backend, one entry per loss."""
     for plan in plans:
         inside = plan.path.resolve().relative_to(specs_root.resolve()).with_suffix("").parts
         if not package_root.joinpath("generated", backend, *inside).with_suffix(".py").exists():
             continue
         for name, (differentiated, cases) in pickle.loads(plan.calls.read_bytes()).items():
             calls = [as_data(case, differentiated) for case in cases]
-            module = ".".join(("generated", backend, *inside))
-            losses.append({"module": module, "name": name, "calls": calls})
-    if not losses:
-        return {}
-    request = {"backend": backend, "root": str(package_root.resolve()), "losses": losses}
-    file = folder / f"{backend}.request"
-    file.write_bytes(pickle.dumps(request))
-    # `-P`: neither this package's folder nor the current one may stand in a framework's way.
-    command = [sys.executable, "-P", str(Path(__file__).with_name("harness.py")), str(file)]
-    try:
-        done = subprocess.run(
-            command, cwd=folder, capture_output=True, text=True, timeout=TIME_LIMIT
-        )
-    except subprocess.TimeoutExpired:
-        return _stopped(backend, f"took longer than {TIME_LIMIT:g} s and was stopped")
-    answer = file.with_suffix(".answer")
-    if done.returncode or not answer.exists():
-        lines = done.stderr.strip().splitlines() or [f"exit status {done.returncode}"]
-        return _stopped(backend, f"stopped: {lines[-1]}")
-    result: dict[str, Any] = pickle.loads(answer.read_bytes())
-    return result
-
-
-def _stopped(backend: str, how: str) -> Diagnostic:
-    return Diagnostic("LC404", f"the process that calls the {backend} functions {how}")
+            yield {
+                "module": ".".join(("generated", backend, *inside)),
+                "name": name,
+                "calls": calls,
+            }
 
 
 def as_data(case: Any, differentiated: Sequence[str]) -> dict[str, Any]:

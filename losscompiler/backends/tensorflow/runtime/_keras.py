@@ -12,7 +12,7 @@ from ._checks import bind
 from ._descriptors import Argument, Definition
 from ._options import Array, ArrayLike, Options
 from ._support import reduce_loss
-from ._weights import pose
+from ._weights import Problem, pose
 
 
 class KerasLoss(keras.losses.Loss):
@@ -33,19 +33,19 @@ class KerasLoss(keras.losses.Loss):
     ) -> Array:
         """The loss of each sample, on which Keras's reduction and `sample_weight` act.
 
-        An elementwise loss is averaged over the last axis, as Keras's own are. Ignored entries
-        carry Keras's mask, so that a mean is over the others.
+        An elementwise loss is averaged over the last axis, as Keras's own are, and one that has
+        core axes of its own (such as a number per class) over these. Ignored entries carry Keras's
+        mask, so that a mean is over the others.
         """
         parameters = [settings.pop(parameter.name) for parameter in definition.parameters]
         options = Options(reduction="none", **settings)
         arrays = _arrays(definition, y_true, y_pred, options)
         problem = pose(bind(definition, arrays, parameters, options))
         losses = reduce_loss(problem)
-        if not any(argument.axes for argument in definition.arguments) and losses.shape.rank > 1:
-            return tf.reduce_mean(losses, -1)
         if problem.keep is not None:
             losses._keras_mask = problem.layout.unpack_loss(problem.keep)
-        return losses
+        averaged = _averaged(problem, losses.shape.rank)
+        return tf.reduce_mean(losses, averaged) if averaged else losses
 
     def get_config(self) -> dict[str, Any]:
         """What `from_config` needs to make an equal loss."""
@@ -56,6 +56,22 @@ def config_value(value: Any) -> Any:
     """A parameter as numbers and lists, which JSON can hold."""
     value = value.numpy() if hasattr(value, "numpy") else value
     return value.tolist() if hasattr(value, "tolist") else value
+
+
+def _averaged(problem: Problem, rank: int) -> list[int]:
+    """The axes of the loss that lie inside of a sample, but for those that stand for positions.
+
+    Entries with labels of their own are left to Keras, which can mask them.
+    """
+    definition, layout = problem.call.definition, problem.layout
+    if any(argument.role == "label" for argument in definition.arguments):
+        return []
+    if not any(argument.axes for argument in definition.arguments):
+        return [rank - 1] if rank > 1 else []
+    axes = [k for k, name in enumerate(layout.loss_axes, len(layout.lead)) if name[0] != "*"]
+    if axes == [rank - 1] and layout.axis is not None:
+        return [layout.axis]
+    return [k for k in axes if k > 0]  # without batch axes, the first core axis is the samples'
 
 
 def _arrays(

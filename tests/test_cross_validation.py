@@ -13,7 +13,9 @@ from losscompiler.selection import find_specs
 
 ROOT = Path(__file__).parents[1]
 BACKENDS = ("numpy", "torch", "tensorflow", "jax")
-LOSSES = [entry["name"] for entry in json.loads((ROOT / "generated/losses.json").read_text())["losses"]]
+LOSSES = [
+    entry["name"] for entry in json.loads((ROOT / "generated/losses.json").read_text())["losses"]
+]
 
 
 @pytest.fixture(scope="module")

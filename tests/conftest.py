@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 
 import pytest
 
+from losscompiler.build import build
 from tests.backends import BACKENDS, Backend, entered
+from tests.contract_specs import PACKAGE, SPECS, write
 
 
 @pytest.fixture(params=sorted(BACKENDS))
@@ -14,3 +17,14 @@ def backend(request: pytest.FixtureRequest) -> Iterator[Backend]:
     """Each backend in turn, able to hold float64."""
     with entered(request.param) as found:
         yield found
+
+
+@pytest.fixture(scope="session")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The package of the losses of `tests.contract_specs`, compiled once for all backends."""
+    root = tmp_path_factory.mktemp("contract")
+    result = build(write(root, SPECS))
+    assert result.diagnostics == ()
+    sys.path.insert(0, str(root))
+    yield PACKAGE
+    sys.path.remove(str(root))

@@ -10,6 +10,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch._dynamo.testing import CompileCounter
 from torch.testing import assert_close
 
 from losscompiler.backends.torch.runtime._descriptors import Argument, Definition, Kernels
@@ -271,7 +272,7 @@ def test_compiled_with_dynamic_shapes_and_transforms(name: str) -> None:
 
 def test_one_compiled_graph_serves_all_sizes_and_numbers() -> None:
     torch._dynamo.reset()
-    counter = torch._dynamo.testing.CompileCounter()
+    counter = CompileCounter()
 
     def function(x: Tensor, y: Tensor, delta: float) -> Tensor:
         result: Tensor = huber.evaluate(x, y, delta=delta)

@@ -9,27 +9,29 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.testing import assert_close
 
-import generated.torch as catalogue
 from tests import catalogue_cases
 from tests.catalogue_cases import facts, names
-from tests.torch_catalogue import Point, gradients, point, tensors, with_kernels
+from tests.torch_catalogue import (
+    Point,
+    each,
+    each_variant,
+    gradients,
+    module_class,
+    point,
+    tensors,
+    with_kernels,
+)
 
 # PyTorch's forward mode uses what PyTorch itself deprecates.
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:torch", "ignore::FutureWarning")
 
-each = pytest.mark.parametrize("name", names())
-OPTIONAL = [name for name in names() if any(i["optional"] for i in facts()[name]["inputs"])]
 STARRED = [name for name in names() if catalogue_cases.case(name).starred]
-VARIANTS = [(name, True) for name in names()] + [(name, False) for name in OPTIONAL]
-each_variant = pytest.mark.parametrize(
-    ("name", "full"), VARIANTS, ids=[name if full else f"{name}-bare" for name, full in VARIANTS]
-)
 
 
-def no_batch_axes(name: str) -> dict[str, int]:
+def no_batch_axes(name: str) -> dict[str, Any]:
     """What a loss of one sample has to be told."""
     return {"batch_axes": 0} if name in STARRED else {}
 
@@ -105,9 +107,7 @@ def test_derivatives_are_those_of_the_kernels(name: str) -> None:
     assert_close(gradients(slope, leaves, grad_outputs=vectors), tuple(5 * h for h in second))
     along = sum((g * v).sum() for g, v in zip(first, vectors, strict=True))
     assert_close(torch.func.jvp(function, at.at, vectors)[1], 3 * along)
-    forward_over_reverse = torch.func.jvp(
-        torch.func.grad(function, at.argnums), at.at, vectors
-    )[1]
+    forward_over_reverse = torch.func.jvp(torch.func.grad(function, at.argnums), at.at, vectors)[1]
     assert_close(forward_over_reverse, tuple(5 * h for h in second))
 
 
@@ -304,12 +304,6 @@ def test_autocast_changes_nothing(name: str) -> None:
 
 
 # ---- modules -------------------------------------------------------------------------------------
-
-
-def module_class(name: str) -> type[nn.Module]:
-    (class_name,) = (x for x in facts()[name]["exports"]["torch"] if x.endswith("Loss"))
-    found: type[nn.Module] = getattr(catalogue, class_name)
-    return found
 
 
 @each

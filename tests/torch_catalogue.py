@@ -7,15 +7,23 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 import generated.torch as catalogue
 from generated.torch import _support
 from generated.torch._descriptors import Definition, Kernels
 from generated.torch._options import Options
 from tests import catalogue_cases
-from tests.catalogue_cases import Case
+from tests.catalogue_cases import Case, facts, names
+
+OPTIONAL = [name for name in names() if any(i["optional"] for i in facts()[name]["inputs"])]
+VARIANTS = [(name, True) for name in names()] + [(name, False) for name in OPTIONAL]
+each = pytest.mark.parametrize("name", names())
+each_variant = pytest.mark.parametrize(
+    ("name", "full"), VARIANTS, ids=[name if full else f"{name}-bare" for name, full in VARIANTS]
+)
 
 
 def tensors(case: Case, dtype: torch.dtype = torch.float64) -> list[Tensor]:
@@ -51,7 +59,9 @@ class Point:
         """A form of the loss (`_value_and_grad`, ...) as a function of `at`; tuples in and out."""
         return self.of(getattr(catalogue, self.case.name + form), form, **options)
 
-    def of(self, function: Callable[..., Any], form: str = "", **options: Any) -> Callable[..., Any]:
+    def of(
+        self, function: Callable[..., Any], form: str = "", **options: Any
+    ) -> Callable[..., Any]:
         """A function with the arguments of the loss as one of `at`."""
         positions, learnable = self.case.positions, self.case.learnable
 
@@ -59,7 +69,10 @@ class Point:
             arrays = list(self.inputs)
             for position, tensor in zip(positions, x, strict=False):
                 arrays[position] = tensor
-            parameters = {**self.case.params, **dict(zip(learnable, x[len(positions) :], strict=True))}
+            parameters = {
+                **self.case.params,
+                **dict(zip(learnable, x[len(positions) :], strict=True)),
+            }
             given = dict(options)
             if "vector" in given and len(x) == 1:
                 (given["vector"],) = given["vector"]
@@ -71,7 +84,9 @@ class Point:
         return call
 
 
-def point(name: str, *, full: bool = True, dtype: torch.dtype = torch.float64, **shape: Any) -> Point:
+def point(
+    name: str, *, full: bool = True, dtype: torch.dtype = torch.float64, **shape: Any
+) -> Point:
     """A loss at the point that `catalogue_cases.case` gives, without its optional inputs or not."""
     case = catalogue_cases.case(name, **shape)
     inputs = tensors(case, dtype)
@@ -80,6 +95,13 @@ def point(name: str, *, full: bool = True, dtype: torch.dtype = torch.float64, *
     optional = [given["optional"] and not full for given in case.facts["inputs"]]
     kept = [None if left_out else x for x, left_out in zip(inputs, optional, strict=True)]
     return Point(case, tuple(kept), tuple(at))
+
+
+def module_class(name: str) -> type[nn.Module]:
+    """The class form of a loss."""
+    (class_name,) = (x for x in facts()[name]["exports"]["torch"] if x.endswith("Loss"))
+    found: type[nn.Module] = getattr(catalogue, class_name)
+    return found
 
 
 def definition(name: str) -> Definition:
@@ -103,7 +125,9 @@ def with_kernels(name: str, change: Callable[[Kernels], Kernels]) -> Callable[..
     return function
 
 
-def gradients(value: Tensor, leaves: Sequence[Tensor], **options: Any) -> tuple[Tensor, ...]:
+def gradients(
+    value: Tensor | Sequence[Tensor], leaves: Sequence[Tensor], **options: Any
+) -> tuple[Tensor, ...]:
     """Gradients, zeros where the value does not depend on a leaf."""
     found: tuple[Tensor, ...] = torch.autograd.grad(
         value, leaves, allow_unused=True, materialize_grads=True, **options

@@ -15,6 +15,13 @@ Number = Any  # an mpf, or a bool for a condition
 mp = mpmath.mp
 
 
+def _power(base: Number, exponent: Number) -> Number:
+    result = base**exponent
+    if isinstance(result, mpmath.mpc):
+        raise ValueError(f"{base} to the power of {exponent} is not real")
+    return result
+
+
 def _xlogy(a: Number, u: Number) -> Number:
     return mp.zero if a == 0 else a * mp.log(u)
 
@@ -26,7 +33,7 @@ def _xdivy(a: Number, u: Number) -> Number:
 FUNCTIONS: dict[type[sp.Basic], Callable[..., Number]] = {
     sp.Add: lambda *a: mp.fsum(a),
     sp.Mul: lambda *a: mp.fprod(a),
-    sp.Pow: lambda b, e: b**e,
+    sp.Pow: _power,
     sp.exp: mp.exp,
     sp.log: mp.log,
     op.Magnitude: abs,
@@ -77,12 +84,14 @@ def evaluate(
     e: sp.Basic,
     point: Mapping[sp.Basic, Number],
     override: Callable[[sp.Basic, list[Number]], Number | None] = lambda e, values: None,
+    known: dict[sp.Basic, Number] | None = None,
 ) -> Number:
     """The value of a scalar expression; raises UndefinedError where it is not a finite real.
 
     `override` may give another value to a node, once the values of its arguments are known.
+    `known` remembers values at this point from one expression to the next.
     """
-    known: dict[sp.Basic, Number] = {}
+    known = {} if known is None else known
 
     def value(e: sp.Basic) -> Number:
         if e in point:

@@ -70,6 +70,10 @@ class Emitter:
         """The printed value, broadcastable to the axes in this order."""
         return self.printer(tuple(axes)).code(e)
 
+    def whole(self, leaf: sp.Symbol, axes: Sequence[Axis]) -> str:
+        """A leaf of which entries are picked: labels stay integers."""
+        return self.printer(tuple(axes)).text(leaf, integer=True).code
+
     def printer(self, axes: tuple[Axis, ...]) -> Printer:
         """Prints values over these axes."""
         return Printer(
@@ -94,7 +98,7 @@ class Emitter:
         if not integer and self._is_integer(definition):
             code = self.spelling.cast(code, self.like)
         if self._is_scalar(definition) or wanted == list(axes):
-            return Text(code, simple=code.isidentifier())
+            return Text(code, simple=all(map(str.isidentifier, code.split("."))))
         subscript = ", ".join(["...", *(":" if a in wanted else "None" for a in axes)])
         return Text(f"{code}[{subscript}]")
 
@@ -179,6 +183,16 @@ class Emitter:
                 if set(axes) == every and len(axes) == len(every) and free == definition.free:
                     return axes
         return (*definition.free, *definition.bound)
+
+    def operands(self, *values: tuple[sp.Basic, Sequence[Axis]]) -> list[str]:
+        """Several arguments of one call: the longest get names until they fit a line together."""
+        printed = [self.operand(e, axes) for e, axes in values]
+        while sum(map(len, printed)) > WIDTH // 2:
+            longest = max(range(len(printed)), key=lambda k: len(printed[k]))
+            if printed[longest].isidentifier():
+                break
+            printed[longest] = self.assign(printed[longest], base_name(values[longest][0]))
+        return printed
 
     def operand(self, e: sp.Basic, axes: Sequence[Axis]) -> str:
         """A value as an array with exactly these axes, short enough to be an argument."""

@@ -67,8 +67,10 @@ def _logsumexp(emit: Emitter, node: nodes.LogSumExp) -> str:
     body = node.body if node.weight == 1 else node.body + sp.log(node.weight)
     numbers = _numbers(axes, node.over)
     axis = str(numbers[0]) if len(numbers) == 1 else str(numbers)
-    where = f", where={emit.operand(node.where, axes)}" if node.where != sp.true else ""
-    return f"fn.logsumexp({emit.operand(body, axes)}, {axis}{where})"
+    if node.where == sp.true:
+        return f"fn.logsumexp({emit.operand(body, axes)}, {axis})"
+    array, where = emit.operands((body, axes), (node.where, axes))
+    return f"fn.logsumexp({array}, {axis}, where={where})"
 
 
 def _distinct(axes: Sequence[Axis]) -> tuple[Axis, ...]:
@@ -90,7 +92,7 @@ def _split(
 def _gather(emit: Emitter, node: nodes.Gather) -> str:
     axes = _distinct(emit.graph.leaf_axes(node.body))
     shared, own, trailing = _split(emit, node, node.along, axes)
-    array = emit.operand(node.body, (*shared, node.along, *trailing))
+    array = emit.whole(node.body, (*shared, node.along, *trailing))
     index = emit.printer((*shared, *own)).text(node.index, integer=True).code
     counts = f"{len(shared)}, {len(own)}, {len(trailing)}"
     code = f"fn.gather({array}, {index}, {counts})"
@@ -102,8 +104,9 @@ def _gather(emit: Emitter, node: nodes.Gather) -> str:
 
 def _scatter(emit: Emitter, node: nodes.Scatter) -> str:
     shared, own, trailing = _split(emit, node, node.onto, node.free)
-    like = emit.operand(node.like, (*shared, node.onto, *trailing))
-    body = emit.operand(node.body, (*shared, *own, *trailing))
+    body, like = emit.operands(
+        (node.body, (*shared, *own, *trailing)), (node.like, (*shared, node.onto, *trailing))
+    )
     index = emit.printer((*shared, *own)).text(node.index, integer=True).code
     counts = f"{len(shared)}, {len(own)}, {len(trailing)}"
     code = f"fn.scatter({body}, {index}, {like}, {counts})"
@@ -115,7 +118,7 @@ def _scatter(emit: Emitter, node: nodes.Scatter) -> str:
 
 def _take(emit: Emitter, node: nodes.Take) -> str:
     axes = _distinct(emit.graph.leaf_axes(node.body))
-    leaf = emit.value(node.body, axes)
+    leaf = emit.whole(node.body, axes)
     subscript = ", ".join(["...", *(str(node.position) if a == node.along else ":" for a in axes)])
     result = tuple(a for a in axes if a != node.along)
     return emit.permuted(f"{leaf}[{subscript}]", result, node.free)
@@ -133,7 +136,7 @@ def _place(emit: Emitter, node: nodes.Place) -> str:
 def _shift(emit: Emitter, node: nodes.Shift) -> str:
     axes = _distinct(emit.graph.leaf_axes(node.body))
     axis = axes.index(node.along) - len(axes)
-    code = f"fn.shift({emit.value(node.body, axes)}, {node.offset}, {axis})"
+    code = f"fn.shift({emit.whole(node.body, axes)}, {node.offset}, {axis})"
     return emit.permuted(code, axes, node.free)
 
 

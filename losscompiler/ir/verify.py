@@ -39,6 +39,10 @@ def _definition(graph: Graph, definition: nodes.Definition, where: str) -> None:
     formal = {*definition.free, *definition.bound}
     if len(formal) != len(definition.free) + len(definition.bound):
         raise InvariantError(f"after {where}: formal axes of {definition} are not distinct")
+    if isinstance(definition, nodes.Reduce | nodes.Contract | nodes.LogSumExp):
+        missing = set(definition.over) - set(graph.axes(*definition.bodies))
+        if missing:  # the array that is summed would have one entry along them
+            raise InvariantError(f"after {where}: {definition} does not vary over {missing}")
     for body in definition.bodies:
         extra = set(graph.axes(body)) - formal
         if extra:

@@ -300,7 +300,8 @@ def test_a_million_numbers_in_half_precision(loss: str, dtype: Any) -> None:
     assert (value.dtype, total.dtype) == (jnp.float32, jnp.float32)
     close(value, wanted, 2e-5, 1e-7)
     close(total, wanted_total * copies, 2e-5, 1e-2)
-    for found, slope in zip(several(gradient), several(slopes), strict=True):
+    count = len(example.predictions)
+    for found, slope in zip(several(gradient)[:count], several(slopes)[:count], strict=True):
         assert found.dtype == dtype
         tiled = np.tile(slope, (copies, *(1,) * (slope.ndim - 1)))
         rounding = 2.0 ** (-7 if dtype == jnp.bfloat16 else -10)
@@ -328,7 +329,8 @@ for loss in names():
 
     def derivatives(arrays, vectors):
         f = lambda suffix: getattr(generated.jax, loss + suffix)
-        vector = vectors[0] if len(vectors) == 1 else vectors
+        vector = (*vectors, *(0.0 for _ in example.learnable))
+        vector = vector[0] if len(vector) == 1 else vector
         return (
             jax.value_and_grad(f(""), example.positions)(*arrays, **example.params),
             f("_value_and_grad")(*arrays, **example.params),

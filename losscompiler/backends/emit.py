@@ -9,6 +9,8 @@ from losscompiler.backends.view import KernelView
 from losscompiler.backends.writers import WRITERS
 from losscompiler.passes.program import Output, Program
 
+ROOM = WIDTH - len("    return (,)")
+
 
 def kernel_view(
     name: str,
@@ -21,7 +23,9 @@ def kernel_view(
 ) -> KernelView:
     """The kernel of one program."""
     emit = Emitter(program, spelling, scalars, WRITERS)
-    results = [_result(emit, output) for output in program.outputs]
+    results = [_value(emit, output) for output in program.outputs]
+    if sum(len(r) + 2 for r in results) > ROOM:
+        results = [r if r == "0.0" else emit.assign(r, "result") for r in results]
     code = f"({', '.join(results)}{',' if len(results) == 1 else ''})"
     return KernelView(
         name=name,
@@ -33,8 +37,5 @@ def kernel_view(
     )
 
 
-def _result(emit: Emitter, output: Output) -> str:
-    if output.value == 0:
-        return "0.0"
-    code = emit.value(output.value, output.axes)
-    return code if len(code) < WIDTH // 2 else emit.assign(code, "result")
+def _value(emit: Emitter, output: Output) -> str:
+    return "0.0" if output.value == 0 else emit.value(output.value, output.axes)

@@ -107,8 +107,9 @@ class Printer:
 
     def _array(self, e: sp.Basic, room: int) -> Text:
         """An operand that has to be an array."""
-        printed = self._fitted(e, room)
-        if isinstance(e, sp.Expr) and self.is_size(e):
+        sized = isinstance(e, sp.Expr) and self.is_size(e)
+        printed = self._fitted(e, 16 if sized else room)
+        if sized:
             return Text(self.spelling.full(printed.code, self.like))
         return printed
 
@@ -117,7 +118,7 @@ class Printer:
     def _add(self, e: sp.Add, integer: bool) -> Text:
         terms = sorted(e.args, key=lambda t: (_is_negative(t), bool(t.is_number)))
         if not any(not _is_negative(t) for t in terms):
-            return Text(f"-{self._fitted(-e, WIDEST - 2).within(PRODUCT)}", UNARY)
+            return Text(f"-{self._fitted(-e, WIDEST - 2).within(UNARY)}", UNARY)
         pieces: list[str] = []
         for t in terms:
             negative = bool(pieces) and _is_negative(t)
@@ -149,10 +150,13 @@ class Printer:
         if coefficient != 1 or not over:
             over = [coefficient, *over]
         room = max(24, WIDEST // max(1, len(over) + len(under)) + 8)
-        pieces = [
-            (" * " if k else "") + self._fitted(f, room).within(PRODUCT + (k > 0))
-            for k, f in enumerate(over)
-        ]
+        operands = [self._fitted(f, room) for f in over]
+        if len(operands) == 1 and not under and not negative:
+            return operands[0]
+        # The formatter puts a negated power into brackets.
+        first = f"({operands[0].code})" if negative and operands[0].binds == POWER else ""
+        pieces = [first or operands[0].within(PRODUCT)]
+        pieces += [f" * {operand.within(PRODUCT + 1)}" for operand in operands[1:]]
         if under:
             below = under[0] if len(under) == 1 else sp.Mul(*under, evaluate=False)
             pieces.append(f" / {self._fitted(below, room).within(PRODUCT + 1)}")
@@ -187,6 +191,8 @@ class Printer:
         integer = all(a.is_integer for a in e.args) and not any(
             s.is_positive and s.is_integer and not s.is_number for s in e.free_symbols
         )
+        if e.lhs.is_number:
+            e = e.reversed
         left, right = (self._fitted(a, WIDEST // 2 - 4, integer=integer) for a in e.args)
         if self.is_size(e):  # a condition has to be an array, too
             sized = e.lhs if self.is_size(e.lhs) else e.rhs

@@ -99,10 +99,11 @@ def is_facet(condition: sp.Basic) -> bool:
     return isinstance(condition, sp.Eq) and not all(a.is_integer for a in condition.args)
 
 
-def on_side(e: sp.Basic, point: Point, facet: Facet, side: int) -> Any:
+def on_side(e: sp.Basic, point: Point, facet: Facet, side: int, known: dict[sp.Basic, Any]) -> Any:
     """The value at a point of the facet, with every kinked node of this facet on one side of it.
 
-    `side` is 1 or -1 for the neighbouring cells, 0 for the facet itself.
+    `side` is 1 or -1 for the neighbouring cells, 0 for the facet itself; `known` remembers values
+    from one expression to the next.
     """
 
     def kink(node: sp.Basic, values: list[Any]) -> Any:
@@ -116,7 +117,7 @@ def on_side(e: sp.Basic, point: Point, facet: Facet, side: int) -> Any:
             return mpmath.mpf(orientation)
         return bool(type(node)(orientation, 0))
 
-    return evaluate(e, point, kink)
+    return evaluate(e, point, kink, known)
 
 
 def points_on(graph: Graph, facet: Facet, e: sp.Basic) -> list[Point]:

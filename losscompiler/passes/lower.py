@@ -14,7 +14,17 @@ from losscompiler.diagnostics import SpecError
 from losscompiler.ir import nodes
 from losscompiler.ir.graph import Graph
 from losscompiler.ir.nodes import Axis
-from losscompiler.ir.operators import Log1mExp, LogCosh, Magnitude, Maximum, Minimum, Root, Sign, XDivY, XLogY
+from losscompiler.ir.operators import (
+    Log1mExp,
+    LogCosh,
+    Magnitude,
+    Maximum,
+    Minimum,
+    Root,
+    Sign,
+    XDivY,
+    XLogY,
+)
 from losscompiler.spec import expressions as ex
 from losscompiler.spec.expressions import Index, split_shift
 

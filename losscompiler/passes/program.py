@@ -33,14 +33,15 @@ def transform(program: Program, change: Callable[[sp.Basic], sp.Basic]) -> Progr
     """Applies a rewriting of scalar expressions to every body, innermost definitions first."""
     graph = program.graph
     values = [o.value for o in program.outputs]
-    swapped: dict[Definition, Definition] = {}
+    swapped: dict[Definition, sp.Expr] = {}  # values over the free axes of each definition
 
     def rewritten(value: sp.Basic) -> sp.Basic:
         swaps = {}
         for leaf in graph.leaves(value):
             definition = graph.definition(leaf)
-            if swapped.get(definition, definition) != definition:
-                swaps[leaf] = graph.leaf(swapped[definition], graph.leaf_axes(leaf))
+            if definition in swapped:
+                actual = dict(zip(definition.free, graph.leaf_axes(leaf), strict=True))
+                swaps[leaf] = graph.rename(swapped[definition], actual)
         return change(value.xreplace(swaps) if swaps else value)
 
     for definition in graph.topological(values):
@@ -49,9 +50,19 @@ def transform(program: Program, change: Callable[[sp.Basic], sp.Basic]) -> Progr
             for name, value in vars(definition).items()
             if _has_bodies(value)
         }
-        swapped[definition] = replace(definition, **changes) if changes else definition  # type: ignore[arg-type]
+        changed = replace(definition, **changes)  # type: ignore[arg-type]
+        if changed != definition:
+            swapped[definition] = _value(graph, changed)
     outputs = tuple(replace(o, value=rewritten(o.value)) for o in program.outputs)
     return replace(program, outputs=outputs)
+
+
+def _value(graph: Graph, definition: Definition) -> sp.Expr:
+    """A definition over its formal axes; built anew if it no longer varies over what it sums."""
+    whole = isinstance(definition, nodes.Reduce | nodes.Contract | nodes.LogSumExp)
+    if not whole or set(definition.bound) <= set(graph.axes(*definition.bodies)):
+        return graph.leaf(definition, definition.free)
+    return rebuilt(graph, definition, definition.bodies)
 
 
 def _has_bodies(value: object) -> bool:

@@ -21,6 +21,7 @@ from losscompiler.passes.facets import (
     DIGITS,
     TINY,
     Facet,
+    Point,
     assign_tie,
     facet_of,
     facets,
@@ -96,10 +97,7 @@ def _settled(graph: Graph, e: sp.Expr, facet: Facet, found: Slopes, *, crowded: 
     """The derivatives whose value where one guard vanishes is not yet right."""
     points = points_on(graph, facet, e)
     try:
-        above, below, tie = (
-            {x: [on_side(d, p, facet, side) for p in points] for x, d in found.items()}
-            for side in (1, -1, 0)
-        )
+        above, below, tie = (_at_points(found, facet, side, points) for side in (1, -1, 0))
     except UndefinedError:
         return {}
     # Away from its own jumps a derivative is continuous, and right as it is.
@@ -123,6 +121,16 @@ def _settled(graph: Graph, e: sp.Expr, facet: Facet, found: Slopes, *, crowded: 
     exact = _on_facet(choice, facet, jumping)
     at = facet.relation(sp.Eq)
     return {x: _cells([(exact[x], at), (d, sp.true)]) for x, d in jumping.items()}
+
+
+def _at_points(
+    found: Slopes, facet: Facet, side: int, points: Sequence[Point]
+) -> dict[sp.Symbol, list[Any]]:
+    memories: list[dict[sp.Basic, Any]] = [{} for _ in points]
+    return {
+        x: [on_side(d, p, facet, side, known) for p, known in zip(points, memories, strict=True)]
+        for x, d in found.items()
+    }
 
 
 # ---- which point of the segment between two cells' gradients --------------------------------

@@ -61,7 +61,7 @@ def inverse_root(s: Array) -> Array:
 
 def log1mexp(x: Array) -> Array:
     """`log(1 - exp(x))` of a negative x: whichever difference keeps the digits (Maechler, 2012)."""
-    return jnp.where(x > -math.log(2), jnp.log(-jnp.expm1(x)), jnp.log1p(-jnp.exp(x)))
+    return jnp.where(x > -log(2), jnp.log(-jnp.expm1(x)), jnp.log1p(-jnp.exp(x)))
 
 
 def xlogy(a: Result, u: Array) -> Array:

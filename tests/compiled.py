@@ -8,7 +8,7 @@ the compiler does not.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import mpmath
@@ -17,8 +17,17 @@ import sympy as sp
 
 from losscompiler.analysis.evaluate import evaluate
 from losscompiler.backends import render_module
+from losscompiler.backends.emit import kernel_view
+from losscompiler.backends.numpy.operators import SPELLING
+from losscompiler.backends.numpy.runtime import _functions
+from losscompiler.ir import nodes
+from losscompiler.ir.graph import Graph
+from losscompiler.ir.nodes import Axis
 from losscompiler.ir.operators import LogCosh
 from losscompiler.passes import compile_loss
+from losscompiler.passes.program import Output, Program, transform
+from losscompiler.passes.share import share
+from losscompiler.passes.stabilise import stabilise
 from losscompiler.spec import Loss
 from losscompiler.spec import expressions as ex
 
@@ -141,3 +150,29 @@ def naively(e: sp.Basic, arrays: Arrays) -> float:
     function = sp.lambdify(list(point), plain, "numpy", cse=False)
     with np.errstate(all="ignore"):
         return float(function(*(np.asarray([v]) for v in point.values()))[0])
+
+
+# ---- values of a graph ------------------------------------------------------------------------
+
+
+def computed(graph: Graph, value: sp.Basic, axes: Sequence[Axis], arrays: Arrays) -> Any:
+    """A value of a graph as a NumPy array over the axes, by the printed kernel."""
+    known = [d for d in graph.topological([value]) if isinstance(d, nodes.Input)]
+    inputs = tuple(dict.fromkeys([*known, *graph_inputs(graph, arrays)]))
+    program = share(transform(Program(graph, inputs, (Output(value, tuple(axes)),)), stabilise))
+    view = kernel_view("kernel", "", program, SPELLING, frozenset(), returns_tuple=False)
+    names: dict[str, Any] = {"np": np, "fn": _functions}
+    names |= {a: np.asarray(arrays[d.name]) for a, d in zip(view.arguments, inputs, strict=True)}
+    with np.errstate(all="ignore"):
+        exec("\n".join([*view.lines, f"result = {view.result}"]), names)
+    sizes = {
+        axis.extent: size
+        for d in inputs
+        for axis, size in zip(d.free, np.shape(arrays[d.name]), strict=True)
+    }
+    return np.broadcast_to(names["result"], [sizes[a.extent] for a in axes])
+
+
+def graph_inputs(graph: Graph, arrays: Arrays) -> list[nodes.Input]:
+    """The inputs of a graph that are given, whether a value reads them or not."""
+    return [d for d, _ in graph._leaves if isinstance(d, nodes.Input) and d.name in arrays]

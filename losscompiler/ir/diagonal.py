@@ -30,6 +30,11 @@ def diagonal(
     if isinstance(definition, nodes.Scatter):
         here = merge[definition.onto]
         same = [a for a in definition.free if merge[a] == here and a != definition.onto]
+        if set(same) & set(graph.axes(definition.index)):
+            # The index moves along the diagonal, too: what counts is where it points here.
+            body, index = (graph.rename(e, merge) for e in (definition.body, definition.index))
+            hits = graph.equal(index, graph.positions(here))
+            return graph.rename(graph.sum(body * hits, definition.over), back)
         body = graph.rename(definition.body, {a: here for a in same})
         body = graph.gather(body, here, definition.index)
         outside = {a: b for a, b in merge.items() if a != definition.onto}
@@ -39,10 +44,10 @@ def diagonal(
         return graph.rename(graph.scatter(body, index, here, definition.over, like), back)
     # Bound axes may share formal names with other definitions' axes, never with their own.
     bodies = [graph.rename(b, merge) for b in definition.bodies]
-    return graph.rename(_rebuilt(graph, definition, bodies), back)
+    return graph.rename(rebuilt(graph, definition, bodies), back)
 
 
-def _rebuilt(graph: Graph, definition: Definition, bodies: Sequence[Value]) -> sp.Expr:
+def rebuilt(graph: Graph, definition: Definition, bodies: Sequence[Value]) -> sp.Expr:
     """The same node over other bodies, over the definition's own formal axes."""
     if isinstance(definition, nodes.Reduce):
         return graph.reduce(definition.kind, bodies[0], definition.over)

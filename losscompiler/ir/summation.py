@@ -35,7 +35,7 @@ def summed(graph: Graph, value: sp.Expr, over: tuple[Axis, ...]) -> sp.Expr:
     groups: dict[tuple[Axis, ...], list[sp.Expr]] = {}
     apart: list[sp.Expr] = []
     for term in terms:
-        if _factors_differ(graph, term, inside):
+        if _comes_apart(graph, term, inside):
             apart.append(summed(graph, term, inside))
         else:
             groups.setdefault(graph.axes(term), []).append(term)
@@ -60,7 +60,7 @@ def _terms(graph: Graph, value: sp.Expr, over: Sequence[Axis]) -> list[sp.Expr]:
             others = value / factor
             expanded = sp.Add.make_args(sp.expand_mul(factor.expand(deep=False)))
             terms = [a * others for a in expanded]
-            if any(_factors_differ(graph, t, over) for t in terms):
+            if any(_comes_apart(graph, t, over) for t in terms):
                 return [t for term in terms for t in _terms(graph, term, over)]
     return [value]
 
@@ -84,9 +84,12 @@ def _unguarded(graph: Graph, value: sp.Expr) -> sp.Expr:
     return value
 
 
-def _factors_differ(graph: Graph, term: sp.Expr, over: Sequence[Axis]) -> bool:
+def _comes_apart(graph: Graph, term: sp.Expr, over: Sequence[Axis]) -> bool:
+    """Whether the sum is a matrix product, or what is pulled out of it makes its array smaller."""
     inner = [f for f in sp.Mul.make_args(term) if set(graph.axes(f)) & set(over)]
-    return len(_operands(graph, inner)) > 1
+    whole = graph.axes(term)
+    shrinks = len(whole) - len(over) > 1 and graph.axes(*inner) != whole
+    return shrinks or len(_operands(graph, inner)) > 1
 
 
 def _product(graph: Graph, value: sp.Expr, over: Sequence[Axis]) -> sp.Expr:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import inf
+from itertools import pairwise
+from math import inf, nextafter
 from typing import Any
 
 import sympy as sp
@@ -21,11 +22,13 @@ class Bounds:
     high_open: bool = False
     integer: bool = False
     values: tuple[float, ...] = ()
+    gaps: tuple[tuple[float, float], ...] = ()
 
 
 def bounds(domain: sp.Set) -> Bounds:
-    """The bounds of a set; those of a set of another shape are its least and largest number."""
-    if isinstance(domain, sp.FiniteSet):
+    """The bounds of a set, and what it leaves out between them."""
+    steps = isinstance(domain, sp.Range) and domain.step != 1 and domain.is_finite_set
+    if isinstance(domain, sp.FiniteSet) or steps:
         return Bounds(values=tuple(float(v) for v in sorted(domain, key=float)))
     integer = domain.is_subset(sp.S.Integers) is True
     low, high = _end(domain, "inf"), _end(domain, "sup")
@@ -35,7 +38,28 @@ def bounds(domain: sp.Set) -> Bounds:
         low_open=low.is_finite is True and domain.contains(low) == sp.false,
         high_open=high.is_finite is True and domain.contains(high) == sp.false,
         integer=integer,
+        gaps=_gaps(domain, integer=integer),
     )
+
+
+def _gaps(domain: sp.Set, *, integer: bool) -> tuple[tuple[float, float], ...]:
+    """What lies between the parts of a set, as closed intervals."""
+    parts = domain.args if isinstance(domain, sp.Union) else ()
+    points = [sp.FiniteSet(x) for part in parts if isinstance(part, sp.FiniteSet) for x in part]
+    others = [part for part in parts if not isinstance(part, sp.FiniteSet)]
+    ordered = sorted((*points, *others), key=lambda part: float(part.inf))
+    found: list[tuple[float, float]] = []
+    for before, after in pairwise(ordered):
+        low, high = before.sup, after.inf
+        start, end = float(low), float(high)
+        if integer:
+            start, end = start + 1, end - 1
+        else:
+            start = nextafter(start, inf) if before.contains(low) == sp.true else start
+            end = nextafter(end, -inf) if after.contains(high) == sp.true else end
+        if start <= end:
+            found.append((start, end))
+    return tuple(found)
 
 
 def _end(domain: sp.Set, which: str) -> Any:

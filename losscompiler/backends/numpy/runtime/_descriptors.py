@@ -33,7 +33,8 @@ class Argument:
 class Parameter:
     """One hyperparameter: a number, or an array over `axes`.
 
-    Its values lie between `low` and `high`, or among `values`; `domain` says so in words.
+    Its values lie between `low` and `high` but in none of `gaps`, whose ends belong to them, or
+    among `values`; `domain` says so in words.
     """
 
     name: str
@@ -47,6 +48,7 @@ class Parameter:
     integer: bool = False
     values: tuple[float, ...] = ()
     domain: str = ""
+    gaps: tuple[tuple[float, float], ...] = ()
 
 
 @dataclass(frozen=True)

@@ -44,6 +44,15 @@ def chained(name: str) -> Function:
     return spell
 
 
+def is_number(argument: str) -> bool:
+    """Whether a finished argument is a Python number."""
+    try:
+        float(argument)
+    except ValueError:
+        return False
+    return True
+
+
 def axis_argument(numbers: tuple[int, ...]) -> str:
     """Axis numbers as an argument: a bare number if it is one."""
     return str(numbers[0]) if len(numbers) == 1 else f"({', '.join(map(str, numbers))})"

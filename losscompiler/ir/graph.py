@@ -203,7 +203,8 @@ class Graph:
         outside = [a for a in over if a not in inside]
         copies = sp.log(sp.Mul(*(self.extent(a.extent) for a in outside)))
         if not inside:
-            return value + copies + sp.log(weight)
+            total = value + copies + sp.log(weight)
+            return total if where == sp.true else Piecewise((total, where), (-sp.oo, sp.true))
         made = nodes.LogSumExp((), value, weight, where, inside)
         return self.node(made, inside, [value, weight, where]) + copies
 

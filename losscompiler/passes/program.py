@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import sympy as sp
 
 from losscompiler.ir import nodes
+from losscompiler.ir.diagonal import rebuilt
 from losscompiler.ir.graph import Graph
 from losscompiler.ir.nodes import Axis, Definition
 

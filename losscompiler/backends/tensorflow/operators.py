@@ -5,7 +5,7 @@ from __future__ import annotations
 import sympy as sp
 
 from losscompiler.backends.operators import ELEMENTARY, EXTREMA, PROVIDED
-from losscompiler.backends.spelling import Spelling, call, chained, reduction
+from losscompiler.backends.spelling import Spelling, call, chained, is_number, reduction
 
 OWN_NAMES = {
     sp.asin: "asin",
@@ -14,6 +14,14 @@ OWN_NAMES = {
     sp.atan2: "atan2",
 }
 
+
+def _where(condition: str, chosen: str, other: str) -> str:
+    """A number takes the dtype of the array before it, not of the one behind it."""
+    if is_number(chosen):
+        return f"tf.where(~({condition}), {other}, {chosen})"
+    return f"tf.where({condition}, {chosen}, {other})"
+
+
 SPELLING = Spelling(
     functions={
         **{op: call(f"tf.math.{OWN_NAMES.get(op, name)}") for op, name in ELEMENTARY.items()},
@@ -21,7 +29,7 @@ SPELLING = Spelling(
         **PROVIDED,
     },
     reductions={kind: reduction(f"tf.reduce_{kind}") for kind in ("sum", "prod", "max", "min")},
-    where=call("tf.where"),
+    where=_where,
     einsum=lambda subscripts, *arrays: f'tf.einsum("{subscripts}", {", ".join(arrays)})',
     matmul=lambda a, b: f"tf.matmul({a}, {b})",
     swap_last_two=lambda x: f"tf.linalg.matrix_transpose({x})",

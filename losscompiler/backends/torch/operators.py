@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 from losscompiler.backends.operators import ELEMENTARY, EXTREMA, PROVIDED
-from losscompiler.backends.spelling import Function, Spelling, call, reduction
+from losscompiler.backends.spelling import Function, Spelling, call, is_number, reduction
 from losscompiler.ir import operators as op
-
-
-def _is_number(argument: str) -> bool:
-    return argument.replace(".", "", 1).replace("-", "", 1).replace("e", "", 1).isdigit()
 
 
 def _bounded(name: str, bound: str) -> Function:
@@ -18,9 +14,9 @@ def _bounded(name: str, bound: str) -> Function:
         if not rest:
             return first
         other = spell(*rest)
-        if _is_number(other):
+        if is_number(other):
             return f"torch.clamp({first}, {bound}={other})"
-        if _is_number(first):
+        if is_number(first):
             return f"torch.clamp({other}, {bound}={first})"
         return f"torch.{name}({first}, {other})"
 

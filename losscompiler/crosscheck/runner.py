@@ -94,6 +94,7 @@ def verify(
     troubles = [*_troubles(outcomes), *found.diagnostics, *_troubles(judged)]
     troubles += [d for p in planned for d in p.diagnostics]
     troubles += [d for o in judged if o.value for d in o.value.diagnostics]
+    troubles += _inaccuracies(reports)
     return VerifyResult(reports, tuple(troubles))
 
 
@@ -115,6 +116,24 @@ class _Observed:
 
 def _troubles(outcomes: Sequence[Outcome]) -> list[Diagnostic]:
     return [o.failure for o in outcomes if o.failure is not None]
+
+
+def _inaccuracies(reports: Sequence[Report]) -> list[Diagnostic]:
+    """One warning per loss whose results are right, but have fewer digits than they could have."""
+    found: dict[str, Diagnostic] = {}
+    for report in reports:
+        if report.ok and report.inaccuracies and report.loss not in found:
+            found[report.loss] = Diagnostic(
+                "LC405",
+                f"`{report.loss}` loses digits in {report.backend} {report.dtype}: "
+                f"{report.inaccuracies[0]}",
+                severity="warning",
+                path=report.path,
+                line=report.line,
+                help="the code is written; another form of the formula may keep them",
+                loss=report.loss,
+            )
+    return list(found.values())
 
 
 def _checked(

@@ -1,0 +1,108 @@
+"""Losses that the compiler once got wrong: what random specs found, made small."""
+
+from __future__ import annotations
+
+import textwrap
+
+import pytest
+
+from random_specs import HELPERS, Workshop
+
+LOSSES = {
+    "the loss is an input itself": """
+        def made(x=Prediction()):
+            return x
+        """,
+    "functions of the size of an axis": """
+        def made(x=Prediction("class"), *, c=Param(1.5, positive=True, learnable=True)):
+            k = index("class", "k")
+            factor = Max(size(k), 2) * where(size(k) > 2, size(k), 2) * sqrt(size(k))
+            return factor * where(size(k) > 3, x[0], Max(x[0], size(k))) + log(Sum(exp(c), k))
+        """,
+    "a bound of constants": """
+        def made(x=Prediction(), *, c=Param(1.5, positive=True, learnable=True)):
+            return Max(Min(x, 1), x / c)
+        """,
+    "constants of functions of ours": """
+        def made(x=Prediction()):
+            return Max(softplus(2), 0) * x**2 + sigmoid(Rational(1, 3)) ** 2
+        """,
+    "one position of a diagonal": """
+        def made(s=Prediction("batch"), m=Mask("batch", "batch")):
+            i = index("batch", "i")
+            return Sum(softmax(where(m[i, i], s[i], 0), i) * s[1], i)
+        """,
+    "a diagonal beside the main one": """
+        def made(x=Prediction("batch", "batch")):
+            i = index("batch", "i")
+            return Sum(where(i + 1 < size(i), tanh(x[i + 1, i]) * x[i, i], 0), i)
+        """,
+    "second derivatives of a maximum over conditions": """
+        def made(x=Prediction("class"), s=Prediction()):
+            k = index("class", "k")
+            return AxisMax(where(k + 1 < size(k), softplus(s), -3), k)
+        """,
+    "second derivatives beside what is masked": """
+        def made(x=Prediction("batch", "feature"), n=Mask("batch")):
+            i, j = index("batch", "i j")
+            d = index("feature", "d")
+            path = Sum(where(j + 1 < size(j), (x[j + 1, d] - x[j, d]) ** 2, 0), j)
+            return log(1 + Sum(where(n[i], exp(path), 0), d))
+        """,
+    "a norm of the same entry over and over": """
+        def made(x=Prediction("batch", "feature"), s=Prediction("batch")):
+            j, d = index("batch", "j"), index("feature", "d")
+            return Norm(Sum(s[j], j), d) + Norm(Norm(x[0, 0], j), d, p=1)
+        """,
+    "sums over positions and sizes alone": """
+        def made(x=Prediction("batch", "feature")):
+            j, d = index("batch", "j"), index("feature", "d")
+            return (Sum(j, j) + Mean(size(j), j, d)) * x[0, 0] ** 2
+        """,
+    "branches that are equal": """
+        def made(x=Prediction("class")):
+            k = index("class", "k")
+            zero = Sum(where(k + 1 < size(k), x[k] - x[k], 0), k)
+            return zero + Sum(where(k < 1, x[0], x[0]), k) ** 2
+        """,
+    "conditions that contradict each other": """
+        def made(x=Prediction("class"), s=Prediction()):
+            j, k = index("class", "j k")
+            last = Not(k + 1 < size(k))
+            inner = where(And(k + 1 < size(k), j <= k), s, 0)
+            return logsumexp(AxisMax(where(last, inner, -3), k), j)
+        """,
+    "a masked log-sum-exp over an axis it does not vary along": """
+        def made(x=Prediction("class")):
+            j, k = index("class", "j k")
+            return Sum(log(1 + Sum(where(Not(j < 1), exp(x[j]), 0), k)), j)
+        """,
+    "a label at a constant position": """
+        def made(x=Prediction("class"), picks=Label("class", "feature")):
+            return x[picks[1]] ** 2
+        """,
+    "a long log-sum-exp with a long condition": """
+        def made(z=Prediction("class", "feature"), f=Prediction("feature")):
+            k, d = index("class", "k"), index("feature", "d")
+            return log(1 + Sum(where(k < 1, exp(exp(tanh(z[k, d])) * f[d]), 0), d))
+        """,
+    "inputs with the names of cotangents and tangents": """
+        def made(cotangent=Prediction(), x_tangent=Prediction(), x=Prediction(), t=Target()):
+            return (cotangent - t) ** 2 + (x_tangent - t) ** 2 * x
+        """,
+    "a power with a negative base below a bound": """
+        def made(x=Prediction("batch", "feature")):
+            i, d = index("batch", "i"), index("feature", "d")
+            return Max(Min(Prod(x[i, 1], d), 1), 0)
+        """,
+}
+
+
+@pytest.fixture(scope="module")
+def workshop(tmp_path_factory: pytest.TempPathFactory) -> Workshop:
+    return Workshop(tmp_path_factory.mktemp("regressions"))
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_what_was_wrong_once(workshop: Workshop, name: str) -> None:
+    assert workshop.findings(f"{HELPERS}\n@loss{textwrap.dedent(LOSSES[name])}") == []

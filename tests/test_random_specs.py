@@ -1,0 +1,32 @@
+"""Random losses agree with arbitrary precision in every quantity, in NumPy and PyTorch.
+
+`LOSSCOMPILER_RANDOM_SPECS=3000 pytest tests/test_random_specs.py` tries other ones each time.
+"""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+
+from random_specs import Workshop, spec_texts
+
+BY_HAND = os.environ.get("LOSSCOMPILER_RANDOM_SPECS")
+
+
+@pytest.fixture(scope="module")
+def workshop(tmp_path_factory: pytest.TempPathFactory) -> Workshop:
+    return Workshop(tmp_path_factory.mktemp("random"))
+
+
+@settings(
+    max_examples=int(BY_HAND or 200),
+    derandomize=not BY_HAND,
+    database=None,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+)
+@given(text=spec_texts())
+def test_random_losses_are_what_their_formulas_say(workshop: Workshop, text: str) -> None:
+    assert workshop.findings(text) == [], text

@@ -110,7 +110,15 @@ def _start_foreman() -> subprocess.Popen[bytes]:
     # code has, `import numpy` would find that. What the caller can import, the foreman must too.
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     command = [sys.executable, "-P", "-c", "from losscompiler.worker import _foreman; _foreman()"]
-    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment)
+    # In a session of its own, it outlives a signal to our process group for as long as it takes to
+    # end its children; it learns of our end, whatever brings it, from the end of its input.
+    return subprocess.Popen(
+        command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env=environment,
+        start_new_session=True,
+    )
 
 
 def _frames(stream: IO[bytes]) -> Iterator[tuple[int, Outcome]]:
@@ -133,8 +141,6 @@ class _Child:
 
 def _foreman() -> None:
     """The main function of the foreman process."""
-    # Whatever ends the parent reaches us as the end of stdin. A signal to the whole process group
-    # would end us before we could end our children, which have groups of their own.
     for number in _ENDING:
         signal.signal(number, signal.SIG_IGN)
     # A spec may print and may read: neither may touch the pipes to the parent.

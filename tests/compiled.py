@@ -24,8 +24,8 @@ from losscompiler.ir import nodes
 from losscompiler.ir.graph import Graph
 from losscompiler.ir.nodes import Axis
 from losscompiler.ir.operators import LogCosh
+from losscompiler.ir.program import Output, Program, transform
 from losscompiler.passes import compile_loss
-from losscompiler.passes.program import Output, Program, transform
 from losscompiler.passes.share import share
 from losscompiler.passes.stabilise import stabilise
 from losscompiler.spec import Loss

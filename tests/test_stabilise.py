@@ -19,7 +19,7 @@ from losscompiler.backends.numpy.runtime import _functions
 from losscompiler.ir import nodes
 from losscompiler.ir import operators as op
 from losscompiler.ir.graph import Graph
-from losscompiler.passes.program import Output, Program
+from losscompiler.ir.program import Output, Program
 from losscompiler.passes.stabilise import stabilise
 from losscompiler.spec.expressions import Piecewise, sigmoid, softplus, stop_gradient
 

@@ -7,7 +7,7 @@ from losscompiler.backends.layout import WIDTH
 from losscompiler.backends.spelling import Spelling
 from losscompiler.backends.view import KernelView
 from losscompiler.backends.writers import WRITERS
-from losscompiler.passes.program import Output, Program
+from losscompiler.ir.program import Output, Program
 
 ROOM = WIDTH - len("    return (,)")
 

@@ -18,7 +18,7 @@ from losscompiler.backends.printer import Printer, Text
 from losscompiler.backends.spelling import Spelling
 from losscompiler.ir import nodes
 from losscompiler.ir.nodes import Axis, Definition
-from losscompiler.passes.program import Program
+from losscompiler.ir.program import Program
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 Writers: TypeAlias = "Mapping[type[Definition], Callable[[Emitter, Any], str]]"

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 
 import sympy as sp
 from sympy.printing.str import StrPrinter
 
 from losscompiler.ir import nodes
 from losscompiler.ir.nodes import Axis, Definition
-
-if TYPE_CHECKING:
-    from losscompiler.passes.program import Program
+from losscompiler.ir.program import Program
 
 Labels: TypeAlias = Mapping[Axis, str]
 Entry: TypeAlias = dict[str, Any]

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 import sympy as sp
 
 from losscompiler.ir import nodes
 from losscompiler.ir.graph import Graph
-
-if TYPE_CHECKING:
-    from losscompiler.passes.program import Program
+from losscompiler.ir.program import Program
 
 
 class InvariantError(AssertionError):

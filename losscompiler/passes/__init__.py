@@ -9,11 +9,11 @@ import sympy as sp
 from sympy.core.parameters import distribute
 
 from losscompiler.ir import nodes
+from losscompiler.ir.program import Output, Program, transform
 from losscompiler.ir.verify import verify
 from losscompiler.passes.compiled import KERNELS, CompiledLoss, Variant, new_variant
 from losscompiler.passes.differentiate import vjp
 from losscompiler.passes.lower import Lowering
-from losscompiler.passes.program import Output, Program, transform
 from losscompiler.passes.recognise import recognise
 from losscompiler.passes.share import share
 from losscompiler.passes.shifts import require_guards

@@ -11,8 +11,8 @@ import sympy as sp
 from losscompiler.ir import nodes
 from losscompiler.ir.graph import Graph
 from losscompiler.ir.nodes import Axis
+from losscompiler.ir.program import Program
 from losscompiler.passes.lower import DTYPES, axis_of
-from losscompiler.passes.program import Program
 from losscompiler.spec import Loss
 from losscompiler.spec.roles import Role
 

@@ -16,7 +16,7 @@ import sympy as sp
 from losscompiler.ir import nodes
 from losscompiler.ir.graph import Graph
 from losscompiler.ir.nodes import Axis
-from losscompiler.passes.program import Program, transform
+from losscompiler.ir.program import Program, transform
 
 LONGEST = 14  # operations in one statement
 Seen = tuple[sp.Basic, tuple[Axis, ...]]

@@ -96,7 +96,7 @@ def test_over_a_denominator_of_0_all_is_0(backend: Backend, options: dict[str, A
 
 
 def test_hessians_carry_weights_and_denominators(backend: Backend) -> None:
-    options = {"weight": WEIGHTS, "mask": MASK}
+    options: dict[str, Any] = {"weight": WEIGHTS, "mask": MASK}
     scale = MASK * WEIGHTS * 2 / 3.5
     close(backend.call("squared_error_hvp", P, T, vector=P, **options), scale * P)
     close(backend.call("squared_error_hessian_diagonal", P, T, **options), scale)
@@ -156,7 +156,7 @@ def test_what_a_masked_entry_holds_does_not_matter(backend: Backend, name: str, 
     product = backend.call(f"{name}_hvp", p[kept], t[kept], weight=w[kept], vector=p[kept])
     diagonal = backend.call(f"{name}_hessian_diagonal", p[kept], t[kept], weight=w[kept])
     p[3] = t[3] = w[3] = bad
-    options = {"mask": MASK, "weight": w}
+    options: dict[str, Any] = {"mask": MASK, "weight": w}
     agree(backend, name, p, t, **options, value=value, slope=np.append(slope, 0))
     close(backend.call(f"{name}_hvp", p, t, vector=p, **options), np.append(product, 0))
     found = backend.call(f"{name}_hessian_diagonal", p, t, **options)
@@ -241,7 +241,7 @@ def test_all_labels_ignored(backend: Backend) -> None:
 def test_class_weights_multiply_the_weights(backend: Backend) -> None:
     table, w = np.array([2.0, 0.5]), np.array([1.0, 3.0, 4.0])
     full = np.array([2.0, 1.5, 2.0])
-    options = {"class_weight": table, "weight": w}
+    options: dict[str, Any] = {"class_weight": table, "weight": w}
     agree(
         backend,
         "sparse_softmax_cross_entropy",

@@ -56,7 +56,7 @@ def test_labels_have_the_batch_axes_of_the_logits(backend: Backend, shape: tuple
 
 def test_core_axes_of_one_name_have_one_size(backend: Backend) -> None:
     wrong = np.zeros((4, 2))
-    words = ("`logits`", "(4, 3)", "`target`", "(4, 2)", "class")
+    words: tuple[str, ...] = ("`logits`", "(4, 3)", "`target`", "(4, 2)", "class")
     refused(backend, "softmax_cross_entropy", LOGITS, wrong, words=words)
     images = np.zeros((2, 3, 4, 5)), np.zeros((2, 3, 5, 4))
     words = ("`probability`", "(2, 3, 4, 5)", "`target`", "(2, 3, 5, 4)", "spatial")
@@ -122,13 +122,13 @@ def test_the_vector_has_a_part_for_each_input(backend: Backend) -> None:
 @pytest.mark.parametrize("dtype", [float, np.float32, bool])
 def test_labels_are_integers(backend: Backend, dtype: type) -> None:
     words = ("`label`", "integers")
-    labels = LABELS.astype(dtype)
+    labels: np.ndarray = LABELS.astype(dtype)
     refused(backend, "sparse_softmax_cross_entropy", LOGITS, labels, words=words)
 
 
 @pytest.mark.parametrize("dtype", [float, int])
 def test_masks_are_booleans(backend: Backend, dtype: type) -> None:
-    mask = np.ones(4, dtype)
+    mask: np.ndarray = np.ones(4, dtype)
     refused(backend, "squared_error", np.ones(4), np.ones(4), words=("`mask`", "bool"), mask=mask)
     risk = np.zeros(4)
     words = ("`event`", "bool")
@@ -170,11 +170,12 @@ def test_parameters_outside_their_domains(
     backend: Backend, name: str, parameter: str, value: float, domain: str
 ) -> None:
     inputs = [np.ones(4)] * (3 if name == "margin_ranking" else 2)
+    named: dict[str, Any] = {parameter: value}
     words = (f"`{parameter}`", str(value), domain)
     if name != "margin_ranking":
-        refused(backend, name, *inputs, words=words, **{parameter: value})
+        refused(backend, name, *inputs, words=words, **named)
     with pytest.raises(ValueError, match=re.escape(domain)):
-        backend.call(name, *inputs, **{parameter: value})
+        backend.call(name, *inputs, **named)
 
 
 @pytest.mark.parametrize(
@@ -191,7 +192,8 @@ def test_ends_of_domains_that_belong_to_them(
     backend: Backend, name: str, parameter: str, value: float
 ) -> None:
     inputs = [np.ones(4)] * (3 if name == "margin_ranking" else 2)
-    assert np.isfinite(backend.call(name, *inputs, **{parameter: value}))
+    named: dict[str, Any] = {parameter: value}
+    assert np.isfinite(backend.call(name, *inputs, **named))
 
 
 def test_parameters_as_numbers_of_the_framework(backend: Backend) -> None:

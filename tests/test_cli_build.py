@@ -190,10 +190,8 @@ def test_what_a_broken_compiler_prints_is_not_written(
     assert "value_and_grad of `x`" in finding["message"]
     statuses = {one["name"]: one["status"] for one in run.answer["result"]["losses"]}
     assert statuses == {"cross": "built", "doubled": "failed"}
-    assert {row["loss"]: row["ok"] for row in run.answer["result"]["reports"]} == {
-        "cross": True,
-        "doubled": False,
-    }
+    rows = run.answer["result"]["reports"]  # the code of `cross` is what it was
+    assert {row["loss"]: row["ok"] for row in rows} == {"doubled": False}
     after = tree(project)
     assert {name for name in after if after[name] != before[name]} == {"losses.json"}
     assert not (project / "generated" / ".build").exists()

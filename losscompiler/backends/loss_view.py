@@ -73,7 +73,7 @@ def loss_view(loss: Loss, kernels: Mapping[tuple[str, ...], Sequence[KernelView]
         prediction=predictions[0],
         truth=truths[0] if is_pair else "",
         is_pair=is_pair,
-        has_params=bool(params),
+        has_settings=bool(params or _options(loss)[4:]),
         has_learnable=any(view.learnable for view in params),
         has_label="ignore_index" in _options(loss),
         has_axis="axis" in _options(loss),
@@ -129,6 +129,7 @@ def _view(loss: Loss, name: str, annotation: str, default: str) -> InputView:
         documentation=tuple(f"    {line}" for line in entry),
         optional=role.optional,
         learnable=role.learnable,
+        is_prediction=role.kind == "prediction",
     )
 
 

@@ -49,6 +49,7 @@ class InputView:
     documentation: tuple[str, ...]
     optional: bool
     learnable: bool
+    is_prediction: bool
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,8 @@ class LossView:
     docstring before and after its `Args:`: lines indented by 4, without the quotes; `class_tail`
     may be empty and starts with an empty line otherwise. `is_pair` says that a loss has one
     prediction and one required target or label and no other required input: `prediction` and
-    `truth` then name these two (else the first prediction, and the empty string).
+    `truth` then name these two (else the first prediction, and the empty string). `has_settings`
+    says that a class form keeps more than its reduction: parameters or options.
     """
 
     name: str
@@ -79,7 +81,7 @@ class LossView:
     prediction: str
     truth: str
     is_pair: bool
-    has_params: bool
+    has_settings: bool
     has_learnable: bool
     has_label: bool
     has_axis: bool

@@ -95,6 +95,10 @@ LOSSES = {
             i, d = index("batch", "i"), index("feature", "d")
             return Max(Min(Prod(x[i, 1], d), 1), 0)
         """,
+    "a kink whose sides depend on a condition": """
+        def made(x=Prediction(), t=Target()):
+            return Max(x + x * t, where(t > 0, t, x))
+        """,
 }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -19,6 +20,7 @@ from losscompiler.spec.expressions import Piecewise, stop_gradient
 
 Point = dict[sp.Basic, Any]
 PROBES = 3
+PATIENCE = 8  # tries in a row without news
 DIGITS = 40
 TINY = mpmath.mpf(10) ** -25
 KINKED = (Magnitude, Sign, Maximum, Minimum, sp.Lt, sp.Le, sp.Gt, sp.Ge)
@@ -121,17 +123,61 @@ def on_side(e: sp.Basic, point: Point, facet: Facet, side: int, known: dict[sp.B
 
 
 def points_on(graph: Graph, facet: Facet, e: sp.Basic) -> list[Point]:
-    """A few pseudo-random points on the facet, inside the domains of the leaves."""
+    """A few pseudo-random points on the facet, inside the domains of the leaves.
+
+    What else switches in the expression is on and off at some of them, as far as it can be there.
+    """
+    switches = _switches(graph, facet, sp.Tuple(facet.guard, e))
+    unseen = {(s, on) for s in switches for on in (True, False)}
     leaves = sorted(e.free_symbols | facet.guard.free_symbols, key=lambda s: int(s.name[1:]))
     rng = random.Random(str(facet.guard))
     found: list[Point] = []
-    for _ in range(4 * PROBES):
+    idle = 0
+    while idle < PATIENCE and (len(found) < PROBES or unseen):
+        idle += 1
         point = {leaf: _sample(graph, leaf, rng) for leaf in leaves}
         solved = _moved_onto(graph, facet, point)
-        if solved is not None:
+        if solved is None:
+            continue
+        seen = _state(switches, solved)
+        if len(found) < PROBES or seen & unseen:
             found.append(solved)
-        if len(found) == PROBES:
-            break
+            unseen -= seen
+            idle = 0
+    return found
+
+
+def _switches(graph: Graph, facet: Facet, e: sp.Basic) -> list[sp.Basic]:
+    """The conditions that decide which cell of the other kinks a point on the facet lies in."""
+    conditions = [s for s in graph.leaves(e) if graph.is_condition(s)]
+    return [*conditions, *(f.relation(sp.Gt) for f in _every_facet(e) if f != facet)]
+
+
+@lru_cache(maxsize=1_000)
+def _every_facet(e: sp.Basic) -> tuple[Facet, ...]:
+    kinked = {node: None for node in _nodes(e) if isinstance(node, KINKED)}
+    return tuple(f for f in dict.fromkeys(facet_of(n)[0] for n in kinked) if f.guard.free_symbols)
+
+
+def _nodes(e: sp.Basic) -> list[sp.Basic]:
+    """Every subexpression once."""
+    found: dict[sp.Basic, None] = {}
+    stack = [e]
+    while stack:
+        node = stack.pop()
+        if node not in found:
+            found[node] = None
+            stack.extend(reversed(node.args))
+    return list(found)
+
+
+def _state(switches: list[sp.Basic], point: Point) -> set[tuple[sp.Basic, bool]]:
+    """Which switches are on and off at a point, where they are defined."""
+    known: dict[sp.Basic, Any] = {}
+    found = set()
+    for switch in switches:
+        with suppress(UndefinedError):
+            found.add((switch, bool(evaluate(switch, point, known=known))))
     return found
 
 

@@ -132,7 +132,7 @@ class Printer:
         line = pieces[0]
         for piece in pieces[1:]:
             if len(line) + len(piece) > WIDEST:
-                line = self.assign(line, e)
+                line = self.assign(_bare(line), e)
             line += piece
         return line
 
@@ -221,6 +221,18 @@ def number(e: sp.Expr, *, decimal: bool = False) -> Text:
     if value in (float("inf"), float("-inf")):
         return Text(f'float("{value}")')
     return Text(repr(value), UNARY if value < 0 else ATOM, simple=True)
+
+
+def _bare(code: str) -> str:
+    """The code without parentheses around the whole of it."""
+    if not code.startswith("("):
+        return code
+    depth = 0
+    for position, character in enumerate(code):
+        depth += (character == "(") - (character == ")")
+        if depth == 0:
+            return code[1:-1] if position == len(code) - 1 else code
+    raise AssertionError(f"unbalanced: {code}")
 
 
 def _is_literal(e: sp.Basic) -> bool:

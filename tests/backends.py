@@ -16,6 +16,7 @@ import tensorflow as tf
 import torch
 
 Gradient = Callable[[Callable[..., Any], list[Any], int], Any]
+Check = Callable[..., None]
 
 
 @dataclass(frozen=True)
@@ -128,3 +129,40 @@ def entered(name: str) -> Iterator[Backend]:
     """A backend while it can hold float64; JAX has that only where it is asked for."""
     with jax.enable_x64(True) if name == "jax" else contextlib.nullcontext():
         yield BACKENDS[name]
+
+
+def close(found: Any, wanted: Any) -> None:
+    """Equal up to rounding in float64, and of one shape."""
+    assert np.shape(found) == np.shape(wanted)
+    np.testing.assert_allclose(found, wanted, rtol=1e-13, atol=1e-15)
+
+
+def checker(backend: Backend, package: str) -> Check:
+    """Compares entries, gradients of their sum by any route, and a Hessian-vector product."""
+
+    def check(
+        name: str,
+        *inputs: Any,
+        entries: Any,
+        slopes: tuple[Any, ...],
+        curved: tuple[Any, ...] | None = None,
+        **options: Any,
+    ) -> None:
+        options = {"reduction": "none", "package": package, **options}
+        close(backend.call(name, *inputs, **options), entries)
+        value, gradient = backend.call(f"{name}_value_and_grad", *inputs, **options)
+        close(value, entries)
+        found = gradient if isinstance(gradient, tuple) else (gradient,)
+        assert len(found) == len(slopes)
+        for part, slope in zip(found, slopes, strict=True):
+            close(part, np.asarray(slope, float))
+        close(backend.differentiate(name, *inputs, **options), slopes[0])
+        if curved is not None:  # along the vector of ones
+            ones = tuple(np.ones(np.shape(slope)) for slope in slopes)
+            vector = ones if len(ones) > 1 else ones[0]
+            product = backend.call(f"{name}_hvp", *inputs, **options, vector=vector)
+            product = product if isinstance(product, tuple) else (product,)
+            for part, wanted in zip(product, curved, strict=True):
+                close(part, np.asarray(wanted, float))
+
+    return check

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from losscompiler.build import build
-from tests.backends import BACKENDS, Backend, entered
+from tests.backends import BACKENDS, Backend, Check, checker, entered
 from tests.contract_specs import PACKAGE, SPECS, write
 
 
@@ -28,3 +28,9 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     sys.path.insert(0, str(root))
     yield PACKAGE
     sys.path.remove(str(root))
+
+
+@pytest.fixture
+def check(backend: Backend, small: str) -> Check:
+    """Compares a loss of `small` with numbers."""
+    return checker(backend, small)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from losscompiler.build import BuildRequest
+from tests.contract_corner_specs import CORNERS
 
 PACKAGE = "contract_generated"
 
@@ -310,6 +311,7 @@ def doubled(e):
 SPECS = {
     "axes.py": AXES,
     "values.py": VALUES,
+    "corners.py": CORNERS,
     "base.py": BASE,
     "composed.py": COMPOSED,
     "vision/nested.py": NESTED,

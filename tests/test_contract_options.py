@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.backends import Backend
+from tests.backends import Backend, close
 
 LOG2, LOG3 = math.log(2), math.log(3)
 
@@ -24,11 +24,6 @@ LOGITS = np.array([[LOG3, 0.0], [LOG3, 0.0], [0.0, 0.0]])
 LABELS = np.array([0, 1, 1])
 ENTROPIES = np.array([2 * LOG2 - LOG3, 2 * LOG2, LOG2])
 ENTROPY_SLOPES = np.array([[-0.25, 0.25], [0.75, -0.75], [0.5, -0.5]])
-
-
-def close(found: Any, wanted: Any) -> None:
-    assert np.shape(found) == np.shape(wanted)
-    np.testing.assert_allclose(found, wanted, rtol=1e-13, atol=1e-15)
 
 
 def agree(

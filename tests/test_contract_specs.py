@@ -3,57 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 import pytest
 
-from tests.backends import Backend
-
-Check = Callable[..., None]
+from tests.backends import Backend, Check, close
 
 E = np.array([[1.0, 2.0], [0.0, -1.0], [3.0, 1.0]])
 CENTERS = np.array([[1.0, 0.0], [0.0, 2.0]])
 OWN = np.array([0, 1, 1])
 GAPS = E - CENTERS[OWN]
-
-
-def close(found: Any, wanted: Any) -> None:
-    assert np.shape(found) == np.shape(wanted)
-    np.testing.assert_allclose(found, wanted, rtol=1e-13, atol=1e-15)
-
-
-@pytest.fixture
-def check(backend: Backend, small: str) -> Check:
-    """Compares entries, gradients of their sum by any route, and a Hessian-vector product."""
-
-    def compare(
-        name: str,
-        *inputs: Any,
-        entries: Any,
-        slopes: tuple[Any, ...],
-        curved: tuple[Any, ...] | None = None,
-        **options: Any,
-    ) -> None:
-        options = {"reduction": "none", "package": small, **options}
-        close(backend.call(name, *inputs, **options), entries)
-        value, gradient = backend.call(f"{name}_value_and_grad", *inputs, **options)
-        close(value, entries)
-        found = gradient if isinstance(gradient, tuple) else (gradient,)
-        assert len(found) == len(slopes)
-        for part, slope in zip(found, slopes, strict=True):
-            close(part, np.asarray(slope, float))
-        close(backend.differentiate(name, *inputs, **options), slopes[0])
-        if curved is not None:
-            ones = tuple(np.ones(np.shape(slope)) for slope in slopes)
-            vector = ones if len(ones) > 1 else ones[0]
-            product = backend.call(f"{name}_hvp", *inputs, **options, vector=vector)
-            product = product if isinstance(product, tuple) else (product,)
-            for part, wanted in zip(product, curved, strict=True):
-                close(part, np.asarray(wanted, float))
-
-    return compare
 
 
 # ---- inputs that all samples share ---------------------------------------------------------------

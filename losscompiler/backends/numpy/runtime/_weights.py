@@ -196,10 +196,13 @@ def _safe_label(call: Call, part: Input, kept: Array | None) -> Array:
     wrong = wrong if kept is None else wrong & kept
     if wrong.any():
         where = tuple(int(n) for n in np.argwhere(wrong)[0])
+        axis = part.argument.label_axis
+        allowed = "labels count from 0"
+        if count is not None:
+            allowed = f"axis `{axis}` has {count} entries: labels lie between 0 and {count - 1}"
         raise ValueError(
             f"{call.definition.name}(): `{part.argument.name}` of shape {part.given.shape} holds "
-            f"{int(label[where])} at {where}, but axis `{part.argument.label_axis}` has "
-            f"{count} entries, so labels lie between 0 and {(count or 0) - 1}; use `ignore_index` "
-            "or `mask` for entries without a label"
+            f"{int(label[where])} at {where}, but {allowed}; use `ignore_index` or `mask` for "
+            "entries without a label"
         )
     return label

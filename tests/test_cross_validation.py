@@ -1,4 +1,4 @@
-"""The whole catalogue, as it is checked in, against the original formulas in arbitrary precision."""
+"""The whole catalogue as it is checked in, against the formulas in arbitrary precision."""
 
 from __future__ import annotations
 

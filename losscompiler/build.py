@@ -94,6 +94,7 @@ def _build(
         written=(*sorted(writes), *manifest.writes),
         unchanged=(*made.unchanged, *sorted(assembly.kept), *manifest.unchanged),
         removed=made.removes,
+        not_installed=tuple(target for target in request.targets if not installed(target)),
         reports=reports,
     )
 

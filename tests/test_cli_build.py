@@ -82,7 +82,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = start(tmp_path_factory.mktemp("built"))
     done = subprocess.run(command("build"), cwd=root, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert "no mistakes found" in done.stderr, done.stderr
+    assert "cross-validated in numpy; no mistakes found" in done.stderr, done.stderr
     return root
 
 
@@ -168,6 +168,7 @@ def test_a_new_project_needs_no_framework(
     for phase in ("Compiling: 1 of 1", "Choosing calls: 1 of 1", "Calling numpy: 1 of 1"):
         assert phase in run.err
     assert "Comparing with exact results: 1 of 1" in run.err
+    assert "cross-validated in numpy; not installed: torch, tensorflow, jax" in run.err
     assert run("build", "--check").status == 0
     assert run("build", "--json").answer["result"]["losses"][0]["status"] == "unchanged"
     assert run("verify", "--require", "torch").status == 4

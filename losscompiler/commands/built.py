@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -150,4 +150,17 @@ def _summary(
     if not writes:
         return f"Compared {done} in {seconds:.1f}s: {tally(found)}."
     changed = f"{len(result.written)} written, {len(result.unchanged)} unchanged"
-    return f"{done}: {changed}, {len(result.removed)} removed in {seconds:.1f}s; {tally(found)}."
+    checked = "".join(f"; {told}" for told in _checked(result))
+    return (
+        f"{done}: {changed}, {len(result.removed)} removed in {seconds:.1f}s{checked}; "
+        f"{tally(found)}."
+    )
+
+
+def _checked(result: BuildResult) -> Iterator[str]:
+    """Where new code was cross-validated, and where it could not be."""
+    backends = dict.fromkeys(report.backend for report in result.reports)
+    if backends:
+        yield f"cross-validated in {', '.join(backends)}"
+        if result.not_installed:
+            yield f"not installed: {', '.join(result.not_installed)}"

@@ -36,6 +36,7 @@ def rows(reports: Sequence[Report]) -> list[dict[str, Any]]:
                 for quantity, m in r.measures.items()
             },
             "failures": list(r.failures),
+            "inaccuracies": list(r.inaccuracies),
         }
         for r in reports
     ]
@@ -76,7 +77,8 @@ def _loss_table(name: str, reports: Sequence[Report]) -> list[Any]:
     grid.add_column("")
     for r in reports:
         lost = sum(m.nonfinite for m in r.measures.values())
-        mark = Text("ok", "green") if r.ok else Text("FAIL", "red")
+        inexact = Text("inaccurate", "yellow") if r.inaccuracies else Text("ok", "green")
+        mark = inexact if r.ok else Text("FAIL", "red")
         cells = [_cell(r, quantity) for quantity in COLUMNS]
         grid.add_row(r.backend, r.dtype, *cells, f"-{lost}" if lost else "yes", mark)
     failures = [
@@ -84,7 +86,12 @@ def _loss_table(name: str, reports: Sequence[Report]) -> list[Any]:
         for r in reports
         for failure in r.failures
     ]
-    return [title, grid, *failures, Text("")]
+    told = [
+        Text(f"  {r.backend} {r.dtype}: {inaccuracy}", style="yellow")
+        for r in reports
+        for inaccuracy in r.inaccuracies
+    ]
+    return [title, grid, *failures, *told, Text("")]
 
 
 def _cell(report: Report, quantity: str) -> str:

@@ -187,7 +187,19 @@ def _input(
                 "must have the same batch axes"
             )
         shape = (*shape[:axis], *shape[axis + 1 :], shape[axis])
+    named = shape[lead : lead + fixed]
+    _check_least(loss, argument, array, (*named, prod(shape[lead + fixed :])) if starred else named)
     return Input(argument, array, shape[:lead])
+
+
+def _check_least(loss: str, argument: Argument, given: Array, core: tuple[int, ...]) -> None:
+    """Checks that constant indices lie within their axes."""
+    for axis, size, least in zip(argument.axes, core, argument.least or core, strict=True):
+        if size < least:
+            raise ValueError(
+                f"{loss}(): `{argument.name}` has shape {given.shape}: its {axis} axis has {size} "
+                f"entries, but the loss reads entry {least - 1}, counted from 0"
+            )
 
 
 def _common_lead(loss: str, inputs: Sequence[Input]) -> tuple[int, ...]:
@@ -280,4 +292,5 @@ def allows(parameter: Parameter, value: float) -> bool:
         return value in parameter.values
     above = value > parameter.low if parameter.low_open else value >= parameter.low
     below = value < parameter.high if parameter.high_open else value <= parameter.high
-    return above and below and (not parameter.integer or (isfinite(value) and value % 1 == 0))
+    between = above and below and not any(low <= value <= high for low, high in parameter.gaps)
+    return isfinite(value) and between and (not parameter.integer or value % 1 == 0)

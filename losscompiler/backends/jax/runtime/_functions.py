@@ -134,7 +134,7 @@ def scatter(values: Array, index: Array, x: Array, shared: int, own: int, traili
     """The adjoint of `gather`: zeros of x's shape, with `values` added at `index`.
 
     Args:
-        values: of shape (lead, S, L, M).
+        values: of shape (lead, S, L, M), or 1 where they are equal along an axis.
         index: integers below A, of shape (lead, S, L), or without the lead axes.
         x: gives the shape (lead, S, A, M). If it lacks the lead axes, the result is the mean over
             them, so that each sample holds an equal share, as it does of other terms.
@@ -142,11 +142,18 @@ def scatter(values: Array, index: Array, x: Array, shared: int, own: int, traili
         own: the number of axes L.
         trailing: the number of axes M.
     """
-    lead = values.ndim - shared - own - trailing
-    index = jnp.broadcast_to(index, values.shape[: values.ndim - trailing])
     batch = x.ndim - 1 - trailing
+    rows = jnp.broadcast_shapes(
+        values.shape[: values.ndim - own - trailing],
+        index.shape[: index.ndim - own],
+        x.shape[:batch],
+    )
+    entries = (*rows, *index.shape[index.ndim - own :])
+    index = jnp.broadcast_to(index, entries)
+    values = jnp.broadcast_to(values, (*entries, *x.shape[batch + 1 :]))
+    lead = len(rows) - shared
     if batch < lead + shared:  # x has no lead axes: they become axes of entries to add
-        values = values / max(prod(values.shape[:lead]), 1)
+        values = values / max(prod(rows[:lead]), 1)
         source, target = range(lead), range(shared, shared + lead)
         values = jnp.moveaxis(values, source, target)
         index = jnp.moveaxis(index, source, target)

@@ -160,4 +160,5 @@ def _allows(parameter: Parameter, value: float) -> bool:
         return value in parameter.values
     above = value > parameter.low if parameter.low_open else value >= parameter.low
     below = value < parameter.high if parameter.high_open else value <= parameter.high
-    return isfinite(value) and above and below and (not parameter.integer or value % 1 == 0)
+    between = above and below and not any(low <= value <= high for low, high in parameter.gaps)
+    return isfinite(value) and between and (not parameter.integer or value % 1 == 0)

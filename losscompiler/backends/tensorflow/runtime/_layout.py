@@ -105,6 +105,8 @@ def lay_out(call: Call) -> Layout:
         if axis is not None and len(argument.axes) == 1 and len(sizes) > 1:
             sizes.append(sizes.pop(axis))
         groups, lead = _split(call, argument, x, sizes, batch_axes)
+        core = [prod(found) for name, found in groups if name != _BATCH]
+        _check_least(call, doubts, argument, x, core)
         for name, found in groups:
             _enter(call, known, doubts, name, _Seen(found, argument.name, x))
         leads.append(lead)
@@ -174,13 +176,33 @@ def _split(
         )
         raise ValueError(
             f"{call.definition.name}(): `{argument.name}` has shape {shape_of(x)}, but must have "
-            f"{batch} batch axes and then the core axes ({', '.join(argument.axes)})"
+            f"{batch} and then the core axes ({', '.join(argument.axes)})"
         )
     groups = [(_BATCH, tuple(sizes[:lead]))] if lead else []
     groups += [(name, (size,)) for name, size in zip(named, sizes[lead:], strict=False)]
     if starred:
         groups.append((argument.axes[-1], tuple(sizes[len(sizes) - rest :])))
     return groups, lead
+
+
+def _check_least(
+    call: Call, doubts: list[Array], argument: Argument, x: Array, core: list[Size]
+) -> None:
+    """Checks that constant indices lie within their axes."""
+    for axis, size, least in zip(
+        argument.axes, core, argument.least or [0] * len(core), strict=True
+    ):
+        message = (
+            f"{call.definition.name}(): `{argument.name}` has shape {shape_of(x)}: its {axis} axis "
+            f"must have {least} entries or more, as the loss reads entry {least - 1}, counted "
+            "from 0"
+        )
+        if not isinstance(size, int):
+            if least:
+                tf.debugging.assert_greater_equal(size, least, message)
+                doubts.append(tf.greater_equal(size, least))
+        elif size < least:
+            raise ValueError(message)
 
 
 def _core_axis(call: Call) -> int | None:

@@ -12,7 +12,7 @@ from typing import Any, SupportsFloat
 import torch
 from torch import Tensor
 
-from ._descriptors import Parameter
+from ._descriptors import Argument, Parameter
 from ._options import Reduction
 
 FLOATING = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
@@ -84,6 +84,16 @@ def checked_count(loss: str, name: str, value: Any) -> int:
     return value
 
 
+def check_least(loss: str, argument: Argument, given: Tensor, core: Sequence[int]) -> None:
+    """Checks that constant indices lie within their axes."""
+    for axis, size, least in zip(argument.axes, core, argument.least or core, strict=True):
+        if size < least:
+            raise ValueError(
+                f"{loss}(): `{argument.name}` has shape {tuple(given.shape)}: its {axis} axis has "
+                f"{size} entries, but the loss reads entry {least - 1}, counted from 0"
+            )
+
+
 def parameter_tensor(
     loss: str, parameter: Parameter, value: Any, dtype: torch.dtype, device: torch.device
 ) -> Tensor:
@@ -116,8 +126,9 @@ def checked_number(loss: str, parameter: Parameter, value: Any) -> float:
     else:
         above = number > parameter.low if parameter.low_open else number >= parameter.low
         below = number < parameter.high if parameter.high_open else number <= parameter.high
+        between = above and below and not any(a <= number <= b for a, b in parameter.gaps)
         whole = not parameter.integer or number % 1 == 0
-        allowed = -inf < number < inf and above and below and whole
+        allowed = -inf < number < inf and between and whole
     if not allowed:
         raise _outside(loss, parameter, number)
     return number
@@ -166,11 +177,14 @@ def _allowed(parameter: Parameter, value: Tensor) -> Tensor | None:
     """
     if parameter.values:
         return torch.stack([value == allowed for allowed in parameter.values]).any(0)
-    if not parameter.integer and (parameter.low, parameter.high) == (-inf, inf):
+    bounded = (parameter.low, parameter.high) != (-inf, inf) or parameter.gaps
+    if not bounded and not parameter.integer:
         return None
     above = value > parameter.low if parameter.low_open else value >= parameter.low
     below = value < parameter.high if parameter.high_open else value <= parameter.high
     allowed = torch.isfinite(value) & above & below
+    for low, high in parameter.gaps:
+        allowed &= (value < low) | (value > high)
     return allowed & (value % 1 == 0) if parameter.integer else allowed
 
 

@@ -10,7 +10,13 @@ import torch
 from torch import Tensor
 
 from ._autograd import Problem
-from ._checks import checked_count, checked_tensor, describe_shapes, parameter_tensor
+from ._checks import (
+    check_least,
+    checked_count,
+    checked_tensor,
+    describe_shapes,
+    parameter_tensor,
+)
 from ._descriptors import Argument, Definition, Parameter
 from ._options import Options
 
@@ -108,9 +114,9 @@ def prepare(
     dtype = _computing_dtype(given)
     axis = _core_axis(name, given, options.axis)
     moved = [(a, x, _canonical(name, a, x, axis, dtype)) for a, x in given]
-    spatial = _spatial(name, moved, options.batch_axes)
     starred = any(is_starred(argument.axes) for argument in definition.arguments)
     batch_axes = checked_count(name, "batch_axes", options.batch_axes) if starred else None
+    spatial = _spatial(name, moved, options.batch_axes)
     inputs = tuple(_input(name, a, x, y, batch_axes) for a, x, y in moved)
     device = inputs[0].tensor.device
     numbers = [
@@ -246,6 +252,7 @@ def _input(
         )
     if starred:
         x = x.reshape(*x.shape[: lead + fixed], x.shape[lead + fixed :].numel())
+    check_least(loss, argument, given, x.shape[lead:])
     return Input(argument, given, x, tuple(x.shape[:lead]))
 
 

@@ -6,7 +6,8 @@ import textwrap
 
 import pytest
 
-from random_specs import HELPERS, Workshop
+from tests.random_rounds import Workshop
+from tests.random_specs import HELPERS
 
 LOSSES = {
     "the loss is an input itself": """

@@ -10,7 +10,8 @@ import os
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from random_specs import Workshop, spec_texts
+from tests.random_rounds import Workshop
+from tests.random_specs import spec_texts
 
 BY_HAND = os.environ.get("LOSSCOMPILER_RANDOM_SPECS")
 

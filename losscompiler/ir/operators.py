@@ -42,6 +42,11 @@ class LogCosh(sp.Function):
     is_real = True
     is_nonnegative = True
 
+    @classmethod
+    def eval(cls, x: sp.Expr) -> sp.Expr | None:
+        """Of a constant: computed at once, for SymPy cannot tell its sign."""
+        return sp.log(sp.cosh(x)) if x.is_number else None
+
     def fdiff(self, argindex: int = 1) -> sp.Expr:
         """The derivative by one argument."""
         return sp.tanh(self.args[0])
@@ -57,6 +62,11 @@ class Magnitude(sp.Function):
     is_real = True
     is_nonnegative = True
 
+    @classmethod
+    def eval(cls, x: sp.Expr) -> sp.Expr | None:
+        """Of a constant."""
+        return sp.Abs(x) if x.is_number else None
+
 
 class Sign(sp.Function):
     """-1, 0 or 1."""
@@ -64,6 +74,11 @@ class Sign(sp.Function):
     nargs = 1
     is_real = True
     is_integer = True
+
+    @classmethod
+    def eval(cls, x: sp.Expr) -> sp.Expr | None:
+        """Of a constant."""
+        return sp.sign(x) if x.is_number else None
 
 
 class Maximum(sp.Function):
@@ -176,6 +191,11 @@ class ExpDifference(sp.Function):
     is_real = True
     is_positive = True
 
+    @classmethod
+    def eval(cls, a: sp.Expr, b: sp.Expr) -> sp.Expr | None:
+        """Of constants."""
+        return sp.exp(a - b) if a.is_number and b.is_number else None
+
     def fdiff(self, argindex: int = 1) -> sp.Expr:
         """The derivative by one argument."""
         return self if argindex == 1 else -self
@@ -187,6 +207,11 @@ class Root(sp.Function):
     nargs = 1
     is_real = True
     is_nonnegative = True
+
+    @classmethod
+    def eval(cls, s: sp.Expr) -> sp.Expr | None:
+        """Of a constant."""
+        return sp.sqrt(s) if s.is_number else None
 
     def fdiff(self, argindex: int = 1) -> sp.Expr:
         """The derivative by one argument."""
@@ -204,6 +229,13 @@ class InverseRoot(sp.Function):
     nargs = 1
     is_real = True
     is_nonnegative = True
+
+    @classmethod
+    def eval(cls, s: sp.Expr) -> sp.Expr | None:
+        """Of a constant."""
+        if s.is_zero:
+            return sp.S.Zero
+        return 1 / sp.sqrt(s) if s.is_number else None
 
     def fdiff(self, argindex: int = 1) -> sp.Expr:
         """The derivative by one argument."""

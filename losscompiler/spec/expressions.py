@@ -281,6 +281,11 @@ class stop_gradient(sp.Function):
     nargs = 1
     is_real = True
 
+    @classmethod
+    def eval(cls, x: sp.Expr) -> sp.Expr | None:
+        """Constants are constant."""
+        return x if x.is_number else None
+
     def fdiff(self, argindex: int = 1) -> sp.Expr:
         """Zero: that is what it is for."""
         return sp.S.Zero

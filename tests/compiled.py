@@ -159,8 +159,9 @@ def computed(graph: Graph, value: sp.Basic, axes: Sequence[Axis], arrays: Arrays
     """A value of a graph as a NumPy array over the axes, by the printed kernel."""
     known = [d for d in graph.topological([value]) if isinstance(d, nodes.Input)]
     inputs = tuple(dict.fromkeys([*known, *graph_inputs(graph, arrays)]))
-    program = share(transform(Program(graph, inputs, (Output(value, tuple(axes)),)), stabilise))
-    view = kernel_view("kernel", "", program, SPELLING, frozenset(), returns_tuple=False)
+    program = Program(graph, inputs, (Output(value, tuple(axes)),))
+    program = share(transform(program, lambda e, swaps: stabilise(e.xreplace(swaps))))
+    view = kernel_view("kernel", "", program, SPELLING, returns_tuple=False)
     names: dict[str, Any] = {"np": np, "fn": _functions}
     names |= {a: np.asarray(arrays[d.name]) for a, d in zip(view.arguments, inputs, strict=True)}
     with np.errstate(all="ignore"):

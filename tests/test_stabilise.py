@@ -123,7 +123,7 @@ def spelled(e: sp.Expr, point: Mapping[sp.Symbol, float]) -> float:
     inputs = tuple(nodes.Input((), s.name) for s in point)
     leaves = dict(zip(point, (graph.leaf(d, ()) for d in inputs), strict=True))
     program = Program(graph, inputs, (Output(e.xreplace(leaves), ()),))
-    view = kernel_view("kernel", "", program, SPELLING, frozenset(), returns_tuple=False)
+    view = kernel_view("kernel", "", program, SPELLING, returns_tuple=False)
     names: dict[str, Any] = {"np": np, "fn": _functions}
     names |= {name: np.asarray([v]) for name, v in zip(view.arguments, point.values(), strict=True)}
     with np.errstate(all="ignore"):

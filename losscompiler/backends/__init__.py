@@ -53,14 +53,12 @@ def kernel_views(backend: str, compiled: CompiledLoss) -> dict[tuple[str, ...], 
 def _variant_views(backend: str, compiled: CompiledLoss, variant: Variant) -> list[KernelView]:
     loss = compiled.loss
     without = "".join(f"_without_{n}" for n in loss.inputs if n in variant.absent)
-    scalars = frozenset(n for n, role in loss.params.items() if not role.axes)
     return [
         kernel_view(
             f"_{loss.name}{without}_{kernel}",
             SUMMARIES[kernel],
             variant.programs[kernel],
             BACKENDS[backend],
-            scalars,
             returns_tuple=kernel in TUPLES,
         )
         for kernel in KERNELS

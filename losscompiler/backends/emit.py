@@ -17,12 +17,11 @@ def kernel_view(
     summary: str,
     program: Program,
     spelling: Spelling,
-    scalars: frozenset[str],
     *,
     returns_tuple: bool,
 ) -> KernelView:
     """The kernel of one program."""
-    emit = Emitter(program, spelling, scalars, WRITERS)
+    emit = Emitter(program, spelling, WRITERS)
     results = [_value(emit, output) for output in program.outputs]
     if sum(len(r) + 2 for r in results) > ROOM:
         results = [r if r == "0.0" else emit.assign(r, "result") for r in results]

@@ -30,7 +30,6 @@ class Emitter:
 
     program: Program
     spelling: Spelling
-    scalars: frozenset[str]  # parameters without axes
     writers: Writers
     lines: list[str] = field(default_factory=list)
     names: dict[Definition, str] = field(default_factory=dict)
@@ -44,7 +43,9 @@ class Emitter:
         for definition in self.program.inputs:
             self.names[definition] = self.fresh(definition.name)
         floats = [d for d in self.program.inputs if d.dtype == "float"]
-        self.like = self.names[next((d for d in floats if d.name not in self.scalars), floats[0])]
+        self.like = self.names[
+            next((d for d in floats if d.name not in self.graph.scalars), floats[0])
+        ]
 
     def fresh(self, base: str) -> str:
         """A name that nothing else has."""
@@ -97,7 +98,7 @@ class Emitter:
         code = self.permuted(code, have, wanted)
         if not integer and self._is_integer(definition):
             code = self.spelling.cast(code, self.like)
-        if self._is_scalar(definition) or wanted == list(axes):
+        if self.graph.is_scalar(leaf) or wanted == list(axes):
             return Text(code, simple=all(map(str.isidentifier, code.split("."))))
         subscript = ", ".join(["...", *(":" if a in wanted else "None" for a in axes)])
         return Text(f"{code}[{subscript}]")
@@ -133,13 +134,6 @@ class Emitter:
         """Is computed from the sizes of axes alone, and so is a Python number."""
         definitions = [self.graph.definition(s) for s in self.graph.leaves(e)]
         return bool(definitions) and all(isinstance(d, nodes.Extent) for d in definitions)
-
-    def _is_scalar(self, definition: Definition) -> bool:
-        """Has no batch axes, nor any other."""
-        if isinstance(definition, nodes.Input):
-            return definition.name in self.scalars
-        below = [self.graph.definition(s) for b in definition.bodies for s in self.graph.leaves(b)]
-        return not definition.free and all(self._is_scalar(d) for d in below)
 
     def extent(self, name: str) -> str:
         """The size of an axis."""

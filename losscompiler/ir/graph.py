@@ -25,14 +25,20 @@ class Graph:
     """All leaves of one loss, interned: equal definitions over equal axes are one symbol.
 
     `order` ranks extents, so that formal axes, and with them all printed code, are deterministic.
-    `domains` holds an interval for the entries of each input.
+    `domains` holds an interval for the entries of each input; `scalars` names those inputs that
+    have no batch axes and no other. `slopes` remembers derivatives of values by their leaves.
     """
 
     order: dict[str, int] = field(default_factory=dict)
     domains: dict[str, tuple[Any, Any]] = field(default_factory=dict)
+    scalars: frozenset[str] = frozenset()
+    slopes: dict[tuple[Value, tuple[sp.Symbol, ...]], dict[sp.Symbol, sp.Expr]] = field(
+        default_factory=dict
+    )
     _leaves: dict[tuple[Definition, tuple[Axis, ...]], sp.Symbol] = field(default_factory=dict)
     _of: dict[sp.Symbol, tuple[Definition, tuple[Axis, ...]]] = field(default_factory=dict)
     _seen: dict[Value, tuple[sp.Symbol, ...]] = field(default_factory=dict)
+    _scalar: dict[Definition, bool] = field(default_factory=dict)
     _fresh: int = 0
 
     # ---- leaves --------------------------------------------------------------------------
@@ -97,6 +103,17 @@ class Graph:
     def domain_map(self) -> dict[sp.Symbol, tuple[Any, Any]]:
         """The interval of every leaf that is a number."""
         return {leaf: self.bounds_of(leaf) for leaf in self._of if not self.is_condition(leaf)}
+
+    def is_scalar(self, *values: Value) -> bool:
+        """Whether values are one number for the whole call: no batch axes, nor any other."""
+        return all(self._is_scalar(self.definition(s)) for v in values for s in self.leaves(v))
+
+    def _is_scalar(self, definition: Definition) -> bool:
+        if isinstance(definition, nodes.Input):
+            return definition.name in self.scalars
+        if definition not in self._scalar:
+            self._scalar[definition] = not definition.free and self.is_scalar(*definition.bodies)
+        return self._scalar[definition]
 
     def leaves(self, value: Value) -> tuple[sp.Symbol, ...]:
         """The leaves of a value, in a deterministic order."""

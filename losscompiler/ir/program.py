@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 import sympy as sp
@@ -30,20 +30,26 @@ class Program:
     outputs: tuple[Output, ...]
 
 
-def transform(program: Program, change: Callable[[sp.Basic], sp.Basic]) -> Program:
-    """Applies a rewriting of scalar expressions to every body, innermost definitions first."""
+Swaps = Mapping[sp.Symbol, sp.Expr]
+
+
+def transform(program: Program, change: Callable[[sp.Basic, Swaps], sp.Basic]) -> Program:
+    """Applies a rewriting of scalar expressions to every body, innermost definitions first.
+
+    `change` gets a body and what has become of its leaves.
+    """
     graph = program.graph
     values = [o.value for o in program.outputs]
     swapped: dict[Definition, sp.Expr] = {}  # values over the free axes of each definition
 
     def rewritten(value: sp.Basic) -> sp.Basic:
-        swaps = {}
+        swaps: dict[sp.Symbol, sp.Expr] = {}
         for leaf in graph.leaves(value):
             definition = graph.definition(leaf)
             if definition in swapped:
                 actual = dict(zip(definition.free, graph.leaf_axes(leaf), strict=True))
                 swaps[leaf] = graph.rename(swapped[definition], actual)
-        return change(value.xreplace(swaps) if swaps else value)
+        return change(value, swaps)
 
     for definition in graph.topological(values):
         changes = {

@@ -84,7 +84,9 @@ def _with(outputs: list[Output], values: list[sp.Expr]) -> tuple[Output, ...]:
 
 def lower_to_stable_arithmetic(variant: Variant) -> Variant:
     """Spells the operators in arithmetic that does not overflow or divide by zero in vain."""
-    return _on_programs(variant, lambda p: transform(p, stabilise))
+    return _on_programs(
+        variant, lambda p: transform(p, lambda e, swaps: stabilise(e.xreplace(swaps)))
+    )
 
 
 def share_subexpressions(variant: Variant) -> Variant:

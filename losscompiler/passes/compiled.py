@@ -57,6 +57,7 @@ def new_variant(loss: Loss, absent: frozenset[str]) -> Variant:
     arrays = [n for n in present if n in loss.inputs]
     params = [n for n in present if n in loss.params]
     graph = Graph(
+        scalars=frozenset(n for n in params if not present[n].axes),
         order={axis: k for k, axis in enumerate(loss.axis_order)},
         domains={n: _interval(present[n]) for n in present if present[n].kind not in DTYPES},
     )

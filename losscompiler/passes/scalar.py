@@ -84,6 +84,13 @@ def _cells(pairs: list[tuple[sp.Expr, sp.Basic]]) -> sp.Expr:
 
 def gradient(graph: Graph, e: sp.Expr, wrt: Sequence[sp.Symbol]) -> Slopes:
     """The derivative by each leaf, with the minimum-norm subgradient on every facet."""
+    key = (e, tuple(wrt))
+    if key not in graph.slopes:  # Hessian-vector product and diagonal ask for the same ones
+        graph.slopes[key] = _gradient(graph, e, wrt)
+    return graph.slopes[key]
+
+
+def _gradient(graph: Graph, e: sp.Expr, wrt: Sequence[sp.Symbol]) -> Slopes:
     found = {x: derivative(e, x) for x in wrt}
     if any(not d.is_number for d in found.values()):
         with mpmath.workdps(DIGITS):

@@ -16,7 +16,7 @@ import sympy as sp
 from losscompiler.ir import nodes
 from losscompiler.ir.graph import Graph
 from losscompiler.ir.nodes import Axis
-from losscompiler.ir.program import Program, transform
+from losscompiler.ir.program import Program, Swaps, transform
 
 LONGEST = 14  # operations in one statement
 Seen = tuple[sp.Basic, tuple[Axis, ...]]
@@ -41,6 +41,7 @@ class Sharing:
     bodies: set[sp.Basic] = field(default_factory=set)
     canonical: dict[sp.Basic, Seen] = field(default_factory=dict)
     known: dict[sp.Basic, sp.Basic] = field(default_factory=dict)
+    swaps: dict[sp.Basic, sp.Basic] = field(default_factory=dict)
 
     def seen(self, e: sp.Basic) -> Seen:
         """The subexpression over formal axes, and the actual axes behind these."""
@@ -74,13 +75,14 @@ class Sharing:
 
     # ---- replacement ---------------------------------------------------------------------
 
-    def rewrite(self, e: sp.Basic) -> sp.Basic:
+    def rewrite(self, e: sp.Basic, swaps: Swaps) -> sp.Basic:
         """A body whose shared and hoisted parts are leaves."""
-        return self._rewritten(e) if e.args and not e.is_number else e
+        self.swaps.update(swaps)
+        return self._rewritten(e) if e.args and not e.is_number else self._operand(e)
 
     def _operand(self, e: sp.Basic) -> sp.Basic:
         if not e.args or e.is_number:
-            return e
+            return self.swaps.get(e, e)
         if isinstance(e, sp.Tuple):
             return e.func(*map(self._operand, e.args))
         if e not in self.known:
@@ -111,7 +113,7 @@ class Sharing:
         combined: list[sp.Basic] = []
         for axes, members in groups.items():
             several = sum(not m.is_number for m in members) > 1
-            if axes and axes != whole and several:
+            if several and axes != whole and not self.graph.is_scalar(*members):
                 combined.append(self._named(e.func(*members)))
             else:
                 combined.extend(members)
@@ -121,8 +123,7 @@ class Sharing:
         """Computes an operand before it is broadcast, if it varies over fewer axes."""
         if isinstance(operand, sp.Tuple):
             return operand.func(*(self._hoisted(a, whole) for a in operand.args))
-        axes = self.graph.axes(operand)
-        fewer = bool(axes) and axes != whole
+        fewer = self.graph.axes(operand) != whole and not self.graph.is_scalar(operand)
         return self._named(operand) if fewer and not _is_trivial(operand) else operand
 
     def _has_array(self, e: sp.Basic) -> bool:

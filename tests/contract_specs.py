@@ -132,6 +132,16 @@ def larger(x=Prediction(), y=Prediction()):
     return Max(x, y)
 
 @loss
+def doubled_rival(x=Prediction(), y=Prediction()):
+    """Tied predictions of unequal slopes."""
+    return Max(x, 2 * y)
+
+@loss
+def larger_or_none(x=Prediction(), y=Prediction()):
+    """Three that may be tied."""
+    return Max(x, y, 0)
+
+@loss
 def largest(x=Prediction("class")):
     """Tied entries."""
     k = index("class", "k")

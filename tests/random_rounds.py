@@ -160,9 +160,9 @@ def _cases(s: Sampler) -> Iterator[Case]:
     lead = () if "batch" in s.loss.axis_order else (2,)
     none = {"reduction": "none"}
     arrays = s.arrays(lead, s.interior)
-    if s.loss.expression.has(*SCALAR_KINKS):
-        if tied(guards(s.oracle, Case("interior", arrays, s.parameters(), none))):
-            return  # `Max(x[0], x[k])` ties wherever k is 0, which no kernel can know
+    here = Case("interior", arrays, s.parameters(), none)
+    if s.loss.expression.has(*SCALAR_KINKS) and tied(guards(s.oracle, here)):
+        return  # `Max(x[0], x[k])` ties wherever k is 0, which no kernel can know
     yield Case("interior", arrays, s.parameters(), none)
     if s.loss.params:
         yield Case("interior", arrays, s.parameters("interior"), none, ("float64",))

@@ -191,8 +191,7 @@ class Writer:
         if self.axes and self.one_of(range(3)) == 0:
             k = self.bind(self.one_of(self.axes))
             inner = self.positive((*scope, k), depth - 1)
-            return str(self.one_of([f"Sum({inner}, {k})", f"Mean({inner}, {k})",
-                                    f"AxisMin({inner}, {k})", f"AxisMax({inner}, {k})"]))  # fmt: skip
+            return f"{self.one_of(['Sum', 'Mean', 'AxisMin', 'AxisMax'])}({inner}, {k})"
         return str(self.one_of(ways))
 
     # ---- conditions ---------------------------------------------------------------------------

@@ -96,6 +96,11 @@ LOSSES = {
             i, d = index("batch", "i"), index("feature", "d")
             return Max(Min(Prod(x[i, 1], d), 1), 0)
         """,
+    "constants that only differentiation brings about": """
+        def made(s=Prediction("batch")):
+            i = index("batch", "i")
+            return Sum(softmax(huber(s[1], s[i], delta=2), i) * s[i], i)
+        """,
     "a kink whose sides depend on a condition": """
         def made(x=Prediction(), t=Target()):
             return Max(x + x * t, where(t > 0, t, x))

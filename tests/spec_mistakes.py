@@ -140,6 +140,14 @@ MISTAKES: dict[str, tuple[str, tuple[str, int, str, str]]] = {
         """,
         ("LC101", 3, "weight", "such as `weights`"),
     ),
+    "private loss": (
+        """
+        @loss
+        def _hidden(p=Prediction()):
+            return p**2
+        """,
+        ("LC101", 3, "_hidden", "call the loss `hidden`"),
+    ),
     "keyword as a name": (
         """
         @loss

@@ -8,10 +8,11 @@ FORMULAS = (
     Rule(
         "LC101",
         "reserved-name",
-        "an input has a name that generated functions use for an option",
+        "an input or a loss has a name that generated code uses otherwise",
         "Every generated function takes weight, mask, reduction and normalizer; some take "
         "ignore_index, class_weight, axis, batch_axes and vector. An input of that name would "
-        "hide the option.",
+        "hide the option. A loss whose name starts with an underscore, or that generated modules "
+        "use themselves, could not be imported.",
         """@loss
 def weighted(prediction=Prediction(), weight=Target()):
     return weight * prediction**2""",

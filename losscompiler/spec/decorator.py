@@ -214,6 +214,16 @@ def loss(function: Callable[..., Any]) -> Loss:
 def trace(function: Callable[..., Any]) -> Loss:
     """Calls a spec function with symbolic inputs, and keeps what it returns."""
     name = function.__name__
+    if name.startswith("_"):
+        public = name.strip("_")
+        raise SpecError(
+            "LC101",
+            f"`{name}` starts with an underscore, as only names do that generated modules keep to "
+            "themselves",
+            help=f"call the loss {f'`{public}`' if public else 'something else'}; a helper of "
+            "other losses needs no @loss",
+            about=name,
+        )
     roles = _roles(name, function)
     optional = [n for n, role in roles.items() if role.optional]
     variants = {

@@ -357,6 +357,7 @@ def test_a_disagreement_writes_nothing_for_the_loss(root: Path) -> None:
             ("LC401", "huber", "specs/regression.py")
         ]
         assert status(result)["huber"] == "failed"
+        assert status(result)["mse"] == "held back"
         assert tree(root)["torch/regression.py"] == before["torch/regression.py"]
         assert b"'4'" in tree(root)["torch/vision/box.py"]
     assert not (root / "generated/.build").exists()

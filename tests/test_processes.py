@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -27,7 +28,9 @@ def package(root: Path, module: str) -> dict[str, Path]:
     for parent in (folder, folder.parent):
         (parent / "__init__.py").write_text("")
     (folder / "m.py").write_text(module)
-    losses = [{"module": "generated.numpy.m", "name": n, "calls": []} for n in ("a", "b")]
+    losses: list[dict[str, Any]] = [
+        {"module": "generated.numpy.m", "name": n, "calls": []} for n in ("a", "b")
+    ]
     return requests_of(root, root, {"numpy": losses, "jax": []})
 
 

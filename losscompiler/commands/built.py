@@ -111,7 +111,7 @@ def _told(losses: Iterable[LossOutcome], *, seconds_matter: bool) -> str:
     rows = [
         (
             loss.name,
-            loss.status if loss.status == "failed" else " ".join(loss.targets),
+            " ".join(loss.targets) if loss.status == "built" else loss.status,
             f"{loss.seconds:.2f}s" if seconds_matter and loss.seconds else "",
         )
         for loss in losses

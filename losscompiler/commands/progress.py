@@ -22,16 +22,18 @@ def shown() -> Iterator[Progress]:
 
 
 class _Log:
-    """A line when work has taken a while, and not more often than every so many seconds."""
+    """A line when work has gone on for a while since the last, later if nothing has changed."""
 
     def __init__(self) -> None:
         self.spoken = time.monotonic()
+        self.said = ""
 
     def __call__(self, doing: str, done: int, total: int) -> None:
+        line = f"{doing}: {done} of {total}\n"
         now = time.monotonic()
-        if now - self.spoken >= PATIENCE:
-            self.spoken = now
-            sys.stderr.write(f"{doing}: {done} of {total}\n")
+        if now - self.spoken >= PATIENCE * (12 if line == self.said else 1):
+            self.spoken, self.said = now, line
+            sys.stderr.write(line)
             sys.stderr.flush()
 
 

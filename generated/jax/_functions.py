@@ -1,0 +1,195 @@
+"""Functions that the kernels are written in, beside those of `jax.numpy`.
+
+Each is accurate to a few units in the last place. JAX differentiates them correctly at any point
+and to any order, without a rule of their own: they branch by `where`, never by `abs` or `maximum`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from math import log, prod
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from ._options import Array, Result
+
+
+def sigmoid(x: Array) -> Array:
+    """1 / (1 + exp(-x))."""
+    return jax.nn.sigmoid(x)
+
+
+def softplus(x: Array) -> Array:
+    """log(1 + exp(x)), accurate for every x."""
+    positive = x > 0
+    tail = jnp.log1p(jnp.exp(jnp.where(positive, -x, x)))
+    return jnp.where(positive, x + tail, tail)
+
+
+def log_cosh(x: Array) -> Array:
+    """log(cosh(x)), accurate near 0 and for large |x|."""
+    magnitude = jnp.where(x < 0, -x, x)
+    small = magnitude <= 2
+    # Near 0 this is log1p(2 sinh(x/2)**2). The series of sinh is summed here because XLA's own
+    # loses up to four units in the last place, and squaring doubles that.
+    half = jnp.where(small, magnitude, 2) / 2
+    square = half * half
+    series = jnp.ones_like(x)
+    for n in range(18, 0, -2):
+        series = 1 + series * square / (n * (n + 1))
+    near = jnp.log1p(2 * (half * series) ** 2)
+    far = (magnitude - log(2)) + jnp.log1p(jnp.exp(-2 * magnitude))
+    return jnp.where(small, near, far)
+
+
+def expm1_minus(x: Array) -> Array:
+    """`exp(x) - 1 - x`: near 0 by its series, which the difference would cancel."""
+    small = jnp.where(jnp.abs(x) < 1, x, 0)
+    series = jnp.ones_like(small)
+    for n in range(20, 2, -1):
+        series = 1 + series * small / n
+    near = small * small / 2 * series
+    return jnp.where(jnp.abs(x) < 1, near, jnp.expm1(x) - x)
+
+
+def inverse_root(s: Array) -> Array:
+    """`1 / sqrt(s)`, and 0 where s is 0: the direction of a zero vector is taken to be 0."""
+    return jnp.where(s > 0, 1 / jnp.sqrt(jnp.where(s > 0, s, 1)), 0)
+
+
+def log1mexp(x: Array) -> Array:
+    """`log(1 - exp(x))` of a negative x: whichever difference keeps the digits (Maechler, 2012)."""
+    return jnp.where(x > -log(2), jnp.log(-jnp.expm1(x)), jnp.log1p(-jnp.exp(x)))
+
+
+def xlogy(a: Result, u: Array) -> Array:
+    """The product a * log(u), and 0 where a is 0 whatever u is."""
+    absent = jnp.equal(a, 0)
+    return jnp.where(absent, 0, a * jnp.log(jnp.where(absent, 1, u)))
+
+
+def xlog1py(a: Result, u: Array) -> Array:
+    """The product a * log(1 + u), and 0 where a is 0 whatever u is."""
+    absent = jnp.equal(a, 0)
+    return jnp.where(absent, 0, a * jnp.log1p(jnp.where(absent, 0, u)))
+
+
+def xdivy(a: Result, u: Array) -> Array:
+    """The quotient a / u, and 0 where a is 0 whatever u is."""
+    absent = jnp.equal(a, 0)
+    return jnp.where(absent, 0, a / jnp.where(absent, 1, u))
+
+
+def logsumexp(x: Array, axis: int | tuple[int, ...], where: Array | None = None) -> Array:
+    """log(sum(exp(x))) over `axis`, of the entries that `where` selects; -inf if there are none."""
+    if where is not None:
+        x = jnp.where(where, x, -jnp.inf)
+    largest = jnp.max(lax.stop_gradient(x), axis=axis, keepdims=True, initial=-jnp.inf)
+    infinite = jnp.isinf(largest)
+    away = x - jnp.where(infinite, 0, largest)
+    # The largest terms are exactly 1 each. Adding them as integers, all but one, leaves log1p a
+    # sum that has not been rounded at 1: the loss of a confident prediction is small, not 0.
+    # expm1 is 0 there, and has the derivatives of exp.
+    tied = x == largest
+    others = jnp.sum(tied, axis=axis, keepdims=True) - 1
+    rest = jnp.sum(jnp.where(tied, jnp.expm1(away), jnp.exp(away)), axis=axis, keepdims=True)
+    rest = jnp.where(infinite, 0, rest + others.astype(x.dtype))
+    return jnp.squeeze(jnp.log1p(rest) + largest, axis)
+
+
+def size(x: Array, axis: int) -> int:
+    """The number of entries along an axis."""
+    return int(x.shape[axis])
+
+
+def positions(x: Array, axis: int) -> Array:
+    """0, 1, 2, ... along an axis of x."""
+    return jnp.arange(x.shape[axis])
+
+
+def gather(x: Array, index: Array, shared: int, own: int, trailing: int) -> Array:
+    """`x[..., s, index[..., s, l], m]` at `[..., s, l, m]`.
+
+    Args:
+        x: of shape (lead, S, A, M).
+        index: integers below A, of shape (lead, S, L). `x` or `index` may lack the lead axes.
+        shared: the number of axes S.
+        own: the number of axes L.
+        trailing: the number of axes M.
+    """
+    # fill, not clamp: an index out of range may give NaN but never another entry's value
+    pick: Callable[[Array, Array], Array] = lambda row, at: row.at[at].get(mode="fill")  # noqa: E731
+    for _ in range(shared):
+        pick = jax.vmap(pick)
+    x_lead, index_lead = x.ndim - shared - 1 - trailing, index.ndim - shared - own
+    axes = (0 if x_lead else None, 0 if index_lead else None)
+    for _ in range(max(x_lead, index_lead)):
+        pick = jax.vmap(pick, in_axes=axes)
+    return pick(x, index)
+
+
+def scatter(values: Array, index: Array, x: Array, shared: int, own: int, trailing: int) -> Array:
+    """The adjoint of `gather`: zeros of x's shape, with `values` added at `index`.
+
+    Args:
+        values: of shape (lead, S, L, M), or 1 where they are equal along an axis.
+        index: integers below A, of shape (lead, S, L), or without the lead axes.
+        x: gives the shape (lead, S, A, M). If it lacks the lead axes, the result is the mean over
+            them, so that each sample holds an equal share, as it does of other terms.
+        shared: the number of axes S.
+        own: the number of axes L.
+        trailing: the number of axes M.
+    """
+    batch = x.ndim - 1 - trailing
+    rows = jnp.broadcast_shapes(
+        values.shape[: values.ndim - own - trailing],
+        index.shape[: index.ndim - own],
+        x.shape[:batch],
+    )
+    entries = (*rows, *index.shape[index.ndim - own :])
+    index = jnp.broadcast_to(index, entries)
+    values = jnp.broadcast_to(values, (*entries, *x.shape[batch + 1 :]))
+    lead = len(rows) - shared
+    if batch < lead + shared:  # x has no lead axes: they become axes of entries to add
+        values = values / max(prod(rows[:lead]), 1)
+        source, target = range(lead), range(shared, shared + lead)
+        values = jnp.moveaxis(values, source, target)
+        index = jnp.moveaxis(index, source, target)
+    zeros = jnp.zeros(x.shape[batch:], x.dtype)
+    add: Callable[[Array, Array], Array] = lambda at, part: zeros.at[at].add(part)  # noqa: E731
+    for _ in range(batch):
+        add = jax.vmap(add)
+    return add(index, values.astype(x.dtype))
+
+
+def place(parts: Sequence[Result], at: Sequence[int], x: Array, axis: int) -> Array:
+    """Zeros like x, except `parts[n]` at position `at[n]` of an axis."""
+    rest = list(x.shape)
+    length = rest.pop(axis)
+    slab = jnp.broadcast_shapes(tuple(rest), *(jnp.shape(part) for part in parts))
+    result = jnp.zeros((*slab, length), x.dtype)
+    for part, position in zip(parts, at, strict=True):
+        result = result.at[..., position].add(part)
+    return jnp.moveaxis(result, -1, axis)
+
+
+def shift(x: Array, offset: int, axis: int) -> Array:
+    """`x[t + offset]` at t, and 0 where that is outside."""
+    length = x.shape[axis]
+    drop = max(-length, min(offset, length))
+    padding = [(0, 0, 0)] * x.ndim
+    padding[axis] = (-drop, drop, 0)
+    return lax.pad(x, jnp.zeros((), x.dtype), padding)
+
+
+def diagonal(x: Array, axis1: int, axis2: int) -> Array:
+    """The diagonal over two axes, as a new last axis."""
+    result: Array = jnp.diagonal(x, axis1=axis1, axis2=axis2)
+    return result
+
+
+def select(condition: Array, a: float, b: float, like: Array) -> Array:
+    """The number a where `condition` holds and b elsewhere, in the dtype of `like`."""
+    return jnp.where(condition, jnp.asarray(a, like.dtype), jnp.asarray(b, like.dtype))

@@ -1,0 +1,199 @@
+"""Functions that TensorFlow lacks, accurate over the whole range of floats.
+
+Nothing in here is ever differentiated: derivatives are kernels of their own.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import tensorflow as tf
+
+from ._options import Array
+
+
+def sigmoid(x: Array) -> Array:
+    """1 / (1 + exp(-x)), without overflow on either side."""
+    return tf.sigmoid(x)
+
+
+def softplus(x: Array) -> Array:
+    """log(1 + exp(x)), accurate in both tails."""
+    return tf.maximum(x, 0) + tf.math.log1p(tf.exp(-tf.abs(x)))
+
+
+def log_cosh(x: Array) -> Array:
+    """log(cosh(x)): `log1p(2 sinh(x/2)^2)` keeps the digits near 0 that the tail form cancels."""
+    a = tf.abs(x)
+    near = tf.math.log1p(2 * tf.square(_small_sinh(tf.minimum(a, 1) / 2)))
+    far = (a - math.log(2)) + tf.math.log1p(tf.exp(-2 * a))
+    return tf.where(a < 1, near, far)
+
+
+def _small_sinh(x: Array) -> Array:
+    """sinh(x) for |x| <= 1/2, by its series: XLA's own loses digits there."""
+    square = tf.square(x)
+    series = tf.ones_like(x)
+    for n in (15, 13, 11, 9, 7, 5, 3):
+        series = 1 + square / (n * (n - 1)) * series
+    return x * series
+
+
+def expm1_minus(x: Array) -> Array:
+    """`exp(x) - 1 - x`: near 0 by its series, which the difference would cancel."""
+    small = tf.where(tf.abs(x) < 1, x, tf.zeros_like(x))
+    series = tf.ones_like(small)
+    for n in range(20, 2, -1):
+        series = 1 + series * small / n
+    near = small * small / 2 * series
+    return tf.where(tf.abs(x) < 1, near, tf.math.expm1(x) - x)
+
+
+def inverse_root(s: Array) -> Array:
+    """`1 / sqrt(s)`, and 0 where s is 0: the direction of a zero vector is taken to be 0."""
+    return tf.where(s > 0, 1 / tf.sqrt(s), tf.zeros_like(s))
+
+
+def log1mexp(x: Array) -> Array:
+    """`log(1 - exp(x))` of a negative x: whichever difference keeps the digits (Maechler, 2012)."""
+    near = tf.math.log(-tf.math.expm1(x))
+    return tf.where(x > -math.log(2), near, tf.math.log1p(-tf.exp(x)))
+
+
+def xlogy(a: Any, u: Any) -> Array:
+    """`a * log(u)`, and 0 where a is 0 whatever u is."""
+    return tf.math.xlogy(a, u)
+
+
+def xlog1py(a: Any, u: Any) -> Array:
+    """`a * log(1 + u)`, and 0 where a is 0 whatever u is."""
+    return tf.math.xlog1py(a, u)
+
+
+def xdivy(a: Any, u: Any) -> Array:
+    """`a / u`, and 0 where a is 0 whatever u is."""
+    return tf.math.xdivy(a, u)
+
+
+def logsumexp(x: Array, axis: int | tuple[int, ...], where: Any = None) -> Array:
+    """log(sum(exp(x))) over the entries that `where` keeps; -inf if there are none.
+
+    One maximum is taken out of the sum: `peak + log1p(rest)` is exact where one entry dominates.
+    """
+    kept = x if where is None else tf.where(where, x, tf.constant(-math.inf, x.dtype))
+    peak = tf.reduce_max(kept, axis, keepdims=True)
+    finite = tf.math.is_finite(peak)
+    is_peak = tf.equal(kept, peak)
+    powers = tf.exp(kept - tf.where(finite, peak, tf.zeros_like(peak)))
+    ties = tf.reduce_sum(tf.cast(is_peak, x.dtype), axis, keepdims=True)
+    rest = tf.reduce_sum(tf.where(is_peak, tf.zeros_like(kept), powers), axis, keepdims=True)
+    total = tf.where(finite, peak + tf.math.log1p(rest + (ties - 1)), peak)
+    return tf.squeeze(total, axis)
+
+
+def size(x: Array, axis: int) -> Any:
+    """Number of entries along an axis: an integer if it is known, else a scalar like x."""
+    known = x.shape[axis]
+    return tf.cast(tf.shape(x, tf.int64)[axis], x.dtype) if known is None else known
+
+
+def positions(x: Array, axis: int) -> Array:
+    """0, 1, 2, ... along an axis of x."""
+    return tf.range(tf.shape(x, tf.int64)[axis])
+
+
+def gather(x: Array, index: Array, shared: int, own: int, trailing: int) -> Array:
+    """`x[..., s, index[..., s, l], m]` with shape (lead, S..., L..., M...).
+
+    x has the shape (lead, S..., A, M...) and the index (lead, S..., L...) with `shared` axes S,
+    `own` axes L and `trailing` axes M; the leading axes may be missing in either.
+    """
+    x_lead = x.shape.rank - shared - 1 - trailing
+    index_lead = index.shape.rank - shared - own
+    if shared and x_lead and not index_lead:
+        outer = tf.concat([tf.shape(x)[: x_lead + shared], tf.shape(index)[shared:]], 0)
+        index, index_lead = tf.broadcast_to(index, outer), x_lead
+    if shared and index_lead and not x_lead:
+        # The index's leading axes go behind the shared ones, and back again: x is not copied.
+        index = _swap(index, index_lead, shared)
+        return _swap(tf.gather(x, index, axis=shared, batch_dims=shared), shared, index_lead)
+    batch_dims = shared + min(x_lead, index_lead)
+    return tf.gather(x, index, axis=x_lead + shared, batch_dims=batch_dims)
+
+
+def scatter(values: Any, index: Array, x: Array, shared: int, own: int, trailing: int) -> Array:
+    """The adjoint of `gather`: values of shape (lead, S..., L..., M...) added up at the index.
+
+    The result has the shape of x. Leading axes that x lacks are averaged: the result stands for one
+    share per sample, which may be added to other shares before the shares are summed.
+    """
+    shape = tf.shape(x, tf.int64)
+    before = x.shape.rank - trailing - 1  # axes of x before the indexed one
+    values = tf.cast(values, x.dtype)
+    lead = next(
+        tf.shape(array, tf.int64)[:count]
+        for array, count in (
+            (x, before - shared),
+            (index, index.shape.rank - shared - own),
+            (values, max(values.shape.rank - shared - own - trailing, 0)),
+        )
+        if count or array is values
+    )
+    own_shape = tf.shape(index, tf.int64)[index.shape.rank - own :]
+    entries = tf.concat([lead, shape[before - shared : before], own_shape], 0)
+
+    # Positions in x with its axes up to the indexed one flattened: 64 bits, for large logits.
+    rows, count = tf.reduce_prod(shape[:before]), shape[before]
+    row = tf.reshape(tf.range(rows), tf.concat([shape[:before], tf.ones(own, tf.int64)], 0))
+    at = tf.broadcast_to(row * count + tf.cast(index, tf.int64), entries)
+    inner = shape[before + 1 :]
+    added = tf.reshape(
+        tf.broadcast_to(values, tf.concat([entries, inner], 0)),
+        tf.concat([tf.reduce_prod(entries, keepdims=True), inner], 0),
+    )
+    total = tf.math.unsorted_segment_sum(added, tf.reshape(at, [-1]), rows * count)
+    if before == shared:
+        total /= tf.cast(tf.maximum(tf.reduce_prod(lead), 1), x.dtype)
+    return tf.reshape(total, shape)
+
+
+def place(parts: Sequence[Any], at: Sequence[int], x: Array, axis: int) -> Array:
+    """Zeros like x, with `parts[n]` at position `at[n]` of an axis."""
+    # Positions, lined up with the axis.
+    along = tf.reshape(positions(x, axis), [-1] + [1] * (-axis - 1))
+    zero = tf.zeros([], x.dtype)
+    result = tf.zeros_like(x)
+    for part, position in zip(parts, at, strict=True):
+        part = tf.cast(part, x.dtype)
+        part = tf.expand_dims(part, axis) if part.shape.rank else part
+        result += tf.where(tf.equal(along, position), part, zero)
+    return result
+
+
+def shift(x: Array, offset: int, axis: int) -> Array:
+    """`x[t + offset]` along an axis, 0 where that lies outside."""
+    rank = x.shape.rank
+    paddings, begin = [[0, 0] for _ in range(rank)], [0] * rank
+    paddings[axis] = [max(-offset, 0), max(offset, 0)]
+    begin[axis] = max(offset, 0)
+    return tf.slice(tf.pad(x, paddings), begin, tf.shape(x))
+
+
+def diagonal(x: Array, axis1: int, axis2: int) -> Array:
+    """The diagonal over two axes, as a new last axis."""
+    rank = x.shape.rank
+    kept = [k for k in range(rank) if k not in (rank + axis1, rank + axis2)]
+    return tf.linalg.diag_part(tf.transpose(x, [*kept, rank + axis1, rank + axis2]))
+
+
+def select(condition: Any, a: Any, b: Any, like: Array) -> Array:
+    """`a` where the condition holds, else `b`, in the precision of `like`."""
+    return tf.where(condition, tf.constant(a, like.dtype), tf.constant(b, like.dtype))
+
+
+def _swap(x: Array, first: int, second: int) -> Array:
+    """Exchanges the first axes of x with the `second` axes that follow them."""
+    end = first + second
+    return tf.transpose(x, [*range(first, end), *range(first), *range(end, x.shape.rank)])

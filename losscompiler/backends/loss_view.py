@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import lru_cache
 
 from losscompiler.backends import documentation
 from losscompiler.backends.descriptor import descriptor, number
@@ -44,6 +46,19 @@ _NAMES_IN_USE = frozenset(("Options", "evaluate", "value_and_grad", "hvp", "hess
 
 def loss_view(loss: Loss, kernels: Mapping[tuple[str, ...], Sequence[KernelView]]) -> LossView:
     """Everything that the templates need to know about a loss."""
+    view = _without_kernels(loss)
+    if not kernels:
+        return view
+    return replace(
+        view,
+        kernels=tuple(_kernel(view) for views in kernels.values() for view in views),
+        descriptor=descriptor(view.constant, loss, kernels),
+    )
+
+
+@lru_cache(maxsize=256)
+def _without_kernels(loss: Loss) -> LossView:
+    """What is the same in every backend."""
     for name in _NAMES_IN_USE & loss.roles.keys():
         raise SpecError(
             "LC101",
@@ -63,8 +78,8 @@ def loss_view(loss: Loss, kernels: Mapping[tuple[str, ...], Sequence[KernelView]
         constant=constant,
         summary=documentation.split(loss.doc, loss.name)[0],
         functions=_functions(loss, constant, inputs, params),
-        kernels=tuple(_kernel(view) for views in kernels.values() for view in views),
-        descriptor=descriptor(constant, loss, kernels),
+        kernels=(),
+        descriptor=descriptor(constant, loss, {}),
         class_head=tuple(f"    {line}" if line else "" for line in documentation.head(loss)),
         class_tail=tuple(f"    {line}" if line else "" for line in documentation.tail(loss)),
         inputs=inputs,

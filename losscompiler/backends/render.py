@@ -42,6 +42,7 @@ def _classes(backend: str, loss: LossView) -> str:
     return f"\n\n{text.strip()}\n" if text.strip() else ""
 
 
+@cache
 def public_names(backend: str, loss: Loss) -> tuple[str, ...]:
     """The names that a backend's module exports for a loss."""
     classes = re.findall(r"^class (\w+)", _classes(backend, loss_view(loss, {})), re.MULTILINE)

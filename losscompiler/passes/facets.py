@@ -23,7 +23,8 @@ PROBES = 3
 PATIENCE = 8  # tries in a row without news
 DIGITS = 40
 TINY = mpmath.mpf(10) ** -25
-KINKED = (Magnitude, Sign, Maximum, Minimum, sp.Lt, sp.Le, sp.Gt, sp.Ge)
+JUMPING = (Sign, sp.Lt, sp.Le, sp.Gt, sp.Ge)
+KINKED = (*JUMPING, Magnitude, Maximum, Minimum)
 
 
 @dataclass(frozen=True)
@@ -85,6 +86,13 @@ def facets(e: sp.Basic, wrt: Sequence[sp.Symbol]) -> list[Facet]:
             if any(_moves(facet.guard, x) for x in wrt):
                 found[facet] = None
     return list(found)
+
+
+@lru_cache(maxsize=1_000)
+def jumps(e: sp.Basic) -> frozenset[Facet]:
+    """The facets at which an expression need not be continuous."""
+    steps = (node for node in _nodes(e) if isinstance(node, JUMPING))
+    return frozenset(facet_of(node)[0] for node in steps)
 
 
 def _moves(guard: sp.Basic, leaf: sp.Symbol) -> bool:

@@ -26,6 +26,7 @@ from losscompiler.passes.facets import (
     facet_of,
     facets,
     is_facet,
+    jumps,
     on_side,
     points_on,
     with_jumps,
@@ -102,7 +103,8 @@ def _gradient(graph: Graph, e: sp.Expr, wrt: Sequence[sp.Symbol]) -> Slopes:
 
 def _settled(graph: Graph, e: sp.Expr, facet: Facet, found: Slopes, *, crowded: bool) -> Slopes:
     """The derivatives whose value where one guard vanishes is not yet right."""
-    points = points_on(graph, facet, e)
+    found = {x: d for x, d in found.items() if facet in jumps(d)}
+    points = points_on(graph, facet, e) if found else []
     try:
         above, below, tie = (_at_points(found, facet, side, points) for side in (1, -1, 0))
     except UndefinedError:

@@ -42,7 +42,7 @@ ATTRIBUTES = frozenset(
 )  # fmt: skip
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Loss:
     """A traced loss: its inputs in the author's order, and its formula per unreduced entry.
 

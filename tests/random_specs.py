@@ -111,6 +111,7 @@ class Writer:
     draw: Draw
     inputs: tuple[Input, ...]
     used: set[str] = field(default_factory=set)
+    kinks: int = 3  # left: code for kinks inside kinks grows exponentially
     indices: dict[str, str] = field(default_factory=dict)
 
     def one_of(self, choices: Any) -> Any:
@@ -253,9 +254,13 @@ def _of_positive(w: Writer, scope: Scope, depth: int) -> str:
 
 
 def _kinked(w: Writer, scope: Scope, depth: int) -> str:
+    if w.kinks <= 0:
+        return _smooth(w, scope, depth)
+    w.kinks -= 1
     e = w.number(scope, depth)
     way = w.one_of(("Abs({0})", "Max({0}, 0)", "Min({0}, 1)", "Max({0}, {1})", "Min({0}, {1})",
                     "Piecewise(({0}, {0} > {1}), ({1}, True))", "huber({0}, {1})"))  # fmt: skip
+    w.kinks -= way.startswith("huber")
     return str(way.format(e, w.number(scope, depth)) if "{1}" in way else way.format(e))
 
 
@@ -332,6 +337,9 @@ def _neighbours(w: Writer, scope: Scope, depth: int) -> str:
 def _composed(w: Writer, scope: Scope, depth: int) -> str:
     """Another loss called with expressions."""
     if "class" not in w.axes:
+        w.kinks -= 2
+        if w.kinks < 0:
+            return w.number(scope, depth)
         return f"huber({w.number(scope, depth)}, {w.leaf(scope)}, delta={w.positive(scope, 0)})"
     k = w.bind("class")
     arrays = [i for i in w.inputs if i.axes == ("class",) and i.kind in ("Prediction", "Target")]

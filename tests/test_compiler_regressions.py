@@ -101,6 +101,11 @@ LOSSES = {
             i = index("batch", "i")
             return Sum(softmax(huber(s[1], s[i], delta=2), i) * s[i], i)
         """,
+    "a kink inside the far part of another": """
+        def made(x=Prediction(), y=Prediction()):
+            a = Piecewise((2, 2 > y), (y, True))
+            return Piecewise((a * x, a * x > y), (y, True))
+        """,
     "a kink whose sides depend on a condition": """
         def made(x=Prediction(), t=Target()):
             return Max(x + x * t, where(t > 0, t, x))

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 
 from tests.random_rounds import Workshop
 from tests.random_specs import spec_texts
@@ -26,6 +26,7 @@ def workshop(tmp_path_factory: pytest.TempPathFactory) -> Workshop:
     derandomize=not BY_HAND,
     database=None,
     deadline=None,
+    phases=[Phase.generate],  # shrinking takes longer than reading
     suppress_health_check=list(HealthCheck),
 )
 @given(text=spec_texts())

@@ -20,6 +20,7 @@ from losscompiler.spec.expressions import Piecewise
 
 ATOM, POWER, UNARY, PRODUCT, SUM, AND, OR, COMPARISON = 10, 8, 7, 6, 5, 4, 3, 2
 COMPARISONS = {sp.Eq: "==", sp.Ne: "!=", sp.Lt: "<", sp.Le: "<=", sp.Gt: ">", sp.Ge: ">="}
+LARGEST = 2**53  # no integer up to here is rounded, and frameworks take 64 bits
 WIDEST = 76  # characters of one expression
 
 
@@ -210,10 +211,11 @@ class Printer:
 
 def number(e: sp.Expr, *, decimal: bool = False) -> Text:
     """A constant: exact if Python can say it, else correctly rounded to double."""
-    if e.is_Integer:
+    small = e.is_Rational and max(abs(e.p), e.q) <= LARGEST
+    if e.is_Integer and small:
         code = f"{int(e)}.0" if decimal else str(int(e))
         return Text(code, UNARY if e < 0 else ATOM, simple=True)
-    if e.is_Rational and e.q & (e.q - 1):
+    if small and e.q & (e.q - 1):
         sign = PRODUCT if e > 0 else UNARY
         return Text(f"{e.p} / {e.q}", sign) if not decimal else Text(repr(float(e)), simple=True)
     with mpmath.workdps(40):

@@ -223,8 +223,9 @@ def _sample(graph: Graph, leaf: sp.Symbol, rng: random.Random) -> Any:
     low, high = graph.bounds_of(leaf)
     if leaf.is_integer:
         return mpmath.mpf(rng.randint(max(0, int(low)) if low > -mpmath.inf else 0, 5))
-    low = -3 if low == -mpmath.inf else low
-    high = low + 4 if high == mpmath.inf else high
+    if low == -mpmath.inf:
+        low = high - 4 if high < mpmath.inf else -4
+    high = low + 4 - min(low, 0) if high == mpmath.inf else high
     return low + (high - low) * mpmath.mpf(rng.randint(1, 9999)) / 10000
 
 

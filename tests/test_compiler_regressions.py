@@ -106,6 +106,11 @@ LOSSES = {
             a = Piecewise((2, 2 > y), (y, True))
             return Piecewise((a * x, a * x > y), (y, True))
         """,
+    "a kink between an entry and itself": """
+        def made(x=Prediction("batch", "feature")):
+            i, d = index("batch", "i"), index("feature", "d")
+            return Norm(huber(x[1, d], x[i, d], delta=2) * x[i, 0] * x[i, d], d)
+        """,
     "a kink whose sides depend on a condition": """
         def made(x=Prediction(), t=Target()):
             return Max(x + x * t, where(t > 0, t, x))

@@ -6,6 +6,7 @@ of them; `fdiff` stays inside the vocabulary, so that derivatives of any order c
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import sympy as sp
@@ -81,6 +82,12 @@ class Sign(sp.Function):
         return sp.sign(x) if x.is_number else None
 
 
+def _of_constants(choose: Callable[..., sp.Expr], a: sp.Expr, b: sp.Expr) -> sp.Expr | None:
+    if sp.nan in (a, b):  # in a branch that its condition turns out to exclude
+        return sp.nan
+    return choose(a, b) if a == b or (a.is_number and b.is_number) else None
+
+
 class Maximum(sp.Function):
     """The larger of two numbers."""
 
@@ -90,7 +97,7 @@ class Maximum(sp.Function):
     @classmethod
     def eval(cls, a: sp.Expr, b: sp.Expr) -> sp.Expr | None:
         """The larger of two constants, and of equals either."""
-        return max(a, b) if a == b or (a.is_number and b.is_number) else None
+        return _of_constants(max, a, b)
 
     def _eval_is_nonnegative(self) -> bool | None:
         return True if any(a.is_nonnegative for a in self.args) else None
@@ -108,7 +115,7 @@ class Minimum(sp.Function):
     @classmethod
     def eval(cls, a: sp.Expr, b: sp.Expr) -> sp.Expr | None:
         """The smaller of two constants, and of equals either."""
-        return min(a, b) if a == b or (a.is_number and b.is_number) else None
+        return _of_constants(min, a, b)
 
     def _eval_is_nonnegative(self) -> bool | None:
         return True if all(a.is_nonnegative for a in self.args) else None

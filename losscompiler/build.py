@@ -17,7 +17,8 @@ from losscompiler.request import FRAMEWORKS, BuildRequest, BuildResult, LossOutc
 from losscompiler.selection import duplicates, matches
 from losscompiler.toolchain import Toolchain
 from losscompiler.transaction import Unwritable, commit, interrupted, opened
-from losscompiler.validation import validated, verify
+from losscompiler.validation import record_of, validated, verify
+from losscompiler.verified import load_record, save_record, unverified
 from losscompiler.worker import run_files
 
 __all__ = [
@@ -38,7 +39,8 @@ def build(
 ) -> BuildResult:
     """Brings the output up to date with the specs, or tells what that would change.
 
-    Nothing that the output depends on is trusted to be unchanged but what has the same hash.
+    Nothing that the output depends on is trusted to be unchanged but what has the same hash, and
+    no code to be right but what was cross-validated on this machine.
     """
     tools = tools or Toolchain()
     missing = tuple(target for target in request.require if not installed(target))
@@ -59,6 +61,10 @@ def build(
 def _stage(request: BuildRequest, tools: Toolchain, *, everything: bool = False) -> Stage:
     before = load(request.out / MANIFEST) or Manifest()
     compiler = tools.compiler()
+    doubted: frozenset[str] = frozenset()
+    if request.verify:
+        present = [target for target in request.targets if installed(target)]
+        doubted = unverified(before, load_record(request.out), present)
     changes = find_changes(
         request.specs,
         request.out,
@@ -66,6 +72,7 @@ def _stage(request: BuildRequest, tools: Toolchain, *, everything: bool = False)
         request.targets,
         request.selection,
         compiler,
+        doubted,
         everything=everything or request.force,
     )
     return Stage(before, changes, request.targets, compiler)
@@ -88,6 +95,8 @@ def _build(
         )
     if writes or made.removes or manifest.writes:
         commit(request.out, {**writes, **manifest.writes}, made.removes, tools.disk)
+    if request.verify:
+        save_record(request.out, record_of(request, stage, compilation))
     found = (*compilation.diagnostics, *made.refused.values())
     return replace(
         _result(request, stage, replace(compilation, diagnostics=found)),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,10 +47,14 @@ def find_changes(
     targets: Sequence[str],
     patterns: tuple[str, ...],
     compiler: str,
+    doubted: Collection[str] = (),
     *,
     everything: bool = False,
 ) -> Changes:
-    """Compares the specs and the output with the manifest; `everything` distrusts it."""
+    """Compares the specs and the output with the manifest; `everything` distrusts it.
+
+    Sources that are `doubted` are up to date, but their code is not known to be right.
+    """
     root = specs.parent
     files = {relative(path, root): path for path in find_specs(specs)}
     hashes = {relative(path, root): digest_of(path) for path in specs.rglob("*.py")}
@@ -68,7 +72,7 @@ def find_changes(
             for target in targets
         )
         if fresh and (not patterns or any(matches(patterns, name, source) for name in names)):
-            current.append(source)
+            (stale if source in doubted else current).append(source)
         elif not fresh and may_hold(patterns, source):
             stale.append(source)
     if patterns:  # nothing is known of the rest

@@ -14,12 +14,13 @@ from losscompiler.changes import spec_key
 from losscompiler.diagnostics import Diagnostic, fatal, framed, unique
 from losscompiler.manifest import MANIFEST, Manifest, Source, load
 from losscompiler.outputs import digest, digest_of
-from losscompiler.package import Compilation, hold_back, module_path
+from losscompiler.package import Compilation, CompiledFile, hold_back, module_path
 from losscompiler.progress import Progress, silent
 from losscompiler.request import BuildRequest, BuildResult, LossOutcome, installed
 from losscompiler.selection import find_specs, matches, relative
 from losscompiler.toolchain import Toolchain, Verification
 from losscompiler.transaction import WORK_FOLDER, staged
+from losscompiler.verified import Record, load_record, standing
 
 
 def validated(
@@ -32,7 +33,7 @@ def validated(
 ) -> tuple[Compilation, tuple[Any, ...]]:
     """Checks what is new, in a complete package that nobody imports yet; holds back what fails."""
     targets = [target for target in request.targets if installed(target)]
-    sources = _new(stage, compilation, assembly, targets)
+    sources = _new(stage, compilation, assembly, targets, load_record(request.out))
     if not sources:
         return compilation, ()
     paths = [stage.changes.files[source] for source in sources]
@@ -48,9 +49,13 @@ def validated(
 
 
 def _new(
-    stage: Stage, compilation: Compilation, assembly: Assembly, targets: Sequence[str]
+    stage: Stage,
+    compilation: Compilation,
+    assembly: Assembly,
+    targets: Sequence[str],
+    record: Record,
 ) -> list[str]:
-    """The sources that have new code, or the old with new helpers."""
+    """The sources with new code, or the old with new helpers, or that was never validated here."""
     before = stage.before.files
     changed = {path for path, data in assembly.wanted.items() if digest(data) != before.get(path)}
     modules = {module_path(t, source) for t in targets for source in compilation.files}
@@ -60,9 +65,30 @@ def _new(
         source
         for source, file in compilation.files.items()
         if any(
-            t in helped or module_path(t, source) in changed for t in targets if t in file.modules
+            t in helped
+            or module_path(t, source) in changed
+            or record.get(source, {}).get(t)
+            not in ((_key(stage, source, file), stage.compiler), standing(stage.before, source, t))
+            for t in targets
+            if t in file.modules
         )
     ]
+
+
+def record_of(request: BuildRequest, stage: Stage, compilation: Compilation) -> Record:
+    """The record after a build in which all that is left of the compilation has passed."""
+    known = {*stage.changes.files}.difference(compilation.failed)
+    old = load_record(request.out)
+    record = {source: dict(passed) for source, passed in old.items() if source in known}
+    for source, file in compilation.files.items():
+        passed = (_key(stage, source, file), stage.compiler)
+        present = (target for target in request.targets if installed(target))
+        record[source] = {**record.get(source, {}), **dict.fromkeys(present, passed)}
+    return record
+
+
+def _key(stage: Stage, source: str, file: CompiledFile) -> str:
+    return spec_key(source, file.imports, stage.changes.hashes)
 
 
 def _verify(

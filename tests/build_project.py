@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from losscompiler.build import BuildRequest, BuildResult, build
+from losscompiler.verified import RECORD
 from tests.fakes import Checker, fake_tools
 
 SPECS = {
@@ -44,7 +45,7 @@ def status(result: BuildResult) -> dict[str, str]:
 
 def tree(root: Path) -> dict[str, bytes]:
     out = root / "generated"
-    files = (path for path in out.rglob("*") if path.is_file())
+    files = (p for p in out.rglob("*") if p.is_file() and p != out / RECORD)
     return {path.relative_to(out).as_posix(): path.read_bytes() for path in files}
 
 

@@ -97,7 +97,7 @@ PAIRWISE = (
     _input("label", "Label", ("batch",)),
 )
 FAMILIES = {"elementwise": ELEMENTWISE, "reduction": REDUCTION, "pairwise": PAIRWISE}
-FREE = {
+FREE: dict[str, list[tuple[str, ...]]] = {
     "elementwise": [()],
     "reduction": [(), (), ("class",), ("feature",), ("class", "feature")],
     "pairwise": [("batch",), ("batch",), (), ("batch", "feature")],

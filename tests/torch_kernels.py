@@ -58,7 +58,8 @@ def huber_vjp(x: Tensor, y: Tensor, delta: Tensor, g: Tensor) -> tuple[Any, ...]
 
 
 def huber_jvp(x: Tensor, y: Tensor, delta: Tensor, x_tangent: Tensor) -> Tensor:
-    return huber_vjp(x, y, delta, x_tangent)[0]
+    tangent: Tensor = huber_vjp(x, y, delta, x_tangent)[0]
+    return tangent
 
 
 def huber_hvp(x: Tensor, y: Tensor, delta: Tensor, g: Tensor, x_tangent: Tensor) -> tuple[Any, ...]:
@@ -327,7 +328,8 @@ def _centers_kernels(scaled: bool) -> Kernels:
 
     def value(*args: Tensor) -> Tensor:
         x, centers, label, s = unpack(args)
-        return 0.5 * s * _offset(x, centers, label).square().sum(-1)
+        half: Tensor = 0.5 * s * _offset(x, centers, label).square().sum(-1)
+        return half
 
     def pull(r: Tensor, g: Any, label: Tensor, centers: Tensor) -> tuple[Any, ...]:
         r = r * g.unsqueeze(-1)
@@ -339,7 +341,8 @@ def _centers_kernels(scaled: bool) -> Kernels:
 
     def jvp(*args: Tensor) -> Tensor:
         x, centers, label, s, v, u = unpack(args)
-        return s * (_offset(x, centers, label) * _offset(v, u, label)).sum(-1)
+        tangent: Tensor = s * (_offset(x, centers, label) * _offset(v, u, label)).sum(-1)
+        return tangent
 
     def hvp(*args: Tensor) -> tuple[Any, ...]:
         _, centers, label, s, g, v, u = unpack(args)

@@ -1,9 +1,7 @@
 """Classification losses: binary, multiclass by label or by distribution, and margin losses."""
 
 from losscompiler.spec import (
-    Eq,
     Label,
-    Max,
     Mean,
     Param,
     Prediction,
@@ -15,36 +13,30 @@ from losscompiler.spec import (
     log,
     loss,
     sigmoid,
-    where,
 )
 
-
-def surprisal(logits, c):
-    """Minus the log-probability that a softmax over the logits gives to class `c`."""
-    k = index("class", "k")
-    return log(Sum(exp(logits[k]), k)) - logits[c]
-
-
-def smoothed(on_target, on_uniform, amount):
-    """A loss whose target gives `amount` of its probability to the uniform distribution.
-
-    Without smoothing there is no uniform part, not 0 times it: a logit of -oo excludes its class.
-    """
-    return where(Eq(amount, 0), on_target, (1 - amount) * on_target + amount * on_uniform)
+from ._options import margin_cost, smoothed, smoothed_target, surprisal
 
 
 @loss
-def binary_cross_entropy(probability=Prediction(interval=(0, 1)), target=Target(interval=(0, 1))):
+def binary_cross_entropy(
+    probability=Prediction(interval=(0, 1)),
+    target=Target(interval=(0, 1)),
+    *,
+    label_smoothing=Param(0, interval=(0, 1)),
+):
     """Cross-entropy of a binary target under a predicted probability.
 
     Use it when the model gives probabilities and nothing else. If there is a logit,
     `binary_cross_entropy_with_logits` is exact where a probability has already rounded to 0 or 1.
     Nothing is clipped: a certain and wrong prediction costs infinity, a certain and right one 0.
+    `label_smoothing` moves the target by that share towards 1/2.
 
     References:
         I. J. Good, "Rational Decisions", 1952.
     """
-    return -(target * log(probability) + (1 - target) * log(1 - probability))
+    y = smoothed_target(target, label_smoothing)
+    return -(y * log(probability) + (1 - y) * log(1 - probability))
 
 
 @loss
@@ -53,18 +45,20 @@ def binary_cross_entropy_with_logits(
     target=Target(interval=(0, 1)),
     *,
     pos_weight=Param(1, positive=True),
+    label_smoothing=Param(0, interval=(0, 1)),
 ):
     """Cross-entropy of a binary target under the sigmoid of a logit.
 
     Use it for binary and multilabel classification. `pos_weight` multiplies the loss of positives:
     above 1 it raises recall, below 1 precision, and the probabilities are no longer calibrated.
-    With many easy negatives consider `binary_focal`.
+    With many easy negatives consider `binary_focal`. `label_smoothing` moves the target by that
+    share towards 1/2, before the positives are weighed.
 
     References:
         D. R. Cox, "The Regression Analysis of Binary Sequences", 1958.
     """
-    p = sigmoid(logits)
-    return -(pos_weight * target * log(p) + (1 - target) * log(1 - p))
+    p, y = sigmoid(logits), smoothed_target(target, label_smoothing)
+    return -(pos_weight * y * log(p) + (1 - y) * log(1 - p))
 
 
 @loss
@@ -145,7 +139,7 @@ def hinge(prediction=Prediction(), target=Target(values={-1, 1})):
     References:
         C. Cortes and V. Vapnik, "Support-Vector Networks", 1995.
     """
-    return Max(0, 1 - target * prediction)
+    return margin_cost(target * prediction)
 
 
 @loss

@@ -2,9 +2,7 @@
 
 from losscompiler.spec import (
     Label,
-    Max,
     Ne,
-    Norm,
     Param,
     Prediction,
     Rational,
@@ -17,17 +15,7 @@ from losscompiler.spec import (
     loss,
 )
 
-
-def distance(a, b):
-    """Euclidean distance of two embeddings over "feature"."""
-    d = index("feature")
-    return Norm(a[d] - b[d], d)
-
-
-def cosine_similarity(a, i, b, j):
-    """Cosine of the angle between row `i` of `a` and row `j` of `b`."""
-    d = index("feature")
-    return Sum(a[i, d] * b[j, d], d) / (Norm(a[i, d], d) * Norm(b[j, d], d))
+from ._options import cosine_similarity, distance, margin_cost, squared_distance, tempered
 
 
 @loss
@@ -49,8 +37,8 @@ def contrastive(
         Mapping", 2006.
     """
     d = index("feature")
-    together = Sum((first[d] - second[d]) ** 2, d)
-    apart = Max(0, margin - distance(first, second)) ** 2
+    together = squared_distance(first[d], second[d], d)
+    apart = margin_cost(distance(first[d], second[d], d), margin) ** 2
     return same * together + (1 - same) * apart
 
 
@@ -72,7 +60,9 @@ def triplet_margin(
         F. Schroff, D. Kalenichenko and J. Philbin, "FaceNet: A Unified Embedding for Face
         Recognition and Clustering", 2015.
     """
-    return Max(0, distance(anchor, positive) - distance(anchor, negative) + margin)
+    d = index("feature")
+    nearer = distance(anchor[d], negative[d], d) - distance(anchor[d], positive[d], d)
+    return margin_cost(nearer, margin)
 
 
 @loss
@@ -96,9 +86,10 @@ def info_nce(
         (cosine similarity and temperature).
     """
     i, j = index("batch", "i j")
+    d = index("feature")
 
     def similarity(a, b):
-        return cosine_similarity(query, a, key, b) / temperature
+        return tempered(cosine_similarity(query[a, d], key[b, d], d), temperature)
 
     return log(Sum(exp(similarity(i, j)), j)) - similarity(i, i)
 
@@ -122,9 +113,10 @@ def nt_xent(
         Learning of Visual Representations", 2020.
     """
     i, k = index("batch", "i k")
+    d = index("feature")
 
     def similarity(a, b):
-        return cosine_similarity(embeddings, a, embeddings, b) / temperature
+        return tempered(cosine_similarity(embeddings[a, d], embeddings[b, d], d), temperature)
 
     others = Sum(indicator(Ne(k, i)) * exp(similarity(i, k)), k)
     return log(others) - similarity(i, positive[i])

@@ -15,6 +15,8 @@ from losscompiler.spec import (
     loss,
 )
 
+from ._options import margin_cost
+
 
 @loss
 def margin_ranking(
@@ -34,7 +36,7 @@ def margin_ranking(
         R. Herbrich, T. Graepel and K. Obermayer, "Large Margin Rank Boundaries for Ordinal
         Regression", 2000.
     """
-    return Max(0, margin - target * (first - second))
+    return margin_cost(target * (first - second), margin)
 
 
 @loss

@@ -118,6 +118,16 @@ def test_only_a_changed_spec_and_those_that_import_it_are_built(root: Path) -> N
     assert tree(root) == clean(root)
 
 
+def test_a_changed_helper_builds_what_imports_it_and_has_no_module(root: Path) -> None:
+    edit(root, "_options.py", "helper 1\n")
+    edit(root, "vision/box.py", "loss giou 3\nimport _options.py\n")
+    run(root)
+    assert not [path for path in tree(root) if "_options" in path]
+    edit(root, "_options.py", "helper 2\n")
+    assert status(run(root)) == {"huber": "unchanged", "mse": "unchanged", "giou": "built"}
+    assert tree(root) == clean(root)
+
+
 def test_a_changed_compiler_builds_everything_and_verifies_what_differs(root: Path) -> None:
     run(root)
     checker = Checker()

@@ -54,6 +54,7 @@ def binary_cross_entropy(
     probability: ArrayLike,
     target: ArrayLike,
     *,
+    label_smoothing: Scalar = 0.0,
     weight: ArrayLike | None = None,
     mask: ArrayLike | None = None,
     reduction: Reduction = "mean",
@@ -61,17 +62,20 @@ def binary_cross_entropy(
 ) -> Array:
     """Cross-entropy of a binary target under a predicted probability.
 
-        loss = -(1 - target)*log(1 - probability) - log(probability)*target
+        loss = -((1 - label_smoothing)*target + label_smoothing/2)*log(probability) - (-(1 -
+            label_smoothing)*target - label_smoothing/2 + 1)*log(1 - probability)
 
     Shapes: `(),()->()` after the batch axes, as NumPy writes generalised ufuncs.
 
     Use it when the model gives probabilities and nothing else. If there is a logit,
     `binary_cross_entropy_with_logits` is exact where a probability has already rounded to 0 or 1.
     Nothing is clipped: a certain and wrong prediction costs infinity, a certain and right one 0.
+    `label_smoothing` moves the target by that share towards 1/2.
 
     Args:
         probability: Prediction; 0 <= probability <= 1.
         target: Target; 0 <= target <= 1.
+        label_smoothing: Parameter; 0 <= label_smoothing <= 1; default 0.0.
         weight: Weight of each loss entry; broadcasts to the unreduced loss. None: 1.
         mask: False where a loss entry does not count, whatever the inputs hold there; broadcasts to
             the unreduced loss. None: all count.
@@ -91,7 +95,7 @@ def binary_cross_entropy(
     return evaluate(
         _BINARY_CROSS_ENTROPY,
         (probability, target),
-        (),
+        (label_smoothing,),
         Options(weight=weight, mask=mask, reduction=reduction, normalizer=normalizer),
     )
 
@@ -100,6 +104,7 @@ def binary_cross_entropy_value_and_grad(
     probability: ArrayLike,
     target: ArrayLike,
     *,
+    label_smoothing: Scalar = 0.0,
     weight: ArrayLike | None = None,
     mask: ArrayLike | None = None,
     reduction: Reduction = "mean",
@@ -119,7 +124,7 @@ def binary_cross_entropy_value_and_grad(
     return value_and_grad(
         _BINARY_CROSS_ENTROPY,
         (probability, target),
-        (),
+        (label_smoothing,),
         Options(weight=weight, mask=mask, reduction=reduction, normalizer=normalizer),
     )
 
@@ -128,6 +133,7 @@ def binary_cross_entropy_hvp(
     probability: ArrayLike,
     target: ArrayLike,
     *,
+    label_smoothing: Scalar = 0.0,
     weight: ArrayLike | None = None,
     mask: ArrayLike | None = None,
     reduction: Reduction = "mean",
@@ -148,7 +154,7 @@ def binary_cross_entropy_hvp(
     return hvp(
         _BINARY_CROSS_ENTROPY,
         (probability, target),
-        (),
+        (label_smoothing,),
         vector,
         Options(weight=weight, mask=mask, reduction=reduction, normalizer=normalizer),
     )
@@ -158,6 +164,7 @@ def binary_cross_entropy_hessian_diagonal(
     probability: ArrayLike,
     target: ArrayLike,
     *,
+    label_smoothing: Scalar = 0.0,
     weight: ArrayLike | None = None,
     mask: ArrayLike | None = None,
     reduction: Reduction = "mean",
@@ -177,56 +184,74 @@ def binary_cross_entropy_hessian_diagonal(
     return hessian_diagonal(
         _BINARY_CROSS_ENTROPY,
         (probability, target),
-        (),
+        (label_smoothing,),
         Options(weight=weight, mask=mask, reduction=reduction, normalizer=normalizer),
     )
 
 
-def _binary_cross_entropy_value(probability: Array, target: Array) -> Result:
+def _binary_cross_entropy_value(
+    probability: Array,
+    target: Array,
+    label_smoothing: Array,
+) -> Result:
     """The unreduced loss."""
-    return -(fn.xlog1py(1 - target, -probability) + fn.xlogy(target, probability))
+    t = 1 - label_smoothing
+    entropy = fn.xlog1py(1 - 0.5 * label_smoothing - t * target, -probability)
+    entropy2 = fn.xlogy(0.5 * label_smoothing + t * target, probability)
+    return -(entropy + entropy2)
 
 
 def _binary_cross_entropy_vjp(
     probability: Array,
     target: Array,
+    label_smoothing: Array,
     cotangent: Array,
 ) -> tuple[Result, ...]:
     """Gradients of sum(cotangent * loss)."""
-    t = fn.xdivy(1 - target, 1 - probability) - fn.xdivy(target, probability)
-    return (cotangent * t,)
+    t = 1 - label_smoothing
+    ratio = fn.xdivy(1 - 0.5 * label_smoothing - t * target, 1 - probability)
+    ratio2 = fn.xdivy(0.5 * label_smoothing + t * target, probability)
+    return (cotangent * (ratio - ratio2),)
 
 
 def _binary_cross_entropy_jvp(
     probability: Array,
     target: Array,
+    label_smoothing: Array,
     probability_tangent: Array,
 ) -> Result:
     """The directional derivative of the unreduced loss along the tangents."""
-    t = fn.xdivy(1 - target, 1 - probability) - fn.xdivy(target, probability)
-    return probability_tangent * t
+    t = 1 - label_smoothing
+    ratio = fn.xdivy(1 - 0.5 * label_smoothing - t * target, 1 - probability)
+    ratio2 = fn.xdivy(0.5 * label_smoothing + t * target, probability)
+    return probability_tangent * (ratio - ratio2)
 
 
 def _binary_cross_entropy_hvp(
     probability: Array,
     target: Array,
+    label_smoothing: Array,
     cotangent: Array,
     probability_tangent: Array,
 ) -> tuple[Result, ...]:
     """The Hessian of sum(cotangent * loss) times the tangents."""
-    ratio = fn.xdivy(1 - target, (1 - probability) ** 2)
-    t = fn.xdivy(target, probability**2) + ratio
-    return (probability_tangent * cotangent * t,)
+    t = 1 - label_smoothing
+    ratio = fn.xdivy(0.5 * label_smoothing + t * target, probability**2)
+    ratio2 = fn.xdivy(1 - 0.5 * label_smoothing - t * target, (1 - probability) ** 2)
+    return (probability_tangent * cotangent * (ratio + ratio2),)
 
 
 def _binary_cross_entropy_hessian_diagonal(
     probability: Array,
     target: Array,
+    label_smoothing: Array,
     cotangent: Array,
 ) -> tuple[Result, ...]:
     """The diagonal of the Hessian of sum(cotangent * loss)."""
-    ratio = fn.xdivy(1 - target, (1 - probability) ** 2)
-    return (cotangent * (fn.xdivy(target, probability**2) + ratio),)
+    t = 1 - label_smoothing
+    ratio = fn.xdivy(0.5 * label_smoothing + t * target, probability**2)
+    ratio2 = fn.xdivy(1 - 0.5 * label_smoothing - t * target, (1 - probability) ** 2)
+    return (cotangent * (ratio + ratio2),)
 
 
 _BINARY_CROSS_ENTROPY = Definition(
@@ -235,7 +260,15 @@ _BINARY_CROSS_ENTROPY = Definition(
         Argument(name="probability", role="prediction", filler=0.5),
         Argument(name="target", role="target", filler=0.5),
     ),
-    parameters=(),
+    parameters=(
+        Parameter(
+            name="label_smoothing",
+            default=0.0,
+            low=0.0,
+            high=1.0,
+            domain="0 <= label_smoothing <= 1",
+        ),
+    ),
     loss_axes=(),
     kernels={
         (): Kernels(
@@ -254,6 +287,7 @@ def binary_cross_entropy_with_logits(
     target: ArrayLike,
     *,
     pos_weight: Scalar = 1.0,
+    label_smoothing: Scalar = 0.0,
     weight: ArrayLike | None = None,
     mask: ArrayLike | None = None,
     reduction: Reduction = "mean",
@@ -261,18 +295,21 @@ def binary_cross_entropy_with_logits(
 ) -> Array:
     """Cross-entropy of a binary target under the sigmoid of a logit.
 
-        loss = -(1 - target)*log(1 - sigmoid(logits)) - log(sigmoid(logits))*pos_weight*target
+        loss = -((1 - label_smoothing)*target + label_smoothing/2)*log(sigmoid(logits))*pos_weight -
+            (-(1 - label_smoothing)*target - label_smoothing/2 + 1)*log(1 - sigmoid(logits))
 
     Shapes: `(),()->()` after the batch axes, as NumPy writes generalised ufuncs.
 
     Use it for binary and multilabel classification. `pos_weight` multiplies the loss of positives:
     above 1 it raises recall, below 1 precision, and the probabilities are no longer calibrated.
-    With many easy negatives consider `binary_focal`.
+    With many easy negatives consider `binary_focal`. `label_smoothing` moves the target by that
+    share towards 1/2, before the positives are weighed.
 
     Args:
         logits: Prediction.
         target: Target; 0 <= target <= 1.
         pos_weight: Parameter; pos_weight > 0; default 1.0.
+        label_smoothing: Parameter; 0 <= label_smoothing <= 1; default 0.0.
         weight: Weight of each loss entry; broadcasts to the unreduced loss. None: 1.
         mask: False where a loss entry does not count, whatever the inputs hold there; broadcasts to
             the unreduced loss. None: all count.
@@ -292,7 +329,7 @@ def binary_cross_entropy_with_logits(
     return evaluate(
         _BINARY_CROSS_ENTROPY_WITH_LOGITS,
         (logits, target),
-        (pos_weight,),
+        (pos_weight, label_smoothing),
         Options(weight=weight, mask=mask, reduction=reduction, normalizer=normalizer),
     )
 
@@ -302,6 +339,7 @@ def binary_cross_entropy_with_logits_value_and_grad(
     target: ArrayLike,
     *,
     pos_weight: Scalar = 1.0,
+    label_smoothing: Scalar = 0.0,
     weight: ArrayLike | None = None,
     mask: ArrayLike | None = None,
     reduction: Reduction = "mean",
@@ -321,7 +359,7 @@ def binary_cross_entropy_with_logits_value_and_grad(
     return value_and_grad(
         _BINARY_CROSS_ENTROPY_WITH_LOGITS,
         (logits, target),
-        (pos_weight,),
+        (pos_weight, label_smoothing),
         Options(weight=weight, mask=mask, reduction=reduction, normalizer=normalizer),
     )
 
@@ -331,6 +369,7 @@ def binary_cross_entropy_with_logits_hvp(
     target: ArrayLike,
     *,
     pos_weight: Scalar = 1.0,
+    label_smoothing: Scalar = 0.0,
     weight: ArrayLike | None = None,
     mask: ArrayLike | None = None,
     reduction: Reduction = "mean",
@@ -351,7 +390,7 @@ def binary_cross_entropy_with_logits_hvp(
     return hvp(
         _BINARY_CROSS_ENTROPY_WITH_LOGITS,
         (logits, target),
-        (pos_weight,),
+        (pos_weight, label_smoothing),
         vector,
         Options(weight=weight, mask=mask, reduction=reduction, normalizer=normalizer),
     )
@@ -362,6 +401,7 @@ def binary_cross_entropy_with_logits_hessian_diagonal(
     target: ArrayLike,
     *,
     pos_weight: Scalar = 1.0,
+    label_smoothing: Scalar = 0.0,
     weight: ArrayLike | None = None,
     mask: ArrayLike | None = None,
     reduction: Reduction = "mean",
@@ -381,7 +421,7 @@ def binary_cross_entropy_with_logits_hessian_diagonal(
     return hessian_diagonal(
         _BINARY_CROSS_ENTROPY_WITH_LOGITS,
         (logits, target),
-        (pos_weight,),
+        (pos_weight, label_smoothing),
         Options(weight=weight, mask=mask, reduction=reduction, normalizer=normalizer),
     )
 
@@ -390,55 +430,70 @@ def _binary_cross_entropy_with_logits_value(
     logits: Array,
     target: Array,
     pos_weight: Array,
+    label_smoothing: Array,
 ) -> Result:
     """The unreduced loss."""
-    t = target * pos_weight * fn.softplus(-logits)
-    return (1 - target) * fn.softplus(logits) + t
+    t = 1 - label_smoothing
+    t2 = (1 - 0.5 * label_smoothing - t * target) * fn.softplus(logits)
+    t3 = 0.5 * label_smoothing + t * target
+    return t2 + pos_weight * t3 * fn.softplus(-logits)
 
 
 def _binary_cross_entropy_with_logits_vjp(
     logits: Array,
     target: Array,
     pos_weight: Array,
+    label_smoothing: Array,
     cotangent: Array,
 ) -> tuple[Result, ...]:
     """Gradients of sum(cotangent * loss)."""
-    t = target * pos_weight * fn.sigmoid(-logits)
-    return (cotangent * ((1 - target) * fn.sigmoid(logits) - t),)
+    t = 1 - label_smoothing
+    t2 = (1 - 0.5 * label_smoothing - t * target) * fn.sigmoid(logits)
+    t3 = 0.5 * label_smoothing + t * target
+    return (cotangent * (t2 - pos_weight * t3 * fn.sigmoid(-logits)),)
 
 
 def _binary_cross_entropy_with_logits_jvp(
     logits: Array,
     target: Array,
     pos_weight: Array,
+    label_smoothing: Array,
     logits_tangent: Array,
 ) -> Result:
     """The directional derivative of the unreduced loss along the tangents."""
-    t = target * pos_weight * fn.sigmoid(-logits)
-    return logits_tangent * ((1 - target) * fn.sigmoid(logits) - t)
+    t = 1 - label_smoothing
+    t2 = (1 - 0.5 * label_smoothing - t * target) * fn.sigmoid(logits)
+    t3 = 0.5 * label_smoothing + t * target
+    return logits_tangent * (t2 - pos_weight * t3 * fn.sigmoid(-logits))
 
 
 def _binary_cross_entropy_with_logits_hvp(
     logits: Array,
     target: Array,
     pos_weight: Array,
+    label_smoothing: Array,
     cotangent: Array,
     logits_tangent: Array,
 ) -> tuple[Result, ...]:
     """The Hessian of sum(cotangent * loss) times the tangents."""
-    t = target * pos_weight + 1 - target
-    return (logits_tangent * cotangent * t * fn.sigmoid(logits) * fn.sigmoid(-logits),)
+    t = 1 - label_smoothing
+    t2 = pos_weight * (0.5 * label_smoothing + t * target)
+    t3 = t2 + 1 - 0.5 * label_smoothing - t * target
+    return (logits_tangent * cotangent * t3 * fn.sigmoid(logits) * fn.sigmoid(-logits),)
 
 
 def _binary_cross_entropy_with_logits_hessian_diagonal(
     logits: Array,
     target: Array,
     pos_weight: Array,
+    label_smoothing: Array,
     cotangent: Array,
 ) -> tuple[Result, ...]:
     """The diagonal of the Hessian of sum(cotangent * loss)."""
-    t = target * pos_weight + 1 - target
-    return (cotangent * t * fn.sigmoid(logits) * fn.sigmoid(-logits),)
+    t = 1 - label_smoothing
+    t2 = pos_weight * (0.5 * label_smoothing + t * target)
+    t3 = t2 + 1 - 0.5 * label_smoothing - t * target
+    return (cotangent * t3 * fn.sigmoid(logits) * fn.sigmoid(-logits),)
 
 
 _BINARY_CROSS_ENTROPY_WITH_LOGITS = Definition(
@@ -449,6 +504,13 @@ _BINARY_CROSS_ENTROPY_WITH_LOGITS = Definition(
     ),
     parameters=(
         Parameter(name="pos_weight", default=1.0, low=0.0, low_open=True, domain="pos_weight > 0"),
+        Parameter(
+            name="label_smoothing",
+            default=0.0,
+            low=0.0,
+            high=1.0,
+            domain="0 <= label_smoothing <= 1",
+        ),
     ),
     loss_axes=(),
     kernels={

@@ -52,7 +52,7 @@ ONE_WIDE: tuple[tuple[int, ...], ...] = ((6, 1),)
 SUM_AND_MEAN = ("sum", "mean")
 K = keras.losses
 
-KERAS = [
+ROWS = [
     Row(
         "squared_error",
         "keras",

@@ -57,7 +57,7 @@ def optax_tversky(x: SimpleNamespace, reduction: str) -> Any:
     )
 
 
-OPTAX = [
+ROWS = [
     Row(
         "squared_error",
         "optax",

@@ -13,7 +13,13 @@ Maker = Callable[[np.random.Generator, tuple[int, ...]], np.ndarray]
 
 REDUCTIONS = ("none", "sum", "mean")
 # Keras clips by 1e-7 and computes in float32 by default; the others are compared in float64.
-DTYPES = {"torch": "float64", "optax": "float64", "sklearn": "float64", "keras": "float32"}
+DTYPES = {
+    "formula": "float64",
+    "torch": "float64",
+    "optax": "float64",
+    "sklearn": "float64",
+    "keras": "float32",
+}
 
 
 @dataclass(frozen=True)
@@ -21,8 +27,14 @@ class Row:
     """One loss of ours and the library function that it equals.
 
     `theirs(x, reduction)` gets a namespace of the inputs and options as arrays of the library; for
-    scikit-learn it returns a value and the gradients, for the others a differentiable value.
-    `options` are ours, by keyword; callables make arrays for the batch shape, as in `inputs`.
+    scikit-learn it returns a value and the gradients (None where it has none), for the others a
+    differentiable value. `library="formula"` is for a function of a library that is not installed:
+    `theirs` is then what its source computes, in torch. `options` are ours, by keyword; callables
+    make arrays for the batch shape, as in `inputs`.
+
+    Three texts are for readers: `function` is the qualified name of theirs, `adapter` says how its
+    arguments map onto ours ("" if they are the same), and `unlike` where it is wrong or unusual,
+    with the number that shows it ("" if nowhere).
     """
 
     loss: str
@@ -34,6 +46,9 @@ class Row:
     reductions: tuple[str, ...] = REDUCTIONS
     batches: tuple[tuple[int, ...], ...] = ((6,), (3, 4))
     note: str = ""
+    function: str = ""
+    adapter: str = ""
+    unlike: str = ""
 
     @property
     def name(self) -> str:

@@ -43,7 +43,7 @@ def sklearn_raw(loss: Any, target: str, raw: str, factor: float = 1.0) -> Callab
     return theirs
 
 
-SKLEARN = [
+ROWS = [
     Row(
         "squared_error",
         "sklearn",
@@ -99,36 +99,48 @@ SKLEARN = [
         {"weight": WEIGHT},
         batches=FLAT,
     ),
-]
-
-# Functions that give a number and no gradient, which is compared with our mean.
-SCORES = [
     Row(
         "quantile",
         "sklearn",
-        lambda x, _: metrics.mean_pinball_loss(
-            x.target, x.prediction, sample_weight=x.weight, alpha=x.tau
+        lambda x, _: (
+            metrics.mean_pinball_loss(x.target, x.prediction, sample_weight=x.weight, alpha=x.tau),
+            None,
         ),
         REAL_PAIR,
         {"tau": 0.3, "weight": WEIGHT},
+        reductions=("mean",),
+        batches=FLAT,
+        note="score",
     ),
     Row(
         "hinge",
         "sklearn",
-        lambda x, _: metrics.hinge_loss(x.target, x.prediction, sample_weight=x.weight),
+        lambda x, _: (
+            metrics.hinge_loss(x.target, x.prediction, sample_weight=x.weight),
+            None,
+        ),
         SIGNED,
         {"weight": WEIGHT},
+        reductions=("mean",),
+        batches=FLAT,
+        note="score",
     ),
     Row(
         "negative_log_likelihood",
         "sklearn",
-        lambda x, _: metrics.log_loss(
-            x.label, np.exp(x.log_probabilities), sample_weight=x.weight, labels=range(4)
+        lambda x, _: (
+            metrics.log_loss(
+                x.label, np.exp(x.log_probabilities), sample_weight=x.weight, labels=range(4)
+            ),
+            None,
         ),
         {
             "log_probabilities": lambda rng, n: np.log(rng.dirichlet(np.ones(4), n)),
             "label": label(4),
         },
         {"weight": WEIGHT},
+        reductions=("mean",),
+        batches=FLAT,
+        note="score",
     ),
 ]

@@ -92,7 +92,7 @@ def torch_cox(x: SimpleNamespace, reduction: str) -> Any:
     return F.cross_entropy(scores[x.event], torch.arange(len(x.time))[x.event])
 
 
-TORCH = [
+ROWS = [
     Row(
         "squared_error",
         "torch",

@@ -51,6 +51,8 @@ ROWS = [
         REAL_PAIR,
         {"weight": WEIGHT},
         batches=FLAT,
+        function="sklearn._loss.loss.HalfSquaredError",
+        adapter="times 2",
     ),
     Row(
         "absolute_error",
@@ -58,6 +60,8 @@ ROWS = [
         sklearn_raw(sklearn_loss.AbsoluteError(), "target", "prediction"),
         REAL_PAIR,
         batches=FLAT,
+        function="sklearn._loss.loss.AbsoluteError",
+        unlike="slope -1 for no error, where ours is 0",
     ),
     Row(
         "quantile",
@@ -66,6 +70,8 @@ ROWS = [
         REAL_PAIR,
         {"tau": 0.2, "weight": WEIGHT},
         batches=FLAT,
+        function="sklearn._loss.loss.PinballLoss",
+        adapter="quantile is tau",
     ),
     Row(
         "huber",
@@ -74,6 +80,7 @@ ROWS = [
         REAL_PAIR,
         {"delta": 0.5, "weight": WEIGHT},
         batches=FLAT,
+        function="sklearn._loss.loss.HuberLoss",
     ),
     Row(
         "poisson_nll",
@@ -82,6 +89,7 @@ ROWS = [
         {"log_rate": real(), "target": one_of(0, 1, 5)},
         {"weight": WEIGHT},
         batches=FLAT,
+        function="sklearn._loss.loss.HalfPoissonLoss",
     ),
     Row(
         "binary_cross_entropy_with_logits",
@@ -90,6 +98,7 @@ ROWS = [
         LOGIT,
         {"weight": WEIGHT},
         batches=FLAT,
+        function="sklearn._loss.loss.HalfBinomialLoss",
     ),
     Row(
         "sparse_softmax_cross_entropy",
@@ -98,6 +107,7 @@ ROWS = [
         SPARSE,
         {"weight": WEIGHT},
         batches=FLAT,
+        function="sklearn._loss.loss.HalfMultinomialLoss",
     ),
     Row(
         "quantile",
@@ -111,6 +121,8 @@ ROWS = [
         reductions=("mean",),
         batches=FLAT,
         note="score",
+        function="sklearn.metrics.mean_pinball_loss",
+        adapter="alpha is tau",
     ),
     Row(
         "hinge",
@@ -124,6 +136,7 @@ ROWS = [
         reductions=("mean",),
         batches=FLAT,
         note="score",
+        function="sklearn.metrics.hinge_loss",
     ),
     Row(
         "negative_log_likelihood",
@@ -142,5 +155,7 @@ ROWS = [
         reductions=("mean",),
         batches=FLAT,
         note="score",
+        function="sklearn.metrics.log_loss",
+        adapter="of probabilities",
     ),
 ]

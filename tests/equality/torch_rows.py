@@ -99,6 +99,7 @@ ROWS = [
         lambda x, r: F.mse_loss(x.prediction, x.target, reduction=r),
         REAL_PAIR,
         batches=ANY_BATCH,
+        function="torch.nn.functional.mse_loss",
     ),
     Row(
         "squared_error",
@@ -106,6 +107,7 @@ ROWS = [
         torch_weighted(F.mse_loss),
         REAL_PAIR,
         {"weight": WEIGHT},
+        function="torch.nn.functional.mse_loss",
     ),
     Row(
         "absolute_error",
@@ -113,6 +115,7 @@ ROWS = [
         torch_weighted(F.l1_loss),
         REAL_PAIR,
         {"weight": WEIGHT},
+        function="torch.nn.functional.l1_loss",
     ),
     Row(
         "huber",
@@ -121,6 +124,11 @@ ROWS = [
         REAL_PAIR,
         {"delta": 0.3},
         batches=ANY_BATCH,
+        function="torch.nn.functional.huber_loss",
+        unlike=(
+            "divides a weighted mean by the number of entries: 5 for errors of 3 and weights "
+            "3, 1, where ours is 2.5"
+        ),
     ),
     Row(
         "huber",
@@ -128,6 +136,7 @@ ROWS = [
         lambda x, r: masked(F.huber_loss(x.prediction, x.target, reduction="none"), x.mask, r),
         REAL_PAIR,
         {"mask": flags()},
+        function="torch.nn.functional.huber_loss",
     ),
     Row(
         "smooth_l1",
@@ -136,6 +145,7 @@ ROWS = [
         REAL_PAIR,
         {"beta": 0.5},
         batches=ANY_BATCH,
+        function="torch.nn.functional.smooth_l1_loss",
     ),
     Row(
         "gaussian_nll",
@@ -143,6 +153,10 @@ ROWS = [
         lambda x, r: F.gaussian_nll_loss(x.mean, x.target, x.variance, reduction=r),
         {"mean": real(), "variance": between(0.2, 3), "target": real()},
         wrt=("mean", "variance"),
+        function="torch.nn.functional.gaussian_nll_loss",
+        unlike=(
+            "raises a variance below 1e-6 to it: -6.91 for a variance of 1e-9, where ours is -10.36"
+        ),
     ),
     Row(
         "poisson_nll",
@@ -150,12 +164,16 @@ ROWS = [
         lambda x, r: F.poisson_nll_loss(x.log_rate, x.target, reduction=r),
         {"log_rate": real(), "target": one_of(0, 1, 2, 7)},
         batches=ANY_BATCH,
+        function="torch.nn.functional.poisson_nll_loss",
+        adapter="log_input=True",
     ),
     Row(
         "poisson_nll_rate",
         "torch",
         lambda x, r: F.poisson_nll_loss(x.rate, x.target, log_input=False, eps=0.0, reduction=r),
         {"rate": between(0.2, 4), "target": one_of(0, 1, 2, 7)},
+        function="torch.nn.functional.poisson_nll_loss",
+        adapter="log_input=False, eps=0",
     ),
     Row(
         "binary_cross_entropy",
@@ -163,6 +181,11 @@ ROWS = [
         lambda x, r: F.binary_cross_entropy(x.probability, x.target, reduction=r),
         {"probability": between(0.02, 0.98), "target": between(0, 1)},
         batches=ANY_BATCH,
+        function="torch.nn.functional.binary_cross_entropy",
+        unlike=(
+            "a logarithm is at least -100: 100 for probability 0 of a true class, where ours "
+            "is infinite"
+        ),
     ),
     Row(
         "binary_cross_entropy_with_logits",
@@ -173,6 +196,11 @@ ROWS = [
         LOGIT,
         {"pos_weight": 3.0},
         batches=ANY_BATCH,
+        function="torch.nn.functional.binary_cross_entropy_with_logits",
+        unlike=(
+            "divides a weighted mean by the number of entries: 1.386 for logits 0 and weights "
+            "3, 1, where ours is 0.693"
+        ),
     ),
     Row(
         "binary_cross_entropy_with_logits",
@@ -183,6 +211,7 @@ ROWS = [
         LOGIT,
         {"weight": WEIGHT},
         reductions=("none", "sum"),
+        function="torch.nn.functional.binary_cross_entropy_with_logits",
     ),
     Row(
         "softmax_cross_entropy",
@@ -190,6 +219,8 @@ ROWS = [
         torch_classes(F.cross_entropy, label_smoothing="label_smoothing"),
         DENSE,
         {"label_smoothing": 0.1},
+        function="torch.nn.functional.cross_entropy",
+        adapter="probabilities as target, classes on axis 1",
     ),
     Row(
         "sparse_softmax_cross_entropy",
@@ -197,6 +228,9 @@ ROWS = [
         torch_classes(F.cross_entropy),
         SPARSE,
         batches=ANY_BATCH,
+        function="torch.nn.functional.cross_entropy",
+        adapter="integers as target, classes on axis 1",
+        unlike="NaN if every label is ignored, where ours is 0",
     ),
     Row(
         "sparse_softmax_cross_entropy",
@@ -204,6 +238,14 @@ ROWS = [
         torch_classes(F.cross_entropy, weight="class_weight", ignore_index="ignore_index"),
         SPARSE,
         {"class_weight": CLASS_WEIGHT, "ignore_index": 2},
+        function="torch.nn.functional.cross_entropy",
+        adapter="weight is class_weight",
+        unlike=(
+            "with one-hot targets a weighted mean is divided by the number of samples: 2.079 "
+            "for flat logits and weight 3, where ours is 0.693; the smoothed part is weighed "
+            "by the class that it falls on: 0.578 instead of 0.693 with weights 3, 1 and "
+            "smoothing 0.5"
+        ),
     ),
     Row(
         "sparse_softmax_cross_entropy",
@@ -213,6 +255,7 @@ ROWS = [
         ),
         {"logits": real(5), "label": labels_of(0, 1, 4, -100)},
         {"label_smoothing": 0.2, "ignore_index": -100},
+        function="torch.nn.functional.cross_entropy",
     ),
     Row(
         "sparse_softmax_cross_entropy",
@@ -221,6 +264,7 @@ ROWS = [
         {"logits": lambda rng, n: rng.normal(size=(n[0], 5, n[1])), "label": label(5)},
         {"axis": 1},
         batches=((3, 4),),
+        function="torch.nn.functional.cross_entropy",
     ),
     Row(
         "negative_log_likelihood",
@@ -228,12 +272,17 @@ ROWS = [
         torch_classes(F.nll_loss, weight="class_weight", ignore_index="ignore_index"),
         {"log_probabilities": between(-4, -0.1, 5), "label": label(5)},
         {"class_weight": CLASS_WEIGHT, "ignore_index": 0},
+        function="torch.nn.functional.nll_loss",
+        adapter="weight is class_weight, classes on axis 1",
     ),
     Row(
         "kl_divergence",
         "torch",
         torch_kl,
         DISTRIBUTIONS,
+        function="torch.nn.functional.kl_div",
+        adapter="its input is the logarithm of the prediction; summed over the classes",
+        unlike='"mean" averages over the classes, too: half of ours with two classes',
     ),
     Row(
         "margin_ranking",
@@ -244,6 +293,7 @@ ROWS = [
         {"first": real(), "second": real(), "target": one_of(-1, 1)},
         {"margin": 0.5},
         wrt=("first", "second"),
+        function="torch.nn.functional.margin_ranking_loss",
     ),
     Row(
         "triplet_margin",
@@ -255,6 +305,8 @@ ROWS = [
         {"margin": 0.7},
         wrt=("anchor", "positive", "negative"),
         batches=((6,),),
+        function="torch.nn.functional.triplet_margin_loss",
+        adapter="eps=0",
     ),
     Row(
         "contrastive",
@@ -263,6 +315,8 @@ ROWS = [
         {"first": real(3), "second": real(3), "same": one_of(0, 1)},
         {"margin": 2.5},
         wrt=("first", "second"),
+        function="torch.nn.functional.hinge_embedding_loss",
+        adapter="of the distance, squared, for pairs that differ",
     ),
     Row(
         "info_nce",
@@ -272,6 +326,8 @@ ROWS = [
         {"temperature": 0.2},
         wrt=("query", "key"),
         batches=((6,),),
+        function="torch.nn.functional.cross_entropy",
+        adapter="of cosine similarities",
     ),
     Row(
         "nt_xent",
@@ -280,6 +336,8 @@ ROWS = [
         VIEWS,
         {"temperature": 0.5},
         batches=((6,),),
+        function="torch.nn.functional.cross_entropy",
+        adapter="of cosine similarities to the other embeddings",
     ),
     Row(
         "pairwise_logistic",
@@ -287,6 +345,8 @@ ROWS = [
         torch_pairwise_logistic,
         {"scores": real(5), "relevance": constant([[0.0, 2, 1, 2, 0]] * 3)},
         batches=((3,),),
+        function="torch.nn.functional.soft_margin_loss",
+        adapter="of the differences of scores, averaged over ordered pairs",
     ),
     Row(
         "cox_partial_likelihood",
@@ -296,5 +356,7 @@ ROWS = [
         reductions=("mean",),
         batches=((9,),),
         note="ties",
+        function="torch.nn.functional.cross_entropy",
+        adapter="of each event among those at risk",
     ),
 ]

@@ -9,7 +9,7 @@ from typing import Any
 from losscompiler.changes import Changes, spec_key
 from losscompiler.diagnostics import fatal
 from losscompiler.manifest import Manifest, Source
-from losscompiler.package import CompiledFile, Shared, module_path, shared_files
+from losscompiler.package import PER_TARGET, CompiledFile, Shared, module_path, shared_files
 
 
 @dataclass(frozen=True)
@@ -76,19 +76,24 @@ def _losses(stage: Stage, source: str, new: CompiledFile | None) -> Iterator[dic
     """The facts about the losses of a source, with exports of the targets not built now."""
     old = {loss["name"]: loss for loss in stage.before.losses if loss["path"] == source}
     others = {
-        name: {t: names for t, names in loss["exports"].items() if t not in stage.targets}
+        name: {key: _without(loss.get(key, {}), stage.targets) for key in PER_TARGET}
         for name, loss in old.items()
     }
     if new is not None:
         for loss in new.losses:
-            exports = {**others.get(loss["name"], {}), **loss["exports"]}
-            yield {**loss, "exports": dict(sorted(exports.items()))}
+            kept = others.get(loss["name"], {})
+            merged = {key: {**kept.get(key, {}), **loss.get(key, {})} for key in PER_TARGET}
+            yield {**loss, **{key: dict(sorted(names.items())) for key, names in merged.items()}}
     elif source in stage.changes.gone:
         for name, loss in old.items():
-            if others[name]:
-                yield {**loss, "exports": others[name]}
+            if others[name]["exports"]:
+                yield {**loss, **others[name]}
     else:
         yield from old.values()
+
+
+def _without(by_target: Mapping[str, Any], targets: Sequence[str]) -> dict[str, Any]:
+    return {target: names for target, names in by_target.items() if target not in targets}
 
 
 def _sources(

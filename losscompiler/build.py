@@ -13,6 +13,7 @@ from losscompiler.outputs import Plan, digest_of, plan
 from losscompiler.package import Compilation, CompiledFile, hold_back
 from losscompiler.preview import difference, stale_files
 from losscompiler.progress import Counter, Progress, silent
+from losscompiler.public import all_names
 from losscompiler.request import FRAMEWORKS, BuildRequest, BuildResult, LossOutcome, installed
 from losscompiler.selection import duplicates, matches
 from losscompiler.toolchain import Toolchain
@@ -127,7 +128,7 @@ def _compile(
     lost: list[Diagnostic] = []
     for source, outcome in zip(changes.stale, outcomes, strict=True):
         file = outcome.value or CompiledFile(diagnostics=_present(outcome.failure))
-        names = [str(loss["name"]) for loss in file.losses]
+        names = [name for loss in file.losses for name in all_names(loss)]
         names += [found.loss for found in file.diagnostics if found.loss]
         if not any(matches(request.selection, name, source) for name in ("", *names)):
             lost += [d for d in file.diagnostics if not names and d.severity == "error"]
@@ -151,8 +152,7 @@ def _without_clashes(stage: Stage, compilation: Compilation) -> Compilation:
     replaced = {*compilation.files, *stage.changes.gone}
     standing = [loss for loss in stage.before.losses if loss["path"] not in replaced]
     new = [loss for file in compilation.files.values() for loss in file.losses]
-    declared = ((loss["name"], loss["path"], loss["line"]) for loss in (*standing, *new))
-    return hold_back(compilation, tuple(duplicates(declared)))
+    return hold_back(compilation, tuple(duplicates((*standing, *new))))
 
 
 def _plan(request: BuildRequest, stage: Stage, assembly: Assembly) -> tuple[Plan, Plan]:

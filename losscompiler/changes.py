@@ -9,7 +9,7 @@ from pathlib import Path
 from losscompiler.manifest import MANIFEST, Manifest, Source, fingerprint
 from losscompiler.outputs import digest_of
 from losscompiler.package import module_path
-from losscompiler.selection import find_specs, matches, may_hold, relative
+from losscompiler.selection import find_specs, may_hold, relative, selected
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ def find_changes(
     stale: list[str] = []
     current: list[str] = []
     for source in files:
-        names = [loss["name"] for loss in manifest.losses if loss["path"] == source]
+        losses = [loss for loss in manifest.losses if loss["path"] == source]
         known = manifest.sources.get(source, Source())
         key = spec_key(source, known.imports, hashes)
         fresh = not everything and all(
@@ -71,7 +71,7 @@ def find_changes(
             and module_path(target, source) not in broken
             for target in targets
         )
-        if fresh and (not patterns or any(matches(patterns, name, source) for name in names)):
+        if fresh and (not patterns or any(selected(patterns, loss) for loss in losses)):
             (stale if source in doubted else current).append(source)
         elif not fresh and may_hold(patterns, source):
             stale.append(source)

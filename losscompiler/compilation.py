@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from losscompiler.backends import public_names, render_module
+from losscompiler.backends import former_names, public_names, render_module
 from losscompiler.diagnostics import Diagnostic, SpecError
 from losscompiler.facts import facts
 from losscompiler.package import CompiledFile
@@ -41,18 +41,24 @@ def compile_file(
     shown = relative(path, root)
     modules: dict[str, str] = {}
     exports: dict[str, dict[str, list[str]]] = {one.loss.name: {} for one in compiled}
+    renamed: dict[str, dict[str, dict[str, str]]] = {one.loss.name: {} for one in compiled}
     doc = ast.get_docstring(ast.parse(path.read_bytes())) if compiled else None
     for target in targets if compiled else ():
         module, expressed, warnings = _module(target, compiled, doc or "", shown, root)
         found += warnings
         for one in expressed:
             exports[one.loss.name][target] = list(public_names(target, one.loss))
+            renamed[one.loss.name][target] = dict(former_names(target, one.loss))
         if expressed:
             modules[target] = module
     return CompiledFile(
         tuple(relative(p, root) for p in file.sources if p.resolve() != path.resolve()),
         tuple(
-            {**facts(one.loss, one.structure, {}), "exports": exports[one.loss.name]}
+            {
+                **facts(one.loss, one.structure, {}),
+                "exports": exports[one.loss.name],
+                "renamed": renamed[one.loss.name],
+            }
             for one in compiled
         ),
         modules,

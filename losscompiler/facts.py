@@ -8,13 +8,24 @@ from losscompiler.spec.decorator import Loss
 from losscompiler.spec.roles import Role
 
 
-def facts(loss: Loss, structure: str, properties: dict[str, Any]) -> dict[str, Any]:
-    """Name, place, signature, inputs and properties of a loss."""
+def identity(loss: Loss) -> dict[str, Any]:
+    """The names of a loss, its place, what it is in a line, and its signature."""
     return {
         "name": loss.name,
+        "aliases": list(loss.names.aliases),
+        "former": list(loss.names.former),
+        "deprecated": loss.names.deprecated,
         "path": loss.path,
         "line": loss.line,
+        "summary": " ".join(loss.doc.split("\n\n", 1)[0].split()),
         "signature": loss.signature,
+    }
+
+
+def facts(loss: Loss, structure: str, properties: dict[str, Any]) -> dict[str, Any]:
+    """Names, place, signature, inputs and properties of a loss."""
+    return {
+        **identity(loss),
         "structure": structure,
         "inputs": [_input(name, role) for name, role in loss.inputs.items()],
         "params": [_parameter(name, role) for name, role in loss.params.items()],

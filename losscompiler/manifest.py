@@ -27,6 +27,7 @@ SHAPES_OUTPUT = (
     "facts.py",
     "manifest.py",
     "package.py",
+    "public.py",
 )
 
 

@@ -5,13 +5,13 @@ Nothing here imports SymPy: a build with nothing to do finds its files without i
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from losscompiler.diagnostics import Diagnostic
-
-DERIVED = ("_value_and_grad", "_hvp", "_hessian_diagonal")
+from losscompiler.public import all_names, class_name, function_names
 
 
 def find_specs(specs_root: Path) -> list[Path]:
@@ -69,6 +69,11 @@ def matches(patterns: tuple[str, ...], name: str, path: str) -> bool:
     )
 
 
+def selected(patterns: tuple[str, ...], loss: Mapping[str, Any]) -> bool:
+    """Whether a loss, given by its facts, is selected under any of its names."""
+    return any(matches(patterns, name, loss["path"]) for name in all_names(loss))
+
+
 def may_hold(patterns: tuple[str, ...], path: str) -> bool:
     """Whether a file may hold a selected loss: names are known only once a file is loaded."""
     return not patterns or any("/" not in p or _covers(p, path) for p in patterns)
@@ -83,27 +88,32 @@ def _covers(pattern: str, path: str) -> bool:
     return path == folder or path.startswith(f"{folder}/") or fnmatchcase(path, folder)
 
 
-def duplicates(declared: Iterable[tuple[str, str, int]]) -> Iterator[Diagnostic]:
-    """LC005 for every loss, given as (name, path, line), whose name one before it has taken.
+def duplicates(declared: Iterable[Mapping[str, Any]]) -> Iterator[Diagnostic]:
+    """LC005 for every loss, given by its facts, one of whose names a loss before it has taken.
 
-    The derivatives of a loss take names too: `huber_hvp` belongs to `huber`.
+    The derivatives of a loss and its class forms take names too: `huber_hvp` belongs to `huber`.
     """
-    taken: dict[str, tuple[str, str, int]] = {}
+    taken: dict[str, Mapping[str, Any]] = {}
     for loss in declared:
-        name, path, line = loss
-        names = (name, *(name + suffix for suffix in DERIVED))
+        names = {
+            public: name
+            for name in all_names(loss)
+            for public in (*function_names(name), class_name(name))
+        }
         clash = next((public for public in names if public in taken), None)
         if clash is None:
             taken.update(dict.fromkeys(names, loss))
             continue
-        other, other_path, other_line = taken[clash]
+        other, name = taken[clash], names[clash]
+        what = "" if name == loss["name"] else f"`{name}`, another name of `{loss['name']}`: "
         yield Diagnostic(
             "LC005",
-            f"the name `{clash}` is already taken by the loss `{other}` at "
-            f"{other_path}:{other_line}",
-            path=path,
-            line=line,
-            help="rename one of them: the names of losses, and of the functions made for each "
-            "(`_value_and_grad`, `_hvp`, `_hessian_diagonal`), are unique over all spec files",
-            loss=name,
+            f"{what}the name `{clash}` is already taken by the loss `{other['name']}` at "
+            f"{other['path']}:{other['line']}",
+            path=loss["path"],
+            line=loss["line"],
+            help="rename one of them: the names of losses, their aliases, and the names of the "
+            "functions and classes made for each (`_value_and_grad`, `_hvp`, "
+            "`_hessian_diagonal`, `...Loss`) are unique over all spec files",
+            loss=loss["name"],
         )

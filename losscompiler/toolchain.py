@@ -78,16 +78,25 @@ class Verify(Protocol):
         """`files` are spec files, `names` those of losses in them."""
 
 
-def shared_text(target: str, modules: Mapping[str, Sequence[str]]) -> dict[str, str]:
+def shared_text(
+    target: str,
+    modules: Mapping[str, Sequence[str]],
+    renamed: Mapping[str, Mapping[str, str]],
+) -> dict[str, str]:
     """The files of a target's package beside its modules: helpers, and what exports the losses."""
     from losscompiler.backends import render_init, runtime_files
 
-    files = {"__init__.py": render_init(target, modules), **runtime_files(target)}
+    def init(prefix: str) -> str:
+        inside = {m.removeprefix(prefix): n for m, n in modules.items() if m.startswith(prefix)}
+        former = {
+            o: n for m, names in renamed.items() if m.startswith(prefix) for o, n in names.items()
+        }
+        return render_init(target, inside, former, depth=prefix.count("."))
+
+    files = {"__init__.py": init(""), **runtime_files(target)}
     folders = {parent for module in modules for parent in PurePosixPath(*module.split(".")).parents}
     for folder in sorted(folders - {PurePosixPath()}):
-        prefix = ".".join(folder.parts) + "."
-        inside = {m.removeprefix(prefix): n for m, n in modules.items() if m.startswith(prefix)}
-        files[f"{folder}/__init__.py"] = render_init(target, inside)
+        files[f"{folder}/__init__.py"] = init(".".join(folder.parts) + ".")
     return files
 
 

@@ -17,7 +17,7 @@ from losscompiler.outputs import digest, digest_of
 from losscompiler.package import Compilation, CompiledFile, hold_back, module_path
 from losscompiler.progress import Progress, silent
 from losscompiler.request import BuildRequest, BuildResult, LossOutcome, installed
-from losscompiler.selection import find_specs, matches, relative
+from losscompiler.selection import find_specs, relative, selected
 from losscompiler.toolchain import Toolchain, Verification
 from losscompiler.transaction import WORK_FOLDER, staged
 from losscompiler.verified import Record, load_record, standing
@@ -148,7 +148,7 @@ def verify(
     losses = [
         loss
         for loss in manifest.losses
-        if matches(request.selection, loss["name"], loss["path"])
+        if selected(request.selection, loss)
         and loss["path"] in files
         and any(target in loss["exports"] for target in targets)
     ]

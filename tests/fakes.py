@@ -68,7 +68,9 @@ def compile_file(
     return CompiledFile(tuple(imports), tuple(losses), modules, tuple(found))
 
 
-def shared(target: str, modules: Mapping[str, Sequence[str]]) -> dict[str, str]:
+def shared(
+    target: str, modules: Mapping[str, Sequence[str]], renamed: Mapping[str, Mapping[str, str]]
+) -> dict[str, str]:
     lines = [f"from generated.{target}.{m} import {', '.join(n)}" for m, n in modules.items()]
     inits = {f"{m.rpartition('.')[0].replace('.', '/')}/__init__.py" for m in modules if "." in m}
     texts = {"__init__.py": "\n".join(lines) + "\n", "_support.py": f"# {target}\n"}

@@ -45,7 +45,7 @@ def codes_of(text: str, folder: Path) -> set[str]:
     specs.mkdir()
     (specs / "example.py").write_text(f"from losscompiler.spec import *\n\n\n{text}\n")
     told = check_file(specs / "example.py", folder, specs, lambda: None)
-    clashes = duplicates((loss["name"], loss["path"], loss["line"]) for loss in told["losses"])
+    clashes = duplicates(told["losses"])
     return {d.code for d in (*told["diagnostics"], *clashes)}
 
 

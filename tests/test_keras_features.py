@@ -15,8 +15,8 @@ import keras
 import numpy as np
 import pytest
 
-from losscompiler.backends.loss_view import class_name
 from losscompiler.diagnostics import SpecError
+from losscompiler.public import class_name
 from losscompiler.spec import Param, Prediction, Target
 from losscompiler.spec.decorator import ATTRIBUTES
 from tests.catalogue_cases import Case, case, facts, names, one_per_family

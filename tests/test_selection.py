@@ -27,7 +27,9 @@ def test_specs_are_found_in_order_without_helpers(tmp_path: Path) -> None:
 
 def test_names_taken_twice_name_both_places() -> None:
     declared = [("f", "specs/a.py", 3), ("f", "specs/b.py", 7), ("f_hvp", "specs/c.py", 1)]
-    second, derived = duplicates(declared)
+    second, derived = duplicates(
+        {"name": name, "path": path, "line": line} for name, path, line in declared
+    )
     assert (second.code, second.path, second.line) == ("LC005", "specs/b.py", 7)
     assert "specs/a.py:3" in second.message
     assert "rename" in second.help

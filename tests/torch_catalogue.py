@@ -15,6 +15,7 @@ import generated.torch as catalogue
 from generated.torch import _support
 from generated.torch._descriptors import Definition, Kernels
 from generated.torch._options import Options
+from losscompiler.public import class_name
 from tests import catalogue_cases
 from tests.catalogue_cases import Case, facts, names
 
@@ -99,8 +100,7 @@ def point(
 
 def module_class(name: str) -> type[nn.Module]:
     """The class form of a loss."""
-    (class_name,) = (x for x in facts()[name]["exports"]["torch"] if x.endswith("Loss"))
-    found: type[nn.Module] = getattr(catalogue, class_name)
+    found: type[nn.Module] = getattr(catalogue, class_name(name))
     return found
 
 

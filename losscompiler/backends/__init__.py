@@ -8,7 +8,13 @@ from losscompiler.backends import render
 from losscompiler.backends.emit import kernel_view
 from losscompiler.backends.jax.operators import SPELLING as JAX
 from losscompiler.backends.numpy.operators import SPELLING as NUMPY
-from losscompiler.backends.render import class_name, public_names, render_init, runtime_files
+from losscompiler.backends.render import (
+    class_name,
+    former_names,
+    public_names,
+    render_init,
+    runtime_files,
+)
 from losscompiler.backends.spelling import Spelling
 from losscompiler.backends.tensorflow.operators import SPELLING as TENSORFLOW
 from losscompiler.backends.torch.operators import SPELLING as TORCH
@@ -19,6 +25,7 @@ from losscompiler.passes.compiled import Variant
 __all__ = [
     "BACKENDS",
     "class_name",
+    "former_names",
     "kernel_views",
     "public_names",
     "render_init",

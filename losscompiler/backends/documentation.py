@@ -123,7 +123,16 @@ def head(loss: Loss) -> tuple[str, ...]:
     shapes = paragraph(
         f"Shapes: `{loss.signature}` after the batch axes, as NumPy writes generalised ufuncs."
     )
-    return (summary, "", *shown, "", *shapes, *(("", *prose) if prose else ()))
+    parts = [shown, _other_names(loss), shapes, prose]
+    return (summary, *(line for part in parts if part for line in ("", *part)))
+
+
+def _other_names(loss: Loss) -> tuple[str, ...]:
+    """What else a loss is called, and what to use in its place."""
+    aliases = ", ".join(f"`{alias}`" for alias in loss.names.aliases)
+    also = f"Also called {aliases}." if aliases else ""
+    instead = f"Deprecated: {sentence(loss.names.deprecated)}" if loss.names.deprecated else ""
+    return paragraph(" ".join(part for part in (also, instead) if part))
 
 
 def tail(loss: Loss) -> tuple[str, ...]:

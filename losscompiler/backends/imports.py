@@ -16,9 +16,8 @@ _HERE = Path(__file__).parent
 _STANDARD = {
     "math": "import math",
     "Sequence": "from collections.abc import Sequence",
-    "Any": "from typing import Any",
-    "cast": "from typing import cast",
 }
+_TYPING = frozenset(("TYPE_CHECKING", "Any", "cast"))
 _FRAMEWORKS = {
     "jax": "import jax",
     "jnp": "import jax.numpy as jnp",
@@ -60,7 +59,7 @@ def taken(backend: str) -> frozenset[str]:
     """
     ours = {name for name, file in _definers(backend).items() if file != "_functions"}
     types = {name for name in dir(builtins) if isinstance(getattr(builtins, name), type)}
-    return frozenset({*_STANDARD, *_FRAMEWORKS, _FUNCTIONS, *ours, *types})
+    return frozenset({*_STANDARD, *_TYPING, *_FRAMEWORKS, _FUNCTIONS, *ours, *types})
 
 
 def top_level(text: str) -> tuple[str, ...]:
@@ -101,7 +100,7 @@ def import_lines(backend: str, text: str, depth: int) -> tuple[str, ...]:
     runtime: dict[str, list[str]] = {}
     for name in used & definers.keys():
         runtime.setdefault(definers[name], []).append(name)
-    known = {*_STANDARD, *_FRAMEWORKS, *definers, _FUNCTIONS}
+    known = {*_STANDARD, *_TYPING, *_FRAMEWORKS, *definers, _FUNCTIONS}
     unknown = sorted(used - known)
     if unknown:
         raise LookupError(
@@ -113,6 +112,8 @@ def import_lines(backend: str, text: str, depth: int) -> tuple[str, ...]:
         [line for name, line in _FRAMEWORKS.items() if name in used],
         [f"from {dots} import _functions as {_FUNCTIONS}"] if _FUNCTIONS in used else [],
     ]
+    if used & _TYPING:
+        sections[0] += import_from("typing", [*used & _TYPING])
     for module in sorted(runtime):
         sections[2] += import_from(f"{dots}{module}", runtime[module])
     return tuple(line for section in sections if section for line in (*section, ""))[:-1]

@@ -11,6 +11,7 @@ from losscompiler.backends.descriptor import descriptor, number
 from losscompiler.backends.layout import Group, Part, block, call, row
 from losscompiler.backends.view import FunctionView, InputView, KernelView, LossView
 from losscompiler.diagnostics import SpecError
+from losscompiler.public import class_name, function_names
 from losscompiler.spec.decorator import Loss
 
 _ANNOTATIONS = {
@@ -28,17 +29,6 @@ _RAISES = (
     "Raises:",
     "    ValueError: If a shape, dtype, label, option or parameter is not allowed.",
 )
-
-
-def class_name(name: str) -> str:
-    """The class form of a loss: `smooth_l1` is `SmoothL1Loss`, `focal_loss` is `FocalLoss`."""
-    camel = "".join(part[:1].upper() + part[1:] for part in name.split("_"))
-    return camel if camel.endswith("Loss") else f"{camel}Loss"
-
-
-def function_names(loss: Loss) -> tuple[str, ...]:
-    """The public functions of a loss."""
-    return tuple(f"{loss.name}{s}" for s in ("", "_value_and_grad", "_hvp", "_hessian_diagonal"))
 
 
 _NAMES_IN_USE = frozenset(("Options", "evaluate", "value_and_grad", "hvp", "hessian_diagonal"))
@@ -77,9 +67,13 @@ def _without_kernels(loss: Loss) -> LossView:
         class_name=class_name(loss.name),
         constant=constant,
         summary=documentation.split(loss.doc, loss.name)[0],
-        functions=_functions(loss, constant, inputs, params),
+        functions=tuple(
+            replace(f, body=(*_warning(loss, f.name, 4), *f.body))
+            for f in _functions(loss, constant, inputs, params)
+        ),
         kernels=(),
         descriptor=descriptor(constant, loss, {}),
+        class_warning=_warning(loss, class_name(loss.name), 8),
         class_head=tuple(f"    {line}" if line else "" for line in documentation.head(loss)),
         class_tail=tuple(f"    {line}" if line else "" for line in documentation.tail(loss)),
         inputs=inputs,
@@ -166,7 +160,7 @@ def _functions(
     vector = f"vector: {'Sequence[ArrayLike]' if several else 'ArrayLike'}"
     plain: tuple[Part, ...] = (constant, arrays, numbers, settings)
     with_vector: tuple[Part, ...] = (constant, arrays, numbers, "vector", settings)
-    names = function_names(loss)
+    names = function_names(loss.name)
     docs = (_value_doc(loss, inputs, params), *_derivative_docs(loss))
     return (
         _function(names[0], parameters, "Array", docs[0], call("evaluate", *plain)),
@@ -187,6 +181,13 @@ def _function(
 ) -> FunctionView:
     head = (f"def {name}(", *(f"    {p}," for p in parameters), f") -> {returns}:")
     return FunctionView(name, head, documentation.quoted(doc), block(result, 4, prefix="return "))
+
+
+def _warning(loss: Loss, name: str, indent: int) -> tuple[str, ...]:
+    """The line that tells a user of a deprecated loss what to use in its place."""
+    if not loss.names.deprecated:
+        return ()
+    return block(call("warn_deprecated", f'"{name}"', f'"{loss.names.deprecated}"'), indent)
 
 
 def _value_doc(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -11,12 +12,22 @@ import jinja2
 
 from losscompiler.backends import documentation, imports
 from losscompiler.backends.imports import runtime_files
-from losscompiler.backends.loss_view import class_name, function_names, loss_view
+from losscompiler.backends.layout import Group, block, call
+from losscompiler.backends.loss_view import loss_view
 from losscompiler.backends.view import KernelView, LossView, ModuleView
 from losscompiler.diagnostics import SpecError
+from losscompiler.public import class_name, function_names
 from losscompiler.spec.decorator import Loss
+from losscompiler.spec.names import NO_OTHERS
 
-__all__ = ["class_name", "public_names", "render_init", "render_module", "runtime_files"]
+__all__ = [
+    "class_name",
+    "former_names",
+    "public_names",
+    "render_init",
+    "render_module",
+    "runtime_files",
+]
 
 _HERE = Path(__file__).parent
 _FORMAT = 1
@@ -42,17 +53,41 @@ def _classes(backend: str, loss: LossView) -> str:
     return f"\n\n{text.strip()}\n" if text.strip() else ""
 
 
+def _own_names(backend: str, loss: Loss) -> tuple[str, ...]:
+    """The names of what a backend's module defines for a loss."""
+    classes = re.findall(r"^class (\w+)", _classes(backend, loss_view(loss, {})), re.MULTILINE)
+    return (*function_names(loss.name), *classes)
+
+
+@cache
+def _other_names(backend: str, loss: Loss, others: tuple[str, ...]) -> Mapping[str, str]:
+    """What would be defined if the loss were called otherwise, with what is defined in its place.
+
+    A class form is the same for `dice` and `dice_loss`, and then not another name.
+    """
+    own = _own_names(backend, loss)
+    found: dict[str, str] = {}
+    for name in others:
+        called = replace(loss, name=name, names=NO_OTHERS)
+        found.update(zip(_own_names(backend, called), own, strict=True))
+    return {other: name for other, name in found.items() if other not in own}
+
+
 @cache
 def public_names(backend: str, loss: Loss) -> tuple[str, ...]:
-    """The names that a backend's module exports for a loss."""
-    classes = re.findall(r"^class (\w+)", _classes(backend, loss_view(loss, {})), re.MULTILINE)
-    return (*function_names(loss), *classes)
+    """The names that a backend's module exports for a loss, those of its aliases included."""
+    return (*_own_names(backend, loss), *_other_names(backend, loss, loss.names.aliases))
+
+
+def former_names(backend: str, loss: Loss) -> Mapping[str, str]:
+    """The names that a backend's module had for a loss, and what each is called now."""
+    return _other_names(backend, loss, loss.names.former)
 
 
 def _free_names(backend: str, loss: Loss) -> tuple[str, ...]:
     """The names that a module exports for a loss, if none of them hides what the module uses."""
     found = public_names(backend, loss)
-    for name in found:
+    for name in (*found, *former_names(backend, loss)):
         if name in imports.taken(backend):
             raise SpecError(
                 "LC101",
@@ -83,33 +118,77 @@ def render_module(
     template = _environment().get_template("templates/loss.py.jinja")
     views = [loss_view(loss, kernels) for loss, kernels in losses]
     body = "".join(
-        template.render(loss=view, classes=_classes(backend, view)) for view in views
+        template.render(loss=view, classes=_classes(backend, view)) + _aliases(backend, loss)
+        for view, (loss, _) in zip(views, losses, strict=True)
     ).strip("\n")
+    old = {o: new for loss, _ in losses for o, new in former_names(backend, loss).items()}
+    former = _former(old)
     public = [name for loss, _ in losses for name in _free_names(backend, loss)]
     module = ModuleView(
         header=_header(source),
         docstring=_docstring(doc, source),
-        imports=imports.import_lines(backend, body, depth),
+        imports=imports.import_lines(backend, "\n".join((body, *former)), depth),
         exports=imports.exports(public),
         body=f"\n\n{body}" if body else "",
+        former=former,
     )
     return _module_text(module)
 
 
-def render_init(backend: str, modules: Mapping[str, Sequence[str]]) -> str:
-    """The text of a package that re-exports the names of its modules (`regression`, `a.b`)."""
+def _aliases(backend: str, loss: Loss) -> str:
+    """The assignments that give a loss its other names."""
+    other = _other_names(backend, loss, loss.names.aliases)
+    return "".join(f"{alias} = {name}\n" for alias, name in other.items())
+
+
+def _former(names: Mapping[str, str]) -> tuple[str, ...]:
+    """What keeps names working that are no longer: known to type checkers, found with a warning."""
+    if not names:
+        return ()
+    table = Group("{", tuple(f'"{old}": "{new}"' for old, new in names.items()), "}")
+    return (
+        "if TYPE_CHECKING:",
+        *(f"    {old} = {new}" for old, new in names.items()),
+        "else:",
+        *block(call("former_names", "__name__", table), 4, prefix="__getattr__ = "),
+    )
+
+
+def render_init(
+    backend: str,
+    modules: Mapping[str, Sequence[str]],
+    former: Mapping[str, str] | None = None,
+    depth: int = 0,
+) -> str:
+    """The text of a package that re-exports the names of its modules (`regression`, `a.b`).
+
+    `former` maps names that its losses had before to those they have now.
+    """
     ordered = _import_order(modules)
     lines = [] if ordered == sorted(ordered) else ["# isort: off"]
     for module in ordered:
         lines += imports.import_from(f".{module}", list(modules[module]))
+    kept = _former(former or {})
     view = ModuleView(
         header=_header("specs"),
         docstring=documentation.quoted((f"All losses for {_TITLES.get(backend, backend)}.",), 0),
-        imports=tuple(lines),
+        imports=(*_standard(kept, depth), *lines),
         exports=imports.exports([name for names in modules.values() for name in names]),
         body="",
+        former=kept,
     )
     return _module_text(view)
+
+
+def _standard(former: Sequence[str], depth: int) -> tuple[str, ...]:
+    """The imports that former names need in a package."""
+    if not former:
+        return ()
+    return (
+        "from typing import TYPE_CHECKING",
+        "",
+        f"from {'.' * (depth + 1)}_deprecation import former_names",
+    )
 
 
 def _import_order(modules: Mapping[str, Sequence[str]]) -> list[str]:

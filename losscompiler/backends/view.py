@@ -60,7 +60,8 @@ class LossView:
     reduction, normalizer, then ignore_index and class_weight (`has_label`), axis (`has_axis`),
     batch_axes (`has_batch_axes`). `class_head` and `class_tail` are what stands in a class
     docstring before and after its `Args:`: lines indented by 4, without the quotes; `class_tail`
-    may be empty and starts with an empty line otherwise. `is_pair` says that a loss has one
+    may be empty and starts with an empty line otherwise; `class_warning` are the first lines of the
+    constructor of a deprecated loss. `is_pair` says that a loss has one
     prediction and one required target or label and no other required input: `prediction` and
     `truth` then name these two (else the first prediction, and the empty string). `has_settings`
     says that a class form keeps more than its reduction: parameters or options.
@@ -73,6 +74,7 @@ class LossView:
     functions: tuple[FunctionView, ...]
     kernels: tuple[FunctionView, ...]
     descriptor: tuple[str, ...]
+    class_warning: tuple[str, ...]
     class_head: tuple[str, ...]
     class_tail: tuple[str, ...]
     inputs: tuple[InputView, ...]
@@ -90,10 +92,14 @@ class LossView:
 
 @dataclass(frozen=True)
 class ModuleView:
-    """A generated module: its body is rendered first, then the imports that it turns out to use."""
+    """A generated module: its body is rendered first, then the imports that it turns out to use.
+
+    `former` are the lines that keep the former names of losses working.
+    """
 
     header: tuple[str, ...]
     docstring: tuple[str, ...]
     imports: tuple[str, ...]
     exports: tuple[str, ...]
     body: str
+    former: tuple[str, ...] = ()

@@ -13,7 +13,9 @@ from losscompiler.commands.run import Found, nothing, over_specs
 from losscompiler.diagnostics import fatal
 from losscompiler.manifest import MANIFEST, Source, load
 from losscompiler.outputs import digest_of
-from losscompiler.selection import find_specs, matches, relative
+from losscompiler.selection import find_specs, relative, selected
+
+KEYS = ("name", "aliases", "former", "deprecated", "path", "line", "summary", "signature")
 
 
 @click.command("list")
@@ -56,9 +58,9 @@ def _from_manifest(project: options.Project) -> Found | None:
         if spec_key(file, source.imports, hashes) not in source.built.values():
             return None
     chosen = [
-        {key: loss[key] for key in ("name", "path", "line", "signature")}
+        {key: loss[key] for key in KEYS}
         for loss in manifest.losses
-        if loss["path"] in files and matches(project.patterns, loss["name"], loss["path"])
+        if loss["path"] in files and selected(project.patterns, loss)
     ]
     return Found(tuple(chosen), (), len(files))
 

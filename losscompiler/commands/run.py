@@ -11,7 +11,7 @@ from losscompiler.commands.options import Project
 from losscompiler.commands.progress import shown
 from losscompiler.diagnostics import Diagnostic, framed, unique
 from losscompiler.progress import Counter
-from losscompiler.selection import duplicates, find_specs, matches, may_hold, relative
+from losscompiler.selection import duplicates, find_specs, matches, may_hold, relative, selected
 
 
 @dataclass(frozen=True)
@@ -41,12 +41,12 @@ def over_specs(project: Project, task: Callable[..., Any], doing: str) -> Found:
         outcomes = run_files(
             files, root, config.specs, task, config.jobs, config.spec_timeout, progress=step
         )
-    declared: list[tuple[str, str, int]] = []
+    declared: list[dict[str, Any]] = []
     for outcome in outcomes:
         path = relative(outcome.path, root)
         value = outcome.value or {"losses": [], "diagnostics": [outcome.failure]}
-        chosen = [loss for loss in value["losses"] if matches(patterns, loss["name"], path)]
-        declared += [(loss["name"], loss["path"], loss["line"]) for loss in value["losses"]]
+        chosen = [loss for loss in value["losses"] if selected(patterns, loss)]
+        declared += value["losses"]
         losses += chosen
         for diagnostic in value["diagnostics"]:
             about = _concerns(diagnostic, patterns, path, bool(chosen))

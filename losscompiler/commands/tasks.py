@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from losscompiler.diagnostics import Diagnostic
-from losscompiler.selection import matches
+from losscompiler.selection import selected
 
 Loaded = Callable[[], None]
 
@@ -32,13 +32,15 @@ def check_file(path: Path, root: Path, specs_root: Path, loaded: Loaded) -> dict
 
 def list_file(path: Path, root: Path, specs_root: Path, loaded: Loaded) -> dict[str, Any]:
     """Loads a file; returns names, places and signatures of its losses."""
+    from losscompiler.facts import identity
     from losscompiler.spec.loader import load_file
 
     file = load_file(path, specs_root)
     loaded()
-    keys = ("name", "path", "line", "signature")
-    told = [{key: getattr(loss, key) for key in keys} for loss in file.losses]
-    return {"losses": told, "diagnostics": list(file.diagnostics)}
+    return {
+        "losses": [identity(loss) for loss in file.losses],
+        "diagnostics": list(file.diagnostics),
+    }
 
 
 def show_file(
@@ -53,6 +55,7 @@ def show_file(
 ) -> dict[str, Any]:
     """Prints the selected losses of a file as of a stage of the compiler."""
     from losscompiler.commands.stages import show_stage
+    from losscompiler.facts import identity
     from losscompiler.spec.loader import load_file, mistake_in
 
     file = load_file(path, specs_root)
@@ -60,11 +63,10 @@ def show_file(
     found: list[Diagnostic] = list(file.diagnostics)
     told = []
     for loss in file.losses:
-        if not matches(patterns, loss.name, loss.path):
+        if not selected(patterns, identity(loss)):
             continue
         try:
-            place = {"name": loss.name, "path": loss.path, "line": loss.line}
-            told.append({**place, **show_stage(loss, stage, form)})
+            told.append({**identity(loss), **show_stage(loss, stage, form)})
         except Exception as error:
             found.append(mistake_in(loss, error, root))
     return {"losses": told, "diagnostics": found}

@@ -11,8 +11,9 @@ FORMULAS = (
         "an input or a loss has a name that generated code uses otherwise",
         "Every generated function takes weight, mask, reduction and normalizer; some take "
         "ignore_index, class_weight, axis, batch_axes and vector. An input of that name would "
-        "hide the option. A loss whose name starts with an underscore, or that generated modules "
-        "use themselves, could not be imported.",
+        "hide the option. A loss whose name, alias or former name is no name in Python, starts "
+        "with an underscore, or is used by generated modules themselves, could not be imported. "
+        "`aliases` and `former` are tuples of names, and `deprecated` is one line of text.",
         """@loss
 def weighted(prediction=Prediction(), weight=Target()):
     return weight * prediction**2""",

@@ -64,9 +64,10 @@ def squared(prediction=Prediction(), target=Target()):
         "LC005",
         "duplicate-loss",
         "two losses have one name",
-        "Every loss of every spec file is exported from one package per backend, so its name, and "
-        "the names of its derivatives (`_value_and_grad`, `_hvp`, `_hessian_diagonal`), must be "
-        "unique over all files. The first in the order of paths and lines is kept.",
+        "Every loss of every spec file is exported from one package per backend, so its name, its "
+        "aliases and former names, and the names of the functions and classes made for each "
+        "(`_value_and_grad`, `_hvp`, `_hessian_diagonal`, `...Loss`), must be unique over all "
+        "files. The first in the order of paths and lines is kept.",
         """@loss
 def squared(prediction=Prediction(), target=Target()):
     return (prediction - target) ** 2

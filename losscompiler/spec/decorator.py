@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Any, overload
 
 import sympy as sp
 
@@ -22,6 +23,7 @@ from losscompiler.spec.expressions import (
     is_condition,
     not_a_number,
 )
+from losscompiler.spec.names import NO_OTHERS, Names, check_names
 from losscompiler.spec.roles import Role
 from losscompiler.spec.substitute import Substitution, free_indices
 
@@ -57,7 +59,7 @@ class Loss:
     variants: dict[frozenset[str], sp.Expr]
     path: str
     line: int
-    deprecated: str = ""
+    names: Names = NO_OTHERS
 
     @property
     def inputs(self) -> dict[str, Role]:
@@ -204,26 +206,41 @@ def declaring(declare: Callable[[Callable[..., Any], Trace], Any]) -> Iterator[N
         _declare.reset(token)
 
 
-def loss(function: Callable[..., Any]) -> Loss:
-    """Declares a loss; the function's parameters are its inputs, its result the formula."""
-    declare = _declare.get(None)
-    declared: Loss = declare(function, trace) if declare else trace(function)
-    return declared
+@overload
+def loss(function: Callable[..., Any], /) -> Loss: ...
+@overload
+def loss(
+    *, aliases: tuple[str, ...] = (), former: tuple[str, ...] = (), deprecated: str = ""
+) -> Callable[[Callable[..., Any]], Loss]: ...
+def loss(
+    function: Callable[..., Any] | None = None,
+    /,
+    *,
+    aliases: tuple[str, ...] = (),
+    former: tuple[str, ...] = (),
+    deprecated: str = "",
+) -> Any:
+    """Declares a loss; the function's parameters are its inputs, its result the formula.
+
+    Args:
+        function: The function, where `@loss` is written without parentheses.
+        aliases: Other names of the loss, under which all its generated code is found, too.
+        former: Names that the loss had before: they still work, and warn.
+        deprecated: What to use in its place; the loss still works, and warns.
+    """
+    read = partial(trace, names=Names(aliases, former, deprecated))
+
+    def declared(function: Callable[..., Any]) -> Any:
+        declare = _declare.get(None)
+        return declare(function, read) if declare else read(function)
+
+    return declared if function is None else declared(function)
 
 
-def trace(function: Callable[..., Any]) -> Loss:
+def trace(function: Callable[..., Any], names: Names = NO_OTHERS) -> Loss:
     """Calls a spec function with symbolic inputs, and keeps what it returns."""
     name = function.__name__
-    if name.startswith("_"):
-        public = name.strip("_")
-        raise SpecError(
-            "LC101",
-            f"`{name}` starts with an underscore, as only names do that generated modules keep to "
-            "themselves",
-            help=f"call the loss {f'`{public}`' if public else 'something else'}; a helper of "
-            "other losses needs no @loss",
-            about=name,
-        )
+    check_names(name, names)
     roles = _roles(name, function)
     optional = [n for n, role in roles.items() if role.optional]
     variants = {
@@ -239,6 +256,7 @@ def trace(function: Callable[..., Any]) -> Loss:
         variants=variants,
         path=function.__code__.co_filename,
         line=function.__code__.co_firstlineno,
+        names=names,
     )
 
 

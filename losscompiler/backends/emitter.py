@@ -16,7 +16,7 @@ from losscompiler.backends.layout import WIDTH
 from losscompiler.backends.names import BASE_NAMES, HEAD_NAMES
 from losscompiler.backends.printer import Printer, Text
 from losscompiler.backends.spelling import Spelling
-from losscompiler.ir import nodes
+from losscompiler.ir import along, nodes
 from losscompiler.ir.nodes import Axis, Definition
 from losscompiler.ir.program import Program
 
@@ -124,7 +124,7 @@ class Emitter:
         return self.assign(self.spelling.einsum(f"...{source}->...{order}", code), "turned")
 
     def _is_integer(self, definition: Definition) -> bool:
-        if isinstance(definition, nodes.Positions):
+        if isinstance(definition, nodes.Positions | along.Order):
             return True
         if isinstance(definition, nodes.Gather | nodes.Take | nodes.Shift):
             return self._is_integer(self.graph.definition(definition.body))
@@ -157,6 +157,8 @@ class Emitter:
             base = BASE_NAMES.get(type(definition), "")
             if isinstance(definition, nodes.Reduce):
                 base = {"sum": "total", "max": "largest"}.get(definition.kind, "product")
+            if isinstance(definition, along.Order) and definition.inverse:
+                base = "rank"
             if isinstance(definition, nodes.Map):
                 base = base_name(definition.body)
             if isinstance(definition, nodes.Take):

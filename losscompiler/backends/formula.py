@@ -43,6 +43,15 @@ class _TextPrinter(StrPrinter):
 
     _print_Sum = _print_Prod = _print_AxisMax = _print_AxisMin = _print_Binder
     _print_LogSumExp = _print_Norm = _print_Softmax = _print_LogSoftmax = _print_Binder
+    _print_Rank = _print_Binder
+
+    def _print_Sort(self, e: Any) -> str:
+        by = "" if e.keys == e.body else f" by {self._print(e.keys)}"
+        falling = ", descending" if e.descending else ""
+        return f"sort_{e.indices[0].name}({self._print(e.body)}{by}{falling})"
+
+    def _print_At(self, e: Any) -> str:
+        return f"({self._print(e.body)})[{e.indices[0].name} = {self._print(e.position)}]"
 
     def _print_Piecewise(self, e: Any) -> str:
         cases = [f"{self._print(v)} {self._when(c)}" for v, c in _pairs(e)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sympy as sp
 
-from losscompiler.ir import nodes
+from losscompiler.ir import along, nodes
 from losscompiler.ir import operators as op
 from losscompiler.spec.expressions import Piecewise, sigmoid, softplus
 
@@ -17,6 +17,8 @@ BASE_NAMES: dict[type[nodes.Definition], str] = {
     nodes.Place: "placed",
     nodes.Shift: "shifted",
     nodes.Positions: "position",
+    along.Order: "order",
+    along.TieMean: "shared",
 }
 
 HEAD_NAMES: dict[type[sp.Basic], str] = {

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import sympy as sp
 
 from losscompiler.backends.emitter import LETTERS, Emitter, Writers, base_name
-from losscompiler.ir import nodes
+from losscompiler.ir import along, nodes
 from losscompiler.ir.nodes import Axis
 
 
@@ -145,6 +145,19 @@ def _positions(emit: Emitter, node: nodes.Positions) -> str:
     return f"fn.positions({array}, {axis})"
 
 
+def _order(emit: Emitter, node: along.Order) -> str:
+    axis = node.free.index(node.along) - len(node.free)
+    name = "rank" if node.inverse else "order"
+    return f"fn.{name}({emit.operand(node.body, node.free)}, {axis})"
+
+
+def _tie_mean(emit: Emitter, node: along.TieMean) -> str:
+    body, keys = emit.operands((node.body, node.free), (node.keys, node.free))
+    order = emit.printer(node.free).text(node.order, integer=True).code
+    axis = node.free.index(node.along) - len(node.free)
+    return f"fn.tie_mean({body}, {keys}, {order}, {axis})"
+
+
 WRITERS: Writers = {
     nodes.Map: _map,
     nodes.Reduce: _reduce,
@@ -156,4 +169,6 @@ WRITERS: Writers = {
     nodes.Place: _place,
     nodes.Shift: _shift,
     nodes.Positions: _positions,
+    along.Order: _order,
+    along.TieMean: _tie_mean,
 }

@@ -20,6 +20,8 @@ def free_indices(e: sp.Basic) -> frozenset[ex.Index]:
     """The indices that the value of a node depends on."""
     if isinstance(e, ex.Index):
         return frozenset([e])
+    if isinstance(e, ex.At):
+        return free_indices(e.body) - frozenset(e.indices) | free_indices(e.position)
     inner = frozenset[ex.Index]().union(*(free_indices(a) for a in e.args))
     if isinstance(e, ex.Binder) and not e.keeps_axis:
         return inner - frozenset(e.indices)

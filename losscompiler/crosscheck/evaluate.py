@@ -13,7 +13,7 @@ from typing import Any
 import sympy as sp
 from mpmath import libmp
 
-from losscompiler.crosscheck import along_axes, balls
+from losscompiler.crosscheck import along_axes, balls, orders
 from losscompiler.crosscheck.balls import Ball, Field
 from losscompiler.crosscheck.environment import Closure, Environment, Slots, UnknownNode, Values
 from losscompiler.crosscheck.functions import FUNCTIONS
@@ -75,7 +75,7 @@ class Compiler:
         if e not in self.varies:
             if isinstance(e, ex.Element):
                 self.varies[e] = e.tensor.name in self.differentiated
-            elif isinstance(e, ex.stop_gradient):
+            elif isinstance(e, ex.stop_gradient | ex.Rank):
                 self.varies[e] = False
             else:
                 self.varies[e] = any(self.depends(a) for a in e.args)
@@ -315,6 +315,9 @@ _NODES: tuple[tuple[Any, Callable[[Compiler, Any], Closure]], ...] = (
     (ex.Norm, along_axes.norm),
     (ex.LogSumExp, along_axes.log_normaliser),
     ((ex.Softmax, ex.LogSoftmax), along_axes.normalised),
+    (ex.Sort, orders.sorted_entries),
+    (ex.Rank, orders.rank),
+    (ex.At, orders.at),
     ((sp.Abs, sp.sign, sp.floor, sp.ceiling), Compiler.step),
     (ex.stop_gradient, Compiler.stopped),
     (sp.logic.boolalg.BooleanTrue, lambda compiler, e: lambda env: True),

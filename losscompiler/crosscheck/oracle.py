@@ -81,8 +81,8 @@ class Oracle:
             (self.formula.slots.setdefault(i, len(self.formula.slots)), i.axis) for i in free
         )
         self.coupled = coupled
-        self.shares_ties = expression.has(ex.AxisMax, ex.AxisMin, ex.Norm)
-        self.freezes = expression.has(ex.stop_gradient)
+        self.shares_ties = expression.has(ex.AxisMax, ex.AxisMin, ex.Norm, ex.Sort)
+        self.freezes = expression.has(ex.stop_gradient, ex.Rank, ex.Sort)
 
     # ---- values -----------------------------------------------------------------------------
 

@@ -118,6 +118,10 @@ def axis_sizes(loss: Loss) -> tuple[dict[str, int], frozenset[str]]:
                     constants[name] = max(constants.get(name, 0), int(position) + 1)
                 elif ex.split_shift(position)[1]:
                     sizes[name] = max(sizes[name], 4)
+        for at in e.atoms(ex.At):
+            (name,) = (i.axis for i in at.indices)
+            if isinstance(at.position, sp.Integer):
+                constants[name] = max(constants.get(name, 0), int(at.position) + 1)
     for role in loss.inputs.values():
         if role.label_axis:
             sizes.setdefault(role.label_axis, 3)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import sympy as sp
 
-from losscompiler.ir import nodes
+from losscompiler.ir import along, nodes
 from losscompiler.ir.nodes import Axis, Definition
 
 if TYPE_CHECKING:
@@ -66,4 +66,6 @@ def rebuilt(graph: Graph, definition: Definition, bodies: Sequence[Value]) -> sp
         return graph.place(definition.along, definition.positions, bodies[:-1], bodies[-1])
     if isinstance(definition, nodes.Shift):
         return graph.shift(bodies[0], definition.along, definition.offset)
+    if isinstance(definition, along.Along):
+        return along.rebuilt(graph, definition, tuple(bodies))
     raise TypeError(f"{type(definition).__name__} has no bodies to rebuild")

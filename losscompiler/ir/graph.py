@@ -11,6 +11,7 @@ import sympy as sp
 from sympy.logic.boolalg import Boolean
 
 from losscompiler.ir import indexing, nodes
+from losscompiler.ir.along import Along, Order, TieMean
 from losscompiler.ir.diagonal import diagonal
 from losscompiler.ir.nodes import Axis, Definition
 from losscompiler.ir.summation import summed
@@ -70,7 +71,7 @@ class Graph:
         return self._of[leaf][1]
 
     def _facts(self, definition: Definition) -> dict[str, bool]:
-        if isinstance(definition, nodes.Positions):
+        if isinstance(definition, nodes.Positions | Order):
             return {"integer": True, "nonnegative": True}
         if isinstance(definition, nodes.Extent):
             return {"integer": True, "positive": True}
@@ -80,7 +81,7 @@ class Graph:
             facts = {f"is_{fact}": getattr(definition.body, f"is_{fact}") for fact in ASSUMED}
             keeps = ("nonnegative",) if definition.kind == "sum" else ASSUMED[:2]
             return {f: True for f in keeps if facts[f"is_{f}"]}
-        if isinstance(definition, nodes.Gather | nodes.Take):
+        if isinstance(definition, nodes.Gather | nodes.Take | TieMean):
             return {f: True for f in ASSUMED if getattr(definition.body, f"is_{f}")}
         return {}
 
@@ -155,7 +156,7 @@ class Graph:
     def apply(self, definition: Definition, axes: tuple[Axis, ...], like: sp.Symbol) -> sp.Expr:
         """A definition over actual axes; where two of them coincide, its diagonal."""
         # Of inputs the printer takes the diagonal; moved along one axis alone, so it does then.
-        as_it_is = isinstance(definition, nodes.Input | nodes.Shift)
+        as_it_is = isinstance(definition, nodes.Input | nodes.Shift | Along)
         if len(set(axes)) == len(axes) or as_it_is:
             return self.leaf(definition, axes, _assumptions(like))
         first: dict[Axis, Axis] = {}

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import sympy as sp
 
 from losscompiler.ir import nodes
+from losscompiler.ir.along import is_identity
 from losscompiler.ir.diagonal import rebuilt
 from losscompiler.ir.graph import Graph
 from losscompiler.ir.nodes import Axis, Definition
@@ -33,10 +34,13 @@ class Program:
 Swaps = Mapping[sp.Symbol, sp.Expr]
 
 
-def transform(program: Program, change: Callable[[sp.Basic, Swaps], sp.Basic]) -> Program:
+def transform(
+    program: Program, change: Callable[[sp.Basic, Swaps], sp.Basic], *, last: bool = False
+) -> Program:
     """Applies a rewriting of scalar expressions to every body, innermost definitions first.
 
-    `change` gets a body and what has become of its leaves.
+    `change` gets a body and what has become of its leaves. The `last` one also leaves out the nodes
+    that compute their own body, and were there to be differentiated.
     """
     graph = program.graph
     values = [o.value for o in program.outputs]
@@ -58,7 +62,9 @@ def transform(program: Program, change: Callable[[sp.Basic, Swaps], sp.Basic]) -
             if _has_bodies(value)
         }
         changed = replace(definition, **changes)  # type: ignore[arg-type]
-        if changed != definition:
+        if last and is_identity(changed):
+            swapped[definition] = _itself(graph, changed)
+        elif changed != definition:
             swapped[definition] = _value(graph, changed)
     outputs = tuple(replace(o, value=rewritten(o.value)) for o in program.outputs)
     return replace(program, outputs=outputs)
@@ -70,6 +76,14 @@ def _value(graph: Graph, definition: Definition) -> sp.Expr:
     if not whole or set(definition.bound) <= set(graph.axes(*definition.bodies)):
         return graph.leaf(definition, definition.free)
     return rebuilt(graph, definition, definition.bodies)
+
+
+def _itself(graph: Graph, definition: Definition) -> sp.Expr:
+    """The body of a definition as a leaf."""
+    body = definition.bodies[0]
+    if isinstance(body, sp.Symbol):
+        return body
+    return graph.leaf(nodes.Map(definition.free, body), definition.free)
 
 
 def _has_bodies(value: object) -> bool:

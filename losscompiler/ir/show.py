@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 import sympy as sp
 from sympy.printing.str import StrPrinter
 
-from losscompiler.ir import nodes
+from losscompiler.ir import along, nodes
 from losscompiler.ir.nodes import Axis, Definition
 from losscompiler.ir.program import Program
 
@@ -166,6 +166,16 @@ def _shift(s: _Shown, d: Any, labels: Labels) -> str:
     return f"{s.value(d.body, labels)} at {labels[d.along]} {d.offset:+d}, 0 outside"
 
 
+def _order(s: _Shown, d: Any, labels: Labels) -> str:
+    kind = "rank" if d.inverse else "order"
+    return f"{kind} along {labels[d.along]}: {s.value(d.body, labels)}"
+
+
+def _tie_mean(s: _Shown, d: Any, labels: Labels) -> str:
+    body, keys = s.value(d.body, labels), s.value(d.keys, labels)
+    return f"mean over ties along {labels[d.along]} of {keys}: {body}"
+
+
 def _map(s: _Shown, d: Any, labels: Labels) -> str:
     return s.value(d.body, labels)
 
@@ -179,5 +189,7 @@ SHOWN: dict[type[Definition], Callable[[_Shown, Any, Labels], str]] = {
     nodes.Scatter: _scatter,
     nodes.Place: _place,
     nodes.Shift: _shift,
+    along.Order: _order,
+    along.TieMean: _tie_mean,
     nodes.Map: _map,
 }

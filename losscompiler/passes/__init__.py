@@ -55,7 +55,7 @@ def differentiate(variant: Variant) -> Variant:
     gradients = vjp(graph, variant.value, graph.leaf(cotangent, space), space, by)
     by_axes = [Output(g, d.free) for g, d in zip(gradients, by, strict=True)]
     (along,) = jvp(graph, [variant.value], directions)
-    products = jvp(graph, gradients, directions)
+    products = jvp(graph, gradients, directions, share_ties=False)
     diagonals = [diagonal(graph, g, d) for g, d in zip(gradients, by, strict=True)]
     programs = {
         "value": Program(graph, arrays, (Output(variant.value, space),)),

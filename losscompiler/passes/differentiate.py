@@ -12,7 +12,7 @@ from typing import Any
 
 import sympy as sp
 
-from losscompiler.ir import nodes
+from losscompiler.ir import along, nodes
 from losscompiler.ir.graph import Graph, Value
 from losscompiler.ir.nodes import Axis, Definition
 from losscompiler.ir.operators import ExpDifference
@@ -24,6 +24,8 @@ def depends_on(graph: Graph, values: Sequence[Value], wrt: Sequence[Definition])
     """The definitions below the values through which a derivative by `wrt` can flow."""
     active: set[Definition] = set()
     for definition in graph.topological(values):
+        if isinstance(definition, along.Order):  # a step function
+            continue
         below = (graph.definition(s) for body in definition.bodies for s in graph.leaves(body))
         if definition in wrt or any(d in active for d in below):
             active.add(definition)
@@ -189,6 +191,11 @@ def _shift_value(graph: Graph, adjoint: sp.Expr, node: nodes.Shift) -> sp.Expr:
     return Piecewise((back, inside), (sp.S.Zero, True))
 
 
+def _tie_mean(sweep: Reverse, node: along.TieMean, adjoint: sp.Expr) -> None:
+    shared = along.tie_mean(sweep.graph, adjoint, node.along, node.keys, node.order)
+    sweep.pull(node.body, shared, node.free)
+
+
 RULES: dict[type[Definition], Callable[[Reverse, Any, sp.Expr], None]] = {
     nodes.Reduce: _reduce,
     nodes.Contract: _contract,
@@ -198,4 +205,5 @@ RULES: dict[type[Definition], Callable[[Reverse, Any, sp.Expr], None]] = {
     nodes.Take: _take,
     nodes.Place: _place,
     nodes.Shift: _shift,
+    along.TieMean: _tie_mean,
 }

@@ -11,7 +11,7 @@ from sympy.core.relational import Relational
 from sympy.logic.boolalg import BooleanAtom, BooleanFunction
 
 from losscompiler.diagnostics import SpecError
-from losscompiler.ir import nodes
+from losscompiler.ir import along, nodes
 from losscompiler.ir.graph import Graph
 from losscompiler.ir.nodes import Axis
 from losscompiler.ir.operators import (
@@ -196,6 +196,24 @@ def _softmax(lower: Lowering, e: ex.Binder) -> sp.Basic:
     return sp.exp(_log_softmax(lower, e))
 
 
+def _sort(lower: Lowering, e: ex.Sort) -> sp.Basic:
+    (axis,) = _bound(e)
+    value, keys = lower(e.body), lower(e.keys)
+    by_keys = along.order(lower.graph, -keys if e.descending else keys, axis)
+    if e.body == e.keys:
+        value = along.tie_mean(lower.graph, value, axis, keys, by_keys)
+    return along.permuted(lower.graph, value, axis, by_keys)
+
+
+def _rank(lower: Lowering, e: ex.Rank) -> sp.Basic:
+    return along.order(lower.graph, lower(e.body), *_bound(e), inverse=True)
+
+
+def _at(lower: Lowering, e: ex.At) -> sp.Basic:
+    (axis,) = _bound(e)
+    return lower._index(lower(e.body), axis, e.position)
+
+
 BINDERS = {
     ex.Sum: _sum,
     ex.Prod: _prod,
@@ -205,4 +223,7 @@ BINDERS = {
     ex.Norm: _norm,
     ex.Softmax: _softmax,
     ex.LogSoftmax: _log_softmax,
+    ex.Sort: _sort,
+    ex.Rank: _rank,
+    ex.At: _at,
 }

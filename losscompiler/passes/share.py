@@ -26,7 +26,7 @@ def share(program: Program) -> Program:
     """Introduces the `Map` nodes of a program."""
     sharing = Sharing(program.graph)
     sharing.count(program)
-    return transform(program, sharing.rewrite)
+    return transform(program, sharing.rewrite, last=True)
 
 
 @dataclass
@@ -78,7 +78,9 @@ class Sharing:
     def rewrite(self, e: sp.Basic, swaps: Swaps) -> sp.Basic:
         """A body whose shared and hoisted parts are leaves."""
         self.swaps.update(swaps)
-        return self._rewritten(e) if e.args and not e.is_number else self._operand(e)
+        if not e.args or e.is_number or self.occurrences.get(self.seen(e)[0], 0) > 1:
+            return self._operand(e)
+        return self._rewritten(e)
 
     def _operand(self, e: sp.Basic) -> sp.Basic:
         if not e.args or e.is_number:

@@ -11,7 +11,7 @@ from losscompiler.diagnostics import SpecError
 from losscompiler.spec import expressions as ex
 from losscompiler.spec.expressions import Index, split_shift
 
-Shifted = ex.Element | ex.MaskElement
+Shifted = ex.Element | ex.MaskElement | ex.At
 
 
 def require_guards(formula: sp.Basic) -> None:
@@ -21,7 +21,7 @@ def require_guards(formula: sp.Basic) -> None:
         SpecError: they let it leave its axis.
     """
     for element, condition in _shifted(formula, sp.true):
-        for position in element.indices:
+        for position in _positions(element):
             index, offset = split_shift(position)
             if index is not None and offset and _may_leave(index, offset, condition):
                 inside = f"{index} >= {-offset}"
@@ -41,6 +41,8 @@ def _shifted(e: sp.Basic, condition: sp.Basic) -> Iterator[tuple[Shifted, sp.Bas
         if any(split_shift(position)[1] for position in e.indices):
             yield e, condition
         return
+    if isinstance(e, ex.At):
+        yield e, condition
     if isinstance(e, ex.Piecewise | sp.Piecewise):
         for value, chosen in e.args:
             yield from _shifted(chosen, condition)
@@ -49,6 +51,10 @@ def _shifted(e: sp.Basic, condition: sp.Basic) -> Iterator[tuple[Shifted, sp.Bas
         return
     for argument in e.args:
         yield from _shifted(argument, condition)
+
+
+def _positions(e: Shifted) -> tuple[sp.Basic, ...]:
+    return (e.position,) if isinstance(e, ex.At) else tuple(e.indices)
 
 
 def _may_leave(index: Index, offset: int, condition: sp.Basic) -> bool:

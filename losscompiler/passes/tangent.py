@@ -10,16 +10,17 @@ without ever building the matrix: a reduced axis meets its delta and is just ren
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import sympy as sp
 
-from losscompiler.ir import nodes
+from losscompiler.ir import along, nodes
 from losscompiler.ir.graph import Graph
 from losscompiler.ir.nodes import Axis, Definition
 from losscompiler.passes.differentiate import depends_on, slopes, softmax_of
 from losscompiler.passes.scalar import gradient
+from losscompiler.spec.expressions import Piecewise
 
 Deltas = frozenset[tuple[Axis, Axis]]
 Terms = dict[Deltas, sp.Expr]
@@ -38,13 +39,26 @@ def _scaled(terms: Terms, factor: sp.Expr) -> Terms:
     return {deltas: factor * value for deltas, value in terms.items()}
 
 
+@dataclass(frozen=True)
+class Reordered:
+    """A seed axis made from another one by an order: where its entries come in that order."""
+
+    seed: Axis
+    order: along.Order
+
+
 @dataclass
 class Forward:
-    """One forward sweep; `known` are the tangents of definitions over their formal axes."""
+    """One forward sweep; `known` are the tangents of definitions over their formal axes.
+
+    Derivatives of gradients are those of one cell: `share_ties` is for values.
+    """
 
     graph: Graph
     active: set[Definition]
     known: dict[Definition, Terms] = field(default_factory=dict)
+    share_ties: bool = True
+    seeds: dict[Axis, Reordered] = field(default_factory=dict)
 
     def of(self, value: sp.Expr) -> Terms:
         """The tangent of a value."""
@@ -83,10 +97,17 @@ class Forward:
 
 
 def jvp(
-    graph: Graph, values: Sequence[sp.Expr], tangents: Mapping[nodes.Input, sp.Expr]
+    graph: Graph,
+    values: Sequence[sp.Expr],
+    tangents: Mapping[nodes.Input, sp.Expr],
+    *,
+    share_ties: bool = True,
 ) -> list[sp.Expr]:
-    """The derivative of each value in the direction of the tangents (over formal axes)."""
-    sweep = Forward(graph, depends_on(graph, values, list(tangents)))
+    """The derivative of each value in the direction of the tangents (over formal axes).
+
+    Of gradients it is that of one cell where entries tie: `share_ties` is for values.
+    """
+    sweep = Forward(graph, depends_on(graph, values, list(tangents)), share_ties=share_ties)
     sweep.known.update({d: {NO_DELTAS: t} for d, t in tangents.items()})
     return [sweep.of(value).get(NO_DELTAS, sp.S.Zero) for value in values]
 
@@ -94,17 +115,32 @@ def jvp(
 def diagonal(graph: Graph, gradient_value: sp.Expr, by: nodes.Input) -> sp.Expr:
     """The derivative of gradient[k] by input[k], entry by entry, over the input's formal axes."""
     seeds = {axis: graph.fresh(axis.extent) for axis in by.free}
-    sweep = Forward(graph, depends_on(graph, [gradient_value], [by]))
+    sweep = Forward(graph, depends_on(graph, [gradient_value], [by]), share_ties=False)
     sweep.known[by] = {frozenset(seeds.items()): sp.S.One}
     back = {seed: axis for axis, seed in seeds.items()}
     total = sp.S.Zero
     for deltas, value in sweep.of(gradient_value).items():
-        value = graph.rename(value, back)
-        for axis, seed in deltas:
-            if back[seed] != axis:
-                value = value * graph.equal(graph.positions(axis), graph.positions(back[seed]))
-        total = total + value
+        own = {(axis, seed) for axis, seed in deltas if back.get(seed) == axis}
+        for axis, seed in deltas - own:
+            value = value * graph.equal(graph.positions(axis), graph.positions(seed))
+        for seed in reversed(sweep.seeds):
+            value = in_place(graph, value, seed)
+        total = total + graph.rename(value, back)
     return total
+
+
+def in_place(graph: Graph, value: sp.Expr, seed: Axis) -> sp.Expr:
+    """The sum over a seed axis that one place of it alone contributes to."""
+    if value.is_Add:
+        return sp.Add(*(in_place(graph, term, seed) for term in value.args))
+    for factor in sp.Mul.make_args(value):
+        if isinstance(factor, Piecewise) and isinstance(factor.pairs[0][1], sp.Eq):
+            sides = factor.pairs[0][1].args
+            here = graph.positions(seed)
+            if here in sides and factor == graph.equal(*sides):
+                place = sides[0] if sides[1] == here else sides[1]
+                return graph.gather(value / factor, seed, place)
+    return graph.sum(value, [seed]) if seed in graph.axes(value) else value
 
 
 # ---- one rule per definition ----------------------------------------------------------------
@@ -138,11 +174,41 @@ def _gather(sweep: Forward, node: nodes.Gather) -> Terms:
     for deltas, value in sweep.of(node.body).items():
         seeds = [s for a, s in deltas if a == node.along]
         kept = frozenset((a, s) for a, s in deltas if a != node.along)
+        if len(seeds) == 1 and _is_order(graph, node.index):
+            parts.append(_reordered(sweep, node, value, kept, seeds[0]))
+            continue
         value = graph.gather(value, node.along, node.index)
         for seed in seeds:
             value = value * graph.equal(node.index, graph.positions(seed))
         parts.append({kept: value})
     return _added(*parts)
+
+
+def _is_order(graph: Graph, index: sp.Expr) -> bool:
+    definition = graph.definition(index) if isinstance(index, sp.Symbol) else None
+    return isinstance(definition, along.Order) and not definition.inverse
+
+
+def _reordered(
+    sweep: Forward, node: nodes.Gather, value: sp.Expr, kept: Deltas, seed: Axis
+) -> Terms:
+    """An order moves the one entry that differs to its rank: no matrix of all places is built."""
+    graph = sweep.graph
+    order = graph.definition(node.index)
+    assert isinstance(order, along.Order)
+    axes = graph.leaf_axes(node.index)
+    moved = graph.fresh(seed.extent)
+    sweep.seeds[moved] = Reordered(seed, order)
+    here = axes[order.free.index(order.along)]
+    rank = graph.rename(_inverse(graph, order, axes), {here: seed})
+    at_seed = graph.rename(value, {node.along: seed})
+    place = graph.equal(graph.positions(moved), rank)
+    return {kept | {(here, moved)}: at_seed * place}
+
+
+def _inverse(graph: Graph, order: along.Order, axes: Sequence[Axis]) -> sp.Expr:
+    inverse = replace(order, inverse=True)
+    return graph.leaf(inverse, axes)
 
 
 def _scatter(sweep: Forward, node: nodes.Scatter) -> Terms:
@@ -154,12 +220,42 @@ def _scatter(sweep: Forward, node: nodes.Scatter) -> Terms:
         value = graph.rename(value, collapse)
         index = graph.rename(node.index, collapse)
         over = [a for a in node.over if a not in collapse]
+        back = _back_from(sweep, value, index, collapse)
+        if back is not None and not over:
+            parts.append({kept | {(node.onto, back[0])}: back[1]})
+            continue
         if collapse and not over:
             value = value * graph.equal(index, graph.positions(node.onto))
         else:
             value = graph.scatter(value, index, node.onto, over, node.like)
         parts.append({kept: value})
     return _added(*parts)
+
+
+def _back_from(
+    sweep: Forward, value: sp.Expr, index: sp.Expr, collapsed: Mapping[Axis, Axis]
+) -> tuple[Axis, sp.Expr] | None:
+    """The seed to whose entry an order takes back what it had moved to its rank."""
+    graph = sweep.graph
+    made = sweep.seeds.get(next(iter(collapsed.values()))) if len(collapsed) == 1 else None
+    if made is None or not isinstance(index, sp.Symbol) or graph.definition(index) != made.order:
+        return None
+    (moved,) = collapsed.values()
+    axes = [made.seed if a == moved else a for a in graph.leaf_axes(index)]
+    rank = _inverse(graph, made.order, axes)
+    place = graph.equal(graph.positions(moved), rank)
+    terms = [sp.Mul.make_args(t) for t in sp.Add.make_args(value)]
+    return (made.seed, value) if all(place in factors for factors in terms) else None
+
+
+def _tie_mean(sweep: Forward, node: along.TieMean) -> Terms:
+    terms = sweep.of(node.body)
+    if not sweep.share_ties:
+        return terms
+    return {
+        deltas: along.tie_mean(sweep.graph, value, node.along, node.keys, node.order)
+        for deltas, value in terms.items()
+    }
 
 
 def _take(sweep: Forward, node: nodes.Take) -> Terms:
@@ -211,4 +307,5 @@ RULES: dict[type[Definition], Callable[[Forward, Any], Terms]] = {
     nodes.Take: _take,
     nodes.Place: _place,
     nodes.Shift: _shift,
+    along.TieMean: _tie_mean,
 }

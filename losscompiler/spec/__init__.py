@@ -59,8 +59,10 @@ from losscompiler.spec.vocabulary import (
     indicator,
     log_softmax,
     logsumexp,
+    rank,
     size,
     softmax,
+    sort,
     where,
 )
 
@@ -118,6 +120,7 @@ __all__ = [
     "loss",
     "oo",
     "pi",
+    "rank",
     "sigmoid",
     "sign",
     "sin",
@@ -125,6 +128,7 @@ __all__ = [
     "size",
     "softmax",
     "softplus",
+    "sort",
     "sqrt",
     "stop_gradient",
     "tan",

@@ -25,6 +25,7 @@ from losscompiler.spec.tensors import (
 )
 
 __all__ = [
+    "At",
     "AxisMax",
     "AxisMin",
     "Binder",
@@ -36,8 +37,10 @@ __all__ = [
     "Norm",
     "Piecewise",
     "Prod",
+    "Rank",
     "Size",
     "Softmax",
+    "Sort",
     "Sum",
     "Tensor",
     "bound_indices",
@@ -160,6 +163,41 @@ class LogSoftmax(Binder):
 
     def _eval_is_nonpositive(self) -> bool:
         return True
+
+
+class Sort(_SignOfBody):
+    """The entries of the body in the order of the keys; keeps the axis."""
+
+    keeps_axis = True
+
+    @property
+    def keys(self) -> sp.Expr:
+        """What the order is read off: the body itself, unless other keys are given."""
+        return self.args[2]
+
+    @property
+    def descending(self) -> bool:
+        """Whether the largest key comes first."""
+        return bool(self.args[3])
+
+
+class Rank(Binder):
+    """The number of entries that come before each one; keeps the axis, constant to derivatives."""
+
+    keeps_axis = True
+    is_integer = True
+
+    def _eval_is_nonnegative(self) -> bool:
+        return True
+
+
+class At(Binder):
+    """The body at one position of the index's axis: a constant, a label, a shifted index."""
+
+    @property
+    def position(self) -> sp.Basic:
+        """Where the body is looked at."""
+        return self.args[2]
 
 
 class Piecewise(sp.Expr):

@@ -10,6 +10,7 @@ import sympy as sp
 
 from losscompiler.diagnostics import SpecError
 from losscompiler.spec.expressions import (
+    At,
     Binder,
     Element,
     Index,
@@ -27,12 +28,13 @@ def free_indices(e: sp.Basic) -> set[Index]:
     """The indices of an expression that no axis reduction binds."""
     if isinstance(e, Index):
         return {e}
-    if isinstance(e, Binder):
-        inner = free_indices(e.body)
-        return inner if e.keeps_axis else inner - set(e.indices)
     found: set[Index] = set()
     for argument in e.args:
         found |= free_indices(argument)
+    if isinstance(e, At):
+        return free_indices(e.body) - set(e.indices) | free_indices(e.position)
+    if isinstance(e, Binder) and not e.keeps_axis:
+        return found - set(e.indices)
     return found
 
 
@@ -82,13 +84,15 @@ class Substitution:
                 fresh = Index(fresh.name + "_", fresh.axis)
             inner[i] = fresh
             bound.append(fresh)
-        body = Substitution(self.tensors, self.axes, inner)(e.body)
-        return e.func(body, sp.Tuple(*bound), *(self(a) for a in e.args[2:]))
+        within = Substitution(self.tensors, self.axes, inner)
+        rest = e.args[2:]
+        others = map(self if isinstance(e, At) else within, rest)
+        return e.func(within(e.body), sp.Tuple(*bound), *others)
 
     def _outside(self, e: Binder) -> set[Index]:
         """The indices that may be free in the result, whatever the binder's own become."""
         values = [*self.indices.values(), *self.tensors.values()]
-        values += [self(i) for i in free_indices(e.body) - set(e.indices)]
+        values += [self(i) for i in free_indices(e) - set(e.indices)]
         taken: set[Index] = set()
         for value in values:
             taken |= free_indices(value) if isinstance(value, sp.Expr) else set()
@@ -97,19 +101,34 @@ class Substitution:
     def _kept(self, e: Binder) -> Any:
         """The index of a softmax is free in it: any position may take its place."""
         positions = [self(i) for i in e.indices]
-        chosen = Substitution(
-            self.tensors,
-            self.axes,
-            {**self.indices, **dict(zip(e.indices, positions, strict=True))},
-        )(e.body)
+        inner = {**self.indices, **dict(zip(e.indices, positions, strict=True))}
+        chosen = Substitution(self.tensors, self.axes, inner)
         others = [i for value in self.tensors.values() for i in free_indices(value)]
-        others += [self(i) for i in free_indices(e.body) - set(e.indices)]
+        others += [self(i) for i in free_indices(e) - set(e.indices)]
         if all(isinstance(p, Index) and p not in others for p in positions):
-            return e.func(chosen, sp.Tuple(*positions))
-        return AT_POSITION[type(e)](chosen - self._binder(LogSumExp(e.body, e.args[1])))
+            return e.func(chosen(e.body), sp.Tuple(*positions), *map(chosen, e.args[2:]))
+        if type(e) in AT_POSITION:
+            share = chosen(e.body) - self._binder(LogSumExp(e.body, e.args[1]))
+            return AT_POSITION[type(e)](share)
+        return self._at(e, positions)
+
+    def _at(self, e: Binder, positions: list[sp.Basic]) -> Any:
+        """The node with indices of its own, looked at in one place."""
+        inner = dict(self.indices)
+        for i in e.indices:
+            fresh = Index(i.name, self.axes.get(i.axis, i.axis))
+            while fresh in self._outside(e) or fresh in positions:
+                fresh = Index(fresh.name + "_", fresh.axis)
+            inner[i] = fresh
+        within = Substitution(self.tensors, self.axes, inner)
+        bound = sp.Tuple(*(inner[i] for i in e.indices))
+        whole = e.func(within(e.body), bound, *map(within, e.args[2:]))
+        for i, position in zip(bound, positions, strict=True):
+            whole = At(whole, sp.Tuple(i), position)
+        return whole
 
 
-# What a node that keeps its axis is at one position, given the entry there less the log-sum-exp.
+# What a normalised node is at one position, given the entry there less the log-sum-exp.
 AT_POSITION: dict[type[Binder], Callable[[sp.Expr], sp.Expr]] = {
     Softmax: sp.exp,
     LogSoftmax: lambda log_share: log_share,

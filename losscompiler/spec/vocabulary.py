@@ -73,6 +73,25 @@ def log_softmax(e: Any, *indices: Any) -> sp.Expr:
     return ex.LogSoftmax(*ex.bound_indices(indices, e))
 
 
+def sort(e: Any, k: Any, by: Any = None, descending: bool = False) -> sp.Expr:
+    """The entries of `e` along the axis of `k`, smallest first; keeps the axis.
+
+    With keys `by`, the entries of `e` in the order of the keys, which is constant to derivatives;
+    equal keys stay in order of position. Without, tied entries share a derivative equally.
+    """
+    body, bound = ex.bound_indices((k,), e)
+    keys, _ = ex.bound_indices((k,), body if by is None else by)
+    return ex.Sort(body, bound, keys, sp.sympify(bool(descending)))
+
+
+def rank(e: Any, k: Any) -> sp.Expr:
+    """How many entries along the axis of `k` come before each one: 0 is the smallest.
+
+    Ties are in order of position. A rank is an integer, and constant to derivatives.
+    """
+    return ex.Rank(*ex.bound_indices((k,), e))
+
+
 def Piecewise(*pairs: Any) -> sp.Expr:
     """The value of the first pair `(value, condition)` whose condition holds; end with `True`."""
     return ex.Piecewise(*pairs)

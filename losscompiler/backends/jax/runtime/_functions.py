@@ -184,6 +184,33 @@ def shift(x: Array, offset: int, axis: int) -> Array:
     return lax.pad(x, jnp.zeros((), x.dtype), padding)
 
 
+def order(x: Array, axis: int) -> Array:
+    """Positions in the order of the entries along an axis; equal ones stay as they are."""
+    return jnp.argsort(x, axis=axis, stable=True)
+
+
+def rank(x: Array, axis: int) -> Array:
+    """How many entries come before each one in that order."""
+    return jnp.argsort(order(x, axis), axis=axis)
+
+
+def tie_mean(x: Array, keys: Array, order: Array, axis: int) -> Array:
+    """The mean of x over the entries of an axis whose key is the same; `order` sorts the keys."""
+    x, keys, order = (jnp.moveaxis(a, axis, -1) for a in jnp.broadcast_arrays(x, keys, order))
+    ordered = jnp.take_along_axis(keys, order, -1)
+    new = (ordered[..., 1:] != ordered[..., :-1]).ravel()
+    rows = x.reshape((-1, x.shape[-1]))
+    places = order.reshape(rows.shape)
+    new = new.reshape((*rows.shape[:-1], -1))
+    group = jnp.pad(jnp.cumsum(new, -1), ((0, 0), (1, 0)))[:, : rows.shape[-1]]
+    row = jnp.arange(rows.shape[0])[:, None]
+    zeros = jnp.zeros_like(rows)
+    total = zeros.at[row, group].add(jnp.take_along_axis(rows, places, -1))
+    count = zeros.at[row, group].add(1)
+    mean = jnp.take_along_axis(total / jnp.maximum(count, 1), group, -1)
+    return jnp.moveaxis(zeros.at[row, places].set(mean).reshape(x.shape), -1, axis)
+
+
 def diagonal(x: Array, axis1: int, axis2: int) -> Array:
     """The diagonal over two axes, as a new last axis."""
     result: Array = jnp.diagonal(x, axis1=axis1, axis2=axis2)

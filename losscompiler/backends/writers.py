@@ -89,11 +89,16 @@ def _split(
     return shared, own, trailing
 
 
+def _index(emit: Emitter, index: sp.Basic, axes: tuple[Axis, ...]) -> str:
+    code = emit.printer(axes).text(index, integer=True).code
+    return code if len(code) < 28 else emit.assign(code, "index")
+
+
 def _gather(emit: Emitter, node: nodes.Gather) -> str:
     axes = _distinct(emit.graph.leaf_axes(node.body))
     shared, own, trailing = _split(emit, node, node.along, axes)
     array = emit.whole(node.body, (*shared, node.along, *trailing))
-    index = emit.printer((*shared, *own)).text(node.index, integer=True).code
+    index = _index(emit, node.index, (*shared, *own))
     counts = f"{len(shared)}, {len(own)}, {len(trailing)}"
     code = f"fn.gather({array}, {index}, {counts})"
     result = (*shared, *own, *trailing)
@@ -107,7 +112,7 @@ def _scatter(emit: Emitter, node: nodes.Scatter) -> str:
     body, like = emit.operands(
         (node.body, (*shared, *own, *trailing)), (node.like, (*shared, node.onto, *trailing))
     )
-    index = emit.printer((*shared, *own)).text(node.index, integer=True).code
+    index = _index(emit, node.index, (*shared, *own))
     counts = f"{len(shared)}, {len(own)}, {len(trailing)}"
     code = f"fn.scatter({body}, {index}, {like}, {counts})"
     result = (*shared, node.onto, *trailing)

@@ -199,6 +199,10 @@ class At(Binder):
         """Where the body is looked at."""
         return self.args[2]
 
+    def _sympystr(self, printer: Any) -> str:
+        (i,) = self.indices
+        return f"{printer._print(self.body)}[{i} = {printer._print(self.position)}]"
+
 
 class Piecewise(sp.Expr):
     """The first value whose condition holds. Opaque: SymPy's own is folded wrongly below a sum."""

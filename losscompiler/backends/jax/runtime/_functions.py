@@ -7,6 +7,7 @@ and to any order, without a rule of their own: they branch by `where`, never by 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from math import log, prod
 
 import jax
@@ -198,17 +199,15 @@ def tie_mean(x: Array, keys: Array, order: Array, axis: int) -> Array:
     """The mean of x over the entries of an axis whose key is the same; `order` sorts the keys."""
     x, keys, order = (jnp.moveaxis(a, axis, -1) for a in jnp.broadcast_arrays(x, keys, order))
     ordered = jnp.take_along_axis(keys, order, -1)
-    new = (ordered[..., 1:] != ordered[..., :-1]).ravel()
-    rows = x.reshape((-1, x.shape[-1]))
-    places = order.reshape(rows.shape)
-    new = new.reshape((*rows.shape[:-1], -1))
-    group = jnp.pad(jnp.cumsum(new, -1), ((0, 0), (1, 0)))[:, : rows.shape[-1]]
-    row = jnp.arange(rows.shape[0])[:, None]
-    zeros = jnp.zeros_like(rows)
-    total = zeros.at[row, group].add(jnp.take_along_axis(rows, places, -1))
-    count = zeros.at[row, group].add(1)
-    mean = jnp.take_along_axis(total / jnp.maximum(count, 1), group, -1)
-    return jnp.moveaxis(zeros.at[row, places].set(mean).reshape(x.shape), -1, axis)
+    new = ordered[..., 1:] != ordered[..., :-1]
+    group = jnp.cumsum(jnp.insert(new, 0, False, axis=-1), -1)[..., : x.shape[-1]]
+    summed: Callable[..., Array] = partial(jax.ops.segment_sum, num_segments=x.shape[-1])
+    for _ in range(x.ndim - 1):
+        summed = jax.vmap(summed)
+    terms = jnp.take_along_axis(x, order, -1)
+    mean = summed(terms, group) / jnp.maximum(summed(jnp.ones_like(terms), group), 1)
+    back = summed(jnp.take_along_axis(mean, group, -1), order)
+    return jnp.moveaxis(back, -1, axis)
 
 
 def diagonal(x: Array, axis1: int, axis2: int) -> Array:

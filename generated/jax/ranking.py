@@ -412,9 +412,10 @@ def _pairwise_logistic_vjp(
     condition = valid[..., :, None] & valid[..., None, :] & above
     total = jnp.sum(fn.select(condition, 1.0, 0.0, scores), axis=(-2, -1))
     t = cotangent / jnp.maximum(total, 1.0)
-    probability = fn.sigmoid(scores[..., None, :] - scores[..., :, None])
-    total2 = jnp.sum(jnp.where(condition, probability, 0.0), axis=-2)
-    total3 = jnp.sum(jnp.where(condition, probability, 0.0), axis=-1)
+    probability = fn.sigmoid(scores[..., :, None] - scores[..., None, :])
+    branch = jnp.where(condition.mT, probability, 0.0)
+    total2 = jnp.sum(branch, axis=-1)
+    total3 = jnp.sum(branch, axis=-2)
     return (t[..., None] * (total2 - total3),)
 
 
@@ -450,11 +451,11 @@ def _pairwise_logistic_hvp(
     t2 = scores[..., :, None] - scores[..., None, :]
     probability = fn.sigmoid(-t2)
     probability2 = fn.sigmoid(t2)
-    t3 = scores_tangent[..., None, :] * probability.mT * probability2.mT
-    t4 = -scores_tangent[..., :, None] * probability.mT * probability2.mT
-    t5 = jnp.where(condition, t3, 0.0) + jnp.where(condition, t4, 0.0)
-    total2 = jnp.sum(t5, axis=-2)
-    total3 = jnp.sum(t5, axis=-1)
+    t3 = scores_tangent[..., :, None] * probability * probability2
+    t4 = -scores_tangent[..., None, :] * probability * probability2
+    t5 = jnp.where(condition.mT, t3, 0.0) + jnp.where(condition.mT, t4, 0.0)
+    total2 = jnp.sum(t5, axis=-1)
+    total3 = jnp.sum(t5, axis=-2)
     return (t[..., None] * (total2 - total3),)
 
 
@@ -470,9 +471,9 @@ def _pairwise_logistic_hessian_diagonal(
     total = jnp.sum(fn.select(condition, 1.0, 0.0, scores), axis=(-2, -1))
     t = cotangent / jnp.maximum(total, 1.0)
     t2 = scores[..., :, None] - scores[..., None, :]
-    branch = jnp.where(condition, fn.sigmoid(t2.mT) * fn.sigmoid(-t2.mT), 0.0)
-    total2 = jnp.sum(branch, axis=-1)
-    total3 = jnp.sum(branch, axis=-2)
+    branch = jnp.where(condition.mT, fn.sigmoid(t2) * fn.sigmoid(-t2), 0.0)
+    total2 = jnp.sum(branch, axis=-2)
+    total3 = jnp.sum(branch, axis=-1)
     return (t[..., None] * (total2 + total3),)
 
 
@@ -494,9 +495,10 @@ def _pairwise_logistic_without_valid_vjp(
     above = relevance[..., :, None] > relevance[..., None, :]
     total = jnp.sum(fn.select(above, 1.0, 0.0, scores), axis=(-2, -1))
     t = cotangent / jnp.maximum(total, 1.0)
-    branch = jnp.where(above, fn.sigmoid(scores[..., None, :] - scores[..., :, None]), 0.0)
-    total2 = jnp.sum(branch, axis=-2)
-    total3 = jnp.sum(branch, axis=-1)
+    probability = fn.sigmoid(scores[..., :, None] - scores[..., None, :])
+    branch = jnp.where(above.mT, probability, 0.0)
+    total2 = jnp.sum(branch, axis=-1)
+    total3 = jnp.sum(branch, axis=-2)
     return (t[..., None] * (total2 - total3),)
 
 
@@ -528,11 +530,11 @@ def _pairwise_logistic_without_valid_hvp(
     t2 = scores[..., :, None] - scores[..., None, :]
     probability = fn.sigmoid(-t2)
     probability2 = fn.sigmoid(t2)
-    t3 = scores_tangent[..., None, :] * probability.mT * probability2.mT
-    t4 = -scores_tangent[..., :, None] * probability.mT * probability2.mT
-    t5 = jnp.where(above, t3, 0.0) + jnp.where(above, t4, 0.0)
-    total2 = jnp.sum(t5, axis=-2)
-    total3 = jnp.sum(t5, axis=-1)
+    t3 = scores_tangent[..., :, None] * probability * probability2
+    t4 = -scores_tangent[..., None, :] * probability * probability2
+    t5 = jnp.where(above.mT, t3, 0.0) + jnp.where(above.mT, t4, 0.0)
+    total2 = jnp.sum(t5, axis=-1)
+    total3 = jnp.sum(t5, axis=-2)
     return (t[..., None] * (total2 - total3),)
 
 
@@ -546,9 +548,9 @@ def _pairwise_logistic_without_valid_hessian_diagonal(
     total = jnp.sum(fn.select(above, 1.0, 0.0, scores), axis=(-2, -1))
     t = cotangent / jnp.maximum(total, 1.0)
     t2 = scores[..., :, None] - scores[..., None, :]
-    branch = jnp.where(above, fn.sigmoid(t2.mT) * fn.sigmoid(-t2.mT), 0.0)
-    total2 = jnp.sum(branch, axis=-1)
-    total3 = jnp.sum(branch, axis=-2)
+    branch = jnp.where(above.mT, fn.sigmoid(t2) * fn.sigmoid(-t2), 0.0)
+    total2 = jnp.sum(branch, axis=-2)
+    total3 = jnp.sum(branch, axis=-1)
     return (t[..., None] * (total2 + total3),)
 
 

@@ -184,8 +184,7 @@ def _cox_partial_likelihood_vjp(
     t = 1 / jnp.maximum(total, 1.0)
     t2 = cotangent * t
     above = time[..., :, None] >= time[..., None, :]
-    above2 = time[..., None, :] >= time[..., :, None]
-    lse = fn.logsumexp(log_risk[..., None, :], -1, where=above2)
+    lse = fn.logsumexp(log_risk[..., :, None], -2, where=above)
     share = jnp.exp(log_risk[..., :, None] - lse[..., None, :])
     branch = jnp.where(event[..., None, :] & above, share, 0.0)
     total2 = jnp.sum(branch, axis=-1)
@@ -201,8 +200,7 @@ def _cox_partial_likelihood_jvp(
 ) -> Result:
     """The directional derivative of the unreduced loss along the tangents."""
     above = time[..., :, None] >= time[..., None, :]
-    above2 = time[..., None, :] >= time[..., :, None]
-    lse = fn.logsumexp(log_risk[..., None, :], -1, where=above2)
+    lse = fn.logsumexp(log_risk[..., :, None], -2, where=above)
     share = jnp.exp(log_risk[..., :, None] - lse[..., None, :])
     branch = jnp.where(above, log_risk_tangent[..., :, None] * share, 0.0)
     total = jnp.sum(branch, axis=-2)
@@ -222,8 +220,7 @@ def _cox_partial_likelihood_hvp(
     """The Hessian of sum(cotangent * loss) times the tangents."""
     above = time[..., :, None] >= time[..., None, :]
     condition = event[..., :, None] & above.mT
-    above2 = time[..., None, :] >= time[..., :, None]
-    lse = fn.logsumexp(log_risk[..., None, :], -1, where=above2)
+    lse = fn.logsumexp(log_risk[..., :, None], -2, where=above)
     share = jnp.exp(log_risk[..., :, None] - lse[..., None, :])
     t = log_risk_tangent[..., :, None] * share
     total = jnp.sum(jnp.where(above, t, 0.0), axis=-2)
@@ -246,8 +243,7 @@ def _cox_partial_likelihood_hessian_diagonal(
     t = cotangent / jnp.maximum(total, 1.0)
     above = time[..., :, None] >= time[..., None, :]
     condition = event[..., :, None] & above.mT
-    above2 = time[..., None, :] >= time[..., :, None]
-    lse = fn.logsumexp(log_risk[..., None, :], -1, where=above2)
+    lse = fn.logsumexp(log_risk[..., :, None], -2, where=above)
     share = jnp.exp(log_risk[..., None, :] - lse[..., :, None])
     total2 = jnp.sum(jnp.where(condition, share, 0.0), axis=-2)
     total3 = jnp.sum(jnp.where(condition, -(share**2), 0.0), axis=-2)

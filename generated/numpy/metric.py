@@ -264,19 +264,19 @@ def _contrastive_hessian_diagonal(
     cotangent: Array,
 ) -> tuple[Result, ...]:
     """The diagonal of the Hessian of sum(cotangent * loss)."""
-    total = np.sum((first - second) ** 2, axis=-1)
-    t = np.sqrt(total)
-    above = margin > t
-    t2 = 1 - same
-    t3 = fn.inverse_root(total)
-    larger = np.maximum(margin - t, 0.0)
-    branch = np.where(above, -t2 * t3 * larger, 0.0)
-    t4 = 2 * (same + branch)
-    t5 = (first - second) ** 2
-    branch2 = np.where(above, 0.5 * t2 * larger * t3**3, 0.0)
-    t6 = np.where(above, 0.5 * t2 * t3**2, 0.0) + branch2
-    result = cotangent[..., None] * (t4[..., None] + 4 * t5 * t6[..., None])
-    return (result, result)
+    t = (first - second) ** 2
+    total = np.sum(t, axis=-1)
+    t2 = np.sqrt(total)
+    above = margin > t2
+    t3 = 1 - same
+    t4 = fn.inverse_root(total)
+    larger = np.maximum(margin - t2, 0.0)
+    branch = np.where(above, -t3 * t4 * larger, 0.0)
+    t5 = 2 * (same + branch)
+    branch2 = np.where(above, 0.5 * t3 * larger * t4**3, 0.0)
+    t6 = np.where(above, 0.5 * t3 * t4**2, 0.0) + branch2
+    t7 = cotangent[..., None] * (t5[..., None] + 4 * t * t6[..., None])
+    return (t7, t7)
 
 
 _CONTRASTIVE = Definition(
@@ -568,19 +568,19 @@ def _triplet_margin_hessian_diagonal(
     cotangent: Array,
 ) -> tuple[Result, ...]:
     """The diagonal of the Hessian of sum(cotangent * loss)."""
-    total = np.sum((anchor - positive) ** 2, axis=-1)
-    total2 = np.sum((anchor - negative) ** 2, axis=-1)
+    t = (anchor - positive) ** 2
+    total = np.sum(t, axis=-1)
+    t2 = (anchor - negative) ** 2
+    total2 = np.sum(t2, axis=-1)
     above = margin + np.sqrt(total) > np.sqrt(total2)
-    t = (anchor - negative) ** 2
-    t2 = fn.inverse_root(total2)
-    t3 = cotangent * t2**3
-    branch = np.where(above[..., None], t * t3[..., None], 0.0)
-    t4 = (anchor - positive) ** 2
+    t3 = fn.inverse_root(total2)
+    t4 = cotangent * t3**3
+    branch = np.where(above[..., None], t2 * t4[..., None], 0.0)
     t5 = fn.inverse_root(total)
     t6 = -cotangent * t5**3
-    branch2 = np.where(above[..., None], t4 * t6[..., None], 0.0)
+    branch2 = np.where(above[..., None], t * t6[..., None], 0.0)
     branch3 = np.where(above, cotangent * t5, 0.0)
-    branch4 = np.where(above, -cotangent * t2, 0.0)
+    branch4 = np.where(above, -cotangent * t3, 0.0)
     t7 = branch3 + branch4
     result = branch + branch2 + t7[..., None]
     result2 = branch3[..., None] + branch2
@@ -783,21 +783,20 @@ def _info_nce_vjp(
     total2 = np.sum(key**2, axis=-1)
     t4 = fn.inverse_root(total2)
     t5 = dot.mT * t * t2[..., None, :] * t4[..., :, None]
-    t6 = t * t2[..., :, None] * t4[..., None, :] * dot
-    lse = fn.logsumexp(t6, -1)
-    share = np.exp(t5.mT - lse[..., :, None])
+    lse = fn.logsumexp(t5, -2)
+    share = np.exp(t5 - lse[..., None, :])
+    t6 = share.mT
     t7 = t4[..., :, None] * key
-    dot2 = share @ t7
+    dot2 = t6 @ t7
     total3 = np.sum(key * query, axis=-1)
-    share2 = np.exp(t5 - lse[..., None, :])
-    total4 = np.sum(t4[..., None, :] * share2.mT * dot, axis=-1)
+    total4 = np.sum(t4[..., None, :] * share.mT * dot, axis=-1)
     t8 = t2**3 * (0.5 * t4 * total3 - 0.5 * total4)
     t9 = t2 * t4
     t10 = t2[..., :, None] * dot2 + 2 * t8[..., :, None] * query
     t11 = t2 * cotangent
     t12 = t11[..., :, None] * query
-    dot3 = share2 @ t12
-    total5 = np.sum(share2.mT * t11[..., :, None] * dot, axis=-2)
+    dot3 = share @ t12
+    total5 = np.sum(share.mT * t11[..., :, None] * dot, axis=-2)
     t13 = t4**3 * (0.5 * t2 * total3 * cotangent - 0.5 * total5)
     t14 = t2 * t4 * cotangent
     t15 = t4[..., :, None] * dot3 + 2 * t13[..., :, None] * key
@@ -834,15 +833,14 @@ def _info_nce_jvp(
     t11 = t10 * total4
     t12 = t3[..., None, :] * t11[..., :, None] * dot3
     t13 = dot3.mT * t * t2[..., None, :] * t3[..., :, None]
-    t14 = t * t2[..., :, None] * t3[..., None, :] * dot3
-    lse = fn.logsumexp(t14, -1)
+    lse = fn.logsumexp(t13, -2)
     share = np.exp(t13.mT - lse[..., :, None])
     total5 = np.sum(t * (t6 - t9 - t12) * share, axis=-1)
     total6 = np.sum(key * query, axis=-1)
-    t15 = key * query_tangent + key_tangent * query
-    total7 = np.sum(t15, axis=-1)
-    t16 = total5 + total6 * t * t2 * t7 * total3 + total6 * t * t3 * t10 * total4
-    return t16 - t * t2 * t3 * total7
+    t14 = key * query_tangent + key_tangent * query
+    total7 = np.sum(t14, axis=-1)
+    t15 = total5 + total6 * t * t2 * t7 * total3 + total6 * t * t3 * t10 * total4
+    return t15 - t * t2 * t3 * total7
 
 
 def _info_nce_hvp(
@@ -862,122 +860,121 @@ def _info_nce_hvp(
     total2 = np.sum(key**2, axis=-1)
     t4 = fn.inverse_root(total2)
     t5 = dot.mT * t * t2[..., None, :] * t4[..., :, None]
-    t6 = t * t2[..., :, None] * t4[..., None, :] * dot
-    lse = fn.logsumexp(t6, -1)
-    share = np.exp(t5.mT - lse[..., :, None])
+    lse = fn.logsumexp(t5, -2)
+    share = np.exp(t5 - lse[..., None, :])
+    t6 = share.mT
     t7 = t4[..., :, None] * key_tangent
-    dot2 = share @ t7
-    share2 = np.exp(t5 - lse[..., None, :])
+    dot2 = t6 @ t7
     t8 = key_tangent.mT
     dot3 = query @ t8
-    t9 = share2.mT * dot3
-    t10 = t4**2
-    t11 = t10[..., :, None] * key
-    dot4 = t9 @ t11
+    t9 = dot3.mT * share
+    t10 = t9.mT
+    t11 = t4**2
+    t12 = t11[..., :, None] * key
+    dot4 = t10 @ t12
     dot5 = query_tangent @ t3
-    t12 = share2.mT * dot5
-    dot6 = t12 @ t11
-    t13 = t4**3
+    t13 = dot5.mT * share
+    t14 = t13.mT
+    dot6 = t14 @ t12
+    t15 = t4**3
     total3 = np.sum(key * key_tangent, axis=-1)
-    t14 = t13 * total3
-    t15 = t14[..., :, None] * key
-    dot7 = share @ t15
-    t16 = t4[..., :, None] * key
-    dot8 = share @ t16
-    t17 = dot3.mT + dot5.mT
-    t18 = t2[..., :, None] * t4[..., None, :] * t17.mT
-    t19 = t2[..., :, None] * t14[..., None, :] * dot
-    t20 = t2**3
+    t16 = t15 * total3
+    t17 = t16[..., :, None] * key
+    dot7 = t6 @ t17
+    t18 = t4[..., :, None] * key
+    dot8 = t6 @ t18
+    t19 = dot3.mT + dot5.mT
+    t20 = t2[..., :, None] * t4[..., None, :] * t19.mT
+    t21 = t2[..., :, None] * t16[..., None, :] * dot
+    t22 = t2**3
     total4 = np.sum(query_tangent * query, axis=-1)
-    t21 = t20 * total4
-    t22 = t4[..., None, :] * t21[..., :, None] * dot
-    total5 = np.sum(t * share2.mT * (t18 - t19 - t22), axis=-1)
-    t23 = t4**4
-    t24 = t23 * total3
-    t25 = share2.mT * t24[..., None, :] * dot
-    dot9 = t25 @ key
-    t26 = share2.mT * t10[..., None, :] * dot
-    dot10 = t26 @ key
-    t27 = dot2 + t * t2[..., :, None] * dot4 + t * t2[..., :, None] * dot6 - dot7
-    t28 = t27 - dot8 * total5[..., :, None] - t * t2[..., :, None] * dot9
-    t29 = t2[..., :, None] * (t28 - t * t21[..., :, None] * dot10)
-    t30 = key * query_tangent + key_tangent * query
-    total6 = np.sum(t30, axis=-1)
-    t31 = t4 * t20 * total6
+    t23 = t22 * total4
+    t24 = t4[..., None, :] * t23[..., :, None] * dot
+    total5 = np.sum(t * share.mT * (t20 - t21 - t24), axis=-1)
+    t25 = t4**4
+    t26 = t25 * total3
+    t27 = share.mT * t26[..., None, :] * dot
+    dot9 = t27 @ key
+    t28 = share.mT * t11[..., None, :] * dot
+    dot10 = t28 @ key
+    t29 = dot2 + t * t2[..., :, None] * dot4 + t * t2[..., :, None] * dot6 - dot7
+    t30 = t29 - dot8 * total5[..., :, None] - t * t2[..., :, None] * dot9
+    t31 = t2[..., :, None] * (t30 - t * t23[..., :, None] * dot10)
+    t32 = key * query_tangent + key_tangent * query
+    total6 = np.sum(t32, axis=-1)
+    t33 = t4 * t22 * total6
     total7 = np.sum(key * query, axis=-1)
-    t32 = t20 * total7
-    t33 = 0.5 * t2[..., :, None] * key - 0.5 * t32[..., :, None] * query
-    total8 = np.sum(t4[..., None, :] * share2.mT * dot, axis=-1)
-    t34 = t20 * (0.5 * t4 * total7 - 0.5 * total8)
-    t35 = t4 * t20
-    t36 = t2**5 * (0.75 * total8 - 0.75 * t4 * total7)
-    t37 = 0.5 * t35[..., :, None] * key + 2 * t36[..., :, None] * query
-    t38 = t37 - 0.5 * dot8 * t20[..., :, None]
-    t39 = t2 * t4
-    t40 = t * t2[..., :, None] * t10[..., None, :] * dot
-    t41 = dot.mT**2
-    t42 = 0.5 * t * t2[..., :, None] * t23[..., None, :] * t41.mT
-    t43 = 0.5 * t13[..., None, :] * dot + t42
-    t44 = t4[..., None, :] * total5[..., :, None] * dot
-    t45 = t * t21[..., :, None] * t10[..., None, :] * t41.mT
-    t46 = t17.mT * (t4[..., None, :] + t40) + -2 * total3[..., None, :] * t43 - t44
-    total9 = np.sum(share2.mT * (t46 - t45), axis=-1)
-    t47 = t20 * total9
-    t48 = t29 + t31[..., :, None] * query + 2 * t14[..., :, None] * t33
-    t49 = t48 + 2 * t34[..., :, None] * query_tangent + 2 * total4[..., :, None] * t38
-    t50 = t49 - t39[..., :, None] * key_tangent - t47[..., :, None] * query
-    t51 = t2 * cotangent
-    t52 = t51[..., :, None] * query_tangent
-    dot11 = share2 @ t52
-    t53 = share2 * dot3.mT
-    t54 = t2**2
-    t55 = t54 * cotangent
-    t56 = t55[..., :, None] * query
-    dot12 = t53 @ t56
-    t57 = share2 * dot5.mT
-    dot13 = t57 @ t56
-    t58 = t20 * cotangent * total4
+    total8 = np.sum(t4[..., None, :] * share.mT * dot, axis=-1)
+    t34 = t22 * (0.5 * t4 * total7 - 0.5 * total8)
+    t35 = t22 * total7
+    t36 = 0.5 * t2[..., :, None] * key - 0.5 * t35[..., :, None] * query
+    t37 = t4 * t22
+    t38 = t2**5 * (0.75 * total8 - 0.75 * t4 * total7)
+    t39 = 0.5 * t37[..., :, None] * key + 2 * t38[..., :, None] * query
+    t40 = t39 - 0.5 * dot8 * t22[..., :, None]
+    t41 = t2 * t4
+    t42 = t * t2[..., :, None] * t11[..., None, :] * dot
+    t43 = dot.mT**2
+    t44 = 0.5 * t * t2[..., :, None] * t25[..., None, :] * t43.mT
+    t45 = 0.5 * t15[..., None, :] * dot + t44
+    t46 = t4[..., None, :] * total5[..., :, None] * dot
+    t47 = t * t23[..., :, None] * t11[..., None, :] * t43.mT
+    t48 = t19.mT * (t4[..., None, :] + t42) + -2 * total3[..., None, :] * t45 - t46
+    total9 = np.sum(share.mT * (t48 - t47), axis=-1)
+    t49 = t22 * total9
+    t50 = t31 + t33[..., :, None] * query + 2 * query_tangent * t34[..., :, None]
+    t51 = t50 + 2 * t16[..., :, None] * t36 + 2 * total4[..., :, None] * t40
+    t52 = t51 - t41[..., :, None] * key_tangent - t49[..., :, None] * query
+    t53 = t2 * cotangent
+    t54 = t53[..., :, None] * query_tangent
+    dot11 = share @ t54
+    t55 = t2**2
+    t56 = t55 * cotangent
+    t57 = t56[..., :, None] * query
+    dot12 = t9 @ t57
+    dot13 = t13 @ t57
+    t58 = t22 * cotangent * total4
     t59 = t58[..., :, None] * query
-    dot14 = share2 @ t59
+    dot14 = share @ t59
     t60 = t2 * total5 * cotangent
     t61 = t60[..., :, None] * query
-    dot15 = share2 @ t61
+    dot15 = share @ t61
     t62 = t2**4
     t63 = t62 * cotangent * total4
-    t64 = share2 * t63[..., None, :] * dot.mT
+    t64 = share * t63[..., None, :] * dot.mT
     dot16 = t64 @ query
-    t65 = share2 * t55[..., None, :] * dot.mT
+    t65 = share * t56[..., None, :] * dot.mT
     dot17 = t65 @ query
     t66 = dot11 + t * t4[..., :, None] * dot12 + t * t4[..., :, None] * dot13 - dot14
-    t67 = t66 - dot15 - t * t4[..., :, None] * dot16 - t * dot17 * t14[..., :, None]
-    t68 = t2 * t13 * cotangent * total6
-    total10 = np.sum(share2.mT * t51[..., :, None] * dot, axis=-2)
-    t69 = t13 * (0.5 * t2 * total7 * cotangent - 0.5 * total10)
-    t70 = t13 * total7
+    t67 = t66 - dot15 - t * t4[..., :, None] * dot16 - t * dot17 * t16[..., :, None]
+    t68 = t2 * t15 * cotangent * total6
+    total10 = np.sum(share.mT * t53[..., :, None] * dot, axis=-2)
+    t69 = t15 * (0.5 * t2 * total7 * cotangent - 0.5 * total10)
+    t70 = t15 * total7
     t71 = 0.5 * t4[..., :, None] * query - 0.5 * t70[..., :, None] * key
-    t72 = t2 * t13 * cotangent
+    t72 = t2 * t15 * cotangent
     t73 = 0.75 * total10 - 0.75 * t2 * total7 * cotangent
     t74 = t4**5 * t73
-    t75 = t51[..., :, None] * query
-    dot18 = share2 @ t75
+    t75 = t53[..., :, None] * query
+    dot18 = share @ t75
     t76 = 0.5 * t72[..., :, None] * query + 2 * t74[..., :, None] * key
-    t77 = t76 - 0.5 * dot18 * t13[..., :, None]
+    t77 = t76 - 0.5 * dot18 * t15[..., :, None]
     t78 = t2 * t4 * cotangent
-    t79 = t * t4[..., None, :] * t54[..., :, None] * dot
-    t80 = 0.5 * t * t4[..., None, :] * t62[..., :, None] * t41.mT
-    t81 = 0.5 * t20[..., :, None] * dot + t80
+    t79 = t * t4[..., None, :] * t55[..., :, None] * dot
+    t80 = 0.5 * t * t4[..., None, :] * t62[..., :, None] * t43.mT
+    t81 = 0.5 * t22[..., :, None] * dot + t80
     t82 = t2 * total5
-    t83 = t * t54[..., :, None] * t41.mT * t14[..., None, :]
-    t84 = t17.mT * (t2[..., :, None] + t79) + -2 * total4[..., :, None] * t81
+    t83 = t * t55[..., :, None] * t43.mT * t16[..., None, :]
+    t84 = t19.mT * (t2[..., :, None] + t79) + -2 * total4[..., :, None] * t81
     t85 = t84 - t82[..., :, None] * dot - t83
-    t86 = share2.mT * cotangent[..., :, None] * t85
+    t86 = share.mT * cotangent[..., :, None] * t85
     total11 = np.sum(t86, axis=-2)
-    t87 = t13 * total11
+    t87 = t15 * total11
     t88 = t4[..., :, None] * t67 + t68[..., :, None] * key
-    t89 = t88 + 2 * t69[..., :, None] * key_tangent + 2 * t58[..., :, None] * t71
+    t89 = t88 + 2 * key_tangent * t69[..., :, None] + 2 * t58[..., :, None] * t71
     t90 = t89 + 2 * total3[..., :, None] * t77 - t78[..., :, None] * query_tangent
     t91 = t90 - t87[..., :, None] * key
-    return (t * t50 * cotangent[..., :, None], t * t91)
+    return (t * t52 * cotangent[..., :, None], t * t91)
 
 
 def _info_nce_hessian_diagonal(
@@ -988,85 +985,84 @@ def _info_nce_hessian_diagonal(
 ) -> tuple[Result, ...]:
     """The diagonal of the Hessian of sum(cotangent * loss)."""
     t = 1 / temperature
-    total = np.sum(query**2, axis=-1)
-    t2 = fn.inverse_root(total)
-    t3 = t2**3
-    total2 = np.sum(key**2, axis=-1)
-    t4 = fn.inverse_root(total2)
+    t2 = query**2
+    total = np.sum(t2, axis=-1)
+    t3 = fn.inverse_root(total)
+    t4 = t3**3
+    t5 = key**2
+    total2 = np.sum(t5, axis=-1)
+    t6 = fn.inverse_root(total2)
     total3 = np.sum(key * query, axis=-1)
-    t5 = key.mT
-    dot = query @ t5
-    t6 = dot.mT * t * t2[..., None, :] * t4[..., :, None]
-    t7 = t * t2[..., :, None] * t4[..., None, :] * dot
-    lse = fn.logsumexp(t7, -1)
-    share = np.exp(t6 - lse[..., None, :])
-    total4 = np.sum(t4[..., None, :] * share.mT * dot, axis=-1)
-    t8 = 0.5 * t4 * total3 - 0.5 * total4
-    t9 = 2 * t * t3 * t8
-    t10 = 1 / temperature**2
-    share2 = np.exp(t6.mT - lse[..., :, None])
-    t11 = t4**2
-    t12 = key**2
-    t13 = t11[..., :, None] * t12
-    dot2 = share2 @ t13
-    t14 = t4[..., :, None] * key
-    dot3 = share2 @ t14
-    t15 = total4 * t3
-    t16 = share.mT * t11[..., None, :] * dot
-    dot4 = t16 @ key
-    t17 = t2[..., :, None] * dot2 + dot3 * t15[..., :, None] * query
-    t18 = t17 - t2[..., :, None] * dot3**2 - t3[..., :, None] * dot4 * query
-    t19 = t4 * t3
-    t20 = t2**5 * (0.75 * total4 - 0.75 * t4 * total3)
-    t21 = 0.5 * t19[..., :, None] * key + 2 * t20[..., :, None] * query
-    t22 = t21 - 0.5 * dot3 * t3[..., :, None]
-    t23 = t3 * total4**2
-    t24 = t2 * total4
-    t25 = dot.mT**2
-    total5 = np.sum(share * t11[..., :, None] * t25, axis=-2)
-    t26 = t3 * total5
-    t27 = dot3 + t * t2[..., :, None] * dot4 + t * t23[..., :, None] * query
-    t28 = t27 - t * dot3 * t24[..., :, None] - t * t26[..., :, None] * query
-    t29 = t9[..., :, None] + t2[..., :, None] * t10 * t18 + 2 * t * query * t22
-    t30 = t29 + t * t19[..., :, None] * query * key
-    t31 = t30 - t * t3[..., :, None] * query * t28
-    t32 = t4**3
-    t33 = t2 * cotangent
-    total6 = np.sum(share.mT * t33[..., :, None] * dot, axis=-2)
-    t34 = 0.5 * t2 * total3 * cotangent - 0.5 * total6
-    t35 = 2 * t * t32 * t34
-    t36 = t2**2
-    t37 = t36 * cotangent
-    t38 = query**2
-    t39 = t37[..., :, None] * t38
+    t7 = key.mT
+    dot = query @ t7
+    t8 = dot.mT * t * t3[..., None, :] * t6[..., :, None]
+    lse = fn.logsumexp(t8, -2)
+    share = np.exp(t8 - lse[..., None, :])
+    total4 = np.sum(dot * t6[..., None, :] * share.mT, axis=-1)
+    t9 = 0.5 * t6 * total3 - 0.5 * total4
+    t10 = 2 * t * t4 * t9
+    t11 = 1 / temperature**2
+    t12 = share.mT
+    t13 = t6**2
+    t14 = t13[..., :, None] * t5
+    dot2 = t12 @ t14
+    t15 = t6[..., :, None] * key
+    dot3 = t12 @ t15
+    t16 = total4 * t4
+    t17 = dot * share.mT * t13[..., None, :]
+    dot4 = t17 @ key
+    t18 = t3[..., :, None] * dot2 + dot3 * t16[..., :, None] * query
+    t19 = t18 - t3[..., :, None] * dot3**2 - dot4 * t4[..., :, None] * query
+    t20 = t6 * t4
+    t21 = t3**5 * (0.75 * total4 - 0.75 * t6 * total3)
+    t22 = 0.5 * t20[..., :, None] * key + 2 * t21[..., :, None] * query
+    t23 = t22 - 0.5 * dot3 * t4[..., :, None]
+    t24 = t4 * total4**2
+    t25 = t3 * total4
+    t26 = dot.mT**2
+    total5 = np.sum(t26 * share * t13[..., :, None], axis=-2)
+    t27 = total5 * t4
+    t28 = dot3 + t * t3[..., :, None] * dot4 + t * t24[..., :, None] * query
+    t29 = t28 - t * dot3 * t25[..., :, None] - t * t27[..., :, None] * query
+    t30 = t10[..., :, None] + t3[..., :, None] * t11 * t19 + 2 * t * query * t23
+    t31 = t30 + t * t20[..., :, None] * query * key
+    t32 = t31 - t * t4[..., :, None] * query * t29
+    t33 = t6**3
+    t34 = t3 * cotangent
+    total6 = np.sum(share.mT * t34[..., :, None] * dot, axis=-2)
+    t35 = 0.5 * t3 * total3 * cotangent - 0.5 * total6
+    t36 = 2 * t * t33 * t35
+    t37 = t3**2
+    t38 = cotangent * t37
+    t39 = t38[..., :, None] * t2
     dot5 = share @ t39
-    t40 = share * t37[..., None, :] * dot.mT
+    t40 = share * t38[..., None, :] * dot.mT
     dot6 = t40 @ query
-    t41 = t4[..., :, None] * dot5 - t32[..., :, None] * dot6 * key
+    t41 = t6[..., :, None] * dot5 - dot6 * t33[..., :, None] * key
     t42 = share.mT**2
     t43 = t42.mT * dot.mT
-    t44 = t37[..., :, None] * query
+    t44 = t38[..., :, None] * query
     dot7 = t43 @ t44
-    t45 = share**2
+    t45 = t42.mT
     dot8 = t45 @ t39
-    t46 = t32[..., :, None] * dot7 * key - t4[..., :, None] * dot8
-    t47 = t2 * t32 * cotangent
-    t48 = t4**5 * (0.75 * total6 - 0.75 * t2 * total3 * cotangent)
-    t49 = t33[..., :, None] * query
+    t46 = dot7 * t33[..., :, None] * key - t6[..., :, None] * dot8
+    t47 = t3 * cotangent * t33
+    t48 = t6**5 * (0.75 * total6 - 0.75 * t3 * total3 * cotangent)
+    t49 = t34[..., :, None] * query
     dot9 = share @ t49
     t50 = 0.5 * t47[..., :, None] * query + 2 * t48[..., :, None] * key
-    t51 = t50 - 0.5 * dot9 * t32[..., :, None]
-    total7 = np.sum(share * t37[..., None, :] * t25, axis=-1)
-    t52 = t32 * total7
-    t53 = dot9 + t * t4[..., :, None] * dot6 - t * t52[..., :, None] * key
-    total8 = np.sum(t37[..., None, :] * t25 * t42.mT, axis=-1)
-    t54 = t32 * total8
-    t55 = t54[..., :, None] * key - t4[..., :, None] * dot7
-    t56 = t35[..., :, None] + t4[..., :, None] * t10 * t41
-    t57 = t56 + t4[..., :, None] * t10 * t46 + 2 * t * key * t51
+    t51 = t50 - 0.5 * dot9 * t33[..., :, None]
+    total7 = np.sum(t26 * share * t38[..., None, :], axis=-1)
+    t52 = total7 * t33
+    t53 = dot9 + t * t6[..., :, None] * dot6 - t * t52[..., :, None] * key
+    total8 = np.sum(t26 * t38[..., None, :] * t42.mT, axis=-1)
+    t54 = total8 * t33
+    t55 = t54[..., :, None] * key - t6[..., :, None] * dot7
+    t56 = t36[..., :, None] + t6[..., :, None] * t11 * t41
+    t57 = t56 + t6[..., :, None] * t11 * t46 + 2 * t * key * t51
     t58 = t57 + t * t47[..., :, None] * query * key
-    t59 = t58 - t * t32[..., :, None] * key * t53
-    return (t31 * cotangent[..., :, None], t59 - t32[..., :, None] * t10 * key * t55)
+    t59 = t58 - t * t33[..., :, None] * key * t53
+    return (cotangent[..., :, None] * t32, t59 - t11 * t33[..., :, None] * key * t55)
 
 
 _INFO_NCE = Definition(
@@ -1331,20 +1327,18 @@ def _nt_xent_vjp(
     t7 = embeddings.mT
     dot = embeddings @ t7
     t8 = dot.mT * t * t2[..., :, None] * t2[..., None, :]
-    t9 = t * t2[..., :, None] * t2[..., None, :] * dot
-    differs2 = position[..., None, :] != position[..., :, None]
-    lse = fn.logsumexp(t9, -1, where=differs2)
+    lse = fn.logsumexp(t8, -2, where=differs)
     share = np.exp(t8 - lse[..., None, :])
     branch = np.where(differs, share, 0.0)
-    t10 = t3[..., :, None] * embeddings
-    dot2 = branch @ t10
-    branch2 = np.where(differs.mT, share.mT, 0.0)
+    t9 = t3[..., :, None] * embeddings
+    dot2 = branch @ t9
+    t10 = branch.mT
     t11 = t2[..., :, None] * embeddings
-    dot3 = branch2 @ t11
-    branch3 = np.where(differs.mT, t3[..., :, None] * share.mT * dot, 0.0)
-    total4 = np.sum(branch3, axis=-2)
-    branch4 = np.where(differs.mT, t2[..., None, :] * share.mT * dot, 0.0)
-    total5 = np.sum(branch4, axis=-1)
+    dot3 = t10 @ t11
+    branch2 = np.where(differs.mT, t3[..., :, None] * share.mT * dot, 0.0)
+    total4 = np.sum(branch2, axis=-2)
+    branch3 = np.where(differs.mT, t2[..., None, :] * share.mT * dot, 0.0)
+    total5 = np.sum(branch3, axis=-1)
     t12 = 0.5 * t4 * total2 * cotangent - 0.5 * total4 - 0.5 * total5 * cotangent
     t13 = t2**3 * t12
     t14 = t2 * t4 * cotangent
@@ -1377,9 +1371,7 @@ def _nt_xent_jvp(
     t8 = t2[..., :, None] * t7[..., None, :] * dot3
     t9 = t2[..., None, :] * t7[..., :, None] * dot3
     t10 = dot3.mT * t * t2[..., :, None] * t2[..., None, :]
-    t11 = t * t2[..., :, None] * t2[..., None, :] * dot3
-    differs2 = position[..., None, :] != position[..., :, None]
-    lse = fn.logsumexp(t11, -1, where=differs2)
+    lse = fn.logsumexp(t10, -2, where=differs)
     share = np.exp(t10.mT - lse[..., :, None])
     branch = np.where(differs.mT, t * (t5 - t8 - t9) * share, 0.0)
     total3 = np.sum(branch, axis=-1)
@@ -1388,11 +1380,11 @@ def _nt_xent_jvp(
     picked2 = fn.gather(embeddings_tangent, positive, 0, 1, 1)
     total5 = np.sum(picked2 * picked, axis=-1)
     total6 = np.sum(picked**2, axis=-1)
-    t12 = fn.inverse_root(total6)
-    t13 = embeddings * picked2 + embeddings_tangent * picked
-    total7 = np.sum(t13, axis=-1)
-    t14 = total3 + total4 * t * t2 * total5 * t12**3 + total4 * t * t12 * t6 * total2
-    return t14 - t * t2 * t12 * total7
+    t11 = fn.inverse_root(total6)
+    t12 = embeddings * picked2 + embeddings_tangent * picked
+    total7 = np.sum(t12, axis=-1)
+    t13 = total3 + total4 * t * t2 * total5 * t11**3 + total4 * t * t11 * t6 * total2
+    return t13 - t * t2 * t11 * total7
 
 
 def _nt_xent_hvp(
@@ -1435,122 +1427,116 @@ def _nt_xent_hvp(
     t19 = embeddings.mT
     dot = embeddings @ t19
     t20 = dot.mT * t * t2[..., :, None] * t2[..., None, :]
-    t21 = t * t2[..., :, None] * t2[..., None, :] * dot
-    differs2 = position[..., None, :] != position[..., :, None]
-    lse = fn.logsumexp(t21, -1, where=differs2)
+    lse = fn.logsumexp(t20, -2, where=differs)
     share = np.exp(t20 - lse[..., None, :])
     branch = np.where(differs, share, 0.0)
-    t22 = t2 * cotangent
-    t23 = t22[..., :, None] * embeddings_tangent
-    dot2 = branch @ t23
+    t21 = t2 * cotangent
+    t22 = t21[..., :, None] * embeddings_tangent
+    dot2 = branch @ t22
     dot3 = embeddings_tangent @ t19
-    t24 = t * t2[..., :, None] * t2[..., None, :] * share * dot3.mT
-    branch2 = np.where(differs, t24, 0.0)
-    t25 = t22[..., :, None] * embeddings
-    dot4 = branch2 @ t25
-    t26 = embeddings_tangent.mT
-    dot5 = embeddings @ t26
-    t27 = t * t2[..., :, None] * t2[..., None, :] * share * dot5.mT
-    branch3 = np.where(differs, t27, 0.0)
-    dot6 = branch3 @ t25
+    t23 = t * t2[..., :, None] * t2[..., None, :] * share * dot3.mT
+    branch2 = np.where(differs, t23, 0.0)
+    t24 = t21[..., :, None] * embeddings
+    dot4 = branch2 @ t24
+    t25 = embeddings_tangent.mT
+    dot5 = embeddings @ t25
+    t26 = t * t2[..., :, None] * t2[..., None, :] * share * dot5.mT
+    branch3 = np.where(differs, t26, 0.0)
+    dot6 = branch3 @ t24
     branch4 = np.where(differs, -share, 0.0)
-    t28 = dot3.mT + dot5.mT
-    t29 = t2[..., :, None] * t2[..., None, :] * t28.mT
-    t30 = t2[..., :, None] * t9[..., None, :] * dot
-    t31 = t2[..., None, :] * t9[..., :, None] * dot
-    branch5 = np.where(differs.mT, t * share.mT * (t29 - t30 - t31), 0.0)
+    t27 = dot3.mT + dot5.mT
+    t28 = t2[..., :, None] * t2[..., None, :] * t27.mT
+    t29 = t2[..., :, None] * t9[..., None, :] * dot
+    t30 = t2[..., None, :] * t9[..., :, None] * dot
+    branch5 = np.where(differs.mT, t * share.mT * (t28 - t29 - t30), 0.0)
     total7 = np.sum(branch5, axis=-1)
-    t32 = t2 * total7 * cotangent
-    t33 = t32[..., :, None] * embeddings
-    dot7 = branch4 @ t33
-    t34 = -0.5 * t * t2[..., :, None] * share * t8[..., None, :] * dot.mT
-    branch6 = np.where(differs, t34, 0.0)
-    t35 = t2 * cotangent * total5
-    t36 = t35[..., :, None] * embeddings
-    dot8 = branch6 @ t36
-    t37 = -0.5 * t * t2[..., None, :] * share * t8[..., :, None] * dot.mT
-    branch7 = np.where(differs, t37, 0.0)
-    dot9 = branch7 @ t25
-    t38 = t8 * cotangent * total5
-    t39 = t38[..., :, None] * embeddings
-    dot10 = branch @ t39
-    t40 = dot2 + dot4 + dot6 + dot7 + 2 * dot8 + 2 * dot9 * total5[..., :, None]
-    branch8 = np.where(differs.mT, share.mT, 0.0)
+    t31 = t2 * total7 * cotangent
+    t32 = t31[..., :, None] * embeddings
+    dot7 = branch4 @ t32
+    t33 = -0.5 * dot.mT * t * t2[..., :, None] * share * t8[..., None, :]
+    branch6 = np.where(differs, t33, 0.0)
+    t34 = t2 * cotangent * total5
+    t35 = t34[..., :, None] * embeddings
+    dot8 = branch6 @ t35
+    t36 = -0.5 * dot.mT * t * t2[..., None, :] * share * t8[..., :, None]
+    branch7 = np.where(differs, t36, 0.0)
+    dot9 = branch7 @ t24
+    t37 = t8 * cotangent * total5
+    t38 = t37[..., :, None] * embeddings
+    dot10 = branch @ t38
+    t39 = dot2 + dot4 + dot6 + dot7 + 2 * dot8 + 2 * dot9 * total5[..., :, None]
+    t40 = branch.mT
     t41 = t2[..., :, None] * embeddings_tangent
-    dot11 = branch8 @ t41
-    t42 = t * t2[..., :, None] * t2[..., None, :] * share.mT * dot3
-    branch9 = np.where(differs.mT, t42, 0.0)
+    dot11 = t40 @ t41
+    t42 = branch2.mT
     t43 = t2[..., :, None] * embeddings
-    dot12 = branch9 @ t43
-    t44 = t * t2[..., :, None] * t2[..., None, :] * share.mT * dot5
-    branch10 = np.where(differs.mT, t44, 0.0)
-    dot13 = branch10 @ t43
-    t45 = -0.5 * t * t2[..., :, None] * share.mT * t8[..., None, :] * dot
-    branch11 = np.where(differs.mT, t45, 0.0)
+    dot12 = t42 @ t43
+    t44 = branch3.mT
+    dot13 = t44 @ t43
+    t45 = branch7.mT
     t46 = t2 * total5
     t47 = t46[..., :, None] * embeddings
-    dot14 = branch11 @ t47
-    branch12 = np.where(differs.mT, -share.mT, 0.0)
-    dot15 = branch12 @ t43
-    t48 = -0.5 * t * t2[..., None, :] * share.mT * t8[..., :, None] * dot
-    branch13 = np.where(differs.mT, t48, 0.0)
-    dot16 = branch13 @ t43
-    t49 = t9[..., :, None] * embeddings
-    dot17 = branch8 @ t49
-    t50 = dot11 + dot12 + dot13 + 2 * dot14 + dot15 * total7[..., :, None]
-    t51 = t50 + 2 * dot16 * total5[..., :, None] - dot17
-    t52 = t3 * t8 * cotangent * total4
-    branch14 = np.where(differs.mT, t22[..., :, None] * share.mT * dot, 0.0)
-    total8 = np.sum(branch14, axis=-2)
-    branch15 = np.where(differs.mT, t2[..., None, :] * share.mT * dot, 0.0)
-    total9 = np.sum(branch15, axis=-1)
-    t53 = 0.5 * t3 * total3 * cotangent - 0.5 * total8 - 0.5 * total9 * cotangent
-    t54 = t8 * t53
-    t55 = 2 * t * t54[..., :, None] * embeddings_tangent
-    t56 = t4 * cotangent * total6
-    t57 = t8 * total3
-    t58 = 0.5 * t2[..., :, None] * picked - 0.5 * t57[..., :, None] * embeddings
-    t59 = t3 * t8 * cotangent
-    t60 = 0.75 * total8 + 0.75 * total9 * cotangent - 0.75 * t3 * total3 * cotangent
-    t61 = t2**5 * t60
-    dot18 = branch8 @ t43
-    t62 = t8 * cotangent
-    dot19 = branch @ t25
-    t63 = 0.5 * t59[..., :, None] * picked + 2 * t61[..., :, None] * embeddings
-    t64 = t63 - 0.5 * dot18 * t62[..., :, None] - 0.5 * dot19 * t8[..., :, None]
-    t65 = t2 * t3 * cotangent
-    branch16 = np.where(differs.mT, t22[..., :, None] * share.mT, 0.0)
-    t66 = t2**2
-    t67 = t66 * cotangent
-    t68 = t * t2[..., None, :] * share.mT * t67[..., :, None] * dot
-    t69 = t28.mT * (branch16 + np.where(differs.mT, t68, 0.0))
-    branch17 = np.where(differs.mT, -0.5 * share.mT * t62[..., :, None] * dot, 0.0)
-    t70 = dot.mT**2
-    t71 = t2**4
-    t72 = t71 * cotangent
-    t73 = -0.5 * t * t2[..., None, :] * share.mT * t70.mT * t72[..., :, None]
-    t74 = branch17 + np.where(differs.mT, t73, 0.0)
-    branch18 = np.where(differs.mT, -share.mT * t32[..., :, None] * dot, 0.0)
-    t75 = -t * share.mT * t9[..., None, :] * t67[..., :, None] * t70.mT
-    t76 = t69 + 2 * total5[..., :, None] * t74 + branch18
-    total10 = np.sum(t76 + np.where(differs.mT, t75, 0.0), axis=-2)
-    t77 = t8 * total10
-    branch19 = np.where(differs.mT, t2[..., None, :] * share.mT, 0.0)
-    t78 = t * t2[..., :, None] * share.mT * t66[..., None, :] * dot
-    t79 = t28.mT * (branch19 + np.where(differs.mT, t78, 0.0))
-    branch20 = np.where(differs.mT, -0.5 * share.mT * t8[..., None, :] * dot, 0.0)
-    t80 = -0.5 * t * t2[..., :, None] * share.mT * t70.mT * t71[..., None, :]
-    t81 = branch20 + np.where(differs.mT, t80, 0.0)
-    t82 = -t2[..., None, :] * share.mT * total7[..., :, None] * dot
-    t83 = -t * share.mT * t9[..., :, None] * t66[..., None, :] * t70.mT
-    t84 = t79 + 2 * total5[..., None, :] * t81 + np.where(differs.mT, t82, 0.0)
-    total11 = np.sum(t84 + np.where(differs.mT, t83, 0.0), axis=-1)
-    t85 = t8 * total11 * cotangent
-    t86 = spread + t * t2[..., :, None] * (t40 - dot10) + t * t22[..., :, None] * t51
-    t87 = t86 + t * t52[..., :, None] * embeddings + t55
-    t88 = t87 + 2 * t * t56[..., :, None] * t58 + 2 * t * total5[..., :, None] * t64
-    t89 = t88 - t * t65[..., :, None] * picked2 - t * t77[..., :, None] * embeddings
-    return (t89 - t * t85[..., :, None] * embeddings,)
+    dot14 = t45 @ t47
+    t48 = branch4.mT
+    dot15 = t48 @ t43
+    t49 = branch6.mT
+    dot16 = t49 @ t43
+    t50 = t9[..., :, None] * embeddings
+    dot17 = t40 @ t50
+    t51 = dot11 + dot12 + dot13 + 2 * dot14 + dot15 * total7[..., :, None]
+    t52 = t51 + 2 * dot16 * total5[..., :, None] - dot17
+    t53 = t3 * t8 * cotangent * total4
+    branch8 = np.where(differs.mT, t21[..., :, None] * share.mT * dot, 0.0)
+    total8 = np.sum(branch8, axis=-2)
+    branch9 = np.where(differs.mT, t2[..., None, :] * share.mT * dot, 0.0)
+    total9 = np.sum(branch9, axis=-1)
+    t54 = 0.5 * t3 * total3 * cotangent - 0.5 * total8 - 0.5 * total9 * cotangent
+    t55 = t8 * t54
+    t56 = 2 * t * embeddings_tangent * t55[..., :, None]
+    t57 = t4 * cotangent * total6
+    t58 = t8 * total3
+    t59 = 0.5 * t2[..., :, None] * picked - 0.5 * t58[..., :, None] * embeddings
+    t60 = t3 * t8 * cotangent
+    t61 = 0.75 * total8 + 0.75 * total9 * cotangent - 0.75 * t3 * total3 * cotangent
+    t62 = t2**5 * t61
+    dot18 = branch @ t24
+    dot19 = t40 @ t43
+    t63 = t8 * cotangent
+    t64 = 0.5 * t60[..., :, None] * picked + 2 * t62[..., :, None] * embeddings
+    t65 = t64 - 0.5 * t8[..., :, None] * dot18 - 0.5 * dot19 * t63[..., :, None]
+    t66 = t2 * t3 * cotangent
+    branch10 = np.where(differs.mT, t21[..., :, None] * share.mT, 0.0)
+    t67 = t2**2
+    t68 = t67 * cotangent
+    t69 = t * t2[..., None, :] * share.mT * t68[..., :, None] * dot
+    t70 = t27.mT * (branch10 + np.where(differs.mT, t69, 0.0))
+    branch11 = np.where(differs.mT, -0.5 * share.mT * t63[..., :, None] * dot, 0.0)
+    t71 = dot.mT**2
+    t72 = t2**4
+    t73 = t72 * cotangent
+    t74 = -0.5 * t * t2[..., None, :] * share.mT * t71.mT * t73[..., :, None]
+    t75 = branch11 + np.where(differs.mT, t74, 0.0)
+    branch12 = np.where(differs.mT, -share.mT * t31[..., :, None] * dot, 0.0)
+    t76 = -t * share.mT * t9[..., None, :] * t68[..., :, None] * t71.mT
+    t77 = t70 + 2 * total5[..., :, None] * t75 + branch12
+    total10 = np.sum(t77 + np.where(differs.mT, t76, 0.0), axis=-2)
+    t78 = t8 * total10
+    branch13 = np.where(differs.mT, t2[..., None, :] * share.mT, 0.0)
+    t79 = t * t2[..., :, None] * share.mT * dot * t67[..., None, :]
+    t80 = t27.mT * (branch13 + np.where(differs.mT, t79, 0.0))
+    branch14 = np.where(differs.mT, -0.5 * share.mT * t8[..., None, :] * dot, 0.0)
+    t81 = -0.5 * t * t2[..., :, None] * share.mT * t71.mT * t72[..., None, :]
+    t82 = branch14 + np.where(differs.mT, t81, 0.0)
+    t83 = -t2[..., None, :] * share.mT * dot * total7[..., :, None]
+    t84 = -t * share.mT * t9[..., :, None] * t67[..., None, :] * t71.mT
+    t85 = t80 + 2 * total5[..., None, :] * t82 + np.where(differs.mT, t83, 0.0)
+    total11 = np.sum(t85 + np.where(differs.mT, t84, 0.0), axis=-1)
+    t86 = t8 * total11 * cotangent
+    t87 = spread + t * t2[..., :, None] * (t39 - dot10) + t * t21[..., :, None] * t52
+    t88 = t87 + t * t53[..., :, None] * embeddings + t56
+    t89 = t88 + 2 * t * t57[..., :, None] * t59 + 2 * t * total5[..., :, None] * t65
+    t90 = t89 - t * t66[..., :, None] * picked2 - t * t78[..., :, None] * embeddings
+    return (t90 - t * t86[..., :, None] * embeddings,)
 
 
 def _nt_xent_hessian_diagonal(
@@ -1561,121 +1547,118 @@ def _nt_xent_hessian_diagonal(
 ) -> tuple[Result, ...]:
     """The diagonal of the Hessian of sum(cotangent * loss)."""
     t = 1 / temperature
-    total = np.sum(embeddings**2, axis=-1)
-    t2 = fn.inverse_root(total)
+    t2 = embeddings**2
+    total = np.sum(t2, axis=-1)
+    t3 = fn.inverse_root(total)
     picked = fn.gather(embeddings, positive, 0, 1, 1)
-    total2 = np.sum(picked**2, axis=-1)
-    t3 = fn.inverse_root(total2)
-    t4 = t3**3
+    t4 = picked**2
+    total2 = np.sum(t4, axis=-1)
+    t5 = fn.inverse_root(total2)
+    t6 = t5**3
     total3 = np.sum(embeddings * picked, axis=-1)
-    t5 = t * t2[..., :, None] * t4[..., :, None] * cotangent[..., :, None]
-    spread = fn.scatter(t5 * total3[..., :, None], positive, embeddings, 0, 1, 1)
-    t6 = t2 * cotangent
-    t7 = total3 * t3**5
-    t8 = 0.5 * t4[..., :, None] * embeddings - 1.5 * t7[..., :, None] * picked
-    t9 = 2 * t8 + t4[..., :, None] * embeddings
-    spread2 = fn.scatter(t * t6[..., :, None] * picked * t9, positive, embeddings, 0, 1, 1)
-    t10 = t2**3
+    t7 = t * t3[..., :, None] * t6[..., :, None] * cotangent[..., :, None]
+    spread = fn.scatter(t7 * total3[..., :, None], positive, embeddings, 0, 1, 1)
+    t8 = t3 * cotangent
+    t9 = total3 * t5**5
+    t10 = 0.5 * t6[..., :, None] * embeddings - 1.5 * t9[..., :, None] * picked
+    t11 = 2 * t10 + t6[..., :, None] * embeddings
+    spread2 = fn.scatter(t * t8[..., :, None] * picked * t11, positive, embeddings, 0, 1, 1)
+    t12 = t3**3
     position = fn.positions(embeddings, -2)
     differs = position[..., :, None] != position[..., None, :]
-    t11 = embeddings.mT
-    dot = embeddings @ t11
-    t12 = dot.mT * t * t2[..., :, None] * t2[..., None, :]
-    t13 = t * t2[..., :, None] * t2[..., None, :] * dot
-    differs2 = position[..., None, :] != position[..., :, None]
-    lse = fn.logsumexp(t13, -1, where=differs2)
-    share = np.exp(t12 - lse[..., None, :])
-    branch = np.where(differs.mT, t6[..., :, None] * share.mT * dot, 0.0)
+    t13 = embeddings.mT
+    dot = embeddings @ t13
+    t14 = dot.mT * t * t3[..., :, None] * t3[..., None, :]
+    lse = fn.logsumexp(t14, -2, where=differs)
+    share = np.exp(t14 - lse[..., None, :])
+    branch = np.where(differs.mT, t8[..., :, None] * share.mT * dot, 0.0)
     total4 = np.sum(branch, axis=-2)
-    branch2 = np.where(differs.mT, t2[..., None, :] * share.mT * dot, 0.0)
+    branch2 = np.where(differs.mT, dot * t3[..., None, :] * share.mT, 0.0)
     total5 = np.sum(branch2, axis=-1)
-    t14 = 0.5 * t3 * total3 * cotangent - 0.5 * total4 - 0.5 * total5 * cotangent
+    t15 = 0.5 * total3 * cotangent * t5 - 0.5 * total4 - 0.5 * cotangent * total5
     equal = positive == position
-    branch3 = np.where(equal, -2 * t * t2 * t3 * cotangent, 0.0)
-    t15 = 2 * t * t10 * t14 + branch3
-    branch4 = np.where(differs, t * t2[..., :, None] * t2[..., None, :] * share, 0.0)
-    t16 = embeddings**2
-    t17 = t6[..., :, None] * t16
+    branch3 = np.where(equal, -2 * t * t3 * cotangent * t5, 0.0)
+    t16 = 2 * t * t12 * t15 + branch3
+    branch4 = np.where(differs, t * t3[..., :, None] * t3[..., None, :] * share, 0.0)
+    t17 = t8[..., :, None] * t2
     dot2 = branch4 @ t17
-    t18 = -0.5 * t * t2[..., None, :] * share * t10[..., :, None] * dot.mT
+    t18 = -0.5 * t * t3[..., None, :] * share * t12[..., :, None] * dot.mT
     branch5 = np.where(differs, t18, 0.0)
-    t19 = t6[..., :, None] * embeddings
+    t19 = t8[..., :, None] * embeddings
     dot3 = branch5 @ t19
-    t20 = t * t2[..., :, None] * (dot2 + 2 * dot3 * embeddings)
-    branch6 = np.where(differs.mT, t * t2[..., :, None] * t2[..., None, :] * share.mT, 0.0)
-    t21 = t2[..., :, None] * t16
-    dot4 = branch6 @ t21
-    t22 = -0.5 * t * t2[..., None, :] * share.mT * t10[..., :, None] * dot
-    branch7 = np.where(differs.mT, t22, 0.0)
-    t23 = t2[..., :, None] * embeddings
-    dot5 = branch7 @ t23
-    branch8 = np.where(differs.mT, share.mT, 0.0)
-    dot6 = branch8 @ t23
-    branch9 = np.where(differs.mT, -share.mT, 0.0)
-    dot7 = branch9 @ t23
-    t24 = total5 * t10
-    t25 = t * dot7 * t24[..., :, None] * embeddings
-    t26 = dot4 + 2 * dot5 * embeddings + t * t2[..., :, None] * dot6 * dot7 - t25
-    t27 = 1 / temperature**2
-    t28 = share.mT**2
-    branch10 = np.where(differs, -t28.mT, 0.0)
-    t29 = t2**2
-    t30 = t29 * cotangent
-    t31 = t30[..., :, None] * t16
-    dot8 = branch10 @ t31
-    branch11 = np.where(differs, -t28.mT * dot.mT, 0.0)
-    t32 = t30[..., :, None] * embeddings
-    dot9 = branch11 @ t32
-    t33 = t2[..., :, None] * dot8 - t10[..., :, None] * dot9 * embeddings
-    t34 = t3 * t10 * cotangent
-    t35 = 0.75 * total4 + 0.75 * total5 * cotangent - 0.75 * t3 * total3 * cotangent
-    t36 = t2**5 * t35
-    t37 = t10 * cotangent
-    branch12 = np.where(differs, share, 0.0)
-    dot10 = branch12 @ t19
-    t38 = 0.5 * t34[..., :, None] * picked + 2 * t36[..., :, None] * embeddings
-    t39 = t38 - 0.5 * dot6 * t37[..., :, None] - 0.5 * dot10 * t10[..., :, None]
-    t40 = t * t34[..., :, None] * embeddings * picked
-    branch13 = np.where(equal[..., :, None], t * t34[..., :, None] * t16, 0.0)
-    t41 = picked**2
-    t42 = t2 * t4
-    t43 = t4 * total3
-    t44 = 0.5 * t3[..., :, None] * embeddings - 0.5 * t43[..., :, None] * picked
-    t45 = 2 * t10[..., :, None] * embeddings * t44
-    t46 = t * cotangent[..., :, None] * (t41 * t42[..., :, None] + t45)
-    branch14 = np.where(equal[..., :, None], t46, 0.0)
-    t47 = t4 * cotangent
-    t48 = t10 * total3
-    t49 = 0.5 * t2[..., :, None] * picked - 0.5 * t48[..., :, None] * embeddings
-    branch15 = np.where(equal[..., :, None], 2 * t * t47[..., :, None] * picked * t49, 0.0)
-    t50 = t * t2[..., :, None] * t2[..., None, :] * share * dot.mT
-    branch16 = np.where(differs, t50, 0.0)
-    dot11 = branch16 @ t19
-    t51 = dot.mT**2
-    t52 = -0.5 * t * share * t10[..., :, None] * t30[..., None, :] * t51
-    total6 = np.sum(np.where(differs, t52, 0.0), axis=-1)
-    t53 = dot10 + dot11 + 2 * total6[..., :, None] * embeddings
-    t54 = t * t10[..., :, None] * embeddings * t53
-    t55 = t * t2[..., :, None] * t2[..., None, :] * share.mT * dot
-    branch17 = np.where(differs.mT, t55, 0.0)
-    dot12 = branch17 @ t23
-    t56 = -0.5 * t * share * t10[..., None, :] * t29[..., :, None] * t51
-    total7 = np.sum(np.where(differs, t56, 0.0), axis=-2)
-    branch18 = np.where(differs.mT, -t2[..., None, :] * share.mT * dot, 0.0)
-    total8 = np.sum(branch18, axis=-1)
-    t57 = t2 * total8
-    t58 = total5 * t10 * total8
-    t59 = dot6 + dot12 + 2 * total7[..., :, None] * embeddings
-    t60 = t59 + t * dot6 * t57[..., :, None] - t * t58[..., :, None] * embeddings
-    t61 = t * t37[..., :, None] * embeddings * t60
-    branch19 = np.where(differs, -t30[..., None, :] * t51 * t28.mT, 0.0)
-    total9 = np.sum(branch19, axis=-1)
-    t62 = t10 * total9
-    t63 = t2[..., :, None] * dot9 - t62[..., :, None] * embeddings
-    t64 = t10[..., :, None] * t27 * embeddings * t63
-    t65 = spread + spread2 + t15[..., :, None] + t20 + t * t6[..., :, None] * t26
-    t66 = t65 + t2[..., :, None] * t27 * t33 + 2 * t * embeddings * t39 + t40
-    return (t66 + branch13 + branch14 + branch15 - t54 - t61 - t64,)
+    t20 = t * t3[..., :, None] * (dot2 + 2 * dot3 * embeddings)
+    t21 = branch4.mT
+    t22 = t3[..., :, None] * t2
+    dot4 = t21 @ t22
+    t23 = -0.5 * t * dot * t3[..., None, :] * share.mT * t12[..., :, None]
+    branch6 = np.where(differs.mT, t23, 0.0)
+    t24 = t3[..., :, None] * embeddings
+    dot5 = branch6 @ t24
+    branch7 = np.where(differs, share, 0.0)
+    t25 = branch7.mT
+    dot6 = t25 @ t24
+    branch8 = np.where(differs.mT, -share.mT, 0.0)
+    dot7 = branch8 @ t24
+    t26 = t12 * total5
+    t27 = t * dot7 * t26[..., :, None] * embeddings
+    t28 = dot4 + 2 * dot5 * embeddings + t * t3[..., :, None] * dot6 * dot7 - t27
+    t29 = 1 / temperature**2
+    t30 = share.mT**2
+    branch9 = np.where(differs, -t30.mT, 0.0)
+    t31 = t3**2
+    t32 = cotangent * t31
+    t33 = t2 * t32[..., :, None]
+    dot8 = branch9 @ t33
+    branch10 = np.where(differs, -t30.mT * dot.mT, 0.0)
+    t34 = t32[..., :, None] * embeddings
+    dot9 = branch10 @ t34
+    t35 = t3[..., :, None] * dot8 - t12[..., :, None] * dot9 * embeddings
+    t36 = cotangent * t12 * t5
+    t37 = 0.75 * total4 + 0.75 * cotangent * total5 - 0.75 * total3 * cotangent * t5
+    t38 = t3**5 * t37
+    t39 = cotangent * t12
+    dot10 = branch7 @ t19
+    t40 = 0.5 * t36[..., :, None] * picked + 2 * t38[..., :, None] * embeddings
+    t41 = t40 - 0.5 * dot6 * t39[..., :, None] - 0.5 * dot10 * t12[..., :, None]
+    t42 = t * t36[..., :, None] * embeddings * picked
+    t43 = t3 * t6
+    t44 = total3 * t6
+    t45 = 0.5 * t5[..., :, None] * embeddings - 0.5 * t44[..., :, None] * picked
+    t46 = 2 * t12[..., :, None] * embeddings * t45
+    t47 = t * cotangent[..., :, None] * (t4 * t43[..., :, None] + t46)
+    branch11 = np.where(equal[..., :, None], t47, 0.0)
+    branch12 = np.where(equal[..., :, None], t * t36[..., :, None] * t2, 0.0)
+    t48 = cotangent * t6
+    t49 = total3 * t12
+    t50 = 0.5 * t3[..., :, None] * picked - 0.5 * t49[..., :, None] * embeddings
+    branch13 = np.where(equal[..., :, None], 2 * t * t48[..., :, None] * picked * t50, 0.0)
+    t51 = dot.mT * t * t3[..., :, None] * t3[..., None, :] * share
+    branch14 = np.where(differs, t51, 0.0)
+    dot11 = branch14 @ t19
+    t52 = dot.mT**2
+    t53 = -0.5 * t * t52 * share * t12[..., :, None] * t32[..., None, :]
+    total6 = np.sum(np.where(differs, t53, 0.0), axis=-1)
+    t54 = dot10 + dot11 + 2 * total6[..., :, None] * embeddings
+    t55 = t * t12[..., :, None] * embeddings * t54
+    t56 = branch14.mT
+    dot12 = t56 @ t24
+    t57 = -0.5 * t * t52 * share * t12[..., None, :] * t31[..., :, None]
+    total7 = np.sum(np.where(differs, t57, 0.0), axis=-2)
+    branch15 = np.where(differs.mT, -dot * t3[..., None, :] * share.mT, 0.0)
+    total8 = np.sum(branch15, axis=-1)
+    t58 = t3 * total8
+    t59 = t12 * total5 * total8
+    t60 = dot6 + dot12 + 2 * total7[..., :, None] * embeddings
+    t61 = t60 + t * dot6 * t58[..., :, None] - t * t59[..., :, None] * embeddings
+    t62 = t * t39[..., :, None] * embeddings * t61
+    branch16 = np.where(differs, -t52 * t32[..., None, :] * t30.mT, 0.0)
+    total9 = np.sum(branch16, axis=-1)
+    t63 = t12 * total9
+    t64 = t3[..., :, None] * dot9 - t63[..., :, None] * embeddings
+    t65 = t12[..., :, None] * t29 * embeddings * t64
+    t66 = spread + spread2 + t16[..., :, None] + t20 + t * t8[..., :, None] * t28
+    t67 = t66 + t3[..., :, None] * t29 * t35 + 2 * t * embeddings * t41 + t42
+    return (t67 + branch11 + branch12 + branch13 - t55 - t62 - t65,)
 
 
 _NT_XENT = Definition(

@@ -410,9 +410,10 @@ def _pairwise_logistic_vjp(
     condition = valid[..., :, None] & valid[..., None, :] & above
     total = np.sum(fn.select(condition, 1.0, 0.0, scores), axis=(-2, -1))
     t = cotangent / np.maximum(total, 1.0)
-    probability = fn.sigmoid(scores[..., None, :] - scores[..., :, None])
-    total2 = np.sum(np.where(condition, probability, 0.0), axis=-2)
-    total3 = np.sum(np.where(condition, probability, 0.0), axis=-1)
+    probability = fn.sigmoid(scores[..., :, None] - scores[..., None, :])
+    branch = np.where(condition.mT, probability, 0.0)
+    total2 = np.sum(branch, axis=-1)
+    total3 = np.sum(branch, axis=-2)
     return (t[..., None] * (total2 - total3),)
 
 
@@ -448,11 +449,11 @@ def _pairwise_logistic_hvp(
     t2 = scores[..., :, None] - scores[..., None, :]
     probability = fn.sigmoid(-t2)
     probability2 = fn.sigmoid(t2)
-    t3 = scores_tangent[..., None, :] * probability.mT * probability2.mT
-    t4 = -scores_tangent[..., :, None] * probability.mT * probability2.mT
-    t5 = np.where(condition, t3, 0.0) + np.where(condition, t4, 0.0)
-    total2 = np.sum(t5, axis=-2)
-    total3 = np.sum(t5, axis=-1)
+    t3 = scores_tangent[..., :, None] * probability * probability2
+    t4 = -scores_tangent[..., None, :] * probability * probability2
+    t5 = np.where(condition.mT, t3, 0.0) + np.where(condition.mT, t4, 0.0)
+    total2 = np.sum(t5, axis=-1)
+    total3 = np.sum(t5, axis=-2)
     return (t[..., None] * (total2 - total3),)
 
 
@@ -468,9 +469,9 @@ def _pairwise_logistic_hessian_diagonal(
     total = np.sum(fn.select(condition, 1.0, 0.0, scores), axis=(-2, -1))
     t = cotangent / np.maximum(total, 1.0)
     t2 = scores[..., :, None] - scores[..., None, :]
-    branch = np.where(condition, fn.sigmoid(t2.mT) * fn.sigmoid(-t2.mT), 0.0)
-    total2 = np.sum(branch, axis=-1)
-    total3 = np.sum(branch, axis=-2)
+    branch = np.where(condition.mT, fn.sigmoid(t2) * fn.sigmoid(-t2), 0.0)
+    total2 = np.sum(branch, axis=-2)
+    total3 = np.sum(branch, axis=-1)
     return (t[..., None] * (total2 + total3),)
 
 
@@ -492,9 +493,10 @@ def _pairwise_logistic_without_valid_vjp(
     above = relevance[..., :, None] > relevance[..., None, :]
     total = np.sum(fn.select(above, 1.0, 0.0, scores), axis=(-2, -1))
     t = cotangent / np.maximum(total, 1.0)
-    branch = np.where(above, fn.sigmoid(scores[..., None, :] - scores[..., :, None]), 0.0)
-    total2 = np.sum(branch, axis=-2)
-    total3 = np.sum(branch, axis=-1)
+    probability = fn.sigmoid(scores[..., :, None] - scores[..., None, :])
+    branch = np.where(above.mT, probability, 0.0)
+    total2 = np.sum(branch, axis=-1)
+    total3 = np.sum(branch, axis=-2)
     return (t[..., None] * (total2 - total3),)
 
 
@@ -526,11 +528,11 @@ def _pairwise_logistic_without_valid_hvp(
     t2 = scores[..., :, None] - scores[..., None, :]
     probability = fn.sigmoid(-t2)
     probability2 = fn.sigmoid(t2)
-    t3 = scores_tangent[..., None, :] * probability.mT * probability2.mT
-    t4 = -scores_tangent[..., :, None] * probability.mT * probability2.mT
-    t5 = np.where(above, t3, 0.0) + np.where(above, t4, 0.0)
-    total2 = np.sum(t5, axis=-2)
-    total3 = np.sum(t5, axis=-1)
+    t3 = scores_tangent[..., :, None] * probability * probability2
+    t4 = -scores_tangent[..., None, :] * probability * probability2
+    t5 = np.where(above.mT, t3, 0.0) + np.where(above.mT, t4, 0.0)
+    total2 = np.sum(t5, axis=-1)
+    total3 = np.sum(t5, axis=-2)
     return (t[..., None] * (total2 - total3),)
 
 
@@ -544,9 +546,9 @@ def _pairwise_logistic_without_valid_hessian_diagonal(
     total = np.sum(fn.select(above, 1.0, 0.0, scores), axis=(-2, -1))
     t = cotangent / np.maximum(total, 1.0)
     t2 = scores[..., :, None] - scores[..., None, :]
-    branch = np.where(above, fn.sigmoid(t2.mT) * fn.sigmoid(-t2.mT), 0.0)
-    total2 = np.sum(branch, axis=-1)
-    total3 = np.sum(branch, axis=-2)
+    branch = np.where(above.mT, fn.sigmoid(t2) * fn.sigmoid(-t2), 0.0)
+    total2 = np.sum(branch, axis=-2)
+    total3 = np.sum(branch, axis=-1)
     return (t[..., None] * (total2 + total3),)
 
 

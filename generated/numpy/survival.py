@@ -184,8 +184,7 @@ def _cox_partial_likelihood_vjp(
     t = 1 / np.maximum(total, 1.0)
     t2 = cotangent * t
     above = time[..., :, None] >= time[..., None, :]
-    above2 = time[..., None, :] >= time[..., :, None]
-    lse = fn.logsumexp(log_risk[..., None, :], -1, where=above2)
+    lse = fn.logsumexp(log_risk[..., :, None], -2, where=above)
     share = np.exp(log_risk[..., :, None] - lse[..., None, :])
     branch = np.where(event[..., None, :] & above, share, 0.0)
     total2 = np.sum(branch, axis=-1)
@@ -201,8 +200,7 @@ def _cox_partial_likelihood_jvp(
 ) -> Result:
     """The directional derivative of the unreduced loss along the tangents."""
     above = time[..., :, None] >= time[..., None, :]
-    above2 = time[..., None, :] >= time[..., :, None]
-    lse = fn.logsumexp(log_risk[..., None, :], -1, where=above2)
+    lse = fn.logsumexp(log_risk[..., :, None], -2, where=above)
     share = np.exp(log_risk[..., :, None] - lse[..., None, :])
     branch = np.where(above, log_risk_tangent[..., :, None] * share, 0.0)
     total = np.sum(branch, axis=-2)
@@ -222,8 +220,7 @@ def _cox_partial_likelihood_hvp(
     """The Hessian of sum(cotangent * loss) times the tangents."""
     above = time[..., :, None] >= time[..., None, :]
     condition = event[..., :, None] & above.mT
-    above2 = time[..., None, :] >= time[..., :, None]
-    lse = fn.logsumexp(log_risk[..., None, :], -1, where=above2)
+    lse = fn.logsumexp(log_risk[..., :, None], -2, where=above)
     share = np.exp(log_risk[..., :, None] - lse[..., None, :])
     t = log_risk_tangent[..., :, None] * share
     total = np.sum(np.where(above, t, 0.0), axis=-2)
@@ -245,8 +242,7 @@ def _cox_partial_likelihood_hessian_diagonal(
     t = cotangent / np.maximum(total, 1.0)
     above = time[..., :, None] >= time[..., None, :]
     condition = event[..., :, None] & above.mT
-    above2 = time[..., None, :] >= time[..., :, None]
-    lse = fn.logsumexp(log_risk[..., None, :], -1, where=above2)
+    lse = fn.logsumexp(log_risk[..., :, None], -2, where=above)
     share = np.exp(log_risk[..., None, :] - lse[..., :, None])
     total2 = np.sum(np.where(condition, share, 0.0), axis=-2)
     total3 = np.sum(np.where(condition, -(share**2), 0.0), axis=-2)

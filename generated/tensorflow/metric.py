@@ -334,19 +334,19 @@ def _contrastive_hessian_diagonal(
     cotangent: Array,
 ) -> tuple[Result, ...]:
     """The diagonal of the Hessian of sum(cotangent * loss)."""
-    total = tf.reduce_sum((first - second) ** 2, axis=-1)
-    t = tf.math.sqrt(total)
-    above = margin > t
-    t2 = 1 - same
-    t3 = fn.inverse_root(total)
-    larger = tf.maximum(margin - t, 0.0)
-    branch = tf.where(above, -t2 * t3 * larger, 0.0)
-    t4 = 2 * (same + branch)
-    t5 = (first - second) ** 2
-    branch2 = tf.where(above, 0.5 * t2 * larger * t3**3, 0.0)
-    t6 = tf.where(above, 0.5 * t2 * t3**2, 0.0) + branch2
-    result = cotangent[..., None] * (t4[..., None] + 4 * t5 * t6[..., None])
-    return (result, result)
+    t = (first - second) ** 2
+    total = tf.reduce_sum(t, axis=-1)
+    t2 = tf.math.sqrt(total)
+    above = margin > t2
+    t3 = 1 - same
+    t4 = fn.inverse_root(total)
+    larger = tf.maximum(margin - t2, 0.0)
+    branch = tf.where(above, -t3 * t4 * larger, 0.0)
+    t5 = 2 * (same + branch)
+    branch2 = tf.where(above, 0.5 * t3 * larger * t4**3, 0.0)
+    t6 = tf.where(above, 0.5 * t3 * t4**2, 0.0) + branch2
+    t7 = cotangent[..., None] * (t5[..., None] + 4 * t * t6[..., None])
+    return (t7, t7)
 
 
 _CONTRASTIVE = Definition(
@@ -701,19 +701,19 @@ def _triplet_margin_hessian_diagonal(
     cotangent: Array,
 ) -> tuple[Result, ...]:
     """The diagonal of the Hessian of sum(cotangent * loss)."""
-    total = tf.reduce_sum((anchor - positive) ** 2, axis=-1)
-    total2 = tf.reduce_sum((anchor - negative) ** 2, axis=-1)
+    t = (anchor - positive) ** 2
+    total = tf.reduce_sum(t, axis=-1)
+    t2 = (anchor - negative) ** 2
+    total2 = tf.reduce_sum(t2, axis=-1)
     above = margin + tf.math.sqrt(total) > tf.math.sqrt(total2)
-    t = (anchor - negative) ** 2
-    t2 = fn.inverse_root(total2)
-    t3 = cotangent * t2**3
-    branch = tf.where(above[..., None], t * t3[..., None], 0.0)
-    t4 = (anchor - positive) ** 2
+    t3 = fn.inverse_root(total2)
+    t4 = cotangent * t3**3
+    branch = tf.where(above[..., None], t2 * t4[..., None], 0.0)
     t5 = fn.inverse_root(total)
     t6 = -cotangent * t5**3
-    branch2 = tf.where(above[..., None], t4 * t6[..., None], 0.0)
+    branch2 = tf.where(above[..., None], t * t6[..., None], 0.0)
     branch3 = tf.where(above, cotangent * t5, 0.0)
-    branch4 = tf.where(above, -cotangent * t2, 0.0)
+    branch4 = tf.where(above, -cotangent * t3, 0.0)
     t7 = branch3 + branch4
     result = branch + branch2 + t7[..., None]
     result2 = branch3[..., None] + branch2
@@ -978,22 +978,21 @@ def _info_nce_vjp(
     total2 = tf.reduce_sum(key**2, axis=-1)
     t4 = fn.inverse_root(total2)
     t5 = tf.linalg.matrix_transpose(dot) * t * t2[..., None, :] * t4[..., :, None]
-    t6 = t * t2[..., :, None] * t4[..., None, :] * dot
-    lse = fn.logsumexp(t6, -1)
-    share = tf.math.exp(tf.linalg.matrix_transpose(t5) - lse[..., :, None])
+    lse = fn.logsumexp(t5, -2)
+    share = tf.math.exp(t5 - lse[..., None, :])
+    t6 = tf.linalg.matrix_transpose(share)
     t7 = t4[..., :, None] * key
-    dot2 = tf.matmul(share, t7)
+    dot2 = tf.matmul(t6, t7)
     total3 = tf.reduce_sum(key * query, axis=-1)
-    share2 = tf.math.exp(t5 - lse[..., None, :])
-    t8 = t4[..., None, :] * tf.linalg.matrix_transpose(share2) * dot
+    t8 = t4[..., None, :] * tf.linalg.matrix_transpose(share) * dot
     total4 = tf.reduce_sum(t8, axis=-1)
     t9 = t2**3 * (0.5 * t4 * total3 - 0.5 * total4)
     t10 = t2 * t4
     t11 = t2[..., :, None] * dot2 + 2 * t9[..., :, None] * query
     t12 = t2 * cotangent
     t13 = t12[..., :, None] * query
-    dot3 = tf.matmul(share2, t13)
-    t14 = tf.linalg.matrix_transpose(share2) * t12[..., :, None] * dot
+    dot3 = tf.matmul(share, t13)
+    t14 = tf.linalg.matrix_transpose(share) * t12[..., :, None] * dot
     total5 = tf.reduce_sum(t14, axis=-2)
     t15 = t4**3 * (0.5 * t2 * total3 * cotangent - 0.5 * total5)
     t16 = t2 * t4 * cotangent
@@ -1031,15 +1030,14 @@ def _info_nce_jvp(
     t11 = t10 * total4
     t12 = t3[..., None, :] * t11[..., :, None] * dot3
     t13 = tf.linalg.matrix_transpose(dot3) * t * t2[..., None, :] * t3[..., :, None]
-    t14 = t * t2[..., :, None] * t3[..., None, :] * dot3
-    lse = fn.logsumexp(t14, -1)
+    lse = fn.logsumexp(t13, -2)
     share = tf.math.exp(tf.linalg.matrix_transpose(t13) - lse[..., :, None])
     total5 = tf.reduce_sum(t * (t6 - t9 - t12) * share, axis=-1)
     total6 = tf.reduce_sum(key * query, axis=-1)
-    t15 = key * query_tangent + key_tangent * query
-    total7 = tf.reduce_sum(t15, axis=-1)
-    t16 = total5 + total6 * t * t2 * t7 * total3 + total6 * t * t3 * t10 * total4
-    return t16 - t * t2 * t3 * total7
+    t14 = key * query_tangent + key_tangent * query
+    total7 = tf.reduce_sum(t14, axis=-1)
+    t15 = total5 + total6 * t * t2 * t7 * total3 + total6 * t * t3 * t10 * total4
+    return t15 - t * t2 * t3 * total7
 
 
 def _info_nce_hvp(
@@ -1059,127 +1057,125 @@ def _info_nce_hvp(
     total2 = tf.reduce_sum(key**2, axis=-1)
     t4 = fn.inverse_root(total2)
     t5 = tf.linalg.matrix_transpose(dot) * t * t2[..., None, :] * t4[..., :, None]
-    t6 = t * t2[..., :, None] * t4[..., None, :] * dot
-    lse = fn.logsumexp(t6, -1)
-    share = tf.math.exp(tf.linalg.matrix_transpose(t5) - lse[..., :, None])
+    lse = fn.logsumexp(t5, -2)
+    share = tf.math.exp(t5 - lse[..., None, :])
+    t6 = tf.linalg.matrix_transpose(share)
     t7 = t4[..., :, None] * key_tangent
-    dot2 = tf.matmul(share, t7)
-    share2 = tf.math.exp(t5 - lse[..., None, :])
+    dot2 = tf.matmul(t6, t7)
     t8 = tf.linalg.matrix_transpose(key_tangent)
     dot3 = tf.matmul(query, t8)
-    t9 = tf.linalg.matrix_transpose(share2) * dot3
-    t10 = t4**2
-    t11 = t10[..., :, None] * key
-    dot4 = tf.matmul(t9, t11)
+    t9 = tf.linalg.matrix_transpose(dot3) * share
+    t10 = tf.linalg.matrix_transpose(t9)
+    t11 = t4**2
+    t12 = t11[..., :, None] * key
+    dot4 = tf.matmul(t10, t12)
     dot5 = tf.matmul(query_tangent, t3)
-    t12 = tf.linalg.matrix_transpose(share2) * dot5
-    dot6 = tf.matmul(t12, t11)
-    t13 = t4**3
+    t13 = tf.linalg.matrix_transpose(dot5) * share
+    t14 = tf.linalg.matrix_transpose(t13)
+    dot6 = tf.matmul(t14, t12)
+    t15 = t4**3
     total3 = tf.reduce_sum(key * key_tangent, axis=-1)
-    t14 = t13 * total3
-    t15 = t14[..., :, None] * key
-    dot7 = tf.matmul(share, t15)
-    t16 = t4[..., :, None] * key
-    dot8 = tf.matmul(share, t16)
-    t17 = tf.linalg.matrix_transpose(dot3) + tf.linalg.matrix_transpose(dot5)
-    t18 = t2[..., :, None] * t4[..., None, :] * tf.linalg.matrix_transpose(t17)
-    t19 = t2[..., :, None] * t14[..., None, :] * dot
-    t20 = t2**3
+    t16 = t15 * total3
+    t17 = t16[..., :, None] * key
+    dot7 = tf.matmul(t6, t17)
+    t18 = t4[..., :, None] * key
+    dot8 = tf.matmul(t6, t18)
+    t19 = tf.linalg.matrix_transpose(dot3) + tf.linalg.matrix_transpose(dot5)
+    t20 = t2[..., :, None] * t4[..., None, :] * tf.linalg.matrix_transpose(t19)
+    t21 = t2[..., :, None] * t16[..., None, :] * dot
+    t22 = t2**3
     total4 = tf.reduce_sum(query_tangent * query, axis=-1)
-    t21 = t20 * total4
-    t22 = t4[..., None, :] * t21[..., :, None] * dot
-    t23 = t * tf.linalg.matrix_transpose(share2) * (t18 - t19 - t22)
-    total5 = tf.reduce_sum(t23, axis=-1)
-    t24 = t4**4
-    t25 = t24 * total3
-    t26 = tf.linalg.matrix_transpose(share2) * t25[..., None, :] * dot
-    dot9 = tf.matmul(t26, key)
-    t27 = tf.linalg.matrix_transpose(share2) * t10[..., None, :] * dot
-    dot10 = tf.matmul(t27, key)
-    t28 = dot2 + t * t2[..., :, None] * dot4 + t * t2[..., :, None] * dot6 - dot7
-    t29 = t28 - dot8 * total5[..., :, None] - t * t2[..., :, None] * dot9
-    t30 = t2[..., :, None] * (t29 - t * t21[..., :, None] * dot10)
-    t31 = key * query_tangent + key_tangent * query
-    total6 = tf.reduce_sum(t31, axis=-1)
-    t32 = t4 * t20 * total6
+    t23 = t22 * total4
+    t24 = t4[..., None, :] * t23[..., :, None] * dot
+    t25 = t * tf.linalg.matrix_transpose(share) * (t20 - t21 - t24)
+    total5 = tf.reduce_sum(t25, axis=-1)
+    t26 = t4**4
+    t27 = t26 * total3
+    t28 = tf.linalg.matrix_transpose(share) * t27[..., None, :] * dot
+    dot9 = tf.matmul(t28, key)
+    t29 = tf.linalg.matrix_transpose(share) * t11[..., None, :] * dot
+    dot10 = tf.matmul(t29, key)
+    t30 = dot2 + t * t2[..., :, None] * dot4 + t * t2[..., :, None] * dot6 - dot7
+    t31 = t30 - dot8 * total5[..., :, None] - t * t2[..., :, None] * dot9
+    t32 = t2[..., :, None] * (t31 - t * t23[..., :, None] * dot10)
+    t33 = key * query_tangent + key_tangent * query
+    total6 = tf.reduce_sum(t33, axis=-1)
+    t34 = t4 * t22 * total6
     total7 = tf.reduce_sum(key * query, axis=-1)
-    t33 = t20 * total7
-    t34 = 0.5 * t2[..., :, None] * key - 0.5 * t33[..., :, None] * query
-    t35 = t4[..., None, :] * tf.linalg.matrix_transpose(share2) * dot
+    t35 = t4[..., None, :] * tf.linalg.matrix_transpose(share) * dot
     total8 = tf.reduce_sum(t35, axis=-1)
-    t36 = t20 * (0.5 * t4 * total7 - 0.5 * total8)
-    t37 = t4 * t20
-    t38 = t2**5 * (0.75 * total8 - 0.75 * t4 * total7)
-    t39 = 0.5 * t37[..., :, None] * key + 2 * t38[..., :, None] * query
-    t40 = t39 - 0.5 * dot8 * t20[..., :, None]
-    t41 = t2 * t4
-    t42 = t * t2[..., :, None] * t10[..., None, :] * dot
-    t43 = tf.linalg.matrix_transpose(t17) * (t4[..., None, :] + t42)
-    t44 = tf.linalg.matrix_transpose(dot) ** 2
-    t45 = 0.5 * t * t2[..., :, None] * t24[..., None, :]
-    t46 = 0.5 * t13[..., None, :] * dot + t45 * tf.linalg.matrix_transpose(t44)
-    t47 = t4[..., None, :] * total5[..., :, None] * dot
-    t48 = t * t21[..., :, None] * t10[..., None, :] * tf.linalg.matrix_transpose(t44)
-    t49 = t43 + -2 * total3[..., None, :] * t46 - t47 - t48
-    t50 = tf.linalg.matrix_transpose(share2) * t49
-    total9 = tf.reduce_sum(t50, axis=-1)
-    t51 = t20 * total9
-    t52 = t30 + t32[..., :, None] * query + 2 * t14[..., :, None] * t34
-    t53 = t52 + 2 * t36[..., :, None] * query_tangent + 2 * total4[..., :, None] * t40
-    t54 = t53 - t41[..., :, None] * key_tangent - t51[..., :, None] * query
-    t55 = t2 * cotangent
-    t56 = t55[..., :, None] * query_tangent
-    dot11 = tf.matmul(share2, t56)
-    t57 = share2 * tf.linalg.matrix_transpose(dot3)
+    t36 = t22 * (0.5 * t4 * total7 - 0.5 * total8)
+    t37 = t22 * total7
+    t38 = 0.5 * t2[..., :, None] * key - 0.5 * t37[..., :, None] * query
+    t39 = t4 * t22
+    t40 = t2**5 * (0.75 * total8 - 0.75 * t4 * total7)
+    t41 = 0.5 * t39[..., :, None] * key + 2 * t40[..., :, None] * query
+    t42 = t41 - 0.5 * dot8 * t22[..., :, None]
+    t43 = t2 * t4
+    t44 = t * t2[..., :, None] * t11[..., None, :] * dot
+    t45 = tf.linalg.matrix_transpose(t19) * (t4[..., None, :] + t44)
+    t46 = tf.linalg.matrix_transpose(dot) ** 2
+    t47 = 0.5 * t * t2[..., :, None] * t26[..., None, :]
+    t48 = 0.5 * t15[..., None, :] * dot + t47 * tf.linalg.matrix_transpose(t46)
+    t49 = t4[..., None, :] * total5[..., :, None] * dot
+    t50 = t * t23[..., :, None] * t11[..., None, :] * tf.linalg.matrix_transpose(t46)
+    t51 = t45 + -2 * total3[..., None, :] * t48 - t49 - t50
+    total9 = tf.reduce_sum(tf.linalg.matrix_transpose(share) * t51, axis=-1)
+    t52 = t22 * total9
+    t53 = t32 + t34[..., :, None] * query + 2 * query_tangent * t36[..., :, None]
+    t54 = t53 + 2 * t16[..., :, None] * t38 + 2 * total4[..., :, None] * t42
+    t55 = t54 - t43[..., :, None] * key_tangent - t52[..., :, None] * query
+    t56 = t2 * cotangent
+    t57 = t56[..., :, None] * query_tangent
+    dot11 = tf.matmul(share, t57)
     t58 = t2**2
     t59 = t58 * cotangent
     t60 = t59[..., :, None] * query
-    dot12 = tf.matmul(t57, t60)
-    t61 = share2 * tf.linalg.matrix_transpose(dot5)
-    dot13 = tf.matmul(t61, t60)
-    t62 = t20 * cotangent * total4
-    t63 = t62[..., :, None] * query
-    dot14 = tf.matmul(share2, t63)
-    t64 = t2 * total5 * cotangent
-    t65 = t64[..., :, None] * query
-    dot15 = tf.matmul(share2, t65)
-    t66 = t2**4
-    t67 = t66 * cotangent * total4
-    t68 = share2 * t67[..., None, :] * tf.linalg.matrix_transpose(dot)
-    dot16 = tf.matmul(t68, query)
-    t69 = share2 * t59[..., None, :] * tf.linalg.matrix_transpose(dot)
-    dot17 = tf.matmul(t69, query)
-    t70 = dot11 + t * t4[..., :, None] * dot12 + t * t4[..., :, None] * dot13 - dot14
-    t71 = t70 - dot15 - t * t4[..., :, None] * dot16 - t * dot17 * t14[..., :, None]
-    t72 = t2 * t13 * cotangent * total6
-    t73 = tf.linalg.matrix_transpose(share2) * t55[..., :, None] * dot
-    total10 = tf.reduce_sum(t73, axis=-2)
-    t74 = t13 * (0.5 * t2 * total7 * cotangent - 0.5 * total10)
-    t75 = t13 * total7
-    t76 = 0.5 * t4[..., :, None] * query - 0.5 * t75[..., :, None] * key
-    t77 = t2 * t13 * cotangent
-    t78 = 0.75 * total10 - 0.75 * t2 * total7 * cotangent
-    t79 = t4**5 * t78
-    t80 = t55[..., :, None] * query
-    dot18 = tf.matmul(share2, t80)
-    t81 = 0.5 * t77[..., :, None] * query + 2 * t79[..., :, None] * key
-    t82 = t81 - 0.5 * dot18 * t13[..., :, None]
-    t83 = t2 * t4 * cotangent
-    t84 = t * t4[..., None, :] * t58[..., :, None] * dot
-    t85 = tf.linalg.matrix_transpose(t17) * (t2[..., :, None] + t84)
-    t86 = 0.5 * t * t4[..., None, :] * t66[..., :, None]
-    t87 = 0.5 * t20[..., :, None] * dot + t86 * tf.linalg.matrix_transpose(t44)
-    t88 = t2 * total5
-    t89 = t * t58[..., :, None] * tf.linalg.matrix_transpose(t44) * t14[..., None, :]
-    t90 = t85 + -2 * total4[..., :, None] * t87 - t88[..., :, None] * dot - t89
-    t91 = tf.linalg.matrix_transpose(share2) * cotangent[..., :, None] * t90
-    total11 = tf.reduce_sum(t91, axis=-2)
-    t92 = t13 * total11
-    t93 = t4[..., :, None] * t71 + t72[..., :, None] * key
-    t94 = t93 + 2 * t74[..., :, None] * key_tangent + 2 * t62[..., :, None] * t76
-    t95 = t94 + 2 * total3[..., :, None] * t82 - t83[..., :, None] * query_tangent
-    t96 = t95 - t92[..., :, None] * key
-    return (t * t54 * cotangent[..., :, None], t * t96)
+    dot12 = tf.matmul(t9, t60)
+    dot13 = tf.matmul(t13, t60)
+    t61 = t22 * cotangent * total4
+    t62 = t61[..., :, None] * query
+    dot14 = tf.matmul(share, t62)
+    t63 = t2 * total5 * cotangent
+    t64 = t63[..., :, None] * query
+    dot15 = tf.matmul(share, t64)
+    t65 = t2**4
+    t66 = t65 * cotangent * total4
+    t67 = share * t66[..., None, :] * tf.linalg.matrix_transpose(dot)
+    dot16 = tf.matmul(t67, query)
+    t68 = share * t59[..., None, :] * tf.linalg.matrix_transpose(dot)
+    dot17 = tf.matmul(t68, query)
+    t69 = dot11 + t * t4[..., :, None] * dot12 + t * t4[..., :, None] * dot13 - dot14
+    t70 = t69 - dot15 - t * t4[..., :, None] * dot16 - t * dot17 * t16[..., :, None]
+    t71 = t2 * t15 * cotangent * total6
+    t72 = tf.linalg.matrix_transpose(share) * t56[..., :, None] * dot
+    total10 = tf.reduce_sum(t72, axis=-2)
+    t73 = t15 * (0.5 * t2 * total7 * cotangent - 0.5 * total10)
+    t74 = t15 * total7
+    t75 = 0.5 * t4[..., :, None] * query - 0.5 * t74[..., :, None] * key
+    t76 = t2 * t15 * cotangent
+    t77 = 0.75 * total10 - 0.75 * t2 * total7 * cotangent
+    t78 = t4**5 * t77
+    t79 = t56[..., :, None] * query
+    dot18 = tf.matmul(share, t79)
+    t80 = 0.5 * t76[..., :, None] * query + 2 * t78[..., :, None] * key
+    t81 = t80 - 0.5 * dot18 * t15[..., :, None]
+    t82 = t2 * t4 * cotangent
+    t83 = t * t4[..., None, :] * t58[..., :, None] * dot
+    t84 = tf.linalg.matrix_transpose(t19) * (t2[..., :, None] + t83)
+    t85 = 0.5 * t * t4[..., None, :] * t65[..., :, None]
+    t86 = 0.5 * t22[..., :, None] * dot + t85 * tf.linalg.matrix_transpose(t46)
+    t87 = t2 * total5
+    t88 = t * t58[..., :, None] * tf.linalg.matrix_transpose(t46) * t16[..., None, :]
+    t89 = t84 + -2 * total4[..., :, None] * t86 - t87[..., :, None] * dot - t88
+    t90 = tf.linalg.matrix_transpose(share) * cotangent[..., :, None] * t89
+    total11 = tf.reduce_sum(t90, axis=-2)
+    t91 = t15 * total11
+    t92 = t4[..., :, None] * t70 + t71[..., :, None] * key
+    t93 = t92 + 2 * key_tangent * t73[..., :, None] + 2 * t61[..., :, None] * t75
+    t94 = t93 + 2 * total3[..., :, None] * t81 - t82[..., :, None] * query_tangent
+    t95 = t94 - t91[..., :, None] * key
+    return (t * t55 * cotangent[..., :, None], t * t95)
 
 
 def _info_nce_hessian_diagonal(
@@ -1190,88 +1186,87 @@ def _info_nce_hessian_diagonal(
 ) -> tuple[Result, ...]:
     """The diagonal of the Hessian of sum(cotangent * loss)."""
     t = 1 / temperature
-    total = tf.reduce_sum(query**2, axis=-1)
-    t2 = fn.inverse_root(total)
-    t3 = t2**3
-    total2 = tf.reduce_sum(key**2, axis=-1)
-    t4 = fn.inverse_root(total2)
+    t2 = query**2
+    total = tf.reduce_sum(t2, axis=-1)
+    t3 = fn.inverse_root(total)
+    t4 = t3**3
+    t5 = key**2
+    total2 = tf.reduce_sum(t5, axis=-1)
+    t6 = fn.inverse_root(total2)
     total3 = tf.reduce_sum(key * query, axis=-1)
-    t5 = tf.linalg.matrix_transpose(key)
-    dot = tf.matmul(query, t5)
-    t6 = tf.linalg.matrix_transpose(dot) * t * t2[..., None, :] * t4[..., :, None]
-    t7 = t * t2[..., :, None] * t4[..., None, :] * dot
-    lse = fn.logsumexp(t7, -1)
-    share = tf.math.exp(t6 - lse[..., None, :])
-    t8 = t4[..., None, :] * tf.linalg.matrix_transpose(share) * dot
-    total4 = tf.reduce_sum(t8, axis=-1)
-    t9 = 0.5 * t4 * total3 - 0.5 * total4
-    t10 = 2 * t * t3 * t9
-    t11 = 1 / temperature**2
-    share2 = tf.math.exp(tf.linalg.matrix_transpose(t6) - lse[..., :, None])
-    t12 = t4**2
-    t13 = key**2
-    t14 = t12[..., :, None] * t13
-    dot2 = tf.matmul(share2, t14)
-    t15 = t4[..., :, None] * key
-    dot3 = tf.matmul(share2, t15)
-    t16 = total4 * t3
-    t17 = tf.linalg.matrix_transpose(share) * t12[..., None, :] * dot
-    dot4 = tf.matmul(t17, key)
-    t18 = t2[..., :, None] * dot2 + dot3 * t16[..., :, None] * query
-    t19 = t18 - t2[..., :, None] * dot3**2 - t3[..., :, None] * dot4 * query
-    t20 = t4 * t3
-    t21 = t2**5 * (0.75 * total4 - 0.75 * t4 * total3)
-    t22 = 0.5 * t20[..., :, None] * key + 2 * t21[..., :, None] * query
-    t23 = t22 - 0.5 * dot3 * t3[..., :, None]
-    t24 = t3 * total4**2
-    t25 = t2 * total4
-    t26 = tf.linalg.matrix_transpose(dot) ** 2
-    total5 = tf.reduce_sum(share * t12[..., :, None] * t26, axis=-2)
-    t27 = t3 * total5
-    t28 = dot3 + t * t2[..., :, None] * dot4 + t * t24[..., :, None] * query
-    t29 = t28 - t * dot3 * t25[..., :, None] - t * t27[..., :, None] * query
-    t30 = t10[..., :, None] + t2[..., :, None] * t11 * t19 + 2 * t * query * t23
-    t31 = t30 + t * t20[..., :, None] * query * key
-    t32 = t31 - t * t3[..., :, None] * query * t29
-    t33 = t4**3
-    t34 = t2 * cotangent
-    t35 = tf.linalg.matrix_transpose(share) * t34[..., :, None] * dot
-    total6 = tf.reduce_sum(t35, axis=-2)
-    t36 = 0.5 * t2 * total3 * cotangent - 0.5 * total6
-    t37 = 2 * t * t33 * t36
-    t38 = t2**2
-    t39 = t38 * cotangent
-    t40 = query**2
-    t41 = t39[..., :, None] * t40
+    t7 = tf.linalg.matrix_transpose(key)
+    dot = tf.matmul(query, t7)
+    t8 = tf.linalg.matrix_transpose(dot) * t * t3[..., None, :] * t6[..., :, None]
+    lse = fn.logsumexp(t8, -2)
+    share = tf.math.exp(t8 - lse[..., None, :])
+    t9 = dot * t6[..., None, :] * tf.linalg.matrix_transpose(share)
+    total4 = tf.reduce_sum(t9, axis=-1)
+    t10 = 0.5 * t6 * total3 - 0.5 * total4
+    t11 = 2 * t * t4 * t10
+    t12 = 1 / temperature**2
+    t13 = tf.linalg.matrix_transpose(share)
+    t14 = t6**2
+    t15 = t14[..., :, None] * t5
+    dot2 = tf.matmul(t13, t15)
+    t16 = t6[..., :, None] * key
+    dot3 = tf.matmul(t13, t16)
+    t17 = total4 * t4
+    t18 = dot * tf.linalg.matrix_transpose(share) * t14[..., None, :]
+    dot4 = tf.matmul(t18, key)
+    t19 = t3[..., :, None] * dot2 + dot3 * t17[..., :, None] * query
+    t20 = t19 - t3[..., :, None] * dot3**2 - dot4 * t4[..., :, None] * query
+    t21 = t6 * t4
+    t22 = t3**5 * (0.75 * total4 - 0.75 * t6 * total3)
+    t23 = 0.5 * t21[..., :, None] * key + 2 * t22[..., :, None] * query
+    t24 = t23 - 0.5 * dot3 * t4[..., :, None]
+    t25 = t4 * total4**2
+    t26 = t3 * total4
+    t27 = tf.linalg.matrix_transpose(dot) ** 2
+    total5 = tf.reduce_sum(t27 * share * t14[..., :, None], axis=-2)
+    t28 = total5 * t4
+    t29 = dot3 + t * t3[..., :, None] * dot4 + t * t25[..., :, None] * query
+    t30 = t29 - t * dot3 * t26[..., :, None] - t * t28[..., :, None] * query
+    t31 = t11[..., :, None] + t3[..., :, None] * t12 * t20 + 2 * t * query * t24
+    t32 = t31 + t * t21[..., :, None] * query * key
+    t33 = t32 - t * t4[..., :, None] * query * t30
+    t34 = t6**3
+    t35 = t3 * cotangent
+    t36 = tf.linalg.matrix_transpose(share) * t35[..., :, None] * dot
+    total6 = tf.reduce_sum(t36, axis=-2)
+    t37 = 0.5 * t3 * total3 * cotangent - 0.5 * total6
+    t38 = 2 * t * t34 * t37
+    t39 = t3**2
+    t40 = cotangent * t39
+    t41 = t40[..., :, None] * t2
     dot5 = tf.matmul(share, t41)
-    t42 = share * t39[..., None, :] * tf.linalg.matrix_transpose(dot)
+    t42 = share * t40[..., None, :] * tf.linalg.matrix_transpose(dot)
     dot6 = tf.matmul(t42, query)
-    t43 = t4[..., :, None] * dot5 - t33[..., :, None] * dot6 * key
+    t43 = t6[..., :, None] * dot5 - dot6 * t34[..., :, None] * key
     t44 = tf.linalg.matrix_transpose(share) ** 2
     t45 = tf.linalg.matrix_transpose(t44) * tf.linalg.matrix_transpose(dot)
-    t46 = t39[..., :, None] * query
+    t46 = t40[..., :, None] * query
     dot7 = tf.matmul(t45, t46)
-    t47 = share**2
+    t47 = tf.linalg.matrix_transpose(t44)
     dot8 = tf.matmul(t47, t41)
-    t48 = t33[..., :, None] * dot7 * key - t4[..., :, None] * dot8
-    t49 = t2 * t33 * cotangent
-    t50 = t4**5 * (0.75 * total6 - 0.75 * t2 * total3 * cotangent)
-    t51 = t34[..., :, None] * query
+    t48 = dot7 * t34[..., :, None] * key - t6[..., :, None] * dot8
+    t49 = t3 * cotangent * t34
+    t50 = t6**5 * (0.75 * total6 - 0.75 * t3 * total3 * cotangent)
+    t51 = t35[..., :, None] * query
     dot9 = tf.matmul(share, t51)
     t52 = 0.5 * t49[..., :, None] * query + 2 * t50[..., :, None] * key
-    t53 = t52 - 0.5 * dot9 * t33[..., :, None]
-    total7 = tf.reduce_sum(share * t39[..., None, :] * t26, axis=-1)
-    t54 = t33 * total7
-    t55 = dot9 + t * t4[..., :, None] * dot6 - t * t54[..., :, None] * key
-    t56 = t39[..., None, :] * t26 * tf.linalg.matrix_transpose(t44)
+    t53 = t52 - 0.5 * dot9 * t34[..., :, None]
+    total7 = tf.reduce_sum(t27 * share * t40[..., None, :], axis=-1)
+    t54 = total7 * t34
+    t55 = dot9 + t * t6[..., :, None] * dot6 - t * t54[..., :, None] * key
+    t56 = t27 * t40[..., None, :] * tf.linalg.matrix_transpose(t44)
     total8 = tf.reduce_sum(t56, axis=-1)
-    t57 = t33 * total8
-    t58 = t57[..., :, None] * key - t4[..., :, None] * dot7
-    t59 = t37[..., :, None] + t4[..., :, None] * t11 * t43
-    t60 = t59 + t4[..., :, None] * t11 * t48 + 2 * t * key * t53
+    t57 = total8 * t34
+    t58 = t57[..., :, None] * key - t6[..., :, None] * dot7
+    t59 = t38[..., :, None] + t6[..., :, None] * t12 * t43
+    t60 = t59 + t6[..., :, None] * t12 * t48 + 2 * t * key * t53
     t61 = t60 + t * t49[..., :, None] * query * key
-    t62 = t61 - t * t33[..., :, None] * key * t55
-    return (t32 * cotangent[..., :, None], t62 - t33[..., :, None] * t11 * key * t58)
+    t62 = t61 - t * t34[..., :, None] * key * t55
+    return (cotangent[..., :, None] * t33, t62 - t12 * t34[..., :, None] * key * t58)
 
 
 _INFO_NCE = Definition(
@@ -1607,29 +1602,26 @@ def _nt_xent_vjp(
     t7 = tf.linalg.matrix_transpose(embeddings)
     dot = tf.matmul(embeddings, t7)
     t8 = tf.linalg.matrix_transpose(dot) * t * t2[..., :, None] * t2[..., None, :]
-    t9 = t * t2[..., :, None] * t2[..., None, :] * dot
-    differs2 = position[..., None, :] != position[..., :, None]
-    lse = fn.logsumexp(t9, -1, where=differs2)
+    lse = fn.logsumexp(t8, -2, where=differs)
     share = tf.math.exp(t8 - lse[..., None, :])
     branch = tf.where(differs, share, 0.0)
-    t10 = t3[..., :, None] * embeddings
-    dot2 = tf.matmul(branch, t10)
-    t11 = tf.linalg.matrix_transpose(differs)
-    branch2 = tf.where(t11, tf.linalg.matrix_transpose(share), 0.0)
-    t12 = t2[..., :, None] * embeddings
-    dot3 = tf.matmul(branch2, t12)
-    t13 = t3[..., :, None] * tf.linalg.matrix_transpose(share) * dot
+    t9 = t3[..., :, None] * embeddings
+    dot2 = tf.matmul(branch, t9)
+    t10 = tf.linalg.matrix_transpose(branch)
+    t11 = t2[..., :, None] * embeddings
+    dot3 = tf.matmul(t10, t11)
+    t12 = t3[..., :, None] * tf.linalg.matrix_transpose(share) * dot
+    branch2 = tf.where(tf.linalg.matrix_transpose(differs), t12, 0.0)
+    total4 = tf.reduce_sum(branch2, axis=-2)
+    t13 = t2[..., None, :] * tf.linalg.matrix_transpose(share) * dot
     branch3 = tf.where(tf.linalg.matrix_transpose(differs), t13, 0.0)
-    total4 = tf.reduce_sum(branch3, axis=-2)
-    t14 = t2[..., None, :] * tf.linalg.matrix_transpose(share) * dot
-    branch4 = tf.where(tf.linalg.matrix_transpose(differs), t14, 0.0)
-    total5 = tf.reduce_sum(branch4, axis=-1)
-    t15 = 0.5 * t4 * total2 * cotangent - 0.5 * total4 - 0.5 * total5 * cotangent
-    t16 = t2**3 * t15
-    t17 = t2 * t4 * cotangent
-    t18 = spread + t * t2[..., :, None] * dot2 + t * dot3 * t3[..., :, None]
-    t19 = t18 + 2 * t * t16[..., :, None] * embeddings
-    return (t19 - t * t17[..., :, None] * picked,)
+    total5 = tf.reduce_sum(branch3, axis=-1)
+    t14 = 0.5 * t4 * total2 * cotangent - 0.5 * total4 - 0.5 * total5 * cotangent
+    t15 = t2**3 * t14
+    t16 = t2 * t4 * cotangent
+    t17 = spread + t * t2[..., :, None] * dot2 + t * dot3 * t3[..., :, None]
+    t18 = t17 + 2 * t * t15[..., :, None] * embeddings
+    return (t18 - t * t16[..., :, None] * picked,)
 
 
 def _nt_xent_jvp(
@@ -1656,9 +1648,7 @@ def _nt_xent_jvp(
     t8 = t2[..., :, None] * t7[..., None, :] * dot3
     t9 = t2[..., None, :] * t7[..., :, None] * dot3
     t10 = tf.linalg.matrix_transpose(dot3) * t * t2[..., :, None] * t2[..., None, :]
-    t11 = t * t2[..., :, None] * t2[..., None, :] * dot3
-    differs2 = position[..., None, :] != position[..., :, None]
-    lse = fn.logsumexp(t11, -1, where=differs2)
+    lse = fn.logsumexp(t10, -2, where=differs)
     share = tf.math.exp(tf.linalg.matrix_transpose(t10) - lse[..., :, None])
     branch = tf.where(tf.linalg.matrix_transpose(differs), t * (t5 - t8 - t9) * share, 0.0)
     total3 = tf.reduce_sum(branch, axis=-1)
@@ -1667,11 +1657,11 @@ def _nt_xent_jvp(
     picked2 = fn.gather(embeddings_tangent, positive, 0, 1, 1)
     total5 = tf.reduce_sum(picked2 * picked, axis=-1)
     total6 = tf.reduce_sum(picked**2, axis=-1)
-    t12 = fn.inverse_root(total6)
-    t13 = embeddings * picked2 + embeddings_tangent * picked
-    total7 = tf.reduce_sum(t13, axis=-1)
-    t14 = total3 + total4 * t * t2 * total5 * t12**3 + total4 * t * t12 * t6 * total2
-    return t14 - t * t2 * t12 * total7
+    t11 = fn.inverse_root(total6)
+    t12 = embeddings * picked2 + embeddings_tangent * picked
+    total7 = tf.reduce_sum(t12, axis=-1)
+    t13 = total3 + total4 * t * t2 * total5 * t11**3 + total4 * t * t11 * t6 * total2
+    return t13 - t * t2 * t11 * total7
 
 
 def _nt_xent_hvp(
@@ -1714,136 +1704,132 @@ def _nt_xent_hvp(
     t19 = tf.linalg.matrix_transpose(embeddings)
     dot = tf.matmul(embeddings, t19)
     t20 = tf.linalg.matrix_transpose(dot) * t * t2[..., :, None] * t2[..., None, :]
-    t21 = t * t2[..., :, None] * t2[..., None, :] * dot
-    differs2 = position[..., None, :] != position[..., :, None]
-    lse = fn.logsumexp(t21, -1, where=differs2)
+    lse = fn.logsumexp(t20, -2, where=differs)
     share = tf.math.exp(t20 - lse[..., None, :])
     branch = tf.where(differs, share, 0.0)
-    t22 = t2 * cotangent
-    t23 = t22[..., :, None] * embeddings_tangent
-    dot2 = tf.matmul(branch, t23)
+    t21 = t2 * cotangent
+    t22 = t21[..., :, None] * embeddings_tangent
+    dot2 = tf.matmul(branch, t22)
     dot3 = tf.matmul(embeddings_tangent, t19)
-    t24 = t * t2[..., :, None] * t2[..., None, :] * share
-    branch2 = tf.where(differs, t24 * tf.linalg.matrix_transpose(dot3), 0.0)
-    t25 = t22[..., :, None] * embeddings
-    dot4 = tf.matmul(branch2, t25)
-    t26 = tf.linalg.matrix_transpose(embeddings_tangent)
-    dot5 = tf.matmul(embeddings, t26)
-    branch3 = tf.where(differs, t24 * tf.linalg.matrix_transpose(dot5), 0.0)
-    dot6 = tf.matmul(branch3, t25)
+    t23 = t * t2[..., :, None] * t2[..., None, :] * share
+    branch2 = tf.where(differs, t23 * tf.linalg.matrix_transpose(dot3), 0.0)
+    t24 = t21[..., :, None] * embeddings
+    dot4 = tf.matmul(branch2, t24)
+    t25 = tf.linalg.matrix_transpose(embeddings_tangent)
+    dot5 = tf.matmul(embeddings, t25)
+    branch3 = tf.where(differs, t23 * tf.linalg.matrix_transpose(dot5), 0.0)
+    dot6 = tf.matmul(branch3, t24)
     branch4 = tf.where(differs, -share, 0.0)
-    t27 = tf.linalg.matrix_transpose(dot3) + tf.linalg.matrix_transpose(dot5)
-    t28 = t2[..., :, None] * t2[..., None, :] * tf.linalg.matrix_transpose(t27)
-    t29 = t2[..., :, None] * t9[..., None, :] * dot
-    t30 = t2[..., None, :] * t9[..., :, None] * dot
-    t31 = t * tf.linalg.matrix_transpose(share) * (t28 - t29 - t30)
-    branch5 = tf.where(tf.linalg.matrix_transpose(differs), t31, 0.0)
+    t26 = tf.linalg.matrix_transpose(dot3) + tf.linalg.matrix_transpose(dot5)
+    t27 = t2[..., :, None] * t2[..., None, :] * tf.linalg.matrix_transpose(t26)
+    t28 = t2[..., :, None] * t9[..., None, :] * dot
+    t29 = t2[..., None, :] * t9[..., :, None] * dot
+    t30 = t * tf.linalg.matrix_transpose(share) * (t27 - t28 - t29)
+    branch5 = tf.where(tf.linalg.matrix_transpose(differs), t30, 0.0)
     total7 = tf.reduce_sum(branch5, axis=-1)
-    t32 = t2 * total7 * cotangent
-    t33 = t32[..., :, None] * embeddings
-    dot7 = tf.matmul(branch4, t33)
-    t34 = 0.5 * t * t2[..., :, None] * share * t8[..., None, :]
-    branch6 = tf.where(differs, -t34 * tf.linalg.matrix_transpose(dot), 0.0)
-    t35 = t2 * cotangent * total5
-    t36 = t35[..., :, None] * embeddings
-    dot8 = tf.matmul(branch6, t36)
-    t37 = 0.5 * t * t2[..., None, :] * share * t8[..., :, None]
-    branch7 = tf.where(differs, -t37 * tf.linalg.matrix_transpose(dot), 0.0)
-    dot9 = tf.matmul(branch7, t25)
-    t38 = t8 * cotangent * total5
-    t39 = t38[..., :, None] * embeddings
-    dot10 = tf.matmul(branch, t39)
-    t40 = dot2 + dot4 + dot6 + dot7 + 2 * dot8 + 2 * dot9 * total5[..., :, None]
-    t41 = tf.linalg.matrix_transpose(differs)
-    branch8 = tf.where(t41, tf.linalg.matrix_transpose(share), 0.0)
-    t42 = t2[..., :, None] * embeddings_tangent
-    dot11 = tf.matmul(branch8, t42)
-    t43 = t * t2[..., :, None] * t2[..., None, :] * tf.linalg.matrix_transpose(share)
-    branch9 = tf.where(tf.linalg.matrix_transpose(differs), t43 * dot3, 0.0)
-    t44 = t2[..., :, None] * embeddings
-    dot12 = tf.matmul(branch9, t44)
-    branch10 = tf.where(tf.linalg.matrix_transpose(differs), t43 * dot5, 0.0)
-    dot13 = tf.matmul(branch10, t44)
-    t45 = 0.5 * t * t2[..., :, None] * tf.linalg.matrix_transpose(share)
-    branch11 = tf.where(t41, -t45 * t8[..., None, :] * dot, 0.0)
+    t31 = t2 * total7 * cotangent
+    t32 = t31[..., :, None] * embeddings
+    dot7 = tf.matmul(branch4, t32)
+    t33 = 0.5 * tf.linalg.matrix_transpose(dot) * t * t2[..., :, None] * share
+    branch6 = tf.where(differs, -t33 * t8[..., None, :], 0.0)
+    t34 = t2 * cotangent * total5
+    t35 = t34[..., :, None] * embeddings
+    dot8 = tf.matmul(branch6, t35)
+    t36 = 0.5 * tf.linalg.matrix_transpose(dot) * t * t2[..., None, :] * share
+    branch7 = tf.where(differs, -t36 * t8[..., :, None], 0.0)
+    dot9 = tf.matmul(branch7, t24)
+    t37 = t8 * cotangent * total5
+    t38 = t37[..., :, None] * embeddings
+    dot10 = tf.matmul(branch, t38)
+    t39 = dot2 + dot4 + dot6 + dot7 + 2 * dot8 + 2 * dot9 * total5[..., :, None]
+    t40 = tf.linalg.matrix_transpose(branch)
+    t41 = t2[..., :, None] * embeddings_tangent
+    dot11 = tf.matmul(t40, t41)
+    t42 = tf.linalg.matrix_transpose(branch2)
+    t43 = t2[..., :, None] * embeddings
+    dot12 = tf.matmul(t42, t43)
+    t44 = tf.linalg.matrix_transpose(branch3)
+    dot13 = tf.matmul(t44, t43)
+    t45 = tf.linalg.matrix_transpose(branch7)
     t46 = t2 * total5
     t47 = t46[..., :, None] * embeddings
-    dot14 = tf.matmul(branch11, t47)
-    branch12 = tf.where(t41, -tf.linalg.matrix_transpose(share), 0.0)
-    dot15 = tf.matmul(branch12, t44)
-    t48 = 0.5 * t * t2[..., None, :] * tf.linalg.matrix_transpose(share)
-    branch13 = tf.where(t41, -t48 * t8[..., :, None] * dot, 0.0)
-    dot16 = tf.matmul(branch13, t44)
-    t49 = t9[..., :, None] * embeddings
-    dot17 = tf.matmul(branch8, t49)
-    t50 = dot11 + dot12 + dot13 + 2 * dot14 + dot15 * total7[..., :, None]
-    t51 = t50 + 2 * dot16 * total5[..., :, None] - dot17
-    t52 = t3 * t8 * cotangent * total4
-    t53 = t22[..., :, None] * tf.linalg.matrix_transpose(share) * dot
-    branch14 = tf.where(tf.linalg.matrix_transpose(differs), t53, 0.0)
-    total8 = tf.reduce_sum(branch14, axis=-2)
-    t54 = t2[..., None, :] * tf.linalg.matrix_transpose(share) * dot
-    branch15 = tf.where(tf.linalg.matrix_transpose(differs), t54, 0.0)
-    total9 = tf.reduce_sum(branch15, axis=-1)
-    t55 = 0.5 * t3 * total3 * cotangent - 0.5 * total8 - 0.5 * total9 * cotangent
-    t56 = t8 * t55
-    t57 = 2 * t * t56[..., :, None] * embeddings_tangent
-    t58 = t4 * cotangent * total6
-    t59 = t8 * total3
-    t60 = 0.5 * t2[..., :, None] * picked - 0.5 * t59[..., :, None] * embeddings
-    t61 = t3 * t8 * cotangent
-    t62 = 0.75 * total8 + 0.75 * total9 * cotangent - 0.75 * t3 * total3 * cotangent
-    t63 = t2**5 * t62
-    dot18 = tf.matmul(branch8, t44)
-    t64 = t8 * cotangent
-    dot19 = tf.matmul(branch, t25)
-    t65 = 0.5 * t61[..., :, None] * picked + 2 * t63[..., :, None] * embeddings
-    t66 = t65 - 0.5 * dot18 * t64[..., :, None] - 0.5 * dot19 * t8[..., :, None]
-    t67 = t2 * t3 * cotangent
-    t68 = t22[..., :, None] * tf.linalg.matrix_transpose(share)
-    branch16 = tf.where(tf.linalg.matrix_transpose(differs), t68, 0.0)
-    t69 = t2**2
-    t70 = t69 * cotangent
-    t71 = t * t2[..., None, :] * tf.linalg.matrix_transpose(share) * t70[..., :, None]
-    branch17 = tf.where(tf.linalg.matrix_transpose(differs), t71 * dot, 0.0)
-    t72 = tf.linalg.matrix_transpose(t27) * (branch16 + branch17)
-    t73 = -0.5 * tf.linalg.matrix_transpose(share) * t64[..., :, None] * dot
-    branch18 = tf.where(tf.linalg.matrix_transpose(differs), t73, 0.0)
-    t74 = tf.linalg.matrix_transpose(dot) ** 2
-    t75 = t2**4
-    t76 = t75 * cotangent
-    t77 = -t48 * tf.linalg.matrix_transpose(t74) * t76[..., :, None]
-    branch19 = tf.where(tf.linalg.matrix_transpose(differs), t77, 0.0)
-    t78 = 2 * total5[..., :, None] * (branch18 + branch19)
-    t79 = -tf.linalg.matrix_transpose(share) * t32[..., :, None] * dot
-    branch20 = tf.where(tf.linalg.matrix_transpose(differs), t79, 0.0)
-    t80 = t * tf.linalg.matrix_transpose(share) * t9[..., None, :] * t70[..., :, None]
-    t81 = -t80 * tf.linalg.matrix_transpose(t74)
-    branch21 = tf.where(tf.linalg.matrix_transpose(differs), t81, 0.0)
-    total10 = tf.reduce_sum(t72 + t78 + branch20 + branch21, axis=-2)
-    t82 = t8 * total10
-    t83 = t2[..., None, :] * tf.linalg.matrix_transpose(share)
-    branch22 = tf.where(tf.linalg.matrix_transpose(differs), t83, 0.0)
-    t84 = t * t2[..., :, None] * tf.linalg.matrix_transpose(share) * t69[..., None, :]
-    branch23 = tf.where(tf.linalg.matrix_transpose(differs), t84 * dot, 0.0)
-    t85 = tf.linalg.matrix_transpose(t27) * (branch22 + branch23)
-    t86 = -0.5 * tf.linalg.matrix_transpose(share) * t8[..., None, :] * dot
-    branch24 = tf.where(tf.linalg.matrix_transpose(differs), t86, 0.0)
-    t87 = -t45 * tf.linalg.matrix_transpose(t74) * t75[..., None, :]
-    branch25 = tf.where(tf.linalg.matrix_transpose(differs), t87, 0.0)
-    t88 = 2 * total5[..., None, :] * (branch24 + branch25)
-    t89 = t2[..., None, :] * tf.linalg.matrix_transpose(share) * total7[..., :, None]
-    branch26 = tf.where(tf.linalg.matrix_transpose(differs), -t89 * dot, 0.0)
-    t90 = t * tf.linalg.matrix_transpose(share) * t9[..., :, None] * t69[..., None, :]
-    t91 = -t90 * tf.linalg.matrix_transpose(t74)
-    branch27 = tf.where(tf.linalg.matrix_transpose(differs), t91, 0.0)
-    total11 = tf.reduce_sum(t85 + t88 + branch26 + branch27, axis=-1)
-    t92 = t8 * total11 * cotangent
-    t93 = spread + t * t2[..., :, None] * (t40 - dot10) + t * t22[..., :, None] * t51
-    t94 = t93 + t * t52[..., :, None] * embeddings + t57
-    t95 = t94 + 2 * t * t58[..., :, None] * t60 + 2 * t * total5[..., :, None] * t66
-    t96 = t95 - t * t67[..., :, None] * picked2 - t * t82[..., :, None] * embeddings
-    return (t96 - t * t92[..., :, None] * embeddings,)
+    dot14 = tf.matmul(t45, t47)
+    t48 = tf.linalg.matrix_transpose(branch4)
+    dot15 = tf.matmul(t48, t43)
+    t49 = tf.linalg.matrix_transpose(branch6)
+    dot16 = tf.matmul(t49, t43)
+    t50 = t9[..., :, None] * embeddings
+    dot17 = tf.matmul(t40, t50)
+    t51 = dot11 + dot12 + dot13 + 2 * dot14 + dot15 * total7[..., :, None]
+    t52 = t51 + 2 * dot16 * total5[..., :, None] - dot17
+    t53 = t3 * t8 * cotangent * total4
+    t54 = t21[..., :, None] * tf.linalg.matrix_transpose(share) * dot
+    branch8 = tf.where(tf.linalg.matrix_transpose(differs), t54, 0.0)
+    total8 = tf.reduce_sum(branch8, axis=-2)
+    t55 = t2[..., None, :] * tf.linalg.matrix_transpose(share) * dot
+    branch9 = tf.where(tf.linalg.matrix_transpose(differs), t55, 0.0)
+    total9 = tf.reduce_sum(branch9, axis=-1)
+    t56 = 0.5 * t3 * total3 * cotangent - 0.5 * total8 - 0.5 * total9 * cotangent
+    t57 = t8 * t56
+    t58 = 2 * t * embeddings_tangent * t57[..., :, None]
+    t59 = t4 * cotangent * total6
+    t60 = t8 * total3
+    t61 = 0.5 * t2[..., :, None] * picked - 0.5 * t60[..., :, None] * embeddings
+    t62 = t3 * t8 * cotangent
+    t63 = 0.75 * total8 + 0.75 * total9 * cotangent - 0.75 * t3 * total3 * cotangent
+    t64 = t2**5 * t63
+    dot18 = tf.matmul(branch, t24)
+    dot19 = tf.matmul(t40, t43)
+    t65 = t8 * cotangent
+    t66 = 0.5 * t62[..., :, None] * picked + 2 * t64[..., :, None] * embeddings
+    t67 = t66 - 0.5 * t8[..., :, None] * dot18 - 0.5 * dot19 * t65[..., :, None]
+    t68 = t2 * t3 * cotangent
+    t69 = t21[..., :, None] * tf.linalg.matrix_transpose(share)
+    branch10 = tf.where(tf.linalg.matrix_transpose(differs), t69, 0.0)
+    t70 = t2**2
+    t71 = t70 * cotangent
+    t72 = t * t2[..., None, :] * tf.linalg.matrix_transpose(share) * t71[..., :, None]
+    branch11 = tf.where(tf.linalg.matrix_transpose(differs), t72 * dot, 0.0)
+    t73 = tf.linalg.matrix_transpose(t26) * (branch10 + branch11)
+    t74 = -0.5 * tf.linalg.matrix_transpose(share) * t65[..., :, None] * dot
+    branch12 = tf.where(tf.linalg.matrix_transpose(differs), t74, 0.0)
+    t75 = tf.linalg.matrix_transpose(dot) ** 2
+    t76 = t2**4
+    t77 = t76 * cotangent
+    t78 = 0.5 * t * t2[..., None, :] * tf.linalg.matrix_transpose(share)
+    t79 = -t78 * tf.linalg.matrix_transpose(t75) * t77[..., :, None]
+    branch13 = tf.where(tf.linalg.matrix_transpose(differs), t79, 0.0)
+    t80 = 2 * total5[..., :, None] * (branch12 + branch13)
+    t81 = -tf.linalg.matrix_transpose(share) * t31[..., :, None] * dot
+    branch14 = tf.where(tf.linalg.matrix_transpose(differs), t81, 0.0)
+    t82 = t * tf.linalg.matrix_transpose(share) * t9[..., None, :] * t71[..., :, None]
+    t83 = -t82 * tf.linalg.matrix_transpose(t75)
+    branch15 = tf.where(tf.linalg.matrix_transpose(differs), t83, 0.0)
+    total10 = tf.reduce_sum(t73 + t80 + branch14 + branch15, axis=-2)
+    t84 = t8 * total10
+    t85 = t2[..., None, :] * tf.linalg.matrix_transpose(share)
+    branch16 = tf.where(tf.linalg.matrix_transpose(differs), t85, 0.0)
+    t86 = t * t2[..., :, None] * tf.linalg.matrix_transpose(share) * dot
+    branch17 = tf.where(tf.linalg.matrix_transpose(differs), t86 * t70[..., None, :], 0.0)
+    t87 = tf.linalg.matrix_transpose(t26) * (branch16 + branch17)
+    t88 = -0.5 * tf.linalg.matrix_transpose(share) * t8[..., None, :] * dot
+    branch18 = tf.where(tf.linalg.matrix_transpose(differs), t88, 0.0)
+    t89 = 0.5 * t * t2[..., :, None] * tf.linalg.matrix_transpose(share)
+    t90 = -t89 * tf.linalg.matrix_transpose(t75) * t76[..., None, :]
+    branch19 = tf.where(tf.linalg.matrix_transpose(differs), t90, 0.0)
+    t91 = 2 * total5[..., None, :] * (branch18 + branch19)
+    t92 = tf.linalg.matrix_transpose(differs)
+    branch20 = tf.where(t92, -t55 * total7[..., :, None], 0.0)
+    t93 = t * tf.linalg.matrix_transpose(share) * t9[..., :, None] * t70[..., None, :]
+    t94 = -t93 * tf.linalg.matrix_transpose(t75)
+    branch21 = tf.where(tf.linalg.matrix_transpose(differs), t94, 0.0)
+    total11 = tf.reduce_sum(t87 + t91 + branch20 + branch21, axis=-1)
+    t95 = t8 * total11 * cotangent
+    t96 = spread + t * t2[..., :, None] * (t39 - dot10) + t * t21[..., :, None] * t52
+    t97 = t96 + t * t53[..., :, None] * embeddings + t58
+    t98 = t97 + 2 * t * t59[..., :, None] * t61 + 2 * t * total5[..., :, None] * t67
+    t99 = t98 - t * t68[..., :, None] * picked2 - t * t84[..., :, None] * embeddings
+    return (t99 - t * t95[..., :, None] * embeddings,)
 
 
 def _nt_xent_hessian_diagonal(
@@ -1854,126 +1840,122 @@ def _nt_xent_hessian_diagonal(
 ) -> tuple[Result, ...]:
     """The diagonal of the Hessian of sum(cotangent * loss)."""
     t = 1 / temperature
-    total = tf.reduce_sum(embeddings**2, axis=-1)
-    t2 = fn.inverse_root(total)
+    t2 = embeddings**2
+    total = tf.reduce_sum(t2, axis=-1)
+    t3 = fn.inverse_root(total)
     picked = fn.gather(embeddings, positive, 0, 1, 1)
-    total2 = tf.reduce_sum(picked**2, axis=-1)
-    t3 = fn.inverse_root(total2)
-    t4 = t3**3
+    t4 = picked**2
+    total2 = tf.reduce_sum(t4, axis=-1)
+    t5 = fn.inverse_root(total2)
+    t6 = t5**3
     total3 = tf.reduce_sum(embeddings * picked, axis=-1)
-    t5 = t * t2[..., :, None] * t4[..., :, None] * cotangent[..., :, None]
-    spread = fn.scatter(t5 * total3[..., :, None], positive, embeddings, 0, 1, 1)
-    t6 = t2 * cotangent
-    t7 = total3 * t3**5
-    t8 = 0.5 * t4[..., :, None] * embeddings - 1.5 * t7[..., :, None] * picked
-    t9 = 2 * t8 + t4[..., :, None] * embeddings
-    spread2 = fn.scatter(t * t6[..., :, None] * picked * t9, positive, embeddings, 0, 1, 1)
-    t10 = t2**3
+    t7 = t * t3[..., :, None] * t6[..., :, None] * cotangent[..., :, None]
+    spread = fn.scatter(t7 * total3[..., :, None], positive, embeddings, 0, 1, 1)
+    t8 = t3 * cotangent
+    t9 = total3 * t5**5
+    t10 = 0.5 * t6[..., :, None] * embeddings - 1.5 * t9[..., :, None] * picked
+    t11 = 2 * t10 + t6[..., :, None] * embeddings
+    spread2 = fn.scatter(t * t8[..., :, None] * picked * t11, positive, embeddings, 0, 1, 1)
+    t12 = t3**3
     position = fn.positions(embeddings, -2)
     differs = position[..., :, None] != position[..., None, :]
-    t11 = tf.linalg.matrix_transpose(embeddings)
-    dot = tf.matmul(embeddings, t11)
-    t12 = tf.linalg.matrix_transpose(dot) * t * t2[..., :, None] * t2[..., None, :]
-    t13 = t * t2[..., :, None] * t2[..., None, :] * dot
-    differs2 = position[..., None, :] != position[..., :, None]
-    lse = fn.logsumexp(t13, -1, where=differs2)
-    share = tf.math.exp(t12 - lse[..., None, :])
-    t14 = t6[..., :, None] * tf.linalg.matrix_transpose(share) * dot
-    branch = tf.where(tf.linalg.matrix_transpose(differs), t14, 0.0)
+    t13 = tf.linalg.matrix_transpose(embeddings)
+    dot = tf.matmul(embeddings, t13)
+    t14 = tf.linalg.matrix_transpose(dot) * t * t3[..., :, None] * t3[..., None, :]
+    lse = fn.logsumexp(t14, -2, where=differs)
+    share = tf.math.exp(t14 - lse[..., None, :])
+    t15 = t8[..., :, None] * tf.linalg.matrix_transpose(share) * dot
+    branch = tf.where(tf.linalg.matrix_transpose(differs), t15, 0.0)
     total4 = tf.reduce_sum(branch, axis=-2)
-    t15 = t2[..., None, :] * tf.linalg.matrix_transpose(share) * dot
-    branch2 = tf.where(tf.linalg.matrix_transpose(differs), t15, 0.0)
+    t16 = dot * t3[..., None, :] * tf.linalg.matrix_transpose(share)
+    branch2 = tf.where(tf.linalg.matrix_transpose(differs), t16, 0.0)
     total5 = tf.reduce_sum(branch2, axis=-1)
-    t16 = 0.5 * t3 * total3 * cotangent - 0.5 * total4 - 0.5 * total5 * cotangent
+    t17 = 0.5 * total3 * cotangent * t5 - 0.5 * total4 - 0.5 * cotangent * total5
     equal = positive == position
-    branch3 = tf.where(equal, -2 * t * t2 * t3 * cotangent, 0.0)
-    t17 = 2 * t * t10 * t16 + branch3
-    branch4 = tf.where(differs, t * t2[..., :, None] * t2[..., None, :] * share, 0.0)
-    t18 = embeddings**2
-    t19 = t6[..., :, None] * t18
+    branch3 = tf.where(equal, -2 * t * t3 * cotangent * t5, 0.0)
+    t18 = 2 * t * t12 * t17 + branch3
+    branch4 = tf.where(differs, t * t3[..., :, None] * t3[..., None, :] * share, 0.0)
+    t19 = t8[..., :, None] * t2
     dot2 = tf.matmul(branch4, t19)
-    t20 = 0.5 * t * t2[..., None, :] * share * t10[..., :, None]
+    t20 = 0.5 * t * t3[..., None, :] * share * t12[..., :, None]
     branch5 = tf.where(differs, -t20 * tf.linalg.matrix_transpose(dot), 0.0)
-    t21 = t6[..., :, None] * embeddings
+    t21 = t8[..., :, None] * embeddings
     dot3 = tf.matmul(branch5, t21)
-    t22 = t * t2[..., :, None] * (dot2 + 2 * dot3 * embeddings)
-    t23 = t * t2[..., :, None] * t2[..., None, :] * tf.linalg.matrix_transpose(share)
-    branch6 = tf.where(tf.linalg.matrix_transpose(differs), t23, 0.0)
-    t24 = t2[..., :, None] * t18
-    dot4 = tf.matmul(branch6, t24)
-    t25 = 0.5 * t * t2[..., None, :] * tf.linalg.matrix_transpose(share)
-    t26 = tf.linalg.matrix_transpose(differs)
-    branch7 = tf.where(t26, -t25 * t10[..., :, None] * dot, 0.0)
-    t27 = t2[..., :, None] * embeddings
-    dot5 = tf.matmul(branch7, t27)
-    branch8 = tf.where(t26, tf.linalg.matrix_transpose(share), 0.0)
-    dot6 = tf.matmul(branch8, t27)
-    branch9 = tf.where(t26, -tf.linalg.matrix_transpose(share), 0.0)
-    dot7 = tf.matmul(branch9, t27)
-    t28 = total5 * t10
-    t29 = t * dot7 * t28[..., :, None] * embeddings
-    t30 = dot4 + 2 * dot5 * embeddings + t * t2[..., :, None] * dot6 * dot7 - t29
-    t31 = 1 / temperature**2
-    t32 = tf.linalg.matrix_transpose(share) ** 2
-    branch10 = tf.where(differs, -tf.linalg.matrix_transpose(t32), 0.0)
-    t33 = t2**2
-    t34 = t33 * cotangent
-    t35 = t34[..., :, None] * t18
-    dot8 = tf.matmul(branch10, t35)
-    t36 = -tf.linalg.matrix_transpose(t32) * tf.linalg.matrix_transpose(dot)
-    branch11 = tf.where(differs, t36, 0.0)
-    t37 = t34[..., :, None] * embeddings
-    dot9 = tf.matmul(branch11, t37)
-    t38 = t2[..., :, None] * dot8 - t10[..., :, None] * dot9 * embeddings
-    t39 = t3 * t10 * cotangent
-    t40 = 0.75 * total4 + 0.75 * total5 * cotangent - 0.75 * t3 * total3 * cotangent
-    t41 = t2**5 * t40
-    t42 = t10 * cotangent
-    branch12 = tf.where(differs, share, 0.0)
-    dot10 = tf.matmul(branch12, t21)
-    t43 = 0.5 * t39[..., :, None] * picked + 2 * t41[..., :, None] * embeddings
-    t44 = t43 - 0.5 * dot6 * t42[..., :, None] - 0.5 * dot10 * t10[..., :, None]
-    t45 = t * t39[..., :, None] * embeddings * picked
-    branch13 = tf.where(equal[..., :, None], t * t39[..., :, None] * t18, 0.0)
-    t46 = picked**2
-    t47 = t2 * t4
-    t48 = t4 * total3
-    t49 = 0.5 * t3[..., :, None] * embeddings - 0.5 * t48[..., :, None] * picked
-    t50 = 2 * t10[..., :, None] * embeddings * t49
-    t51 = t * cotangent[..., :, None] * (t46 * t47[..., :, None] + t50)
-    branch14 = tf.where(equal[..., :, None], t51, 0.0)
-    t52 = t4 * cotangent
-    t53 = t10 * total3
-    t54 = 0.5 * t2[..., :, None] * picked - 0.5 * t53[..., :, None] * embeddings
-    branch15 = tf.where(equal[..., :, None], 2 * t * t52[..., :, None] * picked * t54, 0.0)
-    t55 = t * t2[..., :, None] * t2[..., None, :] * share
-    branch16 = tf.where(differs, t55 * tf.linalg.matrix_transpose(dot), 0.0)
-    dot11 = tf.matmul(branch16, t21)
-    t56 = tf.linalg.matrix_transpose(dot) ** 2
-    t57 = -0.5 * t * share * t10[..., :, None] * t34[..., None, :] * t56
-    total6 = tf.reduce_sum(tf.where(differs, t57, 0.0), axis=-1)
-    t58 = dot10 + dot11 + 2 * total6[..., :, None] * embeddings
-    t59 = t * t10[..., :, None] * embeddings * t58
-    branch17 = tf.where(tf.linalg.matrix_transpose(differs), t23 * dot, 0.0)
-    dot12 = tf.matmul(branch17, t27)
-    t60 = -0.5 * t * share * t10[..., None, :] * t33[..., :, None] * t56
+    t22 = t * t3[..., :, None] * (dot2 + 2 * dot3 * embeddings)
+    t23 = tf.linalg.matrix_transpose(branch4)
+    t24 = t3[..., :, None] * t2
+    dot4 = tf.matmul(t23, t24)
+    t25 = 0.5 * t * dot * t3[..., None, :] * tf.linalg.matrix_transpose(share)
+    branch6 = tf.where(tf.linalg.matrix_transpose(differs), -t25 * t12[..., :, None], 0.0)
+    t26 = t3[..., :, None] * embeddings
+    dot5 = tf.matmul(branch6, t26)
+    branch7 = tf.where(differs, share, 0.0)
+    t27 = tf.linalg.matrix_transpose(branch7)
+    dot6 = tf.matmul(t27, t26)
+    t28 = tf.linalg.matrix_transpose(differs)
+    branch8 = tf.where(t28, -tf.linalg.matrix_transpose(share), 0.0)
+    dot7 = tf.matmul(branch8, t26)
+    t29 = t12 * total5
+    t30 = t * dot7 * t29[..., :, None] * embeddings
+    t31 = dot4 + 2 * dot5 * embeddings + t * t3[..., :, None] * dot6 * dot7 - t30
+    t32 = 1 / temperature**2
+    t33 = tf.linalg.matrix_transpose(share) ** 2
+    branch9 = tf.where(differs, -tf.linalg.matrix_transpose(t33), 0.0)
+    t34 = t3**2
+    t35 = cotangent * t34
+    t36 = t2 * t35[..., :, None]
+    dot8 = tf.matmul(branch9, t36)
+    t37 = -tf.linalg.matrix_transpose(t33) * tf.linalg.matrix_transpose(dot)
+    branch10 = tf.where(differs, t37, 0.0)
+    t38 = t35[..., :, None] * embeddings
+    dot9 = tf.matmul(branch10, t38)
+    t39 = t3[..., :, None] * dot8 - t12[..., :, None] * dot9 * embeddings
+    t40 = cotangent * t12 * t5
+    t41 = 0.75 * total4 + 0.75 * cotangent * total5 - 0.75 * total3 * cotangent * t5
+    t42 = t3**5 * t41
+    t43 = cotangent * t12
+    dot10 = tf.matmul(branch7, t21)
+    t44 = 0.5 * t40[..., :, None] * picked + 2 * t42[..., :, None] * embeddings
+    t45 = t44 - 0.5 * dot6 * t43[..., :, None] - 0.5 * dot10 * t12[..., :, None]
+    t46 = t * t40[..., :, None] * embeddings * picked
+    t47 = t3 * t6
+    t48 = total3 * t6
+    t49 = 0.5 * t5[..., :, None] * embeddings - 0.5 * t48[..., :, None] * picked
+    t50 = 2 * t12[..., :, None] * embeddings * t49
+    t51 = t * cotangent[..., :, None] * (t4 * t47[..., :, None] + t50)
+    branch11 = tf.where(equal[..., :, None], t51, 0.0)
+    branch12 = tf.where(equal[..., :, None], t * t40[..., :, None] * t2, 0.0)
+    t52 = cotangent * t6
+    t53 = total3 * t12
+    t54 = 0.5 * t3[..., :, None] * picked - 0.5 * t53[..., :, None] * embeddings
+    branch13 = tf.where(equal[..., :, None], 2 * t * t52[..., :, None] * picked * t54, 0.0)
+    branch14 = tf.where(differs, t14 * share, 0.0)
+    dot11 = tf.matmul(branch14, t21)
+    t55 = tf.linalg.matrix_transpose(dot) ** 2
+    t56 = -0.5 * t * t55 * share * t12[..., :, None] * t35[..., None, :]
+    total6 = tf.reduce_sum(tf.where(differs, t56, 0.0), axis=-1)
+    t57 = dot10 + dot11 + 2 * total6[..., :, None] * embeddings
+    t58 = t * t12[..., :, None] * embeddings * t57
+    t59 = tf.linalg.matrix_transpose(branch14)
+    dot12 = tf.matmul(t59, t26)
+    t60 = -0.5 * t * t55 * share * t12[..., None, :] * t34[..., :, None]
     total7 = tf.reduce_sum(tf.where(differs, t60, 0.0), axis=-2)
-    t61 = -t2[..., None, :] * tf.linalg.matrix_transpose(share) * dot
-    branch18 = tf.where(tf.linalg.matrix_transpose(differs), t61, 0.0)
-    total8 = tf.reduce_sum(branch18, axis=-1)
-    t62 = t2 * total8
-    t63 = total5 * t10 * total8
+    t61 = -dot * t3[..., None, :] * tf.linalg.matrix_transpose(share)
+    branch15 = tf.where(tf.linalg.matrix_transpose(differs), t61, 0.0)
+    total8 = tf.reduce_sum(branch15, axis=-1)
+    t62 = t3 * total8
+    t63 = t12 * total5 * total8
     t64 = dot6 + dot12 + 2 * total7[..., :, None] * embeddings
     t65 = t64 + t * dot6 * t62[..., :, None] - t * t63[..., :, None] * embeddings
-    t66 = t * t42[..., :, None] * embeddings * t65
-    t67 = -t34[..., None, :] * t56 * tf.linalg.matrix_transpose(t32)
+    t66 = t * t43[..., :, None] * embeddings * t65
+    t67 = -t55 * t35[..., None, :] * tf.linalg.matrix_transpose(t33)
     total9 = tf.reduce_sum(tf.where(differs, t67, 0.0), axis=-1)
-    t68 = t10 * total9
-    t69 = t2[..., :, None] * dot9 - t68[..., :, None] * embeddings
-    t70 = t10[..., :, None] * t31 * embeddings * t69
-    t71 = spread + spread2 + t17[..., :, None] + t22 + t * t6[..., :, None] * t30
-    t72 = t71 + t2[..., :, None] * t31 * t38 + 2 * t * embeddings * t44 + t45
-    return (t72 + branch13 + branch14 + branch15 - t59 - t66 - t70,)
+    t68 = t12 * total9
+    t69 = t3[..., :, None] * dot9 - t68[..., :, None] * embeddings
+    t70 = t12[..., :, None] * t32 * embeddings * t69
+    t71 = spread + spread2 + t18[..., :, None] + t22 + t * t8[..., :, None] * t31
+    t72 = t71 + t3[..., :, None] * t32 * t39 + 2 * t * embeddings * t45 + t46
+    return (t72 + branch11 + branch12 + branch13 - t58 - t66 - t70,)
 
 
 _NT_XENT = Definition(

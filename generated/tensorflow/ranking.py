@@ -531,9 +531,10 @@ def _pairwise_logistic_vjp(
     condition = valid[..., :, None] & valid[..., None, :] & above
     total = tf.reduce_sum(fn.select(condition, 1.0, 0.0, scores), axis=(-2, -1))
     t = cotangent / tf.maximum(total, 1.0)
-    probability = fn.sigmoid(scores[..., None, :] - scores[..., :, None])
-    total2 = tf.reduce_sum(tf.where(condition, probability, 0.0), axis=-2)
-    total3 = tf.reduce_sum(tf.where(condition, probability, 0.0), axis=-1)
+    probability = fn.sigmoid(scores[..., :, None] - scores[..., None, :])
+    branch = tf.where(tf.linalg.matrix_transpose(condition), probability, 0.0)
+    total2 = tf.reduce_sum(branch, axis=-1)
+    total3 = tf.reduce_sum(branch, axis=-2)
     return (t[..., None] * (total2 - total3),)
 
 
@@ -569,12 +570,13 @@ def _pairwise_logistic_hvp(
     t2 = scores[..., :, None] - scores[..., None, :]
     probability = fn.sigmoid(-t2)
     probability2 = fn.sigmoid(t2)
-    t3 = scores_tangent[..., None, :] * tf.linalg.matrix_transpose(probability)
-    branch = tf.where(condition, t3 * tf.linalg.matrix_transpose(probability2), 0.0)
-    t4 = scores_tangent[..., :, None] * tf.linalg.matrix_transpose(probability)
-    branch2 = tf.where(condition, -t4 * tf.linalg.matrix_transpose(probability2), 0.0)
-    total2 = tf.reduce_sum(branch + branch2, axis=-2)
-    total3 = tf.reduce_sum(branch + branch2, axis=-1)
+    t3 = scores_tangent[..., :, None] * probability * probability2
+    branch = tf.where(tf.linalg.matrix_transpose(condition), t3, 0.0)
+    t4 = -scores_tangent[..., None, :] * probability * probability2
+    branch2 = tf.where(tf.linalg.matrix_transpose(condition), t4, 0.0)
+    t5 = branch + branch2
+    total2 = tf.reduce_sum(t5, axis=-1)
+    total3 = tf.reduce_sum(t5, axis=-2)
     return (t[..., None] * (total2 - total3),)
 
 
@@ -590,10 +592,10 @@ def _pairwise_logistic_hessian_diagonal(
     total = tf.reduce_sum(fn.select(condition, 1.0, 0.0, scores), axis=(-2, -1))
     t = cotangent / tf.maximum(total, 1.0)
     t2 = scores[..., :, None] - scores[..., None, :]
-    t3 = fn.sigmoid(tf.linalg.matrix_transpose(t2))
-    branch = tf.where(condition, t3 * fn.sigmoid(-tf.linalg.matrix_transpose(t2)), 0.0)
-    total2 = tf.reduce_sum(branch, axis=-1)
-    total3 = tf.reduce_sum(branch, axis=-2)
+    t3 = tf.linalg.matrix_transpose(condition)
+    branch = tf.where(t3, fn.sigmoid(t2) * fn.sigmoid(-t2), 0.0)
+    total2 = tf.reduce_sum(branch, axis=-2)
+    total3 = tf.reduce_sum(branch, axis=-1)
     return (t[..., None] * (total2 + total3),)
 
 
@@ -615,9 +617,10 @@ def _pairwise_logistic_without_valid_vjp(
     above = relevance[..., :, None] > relevance[..., None, :]
     total = tf.reduce_sum(fn.select(above, 1.0, 0.0, scores), axis=(-2, -1))
     t = cotangent / tf.maximum(total, 1.0)
-    branch = tf.where(above, fn.sigmoid(scores[..., None, :] - scores[..., :, None]), 0.0)
-    total2 = tf.reduce_sum(branch, axis=-2)
-    total3 = tf.reduce_sum(branch, axis=-1)
+    probability = fn.sigmoid(scores[..., :, None] - scores[..., None, :])
+    branch = tf.where(tf.linalg.matrix_transpose(above), probability, 0.0)
+    total2 = tf.reduce_sum(branch, axis=-1)
+    total3 = tf.reduce_sum(branch, axis=-2)
     return (t[..., None] * (total2 - total3),)
 
 
@@ -649,12 +652,13 @@ def _pairwise_logistic_without_valid_hvp(
     t2 = scores[..., :, None] - scores[..., None, :]
     probability = fn.sigmoid(-t2)
     probability2 = fn.sigmoid(t2)
-    t3 = scores_tangent[..., None, :] * tf.linalg.matrix_transpose(probability)
-    branch = tf.where(above, t3 * tf.linalg.matrix_transpose(probability2), 0.0)
-    t4 = scores_tangent[..., :, None] * tf.linalg.matrix_transpose(probability)
-    branch2 = tf.where(above, -t4 * tf.linalg.matrix_transpose(probability2), 0.0)
-    total2 = tf.reduce_sum(branch + branch2, axis=-2)
-    total3 = tf.reduce_sum(branch + branch2, axis=-1)
+    t3 = scores_tangent[..., :, None] * probability * probability2
+    branch = tf.where(tf.linalg.matrix_transpose(above), t3, 0.0)
+    t4 = -scores_tangent[..., None, :] * probability * probability2
+    branch2 = tf.where(tf.linalg.matrix_transpose(above), t4, 0.0)
+    t5 = branch + branch2
+    total2 = tf.reduce_sum(t5, axis=-1)
+    total3 = tf.reduce_sum(t5, axis=-2)
     return (t[..., None] * (total2 - total3),)
 
 
@@ -668,10 +672,10 @@ def _pairwise_logistic_without_valid_hessian_diagonal(
     total = tf.reduce_sum(fn.select(above, 1.0, 0.0, scores), axis=(-2, -1))
     t = cotangent / tf.maximum(total, 1.0)
     t2 = scores[..., :, None] - scores[..., None, :]
-    t3 = fn.sigmoid(tf.linalg.matrix_transpose(t2))
-    branch = tf.where(above, t3 * fn.sigmoid(-tf.linalg.matrix_transpose(t2)), 0.0)
-    total2 = tf.reduce_sum(branch, axis=-1)
-    total3 = tf.reduce_sum(branch, axis=-2)
+    t3 = tf.linalg.matrix_transpose(above)
+    branch = tf.where(t3, fn.sigmoid(t2) * fn.sigmoid(-t2), 0.0)
+    total2 = tf.reduce_sum(branch, axis=-2)
+    total3 = tf.reduce_sum(branch, axis=-1)
     return (t[..., None] * (total2 + total3),)
 
 

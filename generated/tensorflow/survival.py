@@ -249,8 +249,7 @@ def _cox_partial_likelihood_vjp(
     t = 1 / tf.maximum(total, 1.0)
     t2 = cotangent * t
     above = time[..., :, None] >= time[..., None, :]
-    above2 = time[..., None, :] >= time[..., :, None]
-    lse = fn.logsumexp(log_risk[..., None, :], -1, where=above2)
+    lse = fn.logsumexp(log_risk[..., :, None], -2, where=above)
     share = tf.math.exp(log_risk[..., :, None] - lse[..., None, :])
     branch = tf.where(event[..., None, :] & above, share, 0.0)
     total2 = tf.reduce_sum(branch, axis=-1)
@@ -266,8 +265,7 @@ def _cox_partial_likelihood_jvp(
 ) -> Result:
     """The directional derivative of the unreduced loss along the tangents."""
     above = time[..., :, None] >= time[..., None, :]
-    above2 = time[..., None, :] >= time[..., :, None]
-    lse = fn.logsumexp(log_risk[..., None, :], -1, where=above2)
+    lse = fn.logsumexp(log_risk[..., :, None], -2, where=above)
     share = tf.math.exp(log_risk[..., :, None] - lse[..., None, :])
     branch = tf.where(above, log_risk_tangent[..., :, None] * share, 0.0)
     total = tf.reduce_sum(branch, axis=-2)
@@ -287,8 +285,7 @@ def _cox_partial_likelihood_hvp(
     """The Hessian of sum(cotangent * loss) times the tangents."""
     above = time[..., :, None] >= time[..., None, :]
     condition = event[..., :, None] & tf.linalg.matrix_transpose(above)
-    above2 = time[..., None, :] >= time[..., :, None]
-    lse = fn.logsumexp(log_risk[..., None, :], -1, where=above2)
+    lse = fn.logsumexp(log_risk[..., :, None], -2, where=above)
     share = tf.math.exp(log_risk[..., :, None] - lse[..., None, :])
     t = log_risk_tangent[..., :, None] * share
     branch = tf.where(tf.linalg.matrix_transpose(condition), t, 0.0)
@@ -312,8 +309,7 @@ def _cox_partial_likelihood_hessian_diagonal(
     t = cotangent / tf.maximum(total, 1.0)
     above = time[..., :, None] >= time[..., None, :]
     condition = event[..., :, None] & tf.linalg.matrix_transpose(above)
-    above2 = time[..., None, :] >= time[..., :, None]
-    lse = fn.logsumexp(log_risk[..., None, :], -1, where=above2)
+    lse = fn.logsumexp(log_risk[..., :, None], -2, where=above)
     share = tf.math.exp(log_risk[..., None, :] - lse[..., :, None])
     total2 = tf.reduce_sum(tf.where(condition, share, 0.0), axis=-2)
     total3 = tf.reduce_sum(tf.where(condition, -(share**2), 0.0), axis=-2)

@@ -555,10 +555,10 @@ def _pairwise_logistic_vjp(
     condition = valid[..., :, None] & valid[..., None, :] & above
     total = torch.sum(fn.select(condition, 1.0, 0.0, scores), dim=(-2, -1))
     t = cotangent / torch.clamp(total, min=1.0)
-    probability = fn.sigmoid(scores[..., None, :] - scores[..., :, None])
-    branch = torch.where(condition, probability, 0.0)
-    total2 = torch.sum(branch, dim=-2)
-    total3 = torch.sum(branch, dim=-1)
+    probability = fn.sigmoid(scores[..., :, None] - scores[..., None, :])
+    branch = torch.where(condition.mT, probability, 0.0)
+    total2 = torch.sum(branch, dim=-1)
+    total3 = torch.sum(branch, dim=-2)
     return (t[..., None] * (total2 - total3),)
 
 
@@ -594,11 +594,11 @@ def _pairwise_logistic_hvp(
     t2 = scores[..., :, None] - scores[..., None, :]
     probability = fn.sigmoid(-t2)
     probability2 = fn.sigmoid(t2)
-    t3 = scores_tangent[..., None, :] * probability.mT * probability2.mT
-    t4 = -scores_tangent[..., :, None] * probability.mT * probability2.mT
-    t5 = torch.where(condition, t3, 0.0) + torch.where(condition, t4, 0.0)
-    total2 = torch.sum(t5, dim=-2)
-    total3 = torch.sum(t5, dim=-1)
+    t3 = scores_tangent[..., :, None] * probability * probability2
+    t4 = -scores_tangent[..., None, :] * probability * probability2
+    t5 = torch.where(condition.mT, t3, 0.0) + torch.where(condition.mT, t4, 0.0)
+    total2 = torch.sum(t5, dim=-1)
+    total3 = torch.sum(t5, dim=-2)
     return (t[..., None] * (total2 - total3),)
 
 
@@ -614,9 +614,9 @@ def _pairwise_logistic_hessian_diagonal(
     total = torch.sum(fn.select(condition, 1.0, 0.0, scores), dim=(-2, -1))
     t = cotangent / torch.clamp(total, min=1.0)
     t2 = scores[..., :, None] - scores[..., None, :]
-    branch = torch.where(condition, fn.sigmoid(t2.mT) * fn.sigmoid(-t2.mT), 0.0)
-    total2 = torch.sum(branch, dim=-1)
-    total3 = torch.sum(branch, dim=-2)
+    branch = torch.where(condition.mT, fn.sigmoid(t2) * fn.sigmoid(-t2), 0.0)
+    total2 = torch.sum(branch, dim=-2)
+    total3 = torch.sum(branch, dim=-1)
     return (t[..., None] * (total2 + total3),)
 
 
@@ -638,9 +638,10 @@ def _pairwise_logistic_without_valid_vjp(
     above = relevance[..., :, None] > relevance[..., None, :]
     total = torch.sum(fn.select(above, 1.0, 0.0, scores), dim=(-2, -1))
     t = cotangent / torch.clamp(total, min=1.0)
-    branch = torch.where(above, fn.sigmoid(scores[..., None, :] - scores[..., :, None]), 0.0)
-    total2 = torch.sum(branch, dim=-2)
-    total3 = torch.sum(branch, dim=-1)
+    probability = fn.sigmoid(scores[..., :, None] - scores[..., None, :])
+    branch = torch.where(above.mT, probability, 0.0)
+    total2 = torch.sum(branch, dim=-1)
+    total3 = torch.sum(branch, dim=-2)
     return (t[..., None] * (total2 - total3),)
 
 
@@ -672,11 +673,11 @@ def _pairwise_logistic_without_valid_hvp(
     t2 = scores[..., :, None] - scores[..., None, :]
     probability = fn.sigmoid(-t2)
     probability2 = fn.sigmoid(t2)
-    t3 = scores_tangent[..., None, :] * probability.mT * probability2.mT
-    t4 = -scores_tangent[..., :, None] * probability.mT * probability2.mT
-    t5 = torch.where(above, t3, 0.0) + torch.where(above, t4, 0.0)
-    total2 = torch.sum(t5, dim=-2)
-    total3 = torch.sum(t5, dim=-1)
+    t3 = scores_tangent[..., :, None] * probability * probability2
+    t4 = -scores_tangent[..., None, :] * probability * probability2
+    t5 = torch.where(above.mT, t3, 0.0) + torch.where(above.mT, t4, 0.0)
+    total2 = torch.sum(t5, dim=-1)
+    total3 = torch.sum(t5, dim=-2)
     return (t[..., None] * (total2 - total3),)
 
 
@@ -690,9 +691,9 @@ def _pairwise_logistic_without_valid_hessian_diagonal(
     total = torch.sum(fn.select(above, 1.0, 0.0, scores), dim=(-2, -1))
     t = cotangent / torch.clamp(total, min=1.0)
     t2 = scores[..., :, None] - scores[..., None, :]
-    branch = torch.where(above, fn.sigmoid(t2.mT) * fn.sigmoid(-t2.mT), 0.0)
-    total2 = torch.sum(branch, dim=-1)
-    total3 = torch.sum(branch, dim=-2)
+    branch = torch.where(above.mT, fn.sigmoid(t2) * fn.sigmoid(-t2), 0.0)
+    total2 = torch.sum(branch, dim=-2)
+    total3 = torch.sum(branch, dim=-1)
     return (t[..., None] * (total2 + total3),)
 
 

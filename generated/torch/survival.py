@@ -257,8 +257,7 @@ def _cox_partial_likelihood_vjp(
     t = 1 / torch.clamp(total, min=1.0)
     t2 = cotangent * t
     above = time[..., :, None] >= time[..., None, :]
-    above2 = time[..., None, :] >= time[..., :, None]
-    lse = fn.logsumexp(log_risk[..., None, :], -1, where=above2)
+    lse = fn.logsumexp(log_risk[..., :, None], -2, where=above)
     share = torch.exp(log_risk[..., :, None] - lse[..., None, :])
     branch = torch.where(event[..., None, :] & above, share, 0.0)
     total2 = torch.sum(branch, dim=-1)
@@ -274,8 +273,7 @@ def _cox_partial_likelihood_jvp(
 ) -> Result:
     """The directional derivative of the unreduced loss along the tangents."""
     above = time[..., :, None] >= time[..., None, :]
-    above2 = time[..., None, :] >= time[..., :, None]
-    lse = fn.logsumexp(log_risk[..., None, :], -1, where=above2)
+    lse = fn.logsumexp(log_risk[..., :, None], -2, where=above)
     share = torch.exp(log_risk[..., :, None] - lse[..., None, :])
     branch = torch.where(above, log_risk_tangent[..., :, None] * share, 0.0)
     total = torch.sum(branch, dim=-2)
@@ -296,8 +294,7 @@ def _cox_partial_likelihood_hvp(
     """The Hessian of sum(cotangent * loss) times the tangents."""
     above = time[..., :, None] >= time[..., None, :]
     condition = event[..., :, None] & above.mT
-    above2 = time[..., None, :] >= time[..., :, None]
-    lse = fn.logsumexp(log_risk[..., None, :], -1, where=above2)
+    lse = fn.logsumexp(log_risk[..., :, None], -2, where=above)
     share = torch.exp(log_risk[..., :, None] - lse[..., None, :])
     t = log_risk_tangent[..., :, None] * share
     total = torch.sum(torch.where(above, t, 0.0), dim=-2)
@@ -320,8 +317,7 @@ def _cox_partial_likelihood_hessian_diagonal(
     t = cotangent / torch.clamp(total, min=1.0)
     above = time[..., :, None] >= time[..., None, :]
     condition = event[..., :, None] & above.mT
-    above2 = time[..., None, :] >= time[..., :, None]
-    lse = fn.logsumexp(log_risk[..., None, :], -1, where=above2)
+    lse = fn.logsumexp(log_risk[..., :, None], -2, where=above)
     share = torch.exp(log_risk[..., None, :] - lse[..., :, None])
     total2 = torch.sum(torch.where(condition, share, 0.0), dim=-2)
     branch = torch.where(condition, -(share**2), 0.0)

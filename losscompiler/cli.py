@@ -20,7 +20,7 @@ COMMANDS = {
     "build": "Compile the specs that changed, cross-validate them and write the code.",
     "check": "Report mistakes in specs and facts about losses; write nothing.",
     "verify": "Cross-validate the generated code against arbitrary precision.",
-    "show": "Print a loss's formula, or what the compiler made of it.",
+    "show": "Print what a loss is, its formula, or what the compiler made of it.",
     "list": "List the losses of the project.",
     "init": "Start a project: configuration, an example spec, git attributes.",
     "new": "Start a spec file from a template.",

@@ -277,7 +277,7 @@ def test_paths_are_shown_from_the_current_folder(
 
 
 def test_show_formula(project: Path, run: Run) -> None:
-    assert run("show", "squared").status == 0
+    assert run("show", "squared", "--stage", "spec").status == 0
     assert run.out == "squared(prediction, target) = (prediction - target)**2\n"
     assert run("show", "squared", "--format", "latex").status == 0
     assert r"\left(prediction - target\right)^{2}" in run.out
@@ -287,14 +287,6 @@ def test_show_formula(project: Path, run: Run) -> None:
         "half_squared",
     ]
     assert run("show", "squared", "--format", "json").envelope["command"] == "show"
-
-
-def test_list(project: Path, run: Run) -> None:
-    assert run("list").status == 0
-    assert run.out.splitlines()[0].split() == ["squared", "(),()->()", "specs/squares.py:4"]
-    assert run("list", "--family", "squares", "--json").status == 0
-    assert len(run.envelope["result"]["losses"]) == 2
-    assert run("list", "--family", "ranking").status == 3
 
 
 def test_init_starts_a_project_and_changes_nothing(

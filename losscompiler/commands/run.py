@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +11,9 @@ from losscompiler.commands.options import Project
 from losscompiler.commands.progress import shown
 from losscompiler.diagnostics import Diagnostic, framed, unique
 from losscompiler.progress import Counter
+from losscompiler.public import all_names
 from losscompiler.selection import duplicates, find_specs, matches, may_hold, relative, selected
+from losscompiler.suggest import did_you_mean
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,7 @@ def over_specs(project: Project, task: Callable[..., Any], doing: str) -> Found:
     if not losses and not found:  # a file that does not load may well hold what was asked for
         found = [d for d in elsewhere if d.loss is None and d.severity == "error"]
     if not losses and not found:
-        raise nothing(project)
+        raise nothing(project, [name for loss in declared for name in all_names(loss)])
     kept = unique(framed(diagnostic, root) for diagnostic in found)
     return Found(tuple(losses), kept, len(files))
 
@@ -69,8 +71,8 @@ def _concerns(diagnostic: Diagnostic, patterns: tuple[str, ...], path: str, chos
     return chosen or matches(patterns, "", path)
 
 
-def nothing(project: Project) -> Exception:
-    """The failure that says that no loss is selected."""
+def nothing(project: Project, names: Iterable[str] = ()) -> Exception:
+    """The failure that says that no loss is selected; `names` are those that could be."""
     if not project.patterns:
         return failure(
             "LC606",
@@ -78,8 +80,6 @@ def nothing(project: Project) -> Exception:
             "`losscompiler new NAME` starts one",
         )
     wanted = ", ".join(f"`{pattern}`" for pattern in project.patterns)
-    return failure(
-        "LC606",
-        f"no loss matches {wanted}",
-        "a selection is a name, a glob in quotes, or a path; `losscompiler list` shows all losses",
-    )
+    otherwise = "a selection is a name, a glob in quotes, or a path"
+    remedy = did_you_mean(project.patterns[0], names, otherwise)
+    return failure("LC606", f"no loss matches {wanted}", f"{remedy}; `losscompiler list` shows all")

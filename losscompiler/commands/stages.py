@@ -6,6 +6,7 @@ from typing import Any
 
 import sympy as sp
 
+from losscompiler.commands.sheet import sheet
 from losscompiler.spec.decorator import Loss
 
 KERNELS = {
@@ -27,8 +28,8 @@ RESULTS = {
 def show_stage(loss: Loss, stage: str, form: str) -> dict[str, Any]:
     """The formula in text or LaTeX, or the compiled kernels of a stage, as `text` and as data."""
     if stage == "spec":
-        text = _formula(loss, form)
-        return {"text": text, "expression": sp.sstr(loss.expression), "signature": loss.signature}
+        formula = {"text": _formula(loss, form), "expression": sp.sstr(loss.expression)}
+        return {**sheet(loss), **formula}
     from losscompiler.ir import show
     from losscompiler.passes import compile_loss
 

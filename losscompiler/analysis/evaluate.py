@@ -30,6 +30,21 @@ def _xdivy(a: Number, u: Number) -> Number:
     return mp.zero if a == 0 else a / u
 
 
+def _log_ndtr(x: Number) -> Number:
+    far = mp.erfc(abs(x) / mp.sqrt(2)) / 2
+    return mp.log1p(-far) if x > 0 else mp.log(far)
+
+
+def _inverse_mills(x: Number) -> Number:
+    return mp.exp(-x * x / 2 - _log_ndtr(x)) / mp.sqrt(2 * mp.pi)
+
+
+def _exp_moment(n: Number, x: Number, rate: Number) -> Number:
+    if n == 0 and rate != 0:
+        return mp.expm1(rate * x) / rate
+    return x ** (n + 1) / (n + 1) * mp.hyp1f1(n + 1, n + 2, rate * x)
+
+
 FUNCTIONS: dict[type[sp.Basic], Callable[..., Number]] = {
     sp.Add: lambda *a: mp.fsum(a),
     sp.Mul: lambda *a: mp.fprod(a),
@@ -63,6 +78,17 @@ FUNCTIONS: dict[type[sp.Basic], Callable[..., Number]] = {
     op.XDivY: _xdivy,
     op.Root: mp.sqrt,
     op.InverseRoot: lambda s: mp.zero if s == 0 else 1 / mp.sqrt(s),
+    op.SquareRoot: mp.sqrt,
+    sp.erf: mp.erf,
+    sp.erfc: mp.erfc,
+    op.ndtr: lambda x: mp.erfc(-x / mp.sqrt(2)) / 2,
+    op.log_ndtr: _log_ndtr,
+    op.InverseMills: _inverse_mills,
+    op.MillsExcess: lambda x: x + _inverse_mills(x),
+    op.LogGamma: mp.loggamma,
+    op.Digamma: lambda x: mp.psi(0, x),
+    op.PolyGamma: mp.psi,
+    op.ExpMoment: _exp_moment,
     sp.Eq: lambda a, b: a == b,
     sp.Ne: lambda a, b: a != b,
     sp.Lt: lambda a, b: a < b,

@@ -28,7 +28,7 @@ _FRAMEWORKS = {
     "lax": "from jax import lax",
     "nn": "from torch import nn",
 }
-_FUNCTIONS = "fn"
+_FUNCTIONS = {"fn": "_functions", "special": "_special"}  # what kernels are written in
 
 
 @cache
@@ -57,9 +57,9 @@ def taken(backend: str) -> frozenset[str]:
 
     Helpers of kernels are not among them: those are reached through `fn`.
     """
-    ours = {name for name, file in _definers(backend).items() if file != "_functions"}
+    ours = {name for name, file in _definers(backend).items() if file not in _FUNCTIONS.values()}
     types = {name for name in dir(builtins) if isinstance(getattr(builtins, name), type)}
-    return frozenset({*_STANDARD, *_TYPING, *_FRAMEWORKS, _FUNCTIONS, *ours, *types})
+    return frozenset({*_STANDARD, *_TYPING, *_FRAMEWORKS, *_FUNCTIONS, *ours, *types})
 
 
 def top_level(text: str) -> tuple[str, ...]:
@@ -100,7 +100,7 @@ def import_lines(backend: str, text: str, depth: int) -> tuple[str, ...]:
     runtime: dict[str, list[str]] = {}
     for name in used & definers.keys():
         runtime.setdefault(definers[name], []).append(name)
-    known = {*_STANDARD, *_TYPING, *_FRAMEWORKS, *definers, _FUNCTIONS}
+    known = {*_STANDARD, *_TYPING, *_FRAMEWORKS, *definers, *_FUNCTIONS}
     unknown = sorted(used - known)
     if unknown:
         raise LookupError(
@@ -110,7 +110,11 @@ def import_lines(backend: str, text: str, depth: int) -> tuple[str, ...]:
     sections = [
         [line for name, line in _STANDARD.items() if name in used],
         [line for name, line in _FRAMEWORKS.items() if name in used],
-        [f"from {dots} import _functions as {_FUNCTIONS}"] if _FUNCTIONS in used else [],
+        [
+            f"from {dots} import {file} as {name}"
+            for name, file in _FUNCTIONS.items()
+            if name in used
+        ],
     ]
     if used & _TYPING:
         sections[0] += import_from("typing", [*used & _TYPING])

@@ -7,6 +7,13 @@ import sympy as sp
 from losscompiler.backends.spelling import Function, call
 from losscompiler.ir import operators as op
 from losscompiler.spec.expressions import sigmoid, softplus
+from losscompiler.spec.special import log_ndtr, ndtr
+
+
+def numbered(name: str) -> Function:
+    """A function whose first argument is a whole number that is known when code is printed."""
+    return lambda n, *arguments: f"{name}({int(float(n))}, {', '.join(arguments)})"
+
 
 ELEMENTARY: dict[type[sp.Basic], str] = {
     sp.exp: "exp",
@@ -41,4 +48,14 @@ PROVIDED: dict[type[sp.Basic], Function] = {
     op.XLogY: call("fn.xlogy"),
     op.XLog1pY: call("fn.xlog1py"),
     op.XDivY: call("fn.xdivy"),
+    sp.erf: call("special.erf"),
+    sp.erfc: call("special.erfc"),
+    ndtr: call("special.ndtr"),
+    log_ndtr: call("special.log_ndtr"),
+    op.InverseMills: call("special.inverse_mills"),
+    op.MillsExcess: call("special.mills_excess"),
+    op.LogGamma: call("special.lgamma"),
+    op.Digamma: call("special.digamma"),
+    op.PolyGamma: numbered("special.polygamma"),
+    op.ExpMoment: numbered("special.exp_moment"),
 }

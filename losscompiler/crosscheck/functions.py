@@ -11,6 +11,7 @@ from mpmath import libmp
 from losscompiler.crosscheck import balls
 from losscompiler.crosscheck.balls import Ball, Field
 from losscompiler.spec import expressions as ex
+from losscompiler.spec import special
 
 Operator = Callable[..., Ball]
 
@@ -80,6 +81,55 @@ def _gamma_log(v: Any, bits: int, rounding: str) -> Any:
     return libmp.mpf_loggamma(v, bits, rounding)
 
 
+def _like_bell(v: Any) -> int:
+    """2 exp(-v**2) / sqrt(pi), at a point a little nearer to 0."""
+    return 2 + balls.magnitude(libmp.mpf_exp(libmp.mpf_neg(libmp.mpf_mul(v, v)), 64, "n"))
+
+
+def _normal_tail(field: Field, a: Ball) -> Ball:
+    """Phi(-a) = erfc(a / sqrt(2)) / 2."""
+    root = field.sqrt(balls.from_int(2))
+    return balls.shifted(FUNCTIONS[sp.erfc](field, field.divide(a, root)), -1)
+
+
+def _ndtr(field: Field, a: Ball) -> Ball:
+    return _normal_tail(field, balls.negate(a))
+
+
+def _log_ndtr(field: Field, a: Ball) -> Ball:
+    return field.log(_ndtr(field, a))
+
+
+def _gamma_domain(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Of positive numbers only: elsewhere log-gamma is no real number."""
+
+    def of_positive(v: Any, bits: int, rounding: str) -> Any:
+        if libmp.mpf_sign(v) < 0:
+            return libmp.fnan
+        return function(v, bits, rounding)
+
+    return of_positive
+
+
+def _polygamma(field: Field, n: Ball, a: Ball) -> Ball:
+    order = libmp.to_int(n[0])
+
+    def function(v: Any, bits: int, rounding: str) -> Any:
+        return libmp.mpf_psi(order, v, bits, rounding)
+
+    def slope(v: Any) -> int:
+        return balls.magnitude(libmp.mpf_psi(order + 1, v, 64, "n")) + 2
+
+    return field.smooth(_gamma_domain(function), slope, a)
+
+
+def _exp_moment(field: Field, n: Ball, x: Ball, rate: Ball) -> Ball:
+    """(exp(rate * x) - 1) / rate, and x where the rate is 0: n is 0 in formulas."""
+    if balls.is_exact_zero(rate):
+        return x
+    return field.divide(field.subtract(field.exp(field.multiply(rate, x)), balls.ONE), rate)
+
+
 FUNCTIONS: dict[Any, Operator] = {
     sp.exp: Field.exp,
     sp.log: Field.log,
@@ -95,8 +145,13 @@ FUNCTIONS: dict[Any, Operator] = {
     sp.acos: _smooth(libmp.mpf_acos, _like_asin),
     sp.atan: _smooth(libmp.mpf_atan, _at_most(0)),
     sp.atan2: _atan2,
-    sp.erf: _smooth(libmp.mpf_erf, _at_most(1)),
-    sp.erfc: _smooth(libmp.mpf_erfc, _at_most(1)),
+    sp.erf: _smooth(libmp.mpf_erf, _like_bell),
+    sp.erfc: _smooth(libmp.mpf_erfc, _like_bell),
     sp.gamma: _smooth(libmp.mpf_gamma, _at_most(64)),
-    sp.loggamma: _smooth(_gamma_log, _like_digamma),
+    sp.loggamma: _smooth(_gamma_domain(_gamma_log), _like_digamma),
+    sp.digamma: lambda field, a: _polygamma(field, balls.ZERO, a),
+    sp.polygamma: _polygamma,
+    special.ndtr: _ndtr,
+    special.log_ndtr: _log_ndtr,
+    special.ExpMoment: _exp_moment,
 }

@@ -12,24 +12,42 @@ from typing import Any
 import sympy as sp
 
 from losscompiler.spec.expressions import sigmoid, softplus, stop_gradient
+from losscompiler.spec.special import (
+    Digamma,
+    ExpMoment,
+    InverseMills,
+    LogGamma,
+    MillsExcess,
+    PolyGamma,
+    log_ndtr,
+    ndtr,
+)
 
 __all__ = [
+    "Digamma",
     "ExpDifference",
+    "ExpMoment",
     "Expm1",
     "Expm1MinusX",
+    "InverseMills",
     "InverseRoot",
     "Log1mExp",
     "Log1p",
     "LogCosh",
+    "LogGamma",
     "Magnitude",
     "Maximum",
+    "MillsExcess",
     "Minimum",
+    "PolyGamma",
     "Root",
     "Sign",
     "SquareRoot",
     "XDivY",
     "XLog1pY",
     "XLogY",
+    "log_ndtr",
+    "ndtr",
     "sigmoid",
     "softplus",
     "stop_gradient",

@@ -15,18 +15,27 @@ from losscompiler.ir import along, nodes
 from losscompiler.ir.graph import Graph
 from losscompiler.ir.nodes import Axis
 from losscompiler.ir.operators import (
+    Digamma,
+    ExpMoment,
+    InverseMills,
     Log1mExp,
     LogCosh,
+    LogGamma,
     Magnitude,
     Maximum,
+    MillsExcess,
     Minimum,
+    PolyGamma,
     Root,
     Sign,
     XDivY,
     XLogY,
+    log_ndtr,
+    ndtr,
 )
 from losscompiler.spec import expressions as ex
 from losscompiler.spec.expressions import Index, split_shift
+from losscompiler.spec.special import of_sympy
 
 SCALAR_FUNCTIONS: frozenset[type[sp.Basic]] = frozenset(
     {
@@ -34,6 +43,8 @@ SCALAR_FUNCTIONS: frozenset[type[sp.Basic]] = frozenset(
         sp.sin, sp.cos, sp.tan, sp.asin, sp.acos, sp.atan, sp.atan2,
         sp.sinh, sp.cosh, sp.tanh,
         ex.sigmoid, ex.softplus, ex.stop_gradient, Log1mExp, LogCosh, XLogY, XDivY,
+        sp.erf, sp.erfc, ndtr, log_ndtr, InverseMills, MillsExcess, LogGamma, Digamma, PolyGamma,
+        ExpMoment,
     }
 )  # fmt: skip
 KINKED: dict[type[sp.Basic], Callable[..., sp.Expr]] = {
@@ -80,6 +91,9 @@ class Lowering:
             return e.func(*(self(a) for a in e.args))
         if isinstance(e, Relational | BooleanFunction):
             return e.func(*(self(a) for a in e.args))
+        named = of_sympy(e)
+        if named is not None:
+            return self(named)
         raise _unsupported(e)
 
     def _cells(self, pairs: tuple[tuple[sp.Expr, sp.Basic], ...]) -> sp.Expr:

@@ -13,6 +13,7 @@ import sympy as sp
 from losscompiler.ir.operators import Log1mExp, LogCosh, XLogY
 from losscompiler.spec import expressions as ex
 from losscompiler.spec.expressions import sigmoid, softplus
+from losscompiler.spec.special import ExpMoment, log_ndtr, ndtr
 
 Rule = Callable[[sp.Expr], sp.Expr]
 
@@ -113,8 +114,9 @@ def _log(e: sp.Expr) -> sp.Expr:
         return x.args[0]
     if isinstance(x, sigmoid):
         return -softplus(-x.args[0])
-    if isinstance(x, sp.cosh):
-        return LogCosh(x.args[0])
+    named = LOGARITHMS.get(type(x))
+    if named is not None:
+        return named(x.args[0])
     if x.is_Add:
         return _log_of_addition(e, x)
     if x.is_Mul:
@@ -194,6 +196,9 @@ def _root_of_body(body: sp.Expr) -> sp.Expr | None:
 
 def _product(e: sp.Expr) -> sp.Expr:
     """exp(x) * exp(y) is one exponential, exp(x) * sigmoid(-x) is sigmoid(x), 0 * log(0) is 0."""
+    power = _boxcox(e)
+    if power is not None:
+        return power
     exponentials = [f for f in e.args if isinstance(f, sp.exp)]
     if len(exponentials) > 1:
         others = [f for f in e.args if f not in exponentials]
@@ -210,6 +215,43 @@ def _product(e: sp.Expr) -> sp.Expr:
             terms = [_absorbed(rest, t) for t in sp.Add.make_args(logs[0])]
             return sp.Add(*(constant * t for t in terms))
     return e
+
+
+def _boxcox(e: sp.Mul) -> sp.Expr | None:
+    """(u**a - 1) / a and (exp(a * x) - 1) / a, which are smooth where a is 0."""
+    rates = [1 / f for f in e.args if f.is_Pow and f.exp == -1 and not f.is_number]
+    for f in e.args:
+        if not (f.is_Add and len(f.args) == 2) or not {sp.S.One, sp.S.NegativeOne} & set(f.args):
+            continue
+        one = next(t for t in f.args if t in (1, -1))
+        factor, power = (f - one).as_coeff_Mul()
+        if factor != -one or not isinstance(power, sp.exp | sp.Pow):
+            continue
+        for rate in rates:
+            found = _rated(power, rate)
+            if found is not None:
+                x, exact = found
+                return e / f * exact * factor * ExpMoment(sp.S.Zero, x, exact)
+    return None
+
+
+def _rated(power: sp.Expr, rate: sp.Expr) -> tuple[sp.Expr, sp.Expr] | None:
+    """(x, rate), up to a number, if a power is exp(rate * x)."""
+    ratio = power.exp / rate
+    if isinstance(power, sp.exp):
+        return None if ratio.has(rate) else (ratio, rate)
+    if not ratio.is_number or not _nonnegative(power.base):
+        return None
+    return _apply(sp.log(power.base)), power.exp
+
+
+def _nonnegative(e: sp.Expr) -> bool:
+    """Whether SymPy knows an expression to be nonnegative, or all its parts are."""
+    if e.is_Add or e.is_Mul:
+        return all(map(_nonnegative, e.args))
+    if e.is_Pow and e.exp.is_integer:
+        return bool(e.exp.is_even) or _nonnegative(e.base)
+    return bool(e.is_nonnegative) or _exponential(e)
 
 
 def _has_log(e: sp.Expr) -> bool:
@@ -231,12 +273,28 @@ def _constant(e: sp.Expr) -> bool:
 
 
 def _addition(e: sp.Expr) -> sp.Expr:
-    """1 - sigmoid(x) is sigmoid(-x)."""
-    if sp.S.One in e.args:
-        for t in e.args:
-            if t.is_Mul and len(t.args) == 2 and t.args[0] == -1 and isinstance(t.args[1], sigmoid):
-                return e - t - 1 + sigmoid(-t.args[1].args[0])
+    """1 - sigmoid(x) is sigmoid(-x), and 1 + erf(x) twice a normal probability."""
+    for t in e.args:
+        factor, f = t.as_coeff_Mul()
+        whole, complement = COMPLEMENTS.get((type(f), bool(factor > 0)), (sp.nan, _apply))
+        if abs(factor) * whole in e.args:
+            return e - t - abs(factor) * whole + abs(factor) * complement(f.args[0])
     return e
+
+
+LOGARITHMS: dict[type[sp.Basic], Rule] = {
+    sp.cosh: LogCosh,
+    sp.gamma: sp.loggamma,
+    sp.erfc: lambda x: log_ndtr(-sp.sqrt(2) * x) + sp.log(2),
+    ndtr: log_ndtr,
+}
+COMPLEMENTS: dict[tuple[type[sp.Basic], bool], tuple[int, Rule]] = {  # by sign of the factor
+    (sigmoid, False): (1, lambda x: sigmoid(-x)),
+    (ndtr, False): (1, lambda x: ndtr(-x)),
+    (sp.erf, False): (1, sp.erfc),
+    (sp.erf, True): (1, lambda x: 2 * ndtr(sp.sqrt(2) * x)),
+    (sp.erfc, False): (2, lambda x: 2 * ndtr(sp.sqrt(2) * x)),
+}
 
 
 RULES: dict[type[sp.Basic], Rule] = {

@@ -69,7 +69,8 @@ def _derivative(e: sp.Expr, x: sp.Symbol, known: dict[sp.Basic, sp.Expr]) -> sp.
         above = facet.relation(sp.Gt, sign if isinstance(e, Maximum) else -sign)
         return _cells([(d(e.args[0]), above), (d(e.args[1]), sp.true)])
     if isinstance(e, Piecewise):
-        return _cells([(d(v), c) for v, c in e.pairs if not is_facet(c)])
+        # What holds on a facet only, the leaf cannot leave unless the condition moves with it.
+        return _cells([(d(v), c) for v, c in e.pairs if not (is_facet(c) and c.has(x))])
     if isinstance(e, CONSTANT_HEADS):
         return sp.S.Zero
     if isinstance(e, sp.tanh):  # SymPy's 1 - tanh(x)**2 cancels

@@ -31,11 +31,17 @@ from sympy import (
     ceiling,
     cos,
     cosh,
+    digamma,
+    erf,
+    erfc,
     exp,
     floor,
+    gamma,
     log,
+    loggamma,
     oo,
     pi,
+    polygamma,
     sign,
     sin,
     sinh,
@@ -47,6 +53,7 @@ from sympy import (
 from losscompiler.spec.decorator import Loss, loss
 from losscompiler.spec.expressions import sigmoid, softplus, stop_gradient
 from losscompiler.spec.roles import Label, Mask, Param, Prediction, Target
+from losscompiler.spec.special import boxcox, expm1, log1p, log_ndtr, logit, ndtr
 from losscompiler.spec.vocabulary import (
     AxisMax,
     AxisMin,
@@ -65,6 +72,8 @@ from losscompiler.spec.vocabulary import (
     sort,
     where,
 )
+
+lgamma = loggamma  # as numerical libraries call it
 
 __all__ = [
     "Abs",
@@ -107,19 +116,32 @@ __all__ = [
     "asin",
     "atan",
     "atan2",
+    "boxcox",
     "ceiling",
     "cos",
     "cosh",
+    "digamma",
+    "erf",
+    "erfc",
     "exp",
+    "expm1",
     "floor",
+    "gamma",
     "index",
     "indicator",
+    "lgamma",
     "log",
+    "log1p",
+    "log_ndtr",
     "log_softmax",
+    "loggamma",
+    "logit",
     "logsumexp",
     "loss",
+    "ndtr",
     "oo",
     "pi",
+    "polygamma",
     "rank",
     "sigmoid",
     "sign",

@@ -690,13 +690,15 @@ def _softmax_cross_entropy_vjp(
     cotangent: Array,
 ) -> tuple[Result, ...]:
     """Gradients of sum(cotangent * loss)."""
-    t = 1 - label_smoothing
+    equal = label_smoothing == 0
+    branch = np.where(equal, 1.0, 1 - label_smoothing)
     total = np.sum(target, axis=-1)
-    t2 = label_smoothing + t * total
+    t = branch * total + np.where(equal, 0.0, label_smoothing)
     lse = fn.logsumexp(logits, -1)
-    t3 = t2[..., None] * np.exp(logits - lse[..., None])
+    t2 = t[..., None] * np.exp(logits - lse[..., None])
     class_size = fn.size(logits, -1)
-    return (cotangent[..., None] * (t3 - t * target - label_smoothing / class_size),)
+    branch2 = np.where(equal, 0.0, -label_smoothing / class_size)
+    return (cotangent[..., None] * (t2 + branch2 - branch * target),)
 
 
 def _softmax_cross_entropy_jvp(
@@ -709,12 +711,15 @@ def _softmax_cross_entropy_jvp(
     lse = fn.logsumexp(logits, -1)
     t = logits_tangent * np.exp(logits - lse[..., None])
     total = np.sum(t, axis=-1)
-    t2 = target * (total[..., None] - logits_tangent)
-    total2 = np.sum(t2, axis=-1)
-    total3 = np.sum(logits_tangent, axis=-1)
+    equal = label_smoothing == 0
+    t2 = total * np.where(equal, 0.0, label_smoothing)
+    total2 = np.sum(logits_tangent, axis=-1)
     class_size = fn.size(logits, -1)
-    t3 = total * label_smoothing + total2 * (1 - label_smoothing)
-    return t3 - total3 * label_smoothing / class_size
+    branch = np.where(equal, 0.0, -label_smoothing / class_size)
+    t3 = target * (total[..., None] - logits_tangent)
+    total3 = np.sum(t3, axis=-1)
+    t4 = total3 * np.where(equal, 1.0, 1 - label_smoothing)
+    return t2 + total2 * branch + t4
 
 
 def _softmax_cross_entropy_hvp(
@@ -728,8 +733,9 @@ def _softmax_cross_entropy_hvp(
     lse = fn.logsumexp(logits, -1)
     share = np.exp(logits - lse[..., None])
     total = np.sum(target, axis=-1)
-    t = label_smoothing + total * (1 - label_smoothing)
-    t2 = cotangent * t
+    equal = label_smoothing == 0
+    t = total * np.where(equal, 1.0, 1 - label_smoothing)
+    t2 = cotangent * (t + np.where(equal, 0.0, label_smoothing))
     total2 = np.sum(logits_tangent * share, axis=-1)
     t3 = logits_tangent - total2[..., None]
     return (share * t2[..., None] * t3,)
@@ -743,8 +749,9 @@ def _softmax_cross_entropy_hessian_diagonal(
 ) -> tuple[Result, ...]:
     """The diagonal of the Hessian of sum(cotangent * loss)."""
     total = np.sum(target, axis=-1)
-    t = label_smoothing + total * (1 - label_smoothing)
-    t2 = cotangent * t
+    equal = label_smoothing == 0
+    t = total * np.where(equal, 1.0, 1 - label_smoothing)
+    t2 = cotangent * (t + np.where(equal, 0.0, label_smoothing))
     lse = fn.logsumexp(logits, -1)
     share = np.exp(logits - lse[..., None])
     return (t2[..., None] * (share - share**2),)
@@ -990,12 +997,15 @@ def _sparse_softmax_cross_entropy_vjp(
     cotangent: Array,
 ) -> tuple[Result, ...]:
     """Gradients of sum(cotangent * loss)."""
-    spread = fn.scatter(-cotangent * (1 - label_smoothing), label, logits, 0, 0, 0)
+    equal = label_smoothing == 0
+    t = cotangent * np.where(equal, -1.0, -(1 - label_smoothing))
+    spread = fn.scatter(t, label, logits, 0, 0, 0)
     class_size = fn.size(logits, -1)
-    t = -cotangent * label_smoothing / class_size
+    branch = np.where(equal, 0.0, -label_smoothing / class_size)
+    t2 = cotangent * branch
     lse = fn.logsumexp(logits, -1)
-    t2 = cotangent[..., None] * np.exp(logits - lse[..., None])
-    return (spread + t[..., None] + t2,)
+    t3 = cotangent[..., None] * np.exp(logits - lse[..., None])
+    return (spread + t2[..., None] + t3,)
 
 
 def _sparse_softmax_cross_entropy_jvp(
@@ -1009,10 +1019,12 @@ def _sparse_softmax_cross_entropy_jvp(
     t = logits_tangent * np.exp(logits - lse[..., None])
     total = np.sum(t, axis=-1)
     picked = fn.gather(logits_tangent, label, 0, 0, 0)
+    equal = label_smoothing == 0
+    t2 = picked * np.where(equal, -1.0, -(1 - label_smoothing))
     total2 = np.sum(logits_tangent, axis=-1)
     class_size = fn.size(logits, -1)
-    t2 = total - picked * (1 - label_smoothing)
-    return t2 - total2 * label_smoothing / class_size
+    branch = np.where(equal, 0.0, -label_smoothing / class_size)
+    return total + t2 + total2 * branch
 
 
 def _sparse_softmax_cross_entropy_hvp(

@@ -888,13 +888,16 @@ def _softmax_cross_entropy_vjp(
     cotangent: Array,
 ) -> tuple[Result, ...]:
     """Gradients of sum(cotangent * loss)."""
-    t = 1 - label_smoothing
+    equal = label_smoothing == 0
+    branch = tf.where(~(equal), 1 - label_smoothing, 1.0)
     total = tf.reduce_sum(target, axis=-1)
-    t2 = label_smoothing + t * total
+    branch2 = tf.where(~(equal), label_smoothing, 0.0)
+    t = branch * total + branch2
     lse = fn.logsumexp(logits, -1)
-    t3 = t2[..., None] * tf.math.exp(logits - lse[..., None])
+    t2 = t[..., None] * tf.math.exp(logits - lse[..., None])
     class_size = fn.size(logits, -1)
-    return (cotangent[..., None] * (t3 - t * target - label_smoothing / class_size),)
+    branch3 = tf.where(~(equal), -label_smoothing / class_size, 0.0)
+    return (cotangent[..., None] * (t2 + branch3 - branch * target),)
 
 
 def _softmax_cross_entropy_jvp(
@@ -907,12 +910,15 @@ def _softmax_cross_entropy_jvp(
     lse = fn.logsumexp(logits, -1)
     t = logits_tangent * tf.math.exp(logits - lse[..., None])
     total = tf.reduce_sum(t, axis=-1)
-    t2 = target * (total[..., None] - logits_tangent)
-    total2 = tf.reduce_sum(t2, axis=-1)
-    total3 = tf.reduce_sum(logits_tangent, axis=-1)
+    equal = label_smoothing == 0
+    t2 = total * tf.where(~(equal), label_smoothing, 0.0)
+    total2 = tf.reduce_sum(logits_tangent, axis=-1)
     class_size = fn.size(logits, -1)
-    t3 = total * label_smoothing + total2 * (1 - label_smoothing)
-    return t3 - total3 * label_smoothing / class_size
+    branch = tf.where(~(equal), -label_smoothing / class_size, 0.0)
+    t3 = target * (total[..., None] - logits_tangent)
+    total3 = tf.reduce_sum(t3, axis=-1)
+    t4 = total3 * tf.where(~(equal), 1 - label_smoothing, 1.0)
+    return t2 + total2 * branch + t4
 
 
 def _softmax_cross_entropy_hvp(
@@ -926,8 +932,10 @@ def _softmax_cross_entropy_hvp(
     lse = fn.logsumexp(logits, -1)
     share = tf.math.exp(logits - lse[..., None])
     total = tf.reduce_sum(target, axis=-1)
-    t = label_smoothing + total * (1 - label_smoothing)
-    t2 = cotangent * t
+    equal = label_smoothing == 0
+    t = total * tf.where(~(equal), 1 - label_smoothing, 1.0)
+    branch = tf.where(~(equal), label_smoothing, 0.0)
+    t2 = cotangent * (t + branch)
     total2 = tf.reduce_sum(logits_tangent * share, axis=-1)
     t3 = logits_tangent - total2[..., None]
     return (share * t2[..., None] * t3,)
@@ -941,8 +949,10 @@ def _softmax_cross_entropy_hessian_diagonal(
 ) -> tuple[Result, ...]:
     """The diagonal of the Hessian of sum(cotangent * loss)."""
     total = tf.reduce_sum(target, axis=-1)
-    t = label_smoothing + total * (1 - label_smoothing)
-    t2 = cotangent * t
+    equal = label_smoothing == 0
+    t = total * tf.where(~(equal), 1 - label_smoothing, 1.0)
+    branch = tf.where(~(equal), label_smoothing, 0.0)
+    t2 = cotangent * (t + branch)
     lse = fn.logsumexp(logits, -1)
     share = tf.math.exp(logits - lse[..., None])
     return (t2[..., None] * (share - share**2),)
@@ -1264,9 +1274,12 @@ def _sparse_softmax_cross_entropy_vjp(
     cotangent: Array,
 ) -> tuple[Result, ...]:
     """Gradients of sum(cotangent * loss)."""
-    spread = fn.scatter(-cotangent * (1 - label_smoothing), label, logits, 0, 0, 0)
+    equal = label_smoothing == 0
+    branch = tf.where(~(equal), -(1 - label_smoothing), -1.0)
+    spread = fn.scatter(cotangent * branch, label, logits, 0, 0, 0)
     class_size = fn.size(logits, -1)
-    t = -cotangent * label_smoothing / class_size
+    branch2 = tf.where(~(equal), -label_smoothing / class_size, 0.0)
+    t = cotangent * branch2
     lse = fn.logsumexp(logits, -1)
     t2 = cotangent[..., None] * tf.math.exp(logits - lse[..., None])
     return (spread + t[..., None] + t2,)
@@ -1283,10 +1296,12 @@ def _sparse_softmax_cross_entropy_jvp(
     t = logits_tangent * tf.math.exp(logits - lse[..., None])
     total = tf.reduce_sum(t, axis=-1)
     picked = fn.gather(logits_tangent, label, 0, 0, 0)
+    equal = label_smoothing == 0
+    branch = tf.where(~(equal), -(1 - label_smoothing), -1.0)
     total2 = tf.reduce_sum(logits_tangent, axis=-1)
     class_size = fn.size(logits, -1)
-    t2 = total - picked * (1 - label_smoothing)
-    return t2 - total2 * label_smoothing / class_size
+    branch2 = tf.where(~(equal), -label_smoothing / class_size, 0.0)
+    return total + picked * branch + total2 * branch2
 
 
 def _sparse_softmax_cross_entropy_hvp(

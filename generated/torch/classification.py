@@ -927,13 +927,16 @@ def _softmax_cross_entropy_vjp(
     cotangent: Array,
 ) -> tuple[Result, ...]:
     """Gradients of sum(cotangent * loss)."""
-    t = 1 - label_smoothing
+    equal = label_smoothing == 0
+    branch = torch.where(equal, 1.0, 1 - label_smoothing)
     total = torch.sum(target, dim=-1)
-    t2 = label_smoothing + t * total
+    branch2 = torch.where(equal, 0.0, label_smoothing)
+    t = branch * total + branch2
     lse = fn.logsumexp(logits, -1)
-    t3 = t2[..., None] * torch.exp(logits - lse[..., None])
+    t2 = t[..., None] * torch.exp(logits - lse[..., None])
     class_size = fn.size(logits, -1)
-    return (cotangent[..., None] * (t3 - t * target - label_smoothing / class_size),)
+    branch3 = torch.where(equal, 0.0, -label_smoothing / class_size)
+    return (cotangent[..., None] * (t2 + branch3 - branch * target),)
 
 
 def _softmax_cross_entropy_jvp(
@@ -946,12 +949,15 @@ def _softmax_cross_entropy_jvp(
     lse = fn.logsumexp(logits, -1)
     t = logits_tangent * torch.exp(logits - lse[..., None])
     total = torch.sum(t, dim=-1)
-    t2 = target * (total[..., None] - logits_tangent)
-    total2 = torch.sum(t2, dim=-1)
-    total3 = torch.sum(logits_tangent, dim=-1)
+    equal = label_smoothing == 0
+    t2 = total * torch.where(equal, 0.0, label_smoothing)
+    total2 = torch.sum(logits_tangent, dim=-1)
     class_size = fn.size(logits, -1)
-    t3 = total * label_smoothing + total2 * (1 - label_smoothing)
-    return t3 - total3 * label_smoothing / class_size
+    branch = torch.where(equal, 0.0, -label_smoothing / class_size)
+    t3 = target * (total[..., None] - logits_tangent)
+    total3 = torch.sum(t3, dim=-1)
+    t4 = total3 * torch.where(equal, 1.0, 1 - label_smoothing)
+    return t2 + total2 * branch + t4
 
 
 def _softmax_cross_entropy_hvp(
@@ -965,8 +971,10 @@ def _softmax_cross_entropy_hvp(
     lse = fn.logsumexp(logits, -1)
     share = torch.exp(logits - lse[..., None])
     total = torch.sum(target, dim=-1)
-    t = label_smoothing + total * (1 - label_smoothing)
-    t2 = cotangent * t
+    equal = label_smoothing == 0
+    t = total * torch.where(equal, 1.0, 1 - label_smoothing)
+    branch = torch.where(equal, 0.0, label_smoothing)
+    t2 = cotangent * (t + branch)
     total2 = torch.sum(logits_tangent * share, dim=-1)
     t3 = logits_tangent - total2[..., None]
     return (share * t2[..., None] * t3,)
@@ -980,8 +988,10 @@ def _softmax_cross_entropy_hessian_diagonal(
 ) -> tuple[Result, ...]:
     """The diagonal of the Hessian of sum(cotangent * loss)."""
     total = torch.sum(target, dim=-1)
-    t = label_smoothing + total * (1 - label_smoothing)
-    t2 = cotangent * t
+    equal = label_smoothing == 0
+    t = total * torch.where(equal, 1.0, 1 - label_smoothing)
+    branch = torch.where(equal, 0.0, label_smoothing)
+    t2 = cotangent * (t + branch)
     lse = fn.logsumexp(logits, -1)
     share = torch.exp(logits - lse[..., None])
     return (t2[..., None] * (share - share**2),)
@@ -1319,9 +1329,12 @@ def _sparse_softmax_cross_entropy_vjp(
     cotangent: Array,
 ) -> tuple[Result, ...]:
     """Gradients of sum(cotangent * loss)."""
-    spread = fn.scatter(-cotangent * (1 - label_smoothing), label, logits, 0, 0, 0)
+    equal = label_smoothing == 0
+    branch = torch.where(equal, -1.0, -(1 - label_smoothing))
+    spread = fn.scatter(cotangent * branch, label, logits, 0, 0, 0)
     class_size = fn.size(logits, -1)
-    t = -cotangent * label_smoothing / class_size
+    branch2 = torch.where(equal, 0.0, -label_smoothing / class_size)
+    t = cotangent * branch2
     lse = fn.logsumexp(logits, -1)
     t2 = cotangent[..., None] * torch.exp(logits - lse[..., None])
     return (spread + t[..., None] + t2,)
@@ -1338,10 +1351,12 @@ def _sparse_softmax_cross_entropy_jvp(
     t = logits_tangent * torch.exp(logits - lse[..., None])
     total = torch.sum(t, dim=-1)
     picked = fn.gather(logits_tangent, label, 0, 0, 0)
+    equal = label_smoothing == 0
+    branch = torch.where(equal, -1.0, -(1 - label_smoothing))
     total2 = torch.sum(logits_tangent, dim=-1)
     class_size = fn.size(logits, -1)
-    t2 = total - picked * (1 - label_smoothing)
-    return t2 - total2 * label_smoothing / class_size
+    branch2 = torch.where(equal, 0.0, -label_smoothing / class_size)
+    return total + picked * branch + total2 * branch2
 
 
 def _sparse_softmax_cross_entropy_hvp(

@@ -206,7 +206,7 @@ class Log1mExp(sp.Function):
 
     def fdiff(self, argindex: int = 1) -> sp.Expr:
         """The derivative by an argument."""
-        return -1 / Expm1(-self.args[0])
+        return sp.exp(self.args[0]) / Expm1(self.args[0])
 
 
 class ExpDifference(sp.Function):

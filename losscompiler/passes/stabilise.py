@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import combinations
 
 import sympy as sp
 
@@ -58,7 +59,8 @@ def _flat(e: sp.Expr) -> sp.Basic:
 
 def _addition(e: sp.Expr) -> sp.Basic:
     """Sums, in the order in which the rules may meet."""
-    for rule in (_factored, _complement, _expm1, _power_minus_one, _quotient_of_logs):
+    rules = (_factored, _complement, _sigmoids, _expm1, _power_minus_one, _quotient_of_logs)
+    for rule in rules:
         changed = rule(e)
         if changed != e:
             return changed
@@ -82,6 +84,17 @@ def _complement(e: sp.Expr) -> sp.Expr:
         for t in e.args:
             if t.is_Mul and len(t.args) == 2 and t.args[0] == -1 and isinstance(t.args[1], sigmoid):
                 return e - 1 - t + sigmoid(-t.args[1].args[0])
+    return e
+
+
+def _sigmoids(e: sp.Expr) -> sp.Expr:
+    """sigmoid(x) - sigmoid(-x) is tanh(x / 2), as in the second derivative of a sigmoid."""
+    terms = [t for t in e.args if t.has(sigmoid)]
+    for first, second in combinations(terms, 2):
+        kept, swapped = (-first / second).as_numer_denom()
+        if isinstance(kept, sigmoid) and swapped == sigmoid(-kept.args[0]):
+            x = kept.args[0]
+            return e - first - second + first / kept * sp.tanh(x / 2)
     return e
 
 

@@ -5,6 +5,7 @@ Reduction and `normalizer` decide whether tokens or sequences count alike.
 """
 
 from losscompiler.spec import (
+    Abs,
     Label,
     Mask,
     Max,
@@ -22,6 +23,7 @@ from losscompiler.spec import (
     loss,
     softmax,
     stop_gradient,
+    where,
 )
 
 EPSILON = Rational(1, 5)
@@ -79,20 +81,18 @@ def advantage_actor_critic(
     returns=Target(),
     *,
     value_coefficient=Param(Rational(1, 2), nonnegative=True),
-    entropy_coefficient=Param(Rational("0.01"), nonnegative=True),
 ):
-    """Policy gradient, squared error of the value, and entropy bonus in one sum (A2C).
+    """Policy gradient and squared error of the value in one sum (A2C).
 
-    Use it for an actor and a critic that share a network. The advantage `returns - value` weighs
-    the policy's part without a gradient of its own: the value learns from its squared error
-    alone, which has no factor 1/2 but that of `value_coefficient`.
+    Use it for an actor and a critic that share a network; add `entropy_bonus` for exploration. The
+    advantage `returns - value` weighs the policy's part without a gradient of its own: the value
+    learns from its squared error alone, which has no factor 1/2 but that of `value_coefficient`.
 
     References:
         V. Mnih et al., "Asynchronous Methods for Deep Reinforcement Learning", 2016.
     """
     actor = policy_gradient(logits, action, stop_gradient(returns - value))
-    critic = value_coefficient * (returns - value) ** 2
-    return actor + critic + entropy_coefficient * entropy_bonus(logits)
+    return actor + value_coefficient * (returns - value) ** 2
 
 
 @loss
@@ -129,17 +129,19 @@ def ppo_value_clip(
 ):
     """Half the squared error of a value, or of the value clipped around the old one if larger.
 
+    Clipping matters only for returns more than `epsilon` away from the old value: there the loss
+    levels off at their squared distance from the clip.
+
     Use it beside `ppo_clip` to keep the critic near the one that made the advantages. Its benefit
     is disputed; `squared_error` is the plain choice.
 
     References:
         J. Schulman et al., "Proximal Policy Optimization Algorithms", 2017.
     """
-    low, high = old_value - epsilon, old_value + epsilon
-    # A clipped value is the worse one where it stopped on this side of the returns.
-    above = Max(0, value - high) * Max(0, 2 * returns - high - value)
-    below = Max(0, low - value) * Max(0, low + value - 2 * returns)
-    return ((value - returns) ** 2 + above + below) / 2
+    # A value on its way to returns beyond the clip stops at their distance from the clip.
+    outside = Abs(returns - old_value) - epsilon
+    error = (value - returns) ** 2
+    return where(outside > 0, Max(error, outside**2), error) / 2
 
 
 @loss

@@ -26,6 +26,7 @@ from losscompiler.spec import (
     AxisMax,
     Label,
     Loss,
+    Mask,
     Max,
     Param,
     Prediction,
@@ -35,6 +36,7 @@ from losscompiler.spec import (
     index,
     log,
     loss,
+    where,
 )
 from losscompiler.spec.loader import load_file
 
@@ -354,6 +356,14 @@ def test_cases_are_the_same_in_every_run_and_exact_in_both_dtypes() -> None:
             np.testing.assert_array_equal(array, again.arrays[name])
             if array.dtype.kind == "f":
                 np.testing.assert_array_equal(array, array.astype(np.float32))
+
+
+def test_inputs_are_arrays_even_if_they_have_no_axes() -> None:
+    @loss
+    def masked(x: Any = Prediction(), m: Any = Mask(), k: Any = Target(values={0, 1})) -> Any:
+        return where(m, x * k, 0)
+
+    assert all(isinstance(a, np.ndarray) for case in cases(masked) for a in case.arrays.values())
 
 
 @pytest.mark.parametrize("of", [margin, multiclass, boxes])

@@ -48,6 +48,12 @@ RULES = (
     Rule("xlog1py", op.XLogY(a, 1 - u), op.XLog1pY(a, -u), {a: 2.0, u: 1e-18}),
     Rule("complement", 1 - sigmoid(x), sigmoid(-x), {x: 40.0}),
     Rule(
+        "sigmoids",
+        a * sigmoid(x) * sigmoid(-x) ** 2 - a * sigmoid(-x) * sigmoid(x) ** 2,
+        -a * sigmoid(x) * sigmoid(-x) * sp.tanh(x / 2),
+        {a: 2.0, x: 1e-12},
+    ),
+    Rule(
         "difference_of_logs",
         op.XLogY(a, p) - op.XLogY(a, q),
         op.XLogY(a, p / q),

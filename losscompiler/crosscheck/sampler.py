@@ -64,7 +64,7 @@ class Sampler:
                 size = self.sizes.get(role.label_axis or "", int(np.prod(star)))
                 found[name] = self.generator.integers(0, max(size, 1), shape)
             elif role.kind == "mask":
-                found[name] = self.generator.random(shape) < 0.6
+                found[name] = np.asarray(self.generator.random(shape) < 0.6)
             else:
                 found[name] = self.sensible(role, draw(role, shape))
         return found

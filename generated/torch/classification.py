@@ -2525,15 +2525,14 @@ def _binary_focal_hvp(
     t11 = 2 * t9 * t10 * t * t2 * probability2 * gamma
     penalty = fn.softplus(logits)
     t12 = t5 * t10 * penalty * probability * t * t2 * gamma
+    t13 = gamma - 2
+    t14 = t6 * t5 * t9 * penalty * t * t2 * gamma * probability**t13
     penalty2 = fn.softplus(-logits)
-    t13 = t7 * t9 * penalty2 * probability2 * gamma * alpha * target
-    t14 = gamma - 2
-    t15 = t6 * t5 * t9 * penalty2 * gamma * alpha * target * probability2**t14
-    t16 = t6 * t5 * t9 * penalty * t * t2 * gamma * probability**t14
-    t17 = t5 * t7 * penalty2 * probability * gamma * alpha * target
-    t18 = t9 * t10 * penalty * t * t2 * probability2 * gamma
-    t19 = t3 + t4 + t8 + t11 + t12 + t13 + t15 + t16 - t17 - t18
-    return (t19 * logits_tangent * cotangent,)
+    t15 = t6 * t5 * t9 * penalty2 * gamma * alpha * target * probability2**t13
+    t16 = t7 * penalty2 * probability * probability2 * gamma * alpha * target
+    t17 = t9 * t10 * penalty * t * t2 * probability2 * gamma
+    t18 = t3 + t4 + t8 + t11 + t12 + t14 + t15 + t16 * torch.tanh(0.5 * logits) - t17
+    return (t18 * logits_tangent * cotangent,)
 
 
 def _binary_focal_hessian_diagonal(
@@ -2559,15 +2558,14 @@ def _binary_focal_hessian_diagonal(
     t11 = 2 * t9 * t10 * t * t2 * probability2 * gamma
     penalty = fn.softplus(logits)
     t12 = t5 * t10 * penalty * probability * t * t2 * gamma
+    t13 = gamma - 2
+    t14 = t6 * t5 * t9 * penalty * t * t2 * gamma * probability**t13
     penalty2 = fn.softplus(-logits)
-    t13 = t7 * t9 * penalty2 * probability2 * gamma * alpha * target
-    t14 = gamma - 2
-    t15 = t6 * t5 * t9 * penalty2 * gamma * alpha * target * probability2**t14
-    t16 = t6 * t5 * t9 * penalty * t * t2 * gamma * probability**t14
-    t17 = t5 * t7 * penalty2 * probability * gamma * alpha * target
-    t18 = t9 * t10 * penalty * t * t2 * probability2 * gamma
-    t19 = t3 + t4 + t8 + t11 + t12 + t13 + t15 + t16 - t17 - t18
-    return (t19 * cotangent,)
+    t15 = t6 * t5 * t9 * penalty2 * gamma * alpha * target * probability2**t13
+    t16 = t7 * penalty2 * probability * probability2 * gamma * alpha * target
+    t17 = t9 * t10 * penalty * t * t2 * probability2 * gamma
+    t18 = t3 + t4 + t8 + t11 + t12 + t14 + t15 + t16 * torch.tanh(0.5 * logits) - t17
+    return (t18 * cotangent,)
 
 
 _BINARY_FOCAL = Definition(

@@ -107,7 +107,7 @@ def _sources(
             file = compiled[source]
             key = spec_key(source, file.imports, stage.changes.hashes)
             built = {} if fatal(file.diagnostics) else dict.fromkeys(targets, key)
-            warnings = tuple(d for d in file.diagnostics if d.severity == "warning")
+            warnings = tuple(d for d in file.diagnostics if d.severity != "error")
             yield source, Source(file.imports, {**others, **built}, warnings)
         elif source in stage.changes.gone:
             if any(module_path(t, source) in before.files for t in others):

@@ -8,12 +8,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from losscompiler.backends import former_names, public_names, render_module
+from losscompiler.backends import former_names, obstacle, public_names, render_module
 from losscompiler.diagnostics import Diagnostic, SpecError
 from losscompiler.facts import facts
 from losscompiler.package import CompiledFile
 from losscompiler.passes import CompiledLoss, compile_loss
 from losscompiler.selection import relative
+from losscompiler.spec.decorator import Loss
 from losscompiler.spec.loader import load_file, mistake_in
 
 
@@ -71,7 +72,8 @@ def _module(
     target: str, compiled: Sequence[CompiledLoss], doc: str, shown: str, root: Path
 ) -> tuple[str, Sequence[CompiledLoss], list[Diagnostic]]:
     """The text of a module, without the losses that the target cannot express."""
-    found: list[Diagnostic] = []
+    found = [_left_out(target, one.loss, shown) for one in compiled if obstacle(target, one.loss)]
+    compiled = [one for one in compiled if not obstacle(target, one.loss)]
 
     def render(losses: Sequence[CompiledLoss]) -> str:
         return render_module(target, losses, doc, shown, depth=shown.count("/") - 1)
@@ -85,7 +87,19 @@ def _module(
             return False
 
     try:
-        return render(compiled), compiled, found
+        return (render(compiled) if compiled else ""), compiled, found
     except Exception:  # told by the loss it comes from
         expressed = [one for one in compiled if expressible(one)]
     return (render(expressed) if expressed else ""), expressed, found
+
+
+def _left_out(target: str, loss: Loss, shown: str) -> Diagnostic:
+    """The note that a target has no form for a loss."""
+    return Diagnostic(
+        "LC310",
+        f"there is no {target} code of `{loss.name}`: {obstacle(target, loss)}",
+        severity="note",
+        path=shown,
+        line=loss.line,
+        loss=loss.name,
+    )

@@ -12,7 +12,7 @@ from typing import Any
 from losscompiler.diagnostics import Diagnostic
 from losscompiler.suggest import did_you_mean
 
-TARGETS = ("numpy", "torch", "tensorflow", "jax")
+TARGETS = ("numpy", "torch", "tensorflow", "jax", "boosting")
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,8 @@ class Diagnostic:
 
     `line` and `column` count characters from 1; `end_column` is exclusive. `path` is relative to
     the project root, with forward slashes. `frame` is the source text of the lines in question, so
-    that a finding can be shown after the file has changed. `severity` is "error" or "warning".
+    that a finding can be shown after the file has changed. `severity` is "error", "warning", or
+    "note" for what is as it should be.
     """
 
     code: str
@@ -89,8 +90,9 @@ def _place(diagnostic: Diagnostic) -> tuple[str, int, int, str]:
 
 
 def fatal(diagnostics: Iterable[Diagnostic], *, strict: bool = False) -> bool:
-    """Whether the findings fail a command: errors do, warnings only where `strict`."""
-    return any(strict or diagnostic.severity == "error" for diagnostic in diagnostics)
+    """Whether the findings fail a command: errors do, warnings only where `strict`, notes never."""
+    failing = ("error", "warning") if strict else ("error",)
+    return any(diagnostic.severity in failing for diagnostic in diagnostics)
 
 
 def framed(diagnostic: Diagnostic, root: Path) -> Diagnostic:

@@ -36,8 +36,8 @@ class Source:
     """A spec file as it was last built.
 
     `built` holds, for each target that is up to date, the fingerprint of the file and of its
-    `imports`; `warnings` are those of that build, so that they are not forgotten while nothing
-    changes.
+    `imports`; `warnings` are those of that build, and its notes, so that they are not forgotten
+    while nothing changes.
     """
 
     imports: tuple[str, ...] = ()

@@ -19,6 +19,11 @@ def class_name(name: str) -> str:
     return camel if camel.endswith("Loss") else f"{camel}Loss"
 
 
+def objective_name(name: str) -> str:
+    """The objective of a loss: `smooth_l1` is `SmoothL1Objective`."""
+    return f"{class_name(name).removesuffix('Loss')}Objective"
+
+
 def all_names(loss: Mapping[str, Any]) -> tuple[str, ...]:
     """The names of a loss, given by its facts: its own first."""
     return (loss["name"], *loss.get("aliases", ()), *loss.get("former", ()))

@@ -15,6 +15,7 @@ Where = Callable[[str], str]
 STYLES = {
     "error": "bold red",
     "warning": "bold yellow",
+    "note": "bold blue",
     "gutter": "blue",
     "help": "bold cyan",
     "plain": "",

@@ -15,6 +15,7 @@ FRAMEWORKS = {
     "torch": ("torch",),
     "tensorflow": ("tensorflow", "keras"),
     "jax": ("jax",),
+    "boosting": ("numpy",),
 }
 
 

@@ -13,15 +13,15 @@ from losscompiler.selection import find_specs
 
 ROOT = Path(__file__).parents[1]
 BACKENDS = ("numpy", "torch", "tensorflow", "jax")
-LOSSES = [
-    entry["name"] for entry in json.loads((ROOT / "generated/losses.json").read_text())["losses"]
-]
+ENTRIES = json.loads((ROOT / "generated/losses.json").read_text())["losses"]
+LOSSES = [entry["name"] for entry in ENTRIES]
+OBJECTIVES = [entry["name"] for entry in ENTRIES if "boosting" in entry["exports"]]
 
 
 @pytest.fixture(scope="module")
 def outcome() -> VerifyResult:
     specs = ROOT / "specs"
-    return verify(ROOT, specs, find_specs(specs), None, BACKENDS)
+    return verify(ROOT, specs, find_specs(specs), None, (*BACKENDS, "boosting"))
 
 
 @pytest.fixture(scope="module")
@@ -45,3 +45,15 @@ def test_agrees_with_the_formula(
     assert report.cases >= 5
     compared = {q: m.compared for q, m in report.measures.items()}
     assert all(compared[q] > 0 for q in ("value", "gradient", "hvp", "hessian_diagonal"))
+
+
+@pytest.mark.parametrize("loss", OBJECTIVES)
+def test_objectives_agree_with_the_formula(
+    reports: dict[tuple[str, str, str], Report], loss: str
+) -> None:
+    report = reports[loss, "boosting", "float64"]
+    assert report.failures == ()
+    assert report.inaccuracies == ()
+    assert report.cases >= 5
+    compared = {q: m.compared for q, m in report.measures.items()}
+    assert all(compared[q] > 0 for q in ("value", "gradient", "hessian_diagonal"))

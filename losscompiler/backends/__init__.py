@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from losscompiler.backends import render
+from losscompiler.backends.boosting import express, objective
 from losscompiler.backends.emit import kernel_view
 from losscompiler.backends.jax.operators import SPELLING as JAX
 from losscompiler.backends.numpy.operators import SPELLING as NUMPY
@@ -21,12 +22,14 @@ from losscompiler.backends.torch.operators import SPELLING as TORCH
 from losscompiler.backends.view import KernelView
 from losscompiler.passes import KERNELS, CompiledLoss
 from losscompiler.passes.compiled import Variant
+from losscompiler.spec.decorator import Loss
 
 __all__ = [
     "BACKENDS",
     "class_name",
     "former_names",
     "kernel_views",
+    "obstacle",
     "public_names",
     "render_init",
     "render_module",
@@ -38,7 +41,10 @@ BACKENDS: Mapping[str, Spelling] = {
     "torch": TORCH,
     "tensorflow": TENSORFLOW,
     "jax": JAX,
+    "boosting": NUMPY,
 }
+OBJECTIVES = "boosting"
+"""The backend whose modules hold objectives of boosters, not functions of arrays."""
 SUMMARIES = {
     "value": "The unreduced loss.",
     "vjp": "Gradients of sum(cotangent * loss).",
@@ -76,5 +82,12 @@ def render_module(
     backend: str, compiled: Sequence[CompiledLoss], doc: str, source: str, depth: int = 0
 ) -> str:
     """The text of the generated module of one spec file."""
+    if backend == OBJECTIVES:
+        return objective.render_module(compiled, doc, source, depth)
     losses = [(c.loss, kernel_views(backend, c)) for c in compiled]
     return render.render_module(backend, losses, doc, source, depth)
+
+
+def obstacle(backend: str, loss: Loss) -> str:
+    """Why a backend has no form for a loss; empty if it has one."""
+    return express.obstacle(loss) if backend == OBJECTIVES else ""

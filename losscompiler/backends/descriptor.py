@@ -93,7 +93,8 @@ def _argument(loss: Loss, name: str, role: Role) -> Group:
     return call("Argument", *found)
 
 
-def _parameter(name: str, role: Role) -> Group:
+def parameter(name: str, role: Role) -> Group:
+    """The descriptor of a parameter."""
     found = [f'name="{name}"', f"default={number(role.default, role)}"]
     if role.axes:
         found.append(f"axes={_strings(role.axes)}")
@@ -120,7 +121,7 @@ def descriptor(
         functions = call("Kernels", *(f"{field}={view.name}" for field, view in pairs))
         variants.append((f"{_strings(absent)}: ", functions))
     arguments = row(*(_argument(loss, name, role) for name, role in loss.inputs.items()))
-    parameters = row(*(_parameter(name, role) for name, role in loss.params.items()))
+    parameters = row(*(parameter(name, role) for name, role in loss.params.items()))
     definition = call(
         "Definition",
         f'name="{loss.name}"',

@@ -29,15 +29,27 @@ _FRAMEWORKS = {
     "nn": "from torch import nn",
 }
 _FUNCTIONS = {"fn": "_functions", "special": "_special"}  # what kernels are written in
+_BASED_ON = {"boosting": "numpy"}
+"""Backends on the kernels of another, whose run-time files they copy as far as they need them."""
 
 
 @cache
 def runtime_files(backend: str) -> dict[str, str]:
     """The hand-written files that are copied beside a backend's modules: file name to text."""
     folder = _HERE / backend / "runtime"
-    return {
+    found = {
         p.name: p.read_text("utf-8") for p in sorted(folder.glob("_*.py")) if p.stem[1:2] != "_"
     }
+    if backend in _BASED_ON:
+        theirs = runtime_files(_BASED_ON[backend])
+        kernels = {f"{file}.py" for file in _FUNCTIONS.values()}
+        waiting = [name for name in theirs if name in found or name in kernels]
+        while waiting:
+            name = waiting.pop()
+            found[name] = theirs[name]
+            needed = re.findall(r"^from \.(_\w+) import", theirs[name], re.MULTILINE)
+            waiting += [f"{n}.py" for n in needed if found.get(f"{n}.py") != theirs[f"{n}.py"]]
+    return dict(sorted(found.items()))
 
 
 @cache

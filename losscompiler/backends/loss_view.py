@@ -41,7 +41,7 @@ def loss_view(loss: Loss, kernels: Mapping[tuple[str, ...], Sequence[KernelView]
         return view
     return replace(
         view,
-        kernels=tuple(_kernel(view) for views in kernels.values() for view in views),
+        kernels=tuple(kernel_function(view) for views in kernels.values() for view in views),
         descriptor=descriptor(view.constant, loss, kernels),
     )
 
@@ -57,7 +57,7 @@ def _without_kernels(loss: Loss) -> LossView:
         )
     constant = f"_{loss.name.upper()}"
     inputs = _inputs(loss)
-    params = _params(loss)
+    params = param_views(loss)
     predictions = [view.name for view in inputs if view.role == "prediction"]
     truths = [v.name for v in inputs if v.role in ("target", "label") and not v.optional]
     required = [v for v in inputs if not v.optional]
@@ -68,12 +68,12 @@ def _without_kernels(loss: Loss) -> LossView:
         constant=constant,
         summary=documentation.split(loss.doc, loss.name)[0],
         functions=tuple(
-            replace(f, body=(*_warning(loss, f.name, 4), *f.body))
+            replace(f, body=(*deprecation(loss, f.name, 4), *f.body))
             for f in _functions(loss, constant, inputs, params)
         ),
         kernels=(),
         descriptor=descriptor(constant, loss, {}),
-        class_warning=_warning(loss, class_name(loss.name), 8),
+        class_warning=deprecation(loss, class_name(loss.name), 8),
         class_head=tuple(f"    {line}" if line else "" for line in documentation.head(loss)),
         class_tail=tuple(f"    {line}" if line else "" for line in documentation.tail(loss)),
         inputs=inputs,
@@ -118,7 +118,8 @@ def _inputs(loss: Loss) -> tuple[InputView, ...]:
     return tuple(found)
 
 
-def _params(loss: Loss) -> tuple[InputView, ...]:
+def param_views(loss: Loss) -> tuple[InputView, ...]:
+    """The parameters of a loss, as class forms declare and document them."""
     return tuple(
         _view(loss, name, "ArrayLike" if role.axes else "Scalar", number(role.default, role))
         for name, role in loss.params.items()
@@ -183,7 +184,7 @@ def _function(
     return FunctionView(name, head, documentation.quoted(doc), block(result, 4, prefix="return "))
 
 
-def _warning(loss: Loss, name: str, indent: int) -> tuple[str, ...]:
+def deprecation(loss: Loss, name: str, indent: int) -> tuple[str, ...]:
     """The line that tells a user of a deprecated loss what to use in its place."""
     if not loss.names.deprecated:
         return ()
@@ -234,7 +235,8 @@ def _derivative_docs(loss: Loss) -> tuple[tuple[str, ...], ...]:
     )
 
 
-def _kernel(view: KernelView) -> FunctionView:
+def kernel_function(view: KernelView) -> FunctionView:
+    """A kernel as a function of the module."""
     signature = call(f"def {view.name}", *(f"{name}: Array" for name in view.arguments))
     returns = "tuple[Result, ...]" if view.returns_tuple else "Result"
     body = tuple(f"    {line}" if line else "" for text in view.lines for line in text.splitlines())

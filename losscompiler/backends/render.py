@@ -16,7 +16,7 @@ from losscompiler.backends.layout import Group, block, call
 from losscompiler.backends.loss_view import loss_view
 from losscompiler.backends.view import KernelView, LossView, ModuleView
 from losscompiler.diagnostics import SpecError
-from losscompiler.public import class_name, function_names
+from losscompiler.public import class_name, function_names, objective_name
 from losscompiler.spec.decorator import Loss
 from losscompiler.spec.names import NO_OTHERS
 
@@ -55,6 +55,8 @@ def _classes(backend: str, loss: LossView) -> str:
 
 def _own_names(backend: str, loss: Loss) -> tuple[str, ...]:
     """The names of what a backend's module defines for a loss."""
+    if backend == "boosting":
+        return (objective_name(loss.name),)
     classes = re.findall(r"^class (\w+)", _classes(backend, loss_view(loss, {})), re.MULTILINE)
     return (*function_names(loss.name), *classes)
 
@@ -115,19 +117,38 @@ def render_module(
         source: Path of the spec file from the project's root.
         depth: Number of subpackages that the module lies in.
     """
-    template = _environment().get_template("templates/loss.py.jinja")
     views = [loss_view(loss, kernels) for loss, kernels in losses]
-    body = "".join(
-        template.render(loss=view, classes=_classes(backend, view)) + _aliases(backend, loss)
-        for view, (loss, _) in zip(views, losses, strict=True)
-    ).strip("\n")
-    old = {o: new for loss, _ in losses for o, new in former_names(backend, loss).items()}
+    sections = [
+        filled("templates/loss.py.jinja", loss=view, classes=_classes(backend, view))
+        for view in views
+    ]
+    return module_text(backend, [loss for loss, _ in losses], sections, doc, source, depth)
+
+
+def filled(template: str, **views: object) -> str:
+    """A template with its views."""
+    return _environment().get_template(template).render(views)
+
+
+def module_text(
+    backend: str,
+    losses: Sequence[Loss],
+    sections: Sequence[str],
+    doc: str,
+    source: str,
+    depth: int = 0,
+) -> str:
+    """The text of a module: a section for each loss, and the imports that they turn out to need."""
+    named = [s + _aliases(backend, loss) for s, loss in zip(sections, losses, strict=True)]
+    body = "".join(named).strip("\n")
+    old = {o: new for loss in losses for o, new in former_names(backend, loss).items()}
     former = _former(old)
-    public = [name for loss, _ in losses for name in _free_names(backend, loss)]
+    public = [name for loss in losses for name in _free_names(backend, loss)]
     module = ModuleView(
         header=_header(source),
         docstring=_docstring(doc, source),
-        imports=imports.import_lines(backend, "\n".join((body, *former)), depth),
+        imports=imports.import_lines(backend, "
+".join((body, *former)), depth),
         exports=imports.exports(public),
         body=f"\n\n{body}" if body else "",
         former=former,
@@ -212,7 +233,13 @@ def _import_order(modules: Mapping[str, Sequence[str]]) -> list[str]:
     return [module for module in ordered if modules[module]]
 
 
-_TITLES = {"numpy": "NumPy", "torch": "PyTorch", "tensorflow": "TensorFlow", "jax": "JAX"}
+_TITLES = {
+    "numpy": "NumPy",
+    "torch": "PyTorch",
+    "tensorflow": "TensorFlow",
+    "jax": "JAX",
+    "boosting": "gradient boosting",
+}
 
 
 def _module_text(view: ModuleView) -> str:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any
 
-from losscompiler.diagnostics import Diagnostic
+from losscompiler.diagnostics import Diagnostic, fatal
 from losscompiler.rendering import STYLES, Span, concise, full
 
 SCHEMA = 1
@@ -40,7 +40,7 @@ class Answer:
     @property
     def status(self) -> int:
         """The exit status: the worst of the findings'."""
-        failing = {_status(d) for d in self.diagnostics if self.strict or d.severity == "error"}
+        failing = {_status(d) for d in self.diagnostics if fatal([d], strict=self.strict)}
         return next((s for s in (USAGE, FINDINGS, MISSING, NOTHING) if s in failing), 0)
 
 
@@ -96,6 +96,8 @@ def _emit_json(answer: Answer, command: str) -> None:
 def _emit_text(answer: Answer) -> None:
     form = concise if answer.brief else full
     for diagnostic in answer.diagnostics:
+        if diagnostic.severity == "note":  # counted in the summary, told by --json
+            continue
         asked_for = answer.findings_are_result and _status(diagnostic) == FINDINGS
         shown = form(diagnostic, lambda path: from_here(path, answer.root))
         write(sys.stdout if asked_for else sys.stderr, shown)
@@ -135,14 +137,16 @@ def count(number: int, noun: str, plural: str = "") -> str:
 
 
 def tally(diagnostics: Iterable[Diagnostic]) -> str:
-    """`1 error, 2 warnings`, or `no mistakes found`."""
+    """`1 error, 2 warnings`, or `no mistakes found`; notes are no mistakes."""
     severities = [diagnostic.severity for diagnostic in diagnostics]
     told = [
         count(severities.count(severity), severity)
-        for severity in ("error", "warning")
+        for severity in ("error", "warning", "note")
         if severity in severities
     ]
-    return ", ".join(told) or "no mistakes found"
+    if not {"error", "warning"} & {*severities}:
+        told.insert(0, "no mistakes found")
+    return ", ".join(told)
 
 
 def table(rows: Iterable[tuple[str, ...]]) -> str:

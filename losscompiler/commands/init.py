@@ -14,7 +14,7 @@ from losscompiler.config import ConfigError, load_config
 SECTION = """[tool.losscompiler]
 specs = "specs"
 out = "generated"
-targets = ["numpy", "torch", "tensorflow", "jax"]
+targets = ["numpy", "torch", "tensorflow", "jax", "boosting"]
 """
 ATTRIBUTES = "generated/** linguist-generated=true\n"
 

@@ -85,6 +85,7 @@ FRAMEWORKS: dict[str, Callable[[], Framework]] = {
     "torch": torch_framework,
     "jax": jax_framework,
     "tensorflow": tensorflow_framework,
+    "boosting": numpy_framework,
 }
 
 
@@ -149,6 +150,64 @@ def observe(framework: Framework, module: Any, name: str, call: Call, dtype: str
     return found
 
 
+def observe_objective(
+    framework: Framework, module: Any, name: str, call: Call, dtype: str
+) -> dict[str, Any]:
+    """Value, gradient and Hessian diagonal of an objective; nothing where it has no such call.
+
+    Its samples are one axis, so batch axes are flattened; it sums, so that a mean is one of the
+    weights; and it computes in double precision whatever it is given.
+    """
+    options = {k: v for k, v in call["options"].items() if k != "reduction"}
+    arrays = dict(call["arrays"])
+    if dtype != "float64" or options.keys() - {"weight"} or len(arrays) != 2:
+        return {}
+    scores = arrays.pop(call["differentiated"][0])
+    (truth,) = arrays.values()
+    made = objective_of(module, name)(**call["parameters"], hessian="exact")
+    core = scores.shape[-1:] if made.task.classes else ()
+    lead = scores.shape[: scores.ndim - len(core)]
+    reduction = call["options"].get("reduction", "mean")
+    weight = np.broadcast_to(np.asarray(options.get("weight", 1.0), np.float64), lead)
+    if not (scores.size and (weight >= 0).all() and weight.sum() > 0):
+        return {}
+    weight = (weight / weight.sum() if reduction == "mean" else weight).reshape(-1)
+    given = truth.reshape(-1, *truth.shape[len(lead) :]), scores.reshape(-1, *core), weight
+
+    def value() -> Any:
+        losses = made.loss(*given)
+        return losses.reshape(lead) if reduction == "none" else losses.sum()
+
+    def derivative(order: int) -> Any:
+        return made(*given)[order].reshape(scores.shape)
+
+    tasks = {
+        "value": lambda: [value()],
+        "value_and_grad": lambda: [value(), derivative(0)],
+        "hessian_diagonal": lambda: [derivative(1)],
+    }
+    found: dict[str, Any] = {}
+    for quantity, task in tasks.items():
+        try:
+            found[quantity] = [np.asarray(x) for x in task()]
+        except Exception as error:
+            found[quantity] = f"{type(error).__name__}: {error}"
+    return found
+
+
+def objective_of(module: Any, name: str) -> Any:
+    """The class of a loss's objective."""
+    tasks = {c: getattr(c, "task", None) for c in vars(module).values() if isinstance(c, type)}
+    return next(c for c, task in tasks.items() if task is not None and task.name == name)
+
+
+def exported(backend: str, module: Any, name: str) -> bool:
+    """Whether a module has a loss: not one that its backend cannot express."""
+    if backend != "boosting":
+        return hasattr(module, name)
+    return any(getattr(getattr(c, "task", None), "name", "") == name for c in vars(module).values())
+
+
 def end_with_parent() -> None:
     """Waits for the end of standard input, which only the end of our parent can bring."""
     while os.read(0, 1):
@@ -174,11 +233,12 @@ def main(path: str) -> None:
         except Exception as error:
             answers[loss["name"]] = f"{type(error).__name__}: {error}"
             continue
-        if not hasattr(module, loss["name"]):
-            continue  # a loss that this backend cannot express
+        if not exported(request["backend"], module, loss["name"]):
+            continue
+        ask = observe_objective if request["backend"] == "boosting" else observe
         with np.errstate(all="ignore"):
             answers[loss["name"]] = [
-                {dtype: observe(framework, module, loss["name"], call, dtype)
+                {dtype: ask(framework, module, loss["name"], call, dtype)
                  for dtype in call["dtypes"]}
                 for call in loss["calls"]
             ]  # fmt: skip

@@ -24,7 +24,13 @@ from losscompiler.worker import Outcome, Task, run_files
 if TYPE_CHECKING:
     from losscompiler.crosscheck.judge import Report
 
-MODULES = {"numpy": "numpy", "torch": "torch", "tensorflow": "tensorflow", "jax": "jax"}
+MODULES = {
+    "numpy": "numpy",
+    "torch": "torch",
+    "tensorflow": "tensorflow",
+    "jax": "jax",
+    "boosting": "numpy",
+}
 
 
 @dataclass(frozen=True)

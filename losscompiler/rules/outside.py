@@ -6,6 +6,18 @@ from losscompiler.rules.rule import Rule
 
 OUTSIDE = (
     Rule(
+        "LC310",
+        "not-expressed",
+        "a target has no form for a loss",
+        "The `boosting` target has objectives: losses of one raw score per sample, or one per "
+        "class, against one target or label, with one loss entry per sample. A booster has nothing "
+        "else to pass. Losses that need more are left out of its modules, and nothing is wrong "
+        "with them: the other targets have them. --json lists each with its reason.",
+        "def weighted(x=Prediction(), y=Target(), scale=Target()): return scale * (x - y) ** 2",
+        "def weighted(x=Prediction(), y=Target()): return (x - y) ** 2  # scale as sample_weight",
+        severity="note",
+    ),
+    Rule(
         "LC401",
         "disagreement",
         "generated code does not compute what the spec says",

@@ -1,0 +1,1 @@
+"""Gradient boosting: objectives for LightGBM, XGBoost and CatBoost, on NumPy's kernels."""

@@ -1,0 +1,153 @@
+"""Upper bounds of curvature: derived as formulas, then checked at sample points as printed code.
+
+For one score: the supremum of the second derivative over the prediction, plus for every kink the
+curvature of the narrowest parabola that touches the loss from above. With a score per class: the
+sums of absolute values over the rows of the Hessian, which by Gershgorin bound the whole of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import sympy as sp
+
+from losscompiler.backends.boosting.candidates import kinks, suprema
+from losscompiler.backends.boosting.trial import Array, callable_kernel, finished, run
+from losscompiler.ir.operators import Magnitude, Maximum, Minimum, Sign
+from losscompiler.ir.program import Output, Program
+from losscompiler.passes.compiled import Variant
+from losscompiler.passes.differentiate import depends_on, vjp
+from losscompiler.passes.scalar import gradient
+from losscompiler.passes.tangent import Forward
+
+TOLERANCE = 1e-9
+FEW = 3  # formulas of which a bound may be the largest
+
+
+@dataclass(frozen=True)
+class Bound:
+    """A bound as a program, and in words; without a program `words` say why there is none."""
+
+    program: Program | None
+    words: str
+    formula: sp.Expr | None = None
+
+
+@dataclass(frozen=True)
+class Trials:
+    """Sample points of an elementwise loss and what its kernels give there."""
+
+    names: Sequence[str]
+    point: Mapping[str, Array]
+    value: Array
+    slope: Array
+    curvature: Array
+    second: Array
+    second_value: Array
+    prediction: str
+
+    def exceeds(self, bound: Array) -> bool:
+        """Whether a curvature is too small somewhere, or a parabola with it is not above."""
+        step = self.second - self.point[self.prediction]
+        with np.errstate(all="ignore"):
+            above = self.value + self.slope * step + bound * step**2 / 2
+            terms = np.abs(self.value) + np.abs(self.slope * step) + np.abs(self.second_value)
+            low = self.second_value - above > TOLERANCE * (terms + bound * step**2)
+            small = self.curvature > bound * (1 + TOLERANCE) + TOLERANCE
+        return not np.isfinite(bound).all() or bool((low | small).any())
+
+
+def of_one_score(
+    variant: Variant, prediction: str, trials: Trials, ends: Sequence[sp.Expr]
+) -> Bound:
+    """The bound of an elementwise loss."""
+    graph = variant.graph
+    x = graph.leaf(variant.inputs[prediction], ())
+    first = gradient(graph, variant.value, [x])[x]
+    second = gradient(graph, first, [x])[x]
+    jumps = kinks(variant.value, x)
+    if jumps is None:
+        return Bound(None, "a kink of the loss lies where no formula says")
+    rest = sp.Add(*(kink.majoriser for kink in jumps))
+    inputs = variant.programs["hessian_diagonal"].inputs
+
+    def program(formula: sp.Expr) -> Program:
+        made = _lowered(formula) * graph.leaf(inputs[-1], ())
+        return finished(Program(graph, inputs, (Output(made, ()),)))
+
+    def holds(formula: sp.Expr) -> bool:
+        kernel = callable_kernel(program(formula))
+        return not trials.exceeds(run(kernel, trials.names, trials.point, np.float64(1)))
+
+    found = _least(suprema(second, x, ends), lambda formula: holds(formula + rest))
+    if found is None:
+        return Bound(None, _reason(trials))
+    formula = sp.simplify(found) + rest
+    if formula == 0:
+        return Bound(None, "the loss has no curvature")
+    kind = "supremum over the prediction" if not jumps else "parabola above the kinks"
+    return Bound(program(formula), kind, formula)
+
+
+def _least(candidates: Sequence[sp.Expr], holds: Callable[[sp.Expr], bool]) -> sp.Expr | None:
+    """A candidate that bounds, or the largest of several."""
+    found = [c for c in sorted(candidates, key=sp.count_ops) if holds(c)]
+    if found:
+        return min(found, key=lambda c: (not c.is_number, float(c) if c.is_number else 0.0))
+    several = candidates[:FEW]
+    if len(several) < 2:
+        return None
+    largest = several[0]
+    for other in several[1:]:
+        largest = Maximum(largest, other)
+    return largest if holds(largest) else None
+
+
+def _reason(trials: Trials) -> str:
+    finite = trials.curvature[np.isfinite(trials.curvature)]
+    grows = finite.size == 0 or not np.isfinite(trials.curvature).all() or finite.max() > 1e8
+    return (
+        "the second derivative grows without bound in the prediction"
+        if grows
+        else "no formula is found that bounds the second derivative whatever the prediction is"
+    )
+
+
+def _lowered(e: sp.Expr) -> sp.Expr:
+    """SymPy's own kinks as the graph's."""
+    swaps = {sp.Abs: Magnitude, sp.sign: Sign, sp.Max: Maximum, sp.Min: Minimum}
+    for theirs, ours in swaps.items():
+        e = e.replace(theirs, ours)
+    return e
+
+
+# ---- a score for each class ----------------------------------------------------------------------
+
+
+def of_classes(variant: Variant, prediction: str) -> Bound:
+    """The row sums of the absolute Hessian over the classes."""
+    graph, by = variant.graph, variant.inputs[prediction]
+    (axis,) = by.free
+    (slope,) = vjp(graph, variant.value, sp.S.One, (), [by])
+    seed = graph.fresh(axis.extent)
+    sweep = Forward(graph, depends_on(graph, [slope], [by]))
+    sweep.known[by] = {frozenset({(axis, seed)}): sp.S.One}
+    terms = sweep.of(slope)
+    crossed = terms.pop(frozenset(), sp.S.Zero)  # between two classes, or a class and itself
+    alone = sp.Add(*(graph.rename(value, {seed: axis}) for value in terms.values()))
+    own = graph.rename(crossed, {seed: axis})
+    row = graph.sum(_size(crossed), [seed]) - _size(own) + _size(alone + own)
+    if row == 0:
+        return Bound(None, "the loss has no curvature")
+    inputs = variant.programs["hessian_diagonal"].inputs
+    made = row * graph.leaf(inputs[-1], ())
+    program = finished(Program(graph, inputs, (Output(made, (axis,)),)))
+    return Bound(program, "sums of absolute values over the rows of the Hessian between classes")
+
+
+def _size(e: sp.Expr) -> sp.Expr:
+    if e.is_nonnegative or e.is_nonpositive:
+        return e if e.is_nonnegative else -e
+    return Magnitude(e)

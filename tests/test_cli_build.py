@@ -66,7 +66,7 @@ def only_numpy(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_output_is_the_same_whatever_the_hash_seed_folder_and_number_of_jobs(
     tmp_path: Path,
 ) -> None:
-    targets = '"numpy", "torch", "tensorflow", "jax"'
+    targets = '"numpy", "torch", "tensorflow", "jax", "boosting"'
     roots = [start(tmp_path / name, targets) for name in ("one", "another/deeper")]
     for root, seed in zip(roots, "01", strict=True):
         shutil.copy(REPOSITORY / "specs" / "segmentation.py", root / "specs")
@@ -104,11 +104,11 @@ def test_a_new_project_needs_no_framework(
     monkeypatch.setattr(progress, "PATIENCE", 0.0)
     assert run("init").status == 0
     assert run("build").status == 0, run.err
-    assert run.out.split()[:5] == ["huber", "numpy", "torch", "tensorflow", "jax"]
-    for phase in ("Compiling: 1 of 1", "Choosing calls: 1 of 1", "Calling numpy: 1 of 1"):
+    assert run.out.split()[:6] == ["huber", "numpy", "torch", "tensorflow", "jax", "boosting"]
+    for phase in ("Compiling: 1 of 1", "Choosing calls: 1 of 1", "Calling numpy, boosting: 2 of 2"):
         assert phase in run.err
     assert "Comparing with exact results: 1 of 1" in run.err
-    assert "cross-validated in numpy; not installed: torch, tensorflow, jax" in run.err
+    assert "cross-validated in numpy, boosting; not installed: torch, tensorflow, jax" in run.err
     assert run("build", "--check").status == 0
     assert run("build", "--json").answer["result"]["losses"][0]["status"] == "unchanged"
     assert run("verify", "--require", "torch").status == 4

@@ -23,7 +23,7 @@ def mistake(folder: Path, text: str) -> Diagnostic:
 def test_defaults_without_a_file(tmp_path: Path) -> None:
     config = load_config(tmp_path)
     assert config == Config(tmp_path, tmp_path / "specs", tmp_path / "generated")
-    assert config.targets == ("numpy", "torch", "tensorflow", "jax")
+    assert config.targets == ("numpy", "torch", "tensorflow", "jax", "boosting")
     assert (config.spec_timeout, config.jobs) == (60.0, 0)
 
 

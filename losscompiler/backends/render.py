@@ -147,8 +147,7 @@ def module_text(
     module = ModuleView(
         header=_header(source),
         docstring=_docstring(doc, source),
-        imports=imports.import_lines(backend, "
-".join((body, *former)), depth),
+        imports=imports.import_lines(backend, "\n".join((body, *former)), depth),
         exports=imports.exports(public),
         body=f"\n\n{body}" if body else "",
         former=former,

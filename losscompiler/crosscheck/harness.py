@@ -164,11 +164,13 @@ def observe_objective(
         return {}
     scores = arrays.pop(call["differentiated"][0])
     (truth,) = arrays.values()
-    made = objective_of(module, name)(**call["parameters"], hessian="exact")
+    made: Any = objective_of(module, name)(**call["parameters"], hessian="exact")
     core = scores.shape[-1:] if made.task.classes else ()
     lead = scores.shape[: scores.ndim - len(core)]
     reduction = call["options"].get("reduction", "mean")
     weight = np.broadcast_to(np.asarray(options.get("weight", 1.0), np.float64), lead)
+    if truth.shape[: len(lead)] != lead:  # one truth for all samples
+        return {}
     if not (scores.size and (weight >= 0).all() and weight.sum() > 0):
         return {}
     weight = (weight / weight.sum() if reduction == "mean" else weight).reshape(-1)
@@ -181,7 +183,7 @@ def observe_objective(
     def derivative(order: int) -> Any:
         return made(*given)[order].reshape(scores.shape)
 
-    tasks = {
+    tasks: dict[str, Callable[[], list[Any]]] = {
         "value": lambda: [value()],
         "value_and_grad": lambda: [value(), derivative(0)],
         "hessian_diagonal": lambda: [derivative(1)],

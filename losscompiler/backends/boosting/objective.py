@@ -13,7 +13,7 @@ from losscompiler.backends.boosting.derive import Derived, derive
 from losscompiler.backends.descriptor import parameter
 from losscompiler.backends.domains import Bounds, bounds, words
 from losscompiler.backends.emit import kernel_view
-from losscompiler.backends.layout import Group, Part, block, call, row
+from losscompiler.backends.layout import WIDTH, Group, Part, block, call, row
 from losscompiler.backends.loss_view import deprecation, kernel_function, param_views
 from losscompiler.backends.numpy.operators import SPELLING
 from losscompiler.backends.view import FunctionView, InputView
@@ -135,7 +135,7 @@ def _advice(derived: Derived) -> str:
 
 def _docstring(loss: Loss, derived: Derived) -> tuple[str, ...]:
     summary, prose, sections = documentation.split(loss.doc, loss.name)
-    shown = tuple(f"    {line}" for line in formula.lines(loss.expression, documentation.WIDTH - 8))
+    shown = tuple(f"    {line}" for line in formula.lines(loss.expression, WIDTH - 8))
     prediction, _ = express.parts(loss)
     domain = words(prediction, loss.roles[prediction].domain)
     told = f"The raw score is `{prediction}`; a prediction is {PREDICTIONS[derived.link]}."

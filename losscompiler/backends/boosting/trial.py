@@ -43,7 +43,8 @@ def sample(domain: sp.Set, size: int, rng: np.random.Generator) -> Array:
     """Numbers of a domain, of all sizes."""
     allowed = bounds(domain)
     if allowed.values:
-        return rng.choice(np.array(allowed.values), size)
+        values: Array = np.array(allowed.values)
+        return values[rng.integers(0, values.size, size)]
     found = _spread(allowed, size, rng)
     for low, high in allowed.gaps:
         found = np.where((found >= low) & (found <= high), high + np.abs(found - high) + 0.1, found)
@@ -79,7 +80,7 @@ def points(
     return {**found, prediction: raw}, second
 
 
-def run(kernel: Kernel, names: Sequence[str], point: Mapping[str, Array], *more: Array) -> Array:
+def run(kernel: Kernel, names: Sequence[str], point: Mapping[str, Array], *more: Any) -> Array:
     """A kernel's first result at sample points."""
     with np.errstate(all="ignore"):
         result = kernel(*(point[name] for name in names), *more)

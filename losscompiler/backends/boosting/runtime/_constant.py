@@ -62,8 +62,8 @@ def _score(task: Task, numbers: Sequence[Array], truth: Array, weight: Array) ->
 
     low, high = _limits(task, truth)
     if task.averages:  # the mean itself, through the link, if that is where the slope vanishes
-        ends = (float(link.mean(np.asarray(end))) for end in (link.low, link.high))
-        guess = link.raw(float(np.clip(truth[0], *ends)))
+        least, most = (float(link.mean(np.asarray(end))) for end in (link.low, link.high))
+        guess = link.raw(min(max(float(truth[0]), least), most))
         around = max(abs(guess), 1.0) * 1e-12
         if low <= guess <= high and slope(guess - around) <= 0 <= slope(guess + around):
             return guess
@@ -153,15 +153,18 @@ def _scores(task: Task, numbers: Sequence[Array], truth: Array, weight: Array) -
     def value(scores: Array) -> float:
         return float(np.sum(weight * task.value(*rows(scores), *numbers)))
 
+    def summed(entries: Any) -> Array:
+        return np.asarray(np.broadcast_to(entries, (len(weight), count)).sum(axis=0))
+
     def gradient(scores: Array) -> Array:
         found = task.vjp(*rows(scores), *numbers, weight)[0]
-        return np.broadcast_to(found, (len(weight), count)).sum(axis=0)
+        return summed(found)
 
     def hessian(scores: Array) -> Array:
         def column(direction: Array) -> Array:
             along = np.broadcast_to(direction, (len(weight), count))
             found = task.hvp(*rows(scores), *numbers, weight, along)[0]
-            return np.broadcast_to(found, (len(weight), count)).sum(axis=0)
+            return summed(found)
 
         return np.stack([column(direction) for direction in np.eye(count)])
 

@@ -21,8 +21,9 @@ from losscompiler.passes.lower import KINKED, SCALAR_FUNCTIONS
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "losscompiler"
 BACKENDS = ("jax", "numpy", "tensorflow", "torch")
+PACKAGES = (*BACKENDS, "boosting")
 TARGET, LIMIT = 200, 400  # lines of a file
-FRAMEWORKS = {"numpy": {"numpy"}, "torch": {"torch"}, "tensorflow": {"tensorflow", "keras"},
+FRAMEWORKS = {"numpy": {"numpy"}, "boosting": {"numpy"}, "torch": {"torch"}, "tensorflow": {"tensorflow", "keras"},
               "jax": {"jax"}}  # fmt: skip
 
 LEFT_OF = {
@@ -200,14 +201,16 @@ class Blocked(importlib.abc.MetaPathFinder):
 sys.meta_path.insert(0, Blocked())
 sys.modules.pop("losscompiler", None)
 package = importlib.import_module("generated.{backend}")
-assert package.huber.__module__.startswith("generated.{backend}"), package.huber
+name = "HuberObjective" if "{backend}" == "boosting" else "huber"
+found = getattr(package, name)
+assert found.__module__.startswith("generated.{backend}"), found
 import numpy
 assert "generated" not in numpy.__file__, numpy.__file__
 assert numpy.__version__
 """
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("backend", PACKAGES)
 def test_a_generated_package_stands_alone(backend: str) -> None:
     # PyTorch itself imports SymPy for symbolic shapes; that generated code does not is read below.
     code = IMPORT_ALONE.format(
@@ -220,7 +223,7 @@ def test_a_generated_package_stands_alone(backend: str) -> None:
     assert done.returncode == 0, done.stderr[-2000:]
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("backend", PACKAGES)
 def test_generated_code_imports_its_framework_and_the_standard_library(backend: str) -> None:
     allowed = FRAMEWORKS[backend] | sys.stdlib_module_names
     files = sorted((ROOT / "generated" / backend).rglob("*.py"))

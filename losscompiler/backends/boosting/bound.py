@@ -19,7 +19,6 @@ from losscompiler.ir.operators import Magnitude, Maximum, Minimum, Sign
 from losscompiler.ir.program import Output, Program
 from losscompiler.passes.compiled import Variant
 from losscompiler.passes.differentiate import depends_on, vjp
-from losscompiler.passes.scalar import gradient
 from losscompiler.passes.tangent import Forward
 
 TOLERANCE = 1e-9
@@ -54,9 +53,36 @@ class Trials:
         with np.errstate(all="ignore"):
             above = self.value + self.slope * step + bound * step**2 / 2
             terms = np.abs(self.value) + np.abs(self.slope * step) + np.abs(self.second_value)
-            low = self.second_value - above > TOLERANCE * (terms + bound * step**2)
+            low = self.second_value - above > TOLERANCE * (1 + terms + bound * step**2)
             small = self.curvature > bound * (1 + TOLERANCE) + TOLERANCE
         return not np.isfinite(bound).all() or bool((low | small).any())
+
+
+@dataclass(frozen=True)
+class ClassTrials:
+    """Sample points of a loss of several classes, and the Hessian between these there."""
+
+    arguments: Sequence[Array]
+    hessian: Array
+
+    @property
+    def between(self) -> Array:
+        """The Hessian between different classes."""
+        return np.where(np.eye(self.hessian.shape[-1]) == 1, 0.0, self.hessian)
+
+    @property
+    def is_convex(self) -> bool:
+        """Whether no curvature along a score is negative."""
+        diagonal = np.diagonal(self.hessian, axis1=-2, axis2=-1)
+        return not bool((diagonal < -TOLERANCE).any())
+
+    def exceeds(self, program: Program) -> bool:
+        """Whether a row of the Hessian has a larger sum of absolute values than a bound."""
+        with np.errstate(all="ignore"):
+            (bound,) = callable_kernel(program)(*self.arguments, np.float64(1))
+        rows = np.abs(self.hessian).sum(axis=-1)
+        bound = np.broadcast_to(bound, rows.shape)
+        return not np.isfinite(bound).all() or bool((rows > bound + TOLERANCE).any())
 
 
 def of_one_score(
@@ -65,8 +91,6 @@ def of_one_score(
     """The bound of an elementwise loss."""
     graph = variant.graph
     x = graph.leaf(variant.inputs[prediction], ())
-    first = gradient(graph, variant.value, [x])[x]
-    second = gradient(graph, first, [x])[x]
     jumps = kinks(variant.value, x)
     if jumps is None:
         return Bound(None, "a kink of the loss lies where no formula says")
@@ -81,10 +105,10 @@ def of_one_score(
         kernel = callable_kernel(program(formula))
         return not trials.exceeds(run(kernel, trials.names, trials.point, np.float64(1)))
 
-    found = _least(suprema(second, x, ends), lambda formula: holds(formula + rest))
+    found = _least(suprema(variant.value, x, ends), lambda formula: holds(formula + rest))
     if found is None:
         return Bound(None, _reason(trials))
-    formula = sp.simplify(found) + rest
+    formula = found + rest
     if formula == 0:
         return Bound(None, "the loss has no curvature")
     kind = "supremum over the prediction" if not jumps else "parabola above the kinks"
@@ -126,7 +150,7 @@ def _lowered(e: sp.Expr) -> sp.Expr:
 # ---- a score for each class ----------------------------------------------------------------------
 
 
-def of_classes(variant: Variant, prediction: str) -> Bound:
+def of_classes(variant: Variant, prediction: str, trials: Sequence[ClassTrials]) -> Bound:
     """The row sums of the absolute Hessian over the classes."""
     graph, by = variant.graph, variant.inputs[prediction]
     (axis,) = by.free
@@ -138,16 +162,14 @@ def of_classes(variant: Variant, prediction: str) -> Bound:
     crossed = terms.pop(frozenset(), sp.S.Zero)  # between two classes, or a class and itself
     alone = sp.Add(*(graph.rename(value, {seed: axis}) for value in terms.values()))
     own = graph.rename(crossed, {seed: axis})
-    row = graph.sum(_size(crossed), [seed]) - _size(own) + _size(alone + own)
-    if row == 0:
+    if alone == crossed == 0:
         return Bound(None, "the loss has no curvature")
+    if any((trial.between > TOLERANCE).any() for trial in trials):
+        return Bound(None, "the Hessian between classes has entries of either sign")
+    row = graph.sum(-crossed, [seed]) + own + Magnitude(alone + own)
     inputs = variant.programs["hessian_diagonal"].inputs
     made = row * graph.leaf(inputs[-1], ())
     program = finished(Program(graph, inputs, (Output(made, (axis,)),)))
+    if any(trial.exceeds(program) for trial in trials):
+        return Bound(None, "no formula is found that bounds the Hessian between classes")
     return Bound(program, "sums of absolute values over the rows of the Hessian between classes")
-
-
-def _size(e: sp.Expr) -> sp.Expr:
-    if e.is_nonnegative or e.is_nonpositive:
-        return e if e.is_nonnegative else -e
-    return Magnitude(e)

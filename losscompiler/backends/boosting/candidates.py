@@ -30,23 +30,24 @@ class Kink:
         return self.rise / (2 * Maximum(self.distance, NEAREST))
 
 
-def suprema(second: sp.Expr, x: sp.Symbol, ends: Sequence[sp.Expr]) -> list[sp.Expr]:
-    """Values of the second derivative where it may be largest, over the other inputs.
+def suprema(value: sp.Expr, x: sp.Symbol, ends: Sequence[sp.Expr]) -> list[sp.Expr]:
+    """The second derivative of a value where it may be largest, over the other inputs.
 
     These are the zeros of what is linear in the prediction, the borders of cells, seen from every
     cell, stationary points, and the ends of the domain.
     """
     found: dict[sp.Expr, None] = {}
-    borders = list(_borders(second, x))
-    for cell in cells(second, x):
-        if not cell.has(x):
-            found[cell] = None
+    borders = list(_borders(value, x))
+    for cell in cells(value, x):
+        second = derivative(derivative(cell, x), x)
+        if not second.has(x):
+            found[sp.expand(second)] = None
             continue
-        places = [*zeros(cell, x), *borders, *_stationary(derivative(cell, x), x), *ends]
+        places = [*zeros(second, x), *borders, *_stationary(derivative(second, x), x), *ends]
         for place in dict.fromkeys(places):
-            value = _at(cell, x, place)
-            if value is not None:
-                found[value] = None
+            curvature = _at(second, x, place)
+            if curvature is not None:
+                found[curvature] = None
     return list(found)
 
 
@@ -136,7 +137,7 @@ def kinks(value: sp.Expr, x: sp.Symbol) -> list[Kink] | None:
             if above is None or below is None:
                 return None
             slope = sp.diff(guard, x)
-            rise = sp.simplify((above - below) * sp.sign(slope))
+            rise = sp.cancel(sp.expand((above - below) * sp.sign(slope)))
             if rise != 0 and not rise.is_nonpositive:
                 found.append(Kink(Magnitude(guard) / sp.Abs(slope), rise))
     return list(dict.fromkeys(found))

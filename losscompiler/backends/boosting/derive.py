@@ -9,9 +9,15 @@ import numpy as np
 import sympy as sp
 
 from losscompiler.backends.boosting import bound, express
-from losscompiler.backends.boosting.bound import Bound, Trials
+from losscompiler.backends.boosting.bound import Bound, ClassTrials, Trials
 from losscompiler.backends.boosting.runtime._links import LINKS
-from losscompiler.backends.boosting.trial import Array, callable_kernel, points, run
+from losscompiler.backends.boosting.trial import (
+    Array,
+    callable_kernel,
+    class_points,
+    points,
+    run,
+)
 from losscompiler.ir import nodes
 from losscompiler.ir.program import Program
 from losscompiler.passes.compiled import CompiledLoss, Variant
@@ -48,9 +54,10 @@ def derive(compiled: CompiledLoss) -> Derived:
     }
     flat = programs["hessian_diagonal"].outputs[0].value == 0
     if loss.roles[prediction].axes:
-        found = bound.of_classes(variant, prediction)
+        class_trials = _class_trials(variant, programs["hvp"], prediction, truth)
+        found = bound.of_classes(variant, prediction, class_trials)
         link = "softmax" if _is_softmax(variant, prediction) else "identity"
-        convex, averages = True, False
+        convex, averages = all(trial.is_convex for trial in class_trials), False
     else:
         trials = _trials(variant, programs, prediction, truth)
         ends = [e for e in _closed_ends(loss.roles[prediction].domain) if e.is_finite]
@@ -90,6 +97,30 @@ def _trials(
     )
 
 
+def _class_trials(
+    variant: Variant, program: Program, prediction: str, truth: str
+) -> list[ClassTrials]:
+    """Trials for a few settings of the parameters."""
+    loss = variant.loss
+    kernel = callable_kernel(program)
+    names = [d.name for d in program.inputs if d.name in loss.roles]
+    domains = {name: loss.roles[name].domain for name in names}
+    found = []
+    for point in class_points(domains, prediction, truth, loss.roles[truth].kind == "label"):
+        arguments = [point[name] for name in names]
+        scores = point[prediction]
+        with np.errstate(all="ignore"):
+            rows = [
+                np.broadcast_to(
+                    kernel(*arguments, np.float64(1), np.broadcast_to(unit, scores.shape))[0],
+                    scores.shape,
+                )
+                for unit in np.eye(scores.shape[1])
+            ]
+        found.append(ClassTrials(arguments, np.stack(rows, axis=-2)))
+    return found
+
+
 def _is_convex(trials: Trials, program: Program) -> bool:
     """Whether no chord was found to lie below the loss, and no curvature to be negative."""
     kernel = callable_kernel(program, returns_tuple=False)
@@ -111,7 +142,7 @@ def _is_affine(variant: Variant, prediction: str, truth: str) -> bool:
     x, t = (graph.leaf(variant.inputs[name], ()) for name in (prediction, truth))
     slope = gradient(graph, variant.value, [x])[x]
     by_target = derivative(slope, t)
-    return not by_target.has(t) and not sp.simplify(slope - by_target * t).has(t)
+    return not by_target.has(t) and not sp.expand(slope - by_target * t).has(t)
 
 
 def _link(variant: Variant, prediction: str, truth: str, trials: Trials, *, affine: bool) -> str:

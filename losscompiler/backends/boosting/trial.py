@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -22,6 +22,7 @@ Array = np.ndarray[Any, Any]
 Kernel = Callable[..., Any]
 POINTS = 4000
 CLASSES = 4
+SETTINGS = 4
 
 
 def finished(program: Program) -> Program:
@@ -43,8 +44,9 @@ def sample(domain: sp.Set, size: int, rng: np.random.Generator) -> Array:
     """Numbers of a domain, of all sizes."""
     allowed = bounds(domain)
     if allowed.values:
-        values: Array = np.array(allowed.values)
-        return values[rng.integers(0, values.size, size)]
+        values: Array = np.asarray(allowed.values, np.float64)
+        chosen: Array = np.take(values, rng.integers(0, values.size, size))
+        return chosen
     found = _spread(allowed, size, rng)
     for low, high in allowed.gaps:
         found = np.where((found >= low) & (found <= high), high + np.abs(found - high) + 0.1, found)
@@ -78,6 +80,24 @@ def points(
         raw = np.where(rng.random(POINTS) < 0.6, found[truth] + near[0], raw)
         second = np.where(rng.random(POINTS) < 0.6, raw + near[1], second)
     return {**found, prediction: raw}, second
+
+
+def class_points(
+    domains: Mapping[str, sp.Set], prediction: str, truth: str, label: bool
+) -> Iterator[dict[str, Array]]:
+    """Sample points of a loss over classes: many scores for a few settings of the parameters."""
+    rng = np.random.default_rng(7)
+    shape = (POINTS // 8, CLASSES)
+    for _ in range(SETTINGS):
+        found = {name: np.asarray(sample(domain, 1, rng)[0]) for name, domain in domains.items()}
+        scores = sample(domains[prediction], shape[0] * CLASSES, rng).reshape(shape)
+        found[prediction] = np.clip(scores, -30, 30)
+        found[truth] = (
+            rng.integers(0, CLASSES, shape[0])
+            if label
+            else np.reshape(sample(domains[truth], shape[0] * CLASSES, rng), shape)
+        )
+        yield found
 
 
 def run(kernel: Kernel, names: Sequence[str], point: Mapping[str, Array], *more: Any) -> Array:

@@ -68,7 +68,7 @@ def _score(task: Task, numbers: Sequence[Array], truth: Array, weight: Array) ->
         if low <= guess <= high and slope(guess - around) <= 0 <= slope(guess + around):
             return guess
     if task.convex:
-        return _crossing(slope, low, high)
+        return _crossing(slope, low, high, truth)
     return _least(lambda score: total(task.value, score), low, high, truth)
 
 
@@ -81,7 +81,7 @@ def _limits(task: Task, truth: Array) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def _crossing(slope: Callable[[float], float], low: float, high: float) -> float:
+def _crossing(slope: Callable[[float], float], low: float, high: float, truth: Array) -> float:
     """The middle of the scores where an increasing slope vanishes; an end if it never does."""
     if slope(low) > 0:
         return low
@@ -90,19 +90,20 @@ def _crossing(slope: Callable[[float], float], low: float, high: float) -> float
     first = _border(lambda score: slope(score) < 0, low, high)
     last = _border(lambda score: slope(score) <= 0, low, high)
     if slope(low) == 0 or slope(high) == 0:  # flat up to an end: its other end is as good
-        ends = [end for end in (first, last) if low < end < high]
+        ends = [end for _, end in (first, last) if low < end < high]
         return ends[0] if ends else min(max(0.0, low), high)
-    return (first + last) / 2
+    kinks = [kink for kink in truth if first[0] <= kink <= last[1] and first == last]
+    return float(kinks[0]) if kinks else (first[1] + last[0]) / 2
 
 
-def _border(before: Callable[[float], bool], low: float, high: float) -> float:
-    """Where a condition that holds at first begins to fail."""
+def _border(before: Callable[[float], bool], low: float, high: float) -> tuple[float, float]:
+    """The neighbours between which a condition that holds at first begins to fail."""
     for _ in range(_STEPS):
         middle = low + (high - low) / 2
         if not low < middle < high:
             break
         low, high = (middle, high) if before(middle) else (low, middle)
-    return high
+    return low, high
 
 
 def _least(value: Callable[[float], float], low: float, high: float, truth: Array) -> float:

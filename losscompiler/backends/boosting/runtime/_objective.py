@@ -98,8 +98,8 @@ class Objective:
         """
         return Metric(self, style)
 
-    def catboost(self) -> CatBoostObjective | CatBoostClasses:
-        """The objective for CatBoost, which maximises minus the loss."""
+    def catboost(self) -> Any:
+        """The objective for CatBoost, which maximises minus the loss: its `loss_function`."""
         return CatBoostClasses(self) if self.task.classes else CatBoostObjective(self)
 
     def __repr__(self) -> str:

@@ -23,8 +23,8 @@ PACKAGE = ROOT / "losscompiler"
 BACKENDS = ("jax", "numpy", "tensorflow", "torch")
 PACKAGES = (*BACKENDS, "boosting")
 TARGET, LIMIT = 200, 400  # lines of a file
-FRAMEWORKS = {"numpy": {"numpy"}, "boosting": {"numpy"}, "torch": {"torch"}, "tensorflow": {"tensorflow", "keras"},
-              "jax": {"jax"}}  # fmt: skip
+FRAMEWORKS = {"numpy": {"numpy"}, "torch": {"torch"}, "tensorflow": {"tensorflow", "keras"},
+              "jax": {"jax"}, "boosting": {"numpy"}}  # fmt: skip
 
 LEFT_OF = {
     "spec": {"spec"},

@@ -51,7 +51,7 @@ def sample(domain: sp.Set, size: int, rng: np.random.Generator) -> Array:
     found = _spread(allowed, size, rng)
     for low, high in allowed.gaps:
         found = np.where((found >= low) & (found <= high), high + np.abs(found - high) + 0.1, found)
-    return np.round(found) if allowed.integer else found
+    return np.asarray(np.round(found)) if allowed.integer else found
 
 
 def _spread(allowed: Bounds, size: int, rng: np.random.Generator) -> Array:

@@ -19,7 +19,7 @@ from losscompiler.analysis.evaluate import evaluate
 from losscompiler.backends import render_module
 from losscompiler.backends.emit import kernel_view
 from losscompiler.backends.numpy.operators import SPELLING
-from losscompiler.backends.numpy.runtime import _functions
+from losscompiler.backends.numpy.runtime import _along, _functions
 from losscompiler.ir import nodes
 from losscompiler.ir.graph import Graph
 from losscompiler.ir.nodes import Axis
@@ -162,7 +162,7 @@ def computed(graph: Graph, value: sp.Basic, axes: Sequence[Axis], arrays: Arrays
     program = Program(graph, inputs, (Output(value, tuple(axes)),))
     program = share(transform(program, lambda e, swaps: stabilise(e.xreplace(swaps))))
     view = kernel_view("kernel", "", program, SPELLING, returns_tuple=False)
-    names: dict[str, Any] = {"np": np, "fn": _functions}
+    names: dict[str, Any] = {"np": np, "along": _along, "fn": _functions}
     names |= {a: np.asarray(arrays[d.name]) for a, d in zip(view.arguments, inputs, strict=True)}
     with np.errstate(all="ignore"):
         exec("\n".join([*view.lines, f"result = {view.result}"]), names)

@@ -221,7 +221,7 @@ def test_short_axes(x: list[float]) -> None:
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_functions_of_every_backend(backend: Backend, dtype: Any) -> None:
-    fn = importlib.import_module(f"losscompiler.backends.{backend.name}.runtime._functions")
+    fn = importlib.import_module(f"losscompiler.backends.{backend.name}.runtime._along")
     keys = np.array([[[2, 1, 2, 0], [1, 1, 1, 1]], [[-1, 5, 3, 3], [0, -np.inf, 0, np.inf]]], dtype)
     x = np.arange(16, dtype=dtype).reshape(keys.shape)
     for axis in (-1, -2, -3):
@@ -253,7 +253,7 @@ def tie_mean(x: np.ndarray, keys: np.ndarray, axis: int) -> np.ndarray:
 
 @pytest.mark.parametrize("shape", [(0,), (3, 0), (0, 3)])
 def test_functions_of_empty_arrays(backend: Backend, shape: tuple[int, ...]) -> None:
-    fn = importlib.import_module(f"losscompiler.backends.{backend.name}.runtime._functions")
+    fn = importlib.import_module(f"losscompiler.backends.{backend.name}.runtime._along")
     x = backend.array(np.zeros(shape, np.float32))
     order = fn.order(x, -1)
     for found in (order, fn.rank(x, -1), fn.tie_mean(x, x, order, -1)):

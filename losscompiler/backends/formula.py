@@ -15,6 +15,7 @@ _BINDERS = {
     "Prod": "prod",
     "AxisMax": "max",
     "AxisMin": "min",
+    "LogCumSumExp": "logcumsumexp",
     "LogSumExp": "logsumexp",
     "Norm": "norm",
     "Softmax": "softmax",
@@ -49,6 +50,13 @@ class _TextPrinter(StrPrinter):
         by = "" if e.keys == e.body else f" by {self._print(e.keys)}"
         falling = ", descending" if e.descending else ""
         return f"sort_{e.indices[0].name}({self._print(e.body)}{by}{falling})"
+
+    def _print_CumSum(self, e: Any) -> str:
+        back = ", reverse" if e.reverse else ""
+        name = _BINDERS.get(type(e).__name__, "cumsum")
+        return f"{name}_{e.indices[0].name}({self._print(e.body)}{back})"
+
+    _print_LogCumSumExp = _print_CumSum
 
     def _print_At(self, e: Any) -> str:
         return f"({self._print(e.body)})[{e.indices[0].name} = {self._print(e.position)}]"

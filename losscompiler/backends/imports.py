@@ -28,7 +28,8 @@ _FRAMEWORKS = {
     "lax": "from jax import lax",
     "nn": "from torch import nn",
 }
-_FUNCTIONS = {"fn": "_functions", "special": "_special"}  # what kernels are written in
+# What kernels are written in, and the runtime file that holds it.
+_FUNCTIONS = {"along": "_along", "fn": "_functions", "special": "_special"}
 _BASED_ON = {"boosting": "numpy"}
 """Backends on the kernels of another, whose run-time files they copy as far as they need them."""
 
@@ -67,7 +68,7 @@ def _definers(backend: str) -> dict[str, str]:
 def taken(backend: str) -> frozenset[str]:
     """Names that a module uses itself, so that no loss in it can have them.
 
-    Helpers of kernels are not among them: those are reached through `fn`.
+    Helpers of kernels are not among them: those are reached through their modules.
     """
     ours = {name for name, file in _definers(backend).items() if file not in _FUNCTIONS.values()}
     types = {name for name in dir(builtins) if isinstance(getattr(builtins, name), type)}

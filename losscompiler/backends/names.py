@@ -19,6 +19,8 @@ BASE_NAMES: dict[type[nodes.Definition], str] = {
     nodes.Positions: "position",
     along.Order: "order",
     along.TieMean: "shared",
+    along.Cumulate: "cumulated",
+    along.LogCumulate: "log_cumulated",
 }
 
 HEAD_NAMES: dict[type[sp.Basic], str] = {

@@ -153,14 +153,29 @@ def _positions(emit: Emitter, node: nodes.Positions) -> str:
 def _order(emit: Emitter, node: along.Order) -> str:
     axis = node.free.index(node.along) - len(node.free)
     name = "rank" if node.inverse else "order"
-    return f"fn.{name}({emit.operand(node.body, node.free)}, {axis})"
+    return f"along.{name}({emit.operand(node.body, node.free)}, {axis})"
 
 
 def _tie_mean(emit: Emitter, node: along.TieMean) -> str:
     body, keys = emit.operands((node.body, node.free), (node.keys, node.free))
     order = emit.printer(node.free).text(node.order, integer=True).code
     axis = node.free.index(node.along) - len(node.free)
-    return f"fn.tie_mean({body}, {keys}, {order}, {axis})"
+    return f"along.tie_mean({body}, {keys}, {order}, {axis})"
+
+
+def _cumulate(emit: Emitter, node: along.Cumulate) -> str:
+    axis = node.free.index(node.along) - len(node.free)
+    reverse = ", reverse=True" if node.reverse else ""
+    if node.log_in == node.log_out == 0:
+        return f"along.cumsum({emit.operand(node.body, node.free)}, {axis}{reverse})"
+    operands = ((e, node.free) for e in node.bodies)
+    return f"along.cumulate({', '.join(emit.operands(*operands))}, {axis}{reverse})"
+
+
+def _log_cumulate(emit: Emitter, node: along.LogCumulate) -> str:
+    axis = node.free.index(node.along) - len(node.free)
+    reverse = ", reverse=True" if node.reverse else ""
+    return f"along.logcumsumexp({emit.operand(node.body, node.free)}, {axis}{reverse})"
 
 
 WRITERS: Writers = {
@@ -176,4 +191,6 @@ WRITERS: Writers = {
     nodes.Positions: _positions,
     along.Order: _order,
     along.TieMean: _tie_mean,
+    along.Cumulate: _cumulate,
+    along.LogCumulate: _log_cumulate,
 }

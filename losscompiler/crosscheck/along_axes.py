@@ -42,6 +42,27 @@ def accumulate(compiler: Compiler, e: ex.Binder) -> Closure:
     return compiler.remembered(e, run, free_indices(e))
 
 
+def cumulated(compiler: Compiler, e: ex.CumSum | ex.LogCumSumExp) -> Closure:
+    """The sum of the body up to the index, or from there on; or the logarithm of one."""
+    ((slot, axis),) = compiler.bound(e)
+    body, reverse, logarithm = compiler(e.body), e.reverse, isinstance(e, ex.LogCumSumExp)
+    guard = compiler.guard(e.body) if logarithm else -1
+
+    def run(env: Environment) -> Ball:
+        total, here = balls.ZERO, env.index[slot]
+        for _ in env.each(((slot, axis),)):
+            if env.index[slot] >= here if reverse else env.index[slot] <= here:
+                term = body(env)
+                total = env.field.add(total, env.field.exp(term) if logarithm else term)
+        if not logarithm:
+            return total
+        if guard >= 0 and balls.is_exact_zero(total):
+            env.note(guard, 0, singular=True)
+        return env.field.log(total)
+
+    return compiler.remembered(e, run, free_indices(e))
+
+
 def extreme(compiler: Compiler, e: sp.Basic) -> Closure:
     """The largest or smallest of the arguments, or of a body along axes."""
     guard, smallest = compiler.guard(e), isinstance(e, sp.Min | ex.AxisMin)

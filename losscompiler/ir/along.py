@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import sympy as sp
 
 from losscompiler.ir.nodes import Axis, Definition
+from losscompiler.ir.operators import ExpDifference
+from losscompiler.spec.expressions import Piecewise
 
 if TYPE_CHECKING:
     from losscompiler.ir.graph import Graph
@@ -53,6 +55,30 @@ class TieMean(Along):
         return (self.body, self.keys, self.order)
 
 
+@dataclass(frozen=True)
+class Cumulate(Along):
+    """The sum over s <= t of `body[s] * exp(log_in[s] - log_out[t])`; s >= t if reversed.
+
+    Derivatives of cumulated sums, and of their logarithms, are such sums again.
+    """
+
+    log_in: sp.Expr
+    log_out: sp.Expr
+    reverse: bool
+
+    @property
+    def bodies(self) -> tuple[sp.Basic, ...]:
+        """What is summed, and the logarithms of its factors."""
+        return (self.body, self.log_in, self.log_out)
+
+
+@dataclass(frozen=True)
+class LogCumulate(Along):
+    """The logarithm of the cumulated sum of exp(body)."""
+
+    reverse: bool
+
+
 def is_identity(definition: Definition) -> bool:
     """Whether a node computes its own body: it was there to be differentiated."""
     return isinstance(definition, TieMean) and definition.body == definition.keys
@@ -79,9 +105,55 @@ def permuted(graph: Graph, value: sp.Expr, axis: Axis, index: sp.Expr) -> sp.Exp
     return graph.gather(graph.rename(value, {axis: source}), source, index)
 
 
+def cumulate(
+    graph: Graph,
+    value: sp.Expr,
+    axis: Axis,
+    log_in: sp.Expr = sp.S.Zero,
+    log_out: sp.Expr = sp.S.Zero,
+    *,
+    reverse: bool = False,
+) -> sp.Expr:
+    """The cumulated sum; factors that do not vary along the axis stay outside."""
+    factors = sp.Mul.make_args(value)
+    inner = sp.Mul(*(f for f in factors if axis in graph.axes(f)))
+    outer = sp.Mul(*(f for f in factors if axis not in graph.axes(f)))
+    if axis not in graph.axes(inner, log_in, log_out):
+        factor = sp.S.One if log_in == log_out else ExpDifference(log_in, log_out)
+        return value * factor * _count(graph, axis, reverse=reverse)
+    if outer == 0:
+        return sp.S.Zero
+    made = Cumulate((), inner, axis, log_in, log_out, reverse)
+    return outer * graph.node(made, (), [inner, log_in, log_out])
+
+
+def log_cumulate(graph: Graph, value: sp.Expr, axis: Axis, *, reverse: bool = False) -> sp.Expr:
+    """The logarithm of a cumulated sum of exponentials."""
+    if axis not in graph.axes(value):
+        return value + sp.log(_count(graph, axis, reverse=reverse))
+    return graph.node(LogCumulate((), value, axis, reverse), (), [value])
+
+
+def _count(graph: Graph, axis: Axis, *, reverse: bool) -> sp.Expr:
+    """How many terms a cumulated sum has at each place."""
+    here = graph.positions(axis)
+    return graph.extent(axis.extent) - here if reverse else here + 1
+
+
+def before(graph: Graph, one: Axis, other: Axis, *, reverse: bool) -> sp.Expr:
+    """1 where a place on one axis is among those that are cumulated at a place on another."""
+    a, b = graph.positions(one), graph.positions(other)
+    holds = sp.Ge(a, b) if reverse else sp.Le(a, b)
+    return Piecewise((sp.S.One, holds), (sp.S.Zero, sp.true))
+
+
 def rebuilt(graph: Graph, node: Along, bodies: tuple[sp.Expr, ...]) -> sp.Expr:
     """The same node over other bodies."""
     if isinstance(node, Order):
         return order(graph, bodies[0], node.along, inverse=node.inverse)
-    assert isinstance(node, TieMean), node
-    return tie_mean(graph, bodies[0], node.along, bodies[1], bodies[2])
+    if isinstance(node, TieMean):
+        return tie_mean(graph, bodies[0], node.along, bodies[1], bodies[2])
+    if isinstance(node, LogCumulate):
+        return log_cumulate(graph, bodies[0], node.along, reverse=node.reverse)
+    assert isinstance(node, Cumulate), node
+    return cumulate(graph, bodies[0], node.along, bodies[1], bodies[2], reverse=node.reverse)

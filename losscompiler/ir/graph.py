@@ -12,6 +12,7 @@ from sympy.logic.boolalg import Boolean
 
 from losscompiler.ir import indexing, nodes
 from losscompiler.ir.along import Along, Order, TieMean
+from losscompiler.ir.collapse import collapsed
 from losscompiler.ir.diagonal import diagonal
 from losscompiler.ir.nodes import Axis, Definition
 from losscompiler.ir.summation import summed
@@ -158,7 +159,9 @@ class Graph:
         # Of inputs the printer takes the diagonal; moved along one axis alone, so it does then.
         as_it_is = isinstance(definition, nodes.Input | nodes.Shift | Along)
         if len(set(axes)) == len(axes) or as_it_is:
-            return self.leaf(definition, axes, _assumptions(like))
+            apart = len(set(axes)) < len(axes) and isinstance(definition, Along)
+            found = collapsed(self, definition, axes) if apart else None
+            return self.leaf(definition, axes, _assumptions(like)) if found is None else found
         first: dict[Axis, Axis] = {}
         merge = {}
         for formal, actual in zip(definition.free, axes, strict=True):

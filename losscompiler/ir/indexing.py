@@ -25,6 +25,12 @@ def gather(graph: Graph, value: Value, axis: Axis, index: sp.Expr) -> Value:
         definition, axes = graph.definition(leaf), graph.leaf_axes(leaf)
         if isinstance(definition, nodes.Contract) and len(set(axes)) == len(axes):
             return _gather_product(graph, definition, axes, axis, index)
+        if isinstance(definition, nodes.Gather) and len(set(axes)) == len(axes):
+            actual = dict(zip(definition.free, axes, strict=True))
+            if graph.rename(definition.index, actual) == index:
+                # Two axes that are picked along at the same places: those of their diagonal.
+                one = graph.rename(definition.body, {**actual, definition.along: axis})
+                return graph.gather(one, axis, index)
         return graph.node(nodes.Gather((), leaf, index, axis), (axis,), [leaf, index])
 
     return _reindex(graph, value, axis, pick, lambda v, a: gather(graph, v, a, index), index)

@@ -176,6 +176,19 @@ def _tie_mean(s: _Shown, d: Any, labels: Labels) -> str:
     return f"mean over ties along {labels[d.along]} of {keys}: {body}"
 
 
+def _cumulate(s: _Shown, d: Any, labels: Labels) -> str:
+    back = " from the end" if d.reverse else ""
+    scale = ""
+    if (d.log_in, d.log_out) != (0, 0):
+        scale = f", times exp({s.value(d.log_in, labels)} before - {s.value(d.log_out, labels)})"
+    return f"cumulated sum along {labels[d.along]}{back}: {s.value(d.body, labels)}{scale}"
+
+
+def _log_cumulate(s: _Shown, d: Any, labels: Labels) -> str:
+    back = " from the end" if d.reverse else ""
+    return f"cumulated logsumexp along {labels[d.along]}{back}: {s.value(d.body, labels)}"
+
+
 def _map(s: _Shown, d: Any, labels: Labels) -> str:
     return s.value(d.body, labels)
 
@@ -191,5 +204,7 @@ SHOWN: dict[type[Definition], Callable[[_Shown, Any, Labels], str]] = {
     nodes.Shift: _shift,
     along.Order: _order,
     along.TieMean: _tie_mean,
+    along.Cumulate: _cumulate,
+    along.LogCumulate: _log_cumulate,
     nodes.Map: _map,
 }

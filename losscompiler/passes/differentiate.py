@@ -196,6 +196,24 @@ def _tie_mean(sweep: Reverse, node: along.TieMean, adjoint: sp.Expr) -> None:
     sweep.pull(node.body, shared, node.free)
 
 
+def _cumulate(sweep: Reverse, node: along.Cumulate, adjoint: sp.Expr) -> None:
+    graph = sweep.graph
+    share = along.cumulate(
+        graph, adjoint, node.along, -node.log_out, -node.log_in, reverse=not node.reverse
+    )
+    sweep.pull(node.body, share, node.free)
+    sweep.pull(node.log_in, share * node.body, node.free)
+    sweep.pull(node.log_out, -adjoint * itself(graph, node), node.free)
+
+
+def _log_cumulate(sweep: Reverse, node: along.LogCumulate, adjoint: sp.Expr) -> None:
+    graph = sweep.graph
+    share = along.cumulate(
+        graph, adjoint, node.along, -itself(graph, node), -node.body, reverse=not node.reverse
+    )
+    sweep.pull(node.body, share, node.free)
+
+
 RULES: dict[type[Definition], Callable[[Reverse, Any, sp.Expr], None]] = {
     nodes.Reduce: _reduce,
     nodes.Contract: _contract,
@@ -206,4 +224,6 @@ RULES: dict[type[Definition], Callable[[Reverse, Any, sp.Expr], None]] = {
     nodes.Place: _place,
     nodes.Shift: _shift,
     along.TieMean: _tie_mean,
+    along.Cumulate: _cumulate,
+    along.LogCumulate: _log_cumulate,
 }

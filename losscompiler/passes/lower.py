@@ -223,6 +223,14 @@ def _rank(lower: Lowering, e: ex.Rank) -> sp.Basic:
     return along.order(lower.graph, lower(e.body), *_bound(e), inverse=True)
 
 
+def _cumsum(lower: Lowering, e: ex.CumSum) -> sp.Basic:
+    return along.cumulate(lower.graph, lower(e.body), *_bound(e), reverse=e.reverse)
+
+
+def _logcumsumexp(lower: Lowering, e: ex.LogCumSumExp) -> sp.Basic:
+    return along.log_cumulate(lower.graph, lower(e.body), *_bound(e), reverse=e.reverse)
+
+
 def _at(lower: Lowering, e: ex.At) -> sp.Basic:
     (axis,) = _bound(e)
     return lower._index(lower(e.body), axis, e.position)
@@ -239,5 +247,7 @@ BINDERS = {
     ex.LogSoftmax: _log_softmax,
     ex.Sort: _sort,
     ex.Rank: _rank,
+    ex.CumSum: _cumsum,
+    ex.LogCumSumExp: _logcumsumexp,
     ex.At: _at,
 }

@@ -90,6 +90,18 @@ def log_of_sum(e: sp.Expr) -> sp.Expr | None:
     return ex.LogSumExp(exponent, e.args[1], weight, condition)
 
 
+def log_of_cumulated(e: sp.Expr) -> sp.Expr | None:
+    """log(e), if `e` is a cumulated sum of exponentials, masked or weighted by what is > 0."""
+    if not isinstance(e, ex.CumSum):
+        return None
+    split = split_exponential(e.body)
+    if split is None or not split[0].is_positive:
+        return None
+    weight, exponent, condition = split
+    kept = ex.Piecewise((exponent + sp.log(weight), condition), (-sp.oo, sp.true))
+    return ex.LogCumSumExp(kept, *e.args[1:])
+
+
 def log_of_mixed_sum(e: sp.Expr) -> sp.Expr | None:
     """log(e) for weights of either sign: only the exponentials are scaled, by their sum."""
     split = split_exponential(e.body) if isinstance(e, ex.Sum) else None
@@ -107,7 +119,7 @@ def log_of_mixed_sum(e: sp.Expr) -> sp.Expr | None:
 
 def _log(e: sp.Expr) -> sp.Expr:
     (x,) = e.args
-    summed = log_of_sum(x) or log_of_mixed_sum(x)
+    summed = log_of_sum(x) or log_of_cumulated(x) or log_of_mixed_sum(x)
     if summed is not None:
         return summed
     if isinstance(x, sp.exp):
@@ -127,7 +139,8 @@ def _log(e: sp.Expr) -> sp.Expr:
 
 
 def _exponential(x: sp.Expr) -> bool:
-    return log_of_sum(x) is not None or isinstance(x, sp.exp | sigmoid)
+    known = log_of_sum(x) or log_of_cumulated(x)
+    return known is not None or isinstance(x, sp.exp | sigmoid)
 
 
 def _log_of_addition(e: sp.Expr, x: sp.Add) -> sp.Expr:
@@ -156,7 +169,7 @@ def _log_of_term(t: sp.Expr) -> sp.Expr | None:
             return sp.log(split[0]) + split[1]
         logs = [_log_of_term(f) for f in t.args]
         return None if None in logs else sp.Add(*logs)
-    return log_of_sum(t)
+    return log_of_sum(t) or log_of_cumulated(t)
 
 
 def _log_of_product(e: sp.Expr, x: sp.Mul) -> sp.Expr:
@@ -178,7 +191,7 @@ def _power(e: sp.Expr) -> sp.Expr:
         if isinstance(other, sp.exp):
             return sigmoid(-other.args[0]) ** (-exponent)
     if exponent.is_negative:
-        summed = log_of_sum(base)
+        summed = log_of_sum(base) or log_of_cumulated(base)
         if summed is not None:
             return sp.exp(exponent * summed)
     if exponent == sp.S.Half and isinstance(base, ex.Sum):

@@ -18,7 +18,8 @@ import sympy as sp
 from losscompiler.ir import along, nodes
 from losscompiler.ir.graph import Graph
 from losscompiler.ir.nodes import Axis, Definition
-from losscompiler.passes.differentiate import depends_on, slopes, softmax_of
+from losscompiler.ir.operators import ExpDifference
+from losscompiler.passes.differentiate import depends_on, itself, slopes, softmax_of
 from losscompiler.passes.scalar import gradient
 from losscompiler.spec.expressions import Piecewise
 
@@ -224,7 +225,12 @@ def _scatter(sweep: Forward, node: nodes.Scatter) -> Terms:
         if back is not None and not over:
             parts.append({kept | {(node.onto, back[0])}: back[1]})
             continue
-        if collapse and not over:
+        if sweep.seeds and not collapse and _is_order(graph, index):
+            (place,) = over
+            axes = graph.leaf_axes(index)
+            rank = graph.rename(_inverse(graph, graph.definition(index), axes), {place: node.onto})
+            value = graph.gather(value, place, rank)
+        elif collapse and not over:
             value = value * graph.equal(index, graph.positions(node.onto))
         else:
             value = graph.scatter(value, index, node.onto, over, node.like)
@@ -256,6 +262,44 @@ def _tie_mean(sweep: Forward, node: along.TieMean) -> Terms:
         deltas: along.tie_mean(sweep.graph, value, node.along, node.keys, node.order)
         for deltas, value in terms.items()
     }
+
+
+def _cumulated(
+    sweep: Forward,
+    terms: Terms,
+    node: along.Cumulate | along.LogCumulate,
+    log_in: sp.Expr,
+    log_out: sp.Expr,
+) -> Terms:
+    """The cumulated sum of a tangent: a delta leaves one term, which counts from its place on."""
+    graph, axis, reverse = sweep.graph, node.along, node.reverse
+    parts: list[Terms] = []
+    for deltas, value in terms.items():
+        seeds = sorted(seed for a, seed in deltas if a == axis)
+        kept = frozenset((a, s) for a, s in deltas if a != axis)
+        if not seeds:
+            value = along.cumulate(graph, value, axis, log_in, log_out, reverse=reverse)
+            parts.append({kept: value})
+            continue
+        seed, *others = seeds
+        value = graph.rename(value, {axis: seed})
+        if log_in != log_out:
+            value = value * ExpDifference(graph.rename(log_in, {axis: seed}), log_out)
+        for other in others:
+            value = value * graph.equal(graph.positions(seed), graph.positions(other))
+        parts.append({kept: value * along.before(graph, seed, axis, reverse=reverse)})
+    return _added(*parts)
+
+
+def _cumulate(sweep: Forward, node: along.Cumulate) -> Terms:
+    inner = _added(sweep.of(node.body), _scaled(sweep.of(node.log_in), node.body))
+    outer = _scaled(sweep.of(node.log_out), -itself(sweep.graph, node))
+    return _added(_cumulated(sweep, inner, node, node.log_in, node.log_out), outer)
+
+
+def _log_cumulate(sweep: Forward, node: along.LogCumulate) -> Terms:
+    whole = itself(sweep.graph, node)
+    return _cumulated(sweep, sweep.of(node.body), node, node.body, whole)
 
 
 def _take(sweep: Forward, node: nodes.Take) -> Terms:
@@ -308,4 +352,6 @@ RULES: dict[type[Definition], Callable[[Forward, Any], Terms]] = {
     nodes.Place: _place,
     nodes.Shift: _shift,
     along.TieMean: _tie_mean,
+    along.Cumulate: _cumulate,
+    along.LogCumulate: _log_cumulate,
 }

@@ -29,8 +29,10 @@ __all__ = [
     "AxisMax",
     "AxisMin",
     "Binder",
+    "CumSum",
     "Element",
     "Index",
+    "LogCumSumExp",
     "LogSoftmax",
     "LogSumExp",
     "MaskElement",
@@ -189,6 +191,24 @@ class Rank(Binder):
 
     def _eval_is_nonnegative(self) -> bool:
         return True
+
+
+class CumSum(_SignOfBody):
+    """The sums of the body over each index and those before it; keeps the axis."""
+
+    keeps_axis = True
+
+    @property
+    def reverse(self) -> bool:
+        """Whether it is those after it instead."""
+        return bool(self.args[2])
+
+
+class LogCumSumExp(Binder):
+    """log(cumsum(exp(body))); keeps the axis."""
+
+    keeps_axis = True
+    reverse = CumSum.reverse
 
 
 class At(Binder):

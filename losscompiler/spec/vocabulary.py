@@ -92,6 +92,16 @@ def rank(e: Any, k: Any) -> sp.Expr:
     return ex.Rank(*ex.bound_indices((k,), e))
 
 
+def cumsum(e: Any, k: Any, reverse: bool = False) -> sp.Expr:
+    """The sum of `e` up to and including each place of the axis of `k`, or from there on."""
+    return ex.CumSum(*ex.bound_indices((k,), e), sp.sympify(bool(reverse)))
+
+
+def logcumsumexp(e: Any, k: Any, reverse: bool = False) -> sp.Expr:
+    """log(cumsum(exp(e))); keeps the axis."""
+    return ex.LogCumSumExp(*ex.bound_indices((k,), e), sp.sympify(bool(reverse)))
+
+
 def Piecewise(*pairs: Any) -> sp.Expr:
     """The value of the first pair `(value, condition)` whose condition holds; end with `True`."""
     return ex.Piecewise(*pairs)

@@ -18,5 +18,5 @@ SPELLING = Spelling(
     swap_last_two=lambda x: f"{x}.mT",
     cast=lambda x, like: f"{x}.astype({like}.dtype)",
     full=lambda n, like: f"jnp.asarray({n}, {like}.dtype)",
-    reserved=frozenset({"jax", "jnp", "lax", "fn", "special"}),
+    reserved=frozenset({"jax", "jnp", "lax", "along", "fn", "special"}),
 )

@@ -22,5 +22,5 @@ SPELLING = Spelling(
     swap_last_two=lambda x: f"{x}.mT",
     cast=lambda x, like: f"{x}.astype({like}.dtype)",
     full=lambda n, like: f"np.asarray({n}, {like}.dtype)",
-    reserved=frozenset({"np", "fn", "special"}),
+    reserved=frozenset({"np", "along", "fn", "special"}),
 )

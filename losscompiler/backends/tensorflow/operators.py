@@ -35,5 +35,5 @@ SPELLING = Spelling(
     swap_last_two=lambda x: f"tf.linalg.matrix_transpose({x})",
     cast=lambda x, like: f"tf.cast({x}, {like}.dtype)",
     full=lambda n, like: f"tf.cast({n}, {like}.dtype)",
-    reserved=frozenset({"tf", "keras", "fn", "special"}),
+    reserved=frozenset({"tf", "keras", "along", "fn", "special"}),
 )

@@ -42,5 +42,5 @@ SPELLING = Spelling(
     swap_last_two=lambda x: f"{x}.mT",
     cast=lambda x, like: f"{x}.to({like}.dtype)",
     full=lambda n, like: f"torch.full((), {n}, dtype={like}.dtype, device={like}.device)",
-    reserved=frozenset({"torch", "nn", "fn", "special"}),
+    reserved=frozenset({"torch", "nn", "along", "fn", "special"}),
 )

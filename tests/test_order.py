@@ -13,7 +13,6 @@ from losscompiler.diagnostics import SpecError
 from losscompiler.passes import compile_loss
 from losscompiler.spec import (
     Label,
-    Loss,
     Prediction,
     Sum,
     Target,
@@ -28,32 +27,12 @@ from losscompiler.spec import (
 )
 from tests.backends import Backend
 from tests.compiled import emitted, gradient, hessian_diagonal, hvp, value
+from tests.hessians import checked
 from tests.spec_helpers import code, declare
 
 LIST, ROWS = Prediction("class"), Prediction("batch", "class")
 i, k = index("batch", "i"), index("class", "k")
 RANDOM = np.random.default_rng(5)
-
-
-def checked(made: Loss, formula: Any, arrays: dict[str, Any], vector: Any = None) -> None:
-    """Value, gradient, a Hessian-vector product and the Hessian's diagonal against autodiff."""
-    first, *others = (torch.tensor(a, dtype=torch.float64) for a in arrays.values())
-
-    def total(x: torch.Tensor) -> torch.Tensor:
-        result: torch.Tensor = formula(x, *others).sum()
-        return result
-
-    x = first.requires_grad_()
-    vector = RANDOM.normal(size=x.shape) if vector is None else vector
-    hessian = torch.autograd.functional.hessian(total, x).reshape(x.numel(), x.numel())
-    (slope,) = torch.autograd.grad(total(x), x)
-    product = (hessian @ torch.tensor(vector).ravel()).reshape(x.shape)
-    close = {"rtol": 1e-12, "atol": 1e-12}
-    np.testing.assert_allclose(value(made, arrays).sum(), total(x).item(), **close)
-    np.testing.assert_allclose(gradient(made, arrays), slope, **close)
-    np.testing.assert_allclose(hvp(made, arrays, vector), product, **close)
-    diagonal = hessian.diagonal().reshape(x.shape)
-    np.testing.assert_allclose(hessian_diagonal(made, arrays), diagonal, **close)
 
 
 # ---- the language -----------------------------------------------------------------------------

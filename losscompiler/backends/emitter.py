@@ -180,10 +180,12 @@ class Emitter:
                     return axes
         return (*definition.free, *definition.bound)
 
-    def operands(self, *values: tuple[sp.Basic, Sequence[Axis]]) -> list[str]:
+    def operands(
+        self, *values: tuple[sp.Basic, Sequence[Axis]], room: int = WIDTH // 2
+    ) -> list[str]:
         """Several arguments of one call: the longest get names until they fit a line together."""
         printed = [self.operand(e, axes) for e, axes in values]
-        while sum(map(len, printed)) > WIDTH // 2:
+        while sum(map(len, printed)) > room:
             longest = max(range(len(printed)), key=lambda k: len(printed[k]))
             if printed[longest].isidentifier():
                 break

@@ -169,7 +169,8 @@ def _cumulate(emit: Emitter, node: along.Cumulate) -> str:
     if node.log_in == node.log_out == 0:
         return f"along.cumsum({emit.operand(node.body, node.free)}, {axis}{reverse})"
     operands = ((e, node.free) for e in node.bodies)
-    return f"along.cumulate({', '.join(emit.operands(*operands))}, {axis}{reverse})"
+    printed = emit.operands(*operands, room=40)
+    return f"along.cumulate({', '.join(printed)}, {axis}{reverse})"
 
 
 def _log_cumulate(emit: Emitter, node: along.LogCumulate) -> str:

@@ -115,16 +115,34 @@ def cumulate(
     reverse: bool = False,
 ) -> sp.Expr:
     """The cumulated sum; factors that do not vary along the axis stay outside."""
-    factors = sp.Mul.make_args(value)
-    inner = sp.Mul(*(f for f in factors if axis in graph.axes(f)))
-    outer = sp.Mul(*(f for f in factors if axis not in graph.axes(f)))
-    if axis not in graph.axes(inner, log_in, log_out):
+    if value == 0:
+        return sp.S.Zero
+    if axis not in graph.axes(value, log_in, log_out):
         factor = sp.S.One if log_in == log_out else ExpDifference(log_in, log_out)
         return value * factor * _count(graph, axis, reverse=reverse)
-    if outer == 0:
-        return sp.S.Zero
-    made = Cumulate((), inner, axis, log_in, log_out, reverse)
-    return outer * graph.node(made, (), [inner, log_in, log_out])
+    total = sp.S.Zero
+    for outer, inner in outside(graph, value, axis).items():
+        bodies = [inner, log_in, log_out]
+        if axis in graph.axes(*bodies):
+            total += outer * graph.node(Cumulate((), inner, axis, *bodies[1:], reverse), (), bodies)
+        else:
+            total += cumulate(graph, outer * inner, axis, log_in, log_out, reverse=reverse)
+    return total
+
+
+def outside(graph: Graph, value: sp.Expr, axis: Axis) -> dict[sp.Expr, sp.Expr]:
+    """A sum of products: by the factors that do not vary along an axis, those that do.
+
+    Terms that have different ones stay together unless they make a larger array.
+    """
+    found: dict[sp.Expr, sp.Expr] = {}
+    for term in sp.Add.make_args(value):
+        factors = sp.Mul.make_args(term)
+        outer = sp.Mul(*(f for f in factors if axis not in graph.axes(f)))
+        inner = sp.Mul(*(f for f in factors if axis in graph.axes(f)))
+        found[outer] = found.get(outer, sp.S.Zero) + inner
+    shrinks = graph.axes(*found.values()) != graph.axes(value)
+    return found if len(found) == 1 or shrinks else {sp.S.One: value}
 
 
 def log_cumulate(graph: Graph, value: sp.Expr, axis: Axis, *, reverse: bool = False) -> sp.Expr:

@@ -44,7 +44,7 @@ def cumsum(x: Array, axis: int, *, reverse: bool = False) -> Array:
 
 def logcumsumexp(x: Array, axis: int, *, reverse: bool = False) -> Array:
     """log(cumsum(exp(x))): of each sum one maximum is taken out, `peak + log1p(rest)`."""
-    peak, rest = lax.associative_scan(_joined, (x, jnp.zeros_like(x)), reverse, axis)
+    peak, rest = lax.associative_scan(_joined, (x, jnp.zeros_like(x)), reverse, x.ndim + axis)
     return peak + jnp.log1p(rest)
 
 
@@ -53,7 +53,7 @@ def cumulate(
 ) -> Array:
     """The sums over s <= t of `x[s] * exp(log_in[s] - log_out[t])`, terms scaled by the largest."""
     x, log_in, log_out = jnp.broadcast_arrays(jnp.asarray(x, log_in.dtype), log_in, log_out)
-    peak, total = lax.associative_scan(_added, (log_in, x), reverse, axis)
+    peak, total = lax.associative_scan(_added, (log_in, x), reverse, x.ndim + axis)
     dead = (peak == -jnp.inf) | (log_out == jnp.inf)
     return jnp.where(dead, 0, total * jnp.exp(jnp.where(dead, 0, peak - log_out)))
 

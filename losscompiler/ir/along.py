@@ -124,7 +124,8 @@ def cumulate(
     for outer, inner in outside(graph, value, axis).items():
         bodies = [inner, log_in, log_out]
         if axis in graph.axes(*bodies):
-            total += outer * graph.node(Cumulate((), inner, axis, *bodies[1:], reverse), (), bodies)
+            made = Cumulate((), inner, axis, log_in, log_out, reverse)
+            total += outer * graph.node(made, (), bodies)
         else:
             total += cumulate(graph, outer * inner, axis, log_in, log_out, reverse=reverse)
     return total

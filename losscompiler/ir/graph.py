@@ -159,9 +159,11 @@ class Graph:
         # Of inputs the printer takes the diagonal; moved along one axis alone, so it does then.
         as_it_is = isinstance(definition, nodes.Input | nodes.Shift | Along)
         if len(set(axes)) == len(axes) or as_it_is:
-            apart = len(set(axes)) < len(axes) and isinstance(definition, Along)
-            found = collapsed(self, definition, axes) if apart else None
-            return self.leaf(definition, axes, _assumptions(like)) if found is None else found
+            if len(set(axes)) < len(axes) and isinstance(definition, Along):
+                found = collapsed(self, definition, axes)
+                if found is not None:
+                    return found
+            return self.leaf(definition, axes, _assumptions(like))
         first: dict[Axis, Axis] = {}
         merge = {}
         for formal, actual in zip(definition.free, axes, strict=True):

@@ -175,8 +175,9 @@ def _gather(sweep: Forward, node: nodes.Gather) -> Terms:
     for deltas, value in sweep.of(node.body).items():
         seeds = [s for a, s in deltas if a == node.along]
         kept = frozenset((a, s) for a, s in deltas if a != node.along)
-        if len(seeds) == 1 and _is_order(graph, node.index):
-            parts.append(_reordered(sweep, node, value, kept, seeds[0]))
+        order = _order_of(graph, node.index)
+        if len(seeds) == 1 and order is not None:
+            parts.append(_reordered(sweep, node, order, value, kept, seeds[0]))
             continue
         value = graph.gather(value, node.along, node.index)
         for seed in seeds:
@@ -185,18 +186,21 @@ def _gather(sweep: Forward, node: nodes.Gather) -> Terms:
     return _added(*parts)
 
 
-def _is_order(graph: Graph, index: sp.Expr) -> bool:
+def _order_of(graph: Graph, index: sp.Expr) -> along.Order | None:
     definition = graph.definition(index) if isinstance(index, sp.Symbol) else None
-    return isinstance(definition, along.Order) and not definition.inverse
+    return definition if isinstance(definition, along.Order) and not definition.inverse else None
 
 
 def _reordered(
-    sweep: Forward, node: nodes.Gather, value: sp.Expr, kept: Deltas, seed: Axis
+    sweep: Forward,
+    node: nodes.Gather,
+    order: along.Order,
+    value: sp.Expr,
+    kept: Deltas,
+    seed: Axis,
 ) -> Terms:
     """An order moves the one entry that differs to its rank: no matrix of all places is built."""
     graph = sweep.graph
-    order = graph.definition(node.index)
-    assert isinstance(order, along.Order)
     axes = graph.leaf_axes(node.index)
     moved = graph.fresh(seed.extent)
     sweep.seeds[moved] = Reordered(seed, order)
@@ -225,11 +229,11 @@ def _scatter(sweep: Forward, node: nodes.Scatter) -> Terms:
         if back is not None and not over:
             parts.append({kept | {(node.onto, back[0])}: back[1]})
             continue
-        if sweep.seeds and not collapse and _is_order(graph, index):
+        order = _order_of(graph, index)
+        if sweep.seeds and not collapse and order is not None:
             (place,) = over
-            axes = graph.leaf_axes(index)
-            rank = graph.rename(_inverse(graph, graph.definition(index), axes), {place: node.onto})
-            value = graph.gather(value, place, rank)
+            rank = _inverse(graph, order, graph.leaf_axes(index))
+            value = graph.gather(value, place, graph.rename(rank, {place: node.onto}))
         elif collapse and not over:
             value = value * graph.equal(index, graph.positions(node.onto))
         else:

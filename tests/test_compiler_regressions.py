@@ -115,6 +115,38 @@ LOSSES = {
         def made(x=Prediction(), t=Target()):
             return Max(x + x * t, where(t > 0, t, x))
         """,
+    "a product of two sums over the batch, squared": """
+        def made(x=Prediction("batch", "feature"), y=Prediction("batch", "feature")):
+            i, n = index("batch", "i n")
+            a, b = index("feature", "a b")
+            shared = Sum(x[i, a] * y[i, b], i) / (1 + Sum(x[n, a] ** 2, n))
+            return Sum(indicator(Ne(a, b)) * shared**2, a, b)
+        """,
+    "a product whose factors are masked rows of the same input": """
+        def made(x=Prediction("batch", "feature")):
+            i, j, d = index("batch", "i"), index("batch", "j"), index("feature", "d")
+
+            def row(i):
+                return where(Norm(x[i, d], d) > 1, x[i, d], 0)
+
+            return log(1 + exp(Sum(row(i) * row(j), d)))
+        """,
+    "a norm of a learned order": """
+        def made(x=Prediction("feature"), *, p=Param(3, interval=(3, 4))):
+            k = index("feature", "k")
+            return Norm(2 + x[k] ** 2, k, p=p)
+        """,
+    "a maximum over an empty axis": """
+        def made(x=Prediction("batch"), t=Target("batch")):
+            i, j = index("batch", "i j")
+            return Sum(where(t[i] > 0, AxisMax(x[j] * x[i], j), 0), i)
+        """,
+    "a condition on the square root of what may be negative": """
+        def made(x=Prediction("batch", "feature"), y=Prediction("batch", "feature")):
+            i, j, d = index("batch", "i"), index("batch", "j"), index("feature", "d")
+            near = Sum(x[i, d] * y[j, d], d) / (1 + Norm(x[i, d], d))
+            return Sum(Max(0, where(near > 0, near, -near / 2) - 1), j)
+        """,
 }
 
 

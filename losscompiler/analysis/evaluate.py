@@ -15,13 +15,6 @@ Number = Any  # an mpf, or a bool for a condition
 mp = mpmath.mp
 
 
-def _power(base: Number, exponent: Number) -> Number:
-    result = base**exponent
-    if isinstance(result, mpmath.mpc):
-        raise ValueError(f"{base} to the power of {exponent} is not real")
-    return result
-
-
 def _xlogy(a: Number, u: Number) -> Number:
     return mp.zero if a == 0 else a * mp.log(u)
 
@@ -48,7 +41,7 @@ def _exp_moment(n: Number, x: Number, rate: Number) -> Number:
 FUNCTIONS: dict[type[sp.Basic], Callable[..., Number]] = {
     sp.Add: lambda *a: mp.fsum(a),
     sp.Mul: lambda *a: mp.fprod(a),
-    sp.Pow: _power,
+    sp.Pow: lambda base, exponent: base**exponent,
     sp.exp: mp.exp,
     sp.log: mp.log,
     op.Magnitude: abs,
@@ -139,13 +132,16 @@ def evaluate(
             return mp.mpmathify(sp.N(e, mp.dps))
         values = [value(a) for a in e.args]
         given = override(e, values)
-        return FUNCTIONS[type(e)](*values) if given is None else given
+        result = FUNCTIONS[type(e)](*values) if given is None else given
+        if isinstance(result, mpmath.mpc):  # which a condition above could not compare
+            raise ValueError(f"{type(e).__name__}{tuple(values)} is not real")
+        return result
 
     try:
         result = value(e)
     except (ZeroDivisionError, ValueError, OverflowError) as problem:
         raise UndefinedError(str(problem)) from problem
-    if not isinstance(result, bool) and (isinstance(result, mpmath.mpc) or not mp.isfinite(result)):
+    if not isinstance(result, bool) and not mp.isfinite(result):
         raise UndefinedError(str(result))
     return result
 

@@ -58,6 +58,7 @@ def axis_argument(numbers: tuple[int, ...]) -> str:
     return str(numbers[0]) if len(numbers) == 1 else f"({', '.join(map(str, numbers))})"
 
 
-def reduction(name: str, keyword: str = "axis") -> Function:
-    """Spells a reduction over axis numbers."""
-    return lambda array, numbers: f"{name}({array}, {keyword}={axis_argument(numbers)})"
+def reduction(name: str, keyword: str = "axis", initial: str = "") -> Function:
+    """Spells a reduction over axis numbers; `initial` is the result where there are no entries."""
+    more = f", initial={initial}" if initial else ""
+    return lambda array, numbers: f"{name}({array}, {keyword}={axis_argument(numbers)}{more})"

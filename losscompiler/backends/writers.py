@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import combinations
+from typing import TypeAlias
 
 import sympy as sp
 
 from losscompiler.backends.emitter import LETTERS, Emitter, Writers, base_name
 from losscompiler.ir import along, nodes
 from losscompiler.ir.nodes import Axis
+
+Factor: TypeAlias = "tuple[str, tuple[Axis, ...]]"  # a named array and its axes
 
 
 def _numbers(axes: Sequence[Axis], chosen: Sequence[Axis]) -> tuple[int, ...]:
@@ -26,40 +30,57 @@ def _reduce(emit: Emitter, node: nodes.Reduce) -> str:
 
 
 def _contract(emit: Emitter, node: nodes.Contract) -> str:
-    operands = []
+    """Products of two at a time, the ones with the smallest results first.
+
+    Left to themselves some frameworks multiply from left to right, and build whatever that gives.
+    """
+    order = (*node.free, *node.over)
+    factors: list[Factor] = []
     for factor in node.factors:
-        axes = emit.graph.axes(factor)
-        axes = tuple(a for a in (*node.free, *node.over) if a in axes)
-        operands.append((factor, axes))
-    product = _matrix_product(emit, node, operands)
-    if product is not None:
-        return product
-    letter = dict(zip((*node.free, *node.over), LETTERS, strict=False))
-    sources = ["..." + "".join(letter[a] for a in axes) for _, axes in operands]
-    target = "..." + "".join(letter[a] for a in node.free)
-    arrays = [_named(emit, factor, axes) for factor, axes in operands]
-    return emit.spelling.einsum(f"{','.join(sources)}->{target}", *arrays)
+        axes = tuple(a for a in order if a in emit.graph.axes(factor))
+        factors.append((_named(emit, factor, axes), axes))
+    while len(factors) > 2:
+        pair, others, kept = _cheapest(factors, node.free, order)
+        factors = [*others, (emit.assign(_product(emit, pair, kept), "dot"), kept)]
+    return _product(emit, factors, node.free)
+
+
+def _cheapest(
+    factors: list[Factor], free: Sequence[Axis], order: Sequence[Axis]
+) -> tuple[list[Factor], list[Factor], tuple[Axis, ...]]:
+    """The two factors whose product has the fewest axes, the other ones, and these axes."""
+    candidates = []
+    for chosen in combinations(range(len(factors)), 2):
+        pair = [factors[k] for k in chosen]
+        others = [f for k, f in enumerate(factors) if k not in chosen]
+        needed = {*free, *(a for _, axes in others for a in axes)}
+        whole = {a for _, axes in pair for a in axes}
+        kept = tuple(a for a in order if a in whole and a in needed)
+        candidates.append((len(kept), len(whole), pair, others, kept))
+    _, _, pair, others, kept = min(candidates, key=lambda c: c[:2])
+    return pair, others, kept
+
+
+def _product(emit: Emitter, factors: Sequence[Factor], free: Sequence[Axis]) -> str:
+    """The sum of a product over all axes but the free ones: `a @ b` if it is a matrix product."""
+    every = dict.fromkeys((*free, *(a for _, axes in factors for a in axes)))
+    inner = [a for a in every if a not in free]
+    if len(factors) == 2 and len(free) == 2 and len(inner) == 1:
+        (bound,) = inner
+        row, column = free
+        for (a, a_axes), (b, b_axes) in (factors, factors[::-1]):
+            if set(a_axes) == {row, bound} and set(b_axes) == {column, bound}:
+                left = emit.permuted(a, a_axes, (row, bound))
+                return emit.spelling.matmul(left, emit.permuted(b, b_axes, (bound, column)))
+    letter = dict(zip(every, LETTERS, strict=False))
+    sources = ["..." + "".join(letter[a] for a in axes) for _, axes in factors]
+    target = "..." + "".join(letter[a] for a in free)
+    return emit.spelling.einsum(f"{','.join(sources)}->{target}", *(code for code, _ in factors))
 
 
 def _named(emit: Emitter, factor: sp.Basic, axes: Sequence[Axis]) -> str:
     code = emit.operand(factor, axes)
     return code if code.isidentifier() else emit.assign(code, base_name(factor))
-
-
-def _matrix_product(
-    emit: Emitter, node: nodes.Contract, operands: list[tuple[sp.Basic, tuple[Axis, ...]]]
-) -> str | None:
-    """`a @ b` where rows come from one factor, columns from the other."""
-    if len(operands) != 2 or len(node.over) != 1 or len(node.free) != 2:
-        return None
-    (inner,) = node.over
-    row, column = node.free
-    for (a, a_axes), (b, b_axes) in (operands, operands[::-1]):
-        if set(a_axes) == {row, inner} and set(b_axes) == {column, inner}:
-            return emit.spelling.matmul(
-                _named(emit, a, (row, inner)), _named(emit, b, (inner, column))
-            )
-    return None
 
 
 def _logsumexp(emit: Emitter, node: nodes.LogSumExp) -> str:

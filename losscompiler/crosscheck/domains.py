@@ -76,7 +76,9 @@ def interior(domain: sp.Set, generator: Generator, shape: Any) -> np.ndarray[Any
         return np.asarray(single(low + np.exp(generator.normal(0.0, 0.7, shape))))
     if np.isfinite(high):
         return np.asarray(single(high - np.exp(generator.normal(0.0, 0.7, shape))))
-    return np.asarray(single(generator.normal(0.0, 1.5, shape)))
+    drawn = generator.normal(0.0, 1.5, shape)
+    # Off 0, where some losses over directions lose all digits in one dimension.
+    return np.asarray(single(np.where(np.abs(drawn) < 0.1, drawn + np.copysign(0.1, drawn), drawn)))
 
 
 def dyadic(domain: sp.Set, generator: Generator, shape: Any) -> np.ndarray[Any, Any]:

@@ -71,9 +71,9 @@ def transform(
 
 
 def _value(graph: Graph, definition: Definition) -> sp.Expr:
-    """A definition over its formal axes; built anew if it no longer varies over what it sums."""
+    """A definition over its formal axes; a sum of what no longer varies over them is built anew."""
     whole = isinstance(definition, nodes.Reduce | nodes.Contract | nodes.LogSumExp)
-    if not whole or set(definition.bound) <= set(graph.axes(*definition.bodies)):
+    if not whole or {*definition.bound, *definition.free} <= set(graph.axes(*definition.bodies)):
         return graph.leaf(definition, definition.free)
     return rebuilt(graph, definition, definition.bodies)
 

@@ -56,13 +56,23 @@ def _terms(graph: Graph, value: sp.Expr, over: Sequence[Axis]) -> list[sp.Expr]:
             return _terms(graph, value, over)
     for factor in sp.Mul.make_args(value):
         base = factor.base if factor.is_Pow and factor.exp == 2 else factor
-        if base.is_Add and len(graph.axes(value)) - len(over) > 1:
+        if (
+            base.is_Add
+            and len(graph.axes(value)) - len(over) > 1
+            and not _is_one_array(graph, base, value)
+        ):
             others = value / factor
             expanded = sp.Add.make_args(sp.expand_mul(factor.expand(deep=False)))
             terms = [a * others for a in expanded]
             if any(_comes_apart(graph, t, over) for t in terms):
                 return [t for term in terms for t in _terms(graph, term, over)]
     return [value]
+
+
+def _is_one_array(graph: Graph, total: sp.Expr, value: sp.Expr) -> bool:
+    """Whether a factor is an array anyway: multiplied out, its terms would cancel only later."""
+    axes = graph.axes(total)
+    return axes != graph.axes(value) and any(graph.axes(a) == axes for a in total.args)
 
 
 def _unguarded(graph: Graph, value: sp.Expr) -> sp.Expr:

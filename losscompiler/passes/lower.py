@@ -189,7 +189,7 @@ def _logsumexp(lower: Lowering, e: ex.Binder) -> sp.Basic:
 
 
 def _norm(lower: Lowering, e: ex.Norm) -> sp.Basic:
-    body, p = lower(e.body), e.p
+    body, p = lower(e.body), lower(e.p)
     if not set(_bound(e)) & set(lower.graph.axes(body)):  # so many times the same entry
         copies = sp.Mul(*(lower.graph.extent(axis.extent) for axis in _bound(e)))
         return Magnitude(body) * copies ** (1 / p)

@@ -38,8 +38,8 @@ class Size(sp.Symbol):
     axis: str
 
     def __new__(cls, axis: str) -> Size:
-        """A positive integer symbol that knows its axis."""
-        symbol: Size = sp.Symbol.__xnew__(cls, f"size_{axis}", integer=True, positive=True)
+        """An integer symbol that knows its axis; an axis may be empty."""
+        symbol: Size = sp.Symbol.__xnew__(cls, f"size_{axis}", integer=True, nonnegative=True)
         symbol.axis = axis
         return symbol
 
@@ -86,7 +86,8 @@ class Tensor(sp.Atom):
         return (self.name, self.role, self.axes, self.symbol, self.label_axis)
 
     def _hashable_content(self) -> tuple[Any, ...]:
-        return (self.name, self.role, self.axes, self.symbol, self.label_axis)
+        # SymPy sorts by this content, and None has no order.
+        return (self.name, self.role, self.axes, self.symbol, self.label_axis or "")
 
     def __getitem__(self, indices: Any) -> sp.Basic:
         """The entry at some indices."""

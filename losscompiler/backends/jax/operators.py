@@ -11,7 +11,11 @@ SPELLING = Spelling(
         **{op: chained(f"jnp.{name}") for op, name in EXTREMA.items()},
         **PROVIDED,
     },
-    reductions={kind: reduction(f"jnp.{kind}") for kind in ("sum", "prod", "max", "min")},
+    reductions={
+        **{kind: reduction(f"jnp.{kind}") for kind in ("sum", "prod")},
+        "max": reduction("jnp.max", initial="-jnp.inf"),
+        "min": reduction("jnp.min", initial="jnp.inf"),
+    },
     where=call("jnp.where"),
     einsum=lambda subscripts, *arrays: f'jnp.einsum("{subscripts}", {", ".join(arrays)})',
     matmul=lambda a, b: f"{a} @ {b}",

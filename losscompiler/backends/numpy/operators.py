@@ -11,7 +11,11 @@ SPELLING = Spelling(
         **{op: chained(f"np.{name}") for op, name in EXTREMA.items()},
         **PROVIDED,
     },
-    reductions={kind: reduction(f"np.{kind}") for kind in ("sum", "prod", "max", "min")},
+    reductions={
+        **{kind: reduction(f"np.{kind}") for kind in ("sum", "prod")},
+        "max": reduction("np.max", initial="-np.inf"),
+        "min": reduction("np.min", initial="np.inf"),
+    },
     where=call("np.where"),
     einsum=lambda subscripts, *arrays: (
         f'np.einsum("{subscripts}", {", ".join(arrays)}, optimize=True)'

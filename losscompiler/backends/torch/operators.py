@@ -33,7 +33,7 @@ SPELLING = Spelling(
     reductions={
         "sum": reduction("torch.sum", "dim"),
         "prod": reduction("torch.prod", "dim"),
-        "max": reduction("torch.amax", "dim"),
+        "max": reduction("fn.largest"),
         "min": reduction("torch.amin", "dim"),
     },
     where=call("torch.where"),

@@ -208,6 +208,38 @@ def shift(x: Tensor, offset: int, axis: int) -> Tensor:
     return F.pad(x, (0, 0) * (-axis - 1) + (-steps, steps))
 
 
+def order(x: Tensor, axis: int) -> Tensor:
+    """Positions in the order of the entries along an axis; equal ones stay as they are."""
+    return torch.argsort(x, dim=axis, stable=True)
+
+
+def rank(x: Tensor, axis: int) -> Tensor:
+    """How many entries come before each one in that order."""
+    return torch.argsort(order(x, axis), dim=axis)
+
+
+def tie_mean(x: Tensor, keys: Tensor, order: Tensor, axis: int) -> Tensor:
+    """The mean of `x` over the entries of an axis whose key is the same; `order` sorts `keys`."""
+    x, keys, order = (a.movedim(axis, -1) for a in torch.broadcast_tensors(x, keys, order))
+    ordered = torch.gather(keys, -1, order)
+    new = ordered[..., 1:] != ordered[..., :-1]
+    group = F.pad(torch.cumsum(new, -1), (1, 0))[..., : x.shape[-1]]
+    zeros = torch.zeros_like(x)
+    total = zeros.scatter_add(-1, group, torch.gather(x, -1, order))
+    count = zeros.scatter_add(-1, group, torch.ones_like(x))
+    mean = torch.gather(total / count.clamp(min=1.0), -1, group)
+    return zeros.scatter(-1, order, mean).movedim(-1, axis)
+
+
+def largest(x: Tensor, axis: int | tuple[int, ...]) -> Tensor:
+    """The largest entry along axes; minus infinity where there are none."""
+    axes = axis if isinstance(axis, tuple) else (axis,)
+    if any(x.shape[a] == 0 for a in axes):
+        gone = {a % x.ndim for a in axes}
+        return x.new_full([n for a, n in enumerate(x.shape) if a not in gone], -math.inf)
+    return torch.amax(x, dim=axes)
+
+
 def diagonal(x: Tensor, axis1: int, axis2: int) -> Tensor:
     """The diagonal over two axes, as the last axis of the result."""
     return torch.diagonal(x, dim1=axis1, dim2=axis2)

@@ -63,6 +63,14 @@ def distance(a, b, d):
     return Norm(a - b, d)
 
 
+def unit(a, d):
+    """A vector over the index `d` at length 1; the generated code leaves a zero vector zero."""
+    return a / Norm(a, d)
+
+
 def cosine_similarity(a, b, d):
-    """Cosine of the angle between two vectors over the index `d`; neither may be zero."""
+    """Cosine of the angle between two vectors over the index `d`.
+
+    Where either is zero, the generated code has a cosine of 0 and no gradient.
+    """
     return Sum(a * b, d) / (Norm(a, d) * Norm(b, d))

@@ -1,21 +1,89 @@
-"""Metric-learning losses: embeddings of what belongs together should lie close together."""
+"""Metric-learning losses of given pairs and triplets: what belongs together lies close together."""
 
 from losscompiler.spec import (
-    Label,
-    Ne,
+    Eq,
+    Max,
+    Min,
+    Norm,
     Param,
     Prediction,
     Rational,
-    Sum,
     Target,
     exp,
     index,
-    indicator,
     log,
     loss,
+    where,
 )
 
-from ._options import cosine_similarity, distance, margin_cost, squared_distance, tempered
+from ._options import cosine_similarity, distance, squared_distance
+
+
+def between(a, b):
+    """Euclidean distance of two embeddings over "feature"."""
+    d = index("feature")
+    return distance(a[d], b[d], d)
+
+
+# ---- pairs --------------------------------------------------------------------------------------
+
+
+@loss(aliases=("cosine_similarity",))
+def cosine_distance(prediction=Prediction("feature"), target=Target("feature")):
+    """One minus the cosine of the angle between a prediction and its target: 0 to 2.
+
+    Use it for vectors of which only the direction matters, as with embeddings given as targets.
+    Lengths are not learned: add another term if they matter. A zero vector has distance 1 from
+    everything and no gradient. Some libraries call minus the cosine a loss: it is smaller by 1.
+
+    References:
+        G. Salton, A. Wong and C. S. Yang, "A Vector Space Model for Automatic Indexing", 1975.
+    """
+    d = index("feature")
+    return 1 - cosine_similarity(prediction[d], target[d], d)
+
+
+@loss
+def cosine_embedding(
+    first=Prediction("feature"),
+    second=Prediction("feature"),
+    target=Target(values={-1, 1}),
+    *,
+    margin=Param(0, interval=(-1, 1)),
+):
+    """One minus the cosine of pairs that belong together; the others are turned apart.
+
+    Use it for labelled pairs: `target` is 1 if the two belong together, -1 if not. Pairs that do
+    not are pushed until their cosine is below `margin`. Only angles count; for distances see
+    `contrastive`. A zero vector has cosine 0 and no gradient.
+
+    References:
+        J. Bromley et al., "Signature Verification using a 'Siamese' Time Delay Neural Network",
+        1993.
+    """
+    d = index("feature")
+    cosine = cosine_similarity(first[d], second[d], d)
+    return where(Eq(target, 1), 1 - cosine, Max(0, cosine - margin))
+
+
+@loss
+def hinge_embedding(
+    distance=Prediction(),
+    target=Target(values={-1, 1}),
+    *,
+    margin=Param(1, nonnegative=True),
+):
+    """A distance if a pair belongs together, else what it lacks to a margin.
+
+    Use it when the model gives distances itself, of any kind: `target` is 1 if the pair belongs
+    together, -1 if not. With embeddings use `contrastive`. The distance is taken as it is, so a
+    negative one is rewarded without limit.
+
+    References:
+        R. Hadsell, S. Chopra and Y. LeCun, "Dimensionality Reduction by Learning an Invariant
+        Mapping", 2006.
+    """
+    return where(Eq(target, 1), distance, Max(0, margin - distance))
 
 
 @loss
@@ -30,7 +98,8 @@ def contrastive(
 
     Use it for labelled pairs: `same` is 1 if the two belong together, 0 if not. Pairs that do not
     are pushed only within `margin`. Absolute distances must fit one margin everywhere:
-    `triplet_margin` compares distances instead. There is no factor 1/2.
+    `triplet_margin` compares distances instead. There is no factor 1/2. For all pairs of a batch
+    use `contrastive_batch`.
 
     References:
         R. Hadsell, S. Chopra and Y. LeCun, "Dimensionality Reduction by Learning an Invariant
@@ -38,8 +107,54 @@ def contrastive(
     """
     d = index("feature")
     together = squared_distance(first[d], second[d], d)
-    apart = margin_cost(distance(first[d], second[d], d), margin) ** 2
+    apart = Max(0, margin - between(first, second)) ** 2
     return same * together + (1 - same) * apart
+
+
+@loss
+def contrastive_distance(
+    distance=Prediction(nonnegative=True),
+    same=Target(values={0, 1}),
+    *,
+    margin=Param(1, positive=True),
+):
+    """`contrastive` for distances that the model gives itself.
+
+    Use it when distances come from elsewhere: a learned metric, an edit distance of soft
+    alignments. `same` is 1 if the two belong together, 0 if not. With embeddings use
+    `contrastive`, which has a gradient where the distance's own is undefined.
+
+    References:
+        R. Hadsell, S. Chopra and Y. LeCun, "Dimensionality Reduction by Learning an Invariant
+        Mapping", 2006.
+    """
+    return same * distance**2 + (1 - same) * Max(0, margin - distance) ** 2
+
+
+@loss
+def margin_based(
+    first=Prediction("feature"),
+    second=Prediction("feature"),
+    target=Target(values={-1, 1}),
+    *,
+    margin=Param(Rational("0.2"), nonnegative=True),
+    beta=Param(Rational("1.2"), learnable=True),
+):
+    """Keeps pairs that belong together nearer than a learned boundary, the others farther.
+
+    Use it with pairs sampled by distance, as its authors do: `target` is 1 if the two belong
+    together, -1 if not. `beta` is the boundary and is learned, `margin` half the width of the
+    band in which pairs still cost. The default of `beta` supposes embeddings of length 1: normalise
+    them first. Its authors divide the sum by the number of pairs that cost anything.
+
+    References:
+        C.-Y. Wu, R. Manmatha, A. J. Smola and P. Krähenbühl, "Sampling Matters in Deep Embedding
+        Learning", 2017.
+    """
+    return Max(0, margin + target * (between(first, second) - beta))
+
+
+# ---- triplets and quadruplets -------------------------------------------------------------------
 
 
 @loss
@@ -49,74 +164,77 @@ def triplet_margin(
     negative=Prediction("feature"),
     *,
     margin=Param(1, nonnegative=True),
+    p=Param(2, values={1, 2}),
+    swap=Param(0, values={0, 1}),
 ):
     """Makes an anchor nearer to its positive than to its negative by a margin.
 
-    Use it when only "more alike than" is known. The distance is Euclidean and embeddings are not
-    normalised here. Random triplets soon cost nothing and teach nothing: choose hard ones, or use
-    `info_nce` or `nt_xent`, which compare with the whole batch.
+    Use it when only "more alike than" is known. The distance is the `p`-norm of the difference and
+    embeddings are not normalised here. With `swap` 1 the negative's distance from the positive
+    counts if that is less than its distance from the anchor. Random triplets soon cost nothing and
+    teach nothing: choose hard ones (`triplet_batch_hard`), or use `info_nce` or `nt_xent`, which
+    compare with the whole batch. Nothing is added to distances to keep them from 0: where two
+    embeddings are the same, their distance has no gradient.
 
     References:
         F. Schroff, D. Kalenichenko and J. Philbin, "FaceNet: A Unified Embedding for Face
         Recognition and Clustering", 2015.
+        V. Balntas et al., "Learning Local Feature Descriptors with Triplets and Shallow
+        Convolutional Neural Networks", 2016 (swap).
     """
     d = index("feature")
-    nearer = distance(anchor[d], negative[d], d) - distance(anchor[d], positive[d], d)
-    return margin_cost(nearer, margin)
+
+    def far(a, b):
+        return where(Eq(p, 1), Norm(a[d] - b[d], d, p=1), between(a, b))
+
+    apart = far(anchor, negative)
+    nearest = where(Eq(swap, 1), Min(apart, far(positive, negative)), apart)
+    return Max(0, far(anchor, positive) - nearest + margin)
 
 
 @loss
-def info_nce(
-    query=Prediction("batch", "feature"),
-    key=Prediction("batch", "feature"),
-    *,
-    temperature=Param(Rational("0.07"), positive=True),
+def triplet_soft_margin(
+    anchor=Prediction("feature"),
+    positive=Prediction("feature"),
+    negative=Prediction("feature"),
 ):
-    """Picks the key of each query among all keys of the batch, by cosine similarity.
+    """`triplet_margin` with a smooth margin: every triplet keeps on pulling and pushing a little.
 
-    Use it for paired views or modalities, where row `i` of `key` belongs to row `i` of `query` and
-    all other rows serve as negatives: the batch must be large, and without true duplicates. No
-    embedding may be zero. One loss per query; call it both ways round and average for the
-    symmetric form.
+    Use it where no margin can be named, or where triplets that are already right should not stop
+    to teach. Choose hard triplets all the same. The distance is Euclidean.
 
     References:
-        A. van den Oord, Y. Li and O. Vinyals, "Representation Learning with Contrastive
-        Predictive Coding", 2018.
-        K. He et al., "Momentum Contrast for Unsupervised Visual Representation Learning", 2020
-        (cosine similarity and temperature).
+        A. Hermans, L. Beyer and B. Leibe, "In Defense of the Triplet Loss for Person
+        Re-Identification", 2017.
     """
-    i, j = index("batch", "i j")
-    d = index("feature")
-
-    def similarity(a, b):
-        return tempered(cosine_similarity(query[a, d], key[b, d], d), temperature)
-
-    return log(Sum(exp(similarity(i, j)), j)) - similarity(i, i)
+    return log(1 + exp(between(anchor, positive) - between(anchor, negative)))
 
 
 @loss
-def nt_xent(
-    embeddings=Prediction("batch", "feature"),
-    positive=Label("batch", "batch"),
+def quadruplet(
+    anchor=Prediction("feature"),
+    positive=Prediction("feature"),
+    negative=Prediction("feature"),
+    other=Prediction("feature"),
     *,
-    temperature=Param(Rational("0.07"), positive=True),
+    margin=Param(1, nonnegative=True),
+    other_margin=Param(Rational(1, 2), nonnegative=True),
 ):
-    """Picks the other view of each embedding among all others of the batch, by cosine similarity.
+    """A triplet loss that also keeps the pair nearer than two negatives are to each other.
 
-    Use it for self-supervised learning with two views of each sample, stacked into one batch;
-    `positive[i]` is the row of the other view of row `i`. All rows but `i` itself are in the
-    denominator. The batch must be large, and no embedding zero; a lower `temperature` stresses the
-    hardest negatives.
+    Use it where clusters should be compact, and not only be ordered seen from an anchor. `negative`
+    and `other` belong to two further identities. Distances are squared; `other_margin` should be
+    less than `margin`.
 
     References:
-        T. Chen, S. Kornblith, M. Norouzi and G. Hinton, "A Simple Framework for Contrastive
-        Learning of Visual Representations", 2020.
+        W. Chen, X. Chen, J. Zhang and K. Huang, "Beyond Triplet Loss: A Deep Quadruplet Network
+        for Person Re-Identification", 2017.
     """
-    i, k = index("batch", "i k")
     d = index("feature")
 
-    def similarity(a, b):
-        return tempered(cosine_similarity(embeddings[a, d], embeddings[b, d], d), temperature)
+    def far(a, b):
+        return squared_distance(a[d], b[d], d)
 
-    others = Sum(indicator(Ne(k, i)) * exp(similarity(i, k)), k)
-    return log(others) - similarity(i, positive[i])
+    together = far(anchor, positive)
+    first = Max(0, together - far(anchor, negative) + margin)
+    return first + Max(0, together - far(negative, other) + other_margin)

@@ -186,6 +186,13 @@ def test_catboost_wants_the_full_hessian_of_classes(hessian: Any) -> None:
     np.testing.assert_allclose(second, -2 * wanted, atol=1e-14)
 
 
+def test_catboost_may_write_to_what_it_is_given() -> None:
+    for made in (boosting.HuberObjective, boosting.SparseSoftmaxCrossEntropyObjective):
+        for given in (made().catboost(), made().metric("catboost")):
+            given._jited = True
+            assert pickle.loads(pickle.dumps(given)) == given
+
+
 def test_metrics_of_each_style() -> None:
     ours = boosting.SquaredErrorObjective()
     mean = np.average((RAW - REAL) ** 2, weights=WEIGHT)

@@ -57,7 +57,7 @@ def sample(domain: sp.Set, size: int, rng: np.random.Generator) -> Array:
 def _spread(allowed: Bounds, size: int, rng: np.random.Generator) -> Array:
     far = 10.0 ** rng.uniform(-3, 2, size)
     if math.isinf(allowed.low) and math.isinf(allowed.high):
-        return far * rng.choice([-1.0, 1.0], size)
+        return np.asarray(far * rng.choice([-1.0, 1.0], size))
     if math.isinf(allowed.high):
         return allowed.low + far
     if math.isinf(allowed.low):

@@ -1,0 +1,1 @@
+"""Measurements that are run by hand: they need more than the tests do."""

@@ -61,6 +61,119 @@ def chen_quadruplet(x: SimpleNamespace, reduction: str) -> Any:
     return plain(first + F.relu(near - squared(x.negative, x.other) + x.other_margin), reduction)
 
 
+# ---- batches -------------------------------------------------------------------------------------
+
+
+def masks(x: SimpleNamespace) -> tuple[Tensor, Tensor]:
+    """Which pairs belong together, and which do not."""
+    same = x.identity[:, None] == x.identity[None]
+    return same & ~torch.eye(len(same), dtype=torch.bool), ~same
+
+
+def distances(x: SimpleNamespace) -> Tensor:
+    """All pairs; the zeros on the diagonal have no gradient in torch either."""
+    apart: Tensor = torch.linalg.vector_norm(x.embeddings[:, None] - x.embeddings[None], dim=-1)
+    return apart
+
+
+def cosines(a: Tensor, b: Tensor) -> Tensor:
+    return F.normalize(a, dim=-1) @ F.normalize(b, dim=-1).mT
+
+
+def lse(e: Tensor, keep: Tensor) -> Tensor:
+    """pml's logsumexp: 0 in rows without entries."""
+    kept = torch.logsumexp(e.masked_fill(~keep, -torch.inf), 1)
+    return kept.masked_fill(~keep.any(1), 0)
+
+
+def pml_contrastive(x: SimpleNamespace, reduction: str) -> Any:
+    (positive, negative), d = masks(x), distances(x)
+    near = F.relu(d - x.positive_margin)[positive].mean()
+    return near + F.relu(x.negative_margin - d)[negative].mean()
+
+
+def tfa_hard(x: SimpleNamespace) -> tuple[Tensor, Tensor]:
+    (positive, negative), d = masks(x), distances(x)
+    farthest = torch.where(positive, d, -torch.inf).amax(1)
+    return farthest, torch.where(negative, d, torch.inf).amin(1)
+
+
+def tfa_batch_hard(x: SimpleNamespace, reduction: str) -> Any:
+    farthest, nearest = tfa_hard(x)
+    return plain(F.relu(farthest - nearest + x.margin), reduction)
+
+
+def tfa_batch_soft(x: SimpleNamespace, reduction: str) -> Any:
+    farthest, nearest = tfa_hard(x)
+    return plain(F.softplus(farthest - nearest), reduction)
+
+
+def tfa_semi_hard(x: SimpleNamespace, reduction: str) -> Any:
+    (positive, negative), d = masks(x), distances(x)
+    total, count = torch.tensor(0.0), 0
+    for a, p in positive.nonzero().tolist():
+        negatives = d[a][negative[a]]
+        beyond = negatives[negatives > d[a, p]]
+        chosen = beyond.min() if len(beyond) else negatives.max()
+        total, count = total + F.relu(d[a, p] - chosen + x.margin), count + 1
+    return total / count
+
+
+def pml_lifted(x: SimpleNamespace, reduction: str) -> Any:
+    (positive, negative), d = masks(x), distances(x)
+    losses = []
+    for a, p in positive.nonzero().tolist():
+        rest = torch.cat([x.margin - d[a][negative[a]], x.margin - d[p][negative[p]]])
+        losses.append(F.relu(torch.logsumexp(rest, 0) + d[a, p]) ** 2 / 2)
+    return torch.stack(losses).mean()
+
+
+def pml_generalized(x: SimpleNamespace, reduction: str) -> Any:
+    (positive, negative), d = masks(x), distances(x)
+    both = positive.any(1) & negative.any(1)
+    cost = F.relu(lse(d, positive) + lse(x.margin - d, negative))
+    return plain(torch.where(both, cost, 0.0), reduction)
+
+
+def pml_n_pairs(x: SimpleNamespace, reduction: str) -> Any:
+    scores = x.anchor @ x.positive.mT
+    lengths = (x.anchor**2 + x.positive**2).sum(-1)
+    cost = F.cross_entropy(scores, torch.arange(len(scores)), reduction="none")
+    return plain(cost + x.regularization * 0.25 * lengths, reduction)
+
+
+def pml_supcon(x: SimpleNamespace, reduction: str) -> Any:
+    positive, negative = masks(x)
+    mat = cosines(x.embeddings, x.embeddings) / x.temperature
+    log_prob = mat - lse(mat, positive | negative)[:, None]
+    count = positive.sum(1).double()
+    return plain(-(positive * log_prob).sum(1) / (count + torch.finfo(mat.dtype).tiny), reduction)
+
+
+def pml_nca(x: SimpleNamespace, reduction: str) -> Any:
+    positive, _ = masks(x)
+    mat = (2 * cosines(x.embeddings, x.embeddings) - 2) / x.temperature
+    share = torch.softmax(mat.masked_fill(torch.eye(len(mat)).bool(), -torch.inf), 1)
+    share = (share * positive).sum(1)
+    return plain(torch.where(positive.any(1), -torch.log(share + (~positive.any(1))), 0), reduction)
+
+
+def pml_multi_similarity(x: SimpleNamespace, reduction: str) -> Any:
+    (positive, negative), mat = masks(x), cosines(x.embeddings, x.embeddings)
+    pulled = (torch.exp(x.alpha * (x.base - mat)) * positive).sum(1)
+    pushed = (torch.exp(x.beta * (mat - x.base)) * negative).sum(1)
+    return plain(torch.log1p(pulled) / x.alpha + torch.log1p(pushed) / x.beta, reduction)
+
+
+def pml_circle(x: SimpleNamespace, reduction: str) -> Any:
+    (positive, negative), mat = masks(x), cosines(x.embeddings, x.embeddings)
+    held = mat.detach()
+    pulled = -x.gamma * F.relu(1 + x.margin - held) * (mat - (1 - x.margin))
+    pushed = x.gamma * F.relu(held + x.margin) * (mat - x.margin)
+    cost = F.softplus(lse(pulled, positive) + lse(pushed, negative))
+    return plain(cost * (positive.any(1) & negative.any(1)), reduction)
+
+
 SCALAR = ("mean",)
 ROWS = [
     Row(
@@ -150,5 +263,123 @@ ROWS = [
         {"margin": 2.0, "other_margin": 1.0},
         wrt=(*TRIPLET, "other"),
         function="Chen et al., 2017",
+    ),
+    Row(
+        "contrastive_batch",
+        "formula",
+        pml_contrastive,
+        SIX,
+        {"positive_margin": 0.4, "negative_margin": 2.5},
+        reductions=SCALAR,
+        batches=ONE_BATCH,
+        function="pytorch_metric_learning.losses.ContrastiveLoss",
+        adapter="LpDistance(normalize_embeddings=False), MeanReducer",
+        unlike=NEAREST,
+    ),
+    Row(
+        "triplet_batch_hard",
+        "formula",
+        tfa_batch_hard,
+        SIX,
+        {"margin": 1.5},
+        batches=ONE_BATCH,
+        function="tensorflow_addons.losses.TripletHardLoss",
+        adapter='distance_metric="L2"',
+        unlike="an anchor without positives costs what it lacks to the margin, not 0",
+    ),
+    Row(
+        "triplet_batch_hard_soft_margin",
+        "formula",
+        tfa_batch_soft,
+        SIX,
+        batches=ONE_BATCH,
+        function="tensorflow_addons.losses.TripletHardLoss",
+        adapter='distance_metric="L2", soft=True',
+    ),
+    Row(
+        "triplet_semi_hard",
+        "formula",
+        tfa_semi_hard,
+        SIX,
+        {"margin": 1.5},
+        reductions=SCALAR,
+        batches=ONE_BATCH,
+        function="tensorflow_addons.losses.TripletSemiHardLoss",
+        adapter='distance_metric="L2"',
+    ),
+    Row(
+        "lifted_structure",
+        "formula",
+        pml_lifted,
+        SIX,
+        {"margin": 1.5},
+        reductions=SCALAR,
+        batches=ONE_BATCH,
+        function="pytorch_metric_learning.losses.LiftedStructureLoss",
+        adapter="LpDistance(normalize_embeddings=False)",
+    ),
+    Row(
+        "lifted_structure_generalized",
+        "formula",
+        pml_generalized,
+        SIX,
+        {"margin": 1.5},
+        batches=ONE_BATCH,
+        function="pytorch_metric_learning.losses.GeneralizedLiftedStructureLoss",
+        adapter="LpDistance(normalize_embeddings=False)",
+        unlike="an anchor without positives costs the soft maximum of its negatives alone, not 0",
+    ),
+    Row(
+        "n_pairs",
+        "formula",
+        pml_n_pairs,
+        {"anchor": real(3), "positive": real(3)},
+        {"regularization": 0.02},
+        wrt=("anchor", "positive"),
+        batches=ONE_BATCH,
+        function="tensorflow_addons.losses.NpairsLoss",
+        adapter="reg_lambda; pytorch_metric_learning's NPairsLoss has none",
+    ),
+    Row(
+        "supervised_contrastive",
+        "formula",
+        pml_supcon,
+        SIX,
+        {"temperature": 0.3},
+        batches=ONE_BATCH,
+        function="pytorch_metric_learning.losses.SupConLoss",
+        adapter="MeanReducer",
+        unlike=NEAREST,
+    ),
+    Row(
+        "soft_nearest_neighbor",
+        "formula",
+        pml_nca,
+        SIX,
+        {"temperature": 2.5},
+        batches=ONE_BATCH,
+        function="pytorch_metric_learning.losses.NCALoss",
+        adapter="softmax_scale=1 / temperature",
+    ),
+    Row(
+        "multi_similarity",
+        "formula",
+        pml_multi_similarity,
+        SIX,
+        {"alpha": 2.5, "beta": 12.0, "base": 0.4},
+        batches=ONE_BATCH,
+        function="pytorch_metric_learning.losses.MultiSimilarityLoss",
+        adapter="no miner",
+    ),
+    Row(
+        "circle",
+        "formula",
+        pml_circle,
+        SIX,
+        {"margin": 0.3, "gamma": 3.0},
+        batches=ONE_BATCH,
+        function="pytorch_metric_learning.losses.CircleLoss",
+        adapter="MeanReducer",
+        unlike="keras.losses.Circle differentiates the weights, too, and normalises nothing",
     ),
 ]

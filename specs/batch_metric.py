@@ -251,7 +251,7 @@ def supervised_contrastive(
     return mean_where(positives(identity, i, p), among - similarity(i, p), p)
 
 
-@loss(aliases=("nca",))
+@loss
 def soft_nearest_neighbor(
     embeddings=Prediction("batch", "feature"),
     identity=Target("batch", integer=True),

@@ -15,6 +15,7 @@ from .classification import (
     SquaredHingeObjective,
 )
 from .divergence import KlDivergenceObjective
+from .metric import ContrastiveDistanceObjective, HingeEmbeddingObjective
 from .policy import (
     AdvantageWeightedRegressionObjective,
     K1KlObjective,
@@ -41,7 +42,9 @@ __all__ = [
     "BinaryCrossEntropyObjective",
     "BinaryCrossEntropyWithLogitsObjective",
     "BinaryFocalObjective",
+    "ContrastiveDistanceObjective",
     "ExpectileValueObjective",
+    "HingeEmbeddingObjective",
     "HingeObjective",
     "HuberObjective",
     "K1KlObjective",

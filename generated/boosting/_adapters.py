@@ -1,4 +1,7 @@
-"""An objective as CatBoost wants it, and as an evaluation metric of each booster."""
+"""An objective as CatBoost wants it, and as an evaluation metric of each booster.
+
+Nothing here is frozen: CatBoost writes attributes of its own into what it is given.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,7 @@ if TYPE_CHECKING:
     from ._objective import Objective
 
 
-@dataclass(frozen=True)
+@dataclass
 class CatBoostObjective:
     """An objective of one raw score per object, for CatBoost's `loss_function`.
 
@@ -33,7 +36,7 @@ class CatBoostObjective:
         return -np.stack([gradient, curvature], axis=1)
 
 
-@dataclass(frozen=True)
+@dataclass
 class CatBoostClasses:
     """An objective of one raw score per class, for CatBoost's `loss_function`."""
 
@@ -51,7 +54,7 @@ class CatBoostClasses:
         return (-gradient[0]).tolist(), (-hessian).tolist()
 
 
-@dataclass(frozen=True)
+@dataclass
 class Metric:
     """The weighted mean of a loss of raw scores, which is better the smaller it is."""
 

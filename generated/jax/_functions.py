@@ -7,7 +7,6 @@ and to any order, without a rule of their own: they branch by `where`, never by 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import partial
 from math import log, prod
 
 import jax
@@ -183,31 +182,6 @@ def shift(x: Array, offset: int, axis: int) -> Array:
     padding = [(0, 0, 0)] * x.ndim
     padding[axis] = (-drop, drop, 0)
     return lax.pad(x, jnp.zeros((), x.dtype), padding)
-
-
-def order(x: Array, axis: int) -> Array:
-    """Positions in the order of the entries along an axis; equal ones stay as they are."""
-    return jnp.argsort(x, axis=axis, stable=True)
-
-
-def rank(x: Array, axis: int) -> Array:
-    """How many entries come before each one in that order."""
-    return jnp.argsort(order(x, axis), axis=axis)
-
-
-def tie_mean(x: Array, keys: Array, order: Array, axis: int) -> Array:
-    """The mean of x over the entries of an axis whose key is the same; `order` sorts the keys."""
-    x, keys, order = (jnp.moveaxis(a, axis, -1) for a in jnp.broadcast_arrays(x, keys, order))
-    ordered = jnp.take_along_axis(keys, order, -1)
-    new = ordered[..., 1:] != ordered[..., :-1]
-    group = jnp.cumsum(jnp.insert(new, 0, False, axis=-1), -1)[..., : x.shape[-1]]
-    summed: Callable[..., Array] = partial(jax.ops.segment_sum, num_segments=x.shape[-1])
-    for _ in range(x.ndim - 1):
-        summed = jax.vmap(summed)
-    terms = jnp.take_along_axis(x, order, -1)
-    mean = summed(terms, group) / jnp.maximum(summed(jnp.ones_like(terms), group), 1)
-    back = summed(jnp.take_along_axis(mean, group, -1), order)
-    return jnp.moveaxis(back, -1, axis)
 
 
 def diagonal(x: Array, axis1: int, axis2: int) -> Array:

@@ -473,7 +473,7 @@ def _q_learning_value(
     next_values: Array,
 ) -> Result:
     """The unreduced loss."""
-    largest = jnp.max(next_values, axis=-1)
+    largest = jnp.max(next_values, axis=-1, initial=-jnp.inf)
     picked = fn.gather(values, action, 0, 0, 0)
     return 0.5 * (reward + largest * discount - picked) ** 2
 
@@ -487,7 +487,7 @@ def _q_learning_vjp(
     cotangent: Array,
 ) -> tuple[Result, ...]:
     """Gradients of sum(cotangent * loss)."""
-    largest = jnp.max(next_values, axis=-1)
+    largest = jnp.max(next_values, axis=-1, initial=-jnp.inf)
     picked = fn.gather(values, action, 0, 0, 0)
     t = -cotangent * (reward + largest * discount - picked)
     spread = fn.scatter(t, action, values, 0, 0, 0)
@@ -504,7 +504,7 @@ def _q_learning_jvp(
 ) -> Result:
     """The directional derivative of the unreduced loss along the tangents."""
     picked = fn.gather(values_tangent, action, 0, 0, 0)
-    largest = jnp.max(next_values, axis=-1)
+    largest = jnp.max(next_values, axis=-1, initial=-jnp.inf)
     picked2 = fn.gather(values, action, 0, 0, 0)
     return -picked * (reward + largest * discount - picked2)
 
@@ -772,7 +772,7 @@ def _double_q_learning_value(
     selector: Array,
 ) -> Result:
     """The unreduced loss."""
-    largest = jnp.max(selector, axis=-1)
+    largest = jnp.max(selector, axis=-1, initial=-jnp.inf)
     equal = selector == largest[..., None]
     total = jnp.sum(jnp.where(equal, next_values, 0.0), axis=-1)
     total2 = jnp.sum(fn.select(equal, 1.0, 0.0, values), axis=-1)
@@ -791,7 +791,7 @@ def _double_q_learning_vjp(
     cotangent: Array,
 ) -> tuple[Result, ...]:
     """Gradients of sum(cotangent * loss)."""
-    largest = jnp.max(selector, axis=-1)
+    largest = jnp.max(selector, axis=-1, initial=-jnp.inf)
     equal = selector == largest[..., None]
     total = jnp.sum(jnp.where(equal, next_values, 0.0), axis=-1)
     total2 = jnp.sum(fn.select(equal, 1.0, 0.0, values), axis=-1)
@@ -812,7 +812,7 @@ def _double_q_learning_jvp(
 ) -> Result:
     """The directional derivative of the unreduced loss along the tangents."""
     picked = fn.gather(values_tangent, action, 0, 0, 0)
-    largest = jnp.max(selector, axis=-1)
+    largest = jnp.max(selector, axis=-1, initial=-jnp.inf)
     equal = selector == largest[..., None]
     total = jnp.sum(jnp.where(equal, next_values, 0.0), axis=-1)
     total2 = jnp.sum(fn.select(equal, 1.0, 0.0, values), axis=-1)

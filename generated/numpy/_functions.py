@@ -163,32 +163,6 @@ def shift(x: Array, offset: int, axis: int) -> Array:
     return result
 
 
-def order(x: Array, axis: int) -> Array:
-    """Positions in the order of the entries along an axis; equal ones stay as they are."""
-    return np.argsort(x, axis=axis, kind="stable")
-
-
-def rank(x: Array, axis: int) -> Array:
-    """How many entries come before each one in that order."""
-    return order(order(x, axis), axis)
-
-
-def tie_mean(x: Array, keys: Array, order: Array, axis: int) -> Array:
-    """The mean of x over the entries of an axis whose key is the same; `order` sorts the keys."""
-    x, keys, order = (np.moveaxis(a, axis, -1) for a in np.broadcast_arrays(x, keys, order))
-    ordered = np.take_along_axis(keys, order, -1)
-    new = ordered[..., 1:] != ordered[..., :-1]
-    if new.all():
-        return np.moveaxis(x, -1, axis)
-    first = np.ones_like(new, shape=(*new.shape[:-1], 1))
-    group = np.cumsum(np.concatenate([first, new], -1)) - 1  # of all rows together
-    terms = np.take_along_axis(x, order, -1).ravel()
-    mean = (np.bincount(group, terms) / np.bincount(group))[group].astype(x.dtype)
-    result = np.empty_like(x)
-    np.put_along_axis(result, order, mean.reshape(x.shape), -1)
-    return np.moveaxis(result, -1, axis)
-
-
 def diagonal(x: Array, axis1: int, axis2: int) -> Array:
     """The diagonal over two axes, as a new last axis."""
     return np.diagonal(x, axis1=axis1, axis2=axis2)

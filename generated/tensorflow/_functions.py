@@ -181,56 +181,6 @@ def shift(x: Array, offset: int, axis: int) -> Array:
     return tf.slice(tf.pad(x, paddings), begin, tf.shape(x))
 
 
-def order(x: Array, axis: int) -> Array:
-    """Positions in the order of the entries along an axis; equal ones stay as they are."""
-    return tf.cast(tf.argsort(x, axis, stable=True), tf.int64)
-
-
-def rank(x: Array, axis: int) -> Array:
-    """How many entries come before each one in that order."""
-    return order(order(x, axis), axis)
-
-
-def tie_mean(x: Array, keys: Array, order: Array, axis: int) -> Array:
-    """The mean of x over the entries of an axis whose key is the same; `order` sorts the keys."""
-    shape = tf.broadcast_dynamic_shape(
-        tf.broadcast_dynamic_shape(tf.shape(x), tf.shape(keys)), tf.shape(order)
-    )
-    x, keys, order = (_rows(tf.broadcast_to(a, shape), axis) for a in (x, keys, order))
-    ordered = tf.gather(keys, order, batch_dims=1)
-    new = tf.cast(ordered[:, 1:] != ordered[:, :-1], tf.int64)
-    count, length = tf.shape(x, tf.int64)[0], tf.shape(x, tf.int64)[1]
-    group = tf.pad(tf.cumsum(new, 1), [[0, 0], [1, 0]])[:, :length]
-    row = tf.range(count)[:, None] * length
-    flat = tf.reshape(row + group, [-1])
-    terms = tf.reshape(tf.gather(x, order, batch_dims=1), [-1])
-    total = tf.math.unsorted_segment_sum(terms, flat, count * length)
-    size = tf.math.unsorted_segment_sum(tf.ones_like(terms), flat, count * length)
-    mean = tf.gather(total / tf.maximum(size, 1), flat)
-    back = tf.reshape(row + order, [-1])
-    result = tf.math.unsorted_segment_sum(mean, back, count * length)
-    return _from_rows(result, shape, axis)
-
-
-def _turns(rank: int, axis: int) -> list[int]:
-    """The axes in order, one of them last."""
-    return [*(k for k in range(rank) if k != rank + axis), rank + axis]
-
-
-def _rows(x: Array, axis: int) -> Array:
-    """An array as a matrix whose rows run along an axis."""
-    shape = tf.shape(x)
-    turned = tf.transpose(x, _turns(x.shape.rank, axis))
-    return tf.reshape(turned, [tf.size(x) // tf.maximum(shape[axis], 1), shape[axis]])
-
-
-def _from_rows(x: Array, shape: Array, axis: int) -> Array:
-    """An array of a shape from what `_rows` made of it."""
-    turns = _turns(shape.shape[0], axis)
-    turned = tf.reshape(x, tf.gather(shape, turns))
-    return tf.transpose(turned, [turns.index(k) for k in range(len(turns))])
-
-
 def diagonal(x: Array, axis1: int, axis2: int) -> Array:
     """The diagonal over two axes, as a new last axis."""
     rank = x.shape.rank

@@ -231,6 +231,15 @@ def tie_mean(x: Tensor, keys: Tensor, order: Tensor, axis: int) -> Tensor:
     return zeros.scatter(-1, order, mean).movedim(-1, axis)
 
 
+def largest(x: Tensor, axis: int | tuple[int, ...]) -> Tensor:
+    """The largest entry along axes; minus infinity where there are none."""
+    axes = axis if isinstance(axis, tuple) else (axis,)
+    if any(x.shape[a] == 0 for a in axes):
+        gone = {a % x.ndim for a in axes}
+        return x.new_full([n for a, n in enumerate(x.shape) if a not in gone], -math.inf)
+    return torch.amax(x, dim=axes)
+
+
 def diagonal(x: Tensor, axis1: int, axis2: int) -> Tensor:
     """The diagonal over two axes, as the last axis of the result."""
     return torch.diagonal(x, dim1=axis1, dim2=axis2)

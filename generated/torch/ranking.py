@@ -16,16 +16,61 @@ from ._options import Array, ArrayLike, Options, Reduction, Result, Scalar
 from ._support import evaluate, hessian_diagonal, hvp, value_and_grad
 
 __all__ = [
+    "ListnetLoss",
+    "ListnetSoftmaxLoss",
     "MarginRankingLoss",
+    "PairwiseHingeLoss",
     "PairwiseLogisticLoss",
+    "PairwiseMseLoss",
+    "PairwiseSoftZeroOneLoss",
+    "Poly1SoftmaxLoss",
+    "RanknetLoss",
+    "SoftmaxRankingLoss",
+    "UniqueSoftmaxLoss",
+    "listnet",
+    "listnet_hessian_diagonal",
+    "listnet_hvp",
+    "listnet_softmax",
+    "listnet_softmax_hessian_diagonal",
+    "listnet_softmax_hvp",
+    "listnet_softmax_value_and_grad",
+    "listnet_value_and_grad",
     "margin_ranking",
     "margin_ranking_hessian_diagonal",
     "margin_ranking_hvp",
     "margin_ranking_value_and_grad",
+    "pairwise_hinge",
+    "pairwise_hinge_hessian_diagonal",
+    "pairwise_hinge_hvp",
+    "pairwise_hinge_value_and_grad",
     "pairwise_logistic",
     "pairwise_logistic_hessian_diagonal",
     "pairwise_logistic_hvp",
     "pairwise_logistic_value_and_grad",
+    "pairwise_mse",
+    "pairwise_mse_hessian_diagonal",
+    "pairwise_mse_hvp",
+    "pairwise_mse_value_and_grad",
+    "pairwise_soft_zero_one",
+    "pairwise_soft_zero_one_hessian_diagonal",
+    "pairwise_soft_zero_one_hvp",
+    "pairwise_soft_zero_one_value_and_grad",
+    "poly1_softmax",
+    "poly1_softmax_hessian_diagonal",
+    "poly1_softmax_hvp",
+    "poly1_softmax_value_and_grad",
+    "ranknet",
+    "ranknet_hessian_diagonal",
+    "ranknet_hvp",
+    "ranknet_value_and_grad",
+    "softmax_ranking",
+    "softmax_ranking_hessian_diagonal",
+    "softmax_ranking_hvp",
+    "softmax_ranking_value_and_grad",
+    "unique_softmax",
+    "unique_softmax_hessian_diagonal",
+    "unique_softmax_hvp",
+    "unique_softmax_value_and_grad",
 ]
 
 
@@ -334,9 +379,11 @@ def pairwise_logistic(
 ) -> Array:
     """Logistic loss of the score difference, averaged over all pairs of unequal relevance.
 
-        loss = sum_i_j(log(exp(-scores[i] + scores[j]) + 1)*{1 if valid[i] and valid[j] and
+        loss = sum_i_j({log(exp(-scores[i] + scores[j]) + 1) if valid[i] and valid[j] and
             relevance[i] > relevance[j]; 0 otherwise})/max(1, sum_i_j({1 if valid[i] and valid[j]
             and relevance[i] > relevance[j]; 0 otherwise}))
+
+    Also called `ranknet`.
 
     Shapes: `(list),(list),(list)->()` after the batch axes, as NumPy writes generalised ufuncs.
 
@@ -469,9 +516,11 @@ def pairwise_logistic_hessian_diagonal(
 class PairwiseLogisticLoss(nn.Module):
     """Logistic loss of the score difference, averaged over all pairs of unequal relevance.
 
-        loss = sum_i_j(log(exp(-scores[i] + scores[j]) + 1)*{1 if valid[i] and valid[j] and
+        loss = sum_i_j({log(exp(-scores[i] + scores[j]) + 1) if valid[i] and valid[j] and
             relevance[i] > relevance[j]; 0 otherwise})/max(1, sum_i_j({1 if valid[i] and valid[j]
             and relevance[i] > relevance[j]; 0 otherwise}))
+
+    Also called `ranknet`.
 
     Shapes: `(list),(list),(list)->()` after the batch axes, as NumPy writes generalised ufuncs.
 
@@ -556,10 +605,11 @@ def _pairwise_logistic_vjp(
     total = torch.sum(fn.select(condition, 1.0, 0.0, scores), dim=(-2, -1))
     t = cotangent / torch.clamp(total, min=1.0)
     probability = fn.sigmoid(scores[..., :, None] - scores[..., None, :])
-    branch = torch.where(condition.mT, probability, 0.0)
-    total2 = torch.sum(branch, dim=-1)
-    total3 = torch.sum(branch, dim=-2)
-    return (t[..., None] * (total2 - total3),)
+    branch = torch.where(condition.mT, -probability, 0.0)
+    total2 = torch.sum(branch, dim=-2)
+    branch2 = torch.where(condition.mT, probability, 0.0)
+    total3 = torch.sum(branch2, dim=-1)
+    return (t[..., None] * (total2 + total3),)
 
 
 def _pairwise_logistic_jvp(
@@ -594,12 +644,15 @@ def _pairwise_logistic_hvp(
     t2 = scores[..., :, None] - scores[..., None, :]
     probability = fn.sigmoid(-t2)
     probability2 = fn.sigmoid(t2)
-    t3 = scores_tangent[..., :, None] * probability * probability2
-    t4 = -scores_tangent[..., None, :] * probability * probability2
-    t5 = torch.where(condition.mT, t3, 0.0) + torch.where(condition.mT, t4, 0.0)
+    t3 = scores_tangent[..., :, None] * probability.mT * probability2.mT
+    t4 = -scores_tangent[..., None, :] * probability.mT * probability2.mT
+    t5 = torch.where(condition, t3, 0.0) + torch.where(condition, t4, 0.0)
     total2 = torch.sum(t5, dim=-1)
-    total3 = torch.sum(t5, dim=-2)
-    return (t[..., None] * (total2 - total3),)
+    t6 = scores_tangent[..., None, :] * probability.mT * probability2.mT
+    t7 = -scores_tangent[..., :, None] * probability.mT * probability2.mT
+    t8 = torch.where(condition, t6, 0.0) + torch.where(condition, t7, 0.0)
+    total3 = torch.sum(t8, dim=-2)
+    return (t[..., None] * (total2 + total3),)
 
 
 def _pairwise_logistic_hessian_diagonal(
@@ -639,10 +692,10 @@ def _pairwise_logistic_without_valid_vjp(
     total = torch.sum(fn.select(above, 1.0, 0.0, scores), dim=(-2, -1))
     t = cotangent / torch.clamp(total, min=1.0)
     probability = fn.sigmoid(scores[..., :, None] - scores[..., None, :])
-    branch = torch.where(above.mT, probability, 0.0)
-    total2 = torch.sum(branch, dim=-1)
-    total3 = torch.sum(branch, dim=-2)
-    return (t[..., None] * (total2 - total3),)
+    branch = torch.where(above.mT, -probability, 0.0)
+    total2 = torch.sum(branch, dim=-2)
+    total3 = torch.sum(torch.where(above.mT, probability, 0.0), dim=-1)
+    return (t[..., None] * (total2 + total3),)
 
 
 def _pairwise_logistic_without_valid_jvp(
@@ -673,12 +726,15 @@ def _pairwise_logistic_without_valid_hvp(
     t2 = scores[..., :, None] - scores[..., None, :]
     probability = fn.sigmoid(-t2)
     probability2 = fn.sigmoid(t2)
-    t3 = scores_tangent[..., :, None] * probability * probability2
-    t4 = -scores_tangent[..., None, :] * probability * probability2
-    t5 = torch.where(above.mT, t3, 0.0) + torch.where(above.mT, t4, 0.0)
+    t3 = scores_tangent[..., :, None] * probability.mT * probability2.mT
+    t4 = -scores_tangent[..., None, :] * probability.mT * probability2.mT
+    t5 = torch.where(above, t3, 0.0) + torch.where(above, t4, 0.0)
     total2 = torch.sum(t5, dim=-1)
-    total3 = torch.sum(t5, dim=-2)
-    return (t[..., None] * (total2 - total3),)
+    t6 = scores_tangent[..., None, :] * probability.mT * probability2.mT
+    t7 = -scores_tangent[..., :, None] * probability.mT * probability2.mT
+    t8 = torch.where(above, t6, 0.0) + torch.where(above, t7, 0.0)
+    total3 = torch.sum(t8, dim=-2)
+    return (t[..., None] * (total2 + total3),)
 
 
 def _pairwise_logistic_without_valid_hessian_diagonal(
@@ -720,6 +776,2951 @@ _PAIRWISE_LOGISTIC = Definition(
             jvp=_pairwise_logistic_without_valid_jvp,
             hvp=_pairwise_logistic_without_valid_hvp,
             hessian_diagonal=_pairwise_logistic_without_valid_hessian_diagonal,
+        ),
+    },
+)
+ranknet = pairwise_logistic
+ranknet_value_and_grad = pairwise_logistic_value_and_grad
+ranknet_hvp = pairwise_logistic_hvp
+ranknet_hessian_diagonal = pairwise_logistic_hessian_diagonal
+RanknetLoss = PairwiseLogisticLoss
+
+
+def pairwise_hinge(
+    scores: ArrayLike,
+    relevance: ArrayLike,
+    valid: ArrayLike | None = None,
+    *,
+    margin: Scalar = 1.0,
+    weight: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
+    reduction: Reduction = "mean",
+    normalizer: Scalar | None = None,
+    axis: int = -1,
+) -> Array:
+    """What the score differences of pairs of unequal relevance lack to a margin, on average.
+
+        loss = sum_i_j({max(0, margin - scores[i] + scores[j]) if valid[i] and valid[j] and
+            relevance[i] > relevance[j]; 0 otherwise})/max(1, sum_i_j({1 if valid[i] and valid[j]
+            and relevance[i] > relevance[j]; 0 otherwise}))
+
+    Shapes: `(list),(list),(list)->()` after the batch axes, as NumPy writes generalised ufuncs.
+
+    Use it in place of `pairwise_logistic` where pairs in good order should cost nothing any more.
+    Only the order of `relevance` counts; `valid` is false for padding. One loss per list, which is
+    0 if all items are equally relevant.
+
+    Args:
+        scores: Prediction (list).
+        relevance: Target (list).
+        valid: Mask of booleans (list); may be left out.
+        margin: Parameter; margin >= 0; default 1.0.
+        weight: Weight of each loss entry; broadcasts to the unreduced loss. None: 1.
+        mask: False where a loss entry does not count, whatever the inputs hold there; broadcasts to
+            the unreduced loss. None: all count.
+        reduction: "none" gives the weighted loss entries, "sum" their sum, "mean" their sum divided
+            by the sum of the weights.
+        normalizer: Divides the sum in place of the sum of the weights if `reduction` is "mean".
+        axis: Position of the core axis in the arrays.
+
+    Returns:
+        The reduced loss, or one entry per loss entry.
+
+    Raises:
+        ValueError: If a shape, dtype, label, option or parameter is not allowed.
+
+    References:
+        R. Herbrich, T. Graepel and K. Obermayer, "Large Margin Rank Boundaries for Ordinal
+        Regression", 2000.
+        T. Joachims, "Optimizing Search Engines using Clickthrough Data", 2002.
+    """
+    return evaluate(
+        _PAIRWISE_HINGE,
+        (scores, relevance, valid),
+        (margin,),
+        Options(weight=weight, mask=mask, reduction=reduction, normalizer=normalizer, axis=axis),
+    )
+
+
+def pairwise_hinge_value_and_grad(
+    scores: ArrayLike,
+    relevance: ArrayLike,
+    valid: ArrayLike | None = None,
+    *,
+    margin: Scalar = 1.0,
+    weight: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
+    reduction: Reduction = "mean",
+    normalizer: Scalar | None = None,
+    axis: int = -1,
+) -> tuple[Array, Array | tuple[Array, ...]]:
+    """Value and gradient of `pairwise_hinge`.
+
+    The arguments are those of `pairwise_hinge`. An unreduced loss (`reduction="none"`) is
+    differentiated as its sum.
+
+    Returns:
+        The value, and the gradient with respect to `scores`.
+
+    Raises:
+        ValueError: If a shape, dtype, label, option or parameter is not allowed.
+    """
+    return value_and_grad(
+        _PAIRWISE_HINGE,
+        (scores, relevance, valid),
+        (margin,),
+        Options(weight=weight, mask=mask, reduction=reduction, normalizer=normalizer, axis=axis),
+    )
+
+
+def pairwise_hinge_hvp(
+    scores: ArrayLike,
+    relevance: ArrayLike,
+    valid: ArrayLike | None = None,
+    *,
+    margin: Scalar = 1.0,
+    weight: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
+    reduction: Reduction = "mean",
+    normalizer: Scalar | None = None,
+    axis: int = -1,
+    vector: ArrayLike,
+) -> Array | tuple[Array, ...]:
+    """Hessian-vector product of `pairwise_hinge`.
+
+    The arguments are those of `pairwise_hinge`; `vector` has the shapes of what is differentiated.
+    An unreduced loss (`reduction="none"`) is differentiated as its sum.
+
+    Returns:
+        The Hessian times the vector, with respect to `scores`.
+
+    Raises:
+        ValueError: If a shape, dtype, label, option or parameter is not allowed.
+    """
+    return hvp(
+        _PAIRWISE_HINGE,
+        (scores, relevance, valid),
+        (margin,),
+        vector,
+        Options(weight=weight, mask=mask, reduction=reduction, normalizer=normalizer, axis=axis),
+    )
+
+
+def pairwise_hinge_hessian_diagonal(
+    scores: ArrayLike,
+    relevance: ArrayLike,
+    valid: ArrayLike | None = None,
+    *,
+    margin: Scalar = 1.0,
+    weight: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
+    reduction: Reduction = "mean",
+    normalizer: Scalar | None = None,
+    axis: int = -1,
+) -> Array | tuple[Array, ...]:
+    """Diagonal of the Hessian of `pairwise_hinge`.
+
+    The arguments are those of `pairwise_hinge`. An unreduced loss (`reduction="none"`) is
+    differentiated as its sum.
+
+    Returns:
+        The diagonal with respect to `scores`.
+
+    Raises:
+        ValueError: If a shape, dtype, label, option or parameter is not allowed.
+    """
+    return hessian_diagonal(
+        _PAIRWISE_HINGE,
+        (scores, relevance, valid),
+        (margin,),
+        Options(weight=weight, mask=mask, reduction=reduction, normalizer=normalizer, axis=axis),
+    )
+
+
+class PairwiseHingeLoss(nn.Module):
+    """What the score differences of pairs of unequal relevance lack to a margin, on average.
+
+        loss = sum_i_j({max(0, margin - scores[i] + scores[j]) if valid[i] and valid[j] and
+            relevance[i] > relevance[j]; 0 otherwise})/max(1, sum_i_j({1 if valid[i] and valid[j]
+            and relevance[i] > relevance[j]; 0 otherwise}))
+
+    Shapes: `(list),(list),(list)->()` after the batch axes, as NumPy writes generalised ufuncs.
+
+    Use it in place of `pairwise_logistic` where pairs in good order should cost nothing any more.
+    Only the order of `relevance` counts; `valid` is false for padding. One loss per list, which is
+    0 if all items are equally relevant.
+
+    The module form of `pairwise_hinge`.
+
+    Args:
+        margin: Parameter; margin >= 0; default 1.0.
+        reduction: `"mean"`, `"sum"` or `"none"`.
+        axis: Position of the core axis in the tensors.
+
+    References:
+        R. Herbrich, T. Graepel and K. Obermayer, "Large Margin Rank Boundaries for Ordinal
+        Regression", 2000.
+        T. Joachims, "Optimizing Search Engines using Clickthrough Data", 2002.
+    """
+
+    def __init__(
+        self,
+        *,
+        margin: Scalar = 1.0,
+        reduction: Reduction = "mean",
+        axis: int = -1,
+    ) -> None:
+        """Checks and keeps the settings."""
+        super().__init__()
+        self.margin = fixed_parameter(
+            _PAIRWISE_HINGE,
+            "margin",
+            margin,
+        )
+        self.reduction = checked_reduction(
+            "pairwise_hinge",
+            reduction,
+        )
+        self.axis = axis
+
+    def forward(
+        self,
+        scores: ArrayLike,
+        relevance: ArrayLike,
+        valid: ArrayLike | None = None,
+        *,
+        weight: ArrayLike | None = None,
+        mask: ArrayLike | None = None,
+        normalizer: Scalar | None = None,
+    ) -> Array:
+        """The loss of a batch, with the arguments of `pairwise_hinge`."""
+        return pairwise_hinge(
+            scores,
+            relevance,
+            valid,
+            margin=self.margin,
+            weight=weight,
+            mask=mask,
+            reduction=self.reduction,
+            normalizer=normalizer,
+            axis=self.axis,
+        )
+
+    def extra_repr(self) -> str:
+        """The settings, as `repr` shows them."""
+        return settings_text(
+            margin=self.margin,
+            reduction=self.reduction,
+            axis=self.axis,
+        )
+
+
+def _pairwise_hinge_value(scores: Array, relevance: Array, valid: Array, margin: Array) -> Result:
+    """The unreduced loss."""
+    above = relevance[..., :, None] > relevance[..., None, :]
+    condition = valid[..., :, None] & valid[..., None, :] & above
+    larger = torch.clamp(scores[..., None, :] + margin - scores[..., :, None], min=0.0)
+    total = torch.sum(torch.where(condition, larger, 0.0), dim=(-2, -1))
+    total2 = torch.sum(fn.select(condition, 1.0, 0.0, scores), dim=(-2, -1))
+    return total / torch.clamp(total2, min=1.0)
+
+
+def _pairwise_hinge_vjp(
+    scores: Array,
+    relevance: Array,
+    valid: Array,
+    margin: Array,
+    cotangent: Array,
+) -> tuple[Result, ...]:
+    """Gradients of sum(cotangent * loss)."""
+    above = relevance[..., :, None] > relevance[..., None, :]
+    condition = above & valid[..., :, None] & valid[..., None, :]
+    total = torch.sum(fn.select(condition, 1.0, 0.0, scores), dim=(-2, -1))
+    t = cotangent / torch.clamp(total, min=1.0)
+    t2 = scores + margin
+    above2 = t2[..., :, None] > scores[..., None, :]
+    condition2 = valid[..., :, None] & valid[..., None, :] & above.mT & above2
+    branch = fn.select(condition2, -1.0, 0.0, scores)
+    total2 = torch.sum(branch, dim=-2)
+    total3 = torch.sum(fn.select(condition2, 1.0, 0.0, scores), dim=-1)
+    return (t[..., None] * (total2 + total3),)
+
+
+def _pairwise_hinge_jvp(
+    scores: Array,
+    relevance: Array,
+    valid: Array,
+    margin: Array,
+    scores_tangent: Array,
+) -> Result:
+    """The directional derivative of the unreduced loss along the tangents."""
+    above = relevance[..., :, None] > relevance[..., None, :]
+    t = scores + margin
+    condition = valid[..., :, None] & valid[..., None, :] & above
+    condition2 = condition & (t[..., None, :] > scores[..., :, None])
+    branch = torch.where(condition2, scores_tangent[..., None, :], 0.0)
+    branch2 = torch.where(condition2, -scores_tangent[..., :, None], 0.0)
+    total = torch.sum(branch + branch2, dim=(-2, -1))
+    condition3 = above & valid[..., :, None] & valid[..., None, :]
+    total2 = torch.sum(fn.select(condition3, 1.0, 0.0, scores), dim=(-2, -1))
+    return total / torch.clamp(total2, min=1.0)
+
+
+def _pairwise_hinge_hvp(
+    scores: Array,
+    relevance: Array,
+    valid: Array,
+    margin: Array,
+    cotangent: Array,
+    scores_tangent: Array,
+) -> tuple[Result, ...]:
+    """The Hessian of sum(cotangent * loss) times the tangents."""
+    return (0.0,)
+
+
+def _pairwise_hinge_hessian_diagonal(
+    scores: Array,
+    relevance: Array,
+    valid: Array,
+    margin: Array,
+    cotangent: Array,
+) -> tuple[Result, ...]:
+    """The diagonal of the Hessian of sum(cotangent * loss)."""
+    return (0.0,)
+
+
+def _pairwise_hinge_without_valid_value(scores: Array, relevance: Array, margin: Array) -> Result:
+    """The unreduced loss."""
+    above = relevance[..., :, None] > relevance[..., None, :]
+    larger = torch.clamp(scores[..., None, :] + margin - scores[..., :, None], min=0.0)
+    total = torch.sum(torch.where(above, larger, 0.0), dim=(-2, -1))
+    total2 = torch.sum(fn.select(above, 1.0, 0.0, scores), dim=(-2, -1))
+    return total / torch.clamp(total2, min=1.0)
+
+
+def _pairwise_hinge_without_valid_vjp(
+    scores: Array,
+    relevance: Array,
+    margin: Array,
+    cotangent: Array,
+) -> tuple[Result, ...]:
+    """Gradients of sum(cotangent * loss)."""
+    above = relevance[..., :, None] > relevance[..., None, :]
+    total = torch.sum(fn.select(above, 1.0, 0.0, scores), dim=(-2, -1))
+    t = cotangent / torch.clamp(total, min=1.0)
+    t2 = scores + margin
+    above2 = t2[..., :, None] > scores[..., None, :]
+    condition = above.mT & above2
+    total2 = torch.sum(fn.select(condition, -1.0, 0.0, scores), dim=-2)
+    total3 = torch.sum(fn.select(condition, 1.0, 0.0, scores), dim=-1)
+    return (t[..., None] * (total2 + total3),)
+
+
+def _pairwise_hinge_without_valid_jvp(
+    scores: Array,
+    relevance: Array,
+    margin: Array,
+    scores_tangent: Array,
+) -> Result:
+    """The directional derivative of the unreduced loss along the tangents."""
+    above = relevance[..., :, None] > relevance[..., None, :]
+    t = scores + margin
+    condition = above & (t[..., None, :] > scores[..., :, None])
+    branch = torch.where(condition, scores_tangent[..., None, :], 0.0)
+    branch2 = torch.where(condition, -scores_tangent[..., :, None], 0.0)
+    total = torch.sum(branch + branch2, dim=(-2, -1))
+    total2 = torch.sum(fn.select(above, 1.0, 0.0, scores), dim=(-2, -1))
+    return total / torch.clamp(total2, min=1.0)
+
+
+def _pairwise_hinge_without_valid_hvp(
+    scores: Array,
+    relevance: Array,
+    margin: Array,
+    cotangent: Array,
+    scores_tangent: Array,
+) -> tuple[Result, ...]:
+    """The Hessian of sum(cotangent * loss) times the tangents."""
+    return (0.0,)
+
+
+def _pairwise_hinge_without_valid_hessian_diagonal(
+    scores: Array,
+    relevance: Array,
+    margin: Array,
+    cotangent: Array,
+) -> tuple[Result, ...]:
+    """The diagonal of the Hessian of sum(cotangent * loss)."""
+    return (0.0,)
+
+
+_PAIRWISE_HINGE = Definition(
+    name="pairwise_hinge",
+    arguments=(
+        Argument(name="scores", role="prediction", axes=("list",), rows=(None,), filler=0.5),
+        Argument(name="relevance", role="target", axes=("list",), rows=(None,), filler=0.5),
+        Argument(name="valid", role="mask", axes=("list",), optional=True, rows=(None,)),
+    ),
+    parameters=(Parameter(name="margin", default=1.0, low=0.0, domain="margin >= 0"),),
+    loss_axes=(),
+    kernels={
+        (): Kernels(
+            value=_pairwise_hinge_value,
+            vjp=_pairwise_hinge_vjp,
+            jvp=_pairwise_hinge_jvp,
+            hvp=_pairwise_hinge_hvp,
+            hessian_diagonal=_pairwise_hinge_hessian_diagonal,
+        ),
+        ("valid",): Kernels(
+            value=_pairwise_hinge_without_valid_value,
+            vjp=_pairwise_hinge_without_valid_vjp,
+            jvp=_pairwise_hinge_without_valid_jvp,
+            hvp=_pairwise_hinge_without_valid_hvp,
+            hessian_diagonal=_pairwise_hinge_without_valid_hessian_diagonal,
+        ),
+    },
+)
+
+
+def pairwise_soft_zero_one(
+    scores: ArrayLike,
+    relevance: ArrayLike,
+    valid: ArrayLike | None = None,
+    *,
+    weight: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
+    reduction: Reduction = "mean",
+    normalizer: Scalar | None = None,
+    axis: int = -1,
+) -> Array:
+    """Smooth share of the pairs of unequal relevance that are in the wrong order.
+
+        loss = sum_i_j({sigmoid(-scores[i] + scores[j]) if valid[i] and valid[j] and relevance[i] >
+            relevance[j]; 0 otherwise})/max(1, sum_i_j({1 if valid[i] and valid[j] and relevance[i]
+            > relevance[j]; 0 otherwise}))
+
+    Shapes: `(list),(list),(list)->()` after the batch axes, as NumPy writes generalised ufuncs.
+
+    Use it where a few pairs are labelled wrongly: a pair costs at most 1, so that hopeless ones are
+    given up. It is not convex: begin with `pairwise_logistic`. `valid` is false for padding. One
+    loss per list, which is 0 if all items are equally relevant.
+
+    Args:
+        scores: Prediction (list).
+        relevance: Target (list).
+        valid: Mask of booleans (list); may be left out.
+        weight: Weight of each loss entry; broadcasts to the unreduced loss. None: 1.
+        mask: False where a loss entry does not count, whatever the inputs hold there; broadcasts to
+            the unreduced loss. None: all count.
+        reduction: "none" gives the weighted loss entries, "sum" their sum, "mean" their sum divided
+            by the sum of the weights.
+        normalizer: Divides the sum in place of the sum of the weights if `reduction` is "mean".
+        axis: Position of the core axis in the arrays.
+
+    Returns:
+        The reduced loss, or one entry per loss entry.
+
+    Raises:
+        ValueError: If a shape, dtype, label, option or parameter is not allowed.
+
+    References:
+        L. Mason, J. Baxter, P. Bartlett and M. Frean, "Boosting Algorithms as Gradient Descent",
+        1999 (the sigmoid cost of a margin).
+    """
+    return evaluate(
+        _PAIRWISE_SOFT_ZERO_ONE,
+        (scores, relevance, valid),
+        (),
+        Options(weight=weight, mask=mask, reduction=reduction, normalizer=normalizer, axis=axis),
+    )
+
+
+def pairwise_soft_zero_one_value_and_grad(
+    scores: ArrayLike,
+    relevance: ArrayLike,
+    valid: ArrayLike | None = None,
+    *,
+    weight: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
+    reduction: Reduction = "mean",
+    normalizer: Scalar | None = None,
+    axis: int = -1,
+) -> tuple[Array, Array | tuple[Array, ...]]:
+    """Value and gradient of `pairwise_soft_zero_one`.
+
+    The arguments are those of `pairwise_soft_zero_one`. An unreduced loss (`reduction="none"`) is
+    differentiated as its sum.
+
+    Returns:
+        The value, and the gradient with respect to `scores`.
+
+    Raises:
+        ValueError: If a shape, dtype, label, option or parameter is not allowed.
+    """
+    return value_and_grad(
+        _PAIRWISE_SOFT_ZERO_ONE,
+        (scores, relevance, valid),
+        (),
+        Options(weight=weight, mask=mask, reduction=reduction, normalizer=normalizer, axis=axis),
+    )
+
+
+def pairwise_soft_zero_one_hvp(
+    scores: ArrayLike,
+    relevance: ArrayLike,
+    valid: ArrayLike | None = None,
+    *,
+    weight: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
+    reduction: Reduction = "mean",
+    normalizer: Scalar | None = None,
+    axis: int = -1,
+    vector: ArrayLike,
+) -> Array | tuple[Array, ...]:
+    """Hessian-vector product of `pairwise_soft_zero_one`.
+
+    The arguments are those of `pairwise_soft_zero_one`; `vector` has the shapes of what is
+    differentiated. An unreduced loss (`reduction="none"`) is differentiated as its sum.
+
+    Returns:
+        The Hessian times the vector, with respect to `scores`.
+
+    Raises:
+        ValueError: If a shape, dtype, label, option or parameter is not allowed.
+    """
+    return hvp(
+        _PAIRWISE_SOFT_ZERO_ONE,
+        (scores, relevance, valid),
+        (),
+        vector,
+        Options(weight=weight, mask=mask, reduction=reduction, normalizer=normalizer, axis=axis),
+    )
+
+
+def pairwise_soft_zero_one_hessian_diagonal(
+    scores: ArrayLike,
+    relevance: ArrayLike,
+    valid: ArrayLike | None = None,
+    *,
+    weight: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
+    reduction: Reduction = "mean",
+    normalizer: Scalar | None = None,
+    axis: int = -1,
+) -> Array | tuple[Array, ...]:
+    """Diagonal of the Hessian of `pairwise_soft_zero_one`.
+
+    The arguments are those of `pairwise_soft_zero_one`. An unreduced loss (`reduction="none"`) is
+    differentiated as its sum.
+
+    Returns:
+        The diagonal with respect to `scores`.
+
+    Raises:
+        ValueError: If a shape, dtype, label, option or parameter is not allowed.
+    """
+    return hessian_diagonal(
+        _PAIRWISE_SOFT_ZERO_ONE,
+        (scores, relevance, valid),
+        (),
+        Options(weight=weight, mask=mask, reduction=reduction, normalizer=normalizer, axis=axis),
+    )
+
+
+class PairwiseSoftZeroOneLoss(nn.Module):
+    """Smooth share of the pairs of unequal relevance that are in the wrong order.
+
+        loss = sum_i_j({sigmoid(-scores[i] + scores[j]) if valid[i] and valid[j] and relevance[i] >
+            relevance[j]; 0 otherwise})/max(1, sum_i_j({1 if valid[i] and valid[j] and relevance[i]
+            > relevance[j]; 0 otherwise}))
+
+    Shapes: `(list),(list),(list)->()` after the batch axes, as NumPy writes generalised ufuncs.
+
+    Use it where a few pairs are labelled wrongly: a pair costs at most 1, so that hopeless ones are
+    given up. It is not convex: begin with `pairwise_logistic`. `valid` is false for padding. One
+    loss per list, which is 0 if all items are equally relevant.
+
+    The module form of `pairwise_soft_zero_one`.
+
+    Args:
+        reduction: `"mean"`, `"sum"` or `"none"`.
+        axis: Position of the core axis in the tensors.
+
+    References:
+        L. Mason, J. Baxter, P. Bartlett and M. Frean, "Boosting Algorithms as Gradient Descent",
+        1999 (the sigmoid cost of a margin).
+    """
+
+    def __init__(
+        self,
+        *,
+        reduction: Reduction = "mean",
+        axis: int = -1,
+    ) -> None:
+        """Checks and keeps the settings."""
+        super().__init__()
+        self.reduction = checked_reduction(
+            "pairwise_soft_zero_one",
+            reduction,
+        )
+        self.axis = axis
+
+    def forward(
+        self,
+        scores: ArrayLike,
+        relevance: ArrayLike,
+        valid: ArrayLike | None = None,
+        *,
+        weight: ArrayLike | None = None,
+        mask: ArrayLike | None = None,
+        normalizer: Scalar | None = None,
+    ) -> Array:
+        """The loss of a batch, with the arguments of `pairwise_soft_zero_one`."""
+        return pairwise_soft_zero_one(
+            scores,
+            relevance,
+            valid,
+            weight=weight,
+            mask=mask,
+            reduction=self.reduction,
+            normalizer=normalizer,
+            axis=self.axis,
+        )
+
+    def extra_repr(self) -> str:
+        """The settings, as `repr` shows them."""
+        return settings_text(
+            reduction=self.reduction,
+            axis=self.axis,
+        )
+
+
+def _pairwise_soft_zero_one_value(scores: Array, relevance: Array, valid: Array) -> Result:
+    """The unreduced loss."""
+    above = relevance[..., :, None] > relevance[..., None, :]
+    condition = valid[..., :, None] & valid[..., None, :] & above
+    probability = fn.sigmoid(scores[..., None, :] - scores[..., :, None])
+    branch = torch.where(condition, probability, 0.0)
+    total = torch.sum(branch, dim=(-2, -1))
+    total2 = torch.sum(fn.select(condition, 1.0, 0.0, scores), dim=(-2, -1))
+    return total / torch.clamp(total2, min=1.0)
+
+
+def _pairwise_soft_zero_one_vjp(
+    scores: Array,
+    relevance: Array,
+    valid: Array,
+    cotangent: Array,
+) -> tuple[Result, ...]:
+    """Gradients of sum(cotangent * loss)."""
+    above = relevance[..., :, None] > relevance[..., None, :]
+    condition = valid[..., :, None] & valid[..., None, :] & above
+    total = torch.sum(fn.select(condition, 1.0, 0.0, scores), dim=(-2, -1))
+    t = cotangent / torch.clamp(total, min=1.0)
+    t2 = scores[..., :, None] - scores[..., None, :]
+    probability = fn.sigmoid(-t2)
+    probability2 = fn.sigmoid(t2)
+    branch = torch.where(condition.mT, -probability * probability2, 0.0)
+    total2 = torch.sum(branch, dim=-2)
+    branch2 = torch.where(condition.mT, probability * probability2, 0.0)
+    total3 = torch.sum(branch2, dim=-1)
+    return (t[..., None] * (total2 + total3),)
+
+
+def _pairwise_soft_zero_one_jvp(
+    scores: Array,
+    relevance: Array,
+    valid: Array,
+    scores_tangent: Array,
+) -> Result:
+    """The directional derivative of the unreduced loss along the tangents."""
+    above = relevance[..., :, None] > relevance[..., None, :]
+    condition = valid[..., :, None] & valid[..., None, :] & above
+    t = scores[..., None, :] - scores[..., :, None]
+    probability = fn.sigmoid(-t)
+    probability2 = fn.sigmoid(t)
+    t2 = scores_tangent[..., None, :] * probability * probability2
+    t3 = -scores_tangent[..., :, None] * probability * probability2
+    t4 = torch.where(condition, t2, 0.0) + torch.where(condition, t3, 0.0)
+    total = torch.sum(t4, dim=(-2, -1))
+    total2 = torch.sum(fn.select(condition, 1.0, 0.0, scores), dim=(-2, -1))
+    return total / torch.clamp(total2, min=1.0)
+
+
+def _pairwise_soft_zero_one_hvp(
+    scores: Array,
+    relevance: Array,
+    valid: Array,
+    cotangent: Array,
+    scores_tangent: Array,
+) -> tuple[Result, ...]:
+    """The Hessian of sum(cotangent * loss) times the tangents."""
+    above = relevance[..., :, None] > relevance[..., None, :]
+    condition = valid[..., :, None] & valid[..., None, :] & above
+    total = torch.sum(fn.select(condition, 1.0, 0.0, scores), dim=(-2, -1))
+    t = cotangent / torch.clamp(total, min=1.0)
+    t2 = scores[..., :, None] - scores[..., None, :]
+    probability = fn.sigmoid(-t2)
+    probability2 = fn.sigmoid(t2)
+    t3 = torch.tanh(0.5 * t2)
+    t4 = scores_tangent[..., :, None] * probability * probability2 * t3
+    t5 = -scores_tangent[..., None, :] * probability * probability2 * t3
+    t6 = torch.where(condition.mT, t4, 0.0) + torch.where(condition.mT, t5, 0.0)
+    total2 = torch.sum(t6, dim=-2)
+    t7 = scores_tangent[..., None, :] * probability * probability2 * t3
+    t8 = -scores_tangent[..., :, None] * probability * probability2 * t3
+    t9 = torch.where(condition.mT, t7, 0.0) + torch.where(condition.mT, t8, 0.0)
+    total3 = torch.sum(t9, dim=-1)
+    return (t[..., None] * (total2 + total3),)
+
+
+def _pairwise_soft_zero_one_hessian_diagonal(
+    scores: Array,
+    relevance: Array,
+    valid: Array,
+    cotangent: Array,
+) -> tuple[Result, ...]:
+    """The diagonal of the Hessian of sum(cotangent * loss)."""
+    above = relevance[..., :, None] > relevance[..., None, :]
+    condition = valid[..., :, None] & valid[..., None, :] & above
+    total = torch.sum(fn.select(condition, 1.0, 0.0, scores), dim=(-2, -1))
+    t = cotangent / torch.clamp(total, min=1.0)
+    t2 = scores[..., :, None] - scores[..., None, :]
+    t3 = -fn.sigmoid(t2) * fn.sigmoid(-t2) * torch.tanh(0.5 * t2)
+    branch = torch.where(condition.mT, t3, 0.0)
+    total2 = torch.sum(branch, dim=-2)
+    total3 = torch.sum(branch, dim=-1)
+    return (t[..., None] * (total2 + total3),)
+
+
+def _pairwise_soft_zero_one_without_valid_value(scores: Array, relevance: Array) -> Result:
+    """The unreduced loss."""
+    above = relevance[..., :, None] > relevance[..., None, :]
+    branch = torch.where(above, fn.sigmoid(scores[..., None, :] - scores[..., :, None]), 0.0)
+    total = torch.sum(branch, dim=(-2, -1))
+    total2 = torch.sum(fn.select(above, 1.0, 0.0, scores), dim=(-2, -1))
+    return total / torch.clamp(total2, min=1.0)
+
+
+def _pairwise_soft_zero_one_without_valid_vjp(
+    scores: Array,
+    relevance: Array,
+    cotangent: Array,
+) -> tuple[Result, ...]:
+    """Gradients of sum(cotangent * loss)."""
+    above = relevance[..., :, None] > relevance[..., None, :]
+    total = torch.sum(fn.select(above, 1.0, 0.0, scores), dim=(-2, -1))
+    t = cotangent / torch.clamp(total, min=1.0)
+    t2 = scores[..., :, None] - scores[..., None, :]
+    probability = fn.sigmoid(-t2)
+    probability2 = fn.sigmoid(t2)
+    branch = torch.where(above.mT, -probability * probability2, 0.0)
+    total2 = torch.sum(branch, dim=-2)
+    branch2 = torch.where(above.mT, probability * probability2, 0.0)
+    total3 = torch.sum(branch2, dim=-1)
+    return (t[..., None] * (total2 + total3),)
+
+
+def _pairwise_soft_zero_one_without_valid_jvp(
+    scores: Array,
+    relevance: Array,
+    scores_tangent: Array,
+) -> Result:
+    """The directional derivative of the unreduced loss along the tangents."""
+    above = relevance[..., :, None] > relevance[..., None, :]
+    t = scores[..., None, :] - scores[..., :, None]
+    probability = fn.sigmoid(-t)
+    probability2 = fn.sigmoid(t)
+    t2 = scores_tangent[..., None, :] * probability * probability2
+    t3 = -scores_tangent[..., :, None] * probability * probability2
+    t4 = torch.where(above, t2, 0.0) + torch.where(above, t3, 0.0)
+    total = torch.sum(t4, dim=(-2, -1))
+    total2 = torch.sum(fn.select(above, 1.0, 0.0, scores), dim=(-2, -1))
+    return total / torch.clamp(total2, min=1.0)
+
+
+def _pairwise_soft_zero_one_without_valid_hvp(
+    scores: Array,
+    relevance: Array,
+    cotangent: Array,
+    scores_tangent: Array,
+) -> tuple[Result, ...]:
+    """The Hessian of sum(cotangent * loss) times the tangents."""
+    above = relevance[..., :, None] > relevance[..., None, :]
+    total = torch.sum(fn.select(above, 1.0, 0.0, scores), dim=(-2, -1))
+    t = cotangent / torch.clamp(total, min=1.0)
+    t2 = scores[..., :, None] - scores[..., None, :]
+    probability = fn.sigmoid(-t2)
+    probability2 = fn.sigmoid(t2)
+    t3 = torch.tanh(0.5 * t2)
+    t4 = scores_tangent[..., :, None] * probability * probability2 * t3
+    t5 = -scores_tangent[..., None, :] * probability * probability2 * t3
+    t6 = torch.where(above.mT, t4, 0.0) + torch.where(above.mT, t5, 0.0)
+    total2 = torch.sum(t6, dim=-2)
+    t7 = scores_tangent[..., None, :] * probability * probability2 * t3
+    t8 = -scores_tangent[..., :, None] * probability * probability2 * t3
+    t9 = torch.where(above.mT, t7, 0.0) + torch.where(above.mT, t8, 0.0)
+    total3 = torch.sum(t9, dim=-1)
+    return (t[..., None] * (total2 + total3),)
+
+
+def _pairwise_soft_zero_one_without_valid_hessian_diagonal(
+    scores: Array,
+    relevance: Array,
+    cotangent: Array,
+) -> tuple[Result, ...]:
+    """The diagonal of the Hessian of sum(cotangent * loss)."""
+    above = relevance[..., :, None] > relevance[..., None, :]
+    total = torch.sum(fn.select(above, 1.0, 0.0, scores), dim=(-2, -1))
+    t = cotangent / torch.clamp(total, min=1.0)
+    t2 = scores[..., :, None] - scores[..., None, :]
+    t3 = -fn.sigmoid(t2) * fn.sigmoid(-t2) * torch.tanh(0.5 * t2)
+    branch = torch.where(above.mT, t3, 0.0)
+    total2 = torch.sum(branch, dim=-2)
+    total3 = torch.sum(branch, dim=-1)
+    return (t[..., None] * (total2 + total3),)
+
+
+_PAIRWISE_SOFT_ZERO_ONE = Definition(
+    name="pairwise_soft_zero_one",
+    arguments=(
+        Argument(name="scores", role="prediction", axes=("list",), rows=(None,), filler=0.5),
+        Argument(name="relevance", role="target", axes=("list",), rows=(None,), filler=0.5),
+        Argument(name="valid", role="mask", axes=("list",), optional=True, rows=(None,)),
+    ),
+    parameters=(),
+    loss_axes=(),
+    kernels={
+        (): Kernels(
+            value=_pairwise_soft_zero_one_value,
+            vjp=_pairwise_soft_zero_one_vjp,
+            jvp=_pairwise_soft_zero_one_jvp,
+            hvp=_pairwise_soft_zero_one_hvp,
+            hessian_diagonal=_pairwise_soft_zero_one_hessian_diagonal,
+        ),
+        ("valid",): Kernels(
+            value=_pairwise_soft_zero_one_without_valid_value,
+            vjp=_pairwise_soft_zero_one_without_valid_vjp,
+            jvp=_pairwise_soft_zero_one_without_valid_jvp,
+            hvp=_pairwise_soft_zero_one_without_valid_hvp,
+            hessian_diagonal=_pairwise_soft_zero_one_without_valid_hessian_diagonal,
+        ),
+    },
+)
+
+
+def pairwise_mse(
+    scores: ArrayLike,
+    relevance: ArrayLike,
+    valid: ArrayLike | None = None,
+    *,
+    weight: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
+    reduction: Reduction = "mean",
+    normalizer: Scalar | None = None,
+    axis: int = -1,
+) -> Array:
+    """Squared error of the score differences as predictions of the relevance differences.
+
+        loss = sum_i_j({(-relevance[i] + relevance[j] + scores[i] - scores[j])^2 if valid[i] and
+            valid[j] and i != j; 0 otherwise})/max(1, sum_i_j({1 if valid[i] and valid[j] and i !=
+            j; 0 otherwise}))
+
+    Shapes: `(list),(list),(list)->()` after the batch axes, as NumPy writes generalised ufuncs.
+
+    Use it where differences of `relevance` mean something, and a shift of all scores does not: it
+    is twice the variance of the errors times n / (n - 1). `valid` is false for padding. One loss
+    per list, the mean over all pairs of different items; 0 if there is one item at most.
+
+    Args:
+        scores: Prediction (list).
+        relevance: Target (list).
+        valid: Mask of booleans (list); may be left out.
+        weight: Weight of each loss entry; broadcasts to the unreduced loss. None: 1.
+        mask: False where a loss entry does not count, whatever the inputs hold there; broadcasts to
+            the unreduced loss. None: all count.
+        reduction: "none" gives the weighted loss entries, "sum" their sum, "mean" their sum divided
+            by the sum of the weights.
+        normalizer: Divides the sum in place of the sum of the weights if `reduction` is "mean".
+        axis: Position of the core axis in the arrays.
+
+    Returns:
+        The reduced loss, or one entry per loss entry.
+
+    Raises:
+        ValueError: If a shape, dtype, label, option or parameter is not allowed.
+
+    References:
+        D. Sculley, "Large Scale Learning to Rank", 2009 (pairs of a list).
+    """
+    return evaluate(
+        _PAIRWISE_MSE,
+        (scores, relevance, valid),
+        (),
+        Options(weight=weight, mask=mask, reduction=reduction, normalizer=normalizer, axis=axis),
+    )
+
+
+def pairwise_mse_value_and_grad(
+    scores: ArrayLike,
+    relevance: ArrayLike,
+    valid: ArrayLike | None = None,
+    *,
+    weight: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
+    reduction: Reduction = "mean",
+    normalizer: Scalar | None = None,
+    axis: int = -1,
+) -> tuple[Array, Array | tuple[Array, ...]]:
+    """Value and gradient of `pairwise_mse`.
+
+    The arguments are those of `pairwise_mse`. An unreduced loss (`reduction="none"`) is
+    differentiated as its sum.
+
+    Returns:
+        The value, and the gradient with respect to `scores`.
+
+    Raises:
+        ValueError: If a shape, dtype, label, option or parameter is not allowed.
+    """
+    return value_and_grad(
+        _PAIRWISE_MSE,
+        (scores, relevance, valid),
+        (),
+        Options(weight=weight, mask=mask, reduction=reduction, normalizer=normalizer, axis=axis),
+    )
+
+
+def pairwise_mse_hvp(
+    scores: ArrayLike,
+    relevance: ArrayLike,
+    valid: ArrayLike | None = None,
+    *,
+    weight: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
+    reduction: Reduction = "mean",
+    normalizer: Scalar | None = None,
+    axis: int = -1,
+    vector: ArrayLike,
+) -> Array | tuple[Array, ...]:
+    """Hessian-vector product of `pairwise_mse`.
+
+    The arguments are those of `pairwise_mse`; `vector` has the shapes of what is differentiated. An
+    unreduced loss (`reduction="none"`) is differentiated as its sum.
+
+    Returns:
+        The Hessian times the vector, with respect to `scores`.
+
+    Raises:
+        ValueError: If a shape, dtype, label, option or parameter is not allowed.
+    """
+    return hvp(
+        _PAIRWISE_MSE,
+        (scores, relevance, valid),
+        (),
+        vector,
+        Options(weight=weight, mask=mask, reduction=reduction, normalizer=normalizer, axis=axis),
+    )
+
+
+def pairwise_mse_hessian_diagonal(
+    scores: ArrayLike,
+    relevance: ArrayLike,
+    valid: ArrayLike | None = None,
+    *,
+    weight: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
+    reduction: Reduction = "mean",
+    normalizer: Scalar | None = None,
+    axis: int = -1,
+) -> Array | tuple[Array, ...]:
+    """Diagonal of the Hessian of `pairwise_mse`.
+
+    The arguments are those of `pairwise_mse`. An unreduced loss (`reduction="none"`) is
+    differentiated as its sum.
+
+    Returns:
+        The diagonal with respect to `scores`.
+
+    Raises:
+        ValueError: If a shape, dtype, label, option or parameter is not allowed.
+    """
+    return hessian_diagonal(
+        _PAIRWISE_MSE,
+        (scores, relevance, valid),
+        (),
+        Options(weight=weight, mask=mask, reduction=reduction, normalizer=normalizer, axis=axis),
+    )
+
+
+class PairwiseMseLoss(nn.Module):
+    """Squared error of the score differences as predictions of the relevance differences.
+
+        loss = sum_i_j({(-relevance[i] + relevance[j] + scores[i] - scores[j])^2 if valid[i] and
+            valid[j] and i != j; 0 otherwise})/max(1, sum_i_j({1 if valid[i] and valid[j] and i !=
+            j; 0 otherwise}))
+
+    Shapes: `(list),(list),(list)->()` after the batch axes, as NumPy writes generalised ufuncs.
+
+    Use it where differences of `relevance` mean something, and a shift of all scores does not: it
+    is twice the variance of the errors times n / (n - 1). `valid` is false for padding. One loss
+    per list, the mean over all pairs of different items; 0 if there is one item at most.
+
+    The module form of `pairwise_mse`.
+
+    Args:
+        reduction: `"mean"`, `"sum"` or `"none"`.
+        axis: Position of the core axis in the tensors.
+
+    References:
+        D. Sculley, "Large Scale Learning to Rank", 2009 (pairs of a list).
+    """
+
+    def __init__(
+        self,
+        *,
+        reduction: Reduction = "mean",
+        axis: int = -1,
+    ) -> None:
+        """Checks and keeps the settings."""
+        super().__init__()
+        self.reduction = checked_reduction(
+            "pairwise_mse",
+            reduction,
+        )
+        self.axis = axis
+
+    def forward(
+        self,
+        scores: ArrayLike,
+        relevance: ArrayLike,
+        valid: ArrayLike | None = None,
+        *,
+        weight: ArrayLike | None = None,
+        mask: ArrayLike | None = None,
+        normalizer: Scalar | None = None,
+    ) -> Array:
+        """The loss of a batch, with the arguments of `pairwise_mse`."""
+        return pairwise_mse(
+            scores,
+            relevance,
+            valid,
+            weight=weight,
+            mask=mask,
+            reduction=self.reduction,
+            normalizer=normalizer,
+            axis=self.axis,
+        )
+
+    def extra_repr(self) -> str:
+        """The settings, as `repr` shows them."""
+        return settings_text(
+            reduction=self.reduction,
+            axis=self.axis,
+        )
+
+
+def _pairwise_mse_value(scores: Array, relevance: Array, valid: Array) -> Result:
+    """The unreduced loss."""
+    position = fn.positions(scores, -1)
+    differs = position[..., :, None] != position[..., None, :]
+    condition = valid[..., :, None] & valid[..., None, :] & differs
+    t = relevance - scores
+    t2 = scores - relevance
+    branch = torch.where(condition, (t[..., None, :] + t2[..., :, None]) ** 2, 0.0)
+    total = torch.sum(branch, dim=(-2, -1))
+    total2 = torch.sum(fn.select(condition, 1.0, 0.0, scores), dim=(-2, -1))
+    return total / torch.clamp(total2, min=1.0)
+
+
+def _pairwise_mse_vjp(
+    scores: Array,
+    relevance: Array,
+    valid: Array,
+    cotangent: Array,
+) -> tuple[Result, ...]:
+    """Gradients of sum(cotangent * loss)."""
+    position = fn.positions(scores, -1)
+    differs = position[..., :, None] != position[..., None, :]
+    condition = valid[..., :, None] & valid[..., None, :] & differs
+    total = torch.sum(fn.select(condition, 1.0, 0.0, scores), dim=(-2, -1))
+    t = cotangent / torch.clamp(total, min=1.0)
+    t2 = scores - relevance
+    t3 = relevance - scores
+    t4 = t2[..., :, None] + t3[..., None, :]
+    total2 = torch.sum(torch.where(condition, -2 * t4, 0.0), dim=-2)
+    total3 = torch.sum(torch.where(condition, 2 * t4, 0.0), dim=-1)
+    return (t[..., None] * (total2 + total3),)
+
+
+def _pairwise_mse_jvp(
+    scores: Array,
+    relevance: Array,
+    valid: Array,
+    scores_tangent: Array,
+) -> Result:
+    """The directional derivative of the unreduced loss along the tangents."""
+    position = fn.positions(scores, -1)
+    differs = position[..., :, None] != position[..., None, :]
+    condition = valid[..., :, None] & valid[..., None, :] & differs
+    t = scores - relevance
+    t2 = relevance - scores
+    t3 = t[..., :, None] + t2[..., None, :]
+    branch = torch.where(condition, -2 * scores_tangent[..., None, :] * t3, 0.0)
+    branch2 = torch.where(condition, 2 * scores_tangent[..., :, None] * t3, 0.0)
+    total = torch.sum(branch + branch2, dim=(-2, -1))
+    total2 = torch.sum(fn.select(condition, 1.0, 0.0, scores), dim=(-2, -1))
+    return total / torch.clamp(total2, min=1.0)
+
+
+def _pairwise_mse_hvp(
+    scores: Array,
+    relevance: Array,
+    valid: Array,
+    cotangent: Array,
+    scores_tangent: Array,
+) -> tuple[Result, ...]:
+    """The Hessian of sum(cotangent * loss) times the tangents."""
+    position = fn.positions(scores, -1)
+    differs = position[..., :, None] != position[..., None, :]
+    condition = valid[..., :, None] & valid[..., None, :] & differs
+    total = torch.sum(fn.select(condition, 1.0, 0.0, scores), dim=(-2, -1))
+    t = cotangent / torch.clamp(total, min=1.0)
+    branch = torch.where(condition, -2 * scores_tangent[..., :, None], 0.0)
+    branch2 = torch.where(condition, 2 * scores_tangent[..., None, :], 0.0)
+    total2 = torch.sum(branch + branch2, dim=-2)
+    branch3 = torch.where(condition, -2 * scores_tangent[..., None, :], 0.0)
+    branch4 = torch.where(condition, 2 * scores_tangent[..., :, None], 0.0)
+    total3 = torch.sum(branch3 + branch4, dim=-1)
+    return (t[..., None] * (total2 + total3),)
+
+
+def _pairwise_mse_hessian_diagonal(
+    scores: Array,
+    relevance: Array,
+    valid: Array,
+    cotangent: Array,
+) -> tuple[Result, ...]:
+    """The diagonal of the Hessian of sum(cotangent * loss)."""
+    position = fn.positions(scores, -1)
+    differs = position[..., :, None] != position[..., None, :]
+    condition = valid[..., :, None] & valid[..., None, :] & differs
+    total = torch.sum(fn.select(condition, 1.0, 0.0, scores), dim=(-2, -1))
+    t = cotangent / torch.clamp(total, min=1.0)
+    branch = fn.select(condition, 2.0, 0.0, scores)
+    total2 = torch.sum(branch, dim=-2)
+    total3 = torch.sum(branch, dim=-1)
+    return (t[..., None] * (total2 + total3),)
+
+
+def _pairwise_mse_without_valid_value(scores: Array, relevance: Array) -> Result:
+    """The unreduced loss."""
+    position = fn.positions(scores, -1)
+    differs = position[..., :, None] != position[..., None, :]
+    t = relevance - scores
+    t2 = scores - relevance
+    branch = torch.where(differs, (t[..., None, :] + t2[..., :, None]) ** 2, 0.0)
+    total = torch.sum(branch, dim=(-2, -1))
+    total2 = torch.sum(fn.select(differs, 1.0, 0.0, scores), dim=(-2, -1))
+    return total / torch.clamp(total2, min=1.0)
+
+
+def _pairwise_mse_without_valid_vjp(
+    scores: Array,
+    relevance: Array,
+    cotangent: Array,
+) -> tuple[Result, ...]:
+    """Gradients of sum(cotangent * loss)."""
+    position = fn.positions(scores, -1)
+    differs = position[..., :, None] != position[..., None, :]
+    total = torch.sum(fn.select(differs, 1.0, 0.0, scores), dim=(-2, -1))
+    t = cotangent / torch.clamp(total, min=1.0)
+    t2 = scores - relevance
+    t3 = relevance - scores
+    t4 = t2[..., :, None] + t3[..., None, :]
+    total2 = torch.sum(torch.where(differs, -2 * t4, 0.0), dim=-2)
+    total3 = torch.sum(torch.where(differs, 2 * t4, 0.0), dim=-1)
+    return (t[..., None] * (total2 + total3),)
+
+
+def _pairwise_mse_without_valid_jvp(
+    scores: Array,
+    relevance: Array,
+    scores_tangent: Array,
+) -> Result:
+    """The directional derivative of the unreduced loss along the tangents."""
+    position = fn.positions(scores, -1)
+    differs = position[..., :, None] != position[..., None, :]
+    t = scores - relevance
+    t2 = relevance - scores
+    t3 = t[..., :, None] + t2[..., None, :]
+    branch = torch.where(differs, -2 * scores_tangent[..., None, :] * t3, 0.0)
+    branch2 = torch.where(differs, 2 * scores_tangent[..., :, None] * t3, 0.0)
+    total = torch.sum(branch + branch2, dim=(-2, -1))
+    total2 = torch.sum(fn.select(differs, 1.0, 0.0, scores), dim=(-2, -1))
+    return total / torch.clamp(total2, min=1.0)
+
+
+def _pairwise_mse_without_valid_hvp(
+    scores: Array,
+    relevance: Array,
+    cotangent: Array,
+    scores_tangent: Array,
+) -> tuple[Result, ...]:
+    """The Hessian of sum(cotangent * loss) times the tangents."""
+    position = fn.positions(scores, -1)
+    differs = position[..., :, None] != position[..., None, :]
+    total = torch.sum(fn.select(differs, 1.0, 0.0, scores), dim=(-2, -1))
+    t = cotangent / torch.clamp(total, min=1.0)
+    branch = torch.where(differs, -2 * scores_tangent[..., :, None], 0.0)
+    branch2 = torch.where(differs, 2 * scores_tangent[..., None, :], 0.0)
+    total2 = torch.sum(branch + branch2, dim=-2)
+    branch3 = torch.where(differs, -2 * scores_tangent[..., None, :], 0.0)
+    branch4 = torch.where(differs, 2 * scores_tangent[..., :, None], 0.0)
+    total3 = torch.sum(branch3 + branch4, dim=-1)
+    return (t[..., None] * (total2 + total3),)
+
+
+def _pairwise_mse_without_valid_hessian_diagonal(
+    scores: Array,
+    relevance: Array,
+    cotangent: Array,
+) -> tuple[Result, ...]:
+    """The diagonal of the Hessian of sum(cotangent * loss)."""
+    position = fn.positions(scores, -1)
+    differs = position[..., :, None] != position[..., None, :]
+    total = torch.sum(fn.select(differs, 1.0, 0.0, scores), dim=(-2, -1))
+    t = cotangent / torch.clamp(total, min=1.0)
+    branch = fn.select(differs, 2.0, 0.0, scores)
+    total2 = torch.sum(branch, dim=-2)
+    total3 = torch.sum(branch, dim=-1)
+    return (t[..., None] * (total2 + total3),)
+
+
+_PAIRWISE_MSE = Definition(
+    name="pairwise_mse",
+    arguments=(
+        Argument(name="scores", role="prediction", axes=("list",), rows=(None,), filler=0.5),
+        Argument(name="relevance", role="target", axes=("list",), rows=(None,), filler=0.5),
+        Argument(name="valid", role="mask", axes=("list",), optional=True, rows=(None,)),
+    ),
+    parameters=(),
+    loss_axes=(),
+    kernels={
+        (): Kernels(
+            value=_pairwise_mse_value,
+            vjp=_pairwise_mse_vjp,
+            jvp=_pairwise_mse_jvp,
+            hvp=_pairwise_mse_hvp,
+            hessian_diagonal=_pairwise_mse_hessian_diagonal,
+        ),
+        ("valid",): Kernels(
+            value=_pairwise_mse_without_valid_value,
+            vjp=_pairwise_mse_without_valid_vjp,
+            jvp=_pairwise_mse_without_valid_jvp,
+            hvp=_pairwise_mse_without_valid_hvp,
+            hessian_diagonal=_pairwise_mse_without_valid_hessian_diagonal,
+        ),
+    },
+)
+
+
+def softmax_ranking(
+    scores: ArrayLike,
+    relevance: ArrayLike,
+    valid: ArrayLike | None = None,
+    *,
+    weight: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
+    reduction: Reduction = "mean",
+    normalizer: Scalar | None = None,
+    axis: int = -1,
+) -> Array:
+    """Cross-entropy of relevances, as they are, under the softmax of a list's scores.
+
+        loss = sum_i({(log(sum_j(exp(scores[j])*{1 if valid[j]; 0 otherwise})) -
+            scores[i])*relevance[i] if valid[i]; 0 otherwise})
+
+    Also called `listnet_softmax`.
+
+    Shapes: `(list),(list),(list)->()` after the batch axes, as NumPy writes generalised ufuncs.
+
+    Use it to put relevant items first, above all where one or few are relevant, as with clicks.
+    `valid` is false for padding. One loss per list: one with more relevance counts more, and one
+    without any costs 0. `listnet` makes a distribution of the relevances first.
+
+    Args:
+        scores: Prediction (list).
+        relevance: Target (list); relevance >= 0.
+        valid: Mask of booleans (list); may be left out.
+        weight: Weight of each loss entry; broadcasts to the unreduced loss. None: 1.
+        mask: False where a loss entry does not count, whatever the inputs hold there; broadcasts to
+            the unreduced loss. None: all count.
+        reduction: "none" gives the weighted loss entries, "sum" their sum, "mean" their sum divided
+            by the sum of the weights.
+        normalizer: Divides the sum in place of the sum of the weights if `reduction` is "mean".
+        axis: Position of the core axis in the arrays.
+
+    Returns:
+        The reduced loss, or one entry per loss entry.
+
+    Raises:
+        ValueError: If a shape, dtype, label, option or parameter is not allowed.
+
+    References:
+        Z. Cao et al., "Learning to Rank: From Pairwise Approach to Listwise Approach", 2007.
+        S. Bruch, X. Wang, M. Bendersky and M. Najork, "An Analysis of the Softmax Cross Entropy
+        Loss for Learning-to-Rank with Binary Relevance", 2019.
+    """
+    return evaluate(
+        _SOFTMAX_RANKING,
+        (scores, relevance, valid),
+        (),
+        Options(weight=weight, mask=mask, reduction=reduction, normalizer=normalizer, axis=axis),
+    )
+
+
+def softmax_ranking_value_and_grad(
+    scores: ArrayLike,
+    relevance: ArrayLike,
+    valid: ArrayLike | None = None,
+    *,
+    weight: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
+    reduction: Reduction = "mean",
+    normalizer: Scalar | None = None,
+    axis: int = -1,
+) -> tuple[Array, Array | tuple[Array, ...]]:
+    """Value and gradient of `softmax_ranking`.
+
+    The arguments are those of `softmax_ranking`. An unreduced loss (`reduction="none"`) is
+    differentiated as its sum.
+
+    Returns:
+        The value, and the gradient with respect to `scores`.
+
+    Raises:
+        ValueError: If a shape, dtype, label, option or parameter is not allowed.
+    """
+    return value_and_grad(
+        _SOFTMAX_RANKING,
+        (scores, relevance, valid),
+        (),
+        Options(weight=weight, mask=mask, reduction=reduction, normalizer=normalizer, axis=axis),
+    )
+
+
+def softmax_ranking_hvp(
+    scores: ArrayLike,
+    relevance: ArrayLike,
+    valid: ArrayLike | None = None,
+    *,
+    weight: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
+    reduction: Reduction = "mean",
+    normalizer: Scalar | None = None,
+    axis: int = -1,
+    vector: ArrayLike,
+) -> Array | tuple[Array, ...]:
+    """Hessian-vector product of `softmax_ranking`.
+
+    The arguments are those of `softmax_ranking`; `vector` has the shapes of what is differentiated.
+    An unreduced loss (`reduction="none"`) is differentiated as its sum.
+
+    Returns:
+        The Hessian times the vector, with respect to `scores`.
+
+    Raises:
+        ValueError: If a shape, dtype, label, option or parameter is not allowed.
+    """
+    return hvp(
+        _SOFTMAX_RANKING,
+        (scores, relevance, valid),
+        (),
+        vector,
+        Options(weight=weight, mask=mask, reduction=reduction, normalizer=normalizer, axis=axis),
+    )
+
+
+def softmax_ranking_hessian_diagonal(
+    scores: ArrayLike,
+    relevance: ArrayLike,
+    valid: ArrayLike | None = None,
+    *,
+    weight: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
+    reduction: Reduction = "mean",
+    normalizer: Scalar | None = None,
+    axis: int = -1,
+) -> Array | tuple[Array, ...]:
+    """Diagonal of the Hessian of `softmax_ranking`.
+
+    The arguments are those of `softmax_ranking`. An unreduced loss (`reduction="none"`) is
+    differentiated as its sum.
+
+    Returns:
+        The diagonal with respect to `scores`.
+
+    Raises:
+        ValueError: If a shape, dtype, label, option or parameter is not allowed.
+    """
+    return hessian_diagonal(
+        _SOFTMAX_RANKING,
+        (scores, relevance, valid),
+        (),
+        Options(weight=weight, mask=mask, reduction=reduction, normalizer=normalizer, axis=axis),
+    )
+
+
+class SoftmaxRankingLoss(nn.Module):
+    """Cross-entropy of relevances, as they are, under the softmax of a list's scores.
+
+        loss = sum_i({(log(sum_j(exp(scores[j])*{1 if valid[j]; 0 otherwise})) -
+            scores[i])*relevance[i] if valid[i]; 0 otherwise})
+
+    Also called `listnet_softmax`.
+
+    Shapes: `(list),(list),(list)->()` after the batch axes, as NumPy writes generalised ufuncs.
+
+    Use it to put relevant items first, above all where one or few are relevant, as with clicks.
+    `valid` is false for padding. One loss per list: one with more relevance counts more, and one
+    without any costs 0. `listnet` makes a distribution of the relevances first.
+
+    The module form of `softmax_ranking`.
+
+    Args:
+        reduction: `"mean"`, `"sum"` or `"none"`.
+        axis: Position of the core axis in the tensors.
+
+    References:
+        Z. Cao et al., "Learning to Rank: From Pairwise Approach to Listwise Approach", 2007.
+        S. Bruch, X. Wang, M. Bendersky and M. Najork, "An Analysis of the Softmax Cross Entropy
+        Loss for Learning-to-Rank with Binary Relevance", 2019.
+    """
+
+    def __init__(
+        self,
+        *,
+        reduction: Reduction = "mean",
+        axis: int = -1,
+    ) -> None:
+        """Checks and keeps the settings."""
+        super().__init__()
+        self.reduction = checked_reduction(
+            "softmax_ranking",
+            reduction,
+        )
+        self.axis = axis
+
+    def forward(
+        self,
+        scores: ArrayLike,
+        relevance: ArrayLike,
+        valid: ArrayLike | None = None,
+        *,
+        weight: ArrayLike | None = None,
+        mask: ArrayLike | None = None,
+        normalizer: Scalar | None = None,
+    ) -> Array:
+        """The loss of a batch, with the arguments of `softmax_ranking`."""
+        return softmax_ranking(
+            scores,
+            relevance,
+            valid,
+            weight=weight,
+            mask=mask,
+            reduction=self.reduction,
+            normalizer=normalizer,
+            axis=self.axis,
+        )
+
+    def extra_repr(self) -> str:
+        """The settings, as `repr` shows them."""
+        return settings_text(
+            reduction=self.reduction,
+            axis=self.axis,
+        )
+
+
+def _softmax_ranking_value(scores: Array, relevance: Array, valid: Array) -> Result:
+    """The unreduced loss."""
+    lse = fn.logsumexp(scores, -1, where=valid)
+    branch = torch.where(valid, relevance * (lse[..., None] - scores), 0.0)
+    total = torch.sum(branch, dim=-1)
+    return total
+
+
+def _softmax_ranking_vjp(
+    scores: Array,
+    relevance: Array,
+    valid: Array,
+    cotangent: Array,
+) -> tuple[Result, ...]:
+    """Gradients of sum(cotangent * loss)."""
+    total = torch.sum(torch.where(valid, relevance, 0.0), dim=-1)
+    t = cotangent * total
+    lse = fn.logsumexp(scores, -1, where=valid)
+    branch = torch.where(valid, t[..., None] * torch.exp(scores - lse[..., None]), 0.0)
+    branch2 = torch.where(valid, -cotangent[..., None] * relevance, 0.0)
+    return (branch + branch2,)
+
+
+def _softmax_ranking_jvp(
+    scores: Array,
+    relevance: Array,
+    valid: Array,
+    scores_tangent: Array,
+) -> Result:
+    """The directional derivative of the unreduced loss along the tangents."""
+    lse = fn.logsumexp(scores, -1, where=valid)
+    branch = torch.where(valid, scores_tangent * torch.exp(scores - lse[..., None]), 0.0)
+    total = torch.sum(branch, dim=-1)
+    branch2 = torch.where(valid, total[..., None] * relevance, 0.0)
+    branch3 = torch.where(valid, -scores_tangent * relevance, 0.0)
+    total2 = torch.sum(branch2 + branch3, dim=-1)
+    return total2
+
+
+def _softmax_ranking_hvp(
+    scores: Array,
+    relevance: Array,
+    valid: Array,
+    cotangent: Array,
+    scores_tangent: Array,
+) -> tuple[Result, ...]:
+    """The Hessian of sum(cotangent * loss) times the tangents."""
+    lse = fn.logsumexp(scores, -1, where=valid)
+    share = torch.exp(scores - lse[..., None])
+    branch = torch.where(valid, scores_tangent * share, 0.0)
+    total = torch.sum(branch, dim=-1)
+    total2 = torch.sum(torch.where(valid, relevance, 0.0), dim=-1)
+    t = -cotangent * total * total2
+    branch2 = torch.where(valid, share * t[..., None], 0.0)
+    t2 = cotangent * total2
+    branch3 = torch.where(valid, scores_tangent * t2[..., None] * share, 0.0)
+    return (branch2 + branch3,)
+
+
+def _softmax_ranking_hessian_diagonal(
+    scores: Array,
+    relevance: Array,
+    valid: Array,
+    cotangent: Array,
+) -> tuple[Result, ...]:
+    """The diagonal of the Hessian of sum(cotangent * loss)."""
+    total = torch.sum(torch.where(valid, relevance, 0.0), dim=-1)
+    t = cotangent * total
+    lse = fn.logsumexp(scores, -1, where=valid)
+    share = torch.exp(scores - lse[..., None])
+    branch = torch.where(valid, t[..., None] * share, 0.0)
+    t2 = -cotangent * total
+    branch2 = torch.where(valid, t2[..., None] * share**2, 0.0)
+    return (branch + branch2,)
+
+
+def _softmax_ranking_without_valid_value(scores: Array, relevance: Array) -> Result:
+    """The unreduced loss."""
+    lse = fn.logsumexp(scores, -1)
+    total = torch.sum(relevance * (lse[..., None] - scores), dim=-1)
+    return total
+
+
+def _softmax_ranking_without_valid_vjp(
+    scores: Array,
+    relevance: Array,
+    cotangent: Array,
+) -> tuple[Result, ...]:
+    """Gradients of sum(cotangent * loss)."""
+    total = torch.sum(relevance, dim=-1)
+    lse = fn.logsumexp(scores, -1)
+    t = total[..., None] * torch.exp(scores - lse[..., None])
+    return (cotangent[..., None] * (t - relevance),)
+
+
+def _softmax_ranking_without_valid_jvp(
+    scores: Array,
+    relevance: Array,
+    scores_tangent: Array,
+) -> Result:
+    """The directional derivative of the unreduced loss along the tangents."""
+    lse = fn.logsumexp(scores, -1)
+    t = scores_tangent * torch.exp(scores - lse[..., None])
+    total = torch.sum(t, dim=-1)
+    t2 = relevance * (total[..., None] - scores_tangent)
+    total2 = torch.sum(t2, dim=-1)
+    return total2
+
+
+def _softmax_ranking_without_valid_hvp(
+    scores: Array,
+    relevance: Array,
+    cotangent: Array,
+    scores_tangent: Array,
+) -> tuple[Result, ...]:
+    """The Hessian of sum(cotangent * loss) times the tangents."""
+    lse = fn.logsumexp(scores, -1)
+    share = torch.exp(scores - lse[..., None])
+    total = torch.sum(relevance, dim=-1)
+    t = cotangent * total
+    total2 = torch.sum(scores_tangent * share, dim=-1)
+    t2 = scores_tangent - total2[..., None]
+    return (share * t[..., None] * t2,)
+
+
+def _softmax_ranking_without_valid_hessian_diagonal(
+    scores: Array,
+    relevance: Array,
+    cotangent: Array,
+) -> tuple[Result, ...]:
+    """The diagonal of the Hessian of sum(cotangent * loss)."""
+    total = torch.sum(relevance, dim=-1)
+    t = cotangent * total
+    lse = fn.logsumexp(scores, -1)
+    share = torch.exp(scores - lse[..., None])
+    return (t[..., None] * (share - share**2),)
+
+
+_SOFTMAX_RANKING = Definition(
+    name="softmax_ranking",
+    arguments=(
+        Argument(name="scores", role="prediction", axes=("list",), rows=(None,), filler=0.5),
+        Argument(name="relevance", role="target", axes=("list",), rows=(None,), filler=1.0),
+        Argument(name="valid", role="mask", axes=("list",), optional=True, rows=(None,)),
+    ),
+    parameters=(),
+    loss_axes=(),
+    kernels={
+        (): Kernels(
+            value=_softmax_ranking_value,
+            vjp=_softmax_ranking_vjp,
+            jvp=_softmax_ranking_jvp,
+            hvp=_softmax_ranking_hvp,
+            hessian_diagonal=_softmax_ranking_hessian_diagonal,
+        ),
+        ("valid",): Kernels(
+            value=_softmax_ranking_without_valid_value,
+            vjp=_softmax_ranking_without_valid_vjp,
+            jvp=_softmax_ranking_without_valid_jvp,
+            hvp=_softmax_ranking_without_valid_hvp,
+            hessian_diagonal=_softmax_ranking_without_valid_hessian_diagonal,
+        ),
+    },
+)
+listnet_softmax = softmax_ranking
+listnet_softmax_value_and_grad = softmax_ranking_value_and_grad
+listnet_softmax_hvp = softmax_ranking_hvp
+listnet_softmax_hessian_diagonal = softmax_ranking_hessian_diagonal
+ListnetSoftmaxLoss = SoftmaxRankingLoss
+
+
+def listnet(
+    scores: ArrayLike,
+    relevance: ArrayLike,
+    valid: ArrayLike | None = None,
+    *,
+    weight: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
+    reduction: Reduction = "mean",
+    normalizer: Scalar | None = None,
+    axis: int = -1,
+) -> Array:
+    """Cross-entropy of the softmax of relevances under the softmax of scores.
+
+        loss = sum_i({(log(sum_j(exp(scores[j])*{1 if valid[j]; 0 otherwise})) -
+            scores[i])*exp(relevance[i])/sum_j(exp(relevance[j])*{1 if valid[j]; 0 otherwise}) if
+            valid[i]; 0 otherwise})
+
+    Shapes: `(list),(list),(list)->()` after the batch axes, as NumPy writes generalised ufuncs.
+
+    Use it for graded relevance on a scale of its own: what counts is which item would be on top.
+    `valid` is false for padding. One loss per list. With relevances of 0 and 1 the target is nearly
+    uniform: use `softmax_ranking`.
+
+    Args:
+        scores: Prediction (list).
+        relevance: Target (list).
+        valid: Mask of booleans (list); may be left out.
+        weight: Weight of each loss entry; broadcasts to the unreduced loss. None: 1.
+        mask: False where a loss entry does not count, whatever the inputs hold there; broadcasts to
+            the unreduced loss. None: all count.
+        reduction: "none" gives the weighted loss entries, "sum" their sum, "mean" their sum divided
+            by the sum of the weights.
+        normalizer: Divides the sum in place of the sum of the weights if `reduction` is "mean".
+        axis: Position of the core axis in the arrays.
+
+    Returns:
+        The reduced loss, or one entry per loss entry.
+
+    Raises:
+        ValueError: If a shape, dtype, label, option or parameter is not allowed.
+
+    References:
+        Z. Cao et al., "Learning to Rank: From Pairwise Approach to Listwise Approach", 2007.
+    """
+    return evaluate(
+        _LISTNET,
+        (scores, relevance, valid),
+        (),
+        Options(weight=weight, mask=mask, reduction=reduction, normalizer=normalizer, axis=axis),
+    )
+
+
+def listnet_value_and_grad(
+    scores: ArrayLike,
+    relevance: ArrayLike,
+    valid: ArrayLike | None = None,
+    *,
+    weight: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
+    reduction: Reduction = "mean",
+    normalizer: Scalar | None = None,
+    axis: int = -1,
+) -> tuple[Array, Array | tuple[Array, ...]]:
+    """Value and gradient of `listnet`.
+
+    The arguments are those of `listnet`. An unreduced loss (`reduction="none"`) is differentiated
+    as its sum.
+
+    Returns:
+        The value, and the gradient with respect to `scores`.
+
+    Raises:
+        ValueError: If a shape, dtype, label, option or parameter is not allowed.
+    """
+    return value_and_grad(
+        _LISTNET,
+        (scores, relevance, valid),
+        (),
+        Options(weight=weight, mask=mask, reduction=reduction, normalizer=normalizer, axis=axis),
+    )
+
+
+def listnet_hvp(
+    scores: ArrayLike,
+    relevance: ArrayLike,
+    valid: ArrayLike | None = None,
+    *,
+    weight: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
+    reduction: Reduction = "mean",
+    normalizer: Scalar | None = None,
+    axis: int = -1,
+    vector: ArrayLike,
+) -> Array | tuple[Array, ...]:
+    """Hessian-vector product of `listnet`.
+
+    The arguments are those of `listnet`; `vector` has the shapes of what is differentiated. An
+    unreduced loss (`reduction="none"`) is differentiated as its sum.
+
+    Returns:
+        The Hessian times the vector, with respect to `scores`.
+
+    Raises:
+        ValueError: If a shape, dtype, label, option or parameter is not allowed.
+    """
+    return hvp(
+        _LISTNET,
+        (scores, relevance, valid),
+        (),
+        vector,
+        Options(weight=weight, mask=mask, reduction=reduction, normalizer=normalizer, axis=axis),
+    )
+
+
+def listnet_hessian_diagonal(
+    scores: ArrayLike,
+    relevance: ArrayLike,
+    valid: ArrayLike | None = None,
+    *,
+    weight: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
+    reduction: Reduction = "mean",
+    normalizer: Scalar | None = None,
+    axis: int = -1,
+) -> Array | tuple[Array, ...]:
+    """Diagonal of the Hessian of `listnet`.
+
+    The arguments are those of `listnet`. An unreduced loss (`reduction="none"`) is differentiated
+    as its sum.
+
+    Returns:
+        The diagonal with respect to `scores`.
+
+    Raises:
+        ValueError: If a shape, dtype, label, option or parameter is not allowed.
+    """
+    return hessian_diagonal(
+        _LISTNET,
+        (scores, relevance, valid),
+        (),
+        Options(weight=weight, mask=mask, reduction=reduction, normalizer=normalizer, axis=axis),
+    )
+
+
+class ListnetLoss(nn.Module):
+    """Cross-entropy of the softmax of relevances under the softmax of scores.
+
+        loss = sum_i({(log(sum_j(exp(scores[j])*{1 if valid[j]; 0 otherwise})) -
+            scores[i])*exp(relevance[i])/sum_j(exp(relevance[j])*{1 if valid[j]; 0 otherwise}) if
+            valid[i]; 0 otherwise})
+
+    Shapes: `(list),(list),(list)->()` after the batch axes, as NumPy writes generalised ufuncs.
+
+    Use it for graded relevance on a scale of its own: what counts is which item would be on top.
+    `valid` is false for padding. One loss per list. With relevances of 0 and 1 the target is nearly
+    uniform: use `softmax_ranking`.
+
+    The module form of `listnet`.
+
+    Args:
+        reduction: `"mean"`, `"sum"` or `"none"`.
+        axis: Position of the core axis in the tensors.
+
+    References:
+        Z. Cao et al., "Learning to Rank: From Pairwise Approach to Listwise Approach", 2007.
+    """
+
+    def __init__(
+        self,
+        *,
+        reduction: Reduction = "mean",
+        axis: int = -1,
+    ) -> None:
+        """Checks and keeps the settings."""
+        super().__init__()
+        self.reduction = checked_reduction(
+            "listnet",
+            reduction,
+        )
+        self.axis = axis
+
+    def forward(
+        self,
+        scores: ArrayLike,
+        relevance: ArrayLike,
+        valid: ArrayLike | None = None,
+        *,
+        weight: ArrayLike | None = None,
+        mask: ArrayLike | None = None,
+        normalizer: Scalar | None = None,
+    ) -> Array:
+        """The loss of a batch, with the arguments of `listnet`."""
+        return listnet(
+            scores,
+            relevance,
+            valid,
+            weight=weight,
+            mask=mask,
+            reduction=self.reduction,
+            normalizer=normalizer,
+            axis=self.axis,
+        )
+
+    def extra_repr(self) -> str:
+        """The settings, as `repr` shows them."""
+        return settings_text(
+            reduction=self.reduction,
+            axis=self.axis,
+        )
+
+
+def _listnet_value(scores: Array, relevance: Array, valid: Array) -> Result:
+    """The unreduced loss."""
+    lse = fn.logsumexp(scores, -1, where=valid)
+    lse2 = fn.logsumexp(relevance, -1, where=valid)
+    t = (lse[..., None] - scores) * torch.exp(relevance - lse2[..., None])
+    total = torch.sum(torch.where(valid, t, 0.0), dim=-1)
+    return total
+
+
+def _listnet_vjp(
+    scores: Array,
+    relevance: Array,
+    valid: Array,
+    cotangent: Array,
+) -> tuple[Result, ...]:
+    """Gradients of sum(cotangent * loss)."""
+    lse = fn.logsumexp(relevance, -1, where=valid)
+    exponential = torch.exp(relevance - lse[..., None])
+    total = torch.sum(torch.where(valid, exponential, 0.0), dim=-1)
+    t = cotangent * total
+    lse2 = fn.logsumexp(scores, -1, where=valid)
+    branch = torch.where(valid, t[..., None] * torch.exp(scores - lse2[..., None]), 0.0)
+    branch2 = torch.where(valid, -cotangent[..., None] * exponential, 0.0)
+    return (branch + branch2,)
+
+
+def _listnet_jvp(scores: Array, relevance: Array, valid: Array, scores_tangent: Array) -> Result:
+    """The directional derivative of the unreduced loss along the tangents."""
+    lse = fn.logsumexp(scores, -1, where=valid)
+    branch = torch.where(valid, scores_tangent * torch.exp(scores - lse[..., None]), 0.0)
+    total = torch.sum(branch, dim=-1)
+    lse2 = fn.logsumexp(relevance, -1, where=valid)
+    exponential = torch.exp(relevance - lse2[..., None])
+    branch2 = torch.where(valid, total[..., None] * exponential, 0.0)
+    branch3 = torch.where(valid, -scores_tangent * exponential, 0.0)
+    total2 = torch.sum(branch2 + branch3, dim=-1)
+    return total2
+
+
+def _listnet_hvp(
+    scores: Array,
+    relevance: Array,
+    valid: Array,
+    cotangent: Array,
+    scores_tangent: Array,
+) -> tuple[Result, ...]:
+    """The Hessian of sum(cotangent * loss) times the tangents."""
+    lse = fn.logsumexp(scores, -1, where=valid)
+    share = torch.exp(scores - lse[..., None])
+    branch = torch.where(valid, scores_tangent * share, 0.0)
+    total = torch.sum(branch, dim=-1)
+    lse2 = fn.logsumexp(relevance, -1, where=valid)
+    branch2 = torch.where(valid, torch.exp(relevance - lse2[..., None]), 0.0)
+    total2 = torch.sum(branch2, dim=-1)
+    t = -cotangent * total * total2
+    branch3 = torch.where(valid, share * t[..., None], 0.0)
+    t2 = cotangent * total2
+    branch4 = torch.where(valid, scores_tangent * share * t2[..., None], 0.0)
+    return (branch3 + branch4,)
+
+
+def _listnet_hessian_diagonal(
+    scores: Array,
+    relevance: Array,
+    valid: Array,
+    cotangent: Array,
+) -> tuple[Result, ...]:
+    """The diagonal of the Hessian of sum(cotangent * loss)."""
+    lse = fn.logsumexp(scores, -1, where=valid)
+    share = torch.exp(scores - lse[..., None])
+    lse2 = fn.logsumexp(relevance, -1, where=valid)
+    branch = torch.where(valid, torch.exp(relevance - lse2[..., None]), 0.0)
+    total = torch.sum(branch, dim=-1)
+    t = cotangent * total
+    branch2 = torch.where(valid, share * t[..., None], 0.0)
+    t2 = -cotangent * total
+    branch3 = torch.where(valid, t2[..., None] * share**2, 0.0)
+    return (branch2 + branch3,)
+
+
+def _listnet_without_valid_value(scores: Array, relevance: Array) -> Result:
+    """The unreduced loss."""
+    lse = fn.logsumexp(scores, -1)
+    lse2 = fn.logsumexp(relevance, -1)
+    t = (lse[..., None] - scores) * torch.exp(relevance - lse2[..., None])
+    total = torch.sum(t, dim=-1)
+    return total
+
+
+def _listnet_without_valid_vjp(
+    scores: Array,
+    relevance: Array,
+    cotangent: Array,
+) -> tuple[Result, ...]:
+    """Gradients of sum(cotangent * loss)."""
+    lse = fn.logsumexp(relevance, -1)
+    exponential = torch.exp(relevance - lse[..., None])
+    total = torch.sum(exponential, dim=-1)
+    lse2 = fn.logsumexp(scores, -1)
+    t = total[..., None] * torch.exp(scores - lse2[..., None])
+    return (cotangent[..., None] * (t - exponential),)
+
+
+def _listnet_without_valid_jvp(scores: Array, relevance: Array, scores_tangent: Array) -> Result:
+    """The directional derivative of the unreduced loss along the tangents."""
+    lse = fn.logsumexp(relevance, -1)
+    lse2 = fn.logsumexp(scores, -1)
+    t = scores_tangent * torch.exp(scores - lse2[..., None])
+    total = torch.sum(t, dim=-1)
+    t2 = torch.exp(relevance - lse[..., None]) * (total[..., None] - scores_tangent)
+    total2 = torch.sum(t2, dim=-1)
+    return total2
+
+
+def _listnet_without_valid_hvp(
+    scores: Array,
+    relevance: Array,
+    cotangent: Array,
+    scores_tangent: Array,
+) -> tuple[Result, ...]:
+    """The Hessian of sum(cotangent * loss) times the tangents."""
+    lse = fn.logsumexp(scores, -1)
+    share = torch.exp(scores - lse[..., None])
+    lse2 = fn.logsumexp(relevance, -1)
+    total = torch.sum(torch.exp(relevance - lse2[..., None]), dim=-1)
+    t = cotangent * total
+    total2 = torch.sum(scores_tangent * share, dim=-1)
+    t2 = scores_tangent - total2[..., None]
+    return (share * t[..., None] * t2,)
+
+
+def _listnet_without_valid_hessian_diagonal(
+    scores: Array,
+    relevance: Array,
+    cotangent: Array,
+) -> tuple[Result, ...]:
+    """The diagonal of the Hessian of sum(cotangent * loss)."""
+    lse = fn.logsumexp(relevance, -1)
+    total = torch.sum(torch.exp(relevance - lse[..., None]), dim=-1)
+    t = cotangent * total
+    lse2 = fn.logsumexp(scores, -1)
+    share = torch.exp(scores - lse2[..., None])
+    return (t[..., None] * (share - share**2),)
+
+
+_LISTNET = Definition(
+    name="listnet",
+    arguments=(
+        Argument(name="scores", role="prediction", axes=("list",), rows=(None,), filler=0.5),
+        Argument(name="relevance", role="target", axes=("list",), rows=(None,), filler=0.5),
+        Argument(name="valid", role="mask", axes=("list",), optional=True, rows=(None,)),
+    ),
+    parameters=(),
+    loss_axes=(),
+    kernels={
+        (): Kernels(
+            value=_listnet_value,
+            vjp=_listnet_vjp,
+            jvp=_listnet_jvp,
+            hvp=_listnet_hvp,
+            hessian_diagonal=_listnet_hessian_diagonal,
+        ),
+        ("valid",): Kernels(
+            value=_listnet_without_valid_value,
+            vjp=_listnet_without_valid_vjp,
+            jvp=_listnet_without_valid_jvp,
+            hvp=_listnet_without_valid_hvp,
+            hessian_diagonal=_listnet_without_valid_hessian_diagonal,
+        ),
+    },
+)
+
+
+def poly1_softmax(
+    scores: ArrayLike,
+    relevance: ArrayLike,
+    valid: ArrayLike | None = None,
+    *,
+    epsilon: Scalar = 1.0,
+    weight: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
+    reduction: Reduction = "mean",
+    normalizer: Scalar | None = None,
+    axis: int = -1,
+) -> Array:
+    """`softmax_ranking` plus a multiple of the probability that the relevant items do not get.
+
+        loss = (1 - {sum_i({exp(scores[i])*relevance[i]/sum_j(exp(scores[j])*{1 if valid[j]; 0
+            otherwise}) if valid[i]; 0 otherwise})/sum_i({relevance[i] if valid[i]; 0 otherwise}) if
+            sum_i({relevance[i] if valid[i]; 0 otherwise}) > 0; 0 otherwise})*epsilon +
+            sum_i({(log(sum_j(exp(scores[j])*{1 if valid[j]; 0 otherwise})) -
+            scores[i])*relevance[i] if valid[i]; 0 otherwise})
+
+    Shapes: `(list),(list),(list)->()` after the batch axes, as NumPy writes generalised ufuncs.
+
+    Use it to stress (`epsilon` above 0) or to soften the first-order term of the cross-entropy.
+    `valid` is false for padding. One loss per list; one without relevance has no cross-entropy,
+    but keeps the constant `epsilon`.
+
+    Args:
+        scores: Prediction (list).
+        relevance: Target (list); relevance >= 0.
+        valid: Mask of booleans (list); may be left out.
+        epsilon: Parameter; epsilon >= -1; default 1.0.
+        weight: Weight of each loss entry; broadcasts to the unreduced loss. None: 1.
+        mask: False where a loss entry does not count, whatever the inputs hold there; broadcasts to
+            the unreduced loss. None: all count.
+        reduction: "none" gives the weighted loss entries, "sum" their sum, "mean" their sum divided
+            by the sum of the weights.
+        normalizer: Divides the sum in place of the sum of the weights if `reduction` is "mean".
+        axis: Position of the core axis in the arrays.
+
+    Returns:
+        The reduced loss, or one entry per loss entry.
+
+    Raises:
+        ValueError: If a shape, dtype, label, option or parameter is not allowed.
+
+    References:
+        Z. Leng et al., "PolyLoss: A Polynomial Expansion Perspective of Classification Loss
+        Functions", 2022.
+    """
+    return evaluate(
+        _POLY1_SOFTMAX,
+        (scores, relevance, valid),
+        (epsilon,),
+        Options(weight=weight, mask=mask, reduction=reduction, normalizer=normalizer, axis=axis),
+    )
+
+
+def poly1_softmax_value_and_grad(
+    scores: ArrayLike,
+    relevance: ArrayLike,
+    valid: ArrayLike | None = None,
+    *,
+    epsilon: Scalar = 1.0,
+    weight: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
+    reduction: Reduction = "mean",
+    normalizer: Scalar | None = None,
+    axis: int = -1,
+) -> tuple[Array, Array | tuple[Array, ...]]:
+    """Value and gradient of `poly1_softmax`.
+
+    The arguments are those of `poly1_softmax`. An unreduced loss (`reduction="none"`) is
+    differentiated as its sum.
+
+    Returns:
+        The value, and the gradient with respect to `scores`.
+
+    Raises:
+        ValueError: If a shape, dtype, label, option or parameter is not allowed.
+    """
+    return value_and_grad(
+        _POLY1_SOFTMAX,
+        (scores, relevance, valid),
+        (epsilon,),
+        Options(weight=weight, mask=mask, reduction=reduction, normalizer=normalizer, axis=axis),
+    )
+
+
+def poly1_softmax_hvp(
+    scores: ArrayLike,
+    relevance: ArrayLike,
+    valid: ArrayLike | None = None,
+    *,
+    epsilon: Scalar = 1.0,
+    weight: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
+    reduction: Reduction = "mean",
+    normalizer: Scalar | None = None,
+    axis: int = -1,
+    vector: ArrayLike,
+) -> Array | tuple[Array, ...]:
+    """Hessian-vector product of `poly1_softmax`.
+
+    The arguments are those of `poly1_softmax`; `vector` has the shapes of what is differentiated.
+    An unreduced loss (`reduction="none"`) is differentiated as its sum.
+
+    Returns:
+        The Hessian times the vector, with respect to `scores`.
+
+    Raises:
+        ValueError: If a shape, dtype, label, option or parameter is not allowed.
+    """
+    return hvp(
+        _POLY1_SOFTMAX,
+        (scores, relevance, valid),
+        (epsilon,),
+        vector,
+        Options(weight=weight, mask=mask, reduction=reduction, normalizer=normalizer, axis=axis),
+    )
+
+
+def poly1_softmax_hessian_diagonal(
+    scores: ArrayLike,
+    relevance: ArrayLike,
+    valid: ArrayLike | None = None,
+    *,
+    epsilon: Scalar = 1.0,
+    weight: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
+    reduction: Reduction = "mean",
+    normalizer: Scalar | None = None,
+    axis: int = -1,
+) -> Array | tuple[Array, ...]:
+    """Diagonal of the Hessian of `poly1_softmax`.
+
+    The arguments are those of `poly1_softmax`. An unreduced loss (`reduction="none"`) is
+    differentiated as its sum.
+
+    Returns:
+        The diagonal with respect to `scores`.
+
+    Raises:
+        ValueError: If a shape, dtype, label, option or parameter is not allowed.
+    """
+    return hessian_diagonal(
+        _POLY1_SOFTMAX,
+        (scores, relevance, valid),
+        (epsilon,),
+        Options(weight=weight, mask=mask, reduction=reduction, normalizer=normalizer, axis=axis),
+    )
+
+
+class Poly1SoftmaxLoss(nn.Module):
+    """`softmax_ranking` plus a multiple of the probability that the relevant items do not get.
+
+        loss = (1 - {sum_i({exp(scores[i])*relevance[i]/sum_j(exp(scores[j])*{1 if valid[j]; 0
+            otherwise}) if valid[i]; 0 otherwise})/sum_i({relevance[i] if valid[i]; 0 otherwise}) if
+            sum_i({relevance[i] if valid[i]; 0 otherwise}) > 0; 0 otherwise})*epsilon +
+            sum_i({(log(sum_j(exp(scores[j])*{1 if valid[j]; 0 otherwise})) -
+            scores[i])*relevance[i] if valid[i]; 0 otherwise})
+
+    Shapes: `(list),(list),(list)->()` after the batch axes, as NumPy writes generalised ufuncs.
+
+    Use it to stress (`epsilon` above 0) or to soften the first-order term of the cross-entropy.
+    `valid` is false for padding. One loss per list; one without relevance has no cross-entropy,
+    but keeps the constant `epsilon`.
+
+    The module form of `poly1_softmax`.
+
+    Args:
+        epsilon: Parameter; epsilon >= -1; default 1.0.
+        reduction: `"mean"`, `"sum"` or `"none"`.
+        axis: Position of the core axis in the tensors.
+
+    References:
+        Z. Leng et al., "PolyLoss: A Polynomial Expansion Perspective of Classification Loss
+        Functions", 2022.
+    """
+
+    def __init__(
+        self,
+        *,
+        epsilon: Scalar = 1.0,
+        reduction: Reduction = "mean",
+        axis: int = -1,
+    ) -> None:
+        """Checks and keeps the settings."""
+        super().__init__()
+        self.epsilon = fixed_parameter(
+            _POLY1_SOFTMAX,
+            "epsilon",
+            epsilon,
+        )
+        self.reduction = checked_reduction(
+            "poly1_softmax",
+            reduction,
+        )
+        self.axis = axis
+
+    def forward(
+        self,
+        scores: ArrayLike,
+        relevance: ArrayLike,
+        valid: ArrayLike | None = None,
+        *,
+        weight: ArrayLike | None = None,
+        mask: ArrayLike | None = None,
+        normalizer: Scalar | None = None,
+    ) -> Array:
+        """The loss of a batch, with the arguments of `poly1_softmax`."""
+        return poly1_softmax(
+            scores,
+            relevance,
+            valid,
+            epsilon=self.epsilon,
+            weight=weight,
+            mask=mask,
+            reduction=self.reduction,
+            normalizer=normalizer,
+            axis=self.axis,
+        )
+
+    def extra_repr(self) -> str:
+        """The settings, as `repr` shows them."""
+        return settings_text(
+            epsilon=self.epsilon,
+            reduction=self.reduction,
+            axis=self.axis,
+        )
+
+
+def _poly1_softmax_value(scores: Array, relevance: Array, valid: Array, epsilon: Array) -> Result:
+    """The unreduced loss."""
+    lse = fn.logsumexp(scores, -1, where=valid)
+    branch = torch.where(valid, relevance * (lse[..., None] - scores), 0.0)
+    total = torch.sum(branch, dim=-1)
+    total2 = torch.sum(torch.where(valid, relevance, 0.0), dim=-1)
+    branch2 = torch.where(valid, relevance * torch.exp(scores - lse[..., None]), 0.0)
+    total3 = torch.sum(branch2, dim=-1)
+    branch3 = torch.where(total2 > 0, -total3 / total2, 0.0)
+    return total + epsilon * (branch3 + 1)
+
+
+def _poly1_softmax_vjp(
+    scores: Array,
+    relevance: Array,
+    valid: Array,
+    epsilon: Array,
+    cotangent: Array,
+) -> tuple[Result, ...]:
+    """Gradients of sum(cotangent * loss)."""
+    total = torch.sum(torch.where(valid, relevance, 0.0), dim=-1)
+    above = total > 0
+    lse = fn.logsumexp(scores, -1, where=valid)
+    exponential = torch.exp(scores - lse[..., None])
+    branch = torch.where(valid, -exponential * relevance, 0.0)
+    total2 = torch.sum(branch, dim=-1)
+    t = 1 / total
+    branch2 = torch.where(above, -epsilon * cotangent * total2 * t, 0.0)
+    t2 = cotangent * total + branch2
+    branch3 = torch.where(valid, t2[..., None] * torch.exp(scores - lse[..., None]), 0.0)
+    branch4 = torch.where(valid, -cotangent[..., None] * relevance, 0.0)
+    t3 = -epsilon * cotangent * t
+    t4 = exponential * t3[..., None] * relevance
+    branch5 = torch.where(valid & above[..., None], t4, 0.0)
+    return (branch3 + branch4 + branch5,)
+
+
+def _poly1_softmax_jvp(
+    scores: Array,
+    relevance: Array,
+    valid: Array,
+    epsilon: Array,
+    scores_tangent: Array,
+) -> Result:
+    """The directional derivative of the unreduced loss along the tangents."""
+    lse = fn.logsumexp(scores, -1, where=valid)
+    branch = torch.where(valid, scores_tangent * torch.exp(scores - lse[..., None]), 0.0)
+    total = torch.sum(branch, dim=-1)
+    branch2 = torch.where(valid, total[..., None] * relevance, 0.0)
+    branch3 = torch.where(valid, -scores_tangent * relevance, 0.0)
+    total2 = torch.sum(branch2 + branch3, dim=-1)
+    total3 = torch.sum(torch.where(valid, relevance, 0.0), dim=-1)
+    exponential = torch.exp(scores - lse[..., None])
+    branch4 = torch.where(valid, scores_tangent * exponential * relevance, 0.0)
+    branch5 = torch.where(valid, -total[..., None] * exponential * relevance, 0.0)
+    total4 = torch.sum(branch4 + branch5, dim=-1)
+    branch6 = torch.where(total3 > 0, -epsilon * total4 / total3, 0.0)
+    return total2 + branch6
+
+
+def _poly1_softmax_hvp(
+    scores: Array,
+    relevance: Array,
+    valid: Array,
+    epsilon: Array,
+    cotangent: Array,
+    scores_tangent: Array,
+) -> tuple[Result, ...]:
+    """The Hessian of sum(cotangent * loss) times the tangents."""
+    total = torch.sum(torch.where(valid, relevance, 0.0), dim=-1)
+    above = total > 0
+    lse = fn.logsumexp(scores, -1, where=valid)
+    exponential = torch.exp(scores - lse[..., None])
+    branch = torch.where(valid, -exponential * relevance, 0.0)
+    total2 = torch.sum(branch, dim=-1)
+    t = 1 / total
+    branch2 = torch.where(above, -epsilon * cotangent * total2 * t, 0.0)
+    t2 = cotangent * total + branch2
+    branch3 = torch.where(valid, t2[..., None] * exponential, 0.0)
+    condition = valid & above[..., None]
+    t3 = -epsilon * cotangent * t
+    branch4 = torch.where(condition, exponential * t3[..., None] * relevance, 0.0)
+    branch5 = torch.where(valid, scores_tangent * exponential, 0.0)
+    total3 = torch.sum(branch5, dim=-1)
+    branch6 = torch.where(valid, -t2[..., None] * exponential, 0.0)
+    t4 = epsilon * cotangent * t
+    branch7 = torch.where(condition, exponential * t4[..., None] * relevance, 0.0)
+    t5 = total3[..., None] * (branch6 + branch7)
+    branch8 = torch.where(valid, exponential * total3[..., None] * relevance, 0.0)
+    branch9 = torch.where(valid, -scores_tangent * exponential * relevance, 0.0)
+    total4 = torch.sum(branch8 + branch9, dim=-1)
+    t6 = -epsilon * cotangent * t * total4
+    branch10 = torch.where(condition, exponential * t6[..., None], 0.0)
+    return (scores_tangent * (branch3 + branch4) + t5 + branch10,)
+
+
+def _poly1_softmax_hessian_diagonal(
+    scores: Array,
+    relevance: Array,
+    valid: Array,
+    epsilon: Array,
+    cotangent: Array,
+) -> tuple[Result, ...]:
+    """The diagonal of the Hessian of sum(cotangent * loss)."""
+    lse = fn.logsumexp(scores, -1, where=valid)
+    share = torch.exp(scores - lse[..., None])
+    total = torch.sum(torch.where(valid, relevance, 0.0), dim=-1)
+    above = total > 0
+    t = 1 / total
+    branch = torch.where(valid, -share * relevance, 0.0)
+    total2 = torch.sum(branch, dim=-1)
+    branch2 = torch.where(above, -epsilon * cotangent * t * total2, 0.0)
+    t2 = cotangent * total + branch2
+    branch3 = torch.where(valid, share * t2[..., None], 0.0)
+    branch4 = torch.where(valid, -share * t2[..., None], 0.0)
+    condition = valid & above[..., None]
+    t3 = epsilon * cotangent * t
+    branch5 = torch.where(condition, share * t3[..., None] * relevance, 0.0)
+    branch6 = torch.where(valid, share * (branch4 + branch5), 0.0)
+    t4 = -epsilon * cotangent * t
+    branch7 = torch.where(condition, share * t4[..., None] * relevance, 0.0)
+    branch8 = torch.where(valid, share * relevance, 0.0)
+    total3 = torch.sum(branch8, dim=-1)
+    branch9 = torch.where(valid, share * total3[..., None], 0.0)
+    branch10 = torch.where(condition, t4[..., None] * share * (branch + branch9), 0.0)
+    return (branch3 + branch6 + branch7 + branch10,)
+
+
+def _poly1_softmax_without_valid_value(scores: Array, relevance: Array, epsilon: Array) -> Result:
+    """The unreduced loss."""
+    lse = fn.logsumexp(scores, -1)
+    total = torch.sum(relevance * (lse[..., None] - scores), dim=-1)
+    total2 = torch.sum(relevance, dim=-1)
+    t = relevance * torch.exp(scores - lse[..., None])
+    total3 = torch.sum(t, dim=-1)
+    branch = torch.where(total2 > 0, -total3 / total2, 0.0)
+    return total + epsilon * (branch + 1)
+
+
+def _poly1_softmax_without_valid_vjp(
+    scores: Array,
+    relevance: Array,
+    epsilon: Array,
+    cotangent: Array,
+) -> tuple[Result, ...]:
+    """Gradients of sum(cotangent * loss)."""
+    total = torch.sum(relevance, dim=-1)
+    above = total > 0
+    lse = fn.logsumexp(scores, -1)
+    exponential = torch.exp(scores - lse[..., None])
+    total2 = torch.sum(exponential * relevance, dim=-1)
+    t = 1 / total
+    branch = torch.where(above, epsilon * cotangent * total2 * t, 0.0)
+    t2 = cotangent * total + branch
+    t3 = t2[..., None] * torch.exp(scores - lse[..., None])
+    t4 = -epsilon * cotangent * t
+    branch2 = torch.where(above[..., None], exponential * t4[..., None] * relevance, 0.0)
+    return (t3 + branch2 - cotangent[..., None] * relevance,)
+
+
+def _poly1_softmax_without_valid_jvp(
+    scores: Array,
+    relevance: Array,
+    epsilon: Array,
+    scores_tangent: Array,
+) -> Result:
+    """The directional derivative of the unreduced loss along the tangents."""
+    lse = fn.logsumexp(scores, -1)
+    t = scores_tangent * torch.exp(scores - lse[..., None])
+    total = torch.sum(t, dim=-1)
+    t2 = relevance * (total[..., None] - scores_tangent)
+    total2 = torch.sum(t2, dim=-1)
+    total3 = torch.sum(relevance, dim=-1)
+    exponential = torch.exp(scores - lse[..., None])
+    t3 = relevance * exponential * (scores_tangent - total[..., None])
+    total4 = torch.sum(t3, dim=-1)
+    branch = torch.where(total3 > 0, -epsilon * total4 / total3, 0.0)
+    return total2 + branch
+
+
+def _poly1_softmax_without_valid_hvp(
+    scores: Array,
+    relevance: Array,
+    epsilon: Array,
+    cotangent: Array,
+    scores_tangent: Array,
+) -> tuple[Result, ...]:
+    """The Hessian of sum(cotangent * loss) times the tangents."""
+    total = torch.sum(relevance, dim=-1)
+    above = total > 0
+    lse = fn.logsumexp(scores, -1)
+    exponential = torch.exp(scores - lse[..., None])
+    total2 = torch.sum(exponential * relevance, dim=-1)
+    t = 1 / total
+    branch = torch.where(above, epsilon * cotangent * total2 * t, 0.0)
+    t2 = cotangent * total + branch
+    t3 = -epsilon * cotangent * t
+    branch2 = torch.where(above[..., None], exponential * t3[..., None] * relevance, 0.0)
+    t4 = scores_tangent * (t2[..., None] * exponential + branch2)
+    total3 = torch.sum(scores_tangent * exponential, dim=-1)
+    t5 = epsilon * cotangent * t
+    branch3 = torch.where(above[..., None], exponential * t5[..., None] * relevance, 0.0)
+    t6 = total3[..., None] * (branch3 - t2[..., None] * exponential)
+    t7 = scores_tangent - total3[..., None]
+    total4 = torch.sum(exponential * relevance * t7, dim=-1)
+    t8 = epsilon * cotangent * t * total4
+    branch4 = torch.where(above[..., None], exponential * t8[..., None], 0.0)
+    return (t4 + t6 + branch4,)
+
+
+def _poly1_softmax_without_valid_hessian_diagonal(
+    scores: Array,
+    relevance: Array,
+    epsilon: Array,
+    cotangent: Array,
+) -> tuple[Result, ...]:
+    """The diagonal of the Hessian of sum(cotangent * loss)."""
+    lse = fn.logsumexp(scores, -1)
+    share = torch.exp(scores - lse[..., None])
+    total = torch.sum(relevance, dim=-1)
+    above = total > 0
+    t = 1 / total
+    t2 = share * relevance
+    total2 = torch.sum(t2, dim=-1)
+    branch = torch.where(above, epsilon * cotangent * t * total2, 0.0)
+    t3 = cotangent * total + branch
+    t4 = epsilon * cotangent * t
+    branch2 = torch.where(above[..., None], share * t4[..., None] * relevance, 0.0)
+    t5 = share * (branch2 - share * t3[..., None])
+    t6 = -epsilon * cotangent * t
+    branch3 = torch.where(above[..., None], share * t6[..., None] * relevance, 0.0)
+    t7 = share * t4[..., None] * (t2 - share * total2[..., None])
+    t8 = share * t3[..., None] + t5 + branch3
+    return (t8 + torch.where(above[..., None], t7, 0.0),)
+
+
+_POLY1_SOFTMAX = Definition(
+    name="poly1_softmax",
+    arguments=(
+        Argument(name="scores", role="prediction", axes=("list",), rows=(None,), filler=0.5),
+        Argument(name="relevance", role="target", axes=("list",), rows=(None,), filler=1.0),
+        Argument(name="valid", role="mask", axes=("list",), optional=True, rows=(None,)),
+    ),
+    parameters=(Parameter(name="epsilon", default=1.0, low=-1.0, domain="epsilon >= -1"),),
+    loss_axes=(),
+    kernels={
+        (): Kernels(
+            value=_poly1_softmax_value,
+            vjp=_poly1_softmax_vjp,
+            jvp=_poly1_softmax_jvp,
+            hvp=_poly1_softmax_hvp,
+            hessian_diagonal=_poly1_softmax_hessian_diagonal,
+        ),
+        ("valid",): Kernels(
+            value=_poly1_softmax_without_valid_value,
+            vjp=_poly1_softmax_without_valid_vjp,
+            jvp=_poly1_softmax_without_valid_jvp,
+            hvp=_poly1_softmax_without_valid_hvp,
+            hessian_diagonal=_poly1_softmax_without_valid_hessian_diagonal,
+        ),
+    },
+)
+
+
+def unique_softmax(
+    scores: ArrayLike,
+    relevance: ArrayLike,
+    valid: ArrayLike | None = None,
+    *,
+    weight: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
+    reduction: Reduction = "mean",
+    normalizer: Scalar | None = None,
+    axis: int = -1,
+) -> Array:
+    """Each item against the less relevant ones alone, weighted by the gain of its relevance.
+
+        loss = sum_i({(2^relevance[i] - 1)*(log(sum_j(exp(scores[j])*{1 if valid[j] and (i = j or
+            relevance[j] < relevance[i]); 0 otherwise})) - scores[i]) if valid[i]; 0 otherwise})
+
+    Shapes: `(list),(list),(list)->()` after the batch axes, as NumPy writes generalised ufuncs.
+
+    Use it for graded relevance: items that are equally relevant do not compete. The gain is
+    `2^relevance - 1`. `valid` is false for padding. One loss per list. Memory grows with the square
+    of the list's length.
+
+    Args:
+        scores: Prediction (list).
+        relevance: Target (list); relevance >= 0.
+        valid: Mask of booleans (list); may be left out.
+        weight: Weight of each loss entry; broadcasts to the unreduced loss. None: 1.
+        mask: False where a loss entry does not count, whatever the inputs hold there; broadcasts to
+            the unreduced loss. None: all count.
+        reduction: "none" gives the weighted loss entries, "sum" their sum, "mean" their sum divided
+            by the sum of the weights.
+        normalizer: Divides the sum in place of the sum of the weights if `reduction` is "mean".
+        axis: Position of the core axis in the arrays.
+
+    Returns:
+        The reduced loss, or one entry per loss entry.
+
+    Raises:
+        ValueError: If a shape, dtype, label, option or parameter is not allowed.
+
+    References:
+        X. Zhu and D. Klabjan, "Listwise Learning to Rank by Exploring Unique Ratings", 2020.
+    """
+    return evaluate(
+        _UNIQUE_SOFTMAX,
+        (scores, relevance, valid),
+        (),
+        Options(weight=weight, mask=mask, reduction=reduction, normalizer=normalizer, axis=axis),
+    )
+
+
+def unique_softmax_value_and_grad(
+    scores: ArrayLike,
+    relevance: ArrayLike,
+    valid: ArrayLike | None = None,
+    *,
+    weight: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
+    reduction: Reduction = "mean",
+    normalizer: Scalar | None = None,
+    axis: int = -1,
+) -> tuple[Array, Array | tuple[Array, ...]]:
+    """Value and gradient of `unique_softmax`.
+
+    The arguments are those of `unique_softmax`. An unreduced loss (`reduction="none"`) is
+    differentiated as its sum.
+
+    Returns:
+        The value, and the gradient with respect to `scores`.
+
+    Raises:
+        ValueError: If a shape, dtype, label, option or parameter is not allowed.
+    """
+    return value_and_grad(
+        _UNIQUE_SOFTMAX,
+        (scores, relevance, valid),
+        (),
+        Options(weight=weight, mask=mask, reduction=reduction, normalizer=normalizer, axis=axis),
+    )
+
+
+def unique_softmax_hvp(
+    scores: ArrayLike,
+    relevance: ArrayLike,
+    valid: ArrayLike | None = None,
+    *,
+    weight: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
+    reduction: Reduction = "mean",
+    normalizer: Scalar | None = None,
+    axis: int = -1,
+    vector: ArrayLike,
+) -> Array | tuple[Array, ...]:
+    """Hessian-vector product of `unique_softmax`.
+
+    The arguments are those of `unique_softmax`; `vector` has the shapes of what is differentiated.
+    An unreduced loss (`reduction="none"`) is differentiated as its sum.
+
+    Returns:
+        The Hessian times the vector, with respect to `scores`.
+
+    Raises:
+        ValueError: If a shape, dtype, label, option or parameter is not allowed.
+    """
+    return hvp(
+        _UNIQUE_SOFTMAX,
+        (scores, relevance, valid),
+        (),
+        vector,
+        Options(weight=weight, mask=mask, reduction=reduction, normalizer=normalizer, axis=axis),
+    )
+
+
+def unique_softmax_hessian_diagonal(
+    scores: ArrayLike,
+    relevance: ArrayLike,
+    valid: ArrayLike | None = None,
+    *,
+    weight: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
+    reduction: Reduction = "mean",
+    normalizer: Scalar | None = None,
+    axis: int = -1,
+) -> Array | tuple[Array, ...]:
+    """Diagonal of the Hessian of `unique_softmax`.
+
+    The arguments are those of `unique_softmax`. An unreduced loss (`reduction="none"`) is
+    differentiated as its sum.
+
+    Returns:
+        The diagonal with respect to `scores`.
+
+    Raises:
+        ValueError: If a shape, dtype, label, option or parameter is not allowed.
+    """
+    return hessian_diagonal(
+        _UNIQUE_SOFTMAX,
+        (scores, relevance, valid),
+        (),
+        Options(weight=weight, mask=mask, reduction=reduction, normalizer=normalizer, axis=axis),
+    )
+
+
+class UniqueSoftmaxLoss(nn.Module):
+    """Each item against the less relevant ones alone, weighted by the gain of its relevance.
+
+        loss = sum_i({(2^relevance[i] - 1)*(log(sum_j(exp(scores[j])*{1 if valid[j] and (i = j or
+            relevance[j] < relevance[i]); 0 otherwise})) - scores[i]) if valid[i]; 0 otherwise})
+
+    Shapes: `(list),(list),(list)->()` after the batch axes, as NumPy writes generalised ufuncs.
+
+    Use it for graded relevance: items that are equally relevant do not compete. The gain is
+    `2^relevance - 1`. `valid` is false for padding. One loss per list. Memory grows with the square
+    of the list's length.
+
+    The module form of `unique_softmax`.
+
+    Args:
+        reduction: `"mean"`, `"sum"` or `"none"`.
+        axis: Position of the core axis in the tensors.
+
+    References:
+        X. Zhu and D. Klabjan, "Listwise Learning to Rank by Exploring Unique Ratings", 2020.
+    """
+
+    def __init__(
+        self,
+        *,
+        reduction: Reduction = "mean",
+        axis: int = -1,
+    ) -> None:
+        """Checks and keeps the settings."""
+        super().__init__()
+        self.reduction = checked_reduction(
+            "unique_softmax",
+            reduction,
+        )
+        self.axis = axis
+
+    def forward(
+        self,
+        scores: ArrayLike,
+        relevance: ArrayLike,
+        valid: ArrayLike | None = None,
+        *,
+        weight: ArrayLike | None = None,
+        mask: ArrayLike | None = None,
+        normalizer: Scalar | None = None,
+    ) -> Array:
+        """The loss of a batch, with the arguments of `unique_softmax`."""
+        return unique_softmax(
+            scores,
+            relevance,
+            valid,
+            weight=weight,
+            mask=mask,
+            reduction=self.reduction,
+            normalizer=normalizer,
+            axis=self.axis,
+        )
+
+    def extra_repr(self) -> str:
+        """The settings, as `repr` shows them."""
+        return settings_text(
+            reduction=self.reduction,
+            axis=self.axis,
+        )
+
+
+def _unique_softmax_value(scores: Array, relevance: Array, valid: Array) -> Result:
+    """The unreduced loss."""
+    position = fn.positions(scores, -1)
+    equal = position[..., :, None] == position[..., None, :]
+    below = relevance[..., None, :] < relevance[..., :, None]
+    condition = valid[..., None, :] & (equal | below)
+    lse = fn.logsumexp(scores[..., None, :], -1, where=condition)
+    branch = torch.where(valid, (2**relevance - 1) * (lse - scores), 0.0)
+    total = torch.sum(branch, dim=-1)
+    return total
+
+
+def _unique_softmax_vjp(
+    scores: Array,
+    relevance: Array,
+    valid: Array,
+    cotangent: Array,
+) -> tuple[Result, ...]:
+    """Gradients of sum(cotangent * loss)."""
+    position = fn.positions(scores, -1)
+    equal = position[..., None, :] == position[..., :, None]
+    below = relevance[..., :, None] < relevance[..., None, :]
+    condition = equal | below
+    t = 2**relevance - 1
+    condition2 = valid[..., :, None] & condition
+    lse = fn.logsumexp(scores[..., :, None], -2, where=condition2)
+    share = torch.exp(scores[..., :, None] - lse[..., None, :])
+    condition3 = valid[..., None, :] & valid[..., :, None] & condition
+    branch = torch.where(condition3, t[..., None, :] * share, 0.0)
+    total = torch.sum(branch, dim=-1)
+    branch2 = torch.where(valid, -cotangent[..., None] * t, 0.0)
+    return (cotangent[..., None] * total + branch2,)
+
+
+def _unique_softmax_jvp(
+    scores: Array,
+    relevance: Array,
+    valid: Array,
+    scores_tangent: Array,
+) -> Result:
+    """The directional derivative of the unreduced loss along the tangents."""
+    t = 2**relevance - 1
+    position = fn.positions(scores, -1)
+    equal = position[..., None, :] == position[..., :, None]
+    below = relevance[..., :, None] < relevance[..., None, :]
+    condition = valid[..., :, None] & (equal | below)
+    lse = fn.logsumexp(scores[..., :, None], -2, where=condition)
+    share = torch.exp(scores[..., :, None] - lse[..., None, :])
+    branch = torch.where(condition, scores_tangent[..., :, None] * share, 0.0)
+    total = torch.sum(branch, dim=-2)
+    branch2 = torch.where(valid, -scores_tangent * t, 0.0)
+    t2 = torch.where(valid, t * total, 0.0) + branch2
+    total2 = torch.sum(t2, dim=-1)
+    return total2
+
+
+def _unique_softmax_hvp(
+    scores: Array,
+    relevance: Array,
+    valid: Array,
+    cotangent: Array,
+    scores_tangent: Array,
+) -> tuple[Result, ...]:
+    """The Hessian of sum(cotangent * loss) times the tangents."""
+    position = fn.positions(scores, -1)
+    equal = position[..., None, :] == position[..., :, None]
+    below = relevance[..., :, None] < relevance[..., None, :]
+    condition = equal | below
+    condition2 = valid[..., :, None] & valid[..., None, :] & condition.mT
+    condition3 = valid[..., :, None] & condition
+    lse = fn.logsumexp(scores[..., :, None], -2, where=condition3)
+    share = torch.exp(scores[..., :, None] - lse[..., None, :])
+    t = 2**relevance - 1
+    branch = torch.where(condition3, scores_tangent[..., :, None] * share, 0.0)
+    total = torch.sum(branch, dim=-2)
+    t2 = t * total
+    branch2 = torch.where(condition2.mT, -share * t2[..., None, :], 0.0)
+    t3 = scores_tangent[..., :, None] * t[..., None, :] * share
+    t4 = branch2 + torch.where(condition2.mT, t3, 0.0)
+    total2 = torch.sum(t4, dim=-1)
+    return (cotangent[..., None] * total2,)
+
+
+def _unique_softmax_hessian_diagonal(
+    scores: Array,
+    relevance: Array,
+    valid: Array,
+    cotangent: Array,
+) -> tuple[Result, ...]:
+    """The diagonal of the Hessian of sum(cotangent * loss)."""
+    position = fn.positions(scores, -1)
+    equal = position[..., None, :] == position[..., :, None]
+    below = relevance[..., :, None] < relevance[..., None, :]
+    condition = equal | below
+    condition2 = valid[..., :, None] & valid[..., None, :] & condition.mT
+    t = 2**relevance - 1
+    condition3 = valid[..., :, None] & condition
+    lse = fn.logsumexp(scores[..., :, None], -2, where=condition3)
+    share = torch.exp(scores[..., None, :] - lse[..., :, None])
+    branch = torch.where(condition2, t[..., :, None] * share, 0.0)
+    total = torch.sum(branch, dim=-2)
+    branch2 = torch.where(condition2, -t[..., :, None] * share**2, 0.0)
+    total2 = torch.sum(branch2, dim=-2)
+    return (cotangent[..., None] * (total + total2),)
+
+
+def _unique_softmax_without_valid_value(scores: Array, relevance: Array) -> Result:
+    """The unreduced loss."""
+    position = fn.positions(scores, -1)
+    equal = position[..., :, None] == position[..., None, :]
+    below = relevance[..., None, :] < relevance[..., :, None]
+    lse = fn.logsumexp(scores[..., None, :], -1, where=equal | below)
+    total = torch.sum((2**relevance - 1) * (lse - scores), dim=-1)
+    return total
+
+
+def _unique_softmax_without_valid_vjp(
+    scores: Array,
+    relevance: Array,
+    cotangent: Array,
+) -> tuple[Result, ...]:
+    """Gradients of sum(cotangent * loss)."""
+    position = fn.positions(scores, -1)
+    equal = position[..., None, :] == position[..., :, None]
+    below = relevance[..., :, None] < relevance[..., None, :]
+    condition = equal | below
+    t = 2**relevance - 1
+    lse = fn.logsumexp(scores[..., :, None], -2, where=condition)
+    share = torch.exp(scores[..., :, None] - lse[..., None, :])
+    branch = torch.where(condition, t[..., None, :] * share, 0.0)
+    total = torch.sum(branch, dim=-1)
+    return (cotangent[..., None] * (total - t),)
+
+
+def _unique_softmax_without_valid_jvp(
+    scores: Array,
+    relevance: Array,
+    scores_tangent: Array,
+) -> Result:
+    """The directional derivative of the unreduced loss along the tangents."""
+    position = fn.positions(scores, -1)
+    equal = position[..., None, :] == position[..., :, None]
+    below = relevance[..., :, None] < relevance[..., None, :]
+    condition = equal | below
+    lse = fn.logsumexp(scores[..., :, None], -2, where=condition)
+    share = torch.exp(scores[..., :, None] - lse[..., None, :])
+    branch = torch.where(condition, scores_tangent[..., :, None] * share, 0.0)
+    total = torch.sum(branch, dim=-2)
+    t = (2**relevance - 1) * (total - scores_tangent)
+    total2 = torch.sum(t, dim=-1)
+    return total2
+
+
+def _unique_softmax_without_valid_hvp(
+    scores: Array,
+    relevance: Array,
+    cotangent: Array,
+    scores_tangent: Array,
+) -> tuple[Result, ...]:
+    """The Hessian of sum(cotangent * loss) times the tangents."""
+    position = fn.positions(scores, -1)
+    equal = position[..., None, :] == position[..., :, None]
+    below = relevance[..., :, None] < relevance[..., None, :]
+    condition = equal | below
+    lse = fn.logsumexp(scores[..., :, None], -2, where=condition)
+    share = torch.exp(scores[..., :, None] - lse[..., None, :])
+    t = 2**relevance - 1
+    branch = torch.where(condition, scores_tangent[..., :, None] * share, 0.0)
+    total = torch.sum(branch, dim=-2)
+    t2 = t * total
+    branch2 = torch.where(condition, -share * t2[..., None, :], 0.0)
+    t3 = scores_tangent[..., :, None] * t[..., None, :] * share
+    t4 = branch2 + torch.where(condition, t3, 0.0)
+    total2 = torch.sum(t4, dim=-1)
+    return (cotangent[..., None] * total2,)
+
+
+def _unique_softmax_without_valid_hessian_diagonal(
+    scores: Array,
+    relevance: Array,
+    cotangent: Array,
+) -> tuple[Result, ...]:
+    """The diagonal of the Hessian of sum(cotangent * loss)."""
+    position = fn.positions(scores, -1)
+    equal = position[..., None, :] == position[..., :, None]
+    below = relevance[..., :, None] < relevance[..., None, :]
+    condition = equal | below
+    t = 2**relevance - 1
+    lse = fn.logsumexp(scores[..., :, None], -2, where=condition)
+    share = torch.exp(scores[..., None, :] - lse[..., :, None])
+    branch = torch.where(condition, t[..., None, :] * share.mT, 0.0)
+    total = torch.sum(branch, dim=-1)
+    branch2 = torch.where(condition, -t[..., None, :] * share.mT**2, 0.0)
+    total2 = torch.sum(branch2, dim=-1)
+    return (cotangent[..., None] * (total + total2),)
+
+
+_UNIQUE_SOFTMAX = Definition(
+    name="unique_softmax",
+    arguments=(
+        Argument(name="scores", role="prediction", axes=("list",), rows=(None,), filler=0.5),
+        Argument(name="relevance", role="target", axes=("list",), rows=(None,), filler=1.0),
+        Argument(name="valid", role="mask", axes=("list",), optional=True, rows=(None,)),
+    ),
+    parameters=(),
+    loss_axes=(),
+    kernels={
+        (): Kernels(
+            value=_unique_softmax_value,
+            vjp=_unique_softmax_vjp,
+            jvp=_unique_softmax_jvp,
+            hvp=_unique_softmax_hvp,
+            hessian_diagonal=_unique_softmax_hessian_diagonal,
+        ),
+        ("valid",): Kernels(
+            value=_unique_softmax_without_valid_value,
+            vjp=_unique_softmax_without_valid_vjp,
+            jvp=_unique_softmax_without_valid_jvp,
+            hvp=_unique_softmax_without_valid_hvp,
+            hessian_diagonal=_unique_softmax_without_valid_hessian_diagonal,
         ),
     },
 )

@@ -628,7 +628,7 @@ def _q_learning_value(
     next_values: Array,
 ) -> Result:
     """The unreduced loss."""
-    largest = torch.amax(next_values, dim=-1)
+    largest = fn.largest(next_values, axis=-1)
     picked = fn.gather(values, action, 0, 0, 0)
     return 0.5 * (reward + largest * discount - picked) ** 2
 
@@ -642,7 +642,7 @@ def _q_learning_vjp(
     cotangent: Array,
 ) -> tuple[Result, ...]:
     """Gradients of sum(cotangent * loss)."""
-    largest = torch.amax(next_values, dim=-1)
+    largest = fn.largest(next_values, axis=-1)
     picked = fn.gather(values, action, 0, 0, 0)
     t = -cotangent * (reward + largest * discount - picked)
     spread = fn.scatter(t, action, values, 0, 0, 0)
@@ -659,7 +659,7 @@ def _q_learning_jvp(
 ) -> Result:
     """The directional derivative of the unreduced loss along the tangents."""
     picked = fn.gather(values_tangent, action, 0, 0, 0)
-    largest = torch.amax(next_values, dim=-1)
+    largest = fn.largest(next_values, axis=-1)
     picked2 = fn.gather(values, action, 0, 0, 0)
     return -picked * (reward + largest * discount - picked2)
 
@@ -1016,7 +1016,7 @@ def _double_q_learning_value(
     selector: Array,
 ) -> Result:
     """The unreduced loss."""
-    largest = torch.amax(selector, dim=-1)
+    largest = fn.largest(selector, axis=-1)
     equal = selector == largest[..., None]
     total = torch.sum(torch.where(equal, next_values, 0.0), dim=-1)
     total2 = torch.sum(fn.select(equal, 1.0, 0.0, values), dim=-1)
@@ -1035,7 +1035,7 @@ def _double_q_learning_vjp(
     cotangent: Array,
 ) -> tuple[Result, ...]:
     """Gradients of sum(cotangent * loss)."""
-    largest = torch.amax(selector, dim=-1)
+    largest = fn.largest(selector, axis=-1)
     equal = selector == largest[..., None]
     total = torch.sum(torch.where(equal, next_values, 0.0), dim=-1)
     total2 = torch.sum(fn.select(equal, 1.0, 0.0, values), dim=-1)
@@ -1056,7 +1056,7 @@ def _double_q_learning_jvp(
 ) -> Result:
     """The directional derivative of the unreduced loss along the tangents."""
     picked = fn.gather(values_tangent, action, 0, 0, 0)
-    largest = torch.amax(selector, dim=-1)
+    largest = fn.largest(selector, axis=-1)
     equal = selector == largest[..., None]
     total = torch.sum(torch.where(equal, next_values, 0.0), dim=-1)
     total2 = torch.sum(fn.select(equal, 1.0, 0.0, values), dim=-1)

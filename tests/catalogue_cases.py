@@ -105,14 +105,6 @@ def names() -> tuple[str, ...]:
     return tuple(facts())
 
 
-def one_per_family() -> tuple[str, ...]:
-    """The first loss of every module, for what is too slow to be done with all of them."""
-    first: dict[str, str] = {}
-    for name, loss in facts().items():
-        first.setdefault(_family(loss), name)
-    return tuple(first.values())
-
-
 def case(
     name: str,
     lead: tuple[int, ...] | None = None,

@@ -18,6 +18,7 @@ from losscompiler.ir.operators import Magnitude
 from losscompiler.passes import compile_loss
 from losscompiler.passes.differentiate import vjp
 from losscompiler.passes.tangent import jvp
+from losscompiler.selection import find_specs
 from losscompiler.spec import Loss
 from losscompiler.spec.expressions import Piecewise
 from losscompiler.spec.loader import load_file
@@ -130,7 +131,7 @@ def test_what_does_not_vary_is_pulled_out_of_a_sum(world: World) -> None:
 
 
 def catalogue() -> dict[str, Loss]:
-    files = sorted(SPECS.glob("*.py"))
+    files = find_specs(SPECS)
     return {made.name: made for f in files for made in load_file(f, SPECS).losses}
 
 

@@ -17,9 +17,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from tests.catalogue_cases import Case, case, facts, names
+from tests.catalogue_cases import Case, case, facts
+from tests.representatives import representatives
 
-NAMES = names()
+NAMES = representatives()
 LABELLED = tuple(n for n in NAMES if any(i["role"] == "label" for i in facts()[n]["inputs"]))
 WITH_PARAMETERS = tuple(n for n in NAMES if facts()[n]["params"])
 MILLION = 10**6
@@ -316,13 +317,14 @@ jax.config.update("jax_enable_x64", True)
 import generated.jax
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
-from tests.catalogue_cases import case, names
+from tests.catalogue_cases import case
+from tests.representatives import representatives
 
 assert jax.device_count() == 2
 mesh = Mesh(np.array(jax.devices()), ("data",))
 by_rows = NamedSharding(mesh, PartitionSpec("data"))
 errors = {}
-for loss in names():
+for loss in representatives():
     whole = all(i["axes"][:1] == ["batch"] for i in case(loss).facts["inputs"])
     example = case(loss, lead=() if whole else (4,))
     vectors = example.vectors()

@@ -13,22 +13,24 @@ from typing import Any
 import numpy as np
 import pytest
 
+from losscompiler.selection import find_specs
 from losscompiler.spec import Loss
 from losscompiler.spec.loader import load_file
 from tests.catalogue_cases import Case, case
 from tests.compiled import emitted
+from tests.representatives import representatives
 
 SPECS = Path(__file__).resolve().parents[1] / "specs"
 STEP = 2e-6
 
 
 def catalogue() -> dict[str, Loss]:
-    files = sorted(SPECS.glob("*.py"))
+    files = find_specs(SPECS)
     return {made.name: made for f in files for made in load_file(f, SPECS).losses}
 
 
 LOSSES = catalogue()
-NAMES = sorted(LOSSES)
+NAMES = representatives()
 
 
 class Derivatives:

@@ -16,9 +16,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.catalogue_cases import Case, case, facts, names
+from tests.catalogue_cases import Case, case, facts
+from tests.representatives import representatives
 
-NAMES = names()
+NAMES = representatives()
 LABELLED = tuple(n for n in NAMES if any(i["role"] == "label" for i in facts()[n]["inputs"]))
 MILLION = 10**6
 

@@ -1,4 +1,4 @@
-"""Every loss of the catalogue in graphs: compiled and exported, forward and backward."""
+"""Losses of the catalogue in graphs: compiled and exported, forward and backward."""
 
 from __future__ import annotations
 
@@ -12,16 +12,14 @@ from torch import Tensor
 from torch._dynamo.testing import CompileCounterWithBackend
 from torch.testing import assert_close
 
-from tests.catalogue_cases import case, facts, names, one_per_family
-from tests.torch_catalogue import each, each_variant, gradients, module_class, point
+from tests.catalogue_cases import case
+from tests.representatives import one_per_structure, representatives
+from tests.torch_catalogue import gradients, module_class, point, some, some_variants
 
 # PyTorch's compiler uses what PyTorch itself deprecates.
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
 
-LABELLED = [name for name in names() if case(name).names("label")]
-COUPLED = [name for name in names() if facts()[name]["structure"] == "pairwise"]
-# Every family, and every way to index: what takes long is not done with all losses.
-some = pytest.mark.parametrize("name", dict.fromkeys([*one_per_family(), *LABELLED, *COUPLED]))
+LABELLED = [name for name in representatives() if case(name).names("label")]
 
 
 @pytest.fixture(autouse=True)
@@ -50,17 +48,17 @@ def check_compiled(name: str, *, full: bool, backend: str) -> None:
     assert_close(gradients(got, leaves), expected)
 
 
-@each_variant
+@some_variants
 def test_compiled_loss_is_the_eager_one(name: str, full: bool) -> None:
     check_compiled(name, full=full, backend="aot_eager")
 
 
-@pytest.mark.parametrize("name", one_per_family())
+@pytest.mark.parametrize("name", one_per_structure())
 def test_loss_compiled_to_machine_code_is_the_eager_one(name: str) -> None:
     check_compiled(name, full=True, backend="inductor")
 
 
-@each
+@some
 def test_compiled_derivatives_are_the_eager_ones(name: str) -> None:
     at = point(name)
     vectors = at.vectors()
@@ -103,7 +101,7 @@ def test_one_graph_for_batches_of_all_sizes(name: str) -> None:
     assert frames[0] == frames[-1]
 
 
-@each
+@some
 def test_exported_module(name: str) -> None:
     at, other = point(name, lead=(6,)), point(name, lead=(9,))
     module = module_class(name)(**at.case.params)
@@ -135,10 +133,3 @@ def test_compiled_labels_out_of_range_give_nan(name: str) -> None:
     slope, *_ = gradients(entries.sum(), leaves)
     assert slope[0].isnan().any()
     assert slope[1:].isfinite().all()
-
-
-def test_catalogue_has_all_kinds() -> None:
-    roles = {i["role"] for loss in facts().values() for i in loss["inputs"]}
-    assert roles == {"prediction", "target", "mask", "label"}
-    assert len(names()) >= 32
-    assert len(LABELLED) >= 4

@@ -21,6 +21,8 @@ from tests.torch_catalogue import (
     gradients,
     module_class,
     point,
+    some,
+    some_variants,
     tensors,
     with_kernels,
 )
@@ -57,14 +59,14 @@ def test_gradcheck(name: str, full: bool) -> None:
     )
 
 
-@each_variant
+@some_variants
 def test_gradgradcheck(name: str, full: bool) -> None:
     at = point(name, full=full)
     function = at.function(reduction="none")
     assert torch.autograd.gradgradcheck(function, at.leaves, check_fwd_over_rev=True)
 
 
-@each
+@some
 def test_each_input_may_be_the_only_one_that_is_differentiated(name: str) -> None:
     at = point(name)
     _, expected = at.function("_value_and_grad")(*at.at)
@@ -74,7 +76,7 @@ def test_each_input_may_be_the_only_one_that_is_differentiated(name: str) -> Non
         assert_close(got, expected[k])
 
 
-@each
+@some
 def test_derivatives_are_those_of_the_kernels(name: str) -> None:
     """Kernels that give 2, 3 and 5 times the truth, so that it shows which of them are used."""
 
@@ -114,7 +116,7 @@ def test_derivatives_are_those_of_the_kernels(name: str) -> None:
 # ---- torch.func ----------------------------------------------------------------------------------
 
 
-@each
+@some
 def test_transforms_give_the_emitted_gradient(name: str) -> None:
     at = point(name)
     value, expected = at.function("_value_and_grad")(*at.at)
@@ -125,7 +127,7 @@ def test_transforms_give_the_emitted_gradient(name: str) -> None:
     assert_close(torch.func.jacrev(function, at.argnums)(*at.at), expected)
 
 
-@each
+@some
 def test_transforms_give_the_emitted_hessian(name: str) -> None:
     at = point(name)
     vectors = at.vectors()
@@ -140,7 +142,7 @@ def test_transforms_give_the_emitted_hessian(name: str) -> None:
     assert_close(hessian_rows(at, of_gradient(*at.at)), matrices)
 
 
-@each
+@some
 def test_vmapped_gradients_are_those_of_the_batch(name: str) -> None:
     at = point(name)
     count = len(at.case.positions)
@@ -264,7 +266,7 @@ def entries_per_sample(name: str) -> int:
     return max(x.numel() // len(x) for x in at.at[: len(at.case.positions)])
 
 
-@each
+@some
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16], ids=["float16", "bfloat16"])
 def test_a_million_entries_of_half_precision(name: str, dtype: torch.dtype) -> None:
     samples = 10**6 // entries_per_sample(name)

@@ -18,10 +18,14 @@ from generated.torch._options import Options
 from losscompiler.public import class_name
 from tests import catalogue_cases
 from tests.catalogue_cases import Case, facts, names
+from tests.representatives import representatives
 
 OPTIONAL = [name for name in names() if any(i["optional"] for i in facts()[name]["inputs"])]
 VARIANTS = [(name, True) for name in names()] + [(name, False) for name in OPTIONAL]
 each = pytest.mark.parametrize("name", names())
+some = pytest.mark.parametrize("name", representatives())
+SOME_VARIANTS = [(name, full) for name, full in VARIANTS if name in representatives()]
+some_variants = pytest.mark.parametrize(("name", "full"), SOME_VARIANTS)
 each_variant = pytest.mark.parametrize(
     ("name", "full"), VARIANTS, ids=[name if full else f"{name}-bare" for name, full in VARIANTS]
 )

@@ -47,7 +47,7 @@ BOUNDED = {
 
 
 @pytest.mark.parametrize("name", BOUNDED)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(scores=st.tuples(FINITE, FINITE), target=FINITE, positive=st.booleans())
 def test_a_parabola_with_the_bound_lies_above(
     name: str, scores: tuple[float, float], target: float, positive: bool

@@ -13,6 +13,7 @@ from losscompiler.spec import (
     exp,
     log,
     loss,
+    where,
 )
 
 
@@ -184,3 +185,83 @@ def poisson_nll_rate(rate=Prediction(positive=True), target=Target(nonnegative=T
         J. A. Nelder and R. W. M. Wedderburn, "Generalized Linear Models", 1972.
     """
     return poisson_nll(log(rate), target)
+
+
+@loss
+def epsilon_insensitive(
+    prediction=Prediction(),
+    target=Target(),
+    *,
+    epsilon=Param(Rational("0.1"), nonnegative=True),
+):
+    """Absolute error beyond a tube of half-width `epsilon`; errors within cost nothing.
+
+    Use it where small errors do not matter, or for sparse solutions of support vector machines.
+    `epsilon` is in units of the target: scale the target first. The slope does not fade towards
+    the tube; for a smooth entry use `squared_epsilon_insensitive`.
+
+    References:
+        V. Vapnik, "The Nature of Statistical Learning Theory", 1995.
+    """
+    return Max(0, Abs(prediction - target) - epsilon)
+
+
+@loss
+def squared_epsilon_insensitive(
+    prediction=Prediction(),
+    target=Target(),
+    *,
+    epsilon=Param(Rational("0.1"), nonnegative=True),
+):
+    """Squared error beyond a tube of half-width `epsilon`; errors within cost nothing.
+
+    Use it like `epsilon_insensitive` where a continuous gradient is wanted. Outliers pull as hard
+    as with `squared_error`.
+
+    References:
+        V. Vapnik, "The Nature of Statistical Learning Theory", 1995.
+    """
+    return epsilon_insensitive(prediction, target, epsilon=epsilon) ** 2
+
+
+@loss
+def asymmetric_squared_error(
+    prediction=Prediction(),
+    target=Target(),
+    *,
+    over=Param(1, positive=True),
+    under=Param(1, positive=True),
+):
+    """Squared error with separate prices of too high and of too low predictions.
+
+    Use it where the domain says that one side costs more, as stocking too little or predicting a
+    remaining life too long: `over` multiplies errors above the target, `under` those below. Only
+    their ratio moves the optimum; it is an `expectile` times `over + under`. For prices per unit of
+    error use `asymmetric_absolute_error`.
+
+    References:
+        W. K. Newey and J. L. Powell, "Asymmetric Least Squares Estimation and Testing", 1987.
+    """
+    r = prediction - target
+    return where(r > 0, over, under) * r**2
+
+
+@loss
+def asymmetric_absolute_error(
+    prediction=Prediction(),
+    target=Target(),
+    *,
+    over=Param(1, positive=True),
+    under=Param(1, positive=True),
+):
+    """Absolute error with separate prices per unit of too high and of too low predictions.
+
+    Use it where each unit too much costs `over` and each unit too few `under`, as a newsvendor
+    does. The best constant prediction is the quantile at `under / (over + under)` of the target;
+    `quantile` takes that level itself.
+
+    References:
+        K. J. Arrow, T. Harris and J. Marschak, "Optimal Inventory Policy", 1951.
+    """
+    r = prediction - target
+    return Max(over * r, -under * r)

@@ -56,16 +56,3 @@ def gamma_unit_deviance(mean=Prediction(positive=True), target=Target(positive=T
         P. McCullagh and J. A. Nelder, "Generalized Linear Models", 1989.
     """
     return 2 * (log(mean / target) + target / mean - 1)
-
-
-@loss
-def inverse_gaussian_unit_deviance(mean=Prediction(positive=True), target=Target(positive=True)):
-    """Deviance of an inverse Gaussian distribution from a perfect fit, for a predicted mean.
-
-    Use it to report, or to train a model that ends in something positive; with a log link
-    `inverse_gaussian_deviance` has half its gradient. Errors at small targets count most.
-
-    References:
-        P. McCullagh and J. A. Nelder, "Generalized Linear Models", 1989.
-    """
-    return (target - mean) ** 2 / (mean**2 * target)

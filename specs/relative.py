@@ -43,25 +43,6 @@ def absolute_percentage_error(
 
 
 @loss
-def symmetric_absolute_percentage_error(
-    prediction=Prediction(),
-    target=Target(),
-    *,
-    epsilon=Param(Rational("1e-7"), positive=True),
-):
-    """Absolute error relative to the mean size of prediction and target, between 0 and 2.
-
-    Use it to report forecasts as competitions do. It is a poor loss to train with: not convex, it
-    does not fall while the signs differ, and any prediction for a target of 0 costs 2. Where both
-    are smaller than `epsilon` on average, the error is relative to `epsilon`.
-
-    References:
-        S. Makridakis, "Accuracy Measures: Theoretical and Practical Concerns", 1993.
-    """
-    return Abs(prediction - target) / Max((Abs(prediction) + Abs(target)) / 2, epsilon)
-
-
-@loss
 def squared_logarithmic_error(
     prediction=Prediction(domain=ABOVE_MINUS_ONE), target=Target(domain=ABOVE_MINUS_ONE)
 ):

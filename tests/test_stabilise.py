@@ -74,6 +74,39 @@ RULES = (
         Piecewise((x * y * sp.exp(a), sp.And(x > 1, y > 1)), ZERO),
         {x: 0.5, y: 2.0, a: 800.0},
     ),
+    Rule("root_minus_one", sp.sqrt(1 + u) - 1, u / (1 + sp.sqrt(1 + u)), {u: 1e-20}),
+    Rule("one_minus_cosine", 1 - sp.cos(u), 2 * sp.sin(u / 2) ** 2, {u: 1e-9}),
+    Rule("fair", p - sp.log(1 + p), op.XMinusLog1p(p), {p: 1e-9}),
+    Rule(
+        "gamma_deviance",
+        p / q - 1 + 2 * (sp.log(q) - sp.log(p)) - sp.log(q) + sp.log(p),
+        op.ItakuraSaito(p, q),
+        {p: 0.3, q: 0.3 * (1 + 1e-9)},
+    ),
+    Rule(
+        "itakura_saito_of_tiny_numbers",
+        3 * p / q - 3 - 3 * (sp.log(p) - sp.log(q)),
+        3 * op.ItakuraSaito(p, q),
+        {p: 1e-200 * (1 + 1e-9), q: 1e-200},
+    ),
+    Rule(
+        "poisson_deviance",
+        op.XLogY(p, p) - op.XLogY(p, q) - p + q,
+        op.RelativeEntropy(p, q),
+        {p: 0.3, q: 0.3 * (1 + 1e-9)},
+    ),
+    Rule(
+        "curvature_of_a_root",
+        (1 + x**2) ** sp.Rational(-1, 2) - x**2 * (1 + x**2) ** sp.Rational(-3, 2),
+        (1 + x**2) ** sp.Rational(-3, 2),
+        {x: 1e6},
+    ),
+    Rule(
+        "slope_of_a_ratio",
+        2 * x / (x**2 + 4) - 2 * x**3 / (x**2 + 4) ** 2,
+        8 * x / (x**2 + 4) ** 2,
+        {x: 1e9},
+    ),
     Rule("softmax", op.ExpDifference(x, y), op.ExpDifference(x, y), {x: 1000.0, y: 999.0}),
     Rule("softplus", softplus(x), softplus(x), {x: 800.0}),
     Rule("softplus_left", softplus(x), softplus(x), {x: -40.0}),
@@ -86,7 +119,10 @@ BY_NAME = [pytest.param(rule, id=rule.name) for rule in RULES]
 EXACT: dict[type[sp.Basic], Any] = {
     op.Expm1: mpmath.expm1,
     op.Expm1MinusX: lambda t: mpmath.exp(t) - 1 - t,
+    op.ItakuraSaito: lambda s, t: s / t - 1 - mpmath.log(s / t),
     op.Log1p: mpmath.log1p,
+    op.RelativeEntropy: lambda s, t: s * mpmath.log(s / t) - s + t,
+    op.XMinusLog1p: lambda t: t - mpmath.log1p(t),
     op.XLog1pY: lambda s, t: s * mpmath.log1p(t) if s else mpmath.mpf(0),
 }
 FORMULAS: dict[type[sp.Basic], Any] = {
@@ -198,3 +234,14 @@ def test_what_only_looks_alike_keeps_its_value(e: sp.Expr) -> None:
     point = {s: 0.9 for s in e.free_symbols}
     assert stabilise(e) == e
     np.testing.assert_allclose(spelled(e, point), float(exactly(e, point)), rtol=5e-16)
+
+
+def test_no_power_of_zero_is_divided_by() -> None:
+    assert stabilise(p**2 * q * p ** (a - 2)) == q * p**a
+    assert stabilise(a * p ** (a - 1)) == a * p ** (a - 1)
+
+
+def test_the_curvature_of_a_power_does_not_vanish_with_its_sign() -> None:
+    curvature = a * (a - 1) * op.Magnitude(x) ** (a - 2) * op.Sign(x) ** 2
+    assert spelled(stabilise(curvature), {x: 0.0, a: 2.0}) == 2
+    assert spelled(stabilise(curvature), {x: 0.0, a: 3.0}) == 0

@@ -31,6 +31,7 @@ __all__ = [
     "Expm1MinusX",
     "InverseMills",
     "InverseRoot",
+    "ItakuraSaito",
     "Log1mExp",
     "Log1p",
     "LogCosh",
@@ -40,12 +41,14 @@ __all__ = [
     "MillsExcess",
     "Minimum",
     "PolyGamma",
+    "RelativeEntropy",
     "Root",
     "Sign",
     "SquareRoot",
     "XDivY",
     "XLog1pY",
     "XLogY",
+    "XMinusLog1p",
     "log_ndtr",
     "ndtr",
     "sigmoid",
@@ -282,6 +285,30 @@ class Expm1MinusX(sp.Function):
 
     nargs = 1
     is_real = True
+
+
+class XMinusLog1p(sp.Function):
+    """x - log(1 + x), without cancellation near 0."""
+
+    nargs = 1
+    is_real = True
+    is_nonnegative = True
+
+
+class ItakuraSaito(sp.Function):
+    """p / q - 1 - log(p / q), without cancellation near p = q."""
+
+    nargs = 2
+    is_real = True
+    is_nonnegative = True
+
+
+class RelativeEntropy(sp.Function):
+    """p * log(p / q) - p + q, without cancellation near p = q; q where p is 0."""
+
+    nargs = 2
+    is_real = True
+    is_nonnegative = True
 
 
 class SquareRoot(sp.Function):

@@ -11,12 +11,15 @@ from losscompiler.ir.operators import (
     Expm1,
     Expm1MinusX,
     Log1p,
+    Magnitude,
     Root,
+    Sign,
     SquareRoot,
     XLog1pY,
     XLogY,
     stop_gradient,
 )
+from losscompiler.passes import cancellation
 from losscompiler.spec.expressions import Piecewise, sigmoid
 
 Rule = Callable[[sp.Expr], sp.Basic]
@@ -37,12 +40,42 @@ def stabilise(e: sp.Basic, known: dict[sp.Basic, sp.Basic] | None = None) -> sp.
 
 def _product(e: sp.Expr) -> sp.Basic:
     """A factor that is 0 under a condition becomes a branch: 0 * inf never arises."""
+    e = _powers_of_magnitudes(_collected_powers(e))
     for factor in e.args:
         if isinstance(factor, Piecewise) and factor.pairs[-1][0] == 0:
             others = e / factor
             cells = Piecewise(*((_flat(v * others), c) for v, c in factor.pairs))
             return _piecewise(cells) if isinstance(cells, Piecewise) else cells
     return e
+
+
+def _collected_powers(e: sp.Expr) -> sp.Expr:
+    """p**2 * p**(n - 2) is p**n: at p = 0 there is nothing to divide by."""
+    for f in sp.Mul.make_args(e):
+        if f.is_Pow and f.exp.is_Add and f.exp.as_coeff_Add()[0].is_negative:
+            whole = sum(_whole_power(f.base, g) for g in e.args)
+            if whole:
+                rest = sp.Mul(*(g for g in e.args if g != f and not _whole_power(f.base, g)))
+                return _collected_powers(rest * f.base ** (f.exp + whole))
+    return e
+
+
+def _powers_of_magnitudes(e: sp.Expr) -> sp.Expr:
+    """sign(x)**2 * |x|**n is |x|**n, also at 0 for n = 0: half the second derivative of |x|**2."""
+    for f in sp.Mul.make_args(e):
+        if f.is_Pow and isinstance(f.base, Magnitude) and not f.exp.is_number:
+            squared = Sign(f.base.args[0]) ** 2
+            if squared in e.args:
+                return e / squared
+    return e
+
+
+def _whole_power(base: sp.Expr, factor: sp.Expr) -> int:
+    """N if the factor is `base**n`, for a positive whole number n; else 0."""
+    if factor == base:
+        return 1
+    whole = factor.is_Pow and factor.base == base and factor.exp.is_Integer and factor.exp > 0
+    return int(factor.exp) if whole else 0
 
 
 def _power(e: sp.Expr) -> sp.Basic:
@@ -59,11 +92,10 @@ def _flat(e: sp.Expr) -> sp.Basic:
 
 def _addition(e: sp.Expr) -> sp.Basic:
     """Sums, in the order in which the rules may meet."""
-    rules = (_factored, _complement, _sigmoids, _expm1, _power_minus_one, _quotient_of_logs)
-    for rule in rules:
+    for rule in ADDITIONS:
         changed = rule(e)
         if changed != e:
-            return changed
+            return _addition(changed) if changed.is_Add else changed
     return e
 
 
@@ -163,6 +195,15 @@ def _piecewise(e: Piecewise) -> sp.Basic:
     return e
 
 
+ADDITIONS = (
+    _factored,
+    _complement,
+    _sigmoids,
+    _expm1,
+    _power_minus_one,
+    _quotient_of_logs,
+    *cancellation.RULES,
+)
 RULES: dict[type[sp.Basic], Rule] = {
     sp.Mul: _product,
     sp.Pow: _power,

@@ -154,6 +154,17 @@ def plain(value: Any, reduction: str) -> Any:
     return value if reduction == "none" else value.sum() if reduction == "sum" else value.mean()
 
 
+def formula(
+    loss: str,
+    unreduced: Callable[[SimpleNamespace], Any],
+    inputs: Mapping[str, Maker],
+    options: Mapping[str, Any] | None = None,
+    **texts: Any,
+) -> Row:
+    """A row for a formula of inputs and options, in torch, without its reduction."""
+    return Row(loss, "formula", lambda x, r: plain(unreduced(x), r), inputs, options or {}, **texts)
+
+
 def masked(value: Any, mask: Any, reduction: str) -> Any:
     """The reduction over the entries that a mask leaves."""
     total = plain(value * mask, "none" if reduction == "none" else "sum")

@@ -1,0 +1,152 @@
+"""Sums whose terms nearly cancel, as arithmetic in which nothing does.
+
+Each rule takes a sum and returns the same value, or the sum as it is. They apply after
+differentiation: the derivative of the naive formula is what should be made accurate.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import sympy as sp
+
+from losscompiler.ir.operators import ItakuraSaito, Log1p, RelativeEntropy, XLogY, XMinusLog1p
+
+__all__ = ["RULES"]
+
+
+def _over_one_power(e: sp.Expr) -> sp.Expr:
+    """a/b**n - c/b**(n+1) is (a*b - c)/b**(n+1) where terms of b and c cancel."""
+    for base in _bases(e):
+        powers = [_power_of(base, t) for t in e.args]
+        lowest = min(powers)
+        pieces: list[sp.Expr] = []
+        for t, power in zip(e.args, powers, strict=True):
+            pieces += _times(t / base**power, base, power - lowest)
+        top = sp.Add(*pieces)
+        left = len(sp.Add.make_args(top)) if top != 0 else 0
+        if left <= len(pieces) - 2:
+            return top * base**lowest
+    return e
+
+
+def _bases(e: sp.Expr) -> Iterator[sp.Expr]:
+    """Sums that some term is divided by, and that come in powers which differ by whole numbers."""
+    seen: set[sp.Expr] = set()
+    for t in e.args:
+        for f in sp.Mul.make_args(t):
+            if f.is_Pow and f.base.is_Add and f.exp.is_Rational and f.exp < 0:
+                seen.add(f.base)
+    for base in sorted(seen, key=sp.default_sort_key):
+        powers = [_power_of(base, t) for t in e.args]
+        if all((p - powers[0]).is_Integer and p - min(powers) <= 2 for p in powers):
+            yield base
+
+
+def _power_of(base: sp.Expr, term: sp.Expr) -> sp.Rational:
+    for f in sp.Mul.make_args(term):
+        if f == base:
+            return sp.S.One
+        if f.is_Pow and f.base == base and f.exp.is_Rational:
+            return f.exp
+    return sp.S.Zero
+
+
+def _times(factor: sp.Expr, base: sp.Expr, power: sp.Rational) -> list[sp.Expr]:
+    """The terms of `factor * base**power`, multiplied out."""
+    terms = [factor]
+    for _ in range(int(power)):
+        terms = [t * part for t in terms for part in base.args]
+    return terms
+
+
+def _root_minus_one(e: sp.Expr) -> sp.Expr:
+    """sqrt(1 + u) - 1 is u / (1 + sqrt(1 + u))."""
+    constant = next((t for t in e.args if t.is_number), sp.S.Zero)
+    for t in e.args:
+        factor, root = t.as_coeff_Mul()
+        if not (root.is_Pow and root.exp == sp.S.Half and factor == -constant):
+            continue
+        if root.base.is_Add and sp.S.One in root.base.args:
+            return e - t - constant + factor * (root.base - 1) / (1 + root)
+    return e
+
+
+def _one_minus_cosine(e: sp.Expr) -> sp.Expr:
+    """1 - cos(u) is 2 * sin(u / 2)**2."""
+    constant = next((t for t in e.args if t.is_number), sp.S.Zero)
+    for t in e.args:
+        factor, wave = t.as_coeff_Mul()
+        if isinstance(wave, sp.cos) and factor == -constant:
+            return e - t - constant - 2 * factor * sp.sin(wave.args[0] / 2) ** 2
+    return e
+
+
+def _minus_log1p(e: sp.Expr) -> sp.Expr:
+    """The difference u - log(1 + u)."""
+    for t in e.args:
+        factor, logarithm = t.as_coeff_Mul()
+        if isinstance(logarithm, Log1p):
+            u = logarithm.args[0]
+            rest = _without(e - t, -factor * u)
+            if rest is not None:
+                return rest - factor * XMinusLog1p(u)
+    return e
+
+
+def _ratio_minus_log(e: sp.Expr) -> sp.Expr:
+    """The divergence p/q - 1 - (log p - log q), which is 0 at p = q."""
+    flat = _flat(e)
+    logs = [t.as_coeff_Mul() for t in flat.args if isinstance(t.as_coeff_Mul()[1], sp.log)]
+    for minus, log_p in logs:
+        for plus, log_q in logs:
+            p, q = log_p.args[0], log_q.args[0]
+            if minus != -plus or p == q:
+                continue
+            parts = (minus * log_p, plus * log_q, plus * p / q, -plus)
+            rest = _without(flat, *parts)
+            if rest is not None:
+                return rest + plus * ItakuraSaito(p, q)
+    return e
+
+
+def _relative_entropy(e: sp.Expr) -> sp.Expr:
+    """The divergence p log(p/q) - p + q of one entry, which is 0 at p = q."""
+    for t in e.args:
+        factor, term = t.as_coeff_Mul()
+        if isinstance(term, XLogY) and not term.args[0].is_number:
+            p, q = term.args[0], term.args[0] / term.args[1]
+            rest = _without(e - t, -factor * p, factor * q)
+            if rest is not None:
+                return rest + factor * RelativeEntropy(p, q)
+    return e
+
+
+def _flat(e: sp.Expr) -> sp.Expr:
+    """The sum with numbers multiplied into sums: 2 * (a + b) becomes two terms."""
+    terms: list[sp.Expr] = []
+    for t in e.args:
+        factor, inner = t.as_coeff_Mul()
+        terms += [factor * a for a in sp.Add.make_args(inner)]
+    return sp.Add(*terms)
+
+
+def _without(e: sp.Expr, *parts: sp.Expr) -> sp.Expr | None:
+    """What is left of a sum without some of its terms; None if it does not have them all."""
+    terms = list(sp.Add.make_args(e))
+    for part in parts:
+        for t in sp.Add.make_args(part):
+            if t not in terms:
+                return None
+            terms.remove(t)
+    return sp.Add(*terms)
+
+
+RULES = (
+    _over_one_power,
+    _root_minus_one,
+    _one_minus_cosine,
+    _minus_log1p,
+    _ratio_minus_log,
+    _relative_entropy,
+)

@@ -10,6 +10,15 @@ from tests.random_rounds import Workshop
 from tests.random_specs import HELPERS
 
 LOSSES = {
+    "a power of a negative multiple": """
+        def made(x=Prediction(positive=True), *, n=Param(2, interval=(1, 3))):
+            return x ** (-2 * n)
+        """,
+    "a learned parameter per entry of an axis": """
+        def made(x=Prediction("class"), *, scale=Param(1, axes="class", learnable=True)):
+            k = index("class", "k")
+            return Sum(scale[k] * x[k] ** 2, k)
+        """,
     "the loss is an input itself": """
         def made(x=Prediction()):
             return x

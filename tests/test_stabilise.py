@@ -90,6 +90,12 @@ RULES = (
         {p: 1e-200 * (1 + 1e-9), q: 1e-200},
     ),
     Rule(
+        "gaussian_divergence",
+        (p / q) ** 2 / 2 - sp.log(p) + sp.log(q) - sp.Rational(1, 2),
+        op.ItakuraSaito(p**2, q**2) / 2,
+        {p: 0.3, q: 0.3 * (1 + 1e-9)},
+    ),
+    Rule(
         "poisson_deviance",
         op.XLogY(p, p) - op.XLogY(p, q) - p + q,
         op.RelativeEntropy(p, q),

@@ -172,8 +172,10 @@ class Printer:
             below = self._fitted(base**-exponent, WIDEST - 8)
             return Text(f"1 / {below.within(PRODUCT + 1)}", PRODUCT)
         lower, upper = self._fitted(base, WIDEST // 2), self._fitted(exponent, WIDEST // 2)
+        loose = exponent.is_Mul and not (-exponent).is_Atom  # x ** -2 * n is (x ** -2) * n
         operator = "**" if lower.simple and upper.simple else " ** "
-        return Text(f"{lower.within(ATOM)}{operator}{upper.within(UNARY)}", POWER)
+        power = upper.within(ATOM if loose else UNARY)
+        return Text(f"{lower.within(ATOM)}{operator}{power}", POWER)
 
     # ---- conditions ----------------------------------------------------------------------
 

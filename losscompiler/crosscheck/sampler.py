@@ -103,7 +103,13 @@ class Sampler:
             else:
                 near = [x for x in domains.grid(role.domain) if abs(x) > 0] or [default]
                 found[name] = float(self.generator.choice(near))
+            if role.learnable and role.axes:  # its gradient has an entry for each of its own
+                found[name] = np.broadcast_to(found[name], shape).copy()
         return found
+
+    def fewest(self) -> dict[str, Any]:
+        """The parameters that no call may leave to their default: learnable ones over axes."""
+        return {name: value for name, value in self.parameters().items() if np.ndim(value)}
 
 
 def axis_sizes(loss: Loss) -> tuple[dict[str, int], frozenset[str]]:

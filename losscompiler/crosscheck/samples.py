@@ -39,7 +39,7 @@ def cases(loss: Loss, oracle: LossOracle | None = None) -> list[Case]:
 
 def _elementwise(s: Sampler) -> Iterator[Case]:
     none = {"reduction": "none"}
-    yield Case("interior", s.arrays((POINTS,), s.interior), {}, none, ("float64",))
+    yield Case("interior", s.arrays((POINTS,), s.interior), s.fewest(), none, ("float64",))
     yield Case("interior", s.arrays((POINTS,), s.interior), s.parameters(), none)
     if s.loss.params:
         drawn = s.parameters("interior")
@@ -117,7 +117,7 @@ def _coupled(s: Sampler) -> Iterator[Case]:
     none: dict[str, Any] = {"reduction": "none"}
     if starred(s.loss) and not lead:
         none = {**none, "batch_axes": 0}
-    yield Case("interior", s.arrays(lead, s.interior), {}, none, ("float64",))
+    yield Case("interior", s.arrays(lead, s.interior), s.fewest(), none, ("float64",))
     yield Case("interior", s.arrays(lead, s.interior), s.parameters(), none)
     if s.loss.params:
         yield Case("interior", s.arrays(lead, s.interior), s.parameters("interior"), none)
@@ -270,7 +270,7 @@ def _shapes(s: Sampler) -> Iterator[Case]:
         if smaller != s.sizes and not (size == 0 and _points_nowhere(s)):
             small = replace(s, sizes=smaller)
             arrays = small.arrays((2,), s.interior, star=(size,))
-            yield Case("size-1" if size else "empty", arrays, parameters)
+            yield Case("size-1" if size else "empty", arrays, small.parameters())
 
 
 def _points_nowhere(s: Sampler) -> bool:

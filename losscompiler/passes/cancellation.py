@@ -95,18 +95,17 @@ def _minus_log1p(e: sp.Expr) -> sp.Expr:
 
 
 def _ratio_minus_log(e: sp.Expr) -> sp.Expr:
-    """The divergence p/q - 1 - (log p - log q), which is 0 at p = q."""
+    """The divergence p/q - 1 - (log p - log q), which is 0 at p = q, also of squares."""
     flat = _flat(e)
     logs = [t.as_coeff_Mul() for t in flat.args if isinstance(t.as_coeff_Mul()[1], sp.log)]
     for minus, log_p in logs:
         for plus, log_q in logs:
             p, q = log_p.args[0], log_q.args[0]
-            if minus != -plus or p == q:
-                continue
-            parts = (minus * log_p, plus * log_q, plus * p / q, -plus)
-            rest = _without(flat, *parts)
-            if rest is not None:
-                return rest + plus * ItakuraSaito(p, q)
+            for n in (1, 2) if minus == -plus and p != q else ():
+                parts = (minus * log_p, plus * log_q, plus / n * p**n / q**n, -plus / n)
+                rest = _without(flat, *parts)
+                if rest is not None:
+                    return rest + plus / n * ItakuraSaito(p**n, q**n)
     return e
 
 

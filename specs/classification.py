@@ -18,7 +18,7 @@ from losscompiler.spec import (
 from ._options import margin_cost, smoothed, smoothed_target, surprisal
 
 
-@loss
+@loss(aliases=("bce_probs",))
 def binary_cross_entropy(
     probability=Prediction(interval=(0, 1)),
     target=Target(interval=(0, 1)),
@@ -39,7 +39,7 @@ def binary_cross_entropy(
     return -(y * log(probability) + (1 - y) * log(1 - probability))
 
 
-@loss
+@loss(aliases=("bce_with_logits",))
 def binary_cross_entropy_with_logits(
     logits=Prediction(),
     target=Target(interval=(0, 1)),
@@ -61,7 +61,7 @@ def binary_cross_entropy_with_logits(
     return -(pos_weight * y * log(p) + (1 - y) * log(1 - p))
 
 
-@loss
+@loss(aliases=("softmax_ce_dense", "categorical_cross_entropy"))
 def softmax_cross_entropy(
     logits=Prediction("class"),
     target=Target("class", interval=(0, 1)),
@@ -89,7 +89,7 @@ def softmax_cross_entropy(
     )
 
 
-@loss
+@loss(aliases=("softmax_ce_sparse",))
 def sparse_softmax_cross_entropy(
     logits=Prediction("class"),
     label=Label("class"),
@@ -113,7 +113,7 @@ def sparse_softmax_cross_entropy(
     return smoothed(surprisal(logits, label), Mean(surprisal(logits, c), c), label_smoothing)
 
 
-@loss
+@loss(aliases=("nll",))
 def negative_log_likelihood(
     log_probabilities=Prediction("class", nonpositive=True), label=Label("class")
 ):

@@ -19,7 +19,7 @@ from losscompiler.spec import (
 from ._options import tempered
 
 
-@loss
+@loss(aliases=("distillation_kl",))
 def distillation(
     student=Prediction("class"),
     teacher=Target("class"),
@@ -63,7 +63,7 @@ def reverse_distillation(
     return temperature**2 * Sum(exp(log_q) * (log_q - log_p), c)
 
 
-@loss
+@loss(aliases=("generalized_jsd",))
 def generalized_js_distillation(
     student=Prediction("class"),
     teacher=Target("class"),

@@ -24,7 +24,7 @@ def relative_entropy(p, q, c):
     return Sum(p * log(p / q), c)
 
 
-@loss
+@loss(aliases=("kl_div",))
 def kl_divergence(
     prediction=Prediction("class", interval=(0, 1)),
     target=Target("class", interval=(0, 1)),
@@ -92,7 +92,7 @@ def kl_divergence_with_log_target(
     return Sum(exp(log_target[c]) * (log_target[c] - log_prediction[c]), c)
 
 
-@loss
+@loss(aliases=("js_div",))
 def js_divergence(
     prediction=Prediction("class", interval=(0, 1)),
     target=Target("class", interval=(0, 1)),

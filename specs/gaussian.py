@@ -3,7 +3,7 @@
 from losscompiler.spec import Prediction, Sum, Target, exp, index, log, loss
 
 
-@loss
+@loss(aliases=("gaussian_kl_std",))
 def standard_gaussian_kl(mean=Prediction("feature"), log_variance=Prediction("feature")):
     """Kullback-Leibler divergence of a diagonal Gaussian from the standard one.
 

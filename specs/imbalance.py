@@ -26,7 +26,7 @@ from .classification import binary_cross_entropy_with_logits
 BELOW_ONE = Interval.Ropen(0, 1)
 
 
-@loss
+@loss(aliases=("asl",))
 def asymmetric_multilabel(
     logits=Prediction(),
     target=Target(interval=(0, 1)),
@@ -113,7 +113,7 @@ def logit_adjusted_cross_entropy(
     return log(Sum(exp(logits[k] + tau * log(prior[k])), k)) - adjusted
 
 
-@loss
+@loss(aliases=("ldam",))
 def label_distribution_aware_margin(
     logits=Prediction("class"),
     label=Label("class"),

@@ -43,7 +43,7 @@ def perceptron(prediction=Prediction(), target=Target(values={-1, 1})):
     return margin_cost(target * prediction, 0)
 
 
-@loss
+@loss(aliases=("soft_margin_logistic",))
 def soft_margin(prediction=Prediction(), target=Target(values={-1, 1})):
     """Logistic loss of a score; targets are -1 and 1.
 

@@ -21,7 +21,7 @@ from ._options import one_hot, surprisal
 ABOVE_ZERO = Interval.Lopen(0, 1)
 
 
-@loss
+@loss(aliases=("generalized_ce",))
 def generalized_cross_entropy(
     probabilities=Prediction("class", interval=(0, 1)),
     label=Label("class"),
@@ -83,7 +83,7 @@ def symmetric_cross_entropy(
     return alpha * surprisal(logits, label) - beta * log_zero * wrong
 
 
-@loss
+@loss(aliases=("poly1_ce",))
 def poly1_cross_entropy(
     logits=Prediction("class"),
     target=Target("class", interval=(0, 1)),

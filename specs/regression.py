@@ -17,7 +17,7 @@ from losscompiler.spec import (
 )
 
 
-@loss
+@loss(aliases=("mse", "mean_squared_error"))
 def squared_error(prediction=Prediction(), target=Target()):
     """Squared difference, whose best constant prediction is the mean.
 
@@ -30,7 +30,7 @@ def squared_error(prediction=Prediction(), target=Target()):
     return (prediction - target) ** 2
 
 
-@loss
+@loss(aliases=("mae", "l1", "mean_absolute_error"))
 def absolute_error(prediction=Prediction(), target=Target()):
     """Absolute difference, whose best constant prediction is the median.
 
@@ -89,7 +89,7 @@ def log_cosh(prediction=Prediction(), target=Target()):
     return log(cosh(prediction - target))
 
 
-@loss
+@loss(aliases=("pinball",))
 def quantile(
     prediction=Prediction(),
     target=Target(),

@@ -22,7 +22,7 @@ from losscompiler.spec import (
 ABOVE_MINUS_ONE = Interval.open(-1, oo)
 
 
-@loss
+@loss(aliases=("mape", "mean_absolute_percentage_error"))
 def absolute_percentage_error(
     prediction=Prediction(),
     target=Target(),
@@ -42,7 +42,7 @@ def absolute_percentage_error(
     return Abs(prediction - target) / Max(Abs(target), epsilon)
 
 
-@loss
+@loss(aliases=("msle", "mean_squared_logarithmic_error"))
 def squared_logarithmic_error(
     prediction=Prediction(domain=ABOVE_MINUS_ONE), target=Target(domain=ABOVE_MINUS_ONE)
 ):
@@ -59,7 +59,7 @@ def squared_logarithmic_error(
     return (log(1 + prediction) - log(1 + target)) ** 2
 
 
-@loss
+@loss(aliases=("rmse",))
 def root_mean_squared_error(prediction=Prediction("batch"), target=Target("batch")):
     """Root of the mean squared difference over the batch, or over each of several series.
 

@@ -17,7 +17,7 @@ from losscompiler.spec import (
 )
 
 
-@loss
+@loss(aliases=("pseudo_huber_charbonnier",))
 def pseudo_huber(prediction=Prediction(), target=Target(), *, delta=Param(1, positive=True)):
     """Quadratic near the target and linear far from it, with derivatives of every order.
 

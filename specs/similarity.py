@@ -20,7 +20,7 @@ def cosine_distance(prediction=Prediction("feature"), target=Target("feature")):
     return 1 - cosine_similarity(prediction[d], target[d], d)
 
 
-@loss
+@loss(aliases=("cosine_similarity",))
 def negative_cosine_similarity(prediction=Prediction("feature"), target=Target("feature")):
     """Minus the cosine of the angle between two vectors: -1 if they point the same way.
 

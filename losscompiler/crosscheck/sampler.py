@@ -62,7 +62,7 @@ class Sampler:
             shape = self.shape(role, lead, star)
             if role.kind == "label":
                 size = self.sizes.get(role.label_axis or "", int(np.prod(star)))
-                found[name] = self.generator.integers(0, max(size, 1), shape)
+                found[name] = np.asarray(self.generator.integers(0, max(size, 1), shape))
             elif role.kind == "mask":
                 found[name] = np.asarray(self.generator.random(shape) < 0.6)
             else:

@@ -1,6 +1,7 @@
 """Distillation losses: a student's logits should give the distribution of a teacher's."""
 
 from losscompiler.spec import (
+    And,
     Eq,
     Param,
     Prediction,
@@ -88,9 +89,10 @@ def generalized_js_distillation(
     p, q = exp(log_p), exp(log_q)
     from_teacher = Sum(p * (log_p - log_q), c)
     from_student = Sum(q * (log_q - log_p), c)
-    # With the mixture m: log(m / p) is log(beta + (1 - beta) * q / p), and q may be almost 0.
-    log_odds = log((1 - beta) / beta)
-    mixture_to_p = log(beta) + softplus(log_odds + log_q - log_p)
-    mixture_to_q = log(1 - beta) + softplus(log_p - log_q - log_odds)
-    to_mixture = -Sum(beta * p * mixture_to_p + (1 - beta) * q * mixture_to_q, c)
+    # With the mixture m: log(m / p) is log(b + (1 - b) * q / p), and q may be almost 0.
+    b = where(And(beta > 0, beta < 1), beta, Rational(1, 2))
+    log_odds = log((1 - b) / b)
+    mixture_to_p = log(b) + softplus(log_odds + log_q - log_p)
+    mixture_to_q = log(1 - b) + softplus(log_p - log_q - log_odds)
+    to_mixture = -Sum(b * p * mixture_to_p + (1 - b) * q * mixture_to_q, c)
     return where(Eq(beta, 0), from_teacher, where(Eq(beta, 1), from_student, to_mixture))

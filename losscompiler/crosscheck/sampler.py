@@ -65,8 +65,8 @@ class Sampler:
                 found[name] = np.asarray(self.generator.integers(0, max(size, 1), shape))
             elif role.kind == "mask":
                 found[name] = np.asarray(self.generator.random(shape) < 0.6)
-            else:
-                found[name] = self.sensible(role, draw(role, shape))
+            else:  # a single number may be drawn as a scalar
+                found[name] = np.asarray(self.sensible(role, draw(role, shape)))
         return found
 
     def sensible(self, role: Role, array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:

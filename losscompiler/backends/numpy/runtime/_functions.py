@@ -148,10 +148,13 @@ def gather(x: Array, index: Array, shared: int, own: int, trailing: int) -> Arra
 def scatter(values: Any, index: Array, x: Array, shared: int, own: int, trailing: int) -> Array:
     """The adjoint of `gather`: values of shape (lead, S..., L..., M...) added up at the index.
 
-    The result has the shape of x. Leading axes that x lacks are averaged: the result stands for one
-    share per sample, which may be added to other shares before the shares are summed.
+    The result has the shape of x, but for trailing axes of size 1, which values may widen. Leading
+    axes that x lacks are averaged: the result stands for one share per sample, which may be added
+    to other shares before the shares are summed.
     """
-    own_shape, trailing_shape = _tail(index.shape, own), _tail(x.shape, trailing)
+    own_shape = _tail(index.shape, own)
+    wider = _tail(np.shape(values), min(trailing, np.ndim(values)))
+    trailing_shape = np.broadcast_shapes(_tail(x.shape, trailing), wider)
     lead = x.shape[: x.ndim - trailing - 1 - shared]
     batch = np.broadcast_shapes(lead, index.shape[: index.ndim - own - shared])
     common = x.shape[len(lead) : len(lead) + shared]
@@ -169,7 +172,7 @@ def scatter(values: Any, index: Array, x: Array, shared: int, own: int, trailing
         np.add.at(total, (*grid, at), added)
     if len(lead) < len(batch):
         total /= prod(batch)
-    return total.reshape(x.shape)
+    return total.reshape((*x.shape[: x.ndim - trailing], *trailing_shape))
 
 
 def place(parts: Sequence[Any], at: Sequence[int], x: Array, axis: int) -> Array:

@@ -6,21 +6,6 @@ from ._options import cosine_similarity
 
 
 @loss
-def cosine_distance(prediction=Prediction("feature"), target=Target("feature")):
-    """One minus the cosine of the angle between two vectors: 0 if they point the same way.
-
-    Use it where only directions count, as for embeddings. Neither vector may be zero, and the
-    gradient grows as the prediction shrinks. The best fit has no preferred length: add a penalty,
-    or normalise.
-
-    References:
-        G. Salton and M. J. McGill, "Introduction to Modern Information Retrieval", 1983.
-    """
-    d = index("feature", "d")
-    return 1 - cosine_similarity(prediction[d], target[d], d)
-
-
-@loss(aliases=("cosine_similarity",))
 def negative_cosine_similarity(prediction=Prediction("feature"), target=Target("feature")):
     """Minus the cosine of the angle between two vectors: -1 if they point the same way.
 

@@ -172,6 +172,7 @@ ROWS = [
         "optax",
         optax_loss(optax.losses.perceptron_loss, "prediction", "target"),
         SIGNED,
+        function="optax.losses.perceptron_loss",
     ),
     Row(
         "perceptron",
@@ -208,8 +209,18 @@ ROWS = [
         batches=FLAT,
         function=SGD.format("modified_huber"),
     ),
-    formula("savage", lambda x: (1 + (x.target * x.prediction).exp()) ** -2, SIGNED),
-    formula("tangent", lambda x: (2 * torch.atan(x.target * x.prediction) - 1) ** 2, SIGNED),
+    formula(
+        "savage",
+        lambda x: (1 + (x.target * x.prediction).exp()) ** -2,
+        SIGNED,
+        function="Masnadi-Shirazi and Vasconcelos, 2008",
+    ),
+    formula(
+        "tangent",
+        lambda x: (2 * torch.atan(x.target * x.prediction) - 1) ** 2,
+        SIGNED,
+        function="Masnadi-Shirazi et al., 2010",
+    ),
     Row(
         "binary_sparsemax",
         "optax",
@@ -226,6 +237,7 @@ ROWS = [
         optax_loss(optax.losses.multiclass_hinge_loss, "scores", "label"),
         SCORES,
         batches=ANY_BATCH,
+        function="optax.losses.multiclass_hinge_loss",
     ),
     Row(
         "categorical_hinge",
@@ -244,6 +256,7 @@ ROWS = [
         "optax",
         optax_loss(optax.losses.multiclass_perceptron_loss, "scores", "label"),
         SCORES,
+        function="optax.losses.multiclass_perceptron_loss",
     ),
     Row(
         "multi_margin",
@@ -293,14 +306,22 @@ ROWS = [
         lambda x: (1 - chosen(x) ** x.q) / x.q,
         SPARSE,
         {"q": 0.7},
+        function="Zhang and Sabuncu, 2018, equation 6",
     ),
-    formula("symmetric_cross_entropy", wang, SPARSE, {"alpha": 0.3, "beta": 0.8, "log_zero": -5.0}),
+    formula(
+        "symmetric_cross_entropy",
+        wang,
+        SPARSE,
+        {"alpha": 0.3, "beta": 0.8, "log_zero": -5.0},
+        function="Wang et al., 2019, code",
+    ),
     Row(
         "poly1_cross_entropy",
         "optax",
         optax_loss(optax.losses.poly_loss_cross_entropy, "logits", "target", options=("epsilon",)),
         DENSE,
         {"epsilon": 1.5},
+        function="optax.losses.poly_loss_cross_entropy",
     ),
     Row(
         "sparse_poly1_cross_entropy",
@@ -314,11 +335,18 @@ ROWS = [
         function="optax.losses.poly_loss_cross_entropy",
         adapter="one-hot targets",
     ),
-    formula("confidence_penalized_cross_entropy", penalized, SPARSE, {"beta": 0.3}),
+    formula(
+        "confidence_penalized_cross_entropy",
+        penalized,
+        SPARSE,
+        {"beta": 0.3},
+        function="Pereyra et al., 2017",
+    ),
     formula(
         "softmax_squared_error",
         lambda x: ((x.logits.softmax(-1) - F.one_hot(x.label, 5)) ** 2).sum(-1),
         SPARSE,
+        function="Brier, 1950, of a softmax",
     ),
     # ---- rare classes and positives ----
     formula(
@@ -351,21 +379,29 @@ ROWS = [
         adjusted,
         {**SPARSE, "prior": FREQUENCIES},
         {"tau": 0.8},
+        function="Menon et al., 2021, equation 10",
     ),
     formula(
         "label_distribution_aware_margin",
         cao_margins,
         {**SPARSE, "margins": constant([0.1, 0.2, 0.3, 0.4, 0.5])},
+        function="Cao et al., 2019, code",
     ),
     formula(
         "class_balanced_cross_entropy",
         effective_numbers,
         {**SPARSE, "count": constant([900.0, 500.0, 90.0, 20.0, 3.0])},
         {"beta": 0.99},
+        function="Cui et al., 2019, code",
     ),
     # ---- scores ----
     score("brier_score", metrics.brier_score_loss, SCORED, ("target", "probability")),
-    formula("brier_score", lambda x: (x.probability - x.target) ** 2, SCORED),
+    formula(
+        "brier_score",
+        lambda x: (x.probability - x.target) ** 2,
+        SCORED,
+        function="Brier, 1950",
+    ),
     formula(
         "multiclass_brier_score",
         lambda x: ((x.probabilities - x.target) ** 2).sum(-1),
@@ -377,6 +413,7 @@ ROWS = [
         "spherical_score",
         lambda x: 1 - (x.probabilities * x.target).sum(-1) / x.probabilities.norm(dim=-1),
         {"probabilities": simplex(4), "target": simplex(4)},
+        function="Gneiting and Raftery, 2007",
     ),
     formula(
         "coral",
@@ -395,6 +432,7 @@ ROWS = [
             "noise_log_noise": between(-3, -1, 4),
         },
         wrt=("score", "noise_scores"),
+        function="Gutmann and Hyvärinen, 2010",
     ),
     # ---- a linear layer ----
     Row(

@@ -110,7 +110,12 @@ def overlap(x: SimpleNamespace) -> torch.Tensor:
 
 ROWS = [
     # ---- distributions ----
-    formula("reverse_kl_divergence", lambda x: kl(x.prediction, x.target), DISTRIBUTIONS),
+    formula(
+        "reverse_kl_divergence",
+        lambda x: kl(x.prediction, x.target),
+        DISTRIBUTIONS,
+        function="Kullback and Leibler, 1951",
+    ),
     Row(
         "kl_divergence_with_logits",
         "optax",
@@ -135,6 +140,7 @@ ROWS = [
         "optax",
         optax_loss(optax.losses.kl_divergence_with_log_targets, "log_prediction", "log_target"),
         {"log_prediction": between(-4, -0.1, 5), "log_target": between(-4, -0.1, 5)},
+        function="optax.losses.kl_divergence_with_log_targets",
     ),
     formula("js_divergence", js, DISTRIBUTIONS, function="kornia.losses.js_div_loss_2d"),
     formula(
@@ -147,28 +153,33 @@ ROWS = [
         "squared_hellinger_distance",
         lambda x: ((x.prediction.sqrt() - x.target.sqrt()) ** 2).sum(-1) / 2,
         DISTRIBUTIONS,
+        function="Hellinger, 1909",
     ),
     formula(
         "bhattacharyya_distance",
         lambda x: -(x.prediction * x.target).sqrt().sum(-1).log(),
         DISTRIBUTIONS,
+        function="Bhattacharyya, 1943",
     ),
     formula(
         "chi_squared_divergence",
         lambda x: ((x.prediction - x.target) ** 2 / x.prediction).sum(-1),
         DISTRIBUTIONS,
+        function="Pearson, 1900",
     ),
     formula(
         "alpha_divergence",
         lambda x: (1 - overlap(x)) / x.alpha / (1 - x.alpha),
         DISTRIBUTIONS,
         {"alpha": 0.3},
+        function="Amari, 1985",
     ),
     formula(
         "renyi_divergence",
         lambda x: overlap(x).log() / (x.alpha - 1),
         DISTRIBUTIONS,
         {"alpha": 0.3},
+        function="Rényi, 1961",
     ),
     Row(
         "generalized_kl_divergence",
@@ -195,7 +206,13 @@ ROWS = [
         function="mmdet.models.losses.KnowledgeDistillationKLDivLoss",
         adapter="pred is student, soft_label is teacher; theirs is averaged over the classes",
     ),
-    formula("reverse_distillation", reverse_distil, STUDENT, {"temperature": 2.5}),
+    formula(
+        "reverse_distillation",
+        reverse_distil,
+        STUDENT,
+        {"temperature": 2.5},
+        function="Gu et al., 2024",
+    ),
     *(
         formula(
             "generalized_js_distillation",
@@ -230,22 +247,6 @@ ROWS = [
     ),
     # ---- angles ----
     Row(
-        "cosine_distance",
-        "optax",
-        optax_loss(optax.losses.cosine_distance, "prediction", "target"),
-        VECTORS,
-        batches=ANY_BATCH,
-        unlike="its gradient at a zero vector is NaN",
-    ),
-    Row(
-        "cosine_distance",
-        "torch",
-        lambda x, r: plain(1 - F.cosine_similarity(x.prediction, x.target, dim=-1), r),
-        VECTORS,
-        function="torch.nn.functional.cosine_similarity",
-        adapter="1 - theirs",
-    ),
-    Row(
         "negative_cosine_similarity",
         "keras",
         lambda x, r: keras.losses.CosineSimilarity(reduction=r)(x.target, x.prediction),
@@ -279,6 +280,7 @@ ROWS = [
         "group_lasso_penalty",
         lambda x: x.parameter.norm(dim=-1) * 4**0.5,
         {"parameter": real(4)},
+        function="Yuan and Lin, 2006",
     ),
     formula(
         "negative_entropy",
@@ -300,5 +302,6 @@ ROWS = [
         {"losses": between(0.1, 3, 3)},
         {"log_variance": constant([0.3, -0.2, 1.0])},
         wrt=("losses", "log_variance"),
+        function="Kendall et al., 2018, equation 7",
     ),
 ]

@@ -233,6 +233,7 @@ ROWS = [
         lambda x: torch.where(error(x) > 0, x.over, x.under) * error(x) ** 2,
         REAL_PAIR,
         {"over": 3.0, "under": 0.5},
+        function="Newey and Powell, 1987",
     ),
     Row(
         "asymmetric_absolute_error",
@@ -260,7 +261,13 @@ ROWS = [
         function="catboost: MultiQuantile",
         adapter="alpha is tau",
     ),
-    formula("smooth_quantile", smooth_pinball, REAL_PAIR, {"tau": 0.7, "width": 0.4}),
+    formula(
+        "smooth_quantile",
+        smooth_pinball,
+        REAL_PAIR,
+        {"tau": 0.7, "width": 0.4},
+        function="Zheng, 2011",
+    ),
     formula(
         "quantile_huber",
         lambda x: (
@@ -270,6 +277,7 @@ ROWS = [
         ),
         REAL_PAIR,
         {"tau": 0.8, "delta": 0.5},
+        function="Dabney et al., 2018, equation 10",
     ),
     formula(
         "quantile_regression",
@@ -285,6 +293,7 @@ ROWS = [
         {"lower": between(-2, 0), "upper": between(0, 2), "target": real()},
         {"alpha": 0.2},
         wrt=("lower", "upper"),
+        function="Gneiting and Raftery, 2007, equation 43",
     ),
     formula(
         "ensemble_crps",
@@ -385,11 +394,13 @@ ROWS = [
         "poisson_unit_deviance",
         lambda x: 2 * (torch.xlogy(x.target, x.target / x.mean) - x.target + x.mean),
         {"mean": between(0.2, 4), "target": one_of(1, 2, 7)},
+        function="McCullagh and Nelder, 1989",
     ),
     score("gamma_unit_deviance", metrics.mean_gamma_deviance, POSITIVE_PAIR, ("target", "mean")),
     formula(
         "gamma_unit_deviance",
         lambda x: 2 * (torch.log(x.mean / x.target) + x.target / x.mean - 1),
         POSITIVE_PAIR,
+        function="McCullagh and Nelder, 1989",
     ),
 ]

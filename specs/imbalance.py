@@ -17,6 +17,7 @@ from losscompiler.spec import (
     loss,
     oo,
     sigmoid,
+    size,
     where,
 )
 
@@ -153,4 +154,4 @@ def class_balanced_cross_entropy(
     """
     k = index("class", "k")
     weights = 1 / (1 - beta ** count[label])
-    return weights / Sum(1 / (1 - beta ** count[k]), k) * surprisal(logits, label)
+    return size(k) * weights / Sum(1 / (1 - beta ** count[k]), k) * surprisal(logits, label)

@@ -200,7 +200,7 @@ def swav(
     return -Sum(codes[k] * log_softmax(scores[k] / temperature, k), k)
 
 
-@loss(aliases=("mae",))
+@loss(aliases=("masked_autoencoder",))
 def masked_reconstruction(
     prediction=Prediction("patch", "pixel"),
     target=Target("patch", "pixel"),

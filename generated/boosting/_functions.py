@@ -45,6 +45,35 @@ def expm1_minus(x: Array) -> Array:
     return result
 
 
+def minus_log1p(x: Array) -> Array:
+    """`x - log(1 + x)`: near 0 by the series of `2 atanh(x / (2 + x))`, which is `log(1 + x)`."""
+    small = np.where(np.abs(x) < 0.5, x, 0.0)
+    z = small / (2 + small)
+    square = z * z
+    series = np.zeros_like(z)
+    for n in range(35, 1, -2):
+        series = 1 / n + series * square
+    near = z * (small - 2 * square * series)
+    result: Array = np.where(np.abs(x) < 0.5, near, x - np.log1p(x))
+    return result
+
+
+def itakura_saito(p: Any, q: Any) -> Array:
+    """`p / q - 1 - log(p / q)`: near `p = q` by how far they are apart."""
+    x = (p - q) / q
+    far = p / q - 1 - (np.log(p) - np.log(q))
+    result: Array = np.where(np.abs(x) < 0.5, minus_log1p(x), far)
+    return result
+
+
+def relative_entropy(p: Any, q: Any) -> Array:
+    """`p log(p / q) - p + q`: near `p = q` by how far they are apart; `q` where `p` is 0."""
+    x = (p - q) / q
+    near = q * (x * np.log1p(x) - minus_log1p(x))
+    result: Array = np.where(np.abs(x) < 0.5, near, xlogy(p, p / q) - p + q)
+    return result
+
+
 def inverse_root(s: Array) -> Array:
     """`1 / sqrt(s)`, and 0 where s is 0: the direction of a zero vector is taken to be 0."""
     result: Array = np.where(s > 0, 1 / np.sqrt(np.where(s > 0, s, 1)), 0)
@@ -119,10 +148,13 @@ def gather(x: Array, index: Array, shared: int, own: int, trailing: int) -> Arra
 def scatter(values: Any, index: Array, x: Array, shared: int, own: int, trailing: int) -> Array:
     """The adjoint of `gather`: values of shape (lead, S..., L..., M...) added up at the index.
 
-    The result has the shape of x. Leading axes that x lacks are averaged: the result stands for one
-    share per sample, which may be added to other shares before the shares are summed.
+    The result has the shape of x, but for trailing axes of size 1, which values may widen. Leading
+    axes that x lacks are averaged: the result stands for one share per sample, which may be added
+    to other shares before the shares are summed.
     """
-    own_shape, trailing_shape = _tail(index.shape, own), _tail(x.shape, trailing)
+    own_shape = _tail(index.shape, own)
+    wider = _tail(np.shape(values), min(trailing, np.ndim(values)))
+    trailing_shape = np.broadcast_shapes(_tail(x.shape, trailing), wider)
     lead = x.shape[: x.ndim - trailing - 1 - shared]
     batch = np.broadcast_shapes(lead, index.shape[: index.ndim - own - shared])
     common = x.shape[len(lead) : len(lead) + shared]
@@ -140,7 +172,7 @@ def scatter(values: Any, index: Array, x: Array, shared: int, own: int, trailing
         np.add.at(total, (*grid, at), added)
     if len(lead) < len(batch):
         total /= prod(batch)
-    return total.reshape(x.shape)
+    return total.reshape((*x.shape[: x.ndim - trailing], *trailing_shape))
 
 
 def place(parts: Sequence[Any], at: Sequence[int], x: Array, axis: int) -> Array:

@@ -12,11 +12,17 @@ from ._options import Array, Result, Scalar
 from ._task import Task
 
 __all__ = [
+    "BceProbsObjective",
+    "BceWithLogitsObjective",
     "BinaryCrossEntropyObjective",
     "BinaryCrossEntropyWithLogitsObjective",
     "BinaryFocalObjective",
+    "CategoricalCrossEntropyObjective",
     "HingeObjective",
     "NegativeLogLikelihoodObjective",
+    "NllObjective",
+    "SoftmaxCeDenseObjective",
+    "SoftmaxCeSparseObjective",
     "SoftmaxCrossEntropyObjective",
     "SoftmaxFocalObjective",
     "SparseSoftmaxCrossEntropyObjective",
@@ -136,6 +142,7 @@ class BinaryCrossEntropyObjective(Objective):
             "label_smoothing",
             label_smoothing,
         )
+BceProbsObjective = BinaryCrossEntropyObjective
 
 
 def _binary_cross_entropy_with_logits_value(
@@ -274,6 +281,7 @@ class BinaryCrossEntropyWithLogitsObjective(Objective):
             "label_smoothing",
             label_smoothing,
         )
+BceWithLogitsObjective = BinaryCrossEntropyWithLogitsObjective
 
 
 def _softmax_cross_entropy_value(logits: Array, target: Array, label_smoothing: Array) -> Result:
@@ -421,6 +429,8 @@ class SoftmaxCrossEntropyObjective(Objective):
             "label_smoothing",
             label_smoothing,
         )
+SoftmaxCeDenseObjective = SoftmaxCrossEntropyObjective
+CategoricalCrossEntropyObjective = SoftmaxCrossEntropyObjective
 
 
 def _sparse_softmax_cross_entropy_value(
@@ -560,6 +570,7 @@ class SparseSoftmaxCrossEntropyObjective(Objective):
             "label_smoothing",
             label_smoothing,
         )
+SoftmaxCeSparseObjective = SparseSoftmaxCrossEntropyObjective
 
 
 def _negative_log_likelihood_value(log_probabilities: Array, label: Array) -> Result:
@@ -642,6 +653,7 @@ class NegativeLogLikelihoodObjective(Objective):
     ) -> None:
         """Checks and keeps the settings."""
         super().__init__(hessian)
+NllObjective = NegativeLogLikelihoodObjective
 
 
 def _hinge_value(prediction: Array, target: Array) -> Result:
@@ -824,16 +836,15 @@ def _binary_focal_vjp(
 ) -> tuple[Result, ...]:
     """Gradients of sum(cotangent * loss)."""
     probability = fn.sigmoid(logits)
-    t = 1 - alpha
-    t2 = 1 - target
-    t3 = probability * t * t2 * probability**gamma
+    t = probability**gamma
+    t2 = 1 - alpha
+    t3 = 1 - target
     probability2 = fn.sigmoid(-logits)
-    t4 = gamma - 1
-    t5 = probability * t * t2 * probability2 * gamma * probability**t4
-    t6 = probability2 * alpha * target * probability2**gamma
-    t7 = probability * probability2 * gamma * alpha * target * probability2**t4
-    t8 = t3 + t5 * fn.softplus(logits) - t6 - t7 * fn.softplus(-logits)
-    return (cotangent * t8,)
+    t4 = probability2 * t * t2 * t3 * gamma * fn.softplus(logits)
+    t5 = probability2**gamma
+    t6 = t5 * probability * gamma * alpha * target * fn.softplus(-logits)
+    t7 = probability * t * t2 * t3 + t4 - probability2 * t5 * alpha * target - t6
+    return (cotangent * t7,)
 
 
 def _binary_focal_hessian_diagonal(
@@ -844,29 +855,31 @@ def _binary_focal_hessian_diagonal(
     cotangent: Array,
 ) -> tuple[Result, ...]:
     """The diagonal of the Hessian of sum(cotangent * loss)."""
-    probability = fn.sigmoid(logits)
-    t = 1 - alpha
-    t2 = 1 - target
-    probability2 = fn.sigmoid(-logits)
-    t3 = probability * t * t2 * probability2 * probability**gamma
-    t4 = probability * probability2 * alpha * target * probability2**gamma
-    t5 = probability2**2
-    t6 = gamma - 1
-    t7 = probability2**t6
-    t8 = 2 * t5 * t7 * probability * gamma * alpha * target
-    t9 = probability**2
-    t10 = probability**t6
-    t11 = 2 * t9 * t10 * t * t2 * probability2 * gamma
-    penalty = fn.softplus(logits)
-    t12 = t5 * t10 * penalty * probability * t * t2 * gamma
-    t13 = gamma - 2
-    t14 = t6 * t5 * t9 * penalty * t * t2 * gamma * probability**t13
-    penalty2 = fn.softplus(-logits)
-    t15 = t6 * t5 * t9 * penalty2 * gamma * alpha * target * probability2**t13
-    t16 = t7 * penalty2 * probability * probability2 * gamma * alpha * target
-    t17 = t9 * t10 * penalty * t * t2 * probability2 * gamma
-    t18 = t3 + t4 + t8 + t11 + t12 + t14 + t15 + t16 * np.tanh(0.5 * logits) - t17
-    return (t18 * cotangent,)
+    probability = fn.sigmoid(-logits)
+    t = probability**gamma
+    probability2 = fn.sigmoid(logits)
+    t2 = probability * t * probability2 * alpha * target
+    t3 = probability2**gamma
+    t4 = 1 - alpha
+    t5 = 1 - target
+    t6 = probability * probability2 * t3 * t4 * t5
+    t7 = gamma + 1
+    t8 = probability2**t7
+    t9 = probability**t7
+    t10 = 2 * t9 * probability2 * gamma * alpha * target
+    t11 = probability2**2
+    penalty = fn.softplus(-logits)
+    t12 = t * t11 * penalty * gamma * alpha * target
+    t13 = probability**2
+    penalty2 = fn.softplus(logits)
+    t14 = gamma - 1
+    t15 = t * t11 * penalty * t14 * gamma * alpha * target
+    t16 = t13 * penalty2 * t14 * t3 * t4 * t5 * gamma
+    t17 = probability * t8 * penalty2 * t4 * t5 * gamma
+    t18 = t9 * penalty * probability2 * gamma * alpha * target
+    t19 = t2 + t6 + 2 * probability * t8 * t4 * t5 * gamma + t10 + t12
+    t20 = t19 + t13 * penalty2 * t3 * t4 * t5 * gamma + t15 + t16 - t17 - t18
+    return (cotangent * t20,)
 
 
 def _binary_focal_hvp(
@@ -878,29 +891,31 @@ def _binary_focal_hvp(
     logits_tangent: Array,
 ) -> tuple[Result, ...]:
     """The Hessian of sum(cotangent * loss) times the tangents."""
-    probability = fn.sigmoid(logits)
-    t = 1 - alpha
-    t2 = 1 - target
-    probability2 = fn.sigmoid(-logits)
-    t3 = probability * t * t2 * probability2 * probability**gamma
-    t4 = probability * probability2 * alpha * target * probability2**gamma
-    t5 = probability2**2
-    t6 = gamma - 1
-    t7 = probability2**t6
-    t8 = 2 * t5 * t7 * probability * gamma * alpha * target
-    t9 = probability**2
-    t10 = probability**t6
-    t11 = 2 * t9 * t10 * t * t2 * probability2 * gamma
-    penalty = fn.softplus(logits)
-    t12 = t5 * t10 * penalty * probability * t * t2 * gamma
-    t13 = gamma - 2
-    t14 = t6 * t5 * t9 * penalty * t * t2 * gamma * probability**t13
-    penalty2 = fn.softplus(-logits)
-    t15 = t6 * t5 * t9 * penalty2 * gamma * alpha * target * probability2**t13
-    t16 = t7 * penalty2 * probability * probability2 * gamma * alpha * target
-    t17 = t9 * t10 * penalty * t * t2 * probability2 * gamma
-    t18 = t3 + t4 + t8 + t11 + t12 + t14 + t15 + t16 * np.tanh(0.5 * logits) - t17
-    return (t18 * logits_tangent * cotangent,)
+    probability = fn.sigmoid(-logits)
+    t = probability**gamma
+    probability2 = fn.sigmoid(logits)
+    t2 = probability * t * probability2 * alpha * target
+    t3 = probability2**gamma
+    t4 = 1 - alpha
+    t5 = 1 - target
+    t6 = probability * probability2 * t3 * t4 * t5
+    t7 = gamma + 1
+    t8 = probability2**t7
+    t9 = probability**t7
+    t10 = 2 * t9 * probability2 * gamma * alpha * target
+    t11 = probability2**2
+    penalty = fn.softplus(-logits)
+    t12 = t * t11 * penalty * gamma * alpha * target
+    t13 = probability**2
+    penalty2 = fn.softplus(logits)
+    t14 = gamma - 1
+    t15 = t * t11 * penalty * t14 * gamma * alpha * target
+    t16 = t13 * penalty2 * t14 * t3 * t4 * t5 * gamma
+    t17 = probability * t8 * penalty2 * t4 * t5 * gamma
+    t18 = t9 * penalty * probability2 * gamma * alpha * target
+    t19 = t2 + t6 + 2 * probability * t8 * t4 * t5 * gamma + t10 + t12
+    t20 = t19 + t13 * penalty2 * t3 * t4 * t5 * gamma + t15 + t16 - t17 - t18
+    return (logits_tangent * cotangent * t20,)
 
 
 _BINARY_FOCAL = Task(

@@ -8,10 +8,25 @@ import numpy as np
 from . import _functions as fn
 from ._descriptors import Parameter
 from ._objective import Hessian, Objective
-from ._options import Array, Result
+from ._options import Array, Result, Scalar
 from ._task import Task
 
-__all__ = ["KlDivergenceObjective"]
+__all__ = [
+    "AlphaDivergenceObjective",
+    "BhattacharyyaDistanceObjective",
+    "ChiSquaredDivergenceObjective",
+    "GeneralizedKlDivergenceObjective",
+    "JsDivergenceObjective",
+    "JsDivObjective",
+    "KlDivergenceObjective",
+    "KlDivergenceWithLogitsObjective",
+    "KlDivergenceWithLogTargetObjective",
+    "KlDivObjective",
+    "RenyiDivergenceObjective",
+    "ReverseKlDivergenceObjective",
+    "SquaredHellingerDistanceObjective",
+    "TotalVariationDistanceObjective",
+]
 
 
 def _kl_divergence_value(prediction: Array, target: Array) -> Result:
@@ -83,6 +98,1050 @@ class KlDivergenceObjective(Objective):
     """
 
     task = _KL_DIVERGENCE
+
+    def __init__(
+        self,
+        hessian: Hessian = "exact",
+    ) -> None:
+        """Checks and keeps the settings."""
+        super().__init__(hessian)
+KlDivObjective = KlDivergenceObjective
+
+
+def _reverse_kl_divergence_value(prediction: Array, target: Array) -> Result:
+    """The loss."""
+    entropy = fn.xlogy(prediction, prediction / target)
+    total = np.sum(entropy, axis=-1)
+    return total
+
+
+def _reverse_kl_divergence_vjp(
+    prediction: Array,
+    target: Array,
+    cotangent: Array,
+) -> tuple[Result, ...]:
+    """Gradients of sum(cotangent * loss)."""
+    t = fn.xdivy(prediction, prediction) + np.log(prediction) - np.log(target)
+    return (cotangent[..., None] * t,)
+
+
+def _reverse_kl_divergence_hessian_diagonal(
+    prediction: Array,
+    target: Array,
+    cotangent: Array,
+) -> tuple[Result, ...]:
+    """The diagonal of the Hessian of sum(cotangent * loss)."""
+    t = 2 / prediction - fn.xdivy(prediction, prediction**2)
+    return (cotangent[..., None] * t,)
+
+
+def _reverse_kl_divergence_hvp(
+    prediction: Array,
+    target: Array,
+    cotangent: Array,
+    prediction_tangent: Array,
+) -> tuple[Result, ...]:
+    """The Hessian of sum(cotangent * loss) times the tangents."""
+    t = 2 / prediction - fn.xdivy(prediction, prediction**2)
+    return (prediction_tangent * cotangent[..., None] * t,)
+
+
+_REVERSE_KL_DIVERGENCE = Task(
+    name="reverse_kl_divergence",
+    parameters=(),
+    truth=Parameter(name="target", default=0.0, low=0.0, high=1.0, domain="0 <= target <= 1"),
+    link="identity",
+    value=_reverse_kl_divergence_value,
+    vjp=_reverse_kl_divergence_vjp,
+    hessian_diagonal=_reverse_kl_divergence_hessian_diagonal,
+    hvp=_reverse_kl_divergence_hvp,
+    without_bound="no formula is found that bounds the Hessian between classes; use 'exact'",
+    classes=True,
+    low=0.0,
+    high=1.0,
+)
+
+
+class ReverseKlDivergenceObjective(Objective):
+    """Kullback-Leibler divergence of the target from the predicted distribution.
+
+        loss = sum_c(log(prediction[c]/target[c])*prediction[c])
+
+    Use it where the prediction should keep to what is likely under the target, and may leave out
+    some of it; `kl_divergence` covers all of it instead. Where the target is 0 the prediction must
+    be 0, too, or it costs infinity.
+
+    The raw score is `prediction`; a prediction is the raw score itself. The loss asks for 0 <=
+    prediction <= 1, which raw scores may leave: watch for NaN.
+
+    Args:
+        hessian: The curvature that trees are grown with. `"exact"` gives the second derivative,
+            `"clamp"` that, but at least 1e-16, `"upper_bound"` is refused: no formula is found that
+            bounds the Hessian between classes.
+
+    References:
+        T. Minka, "Divergence Measures and Message Passing", 2005.
+    """
+
+    task = _REVERSE_KL_DIVERGENCE
+
+    def __init__(
+        self,
+        hessian: Hessian = "exact",
+    ) -> None:
+        """Checks and keeps the settings."""
+        super().__init__(hessian)
+
+
+def _kl_divergence_with_logits_value(logits: Array, target: Array) -> Result:
+    """The loss."""
+    lse = fn.logsumexp(logits, -1)
+    t = fn.xlogy(target, target) - target * (logits - lse[..., None])
+    total = np.sum(t, axis=-1)
+    return total
+
+
+def _kl_divergence_with_logits_vjp(
+    logits: Array,
+    target: Array,
+    cotangent: Array,
+) -> tuple[Result, ...]:
+    """Gradients of sum(cotangent * loss)."""
+    total = np.sum(target, axis=-1)
+    lse = fn.logsumexp(logits, -1)
+    t = total[..., None] * np.exp(logits - lse[..., None])
+    return (cotangent[..., None] * (t - target),)
+
+
+def _kl_divergence_with_logits_hessian_diagonal(
+    logits: Array,
+    target: Array,
+    cotangent: Array,
+) -> tuple[Result, ...]:
+    """The diagonal of the Hessian of sum(cotangent * loss)."""
+    total = np.sum(target, axis=-1)
+    t = cotangent * total
+    lse = fn.logsumexp(logits, -1)
+    share = np.exp(logits - lse[..., None])
+    return (t[..., None] * (share - share**2),)
+
+
+def _kl_divergence_with_logits_hvp(
+    logits: Array,
+    target: Array,
+    cotangent: Array,
+    logits_tangent: Array,
+) -> tuple[Result, ...]:
+    """The Hessian of sum(cotangent * loss) times the tangents."""
+    lse = fn.logsumexp(logits, -1)
+    share = np.exp(logits - lse[..., None])
+    total = np.sum(target, axis=-1)
+    t = cotangent * total
+    total2 = np.sum(logits_tangent * share, axis=-1)
+    t2 = logits_tangent - total2[..., None]
+    return (share * t[..., None] * t2,)
+
+
+def _kl_divergence_with_logits_upper_bound(
+    logits: Array,
+    target: Array,
+    cotangent: Array,
+) -> tuple[Result, ...]:
+    """A curvature that bounds that of sum(cotangent * loss) from above."""
+    lse = fn.logsumexp(logits, -1)
+    share = np.exp(logits - lse[..., None])
+    total = np.sum(share, axis=-1)
+    total2 = np.sum(target, axis=-1)
+    t = total * total2
+    t2 = share**2
+    magnitude = np.abs(total2[..., None] * (share - t2))
+    t3 = share * t[..., None] + magnitude - t2 * total2[..., None]
+    return (cotangent[..., None] * t3,)
+
+
+_KL_DIVERGENCE_WITH_LOGITS = Task(
+    name="kl_divergence_with_logits",
+    parameters=(),
+    truth=Parameter(name="target", default=0.0, low=0.0, high=1.0, domain="0 <= target <= 1"),
+    link="softmax",
+    value=_kl_divergence_with_logits_value,
+    vjp=_kl_divergence_with_logits_vjp,
+    hessian_diagonal=_kl_divergence_with_logits_hessian_diagonal,
+    hvp=_kl_divergence_with_logits_hvp,
+    upper_bound=_kl_divergence_with_logits_upper_bound,
+    classes=True,
+)
+
+
+class KlDivergenceWithLogitsObjective(Objective):
+    """Kullback-Leibler divergence of the softmax of logits from the target distribution.
+
+        loss = sum_c((log(target[c]) - log_softmax_c(logits[c]))*target[c])
+
+    Use it for soft targets where 0 should mean a perfect fit. Its gradient is that of
+    `softmax_cross_entropy`, which is larger by the entropy of the target.
+
+    The raw score is `logits`; a prediction is softmax(raw_score) over the classes.
+
+    Args:
+        hessian: The curvature that trees are grown with. `"exact"` gives the second derivative,
+            `"clamp"` that, but at least 1e-16, `"upper_bound"` gives the sums of absolute values
+            over the rows of the Hessian between classes.
+
+    References:
+        S. Kullback and R. A. Leibler, "On Information and Sufficiency", 1951.
+    """
+
+    task = _KL_DIVERGENCE_WITH_LOGITS
+
+    def __init__(
+        self,
+        hessian: Hessian = "exact",
+    ) -> None:
+        """Checks and keeps the settings."""
+        super().__init__(hessian)
+
+
+def _kl_divergence_with_log_target_value(log_prediction: Array, log_target: Array) -> Result:
+    """The loss."""
+    t = (log_target - log_prediction) * np.exp(log_target)
+    total = np.sum(t, axis=-1)
+    return total
+
+
+def _kl_divergence_with_log_target_vjp(
+    log_prediction: Array,
+    log_target: Array,
+    cotangent: Array,
+) -> tuple[Result, ...]:
+    """Gradients of sum(cotangent * loss)."""
+    return (-cotangent[..., None] * np.exp(log_target),)
+
+
+def _kl_divergence_with_log_target_hessian_diagonal(
+    log_prediction: Array,
+    log_target: Array,
+    cotangent: Array,
+) -> tuple[Result, ...]:
+    """The diagonal of the Hessian of sum(cotangent * loss)."""
+    return (0.0,)
+
+
+def _kl_divergence_with_log_target_hvp(
+    log_prediction: Array,
+    log_target: Array,
+    cotangent: Array,
+    log_prediction_tangent: Array,
+) -> tuple[Result, ...]:
+    """The Hessian of sum(cotangent * loss) times the tangents."""
+    return (0.0,)
+
+
+_KL_DIVERGENCE_WITH_LOG_TARGET = Task(
+    name="kl_divergence_with_log_target",
+    parameters=(),
+    truth=Parameter(name="log_target", default=0.0, high=0.0, domain="log_target <= 0"),
+    link="identity",
+    value=_kl_divergence_with_log_target_value,
+    vjp=_kl_divergence_with_log_target_vjp,
+    hessian_diagonal=_kl_divergence_with_log_target_hessian_diagonal,
+    hvp=_kl_divergence_with_log_target_hvp,
+    without_bound="the loss has no curvature; use 'clamp'",
+    classes=True,
+    flat=True,
+    high=0.0,
+)
+
+
+class KlDivergenceWithLogTargetObjective(Objective):
+    """Kullback-Leibler divergence of two distributions that are given by their logarithms.
+
+        loss = sum_c((-log_prediction[c] + log_target[c])*exp(log_target[c]))
+
+    Use it between two log-softmaxes, where probabilities would underflow. The sum over the classes
+    is one loss; it is not averaged over them. With raw logits on both sides use `distillation`.
+
+    The raw score is `log_prediction`; a prediction is the raw score itself. The loss asks for
+    log_prediction <= 0, which raw scores may leave: watch for NaN.
+
+    Args:
+        hessian: The curvature that trees are grown with. `"exact"` gives the second derivative,
+            `"clamp"` 1, for the loss has no curvature, `"upper_bound"` is refused: the loss has no
+            curvature.
+
+    References:
+        S. Kullback and R. A. Leibler, "On Information and Sufficiency", 1951.
+    """
+
+    task = _KL_DIVERGENCE_WITH_LOG_TARGET
+
+    def __init__(
+        self,
+        hessian: Hessian = "clamp",
+    ) -> None:
+        """Checks and keeps the settings."""
+        super().__init__(hessian)
+
+
+def _js_divergence_value(prediction: Array, target: Array) -> Result:
+    """The loss."""
+    t = 1 / (0.5 * prediction + 0.5 * target)
+    total = np.sum(fn.xlogy(prediction, t * prediction), axis=-1)
+    total2 = np.sum(fn.xlogy(target, t * target), axis=-1)
+    return 0.5 * total + 0.5 * total2
+
+
+def _js_divergence_vjp(prediction: Array, target: Array, cotangent: Array) -> tuple[Result, ...]:
+    """Gradients of sum(cotangent * loss)."""
+    t = 0.5 * prediction + 0.5 * target
+    t2 = 0.5 * fn.xdivy(prediction, t) + np.log(t)
+    t3 = fn.xdivy(prediction, prediction) + np.log(prediction) - t2
+    return (cotangent[..., None] * (0.5 * t3 - 0.25 * fn.xdivy(target, t)),)
+
+
+def _js_divergence_hessian_diagonal(
+    prediction: Array,
+    target: Array,
+    cotangent: Array,
+) -> tuple[Result, ...]:
+    """The diagonal of the Hessian of sum(cotangent * loss)."""
+    t = 0.5 * prediction + 0.5 * target
+    t2 = 1 / t
+    t3 = t**2
+    t4 = 0.5 * (t2 - 0.5 * fn.xdivy(prediction, t3))
+    t5 = 2 / prediction - (0.5 * t2 + t4) - fn.xdivy(prediction, prediction**2)
+    t6 = 0.5 * t5 + 0.125 * fn.xdivy(target, t3)
+    return (t6 * cotangent[..., None],)
+
+
+def _js_divergence_hvp(
+    prediction: Array,
+    target: Array,
+    cotangent: Array,
+    prediction_tangent: Array,
+) -> tuple[Result, ...]:
+    """The Hessian of sum(cotangent * loss) times the tangents."""
+    t = 0.5 * prediction + 0.5 * target
+    t2 = 1 / t
+    t3 = t**2
+    t4 = 0.5 * (t2 - 0.5 * fn.xdivy(prediction, t3))
+    t5 = 2 / prediction - (0.5 * t2 + t4) - fn.xdivy(prediction, prediction**2)
+    t6 = 0.5 * t5 + 0.125 * fn.xdivy(target, t3)
+    return (t6 * prediction_tangent * cotangent[..., None],)
+
+
+_JS_DIVERGENCE = Task(
+    name="js_divergence",
+    parameters=(),
+    truth=Parameter(name="target", default=0.0, low=0.0, high=1.0, domain="0 <= target <= 1"),
+    link="identity",
+    value=_js_divergence_value,
+    vjp=_js_divergence_vjp,
+    hessian_diagonal=_js_divergence_hessian_diagonal,
+    hvp=_js_divergence_hvp,
+    without_bound="no formula is found that bounds the Hessian between classes; use 'exact'",
+    classes=True,
+    low=0.0,
+    high=1.0,
+)
+
+
+class JsDivergenceObjective(Objective):
+    """Jensen-Shannon divergence: mean divergence of two distributions from their mean.
+
+        loss = sum_c(log(prediction[c]/(prediction[c]/2 + target[c]/2))*prediction[c])/2 +
+            sum_c(log(target[c]/(prediction[c]/2 + target[c]/2))*target[c])/2
+
+    Use it for a divergence that is symmetric and never more than log(2), also where one of them
+    is 0. Its gradient fades where the two hardly overlap. The root of it is a distance.
+
+    The raw score is `prediction`; a prediction is the raw score itself. The loss asks for 0 <=
+    prediction <= 1, which raw scores may leave: watch for NaN.
+
+    Args:
+        hessian: The curvature that trees are grown with. `"exact"` gives the second derivative,
+            `"clamp"` that, but at least 1e-16, `"upper_bound"` is refused: no formula is found that
+            bounds the Hessian between classes.
+
+    References:
+        J. Lin, "Divergence Measures Based on the Shannon Entropy", 1991.
+    """
+
+    task = _JS_DIVERGENCE
+
+    def __init__(
+        self,
+        hessian: Hessian = "exact",
+    ) -> None:
+        """Checks and keeps the settings."""
+        super().__init__(hessian)
+JsDivObjective = JsDivergenceObjective
+
+
+def _total_variation_distance_value(prediction: Array, target: Array) -> Result:
+    """The loss."""
+    total = np.sum(np.abs(prediction - target), axis=-1)
+    return 0.5 * total
+
+
+def _total_variation_distance_vjp(
+    prediction: Array,
+    target: Array,
+    cotangent: Array,
+) -> tuple[Result, ...]:
+    """Gradients of sum(cotangent * loss)."""
+    return (0.5 * cotangent[..., None] * np.sign(prediction - target),)
+
+
+def _total_variation_distance_hessian_diagonal(
+    prediction: Array,
+    target: Array,
+    cotangent: Array,
+) -> tuple[Result, ...]:
+    """The diagonal of the Hessian of sum(cotangent * loss)."""
+    return (0.0,)
+
+
+def _total_variation_distance_hvp(
+    prediction: Array,
+    target: Array,
+    cotangent: Array,
+    prediction_tangent: Array,
+) -> tuple[Result, ...]:
+    """The Hessian of sum(cotangent * loss) times the tangents."""
+    return (0.0,)
+
+
+_TOTAL_VARIATION_DISTANCE = Task(
+    name="total_variation_distance",
+    parameters=(),
+    truth=Parameter(name="target", default=0.0, low=0.0, high=1.0, domain="0 <= target <= 1"),
+    link="identity",
+    value=_total_variation_distance_value,
+    vjp=_total_variation_distance_vjp,
+    hessian_diagonal=_total_variation_distance_hessian_diagonal,
+    hvp=_total_variation_distance_hvp,
+    without_bound="the loss has no curvature; use 'clamp'",
+    classes=True,
+    flat=True,
+    low=0.0,
+    high=1.0,
+)
+
+
+class TotalVariationDistanceObjective(Objective):
+    """Half the sum of absolute differences: the largest difference of any event's probability.
+
+        loss = sum_c(|prediction[c] - target[c]|)/2
+
+    Use it to compare distributions on a scale from 0 to 1, or for robust fits. Its gradient knows
+    only which classes are too likely, not by how much: `hellinger_distance` is smooth.
+
+    The raw score is `prediction`; a prediction is the raw score itself. The loss asks for 0 <=
+    prediction <= 1, which raw scores may leave: watch for NaN.
+
+    Args:
+        hessian: The curvature that trees are grown with. `"exact"` gives the second derivative,
+            `"clamp"` 1, for the loss has no curvature, `"upper_bound"` is refused: the loss has no
+            curvature.
+
+    References:
+        D. A. Levin, Y. Peres and E. L. Wilmer, "Markov Chains and Mixing Times", 2009.
+    """
+
+    task = _TOTAL_VARIATION_DISTANCE
+
+    def __init__(
+        self,
+        hessian: Hessian = "clamp",
+    ) -> None:
+        """Checks and keeps the settings."""
+        super().__init__(hessian)
+
+
+def _squared_hellinger_distance_value(prediction: Array, target: Array) -> Result:
+    """The loss."""
+    t = (np.sqrt(prediction) - np.sqrt(target)) ** 2
+    total = np.sum(t, axis=-1)
+    return 0.5 * total
+
+
+def _squared_hellinger_distance_vjp(
+    prediction: Array,
+    target: Array,
+    cotangent: Array,
+) -> tuple[Result, ...]:
+    """Gradients of sum(cotangent * loss)."""
+    t = np.sqrt(prediction) - np.sqrt(target)
+    return (0.5 * cotangent[..., None] * t / np.sqrt(prediction),)
+
+
+def _squared_hellinger_distance_hessian_diagonal(
+    prediction: Array,
+    target: Array,
+    cotangent: Array,
+) -> tuple[Result, ...]:
+    """The diagonal of the Hessian of sum(cotangent * loss)."""
+    t = np.sqrt(prediction) - np.sqrt(target)
+    return (cotangent[..., None] * (0.25 / prediction - 0.25 * t / prediction**1.5),)
+
+
+def _squared_hellinger_distance_hvp(
+    prediction: Array,
+    target: Array,
+    cotangent: Array,
+    prediction_tangent: Array,
+) -> tuple[Result, ...]:
+    """The Hessian of sum(cotangent * loss) times the tangents."""
+    t = np.sqrt(prediction) - np.sqrt(target)
+    t2 = 0.25 / prediction - 0.25 * t / prediction**1.5
+    return (prediction_tangent * cotangent[..., None] * t2,)
+
+
+_SQUARED_HELLINGER_DISTANCE = Task(
+    name="squared_hellinger_distance",
+    parameters=(),
+    truth=Parameter(name="target", default=0.0, low=0.0, high=1.0, domain="0 <= target <= 1"),
+    link="identity",
+    value=_squared_hellinger_distance_value,
+    vjp=_squared_hellinger_distance_vjp,
+    hessian_diagonal=_squared_hellinger_distance_hessian_diagonal,
+    hvp=_squared_hellinger_distance_hvp,
+    without_bound="no formula is found that bounds the Hessian between classes; use 'exact'",
+    classes=True,
+    low=0.0,
+    high=1.0,
+)
+
+
+class SquaredHellingerDistanceObjective(Objective):
+    """Half the squared distance of the roots of two distributions; between 0 and 1.
+
+        loss = sum_c((sqrt(prediction[c]) - sqrt(target[c]))^2)/2
+
+    Use it for a bounded, symmetric divergence that is smooth inside. The gradient is infinite at
+    a prediction of 0 whose target is not.
+
+    The raw score is `prediction`; a prediction is the raw score itself. The loss asks for 0 <=
+    prediction <= 1, which raw scores may leave: watch for NaN.
+
+    Args:
+        hessian: The curvature that trees are grown with. `"exact"` gives the second derivative,
+            `"clamp"` that, but at least 1e-16, `"upper_bound"` is refused: no formula is found that
+            bounds the Hessian between classes.
+
+    References:
+        E. Hellinger, "Neue Begründung der Theorie quadratischer Formen von unendlichvielen
+        Veränderlichen", 1909.
+    """
+
+    task = _SQUARED_HELLINGER_DISTANCE
+
+    def __init__(
+        self,
+        hessian: Hessian = "exact",
+    ) -> None:
+        """Checks and keeps the settings."""
+        super().__init__(hessian)
+
+
+def _bhattacharyya_distance_value(prediction: Array, target: Array) -> Result:
+    """The loss."""
+    total = np.sum(np.sqrt(prediction) * np.sqrt(target), axis=-1)
+    return -np.log(total)
+
+
+def _bhattacharyya_distance_vjp(
+    prediction: Array,
+    target: Array,
+    cotangent: Array,
+) -> tuple[Result, ...]:
+    """Gradients of sum(cotangent * loss)."""
+    t = np.sqrt(target)
+    total = np.sum(t * np.sqrt(prediction), axis=-1)
+    t2 = -0.5 * cotangent / total
+    return (t * t2[..., None] / np.sqrt(prediction),)
+
+
+def _bhattacharyya_distance_hessian_diagonal(
+    prediction: Array,
+    target: Array,
+    cotangent: Array,
+) -> tuple[Result, ...]:
+    """The diagonal of the Hessian of sum(cotangent * loss)."""
+    t = np.sqrt(target)
+    total = np.sum(t * np.sqrt(prediction), axis=-1)
+    t2 = 1 / total
+    t3 = 0.25 * t * t2[..., None] / prediction**1.5
+    t4 = 1 / total**2
+    t5 = 0.25 * t4[..., None] * target / prediction
+    return (cotangent[..., None] * (t3 + t5),)
+
+
+def _bhattacharyya_distance_hvp(
+    prediction: Array,
+    target: Array,
+    cotangent: Array,
+    prediction_tangent: Array,
+) -> tuple[Result, ...]:
+    """The Hessian of sum(cotangent * loss) times the tangents."""
+    t = np.sqrt(target)
+    t2 = 1 / np.sqrt(prediction)
+    total = np.sum(prediction_tangent * t * t2, axis=-1)
+    total2 = np.sum(t * np.sqrt(prediction), axis=-1)
+    t3 = 0.25 * total / total2**2
+    t4 = 1 / total2
+    t5 = 0.25 * t4[..., None] * prediction_tangent / prediction**1.5
+    return (t * cotangent[..., None] * (t2 * t3[..., None] + t5),)
+
+
+_BHATTACHARYYA_DISTANCE = Task(
+    name="bhattacharyya_distance",
+    parameters=(),
+    truth=Parameter(name="target", default=0.0, low=0.0, high=1.0, domain="0 <= target <= 1"),
+    link="identity",
+    value=_bhattacharyya_distance_value,
+    vjp=_bhattacharyya_distance_vjp,
+    hessian_diagonal=_bhattacharyya_distance_hessian_diagonal,
+    hvp=_bhattacharyya_distance_hvp,
+    without_bound="the Hessian between classes has entries of either sign; use 'exact'",
+    classes=True,
+    low=0.0,
+    high=1.0,
+)
+
+
+class BhattacharyyaDistanceObjective(Objective):
+    """Minus the logarithm of the overlap of two distributions, the sum of their geometric means.
+
+        loss = -log(sum_c(sqrt(prediction[c])*sqrt(target[c])))
+
+    Use it for a symmetric divergence that punishes distributions apart more and more: without
+    overlap it is infinite. Half of it bounds the error of telling the two apart.
+
+    The raw score is `prediction`; a prediction is the raw score itself. The loss asks for 0 <=
+    prediction <= 1, which raw scores may leave: watch for NaN.
+
+    Args:
+        hessian: The curvature that trees are grown with. `"exact"` gives the second derivative,
+            `"clamp"` that, but at least 1e-16, `"upper_bound"` is refused: the Hessian between
+            classes has entries of either sign.
+
+    References:
+        A. Bhattacharyya, "On a Measure of Divergence between Two Statistical Populations Defined by
+        Their Probability Distributions", 1943.
+    """
+
+    task = _BHATTACHARYYA_DISTANCE
+
+    def __init__(
+        self,
+        hessian: Hessian = "exact",
+    ) -> None:
+        """Checks and keeps the settings."""
+        super().__init__(hessian)
+
+
+def _chi_squared_divergence_value(prediction: Array, target: Array) -> Result:
+    """The loss."""
+    total = np.sum((prediction - target) ** 2 / prediction, axis=-1)
+    return total
+
+
+def _chi_squared_divergence_vjp(
+    prediction: Array,
+    target: Array,
+    cotangent: Array,
+) -> tuple[Result, ...]:
+    """Gradients of sum(cotangent * loss)."""
+    t = prediction - target
+    return (cotangent[..., None] * (2 * t / prediction - t**2 / prediction**2),)
+
+
+def _chi_squared_divergence_hessian_diagonal(
+    prediction: Array,
+    target: Array,
+    cotangent: Array,
+) -> tuple[Result, ...]:
+    """The diagonal of the Hessian of sum(cotangent * loss)."""
+    t = prediction - target
+    t2 = 2 / prediction + 2 * t**2 / prediction**3 - 4 * t / prediction**2
+    return (cotangent[..., None] * t2,)
+
+
+def _chi_squared_divergence_hvp(
+    prediction: Array,
+    target: Array,
+    cotangent: Array,
+    prediction_tangent: Array,
+) -> tuple[Result, ...]:
+    """The Hessian of sum(cotangent * loss) times the tangents."""
+    t = prediction - target
+    t2 = 2 / prediction + 2 * t**2 / prediction**3 - 4 * t / prediction**2
+    return (prediction_tangent * cotangent[..., None] * t2,)
+
+
+def _chi_squared_divergence_upper_bound(
+    prediction: Array,
+    target: Array,
+    cotangent: Array,
+) -> tuple[Result, ...]:
+    """A curvature that bounds that of sum(cotangent * loss) from above."""
+    t = 2 * (prediction - target) ** 2 / prediction**3
+    t2 = 2 * (2 * prediction - 2 * target) / prediction**2
+    return (cotangent[..., None] * np.abs(2 / prediction + t - t2),)
+
+
+_CHI_SQUARED_DIVERGENCE = Task(
+    name="chi_squared_divergence",
+    parameters=(),
+    truth=Parameter(name="target", default=0.0, low=0.0, domain="target >= 0"),
+    link="identity",
+    value=_chi_squared_divergence_value,
+    vjp=_chi_squared_divergence_vjp,
+    hessian_diagonal=_chi_squared_divergence_hessian_diagonal,
+    hvp=_chi_squared_divergence_hvp,
+    upper_bound=_chi_squared_divergence_upper_bound,
+    classes=True,
+    low=0.0,
+)
+
+
+class ChiSquaredDivergenceObjective(Objective):
+    """Sum of squared differences relative to the prediction: Pearson's statistic per observation.
+
+        loss = sum_c((prediction[c] - target[c])^2/prediction[c])
+
+    Use it to fit frequencies where the prediction sets the scale of each error. Predictions must be
+    positive; near 0 they dominate.
+
+    The raw score is `prediction`; a prediction is the raw score itself. The loss asks for
+    prediction > 0, which raw scores may leave: watch for NaN.
+
+    Args:
+        hessian: The curvature that trees are grown with. `"exact"` gives the second derivative,
+            `"clamp"` that, but at least 1e-16, `"upper_bound"` gives the sums of absolute values
+            over the rows of the Hessian between classes.
+
+    References:
+        K. Pearson, "On the Criterion that a Given System of Deviations from the Probable in the
+        Case of a Correlated System of Variables is such that it can be Reasonably Supposed to have
+        Arisen from Random Sampling", 1900.
+    """
+
+    task = _CHI_SQUARED_DIVERGENCE
+
+    def __init__(
+        self,
+        hessian: Hessian = "exact",
+    ) -> None:
+        """Checks and keeps the settings."""
+        super().__init__(hessian)
+
+
+def _alpha_divergence_value(prediction: Array, target: Array, alpha: Array) -> Result:
+    """The loss."""
+    t = 1 - alpha
+    total = np.sum(prediction**t * target**alpha, axis=-1)
+    return (1 - total) / (t * alpha)
+
+
+def _alpha_divergence_vjp(
+    prediction: Array,
+    target: Array,
+    alpha: Array,
+    cotangent: Array,
+) -> tuple[Result, ...]:
+    """Gradients of sum(cotangent * loss)."""
+    t = -cotangent / alpha
+    return (t[..., None] * prediction ** -alpha * target**alpha,)
+
+
+def _alpha_divergence_hessian_diagonal(
+    prediction: Array,
+    target: Array,
+    alpha: Array,
+    cotangent: Array,
+) -> tuple[Result, ...]:
+    """The diagonal of the Hessian of sum(cotangent * loss)."""
+    return (cotangent[..., None] * prediction ** -(alpha + 1) * target**alpha,)
+
+
+def _alpha_divergence_hvp(
+    prediction: Array,
+    target: Array,
+    alpha: Array,
+    cotangent: Array,
+    prediction_tangent: Array,
+) -> tuple[Result, ...]:
+    """The Hessian of sum(cotangent * loss) times the tangents."""
+    t = prediction_tangent * cotangent[..., None] * prediction ** -(alpha + 1)
+    return (t * target**alpha,)
+
+
+_ALPHA_DIVERGENCE = Task(
+    name="alpha_divergence",
+    parameters=(
+        Parameter(
+            name="alpha",
+            default=0.5,
+            low=0.0,
+            high=1.0,
+            low_open=True,
+            high_open=True,
+            domain="0 < alpha < 1",
+        ),
+    ),
+    truth=Parameter(name="target", default=0.0, low=0.0, high=1.0, domain="0 <= target <= 1"),
+    link="identity",
+    value=_alpha_divergence_value,
+    vjp=_alpha_divergence_vjp,
+    hessian_diagonal=_alpha_divergence_hessian_diagonal,
+    hvp=_alpha_divergence_hvp,
+    without_bound="no formula is found that bounds the Hessian between classes; use 'exact'",
+    classes=True,
+    low=0.0,
+    high=1.0,
+)
+
+
+class AlphaDivergenceObjective(Objective):
+    """A family of divergences between the two directions of the Kullback-Leibler divergence.
+
+        loss = (1 - sum_c(prediction[c]^(1 - alpha)*target[c]^alpha))/((1 - alpha)*alpha)
+
+    Use it to choose between covering all of the target (`alpha` near 1, `kl_divergence`) and
+    keeping to its likely part (near 0, `reverse_kl_divergence`); at 1/2 it is four times
+    `squared_hellinger_distance`. Distributions should sum to 1.
+
+    The raw score is `prediction`; a prediction is the raw score itself. The loss asks for 0 <=
+    prediction <= 1, which raw scores may leave: watch for NaN.
+
+    Args:
+        alpha: Parameter; 0 < alpha < 1; default 0.5.
+        hessian: The curvature that trees are grown with. `"exact"` gives the second derivative,
+            `"clamp"` that, but at least 1e-16, `"upper_bound"` is refused: no formula is found that
+            bounds the Hessian between classes.
+
+    References:
+        S. Amari, "Differential-Geometrical Methods in Statistics", 1985.
+    """
+
+    task = _ALPHA_DIVERGENCE
+
+    def __init__(
+        self,
+        alpha: Scalar = 0.5,
+        hessian: Hessian = "exact",
+    ) -> None:
+        """Checks and keeps the settings."""
+        super().__init__(hessian)
+        self.alpha = self._number(
+            "alpha",
+            alpha,
+        )
+
+
+def _renyi_divergence_value(prediction: Array, target: Array, alpha: Array) -> Result:
+    """The loss."""
+    t = prediction ** (1 - alpha) * target**alpha
+    total = np.sum(t, axis=-1)
+    return np.log(total) / (alpha - 1)
+
+
+def _renyi_divergence_vjp(
+    prediction: Array,
+    target: Array,
+    alpha: Array,
+    cotangent: Array,
+) -> tuple[Result, ...]:
+    """Gradients of sum(cotangent * loss)."""
+    t = target**alpha
+    t2 = 1 - alpha
+    total = np.sum(t * prediction**t2, axis=-1)
+    t3 = t2 * cotangent / (total * (alpha - 1))
+    return (t * t3[..., None] * prediction ** -alpha,)
+
+
+def _renyi_divergence_hessian_diagonal(
+    prediction: Array,
+    target: Array,
+    alpha: Array,
+    cotangent: Array,
+) -> tuple[Result, ...]:
+    """The diagonal of the Hessian of sum(cotangent * loss)."""
+    t = cotangent / (alpha - 1)
+    t2 = target**alpha
+    t3 = 1 - alpha
+    total = np.sum(t2 * prediction**t3, axis=-1)
+    t4 = -t3 * alpha / total
+    t5 = t2 * t4[..., None] * prediction ** -(alpha + 1)
+    t6 = -(t3**2) / total**2
+    t7 = t6[..., None] * prediction ** (-2 * alpha) * target ** (2 * alpha)
+    return (t[..., None] * (t5 + t7),)
+
+
+def _renyi_divergence_hvp(
+    prediction: Array,
+    target: Array,
+    alpha: Array,
+    cotangent: Array,
+    prediction_tangent: Array,
+) -> tuple[Result, ...]:
+    """The Hessian of sum(cotangent * loss) times the tangents."""
+    t = target**alpha
+    t2 = cotangent / (alpha - 1)
+    t3 = prediction ** -alpha
+    total = np.sum(prediction_tangent * t * t3, axis=-1)
+    t4 = 1 - alpha
+    total2 = np.sum(t * prediction**t4, axis=-1)
+    t5 = -total * t4**2 / total2**2
+    t6 = -t4 * alpha / total2
+    t7 = t6[..., None] * prediction_tangent * prediction ** -(alpha + 1)
+    return (t * t2[..., None] * (t3 * t5[..., None] + t7),)
+
+
+_RENYI_DIVERGENCE = Task(
+    name="renyi_divergence",
+    parameters=(
+        Parameter(
+            name="alpha",
+            default=0.5,
+            low=0.0,
+            high=1.0,
+            low_open=True,
+            high_open=True,
+            domain="0 < alpha < 1",
+        ),
+    ),
+    truth=Parameter(name="target", default=0.0, low=0.0, high=1.0, domain="0 <= target <= 1"),
+    link="identity",
+    value=_renyi_divergence_value,
+    vjp=_renyi_divergence_vjp,
+    hessian_diagonal=_renyi_divergence_hessian_diagonal,
+    hvp=_renyi_divergence_hvp,
+    without_bound="the Hessian between classes has entries of either sign; use 'exact'",
+    classes=True,
+    low=0.0,
+    high=1.0,
+)
+
+
+class RenyiDivergenceObjective(Objective):
+    """Rényi divergence of order `alpha` of a predicted distribution from the target distribution.
+
+        loss = log(sum_c(prediction[c]^(1 - alpha)*target[c]^alpha))/(alpha - 1)
+
+    Use it as a divergence that stays finite wherever the two overlap; near `alpha = 1` it is
+    `kl_divergence`, at 1/2 twice `bhattacharyya_distance`.
+
+    The raw score is `prediction`; a prediction is the raw score itself. The loss asks for 0 <=
+    prediction <= 1, which raw scores may leave: watch for NaN.
+
+    Args:
+        alpha: Parameter; 0 < alpha < 1; default 0.5.
+        hessian: The curvature that trees are grown with. `"exact"` gives the second derivative,
+            `"clamp"` that, but at least 1e-16, `"upper_bound"` is refused: the Hessian between
+            classes has entries of either sign.
+
+    References:
+        A. Rényi, "On Measures of Entropy and Information", 1961.
+    """
+
+    task = _RENYI_DIVERGENCE
+
+    def __init__(
+        self,
+        alpha: Scalar = 0.5,
+        hessian: Hessian = "exact",
+    ) -> None:
+        """Checks and keeps the settings."""
+        super().__init__(hessian)
+        self.alpha = self._number(
+            "alpha",
+            alpha,
+        )
+
+
+def _generalized_kl_divergence_value(prediction: Array, target: Array) -> Result:
+    """The loss."""
+    total = np.sum(fn.relative_entropy(target, prediction), axis=-1)
+    return total
+
+
+def _generalized_kl_divergence_vjp(
+    prediction: Array,
+    target: Array,
+    cotangent: Array,
+) -> tuple[Result, ...]:
+    """Gradients of sum(cotangent * loss)."""
+    return (cotangent[..., None] * (1 - fn.xdivy(target, prediction)),)
+
+
+def _generalized_kl_divergence_hessian_diagonal(
+    prediction: Array,
+    target: Array,
+    cotangent: Array,
+) -> tuple[Result, ...]:
+    """The diagonal of the Hessian of sum(cotangent * loss)."""
+    return (cotangent[..., None] * fn.xdivy(target, prediction**2),)
+
+
+def _generalized_kl_divergence_hvp(
+    prediction: Array,
+    target: Array,
+    cotangent: Array,
+    prediction_tangent: Array,
+) -> tuple[Result, ...]:
+    """The Hessian of sum(cotangent * loss) times the tangents."""
+    return (prediction_tangent * cotangent[..., None] * fn.xdivy(target, prediction**2),)
+
+
+def _generalized_kl_divergence_upper_bound(
+    prediction: Array,
+    target: Array,
+    cotangent: Array,
+) -> tuple[Result, ...]:
+    """A curvature that bounds that of sum(cotangent * loss) from above."""
+    return (cotangent[..., None] * np.abs(fn.xdivy(target, prediction**2)),)
+
+
+_GENERALIZED_KL_DIVERGENCE = Task(
+    name="generalized_kl_divergence",
+    parameters=(),
+    truth=Parameter(name="target", default=0.0, low=0.0, domain="target >= 0"),
+    link="identity",
+    value=_generalized_kl_divergence_value,
+    vjp=_generalized_kl_divergence_vjp,
+    hessian_diagonal=_generalized_kl_divergence_hessian_diagonal,
+    hvp=_generalized_kl_divergence_hvp,
+    upper_bound=_generalized_kl_divergence_upper_bound,
+    classes=True,
+    low=0.0,
+)
+
+
+class GeneralizedKlDivergenceObjective(Objective):
+    """Kullback-Leibler divergence of positive numbers that need not sum to 1.
+
+        loss = sum_c(log(target[c]/prediction[c])*target[c] + prediction[c] - target[c])
+
+    Use it for counts, histograms and spectra, as in nonnegative factorisation. It is half the
+    Poisson deviance, and 0 at a perfect fit.
+
+    The raw score is `prediction`; a prediction is the raw score itself. The loss asks for
+    prediction > 0, which raw scores may leave: watch for NaN.
+
+    Args:
+        hessian: The curvature that trees are grown with. `"exact"` gives the second derivative,
+            `"clamp"` that, but at least 1e-16, `"upper_bound"` gives the sums of absolute values
+            over the rows of the Hessian between classes.
+
+    References:
+        I. Csiszár, "Why Least Squares and Maximum Entropy?", 1991.
+    """
+
+    task = _GENERALIZED_KL_DIVERGENCE
 
     def __init__(
         self,

@@ -13,13 +13,23 @@ from ._task import Task
 
 __all__ = [
     "AbsoluteErrorObjective",
+    "AsymmetricAbsoluteErrorObjective",
+    "AsymmetricSquaredErrorObjective",
+    "EpsilonInsensitiveObjective",
     "HuberObjective",
+    "L1Objective",
     "LinexObjective",
     "LogCoshObjective",
+    "MaeObjective",
+    "MeanAbsoluteErrorObjective",
+    "MeanSquaredErrorObjective",
+    "MseObjective",
+    "PinballObjective",
     "PoissonNllObjective",
     "PoissonNllRateObjective",
     "QuantileObjective",
     "SmoothL1Objective",
+    "SquaredEpsilonInsensitiveObjective",
     "SquaredErrorObjective",
     "TukeyBiweightObjective",
 ]
@@ -104,6 +114,8 @@ class SquaredErrorObjective(Objective):
     ) -> None:
         """Checks and keeps the settings."""
         super().__init__(hessian)
+MseObjective = SquaredErrorObjective
+MeanSquaredErrorObjective = SquaredErrorObjective
 
 
 def _absolute_error_value(prediction: Array, target: Array) -> Result:
@@ -186,6 +198,9 @@ class AbsoluteErrorObjective(Objective):
     ) -> None:
         """Checks and keeps the settings."""
         super().__init__(hessian)
+MaeObjective = AbsoluteErrorObjective
+L1Objective = AbsoluteErrorObjective
+MeanAbsoluteErrorObjective = AbsoluteErrorObjective
 
 
 def _huber_value(prediction: Array, target: Array, delta: Array) -> Result:
@@ -576,6 +591,7 @@ class QuantileObjective(Objective):
             "tau",
             tau,
         )
+PinballObjective = QuantileObjective
 
 
 def _tukey_biweight_value(prediction: Array, target: Array, c: Array) -> Result:
@@ -923,3 +939,461 @@ class PoissonNllRateObjective(Objective):
     ) -> None:
         """Checks and keeps the settings."""
         super().__init__(hessian)
+
+
+def _epsilon_insensitive_value(prediction: Array, target: Array, epsilon: Array) -> Result:
+    """The loss."""
+    return np.maximum(np.abs(prediction - target) - epsilon, 0.0)
+
+
+def _epsilon_insensitive_vjp(
+    prediction: Array,
+    target: Array,
+    epsilon: Array,
+    cotangent: Array,
+) -> tuple[Result, ...]:
+    """Gradients of sum(cotangent * loss)."""
+    t = prediction - target
+    return (np.where(np.abs(t) > epsilon, cotangent * np.sign(t), 0.0),)
+
+
+def _epsilon_insensitive_hessian_diagonal(
+    prediction: Array,
+    target: Array,
+    epsilon: Array,
+    cotangent: Array,
+) -> tuple[Result, ...]:
+    """The diagonal of the Hessian of sum(cotangent * loss)."""
+    return (0.0,)
+
+
+def _epsilon_insensitive_hvp(
+    prediction: Array,
+    target: Array,
+    epsilon: Array,
+    cotangent: Array,
+    prediction_tangent: Array,
+) -> tuple[Result, ...]:
+    """The Hessian of sum(cotangent * loss) times the tangents."""
+    return (0.0,)
+
+
+def _epsilon_insensitive_upper_bound(
+    prediction: Array,
+    target: Array,
+    epsilon: Array,
+    cotangent: Array,
+) -> tuple[Result, ...]:
+    """A curvature that bounds that of sum(cotangent * loss) from above."""
+    larger = np.maximum(np.abs(target - prediction - epsilon), 1e-06)
+    larger2 = np.maximum(np.abs(prediction - target - epsilon), 1e-06)
+    t = 0.5 / larger + 0.5 / larger2
+    return (cotangent * t * np.sign(epsilon),)
+
+
+_EPSILON_INSENSITIVE = Task(
+    name="epsilon_insensitive",
+    parameters=(Parameter(name="epsilon", default=0.1, low=0.0, domain="epsilon >= 0"),),
+    truth=Parameter(name="target", default=0.0),
+    link="identity",
+    value=_epsilon_insensitive_value,
+    vjp=_epsilon_insensitive_vjp,
+    hessian_diagonal=_epsilon_insensitive_hessian_diagonal,
+    hvp=_epsilon_insensitive_hvp,
+    upper_bound=_epsilon_insensitive_upper_bound,
+    flat=True,
+)
+
+
+class EpsilonInsensitiveObjective(Objective):
+    """Absolute error beyond a tube of half-width `epsilon`; errors within cost nothing.
+
+        loss = max(0, |prediction - target| - epsilon)
+
+    Use it where small errors do not matter, or for sparse solutions of support vector machines.
+    `epsilon` is in units of the target: scale the target first. The slope does not fade towards
+    the tube; for a smooth entry use `squared_epsilon_insensitive`.
+
+    The raw score is `prediction`; a prediction is the raw score itself.
+
+    Args:
+        epsilon: Parameter; epsilon >= 0; default 0.1.
+        hessian: The curvature that trees are grown with. `"exact"` gives the second derivative,
+            `"clamp"` 1, for the loss has no curvature, `"upper_bound"` gives
+            `sign(epsilon)/(2*max(1/1000000, |epsilon + prediction - target|)) +
+            sign(epsilon)/(2*max(1/1000000, |epsilon - prediction + target|))`, the parabola above
+            the kinks.
+
+    References:
+        V. Vapnik, "The Nature of Statistical Learning Theory", 1995.
+    """
+
+    task = _EPSILON_INSENSITIVE
+
+    def __init__(
+        self,
+        epsilon: Scalar = 0.1,
+        hessian: Hessian = "clamp",
+    ) -> None:
+        """Checks and keeps the settings."""
+        super().__init__(hessian)
+        self.epsilon = self._number(
+            "epsilon",
+            epsilon,
+        )
+
+
+def _squared_epsilon_insensitive_value(prediction: Array, target: Array, epsilon: Array) -> Result:
+    """The loss."""
+    larger = np.maximum(np.abs(prediction - target) - epsilon, 0.0)
+    return larger**2
+
+
+def _squared_epsilon_insensitive_vjp(
+    prediction: Array,
+    target: Array,
+    epsilon: Array,
+    cotangent: Array,
+) -> tuple[Result, ...]:
+    """Gradients of sum(cotangent * loss)."""
+    t = prediction - target
+    magnitude = np.abs(t)
+    larger = np.maximum(magnitude - epsilon, 0.0)
+    return (np.where(magnitude > epsilon, 2 * cotangent * np.sign(t) * larger, 0.0),)
+
+
+def _squared_epsilon_insensitive_hessian_diagonal(
+    prediction: Array,
+    target: Array,
+    epsilon: Array,
+    cotangent: Array,
+) -> tuple[Result, ...]:
+    """The diagonal of the Hessian of sum(cotangent * loss)."""
+    t = prediction - target
+    return (np.where(np.abs(t) > epsilon, 2 * cotangent * np.sign(t) ** 2, 0.0),)
+
+
+def _squared_epsilon_insensitive_hvp(
+    prediction: Array,
+    target: Array,
+    epsilon: Array,
+    cotangent: Array,
+    prediction_tangent: Array,
+) -> tuple[Result, ...]:
+    """The Hessian of sum(cotangent * loss) times the tangents."""
+    t = prediction - target
+    t2 = 2 * prediction_tangent * cotangent * np.sign(t) ** 2
+    return (np.where(np.abs(t) > epsilon, t2, 0.0),)
+
+
+def _squared_epsilon_insensitive_upper_bound(
+    prediction: Array,
+    target: Array,
+    epsilon: Array,
+    cotangent: Array,
+) -> tuple[Result, ...]:
+    """A curvature that bounds that of sum(cotangent * loss) from above."""
+    direction = np.sign(epsilon)
+    t = 2 * np.abs(-epsilon) - 2 * epsilon
+    larger = np.maximum(np.abs(target - prediction - epsilon), 1e-06)
+    t2 = 2 * np.abs(epsilon) - 2 * epsilon
+    larger2 = np.maximum(np.abs(prediction - target - epsilon), 1e-06)
+    t3 = 0.5 * direction * t / larger + 0.5 * direction * t2 / larger2 + 2
+    return (cotangent * t3,)
+
+
+_SQUARED_EPSILON_INSENSITIVE = Task(
+    name="squared_epsilon_insensitive",
+    parameters=(Parameter(name="epsilon", default=0.1, low=0.0, domain="epsilon >= 0"),),
+    truth=Parameter(name="target", default=0.0),
+    link="identity",
+    value=_squared_epsilon_insensitive_value,
+    vjp=_squared_epsilon_insensitive_vjp,
+    hessian_diagonal=_squared_epsilon_insensitive_hessian_diagonal,
+    hvp=_squared_epsilon_insensitive_hvp,
+    upper_bound=_squared_epsilon_insensitive_upper_bound,
+)
+
+
+class SquaredEpsilonInsensitiveObjective(Objective):
+    """Squared error beyond a tube of half-width `epsilon`; errors within cost nothing.
+
+        loss = max(0, |prediction - target| - epsilon)^2
+
+    Use it like `epsilon_insensitive` where a continuous gradient is wanted. Outliers pull as hard
+    as with `squared_error`.
+
+    The raw score is `prediction`; a prediction is the raw score itself.
+
+    Args:
+        epsilon: Parameter; epsilon >= 0; default 0.1.
+        hessian: The curvature that trees are grown with. `"exact"` gives the second derivative,
+            `"clamp"` that, but at least 1e-16, `"upper_bound"` gives `2`, the parabola above the
+            kinks.
+
+    References:
+        V. Vapnik, "The Nature of Statistical Learning Theory", 1995.
+    """
+
+    task = _SQUARED_EPSILON_INSENSITIVE
+
+    def __init__(
+        self,
+        epsilon: Scalar = 0.1,
+        hessian: Hessian = "exact",
+    ) -> None:
+        """Checks and keeps the settings."""
+        super().__init__(hessian)
+        self.epsilon = self._number(
+            "epsilon",
+            epsilon,
+        )
+
+
+def _asymmetric_squared_error_value(
+    prediction: Array,
+    target: Array,
+    over: Array,
+    under: Array,
+) -> Result:
+    """The loss."""
+    t = prediction - target
+    return t**2 * np.where(t > 0, over, under)
+
+
+def _asymmetric_squared_error_vjp(
+    prediction: Array,
+    target: Array,
+    over: Array,
+    under: Array,
+    cotangent: Array,
+) -> tuple[Result, ...]:
+    """Gradients of sum(cotangent * loss)."""
+    t = prediction - target
+    branch = np.where(t > 0, over, under)
+    return (2 * cotangent * t * branch,)
+
+
+def _asymmetric_squared_error_hessian_diagonal(
+    prediction: Array,
+    target: Array,
+    over: Array,
+    under: Array,
+    cotangent: Array,
+) -> tuple[Result, ...]:
+    """The diagonal of the Hessian of sum(cotangent * loss)."""
+    t = 2 * cotangent * over
+    t2 = 2 * cotangent * under
+    larger = np.maximum(np.minimum(t, t2), np.minimum(np.maximum(t, t2), 0.0))
+    branch = np.where(prediction - target > 0, over, under)
+    return (np.where(prediction == target, larger, 2 * cotangent * branch),)
+
+
+def _asymmetric_squared_error_hvp(
+    prediction: Array,
+    target: Array,
+    over: Array,
+    under: Array,
+    cotangent: Array,
+    prediction_tangent: Array,
+) -> tuple[Result, ...]:
+    """The Hessian of sum(cotangent * loss) times the tangents."""
+    t = 2 * cotangent * over
+    t2 = 2 * cotangent * under
+    larger = np.maximum(np.minimum(t, t2), np.minimum(np.maximum(t, t2), 0.0))
+    branch = np.where(prediction - target > 0, over, under)
+    branch2 = np.where(prediction == target, larger, 2 * cotangent * branch)
+    return (prediction_tangent * branch2,)
+
+
+def _asymmetric_squared_error_upper_bound(
+    prediction: Array,
+    target: Array,
+    over: Array,
+    under: Array,
+    cotangent: Array,
+) -> tuple[Result, ...]:
+    """A curvature that bounds that of sum(cotangent * loss) from above."""
+    return (cotangent * np.maximum(2 * over, 2 * under),)
+
+
+_ASYMMETRIC_SQUARED_ERROR = Task(
+    name="asymmetric_squared_error",
+    parameters=(
+        Parameter(name="over", default=1.0, low=0.0, low_open=True, domain="over > 0"),
+        Parameter(name="under", default=1.0, low=0.0, low_open=True, domain="under > 0"),
+    ),
+    truth=Parameter(name="target", default=0.0),
+    link="identity",
+    value=_asymmetric_squared_error_value,
+    vjp=_asymmetric_squared_error_vjp,
+    hessian_diagonal=_asymmetric_squared_error_hessian_diagonal,
+    hvp=_asymmetric_squared_error_hvp,
+    upper_bound=_asymmetric_squared_error_upper_bound,
+)
+
+
+class AsymmetricSquaredErrorObjective(Objective):
+    """Squared error with separate prices of too high and of too low predictions.
+
+        loss = (prediction - target)^2*{over if prediction - target > 0; under otherwise}
+
+    Use it where the domain says that one side costs more, as stocking too little or predicting a
+    remaining life too long: `over` multiplies errors above the target, `under` those below. Only
+    their ratio moves the optimum; it is an `expectile` times `over + under`. For prices per unit of
+    error use `asymmetric_absolute_error`.
+
+    The raw score is `prediction`; a prediction is the raw score itself.
+
+    Args:
+        over: Parameter; over > 0; default 1.0.
+        under: Parameter; under > 0; default 1.0.
+        hessian: The curvature that trees are grown with. `"exact"` gives the second derivative,
+            `"clamp"` that, but at least 1e-16, `"upper_bound"` gives `max(2*over, 2*under)`, the
+            supremum over the prediction.
+
+    References:
+        W. K. Newey and J. L. Powell, "Asymmetric Least Squares Estimation and Testing", 1987.
+    """
+
+    task = _ASYMMETRIC_SQUARED_ERROR
+
+    def __init__(
+        self,
+        over: Scalar = 1.0,
+        under: Scalar = 1.0,
+        hessian: Hessian = "exact",
+    ) -> None:
+        """Checks and keeps the settings."""
+        super().__init__(hessian)
+        self.over = self._number(
+            "over",
+            over,
+        )
+        self.under = self._number(
+            "under",
+            under,
+        )
+
+
+def _asymmetric_absolute_error_value(
+    prediction: Array,
+    target: Array,
+    over: Array,
+    under: Array,
+) -> Result:
+    """The loss."""
+    t = prediction - target
+    return np.maximum(t * over, -t * under)
+
+
+def _asymmetric_absolute_error_vjp(
+    prediction: Array,
+    target: Array,
+    over: Array,
+    under: Array,
+    cotangent: Array,
+) -> tuple[Result, ...]:
+    """Gradients of sum(cotangent * loss)."""
+    t = over + under
+    t2 = prediction * t
+    t3 = target * t
+    branch = np.where(t2 == t3, 0.0, np.where(t2 > t3, over, -under))
+    return (cotangent * branch,)
+
+
+def _asymmetric_absolute_error_hessian_diagonal(
+    prediction: Array,
+    target: Array,
+    over: Array,
+    under: Array,
+    cotangent: Array,
+) -> tuple[Result, ...]:
+    """The diagonal of the Hessian of sum(cotangent * loss)."""
+    return (0.0,)
+
+
+def _asymmetric_absolute_error_hvp(
+    prediction: Array,
+    target: Array,
+    over: Array,
+    under: Array,
+    cotangent: Array,
+    prediction_tangent: Array,
+) -> tuple[Result, ...]:
+    """The Hessian of sum(cotangent * loss) times the tangents."""
+    return (0.0,)
+
+
+def _asymmetric_absolute_error_upper_bound(
+    prediction: Array,
+    target: Array,
+    over: Array,
+    under: Array,
+    cotangent: Array,
+) -> tuple[Result, ...]:
+    """A curvature that bounds that of sum(cotangent * loss) from above."""
+    t = over + under
+    t2 = prediction * over + prediction * under - target * over - target * under
+    larger = np.maximum(np.abs(t2) / t, 1e-06)
+    return (0.5 * cotangent * t / larger,)
+
+
+_ASYMMETRIC_ABSOLUTE_ERROR = Task(
+    name="asymmetric_absolute_error",
+    parameters=(
+        Parameter(name="over", default=1.0, low=0.0, low_open=True, domain="over > 0"),
+        Parameter(name="under", default=1.0, low=0.0, low_open=True, domain="under > 0"),
+    ),
+    truth=Parameter(name="target", default=0.0),
+    link="identity",
+    value=_asymmetric_absolute_error_value,
+    vjp=_asymmetric_absolute_error_vjp,
+    hessian_diagonal=_asymmetric_absolute_error_hessian_diagonal,
+    hvp=_asymmetric_absolute_error_hvp,
+    upper_bound=_asymmetric_absolute_error_upper_bound,
+    flat=True,
+)
+
+
+class AsymmetricAbsoluteErrorObjective(Objective):
+    """Absolute error with separate prices per unit of too high and of too low predictions.
+
+        loss = max((prediction - target)*over, -(prediction - target)*under)
+
+    Use it where each unit too much costs `over` and each unit too few `under`, as a newsvendor
+    does. The best constant prediction is the quantile at `under / (over + under)` of the target;
+    `quantile` takes that level itself.
+
+    The raw score is `prediction`; a prediction is the raw score itself.
+
+    Args:
+        over: Parameter; over > 0; default 1.0.
+        under: Parameter; under > 0; default 1.0.
+        hessian: The curvature that trees are grown with. `"exact"` gives the second derivative,
+            `"clamp"` 1, for the loss has no curvature, `"upper_bound"` gives `(over +
+            under)/(2*max(1/1000000, |over*prediction - over*target + prediction*under -
+            target*under|/(over + under)))`, the parabola above the kinks.
+
+    References:
+        K. J. Arrow, T. Harris and J. Marschak, "Optimal Inventory Policy", 1951.
+    """
+
+    task = _ASYMMETRIC_ABSOLUTE_ERROR
+
+    def __init__(
+        self,
+        over: Scalar = 1.0,
+        under: Scalar = 1.0,
+        hessian: Hessian = "clamp",
+    ) -> None:
+        """Checks and keeps the settings."""
+        super().__init__(hessian)
+        self.over = self._number(
+            "over",
+            over,
+        )
+        self.under = self._number(
+            "under",
+            under,
+        )

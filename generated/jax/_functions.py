@@ -54,6 +54,32 @@ def expm1_minus(x: Array) -> Array:
     return jnp.where(jnp.abs(x) < 1, near, jnp.expm1(x) - x)
 
 
+def minus_log1p(x: Array) -> Array:
+    """`x - log(1 + x)`: near 0 by the series of `2 atanh(x / (2 + x))`, which is `log(1 + x)`."""
+    small = jnp.where(jnp.abs(x) < 0.5, x, 0)
+    z = small / (2 + small)
+    square = z * z
+    series = jnp.zeros_like(z)
+    for n in range(35, 1, -2):
+        series = 1 / n + series * square
+    near = z * (small - 2 * square * series)
+    return jnp.where(jnp.abs(x) < 0.5, near, x - jnp.log1p(x))
+
+
+def itakura_saito(p: Array, q: Array) -> Array:
+    """`p / q - 1 - log(p / q)`: near `p = q` by how far they are apart."""
+    x = (p - q) / q
+    far = p / q - 1 - (jnp.log(p) - jnp.log(q))
+    return jnp.where(jnp.abs(x) < 0.5, minus_log1p(x), far)
+
+
+def relative_entropy(p: Array, q: Array) -> Array:
+    """`p log(p / q) - p + q`: near `p = q` by how far they are apart; `q` where `p` is 0."""
+    x = (p - q) / q
+    near = q * (x * jnp.log1p(x) - minus_log1p(x))
+    return jnp.where(jnp.abs(x) < 0.5, near, xlogy(p, p / q) - p + q)
+
+
 def inverse_root(s: Array) -> Array:
     """`1 / sqrt(s)`, and 0 where s is 0: the direction of a zero vector is taken to be 0."""
     return jnp.where(s > 0, 1 / jnp.sqrt(jnp.where(s > 0, s, 1)), 0)

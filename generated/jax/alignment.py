@@ -1305,18 +1305,17 @@ def _exo_hvp(
     t5 = probability2**2
     t6 = probability**2
     logarithm = jnp.log1p(-label_smoothing)
+    t7 = jnp.tanh(0.5 * t2 * beta)
+    t8 = probability * logarithm * probability2 * t7
     penalty = fn.softplus(t4)
-    t7 = -(jnp.log(label_smoothing) + fn.softplus(t3))
-    t8 = jnp.tanh(0.5 * t2 * beta)
-    t9 = probability * t5 + probability2 * t6 + logarithm * probability2 * t6
-    t10 = t9 + penalty * probability2 * t6 + probability * probability2 * t7 * t8
-    t11 = t10 - probability * logarithm * t5 - probability * penalty * t5
-    t12 = probability * logarithm * t5 + probability * penalty * t5 - probability * t5
-    t13 = t12 - probability2 * t6 - logarithm * probability2 * t6
-    t14 = t13 - penalty * probability2 * t6 - probability * probability2 * t7 * t8
-    t15 = t11 * policy_chosen_tangent + t14 * policy_rejected_tangent
-    t16 = t11 * policy_rejected_tangent + t14 * policy_chosen_tangent
-    return (t * cotangent * t15, t * cotangent * t16)
+    t9 = probability * penalty * probability2 * t7
+    t10 = -(jnp.log(label_smoothing) + fn.softplus(t3))
+    t11 = probability * t5 + probability2 * t6 + t8 + t9
+    t12 = t11 + probability * probability2 * t10 * t7
+    t13 = -(t11 + probability * probability2 * t10 * t7)
+    t14 = t12 * policy_chosen_tangent + t13 * policy_rejected_tangent
+    t15 = t12 * policy_rejected_tangent + t13 * policy_chosen_tangent
+    return (t * cotangent * t14, t * cotangent * t15)
 
 
 def _exo_hessian_diagonal(
@@ -1334,17 +1333,14 @@ def _exo_hessian_diagonal(
     probability = fn.sigmoid(t2)
     t3 = -t * beta
     probability2 = fn.sigmoid(t3)
-    t4 = probability2**2
-    t5 = probability**2
-    logarithm = jnp.log1p(-label_smoothing)
-    penalty = fn.softplus(t3)
-    t6 = jnp.log(label_smoothing) + fn.softplus(t2)
-    t7 = -probability * probability2 * t6 * jnp.tanh(0.5 * t * beta)
-    t8 = probability * t4 + probability2 * t5 + logarithm * probability2 * t5
-    t9 = t8 + penalty * probability2 * t5 + t7 - probability * logarithm * t4
-    t10 = t9 - probability * penalty * t4
-    t11 = t10 * cotangent * beta**2
-    return (t11, t11)
+    t4 = jnp.tanh(0.5 * t * beta)
+    t5 = jnp.log(label_smoothing) + fn.softplus(t2)
+    t6 = probability * probability2 * t4 * jnp.log1p(-label_smoothing)
+    t7 = probability * probability2 * t4 * fn.softplus(t3)
+    t8 = probability * probability2**2 + probability2 * probability**2
+    t9 = t8 + -probability * probability2 * t4 * t5 + t6 + t7
+    t10 = t9 * cotangent * beta**2
+    return (t10, t10)
 
 
 _EXO = Definition(

@@ -17,6 +17,18 @@ __all__ = [
     "absolute_error_hessian_diagonal",
     "absolute_error_hvp",
     "absolute_error_value_and_grad",
+    "asymmetric_absolute_error",
+    "asymmetric_absolute_error_hessian_diagonal",
+    "asymmetric_absolute_error_hvp",
+    "asymmetric_absolute_error_value_and_grad",
+    "asymmetric_squared_error",
+    "asymmetric_squared_error_hessian_diagonal",
+    "asymmetric_squared_error_hvp",
+    "asymmetric_squared_error_value_and_grad",
+    "epsilon_insensitive",
+    "epsilon_insensitive_hessian_diagonal",
+    "epsilon_insensitive_hvp",
+    "epsilon_insensitive_value_and_grad",
     "gaussian_nll",
     "gaussian_nll_hessian_diagonal",
     "gaussian_nll_hvp",
@@ -25,6 +37,10 @@ __all__ = [
     "huber_hessian_diagonal",
     "huber_hvp",
     "huber_value_and_grad",
+    "l1",
+    "l1_hessian_diagonal",
+    "l1_hvp",
+    "l1_value_and_grad",
     "linex",
     "linex_hessian_diagonal",
     "linex_hvp",
@@ -33,6 +49,26 @@ __all__ = [
     "log_cosh_hessian_diagonal",
     "log_cosh_hvp",
     "log_cosh_value_and_grad",
+    "mae",
+    "mae_hessian_diagonal",
+    "mae_hvp",
+    "mae_value_and_grad",
+    "mean_absolute_error",
+    "mean_absolute_error_hessian_diagonal",
+    "mean_absolute_error_hvp",
+    "mean_absolute_error_value_and_grad",
+    "mean_squared_error",
+    "mean_squared_error_hessian_diagonal",
+    "mean_squared_error_hvp",
+    "mean_squared_error_value_and_grad",
+    "mse",
+    "mse_hessian_diagonal",
+    "mse_hvp",
+    "mse_value_and_grad",
+    "pinball",
+    "pinball_hessian_diagonal",
+    "pinball_hvp",
+    "pinball_value_and_grad",
     "poisson_nll",
     "poisson_nll_hessian_diagonal",
     "poisson_nll_hvp",
@@ -49,6 +85,10 @@ __all__ = [
     "smooth_l1_hessian_diagonal",
     "smooth_l1_hvp",
     "smooth_l1_value_and_grad",
+    "squared_epsilon_insensitive",
+    "squared_epsilon_insensitive_hessian_diagonal",
+    "squared_epsilon_insensitive_hvp",
+    "squared_epsilon_insensitive_value_and_grad",
     "squared_error",
     "squared_error_hessian_diagonal",
     "squared_error_hvp",
@@ -72,6 +112,8 @@ def squared_error(
     """Squared difference, whose best constant prediction is the mean.
 
         loss = (prediction - target)^2
+
+    Also called `mse`, `mean_squared_error`.
 
     Shapes: `(),()->()` after the batch axes, as NumPy writes generalised ufuncs.
 
@@ -243,6 +285,14 @@ _SQUARED_ERROR = Definition(
         ),
     },
 )
+mse = squared_error
+mse_value_and_grad = squared_error_value_and_grad
+mse_hvp = squared_error_hvp
+mse_hessian_diagonal = squared_error_hessian_diagonal
+mean_squared_error = squared_error
+mean_squared_error_value_and_grad = squared_error_value_and_grad
+mean_squared_error_hvp = squared_error_hvp
+mean_squared_error_hessian_diagonal = squared_error_hessian_diagonal
 
 
 def absolute_error(
@@ -257,6 +307,8 @@ def absolute_error(
     """Absolute difference, whose best constant prediction is the median.
 
         loss = |prediction - target|
+
+    Also called `mae`, `l1`, `mean_absolute_error`.
 
     Shapes: `(),()->()` after the batch axes, as NumPy writes generalised ufuncs.
 
@@ -429,6 +481,18 @@ _ABSOLUTE_ERROR = Definition(
         ),
     },
 )
+mae = absolute_error
+mae_value_and_grad = absolute_error_value_and_grad
+mae_hvp = absolute_error_hvp
+mae_hessian_diagonal = absolute_error_hessian_diagonal
+l1 = absolute_error
+l1_value_and_grad = absolute_error_value_and_grad
+l1_hvp = absolute_error_hvp
+l1_hessian_diagonal = absolute_error_hessian_diagonal
+mean_absolute_error = absolute_error
+mean_absolute_error_value_and_grad = absolute_error_value_and_grad
+mean_absolute_error_hvp = absolute_error_hvp
+mean_absolute_error_hessian_diagonal = absolute_error_hessian_diagonal
 
 
 def huber(
@@ -1052,6 +1116,8 @@ def quantile(
 
         loss = max((-prediction + target)*(tau - 1), (-prediction + target)*tau)
 
+    Also called `pinball`.
+
     Shapes: `(),()->()` after the batch axes, as NumPy writes generalised ufuncs.
 
     Use it to predict a quantile, or an interval from two of them. Quantiles fitted one by one may
@@ -1251,6 +1317,10 @@ _QUANTILE = Definition(
         ),
     },
 )
+pinball = quantile
+pinball_value_and_grad = quantile_value_and_grad
+pinball_hvp = quantile_hvp
+pinball_hessian_diagonal = quantile_hessian_diagonal
 
 
 def tukey_biweight(
@@ -2261,6 +2331,888 @@ _POISSON_NLL_RATE = Definition(
             jvp=_poisson_nll_rate_jvp,
             hvp=_poisson_nll_rate_hvp,
             hessian_diagonal=_poisson_nll_rate_hessian_diagonal,
+        ),
+    },
+)
+
+
+def epsilon_insensitive(
+    prediction: ArrayLike,
+    target: ArrayLike,
+    *,
+    epsilon: Scalar = 0.1,
+    weight: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
+    reduction: Reduction = "mean",
+    normalizer: Scalar | None = None,
+) -> Array:
+    """Absolute error beyond a tube of half-width `epsilon`; errors within cost nothing.
+
+        loss = max(0, |prediction - target| - epsilon)
+
+    Shapes: `(),()->()` after the batch axes, as NumPy writes generalised ufuncs.
+
+    Use it where small errors do not matter, or for sparse solutions of support vector machines.
+    `epsilon` is in units of the target: scale the target first. The slope does not fade towards
+    the tube; for a smooth entry use `squared_epsilon_insensitive`.
+
+    Args:
+        prediction: Prediction.
+        target: Target.
+        epsilon: Parameter; epsilon >= 0; default 0.1.
+        weight: Weight of each loss entry; broadcasts to the unreduced loss. None: 1.
+        mask: False where a loss entry does not count, whatever the inputs hold there; broadcasts to
+            the unreduced loss. None: all count.
+        reduction: "none" gives the weighted loss entries, "sum" their sum, "mean" their sum divided
+            by the sum of the weights.
+        normalizer: Divides the sum in place of the sum of the weights if `reduction` is "mean".
+
+    Returns:
+        The reduced loss, or one entry per loss entry.
+
+    Raises:
+        ValueError: If a shape, dtype, label, option or parameter is not allowed.
+
+    References:
+        V. Vapnik, "The Nature of Statistical Learning Theory", 1995.
+    """
+    return evaluate(
+        _EPSILON_INSENSITIVE,
+        (prediction, target),
+        (epsilon,),
+        Options(weight=weight, mask=mask, reduction=reduction, normalizer=normalizer),
+    )
+
+
+def epsilon_insensitive_value_and_grad(
+    prediction: ArrayLike,
+    target: ArrayLike,
+    *,
+    epsilon: Scalar = 0.1,
+    weight: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
+    reduction: Reduction = "mean",
+    normalizer: Scalar | None = None,
+) -> tuple[Array, Array | tuple[Array, ...]]:
+    """Value and gradient of `epsilon_insensitive`.
+
+    The arguments are those of `epsilon_insensitive`. An unreduced loss (`reduction="none"`) is
+    differentiated as its sum.
+
+    Returns:
+        The value, and the gradient with respect to `prediction`.
+
+    Raises:
+        ValueError: If a shape, dtype, label, option or parameter is not allowed.
+    """
+    return value_and_grad(
+        _EPSILON_INSENSITIVE,
+        (prediction, target),
+        (epsilon,),
+        Options(weight=weight, mask=mask, reduction=reduction, normalizer=normalizer),
+    )
+
+
+def epsilon_insensitive_hvp(
+    prediction: ArrayLike,
+    target: ArrayLike,
+    *,
+    epsilon: Scalar = 0.1,
+    weight: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
+    reduction: Reduction = "mean",
+    normalizer: Scalar | None = None,
+    vector: ArrayLike,
+) -> Array | tuple[Array, ...]:
+    """Hessian-vector product of `epsilon_insensitive`.
+
+    The arguments are those of `epsilon_insensitive`; `vector` has the shapes of what is
+    differentiated. An unreduced loss (`reduction="none"`) is differentiated as its sum.
+
+    Returns:
+        The Hessian times the vector, with respect to `prediction`.
+
+    Raises:
+        ValueError: If a shape, dtype, label, option or parameter is not allowed.
+    """
+    return hvp(
+        _EPSILON_INSENSITIVE,
+        (prediction, target),
+        (epsilon,),
+        vector,
+        Options(weight=weight, mask=mask, reduction=reduction, normalizer=normalizer),
+    )
+
+
+def epsilon_insensitive_hessian_diagonal(
+    prediction: ArrayLike,
+    target: ArrayLike,
+    *,
+    epsilon: Scalar = 0.1,
+    weight: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
+    reduction: Reduction = "mean",
+    normalizer: Scalar | None = None,
+) -> Array | tuple[Array, ...]:
+    """Diagonal of the Hessian of `epsilon_insensitive`.
+
+    The arguments are those of `epsilon_insensitive`. An unreduced loss (`reduction="none"`) is
+    differentiated as its sum.
+
+    Returns:
+        The diagonal with respect to `prediction`.
+
+    Raises:
+        ValueError: If a shape, dtype, label, option or parameter is not allowed.
+    """
+    return hessian_diagonal(
+        _EPSILON_INSENSITIVE,
+        (prediction, target),
+        (epsilon,),
+        Options(weight=weight, mask=mask, reduction=reduction, normalizer=normalizer),
+    )
+
+
+def _epsilon_insensitive_value(prediction: Array, target: Array, epsilon: Array) -> Result:
+    """The unreduced loss."""
+    return jnp.maximum(jnp.abs(prediction - target) - epsilon, 0.0)
+
+
+def _epsilon_insensitive_vjp(
+    prediction: Array,
+    target: Array,
+    epsilon: Array,
+    cotangent: Array,
+) -> tuple[Result, ...]:
+    """Gradients of sum(cotangent * loss)."""
+    t = prediction - target
+    return (jnp.where(jnp.abs(t) > epsilon, cotangent * jnp.sign(t), 0.0),)
+
+
+def _epsilon_insensitive_jvp(
+    prediction: Array,
+    target: Array,
+    epsilon: Array,
+    prediction_tangent: Array,
+) -> Result:
+    """The directional derivative of the unreduced loss along the tangents."""
+    t = prediction - target
+    return jnp.where(jnp.abs(t) > epsilon, prediction_tangent * jnp.sign(t), 0.0)
+
+
+def _epsilon_insensitive_hvp(
+    prediction: Array,
+    target: Array,
+    epsilon: Array,
+    cotangent: Array,
+    prediction_tangent: Array,
+) -> tuple[Result, ...]:
+    """The Hessian of sum(cotangent * loss) times the tangents."""
+    return (0.0,)
+
+
+def _epsilon_insensitive_hessian_diagonal(
+    prediction: Array,
+    target: Array,
+    epsilon: Array,
+    cotangent: Array,
+) -> tuple[Result, ...]:
+    """The diagonal of the Hessian of sum(cotangent * loss)."""
+    return (0.0,)
+
+
+_EPSILON_INSENSITIVE = Definition(
+    name="epsilon_insensitive",
+    arguments=(
+        Argument(name="prediction", role="prediction", filler=0.5),
+        Argument(name="target", role="target", filler=0.5),
+    ),
+    parameters=(Parameter(name="epsilon", default=0.1, low=0.0, domain="epsilon >= 0"),),
+    loss_axes=(),
+    kernels={
+        (): Kernels(
+            value=_epsilon_insensitive_value,
+            vjp=_epsilon_insensitive_vjp,
+            jvp=_epsilon_insensitive_jvp,
+            hvp=_epsilon_insensitive_hvp,
+            hessian_diagonal=_epsilon_insensitive_hessian_diagonal,
+        ),
+    },
+)
+
+
+def squared_epsilon_insensitive(
+    prediction: ArrayLike,
+    target: ArrayLike,
+    *,
+    epsilon: Scalar = 0.1,
+    weight: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
+    reduction: Reduction = "mean",
+    normalizer: Scalar | None = None,
+) -> Array:
+    """Squared error beyond a tube of half-width `epsilon`; errors within cost nothing.
+
+        loss = max(0, |prediction - target| - epsilon)^2
+
+    Shapes: `(),()->()` after the batch axes, as NumPy writes generalised ufuncs.
+
+    Use it like `epsilon_insensitive` where a continuous gradient is wanted. Outliers pull as hard
+    as with `squared_error`.
+
+    Args:
+        prediction: Prediction.
+        target: Target.
+        epsilon: Parameter; epsilon >= 0; default 0.1.
+        weight: Weight of each loss entry; broadcasts to the unreduced loss. None: 1.
+        mask: False where a loss entry does not count, whatever the inputs hold there; broadcasts to
+            the unreduced loss. None: all count.
+        reduction: "none" gives the weighted loss entries, "sum" their sum, "mean" their sum divided
+            by the sum of the weights.
+        normalizer: Divides the sum in place of the sum of the weights if `reduction` is "mean".
+
+    Returns:
+        The reduced loss, or one entry per loss entry.
+
+    Raises:
+        ValueError: If a shape, dtype, label, option or parameter is not allowed.
+
+    References:
+        V. Vapnik, "The Nature of Statistical Learning Theory", 1995.
+    """
+    return evaluate(
+        _SQUARED_EPSILON_INSENSITIVE,
+        (prediction, target),
+        (epsilon,),
+        Options(weight=weight, mask=mask, reduction=reduction, normalizer=normalizer),
+    )
+
+
+def squared_epsilon_insensitive_value_and_grad(
+    prediction: ArrayLike,
+    target: ArrayLike,
+    *,
+    epsilon: Scalar = 0.1,
+    weight: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
+    reduction: Reduction = "mean",
+    normalizer: Scalar | None = None,
+) -> tuple[Array, Array | tuple[Array, ...]]:
+    """Value and gradient of `squared_epsilon_insensitive`.
+
+    The arguments are those of `squared_epsilon_insensitive`. An unreduced loss (`reduction="none"`)
+    is differentiated as its sum.
+
+    Returns:
+        The value, and the gradient with respect to `prediction`.
+
+    Raises:
+        ValueError: If a shape, dtype, label, option or parameter is not allowed.
+    """
+    return value_and_grad(
+        _SQUARED_EPSILON_INSENSITIVE,
+        (prediction, target),
+        (epsilon,),
+        Options(weight=weight, mask=mask, reduction=reduction, normalizer=normalizer),
+    )
+
+
+def squared_epsilon_insensitive_hvp(
+    prediction: ArrayLike,
+    target: ArrayLike,
+    *,
+    epsilon: Scalar = 0.1,
+    weight: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
+    reduction: Reduction = "mean",
+    normalizer: Scalar | None = None,
+    vector: ArrayLike,
+) -> Array | tuple[Array, ...]:
+    """Hessian-vector product of `squared_epsilon_insensitive`.
+
+    The arguments are those of `squared_epsilon_insensitive`; `vector` has the shapes of what is
+    differentiated. An unreduced loss (`reduction="none"`) is differentiated as its sum.
+
+    Returns:
+        The Hessian times the vector, with respect to `prediction`.
+
+    Raises:
+        ValueError: If a shape, dtype, label, option or parameter is not allowed.
+    """
+    return hvp(
+        _SQUARED_EPSILON_INSENSITIVE,
+        (prediction, target),
+        (epsilon,),
+        vector,
+        Options(weight=weight, mask=mask, reduction=reduction, normalizer=normalizer),
+    )
+
+
+def squared_epsilon_insensitive_hessian_diagonal(
+    prediction: ArrayLike,
+    target: ArrayLike,
+    *,
+    epsilon: Scalar = 0.1,
+    weight: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
+    reduction: Reduction = "mean",
+    normalizer: Scalar | None = None,
+) -> Array | tuple[Array, ...]:
+    """Diagonal of the Hessian of `squared_epsilon_insensitive`.
+
+    The arguments are those of `squared_epsilon_insensitive`. An unreduced loss (`reduction="none"`)
+    is differentiated as its sum.
+
+    Returns:
+        The diagonal with respect to `prediction`.
+
+    Raises:
+        ValueError: If a shape, dtype, label, option or parameter is not allowed.
+    """
+    return hessian_diagonal(
+        _SQUARED_EPSILON_INSENSITIVE,
+        (prediction, target),
+        (epsilon,),
+        Options(weight=weight, mask=mask, reduction=reduction, normalizer=normalizer),
+    )
+
+
+def _squared_epsilon_insensitive_value(prediction: Array, target: Array, epsilon: Array) -> Result:
+    """The unreduced loss."""
+    larger = jnp.maximum(jnp.abs(prediction - target) - epsilon, 0.0)
+    return larger**2
+
+
+def _squared_epsilon_insensitive_vjp(
+    prediction: Array,
+    target: Array,
+    epsilon: Array,
+    cotangent: Array,
+) -> tuple[Result, ...]:
+    """Gradients of sum(cotangent * loss)."""
+    t = prediction - target
+    magnitude = jnp.abs(t)
+    larger = jnp.maximum(magnitude - epsilon, 0.0)
+    return (jnp.where(magnitude > epsilon, 2 * cotangent * jnp.sign(t) * larger, 0.0),)
+
+
+def _squared_epsilon_insensitive_jvp(
+    prediction: Array,
+    target: Array,
+    epsilon: Array,
+    prediction_tangent: Array,
+) -> Result:
+    """The directional derivative of the unreduced loss along the tangents."""
+    t = prediction - target
+    magnitude = jnp.abs(t)
+    larger = jnp.maximum(magnitude - epsilon, 0.0)
+    t2 = 2 * prediction_tangent * jnp.sign(t) * larger
+    return jnp.where(magnitude > epsilon, t2, 0.0)
+
+
+def _squared_epsilon_insensitive_hvp(
+    prediction: Array,
+    target: Array,
+    epsilon: Array,
+    cotangent: Array,
+    prediction_tangent: Array,
+) -> tuple[Result, ...]:
+    """The Hessian of sum(cotangent * loss) times the tangents."""
+    t = prediction - target
+    t2 = 2 * prediction_tangent * cotangent * jnp.sign(t) ** 2
+    return (jnp.where(jnp.abs(t) > epsilon, t2, 0.0),)
+
+
+def _squared_epsilon_insensitive_hessian_diagonal(
+    prediction: Array,
+    target: Array,
+    epsilon: Array,
+    cotangent: Array,
+) -> tuple[Result, ...]:
+    """The diagonal of the Hessian of sum(cotangent * loss)."""
+    t = prediction - target
+    return (jnp.where(jnp.abs(t) > epsilon, 2 * cotangent * jnp.sign(t) ** 2, 0.0),)
+
+
+_SQUARED_EPSILON_INSENSITIVE = Definition(
+    name="squared_epsilon_insensitive",
+    arguments=(
+        Argument(name="prediction", role="prediction", filler=0.5),
+        Argument(name="target", role="target", filler=0.5),
+    ),
+    parameters=(Parameter(name="epsilon", default=0.1, low=0.0, domain="epsilon >= 0"),),
+    loss_axes=(),
+    kernels={
+        (): Kernels(
+            value=_squared_epsilon_insensitive_value,
+            vjp=_squared_epsilon_insensitive_vjp,
+            jvp=_squared_epsilon_insensitive_jvp,
+            hvp=_squared_epsilon_insensitive_hvp,
+            hessian_diagonal=_squared_epsilon_insensitive_hessian_diagonal,
+        ),
+    },
+)
+
+
+def asymmetric_squared_error(
+    prediction: ArrayLike,
+    target: ArrayLike,
+    *,
+    over: Scalar = 1.0,
+    under: Scalar = 1.0,
+    weight: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
+    reduction: Reduction = "mean",
+    normalizer: Scalar | None = None,
+) -> Array:
+    """Squared error with separate prices of too high and of too low predictions.
+
+        loss = (prediction - target)^2*{over if prediction - target > 0; under otherwise}
+
+    Shapes: `(),()->()` after the batch axes, as NumPy writes generalised ufuncs.
+
+    Use it where the domain says that one side costs more, as stocking too little or predicting a
+    remaining life too long: `over` multiplies errors above the target, `under` those below. Only
+    their ratio moves the optimum; it is an `expectile` times `over + under`. For prices per unit of
+    error use `asymmetric_absolute_error`.
+
+    Args:
+        prediction: Prediction.
+        target: Target.
+        over: Parameter; over > 0; default 1.0.
+        under: Parameter; under > 0; default 1.0.
+        weight: Weight of each loss entry; broadcasts to the unreduced loss. None: 1.
+        mask: False where a loss entry does not count, whatever the inputs hold there; broadcasts to
+            the unreduced loss. None: all count.
+        reduction: "none" gives the weighted loss entries, "sum" their sum, "mean" their sum divided
+            by the sum of the weights.
+        normalizer: Divides the sum in place of the sum of the weights if `reduction` is "mean".
+
+    Returns:
+        The reduced loss, or one entry per loss entry.
+
+    Raises:
+        ValueError: If a shape, dtype, label, option or parameter is not allowed.
+
+    References:
+        W. K. Newey and J. L. Powell, "Asymmetric Least Squares Estimation and Testing", 1987.
+    """
+    return evaluate(
+        _ASYMMETRIC_SQUARED_ERROR,
+        (prediction, target),
+        (over, under),
+        Options(weight=weight, mask=mask, reduction=reduction, normalizer=normalizer),
+    )
+
+
+def asymmetric_squared_error_value_and_grad(
+    prediction: ArrayLike,
+    target: ArrayLike,
+    *,
+    over: Scalar = 1.0,
+    under: Scalar = 1.0,
+    weight: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
+    reduction: Reduction = "mean",
+    normalizer: Scalar | None = None,
+) -> tuple[Array, Array | tuple[Array, ...]]:
+    """Value and gradient of `asymmetric_squared_error`.
+
+    The arguments are those of `asymmetric_squared_error`. An unreduced loss (`reduction="none"`) is
+    differentiated as its sum.
+
+    Returns:
+        The value, and the gradient with respect to `prediction`.
+
+    Raises:
+        ValueError: If a shape, dtype, label, option or parameter is not allowed.
+    """
+    return value_and_grad(
+        _ASYMMETRIC_SQUARED_ERROR,
+        (prediction, target),
+        (over, under),
+        Options(weight=weight, mask=mask, reduction=reduction, normalizer=normalizer),
+    )
+
+
+def asymmetric_squared_error_hvp(
+    prediction: ArrayLike,
+    target: ArrayLike,
+    *,
+    over: Scalar = 1.0,
+    under: Scalar = 1.0,
+    weight: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
+    reduction: Reduction = "mean",
+    normalizer: Scalar | None = None,
+    vector: ArrayLike,
+) -> Array | tuple[Array, ...]:
+    """Hessian-vector product of `asymmetric_squared_error`.
+
+    The arguments are those of `asymmetric_squared_error`; `vector` has the shapes of what is
+    differentiated. An unreduced loss (`reduction="none"`) is differentiated as its sum.
+
+    Returns:
+        The Hessian times the vector, with respect to `prediction`.
+
+    Raises:
+        ValueError: If a shape, dtype, label, option or parameter is not allowed.
+    """
+    return hvp(
+        _ASYMMETRIC_SQUARED_ERROR,
+        (prediction, target),
+        (over, under),
+        vector,
+        Options(weight=weight, mask=mask, reduction=reduction, normalizer=normalizer),
+    )
+
+
+def asymmetric_squared_error_hessian_diagonal(
+    prediction: ArrayLike,
+    target: ArrayLike,
+    *,
+    over: Scalar = 1.0,
+    under: Scalar = 1.0,
+    weight: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
+    reduction: Reduction = "mean",
+    normalizer: Scalar | None = None,
+) -> Array | tuple[Array, ...]:
+    """Diagonal of the Hessian of `asymmetric_squared_error`.
+
+    The arguments are those of `asymmetric_squared_error`. An unreduced loss (`reduction="none"`) is
+    differentiated as its sum.
+
+    Returns:
+        The diagonal with respect to `prediction`.
+
+    Raises:
+        ValueError: If a shape, dtype, label, option or parameter is not allowed.
+    """
+    return hessian_diagonal(
+        _ASYMMETRIC_SQUARED_ERROR,
+        (prediction, target),
+        (over, under),
+        Options(weight=weight, mask=mask, reduction=reduction, normalizer=normalizer),
+    )
+
+
+def _asymmetric_squared_error_value(
+    prediction: Array,
+    target: Array,
+    over: Array,
+    under: Array,
+) -> Result:
+    """The unreduced loss."""
+    t = prediction - target
+    return t**2 * jnp.where(t > 0, over, under)
+
+
+def _asymmetric_squared_error_vjp(
+    prediction: Array,
+    target: Array,
+    over: Array,
+    under: Array,
+    cotangent: Array,
+) -> tuple[Result, ...]:
+    """Gradients of sum(cotangent * loss)."""
+    t = prediction - target
+    branch = jnp.where(t > 0, over, under)
+    return (2 * cotangent * t * branch,)
+
+
+def _asymmetric_squared_error_jvp(
+    prediction: Array,
+    target: Array,
+    over: Array,
+    under: Array,
+    prediction_tangent: Array,
+) -> Result:
+    """The directional derivative of the unreduced loss along the tangents."""
+    t = prediction - target
+    branch = jnp.where(t > 0, over, under)
+    return 2 * prediction_tangent * t * branch
+
+
+def _asymmetric_squared_error_hvp(
+    prediction: Array,
+    target: Array,
+    over: Array,
+    under: Array,
+    cotangent: Array,
+    prediction_tangent: Array,
+) -> tuple[Result, ...]:
+    """The Hessian of sum(cotangent * loss) times the tangents."""
+    t = 2 * cotangent * over
+    t2 = 2 * cotangent * under
+    larger = jnp.maximum(jnp.minimum(t, t2), jnp.minimum(jnp.maximum(t, t2), 0.0))
+    branch = jnp.where(prediction - target > 0, over, under)
+    branch2 = jnp.where(prediction == target, larger, 2 * cotangent * branch)
+    return (prediction_tangent * branch2,)
+
+
+def _asymmetric_squared_error_hessian_diagonal(
+    prediction: Array,
+    target: Array,
+    over: Array,
+    under: Array,
+    cotangent: Array,
+) -> tuple[Result, ...]:
+    """The diagonal of the Hessian of sum(cotangent * loss)."""
+    t = 2 * cotangent * over
+    t2 = 2 * cotangent * under
+    larger = jnp.maximum(jnp.minimum(t, t2), jnp.minimum(jnp.maximum(t, t2), 0.0))
+    branch = jnp.where(prediction - target > 0, over, under)
+    return (jnp.where(prediction == target, larger, 2 * cotangent * branch),)
+
+
+_ASYMMETRIC_SQUARED_ERROR = Definition(
+    name="asymmetric_squared_error",
+    arguments=(
+        Argument(name="prediction", role="prediction", filler=0.5),
+        Argument(name="target", role="target", filler=0.5),
+    ),
+    parameters=(
+        Parameter(name="over", default=1.0, low=0.0, low_open=True, domain="over > 0"),
+        Parameter(name="under", default=1.0, low=0.0, low_open=True, domain="under > 0"),
+    ),
+    loss_axes=(),
+    kernels={
+        (): Kernels(
+            value=_asymmetric_squared_error_value,
+            vjp=_asymmetric_squared_error_vjp,
+            jvp=_asymmetric_squared_error_jvp,
+            hvp=_asymmetric_squared_error_hvp,
+            hessian_diagonal=_asymmetric_squared_error_hessian_diagonal,
+        ),
+    },
+)
+
+
+def asymmetric_absolute_error(
+    prediction: ArrayLike,
+    target: ArrayLike,
+    *,
+    over: Scalar = 1.0,
+    under: Scalar = 1.0,
+    weight: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
+    reduction: Reduction = "mean",
+    normalizer: Scalar | None = None,
+) -> Array:
+    """Absolute error with separate prices per unit of too high and of too low predictions.
+
+        loss = max((prediction - target)*over, -(prediction - target)*under)
+
+    Shapes: `(),()->()` after the batch axes, as NumPy writes generalised ufuncs.
+
+    Use it where each unit too much costs `over` and each unit too few `under`, as a newsvendor
+    does. The best constant prediction is the quantile at `under / (over + under)` of the target;
+    `quantile` takes that level itself.
+
+    Args:
+        prediction: Prediction.
+        target: Target.
+        over: Parameter; over > 0; default 1.0.
+        under: Parameter; under > 0; default 1.0.
+        weight: Weight of each loss entry; broadcasts to the unreduced loss. None: 1.
+        mask: False where a loss entry does not count, whatever the inputs hold there; broadcasts to
+            the unreduced loss. None: all count.
+        reduction: "none" gives the weighted loss entries, "sum" their sum, "mean" their sum divided
+            by the sum of the weights.
+        normalizer: Divides the sum in place of the sum of the weights if `reduction` is "mean".
+
+    Returns:
+        The reduced loss, or one entry per loss entry.
+
+    Raises:
+        ValueError: If a shape, dtype, label, option or parameter is not allowed.
+
+    References:
+        K. J. Arrow, T. Harris and J. Marschak, "Optimal Inventory Policy", 1951.
+    """
+    return evaluate(
+        _ASYMMETRIC_ABSOLUTE_ERROR,
+        (prediction, target),
+        (over, under),
+        Options(weight=weight, mask=mask, reduction=reduction, normalizer=normalizer),
+    )
+
+
+def asymmetric_absolute_error_value_and_grad(
+    prediction: ArrayLike,
+    target: ArrayLike,
+    *,
+    over: Scalar = 1.0,
+    under: Scalar = 1.0,
+    weight: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
+    reduction: Reduction = "mean",
+    normalizer: Scalar | None = None,
+) -> tuple[Array, Array | tuple[Array, ...]]:
+    """Value and gradient of `asymmetric_absolute_error`.
+
+    The arguments are those of `asymmetric_absolute_error`. An unreduced loss (`reduction="none"`)
+    is differentiated as its sum.
+
+    Returns:
+        The value, and the gradient with respect to `prediction`.
+
+    Raises:
+        ValueError: If a shape, dtype, label, option or parameter is not allowed.
+    """
+    return value_and_grad(
+        _ASYMMETRIC_ABSOLUTE_ERROR,
+        (prediction, target),
+        (over, under),
+        Options(weight=weight, mask=mask, reduction=reduction, normalizer=normalizer),
+    )
+
+
+def asymmetric_absolute_error_hvp(
+    prediction: ArrayLike,
+    target: ArrayLike,
+    *,
+    over: Scalar = 1.0,
+    under: Scalar = 1.0,
+    weight: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
+    reduction: Reduction = "mean",
+    normalizer: Scalar | None = None,
+    vector: ArrayLike,
+) -> Array | tuple[Array, ...]:
+    """Hessian-vector product of `asymmetric_absolute_error`.
+
+    The arguments are those of `asymmetric_absolute_error`; `vector` has the shapes of what is
+    differentiated. An unreduced loss (`reduction="none"`) is differentiated as its sum.
+
+    Returns:
+        The Hessian times the vector, with respect to `prediction`.
+
+    Raises:
+        ValueError: If a shape, dtype, label, option or parameter is not allowed.
+    """
+    return hvp(
+        _ASYMMETRIC_ABSOLUTE_ERROR,
+        (prediction, target),
+        (over, under),
+        vector,
+        Options(weight=weight, mask=mask, reduction=reduction, normalizer=normalizer),
+    )
+
+
+def asymmetric_absolute_error_hessian_diagonal(
+    prediction: ArrayLike,
+    target: ArrayLike,
+    *,
+    over: Scalar = 1.0,
+    under: Scalar = 1.0,
+    weight: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
+    reduction: Reduction = "mean",
+    normalizer: Scalar | None = None,
+) -> Array | tuple[Array, ...]:
+    """Diagonal of the Hessian of `asymmetric_absolute_error`.
+
+    The arguments are those of `asymmetric_absolute_error`. An unreduced loss (`reduction="none"`)
+    is differentiated as its sum.
+
+    Returns:
+        The diagonal with respect to `prediction`.
+
+    Raises:
+        ValueError: If a shape, dtype, label, option or parameter is not allowed.
+    """
+    return hessian_diagonal(
+        _ASYMMETRIC_ABSOLUTE_ERROR,
+        (prediction, target),
+        (over, under),
+        Options(weight=weight, mask=mask, reduction=reduction, normalizer=normalizer),
+    )
+
+
+def _asymmetric_absolute_error_value(
+    prediction: Array,
+    target: Array,
+    over: Array,
+    under: Array,
+) -> Result:
+    """The unreduced loss."""
+    t = prediction - target
+    return jnp.maximum(t * over, -t * under)
+
+
+def _asymmetric_absolute_error_vjp(
+    prediction: Array,
+    target: Array,
+    over: Array,
+    under: Array,
+    cotangent: Array,
+) -> tuple[Result, ...]:
+    """Gradients of sum(cotangent * loss)."""
+    t = over + under
+    t2 = prediction * t
+    t3 = target * t
+    branch = jnp.where(t2 == t3, 0.0, jnp.where(t2 > t3, over, -under))
+    return (cotangent * branch,)
+
+
+def _asymmetric_absolute_error_jvp(
+    prediction: Array,
+    target: Array,
+    over: Array,
+    under: Array,
+    prediction_tangent: Array,
+) -> Result:
+    """The directional derivative of the unreduced loss along the tangents."""
+    t = over + under
+    t2 = prediction * t
+    t3 = target * t
+    branch = jnp.where(t2 == t3, 0.0, jnp.where(t2 > t3, over, -under))
+    return prediction_tangent * branch
+
+
+def _asymmetric_absolute_error_hvp(
+    prediction: Array,
+    target: Array,
+    over: Array,
+    under: Array,
+    cotangent: Array,
+    prediction_tangent: Array,
+) -> tuple[Result, ...]:
+    """The Hessian of sum(cotangent * loss) times the tangents."""
+    return (0.0,)
+
+
+def _asymmetric_absolute_error_hessian_diagonal(
+    prediction: Array,
+    target: Array,
+    over: Array,
+    under: Array,
+    cotangent: Array,
+) -> tuple[Result, ...]:
+    """The diagonal of the Hessian of sum(cotangent * loss)."""
+    return (0.0,)
+
+
+_ASYMMETRIC_ABSOLUTE_ERROR = Definition(
+    name="asymmetric_absolute_error",
+    arguments=(
+        Argument(name="prediction", role="prediction", filler=0.5),
+        Argument(name="target", role="target", filler=0.5),
+    ),
+    parameters=(
+        Parameter(name="over", default=1.0, low=0.0, low_open=True, domain="over > 0"),
+        Parameter(name="under", default=1.0, low=0.0, low_open=True, domain="under > 0"),
+    ),
+    loss_axes=(),
+    kernels={
+        (): Kernels(
+            value=_asymmetric_absolute_error_value,
+            vjp=_asymmetric_absolute_error_vjp,
+            jvp=_asymmetric_absolute_error_jvp,
+            hvp=_asymmetric_absolute_error_hvp,
+            hessian_diagonal=_asymmetric_absolute_error_hessian_diagonal,
         ),
     },
 )

@@ -29,10 +29,10 @@ __all__ = [
     "dino_hessian_diagonal",
     "dino_hvp",
     "dino_value_and_grad",
-    "mae",
-    "mae_hessian_diagonal",
-    "mae_hvp",
-    "mae_value_and_grad",
+    "masked_autoencoder",
+    "masked_autoencoder_hessian_diagonal",
+    "masked_autoencoder_hvp",
+    "masked_autoencoder_value_and_grad",
     "masked_reconstruction",
     "masked_reconstruction_hessian_diagonal",
     "masked_reconstruction_hvp",
@@ -1273,59 +1273,64 @@ def _vicreg_hvp(
     t48 = epsilon + total9 / larger3
     t49 = jnp.sqrt(t48)
     equal = t49 == 1
-    t50 = 1 / t48
-    t51 = 0.5 * t50 / larger3**2 + 0.25 * t50 / (larger**2 * larger3**2)
-    t52 = 1 / t48**3
+    t50 = total9**2
+    t51 = 0.5 * total9 * epsilon / (larger**2 * larger3**3)
+    t52 = 0.5 * t50 / larger3**4 + total9 * epsilon / larger3**3
+    t53 = t52 + 0.25 * t50 / (larger**2 * larger3**4) + t51
     total10 = jnp.sum(t42 / larger, axis=-2)
-    t53 = 0.25 * t42 - 0.25 * total10[..., None, :]
-    t54 = t52[..., None, :] * t53**2 / larger3**4
-    t55 = t51[..., None, :] + t54
-    t56 = cotangent**2 * variance**2 / feature_size ** 2
-    above2 = t55 * t56[..., None, None] > 0
-    t57 = 1 / jnp.sqrt(t48)
-    t58 = t55 * variance * larger * larger3
-    smaller = jnp.minimum(jnp.maximum(t57[..., None, :] * invariance / t58, 0.0), 1.0)
-    branch12 = jnp.where(above2, t57[..., None, :] * t15[..., None, None] * smaller, 0.0)
+    t54 = 0.25 * t42 - 0.25 * total10[..., None, :]
+    t55 = epsilon**2
+    t56 = t53[..., None, :] + t54**2 / larger3**4 + 0.5 * t55 / larger3**2
+    t57 = t56 + 0.25 * t55 / (larger**2 * larger3**2)
+    t58 = 1 / t48**3
+    t59 = cotangent**2 * variance**2 / feature_size ** 2
+    t60 = t57 * t58[..., None, :] * t59[..., None, None]
+    above2 = t60 > 0
+    t61 = 1 / jnp.sqrt(t48)
+    t62 = t48**2.5
+    t63 = t57 * variance * larger * larger3
+    smaller = jnp.minimum(jnp.maximum(t62[..., None, :] * invariance / t63, 0.0), 1.0)
+    branch12 = jnp.where(above2, t61[..., None, :] * t15[..., None, None] * smaller, 0.0)
     above3 = t49 < 1
-    branch13 = jnp.where(above3, t57 * t15[..., None], 0.0)
+    branch13 = jnp.where(above3, t61 * t15[..., None], 0.0)
     branch14 = jnp.where(equal[..., None, :], branch12, branch13[..., None, :])
     branch15 = jnp.where(differs.mT, t44 / larger2, 0.0)
-    t59 = branch15.mT
-    dot19 = t42 @ t59.mT
+    t64 = branch15.mT
+    dot19 = t42 @ t64.mT
     branch16 = jnp.where(differs.mT, dot15.mT / larger2, 0.0)
-    t60 = branch16.mT
-    dot20 = t39 @ t60.mT
+    t65 = branch16.mT
+    dot20 = t39 @ t65.mT
     dot21 = t42 @ branch15.mT
     dot22 = t39 @ branch16.mT
-    t61 = -2 * total7 / larger
-    t62 = t42 * (t61[..., None, :] + 2 * second_tangent)
-    total11 = jnp.sum(t62, axis=-2)
-    t63 = 1 / t48**1.5
-    t64 = cotangent * variance / (feature_size * larger3**2)
-    t65 = t53 * smaller * t63[..., None, :] * t64[..., None, None]
-    branch17 = jnp.where(above3, total10 * t27[..., None] * t63, 0.0)
-    t66 = t42 * t29[..., None, None] * t63[..., None, :]
-    branch18 = jnp.where(above3[..., None, :], t66, 0.0)
-    t67 = branch17[..., None, :] + branch18
-    branch19 = jnp.where(equal[..., None, :], jnp.where(above2, t65, 0.0), t67)
+    t66 = -2 * total7 / larger
+    t67 = t42 * (t66[..., None, :] + 2 * second_tangent)
+    total11 = jnp.sum(t67, axis=-2)
+    t68 = 1 / t48**1.5
+    t69 = cotangent * variance / (feature_size * larger3**2)
+    t70 = t54 * smaller * t68[..., None, :] * t69[..., None, None]
+    branch17 = jnp.where(above3, total10 * t27[..., None] * t68, 0.0)
+    t71 = t42 * t29[..., None, None] * t68[..., None, :]
+    branch18 = jnp.where(above3[..., None, :], t71, 0.0)
+    t72 = branch17[..., None, :] + branch18
+    branch19 = jnp.where(equal[..., None, :], jnp.where(above2, t70, 0.0), t72)
     total12 = jnp.sum(second_tangent / larger, axis=-2)
-    t68 = total12 - total7 * batch_size / larger**2
-    branch20 = jnp.where(above2, t16[..., None, None] * t57[..., None, :] * smaller, 0.0)
-    branch21 = jnp.where(above3, t16[..., None] * t57, 0.0)
+    t73 = total12 - total7 * batch_size / larger**2
+    branch20 = jnp.where(above2, t16[..., None, None] * t61[..., None, :] * smaller, 0.0)
+    branch21 = jnp.where(above3, t16[..., None] * t61, 0.0)
     branch22 = jnp.where(equal[..., None, :], branch20, branch21[..., None, :])
-    t69 = cotangent / feature_size
-    t70 = 0.5 * t57[..., None, :] * smaller * variance / larger3
-    t71 = t69[..., None, None] * (2 * invariance / larger - t70)
-    branch23 = jnp.where(above3, t33[..., None] * t57, 0.0)
-    t72 = t32[..., None] + branch23
-    branch24 = jnp.where(above2, t71, t32[..., None, None])
-    branch25 = jnp.where(equal[..., None, :], branch24, t72[..., None, :])
-    t73 = t47[..., None, :] + total7[..., None, :] * branch14
-    t74 = t73 + t20[..., None, None] * (dot19 + dot20)
-    t75 = t74 + t20[..., None, None] * (dot21 + dot22)
-    t76 = t75 + t23[..., None, None] * first_tangent
-    t77 = t76 + total11[..., None, :] * branch19 + t68[..., None, :] * branch22
-    return (t37 + t34[..., None, :] * first_tangent, t77 + second_tangent * branch25)
+    t74 = cotangent / feature_size
+    t75 = 0.5 * t61[..., None, :] * smaller * variance / larger3
+    t76 = t74[..., None, None] * (2 * invariance / larger - t75)
+    branch23 = jnp.where(above3, t33[..., None] * t61, 0.0)
+    t77 = t32[..., None] + branch23
+    branch24 = jnp.where(above2, t76, t32[..., None, None])
+    branch25 = jnp.where(equal[..., None, :], branch24, t77[..., None, :])
+    t78 = t47[..., None, :] + total7[..., None, :] * branch14
+    t79 = t78 + t20[..., None, None] * (dot19 + dot20)
+    t80 = t79 + t20[..., None, None] * (dot21 + dot22)
+    t81 = t80 + t23[..., None, None] * first_tangent
+    t82 = t81 + total11[..., None, :] * branch19 + t73[..., None, :] * branch22
+    return (t37 + t34[..., None, :] * first_tangent, t82 + second_tangent * branch25)
 
 
 def _vicreg_hessian_diagonal(
@@ -1405,45 +1410,50 @@ def _vicreg_hessian_diagonal(
     t35 = epsilon + total6 / larger2
     t36 = jnp.sqrt(t35)
     equal = t36 == 1
-    t37 = 1 / t35
-    t38 = 0.5 * t37 / larger2**2 + 0.25 * t37 / (larger**2 * larger2**2)
-    t39 = 1 / t35**3
-    t40 = 0.25 * t30 - 0.25 * total5[..., None, :]
-    t41 = t39[..., None, :] * t40**2 / larger2**4
-    t42 = t38[..., None, :] + t41
-    t43 = cotangent**2 * variance**2 / feature_size ** 2
-    above2 = t42 * t43[..., None, None] > 0
-    t44 = 0.5 * cotangent * variance / (feature_size * larger2)
-    t45 = 1 / jnp.sqrt(t35)
-    t46 = t42 * variance * larger * larger2
-    smaller = jnp.minimum(jnp.maximum(t45[..., None, :] * invariance / t46, 0.0), 1.0)
-    branch7 = jnp.where(above2, t44[..., None, None] * t45[..., None, :] * smaller, 0.0)
+    t37 = total6**2
+    t38 = 0.5 * total6 * epsilon / (larger**2 * larger2**3)
+    t39 = 0.5 * t37 / larger2**4 + total6 * epsilon / larger2**3
+    t40 = t39 + 0.25 * t37 / (larger**2 * larger2**4) + t38
+    t41 = 0.25 * t30 - 0.25 * total5[..., None, :]
+    t42 = epsilon**2
+    t43 = t40[..., None, :] + t41**2 / larger2**4 + 0.5 * t42 / larger2**2
+    t44 = t43 + 0.25 * t42 / (larger**2 * larger2**2)
+    t45 = 1 / t35**3
+    t46 = cotangent**2 * variance**2 / feature_size ** 2
+    t47 = t44 * t45[..., None, :] * t46[..., None, None]
+    above2 = t47 > 0
+    t48 = 0.5 * cotangent * variance / (feature_size * larger2)
+    t49 = 1 / jnp.sqrt(t35)
+    t50 = t35**2.5
+    t51 = t44 * variance * larger * larger2
+    smaller = jnp.minimum(jnp.maximum(t50[..., None, :] * invariance / t51, 0.0), 1.0)
+    branch7 = jnp.where(above2, t48[..., None, None] * t49[..., None, :] * smaller, 0.0)
     above3 = t36 < 1
-    branch8 = jnp.where(above3, t44[..., None] * t45, 0.0)
+    branch8 = jnp.where(above3, t48[..., None] * t49, 0.0)
     branch9 = jnp.where(equal[..., None, :], branch7, branch8[..., None, :])
-    t47 = (t9 - batch_size / larger**2) * branch9
-    t48 = 1 / t35**1.5
-    t49 = cotangent * variance / (feature_size * larger2**2)
-    t50 = t40 * smaller * t48[..., None, :] * t49[..., None, None]
-    branch10 = jnp.where(above3, total5 * t22[..., None] * t48, 0.0)
-    t51 = t30 * t24[..., None, None] * t48[..., None, :]
-    branch11 = jnp.where(above3[..., None, :], t51, 0.0)
-    t52 = branch10[..., None, :] + branch11
-    branch12 = jnp.where(equal[..., None, :], jnp.where(above2, t50, 0.0), t52)
-    t53 = (2 * t30 - 2 * total5[..., None, :]) * branch12
-    t54 = cotangent / feature_size
-    t55 = 0.5 * t45[..., None, :] * smaller * variance / larger2
-    t56 = t54[..., None, None] * (2 * invariance / larger - t55)
-    branch13 = jnp.where(above3, t5[..., None] * t45, 0.0)
-    t57 = t[..., None] + branch13
-    branch14 = jnp.where(above2, t56, t[..., None, None])
-    branch15 = jnp.where(equal[..., None, :], branch14, t57[..., None, :])
-    branch16 = jnp.where(above2, t45[..., None, :] * t8[..., None, None] * smaller, 0.0)
-    branch17 = jnp.where(above3, t45 * t8[..., None], 0.0)
+    t52 = (t9 - batch_size / larger**2) * branch9
+    t53 = 1 / t35**1.5
+    t54 = cotangent * variance / (feature_size * larger2**2)
+    t55 = t41 * smaller * t53[..., None, :] * t54[..., None, None]
+    branch10 = jnp.where(above3, total5 * t22[..., None] * t53, 0.0)
+    t56 = t30 * t24[..., None, None] * t53[..., None, :]
+    branch11 = jnp.where(above3[..., None, :], t56, 0.0)
+    t57 = branch10[..., None, :] + branch11
+    branch12 = jnp.where(equal[..., None, :], jnp.where(above2, t55, 0.0), t57)
+    t58 = (2 * t30 - 2 * total5[..., None, :]) * branch12
+    t59 = cotangent / feature_size
+    t60 = 0.5 * t49[..., None, :] * smaller * variance / larger2
+    t61 = t59[..., None, None] * (2 * invariance / larger - t60)
+    branch13 = jnp.where(above3, t5[..., None] * t49, 0.0)
+    t62 = t[..., None] + branch13
+    branch14 = jnp.where(above2, t61, t[..., None, None])
+    branch15 = jnp.where(equal[..., None, :], branch14, t62[..., None, :])
+    branch16 = jnp.where(above2, t49[..., None, :] * t8[..., None, None] * smaller, 0.0)
+    branch17 = jnp.where(above3, t49 * t8[..., None], 0.0)
     branch18 = jnp.where(equal[..., None, :], branch16, branch17[..., None, :])
-    t58 = t13[..., None, None] * dot7 + t13[..., None, None] * dot8
-    t59 = t58 + t19[..., None, None] * dot9 + t19[..., None, None] * dot10 + t47 + t53
-    return (t28 + t19[..., None, None] * dot5 + t26, t59 + branch15 + branch18)
+    t63 = t13[..., None, None] * dot7 + t13[..., None, None] * dot8
+    t64 = t63 + t19[..., None, None] * dot9 + t19[..., None, None] * dot10 + t52 + t58
+    return (t28 + t19[..., None, None] * dot5 + t26, t64 + branch15 + branch18)
 
 
 _VICREG = Definition(
@@ -2630,7 +2640,7 @@ def masked_reconstruction(
             otherwise})^2*{1 if hidden[p]; 0 otherwise})/(size(pixel)*max(1, sum_p({1 if hidden[p];
             0 otherwise})))
 
-    Also called `mae`.
+    Also called `masked_autoencoder`.
 
     Shapes: `(patch,pixel),(patch,pixel),(patch)->()` after the batch axes, as NumPy writes
     generalised ufuncs.
@@ -2893,7 +2903,7 @@ _MASKED_RECONSTRUCTION = Definition(
         ),
     },
 )
-mae = masked_reconstruction
-mae_value_and_grad = masked_reconstruction_value_and_grad
-mae_hvp = masked_reconstruction_hvp
-mae_hessian_diagonal = masked_reconstruction_hessian_diagonal
+masked_autoencoder = masked_reconstruction
+masked_autoencoder_value_and_grad = masked_reconstruction_value_and_grad
+masked_autoencoder_hvp = masked_reconstruction_hvp
+masked_autoencoder_hessian_diagonal = masked_reconstruction_hessian_diagonal

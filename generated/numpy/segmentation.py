@@ -236,12 +236,11 @@ def _tversky_vjp(
     t = 1 - target
     total3 = np.sum(t * probability, axis=-1)
     t2 = total + smooth + total2 * beta + total3 * alpha
-    t3 = 1 / t2**2
-    t4 = total + smooth
-    t5 = t3 * t4 - 1 / t2
-    t6 = t3 * t4
-    t7 = t5[..., :, None] * target + t * t6[..., :, None] * alpha
-    return (cotangent[..., :, None] * (t7 - t6[..., :, None] * beta * target),)
+    t3 = cotangent / t2**2
+    t4 = -(total2 * beta + total3 * alpha)
+    t5 = total + smooth
+    t6 = t4[..., :, None] * target + t * t5[..., :, None] * alpha
+    return (t3[..., :, None] * (t6 - t5[..., :, None] * beta * target),)
 
 
 def _tversky_jvp(
@@ -254,16 +253,15 @@ def _tversky_jvp(
 ) -> Result:
     """The directional derivative of the unreduced loss along the tangents."""
     total = np.sum(probability_tangent * target, axis=-1)
-    total2 = np.sum(target * probability, axis=-1)
-    total3 = np.sum(target * (1 - probability), axis=-1)
+    total2 = np.sum(target * (1 - probability), axis=-1)
     t = 1 - target
-    total4 = np.sum(t * probability, axis=-1)
-    t2 = total2 + smooth + total3 * beta + total4 * alpha
-    t3 = 1 / t2**2
-    t4 = total2 + smooth
-    total5 = np.sum(probability_tangent * t, axis=-1)
-    t5 = total * (t3 * t4 - 1 / t2) + total5 * t3 * t4 * alpha
-    return t5 - total * t3 * t4 * beta
+    total3 = np.sum(t * probability, axis=-1)
+    t2 = -total * (total2 * beta + total3 * alpha)
+    total4 = np.sum(probability_tangent * t, axis=-1)
+    total5 = np.sum(target * probability, axis=-1)
+    t3 = total5 + smooth
+    t4 = total5 + smooth + total2 * beta + total3 * alpha
+    return (t2 + total4 * t3 * alpha - total * t3 * beta) / t4**2
 
 
 def _tversky_hvp(
@@ -288,7 +286,7 @@ def _tversky_hvp(
     t6 = 1 / t3**2
     t7 = t5 + 2 * t6
     t8 = t * t4
-    t9 = t7[..., :, None] * target + t6[..., :, None] * t2 * alpha
+    t9 = t7[..., :, None] * target + t2 * t6[..., :, None] * alpha
     t10 = t9 + 2 * t8[..., :, None] * beta * target - t6[..., :, None] * beta * target
     t11 = total[..., :, None] * (t10 - 2 * t2 * t8[..., :, None] * alpha)
     total5 = np.sum(probability_tangent * t2, axis=-1)
@@ -326,7 +324,7 @@ def _tversky_hessian_diagonal(
     t9 = 2 * t8[..., :, None] * alpha * beta * target
     t10 = t7[..., :, None] * alpha * target + t9 - 2 * t * t8[..., :, None] * alpha**2
     t11 = t6 + 2 * t3
-    t12 = t11[..., :, None] * target + t3[..., :, None] * t * alpha
+    t12 = t11[..., :, None] * target + t * t3[..., :, None] * alpha
     t13 = t12 + 2 * t8[..., :, None] * beta * target
     t14 = t13 - t3[..., :, None] * beta * target - 2 * t * t8[..., :, None] * alpha
     t15 = 2 * t8[..., :, None] * target * beta**2
@@ -593,17 +591,25 @@ def _dice_hvp(
     probability_tangent: Array,
 ) -> tuple[Result, ...]:
     """The Hessian of sum(cotangent * loss) times the tangents."""
-    total = np.sum(probability_tangent * target, axis=-1)
-    total2 = np.sum(probability, axis=-1)
-    total3 = np.sum(target, axis=-1)
-    t = total2 + total3 + smooth
+    total = np.sum(probability, axis=-1)
+    total2 = np.sum(target, axis=-1)
+    t = total + total2 + smooth
     t2 = 1 / t**2
-    t3 = 2 * total * t2
-    total4 = np.sum(probability_tangent, axis=-1)
-    total5 = np.sum(probability * target, axis=-1)
-    t4 = -2 * (smooth + 2 * total5) / t**3
-    t5 = t4[..., :, None] + 2 * t2[..., :, None] * target
-    return (cotangent[..., :, None] * (t3[..., :, None] + total4[..., :, None] * t5),)
+    total3 = np.sum(probability_tangent * target, axis=-1)
+    total4 = np.sum(probability * target, axis=-1)
+    t3 = -2 * (smooth + 2 * total4) / t**3
+    t4 = t3[..., :, None] + 2 * t2[..., :, None] * target
+    total5 = np.sum(probability_tangent, axis=-1)
+    t5 = total5 * total**2
+    t6 = total5 * total2**2
+    t7 = total5 * total * total2
+    t8 = total5 * total
+    t9 = total5 * total2
+    t10 = 2 * total3[..., :, None] + t4 * t5[..., :, None] + t4 * t6[..., :, None]
+    t11 = t10 + 2 * t4 * t7[..., :, None] + total5[..., :, None] * t4 * smooth**2
+    t12 = t11 + 2 * t4 * t8[..., :, None] * smooth
+    t13 = t12 + 2 * t4 * t9[..., :, None] * smooth
+    return (cotangent[..., :, None] * t2[..., :, None] * t13,)
 
 
 def _dice_hessian_diagonal(
@@ -848,10 +854,24 @@ def _jaccard_vjp(
     total3 = np.sum(probability * target, axis=-1)
     t = total + total2 + smooth - total3
     t2 = 1 / t**2
-    t3 = total3 + smooth
-    t4 = t2 * t3
-    t5 = -(1 / t + t2 * t3)
-    return (cotangent[..., :, None] * (t4[..., :, None] + t5[..., :, None] * target),)
+    t3 = -(1 / t + t2 * (total3 + smooth))
+    t4 = t3 * total3**2
+    t5 = t3 * total**2
+    t6 = t3 * total2**2
+    t7 = t3 * total * total2
+    t8 = t3 * total
+    t9 = t3 * total2
+    t10 = t3 * total3 * total
+    t11 = t3 * total3 * total2
+    t12 = t3 * total3
+    t13 = 2 * t12[..., :, None] * target * smooth
+    t14 = total3[..., :, None] + smooth + t4[..., :, None] * target
+    t15 = t14 + t5[..., :, None] * target + t6[..., :, None] * target
+    t16 = t15 + 2 * t7[..., :, None] * target + t3[..., :, None] * target * smooth**2
+    t17 = t16 + 2 * t8[..., :, None] * target * smooth
+    t18 = t17 + 2 * t9[..., :, None] * target * smooth
+    t19 = t18 - 2 * t10[..., :, None] * target - 2 * t11[..., :, None] * target - t13
+    return (cotangent[..., :, None] * t2[..., :, None] * t19,)
 
 
 def _jaccard_jvp(
@@ -861,15 +881,21 @@ def _jaccard_jvp(
     probability_tangent: Array,
 ) -> Result:
     """The directional derivative of the unreduced loss along the tangents."""
-    total = np.sum(probability_tangent * target, axis=-1)
-    total2 = np.sum(probability, axis=-1)
-    total3 = np.sum(target, axis=-1)
-    total4 = np.sum(probability * target, axis=-1)
-    t = total2 + total3 + smooth - total4
+    total = np.sum(probability, axis=-1)
+    total2 = np.sum(target, axis=-1)
+    total3 = np.sum(probability * target, axis=-1)
+    t = total + total2 + smooth - total3
     t2 = 1 / t**2
-    t3 = total4 + smooth
-    total5 = np.sum(probability_tangent, axis=-1)
-    return -total * (1 / t + t2 * t3) + total5 * t2 * t3
+    total4 = np.sum(probability_tangent, axis=-1)
+    t3 = total3 + smooth
+    total5 = np.sum(probability_tangent * target, axis=-1)
+    t4 = -(1 / t + t2 * t3)
+    t5 = total4 * t3 + total5 * t4 * total3**2 + total5 * t4 * total**2
+    t6 = t5 + total5 * t4 * total2**2 + total5 * t4 * smooth**2
+    t7 = t6 + 2 * total5 * t4 * total * total2 + 2 * total5 * t4 * total * smooth
+    t8 = t7 + 2 * total5 * t4 * total2 * smooth - 2 * total5 * t4 * total3 * total
+    t9 = t8 - 2 * total5 * t4 * total3 * total2 - 2 * total5 * t4 * total3 * smooth
+    return t2 * t9
 
 
 def _jaccard_hvp(

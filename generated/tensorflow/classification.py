@@ -15,15 +15,29 @@ from ._options import Array, ArrayLike, Options, Reduction, Result, Scalar
 from ._support import evaluate, hessian_diagonal, hvp, value_and_grad
 
 __all__ = [
+    "BceProbsLoss",
+    "BceWithLogitsLoss",
     "BinaryCrossEntropyLoss",
     "BinaryCrossEntropyWithLogitsLoss",
     "BinaryFocalLoss",
+    "CategoricalCrossEntropyLoss",
     "HingeLoss",
     "NegativeLogLikelihoodLoss",
+    "NllLoss",
+    "SoftmaxCeDenseLoss",
+    "SoftmaxCeSparseLoss",
     "SoftmaxCrossEntropyLoss",
     "SoftmaxFocalLoss",
     "SparseSoftmaxCrossEntropyLoss",
     "SquaredHingeLoss",
+    "bce_probs",
+    "bce_probs_hessian_diagonal",
+    "bce_probs_hvp",
+    "bce_probs_value_and_grad",
+    "bce_with_logits",
+    "bce_with_logits_hessian_diagonal",
+    "bce_with_logits_hvp",
+    "bce_with_logits_value_and_grad",
     "binary_cross_entropy",
     "binary_cross_entropy_hessian_diagonal",
     "binary_cross_entropy_hvp",
@@ -36,6 +50,10 @@ __all__ = [
     "binary_focal_hessian_diagonal",
     "binary_focal_hvp",
     "binary_focal_value_and_grad",
+    "categorical_cross_entropy",
+    "categorical_cross_entropy_hessian_diagonal",
+    "categorical_cross_entropy_hvp",
+    "categorical_cross_entropy_value_and_grad",
     "hinge",
     "hinge_hessian_diagonal",
     "hinge_hvp",
@@ -44,6 +62,18 @@ __all__ = [
     "negative_log_likelihood_hessian_diagonal",
     "negative_log_likelihood_hvp",
     "negative_log_likelihood_value_and_grad",
+    "nll",
+    "nll_hessian_diagonal",
+    "nll_hvp",
+    "nll_value_and_grad",
+    "softmax_ce_dense",
+    "softmax_ce_dense_hessian_diagonal",
+    "softmax_ce_dense_hvp",
+    "softmax_ce_dense_value_and_grad",
+    "softmax_ce_sparse",
+    "softmax_ce_sparse_hessian_diagonal",
+    "softmax_ce_sparse_hvp",
+    "softmax_ce_sparse_value_and_grad",
     "softmax_cross_entropy",
     "softmax_cross_entropy_hessian_diagonal",
     "softmax_cross_entropy_hvp",
@@ -77,6 +107,8 @@ def binary_cross_entropy(
 
         loss = -((1 - label_smoothing)*target + label_smoothing/2)*log(probability) - (-(1 -
             label_smoothing)*target - label_smoothing/2 + 1)*log(1 - probability)
+
+    Also called `bce_probs`.
 
     Shapes: `(),()->()` after the batch axes, as NumPy writes generalised ufuncs.
 
@@ -208,6 +240,8 @@ class BinaryCrossEntropyLoss(KerasLoss):
 
         loss = -((1 - label_smoothing)*target + label_smoothing/2)*log(probability) - (-(1 -
             label_smoothing)*target - label_smoothing/2 + 1)*log(1 - probability)
+
+    Also called `bce_probs`.
 
     Shapes: `(),()->()` after the batch axes, as NumPy writes generalised ufuncs.
 
@@ -350,6 +384,11 @@ _BINARY_CROSS_ENTROPY = Definition(
         ),
     },
 )
+bce_probs = binary_cross_entropy
+bce_probs_value_and_grad = binary_cross_entropy_value_and_grad
+bce_probs_hvp = binary_cross_entropy_hvp
+bce_probs_hessian_diagonal = binary_cross_entropy_hessian_diagonal
+BceProbsLoss = BinaryCrossEntropyLoss
 
 
 def binary_cross_entropy_with_logits(
@@ -367,6 +406,8 @@ def binary_cross_entropy_with_logits(
 
         loss = -((1 - label_smoothing)*target + label_smoothing/2)*log(sigmoid(logits))*pos_weight -
             (-(1 - label_smoothing)*target - label_smoothing/2 + 1)*log(1 - sigmoid(logits))
+
+    Also called `bce_with_logits`.
 
     Shapes: `(),()->()` after the batch axes, as NumPy writes generalised ufuncs.
 
@@ -502,6 +543,8 @@ class BinaryCrossEntropyWithLogitsLoss(KerasLoss):
 
         loss = -((1 - label_smoothing)*target + label_smoothing/2)*log(sigmoid(logits))*pos_weight -
             (-(1 - label_smoothing)*target - label_smoothing/2 + 1)*log(1 - sigmoid(logits))
+
+    Also called `bce_with_logits`.
 
     Shapes: `(),()->()` after the batch axes, as NumPy writes generalised ufuncs.
 
@@ -655,6 +698,11 @@ _BINARY_CROSS_ENTROPY_WITH_LOGITS = Definition(
         ),
     },
 )
+bce_with_logits = binary_cross_entropy_with_logits
+bce_with_logits_value_and_grad = binary_cross_entropy_with_logits_value_and_grad
+bce_with_logits_hvp = binary_cross_entropy_with_logits_hvp
+bce_with_logits_hessian_diagonal = binary_cross_entropy_with_logits_hessian_diagonal
+BceWithLogitsLoss = BinaryCrossEntropyWithLogitsLoss
 
 
 def softmax_cross_entropy(
@@ -673,6 +721,8 @@ def softmax_cross_entropy(
         loss = {sum_c((log(sum_k(exp(logits[k]))) - logits[c])*target[c]) if label_smoothing = 0; (1
             - label_smoothing)*sum_c((log(sum_k(exp(logits[k]))) - logits[c])*target[c]) +
             label_smoothing*sum_c(log(sum_k(exp(logits[k]))) - logits[c])/size(class) otherwise}
+
+    Also called `softmax_ce_dense`, `categorical_cross_entropy`.
 
     Shapes: `(class),(class)->()` after the batch axes, as NumPy writes generalised ufuncs.
 
@@ -812,6 +862,8 @@ class SoftmaxCrossEntropyLoss(KerasLoss):
         loss = {sum_c((log(sum_k(exp(logits[k]))) - logits[c])*target[c]) if label_smoothing = 0; (1
             - label_smoothing)*sum_c((log(sum_k(exp(logits[k]))) - logits[c])*target[c]) +
             label_smoothing*sum_c(log(sum_k(exp(logits[k]))) - logits[c])/size(class) otherwise}
+
+    Also called `softmax_ce_dense`, `categorical_cross_entropy`.
 
     Shapes: `(class),(class)->()` after the batch axes, as NumPy writes generalised ufuncs.
 
@@ -984,6 +1036,16 @@ _SOFTMAX_CROSS_ENTROPY = Definition(
         ),
     },
 )
+softmax_ce_dense = softmax_cross_entropy
+softmax_ce_dense_value_and_grad = softmax_cross_entropy_value_and_grad
+softmax_ce_dense_hvp = softmax_cross_entropy_hvp
+softmax_ce_dense_hessian_diagonal = softmax_cross_entropy_hessian_diagonal
+SoftmaxCeDenseLoss = SoftmaxCrossEntropyLoss
+categorical_cross_entropy = softmax_cross_entropy
+categorical_cross_entropy_value_and_grad = softmax_cross_entropy_value_and_grad
+categorical_cross_entropy_hvp = softmax_cross_entropy_hvp
+categorical_cross_entropy_hessian_diagonal = softmax_cross_entropy_hessian_diagonal
+CategoricalCrossEntropyLoss = SoftmaxCrossEntropyLoss
 
 
 def sparse_softmax_cross_entropy(
@@ -1004,6 +1066,8 @@ def sparse_softmax_cross_entropy(
         loss = {log(sum_k(exp(logits[k]))) - logits[label] if label_smoothing = 0; (1 -
             label_smoothing)*(log(sum_k(exp(logits[k]))) - logits[label]) +
             label_smoothing*sum_c(log(sum_k(exp(logits[k]))) - logits[c])/size(class) otherwise}
+
+    Also called `softmax_ce_sparse`.
 
     Shapes: `(class),()->()` after the batch axes, as NumPy writes generalised ufuncs.
 
@@ -1184,6 +1248,8 @@ class SparseSoftmaxCrossEntropyLoss(KerasLoss):
             label_smoothing)*(log(sum_k(exp(logits[k]))) - logits[label]) +
             label_smoothing*sum_c(log(sum_k(exp(logits[k]))) - logits[c])/size(class) otherwise}
 
+    Also called `softmax_ce_sparse`.
+
     Shapes: `(class),()->()` after the batch axes, as NumPy writes generalised ufuncs.
 
     Use it for classes that exclude each other, one label per sample (or per token, or pixel). For
@@ -1356,6 +1422,11 @@ _SPARSE_SOFTMAX_CROSS_ENTROPY = Definition(
         ),
     },
 )
+softmax_ce_sparse = sparse_softmax_cross_entropy
+softmax_ce_sparse_value_and_grad = sparse_softmax_cross_entropy_value_and_grad
+softmax_ce_sparse_hvp = sparse_softmax_cross_entropy_hvp
+softmax_ce_sparse_hessian_diagonal = sparse_softmax_cross_entropy_hessian_diagonal
+SoftmaxCeSparseLoss = SparseSoftmaxCrossEntropyLoss
 
 
 def negative_log_likelihood(
@@ -1373,6 +1444,8 @@ def negative_log_likelihood(
     """Minus the predicted log-probability of the label.
 
         loss = -log_probabilities[label]
+
+    Also called `nll`.
 
     Shapes: `(class),()->()` after the batch axes, as NumPy writes generalised ufuncs.
 
@@ -1542,6 +1615,8 @@ class NegativeLogLikelihoodLoss(KerasLoss):
 
         loss = -log_probabilities[label]
 
+    Also called `nll`.
+
     Shapes: `(class),()->()` after the batch axes, as NumPy writes generalised ufuncs.
 
     Use it behind a log-softmax, or with any model that gives normalised log-probabilities; nothing
@@ -1669,6 +1744,11 @@ _NEGATIVE_LOG_LIKELIHOOD = Definition(
         ),
     },
 )
+nll = negative_log_likelihood
+nll_value_and_grad = negative_log_likelihood_value_and_grad
+nll_hvp = negative_log_likelihood_hvp
+nll_hessian_diagonal = negative_log_likelihood_hessian_diagonal
+NllLoss = NegativeLogLikelihoodLoss
 
 
 def hinge(
@@ -2357,16 +2437,15 @@ def _binary_focal_vjp(
 ) -> tuple[Result, ...]:
     """Gradients of sum(cotangent * loss)."""
     probability = fn.sigmoid(logits)
-    t = 1 - alpha
-    t2 = 1 - target
-    t3 = probability * t * t2 * probability**gamma
+    t = probability**gamma
+    t2 = 1 - alpha
+    t3 = 1 - target
     probability2 = fn.sigmoid(-logits)
-    t4 = gamma - 1
-    t5 = probability * t * t2 * probability2 * gamma * probability**t4
-    t6 = probability2 * alpha * target * probability2**gamma
-    t7 = probability * probability2 * gamma * alpha * target * probability2**t4
-    t8 = t3 + t5 * fn.softplus(logits) - t6 - t7 * fn.softplus(-logits)
-    return (cotangent * t8,)
+    t4 = probability2 * t * t2 * t3 * gamma * fn.softplus(logits)
+    t5 = probability2**gamma
+    t6 = t5 * probability * gamma * alpha * target * fn.softplus(-logits)
+    t7 = probability * t * t2 * t3 + t4 - probability2 * t5 * alpha * target - t6
+    return (cotangent * t7,)
 
 
 def _binary_focal_jvp(
@@ -2378,16 +2457,15 @@ def _binary_focal_jvp(
 ) -> Result:
     """The directional derivative of the unreduced loss along the tangents."""
     probability = fn.sigmoid(logits)
-    t = 1 - alpha
-    t2 = 1 - target
-    t3 = probability * t * t2 * probability**gamma
+    t = probability**gamma
+    t2 = 1 - alpha
+    t3 = 1 - target
     probability2 = fn.sigmoid(-logits)
-    t4 = gamma - 1
-    t5 = probability * t * t2 * probability2 * gamma * probability**t4
-    t6 = probability2 * alpha * target * probability2**gamma
-    t7 = probability * probability2 * gamma * alpha * target * probability2**t4
-    t8 = t3 + t5 * fn.softplus(logits) - t6 - t7 * fn.softplus(-logits)
-    return logits_tangent * t8
+    t4 = probability2 * t * t2 * t3 * gamma * fn.softplus(logits)
+    t5 = probability2**gamma
+    t6 = t5 * probability * gamma * alpha * target * fn.softplus(-logits)
+    t7 = probability * t * t2 * t3 + t4 - probability2 * t5 * alpha * target - t6
+    return logits_tangent * t7
 
 
 def _binary_focal_hvp(
@@ -2399,30 +2477,31 @@ def _binary_focal_hvp(
     logits_tangent: Array,
 ) -> tuple[Result, ...]:
     """The Hessian of sum(cotangent * loss) times the tangents."""
-    probability = fn.sigmoid(logits)
-    t = 1 - alpha
-    t2 = 1 - target
-    probability2 = fn.sigmoid(-logits)
-    t3 = probability * t * t2 * probability2 * probability**gamma
-    t4 = probability * probability2 * alpha * target * probability2**gamma
-    t5 = probability2**2
-    t6 = gamma - 1
-    t7 = probability2**t6
-    t8 = 2 * t5 * t7 * probability * gamma * alpha * target
-    t9 = probability**2
-    t10 = probability**t6
-    t11 = 2 * t9 * t10 * t * t2 * probability2 * gamma
-    penalty = fn.softplus(logits)
-    t12 = t5 * t10 * penalty * probability * t * t2 * gamma
-    t13 = gamma - 2
-    t14 = t6 * t5 * t9 * penalty * t * t2 * gamma * probability**t13
-    penalty2 = fn.softplus(-logits)
-    t15 = t6 * t5 * t9 * penalty2 * gamma * alpha * target * probability2**t13
-    t16 = tf.math.tanh(0.5 * logits)
-    t17 = t7 * penalty2 * probability * probability2 * gamma * alpha * target * t16
-    t18 = t9 * t10 * penalty * t * t2 * probability2 * gamma
-    t19 = t3 + t4 + t8 + t11 + t12 + t14 + t15 + t17 - t18
-    return (t19 * logits_tangent * cotangent,)
+    probability = fn.sigmoid(-logits)
+    t = probability**gamma
+    probability2 = fn.sigmoid(logits)
+    t2 = probability * t * probability2 * alpha * target
+    t3 = probability2**gamma
+    t4 = 1 - alpha
+    t5 = 1 - target
+    t6 = probability * probability2 * t3 * t4 * t5
+    t7 = gamma + 1
+    t8 = probability2**t7
+    t9 = probability**t7
+    t10 = 2 * t9 * probability2 * gamma * alpha * target
+    t11 = probability2**2
+    penalty = fn.softplus(-logits)
+    t12 = t * t11 * penalty * gamma * alpha * target
+    t13 = probability**2
+    penalty2 = fn.softplus(logits)
+    t14 = gamma - 1
+    t15 = t * t11 * penalty * t14 * gamma * alpha * target
+    t16 = t13 * penalty2 * t14 * t3 * t4 * t5 * gamma
+    t17 = probability * t8 * penalty2 * t4 * t5 * gamma
+    t18 = t9 * penalty * probability2 * gamma * alpha * target
+    t19 = t2 + t6 + 2 * probability * t8 * t4 * t5 * gamma + t10 + t12
+    t20 = t19 + t13 * penalty2 * t3 * t4 * t5 * gamma + t15 + t16 - t17 - t18
+    return (logits_tangent * cotangent * t20,)
 
 
 def _binary_focal_hessian_diagonal(
@@ -2433,30 +2512,31 @@ def _binary_focal_hessian_diagonal(
     cotangent: Array,
 ) -> tuple[Result, ...]:
     """The diagonal of the Hessian of sum(cotangent * loss)."""
-    probability = fn.sigmoid(logits)
-    t = 1 - alpha
-    t2 = 1 - target
-    probability2 = fn.sigmoid(-logits)
-    t3 = probability * t * t2 * probability2 * probability**gamma
-    t4 = probability * probability2 * alpha * target * probability2**gamma
-    t5 = probability2**2
-    t6 = gamma - 1
-    t7 = probability2**t6
-    t8 = 2 * t5 * t7 * probability * gamma * alpha * target
-    t9 = probability**2
-    t10 = probability**t6
-    t11 = 2 * t9 * t10 * t * t2 * probability2 * gamma
-    penalty = fn.softplus(logits)
-    t12 = t5 * t10 * penalty * probability * t * t2 * gamma
-    t13 = gamma - 2
-    t14 = t6 * t5 * t9 * penalty * t * t2 * gamma * probability**t13
-    penalty2 = fn.softplus(-logits)
-    t15 = t6 * t5 * t9 * penalty2 * gamma * alpha * target * probability2**t13
-    t16 = tf.math.tanh(0.5 * logits)
-    t17 = t7 * penalty2 * probability * probability2 * gamma * alpha * target * t16
-    t18 = t9 * t10 * penalty * t * t2 * probability2 * gamma
-    t19 = t3 + t4 + t8 + t11 + t12 + t14 + t15 + t17 - t18
-    return (t19 * cotangent,)
+    probability = fn.sigmoid(-logits)
+    t = probability**gamma
+    probability2 = fn.sigmoid(logits)
+    t2 = probability * t * probability2 * alpha * target
+    t3 = probability2**gamma
+    t4 = 1 - alpha
+    t5 = 1 - target
+    t6 = probability * probability2 * t3 * t4 * t5
+    t7 = gamma + 1
+    t8 = probability2**t7
+    t9 = probability**t7
+    t10 = 2 * t9 * probability2 * gamma * alpha * target
+    t11 = probability2**2
+    penalty = fn.softplus(-logits)
+    t12 = t * t11 * penalty * gamma * alpha * target
+    t13 = probability**2
+    penalty2 = fn.softplus(logits)
+    t14 = gamma - 1
+    t15 = t * t11 * penalty * t14 * gamma * alpha * target
+    t16 = t13 * penalty2 * t14 * t3 * t4 * t5 * gamma
+    t17 = probability * t8 * penalty2 * t4 * t5 * gamma
+    t18 = t9 * penalty * probability2 * gamma * alpha * target
+    t19 = t2 + t6 + 2 * probability * t8 * t4 * t5 * gamma + t10 + t12
+    t20 = t19 + t13 * penalty2 * t3 * t4 * t5 * gamma + t15 + t16 - t17 - t18
+    return (cotangent * t20,)
 
 
 _BINARY_FOCAL = Definition(

@@ -582,11 +582,10 @@ def _top1_hvp(
     t6 = negative**2
     probability3 = fn.sigmoid(t6)
     probability4 = fn.sigmoid(-t6)
-    t7 = 4 * t6 * probability3 * probability4**2
-    t8 = 4 * t6 * probability4 * probability3**2
-    t9 = 2 * probability3 * probability4 + t7 - probability * probability2 * t2 - t8
-    t10 = probability * probability2 * t2 * positive_tangent[..., None]
-    return (-total * cotangent, t5[..., None] * (negative_tangent * t9 + t10))
+    t7 = 4 * t6 * probability3 * probability4 * tf.math.tanh(0.5 * t6)
+    t8 = 2 * probability3 * probability4 - probability * probability2 * t2 - t7
+    t9 = probability * probability2 * t2 * positive_tangent[..., None]
+    return (-total * cotangent, t5[..., None] * (negative_tangent * t8 + t9))
 
 
 def _top1_hessian_diagonal(
@@ -606,10 +605,9 @@ def _top1_hessian_diagonal(
     t5 = negative**2
     probability3 = fn.sigmoid(t5)
     probability4 = fn.sigmoid(-t5)
-    t6 = 4 * t5 * probability3 * probability4**2
-    t7 = 4 * t5 * probability4 * probability3**2
-    t8 = 2 * probability3 * probability4 + t6 - probability * probability2 * t2 - t7
-    return (-total * cotangent, t4[..., None] * t8)
+    t6 = 4 * t5 * probability3 * probability4 * tf.math.tanh(0.5 * t5)
+    t7 = 2 * probability3 * probability4 - probability * probability2 * t2 - t6
+    return (-total * cotangent, t4[..., None] * t7)
 
 
 _TOP1 = Definition(
@@ -914,8 +912,8 @@ def _bpr_max_hessian_diagonal(
     probability = fn.sigmoid(t)
     total = tf.reduce_sum(share * probability, axis=-1)
     t3 = tf.math.tanh(0.5 * t)
-    t4 = probability * total[..., None] - probability * t3
-    total2 = tf.reduce_sum(share * t4, axis=-1)
+    t4 = share * probability * (total[..., None] - t3)
+    total2 = tf.reduce_sum(t4, axis=-1)
     t5 = negative - positive[..., None]
     lse2 = fn.logsumexp(t5, -1)
     share2 = tf.math.exp(t5 - lse2[..., None])

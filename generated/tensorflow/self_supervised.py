@@ -20,7 +20,7 @@ __all__ = [
     "ByolLoss",
     "ByolSimsiamLoss",
     "DinoLoss",
-    "MaeLoss",
+    "MaskedAutoencoderLoss",
     "MaskedReconstructionLoss",
     "SimsiamLoss",
     "SwavLoss",
@@ -41,10 +41,10 @@ __all__ = [
     "dino_hessian_diagonal",
     "dino_hvp",
     "dino_value_and_grad",
-    "mae",
-    "mae_hessian_diagonal",
-    "mae_hvp",
-    "mae_value_and_grad",
+    "masked_autoencoder",
+    "masked_autoencoder_hessian_diagonal",
+    "masked_autoencoder_hvp",
+    "masked_autoencoder_value_and_grad",
     "masked_reconstruction",
     "masked_reconstruction_hessian_diagonal",
     "masked_reconstruction_hvp",
@@ -1457,60 +1457,65 @@ def _vicreg_hvp(
     t48 = epsilon + total9 / larger3
     t49 = tf.math.sqrt(t48)
     equal = t49 == 1
-    t50 = 1 / t48
-    t51 = 0.5 * t50 / larger3**2 + 0.25 * t50 / (larger**2 * larger3**2)
-    t52 = 1 / t48**3
+    t50 = total9**2
+    t51 = 0.5 * total9 * epsilon / (larger**2 * larger3**3)
+    t52 = 0.5 * t50 / larger3**4 + total9 * epsilon / larger3**3
+    t53 = t52 + 0.25 * t50 / (larger**2 * larger3**4) + t51
     total10 = tf.reduce_sum(t42 / larger, axis=-2)
-    t53 = 0.25 * t42 - 0.25 * total10[..., None, :]
-    t54 = t52[..., None, :] * t53**2 / larger3**4
-    t55 = t51[..., None, :] + t54
-    t56 = cotangent**2 * variance**2 / feature_size ** 2
-    above2 = t55 * t56[..., None, None] > 0
-    t57 = 1 / tf.math.sqrt(t48)
-    t58 = t55 * variance * larger * larger3
-    smaller = tf.minimum(tf.maximum(t57[..., None, :] * invariance / t58, 0.0), 1.0)
-    branch12 = tf.where(above2, t57[..., None, :] * t15[..., None, None] * smaller, 0.0)
+    t54 = 0.25 * t42 - 0.25 * total10[..., None, :]
+    t55 = epsilon**2
+    t56 = t53[..., None, :] + t54**2 / larger3**4 + 0.5 * t55 / larger3**2
+    t57 = t56 + 0.25 * t55 / (larger**2 * larger3**2)
+    t58 = 1 / t48**3
+    t59 = cotangent**2 * variance**2 / feature_size ** 2
+    t60 = t57 * t58[..., None, :] * t59[..., None, None]
+    above2 = t60 > 0
+    t61 = 1 / tf.math.sqrt(t48)
+    t62 = t48**2.5
+    t63 = t57 * variance * larger * larger3
+    smaller = tf.minimum(tf.maximum(t62[..., None, :] * invariance / t63, 0.0), 1.0)
+    branch12 = tf.where(above2, t61[..., None, :] * t15[..., None, None] * smaller, 0.0)
     above3 = t49 < 1
-    branch13 = tf.where(above3, t57 * t15[..., None], 0.0)
+    branch13 = tf.where(above3, t61 * t15[..., None], 0.0)
     branch14 = tf.where(equal[..., None, :], branch12, branch13[..., None, :])
     branch15 = tf.where(tf.linalg.matrix_transpose(differs), t44 / larger2, 0.0)
-    t59 = tf.linalg.matrix_transpose(branch15)
-    dot19 = tf.matmul(t42, tf.linalg.matrix_transpose(t59))
-    t60 = tf.linalg.matrix_transpose(dot15) / larger2
-    branch16 = tf.where(tf.linalg.matrix_transpose(differs), t60, 0.0)
-    t61 = tf.linalg.matrix_transpose(branch16)
-    dot20 = tf.matmul(t39, tf.linalg.matrix_transpose(t61))
+    t64 = tf.linalg.matrix_transpose(branch15)
+    dot19 = tf.matmul(t42, tf.linalg.matrix_transpose(t64))
+    t65 = tf.linalg.matrix_transpose(dot15) / larger2
+    branch16 = tf.where(tf.linalg.matrix_transpose(differs), t65, 0.0)
+    t66 = tf.linalg.matrix_transpose(branch16)
+    dot20 = tf.matmul(t39, tf.linalg.matrix_transpose(t66))
     dot21 = tf.matmul(t42, tf.linalg.matrix_transpose(branch15))
     dot22 = tf.matmul(t39, tf.linalg.matrix_transpose(branch16))
-    t62 = -2 * total7 / larger
-    t63 = t42 * (t62[..., None, :] + 2 * second_tangent)
-    total11 = tf.reduce_sum(t63, axis=-2)
-    t64 = 1 / t48**1.5
-    t65 = cotangent * variance / (feature_size * larger3**2)
-    t66 = t53 * smaller * t64[..., None, :] * t65[..., None, None]
-    branch17 = tf.where(above3, total10 * t27[..., None] * t64, 0.0)
-    t67 = t42 * t29[..., None, None] * t64[..., None, :]
-    branch18 = tf.where(above3[..., None, :], t67, 0.0)
-    t68 = branch17[..., None, :] + branch18
-    branch19 = tf.where(equal[..., None, :], tf.where(above2, t66, 0.0), t68)
+    t67 = -2 * total7 / larger
+    t68 = t42 * (t67[..., None, :] + 2 * second_tangent)
+    total11 = tf.reduce_sum(t68, axis=-2)
+    t69 = 1 / t48**1.5
+    t70 = cotangent * variance / (feature_size * larger3**2)
+    t71 = t54 * smaller * t69[..., None, :] * t70[..., None, None]
+    branch17 = tf.where(above3, total10 * t27[..., None] * t69, 0.0)
+    t72 = t42 * t29[..., None, None] * t69[..., None, :]
+    branch18 = tf.where(above3[..., None, :], t72, 0.0)
+    t73 = branch17[..., None, :] + branch18
+    branch19 = tf.where(equal[..., None, :], tf.where(above2, t71, 0.0), t73)
     total12 = tf.reduce_sum(second_tangent / larger, axis=-2)
-    t69 = total12 - total7 * batch_size / larger**2
-    branch20 = tf.where(above2, t16[..., None, None] * t57[..., None, :] * smaller, 0.0)
-    branch21 = tf.where(above3, t16[..., None] * t57, 0.0)
+    t74 = total12 - total7 * batch_size / larger**2
+    branch20 = tf.where(above2, t16[..., None, None] * t61[..., None, :] * smaller, 0.0)
+    branch21 = tf.where(above3, t16[..., None] * t61, 0.0)
     branch22 = tf.where(equal[..., None, :], branch20, branch21[..., None, :])
-    t70 = cotangent / feature_size
-    t71 = 0.5 * t57[..., None, :] * smaller * variance / larger3
-    t72 = t70[..., None, None] * (2 * invariance / larger - t71)
-    branch23 = tf.where(above3, t33[..., None] * t57, 0.0)
-    t73 = t32[..., None] + branch23
-    branch24 = tf.where(above2, t72, t32[..., None, None])
-    branch25 = tf.where(equal[..., None, :], branch24, t73[..., None, :])
-    t74 = t47[..., None, :] + total7[..., None, :] * branch14
-    t75 = t74 + t20[..., None, None] * (dot19 + dot20)
-    t76 = t75 + t20[..., None, None] * (dot21 + dot22)
-    t77 = t76 + t23[..., None, None] * first_tangent
-    t78 = t77 + total11[..., None, :] * branch19 + t69[..., None, :] * branch22
-    return (t37 + t34[..., None, :] * first_tangent, t78 + second_tangent * branch25)
+    t75 = cotangent / feature_size
+    t76 = 0.5 * t61[..., None, :] * smaller * variance / larger3
+    t77 = t75[..., None, None] * (2 * invariance / larger - t76)
+    branch23 = tf.where(above3, t33[..., None] * t61, 0.0)
+    t78 = t32[..., None] + branch23
+    branch24 = tf.where(above2, t77, t32[..., None, None])
+    branch25 = tf.where(equal[..., None, :], branch24, t78[..., None, :])
+    t79 = t47[..., None, :] + total7[..., None, :] * branch14
+    t80 = t79 + t20[..., None, None] * (dot19 + dot20)
+    t81 = t80 + t20[..., None, None] * (dot21 + dot22)
+    t82 = t81 + t23[..., None, None] * first_tangent
+    t83 = t82 + total11[..., None, :] * branch19 + t74[..., None, :] * branch22
+    return (t37 + t34[..., None, :] * first_tangent, t83 + second_tangent * branch25)
 
 
 def _vicreg_hessian_diagonal(
@@ -1590,45 +1595,50 @@ def _vicreg_hessian_diagonal(
     t35 = epsilon + total6 / larger2
     t36 = tf.math.sqrt(t35)
     equal = t36 == 1
-    t37 = 1 / t35
-    t38 = 0.5 * t37 / larger2**2 + 0.25 * t37 / (larger**2 * larger2**2)
-    t39 = 1 / t35**3
-    t40 = 0.25 * t30 - 0.25 * total5[..., None, :]
-    t41 = t39[..., None, :] * t40**2 / larger2**4
-    t42 = t38[..., None, :] + t41
-    t43 = cotangent**2 * variance**2 / feature_size ** 2
-    above2 = t42 * t43[..., None, None] > 0
-    t44 = 0.5 * cotangent * variance / (feature_size * larger2)
-    t45 = 1 / tf.math.sqrt(t35)
-    t46 = t42 * variance * larger * larger2
-    smaller = tf.minimum(tf.maximum(t45[..., None, :] * invariance / t46, 0.0), 1.0)
-    branch7 = tf.where(above2, t44[..., None, None] * t45[..., None, :] * smaller, 0.0)
+    t37 = total6**2
+    t38 = 0.5 * total6 * epsilon / (larger**2 * larger2**3)
+    t39 = 0.5 * t37 / larger2**4 + total6 * epsilon / larger2**3
+    t40 = t39 + 0.25 * t37 / (larger**2 * larger2**4) + t38
+    t41 = 0.25 * t30 - 0.25 * total5[..., None, :]
+    t42 = epsilon**2
+    t43 = t40[..., None, :] + t41**2 / larger2**4 + 0.5 * t42 / larger2**2
+    t44 = t43 + 0.25 * t42 / (larger**2 * larger2**2)
+    t45 = 1 / t35**3
+    t46 = cotangent**2 * variance**2 / feature_size ** 2
+    t47 = t44 * t45[..., None, :] * t46[..., None, None]
+    above2 = t47 > 0
+    t48 = 0.5 * cotangent * variance / (feature_size * larger2)
+    t49 = 1 / tf.math.sqrt(t35)
+    t50 = t35**2.5
+    t51 = t44 * variance * larger * larger2
+    smaller = tf.minimum(tf.maximum(t50[..., None, :] * invariance / t51, 0.0), 1.0)
+    branch7 = tf.where(above2, t48[..., None, None] * t49[..., None, :] * smaller, 0.0)
     above3 = t36 < 1
-    branch8 = tf.where(above3, t44[..., None] * t45, 0.0)
+    branch8 = tf.where(above3, t48[..., None] * t49, 0.0)
     branch9 = tf.where(equal[..., None, :], branch7, branch8[..., None, :])
-    t47 = (t9 - batch_size / larger**2) * branch9
-    t48 = 1 / t35**1.5
-    t49 = cotangent * variance / (feature_size * larger2**2)
-    t50 = t40 * smaller * t48[..., None, :] * t49[..., None, None]
-    branch10 = tf.where(above3, total5 * t22[..., None] * t48, 0.0)
-    t51 = t30 * t24[..., None, None] * t48[..., None, :]
-    branch11 = tf.where(above3[..., None, :], t51, 0.0)
-    t52 = branch10[..., None, :] + branch11
-    branch12 = tf.where(equal[..., None, :], tf.where(above2, t50, 0.0), t52)
-    t53 = (2 * t30 - 2 * total5[..., None, :]) * branch12
-    t54 = cotangent / feature_size
-    t55 = 0.5 * t45[..., None, :] * smaller * variance / larger2
-    t56 = t54[..., None, None] * (2 * invariance / larger - t55)
-    branch13 = tf.where(above3, t5[..., None] * t45, 0.0)
-    t57 = t[..., None] + branch13
-    branch14 = tf.where(above2, t56, t[..., None, None])
-    branch15 = tf.where(equal[..., None, :], branch14, t57[..., None, :])
-    branch16 = tf.where(above2, t45[..., None, :] * t8[..., None, None] * smaller, 0.0)
-    branch17 = tf.where(above3, t45 * t8[..., None], 0.0)
+    t52 = (t9 - batch_size / larger**2) * branch9
+    t53 = 1 / t35**1.5
+    t54 = cotangent * variance / (feature_size * larger2**2)
+    t55 = t41 * smaller * t53[..., None, :] * t54[..., None, None]
+    branch10 = tf.where(above3, total5 * t22[..., None] * t53, 0.0)
+    t56 = t30 * t24[..., None, None] * t53[..., None, :]
+    branch11 = tf.where(above3[..., None, :], t56, 0.0)
+    t57 = branch10[..., None, :] + branch11
+    branch12 = tf.where(equal[..., None, :], tf.where(above2, t55, 0.0), t57)
+    t58 = (2 * t30 - 2 * total5[..., None, :]) * branch12
+    t59 = cotangent / feature_size
+    t60 = 0.5 * t49[..., None, :] * smaller * variance / larger2
+    t61 = t59[..., None, None] * (2 * invariance / larger - t60)
+    branch13 = tf.where(above3, t5[..., None] * t49, 0.0)
+    t62 = t[..., None] + branch13
+    branch14 = tf.where(above2, t61, t[..., None, None])
+    branch15 = tf.where(equal[..., None, :], branch14, t62[..., None, :])
+    branch16 = tf.where(above2, t49[..., None, :] * t8[..., None, None] * smaller, 0.0)
+    branch17 = tf.where(above3, t49 * t8[..., None], 0.0)
     branch18 = tf.where(equal[..., None, :], branch16, branch17[..., None, :])
-    t58 = t13[..., None, None] * dot7 + t13[..., None, None] * dot8
-    t59 = t58 + t19[..., None, None] * dot9 + t19[..., None, None] * dot10 + t47 + t53
-    return (t28 + t19[..., None, None] * dot5 + t26, t59 + branch15 + branch18)
+    t63 = t13[..., None, None] * dot7 + t13[..., None, None] * dot8
+    t64 = t63 + t19[..., None, None] * dot9 + t19[..., None, None] * dot10 + t52 + t58
+    return (t28 + t19[..., None, None] * dot5 + t26, t64 + branch15 + branch18)
 
 
 _VICREG = Definition(
@@ -3064,7 +3074,7 @@ def masked_reconstruction(
             otherwise})^2*{1 if hidden[p]; 0 otherwise})/(size(pixel)*max(1, sum_p({1 if hidden[p];
             0 otherwise})))
 
-    Also called `mae`.
+    Also called `masked_autoencoder`.
 
     Shapes: `(patch,pixel),(patch,pixel),(patch)->()` after the batch axes, as NumPy writes
     generalised ufuncs.
@@ -3204,7 +3214,7 @@ class MaskedReconstructionLoss(KerasLoss):
             otherwise})^2*{1 if hidden[p]; 0 otherwise})/(size(pixel)*max(1, sum_p({1 if hidden[p];
             0 otherwise})))
 
-    Also called `mae`.
+    Also called `masked_autoencoder`.
 
     Shapes: `(patch,pixel),(patch,pixel),(patch)->()` after the batch axes, as NumPy writes
     generalised ufuncs.
@@ -3389,8 +3399,8 @@ _MASKED_RECONSTRUCTION = Definition(
         ),
     },
 )
-mae = masked_reconstruction
-mae_value_and_grad = masked_reconstruction_value_and_grad
-mae_hvp = masked_reconstruction_hvp
-mae_hessian_diagonal = masked_reconstruction_hessian_diagonal
-MaeLoss = MaskedReconstructionLoss
+masked_autoencoder = masked_reconstruction
+masked_autoencoder_value_and_grad = masked_reconstruction_value_and_grad
+masked_autoencoder_hvp = masked_reconstruction_hvp
+masked_autoencoder_hessian_diagonal = masked_reconstruction_hessian_diagonal
+MaskedAutoencoderLoss = MaskedReconstructionLoss

@@ -64,6 +64,32 @@ def expm1_minus(x: Tensor) -> Tensor:
     return torch.where(x.abs() < 1.0, near, torch.expm1(x) - x)
 
 
+def minus_log1p(x: Tensor) -> Tensor:
+    """`x - log(1 + x)`: near 0 by the series of `2 atanh(x / (2 + x))`, which is `log(1 + x)`."""
+    small = torch.where(torch.abs(x) < 0.5, x, 0.0)
+    z = small / (2 + small)
+    square = z * z
+    series = torch.zeros_like(z)
+    for n in range(35, 1, -2):
+        series = 1 / n + series * square
+    near = z * (small - 2 * square * series)
+    return torch.where(torch.abs(x) < 0.5, near, x - torch.log1p(x))
+
+
+def itakura_saito(p: Tensor, q: Tensor) -> Tensor:
+    """`p / q - 1 - log(p / q)`: near `p = q` by how far they are apart."""
+    x = (p - q) / q
+    far = p / q - 1 - (torch.log(p) - torch.log(q))
+    return torch.where(torch.abs(x) < 0.5, minus_log1p(x), far)
+
+
+def relative_entropy(p: Tensor, q: Tensor) -> Tensor:
+    """`p log(p / q) - p + q`: near `p = q` by how far they are apart; `q` where `p` is 0."""
+    x = (p - q) / q
+    near = q * (x * torch.log1p(x) - minus_log1p(x))
+    return torch.where(torch.abs(x) < 0.5, near, xlogy(p, p / q) - p + q)
+
+
 def inverse_root(s: Tensor) -> Tensor:
     """`1 / sqrt(s)`, and 0 where s is 0: the direction of a zero vector is taken to be 0."""
     return torch.where(s > 0.0, 1.0 / torch.sqrt(s), 0.0)

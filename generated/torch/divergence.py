@@ -8,17 +8,87 @@ from torch import nn
 
 from . import _functions as fn
 from ._checks import checked_reduction
-from ._descriptors import Argument, Definition, Kernels
-from ._modules import settings_text
+from ._descriptors import Argument, Definition, Kernels, Parameter
+from ._modules import fixed_parameter, settings_text
 from ._options import Array, ArrayLike, Options, Reduction, Result, Scalar
 from ._support import evaluate, hessian_diagonal, hvp, value_and_grad
 
 __all__ = [
+    "AlphaDivergenceLoss",
+    "BhattacharyyaDistanceLoss",
+    "ChiSquaredDivergenceLoss",
+    "GeneralizedKlDivergenceLoss",
+    "ItakuraSaitoDivergenceLoss",
+    "JsDivergenceLoss",
+    "JsDivLoss",
     "KlDivergenceLoss",
+    "KlDivergenceWithLogitsLoss",
+    "KlDivergenceWithLogTargetLoss",
+    "KlDivLoss",
+    "RenyiDivergenceLoss",
+    "ReverseKlDivergenceLoss",
+    "SquaredHellingerDistanceLoss",
+    "TotalVariationDistanceLoss",
+    "alpha_divergence",
+    "alpha_divergence_hessian_diagonal",
+    "alpha_divergence_hvp",
+    "alpha_divergence_value_and_grad",
+    "bhattacharyya_distance",
+    "bhattacharyya_distance_hessian_diagonal",
+    "bhattacharyya_distance_hvp",
+    "bhattacharyya_distance_value_and_grad",
+    "chi_squared_divergence",
+    "chi_squared_divergence_hessian_diagonal",
+    "chi_squared_divergence_hvp",
+    "chi_squared_divergence_value_and_grad",
+    "generalized_kl_divergence",
+    "generalized_kl_divergence_hessian_diagonal",
+    "generalized_kl_divergence_hvp",
+    "generalized_kl_divergence_value_and_grad",
+    "itakura_saito_divergence",
+    "itakura_saito_divergence_hessian_diagonal",
+    "itakura_saito_divergence_hvp",
+    "itakura_saito_divergence_value_and_grad",
+    "js_div",
+    "js_div_hessian_diagonal",
+    "js_div_hvp",
+    "js_div_value_and_grad",
+    "js_divergence",
+    "js_divergence_hessian_diagonal",
+    "js_divergence_hvp",
+    "js_divergence_value_and_grad",
+    "kl_div",
+    "kl_div_hessian_diagonal",
+    "kl_div_hvp",
+    "kl_div_value_and_grad",
     "kl_divergence",
     "kl_divergence_hessian_diagonal",
     "kl_divergence_hvp",
     "kl_divergence_value_and_grad",
+    "kl_divergence_with_log_target",
+    "kl_divergence_with_log_target_hessian_diagonal",
+    "kl_divergence_with_log_target_hvp",
+    "kl_divergence_with_log_target_value_and_grad",
+    "kl_divergence_with_logits",
+    "kl_divergence_with_logits_hessian_diagonal",
+    "kl_divergence_with_logits_hvp",
+    "kl_divergence_with_logits_value_and_grad",
+    "renyi_divergence",
+    "renyi_divergence_hessian_diagonal",
+    "renyi_divergence_hvp",
+    "renyi_divergence_value_and_grad",
+    "reverse_kl_divergence",
+    "reverse_kl_divergence_hessian_diagonal",
+    "reverse_kl_divergence_hvp",
+    "reverse_kl_divergence_value_and_grad",
+    "squared_hellinger_distance",
+    "squared_hellinger_distance_hessian_diagonal",
+    "squared_hellinger_distance_hvp",
+    "squared_hellinger_distance_value_and_grad",
+    "total_variation_distance",
+    "total_variation_distance_hessian_diagonal",
+    "total_variation_distance_hvp",
+    "total_variation_distance_value_and_grad",
 ]
 
 
@@ -35,6 +105,8 @@ def kl_divergence(
     """Kullback-Leibler divergence of a predicted distribution from the target distribution.
 
         loss = sum_c(log(target[c]/prediction[c])*target[c])
+
+    Also called `kl_div`.
 
     Shapes: `(class),(class)->()` after the batch axes, as NumPy writes generalised ufuncs.
 
@@ -165,6 +237,8 @@ class KlDivergenceLoss(nn.Module):
 
         loss = sum_c(log(target[c]/prediction[c])*target[c])
 
+    Also called `kl_div`.
+
     Shapes: `(class),(class)->()` after the batch axes, as NumPy writes generalised ufuncs.
 
     Use it to match a whole distribution of probabilities; it differs from the cross-entropy by the
@@ -276,6 +350,3354 @@ _KL_DIVERGENCE = Definition(
             jvp=_kl_divergence_jvp,
             hvp=_kl_divergence_hvp,
             hessian_diagonal=_kl_divergence_hessian_diagonal,
+        ),
+    },
+)
+kl_div = kl_divergence
+kl_div_value_and_grad = kl_divergence_value_and_grad
+kl_div_hvp = kl_divergence_hvp
+kl_div_hessian_diagonal = kl_divergence_hessian_diagonal
+KlDivLoss = KlDivergenceLoss
+
+
+def reverse_kl_divergence(
+    prediction: ArrayLike,
+    target: ArrayLike,
+    *,
+    weight: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
+    reduction: Reduction = "mean",
+    normalizer: Scalar | None = None,
+    axis: int = -1,
+) -> Array:
+    """Kullback-Leibler divergence of the target from the predicted distribution.
+
+        loss = sum_c(log(prediction[c]/target[c])*prediction[c])
+
+    Shapes: `(class),(class)->()` after the batch axes, as NumPy writes generalised ufuncs.
+
+    Use it where the prediction should keep to what is likely under the target, and may leave out
+    some of it; `kl_divergence` covers all of it instead. Where the target is 0 the prediction must
+    be 0, too, or it costs infinity.
+
+    Args:
+        prediction: Prediction (class); 0 <= prediction <= 1.
+        target: Target (class); 0 <= target <= 1.
+        weight: Weight of each loss entry; broadcasts to the unreduced loss. None: 1.
+        mask: False where a loss entry does not count, whatever the inputs hold there; broadcasts to
+            the unreduced loss. None: all count.
+        reduction: "none" gives the weighted loss entries, "sum" their sum, "mean" their sum divided
+            by the sum of the weights.
+        normalizer: Divides the sum in place of the sum of the weights if `reduction` is "mean".
+        axis: Position of the core axis in the arrays.
+
+    Returns:
+        The reduced loss, or one entry per loss entry.
+
+    Raises:
+        ValueError: If a shape, dtype, label, option or parameter is not allowed.
+
+    References:
+        T. Minka, "Divergence Measures and Message Passing", 2005.
+    """
+    return evaluate(
+        _REVERSE_KL_DIVERGENCE,
+        (prediction, target),
+        (),
+        Options(weight=weight, mask=mask, reduction=reduction, normalizer=normalizer, axis=axis),
+    )
+
+
+def reverse_kl_divergence_value_and_grad(
+    prediction: ArrayLike,
+    target: ArrayLike,
+    *,
+    weight: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
+    reduction: Reduction = "mean",
+    normalizer: Scalar | None = None,
+    axis: int = -1,
+) -> tuple[Array, Array | tuple[Array, ...]]:
+    """Value and gradient of `reverse_kl_divergence`.
+
+    The arguments are those of `reverse_kl_divergence`. An unreduced loss (`reduction="none"`) is
+    differentiated as its sum.
+
+    Returns:
+        The value, and the gradient with respect to `prediction`.
+
+    Raises:
+        ValueError: If a shape, dtype, label, option or parameter is not allowed.
+    """
+    return value_and_grad(
+        _REVERSE_KL_DIVERGENCE,
+        (prediction, target),
+        (),
+        Options(weight=weight, mask=mask, reduction=reduction, normalizer=normalizer, axis=axis),
+    )
+
+
+def reverse_kl_divergence_hvp(
+    prediction: ArrayLike,
+    target: ArrayLike,
+    *,
+    weight: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
+    reduction: Reduction = "mean",
+    normalizer: Scalar | None = None,
+    axis: int = -1,
+    vector: ArrayLike,
+) -> Array | tuple[Array, ...]:
+    """Hessian-vector product of `reverse_kl_divergence`.
+
+    The arguments are those of `reverse_kl_divergence`; `vector` has the shapes of what is
+    differentiated. An unreduced loss (`reduction="none"`) is differentiated as its sum.
+
+    Returns:
+        The Hessian times the vector, with respect to `prediction`.
+
+    Raises:
+        ValueError: If a shape, dtype, label, option or parameter is not allowed.
+    """
+    return hvp(
+        _REVERSE_KL_DIVERGENCE,
+        (prediction, target),
+        (),
+        vector,
+        Options(weight=weight, mask=mask, reduction=reduction, normalizer=normalizer, axis=axis),
+    )
+
+
+def reverse_kl_divergence_hessian_diagonal(
+    prediction: ArrayLike,
+    target: ArrayLike,
+    *,
+    weight: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
+    reduction: Reduction = "mean",
+    normalizer: Scalar | None = None,
+    axis: int = -1,
+) -> Array | tuple[Array, ...]:
+    """Diagonal of the Hessian of `reverse_kl_divergence`.
+
+    The arguments are those of `reverse_kl_divergence`. An unreduced loss (`reduction="none"`) is
+    differentiated as its sum.
+
+    Returns:
+        The diagonal with respect to `prediction`.
+
+    Raises:
+        ValueError: If a shape, dtype, label, option or parameter is not allowed.
+    """
+    return hessian_diagonal(
+        _REVERSE_KL_DIVERGENCE,
+        (prediction, target),
+        (),
+        Options(weight=weight, mask=mask, reduction=reduction, normalizer=normalizer, axis=axis),
+    )
+
+
+class ReverseKlDivergenceLoss(nn.Module):
+    """Kullback-Leibler divergence of the target from the predicted distribution.
+
+        loss = sum_c(log(prediction[c]/target[c])*prediction[c])
+
+    Shapes: `(class),(class)->()` after the batch axes, as NumPy writes generalised ufuncs.
+
+    Use it where the prediction should keep to what is likely under the target, and may leave out
+    some of it; `kl_divergence` covers all of it instead. Where the target is 0 the prediction must
+    be 0, too, or it costs infinity.
+
+    The module form of `reverse_kl_divergence`.
+
+    Args:
+        reduction: `"mean"`, `"sum"` or `"none"`.
+        axis: Position of the core axis in the tensors.
+
+    References:
+        T. Minka, "Divergence Measures and Message Passing", 2005.
+    """
+
+    def __init__(
+        self,
+        *,
+        reduction: Reduction = "mean",
+        axis: int = -1,
+    ) -> None:
+        """Checks and keeps the settings."""
+        super().__init__()
+        self.reduction = checked_reduction(
+            "reverse_kl_divergence",
+            reduction,
+        )
+        self.axis = axis
+
+    def forward(
+        self,
+        prediction: ArrayLike,
+        target: ArrayLike,
+        *,
+        weight: ArrayLike | None = None,
+        mask: ArrayLike | None = None,
+        normalizer: Scalar | None = None,
+    ) -> Array:
+        """The loss of a batch, with the arguments of `reverse_kl_divergence`."""
+        return reverse_kl_divergence(
+            prediction,
+            target,
+            weight=weight,
+            mask=mask,
+            reduction=self.reduction,
+            normalizer=normalizer,
+            axis=self.axis,
+        )
+
+    def extra_repr(self) -> str:
+        """The settings, as `repr` shows them."""
+        return settings_text(
+            reduction=self.reduction,
+            axis=self.axis,
+        )
+
+
+def _reverse_kl_divergence_value(prediction: Array, target: Array) -> Result:
+    """The unreduced loss."""
+    entropy = fn.xlogy(prediction, prediction / target)
+    total = torch.sum(entropy, dim=-1)
+    return total
+
+
+def _reverse_kl_divergence_vjp(
+    prediction: Array,
+    target: Array,
+    cotangent: Array,
+) -> tuple[Result, ...]:
+    """Gradients of sum(cotangent * loss)."""
+    t = fn.xdivy(prediction, prediction) + torch.log(prediction) - torch.log(target)
+    return (cotangent[..., None] * t,)
+
+
+def _reverse_kl_divergence_jvp(
+    prediction: Array,
+    target: Array,
+    prediction_tangent: Array,
+) -> Result:
+    """The directional derivative of the unreduced loss along the tangents."""
+    t = fn.xdivy(prediction, prediction) + torch.log(prediction) - torch.log(target)
+    total = torch.sum(prediction_tangent * t, dim=-1)
+    return total
+
+
+def _reverse_kl_divergence_hvp(
+    prediction: Array,
+    target: Array,
+    cotangent: Array,
+    prediction_tangent: Array,
+) -> tuple[Result, ...]:
+    """The Hessian of sum(cotangent * loss) times the tangents."""
+    t = 2 / prediction - fn.xdivy(prediction, prediction**2)
+    return (prediction_tangent * cotangent[..., None] * t,)
+
+
+def _reverse_kl_divergence_hessian_diagonal(
+    prediction: Array,
+    target: Array,
+    cotangent: Array,
+) -> tuple[Result, ...]:
+    """The diagonal of the Hessian of sum(cotangent * loss)."""
+    t = 2 / prediction - fn.xdivy(prediction, prediction**2)
+    return (cotangent[..., None] * t,)
+
+
+_REVERSE_KL_DIVERGENCE = Definition(
+    name="reverse_kl_divergence",
+    arguments=(
+        Argument(name="prediction", role="prediction", axes=("class",), rows=(None,), filler=0.5),
+        Argument(name="target", role="target", axes=("class",), rows=(None,), filler=0.5),
+    ),
+    parameters=(),
+    loss_axes=(),
+    kernels={
+        (): Kernels(
+            value=_reverse_kl_divergence_value,
+            vjp=_reverse_kl_divergence_vjp,
+            jvp=_reverse_kl_divergence_jvp,
+            hvp=_reverse_kl_divergence_hvp,
+            hessian_diagonal=_reverse_kl_divergence_hessian_diagonal,
+        ),
+    },
+)
+
+
+def kl_divergence_with_logits(
+    logits: ArrayLike,
+    target: ArrayLike,
+    *,
+    weight: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
+    reduction: Reduction = "mean",
+    normalizer: Scalar | None = None,
+    axis: int = -1,
+) -> Array:
+    """Kullback-Leibler divergence of the softmax of logits from the target distribution.
+
+        loss = sum_c((log(target[c]) - log_softmax_c(logits[c]))*target[c])
+
+    Shapes: `(class),(class)->()` after the batch axes, as NumPy writes generalised ufuncs.
+
+    Use it for soft targets where 0 should mean a perfect fit. Its gradient is that of
+    `softmax_cross_entropy`, which is larger by the entropy of the target.
+
+    Args:
+        logits: Prediction (class).
+        target: Target (class); 0 <= target <= 1.
+        weight: Weight of each loss entry; broadcasts to the unreduced loss. None: 1.
+        mask: False where a loss entry does not count, whatever the inputs hold there; broadcasts to
+            the unreduced loss. None: all count.
+        reduction: "none" gives the weighted loss entries, "sum" their sum, "mean" their sum divided
+            by the sum of the weights.
+        normalizer: Divides the sum in place of the sum of the weights if `reduction` is "mean".
+        axis: Position of the core axis in the arrays.
+
+    Returns:
+        The reduced loss, or one entry per loss entry.
+
+    Raises:
+        ValueError: If a shape, dtype, label, option or parameter is not allowed.
+
+    References:
+        S. Kullback and R. A. Leibler, "On Information and Sufficiency", 1951.
+    """
+    return evaluate(
+        _KL_DIVERGENCE_WITH_LOGITS,
+        (logits, target),
+        (),
+        Options(weight=weight, mask=mask, reduction=reduction, normalizer=normalizer, axis=axis),
+    )
+
+
+def kl_divergence_with_logits_value_and_grad(
+    logits: ArrayLike,
+    target: ArrayLike,
+    *,
+    weight: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
+    reduction: Reduction = "mean",
+    normalizer: Scalar | None = None,
+    axis: int = -1,
+) -> tuple[Array, Array | tuple[Array, ...]]:
+    """Value and gradient of `kl_divergence_with_logits`.
+
+    The arguments are those of `kl_divergence_with_logits`. An unreduced loss (`reduction="none"`)
+    is differentiated as its sum.
+
+    Returns:
+        The value, and the gradient with respect to `logits`.
+
+    Raises:
+        ValueError: If a shape, dtype, label, option or parameter is not allowed.
+    """
+    return value_and_grad(
+        _KL_DIVERGENCE_WITH_LOGITS,
+        (logits, target),
+        (),
+        Options(weight=weight, mask=mask, reduction=reduction, normalizer=normalizer, axis=axis),
+    )
+
+
+def kl_divergence_with_logits_hvp(
+    logits: ArrayLike,
+    target: ArrayLike,
+    *,
+    weight: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
+    reduction: Reduction = "mean",
+    normalizer: Scalar | None = None,
+    axis: int = -1,
+    vector: ArrayLike,
+) -> Array | tuple[Array, ...]:
+    """Hessian-vector product of `kl_divergence_with_logits`.
+
+    The arguments are those of `kl_divergence_with_logits`; `vector` has the shapes of what is
+    differentiated. An unreduced loss (`reduction="none"`) is differentiated as its sum.
+
+    Returns:
+        The Hessian times the vector, with respect to `logits`.
+
+    Raises:
+        ValueError: If a shape, dtype, label, option or parameter is not allowed.
+    """
+    return hvp(
+        _KL_DIVERGENCE_WITH_LOGITS,
+        (logits, target),
+        (),
+        vector,
+        Options(weight=weight, mask=mask, reduction=reduction, normalizer=normalizer, axis=axis),
+    )
+
+
+def kl_divergence_with_logits_hessian_diagonal(
+    logits: ArrayLike,
+    target: ArrayLike,
+    *,
+    weight: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
+    reduction: Reduction = "mean",
+    normalizer: Scalar | None = None,
+    axis: int = -1,
+) -> Array | tuple[Array, ...]:
+    """Diagonal of the Hessian of `kl_divergence_with_logits`.
+
+    The arguments are those of `kl_divergence_with_logits`. An unreduced loss (`reduction="none"`)
+    is differentiated as its sum.
+
+    Returns:
+        The diagonal with respect to `logits`.
+
+    Raises:
+        ValueError: If a shape, dtype, label, option or parameter is not allowed.
+    """
+    return hessian_diagonal(
+        _KL_DIVERGENCE_WITH_LOGITS,
+        (logits, target),
+        (),
+        Options(weight=weight, mask=mask, reduction=reduction, normalizer=normalizer, axis=axis),
+    )
+
+
+class KlDivergenceWithLogitsLoss(nn.Module):
+    """Kullback-Leibler divergence of the softmax of logits from the target distribution.
+
+        loss = sum_c((log(target[c]) - log_softmax_c(logits[c]))*target[c])
+
+    Shapes: `(class),(class)->()` after the batch axes, as NumPy writes generalised ufuncs.
+
+    Use it for soft targets where 0 should mean a perfect fit. Its gradient is that of
+    `softmax_cross_entropy`, which is larger by the entropy of the target.
+
+    The module form of `kl_divergence_with_logits`.
+
+    Args:
+        reduction: `"mean"`, `"sum"` or `"none"`.
+        axis: Position of the core axis in the tensors.
+
+    References:
+        S. Kullback and R. A. Leibler, "On Information and Sufficiency", 1951.
+    """
+
+    def __init__(
+        self,
+        *,
+        reduction: Reduction = "mean",
+        axis: int = -1,
+    ) -> None:
+        """Checks and keeps the settings."""
+        super().__init__()
+        self.reduction = checked_reduction(
+            "kl_divergence_with_logits",
+            reduction,
+        )
+        self.axis = axis
+
+    def forward(
+        self,
+        logits: ArrayLike,
+        target: ArrayLike,
+        *,
+        weight: ArrayLike | None = None,
+        mask: ArrayLike | None = None,
+        normalizer: Scalar | None = None,
+    ) -> Array:
+        """The loss of a batch, with the arguments of `kl_divergence_with_logits`."""
+        return kl_divergence_with_logits(
+            logits,
+            target,
+            weight=weight,
+            mask=mask,
+            reduction=self.reduction,
+            normalizer=normalizer,
+            axis=self.axis,
+        )
+
+    def extra_repr(self) -> str:
+        """The settings, as `repr` shows them."""
+        return settings_text(
+            reduction=self.reduction,
+            axis=self.axis,
+        )
+
+
+def _kl_divergence_with_logits_value(logits: Array, target: Array) -> Result:
+    """The unreduced loss."""
+    lse = fn.logsumexp(logits, -1)
+    t = fn.xlogy(target, target) - target * (logits - lse[..., None])
+    total = torch.sum(t, dim=-1)
+    return total
+
+
+def _kl_divergence_with_logits_vjp(
+    logits: Array,
+    target: Array,
+    cotangent: Array,
+) -> tuple[Result, ...]:
+    """Gradients of sum(cotangent * loss)."""
+    total = torch.sum(target, dim=-1)
+    lse = fn.logsumexp(logits, -1)
+    t = total[..., None] * torch.exp(logits - lse[..., None])
+    return (cotangent[..., None] * (t - target),)
+
+
+def _kl_divergence_with_logits_jvp(logits: Array, target: Array, logits_tangent: Array) -> Result:
+    """The directional derivative of the unreduced loss along the tangents."""
+    lse = fn.logsumexp(logits, -1)
+    t = logits_tangent * torch.exp(logits - lse[..., None])
+    total = torch.sum(t, dim=-1)
+    t2 = target * (total[..., None] - logits_tangent)
+    total2 = torch.sum(t2, dim=-1)
+    return total2
+
+
+def _kl_divergence_with_logits_hvp(
+    logits: Array,
+    target: Array,
+    cotangent: Array,
+    logits_tangent: Array,
+) -> tuple[Result, ...]:
+    """The Hessian of sum(cotangent * loss) times the tangents."""
+    lse = fn.logsumexp(logits, -1)
+    share = torch.exp(logits - lse[..., None])
+    total = torch.sum(target, dim=-1)
+    t = cotangent * total
+    total2 = torch.sum(logits_tangent * share, dim=-1)
+    t2 = logits_tangent - total2[..., None]
+    return (share * t[..., None] * t2,)
+
+
+def _kl_divergence_with_logits_hessian_diagonal(
+    logits: Array,
+    target: Array,
+    cotangent: Array,
+) -> tuple[Result, ...]:
+    """The diagonal of the Hessian of sum(cotangent * loss)."""
+    total = torch.sum(target, dim=-1)
+    t = cotangent * total
+    lse = fn.logsumexp(logits, -1)
+    share = torch.exp(logits - lse[..., None])
+    return (t[..., None] * (share - share**2),)
+
+
+_KL_DIVERGENCE_WITH_LOGITS = Definition(
+    name="kl_divergence_with_logits",
+    arguments=(
+        Argument(name="logits", role="prediction", axes=("class",), rows=(None,), filler=0.5),
+        Argument(name="target", role="target", axes=("class",), rows=(None,), filler=0.5),
+    ),
+    parameters=(),
+    loss_axes=(),
+    kernels={
+        (): Kernels(
+            value=_kl_divergence_with_logits_value,
+            vjp=_kl_divergence_with_logits_vjp,
+            jvp=_kl_divergence_with_logits_jvp,
+            hvp=_kl_divergence_with_logits_hvp,
+            hessian_diagonal=_kl_divergence_with_logits_hessian_diagonal,
+        ),
+    },
+)
+
+
+def kl_divergence_with_log_target(
+    log_prediction: ArrayLike,
+    log_target: ArrayLike,
+    *,
+    weight: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
+    reduction: Reduction = "mean",
+    normalizer: Scalar | None = None,
+    axis: int = -1,
+) -> Array:
+    """Kullback-Leibler divergence of two distributions that are given by their logarithms.
+
+        loss = sum_c((-log_prediction[c] + log_target[c])*exp(log_target[c]))
+
+    Shapes: `(class),(class)->()` after the batch axes, as NumPy writes generalised ufuncs.
+
+    Use it between two log-softmaxes, where probabilities would underflow. The sum over the classes
+    is one loss; it is not averaged over them. With raw logits on both sides use `distillation`.
+
+    Args:
+        log_prediction: Prediction (class); log_prediction <= 0.
+        log_target: Target (class); log_target <= 0.
+        weight: Weight of each loss entry; broadcasts to the unreduced loss. None: 1.
+        mask: False where a loss entry does not count, whatever the inputs hold there; broadcasts to
+            the unreduced loss. None: all count.
+        reduction: "none" gives the weighted loss entries, "sum" their sum, "mean" their sum divided
+            by the sum of the weights.
+        normalizer: Divides the sum in place of the sum of the weights if `reduction` is "mean".
+        axis: Position of the core axis in the arrays.
+
+    Returns:
+        The reduced loss, or one entry per loss entry.
+
+    Raises:
+        ValueError: If a shape, dtype, label, option or parameter is not allowed.
+
+    References:
+        S. Kullback and R. A. Leibler, "On Information and Sufficiency", 1951.
+    """
+    return evaluate(
+        _KL_DIVERGENCE_WITH_LOG_TARGET,
+        (log_prediction, log_target),
+        (),
+        Options(weight=weight, mask=mask, reduction=reduction, normalizer=normalizer, axis=axis),
+    )
+
+
+def kl_divergence_with_log_target_value_and_grad(
+    log_prediction: ArrayLike,
+    log_target: ArrayLike,
+    *,
+    weight: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
+    reduction: Reduction = "mean",
+    normalizer: Scalar | None = None,
+    axis: int = -1,
+) -> tuple[Array, Array | tuple[Array, ...]]:
+    """Value and gradient of `kl_divergence_with_log_target`.
+
+    The arguments are those of `kl_divergence_with_log_target`. An unreduced loss
+    (`reduction="none"`) is differentiated as its sum.
+
+    Returns:
+        The value, and the gradient with respect to `log_prediction`.
+
+    Raises:
+        ValueError: If a shape, dtype, label, option or parameter is not allowed.
+    """
+    return value_and_grad(
+        _KL_DIVERGENCE_WITH_LOG_TARGET,
+        (log_prediction, log_target),
+        (),
+        Options(weight=weight, mask=mask, reduction=reduction, normalizer=normalizer, axis=axis),
+    )
+
+
+def kl_divergence_with_log_target_hvp(
+    log_prediction: ArrayLike,
+    log_target: ArrayLike,
+    *,
+    weight: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
+    reduction: Reduction = "mean",
+    normalizer: Scalar | None = None,
+    axis: int = -1,
+    vector: ArrayLike,
+) -> Array | tuple[Array, ...]:
+    """Hessian-vector product of `kl_divergence_with_log_target`.
+
+    The arguments are those of `kl_divergence_with_log_target`; `vector` has the shapes of what is
+    differentiated. An unreduced loss (`reduction="none"`) is differentiated as its sum.
+
+    Returns:
+        The Hessian times the vector, with respect to `log_prediction`.
+
+    Raises:
+        ValueError: If a shape, dtype, label, option or parameter is not allowed.
+    """
+    return hvp(
+        _KL_DIVERGENCE_WITH_LOG_TARGET,
+        (log_prediction, log_target),
+        (),
+        vector,
+        Options(weight=weight, mask=mask, reduction=reduction, normalizer=normalizer, axis=axis),
+    )
+
+
+def kl_divergence_with_log_target_hessian_diagonal(
+    log_prediction: ArrayLike,
+    log_target: ArrayLike,
+    *,
+    weight: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
+    reduction: Reduction = "mean",
+    normalizer: Scalar | None = None,
+    axis: int = -1,
+) -> Array | tuple[Array, ...]:
+    """Diagonal of the Hessian of `kl_divergence_with_log_target`.
+
+    The arguments are those of `kl_divergence_with_log_target`. An unreduced loss
+    (`reduction="none"`) is differentiated as its sum.
+
+    Returns:
+        The diagonal with respect to `log_prediction`.
+
+    Raises:
+        ValueError: If a shape, dtype, label, option or parameter is not allowed.
+    """
+    return hessian_diagonal(
+        _KL_DIVERGENCE_WITH_LOG_TARGET,
+        (log_prediction, log_target),
+        (),
+        Options(weight=weight, mask=mask, reduction=reduction, normalizer=normalizer, axis=axis),
+    )
+
+
+class KlDivergenceWithLogTargetLoss(nn.Module):
+    """Kullback-Leibler divergence of two distributions that are given by their logarithms.
+
+        loss = sum_c((-log_prediction[c] + log_target[c])*exp(log_target[c]))
+
+    Shapes: `(class),(class)->()` after the batch axes, as NumPy writes generalised ufuncs.
+
+    Use it between two log-softmaxes, where probabilities would underflow. The sum over the classes
+    is one loss; it is not averaged over them. With raw logits on both sides use `distillation`.
+
+    The module form of `kl_divergence_with_log_target`.
+
+    Args:
+        reduction: `"mean"`, `"sum"` or `"none"`.
+        axis: Position of the core axis in the tensors.
+
+    References:
+        S. Kullback and R. A. Leibler, "On Information and Sufficiency", 1951.
+    """
+
+    def __init__(
+        self,
+        *,
+        reduction: Reduction = "mean",
+        axis: int = -1,
+    ) -> None:
+        """Checks and keeps the settings."""
+        super().__init__()
+        self.reduction = checked_reduction(
+            "kl_divergence_with_log_target",
+            reduction,
+        )
+        self.axis = axis
+
+    def forward(
+        self,
+        log_prediction: ArrayLike,
+        log_target: ArrayLike,
+        *,
+        weight: ArrayLike | None = None,
+        mask: ArrayLike | None = None,
+        normalizer: Scalar | None = None,
+    ) -> Array:
+        """The loss of a batch, with the arguments of `kl_divergence_with_log_target`."""
+        return kl_divergence_with_log_target(
+            log_prediction,
+            log_target,
+            weight=weight,
+            mask=mask,
+            reduction=self.reduction,
+            normalizer=normalizer,
+            axis=self.axis,
+        )
+
+    def extra_repr(self) -> str:
+        """The settings, as `repr` shows them."""
+        return settings_text(
+            reduction=self.reduction,
+            axis=self.axis,
+        )
+
+
+def _kl_divergence_with_log_target_value(log_prediction: Array, log_target: Array) -> Result:
+    """The unreduced loss."""
+    t = (log_target - log_prediction) * torch.exp(log_target)
+    total = torch.sum(t, dim=-1)
+    return total
+
+
+def _kl_divergence_with_log_target_vjp(
+    log_prediction: Array,
+    log_target: Array,
+    cotangent: Array,
+) -> tuple[Result, ...]:
+    """Gradients of sum(cotangent * loss)."""
+    return (-cotangent[..., None] * torch.exp(log_target),)
+
+
+def _kl_divergence_with_log_target_jvp(
+    log_prediction: Array,
+    log_target: Array,
+    log_prediction_tangent: Array,
+) -> Result:
+    """The directional derivative of the unreduced loss along the tangents."""
+    t = log_prediction_tangent * torch.exp(log_target)
+    total = torch.sum(t, dim=-1)
+    return -total
+
+
+def _kl_divergence_with_log_target_hvp(
+    log_prediction: Array,
+    log_target: Array,
+    cotangent: Array,
+    log_prediction_tangent: Array,
+) -> tuple[Result, ...]:
+    """The Hessian of sum(cotangent * loss) times the tangents."""
+    return (0.0,)
+
+
+def _kl_divergence_with_log_target_hessian_diagonal(
+    log_prediction: Array,
+    log_target: Array,
+    cotangent: Array,
+) -> tuple[Result, ...]:
+    """The diagonal of the Hessian of sum(cotangent * loss)."""
+    return (0.0,)
+
+
+_KL_DIVERGENCE_WITH_LOG_TARGET = Definition(
+    name="kl_divergence_with_log_target",
+    arguments=(
+        Argument(
+            name="log_prediction",
+            role="prediction",
+            axes=("class",),
+            rows=(None,),
+            filler=-1.0,
+        ),
+        Argument(name="log_target", role="target", axes=("class",), rows=(None,), filler=-1.0),
+    ),
+    parameters=(),
+    loss_axes=(),
+    kernels={
+        (): Kernels(
+            value=_kl_divergence_with_log_target_value,
+            vjp=_kl_divergence_with_log_target_vjp,
+            jvp=_kl_divergence_with_log_target_jvp,
+            hvp=_kl_divergence_with_log_target_hvp,
+            hessian_diagonal=_kl_divergence_with_log_target_hessian_diagonal,
+        ),
+    },
+)
+
+
+def js_divergence(
+    prediction: ArrayLike,
+    target: ArrayLike,
+    *,
+    weight: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
+    reduction: Reduction = "mean",
+    normalizer: Scalar | None = None,
+    axis: int = -1,
+) -> Array:
+    """Jensen-Shannon divergence: mean divergence of two distributions from their mean.
+
+        loss = sum_c(log(prediction[c]/(prediction[c]/2 + target[c]/2))*prediction[c])/2 +
+            sum_c(log(target[c]/(prediction[c]/2 + target[c]/2))*target[c])/2
+
+    Also called `js_div`.
+
+    Shapes: `(class),(class)->()` after the batch axes, as NumPy writes generalised ufuncs.
+
+    Use it for a divergence that is symmetric and never more than log(2), also where one of them
+    is 0. Its gradient fades where the two hardly overlap. The root of it is a distance.
+
+    Args:
+        prediction: Prediction (class); 0 <= prediction <= 1.
+        target: Target (class); 0 <= target <= 1.
+        weight: Weight of each loss entry; broadcasts to the unreduced loss. None: 1.
+        mask: False where a loss entry does not count, whatever the inputs hold there; broadcasts to
+            the unreduced loss. None: all count.
+        reduction: "none" gives the weighted loss entries, "sum" their sum, "mean" their sum divided
+            by the sum of the weights.
+        normalizer: Divides the sum in place of the sum of the weights if `reduction` is "mean".
+        axis: Position of the core axis in the arrays.
+
+    Returns:
+        The reduced loss, or one entry per loss entry.
+
+    Raises:
+        ValueError: If a shape, dtype, label, option or parameter is not allowed.
+
+    References:
+        J. Lin, "Divergence Measures Based on the Shannon Entropy", 1991.
+    """
+    return evaluate(
+        _JS_DIVERGENCE,
+        (prediction, target),
+        (),
+        Options(weight=weight, mask=mask, reduction=reduction, normalizer=normalizer, axis=axis),
+    )
+
+
+def js_divergence_value_and_grad(
+    prediction: ArrayLike,
+    target: ArrayLike,
+    *,
+    weight: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
+    reduction: Reduction = "mean",
+    normalizer: Scalar | None = None,
+    axis: int = -1,
+) -> tuple[Array, Array | tuple[Array, ...]]:
+    """Value and gradient of `js_divergence`.
+
+    The arguments are those of `js_divergence`. An unreduced loss (`reduction="none"`) is
+    differentiated as its sum.
+
+    Returns:
+        The value, and the gradient with respect to `prediction`.
+
+    Raises:
+        ValueError: If a shape, dtype, label, option or parameter is not allowed.
+    """
+    return value_and_grad(
+        _JS_DIVERGENCE,
+        (prediction, target),
+        (),
+        Options(weight=weight, mask=mask, reduction=reduction, normalizer=normalizer, axis=axis),
+    )
+
+
+def js_divergence_hvp(
+    prediction: ArrayLike,
+    target: ArrayLike,
+    *,
+    weight: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
+    reduction: Reduction = "mean",
+    normalizer: Scalar | None = None,
+    axis: int = -1,
+    vector: ArrayLike,
+) -> Array | tuple[Array, ...]:
+    """Hessian-vector product of `js_divergence`.
+
+    The arguments are those of `js_divergence`; `vector` has the shapes of what is differentiated.
+    An unreduced loss (`reduction="none"`) is differentiated as its sum.
+
+    Returns:
+        The Hessian times the vector, with respect to `prediction`.
+
+    Raises:
+        ValueError: If a shape, dtype, label, option or parameter is not allowed.
+    """
+    return hvp(
+        _JS_DIVERGENCE,
+        (prediction, target),
+        (),
+        vector,
+        Options(weight=weight, mask=mask, reduction=reduction, normalizer=normalizer, axis=axis),
+    )
+
+
+def js_divergence_hessian_diagonal(
+    prediction: ArrayLike,
+    target: ArrayLike,
+    *,
+    weight: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
+    reduction: Reduction = "mean",
+    normalizer: Scalar | None = None,
+    axis: int = -1,
+) -> Array | tuple[Array, ...]:
+    """Diagonal of the Hessian of `js_divergence`.
+
+    The arguments are those of `js_divergence`. An unreduced loss (`reduction="none"`) is
+    differentiated as its sum.
+
+    Returns:
+        The diagonal with respect to `prediction`.
+
+    Raises:
+        ValueError: If a shape, dtype, label, option or parameter is not allowed.
+    """
+    return hessian_diagonal(
+        _JS_DIVERGENCE,
+        (prediction, target),
+        (),
+        Options(weight=weight, mask=mask, reduction=reduction, normalizer=normalizer, axis=axis),
+    )
+
+
+class JsDivergenceLoss(nn.Module):
+    """Jensen-Shannon divergence: mean divergence of two distributions from their mean.
+
+        loss = sum_c(log(prediction[c]/(prediction[c]/2 + target[c]/2))*prediction[c])/2 +
+            sum_c(log(target[c]/(prediction[c]/2 + target[c]/2))*target[c])/2
+
+    Also called `js_div`.
+
+    Shapes: `(class),(class)->()` after the batch axes, as NumPy writes generalised ufuncs.
+
+    Use it for a divergence that is symmetric and never more than log(2), also where one of them
+    is 0. Its gradient fades where the two hardly overlap. The root of it is a distance.
+
+    The module form of `js_divergence`.
+
+    Args:
+        reduction: `"mean"`, `"sum"` or `"none"`.
+        axis: Position of the core axis in the tensors.
+
+    References:
+        J. Lin, "Divergence Measures Based on the Shannon Entropy", 1991.
+    """
+
+    def __init__(
+        self,
+        *,
+        reduction: Reduction = "mean",
+        axis: int = -1,
+    ) -> None:
+        """Checks and keeps the settings."""
+        super().__init__()
+        self.reduction = checked_reduction(
+            "js_divergence",
+            reduction,
+        )
+        self.axis = axis
+
+    def forward(
+        self,
+        prediction: ArrayLike,
+        target: ArrayLike,
+        *,
+        weight: ArrayLike | None = None,
+        mask: ArrayLike | None = None,
+        normalizer: Scalar | None = None,
+    ) -> Array:
+        """The loss of a batch, with the arguments of `js_divergence`."""
+        return js_divergence(
+            prediction,
+            target,
+            weight=weight,
+            mask=mask,
+            reduction=self.reduction,
+            normalizer=normalizer,
+            axis=self.axis,
+        )
+
+    def extra_repr(self) -> str:
+        """The settings, as `repr` shows them."""
+        return settings_text(
+            reduction=self.reduction,
+            axis=self.axis,
+        )
+
+
+def _js_divergence_value(prediction: Array, target: Array) -> Result:
+    """The unreduced loss."""
+    t = 1 / (0.5 * prediction + 0.5 * target)
+    total = torch.sum(fn.xlogy(prediction, t * prediction), dim=-1)
+    total2 = torch.sum(fn.xlogy(target, t * target), dim=-1)
+    return 0.5 * total + 0.5 * total2
+
+
+def _js_divergence_vjp(prediction: Array, target: Array, cotangent: Array) -> tuple[Result, ...]:
+    """Gradients of sum(cotangent * loss)."""
+    t = 0.5 * prediction + 0.5 * target
+    t2 = 0.5 * fn.xdivy(prediction, t) + torch.log(t)
+    t3 = fn.xdivy(prediction, prediction) + torch.log(prediction) - t2
+    return (cotangent[..., None] * (0.5 * t3 - 0.25 * fn.xdivy(target, t)),)
+
+
+def _js_divergence_jvp(prediction: Array, target: Array, prediction_tangent: Array) -> Result:
+    """The directional derivative of the unreduced loss along the tangents."""
+    t = 0.5 * prediction + 0.5 * target
+    t2 = 0.5 * fn.xdivy(prediction, t) + torch.log(t)
+    t3 = fn.xdivy(prediction, prediction) + torch.log(prediction) - t2
+    total = torch.sum(prediction_tangent * t3, dim=-1)
+    t4 = prediction_tangent * fn.xdivy(target, t)
+    total2 = torch.sum(t4, dim=-1)
+    return 0.5 * total - 0.25 * total2
+
+
+def _js_divergence_hvp(
+    prediction: Array,
+    target: Array,
+    cotangent: Array,
+    prediction_tangent: Array,
+) -> tuple[Result, ...]:
+    """The Hessian of sum(cotangent * loss) times the tangents."""
+    t = 0.5 * prediction + 0.5 * target
+    t2 = 1 / t
+    t3 = t**2
+    t4 = 0.5 * (t2 - 0.5 * fn.xdivy(prediction, t3))
+    t5 = 2 / prediction - (0.5 * t2 + t4) - fn.xdivy(prediction, prediction**2)
+    t6 = 0.5 * t5 + 0.125 * fn.xdivy(target, t3)
+    return (t6 * prediction_tangent * cotangent[..., None],)
+
+
+def _js_divergence_hessian_diagonal(
+    prediction: Array,
+    target: Array,
+    cotangent: Array,
+) -> tuple[Result, ...]:
+    """The diagonal of the Hessian of sum(cotangent * loss)."""
+    t = 0.5 * prediction + 0.5 * target
+    t2 = 1 / t
+    t3 = t**2
+    t4 = 0.5 * (t2 - 0.5 * fn.xdivy(prediction, t3))
+    t5 = 2 / prediction - (0.5 * t2 + t4) - fn.xdivy(prediction, prediction**2)
+    t6 = 0.5 * t5 + 0.125 * fn.xdivy(target, t3)
+    return (t6 * cotangent[..., None],)
+
+
+_JS_DIVERGENCE = Definition(
+    name="js_divergence",
+    arguments=(
+        Argument(name="prediction", role="prediction", axes=("class",), rows=(None,), filler=0.5),
+        Argument(name="target", role="target", axes=("class",), rows=(None,), filler=0.5),
+    ),
+    parameters=(),
+    loss_axes=(),
+    kernels={
+        (): Kernels(
+            value=_js_divergence_value,
+            vjp=_js_divergence_vjp,
+            jvp=_js_divergence_jvp,
+            hvp=_js_divergence_hvp,
+            hessian_diagonal=_js_divergence_hessian_diagonal,
+        ),
+    },
+)
+js_div = js_divergence
+js_div_value_and_grad = js_divergence_value_and_grad
+js_div_hvp = js_divergence_hvp
+js_div_hessian_diagonal = js_divergence_hessian_diagonal
+JsDivLoss = JsDivergenceLoss
+
+
+def total_variation_distance(
+    prediction: ArrayLike,
+    target: ArrayLike,
+    *,
+    weight: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
+    reduction: Reduction = "mean",
+    normalizer: Scalar | None = None,
+    axis: int = -1,
+) -> Array:
+    """Half the sum of absolute differences: the largest difference of any event's probability.
+
+        loss = sum_c(|prediction[c] - target[c]|)/2
+
+    Shapes: `(class),(class)->()` after the batch axes, as NumPy writes generalised ufuncs.
+
+    Use it to compare distributions on a scale from 0 to 1, or for robust fits. Its gradient knows
+    only which classes are too likely, not by how much: `hellinger_distance` is smooth.
+
+    Args:
+        prediction: Prediction (class); 0 <= prediction <= 1.
+        target: Target (class); 0 <= target <= 1.
+        weight: Weight of each loss entry; broadcasts to the unreduced loss. None: 1.
+        mask: False where a loss entry does not count, whatever the inputs hold there; broadcasts to
+            the unreduced loss. None: all count.
+        reduction: "none" gives the weighted loss entries, "sum" their sum, "mean" their sum divided
+            by the sum of the weights.
+        normalizer: Divides the sum in place of the sum of the weights if `reduction` is "mean".
+        axis: Position of the core axis in the arrays.
+
+    Returns:
+        The reduced loss, or one entry per loss entry.
+
+    Raises:
+        ValueError: If a shape, dtype, label, option or parameter is not allowed.
+
+    References:
+        D. A. Levin, Y. Peres and E. L. Wilmer, "Markov Chains and Mixing Times", 2009.
+    """
+    return evaluate(
+        _TOTAL_VARIATION_DISTANCE,
+        (prediction, target),
+        (),
+        Options(weight=weight, mask=mask, reduction=reduction, normalizer=normalizer, axis=axis),
+    )
+
+
+def total_variation_distance_value_and_grad(
+    prediction: ArrayLike,
+    target: ArrayLike,
+    *,
+    weight: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
+    reduction: Reduction = "mean",
+    normalizer: Scalar | None = None,
+    axis: int = -1,
+) -> tuple[Array, Array | tuple[Array, ...]]:
+    """Value and gradient of `total_variation_distance`.
+
+    The arguments are those of `total_variation_distance`. An unreduced loss (`reduction="none"`) is
+    differentiated as its sum.
+
+    Returns:
+        The value, and the gradient with respect to `prediction`.
+
+    Raises:
+        ValueError: If a shape, dtype, label, option or parameter is not allowed.
+    """
+    return value_and_grad(
+        _TOTAL_VARIATION_DISTANCE,
+        (prediction, target),
+        (),
+        Options(weight=weight, mask=mask, reduction=reduction, normalizer=normalizer, axis=axis),
+    )
+
+
+def total_variation_distance_hvp(
+    prediction: ArrayLike,
+    target: ArrayLike,
+    *,
+    weight: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
+    reduction: Reduction = "mean",
+    normalizer: Scalar | None = None,
+    axis: int = -1,
+    vector: ArrayLike,
+) -> Array | tuple[Array, ...]:
+    """Hessian-vector product of `total_variation_distance`.
+
+    The arguments are those of `total_variation_distance`; `vector` has the shapes of what is
+    differentiated. An unreduced loss (`reduction="none"`) is differentiated as its sum.
+
+    Returns:
+        The Hessian times the vector, with respect to `prediction`.
+
+    Raises:
+        ValueError: If a shape, dtype, label, option or parameter is not allowed.
+    """
+    return hvp(
+        _TOTAL_VARIATION_DISTANCE,
+        (prediction, target),
+        (),
+        vector,
+        Options(weight=weight, mask=mask, reduction=reduction, normalizer=normalizer, axis=axis),
+    )
+
+
+def total_variation_distance_hessian_diagonal(
+    prediction: ArrayLike,
+    target: ArrayLike,
+    *,
+    weight: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
+    reduction: Reduction = "mean",
+    normalizer: Scalar | None = None,
+    axis: int = -1,
+) -> Array | tuple[Array, ...]:
+    """Diagonal of the Hessian of `total_variation_distance`.
+
+    The arguments are those of `total_variation_distance`. An unreduced loss (`reduction="none"`) is
+    differentiated as its sum.
+
+    Returns:
+        The diagonal with respect to `prediction`.
+
+    Raises:
+        ValueError: If a shape, dtype, label, option or parameter is not allowed.
+    """
+    return hessian_diagonal(
+        _TOTAL_VARIATION_DISTANCE,
+        (prediction, target),
+        (),
+        Options(weight=weight, mask=mask, reduction=reduction, normalizer=normalizer, axis=axis),
+    )
+
+
+class TotalVariationDistanceLoss(nn.Module):
+    """Half the sum of absolute differences: the largest difference of any event's probability.
+
+        loss = sum_c(|prediction[c] - target[c]|)/2
+
+    Shapes: `(class),(class)->()` after the batch axes, as NumPy writes generalised ufuncs.
+
+    Use it to compare distributions on a scale from 0 to 1, or for robust fits. Its gradient knows
+    only which classes are too likely, not by how much: `hellinger_distance` is smooth.
+
+    The module form of `total_variation_distance`.
+
+    Args:
+        reduction: `"mean"`, `"sum"` or `"none"`.
+        axis: Position of the core axis in the tensors.
+
+    References:
+        D. A. Levin, Y. Peres and E. L. Wilmer, "Markov Chains and Mixing Times", 2009.
+    """
+
+    def __init__(
+        self,
+        *,
+        reduction: Reduction = "mean",
+        axis: int = -1,
+    ) -> None:
+        """Checks and keeps the settings."""
+        super().__init__()
+        self.reduction = checked_reduction(
+            "total_variation_distance",
+            reduction,
+        )
+        self.axis = axis
+
+    def forward(
+        self,
+        prediction: ArrayLike,
+        target: ArrayLike,
+        *,
+        weight: ArrayLike | None = None,
+        mask: ArrayLike | None = None,
+        normalizer: Scalar | None = None,
+    ) -> Array:
+        """The loss of a batch, with the arguments of `total_variation_distance`."""
+        return total_variation_distance(
+            prediction,
+            target,
+            weight=weight,
+            mask=mask,
+            reduction=self.reduction,
+            normalizer=normalizer,
+            axis=self.axis,
+        )
+
+    def extra_repr(self) -> str:
+        """The settings, as `repr` shows them."""
+        return settings_text(
+            reduction=self.reduction,
+            axis=self.axis,
+        )
+
+
+def _total_variation_distance_value(prediction: Array, target: Array) -> Result:
+    """The unreduced loss."""
+    total = torch.sum(torch.abs(prediction - target), dim=-1)
+    return 0.5 * total
+
+
+def _total_variation_distance_vjp(
+    prediction: Array,
+    target: Array,
+    cotangent: Array,
+) -> tuple[Result, ...]:
+    """Gradients of sum(cotangent * loss)."""
+    return (0.5 * cotangent[..., None] * torch.sign(prediction - target),)
+
+
+def _total_variation_distance_jvp(
+    prediction: Array,
+    target: Array,
+    prediction_tangent: Array,
+) -> Result:
+    """The directional derivative of the unreduced loss along the tangents."""
+    t = prediction_tangent * torch.sign(prediction - target)
+    total = torch.sum(t, dim=-1)
+    return 0.5 * total
+
+
+def _total_variation_distance_hvp(
+    prediction: Array,
+    target: Array,
+    cotangent: Array,
+    prediction_tangent: Array,
+) -> tuple[Result, ...]:
+    """The Hessian of sum(cotangent * loss) times the tangents."""
+    return (0.0,)
+
+
+def _total_variation_distance_hessian_diagonal(
+    prediction: Array,
+    target: Array,
+    cotangent: Array,
+) -> tuple[Result, ...]:
+    """The diagonal of the Hessian of sum(cotangent * loss)."""
+    return (0.0,)
+
+
+_TOTAL_VARIATION_DISTANCE = Definition(
+    name="total_variation_distance",
+    arguments=(
+        Argument(name="prediction", role="prediction", axes=("class",), rows=(None,), filler=0.5),
+        Argument(name="target", role="target", axes=("class",), rows=(None,), filler=0.5),
+    ),
+    parameters=(),
+    loss_axes=(),
+    kernels={
+        (): Kernels(
+            value=_total_variation_distance_value,
+            vjp=_total_variation_distance_vjp,
+            jvp=_total_variation_distance_jvp,
+            hvp=_total_variation_distance_hvp,
+            hessian_diagonal=_total_variation_distance_hessian_diagonal,
+        ),
+    },
+)
+
+
+def squared_hellinger_distance(
+    prediction: ArrayLike,
+    target: ArrayLike,
+    *,
+    weight: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
+    reduction: Reduction = "mean",
+    normalizer: Scalar | None = None,
+    axis: int = -1,
+) -> Array:
+    """Half the squared distance of the roots of two distributions; between 0 and 1.
+
+        loss = sum_c((sqrt(prediction[c]) - sqrt(target[c]))^2)/2
+
+    Shapes: `(class),(class)->()` after the batch axes, as NumPy writes generalised ufuncs.
+
+    Use it for a bounded, symmetric divergence that is smooth inside. The gradient is infinite at
+    a prediction of 0 whose target is not.
+
+    Args:
+        prediction: Prediction (class); 0 <= prediction <= 1.
+        target: Target (class); 0 <= target <= 1.
+        weight: Weight of each loss entry; broadcasts to the unreduced loss. None: 1.
+        mask: False where a loss entry does not count, whatever the inputs hold there; broadcasts to
+            the unreduced loss. None: all count.
+        reduction: "none" gives the weighted loss entries, "sum" their sum, "mean" their sum divided
+            by the sum of the weights.
+        normalizer: Divides the sum in place of the sum of the weights if `reduction` is "mean".
+        axis: Position of the core axis in the arrays.
+
+    Returns:
+        The reduced loss, or one entry per loss entry.
+
+    Raises:
+        ValueError: If a shape, dtype, label, option or parameter is not allowed.
+
+    References:
+        E. Hellinger, "Neue Begründung der Theorie quadratischer Formen von unendlichvielen
+        Veränderlichen", 1909.
+    """
+    return evaluate(
+        _SQUARED_HELLINGER_DISTANCE,
+        (prediction, target),
+        (),
+        Options(weight=weight, mask=mask, reduction=reduction, normalizer=normalizer, axis=axis),
+    )
+
+
+def squared_hellinger_distance_value_and_grad(
+    prediction: ArrayLike,
+    target: ArrayLike,
+    *,
+    weight: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
+    reduction: Reduction = "mean",
+    normalizer: Scalar | None = None,
+    axis: int = -1,
+) -> tuple[Array, Array | tuple[Array, ...]]:
+    """Value and gradient of `squared_hellinger_distance`.
+
+    The arguments are those of `squared_hellinger_distance`. An unreduced loss (`reduction="none"`)
+    is differentiated as its sum.
+
+    Returns:
+        The value, and the gradient with respect to `prediction`.
+
+    Raises:
+        ValueError: If a shape, dtype, label, option or parameter is not allowed.
+    """
+    return value_and_grad(
+        _SQUARED_HELLINGER_DISTANCE,
+        (prediction, target),
+        (),
+        Options(weight=weight, mask=mask, reduction=reduction, normalizer=normalizer, axis=axis),
+    )
+
+
+def squared_hellinger_distance_hvp(
+    prediction: ArrayLike,
+    target: ArrayLike,
+    *,
+    weight: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
+    reduction: Reduction = "mean",
+    normalizer: Scalar | None = None,
+    axis: int = -1,
+    vector: ArrayLike,
+) -> Array | tuple[Array, ...]:
+    """Hessian-vector product of `squared_hellinger_distance`.
+
+    The arguments are those of `squared_hellinger_distance`; `vector` has the shapes of what is
+    differentiated. An unreduced loss (`reduction="none"`) is differentiated as its sum.
+
+    Returns:
+        The Hessian times the vector, with respect to `prediction`.
+
+    Raises:
+        ValueError: If a shape, dtype, label, option or parameter is not allowed.
+    """
+    return hvp(
+        _SQUARED_HELLINGER_DISTANCE,
+        (prediction, target),
+        (),
+        vector,
+        Options(weight=weight, mask=mask, reduction=reduction, normalizer=normalizer, axis=axis),
+    )
+
+
+def squared_hellinger_distance_hessian_diagonal(
+    prediction: ArrayLike,
+    target: ArrayLike,
+    *,
+    weight: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
+    reduction: Reduction = "mean",
+    normalizer: Scalar | None = None,
+    axis: int = -1,
+) -> Array | tuple[Array, ...]:
+    """Diagonal of the Hessian of `squared_hellinger_distance`.
+
+    The arguments are those of `squared_hellinger_distance`. An unreduced loss (`reduction="none"`)
+    is differentiated as its sum.
+
+    Returns:
+        The diagonal with respect to `prediction`.
+
+    Raises:
+        ValueError: If a shape, dtype, label, option or parameter is not allowed.
+    """
+    return hessian_diagonal(
+        _SQUARED_HELLINGER_DISTANCE,
+        (prediction, target),
+        (),
+        Options(weight=weight, mask=mask, reduction=reduction, normalizer=normalizer, axis=axis),
+    )
+
+
+class SquaredHellingerDistanceLoss(nn.Module):
+    """Half the squared distance of the roots of two distributions; between 0 and 1.
+
+        loss = sum_c((sqrt(prediction[c]) - sqrt(target[c]))^2)/2
+
+    Shapes: `(class),(class)->()` after the batch axes, as NumPy writes generalised ufuncs.
+
+    Use it for a bounded, symmetric divergence that is smooth inside. The gradient is infinite at
+    a prediction of 0 whose target is not.
+
+    The module form of `squared_hellinger_distance`.
+
+    Args:
+        reduction: `"mean"`, `"sum"` or `"none"`.
+        axis: Position of the core axis in the tensors.
+
+    References:
+        E. Hellinger, "Neue Begründung der Theorie quadratischer Formen von unendlichvielen
+        Veränderlichen", 1909.
+    """
+
+    def __init__(
+        self,
+        *,
+        reduction: Reduction = "mean",
+        axis: int = -1,
+    ) -> None:
+        """Checks and keeps the settings."""
+        super().__init__()
+        self.reduction = checked_reduction(
+            "squared_hellinger_distance",
+            reduction,
+        )
+        self.axis = axis
+
+    def forward(
+        self,
+        prediction: ArrayLike,
+        target: ArrayLike,
+        *,
+        weight: ArrayLike | None = None,
+        mask: ArrayLike | None = None,
+        normalizer: Scalar | None = None,
+    ) -> Array:
+        """The loss of a batch, with the arguments of `squared_hellinger_distance`."""
+        return squared_hellinger_distance(
+            prediction,
+            target,
+            weight=weight,
+            mask=mask,
+            reduction=self.reduction,
+            normalizer=normalizer,
+            axis=self.axis,
+        )
+
+    def extra_repr(self) -> str:
+        """The settings, as `repr` shows them."""
+        return settings_text(
+            reduction=self.reduction,
+            axis=self.axis,
+        )
+
+
+def _squared_hellinger_distance_value(prediction: Array, target: Array) -> Result:
+    """The unreduced loss."""
+    t = torch.sqrt(prediction) - torch.sqrt(target)
+    total = torch.sum(t**2, dim=-1)
+    return 0.5 * total
+
+
+def _squared_hellinger_distance_vjp(
+    prediction: Array,
+    target: Array,
+    cotangent: Array,
+) -> tuple[Result, ...]:
+    """Gradients of sum(cotangent * loss)."""
+    t = torch.sqrt(prediction) - torch.sqrt(target)
+    return (0.5 * cotangent[..., None] * t / torch.sqrt(prediction),)
+
+
+def _squared_hellinger_distance_jvp(
+    prediction: Array,
+    target: Array,
+    prediction_tangent: Array,
+) -> Result:
+    """The directional derivative of the unreduced loss along the tangents."""
+    t = torch.sqrt(prediction) - torch.sqrt(target)
+    t2 = prediction_tangent * t / torch.sqrt(prediction)
+    total = torch.sum(t2, dim=-1)
+    return 0.5 * total
+
+
+def _squared_hellinger_distance_hvp(
+    prediction: Array,
+    target: Array,
+    cotangent: Array,
+    prediction_tangent: Array,
+) -> tuple[Result, ...]:
+    """The Hessian of sum(cotangent * loss) times the tangents."""
+    t = torch.sqrt(prediction) - torch.sqrt(target)
+    t2 = 0.25 / prediction - 0.25 * t / prediction**1.5
+    return (prediction_tangent * cotangent[..., None] * t2,)
+
+
+def _squared_hellinger_distance_hessian_diagonal(
+    prediction: Array,
+    target: Array,
+    cotangent: Array,
+) -> tuple[Result, ...]:
+    """The diagonal of the Hessian of sum(cotangent * loss)."""
+    t = torch.sqrt(prediction) - torch.sqrt(target)
+    return (cotangent[..., None] * (0.25 / prediction - 0.25 * t / prediction**1.5),)
+
+
+_SQUARED_HELLINGER_DISTANCE = Definition(
+    name="squared_hellinger_distance",
+    arguments=(
+        Argument(name="prediction", role="prediction", axes=("class",), rows=(None,), filler=0.5),
+        Argument(name="target", role="target", axes=("class",), rows=(None,), filler=0.5),
+    ),
+    parameters=(),
+    loss_axes=(),
+    kernels={
+        (): Kernels(
+            value=_squared_hellinger_distance_value,
+            vjp=_squared_hellinger_distance_vjp,
+            jvp=_squared_hellinger_distance_jvp,
+            hvp=_squared_hellinger_distance_hvp,
+            hessian_diagonal=_squared_hellinger_distance_hessian_diagonal,
+        ),
+    },
+)
+
+
+def bhattacharyya_distance(
+    prediction: ArrayLike,
+    target: ArrayLike,
+    *,
+    weight: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
+    reduction: Reduction = "mean",
+    normalizer: Scalar | None = None,
+    axis: int = -1,
+) -> Array:
+    """Minus the logarithm of the overlap of two distributions, the sum of their geometric means.
+
+        loss = -log(sum_c(sqrt(prediction[c])*sqrt(target[c])))
+
+    Shapes: `(class),(class)->()` after the batch axes, as NumPy writes generalised ufuncs.
+
+    Use it for a symmetric divergence that punishes distributions apart more and more: without
+    overlap it is infinite. Half of it bounds the error of telling the two apart.
+
+    Args:
+        prediction: Prediction (class); 0 <= prediction <= 1.
+        target: Target (class); 0 <= target <= 1.
+        weight: Weight of each loss entry; broadcasts to the unreduced loss. None: 1.
+        mask: False where a loss entry does not count, whatever the inputs hold there; broadcasts to
+            the unreduced loss. None: all count.
+        reduction: "none" gives the weighted loss entries, "sum" their sum, "mean" their sum divided
+            by the sum of the weights.
+        normalizer: Divides the sum in place of the sum of the weights if `reduction` is "mean".
+        axis: Position of the core axis in the arrays.
+
+    Returns:
+        The reduced loss, or one entry per loss entry.
+
+    Raises:
+        ValueError: If a shape, dtype, label, option or parameter is not allowed.
+
+    References:
+        A. Bhattacharyya, "On a Measure of Divergence between Two Statistical Populations Defined by
+        Their Probability Distributions", 1943.
+    """
+    return evaluate(
+        _BHATTACHARYYA_DISTANCE,
+        (prediction, target),
+        (),
+        Options(weight=weight, mask=mask, reduction=reduction, normalizer=normalizer, axis=axis),
+    )
+
+
+def bhattacharyya_distance_value_and_grad(
+    prediction: ArrayLike,
+    target: ArrayLike,
+    *,
+    weight: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
+    reduction: Reduction = "mean",
+    normalizer: Scalar | None = None,
+    axis: int = -1,
+) -> tuple[Array, Array | tuple[Array, ...]]:
+    """Value and gradient of `bhattacharyya_distance`.
+
+    The arguments are those of `bhattacharyya_distance`. An unreduced loss (`reduction="none"`) is
+    differentiated as its sum.
+
+    Returns:
+        The value, and the gradient with respect to `prediction`.
+
+    Raises:
+        ValueError: If a shape, dtype, label, option or parameter is not allowed.
+    """
+    return value_and_grad(
+        _BHATTACHARYYA_DISTANCE,
+        (prediction, target),
+        (),
+        Options(weight=weight, mask=mask, reduction=reduction, normalizer=normalizer, axis=axis),
+    )
+
+
+def bhattacharyya_distance_hvp(
+    prediction: ArrayLike,
+    target: ArrayLike,
+    *,
+    weight: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
+    reduction: Reduction = "mean",
+    normalizer: Scalar | None = None,
+    axis: int = -1,
+    vector: ArrayLike,
+) -> Array | tuple[Array, ...]:
+    """Hessian-vector product of `bhattacharyya_distance`.
+
+    The arguments are those of `bhattacharyya_distance`; `vector` has the shapes of what is
+    differentiated. An unreduced loss (`reduction="none"`) is differentiated as its sum.
+
+    Returns:
+        The Hessian times the vector, with respect to `prediction`.
+
+    Raises:
+        ValueError: If a shape, dtype, label, option or parameter is not allowed.
+    """
+    return hvp(
+        _BHATTACHARYYA_DISTANCE,
+        (prediction, target),
+        (),
+        vector,
+        Options(weight=weight, mask=mask, reduction=reduction, normalizer=normalizer, axis=axis),
+    )
+
+
+def bhattacharyya_distance_hessian_diagonal(
+    prediction: ArrayLike,
+    target: ArrayLike,
+    *,
+    weight: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
+    reduction: Reduction = "mean",
+    normalizer: Scalar | None = None,
+    axis: int = -1,
+) -> Array | tuple[Array, ...]:
+    """Diagonal of the Hessian of `bhattacharyya_distance`.
+
+    The arguments are those of `bhattacharyya_distance`. An unreduced loss (`reduction="none"`) is
+    differentiated as its sum.
+
+    Returns:
+        The diagonal with respect to `prediction`.
+
+    Raises:
+        ValueError: If a shape, dtype, label, option or parameter is not allowed.
+    """
+    return hessian_diagonal(
+        _BHATTACHARYYA_DISTANCE,
+        (prediction, target),
+        (),
+        Options(weight=weight, mask=mask, reduction=reduction, normalizer=normalizer, axis=axis),
+    )
+
+
+class BhattacharyyaDistanceLoss(nn.Module):
+    """Minus the logarithm of the overlap of two distributions, the sum of their geometric means.
+
+        loss = -log(sum_c(sqrt(prediction[c])*sqrt(target[c])))
+
+    Shapes: `(class),(class)->()` after the batch axes, as NumPy writes generalised ufuncs.
+
+    Use it for a symmetric divergence that punishes distributions apart more and more: without
+    overlap it is infinite. Half of it bounds the error of telling the two apart.
+
+    The module form of `bhattacharyya_distance`.
+
+    Args:
+        reduction: `"mean"`, `"sum"` or `"none"`.
+        axis: Position of the core axis in the tensors.
+
+    References:
+        A. Bhattacharyya, "On a Measure of Divergence between Two Statistical Populations Defined by
+        Their Probability Distributions", 1943.
+    """
+
+    def __init__(
+        self,
+        *,
+        reduction: Reduction = "mean",
+        axis: int = -1,
+    ) -> None:
+        """Checks and keeps the settings."""
+        super().__init__()
+        self.reduction = checked_reduction(
+            "bhattacharyya_distance",
+            reduction,
+        )
+        self.axis = axis
+
+    def forward(
+        self,
+        prediction: ArrayLike,
+        target: ArrayLike,
+        *,
+        weight: ArrayLike | None = None,
+        mask: ArrayLike | None = None,
+        normalizer: Scalar | None = None,
+    ) -> Array:
+        """The loss of a batch, with the arguments of `bhattacharyya_distance`."""
+        return bhattacharyya_distance(
+            prediction,
+            target,
+            weight=weight,
+            mask=mask,
+            reduction=self.reduction,
+            normalizer=normalizer,
+            axis=self.axis,
+        )
+
+    def extra_repr(self) -> str:
+        """The settings, as `repr` shows them."""
+        return settings_text(
+            reduction=self.reduction,
+            axis=self.axis,
+        )
+
+
+def _bhattacharyya_distance_value(prediction: Array, target: Array) -> Result:
+    """The unreduced loss."""
+    t = torch.sqrt(prediction) * torch.sqrt(target)
+    total = torch.sum(t, dim=-1)
+    return -torch.log(total)
+
+
+def _bhattacharyya_distance_vjp(
+    prediction: Array,
+    target: Array,
+    cotangent: Array,
+) -> tuple[Result, ...]:
+    """Gradients of sum(cotangent * loss)."""
+    t = torch.sqrt(target)
+    total = torch.sum(t * torch.sqrt(prediction), dim=-1)
+    t2 = -0.5 * cotangent / total
+    return (t * t2[..., None] / torch.sqrt(prediction),)
+
+
+def _bhattacharyya_distance_jvp(
+    prediction: Array,
+    target: Array,
+    prediction_tangent: Array,
+) -> Result:
+    """The directional derivative of the unreduced loss along the tangents."""
+    t = torch.sqrt(target)
+    t2 = prediction_tangent * t / torch.sqrt(prediction)
+    total = torch.sum(t2, dim=-1)
+    total2 = torch.sum(t * torch.sqrt(prediction), dim=-1)
+    return -0.5 * total / total2
+
+
+def _bhattacharyya_distance_hvp(
+    prediction: Array,
+    target: Array,
+    cotangent: Array,
+    prediction_tangent: Array,
+) -> tuple[Result, ...]:
+    """The Hessian of sum(cotangent * loss) times the tangents."""
+    t = torch.sqrt(target)
+    t2 = 1 / torch.sqrt(prediction)
+    total = torch.sum(prediction_tangent * t * t2, dim=-1)
+    total2 = torch.sum(t * torch.sqrt(prediction), dim=-1)
+    t3 = 0.25 * total / total2**2
+    t4 = 1 / total2
+    t5 = 0.25 * t4[..., None] * prediction_tangent / prediction**1.5
+    return (t * cotangent[..., None] * (t2 * t3[..., None] + t5),)
+
+
+def _bhattacharyya_distance_hessian_diagonal(
+    prediction: Array,
+    target: Array,
+    cotangent: Array,
+) -> tuple[Result, ...]:
+    """The diagonal of the Hessian of sum(cotangent * loss)."""
+    t = torch.sqrt(target)
+    total = torch.sum(t * torch.sqrt(prediction), dim=-1)
+    t2 = 1 / total
+    t3 = 0.25 * t * t2[..., None] / prediction**1.5
+    t4 = 1 / total**2
+    t5 = 0.25 * t4[..., None] * target / prediction
+    return (cotangent[..., None] * (t3 + t5),)
+
+
+_BHATTACHARYYA_DISTANCE = Definition(
+    name="bhattacharyya_distance",
+    arguments=(
+        Argument(name="prediction", role="prediction", axes=("class",), rows=(None,), filler=0.5),
+        Argument(name="target", role="target", axes=("class",), rows=(None,), filler=0.5),
+    ),
+    parameters=(),
+    loss_axes=(),
+    kernels={
+        (): Kernels(
+            value=_bhattacharyya_distance_value,
+            vjp=_bhattacharyya_distance_vjp,
+            jvp=_bhattacharyya_distance_jvp,
+            hvp=_bhattacharyya_distance_hvp,
+            hessian_diagonal=_bhattacharyya_distance_hessian_diagonal,
+        ),
+    },
+)
+
+
+def chi_squared_divergence(
+    prediction: ArrayLike,
+    target: ArrayLike,
+    *,
+    weight: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
+    reduction: Reduction = "mean",
+    normalizer: Scalar | None = None,
+    axis: int = -1,
+) -> Array:
+    """Sum of squared differences relative to the prediction: Pearson's statistic per observation.
+
+        loss = sum_c((prediction[c] - target[c])^2/prediction[c])
+
+    Shapes: `(class),(class)->()` after the batch axes, as NumPy writes generalised ufuncs.
+
+    Use it to fit frequencies where the prediction sets the scale of each error. Predictions must be
+    positive; near 0 they dominate.
+
+    Args:
+        prediction: Prediction (class); prediction > 0.
+        target: Target (class); target >= 0.
+        weight: Weight of each loss entry; broadcasts to the unreduced loss. None: 1.
+        mask: False where a loss entry does not count, whatever the inputs hold there; broadcasts to
+            the unreduced loss. None: all count.
+        reduction: "none" gives the weighted loss entries, "sum" their sum, "mean" their sum divided
+            by the sum of the weights.
+        normalizer: Divides the sum in place of the sum of the weights if `reduction` is "mean".
+        axis: Position of the core axis in the arrays.
+
+    Returns:
+        The reduced loss, or one entry per loss entry.
+
+    Raises:
+        ValueError: If a shape, dtype, label, option or parameter is not allowed.
+
+    References:
+        K. Pearson, "On the Criterion that a Given System of Deviations from the Probable in the
+        Case of a Correlated System of Variables is such that it can be Reasonably Supposed to have
+        Arisen from Random Sampling", 1900.
+    """
+    return evaluate(
+        _CHI_SQUARED_DIVERGENCE,
+        (prediction, target),
+        (),
+        Options(weight=weight, mask=mask, reduction=reduction, normalizer=normalizer, axis=axis),
+    )
+
+
+def chi_squared_divergence_value_and_grad(
+    prediction: ArrayLike,
+    target: ArrayLike,
+    *,
+    weight: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
+    reduction: Reduction = "mean",
+    normalizer: Scalar | None = None,
+    axis: int = -1,
+) -> tuple[Array, Array | tuple[Array, ...]]:
+    """Value and gradient of `chi_squared_divergence`.
+
+    The arguments are those of `chi_squared_divergence`. An unreduced loss (`reduction="none"`) is
+    differentiated as its sum.
+
+    Returns:
+        The value, and the gradient with respect to `prediction`.
+
+    Raises:
+        ValueError: If a shape, dtype, label, option or parameter is not allowed.
+    """
+    return value_and_grad(
+        _CHI_SQUARED_DIVERGENCE,
+        (prediction, target),
+        (),
+        Options(weight=weight, mask=mask, reduction=reduction, normalizer=normalizer, axis=axis),
+    )
+
+
+def chi_squared_divergence_hvp(
+    prediction: ArrayLike,
+    target: ArrayLike,
+    *,
+    weight: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
+    reduction: Reduction = "mean",
+    normalizer: Scalar | None = None,
+    axis: int = -1,
+    vector: ArrayLike,
+) -> Array | tuple[Array, ...]:
+    """Hessian-vector product of `chi_squared_divergence`.
+
+    The arguments are those of `chi_squared_divergence`; `vector` has the shapes of what is
+    differentiated. An unreduced loss (`reduction="none"`) is differentiated as its sum.
+
+    Returns:
+        The Hessian times the vector, with respect to `prediction`.
+
+    Raises:
+        ValueError: If a shape, dtype, label, option or parameter is not allowed.
+    """
+    return hvp(
+        _CHI_SQUARED_DIVERGENCE,
+        (prediction, target),
+        (),
+        vector,
+        Options(weight=weight, mask=mask, reduction=reduction, normalizer=normalizer, axis=axis),
+    )
+
+
+def chi_squared_divergence_hessian_diagonal(
+    prediction: ArrayLike,
+    target: ArrayLike,
+    *,
+    weight: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
+    reduction: Reduction = "mean",
+    normalizer: Scalar | None = None,
+    axis: int = -1,
+) -> Array | tuple[Array, ...]:
+    """Diagonal of the Hessian of `chi_squared_divergence`.
+
+    The arguments are those of `chi_squared_divergence`. An unreduced loss (`reduction="none"`) is
+    differentiated as its sum.
+
+    Returns:
+        The diagonal with respect to `prediction`.
+
+    Raises:
+        ValueError: If a shape, dtype, label, option or parameter is not allowed.
+    """
+    return hessian_diagonal(
+        _CHI_SQUARED_DIVERGENCE,
+        (prediction, target),
+        (),
+        Options(weight=weight, mask=mask, reduction=reduction, normalizer=normalizer, axis=axis),
+    )
+
+
+class ChiSquaredDivergenceLoss(nn.Module):
+    """Sum of squared differences relative to the prediction: Pearson's statistic per observation.
+
+        loss = sum_c((prediction[c] - target[c])^2/prediction[c])
+
+    Shapes: `(class),(class)->()` after the batch axes, as NumPy writes generalised ufuncs.
+
+    Use it to fit frequencies where the prediction sets the scale of each error. Predictions must be
+    positive; near 0 they dominate.
+
+    The module form of `chi_squared_divergence`.
+
+    Args:
+        reduction: `"mean"`, `"sum"` or `"none"`.
+        axis: Position of the core axis in the tensors.
+
+    References:
+        K. Pearson, "On the Criterion that a Given System of Deviations from the Probable in the
+        Case of a Correlated System of Variables is such that it can be Reasonably Supposed to have
+        Arisen from Random Sampling", 1900.
+    """
+
+    def __init__(
+        self,
+        *,
+        reduction: Reduction = "mean",
+        axis: int = -1,
+    ) -> None:
+        """Checks and keeps the settings."""
+        super().__init__()
+        self.reduction = checked_reduction(
+            "chi_squared_divergence",
+            reduction,
+        )
+        self.axis = axis
+
+    def forward(
+        self,
+        prediction: ArrayLike,
+        target: ArrayLike,
+        *,
+        weight: ArrayLike | None = None,
+        mask: ArrayLike | None = None,
+        normalizer: Scalar | None = None,
+    ) -> Array:
+        """The loss of a batch, with the arguments of `chi_squared_divergence`."""
+        return chi_squared_divergence(
+            prediction,
+            target,
+            weight=weight,
+            mask=mask,
+            reduction=self.reduction,
+            normalizer=normalizer,
+            axis=self.axis,
+        )
+
+    def extra_repr(self) -> str:
+        """The settings, as `repr` shows them."""
+        return settings_text(
+            reduction=self.reduction,
+            axis=self.axis,
+        )
+
+
+def _chi_squared_divergence_value(prediction: Array, target: Array) -> Result:
+    """The unreduced loss."""
+    total = torch.sum((prediction - target) ** 2 / prediction, dim=-1)
+    return total
+
+
+def _chi_squared_divergence_vjp(
+    prediction: Array,
+    target: Array,
+    cotangent: Array,
+) -> tuple[Result, ...]:
+    """Gradients of sum(cotangent * loss)."""
+    t = prediction - target
+    return (cotangent[..., None] * (2 * t / prediction - t**2 / prediction**2),)
+
+
+def _chi_squared_divergence_jvp(
+    prediction: Array,
+    target: Array,
+    prediction_tangent: Array,
+) -> Result:
+    """The directional derivative of the unreduced loss along the tangents."""
+    t = prediction - target
+    t2 = prediction_tangent * (2 * t / prediction - t**2 / prediction**2)
+    total = torch.sum(t2, dim=-1)
+    return total
+
+
+def _chi_squared_divergence_hvp(
+    prediction: Array,
+    target: Array,
+    cotangent: Array,
+    prediction_tangent: Array,
+) -> tuple[Result, ...]:
+    """The Hessian of sum(cotangent * loss) times the tangents."""
+    t = prediction - target
+    t2 = 2 / prediction + 2 * t**2 / prediction**3 - 4 * t / prediction**2
+    return (prediction_tangent * cotangent[..., None] * t2,)
+
+
+def _chi_squared_divergence_hessian_diagonal(
+    prediction: Array,
+    target: Array,
+    cotangent: Array,
+) -> tuple[Result, ...]:
+    """The diagonal of the Hessian of sum(cotangent * loss)."""
+    t = prediction - target
+    t2 = 2 / prediction + 2 * t**2 / prediction**3 - 4 * t / prediction**2
+    return (cotangent[..., None] * t2,)
+
+
+_CHI_SQUARED_DIVERGENCE = Definition(
+    name="chi_squared_divergence",
+    arguments=(
+        Argument(name="prediction", role="prediction", axes=("class",), rows=(None,), filler=1.0),
+        Argument(name="target", role="target", axes=("class",), rows=(None,), filler=1.0),
+    ),
+    parameters=(),
+    loss_axes=(),
+    kernels={
+        (): Kernels(
+            value=_chi_squared_divergence_value,
+            vjp=_chi_squared_divergence_vjp,
+            jvp=_chi_squared_divergence_jvp,
+            hvp=_chi_squared_divergence_hvp,
+            hessian_diagonal=_chi_squared_divergence_hessian_diagonal,
+        ),
+    },
+)
+
+
+def alpha_divergence(
+    prediction: ArrayLike,
+    target: ArrayLike,
+    *,
+    alpha: Scalar = 0.5,
+    weight: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
+    reduction: Reduction = "mean",
+    normalizer: Scalar | None = None,
+    axis: int = -1,
+) -> Array:
+    """A family of divergences between the two directions of the Kullback-Leibler divergence.
+
+        loss = (1 - sum_c(prediction[c]^(1 - alpha)*target[c]^alpha))/((1 - alpha)*alpha)
+
+    Shapes: `(class),(class)->()` after the batch axes, as NumPy writes generalised ufuncs.
+
+    Use it to choose between covering all of the target (`alpha` near 1, `kl_divergence`) and
+    keeping to its likely part (near 0, `reverse_kl_divergence`); at 1/2 it is four times
+    `squared_hellinger_distance`. Distributions should sum to 1.
+
+    Args:
+        prediction: Prediction (class); 0 <= prediction <= 1.
+        target: Target (class); 0 <= target <= 1.
+        alpha: Parameter; 0 < alpha < 1; default 0.5.
+        weight: Weight of each loss entry; broadcasts to the unreduced loss. None: 1.
+        mask: False where a loss entry does not count, whatever the inputs hold there; broadcasts to
+            the unreduced loss. None: all count.
+        reduction: "none" gives the weighted loss entries, "sum" their sum, "mean" their sum divided
+            by the sum of the weights.
+        normalizer: Divides the sum in place of the sum of the weights if `reduction` is "mean".
+        axis: Position of the core axis in the arrays.
+
+    Returns:
+        The reduced loss, or one entry per loss entry.
+
+    Raises:
+        ValueError: If a shape, dtype, label, option or parameter is not allowed.
+
+    References:
+        S. Amari, "Differential-Geometrical Methods in Statistics", 1985.
+    """
+    return evaluate(
+        _ALPHA_DIVERGENCE,
+        (prediction, target),
+        (alpha,),
+        Options(weight=weight, mask=mask, reduction=reduction, normalizer=normalizer, axis=axis),
+    )
+
+
+def alpha_divergence_value_and_grad(
+    prediction: ArrayLike,
+    target: ArrayLike,
+    *,
+    alpha: Scalar = 0.5,
+    weight: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
+    reduction: Reduction = "mean",
+    normalizer: Scalar | None = None,
+    axis: int = -1,
+) -> tuple[Array, Array | tuple[Array, ...]]:
+    """Value and gradient of `alpha_divergence`.
+
+    The arguments are those of `alpha_divergence`. An unreduced loss (`reduction="none"`) is
+    differentiated as its sum.
+
+    Returns:
+        The value, and the gradient with respect to `prediction`.
+
+    Raises:
+        ValueError: If a shape, dtype, label, option or parameter is not allowed.
+    """
+    return value_and_grad(
+        _ALPHA_DIVERGENCE,
+        (prediction, target),
+        (alpha,),
+        Options(weight=weight, mask=mask, reduction=reduction, normalizer=normalizer, axis=axis),
+    )
+
+
+def alpha_divergence_hvp(
+    prediction: ArrayLike,
+    target: ArrayLike,
+    *,
+    alpha: Scalar = 0.5,
+    weight: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
+    reduction: Reduction = "mean",
+    normalizer: Scalar | None = None,
+    axis: int = -1,
+    vector: ArrayLike,
+) -> Array | tuple[Array, ...]:
+    """Hessian-vector product of `alpha_divergence`.
+
+    The arguments are those of `alpha_divergence`; `vector` has the shapes of what is
+    differentiated. An unreduced loss (`reduction="none"`) is differentiated as its sum.
+
+    Returns:
+        The Hessian times the vector, with respect to `prediction`.
+
+    Raises:
+        ValueError: If a shape, dtype, label, option or parameter is not allowed.
+    """
+    return hvp(
+        _ALPHA_DIVERGENCE,
+        (prediction, target),
+        (alpha,),
+        vector,
+        Options(weight=weight, mask=mask, reduction=reduction, normalizer=normalizer, axis=axis),
+    )
+
+
+def alpha_divergence_hessian_diagonal(
+    prediction: ArrayLike,
+    target: ArrayLike,
+    *,
+    alpha: Scalar = 0.5,
+    weight: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
+    reduction: Reduction = "mean",
+    normalizer: Scalar | None = None,
+    axis: int = -1,
+) -> Array | tuple[Array, ...]:
+    """Diagonal of the Hessian of `alpha_divergence`.
+
+    The arguments are those of `alpha_divergence`. An unreduced loss (`reduction="none"`) is
+    differentiated as its sum.
+
+    Returns:
+        The diagonal with respect to `prediction`.
+
+    Raises:
+        ValueError: If a shape, dtype, label, option or parameter is not allowed.
+    """
+    return hessian_diagonal(
+        _ALPHA_DIVERGENCE,
+        (prediction, target),
+        (alpha,),
+        Options(weight=weight, mask=mask, reduction=reduction, normalizer=normalizer, axis=axis),
+    )
+
+
+class AlphaDivergenceLoss(nn.Module):
+    """A family of divergences between the two directions of the Kullback-Leibler divergence.
+
+        loss = (1 - sum_c(prediction[c]^(1 - alpha)*target[c]^alpha))/((1 - alpha)*alpha)
+
+    Shapes: `(class),(class)->()` after the batch axes, as NumPy writes generalised ufuncs.
+
+    Use it to choose between covering all of the target (`alpha` near 1, `kl_divergence`) and
+    keeping to its likely part (near 0, `reverse_kl_divergence`); at 1/2 it is four times
+    `squared_hellinger_distance`. Distributions should sum to 1.
+
+    The module form of `alpha_divergence`.
+
+    Args:
+        alpha: Parameter; 0 < alpha < 1; default 0.5.
+        reduction: `"mean"`, `"sum"` or `"none"`.
+        axis: Position of the core axis in the tensors.
+
+    References:
+        S. Amari, "Differential-Geometrical Methods in Statistics", 1985.
+    """
+
+    def __init__(
+        self,
+        *,
+        alpha: Scalar = 0.5,
+        reduction: Reduction = "mean",
+        axis: int = -1,
+    ) -> None:
+        """Checks and keeps the settings."""
+        super().__init__()
+        self.alpha = fixed_parameter(
+            _ALPHA_DIVERGENCE,
+            "alpha",
+            alpha,
+        )
+        self.reduction = checked_reduction(
+            "alpha_divergence",
+            reduction,
+        )
+        self.axis = axis
+
+    def forward(
+        self,
+        prediction: ArrayLike,
+        target: ArrayLike,
+        *,
+        weight: ArrayLike | None = None,
+        mask: ArrayLike | None = None,
+        normalizer: Scalar | None = None,
+    ) -> Array:
+        """The loss of a batch, with the arguments of `alpha_divergence`."""
+        return alpha_divergence(
+            prediction,
+            target,
+            alpha=self.alpha,
+            weight=weight,
+            mask=mask,
+            reduction=self.reduction,
+            normalizer=normalizer,
+            axis=self.axis,
+        )
+
+    def extra_repr(self) -> str:
+        """The settings, as `repr` shows them."""
+        return settings_text(
+            alpha=self.alpha,
+            reduction=self.reduction,
+            axis=self.axis,
+        )
+
+
+def _alpha_divergence_value(prediction: Array, target: Array, alpha: Array) -> Result:
+    """The unreduced loss."""
+    t = 1 - alpha
+    total = torch.sum(prediction**t * target**alpha, dim=-1)
+    return (1 - total) / (t * alpha)
+
+
+def _alpha_divergence_vjp(
+    prediction: Array,
+    target: Array,
+    alpha: Array,
+    cotangent: Array,
+) -> tuple[Result, ...]:
+    """Gradients of sum(cotangent * loss)."""
+    t = -cotangent / alpha
+    return (t[..., None] * prediction ** -alpha * target**alpha,)
+
+
+def _alpha_divergence_jvp(
+    prediction: Array,
+    target: Array,
+    alpha: Array,
+    prediction_tangent: Array,
+) -> Result:
+    """The directional derivative of the unreduced loss along the tangents."""
+    t = prediction_tangent * prediction ** -alpha * target**alpha
+    total = torch.sum(t, dim=-1)
+    return -total / alpha
+
+
+def _alpha_divergence_hvp(
+    prediction: Array,
+    target: Array,
+    alpha: Array,
+    cotangent: Array,
+    prediction_tangent: Array,
+) -> tuple[Result, ...]:
+    """The Hessian of sum(cotangent * loss) times the tangents."""
+    t = prediction_tangent * cotangent[..., None] * prediction ** -(alpha + 1)
+    return (t * target**alpha,)
+
+
+def _alpha_divergence_hessian_diagonal(
+    prediction: Array,
+    target: Array,
+    alpha: Array,
+    cotangent: Array,
+) -> tuple[Result, ...]:
+    """The diagonal of the Hessian of sum(cotangent * loss)."""
+    return (cotangent[..., None] * prediction ** -(alpha + 1) * target**alpha,)
+
+
+_ALPHA_DIVERGENCE = Definition(
+    name="alpha_divergence",
+    arguments=(
+        Argument(name="prediction", role="prediction", axes=("class",), rows=(None,), filler=0.5),
+        Argument(name="target", role="target", axes=("class",), rows=(None,), filler=0.5),
+    ),
+    parameters=(
+        Parameter(
+            name="alpha",
+            default=0.5,
+            low=0.0,
+            high=1.0,
+            low_open=True,
+            high_open=True,
+            domain="0 < alpha < 1",
+        ),
+    ),
+    loss_axes=(),
+    kernels={
+        (): Kernels(
+            value=_alpha_divergence_value,
+            vjp=_alpha_divergence_vjp,
+            jvp=_alpha_divergence_jvp,
+            hvp=_alpha_divergence_hvp,
+            hessian_diagonal=_alpha_divergence_hessian_diagonal,
+        ),
+    },
+)
+
+
+def renyi_divergence(
+    prediction: ArrayLike,
+    target: ArrayLike,
+    *,
+    alpha: Scalar = 0.5,
+    weight: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
+    reduction: Reduction = "mean",
+    normalizer: Scalar | None = None,
+    axis: int = -1,
+) -> Array:
+    """Rényi divergence of order `alpha` of a predicted distribution from the target distribution.
+
+        loss = log(sum_c(prediction[c]^(1 - alpha)*target[c]^alpha))/(alpha - 1)
+
+    Shapes: `(class),(class)->()` after the batch axes, as NumPy writes generalised ufuncs.
+
+    Use it as a divergence that stays finite wherever the two overlap; near `alpha = 1` it is
+    `kl_divergence`, at 1/2 twice `bhattacharyya_distance`.
+
+    Args:
+        prediction: Prediction (class); 0 <= prediction <= 1.
+        target: Target (class); 0 <= target <= 1.
+        alpha: Parameter; 0 < alpha < 1; default 0.5.
+        weight: Weight of each loss entry; broadcasts to the unreduced loss. None: 1.
+        mask: False where a loss entry does not count, whatever the inputs hold there; broadcasts to
+            the unreduced loss. None: all count.
+        reduction: "none" gives the weighted loss entries, "sum" their sum, "mean" their sum divided
+            by the sum of the weights.
+        normalizer: Divides the sum in place of the sum of the weights if `reduction` is "mean".
+        axis: Position of the core axis in the arrays.
+
+    Returns:
+        The reduced loss, or one entry per loss entry.
+
+    Raises:
+        ValueError: If a shape, dtype, label, option or parameter is not allowed.
+
+    References:
+        A. Rényi, "On Measures of Entropy and Information", 1961.
+    """
+    return evaluate(
+        _RENYI_DIVERGENCE,
+        (prediction, target),
+        (alpha,),
+        Options(weight=weight, mask=mask, reduction=reduction, normalizer=normalizer, axis=axis),
+    )
+
+
+def renyi_divergence_value_and_grad(
+    prediction: ArrayLike,
+    target: ArrayLike,
+    *,
+    alpha: Scalar = 0.5,
+    weight: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
+    reduction: Reduction = "mean",
+    normalizer: Scalar | None = None,
+    axis: int = -1,
+) -> tuple[Array, Array | tuple[Array, ...]]:
+    """Value and gradient of `renyi_divergence`.
+
+    The arguments are those of `renyi_divergence`. An unreduced loss (`reduction="none"`) is
+    differentiated as its sum.
+
+    Returns:
+        The value, and the gradient with respect to `prediction`.
+
+    Raises:
+        ValueError: If a shape, dtype, label, option or parameter is not allowed.
+    """
+    return value_and_grad(
+        _RENYI_DIVERGENCE,
+        (prediction, target),
+        (alpha,),
+        Options(weight=weight, mask=mask, reduction=reduction, normalizer=normalizer, axis=axis),
+    )
+
+
+def renyi_divergence_hvp(
+    prediction: ArrayLike,
+    target: ArrayLike,
+    *,
+    alpha: Scalar = 0.5,
+    weight: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
+    reduction: Reduction = "mean",
+    normalizer: Scalar | None = None,
+    axis: int = -1,
+    vector: ArrayLike,
+) -> Array | tuple[Array, ...]:
+    """Hessian-vector product of `renyi_divergence`.
+
+    The arguments are those of `renyi_divergence`; `vector` has the shapes of what is
+    differentiated. An unreduced loss (`reduction="none"`) is differentiated as its sum.
+
+    Returns:
+        The Hessian times the vector, with respect to `prediction`.
+
+    Raises:
+        ValueError: If a shape, dtype, label, option or parameter is not allowed.
+    """
+    return hvp(
+        _RENYI_DIVERGENCE,
+        (prediction, target),
+        (alpha,),
+        vector,
+        Options(weight=weight, mask=mask, reduction=reduction, normalizer=normalizer, axis=axis),
+    )
+
+
+def renyi_divergence_hessian_diagonal(
+    prediction: ArrayLike,
+    target: ArrayLike,
+    *,
+    alpha: Scalar = 0.5,
+    weight: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
+    reduction: Reduction = "mean",
+    normalizer: Scalar | None = None,
+    axis: int = -1,
+) -> Array | tuple[Array, ...]:
+    """Diagonal of the Hessian of `renyi_divergence`.
+
+    The arguments are those of `renyi_divergence`. An unreduced loss (`reduction="none"`) is
+    differentiated as its sum.
+
+    Returns:
+        The diagonal with respect to `prediction`.
+
+    Raises:
+        ValueError: If a shape, dtype, label, option or parameter is not allowed.
+    """
+    return hessian_diagonal(
+        _RENYI_DIVERGENCE,
+        (prediction, target),
+        (alpha,),
+        Options(weight=weight, mask=mask, reduction=reduction, normalizer=normalizer, axis=axis),
+    )
+
+
+class RenyiDivergenceLoss(nn.Module):
+    """Rényi divergence of order `alpha` of a predicted distribution from the target distribution.
+
+        loss = log(sum_c(prediction[c]^(1 - alpha)*target[c]^alpha))/(alpha - 1)
+
+    Shapes: `(class),(class)->()` after the batch axes, as NumPy writes generalised ufuncs.
+
+    Use it as a divergence that stays finite wherever the two overlap; near `alpha = 1` it is
+    `kl_divergence`, at 1/2 twice `bhattacharyya_distance`.
+
+    The module form of `renyi_divergence`.
+
+    Args:
+        alpha: Parameter; 0 < alpha < 1; default 0.5.
+        reduction: `"mean"`, `"sum"` or `"none"`.
+        axis: Position of the core axis in the tensors.
+
+    References:
+        A. Rényi, "On Measures of Entropy and Information", 1961.
+    """
+
+    def __init__(
+        self,
+        *,
+        alpha: Scalar = 0.5,
+        reduction: Reduction = "mean",
+        axis: int = -1,
+    ) -> None:
+        """Checks and keeps the settings."""
+        super().__init__()
+        self.alpha = fixed_parameter(
+            _RENYI_DIVERGENCE,
+            "alpha",
+            alpha,
+        )
+        self.reduction = checked_reduction(
+            "renyi_divergence",
+            reduction,
+        )
+        self.axis = axis
+
+    def forward(
+        self,
+        prediction: ArrayLike,
+        target: ArrayLike,
+        *,
+        weight: ArrayLike | None = None,
+        mask: ArrayLike | None = None,
+        normalizer: Scalar | None = None,
+    ) -> Array:
+        """The loss of a batch, with the arguments of `renyi_divergence`."""
+        return renyi_divergence(
+            prediction,
+            target,
+            alpha=self.alpha,
+            weight=weight,
+            mask=mask,
+            reduction=self.reduction,
+            normalizer=normalizer,
+            axis=self.axis,
+        )
+
+    def extra_repr(self) -> str:
+        """The settings, as `repr` shows them."""
+        return settings_text(
+            alpha=self.alpha,
+            reduction=self.reduction,
+            axis=self.axis,
+        )
+
+
+def _renyi_divergence_value(prediction: Array, target: Array, alpha: Array) -> Result:
+    """The unreduced loss."""
+    t = prediction ** (1 - alpha) * target**alpha
+    total = torch.sum(t, dim=-1)
+    return torch.log(total) / (alpha - 1)
+
+
+def _renyi_divergence_vjp(
+    prediction: Array,
+    target: Array,
+    alpha: Array,
+    cotangent: Array,
+) -> tuple[Result, ...]:
+    """Gradients of sum(cotangent * loss)."""
+    t = target**alpha
+    t2 = 1 - alpha
+    total = torch.sum(t * prediction**t2, dim=-1)
+    t3 = t2 * cotangent / (total * (alpha - 1))
+    return (t * t3[..., None] * prediction ** -alpha,)
+
+
+def _renyi_divergence_jvp(
+    prediction: Array,
+    target: Array,
+    alpha: Array,
+    prediction_tangent: Array,
+) -> Result:
+    """The directional derivative of the unreduced loss along the tangents."""
+    t = 1 - alpha
+    t2 = target**alpha
+    t3 = prediction_tangent * t2 * prediction ** -alpha
+    total = torch.sum(t3, dim=-1)
+    total2 = torch.sum(t2 * prediction**t, dim=-1)
+    return t * total / (total2 * (alpha - 1))
+
+
+def _renyi_divergence_hvp(
+    prediction: Array,
+    target: Array,
+    alpha: Array,
+    cotangent: Array,
+    prediction_tangent: Array,
+) -> tuple[Result, ...]:
+    """The Hessian of sum(cotangent * loss) times the tangents."""
+    t = target**alpha
+    t2 = cotangent / (alpha - 1)
+    t3 = prediction ** -alpha
+    total = torch.sum(prediction_tangent * t * t3, dim=-1)
+    t4 = 1 - alpha
+    total2 = torch.sum(t * prediction**t4, dim=-1)
+    t5 = -total * t4**2 / total2**2
+    t6 = -t4 * alpha / total2
+    t7 = t6[..., None] * prediction_tangent * prediction ** -(alpha + 1)
+    return (t * t2[..., None] * (t3 * t5[..., None] + t7),)
+
+
+def _renyi_divergence_hessian_diagonal(
+    prediction: Array,
+    target: Array,
+    alpha: Array,
+    cotangent: Array,
+) -> tuple[Result, ...]:
+    """The diagonal of the Hessian of sum(cotangent * loss)."""
+    t = cotangent / (alpha - 1)
+    t2 = target**alpha
+    t3 = 1 - alpha
+    total = torch.sum(t2 * prediction**t3, dim=-1)
+    t4 = -t3 * alpha / total
+    t5 = t2 * t4[..., None] * prediction ** -(alpha + 1)
+    t6 = -(t3**2) / total**2
+    t7 = t6[..., None] * prediction ** (-2 * alpha) * target ** (2 * alpha)
+    return (t[..., None] * (t5 + t7),)
+
+
+_RENYI_DIVERGENCE = Definition(
+    name="renyi_divergence",
+    arguments=(
+        Argument(name="prediction", role="prediction", axes=("class",), rows=(None,), filler=0.5),
+        Argument(name="target", role="target", axes=("class",), rows=(None,), filler=0.5),
+    ),
+    parameters=(
+        Parameter(
+            name="alpha",
+            default=0.5,
+            low=0.0,
+            high=1.0,
+            low_open=True,
+            high_open=True,
+            domain="0 < alpha < 1",
+        ),
+    ),
+    loss_axes=(),
+    kernels={
+        (): Kernels(
+            value=_renyi_divergence_value,
+            vjp=_renyi_divergence_vjp,
+            jvp=_renyi_divergence_jvp,
+            hvp=_renyi_divergence_hvp,
+            hessian_diagonal=_renyi_divergence_hessian_diagonal,
+        ),
+    },
+)
+
+
+def generalized_kl_divergence(
+    prediction: ArrayLike,
+    target: ArrayLike,
+    *,
+    weight: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
+    reduction: Reduction = "mean",
+    normalizer: Scalar | None = None,
+    axis: int = -1,
+) -> Array:
+    """Kullback-Leibler divergence of positive numbers that need not sum to 1.
+
+        loss = sum_c(log(target[c]/prediction[c])*target[c] + prediction[c] - target[c])
+
+    Shapes: `(class),(class)->()` after the batch axes, as NumPy writes generalised ufuncs.
+
+    Use it for counts, histograms and spectra, as in nonnegative factorisation. It is half the
+    Poisson deviance, and 0 at a perfect fit.
+
+    Args:
+        prediction: Prediction (class); prediction > 0.
+        target: Target (class); target >= 0.
+        weight: Weight of each loss entry; broadcasts to the unreduced loss. None: 1.
+        mask: False where a loss entry does not count, whatever the inputs hold there; broadcasts to
+            the unreduced loss. None: all count.
+        reduction: "none" gives the weighted loss entries, "sum" their sum, "mean" their sum divided
+            by the sum of the weights.
+        normalizer: Divides the sum in place of the sum of the weights if `reduction` is "mean".
+        axis: Position of the core axis in the arrays.
+
+    Returns:
+        The reduced loss, or one entry per loss entry.
+
+    Raises:
+        ValueError: If a shape, dtype, label, option or parameter is not allowed.
+
+    References:
+        I. Csiszár, "Why Least Squares and Maximum Entropy?", 1991.
+    """
+    return evaluate(
+        _GENERALIZED_KL_DIVERGENCE,
+        (prediction, target),
+        (),
+        Options(weight=weight, mask=mask, reduction=reduction, normalizer=normalizer, axis=axis),
+    )
+
+
+def generalized_kl_divergence_value_and_grad(
+    prediction: ArrayLike,
+    target: ArrayLike,
+    *,
+    weight: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
+    reduction: Reduction = "mean",
+    normalizer: Scalar | None = None,
+    axis: int = -1,
+) -> tuple[Array, Array | tuple[Array, ...]]:
+    """Value and gradient of `generalized_kl_divergence`.
+
+    The arguments are those of `generalized_kl_divergence`. An unreduced loss (`reduction="none"`)
+    is differentiated as its sum.
+
+    Returns:
+        The value, and the gradient with respect to `prediction`.
+
+    Raises:
+        ValueError: If a shape, dtype, label, option or parameter is not allowed.
+    """
+    return value_and_grad(
+        _GENERALIZED_KL_DIVERGENCE,
+        (prediction, target),
+        (),
+        Options(weight=weight, mask=mask, reduction=reduction, normalizer=normalizer, axis=axis),
+    )
+
+
+def generalized_kl_divergence_hvp(
+    prediction: ArrayLike,
+    target: ArrayLike,
+    *,
+    weight: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
+    reduction: Reduction = "mean",
+    normalizer: Scalar | None = None,
+    axis: int = -1,
+    vector: ArrayLike,
+) -> Array | tuple[Array, ...]:
+    """Hessian-vector product of `generalized_kl_divergence`.
+
+    The arguments are those of `generalized_kl_divergence`; `vector` has the shapes of what is
+    differentiated. An unreduced loss (`reduction="none"`) is differentiated as its sum.
+
+    Returns:
+        The Hessian times the vector, with respect to `prediction`.
+
+    Raises:
+        ValueError: If a shape, dtype, label, option or parameter is not allowed.
+    """
+    return hvp(
+        _GENERALIZED_KL_DIVERGENCE,
+        (prediction, target),
+        (),
+        vector,
+        Options(weight=weight, mask=mask, reduction=reduction, normalizer=normalizer, axis=axis),
+    )
+
+
+def generalized_kl_divergence_hessian_diagonal(
+    prediction: ArrayLike,
+    target: ArrayLike,
+    *,
+    weight: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
+    reduction: Reduction = "mean",
+    normalizer: Scalar | None = None,
+    axis: int = -1,
+) -> Array | tuple[Array, ...]:
+    """Diagonal of the Hessian of `generalized_kl_divergence`.
+
+    The arguments are those of `generalized_kl_divergence`. An unreduced loss (`reduction="none"`)
+    is differentiated as its sum.
+
+    Returns:
+        The diagonal with respect to `prediction`.
+
+    Raises:
+        ValueError: If a shape, dtype, label, option or parameter is not allowed.
+    """
+    return hessian_diagonal(
+        _GENERALIZED_KL_DIVERGENCE,
+        (prediction, target),
+        (),
+        Options(weight=weight, mask=mask, reduction=reduction, normalizer=normalizer, axis=axis),
+    )
+
+
+class GeneralizedKlDivergenceLoss(nn.Module):
+    """Kullback-Leibler divergence of positive numbers that need not sum to 1.
+
+        loss = sum_c(log(target[c]/prediction[c])*target[c] + prediction[c] - target[c])
+
+    Shapes: `(class),(class)->()` after the batch axes, as NumPy writes generalised ufuncs.
+
+    Use it for counts, histograms and spectra, as in nonnegative factorisation. It is half the
+    Poisson deviance, and 0 at a perfect fit.
+
+    The module form of `generalized_kl_divergence`.
+
+    Args:
+        reduction: `"mean"`, `"sum"` or `"none"`.
+        axis: Position of the core axis in the tensors.
+
+    References:
+        I. Csiszár, "Why Least Squares and Maximum Entropy?", 1991.
+    """
+
+    def __init__(
+        self,
+        *,
+        reduction: Reduction = "mean",
+        axis: int = -1,
+    ) -> None:
+        """Checks and keeps the settings."""
+        super().__init__()
+        self.reduction = checked_reduction(
+            "generalized_kl_divergence",
+            reduction,
+        )
+        self.axis = axis
+
+    def forward(
+        self,
+        prediction: ArrayLike,
+        target: ArrayLike,
+        *,
+        weight: ArrayLike | None = None,
+        mask: ArrayLike | None = None,
+        normalizer: Scalar | None = None,
+    ) -> Array:
+        """The loss of a batch, with the arguments of `generalized_kl_divergence`."""
+        return generalized_kl_divergence(
+            prediction,
+            target,
+            weight=weight,
+            mask=mask,
+            reduction=self.reduction,
+            normalizer=normalizer,
+            axis=self.axis,
+        )
+
+    def extra_repr(self) -> str:
+        """The settings, as `repr` shows them."""
+        return settings_text(
+            reduction=self.reduction,
+            axis=self.axis,
+        )
+
+
+def _generalized_kl_divergence_value(prediction: Array, target: Array) -> Result:
+    """The unreduced loss."""
+    total = torch.sum(fn.relative_entropy(target, prediction), dim=-1)
+    return total
+
+
+def _generalized_kl_divergence_vjp(
+    prediction: Array,
+    target: Array,
+    cotangent: Array,
+) -> tuple[Result, ...]:
+    """Gradients of sum(cotangent * loss)."""
+    return (cotangent[..., None] * (1 - fn.xdivy(target, prediction)),)
+
+
+def _generalized_kl_divergence_jvp(
+    prediction: Array,
+    target: Array,
+    prediction_tangent: Array,
+) -> Result:
+    """The directional derivative of the unreduced loss along the tangents."""
+    t = prediction_tangent * (1 - fn.xdivy(target, prediction))
+    total = torch.sum(t, dim=-1)
+    return total
+
+
+def _generalized_kl_divergence_hvp(
+    prediction: Array,
+    target: Array,
+    cotangent: Array,
+    prediction_tangent: Array,
+) -> tuple[Result, ...]:
+    """The Hessian of sum(cotangent * loss) times the tangents."""
+    return (prediction_tangent * cotangent[..., None] * fn.xdivy(target, prediction**2),)
+
+
+def _generalized_kl_divergence_hessian_diagonal(
+    prediction: Array,
+    target: Array,
+    cotangent: Array,
+) -> tuple[Result, ...]:
+    """The diagonal of the Hessian of sum(cotangent * loss)."""
+    return (cotangent[..., None] * fn.xdivy(target, prediction**2),)
+
+
+_GENERALIZED_KL_DIVERGENCE = Definition(
+    name="generalized_kl_divergence",
+    arguments=(
+        Argument(name="prediction", role="prediction", axes=("class",), rows=(None,), filler=1.0),
+        Argument(name="target", role="target", axes=("class",), rows=(None,), filler=1.0),
+    ),
+    parameters=(),
+    loss_axes=(),
+    kernels={
+        (): Kernels(
+            value=_generalized_kl_divergence_value,
+            vjp=_generalized_kl_divergence_vjp,
+            jvp=_generalized_kl_divergence_jvp,
+            hvp=_generalized_kl_divergence_hvp,
+            hessian_diagonal=_generalized_kl_divergence_hessian_diagonal,
+        ),
+    },
+)
+
+
+def itakura_saito_divergence(
+    prediction: ArrayLike,
+    target: ArrayLike,
+    *,
+    weight: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
+    reduction: Reduction = "mean",
+    normalizer: Scalar | None = None,
+    axis: int = -1,
+) -> Array:
+    """Sum of the target's ratio to the prediction, minus its logarithm, minus 1.
+
+        loss = sum_f(-log(target[f]/prediction[f]) - 1 + target[f]/prediction[f])
+
+    Shapes: `(frequency),(frequency)->()` after the batch axes, as NumPy writes generalised ufuncs.
+
+    Use it for power spectra: only ratios count, so quiet parts matter as much as loud ones, and a
+    prediction that is too low costs more than one that is too high. It is half a gamma deviance.
+
+    Args:
+        prediction: Prediction (frequency); prediction > 0.
+        target: Target (frequency); target > 0.
+        weight: Weight of each loss entry; broadcasts to the unreduced loss. None: 1.
+        mask: False where a loss entry does not count, whatever the inputs hold there; broadcasts to
+            the unreduced loss. None: all count.
+        reduction: "none" gives the weighted loss entries, "sum" their sum, "mean" their sum divided
+            by the sum of the weights.
+        normalizer: Divides the sum in place of the sum of the weights if `reduction` is "mean".
+        axis: Position of the core axis in the arrays.
+
+    Returns:
+        The reduced loss, or one entry per loss entry.
+
+    Raises:
+        ValueError: If a shape, dtype, label, option or parameter is not allowed.
+
+    References:
+        F. Itakura and S. Saito, "Analysis Synthesis Telephony Based on the Maximum Likelihood
+        Method", 1968.
+    """
+    return evaluate(
+        _ITAKURA_SAITO_DIVERGENCE,
+        (prediction, target),
+        (),
+        Options(weight=weight, mask=mask, reduction=reduction, normalizer=normalizer, axis=axis),
+    )
+
+
+def itakura_saito_divergence_value_and_grad(
+    prediction: ArrayLike,
+    target: ArrayLike,
+    *,
+    weight: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
+    reduction: Reduction = "mean",
+    normalizer: Scalar | None = None,
+    axis: int = -1,
+) -> tuple[Array, Array | tuple[Array, ...]]:
+    """Value and gradient of `itakura_saito_divergence`.
+
+    The arguments are those of `itakura_saito_divergence`. An unreduced loss (`reduction="none"`) is
+    differentiated as its sum.
+
+    Returns:
+        The value, and the gradient with respect to `prediction`.
+
+    Raises:
+        ValueError: If a shape, dtype, label, option or parameter is not allowed.
+    """
+    return value_and_grad(
+        _ITAKURA_SAITO_DIVERGENCE,
+        (prediction, target),
+        (),
+        Options(weight=weight, mask=mask, reduction=reduction, normalizer=normalizer, axis=axis),
+    )
+
+
+def itakura_saito_divergence_hvp(
+    prediction: ArrayLike,
+    target: ArrayLike,
+    *,
+    weight: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
+    reduction: Reduction = "mean",
+    normalizer: Scalar | None = None,
+    axis: int = -1,
+    vector: ArrayLike,
+) -> Array | tuple[Array, ...]:
+    """Hessian-vector product of `itakura_saito_divergence`.
+
+    The arguments are those of `itakura_saito_divergence`; `vector` has the shapes of what is
+    differentiated. An unreduced loss (`reduction="none"`) is differentiated as its sum.
+
+    Returns:
+        The Hessian times the vector, with respect to `prediction`.
+
+    Raises:
+        ValueError: If a shape, dtype, label, option or parameter is not allowed.
+    """
+    return hvp(
+        _ITAKURA_SAITO_DIVERGENCE,
+        (prediction, target),
+        (),
+        vector,
+        Options(weight=weight, mask=mask, reduction=reduction, normalizer=normalizer, axis=axis),
+    )
+
+
+def itakura_saito_divergence_hessian_diagonal(
+    prediction: ArrayLike,
+    target: ArrayLike,
+    *,
+    weight: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
+    reduction: Reduction = "mean",
+    normalizer: Scalar | None = None,
+    axis: int = -1,
+) -> Array | tuple[Array, ...]:
+    """Diagonal of the Hessian of `itakura_saito_divergence`.
+
+    The arguments are those of `itakura_saito_divergence`. An unreduced loss (`reduction="none"`) is
+    differentiated as its sum.
+
+    Returns:
+        The diagonal with respect to `prediction`.
+
+    Raises:
+        ValueError: If a shape, dtype, label, option or parameter is not allowed.
+    """
+    return hessian_diagonal(
+        _ITAKURA_SAITO_DIVERGENCE,
+        (prediction, target),
+        (),
+        Options(weight=weight, mask=mask, reduction=reduction, normalizer=normalizer, axis=axis),
+    )
+
+
+class ItakuraSaitoDivergenceLoss(nn.Module):
+    """Sum of the target's ratio to the prediction, minus its logarithm, minus 1.
+
+        loss = sum_f(-log(target[f]/prediction[f]) - 1 + target[f]/prediction[f])
+
+    Shapes: `(frequency),(frequency)->()` after the batch axes, as NumPy writes generalised ufuncs.
+
+    Use it for power spectra: only ratios count, so quiet parts matter as much as loud ones, and a
+    prediction that is too low costs more than one that is too high. It is half a gamma deviance.
+
+    The module form of `itakura_saito_divergence`.
+
+    Args:
+        reduction: `"mean"`, `"sum"` or `"none"`.
+        axis: Position of the core axis in the tensors.
+
+    References:
+        F. Itakura and S. Saito, "Analysis Synthesis Telephony Based on the Maximum Likelihood
+        Method", 1968.
+    """
+
+    def __init__(
+        self,
+        *,
+        reduction: Reduction = "mean",
+        axis: int = -1,
+    ) -> None:
+        """Checks and keeps the settings."""
+        super().__init__()
+        self.reduction = checked_reduction(
+            "itakura_saito_divergence",
+            reduction,
+        )
+        self.axis = axis
+
+    def forward(
+        self,
+        prediction: ArrayLike,
+        target: ArrayLike,
+        *,
+        weight: ArrayLike | None = None,
+        mask: ArrayLike | None = None,
+        normalizer: Scalar | None = None,
+    ) -> Array:
+        """The loss of a batch, with the arguments of `itakura_saito_divergence`."""
+        return itakura_saito_divergence(
+            prediction,
+            target,
+            weight=weight,
+            mask=mask,
+            reduction=self.reduction,
+            normalizer=normalizer,
+            axis=self.axis,
+        )
+
+    def extra_repr(self) -> str:
+        """The settings, as `repr` shows them."""
+        return settings_text(
+            reduction=self.reduction,
+            axis=self.axis,
+        )
+
+
+def _itakura_saito_divergence_value(prediction: Array, target: Array) -> Result:
+    """The unreduced loss."""
+    t = torch.log(target) - torch.log(prediction)
+    total = torch.sum(target / prediction - t, dim=-1)
+    frequency_size = fn.size(prediction, -1)
+    return total - frequency_size
+
+
+def _itakura_saito_divergence_vjp(
+    prediction: Array,
+    target: Array,
+    cotangent: Array,
+) -> tuple[Result, ...]:
+    """Gradients of sum(cotangent * loss)."""
+    return (cotangent[..., None] * (1 / prediction - target / prediction**2),)
+
+
+def _itakura_saito_divergence_jvp(
+    prediction: Array,
+    target: Array,
+    prediction_tangent: Array,
+) -> Result:
+    """The directional derivative of the unreduced loss along the tangents."""
+    t = prediction_tangent * (1 / prediction - target / prediction**2)
+    total = torch.sum(t, dim=-1)
+    return total
+
+
+def _itakura_saito_divergence_hvp(
+    prediction: Array,
+    target: Array,
+    cotangent: Array,
+    prediction_tangent: Array,
+) -> tuple[Result, ...]:
+    """The Hessian of sum(cotangent * loss) times the tangents."""
+    t = 2 * target / prediction**3 - 1 / prediction**2
+    return (prediction_tangent * cotangent[..., None] * t,)
+
+
+def _itakura_saito_divergence_hessian_diagonal(
+    prediction: Array,
+    target: Array,
+    cotangent: Array,
+) -> tuple[Result, ...]:
+    """The diagonal of the Hessian of sum(cotangent * loss)."""
+    return (cotangent[..., None] * (2 * target / prediction**3 - 1 / prediction**2),)
+
+
+_ITAKURA_SAITO_DIVERGENCE = Definition(
+    name="itakura_saito_divergence",
+    arguments=(
+        Argument(
+            name="prediction",
+            role="prediction",
+            axes=("frequency",),
+            rows=(None,),
+            filler=1.0,
+        ),
+        Argument(name="target", role="target", axes=("frequency",), rows=(None,), filler=1.0),
+    ),
+    parameters=(),
+    loss_axes=(),
+    kernels={
+        (): Kernels(
+            value=_itakura_saito_divergence_value,
+            vjp=_itakura_saito_divergence_vjp,
+            jvp=_itakura_saito_divergence_jvp,
+            hvp=_itakura_saito_divergence_hvp,
+            hessian_diagonal=_itakura_saito_divergence_hessian_diagonal,
         ),
     },
 )

@@ -20,7 +20,7 @@ __all__ = [
     "ByolLoss",
     "ByolSimsiamLoss",
     "DinoLoss",
-    "MaeLoss",
+    "MaskedAutoencoderLoss",
     "MaskedReconstructionLoss",
     "SimsiamLoss",
     "SwavLoss",
@@ -41,10 +41,10 @@ __all__ = [
     "dino_hessian_diagonal",
     "dino_hvp",
     "dino_value_and_grad",
-    "mae",
-    "mae_hessian_diagonal",
-    "mae_hvp",
-    "mae_value_and_grad",
+    "masked_autoencoder",
+    "masked_autoencoder_hessian_diagonal",
+    "masked_autoencoder_hvp",
+    "masked_autoencoder_value_and_grad",
     "masked_reconstruction",
     "masked_reconstruction_hessian_diagonal",
     "masked_reconstruction_hvp",
@@ -1522,65 +1522,72 @@ def _vicreg_hvp(
     t56 = epsilon + total9 / torch.clamp(t11, min=1.0)
     t57 = torch.sqrt(t56)
     equal = t57 == 1
-    t58 = 1 / t56
-    t59 = 0.5 * t58 / torch.clamp(t11, min=1.0) ** 2
-    t60 = torch.clamp(t2, min=1.0) ** 2 * torch.clamp(t11, min=1.0) ** 2
-    t61 = t59 + 0.25 * t58 / t60
-    t62 = 1 / t56**3
+    t58 = total9**2
+    t59 = 0.5 * t58 / torch.clamp(t11, min=1.0) ** 4
+    t60 = total9 * epsilon / torch.clamp(t11, min=1.0) ** 3
+    t61 = torch.clamp(t2, min=1.0) ** 2 * torch.clamp(t11, min=1.0) ** 4
+    t62 = torch.clamp(t2, min=1.0) ** 2 * torch.clamp(t11, min=1.0) ** 3
+    t63 = t59 + t60 + 0.25 * t58 / t61 + 0.5 * total9 * epsilon / t62
     total10 = torch.sum(t50 / torch.clamp(t2, min=1.0), dim=-2)
-    t63 = 0.25 * t50 - 0.25 * total10[..., None, :]
-    t64 = t62[..., None, :] * t63**2 / torch.clamp(t11, min=1.0) ** 4
-    t65 = t61[..., None, :] + t64
-    t66 = cotangent**2 * variance**2 / feature_size ** 2
-    above2 = t65 * t66[..., None, None] > 0
-    t67 = 1 / torch.sqrt(t56)
-    t68 = t65 * variance * torch.clamp(t2, min=1.0) * torch.clamp(t11, min=1.0)
-    larger = torch.clamp(t67[..., None, :] * invariance / t68, min=0.0)
+    t64 = 0.25 * t50 - 0.25 * total10[..., None, :]
+    t65 = t64**2 / torch.clamp(t11, min=1.0) ** 4
+    t66 = epsilon**2
+    t67 = 0.5 * t66 / torch.clamp(t11, min=1.0) ** 2
+    t68 = torch.clamp(t2, min=1.0) ** 2 * torch.clamp(t11, min=1.0) ** 2
+    t69 = t63[..., None, :] + t65 + t67 + 0.25 * t66 / t68
+    t70 = 1 / t56**3
+    t71 = cotangent**2 * variance**2 / feature_size ** 2
+    t72 = t69 * t70[..., None, :] * t71[..., None, None]
+    above2 = t72 > 0
+    t73 = 1 / torch.sqrt(t56)
+    t74 = t56**2.5
+    t75 = t69 * variance * torch.clamp(t2, min=1.0) * torch.clamp(t11, min=1.0)
+    larger = torch.clamp(t74[..., None, :] * invariance / t75, min=0.0)
     smaller = torch.clamp(larger, max=1.0)
-    branch12 = torch.where(above2, t67[..., None, :] * t19[..., None, None] * smaller, 0.0)
+    branch12 = torch.where(above2, t73[..., None, :] * t19[..., None, None] * smaller, 0.0)
     above3 = t57 < 1
-    branch13 = torch.where(above3, t67 * t19[..., None], 0.0)
+    branch13 = torch.where(above3, t73 * t19[..., None], 0.0)
     branch14 = torch.where(equal[..., None, :], branch12, branch13[..., None, :])
     branch15 = torch.where(differs.mT, t52 / torch.clamp(t10, min=1.0), 0.0)
-    t69 = branch15.mT
-    dot19 = t50 @ t69.mT
+    t76 = branch15.mT
+    dot19 = t50 @ t76.mT
     branch16 = torch.where(differs.mT, dot15.mT / torch.clamp(t10, min=1.0), 0.0)
-    t70 = branch16.mT
-    dot20 = t47 @ t70.mT
+    t77 = branch16.mT
+    dot20 = t47 @ t77.mT
     dot21 = t50 @ branch15.mT
     dot22 = t47 @ branch16.mT
-    t71 = -2 * total7 / torch.clamp(t2, min=1.0)
-    t72 = t50 * (t71[..., None, :] + 2 * second_tangent)
-    total11 = torch.sum(t72, dim=-2)
-    t73 = 1 / t56**1.5
-    t74 = cotangent * variance / t34
-    t75 = t63 * smaller * t73[..., None, :] * t74[..., None, None]
-    branch17 = torch.where(above3, total10 * t35[..., None] * t73, 0.0)
-    t76 = t50 * t37[..., None, None] * t73[..., None, :]
-    branch18 = torch.where(above3[..., None, :], t76, 0.0)
-    t77 = branch17[..., None, :] + branch18
-    branch19 = torch.where(equal[..., None, :], torch.where(above2, t75, 0.0), t77)
-    t78 = second_tangent / torch.clamp(t2, min=1.0)
-    total12 = torch.sum(t78, dim=-2)
-    t79 = total7 * batch_size / torch.clamp(t2, min=1.0) ** 2
-    t80 = total12 - t79
-    branch20 = torch.where(above2, t21[..., None, None] * t67[..., None, :] * smaller, 0.0)
-    branch21 = torch.where(above3, t21[..., None] * t67, 0.0)
+    t78 = -2 * total7 / torch.clamp(t2, min=1.0)
+    t79 = t50 * (t78[..., None, :] + 2 * second_tangent)
+    total11 = torch.sum(t79, dim=-2)
+    t80 = 1 / t56**1.5
+    t81 = cotangent * variance / t34
+    t82 = t64 * smaller * t80[..., None, :] * t81[..., None, None]
+    branch17 = torch.where(above3, total10 * t35[..., None] * t80, 0.0)
+    t83 = t50 * t37[..., None, None] * t80[..., None, :]
+    branch18 = torch.where(above3[..., None, :], t83, 0.0)
+    t84 = branch17[..., None, :] + branch18
+    branch19 = torch.where(equal[..., None, :], torch.where(above2, t82, 0.0), t84)
+    t85 = second_tangent / torch.clamp(t2, min=1.0)
+    total12 = torch.sum(t85, dim=-2)
+    t86 = total7 * batch_size / torch.clamp(t2, min=1.0) ** 2
+    t87 = total12 - t86
+    branch20 = torch.where(above2, t21[..., None, None] * t73[..., None, :] * smaller, 0.0)
+    branch21 = torch.where(above3, t21[..., None] * t73, 0.0)
     branch22 = torch.where(equal[..., None, :], branch20, branch21[..., None, :])
-    t81 = cotangent / feature_size
-    t82 = 2 * invariance / torch.clamp(t2, min=1.0)
+    t88 = cotangent / feature_size
+    t89 = 2 * invariance / torch.clamp(t2, min=1.0)
     larger2 = torch.clamp(t11, min=1.0)
-    t83 = 0.5 * t67[..., None, :] * smaller * variance / larger2
-    branch23 = torch.where(above2, t81[..., None, None] * (t82 - t83), t40[..., None, None])
-    branch24 = torch.where(above3, t41[..., None] * t67, 0.0)
-    t84 = t40[..., None] + branch24
-    branch25 = torch.where(equal[..., None, :], branch23, t84[..., None, :])
-    t85 = t55[..., None, :] + total7[..., None, :] * branch14
-    t86 = t85 + t27[..., None, None] * (dot19 + dot20)
-    t87 = t86 + t27[..., None, None] * (dot21 + dot22)
-    t88 = t87 + t31[..., None, None] * first_tangent
-    t89 = t88 + total11[..., None, :] * branch19 + t80[..., None, :] * branch22
-    return (t45 + t42[..., None, :] * first_tangent, t89 + second_tangent * branch25)
+    t90 = 0.5 * t73[..., None, :] * smaller * variance / larger2
+    branch23 = torch.where(above2, t88[..., None, None] * (t89 - t90), t40[..., None, None])
+    branch24 = torch.where(above3, t41[..., None] * t73, 0.0)
+    t91 = t40[..., None] + branch24
+    branch25 = torch.where(equal[..., None, :], branch23, t91[..., None, :])
+    t92 = t55[..., None, :] + total7[..., None, :] * branch14
+    t93 = t92 + t27[..., None, None] * (dot19 + dot20)
+    t94 = t93 + t27[..., None, None] * (dot21 + dot22)
+    t95 = t94 + t31[..., None, None] * first_tangent
+    t96 = t95 + total11[..., None, :] * branch19 + t87[..., None, :] * branch22
+    return (t45 + t42[..., None, :] * first_tangent, t96 + second_tangent * branch25)
 
 
 def _vicreg_hessian_diagonal(
@@ -1664,48 +1671,55 @@ def _vicreg_hessian_diagonal(
     t42 = epsilon + total6 / torch.clamp(t6, min=1.0)
     t43 = torch.sqrt(t42)
     equal = t43 == 1
-    t44 = 1 / t42
-    t45 = 0.5 * t44 / torch.clamp(t6, min=1.0) ** 2
-    t46 = torch.clamp(t, min=1.0) ** 2 * torch.clamp(t6, min=1.0) ** 2
-    t47 = t45 + 0.25 * t44 / t46
-    t48 = 1 / t42**3
-    t49 = 0.25 * t37 - 0.25 * total5[..., None, :]
-    t50 = t48[..., None, :] * t49**2 / torch.clamp(t6, min=1.0) ** 4
-    t51 = t47[..., None, :] + t50
-    t52 = cotangent**2 * variance**2 / feature_size ** 2
-    above2 = t51 * t52[..., None, None] > 0
-    t53 = 0.5 * cotangent * variance / t8
-    t54 = 1 / torch.sqrt(t42)
-    t55 = t51 * variance * torch.clamp(t, min=1.0) * torch.clamp(t6, min=1.0)
-    larger = torch.clamp(t54[..., None, :] * invariance / t55, min=0.0)
+    t44 = total6**2
+    t45 = 0.5 * t44 / torch.clamp(t6, min=1.0) ** 4
+    t46 = total6 * epsilon / torch.clamp(t6, min=1.0) ** 3
+    t47 = torch.clamp(t, min=1.0) ** 2 * torch.clamp(t6, min=1.0) ** 4
+    t48 = torch.clamp(t, min=1.0) ** 2 * torch.clamp(t6, min=1.0) ** 3
+    t49 = t45 + t46 + 0.25 * t44 / t47 + 0.5 * total6 * epsilon / t48
+    t50 = 0.25 * t37 - 0.25 * total5[..., None, :]
+    t51 = epsilon**2
+    t52 = 0.5 * t51 / torch.clamp(t6, min=1.0) ** 2
+    t53 = torch.clamp(t, min=1.0) ** 2 * torch.clamp(t6, min=1.0) ** 2
+    t54 = t49[..., None, :] + t50**2 / torch.clamp(t6, min=1.0) ** 4 + t52
+    t55 = t54 + 0.25 * t51 / t53
+    t56 = 1 / t42**3
+    t57 = cotangent**2 * variance**2 / feature_size ** 2
+    t58 = t55 * t56[..., None, :] * t57[..., None, None]
+    above2 = t58 > 0
+    t59 = 0.5 * cotangent * variance / t8
+    t60 = 1 / torch.sqrt(t42)
+    t61 = t42**2.5
+    t62 = t55 * variance * torch.clamp(t, min=1.0) * torch.clamp(t6, min=1.0)
+    larger = torch.clamp(t61[..., None, :] * invariance / t62, min=0.0)
     smaller = torch.clamp(larger, max=1.0)
-    branch7 = torch.where(above2, t53[..., None, None] * t54[..., None, :] * smaller, 0.0)
+    branch7 = torch.where(above2, t59[..., None, None] * t60[..., None, :] * smaller, 0.0)
     above3 = t43 < 1
-    branch8 = torch.where(above3, t53[..., None] * t54, 0.0)
+    branch8 = torch.where(above3, t59[..., None] * t60, 0.0)
     branch9 = torch.where(equal[..., None, :], branch7, branch8[..., None, :])
-    t56 = (1 / torch.clamp(t, min=1.0) - t13) * branch9
-    t57 = 1 / t42**1.5
-    t58 = cotangent * variance / t28
-    t59 = t49 * smaller * t57[..., None, :] * t58[..., None, None]
-    branch10 = torch.where(above3, total5 * t29[..., None] * t57, 0.0)
-    t60 = t37 * t31[..., None, None] * t57[..., None, :]
-    branch11 = torch.where(above3[..., None, :], t60, 0.0)
-    t61 = branch10[..., None, :] + branch11
-    branch12 = torch.where(equal[..., None, :], torch.where(above2, t59, 0.0), t61)
-    t62 = (2 * t37 - 2 * total5[..., None, :]) * branch12
-    t63 = cotangent / feature_size
-    t64 = 2 * invariance / torch.clamp(t, min=1.0)
-    t65 = 0.5 * t54[..., None, :] * smaller * variance / torch.clamp(t6, min=1.0)
-    branch13 = torch.where(above2, t63[..., None, None] * (t64 - t65), t3[..., None, None])
-    branch14 = torch.where(above3, t9[..., None] * t54, 0.0)
-    t66 = t3[..., None] + branch14
-    branch15 = torch.where(equal[..., None, :], branch13, t66[..., None, :])
-    branch16 = torch.where(above2, t54[..., None, :] * t12[..., None, None] * smaller, 0.0)
-    branch17 = torch.where(above3, t54 * t12[..., None], 0.0)
+    t63 = (1 / torch.clamp(t, min=1.0) - t13) * branch9
+    t64 = 1 / t42**1.5
+    t65 = cotangent * variance / t28
+    t66 = t50 * smaller * t64[..., None, :] * t65[..., None, None]
+    branch10 = torch.where(above3, total5 * t29[..., None] * t64, 0.0)
+    t67 = t37 * t31[..., None, None] * t64[..., None, :]
+    branch11 = torch.where(above3[..., None, :], t67, 0.0)
+    t68 = branch10[..., None, :] + branch11
+    branch12 = torch.where(equal[..., None, :], torch.where(above2, t66, 0.0), t68)
+    t69 = (2 * t37 - 2 * total5[..., None, :]) * branch12
+    t70 = cotangent / feature_size
+    t71 = 2 * invariance / torch.clamp(t, min=1.0)
+    t72 = 0.5 * t60[..., None, :] * smaller * variance / torch.clamp(t6, min=1.0)
+    branch13 = torch.where(above2, t70[..., None, None] * (t71 - t72), t3[..., None, None])
+    branch14 = torch.where(above3, t9[..., None] * t60, 0.0)
+    t73 = t3[..., None] + branch14
+    branch15 = torch.where(equal[..., None, :], branch13, t73[..., None, :])
+    branch16 = torch.where(above2, t60[..., None, :] * t12[..., None, None] * smaller, 0.0)
+    branch17 = torch.where(above3, t60 * t12[..., None], 0.0)
     branch18 = torch.where(equal[..., None, :], branch16, branch17[..., None, :])
-    t67 = t17[..., None, None] * dot7 + t17[..., None, None] * dot8
-    t68 = t67 + t26[..., None, None] * dot9 + t26[..., None, None] * dot10 + t56 + t62
-    return (t35 + t26[..., None, None] * dot5 + t33, t68 + branch15 + branch18)
+    t74 = t17[..., None, None] * dot7 + t17[..., None, None] * dot8
+    t75 = t74 + t26[..., None, None] * dot9 + t26[..., None, None] * dot10 + t63 + t69
+    return (t35 + t26[..., None, None] * dot5 + t33, t75 + branch15 + branch18)
 
 
 _VICREG = Definition(
@@ -3188,7 +3202,7 @@ def masked_reconstruction(
             otherwise})^2*{1 if hidden[p]; 0 otherwise})/(size(pixel)*max(1, sum_p({1 if hidden[p];
             0 otherwise})))
 
-    Also called `mae`.
+    Also called `masked_autoencoder`.
 
     Shapes: `(patch,pixel),(patch,pixel),(patch)->()` after the batch axes, as NumPy writes
     generalised ufuncs.
@@ -3327,7 +3341,7 @@ class MaskedReconstructionLoss(nn.Module):
             otherwise})^2*{1 if hidden[p]; 0 otherwise})/(size(pixel)*max(1, sum_p({1 if hidden[p];
             0 otherwise})))
 
-    Also called `mae`.
+    Also called `masked_autoencoder`.
 
     Shapes: `(patch,pixel),(patch,pixel),(patch)->()` after the batch axes, as NumPy writes
     generalised ufuncs.
@@ -3527,8 +3541,8 @@ _MASKED_RECONSTRUCTION = Definition(
         ),
     },
 )
-mae = masked_reconstruction
-mae_value_and_grad = masked_reconstruction_value_and_grad
-mae_hvp = masked_reconstruction_hvp
-mae_hessian_diagonal = masked_reconstruction_hessian_diagonal
-MaeLoss = MaskedReconstructionLoss
+masked_autoencoder = masked_reconstruction
+masked_autoencoder_value_and_grad = masked_reconstruction_value_and_grad
+masked_autoencoder_hvp = masked_reconstruction_hvp
+masked_autoencoder_hessian_diagonal = masked_reconstruction_hessian_diagonal
+MaskedAutoencoderLoss = MaskedReconstructionLoss

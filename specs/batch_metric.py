@@ -170,7 +170,8 @@ def lifted_structure(
         return Sum(indicator(negatives(identity, i, k)) * exp(margin - apart(i, k)), k)
 
     excess = log(pushed(i) + pushed(j)) + apart(i, j)
-    return mean_where(positives(identity, i, j), Max(0, excess) ** 2, i, j) / 2
+    pair = And(positives(identity, i, j), count_where(negatives(identity, i, k), k) > 0)
+    return mean_where(pair, Max(0, excess) ** 2, i, j) / 2
 
 
 @loss

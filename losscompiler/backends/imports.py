@@ -53,6 +53,11 @@ def runtime_files(backend: str) -> dict[str, str]:
     return dict(sorted(found.items()))
 
 
+def kernel_helpers() -> dict[str, str]:
+    """The names under which kernels know run-time files, and these files."""
+    return dict(_FUNCTIONS)
+
+
 @cache
 def _definers(backend: str) -> dict[str, str]:
     """Public top-level names of the runtime files, and the module that defines each."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -11,9 +12,9 @@ import sympy as sp
 
 from losscompiler.backends.domains import Bounds, bounds
 from losscompiler.backends.emit import kernel_view
+from losscompiler.backends.imports import kernel_helpers
 from losscompiler.backends.loss_view import kernel_function
 from losscompiler.backends.numpy.operators import SPELLING
-from losscompiler.backends.numpy.runtime import _functions, _special
 from losscompiler.ir.program import Program, transform
 from losscompiler.passes.share import share
 from losscompiler.passes.stabilise import stabilise
@@ -34,8 +35,9 @@ def callable_kernel(program: Program, *, returns_tuple: bool = True) -> Kernel:
     """The function that a program is printed as for NumPy."""
     view = kernel_view("kernel", "A trial.", program, SPELLING, returns_tuple=returns_tuple)
     function = kernel_function(view)
-    names: dict[str, Any] = {"np": np, "fn": _functions, "special": _special}
-    names |= {"Array": Any, "Result": Any}
+    names: dict[str, Any] = {"np": np, "Array": Any, "Result": Any}
+    for name, file in kernel_helpers().items():
+        names[name] = import_module(f"losscompiler.backends.numpy.runtime.{file}")
     exec("\n".join((*function.head, *function.docstring, *function.body)), names)
     found: Kernel = names["kernel"]
     return found

@@ -2244,8 +2244,9 @@ def lifted_structure(
             f]))*{1 if identity[i] != identity[k]; 0 otherwise}) + sum_k(exp(margin -
             norm_f(embeddings[j, f] - embeddings[k, f]))*{1 if identity[j] != identity[k]; 0
             otherwise})) + norm_f(embeddings[i, f] - embeddings[j, f]))^2 if identity[i] =
-            identity[j] and i != j; 0 otherwise})/(2*max(1, sum_i_j({1 if identity[i] = identity[j]
-            and i != j; 0 otherwise})))
+            identity[j] and sum_k({1 if identity[i] != identity[k]; 0 otherwise}) > 0 and i != j; 0
+            otherwise})/(2*max(1, sum_i_j({1 if identity[i] = identity[j] and sum_k({1 if
+            identity[i] != identity[k]; 0 otherwise}) > 0 and i != j; 0 otherwise})))
 
     Shapes: `(batch,feature),(batch)->()` after the batch axes, as NumPy writes generalised ufuncs.
 
@@ -2374,22 +2375,25 @@ def lifted_structure_hessian_diagonal(
 
 def _lifted_structure_value(embeddings: Array, identity: Array, margin: Array) -> Result:
     """The unreduced loss."""
+    differs = identity[..., None, :] != identity[..., :, None]
+    branch = fn.select(differs, 1.0, 0.0, embeddings)
+    total = np.sum(branch, axis=-2)
+    above = total > 0
     equal = identity[..., :, None] == identity[..., None, :]
     position = fn.positions(embeddings, -2)
-    differs = position[..., :, None] != position[..., None, :]
-    condition = equal & differs
-    total = np.sum(embeddings**2, axis=-1)
+    differs2 = position[..., :, None] != position[..., None, :]
+    condition = above[..., :, None] & equal & differs2
+    total2 = np.sum(embeddings**2, axis=-1)
     dot = embeddings @ embeddings.mT
-    t = np.sqrt(total[..., None, :] + total[..., :, None] - 2 * dot)
-    differs2 = identity[..., :, None] != identity[..., None, :]
-    lse = fn.logsumexp(margin - t, -1, where=differs2)
-    t2 = np.sqrt(total[..., :, None] + total[..., None, :] - 2 * dot)
+    t = np.sqrt(total2[..., None, :] + total2[..., :, None] - 2 * dot)
+    lse = fn.logsumexp(margin - t, -1, where=differs.mT)
+    t2 = np.sqrt(total2[..., :, None] + total2[..., None, :] - 2 * dot)
     penalty = fn.softplus(lse[..., None, :] - lse[..., :, None])
     larger = np.maximum(lse[..., :, None] + t2 + penalty, 0.0)
-    total2 = np.sum(np.where(condition, larger**2, 0.0), axis=(-2, -1))
-    branch = fn.select(condition, 1.0, 0.0, embeddings)
-    total3 = np.sum(branch, axis=(-2, -1))
-    return 0.5 * total2 / np.maximum(total3, 1.0)
+    total3 = np.sum(np.where(condition, larger**2, 0.0), axis=(-2, -1))
+    branch2 = fn.select(condition, 1.0, 0.0, embeddings)
+    total4 = np.sum(branch2, axis=(-2, -1))
+    return 0.5 * total3 / np.maximum(total4, 1.0)
 
 
 def _lifted_structure_vjp(
@@ -2399,54 +2403,57 @@ def _lifted_structure_vjp(
     cotangent: Array,
 ) -> tuple[Result, ...]:
     """Gradients of sum(cotangent * loss)."""
+    differs = identity[..., None, :] != identity[..., :, None]
+    branch = fn.select(differs, 1.0, 0.0, embeddings)
+    total = np.sum(branch, axis=-2)
+    above = total > 0
     equal = identity[..., :, None] == identity[..., None, :]
     position = fn.positions(embeddings, -2)
-    differs = position[..., :, None] != position[..., None, :]
-    total = np.sum(embeddings**2, axis=-1)
+    differs2 = position[..., :, None] != position[..., None, :]
+    total2 = np.sum(embeddings**2, axis=-1)
     dot = embeddings @ embeddings.mT
-    t = total[..., :, None] + total[..., None, :] - 2 * dot.mT
+    t = total2[..., :, None] + total2[..., None, :] - 2 * dot.mT
     t2 = margin - np.sqrt(t)
-    differs2 = identity[..., None, :] != identity[..., :, None]
-    lse = fn.logsumexp(t2, -2, where=differs2)
+    lse = fn.logsumexp(t2, -2, where=differs)
     t3 = lse[..., :, None] - lse[..., None, :]
     t4 = lse[..., None, :] + np.sqrt(t) + fn.softplus(t3)
-    condition = equal.mT & differs.mT & (t4 > 0)
+    condition = above[..., None, :] & equal.mT & differs2.mT & (t4 > 0)
     larger = np.maximum(t4, 0.0)
-    branch = np.where(condition, 2 * larger * fn.sigmoid(-t3), 0.0)
-    total2 = np.sum(branch, axis=-2)
-    branch2 = np.where(condition, 2 * larger * fn.sigmoid(t3), 0.0)
-    total3 = np.sum(branch2, axis=-1)
-    t5 = 0.5 * total2 + 0.5 * total3
-    branch3 = fn.select(equal & differs, 1.0, 0.0, embeddings)
-    total4 = np.sum(branch3, axis=(-2, -1))
-    t6 = 1 / np.maximum(total4, 1.0)
+    branch2 = np.where(condition, 2 * larger * fn.sigmoid(-t3), 0.0)
+    total3 = np.sum(branch2, axis=-2)
+    branch3 = np.where(condition, 2 * larger * fn.sigmoid(t3), 0.0)
+    total4 = np.sum(branch3, axis=-1)
+    t5 = 0.5 * total3 + 0.5 * total4
+    branch4 = fn.select(above[..., :, None] & equal & differs2, 1.0, 0.0, embeddings)
+    total5 = np.sum(branch4, axis=(-2, -1))
+    t6 = 1 / np.maximum(total5, 1.0)
     t7 = cotangent * t6
     t8 = t5[..., None, :] * t7[..., None, None] * embeddings.mT
     share = np.exp(t2.mT - lse[..., :, None])
     t9 = fn.inverse_root(t.mT)
-    branch4 = np.where(differs2, share.mT * t9.mT, 0.0)
-    dot2 = branch4 @ t8.mT
+    branch5 = np.where(differs, share.mT * t9.mT, 0.0)
+    dot2 = branch5 @ t8.mT
     t10 = embeddings.mT
     t11 = fn.inverse_root(t)
-    branch5 = np.where(condition, -2 * t11 * larger, 0.0)
-    t12 = branch5.mT
+    branch6 = np.where(condition, -2 * t11 * larger, 0.0)
+    t12 = branch6.mT
     dot3 = t12 @ t10.mT
     t13 = 0.5 * cotangent * t6
-    dot4 = branch5 @ t10.mT
-    branch6 = np.where(condition, t11 * larger, 0.0)
-    total5 = np.sum(branch6, axis=-2)
-    total6 = np.sum(branch6, axis=-1)
-    total7 = np.sum(branch4, axis=-2)
+    dot4 = branch6 @ t10.mT
+    branch7 = np.where(condition, t11 * larger, 0.0)
+    total6 = np.sum(branch7, axis=-2)
+    total7 = np.sum(branch7, axis=-1)
+    total8 = np.sum(branch5, axis=-2)
     t14 = -0.5 * cotangent * t6
-    t15 = t5[..., :, None] * share * t9 * t7[..., None, None]
-    total8 = np.sum(np.where(differs2.mT, t15, 0.0), axis=-2)
-    t16 = total5 * t13[..., None] + total6 * t13[..., None]
-    t17 = t16 + total7 * t5 * t14[..., None] - 0.5 * total8
-    t18 = branch4.mT
-    dot5 = t18 @ t10.mT
-    t19 = t7[..., None, None] * dot5 * t5[..., :, None]
-    t20 = dot2 + dot3 * t13[..., None, None] + dot4 * t13[..., None, None]
-    return (t20 + 2 * t17[..., :, None] * embeddings + t19,)
+    branch8 = np.where(differs.mT, t5[..., :, None] * share * t9 * t7[..., None, None], 0.0)
+    total9 = np.sum(branch8, axis=-2)
+    t15 = total6 * t13[..., None] + total7 * t13[..., None]
+    t16 = t15 + total8 * t5 * t14[..., None] - 0.5 * total9
+    t17 = branch5.mT
+    dot5 = t17 @ t10.mT
+    t18 = t7[..., None, None] * dot5 * t5[..., :, None]
+    t19 = dot2 + dot3 * t13[..., None, None] + dot4 * t13[..., None, None]
+    return (t19 + 2 * t16[..., :, None] * embeddings + t18,)
 
 
 def _lifted_structure_jvp(
@@ -2456,37 +2463,40 @@ def _lifted_structure_jvp(
     embeddings_tangent: Array,
 ) -> Result:
     """The directional derivative of the unreduced loss along the tangents."""
+    differs = identity[..., None, :] != identity[..., :, None]
+    branch = fn.select(differs, 1.0, 0.0, embeddings)
+    total = np.sum(branch, axis=-2)
+    above = total > 0
     equal = identity[..., :, None] == identity[..., None, :]
     position = fn.positions(embeddings, -2)
-    differs = position[..., :, None] != position[..., None, :]
-    total = np.sum(embeddings**2, axis=-1)
+    differs2 = position[..., :, None] != position[..., None, :]
+    total2 = np.sum(embeddings**2, axis=-1)
     dot = embeddings @ embeddings.mT
-    t = total[..., :, None] + total[..., None, :] - 2 * dot.mT
+    t = total2[..., :, None] + total2[..., None, :] - 2 * dot.mT
     t2 = margin - np.sqrt(t)
-    differs2 = identity[..., None, :] != identity[..., :, None]
-    lse = fn.logsumexp(t2, -2, where=differs2)
-    t3 = total[..., :, None] + total[..., None, :] - 2 * dot
+    lse = fn.logsumexp(t2, -2, where=differs)
+    t3 = total2[..., :, None] + total2[..., None, :] - 2 * dot
     t4 = lse[..., None, :] - lse[..., :, None]
     t5 = lse[..., :, None] + np.sqrt(t3) + fn.softplus(t4)
-    condition = equal & differs & (t5 > 0)
+    condition = above[..., :, None] & equal & differs2 & (t5 > 0)
     t6 = fn.inverse_root(t3)
     larger = np.maximum(t5, 0.0)
     dot2 = embeddings @ embeddings_tangent.mT
     dot3 = embeddings_tangent @ embeddings.mT
-    branch = np.where(condition, -2 * t6 * larger * (dot2 + dot3), 0.0)
-    total2 = np.sum(embeddings * embeddings_tangent, axis=-1)
-    t7 = dot2 + dot3 - total2[..., :, None] - total2[..., None, :]
+    branch2 = np.where(condition, -2 * t6 * larger * (dot2 + dot3), 0.0)
+    total3 = np.sum(embeddings * embeddings_tangent, axis=-1)
+    t7 = dot2 + dot3 - total3[..., :, None] - total3[..., None, :]
     t8 = t7 * np.exp(t2.mT - lse[..., :, None]) * fn.inverse_root(t.mT)
-    total3 = np.sum(np.where(differs2.mT, t8, 0.0), axis=-1)
-    branch2 = np.where(condition, 2 * total3[..., :, None] * larger * fn.sigmoid(-t4), 0.0)
-    branch3 = np.where(condition, 2 * total3[..., None, :] * larger * fn.sigmoid(t4), 0.0)
-    branch4 = np.where(condition, 2 * t6 * larger * total2[..., :, None], 0.0)
-    branch5 = np.where(condition, 2 * t6 * larger * total2[..., None, :], 0.0)
-    t9 = branch + branch2 + branch3 + branch4 + branch5
-    total4 = np.sum(t9, axis=(-2, -1))
-    branch6 = fn.select(equal & differs, 1.0, 0.0, embeddings)
-    total5 = np.sum(branch6, axis=(-2, -1))
-    return 0.5 * total4 / np.maximum(total5, 1.0)
+    total4 = np.sum(np.where(differs.mT, t8, 0.0), axis=-1)
+    branch3 = np.where(condition, 2 * total4[..., :, None] * larger * fn.sigmoid(-t4), 0.0)
+    branch4 = np.where(condition, 2 * total4[..., None, :] * larger * fn.sigmoid(t4), 0.0)
+    branch5 = np.where(condition, 2 * t6 * larger * total3[..., :, None], 0.0)
+    branch6 = np.where(condition, 2 * t6 * larger * total3[..., None, :], 0.0)
+    t9 = branch2 + branch3 + branch4 + branch5 + branch6
+    total5 = np.sum(t9, axis=(-2, -1))
+    branch7 = fn.select(above[..., :, None] & equal & differs2, 1.0, 0.0, embeddings)
+    total6 = np.sum(branch7, axis=(-2, -1))
+    return 0.5 * total5 / np.maximum(total6, 1.0)
 
 
 def _lifted_structure_hvp(
@@ -2497,153 +2507,156 @@ def _lifted_structure_hvp(
     embeddings_tangent: Array,
 ) -> tuple[Result, ...]:
     """The Hessian of sum(cotangent * loss) times the tangents."""
+    differs = identity[..., None, :] != identity[..., :, None]
+    branch = fn.select(differs, 1.0, 0.0, embeddings)
+    total = np.sum(branch, axis=-2)
+    above = total > 0
     equal = identity[..., :, None] == identity[..., None, :]
     position = fn.positions(embeddings, -2)
-    differs = position[..., :, None] != position[..., None, :]
-    condition = equal & differs
-    branch = fn.select(condition, 1.0, 0.0, embeddings)
-    total = np.sum(branch, axis=(-2, -1))
-    t = 1 / np.maximum(total, 1.0)
+    differs2 = position[..., :, None] != position[..., None, :]
+    condition = above[..., :, None] & equal & differs2
+    branch2 = fn.select(condition, 1.0, 0.0, embeddings)
+    total2 = np.sum(branch2, axis=(-2, -1))
+    t = 1 / np.maximum(total2, 1.0)
     t2 = cotangent * t
-    total2 = np.sum(embeddings**2, axis=-1)
+    total3 = np.sum(embeddings**2, axis=-1)
     dot = embeddings @ embeddings.mT
-    t3 = total2[..., :, None] + total2[..., None, :] - 2 * dot.mT
+    t3 = total3[..., :, None] + total3[..., None, :] - 2 * dot.mT
     t4 = margin - np.sqrt(t3)
-    differs2 = identity[..., None, :] != identity[..., :, None]
-    lse = fn.logsumexp(t4, -2, where=differs2)
+    lse = fn.logsumexp(t4, -2, where=differs)
     t5 = lse[..., :, None] - lse[..., None, :]
     t6 = lse[..., None, :] + np.sqrt(t3) + fn.softplus(t5)
-    above = t6 > 0
-    condition2 = equal.mT & differs.mT & above
+    above2 = t6 > 0
+    condition2 = above[..., None, :] & equal.mT & differs2.mT & above2
     larger = np.maximum(t6, 0.0)
     probability = fn.sigmoid(-t5)
-    branch2 = np.where(condition2, 2 * larger * probability, 0.0)
-    total3 = np.sum(branch2, axis=-2)
+    branch3 = np.where(condition2, 2 * larger * probability, 0.0)
+    total4 = np.sum(branch3, axis=-2)
     probability2 = fn.sigmoid(t5.mT)
-    branch3 = np.where(condition2, 2 * larger * probability2.mT, 0.0)
-    total4 = np.sum(branch3, axis=-1)
-    t7 = 0.5 * total3 + 0.5 * total4
+    branch4 = np.where(condition2, 2 * larger * probability2.mT, 0.0)
+    total5 = np.sum(branch4, axis=-1)
+    t7 = 0.5 * total4 + 0.5 * total5
     t8 = t7[..., None, :] * embeddings_tangent.mT
     share = np.exp(t4.mT - lse[..., :, None])
     t9 = fn.inverse_root(t3.mT)
     dot2 = embeddings @ embeddings_tangent.mT
     dot3 = embeddings_tangent @ embeddings.mT
-    total5 = np.sum(embeddings * embeddings_tangent, axis=-1)
-    t10 = dot2 + dot3 - total5[..., :, None] - total5[..., None, :]
-    branch4 = np.where(differs2.mT, share * t9 * t10, 0.0)
-    total6 = np.sum(branch4, axis=-1)
-    branch5 = np.where(above, 2 * larger * probability * probability2.mT, 0.0)
-    branch6 = np.where(above, 2 * probability**2, 0.0)
-    branch7 = np.where(condition.mT, total6[..., None, :] * (branch5 + branch6), 0.0)
-    branch8 = np.where(above, 2 * probability * probability2.mT, 0.0)
-    branch9 = np.where(above, -2 * larger * probability * probability2.mT, 0.0)
-    t11 = branch8 + branch9
-    branch10 = np.where(condition.mT, total6[..., :, None] * t11, 0.0)
+    total6 = np.sum(embeddings * embeddings_tangent, axis=-1)
+    t10 = dot2 + dot3 - total6[..., :, None] - total6[..., None, :]
+    branch5 = np.where(differs.mT, share * t9 * t10, 0.0)
+    total7 = np.sum(branch5, axis=-1)
+    branch6 = np.where(above2, 2 * larger * probability * probability2.mT, 0.0)
+    branch7 = np.where(above2, 2 * probability**2, 0.0)
+    branch8 = np.where(condition.mT, total7[..., None, :] * (branch6 + branch7), 0.0)
+    branch9 = np.where(above2, 2 * probability * probability2.mT, 0.0)
+    branch10 = np.where(above2, -2 * larger * probability * probability2.mT, 0.0)
+    t11 = branch9 + branch10
+    branch11 = np.where(condition.mT, total7[..., :, None] * t11, 0.0)
     t12 = fn.inverse_root(t3)
     t13 = dot2.mT + dot3.mT
-    branch11 = np.where(condition2, -2 * t12 * probability * t13, 0.0)
-    branch12 = np.where(condition2, 2 * t12 * probability * total5[..., None, :], 0.0)
-    branch13 = np.where(condition2, 2 * t12 * probability * total5[..., :, None], 0.0)
-    t14 = branch7 + branch10 + branch11 + branch12 + branch13
-    total7 = np.sum(t14, axis=-2)
-    t15 = 0.5 * total7[..., None, :] * embeddings.mT
-    branch14 = np.where(above, 2 * probability2.mT**2, 0.0)
-    branch15 = np.where(condition.mT, total6[..., :, None] * (branch5 + branch14), 0.0)
-    branch16 = np.where(condition.mT, total6[..., None, :] * t11, 0.0)
-    branch17 = np.where(condition2, -2 * t12 * probability2.mT * t13, 0.0)
-    branch18 = np.where(condition2, 2 * t12 * probability2.mT * total5[..., :, None], 0.0)
-    branch19 = np.where(condition2, 2 * t12 * probability2.mT * total5[..., None, :], 0.0)
-    t16 = branch15 + branch16 + branch17 + branch18 + branch19
-    total8 = np.sum(t16, axis=-1)
-    t17 = 0.5 * total8[..., None, :] * embeddings.mT
+    branch12 = np.where(condition2, -2 * t12 * probability * t13, 0.0)
+    branch13 = np.where(condition2, 2 * t12 * probability * total6[..., None, :], 0.0)
+    branch14 = np.where(condition2, 2 * t12 * probability * total6[..., :, None], 0.0)
+    t14 = branch8 + branch11 + branch12 + branch13 + branch14
+    total8 = np.sum(t14, axis=-2)
+    t15 = 0.5 * total8[..., None, :] * embeddings.mT
+    branch15 = np.where(above2, 2 * probability2.mT**2, 0.0)
+    branch16 = np.where(condition.mT, total7[..., :, None] * (branch6 + branch15), 0.0)
+    branch17 = np.where(condition.mT, total7[..., None, :] * t11, 0.0)
+    branch18 = np.where(condition2, -2 * t12 * probability2.mT * t13, 0.0)
+    branch19 = np.where(condition2, 2 * t12 * probability2.mT * total6[..., :, None], 0.0)
+    branch20 = np.where(condition2, 2 * t12 * probability2.mT * total6[..., None, :], 0.0)
+    t16 = branch16 + branch17 + branch18 + branch19 + branch20
+    total9 = np.sum(t16, axis=-1)
+    t17 = 0.5 * total9[..., None, :] * embeddings.mT
     t18 = t2[..., None, None] * (t8 + t15 + t17)
-    branch20 = np.where(differs2, share.mT * t9.mT, 0.0)
-    dot4 = branch20 @ t18.mT
+    branch21 = np.where(differs, share.mT * t9.mT, 0.0)
+    dot4 = branch21 @ t18.mT
     t19 = t7[..., None, :] * t2[..., None, None] * embeddings.mT
     t20 = t9**2
-    branch21 = np.where(differs2, share.mT * t20.mT, 0.0)
+    branch22 = np.where(differs, share.mT * t20.mT, 0.0)
     t21 = t9**3
-    branch22 = np.where(differs2, share.mT * t21.mT, 0.0)
-    branch23 = np.where(differs2, -0.5 * share.mT * t20.mT, 0.0)
-    branch24 = np.where(differs2, -0.5 * share.mT * t21.mT, 0.0)
-    t22 = branch23 + branch24
-    branch25 = np.where(differs2, -share.mT * t9.mT * total6[..., None, :], 0.0)
-    t23 = t13 * (branch21 + branch22) + 2 * total5[..., None, :] * t22
-    t24 = t23 + 2 * t22 * total5[..., :, None] + branch25
+    branch23 = np.where(differs, share.mT * t21.mT, 0.0)
+    branch24 = np.where(differs, -0.5 * share.mT * t20.mT, 0.0)
+    branch25 = np.where(differs, -0.5 * share.mT * t21.mT, 0.0)
+    t22 = branch24 + branch25
+    branch26 = np.where(differs, -share.mT * t9.mT * total7[..., None, :], 0.0)
+    t23 = t13 * (branch22 + branch23) + 2 * total6[..., None, :] * t22
+    t24 = t23 + 2 * t22 * total6[..., :, None] + branch26
     dot5 = t24 @ t19.mT
     t25 = 0.5 * cotangent * t
     t26 = embeddings_tangent.mT
-    branch26 = np.where(condition2, -2 * t12 * larger, 0.0)
-    t27 = branch26.mT
+    branch27 = np.where(condition2, -2 * t12 * larger, 0.0)
+    t27 = branch27.mT
     dot6 = t27 @ t26.mT
     t28 = embeddings.mT
     t29 = t12**2
     t30 = t12**3
-    branch27 = np.where(above, -2 * larger * t30, 0.0)
-    branch28 = np.where(condition.mT, t13 * (np.where(above, 2 * t29, 0.0) + branch27), 0.0)
-    t31 = np.where(above, -t29, 0.0) + np.where(above, larger * t30, 0.0)
-    branch29 = np.where(condition.mT, 2 * total5[..., None, :] * t31, 0.0)
-    branch30 = np.where(condition.mT, 2 * t31 * total5[..., :, None], 0.0)
-    branch31 = np.where(condition2, -2 * t12 * total6[..., :, None] * probability2.mT, 0.0)
-    branch32 = np.where(condition2, -2 * t12 * probability * total6[..., None, :], 0.0)
-    t32 = branch28 + branch29 + branch30 + branch31 + branch32
+    branch28 = np.where(above2, -2 * larger * t30, 0.0)
+    branch29 = np.where(condition.mT, t13 * (np.where(above2, 2 * t29, 0.0) + branch28), 0.0)
+    t31 = np.where(above2, -t29, 0.0) + np.where(above2, larger * t30, 0.0)
+    branch30 = np.where(condition.mT, 2 * total6[..., None, :] * t31, 0.0)
+    branch31 = np.where(condition.mT, 2 * t31 * total6[..., :, None], 0.0)
+    branch32 = np.where(condition2, -2 * t12 * total7[..., :, None] * probability2.mT, 0.0)
+    branch33 = np.where(condition2, -2 * t12 * probability * total7[..., None, :], 0.0)
+    t32 = branch29 + branch30 + branch31 + branch32 + branch33
     t33 = t32.mT
     dot7 = t33 @ t28.mT
-    dot8 = branch26 @ t26.mT
+    dot8 = branch27 @ t26.mT
     dot9 = t32 @ t28.mT
-    branch33 = np.where(condition2, t12 * larger, 0.0)
-    total9 = np.sum(branch33, axis=-2)
-    total10 = np.sum(branch33, axis=-1)
-    total11 = np.sum(branch20, axis=-2)
+    branch34 = np.where(condition2, t12 * larger, 0.0)
+    total10 = np.sum(branch34, axis=-2)
+    total11 = np.sum(branch34, axis=-1)
+    total12 = np.sum(branch21, axis=-2)
     t34 = -0.5 * cotangent * t
-    t35 = share * t9 * t7[..., :, None] * t2[..., None, None]
-    total12 = np.sum(np.where(differs2.mT, t35, 0.0), axis=-2)
-    t36 = total9 * t25[..., None] + total10 * t25[..., None]
-    t37 = t36 + total11 * t34[..., None] * t7 - 0.5 * total12
-    t38 = 2 * embeddings_tangent * t37[..., :, None]
-    branch34 = np.where(above, -0.5 * larger * t30, 0.0)
-    t39 = np.where(above, 0.5 * t29, 0.0) + branch34
-    branch35 = np.where(condition.mT, 2 * total5[..., None, :] * t39, 0.0)
-    branch36 = np.where(condition.mT, 2 * t39 * total5[..., :, None], 0.0)
-    branch37 = np.where(condition2, t12 * total6[..., :, None] * probability2.mT, 0.0)
-    branch38 = np.where(condition2, t12 * probability * total6[..., None, :], 0.0)
-    t40 = np.where(condition.mT, t13 * t31, 0.0) + branch35 + branch36 + branch37
-    t41 = t40 + branch38
-    total13 = np.sum(t41, axis=-2)
-    t42 = t2[..., None, None] * total13[..., :, None] * embeddings
-    t43 = branch20.mT
-    dot10 = t43 @ t28.mT
-    t44 = 0.5 * total11[..., :, None] * embeddings
-    t45 = 0.5 * dot10 - t44
-    t46 = t2[..., None, None] * total7[..., :, None] * t45
-    total14 = np.sum(t41, axis=-1)
-    t47 = t2[..., None, None] * total14[..., :, None] * embeddings
-    t48 = t2[..., None, None] * total8[..., :, None] * t45
-    dot11 = t43 @ t26.mT
-    t49 = t24.mT
-    dot12 = t49 @ t28.mT
-    t50 = t2[..., None, None] * t7[..., :, None] * (dot11 + dot12)
-    t51 = -cotangent * t
-    total15 = np.sum(t24, axis=-2)
-    t52 = t7 * total15
-    t53 = t51[..., None, None] * t52[..., :, None] * embeddings
-    t54 = share * t7[..., :, None] * t2[..., None, None] * t20
-    t55 = share * t7[..., :, None] * t2[..., None, None] * t21
-    t56 = np.where(differs2.mT, t54, 0.0) + np.where(differs2.mT, t55, 0.0)
-    t57 = share * t34[..., None, None] * t7[..., :, None] * t20
-    t58 = share * t34[..., None, None] * t7[..., :, None] * t21
-    t59 = np.where(differs2.mT, t57, 0.0) + np.where(differs2.mT, t58, 0.0)
-    t60 = share * t9 * total7[..., :, None] * t25[..., None, None]
-    t61 = share * t9 * total8[..., :, None] * t25[..., None, None]
-    t62 = total6 * t7
-    t63 = share * t9 * t51[..., None, None] * t62[..., :, None]
-    t64 = t13.mT * t56 + 2 * t59 * total5[..., None, :]
-    t65 = t64 + 2 * t59 * total5[..., :, None] + np.where(differs2.mT, t60, 0.0)
-    t66 = t65 + np.where(differs2.mT, t61, 0.0) + np.where(differs2.mT, t63, 0.0)
-    total16 = np.sum(t66, axis=-2)
-    t67 = dot4 + dot5 + t25[..., None, None] * (dot6 + dot7)
-    t68 = t67 + t25[..., None, None] * (dot8 + dot9) + t38 + t42 + t46 + t47 + t48
-    return (t68 + t50 + t53 - total16[..., :, None] * embeddings,)
+    branch35 = np.where(differs.mT, share * t9 * t7[..., :, None] * t2[..., None, None], 0.0)
+    total13 = np.sum(branch35, axis=-2)
+    t35 = total10 * t25[..., None] + total11 * t25[..., None]
+    t36 = t35 + total12 * t34[..., None] * t7 - 0.5 * total13
+    t37 = 2 * embeddings_tangent * t36[..., :, None]
+    branch36 = np.where(above2, -0.5 * larger * t30, 0.0)
+    t38 = np.where(above2, 0.5 * t29, 0.0) + branch36
+    branch37 = np.where(condition.mT, 2 * total6[..., None, :] * t38, 0.0)
+    branch38 = np.where(condition.mT, 2 * t38 * total6[..., :, None], 0.0)
+    branch39 = np.where(condition2, t12 * total7[..., :, None] * probability2.mT, 0.0)
+    branch40 = np.where(condition2, t12 * probability * total7[..., None, :], 0.0)
+    t39 = np.where(condition.mT, t13 * t31, 0.0) + branch37 + branch38 + branch39
+    t40 = t39 + branch40
+    total14 = np.sum(t40, axis=-2)
+    t41 = t2[..., None, None] * total14[..., :, None] * embeddings
+    t42 = branch21.mT
+    dot10 = t42 @ t28.mT
+    t43 = 0.5 * total12[..., :, None] * embeddings
+    t44 = 0.5 * dot10 - t43
+    t45 = t2[..., None, None] * total8[..., :, None] * t44
+    total15 = np.sum(t40, axis=-1)
+    t46 = t2[..., None, None] * total15[..., :, None] * embeddings
+    t47 = t2[..., None, None] * total9[..., :, None] * t44
+    dot11 = t42 @ t26.mT
+    t48 = t24.mT
+    dot12 = t48 @ t28.mT
+    t49 = t2[..., None, None] * t7[..., :, None] * (dot11 + dot12)
+    t50 = -cotangent * t
+    total16 = np.sum(t24, axis=-2)
+    t51 = t7 * total16
+    t52 = t50[..., None, None] * t51[..., :, None] * embeddings
+    t53 = share * t7[..., :, None] * t2[..., None, None] * t20
+    t54 = share * t7[..., :, None] * t2[..., None, None] * t21
+    t55 = np.where(differs.mT, t53, 0.0) + np.where(differs.mT, t54, 0.0)
+    t56 = share * t34[..., None, None] * t7[..., :, None] * t20
+    t57 = share * t34[..., None, None] * t7[..., :, None] * t21
+    t58 = np.where(differs.mT, t56, 0.0) + np.where(differs.mT, t57, 0.0)
+    t59 = share * t9 * total8[..., :, None] * t25[..., None, None]
+    t60 = share * t9 * total9[..., :, None] * t25[..., None, None]
+    t61 = total7 * t7
+    t62 = share * t9 * t50[..., None, None] * t61[..., :, None]
+    t63 = t13.mT * t55 + 2 * t58 * total6[..., None, :]
+    t64 = t63 + 2 * t58 * total6[..., :, None] + np.where(differs.mT, t59, 0.0)
+    t65 = t64 + np.where(differs.mT, t60, 0.0) + np.where(differs.mT, t62, 0.0)
+    total17 = np.sum(t65, axis=-2)
+    t66 = dot4 + dot5 + t25[..., None, None] * (dot6 + dot7)
+    t67 = t66 + t25[..., None, None] * (dot8 + dot9) + t37 + t41 + t45 + t46 + t47
+    return (t67 + t49 + t52 - total17[..., :, None] * embeddings,)
 
 
 def _lifted_structure_hessian_diagonal(
@@ -2654,161 +2667,164 @@ def _lifted_structure_hessian_diagonal(
 ) -> tuple[Result, ...]:
     """The diagonal of the Hessian of sum(cotangent * loss)."""
     differs = identity[..., None, :] != identity[..., :, None]
+    branch = fn.select(differs, 1.0, 0.0, embeddings)
+    total = np.sum(branch, axis=-2)
+    above = total > 0
     equal = identity[..., :, None] == identity[..., None, :]
     position = fn.positions(embeddings, -2)
     differs2 = position[..., :, None] != position[..., None, :]
-    condition = equal & differs2
-    branch = fn.select(condition, 1.0, 0.0, embeddings)
-    total = np.sum(branch, axis=(-2, -1))
-    t = 1 / np.maximum(total, 1.0)
+    condition = above[..., :, None] & equal & differs2
+    branch2 = fn.select(condition, 1.0, 0.0, embeddings)
+    total2 = np.sum(branch2, axis=(-2, -1))
+    t = 1 / np.maximum(total2, 1.0)
     t2 = 0.5 * cotangent * t
     t3 = embeddings**2
-    total2 = np.sum(t3, axis=-1)
+    total3 = np.sum(t3, axis=-1)
     dot = embeddings @ embeddings.mT
-    t4 = total2[..., :, None] + total2[..., None, :] - 2 * dot.mT
+    t4 = total3[..., :, None] + total3[..., None, :] - 2 * dot.mT
     t5 = margin - np.sqrt(t4)
     lse = fn.logsumexp(t5, -2, where=differs)
     share = np.exp(t5.mT - lse[..., :, None])
     t6 = fn.inverse_root(t4.mT)
     t7 = share * t6
     t8 = embeddings[..., :, None, :] - embeddings[..., None, :, :]
-    branch2 = np.where(differs.mT[..., :, :, None], t7[..., :, :, None] * t8, 0.0)
-    turned = np.einsum("...abc->...bca", branch2)
+    branch3 = np.where(differs.mT[..., :, :, None], t7[..., :, :, None] * t8, 0.0)
+    turned = np.einsum("...abc->...bca", branch3)
     t9 = lse[..., :, None] - lse[..., None, :]
     t10 = lse[..., None, :] + np.sqrt(t4) + fn.softplus(t9)
-    above = t10 > 0
+    above2 = t10 > 0
     probability = fn.sigmoid(-t9)
     probability2 = fn.sigmoid(t9.mT)
-    branch3 = np.where(above, 2 * probability * probability2.mT, 0.0)
+    branch4 = np.where(above2, 2 * probability * probability2.mT, 0.0)
     larger = np.maximum(t10, 0.0)
-    branch4 = np.where(above, -2 * larger * probability * probability2.mT, 0.0)
-    branch5 = np.where(condition.mT, branch3 + branch4, 0.0)
-    t11 = branch5.mT
+    branch5 = np.where(above2, -2 * larger * probability * probability2.mT, 0.0)
+    branch6 = np.where(condition.mT, branch4 + branch5, 0.0)
+    t11 = branch6.mT
     dot2 = np.einsum("...bcd,...ad->...abc", turned, t11, optimize=True)
     t12 = t2[..., None, None, None] * embeddings[..., :, None, :] * dot2
-    branch6 = np.where(differs.mT[..., :, :, None], t12 * t7[..., :, :, None], 0.0)
-    dot3 = np.einsum("...bcd,...ad->...abc", turned, branch5, optimize=True)
+    branch7 = np.where(differs.mT[..., :, :, None], t12 * t7[..., :, :, None], 0.0)
+    dot3 = np.einsum("...bcd,...ad->...abc", turned, branch6, optimize=True)
     t13 = t2[..., None, None, None] * embeddings[..., :, None, :]
-    branch7 = np.where(differs.mT[..., :, :, None], t13 * t7[..., :, :, None] * dot3, 0.0)
-    total3 = np.sum(branch6 + branch7, axis=-3)
+    branch8 = np.where(differs.mT[..., :, :, None], t13 * t7[..., :, :, None] * dot3, 0.0)
+    total4 = np.sum(branch7 + branch8, axis=-3)
     t14 = cotangent * t
-    condition2 = equal.mT & differs2.mT & above
-    branch8 = np.where(condition2, 2 * larger * probability, 0.0)
-    total4 = np.sum(branch8, axis=-2)
-    branch9 = np.where(condition2, 2 * larger * probability2.mT, 0.0)
-    total5 = np.sum(branch9, axis=-1)
-    t15 = 0.5 * total4 + 0.5 * total5
+    condition2 = above[..., None, :] & equal.mT & differs2.mT & above2
+    branch9 = np.where(condition2, 2 * larger * probability, 0.0)
+    total5 = np.sum(branch9, axis=-2)
+    branch10 = np.where(condition2, 2 * larger * probability2.mT, 0.0)
+    total6 = np.sum(branch10, axis=-1)
+    t15 = 0.5 * total5 + 0.5 * total6
     t16 = t14[..., None, None] * t15[..., :, None] * t3
     t17 = t16.mT
     t18 = t6**2
     t19 = share**2
-    branch10 = np.where(differs.mT, -t18 * t19, 0.0)
-    t20 = branch10.mT
+    branch11 = np.where(differs.mT, -t18 * t19, 0.0)
+    t20 = branch11.mT
     dot4 = t20 @ t17.mT
     t21 = t6**3
-    branch11 = np.where(differs, share.mT * t21.mT, 0.0)
-    dot5 = branch11 @ t17.mT
-    branch12 = np.where(differs, share.mT * t18.mT, 0.0)
-    dot6 = branch12 @ t17.mT
+    branch12 = np.where(differs, share.mT * t21.mT, 0.0)
+    dot5 = branch12 @ t17.mT
+    branch13 = np.where(differs, share.mT * t18.mT, 0.0)
+    dot6 = branch13 @ t17.mT
     t22 = fn.inverse_root(t4)
-    branch13 = np.where(condition2, t22 * larger, 0.0)
-    total6 = np.sum(branch13, axis=-2)
-    total7 = np.sum(branch13, axis=-1)
+    branch14 = np.where(condition2, t22 * larger, 0.0)
+    total7 = np.sum(branch14, axis=-2)
+    total8 = np.sum(branch14, axis=-1)
     t23 = -0.5 * cotangent * t
-    branch14 = np.where(differs, share.mT * t6.mT, 0.0)
-    total8 = np.sum(branch14, axis=-2)
+    branch15 = np.where(differs, share.mT * t6.mT, 0.0)
+    total9 = np.sum(branch15, axis=-2)
     t24 = t14[..., None, None] * t15[..., None, :] * share.mT * t6.mT
-    total9 = np.sum(np.where(differs, t24, 0.0), axis=-1)
-    t25 = t2[..., None] * total6 + t2[..., None] * total7
-    t26 = t25 + t23[..., None] * total8 * t15 - 0.5 * total9
+    total10 = np.sum(np.where(differs, t24, 0.0), axis=-1)
+    t25 = t2[..., None] * total7 + t2[..., None] * total8
+    t26 = t25 + t23[..., None] * total9 * t15 - 0.5 * total10
     t27 = 2 * t26
-    branch15 = np.where(above, 2 * larger * probability * probability2.mT, 0.0)
-    branch16 = np.where(above.mT, 2 * probability.mT**2, 0.0)
-    branch17 = np.where(condition, branch15.mT + branch16, 0.0)
-    total10 = np.sum(branch17, axis=-1)
-    t28 = total10[..., None, :] * t3.mT
-    branch18 = np.where(differs.mT, t18 * t19, 0.0)
-    t29 = branch18.mT
+    branch16 = np.where(above2, 2 * larger * probability * probability2.mT, 0.0)
+    branch17 = np.where(above2.mT, 2 * probability.mT**2, 0.0)
+    branch18 = np.where(condition, branch16.mT + branch17, 0.0)
+    total11 = np.sum(branch18, axis=-1)
+    t28 = total11[..., None, :] * t3.mT
+    branch19 = np.where(differs.mT, t18 * t19, 0.0)
+    t29 = branch19.mT
     dot7 = t29 @ t28.mT
-    branch19 = np.where(above.mT, 2 * probability2**2, 0.0)
-    branch20 = np.where(condition, branch15.mT + branch19, 0.0)
-    total11 = np.sum(branch20, axis=-2)
-    t30 = total11[..., None, :] * t3.mT
+    branch20 = np.where(above2.mT, 2 * probability2**2, 0.0)
+    branch21 = np.where(condition, branch16.mT + branch20, 0.0)
+    total12 = np.sum(branch21, axis=-2)
+    t30 = total12[..., None, :] * t3.mT
     dot8 = t29 @ t30.mT
     t31 = t3.mT
     t32 = t22**2
     t33 = t22**3
-    branch21 = np.where(above, -2 * larger * t33, 0.0)
-    branch22 = np.where(condition.mT, np.where(above, 2 * t32, 0.0) + branch21, 0.0)
-    t34 = branch22.mT
+    branch22 = np.where(above2, -2 * larger * t33, 0.0)
+    branch23 = np.where(condition.mT, np.where(above2, 2 * t32, 0.0) + branch22, 0.0)
+    t34 = branch23.mT
     dot9 = t34 @ t31.mT
     t35 = embeddings.mT
-    t36 = branch14.mT
+    t36 = branch15.mT
     dot10 = t36 @ t35.mT
-    branch23 = np.where(condition2.mT, -2 * t22.mT * probability.mT, 0.0)
-    dot11 = branch23 @ t35.mT
-    t37 = np.where(above, -t32, 0.0) + np.where(above, larger * t33, 0.0)
-    branch24 = np.where(condition.mT, t37, 0.0)
-    t38 = branch24.mT
+    branch24 = np.where(condition2.mT, -2 * t22.mT * probability.mT, 0.0)
+    dot11 = branch24 @ t35.mT
+    t37 = np.where(above2, -t32, 0.0) + np.where(above2, larger * t33, 0.0)
+    branch25 = np.where(condition.mT, t37, 0.0)
+    t38 = branch25.mT
     dot12 = t38 @ t35.mT
-    t39 = total8[..., :, None] * dot11 * embeddings
+    t39 = total9[..., :, None] * dot11 * embeddings
     t40 = dot9 + dot10 * dot11 + 2 * dot12 * embeddings - t39
-    dot13 = branch22 @ t31.mT
-    branch25 = np.where(condition2, -2 * t22 * probability2.mT, 0.0)
-    dot14 = branch25 @ t35.mT
-    dot15 = branch24 @ t35.mT
-    t41 = total8[..., :, None] * dot14 * embeddings
+    dot13 = branch23 @ t31.mT
+    branch26 = np.where(condition2, -2 * t22 * probability2.mT, 0.0)
+    dot14 = branch26 @ t35.mT
+    dot15 = branch25 @ t35.mT
+    t41 = total9[..., :, None] * dot14 * embeddings
     t42 = dot13 + dot10 * dot14 + 2 * dot15 * embeddings - t41
     t43 = t14[..., None, None] * t15[..., :, None] * embeddings
     t44 = t43.mT
-    branch26 = np.where(differs, -0.5 * share.mT * t18.mT, 0.0)
-    dot16 = branch26 @ t44.mT
-    t45 = branch11.mT
+    branch27 = np.where(differs, -0.5 * share.mT * t18.mT, 0.0)
+    dot16 = branch27 @ t44.mT
+    t45 = branch12.mT
     dot17 = t45 @ t31.mT
-    t46 = branch12.mT
+    t46 = branch13.mT
     dot18 = t46 @ t31.mT
-    branch27 = np.where(differs, -share.mT * t6.mT, 0.0)
-    t47 = branch27.mT
+    branch28 = np.where(differs, -share.mT * t6.mT, 0.0)
+    t47 = branch28.mT
     dot19 = t47 @ t35.mT
-    t48 = branch26.mT
+    t48 = branch27.mT
     dot20 = t48 @ t35.mT
     dot21 = t45 @ t35.mT
-    t49 = total8[..., :, None] * dot19 * embeddings
-    t50 = dot17 + dot18 + dot10 * dot19 + 2 * embeddings * dot20 - embeddings * dot21
+    t49 = total9[..., :, None] * dot19 * embeddings
+    t50 = dot17 + dot18 + dot10 * dot19 + 2 * dot20 * embeddings - dot21 * embeddings
     t51 = t14[..., None, None] * t15[..., :, None] * (t50 - t49)
-    branch28 = np.where(condition2, t22 * probability, 0.0)
-    total12 = np.sum(branch28, axis=-2)
-    t52 = dot10 - total8[..., :, None] * embeddings
-    branch29 = np.where(above, -0.5 * larger * t33, 0.0)
-    branch30 = np.where(condition.mT, np.where(above, 0.5 * t32, 0.0) + branch29, 0.0)
-    total13 = np.sum(branch30, axis=-2)
-    t53 = dot12 + total12[..., :, None] * t52 + 2 * total13[..., :, None] * embeddings
-    t54 = t14[..., None, None] * embeddings * t53
-    branch31 = np.where(condition2, t22 * probability2.mT, 0.0)
-    total14 = np.sum(branch31, axis=-1)
-    total15 = np.sum(branch30, axis=-1)
-    t55 = dot15 + total14[..., :, None] * t52 + 2 * total15[..., :, None] * embeddings
-    t56 = t14[..., None, None] * embeddings * t55
-    t57 = 0.5 * total8[..., :, None] * embeddings
-    t58 = 0.5 * dot10 - t57
-    t59 = dot11 + total10[..., :, None] * t52 + 2 * total12[..., :, None] * embeddings
-    t60 = dot14 + total11[..., :, None] * t52 + 2 * total14[..., :, None] * embeddings
-    t61 = embeddings.mT * total10[..., None, :]
+    t52 = 0.5 * total9[..., :, None] * embeddings
+    t53 = 0.5 * dot10 - t52
+    t54 = dot10 - total9[..., :, None] * embeddings
+    branch29 = np.where(condition2, t22 * probability, 0.0)
+    total13 = np.sum(branch29, axis=-2)
+    t55 = dot11 + total11[..., :, None] * t54 + 2 * total13[..., :, None] * embeddings
+    branch30 = np.where(condition2, t22 * probability2.mT, 0.0)
+    total14 = np.sum(branch30, axis=-1)
+    t56 = dot14 + total12[..., :, None] * t54 + 2 * total14[..., :, None] * embeddings
+    branch31 = np.where(above2, -0.5 * larger * t33, 0.0)
+    branch32 = np.where(condition.mT, np.where(above2, 0.5 * t32, 0.0) + branch31, 0.0)
+    total15 = np.sum(branch32, axis=-2)
+    t57 = dot12 + total13[..., :, None] * t54 + 2 * total15[..., :, None] * embeddings
+    t58 = t14[..., None, None] * embeddings * t57
+    total16 = np.sum(branch32, axis=-1)
+    t59 = dot15 + total14[..., :, None] * t54 + 2 * total16[..., :, None] * embeddings
+    t60 = t14[..., None, None] * embeddings * t59
+    t61 = embeddings.mT * total11[..., None, :]
     dot22 = t29 @ t61.mT
     t62 = t23[..., None, None] * dot22 * embeddings
-    t63 = embeddings.mT * total11[..., None, :]
+    t63 = embeddings.mT * total12[..., None, :]
     dot23 = t29 @ t63.mT
     t64 = t23[..., None, None] * dot23 * embeddings
     t65 = -cotangent * t
-    t66 = branch12.mT + branch11.mT
+    t66 = branch13.mT + branch12.mT
     dot24 = t66 @ t35.mT
-    total16 = np.sum(branch27, axis=-2)
-    branch32 = np.where(differs, -0.5 * share.mT * t21.mT, 0.0)
-    total17 = np.sum(branch26 + branch32, axis=-2)
-    t67 = dot24 + total16[..., :, None] * t52 + 2 * total17[..., :, None] * embeddings
+    total17 = np.sum(branch28, axis=-2)
+    branch33 = np.where(differs, -0.5 * share.mT * t21.mT, 0.0)
+    total18 = np.sum(branch27 + branch33, axis=-2)
+    t67 = dot24 + total17[..., :, None] * t54 + 2 * total18[..., :, None] * embeddings
     t68 = t65[..., None, None] * t15[..., :, None] * embeddings * t67
     dot25 = t20 @ t44.mT
-    dot26 = branch11 @ t44.mT
+    dot26 = branch12 @ t44.mT
     t69 = t14[..., None, None] * t15[..., None, :] * share.mT * t18.mT
     t70 = t14[..., None, None] * t15[..., None, :] * share.mT * t21.mT
     t71 = np.where(differs, t69, 0.0) + np.where(differs, t70, 0.0)
@@ -2816,27 +2832,28 @@ def _lifted_structure_hessian_diagonal(
     t72 = t23[..., None, None] * t15[..., None, :] * share.mT * t18.mT
     t73 = t23[..., None, None] * t15[..., None, :] * share.mT * t21.mT
     t74 = np.where(differs, t72, 0.0) + np.where(differs, t73, 0.0)
-    total18 = np.sum(t74, axis=-1)
-    t75 = embeddings * (dot27 + 2 * total18[..., :, None] * embeddings)
-    branch33 = np.where(differs.mT[..., :, :, None], dot2 * t7[..., :, :, None], 0.0)
-    total19 = np.sum(branch33, axis=-3)
-    branch34 = np.where(differs, t18.mT * t19.mT * total10[..., None, :], 0.0)
-    total20 = np.sum(branch34, axis=-1)
-    t76 = dot22 + total19 - total20[..., :, None] * embeddings
-    branch35 = np.where(differs.mT[..., :, :, None], t7[..., :, :, None] * dot3, 0.0)
-    total21 = np.sum(branch35, axis=-3)
-    branch36 = np.where(differs, t18.mT * t19.mT * total11[..., None, :], 0.0)
-    total22 = np.sum(branch36, axis=-1)
-    t77 = dot23 + total21 - total22[..., :, None] * embeddings
+    total19 = np.sum(t74, axis=-1)
+    t75 = embeddings * (dot27 + 2 * total19[..., :, None] * embeddings)
+    branch34 = np.where(differs.mT[..., :, :, None], dot2 * t7[..., :, :, None], 0.0)
+    total20 = np.sum(branch34, axis=-3)
+    branch35 = np.where(differs, t18.mT * t19.mT * total11[..., None, :], 0.0)
+    total21 = np.sum(branch35, axis=-1)
+    t76 = dot22 + total20 - total21[..., :, None] * embeddings
+    branch36 = np.where(differs.mT[..., :, :, None], t7[..., :, :, None] * dot3, 0.0)
+    total22 = np.sum(branch36, axis=-3)
+    branch37 = np.where(differs, t18.mT * t19.mT * total12[..., None, :], 0.0)
+    total23 = np.sum(branch37, axis=-1)
+    t77 = dot23 + total22 - total23[..., :, None] * embeddings
     t78 = t65[..., None, None] * t15[..., None, :] * t18.mT * t19.mT
-    total23 = np.sum(np.where(differs, t78, 0.0), axis=-1)
+    total24 = np.sum(np.where(differs, t78, 0.0), axis=-1)
     t79 = dot25 + t2[..., None, None] * t76 + t2[..., None, None] * t77
-    t80 = embeddings * (t79 - total23[..., :, None] * embeddings)
-    t81 = total3 + dot4 + dot5 + dot6 + t27[..., :, None] + t2[..., None, None] * dot7
+    t80 = embeddings * (t79 - total24[..., :, None] * embeddings)
+    t81 = total4 + dot4 + dot5 + dot6 + t27[..., :, None] + t2[..., None, None] * dot7
     t82 = t81 + t2[..., None, None] * dot8 + t2[..., None, None] * t40
-    t83 = t82 + t2[..., None, None] * t42 + 2 * dot16 * embeddings + t51 + t54 + t56
-    t84 = t83 + t14[..., None, None] * t58 * t59 + t14[..., None, None] * t58 * t60
-    return (t84 + t62 + t64 + t68 - dot25 * embeddings - dot26 * embeddings - t75 - t80,)
+    t83 = t82 + t2[..., None, None] * t42 + 2 * dot16 * embeddings + t51
+    t84 = t83 + t14[..., None, None] * t53 * t55 + t14[..., None, None] * t53 * t56
+    t85 = t84 + t58 + t60 + t62 + t64 + t68 - dot25 * embeddings - dot26 * embeddings
+    return (t85 - t75 - t80,)
 
 
 _LIFTED_STRUCTURE = Definition(

@@ -2588,8 +2588,9 @@ def lifted_structure(
             f]))*{1 if identity[i] != identity[k]; 0 otherwise}) + sum_k(exp(margin -
             norm_f(embeddings[j, f] - embeddings[k, f]))*{1 if identity[j] != identity[k]; 0
             otherwise})) + norm_f(embeddings[i, f] - embeddings[j, f]))^2 if identity[i] =
-            identity[j] and i != j; 0 otherwise})/(2*max(1, sum_i_j({1 if identity[i] = identity[j]
-            and i != j; 0 otherwise})))
+            identity[j] and sum_k({1 if identity[i] != identity[k]; 0 otherwise}) > 0 and i != j; 0
+            otherwise})/(2*max(1, sum_i_j({1 if identity[i] = identity[j] and sum_k({1 if
+            identity[i] != identity[k]; 0 otherwise}) > 0 and i != j; 0 otherwise})))
 
     Shapes: `(batch,feature),(batch)->()` after the batch axes, as NumPy writes generalised ufuncs.
 
@@ -2724,8 +2725,9 @@ class LiftedStructureLoss(KerasLoss):
             f]))*{1 if identity[i] != identity[k]; 0 otherwise}) + sum_k(exp(margin -
             norm_f(embeddings[j, f] - embeddings[k, f]))*{1 if identity[j] != identity[k]; 0
             otherwise})) + norm_f(embeddings[i, f] - embeddings[j, f]))^2 if identity[i] =
-            identity[j] and i != j; 0 otherwise})/(2*max(1, sum_i_j({1 if identity[i] = identity[j]
-            and i != j; 0 otherwise})))
+            identity[j] and sum_k({1 if identity[i] != identity[k]; 0 otherwise}) > 0 and i != j; 0
+            otherwise})/(2*max(1, sum_i_j({1 if identity[i] = identity[j] and sum_k({1 if
+            identity[i] != identity[k]; 0 otherwise}) > 0 and i != j; 0 otherwise})))
 
     Shapes: `(batch,feature),(batch)->()` after the batch axes, as NumPy writes generalised ufuncs.
 
@@ -2780,22 +2782,25 @@ class LiftedStructureLoss(KerasLoss):
 
 def _lifted_structure_value(embeddings: Array, identity: Array, margin: Array) -> Result:
     """The unreduced loss."""
+    differs = identity[..., None, :] != identity[..., :, None]
+    branch = fn.select(differs, 1.0, 0.0, embeddings)
+    total = tf.reduce_sum(branch, axis=-2)
+    above = total > 0
     equal = identity[..., :, None] == identity[..., None, :]
     position = fn.positions(embeddings, -2)
-    differs = position[..., :, None] != position[..., None, :]
-    condition = equal & differs
-    total = tf.reduce_sum(embeddings**2, axis=-1)
+    differs2 = position[..., :, None] != position[..., None, :]
+    condition = above[..., :, None] & equal & differs2
+    total2 = tf.reduce_sum(embeddings**2, axis=-1)
     dot = tf.matmul(embeddings, tf.linalg.matrix_transpose(embeddings))
-    t = tf.math.sqrt(total[..., None, :] + total[..., :, None] - 2 * dot)
-    differs2 = identity[..., :, None] != identity[..., None, :]
-    lse = fn.logsumexp(margin - t, -1, where=differs2)
-    t2 = tf.math.sqrt(total[..., :, None] + total[..., None, :] - 2 * dot)
+    t = tf.math.sqrt(total2[..., None, :] + total2[..., :, None] - 2 * dot)
+    lse = fn.logsumexp(margin - t, -1, where=tf.linalg.matrix_transpose(differs))
+    t2 = tf.math.sqrt(total2[..., :, None] + total2[..., None, :] - 2 * dot)
     penalty = fn.softplus(lse[..., None, :] - lse[..., :, None])
     larger = tf.maximum(lse[..., :, None] + t2 + penalty, 0.0)
-    total2 = tf.reduce_sum(tf.where(condition, larger**2, 0.0), axis=(-2, -1))
-    branch = fn.select(condition, 1.0, 0.0, embeddings)
-    total3 = tf.reduce_sum(branch, axis=(-2, -1))
-    return 0.5 * total2 / tf.maximum(total3, 1.0)
+    total3 = tf.reduce_sum(tf.where(condition, larger**2, 0.0), axis=(-2, -1))
+    branch2 = fn.select(condition, 1.0, 0.0, embeddings)
+    total4 = tf.reduce_sum(branch2, axis=(-2, -1))
+    return 0.5 * total3 / tf.maximum(total4, 1.0)
 
 
 def _lifted_structure_vjp(
@@ -2805,55 +2810,58 @@ def _lifted_structure_vjp(
     cotangent: Array,
 ) -> tuple[Result, ...]:
     """Gradients of sum(cotangent * loss)."""
+    differs = identity[..., None, :] != identity[..., :, None]
+    branch = fn.select(differs, 1.0, 0.0, embeddings)
+    total = tf.reduce_sum(branch, axis=-2)
+    above = total > 0
     equal = identity[..., :, None] == identity[..., None, :]
     position = fn.positions(embeddings, -2)
-    differs = position[..., :, None] != position[..., None, :]
-    total = tf.reduce_sum(embeddings**2, axis=-1)
+    differs2 = position[..., :, None] != position[..., None, :]
+    total2 = tf.reduce_sum(embeddings**2, axis=-1)
     dot = tf.matmul(embeddings, tf.linalg.matrix_transpose(embeddings))
-    t = total[..., :, None] + total[..., None, :]
+    t = total2[..., :, None] + total2[..., None, :]
     t2 = t - 2 * tf.linalg.matrix_transpose(dot)
     t3 = margin - tf.math.sqrt(t2)
-    differs2 = identity[..., None, :] != identity[..., :, None]
-    lse = fn.logsumexp(t3, -2, where=differs2)
+    lse = fn.logsumexp(t3, -2, where=differs)
     t4 = lse[..., :, None] - lse[..., None, :]
     t5 = lse[..., None, :] + tf.math.sqrt(t2) + fn.softplus(t4)
-    condition = tf.linalg.matrix_transpose(equal) & tf.linalg.matrix_transpose(differs)
-    condition2 = condition & (t5 > 0)
+    condition = above[..., None, :] & tf.linalg.matrix_transpose(equal)
+    condition2 = condition & tf.linalg.matrix_transpose(differs2) & (t5 > 0)
     larger = tf.maximum(t5, 0.0)
-    branch = tf.where(condition2, 2 * larger * fn.sigmoid(-t4), 0.0)
-    total2 = tf.reduce_sum(branch, axis=-2)
-    branch2 = tf.where(condition2, 2 * larger * fn.sigmoid(t4), 0.0)
-    total3 = tf.reduce_sum(branch2, axis=-1)
-    t6 = 0.5 * total2 + 0.5 * total3
-    branch3 = fn.select(equal & differs, 1.0, 0.0, embeddings)
-    total4 = tf.reduce_sum(branch3, axis=(-2, -1))
-    t7 = 1 / tf.maximum(total4, 1.0)
+    branch2 = tf.where(condition2, 2 * larger * fn.sigmoid(-t4), 0.0)
+    total3 = tf.reduce_sum(branch2, axis=-2)
+    branch3 = tf.where(condition2, 2 * larger * fn.sigmoid(t4), 0.0)
+    total4 = tf.reduce_sum(branch3, axis=-1)
+    t6 = 0.5 * total3 + 0.5 * total4
+    branch4 = fn.select(above[..., :, None] & equal & differs2, 1.0, 0.0, embeddings)
+    total5 = tf.reduce_sum(branch4, axis=(-2, -1))
+    t7 = 1 / tf.maximum(total5, 1.0)
     t8 = cotangent * t7
     t9 = t6[..., None, :] * t8[..., None, None]
     t10 = t9 * tf.linalg.matrix_transpose(embeddings)
     share = tf.math.exp(tf.linalg.matrix_transpose(t3) - lse[..., :, None])
     t11 = fn.inverse_root(tf.linalg.matrix_transpose(t2))
     t12 = tf.linalg.matrix_transpose(share) * tf.linalg.matrix_transpose(t11)
-    branch4 = tf.where(differs2, t12, 0.0)
-    dot2 = tf.matmul(branch4, tf.linalg.matrix_transpose(t10))
+    branch5 = tf.where(differs, t12, 0.0)
+    dot2 = tf.matmul(branch5, tf.linalg.matrix_transpose(t10))
     t13 = tf.linalg.matrix_transpose(embeddings)
     t14 = fn.inverse_root(t2)
-    branch5 = tf.where(condition2, -2 * t14 * larger, 0.0)
-    t15 = tf.linalg.matrix_transpose(branch5)
+    branch6 = tf.where(condition2, -2 * t14 * larger, 0.0)
+    t15 = tf.linalg.matrix_transpose(branch6)
     dot3 = tf.matmul(t15, tf.linalg.matrix_transpose(t13))
     t16 = 0.5 * cotangent * t7
-    dot4 = tf.matmul(branch5, tf.linalg.matrix_transpose(t13))
-    branch6 = tf.where(condition2, t14 * larger, 0.0)
-    total5 = tf.reduce_sum(branch6, axis=-2)
-    total6 = tf.reduce_sum(branch6, axis=-1)
-    total7 = tf.reduce_sum(branch4, axis=-2)
+    dot4 = tf.matmul(branch6, tf.linalg.matrix_transpose(t13))
+    branch7 = tf.where(condition2, t14 * larger, 0.0)
+    total6 = tf.reduce_sum(branch7, axis=-2)
+    total7 = tf.reduce_sum(branch7, axis=-1)
+    total8 = tf.reduce_sum(branch5, axis=-2)
     t17 = -0.5 * cotangent * t7
     t18 = t6[..., :, None] * share * t11 * t8[..., None, None]
-    branch7 = tf.where(tf.linalg.matrix_transpose(differs2), t18, 0.0)
-    total8 = tf.reduce_sum(branch7, axis=-2)
-    t19 = total5 * t16[..., None] + total6 * t16[..., None]
-    t20 = t19 + total7 * t6 * t17[..., None] - 0.5 * total8
-    t21 = tf.linalg.matrix_transpose(branch4)
+    branch8 = tf.where(tf.linalg.matrix_transpose(differs), t18, 0.0)
+    total9 = tf.reduce_sum(branch8, axis=-2)
+    t19 = total6 * t16[..., None] + total7 * t16[..., None]
+    t20 = t19 + total8 * t6 * t17[..., None] - 0.5 * total9
+    t21 = tf.linalg.matrix_transpose(branch5)
     dot5 = tf.matmul(t21, tf.linalg.matrix_transpose(t13))
     t22 = t8[..., None, None] * dot5 * t6[..., :, None]
     t23 = dot2 + dot3 * t16[..., None, None] + dot4 * t16[..., None, None]
@@ -2867,40 +2875,43 @@ def _lifted_structure_jvp(
     embeddings_tangent: Array,
 ) -> Result:
     """The directional derivative of the unreduced loss along the tangents."""
+    differs = identity[..., None, :] != identity[..., :, None]
+    branch = fn.select(differs, 1.0, 0.0, embeddings)
+    total = tf.reduce_sum(branch, axis=-2)
+    above = total > 0
     equal = identity[..., :, None] == identity[..., None, :]
     position = fn.positions(embeddings, -2)
-    differs = position[..., :, None] != position[..., None, :]
-    total = tf.reduce_sum(embeddings**2, axis=-1)
+    differs2 = position[..., :, None] != position[..., None, :]
+    total2 = tf.reduce_sum(embeddings**2, axis=-1)
     dot = tf.matmul(embeddings, tf.linalg.matrix_transpose(embeddings))
-    t = total[..., :, None] + total[..., None, :]
+    t = total2[..., :, None] + total2[..., None, :]
     t2 = t - 2 * tf.linalg.matrix_transpose(dot)
     t3 = margin - tf.math.sqrt(t2)
-    differs2 = identity[..., None, :] != identity[..., :, None]
-    lse = fn.logsumexp(t3, -2, where=differs2)
-    t4 = total[..., :, None] + total[..., None, :] - 2 * dot
+    lse = fn.logsumexp(t3, -2, where=differs)
+    t4 = total2[..., :, None] + total2[..., None, :] - 2 * dot
     t5 = lse[..., None, :] - lse[..., :, None]
     t6 = lse[..., :, None] + tf.math.sqrt(t4) + fn.softplus(t5)
-    condition = equal & differs & (t6 > 0)
+    condition = above[..., :, None] & equal & differs2 & (t6 > 0)
     t7 = fn.inverse_root(t4)
     larger = tf.maximum(t6, 0.0)
     dot2 = tf.matmul(embeddings, tf.linalg.matrix_transpose(embeddings_tangent))
     dot3 = tf.matmul(embeddings_tangent, tf.linalg.matrix_transpose(embeddings))
-    branch = tf.where(condition, -2 * t7 * larger * (dot2 + dot3), 0.0)
-    total2 = tf.reduce_sum(embeddings * embeddings_tangent, axis=-1)
-    t8 = dot2 + dot3 - total2[..., :, None] - total2[..., None, :]
+    branch2 = tf.where(condition, -2 * t7 * larger * (dot2 + dot3), 0.0)
+    total3 = tf.reduce_sum(embeddings * embeddings_tangent, axis=-1)
+    t8 = dot2 + dot3 - total3[..., :, None] - total3[..., None, :]
     share = tf.math.exp(tf.linalg.matrix_transpose(t3) - lse[..., :, None])
     t9 = fn.inverse_root(tf.linalg.matrix_transpose(t2))
-    branch2 = tf.where(tf.linalg.matrix_transpose(differs2), t8 * share * t9, 0.0)
-    total3 = tf.reduce_sum(branch2, axis=-1)
-    branch3 = tf.where(condition, 2 * total3[..., :, None] * larger * fn.sigmoid(-t5), 0.0)
-    branch4 = tf.where(condition, 2 * total3[..., None, :] * larger * fn.sigmoid(t5), 0.0)
-    branch5 = tf.where(condition, 2 * t7 * larger * total2[..., :, None], 0.0)
-    branch6 = tf.where(condition, 2 * t7 * larger * total2[..., None, :], 0.0)
-    t10 = branch + branch3 + branch4 + branch5 + branch6
-    total4 = tf.reduce_sum(t10, axis=(-2, -1))
-    branch7 = fn.select(equal & differs, 1.0, 0.0, embeddings)
-    total5 = tf.reduce_sum(branch7, axis=(-2, -1))
-    return 0.5 * total4 / tf.maximum(total5, 1.0)
+    branch3 = tf.where(tf.linalg.matrix_transpose(differs), t8 * share * t9, 0.0)
+    total4 = tf.reduce_sum(branch3, axis=-1)
+    branch4 = tf.where(condition, 2 * total4[..., :, None] * larger * fn.sigmoid(-t5), 0.0)
+    branch5 = tf.where(condition, 2 * total4[..., None, :] * larger * fn.sigmoid(t5), 0.0)
+    branch6 = tf.where(condition, 2 * t7 * larger * total3[..., :, None], 0.0)
+    branch7 = tf.where(condition, 2 * t7 * larger * total3[..., None, :], 0.0)
+    t10 = branch2 + branch4 + branch5 + branch6 + branch7
+    total5 = tf.reduce_sum(t10, axis=(-2, -1))
+    branch8 = fn.select(above[..., :, None] & equal & differs2, 1.0, 0.0, embeddings)
+    total6 = tf.reduce_sum(branch8, axis=(-2, -1))
+    return 0.5 * total5 / tf.maximum(total6, 1.0)
 
 
 def _lifted_structure_hvp(
@@ -2911,170 +2922,173 @@ def _lifted_structure_hvp(
     embeddings_tangent: Array,
 ) -> tuple[Result, ...]:
     """The Hessian of sum(cotangent * loss) times the tangents."""
+    differs = identity[..., None, :] != identity[..., :, None]
+    branch = fn.select(differs, 1.0, 0.0, embeddings)
+    total = tf.reduce_sum(branch, axis=-2)
+    above = total > 0
     equal = identity[..., :, None] == identity[..., None, :]
     position = fn.positions(embeddings, -2)
-    differs = position[..., :, None] != position[..., None, :]
-    condition = equal & differs
-    branch = fn.select(condition, 1.0, 0.0, embeddings)
-    total = tf.reduce_sum(branch, axis=(-2, -1))
-    t = 1 / tf.maximum(total, 1.0)
+    differs2 = position[..., :, None] != position[..., None, :]
+    condition = above[..., :, None] & equal & differs2
+    branch2 = fn.select(condition, 1.0, 0.0, embeddings)
+    total2 = tf.reduce_sum(branch2, axis=(-2, -1))
+    t = 1 / tf.maximum(total2, 1.0)
     t2 = cotangent * t
-    total2 = tf.reduce_sum(embeddings**2, axis=-1)
+    total3 = tf.reduce_sum(embeddings**2, axis=-1)
     dot = tf.matmul(embeddings, tf.linalg.matrix_transpose(embeddings))
-    t3 = total2[..., :, None] + total2[..., None, :]
+    t3 = total3[..., :, None] + total3[..., None, :]
     t4 = t3 - 2 * tf.linalg.matrix_transpose(dot)
     t5 = margin - tf.math.sqrt(t4)
-    differs2 = identity[..., None, :] != identity[..., :, None]
-    lse = fn.logsumexp(t5, -2, where=differs2)
+    lse = fn.logsumexp(t5, -2, where=differs)
     t6 = lse[..., :, None] - lse[..., None, :]
     t7 = lse[..., None, :] + tf.math.sqrt(t4) + fn.softplus(t6)
-    above = t7 > 0
-    condition2 = tf.linalg.matrix_transpose(equal) & tf.linalg.matrix_transpose(differs)
-    condition3 = condition2 & above
+    above2 = t7 > 0
+    condition2 = above[..., None, :] & tf.linalg.matrix_transpose(equal)
+    condition3 = condition2 & tf.linalg.matrix_transpose(differs2) & above2
     larger = tf.maximum(t7, 0.0)
     probability = fn.sigmoid(-t6)
-    branch2 = tf.where(condition3, 2 * larger * probability, 0.0)
-    total3 = tf.reduce_sum(branch2, axis=-2)
+    branch3 = tf.where(condition3, 2 * larger * probability, 0.0)
+    total4 = tf.reduce_sum(branch3, axis=-2)
     probability2 = fn.sigmoid(tf.linalg.matrix_transpose(t6))
     t8 = 2 * larger * tf.linalg.matrix_transpose(probability2)
-    total4 = tf.reduce_sum(tf.where(condition3, t8, 0.0), axis=-1)
-    t9 = 0.5 * total3 + 0.5 * total4
+    total5 = tf.reduce_sum(tf.where(condition3, t8, 0.0), axis=-1)
+    t9 = 0.5 * total4 + 0.5 * total5
     t10 = t9[..., None, :] * tf.linalg.matrix_transpose(embeddings_tangent)
     share = tf.math.exp(tf.linalg.matrix_transpose(t5) - lse[..., :, None])
     t11 = fn.inverse_root(tf.linalg.matrix_transpose(t4))
     dot2 = tf.matmul(embeddings, tf.linalg.matrix_transpose(embeddings_tangent))
     dot3 = tf.matmul(embeddings_tangent, tf.linalg.matrix_transpose(embeddings))
-    total5 = tf.reduce_sum(embeddings * embeddings_tangent, axis=-1)
-    t12 = dot2 + dot3 - total5[..., :, None] - total5[..., None, :]
-    branch3 = tf.where(tf.linalg.matrix_transpose(differs2), share * t11 * t12, 0.0)
-    total6 = tf.reduce_sum(branch3, axis=-1)
+    total6 = tf.reduce_sum(embeddings * embeddings_tangent, axis=-1)
+    t12 = dot2 + dot3 - total6[..., :, None] - total6[..., None, :]
+    branch4 = tf.where(tf.linalg.matrix_transpose(differs), share * t11 * t12, 0.0)
+    total7 = tf.reduce_sum(branch4, axis=-1)
     t13 = 2 * larger * probability * tf.linalg.matrix_transpose(probability2)
-    branch4 = tf.where(above, t13, 0.0)
-    branch5 = tf.where(above, 2 * probability**2, 0.0)
-    t14 = total6[..., None, :] * (branch4 + branch5)
-    branch6 = tf.where(tf.linalg.matrix_transpose(condition), t14, 0.0)
+    branch5 = tf.where(above2, t13, 0.0)
+    branch6 = tf.where(above2, 2 * probability**2, 0.0)
+    t14 = total7[..., None, :] * (branch5 + branch6)
+    branch7 = tf.where(tf.linalg.matrix_transpose(condition), t14, 0.0)
     t15 = 2 * probability * tf.linalg.matrix_transpose(probability2)
     t16 = -2 * larger * probability * tf.linalg.matrix_transpose(probability2)
-    t17 = tf.where(above, t15, 0.0) + tf.where(above, t16, 0.0)
+    t17 = tf.where(above2, t15, 0.0) + tf.where(above2, t16, 0.0)
     t18 = tf.linalg.matrix_transpose(condition)
-    branch7 = tf.where(t18, total6[..., :, None] * t17, 0.0)
+    branch8 = tf.where(t18, total7[..., :, None] * t17, 0.0)
     t19 = fn.inverse_root(t4)
     t20 = tf.linalg.matrix_transpose(dot2) + tf.linalg.matrix_transpose(dot3)
-    branch8 = tf.where(condition3, -2 * t19 * probability * t20, 0.0)
-    branch9 = tf.where(condition3, 2 * t19 * probability * total5[..., None, :], 0.0)
-    branch10 = tf.where(condition3, 2 * t19 * probability * total5[..., :, None], 0.0)
-    t21 = branch6 + branch7 + branch8 + branch9 + branch10
-    total7 = tf.reduce_sum(t21, axis=-2)
-    t22 = 0.5 * total7[..., None, :] * tf.linalg.matrix_transpose(embeddings)
-    branch11 = tf.where(above, 2 * tf.linalg.matrix_transpose(probability2) ** 2, 0.0)
-    t23 = total6[..., :, None] * (branch4 + branch11)
-    branch12 = tf.where(tf.linalg.matrix_transpose(condition), t23, 0.0)
-    branch13 = tf.where(t18, total6[..., None, :] * t17, 0.0)
+    branch9 = tf.where(condition3, -2 * t19 * probability * t20, 0.0)
+    branch10 = tf.where(condition3, 2 * t19 * probability * total6[..., None, :], 0.0)
+    branch11 = tf.where(condition3, 2 * t19 * probability * total6[..., :, None], 0.0)
+    t21 = branch7 + branch8 + branch9 + branch10 + branch11
+    total8 = tf.reduce_sum(t21, axis=-2)
+    t22 = 0.5 * total8[..., None, :] * tf.linalg.matrix_transpose(embeddings)
+    branch12 = tf.where(above2, 2 * tf.linalg.matrix_transpose(probability2) ** 2, 0.0)
+    t23 = total7[..., :, None] * (branch5 + branch12)
+    branch13 = tf.where(tf.linalg.matrix_transpose(condition), t23, 0.0)
+    branch14 = tf.where(t18, total7[..., None, :] * t17, 0.0)
     t24 = -2 * t19 * tf.linalg.matrix_transpose(probability2) * t20
-    t25 = 2 * t19 * tf.linalg.matrix_transpose(probability2) * total5[..., :, None]
-    t26 = 2 * t19 * tf.linalg.matrix_transpose(probability2) * total5[..., None, :]
-    t27 = branch12 + branch13 + tf.where(condition3, t24, 0.0)
+    t25 = 2 * t19 * tf.linalg.matrix_transpose(probability2) * total6[..., :, None]
+    t26 = 2 * t19 * tf.linalg.matrix_transpose(probability2) * total6[..., None, :]
+    t27 = branch13 + branch14 + tf.where(condition3, t24, 0.0)
     t28 = t27 + tf.where(condition3, t25, 0.0) + tf.where(condition3, t26, 0.0)
-    total8 = tf.reduce_sum(t28, axis=-1)
-    t29 = 0.5 * total8[..., None, :] * tf.linalg.matrix_transpose(embeddings)
+    total9 = tf.reduce_sum(t28, axis=-1)
+    t29 = 0.5 * total9[..., None, :] * tf.linalg.matrix_transpose(embeddings)
     t30 = t2[..., None, None] * (t10 + t22 + t29)
     t31 = tf.linalg.matrix_transpose(share) * tf.linalg.matrix_transpose(t11)
-    branch14 = tf.where(differs2, t31, 0.0)
-    dot4 = tf.matmul(branch14, tf.linalg.matrix_transpose(t30))
+    branch15 = tf.where(differs, t31, 0.0)
+    dot4 = tf.matmul(branch15, tf.linalg.matrix_transpose(t30))
     t32 = t9[..., None, :] * t2[..., None, None]
     t33 = t32 * tf.linalg.matrix_transpose(embeddings)
     t34 = t11**2
     t35 = tf.linalg.matrix_transpose(share) * tf.linalg.matrix_transpose(t34)
     t36 = t11**3
     t37 = tf.linalg.matrix_transpose(share) * tf.linalg.matrix_transpose(t36)
-    t38 = tf.where(differs2, t35, 0.0) + tf.where(differs2, t37, 0.0)
+    t38 = tf.where(differs, t35, 0.0) + tf.where(differs, t37, 0.0)
     t39 = -0.5 * tf.linalg.matrix_transpose(share) * tf.linalg.matrix_transpose(t34)
     t40 = -0.5 * tf.linalg.matrix_transpose(share) * tf.linalg.matrix_transpose(t36)
-    t41 = tf.where(differs2, t39, 0.0) + tf.where(differs2, t40, 0.0)
-    branch15 = tf.where(differs2, -t31 * total6[..., None, :], 0.0)
-    t42 = t20 * t38 + 2 * total5[..., None, :] * t41 + 2 * t41 * total5[..., :, None]
-    t43 = t42 + branch15
+    t41 = tf.where(differs, t39, 0.0) + tf.where(differs, t40, 0.0)
+    branch16 = tf.where(differs, -t31 * total7[..., None, :], 0.0)
+    t42 = t20 * t38 + 2 * total6[..., None, :] * t41 + 2 * t41 * total6[..., :, None]
+    t43 = t42 + branch16
     dot5 = tf.matmul(t43, tf.linalg.matrix_transpose(t33))
     t44 = 0.5 * cotangent * t
     t45 = tf.linalg.matrix_transpose(embeddings_tangent)
-    branch16 = tf.where(condition3, -2 * t19 * larger, 0.0)
-    t46 = tf.linalg.matrix_transpose(branch16)
+    branch17 = tf.where(condition3, -2 * t19 * larger, 0.0)
+    t46 = tf.linalg.matrix_transpose(branch17)
     dot6 = tf.matmul(t46, tf.linalg.matrix_transpose(t45))
     t47 = tf.linalg.matrix_transpose(embeddings)
     t48 = t19**2
     t49 = t19**3
-    branch17 = tf.where(above, -2 * larger * t49, 0.0)
-    t50 = t20 * (tf.where(above, 2 * t48, 0.0) + branch17)
-    branch18 = tf.where(tf.linalg.matrix_transpose(condition), t50, 0.0)
-    t51 = tf.where(above, -t48, 0.0) + tf.where(above, larger * t49, 0.0)
-    branch19 = tf.where(t18, 2 * total5[..., None, :] * t51, 0.0)
-    branch20 = tf.where(t18, 2 * t51 * total5[..., :, None], 0.0)
-    t52 = -2 * t19 * total6[..., :, None] * tf.linalg.matrix_transpose(probability2)
-    branch21 = tf.where(condition3, -2 * t19 * probability * total6[..., None, :], 0.0)
-    t53 = branch18 + branch19 + branch20 + tf.where(condition3, t52, 0.0) + branch21
+    branch18 = tf.where(above2, -2 * larger * t49, 0.0)
+    t50 = t20 * (tf.where(above2, 2 * t48, 0.0) + branch18)
+    branch19 = tf.where(tf.linalg.matrix_transpose(condition), t50, 0.0)
+    t51 = tf.where(above2, -t48, 0.0) + tf.where(above2, larger * t49, 0.0)
+    branch20 = tf.where(t18, 2 * total6[..., None, :] * t51, 0.0)
+    branch21 = tf.where(t18, 2 * t51 * total6[..., :, None], 0.0)
+    t52 = -2 * t19 * total7[..., :, None] * tf.linalg.matrix_transpose(probability2)
+    branch22 = tf.where(condition3, -2 * t19 * probability * total7[..., None, :], 0.0)
+    t53 = branch19 + branch20 + branch21 + tf.where(condition3, t52, 0.0) + branch22
     t54 = tf.linalg.matrix_transpose(t53)
     dot7 = tf.matmul(t54, tf.linalg.matrix_transpose(t47))
-    dot8 = tf.matmul(branch16, tf.linalg.matrix_transpose(t45))
+    dot8 = tf.matmul(branch17, tf.linalg.matrix_transpose(t45))
     dot9 = tf.matmul(t53, tf.linalg.matrix_transpose(t47))
-    branch22 = tf.where(condition3, t19 * larger, 0.0)
-    total9 = tf.reduce_sum(branch22, axis=-2)
-    total10 = tf.reduce_sum(branch22, axis=-1)
-    total11 = tf.reduce_sum(branch14, axis=-2)
+    branch23 = tf.where(condition3, t19 * larger, 0.0)
+    total10 = tf.reduce_sum(branch23, axis=-2)
+    total11 = tf.reduce_sum(branch23, axis=-1)
+    total12 = tf.reduce_sum(branch15, axis=-2)
     t55 = -0.5 * cotangent * t
     t56 = share * t11 * t9[..., :, None] * t2[..., None, None]
-    branch23 = tf.where(tf.linalg.matrix_transpose(differs2), t56, 0.0)
-    total12 = tf.reduce_sum(branch23, axis=-2)
-    t57 = total9 * t44[..., None] + total10 * t44[..., None]
-    t58 = t57 + total11 * t55[..., None] * t9 - 0.5 * total12
+    branch24 = tf.where(tf.linalg.matrix_transpose(differs), t56, 0.0)
+    total13 = tf.reduce_sum(branch24, axis=-2)
+    t57 = total10 * t44[..., None] + total11 * t44[..., None]
+    t58 = t57 + total12 * t55[..., None] * t9 - 0.5 * total13
     t59 = 2 * embeddings_tangent * t58[..., :, None]
-    branch24 = tf.where(tf.linalg.matrix_transpose(condition), t20 * t51, 0.0)
-    branch25 = tf.where(above, -0.5 * larger * t49, 0.0)
-    t60 = tf.where(above, 0.5 * t48, 0.0) + branch25
-    branch26 = tf.where(t18, 2 * total5[..., None, :] * t60, 0.0)
-    branch27 = tf.where(t18, 2 * t60 * total5[..., :, None], 0.0)
-    t61 = t19 * total6[..., :, None] * tf.linalg.matrix_transpose(probability2)
-    branch28 = tf.where(condition3, t19 * probability * total6[..., None, :], 0.0)
-    t62 = branch24 + branch26 + branch27 + tf.where(condition3, t61, 0.0) + branch28
-    total13 = tf.reduce_sum(t62, axis=-2)
-    t63 = t2[..., None, None] * total13[..., :, None] * embeddings
-    t64 = tf.linalg.matrix_transpose(branch14)
+    branch25 = tf.where(tf.linalg.matrix_transpose(condition), t20 * t51, 0.0)
+    branch26 = tf.where(above2, -0.5 * larger * t49, 0.0)
+    t60 = tf.where(above2, 0.5 * t48, 0.0) + branch26
+    branch27 = tf.where(t18, 2 * total6[..., None, :] * t60, 0.0)
+    branch28 = tf.where(t18, 2 * t60 * total6[..., :, None], 0.0)
+    t61 = t19 * total7[..., :, None] * tf.linalg.matrix_transpose(probability2)
+    branch29 = tf.where(condition3, t19 * probability * total7[..., None, :], 0.0)
+    t62 = branch25 + branch27 + branch28 + tf.where(condition3, t61, 0.0) + branch29
+    total14 = tf.reduce_sum(t62, axis=-2)
+    t63 = t2[..., None, None] * total14[..., :, None] * embeddings
+    t64 = tf.linalg.matrix_transpose(branch15)
     dot10 = tf.matmul(t64, tf.linalg.matrix_transpose(t47))
-    t65 = 0.5 * total11[..., :, None] * embeddings
+    t65 = 0.5 * total12[..., :, None] * embeddings
     t66 = 0.5 * dot10 - t65
-    t67 = t2[..., None, None] * total7[..., :, None] * t66
-    total14 = tf.reduce_sum(t62, axis=-1)
-    t68 = t2[..., None, None] * total14[..., :, None] * embeddings
-    t69 = t2[..., None, None] * total8[..., :, None] * t66
+    t67 = t2[..., None, None] * total8[..., :, None] * t66
+    total15 = tf.reduce_sum(t62, axis=-1)
+    t68 = t2[..., None, None] * total15[..., :, None] * embeddings
+    t69 = t2[..., None, None] * total9[..., :, None] * t66
     dot11 = tf.matmul(t64, tf.linalg.matrix_transpose(t45))
     t70 = tf.linalg.matrix_transpose(t43)
     dot12 = tf.matmul(t70, tf.linalg.matrix_transpose(t47))
     t71 = t2[..., None, None] * t9[..., :, None] * (dot11 + dot12)
     t72 = -cotangent * t
-    total15 = tf.reduce_sum(t43, axis=-2)
-    t73 = t9 * total15
+    total16 = tf.reduce_sum(t43, axis=-2)
+    t73 = t9 * total16
     t74 = t72[..., None, None] * t73[..., :, None] * embeddings
     t75 = share * t9[..., :, None] * t2[..., None, None] * t34
-    branch29 = tf.where(tf.linalg.matrix_transpose(differs2), t75, 0.0)
+    branch30 = tf.where(tf.linalg.matrix_transpose(differs), t75, 0.0)
     t76 = share * t9[..., :, None] * t2[..., None, None] * t36
-    branch30 = tf.where(tf.linalg.matrix_transpose(differs2), t76, 0.0)
-    t77 = tf.linalg.matrix_transpose(t20) * (branch29 + branch30)
+    branch31 = tf.where(tf.linalg.matrix_transpose(differs), t76, 0.0)
+    t77 = tf.linalg.matrix_transpose(t20) * (branch30 + branch31)
     t78 = share * t55[..., None, None] * t9[..., :, None] * t34
-    branch31 = tf.where(tf.linalg.matrix_transpose(differs2), t78, 0.0)
+    branch32 = tf.where(tf.linalg.matrix_transpose(differs), t78, 0.0)
     t79 = share * t55[..., None, None] * t9[..., :, None] * t36
-    branch32 = tf.where(tf.linalg.matrix_transpose(differs2), t79, 0.0)
-    t80 = branch31 + branch32
-    t81 = share * t11 * total7[..., :, None] * t44[..., None, None]
-    branch33 = tf.where(tf.linalg.matrix_transpose(differs2), t81, 0.0)
-    t82 = share * t11 * total8[..., :, None] * t44[..., None, None]
-    branch34 = tf.where(tf.linalg.matrix_transpose(differs2), t82, 0.0)
-    t83 = total6 * t9
+    branch33 = tf.where(tf.linalg.matrix_transpose(differs), t79, 0.0)
+    t80 = branch32 + branch33
+    t81 = share * t11 * total8[..., :, None] * t44[..., None, None]
+    branch34 = tf.where(tf.linalg.matrix_transpose(differs), t81, 0.0)
+    t82 = share * t11 * total9[..., :, None] * t44[..., None, None]
+    branch35 = tf.where(tf.linalg.matrix_transpose(differs), t82, 0.0)
+    t83 = total7 * t9
     t84 = share * t11 * t72[..., None, None] * t83[..., :, None]
-    branch35 = tf.where(tf.linalg.matrix_transpose(differs2), t84, 0.0)
-    t85 = t77 + 2 * t80 * total5[..., None, :] + 2 * t80 * total5[..., :, None]
-    total16 = tf.reduce_sum(t85 + branch33 + branch34 + branch35, axis=-2)
+    branch36 = tf.where(tf.linalg.matrix_transpose(differs), t84, 0.0)
+    t85 = t77 + 2 * t80 * total6[..., None, :] + 2 * t80 * total6[..., :, None]
+    total17 = tf.reduce_sum(t85 + branch34 + branch35 + branch36, axis=-2)
     t86 = dot4 + dot5 + t44[..., None, None] * (dot6 + dot7)
     t87 = t86 + t44[..., None, None] * (dot8 + dot9) + t59 + t63 + t67 + t68 + t69
-    return (t87 + t71 + t74 - total16[..., :, None] * embeddings,)
+    return (t87 + t71 + t74 - total17[..., :, None] * embeddings,)
 
 
 def _lifted_structure_hessian_diagonal(
@@ -3085,18 +3099,21 @@ def _lifted_structure_hessian_diagonal(
 ) -> tuple[Result, ...]:
     """The diagonal of the Hessian of sum(cotangent * loss)."""
     differs = identity[..., None, :] != identity[..., :, None]
+    branch = fn.select(differs, 1.0, 0.0, embeddings)
+    total = tf.reduce_sum(branch, axis=-2)
+    above = total > 0
     equal = identity[..., :, None] == identity[..., None, :]
     position = fn.positions(embeddings, -2)
     differs2 = position[..., :, None] != position[..., None, :]
-    condition = equal & differs2
-    branch = fn.select(condition, 1.0, 0.0, embeddings)
-    total = tf.reduce_sum(branch, axis=(-2, -1))
-    t = 1 / tf.maximum(total, 1.0)
+    condition = above[..., :, None] & equal & differs2
+    branch2 = fn.select(condition, 1.0, 0.0, embeddings)
+    total2 = tf.reduce_sum(branch2, axis=(-2, -1))
+    t = 1 / tf.maximum(total2, 1.0)
     t2 = 0.5 * cotangent * t
     t3 = embeddings**2
-    total2 = tf.reduce_sum(t3, axis=-1)
+    total3 = tf.reduce_sum(t3, axis=-1)
     dot = tf.matmul(embeddings, tf.linalg.matrix_transpose(embeddings))
-    t4 = total2[..., :, None] + total2[..., None, :]
+    t4 = total3[..., :, None] + total3[..., None, :]
     t5 = t4 - 2 * tf.linalg.matrix_transpose(dot)
     t6 = margin - tf.math.sqrt(t5)
     lse = fn.logsumexp(t6, -2, where=differs)
@@ -3105,187 +3122,188 @@ def _lifted_structure_hessian_diagonal(
     t8 = share * t7
     t9 = embeddings[..., :, None, :] - embeddings[..., None, :, :]
     t10 = tf.linalg.matrix_transpose(differs)[..., :, :, None]
-    branch2 = tf.where(t10, t8[..., :, :, None] * t9, 0.0)
-    turned = tf.einsum("...abc->...bca", branch2)
+    branch3 = tf.where(t10, t8[..., :, :, None] * t9, 0.0)
+    turned = tf.einsum("...abc->...bca", branch3)
     t11 = lse[..., :, None] - lse[..., None, :]
     t12 = lse[..., None, :] + tf.math.sqrt(t5) + fn.softplus(t11)
-    above = t12 > 0
+    above2 = t12 > 0
     probability = fn.sigmoid(-t11)
     probability2 = fn.sigmoid(tf.linalg.matrix_transpose(t11))
     t13 = 2 * probability * tf.linalg.matrix_transpose(probability2)
     larger = tf.maximum(t12, 0.0)
     t14 = -2 * larger * probability * tf.linalg.matrix_transpose(probability2)
-    t15 = tf.where(above, t13, 0.0) + tf.where(above, t14, 0.0)
-    branch3 = tf.where(tf.linalg.matrix_transpose(condition), t15, 0.0)
-    t16 = tf.linalg.matrix_transpose(branch3)
+    t15 = tf.where(above2, t13, 0.0) + tf.where(above2, t14, 0.0)
+    branch4 = tf.where(tf.linalg.matrix_transpose(condition), t15, 0.0)
+    t16 = tf.linalg.matrix_transpose(branch4)
     dot2 = tf.einsum("...bcd,...ad->...abc", turned, t16)
     t17 = t2[..., None, None, None] * embeddings[..., :, None, :] * dot2
-    branch4 = tf.where(t10, t17 * t8[..., :, :, None], 0.0)
-    dot3 = tf.einsum("...bcd,...ad->...abc", turned, branch3)
+    branch5 = tf.where(t10, t17 * t8[..., :, :, None], 0.0)
+    dot3 = tf.einsum("...bcd,...ad->...abc", turned, branch4)
     t18 = t2[..., None, None, None] * embeddings[..., :, None, :]
-    branch5 = tf.where(t10, t18 * t8[..., :, :, None] * dot3, 0.0)
-    total3 = tf.reduce_sum(branch4 + branch5, axis=-3)
+    branch6 = tf.where(t10, t18 * t8[..., :, :, None] * dot3, 0.0)
+    total4 = tf.reduce_sum(branch5 + branch6, axis=-3)
     t19 = cotangent * t
-    condition2 = tf.linalg.matrix_transpose(equal) & tf.linalg.matrix_transpose(differs2)
-    condition3 = condition2 & above
-    branch6 = tf.where(condition3, 2 * larger * probability, 0.0)
-    total4 = tf.reduce_sum(branch6, axis=-2)
+    condition2 = above[..., None, :] & tf.linalg.matrix_transpose(equal)
+    condition3 = condition2 & tf.linalg.matrix_transpose(differs2) & above2
+    branch7 = tf.where(condition3, 2 * larger * probability, 0.0)
+    total5 = tf.reduce_sum(branch7, axis=-2)
     t20 = 2 * larger * tf.linalg.matrix_transpose(probability2)
-    total5 = tf.reduce_sum(tf.where(condition3, t20, 0.0), axis=-1)
-    t21 = 0.5 * total4 + 0.5 * total5
+    total6 = tf.reduce_sum(tf.where(condition3, t20, 0.0), axis=-1)
+    t21 = 0.5 * total5 + 0.5 * total6
     t22 = t19[..., None, None] * t21[..., :, None] * t3
     t23 = tf.linalg.matrix_transpose(t22)
     t24 = t7**2
     t25 = share**2
-    branch7 = tf.where(tf.linalg.matrix_transpose(differs), -t24 * t25, 0.0)
-    t26 = tf.linalg.matrix_transpose(branch7)
+    branch8 = tf.where(tf.linalg.matrix_transpose(differs), -t24 * t25, 0.0)
+    t26 = tf.linalg.matrix_transpose(branch8)
     dot4 = tf.matmul(t26, tf.linalg.matrix_transpose(t23))
     t27 = t7**3
     t28 = tf.linalg.matrix_transpose(share) * tf.linalg.matrix_transpose(t27)
-    branch8 = tf.where(differs, t28, 0.0)
-    dot5 = tf.matmul(branch8, tf.linalg.matrix_transpose(t23))
+    branch9 = tf.where(differs, t28, 0.0)
+    dot5 = tf.matmul(branch9, tf.linalg.matrix_transpose(t23))
     t29 = tf.linalg.matrix_transpose(share) * tf.linalg.matrix_transpose(t24)
-    branch9 = tf.where(differs, t29, 0.0)
-    dot6 = tf.matmul(branch9, tf.linalg.matrix_transpose(t23))
+    branch10 = tf.where(differs, t29, 0.0)
+    dot6 = tf.matmul(branch10, tf.linalg.matrix_transpose(t23))
     t30 = fn.inverse_root(t5)
-    branch10 = tf.where(condition3, t30 * larger, 0.0)
-    total6 = tf.reduce_sum(branch10, axis=-2)
-    total7 = tf.reduce_sum(branch10, axis=-1)
+    branch11 = tf.where(condition3, t30 * larger, 0.0)
+    total7 = tf.reduce_sum(branch11, axis=-2)
+    total8 = tf.reduce_sum(branch11, axis=-1)
     t31 = -0.5 * cotangent * t
     t32 = tf.linalg.matrix_transpose(share) * tf.linalg.matrix_transpose(t7)
-    branch11 = tf.where(differs, t32, 0.0)
-    total8 = tf.reduce_sum(branch11, axis=-2)
+    branch12 = tf.where(differs, t32, 0.0)
+    total9 = tf.reduce_sum(branch12, axis=-2)
     t33 = t19[..., None, None] * t21[..., None, :] * tf.linalg.matrix_transpose(share)
-    branch12 = tf.where(differs, t33 * tf.linalg.matrix_transpose(t7), 0.0)
-    total9 = tf.reduce_sum(branch12, axis=-1)
-    t34 = t2[..., None] * total6 + t2[..., None] * total7
-    t35 = t34 + t31[..., None] * total8 * t21 - 0.5 * total9
+    branch13 = tf.where(differs, t33 * tf.linalg.matrix_transpose(t7), 0.0)
+    total10 = tf.reduce_sum(branch13, axis=-1)
+    t34 = t2[..., None] * total7 + t2[..., None] * total8
+    t35 = t34 + t31[..., None] * total9 * t21 - 0.5 * total10
     t36 = 2 * t35
     t37 = 2 * larger * probability * tf.linalg.matrix_transpose(probability2)
-    branch13 = tf.where(above, t37, 0.0)
+    branch14 = tf.where(above2, t37, 0.0)
     t38 = 2 * tf.linalg.matrix_transpose(probability) ** 2
-    branch14 = tf.where(tf.linalg.matrix_transpose(above), t38, 0.0)
-    branch15 = tf.where(condition, tf.linalg.matrix_transpose(branch13) + branch14, 0.0)
-    total10 = tf.reduce_sum(branch15, axis=-1)
-    t39 = total10[..., None, :] * tf.linalg.matrix_transpose(t3)
-    branch16 = tf.where(tf.linalg.matrix_transpose(differs), t24 * t25, 0.0)
-    t40 = tf.linalg.matrix_transpose(branch16)
+    branch15 = tf.where(tf.linalg.matrix_transpose(above2), t38, 0.0)
+    branch16 = tf.where(condition, tf.linalg.matrix_transpose(branch14) + branch15, 0.0)
+    total11 = tf.reduce_sum(branch16, axis=-1)
+    t39 = total11[..., None, :] * tf.linalg.matrix_transpose(t3)
+    branch17 = tf.where(tf.linalg.matrix_transpose(differs), t24 * t25, 0.0)
+    t40 = tf.linalg.matrix_transpose(branch17)
     dot7 = tf.matmul(t40, tf.linalg.matrix_transpose(t39))
-    branch17 = tf.where(tf.linalg.matrix_transpose(above), 2 * probability2**2, 0.0)
-    branch18 = tf.where(condition, tf.linalg.matrix_transpose(branch13) + branch17, 0.0)
-    total11 = tf.reduce_sum(branch18, axis=-2)
-    t41 = total11[..., None, :] * tf.linalg.matrix_transpose(t3)
+    branch18 = tf.where(tf.linalg.matrix_transpose(above2), 2 * probability2**2, 0.0)
+    branch19 = tf.where(condition, tf.linalg.matrix_transpose(branch14) + branch18, 0.0)
+    total12 = tf.reduce_sum(branch19, axis=-2)
+    t41 = total12[..., None, :] * tf.linalg.matrix_transpose(t3)
     dot8 = tf.matmul(t40, tf.linalg.matrix_transpose(t41))
     t42 = tf.linalg.matrix_transpose(t3)
     t43 = t30**2
     t44 = t30**3
-    branch19 = tf.where(above, -2 * larger * t44, 0.0)
-    t45 = tf.where(above, 2 * t43, 0.0) + branch19
-    branch20 = tf.where(tf.linalg.matrix_transpose(condition), t45, 0.0)
-    t46 = tf.linalg.matrix_transpose(branch20)
+    branch20 = tf.where(above2, -2 * larger * t44, 0.0)
+    t45 = tf.where(above2, 2 * t43, 0.0) + branch20
+    branch21 = tf.where(tf.linalg.matrix_transpose(condition), t45, 0.0)
+    t46 = tf.linalg.matrix_transpose(branch21)
     dot9 = tf.matmul(t46, tf.linalg.matrix_transpose(t42))
     t47 = tf.linalg.matrix_transpose(embeddings)
-    t48 = tf.linalg.matrix_transpose(branch11)
+    t48 = tf.linalg.matrix_transpose(branch12)
     dot10 = tf.matmul(t48, tf.linalg.matrix_transpose(t47))
     t49 = 2 * tf.linalg.matrix_transpose(t30)
     t50 = -t49 * tf.linalg.matrix_transpose(probability)
-    branch21 = tf.where(tf.linalg.matrix_transpose(condition3), t50, 0.0)
-    dot11 = tf.matmul(branch21, tf.linalg.matrix_transpose(t47))
-    t51 = tf.where(above, -t43, 0.0) + tf.where(above, larger * t44, 0.0)
-    branch22 = tf.where(tf.linalg.matrix_transpose(condition), t51, 0.0)
-    t52 = tf.linalg.matrix_transpose(branch22)
+    branch22 = tf.where(tf.linalg.matrix_transpose(condition3), t50, 0.0)
+    dot11 = tf.matmul(branch22, tf.linalg.matrix_transpose(t47))
+    t51 = tf.where(above2, -t43, 0.0) + tf.where(above2, larger * t44, 0.0)
+    branch23 = tf.where(tf.linalg.matrix_transpose(condition), t51, 0.0)
+    t52 = tf.linalg.matrix_transpose(branch23)
     dot12 = tf.matmul(t52, tf.linalg.matrix_transpose(t47))
-    t53 = total8[..., :, None] * dot11 * embeddings
+    t53 = total9[..., :, None] * dot11 * embeddings
     t54 = dot9 + dot10 * dot11 + 2 * dot12 * embeddings - t53
-    dot13 = tf.matmul(branch20, tf.linalg.matrix_transpose(t42))
-    branch23 = tf.where(condition3, -2 * t30 * tf.linalg.matrix_transpose(probability2), 0.0)
-    dot14 = tf.matmul(branch23, tf.linalg.matrix_transpose(t47))
-    dot15 = tf.matmul(branch22, tf.linalg.matrix_transpose(t47))
-    t55 = total8[..., :, None] * dot14 * embeddings
+    dot13 = tf.matmul(branch21, tf.linalg.matrix_transpose(t42))
+    branch24 = tf.where(condition3, -2 * t30 * tf.linalg.matrix_transpose(probability2), 0.0)
+    dot14 = tf.matmul(branch24, tf.linalg.matrix_transpose(t47))
+    dot15 = tf.matmul(branch23, tf.linalg.matrix_transpose(t47))
+    t55 = total9[..., :, None] * dot14 * embeddings
     t56 = dot13 + dot10 * dot14 + 2 * dot15 * embeddings - t55
     t57 = t19[..., None, None] * t21[..., :, None] * embeddings
     t58 = tf.linalg.matrix_transpose(t57)
     t59 = -0.5 * tf.linalg.matrix_transpose(share) * tf.linalg.matrix_transpose(t24)
-    branch24 = tf.where(differs, t59, 0.0)
-    dot16 = tf.matmul(branch24, tf.linalg.matrix_transpose(t58))
-    t60 = tf.linalg.matrix_transpose(branch8)
+    branch25 = tf.where(differs, t59, 0.0)
+    dot16 = tf.matmul(branch25, tf.linalg.matrix_transpose(t58))
+    t60 = tf.linalg.matrix_transpose(branch9)
     dot17 = tf.matmul(t60, tf.linalg.matrix_transpose(t42))
-    t61 = tf.linalg.matrix_transpose(branch9)
+    t61 = tf.linalg.matrix_transpose(branch10)
     dot18 = tf.matmul(t61, tf.linalg.matrix_transpose(t42))
     t62 = -tf.linalg.matrix_transpose(share) * tf.linalg.matrix_transpose(t7)
-    branch25 = tf.where(differs, t62, 0.0)
-    t63 = tf.linalg.matrix_transpose(branch25)
+    branch26 = tf.where(differs, t62, 0.0)
+    t63 = tf.linalg.matrix_transpose(branch26)
     dot19 = tf.matmul(t63, tf.linalg.matrix_transpose(t47))
-    t64 = tf.linalg.matrix_transpose(branch24)
+    t64 = tf.linalg.matrix_transpose(branch25)
     dot20 = tf.matmul(t64, tf.linalg.matrix_transpose(t47))
     dot21 = tf.matmul(t60, tf.linalg.matrix_transpose(t47))
-    t65 = total8[..., :, None] * dot19 * embeddings
-    t66 = dot17 + dot18 + dot10 * dot19 + 2 * embeddings * dot20 - embeddings * dot21
+    t65 = total9[..., :, None] * dot19 * embeddings
+    t66 = dot17 + dot18 + dot10 * dot19 + 2 * dot20 * embeddings - dot21 * embeddings
     t67 = t19[..., None, None] * t21[..., :, None] * (t66 - t65)
-    branch26 = tf.where(condition3, t30 * probability, 0.0)
-    total12 = tf.reduce_sum(branch26, axis=-2)
-    t68 = dot10 - total8[..., :, None] * embeddings
-    branch27 = tf.where(above, -0.5 * larger * t44, 0.0)
-    t69 = tf.where(above, 0.5 * t43, 0.0) + branch27
-    branch28 = tf.where(tf.linalg.matrix_transpose(condition), t69, 0.0)
-    total13 = tf.reduce_sum(branch28, axis=-2)
-    t70 = dot12 + total12[..., :, None] * t68 + 2 * total13[..., :, None] * embeddings
-    t71 = t19[..., None, None] * embeddings * t70
-    branch29 = tf.where(condition3, t30 * tf.linalg.matrix_transpose(probability2), 0.0)
-    total14 = tf.reduce_sum(branch29, axis=-1)
-    total15 = tf.reduce_sum(branch28, axis=-1)
-    t72 = dot15 + total14[..., :, None] * t68 + 2 * total15[..., :, None] * embeddings
-    t73 = t19[..., None, None] * embeddings * t72
-    t74 = 0.5 * total8[..., :, None] * embeddings
-    t75 = 0.5 * dot10 - t74
-    t76 = dot11 + total10[..., :, None] * t68 + 2 * total12[..., :, None] * embeddings
-    t77 = dot14 + total11[..., :, None] * t68 + 2 * total14[..., :, None] * embeddings
-    t78 = tf.linalg.matrix_transpose(embeddings) * total10[..., None, :]
+    t68 = 0.5 * total9[..., :, None] * embeddings
+    t69 = 0.5 * dot10 - t68
+    t70 = dot10 - total9[..., :, None] * embeddings
+    branch27 = tf.where(condition3, t30 * probability, 0.0)
+    total13 = tf.reduce_sum(branch27, axis=-2)
+    t71 = dot11 + total11[..., :, None] * t70 + 2 * total13[..., :, None] * embeddings
+    branch28 = tf.where(condition3, t30 * tf.linalg.matrix_transpose(probability2), 0.0)
+    total14 = tf.reduce_sum(branch28, axis=-1)
+    t72 = dot14 + total12[..., :, None] * t70 + 2 * total14[..., :, None] * embeddings
+    branch29 = tf.where(above2, -0.5 * larger * t44, 0.0)
+    t73 = tf.where(above2, 0.5 * t43, 0.0) + branch29
+    branch30 = tf.where(tf.linalg.matrix_transpose(condition), t73, 0.0)
+    total15 = tf.reduce_sum(branch30, axis=-2)
+    t74 = dot12 + total13[..., :, None] * t70 + 2 * total15[..., :, None] * embeddings
+    t75 = t19[..., None, None] * embeddings * t74
+    total16 = tf.reduce_sum(branch30, axis=-1)
+    t76 = dot15 + total14[..., :, None] * t70 + 2 * total16[..., :, None] * embeddings
+    t77 = t19[..., None, None] * embeddings * t76
+    t78 = tf.linalg.matrix_transpose(embeddings) * total11[..., None, :]
     dot22 = tf.matmul(t40, tf.linalg.matrix_transpose(t78))
     t79 = t31[..., None, None] * dot22 * embeddings
-    t80 = tf.linalg.matrix_transpose(embeddings) * total11[..., None, :]
+    t80 = tf.linalg.matrix_transpose(embeddings) * total12[..., None, :]
     dot23 = tf.matmul(t40, tf.linalg.matrix_transpose(t80))
     t81 = t31[..., None, None] * dot23 * embeddings
     t82 = -cotangent * t
-    t83 = tf.linalg.matrix_transpose(branch9) + tf.linalg.matrix_transpose(branch8)
+    t83 = tf.linalg.matrix_transpose(branch10) + tf.linalg.matrix_transpose(branch9)
     dot24 = tf.matmul(t83, tf.linalg.matrix_transpose(t47))
-    total16 = tf.reduce_sum(branch25, axis=-2)
+    total17 = tf.reduce_sum(branch26, axis=-2)
     t84 = -0.5 * tf.linalg.matrix_transpose(share) * tf.linalg.matrix_transpose(t27)
-    total17 = tf.reduce_sum(branch24 + tf.where(differs, t84, 0.0), axis=-2)
-    t85 = dot24 + total16[..., :, None] * t68 + 2 * total17[..., :, None] * embeddings
+    total18 = tf.reduce_sum(branch25 + tf.where(differs, t84, 0.0), axis=-2)
+    t85 = dot24 + total17[..., :, None] * t70 + 2 * total18[..., :, None] * embeddings
     t86 = t82[..., None, None] * t21[..., :, None] * embeddings * t85
     dot25 = tf.matmul(t26, tf.linalg.matrix_transpose(t58))
-    dot26 = tf.matmul(branch8, tf.linalg.matrix_transpose(t58))
-    branch30 = tf.where(differs, t33 * tf.linalg.matrix_transpose(t24), 0.0)
-    branch31 = tf.where(differs, t33 * tf.linalg.matrix_transpose(t27), 0.0)
-    t87 = branch30 + branch31
+    dot26 = tf.matmul(branch9, tf.linalg.matrix_transpose(t58))
+    branch31 = tf.where(differs, t33 * tf.linalg.matrix_transpose(t24), 0.0)
+    branch32 = tf.where(differs, t33 * tf.linalg.matrix_transpose(t27), 0.0)
+    t87 = branch31 + branch32
     dot27 = tf.matmul(t87, tf.linalg.matrix_transpose(t47))
     t88 = t31[..., None, None] * t21[..., None, :] * tf.linalg.matrix_transpose(share)
-    branch32 = tf.where(differs, t88 * tf.linalg.matrix_transpose(t24), 0.0)
-    branch33 = tf.where(differs, t88 * tf.linalg.matrix_transpose(t27), 0.0)
-    total18 = tf.reduce_sum(branch32 + branch33, axis=-1)
-    t89 = embeddings * (dot27 + 2 * total18[..., :, None] * embeddings)
-    branch34 = tf.where(t10, dot2 * t8[..., :, :, None], 0.0)
-    total19 = tf.reduce_sum(branch34, axis=-3)
+    branch33 = tf.where(differs, t88 * tf.linalg.matrix_transpose(t24), 0.0)
+    branch34 = tf.where(differs, t88 * tf.linalg.matrix_transpose(t27), 0.0)
+    total19 = tf.reduce_sum(branch33 + branch34, axis=-1)
+    t89 = embeddings * (dot27 + 2 * total19[..., :, None] * embeddings)
+    branch35 = tf.where(t10, dot2 * t8[..., :, :, None], 0.0)
+    total20 = tf.reduce_sum(branch35, axis=-3)
     t90 = tf.linalg.matrix_transpose(t24) * tf.linalg.matrix_transpose(t25)
-    branch35 = tf.where(differs, t90 * total10[..., None, :], 0.0)
-    total20 = tf.reduce_sum(branch35, axis=-1)
-    t91 = dot22 + total19 - total20[..., :, None] * embeddings
-    branch36 = tf.where(t10, t8[..., :, :, None] * dot3, 0.0)
-    total21 = tf.reduce_sum(branch36, axis=-3)
-    branch37 = tf.where(differs, t90 * total11[..., None, :], 0.0)
-    total22 = tf.reduce_sum(branch37, axis=-1)
-    t92 = dot23 + total21 - total22[..., :, None] * embeddings
-    t93 = t82[..., None, None] * t21[..., None, :] * tf.linalg.matrix_transpose(t24)
-    branch38 = tf.where(differs, t93 * tf.linalg.matrix_transpose(t25), 0.0)
+    branch36 = tf.where(differs, t90 * total11[..., None, :], 0.0)
+    total21 = tf.reduce_sum(branch36, axis=-1)
+    t91 = dot22 + total20 - total21[..., :, None] * embeddings
+    branch37 = tf.where(t10, t8[..., :, :, None] * dot3, 0.0)
+    total22 = tf.reduce_sum(branch37, axis=-3)
+    branch38 = tf.where(differs, t90 * total12[..., None, :], 0.0)
     total23 = tf.reduce_sum(branch38, axis=-1)
+    t92 = dot23 + total22 - total23[..., :, None] * embeddings
+    t93 = t82[..., None, None] * t21[..., None, :] * tf.linalg.matrix_transpose(t24)
+    branch39 = tf.where(differs, t93 * tf.linalg.matrix_transpose(t25), 0.0)
+    total24 = tf.reduce_sum(branch39, axis=-1)
     t94 = dot25 + t2[..., None, None] * t91 + t2[..., None, None] * t92
-    t95 = embeddings * (t94 - total23[..., :, None] * embeddings)
-    t96 = total3 + dot4 + dot5 + dot6 + t36[..., :, None] + t2[..., None, None] * dot7
+    t95 = embeddings * (t94 - total24[..., :, None] * embeddings)
+    t96 = total4 + dot4 + dot5 + dot6 + t36[..., :, None] + t2[..., None, None] * dot7
     t97 = t96 + t2[..., None, None] * dot8 + t2[..., None, None] * t54
-    t98 = t97 + t2[..., None, None] * t56 + 2 * dot16 * embeddings + t67 + t71 + t73
-    t99 = t98 + t19[..., None, None] * t75 * t76 + t19[..., None, None] * t75 * t77
-    return (t99 + t79 + t81 + t86 - dot25 * embeddings - dot26 * embeddings - t89 - t95,)
+    t98 = t97 + t2[..., None, None] * t56 + 2 * dot16 * embeddings + t67
+    t99 = t98 + t19[..., None, None] * t69 * t71 + t19[..., None, None] * t69 * t72
+    t100 = t99 + t75 + t77 + t79 + t81 + t86 - dot25 * embeddings - dot26 * embeddings
+    return (t100 - t89 - t95,)
 
 
 _LIFTED_STRUCTURE = Definition(

@@ -2573,8 +2573,9 @@ def lifted_structure(
             f]))*{1 if identity[i] != identity[k]; 0 otherwise}) + sum_k(exp(margin -
             norm_f(embeddings[j, f] - embeddings[k, f]))*{1 if identity[j] != identity[k]; 0
             otherwise})) + norm_f(embeddings[i, f] - embeddings[j, f]))^2 if identity[i] =
-            identity[j] and i != j; 0 otherwise})/(2*max(1, sum_i_j({1 if identity[i] = identity[j]
-            and i != j; 0 otherwise})))
+            identity[j] and sum_k({1 if identity[i] != identity[k]; 0 otherwise}) > 0 and i != j; 0
+            otherwise})/(2*max(1, sum_i_j({1 if identity[i] = identity[j] and sum_k({1 if
+            identity[i] != identity[k]; 0 otherwise}) > 0 and i != j; 0 otherwise})))
 
     Shapes: `(batch,feature),(batch)->()` after the batch axes, as NumPy writes generalised ufuncs.
 
@@ -2708,8 +2709,9 @@ class LiftedStructureLoss(nn.Module):
             f]))*{1 if identity[i] != identity[k]; 0 otherwise}) + sum_k(exp(margin -
             norm_f(embeddings[j, f] - embeddings[k, f]))*{1 if identity[j] != identity[k]; 0
             otherwise})) + norm_f(embeddings[i, f] - embeddings[j, f]))^2 if identity[i] =
-            identity[j] and i != j; 0 otherwise})/(2*max(1, sum_i_j({1 if identity[i] = identity[j]
-            and i != j; 0 otherwise})))
+            identity[j] and sum_k({1 if identity[i] != identity[k]; 0 otherwise}) > 0 and i != j; 0
+            otherwise})/(2*max(1, sum_i_j({1 if identity[i] = identity[j] and sum_k({1 if
+            identity[i] != identity[k]; 0 otherwise}) > 0 and i != j; 0 otherwise})))
 
     Shapes: `(batch,feature),(batch)->()` after the batch axes, as NumPy writes generalised ufuncs.
 
@@ -2777,22 +2779,25 @@ class LiftedStructureLoss(nn.Module):
 
 def _lifted_structure_value(embeddings: Array, identity: Array, margin: Array) -> Result:
     """The unreduced loss."""
+    differs = identity[..., None, :] != identity[..., :, None]
+    branch = fn.select(differs, 1.0, 0.0, embeddings)
+    total = torch.sum(branch, dim=-2)
+    above = total > 0
     equal = identity[..., :, None] == identity[..., None, :]
     position = fn.positions(embeddings, -2)
-    differs = position[..., :, None] != position[..., None, :]
-    condition = equal & differs
-    total = torch.sum(embeddings**2, dim=-1)
+    differs2 = position[..., :, None] != position[..., None, :]
+    condition = above[..., :, None] & equal & differs2
+    total2 = torch.sum(embeddings**2, dim=-1)
     dot = embeddings @ embeddings.mT
-    t = torch.sqrt(total[..., None, :] + total[..., :, None] - 2 * dot)
-    differs2 = identity[..., :, None] != identity[..., None, :]
-    lse = fn.logsumexp(margin - t, -1, where=differs2)
-    t2 = torch.sqrt(total[..., :, None] + total[..., None, :] - 2 * dot)
+    t = torch.sqrt(total2[..., None, :] + total2[..., :, None] - 2 * dot)
+    lse = fn.logsumexp(margin - t, -1, where=differs.mT)
+    t2 = torch.sqrt(total2[..., :, None] + total2[..., None, :] - 2 * dot)
     penalty = fn.softplus(lse[..., None, :] - lse[..., :, None])
     larger = torch.clamp(lse[..., :, None] + t2 + penalty, min=0.0)
-    total2 = torch.sum(torch.where(condition, larger**2, 0.0), dim=(-2, -1))
-    branch = fn.select(condition, 1.0, 0.0, embeddings)
-    total3 = torch.sum(branch, dim=(-2, -1))
-    return 0.5 * total2 / torch.clamp(total3, min=1.0)
+    total3 = torch.sum(torch.where(condition, larger**2, 0.0), dim=(-2, -1))
+    branch2 = fn.select(condition, 1.0, 0.0, embeddings)
+    total4 = torch.sum(branch2, dim=(-2, -1))
+    return 0.5 * total3 / torch.clamp(total4, min=1.0)
 
 
 def _lifted_structure_vjp(
@@ -2802,54 +2807,57 @@ def _lifted_structure_vjp(
     cotangent: Array,
 ) -> tuple[Result, ...]:
     """Gradients of sum(cotangent * loss)."""
+    differs = identity[..., None, :] != identity[..., :, None]
+    branch = fn.select(differs, 1.0, 0.0, embeddings)
+    total = torch.sum(branch, dim=-2)
+    above = total > 0
     equal = identity[..., :, None] == identity[..., None, :]
     position = fn.positions(embeddings, -2)
-    differs = position[..., :, None] != position[..., None, :]
-    total = torch.sum(embeddings**2, dim=-1)
+    differs2 = position[..., :, None] != position[..., None, :]
+    total2 = torch.sum(embeddings**2, dim=-1)
     dot = embeddings @ embeddings.mT
-    t = total[..., :, None] + total[..., None, :] - 2 * dot.mT
+    t = total2[..., :, None] + total2[..., None, :] - 2 * dot.mT
     t2 = margin - torch.sqrt(t)
-    differs2 = identity[..., None, :] != identity[..., :, None]
-    lse = fn.logsumexp(t2, -2, where=differs2)
+    lse = fn.logsumexp(t2, -2, where=differs)
     t3 = lse[..., :, None] - lse[..., None, :]
     t4 = lse[..., None, :] + torch.sqrt(t) + fn.softplus(t3)
-    condition = equal.mT & differs.mT & (t4 > 0)
+    condition = above[..., None, :] & equal.mT & differs2.mT & (t4 > 0)
     larger = torch.clamp(t4, min=0.0)
-    branch = torch.where(condition, 2 * larger * fn.sigmoid(-t3), 0.0)
-    total2 = torch.sum(branch, dim=-2)
-    branch2 = torch.where(condition, 2 * larger * fn.sigmoid(t3), 0.0)
-    total3 = torch.sum(branch2, dim=-1)
-    t5 = 0.5 * total2 + 0.5 * total3
-    branch3 = fn.select(equal & differs, 1.0, 0.0, embeddings)
-    total4 = torch.sum(branch3, dim=(-2, -1))
-    t6 = 1 / torch.clamp(total4, min=1.0)
+    branch2 = torch.where(condition, 2 * larger * fn.sigmoid(-t3), 0.0)
+    total3 = torch.sum(branch2, dim=-2)
+    branch3 = torch.where(condition, 2 * larger * fn.sigmoid(t3), 0.0)
+    total4 = torch.sum(branch3, dim=-1)
+    t5 = 0.5 * total3 + 0.5 * total4
+    branch4 = fn.select(above[..., :, None] & equal & differs2, 1.0, 0.0, embeddings)
+    total5 = torch.sum(branch4, dim=(-2, -1))
+    t6 = 1 / torch.clamp(total5, min=1.0)
     t7 = cotangent * t6
     t8 = t5[..., None, :] * t7[..., None, None] * embeddings.mT
     share = torch.exp(t2.mT - lse[..., :, None])
     t9 = fn.inverse_root(t.mT)
-    branch4 = torch.where(differs2, share.mT * t9.mT, 0.0)
-    dot2 = branch4 @ t8.mT
+    branch5 = torch.where(differs, share.mT * t9.mT, 0.0)
+    dot2 = branch5 @ t8.mT
     t10 = embeddings.mT
     t11 = fn.inverse_root(t)
-    branch5 = torch.where(condition, -2 * t11 * larger, 0.0)
-    t12 = branch5.mT
+    branch6 = torch.where(condition, -2 * t11 * larger, 0.0)
+    t12 = branch6.mT
     dot3 = t12 @ t10.mT
     t13 = 0.5 * cotangent * t6
-    dot4 = branch5 @ t10.mT
-    branch6 = torch.where(condition, t11 * larger, 0.0)
-    total5 = torch.sum(branch6, dim=-2)
-    total6 = torch.sum(branch6, dim=-1)
-    total7 = torch.sum(branch4, dim=-2)
+    dot4 = branch6 @ t10.mT
+    branch7 = torch.where(condition, t11 * larger, 0.0)
+    total6 = torch.sum(branch7, dim=-2)
+    total7 = torch.sum(branch7, dim=-1)
+    total8 = torch.sum(branch5, dim=-2)
     t14 = -0.5 * cotangent * t6
-    t15 = t5[..., :, None] * share * t9 * t7[..., None, None]
-    total8 = torch.sum(torch.where(differs2.mT, t15, 0.0), dim=-2)
-    t16 = total5 * t13[..., None] + total6 * t13[..., None]
-    t17 = t16 + total7 * t5 * t14[..., None] - 0.5 * total8
-    t18 = branch4.mT
-    dot5 = t18 @ t10.mT
-    t19 = t7[..., None, None] * dot5 * t5[..., :, None]
-    t20 = dot2 + dot3 * t13[..., None, None] + dot4 * t13[..., None, None]
-    return (t20 + 2 * t17[..., :, None] * embeddings + t19,)
+    branch8 = torch.where(differs.mT, t5[..., :, None] * share * t9 * t7[..., None, None], 0.0)
+    total9 = torch.sum(branch8, dim=-2)
+    t15 = total6 * t13[..., None] + total7 * t13[..., None]
+    t16 = t15 + total8 * t5 * t14[..., None] - 0.5 * total9
+    t17 = branch5.mT
+    dot5 = t17 @ t10.mT
+    t18 = t7[..., None, None] * dot5 * t5[..., :, None]
+    t19 = dot2 + dot3 * t13[..., None, None] + dot4 * t13[..., None, None]
+    return (t19 + 2 * t16[..., :, None] * embeddings + t18,)
 
 
 def _lifted_structure_jvp(
@@ -2859,38 +2867,41 @@ def _lifted_structure_jvp(
     embeddings_tangent: Array,
 ) -> Result:
     """The directional derivative of the unreduced loss along the tangents."""
+    differs = identity[..., None, :] != identity[..., :, None]
+    branch = fn.select(differs, 1.0, 0.0, embeddings)
+    total = torch.sum(branch, dim=-2)
+    above = total > 0
     equal = identity[..., :, None] == identity[..., None, :]
     position = fn.positions(embeddings, -2)
-    differs = position[..., :, None] != position[..., None, :]
-    total = torch.sum(embeddings**2, dim=-1)
+    differs2 = position[..., :, None] != position[..., None, :]
+    total2 = torch.sum(embeddings**2, dim=-1)
     dot = embeddings @ embeddings.mT
-    t = total[..., :, None] + total[..., None, :] - 2 * dot.mT
+    t = total2[..., :, None] + total2[..., None, :] - 2 * dot.mT
     t2 = margin - torch.sqrt(t)
-    differs2 = identity[..., None, :] != identity[..., :, None]
-    lse = fn.logsumexp(t2, -2, where=differs2)
-    t3 = total[..., :, None] + total[..., None, :] - 2 * dot
+    lse = fn.logsumexp(t2, -2, where=differs)
+    t3 = total2[..., :, None] + total2[..., None, :] - 2 * dot
     t4 = lse[..., None, :] - lse[..., :, None]
     t5 = lse[..., :, None] + torch.sqrt(t3) + fn.softplus(t4)
-    condition = equal & differs & (t5 > 0)
+    condition = above[..., :, None] & equal & differs2 & (t5 > 0)
     t6 = fn.inverse_root(t3)
     larger = torch.clamp(t5, min=0.0)
     dot2 = embeddings @ embeddings_tangent.mT
     dot3 = embeddings_tangent @ embeddings.mT
-    branch = torch.where(condition, -2 * t6 * larger * (dot2 + dot3), 0.0)
-    total2 = torch.sum(embeddings * embeddings_tangent, dim=-1)
-    t7 = dot2 + dot3 - total2[..., :, None] - total2[..., None, :]
+    branch2 = torch.where(condition, -2 * t6 * larger * (dot2 + dot3), 0.0)
+    total3 = torch.sum(embeddings * embeddings_tangent, dim=-1)
+    t7 = dot2 + dot3 - total3[..., :, None] - total3[..., None, :]
     share = torch.exp(t2.mT - lse[..., :, None])
-    branch2 = torch.where(differs2.mT, t7 * share * fn.inverse_root(t.mT), 0.0)
-    total3 = torch.sum(branch2, dim=-1)
-    branch3 = torch.where(condition, 2 * total3[..., :, None] * larger * fn.sigmoid(-t4), 0.0)
-    branch4 = torch.where(condition, 2 * total3[..., None, :] * larger * fn.sigmoid(t4), 0.0)
-    branch5 = torch.where(condition, 2 * t6 * larger * total2[..., :, None], 0.0)
-    branch6 = torch.where(condition, 2 * t6 * larger * total2[..., None, :], 0.0)
-    t8 = branch + branch3 + branch4 + branch5 + branch6
-    total4 = torch.sum(t8, dim=(-2, -1))
-    branch7 = fn.select(equal & differs, 1.0, 0.0, embeddings)
-    total5 = torch.sum(branch7, dim=(-2, -1))
-    return 0.5 * total4 / torch.clamp(total5, min=1.0)
+    branch3 = torch.where(differs.mT, t7 * share * fn.inverse_root(t.mT), 0.0)
+    total4 = torch.sum(branch3, dim=-1)
+    branch4 = torch.where(condition, 2 * total4[..., :, None] * larger * fn.sigmoid(-t4), 0.0)
+    branch5 = torch.where(condition, 2 * total4[..., None, :] * larger * fn.sigmoid(t4), 0.0)
+    branch6 = torch.where(condition, 2 * t6 * larger * total3[..., :, None], 0.0)
+    branch7 = torch.where(condition, 2 * t6 * larger * total3[..., None, :], 0.0)
+    t8 = branch2 + branch4 + branch5 + branch6 + branch7
+    total5 = torch.sum(t8, dim=(-2, -1))
+    branch8 = fn.select(above[..., :, None] & equal & differs2, 1.0, 0.0, embeddings)
+    total6 = torch.sum(branch8, dim=(-2, -1))
+    return 0.5 * total5 / torch.clamp(total6, min=1.0)
 
 
 def _lifted_structure_hvp(
@@ -2901,155 +2912,157 @@ def _lifted_structure_hvp(
     embeddings_tangent: Array,
 ) -> tuple[Result, ...]:
     """The Hessian of sum(cotangent * loss) times the tangents."""
+    differs = identity[..., None, :] != identity[..., :, None]
+    branch = fn.select(differs, 1.0, 0.0, embeddings)
+    total = torch.sum(branch, dim=-2)
+    above = total > 0
     equal = identity[..., :, None] == identity[..., None, :]
     position = fn.positions(embeddings, -2)
-    differs = position[..., :, None] != position[..., None, :]
-    condition = equal & differs
-    branch = fn.select(condition, 1.0, 0.0, embeddings)
-    total = torch.sum(branch, dim=(-2, -1))
-    t = 1 / torch.clamp(total, min=1.0)
+    differs2 = position[..., :, None] != position[..., None, :]
+    condition = above[..., :, None] & equal & differs2
+    branch2 = fn.select(condition, 1.0, 0.0, embeddings)
+    total2 = torch.sum(branch2, dim=(-2, -1))
+    t = 1 / torch.clamp(total2, min=1.0)
     t2 = cotangent * t
-    total2 = torch.sum(embeddings**2, dim=-1)
+    total3 = torch.sum(embeddings**2, dim=-1)
     dot = embeddings @ embeddings.mT
-    t3 = total2[..., :, None] + total2[..., None, :] - 2 * dot.mT
+    t3 = total3[..., :, None] + total3[..., None, :] - 2 * dot.mT
     t4 = margin - torch.sqrt(t3)
-    differs2 = identity[..., None, :] != identity[..., :, None]
-    lse = fn.logsumexp(t4, -2, where=differs2)
+    lse = fn.logsumexp(t4, -2, where=differs)
     t5 = lse[..., :, None] - lse[..., None, :]
     t6 = lse[..., None, :] + torch.sqrt(t3) + fn.softplus(t5)
-    above = t6 > 0
-    condition2 = equal.mT & differs.mT & above
+    above2 = t6 > 0
+    condition2 = above[..., None, :] & equal.mT & differs2.mT & above2
     larger = torch.clamp(t6, min=0.0)
     probability = fn.sigmoid(-t5)
-    branch2 = torch.where(condition2, 2 * larger * probability, 0.0)
-    total3 = torch.sum(branch2, dim=-2)
+    branch3 = torch.where(condition2, 2 * larger * probability, 0.0)
+    total4 = torch.sum(branch3, dim=-2)
     probability2 = fn.sigmoid(t5.mT)
-    branch3 = torch.where(condition2, 2 * larger * probability2.mT, 0.0)
-    total4 = torch.sum(branch3, dim=-1)
-    t7 = 0.5 * total3 + 0.5 * total4
+    branch4 = torch.where(condition2, 2 * larger * probability2.mT, 0.0)
+    total5 = torch.sum(branch4, dim=-1)
+    t7 = 0.5 * total4 + 0.5 * total5
     t8 = t7[..., None, :] * embeddings_tangent.mT
     share = torch.exp(t4.mT - lse[..., :, None])
     t9 = fn.inverse_root(t3.mT)
     dot2 = embeddings @ embeddings_tangent.mT
     dot3 = embeddings_tangent @ embeddings.mT
-    total5 = torch.sum(embeddings * embeddings_tangent, dim=-1)
-    t10 = dot2 + dot3 - total5[..., :, None] - total5[..., None, :]
-    branch4 = torch.where(differs2.mT, share * t9 * t10, 0.0)
-    total6 = torch.sum(branch4, dim=-1)
-    branch5 = torch.where(above, 2 * larger * probability * probability2.mT, 0.0)
-    branch6 = torch.where(above, 2 * probability**2, 0.0)
-    branch7 = torch.where(condition.mT, total6[..., None, :] * (branch5 + branch6), 0.0)
-    branch8 = torch.where(above, 2 * probability * probability2.mT, 0.0)
-    branch9 = torch.where(above, -2 * larger * probability * probability2.mT, 0.0)
-    t11 = branch8 + branch9
-    branch10 = torch.where(condition.mT, total6[..., :, None] * t11, 0.0)
+    total6 = torch.sum(embeddings * embeddings_tangent, dim=-1)
+    t10 = dot2 + dot3 - total6[..., :, None] - total6[..., None, :]
+    branch5 = torch.where(differs.mT, share * t9 * t10, 0.0)
+    total7 = torch.sum(branch5, dim=-1)
+    branch6 = torch.where(above2, 2 * larger * probability * probability2.mT, 0.0)
+    branch7 = torch.where(above2, 2 * probability**2, 0.0)
+    branch8 = torch.where(condition.mT, total7[..., None, :] * (branch6 + branch7), 0.0)
+    branch9 = torch.where(above2, 2 * probability * probability2.mT, 0.0)
+    branch10 = torch.where(above2, -2 * larger * probability * probability2.mT, 0.0)
+    t11 = branch9 + branch10
+    branch11 = torch.where(condition.mT, total7[..., :, None] * t11, 0.0)
     t12 = fn.inverse_root(t3)
     t13 = dot2.mT + dot3.mT
-    branch11 = torch.where(condition2, -2 * t12 * probability * t13, 0.0)
-    branch12 = torch.where(condition2, 2 * t12 * probability * total5[..., None, :], 0.0)
-    branch13 = torch.where(condition2, 2 * t12 * probability * total5[..., :, None], 0.0)
-    t14 = branch7 + branch10 + branch11 + branch12 + branch13
-    total7 = torch.sum(t14, dim=-2)
-    t15 = 0.5 * total7[..., None, :] * embeddings.mT
-    branch14 = torch.where(above, 2 * probability2.mT**2, 0.0)
-    branch15 = torch.where(condition.mT, total6[..., :, None] * (branch5 + branch14), 0.0)
-    branch16 = torch.where(condition.mT, total6[..., None, :] * t11, 0.0)
-    branch17 = torch.where(condition2, -2 * t12 * probability2.mT * t13, 0.0)
-    branch18 = torch.where(condition2, 2 * t12 * probability2.mT * total5[..., :, None], 0.0)
-    branch19 = torch.where(condition2, 2 * t12 * probability2.mT * total5[..., None, :], 0.0)
-    t16 = branch15 + branch16 + branch17 + branch18 + branch19
-    total8 = torch.sum(t16, dim=-1)
-    t17 = 0.5 * total8[..., None, :] * embeddings.mT
+    branch12 = torch.where(condition2, -2 * t12 * probability * t13, 0.0)
+    branch13 = torch.where(condition2, 2 * t12 * probability * total6[..., None, :], 0.0)
+    branch14 = torch.where(condition2, 2 * t12 * probability * total6[..., :, None], 0.0)
+    t14 = branch8 + branch11 + branch12 + branch13 + branch14
+    total8 = torch.sum(t14, dim=-2)
+    t15 = 0.5 * total8[..., None, :] * embeddings.mT
+    branch15 = torch.where(above2, 2 * probability2.mT**2, 0.0)
+    branch16 = torch.where(condition.mT, total7[..., :, None] * (branch6 + branch15), 0.0)
+    branch17 = torch.where(condition.mT, total7[..., None, :] * t11, 0.0)
+    branch18 = torch.where(condition2, -2 * t12 * probability2.mT * t13, 0.0)
+    branch19 = torch.where(condition2, 2 * t12 * probability2.mT * total6[..., :, None], 0.0)
+    branch20 = torch.where(condition2, 2 * t12 * probability2.mT * total6[..., None, :], 0.0)
+    t16 = branch16 + branch17 + branch18 + branch19 + branch20
+    total9 = torch.sum(t16, dim=-1)
+    t17 = 0.5 * total9[..., None, :] * embeddings.mT
     t18 = t2[..., None, None] * (t8 + t15 + t17)
-    branch20 = torch.where(differs2, share.mT * t9.mT, 0.0)
-    dot4 = branch20 @ t18.mT
+    branch21 = torch.where(differs, share.mT * t9.mT, 0.0)
+    dot4 = branch21 @ t18.mT
     t19 = t7[..., None, :] * t2[..., None, None] * embeddings.mT
     t20 = t9**2
-    branch21 = torch.where(differs2, share.mT * t20.mT, 0.0)
+    branch22 = torch.where(differs, share.mT * t20.mT, 0.0)
     t21 = t9**3
-    branch22 = torch.where(differs2, share.mT * t21.mT, 0.0)
-    branch23 = torch.where(differs2, -0.5 * share.mT * t20.mT, 0.0)
-    branch24 = torch.where(differs2, -0.5 * share.mT * t21.mT, 0.0)
-    t22 = branch23 + branch24
-    branch25 = torch.where(differs2, -share.mT * t9.mT * total6[..., None, :], 0.0)
-    t23 = t13 * (branch21 + branch22) + 2 * total5[..., None, :] * t22
-    t24 = t23 + 2 * t22 * total5[..., :, None] + branch25
+    branch23 = torch.where(differs, share.mT * t21.mT, 0.0)
+    branch24 = torch.where(differs, -0.5 * share.mT * t20.mT, 0.0)
+    branch25 = torch.where(differs, -0.5 * share.mT * t21.mT, 0.0)
+    t22 = branch24 + branch25
+    branch26 = torch.where(differs, -share.mT * t9.mT * total7[..., None, :], 0.0)
+    t23 = t13 * (branch22 + branch23) + 2 * total6[..., None, :] * t22
+    t24 = t23 + 2 * t22 * total6[..., :, None] + branch26
     dot5 = t24 @ t19.mT
     t25 = 0.5 * cotangent * t
     t26 = embeddings_tangent.mT
-    branch26 = torch.where(condition2, -2 * t12 * larger, 0.0)
-    t27 = branch26.mT
+    branch27 = torch.where(condition2, -2 * t12 * larger, 0.0)
+    t27 = branch27.mT
     dot6 = t27 @ t26.mT
     t28 = embeddings.mT
     t29 = t12**2
     t30 = t12**3
-    branch27 = torch.where(above, -2 * larger * t30, 0.0)
-    t31 = t13 * (torch.where(above, 2 * t29, 0.0) + branch27)
-    t32 = torch.where(above, -t29, 0.0) + torch.where(above, larger * t30, 0.0)
-    branch28 = torch.where(condition.mT, 2 * total5[..., None, :] * t32, 0.0)
-    branch29 = torch.where(condition.mT, 2 * t32 * total5[..., :, None], 0.0)
-    branch30 = torch.where(condition2, -2 * t12 * total6[..., :, None] * probability2.mT, 0.0)
-    branch31 = torch.where(condition2, -2 * t12 * probability * total6[..., None, :], 0.0)
-    t33 = torch.where(condition.mT, t31, 0.0) + branch28 + branch29 + branch30
-    t34 = t33 + branch31
+    branch28 = torch.where(above2, -2 * larger * t30, 0.0)
+    t31 = t13 * (torch.where(above2, 2 * t29, 0.0) + branch28)
+    t32 = torch.where(above2, -t29, 0.0) + torch.where(above2, larger * t30, 0.0)
+    branch29 = torch.where(condition.mT, 2 * total6[..., None, :] * t32, 0.0)
+    branch30 = torch.where(condition.mT, 2 * t32 * total6[..., :, None], 0.0)
+    branch31 = torch.where(condition2, -2 * t12 * total7[..., :, None] * probability2.mT, 0.0)
+    branch32 = torch.where(condition2, -2 * t12 * probability * total7[..., None, :], 0.0)
+    t33 = torch.where(condition.mT, t31, 0.0) + branch29 + branch30 + branch31
+    t34 = t33 + branch32
     t35 = t34.mT
     dot7 = t35 @ t28.mT
-    dot8 = branch26 @ t26.mT
+    dot8 = branch27 @ t26.mT
     dot9 = t34 @ t28.mT
-    branch32 = torch.where(condition2, t12 * larger, 0.0)
-    total9 = torch.sum(branch32, dim=-2)
-    total10 = torch.sum(branch32, dim=-1)
-    total11 = torch.sum(branch20, dim=-2)
+    branch33 = torch.where(condition2, t12 * larger, 0.0)
+    total10 = torch.sum(branch33, dim=-2)
+    total11 = torch.sum(branch33, dim=-1)
+    total12 = torch.sum(branch21, dim=-2)
     t36 = -0.5 * cotangent * t
-    t37 = share * t9 * t7[..., :, None] * t2[..., None, None]
-    total12 = torch.sum(torch.where(differs2.mT, t37, 0.0), dim=-2)
-    t38 = total9 * t25[..., None] + total10 * t25[..., None]
-    t39 = t38 + total11 * t36[..., None] * t7 - 0.5 * total12
-    t40 = 2 * embeddings_tangent * t39[..., :, None]
-    branch33 = torch.where(condition.mT, t13 * t32, 0.0)
-    branch34 = torch.where(above, -0.5 * larger * t30, 0.0)
-    t41 = torch.where(above, 0.5 * t29, 0.0) + branch34
-    branch35 = torch.where(condition.mT, 2 * total5[..., None, :] * t41, 0.0)
-    branch36 = torch.where(condition.mT, 2 * t41 * total5[..., :, None], 0.0)
-    branch37 = torch.where(condition2, t12 * total6[..., :, None] * probability2.mT, 0.0)
-    branch38 = torch.where(condition2, t12 * probability * total6[..., None, :], 0.0)
-    t42 = branch33 + branch35 + branch36 + branch37 + branch38
-    total13 = torch.sum(t42, dim=-2)
-    t43 = t2[..., None, None] * total13[..., :, None] * embeddings
-    t44 = branch20.mT
-    dot10 = t44 @ t28.mT
-    t45 = 0.5 * total11[..., :, None] * embeddings
-    t46 = 0.5 * dot10 - t45
-    t47 = t2[..., None, None] * total7[..., :, None] * t46
-    total14 = torch.sum(t42, dim=-1)
-    t48 = t2[..., None, None] * total14[..., :, None] * embeddings
-    t49 = t2[..., None, None] * total8[..., :, None] * t46
-    dot11 = t44 @ t26.mT
-    t50 = t24.mT
-    dot12 = t50 @ t28.mT
-    t51 = t2[..., None, None] * t7[..., :, None] * (dot11 + dot12)
-    t52 = -cotangent * t
-    total15 = torch.sum(t24, dim=-2)
-    t53 = t7 * total15
-    t54 = t52[..., None, None] * t53[..., :, None] * embeddings
-    t55 = share * t7[..., :, None] * t2[..., None, None] * t20
-    t56 = share * t7[..., :, None] * t2[..., None, None] * t21
-    t57 = torch.where(differs2.mT, t55, 0.0) + torch.where(differs2.mT, t56, 0.0)
-    t58 = share * t36[..., None, None] * t7[..., :, None] * t20
-    t59 = share * t36[..., None, None] * t7[..., :, None] * t21
-    t60 = torch.where(differs2.mT, t58, 0.0) + torch.where(differs2.mT, t59, 0.0)
-    t61 = share * t9 * total7[..., :, None] * t25[..., None, None]
-    t62 = share * t9 * total8[..., :, None] * t25[..., None, None]
-    t63 = total6 * t7
-    t64 = share * t9 * t52[..., None, None] * t63[..., :, None]
-    t65 = t13.mT * t57 + 2 * t60 * total5[..., None, :]
-    t66 = t65 + 2 * t60 * total5[..., :, None] + torch.where(differs2.mT, t61, 0.0)
-    t67 = t66 + torch.where(differs2.mT, t62, 0.0)
-    t68 = t67 + torch.where(differs2.mT, t64, 0.0)
-    total16 = torch.sum(t68, dim=-2)
-    t69 = dot4 + dot5 + t25[..., None, None] * (dot6 + dot7)
-    t70 = t69 + t25[..., None, None] * (dot8 + dot9) + t40 + t43 + t47 + t48 + t49
-    return (t70 + t51 + t54 - total16[..., :, None] * embeddings,)
+    branch34 = torch.where(differs.mT, share * t9 * t7[..., :, None] * t2[..., None, None], 0.0)
+    total13 = torch.sum(branch34, dim=-2)
+    t37 = total10 * t25[..., None] + total11 * t25[..., None]
+    t38 = t37 + total12 * t36[..., None] * t7 - 0.5 * total13
+    t39 = 2 * embeddings_tangent * t38[..., :, None]
+    branch35 = torch.where(condition.mT, t13 * t32, 0.0)
+    branch36 = torch.where(above2, -0.5 * larger * t30, 0.0)
+    t40 = torch.where(above2, 0.5 * t29, 0.0) + branch36
+    branch37 = torch.where(condition.mT, 2 * total6[..., None, :] * t40, 0.0)
+    branch38 = torch.where(condition.mT, 2 * t40 * total6[..., :, None], 0.0)
+    branch39 = torch.where(condition2, t12 * total7[..., :, None] * probability2.mT, 0.0)
+    branch40 = torch.where(condition2, t12 * probability * total7[..., None, :], 0.0)
+    t41 = branch35 + branch37 + branch38 + branch39 + branch40
+    total14 = torch.sum(t41, dim=-2)
+    t42 = t2[..., None, None] * total14[..., :, None] * embeddings
+    t43 = branch21.mT
+    dot10 = t43 @ t28.mT
+    t44 = 0.5 * total12[..., :, None] * embeddings
+    t45 = 0.5 * dot10 - t44
+    t46 = t2[..., None, None] * total8[..., :, None] * t45
+    total15 = torch.sum(t41, dim=-1)
+    t47 = t2[..., None, None] * total15[..., :, None] * embeddings
+    t48 = t2[..., None, None] * total9[..., :, None] * t45
+    dot11 = t43 @ t26.mT
+    t49 = t24.mT
+    dot12 = t49 @ t28.mT
+    t50 = t2[..., None, None] * t7[..., :, None] * (dot11 + dot12)
+    t51 = -cotangent * t
+    total16 = torch.sum(t24, dim=-2)
+    t52 = t7 * total16
+    t53 = t51[..., None, None] * t52[..., :, None] * embeddings
+    t54 = share * t7[..., :, None] * t2[..., None, None] * t20
+    t55 = share * t7[..., :, None] * t2[..., None, None] * t21
+    t56 = torch.where(differs.mT, t54, 0.0) + torch.where(differs.mT, t55, 0.0)
+    t57 = share * t36[..., None, None] * t7[..., :, None] * t20
+    t58 = share * t36[..., None, None] * t7[..., :, None] * t21
+    t59 = torch.where(differs.mT, t57, 0.0) + torch.where(differs.mT, t58, 0.0)
+    t60 = share * t9 * total8[..., :, None] * t25[..., None, None]
+    t61 = share * t9 * total9[..., :, None] * t25[..., None, None]
+    t62 = total7 * t7
+    t63 = share * t9 * t51[..., None, None] * t62[..., :, None]
+    t64 = t13.mT * t56 + 2 * t59 * total6[..., None, :]
+    t65 = t64 + 2 * t59 * total6[..., :, None] + torch.where(differs.mT, t60, 0.0)
+    t66 = t65 + torch.where(differs.mT, t61, 0.0) + torch.where(differs.mT, t63, 0.0)
+    total17 = torch.sum(t66, dim=-2)
+    t67 = dot4 + dot5 + t25[..., None, None] * (dot6 + dot7)
+    t68 = t67 + t25[..., None, None] * (dot8 + dot9) + t39 + t42 + t46 + t47 + t48
+    return (t68 + t50 + t53 - total17[..., :, None] * embeddings,)
 
 
 def _lifted_structure_hessian_diagonal(
@@ -3060,161 +3073,164 @@ def _lifted_structure_hessian_diagonal(
 ) -> tuple[Result, ...]:
     """The diagonal of the Hessian of sum(cotangent * loss)."""
     differs = identity[..., None, :] != identity[..., :, None]
+    branch = fn.select(differs, 1.0, 0.0, embeddings)
+    total = torch.sum(branch, dim=-2)
+    above = total > 0
     equal = identity[..., :, None] == identity[..., None, :]
     position = fn.positions(embeddings, -2)
     differs2 = position[..., :, None] != position[..., None, :]
-    condition = equal & differs2
-    branch = fn.select(condition, 1.0, 0.0, embeddings)
-    total = torch.sum(branch, dim=(-2, -1))
-    t = 1 / torch.clamp(total, min=1.0)
+    condition = above[..., :, None] & equal & differs2
+    branch2 = fn.select(condition, 1.0, 0.0, embeddings)
+    total2 = torch.sum(branch2, dim=(-2, -1))
+    t = 1 / torch.clamp(total2, min=1.0)
     t2 = 0.5 * cotangent * t
     t3 = embeddings**2
-    total2 = torch.sum(t3, dim=-1)
+    total3 = torch.sum(t3, dim=-1)
     dot = embeddings @ embeddings.mT
-    t4 = total2[..., :, None] + total2[..., None, :] - 2 * dot.mT
+    t4 = total3[..., :, None] + total3[..., None, :] - 2 * dot.mT
     t5 = margin - torch.sqrt(t4)
     lse = fn.logsumexp(t5, -2, where=differs)
     share = torch.exp(t5.mT - lse[..., :, None])
     t6 = fn.inverse_root(t4.mT)
     t7 = share * t6
     t8 = embeddings[..., :, None, :] - embeddings[..., None, :, :]
-    branch2 = torch.where(differs.mT[..., :, :, None], t7[..., :, :, None] * t8, 0.0)
-    turned = torch.einsum("...abc->...bca", branch2)
+    branch3 = torch.where(differs.mT[..., :, :, None], t7[..., :, :, None] * t8, 0.0)
+    turned = torch.einsum("...abc->...bca", branch3)
     t9 = lse[..., :, None] - lse[..., None, :]
     t10 = lse[..., None, :] + torch.sqrt(t4) + fn.softplus(t9)
-    above = t10 > 0
+    above2 = t10 > 0
     probability = fn.sigmoid(-t9)
     probability2 = fn.sigmoid(t9.mT)
-    branch3 = torch.where(above, 2 * probability * probability2.mT, 0.0)
+    branch4 = torch.where(above2, 2 * probability * probability2.mT, 0.0)
     larger = torch.clamp(t10, min=0.0)
-    branch4 = torch.where(above, -2 * larger * probability * probability2.mT, 0.0)
-    branch5 = torch.where(condition.mT, branch3 + branch4, 0.0)
-    t11 = branch5.mT
+    branch5 = torch.where(above2, -2 * larger * probability * probability2.mT, 0.0)
+    branch6 = torch.where(condition.mT, branch4 + branch5, 0.0)
+    t11 = branch6.mT
     dot2 = torch.einsum("...bcd,...ad->...abc", turned, t11)
     t12 = t2[..., None, None, None] * embeddings[..., :, None, :] * dot2
-    branch6 = torch.where(differs.mT[..., :, :, None], t12 * t7[..., :, :, None], 0.0)
-    dot3 = torch.einsum("...bcd,...ad->...abc", turned, branch5)
+    branch7 = torch.where(differs.mT[..., :, :, None], t12 * t7[..., :, :, None], 0.0)
+    dot3 = torch.einsum("...bcd,...ad->...abc", turned, branch6)
     t13 = t2[..., None, None, None] * embeddings[..., :, None, :]
-    branch7 = torch.where(differs.mT[..., :, :, None], t13 * t7[..., :, :, None] * dot3, 0.0)
-    total3 = torch.sum(branch6 + branch7, dim=-3)
+    branch8 = torch.where(differs.mT[..., :, :, None], t13 * t7[..., :, :, None] * dot3, 0.0)
+    total4 = torch.sum(branch7 + branch8, dim=-3)
     t14 = cotangent * t
-    condition2 = equal.mT & differs2.mT & above
-    branch8 = torch.where(condition2, 2 * larger * probability, 0.0)
-    total4 = torch.sum(branch8, dim=-2)
-    branch9 = torch.where(condition2, 2 * larger * probability2.mT, 0.0)
-    total5 = torch.sum(branch9, dim=-1)
-    t15 = 0.5 * total4 + 0.5 * total5
+    condition2 = above[..., None, :] & equal.mT & differs2.mT & above2
+    branch9 = torch.where(condition2, 2 * larger * probability, 0.0)
+    total5 = torch.sum(branch9, dim=-2)
+    branch10 = torch.where(condition2, 2 * larger * probability2.mT, 0.0)
+    total6 = torch.sum(branch10, dim=-1)
+    t15 = 0.5 * total5 + 0.5 * total6
     t16 = t14[..., None, None] * t15[..., :, None] * t3
     t17 = t16.mT
     t18 = t6**2
     t19 = share**2
-    branch10 = torch.where(differs.mT, -t18 * t19, 0.0)
-    t20 = branch10.mT
+    branch11 = torch.where(differs.mT, -t18 * t19, 0.0)
+    t20 = branch11.mT
     dot4 = t20 @ t17.mT
     t21 = t6**3
-    branch11 = torch.where(differs, share.mT * t21.mT, 0.0)
-    dot5 = branch11 @ t17.mT
-    branch12 = torch.where(differs, share.mT * t18.mT, 0.0)
-    dot6 = branch12 @ t17.mT
+    branch12 = torch.where(differs, share.mT * t21.mT, 0.0)
+    dot5 = branch12 @ t17.mT
+    branch13 = torch.where(differs, share.mT * t18.mT, 0.0)
+    dot6 = branch13 @ t17.mT
     t22 = fn.inverse_root(t4)
-    branch13 = torch.where(condition2, t22 * larger, 0.0)
-    total6 = torch.sum(branch13, dim=-2)
-    total7 = torch.sum(branch13, dim=-1)
+    branch14 = torch.where(condition2, t22 * larger, 0.0)
+    total7 = torch.sum(branch14, dim=-2)
+    total8 = torch.sum(branch14, dim=-1)
     t23 = -0.5 * cotangent * t
-    branch14 = torch.where(differs, share.mT * t6.mT, 0.0)
-    total8 = torch.sum(branch14, dim=-2)
+    branch15 = torch.where(differs, share.mT * t6.mT, 0.0)
+    total9 = torch.sum(branch15, dim=-2)
     t24 = t14[..., None, None] * t15[..., None, :] * share.mT * t6.mT
-    total9 = torch.sum(torch.where(differs, t24, 0.0), dim=-1)
-    t25 = t2[..., None] * total6 + t2[..., None] * total7
-    t26 = t25 + t23[..., None] * total8 * t15 - 0.5 * total9
+    total10 = torch.sum(torch.where(differs, t24, 0.0), dim=-1)
+    t25 = t2[..., None] * total7 + t2[..., None] * total8
+    t26 = t25 + t23[..., None] * total9 * t15 - 0.5 * total10
     t27 = 2 * t26
-    branch15 = torch.where(above, 2 * larger * probability * probability2.mT, 0.0)
-    branch16 = torch.where(above.mT, 2 * probability.mT**2, 0.0)
-    branch17 = torch.where(condition, branch15.mT + branch16, 0.0)
-    total10 = torch.sum(branch17, dim=-1)
-    t28 = total10[..., None, :] * t3.mT
-    branch18 = torch.where(differs.mT, t18 * t19, 0.0)
-    t29 = branch18.mT
+    branch16 = torch.where(above2, 2 * larger * probability * probability2.mT, 0.0)
+    branch17 = torch.where(above2.mT, 2 * probability.mT**2, 0.0)
+    branch18 = torch.where(condition, branch16.mT + branch17, 0.0)
+    total11 = torch.sum(branch18, dim=-1)
+    t28 = total11[..., None, :] * t3.mT
+    branch19 = torch.where(differs.mT, t18 * t19, 0.0)
+    t29 = branch19.mT
     dot7 = t29 @ t28.mT
-    branch19 = torch.where(above.mT, 2 * probability2**2, 0.0)
-    branch20 = torch.where(condition, branch15.mT + branch19, 0.0)
-    total11 = torch.sum(branch20, dim=-2)
-    t30 = total11[..., None, :] * t3.mT
+    branch20 = torch.where(above2.mT, 2 * probability2**2, 0.0)
+    branch21 = torch.where(condition, branch16.mT + branch20, 0.0)
+    total12 = torch.sum(branch21, dim=-2)
+    t30 = total12[..., None, :] * t3.mT
     dot8 = t29 @ t30.mT
     t31 = t3.mT
     t32 = t22**2
     t33 = t22**3
-    branch21 = torch.where(above, -2 * larger * t33, 0.0)
-    branch22 = torch.where(condition.mT, torch.where(above, 2 * t32, 0.0) + branch21, 0.0)
-    t34 = branch22.mT
+    branch22 = torch.where(above2, -2 * larger * t33, 0.0)
+    branch23 = torch.where(condition.mT, torch.where(above2, 2 * t32, 0.0) + branch22, 0.0)
+    t34 = branch23.mT
     dot9 = t34 @ t31.mT
     t35 = embeddings.mT
-    t36 = branch14.mT
+    t36 = branch15.mT
     dot10 = t36 @ t35.mT
-    branch23 = torch.where(condition2.mT, -2 * t22.mT * probability.mT, 0.0)
-    dot11 = branch23 @ t35.mT
-    t37 = torch.where(above, -t32, 0.0) + torch.where(above, larger * t33, 0.0)
-    branch24 = torch.where(condition.mT, t37, 0.0)
-    t38 = branch24.mT
+    branch24 = torch.where(condition2.mT, -2 * t22.mT * probability.mT, 0.0)
+    dot11 = branch24 @ t35.mT
+    t37 = torch.where(above2, -t32, 0.0) + torch.where(above2, larger * t33, 0.0)
+    branch25 = torch.where(condition.mT, t37, 0.0)
+    t38 = branch25.mT
     dot12 = t38 @ t35.mT
-    t39 = total8[..., :, None] * dot11 * embeddings
+    t39 = total9[..., :, None] * dot11 * embeddings
     t40 = dot9 + dot10 * dot11 + 2 * dot12 * embeddings - t39
-    dot13 = branch22 @ t31.mT
-    branch25 = torch.where(condition2, -2 * t22 * probability2.mT, 0.0)
-    dot14 = branch25 @ t35.mT
-    dot15 = branch24 @ t35.mT
-    t41 = total8[..., :, None] * dot14 * embeddings
+    dot13 = branch23 @ t31.mT
+    branch26 = torch.where(condition2, -2 * t22 * probability2.mT, 0.0)
+    dot14 = branch26 @ t35.mT
+    dot15 = branch25 @ t35.mT
+    t41 = total9[..., :, None] * dot14 * embeddings
     t42 = dot13 + dot10 * dot14 + 2 * dot15 * embeddings - t41
     t43 = t14[..., None, None] * t15[..., :, None] * embeddings
     t44 = t43.mT
-    branch26 = torch.where(differs, -0.5 * share.mT * t18.mT, 0.0)
-    dot16 = branch26 @ t44.mT
-    t45 = branch11.mT
+    branch27 = torch.where(differs, -0.5 * share.mT * t18.mT, 0.0)
+    dot16 = branch27 @ t44.mT
+    t45 = branch12.mT
     dot17 = t45 @ t31.mT
-    t46 = branch12.mT
+    t46 = branch13.mT
     dot18 = t46 @ t31.mT
-    branch27 = torch.where(differs, -share.mT * t6.mT, 0.0)
-    t47 = branch27.mT
+    branch28 = torch.where(differs, -share.mT * t6.mT, 0.0)
+    t47 = branch28.mT
     dot19 = t47 @ t35.mT
-    t48 = branch26.mT
+    t48 = branch27.mT
     dot20 = t48 @ t35.mT
     dot21 = t45 @ t35.mT
-    t49 = total8[..., :, None] * dot19 * embeddings
-    t50 = dot17 + dot18 + dot10 * dot19 + 2 * embeddings * dot20 - embeddings * dot21
+    t49 = total9[..., :, None] * dot19 * embeddings
+    t50 = dot17 + dot18 + dot10 * dot19 + 2 * dot20 * embeddings - dot21 * embeddings
     t51 = t14[..., None, None] * t15[..., :, None] * (t50 - t49)
-    branch28 = torch.where(condition2, t22 * probability, 0.0)
-    total12 = torch.sum(branch28, dim=-2)
-    t52 = dot10 - total8[..., :, None] * embeddings
-    branch29 = torch.where(above, -0.5 * larger * t33, 0.0)
-    branch30 = torch.where(condition.mT, torch.where(above, 0.5 * t32, 0.0) + branch29, 0.0)
-    total13 = torch.sum(branch30, dim=-2)
-    t53 = dot12 + total12[..., :, None] * t52 + 2 * total13[..., :, None] * embeddings
-    t54 = t14[..., None, None] * embeddings * t53
-    branch31 = torch.where(condition2, t22 * probability2.mT, 0.0)
-    total14 = torch.sum(branch31, dim=-1)
-    total15 = torch.sum(branch30, dim=-1)
-    t55 = dot15 + total14[..., :, None] * t52 + 2 * total15[..., :, None] * embeddings
-    t56 = t14[..., None, None] * embeddings * t55
-    t57 = 0.5 * total8[..., :, None] * embeddings
-    t58 = 0.5 * dot10 - t57
-    t59 = dot11 + total10[..., :, None] * t52 + 2 * total12[..., :, None] * embeddings
-    t60 = dot14 + total11[..., :, None] * t52 + 2 * total14[..., :, None] * embeddings
-    t61 = embeddings.mT * total10[..., None, :]
+    t52 = 0.5 * total9[..., :, None] * embeddings
+    t53 = 0.5 * dot10 - t52
+    t54 = dot10 - total9[..., :, None] * embeddings
+    branch29 = torch.where(condition2, t22 * probability, 0.0)
+    total13 = torch.sum(branch29, dim=-2)
+    t55 = dot11 + total11[..., :, None] * t54 + 2 * total13[..., :, None] * embeddings
+    branch30 = torch.where(condition2, t22 * probability2.mT, 0.0)
+    total14 = torch.sum(branch30, dim=-1)
+    t56 = dot14 + total12[..., :, None] * t54 + 2 * total14[..., :, None] * embeddings
+    branch31 = torch.where(above2, -0.5 * larger * t33, 0.0)
+    branch32 = torch.where(condition.mT, torch.where(above2, 0.5 * t32, 0.0) + branch31, 0.0)
+    total15 = torch.sum(branch32, dim=-2)
+    t57 = dot12 + total13[..., :, None] * t54 + 2 * total15[..., :, None] * embeddings
+    t58 = t14[..., None, None] * embeddings * t57
+    total16 = torch.sum(branch32, dim=-1)
+    t59 = dot15 + total14[..., :, None] * t54 + 2 * total16[..., :, None] * embeddings
+    t60 = t14[..., None, None] * embeddings * t59
+    t61 = embeddings.mT * total11[..., None, :]
     dot22 = t29 @ t61.mT
     t62 = t23[..., None, None] * dot22 * embeddings
-    t63 = embeddings.mT * total11[..., None, :]
+    t63 = embeddings.mT * total12[..., None, :]
     dot23 = t29 @ t63.mT
     t64 = t23[..., None, None] * dot23 * embeddings
     t65 = -cotangent * t
-    t66 = branch12.mT + branch11.mT
+    t66 = branch13.mT + branch12.mT
     dot24 = t66 @ t35.mT
-    total16 = torch.sum(branch27, dim=-2)
-    branch32 = torch.where(differs, -0.5 * share.mT * t21.mT, 0.0)
-    total17 = torch.sum(branch26 + branch32, dim=-2)
-    t67 = dot24 + total16[..., :, None] * t52 + 2 * total17[..., :, None] * embeddings
+    total17 = torch.sum(branch28, dim=-2)
+    branch33 = torch.where(differs, -0.5 * share.mT * t21.mT, 0.0)
+    total18 = torch.sum(branch27 + branch33, dim=-2)
+    t67 = dot24 + total17[..., :, None] * t54 + 2 * total18[..., :, None] * embeddings
     t68 = t65[..., None, None] * t15[..., :, None] * embeddings * t67
     dot25 = t20 @ t44.mT
-    dot26 = branch11 @ t44.mT
+    dot26 = branch12 @ t44.mT
     t69 = t14[..., None, None] * t15[..., None, :] * share.mT * t18.mT
     t70 = t14[..., None, None] * t15[..., None, :] * share.mT * t21.mT
     t71 = torch.where(differs, t69, 0.0) + torch.where(differs, t70, 0.0)
@@ -3222,27 +3238,28 @@ def _lifted_structure_hessian_diagonal(
     t72 = t23[..., None, None] * t15[..., None, :] * share.mT * t18.mT
     t73 = t23[..., None, None] * t15[..., None, :] * share.mT * t21.mT
     t74 = torch.where(differs, t72, 0.0) + torch.where(differs, t73, 0.0)
-    total18 = torch.sum(t74, dim=-1)
-    t75 = embeddings * (dot27 + 2 * total18[..., :, None] * embeddings)
-    branch33 = torch.where(differs.mT[..., :, :, None], dot2 * t7[..., :, :, None], 0.0)
-    total19 = torch.sum(branch33, dim=-3)
-    branch34 = torch.where(differs, t18.mT * t19.mT * total10[..., None, :], 0.0)
-    total20 = torch.sum(branch34, dim=-1)
-    t76 = dot22 + total19 - total20[..., :, None] * embeddings
-    branch35 = torch.where(differs.mT[..., :, :, None], t7[..., :, :, None] * dot3, 0.0)
-    total21 = torch.sum(branch35, dim=-3)
-    branch36 = torch.where(differs, t18.mT * t19.mT * total11[..., None, :], 0.0)
-    total22 = torch.sum(branch36, dim=-1)
-    t77 = dot23 + total21 - total22[..., :, None] * embeddings
+    total19 = torch.sum(t74, dim=-1)
+    t75 = embeddings * (dot27 + 2 * total19[..., :, None] * embeddings)
+    branch34 = torch.where(differs.mT[..., :, :, None], dot2 * t7[..., :, :, None], 0.0)
+    total20 = torch.sum(branch34, dim=-3)
+    branch35 = torch.where(differs, t18.mT * t19.mT * total11[..., None, :], 0.0)
+    total21 = torch.sum(branch35, dim=-1)
+    t76 = dot22 + total20 - total21[..., :, None] * embeddings
+    branch36 = torch.where(differs.mT[..., :, :, None], t7[..., :, :, None] * dot3, 0.0)
+    total22 = torch.sum(branch36, dim=-3)
+    branch37 = torch.where(differs, t18.mT * t19.mT * total12[..., None, :], 0.0)
+    total23 = torch.sum(branch37, dim=-1)
+    t77 = dot23 + total22 - total23[..., :, None] * embeddings
     t78 = t65[..., None, None] * t15[..., None, :] * t18.mT * t19.mT
-    total23 = torch.sum(torch.where(differs, t78, 0.0), dim=-1)
+    total24 = torch.sum(torch.where(differs, t78, 0.0), dim=-1)
     t79 = dot25 + t2[..., None, None] * t76 + t2[..., None, None] * t77
-    t80 = embeddings * (t79 - total23[..., :, None] * embeddings)
-    t81 = total3 + dot4 + dot5 + dot6 + t27[..., :, None] + t2[..., None, None] * dot7
+    t80 = embeddings * (t79 - total24[..., :, None] * embeddings)
+    t81 = total4 + dot4 + dot5 + dot6 + t27[..., :, None] + t2[..., None, None] * dot7
     t82 = t81 + t2[..., None, None] * dot8 + t2[..., None, None] * t40
-    t83 = t82 + t2[..., None, None] * t42 + 2 * dot16 * embeddings + t51 + t54 + t56
-    t84 = t83 + t14[..., None, None] * t58 * t59 + t14[..., None, None] * t58 * t60
-    return (t84 + t62 + t64 + t68 - dot25 * embeddings - dot26 * embeddings - t75 - t80,)
+    t83 = t82 + t2[..., None, None] * t42 + 2 * dot16 * embeddings + t51
+    t84 = t83 + t14[..., None, None] * t53 * t55 + t14[..., None, None] * t53 * t56
+    t85 = t84 + t58 + t60 + t62 + t64 + t68 - dot25 * embeddings - dot26 * embeddings
+    return (t85 - t75 - t80,)
 
 
 _LIFTED_STRUCTURE = Definition(

@@ -17,7 +17,7 @@ from losscompiler.spec import (
 )
 
 
-@loss
+@loss(aliases=("gan_minimax_ns",))
 def gan_discriminator(
     real=Prediction(), fake=Prediction(), *, label_smoothing=Param(0, interval=(0, 1))
 ):
@@ -61,7 +61,7 @@ def gan_generator_minimax(fake=Prediction()):
     return log(1 - sigmoid(fake))
 
 
-@loss
+@loss(aliases=("lsgan",))
 def lsgan_discriminator(
     real=Prediction(), fake=Prediction(), *, real_label=Param(1), fake_label=Param(0)
 ):
@@ -88,7 +88,7 @@ def lsgan_generator(fake=Prediction(), *, real_label=Param(1)):
     return (fake - real_label) ** 2 / 2
 
 
-@loss
+@loss(aliases=("wgan",))
 def wgan_critic(real=Prediction(), fake=Prediction()):
     """Difference of the critic's scores: minus the Wasserstein distance that it witnesses.
 
@@ -101,7 +101,7 @@ def wgan_critic(real=Prediction(), fake=Prediction()):
     return fake - real
 
 
-@loss
+@loss(aliases=("hinge_gan_generator",))
 def wgan_generator(fake=Prediction()):
     """Minus the score of a generated sample.
 
@@ -113,7 +113,7 @@ def wgan_generator(fake=Prediction()):
     return -fake
 
 
-@loss
+@loss(aliases=("hinge_gan",))
 def hinge_gan_discriminator(real=Prediction(), fake=Prediction()):
     """Hinge losses of telling data from generated samples, with margins of 1 on both sides.
 
@@ -140,7 +140,7 @@ def relativistic_gan_discriminator(real=Prediction(), fake=Prediction()):
     return -log(sigmoid(real - fake))
 
 
-@loss
+@loss(aliases=("wgan_gp",))
 def gradient_penalty(gradient=Prediction("*feature"), *, target=Param(1, nonnegative=True)):
     """Squared distance of the norm of a critic's gradient from a target.
 

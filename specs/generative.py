@@ -30,7 +30,7 @@ def squared_distance(a, b):
     return Sum((a[f] - b[f]) ** 2, f)
 
 
-@loss
+@loss(aliases=("elbo",))
 def variational_autoencoder(
     logits=Prediction("feature"),
     target=Target("feature", interval=(0, 1)),
@@ -58,7 +58,7 @@ def variational_autoencoder(
     return reconstruction + beta * divergence
 
 
-@loss
+@loss(aliases=("vq_commitment",))
 def vector_quantisation(
     encoding=Prediction("feature"),
     code=Prediction("feature"),
@@ -81,7 +81,7 @@ def vector_quantisation(
     return moves_code + beta * moves_encoding
 
 
-@loss
+@loss(aliases=("min_snr",))
 def diffusion_min_snr(
     predicted_noise=Prediction("*feature"),
     noise=Target("*feature"),

@@ -41,7 +41,7 @@ def k3(log_probability, reference):
     return exp(d) - d - 1
 
 
-@loss
+@loss(aliases=("reinforce",))
 def policy_gradient(logits=Prediction("action"), action=Label("action"), advantage=Target()):
     """Minus the advantage times the log-probability of the action that was taken (REINFORCE).
 
@@ -73,7 +73,7 @@ def entropy_bonus(logits=Prediction("action")):
     return Sum(softmax(logits[k], k) * log_softmax(logits[k], k), k)
 
 
-@loss
+@loss(aliases=("a2c",))
 def advantage_actor_critic(
     logits=Prediction("action"),
     value=Prediction(),
@@ -144,7 +144,7 @@ def ppo_value_clip(
     return where(outside > 0, Max(error, outside**2), error) / 2
 
 
-@loss
+@loss(aliases=("grpo_family",))
 def grpo(
     log_probability=Prediction("token"),
     old_log_probability=Target("token"),
@@ -244,7 +244,7 @@ def k3_kl(log_probability=Prediction(), reference=Target()):
     return k3(log_probability, reference)
 
 
-@loss
+@loss(aliases=("expected_reward",))
 def minimum_risk(
     log_probability=Prediction("candidate"),
     reward=Target("candidate"),
@@ -267,7 +267,7 @@ def minimum_risk(
     return -Sum(softmax(sharpness * log_probability[k], k) * reward[k], k)
 
 
-@loss
+@loss(aliases=("scst",))
 def self_critical(log_probability=Prediction(), reward=Target(), baseline=Target()):
     """Log-probability of a sampled sequence times what it scored less than the greedy one.
 
@@ -281,7 +281,7 @@ def self_critical(log_probability=Prediction(), reward=Target(), baseline=Target
     return (baseline - reward) * log_probability
 
 
-@loss
+@loss(aliases=("awr", "awac"))
 def advantage_weighted_regression(
     log_probability=Prediction(),
     advantage=Target(),

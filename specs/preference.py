@@ -43,7 +43,7 @@ BETA = Rational(1, 10)
 BELOW_HALF = Interval.Ropen(0, Rational(1, 2))
 
 
-@loss
+@loss(aliases=("dpo_sigmoid",))
 def dpo(
     policy_chosen=Prediction(),
     policy_rejected=Prediction(),
@@ -69,7 +69,7 @@ def dpo(
     return flipped(beta * x, label_smoothing)
 
 
-@loss
+@loss(aliases=("dpo_robust_cdpo",))
 def dpo_robust(
     policy_chosen=Prediction(),
     policy_rejected=Prediction(),
@@ -181,7 +181,7 @@ def kto(
     )
 
 
-@loss
+@loss(aliases=("simpo_cpo",))
 def simpo(
     chosen=Prediction(),
     rejected=Prediction(),
@@ -225,7 +225,7 @@ def cpo(
     return flipped(beta * (chosen - rejected), label_smoothing) - alpha * chosen
 
 
-@loss
+@loss(aliases=("reward_bradley_terry",))
 def bradley_terry(
     chosen=Prediction(),
     rejected=Prediction(),

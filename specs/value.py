@@ -27,7 +27,7 @@ from losscompiler.spec import (
 )
 
 
-@loss
+@loss(aliases=("td_error",))
 def temporal_difference(
     value=Prediction(), reward=Target(), discount=Target(interval=(0, 1)), next_value=Target()
 ):
@@ -87,7 +87,7 @@ def double_q_learning(
     return temporal_difference(values[action], reward, discount, next_value)
 
 
-@loss
+@loss(aliases=("c51",))
 def categorical_q_learning(
     logits=Prediction("atom"),
     next_probability=Target("atom", interval=(0, 1)),
@@ -115,7 +115,7 @@ def categorical_q_learning(
     return Sum(projected * (log(Sum(exp(logits[k]), k)) - logits[i]), i)
 
 
-@loss
+@loss(aliases=("sac_actor",))
 def soft_actor(
     log_probability=Prediction(),
     action_value=Prediction(),
@@ -134,7 +134,7 @@ def soft_actor(
     return temperature * log_probability - action_value
 
 
-@loss
+@loss(aliases=("sac_critic",))
 def soft_critic(
     action_value=Prediction(),
     reward=Target(),
@@ -158,7 +158,7 @@ def soft_critic(
     return temporal_difference(action_value, reward, discount, soft)
 
 
-@loss
+@loss(aliases=("cql",))
 def conservative_q(values=Prediction("action"), action=Label("action")):
     """Log-sum-exp of all actions' values less the value of the recorded action.
 
@@ -173,7 +173,7 @@ def conservative_q(values=Prediction("action"), action=Label("action")):
     return log(Sum(exp(values[k]), k)) - values[action]
 
 
-@loss
+@loss(aliases=("iql_value",))
 def expectile_value(
     value=Prediction(),
     action_value=Target(),

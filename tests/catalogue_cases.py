@@ -18,12 +18,14 @@ from typing import Any
 import numpy as np
 import sympy as sp
 
+from losscompiler.spec import stop_gradient
+from losscompiler.spec.loader import load_file
+
 ROOT = Path(__file__).resolve().parents[1]
 SIZES = {"batch": 4, "coordinate": 4, "list": 5}  # of core axes; the others have 3 entries
 SPATIAL = (2, 3)  # what a starred axis stands for
 LEAD = (3,)  # the batch axes
 ELEMENTS = (8,)  # the batch axes where there are no others: enough to hit every branch
-TUNED = {"giou": ("box", "target")}  # inputs whose last axis is a box: left, top, right, bottom
 
 Array = np.ndarray[Any, Any]
 
@@ -134,10 +136,10 @@ def case(
             inputs[given["name"]] = _labels(generator, given, shape, lengths)
         elif given["role"] == "mask":
             inputs[given["name"]] = _mask(generator, shape)
+        elif given["axes"] == ["coordinate"]:
+            inputs[given["name"]] = _boxes(generator, shape)
         else:
             inputs[given["name"]] = inside(given["domain"], generator, shape)
-    for tuned in TUNED.get(name, ()):
-        inputs[tuned] = _boxes(generator, inputs[tuned].shape)
     params = {p["name"]: _parameter(p) for p in loss["params"]}
     return Case(name, _family(loss), loss, inputs, params, lead)
 
@@ -154,6 +156,19 @@ def inside(domain: str, generator: np.random.Generator, shape: tuple[int, ...]) 
         away = generator.uniform(0.5, 2.0, shape)
         return low + away if np.isfinite(low) else high - away
     return generator.standard_normal(shape)
+
+
+@cache
+def stops_gradients() -> frozenset[str]:
+    """Losses part of which counts as a constant: their gradient is not that of their value."""
+    paths = {Path(loss["path"]) for loss in facts().values()}
+    return frozenset(
+        loss.name
+        for path in sorted(paths)
+        if "stop_gradient" in (ROOT / path).read_text(encoding="utf-8")
+        for loss in load_file(ROOT / path, ROOT / "specs").losses
+        if loss.expression.has(stop_gradient)
+    )
 
 
 def _family(loss: Mapping[str, Any]) -> str:

@@ -17,12 +17,12 @@ from tests.catalogue_cases import facts, names
 from tests.torch_catalogue import (
     Point,
     each,
-    each_variant,
+    each_true_gradient,
     gradients,
     module_class,
     point,
     some,
-    some_variants,
+    some_true_gradients,
     tensors,
     with_kernels,
 )
@@ -50,7 +50,7 @@ def hessian_rows(at: Point, blocks: Any) -> list[Tensor]:
 # ---- autograd ------------------------------------------------------------------------------------
 
 
-@each_variant
+@each_true_gradient
 def test_gradcheck(name: str, full: bool) -> None:
     at = point(name, full=full)
     function = at.function(reduction="none")
@@ -59,7 +59,7 @@ def test_gradcheck(name: str, full: bool) -> None:
     )
 
 
-@some_variants
+@some_true_gradients
 def test_gradgradcheck(name: str, full: bool) -> None:
     at = point(name, full=full)
     function = at.function(reduction="none")

@@ -17,7 +17,7 @@ from generated.torch._descriptors import Definition, Kernels
 from generated.torch._options import Options
 from losscompiler.public import class_name
 from tests import catalogue_cases
-from tests.catalogue_cases import Case, facts, names
+from tests.catalogue_cases import Case, facts, names, stops_gradients
 from tests.representatives import representatives
 
 OPTIONAL = [name for name in names() if any(i["optional"] for i in facts()[name]["inputs"])]
@@ -25,10 +25,12 @@ VARIANTS = [(name, True) for name in names()] + [(name, False) for name in OPTIO
 each = pytest.mark.parametrize("name", names())
 some = pytest.mark.parametrize("name", representatives())
 SOME_VARIANTS = [(name, full) for name, full in VARIANTS if name in representatives()]
-some_variants = pytest.mark.parametrize(("name", "full"), SOME_VARIANTS)
-each_variant = pytest.mark.parametrize(
-    ("name", "full"), VARIANTS, ids=[name if full else f"{name}-bare" for name, full in VARIANTS]
+TRUE_GRADIENTS = [(name, full) for name, full in VARIANTS if name not in stops_gradients()]
+each_true_gradient = pytest.mark.parametrize(("name", "full"), TRUE_GRADIENTS)
+some_true_gradients = pytest.mark.parametrize(
+    ("name", "full"), [variant for variant in SOME_VARIANTS if variant in TRUE_GRADIENTS]
 )
+some_variants = pytest.mark.parametrize(("name", "full"), SOME_VARIANTS)
 
 
 def tensors(case: Case, dtype: torch.dtype = torch.float64) -> list[Tensor]:

@@ -123,7 +123,7 @@ def soft_critic(x: SimpleNamespace, reduction: str) -> Any:
 
 def expectile(x: SimpleNamespace, reduction: str) -> Any:
     diff = x.action_value - x.value
-    weight = torch.where(diff > 0, x.tau, (1 - x.tau))
+    weight = torch.abs(x.tau - (diff < 0.0).double())
     return plain(weight * (diff**2), reduction)
 
 

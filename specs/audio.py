@@ -18,7 +18,7 @@ from losscompiler.spec import (
     loss,
 )
 
-EPSILON = Rational("0.00000001")
+EPSILON = Rational(1, 2**23)  # the distance of 1 and the next number in single precision
 
 
 def decibels(power):

@@ -86,30 +86,6 @@ def peak_signal_to_noise(
 
 
 @loss
-def gradient_difference(prediction=Prediction("row", "column"), target=Target("row", "column")):
-    """Sum of absolute differences between the sizes of the steps of two images.
-
-    Use it beside a pixel-wise loss to sharpen predictions. Steps are the sizes of differences of
-    neighbours, so a step up equals one down. It is a sum over all neighbours of one channel.
-
-    References:
-        M. Mathieu, C. Couprie and Y. LeCun, "Deep Multi-Scale Video Prediction beyond Mean Square
-        Error", 2016.
-    """
-    r, c = index("row"), index("column", "c")
-
-    def down(x):
-        return Abs(x[r + 1, c] - x[r, c])
-
-    def right(x):
-        return Abs(x[r, c + 1] - x[r, c])
-
-    rows = where(r + 1 < size(r), Abs(down(target) - down(prediction)), 0)
-    columns = where(c + 1 < size(c), Abs(right(target) - right(prediction)), 0)
-    return Sum(rows + columns, r, c)
-
-
-@loss
 def edge_aware_smoothness(
     depth=Prediction("row", "column"), image=Target("channel", "row", "column")
 ):

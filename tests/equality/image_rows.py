@@ -35,14 +35,6 @@ def kornia_psnr(x: SimpleNamespace, reduction: str) -> Any:
     return plain(-10.0 * torch.log10(x.peak**2 / mse), reduction)
 
 
-def difference(x: SimpleNamespace, reduction: str) -> Any:
-    total = 0.0
-    for axis in (1, 2):
-        true, made = x.target.diff(dim=axis).abs(), x.prediction.diff(dim=axis).abs()
-        total = total + (true - made).abs().sum((1, 2))
-    return plain(total, reduction)
-
-
 def monodepth_smoothness(x: SimpleNamespace, reduction: str) -> Any:
     disp, img = x.depth[:, None], x.image
     grad_disp_x = torch.abs(disp[:, :, :, :-1] - disp[:, :, :, 1:])
@@ -149,7 +141,6 @@ ROWS = [
         options={"peak": 2.0},
         adapter="max_val is peak; one ratio per sample, where kornia's mean runs over the batch",
     ),
-    row("gradient_difference", difference, "Mathieu et al., 2016 (alpha = 1)"),
     row(
         "edge_aware_smoothness",
         monodepth_smoothness,

@@ -349,6 +349,15 @@ def image(p: Any = Prediction("class", "*spatial"), t: Any = Target("class", "*s
     return Sum((p[c, x] - t[c, x]) ** 2, x)
 
 
+def test_every_kind_of_call_is_made_in_both_precisions() -> None:
+    made: dict[str, list[str]] = {}
+    for case in cases(margin):
+        made.setdefault(case.kind, []).extend(case.dtypes)
+    for kind, dtypes in made.items():
+        assert set(dtypes) == {"float64", "float32"} or len(dtypes) == 1, kind
+    assert made["masked"] in (["float64", "float32", "float64"], ["float32", "float64", "float32"])
+
+
 def test_cases_are_the_same_in_every_run_and_exact_in_both_dtypes() -> None:
     for once, again in zip(cases(margin), cases(margin), strict=True):
         assert once.kind == again.kind

@@ -14,7 +14,12 @@ import pytest
 
 from losscompiler.crosscheck import runner, samples
 from losscompiler.crosscheck.environment import UnknownNode
-from losscompiler.crosscheck.processes import call_backends, requests_of
+from losscompiler.crosscheck.processes import (
+    backend_of,
+    call_backends,
+    parts_of,
+    requests_of,
+)
 from losscompiler.diagnostics import Diagnostic
 from tests.test_worker import is_gone
 
@@ -40,6 +45,17 @@ def test_answers_come_by_backend_and_loss(tmp_path: Path) -> None:
     assert list(requests) == ["numpy"]
     assert call_backends(requests, 1, counted.append) == {"numpy": {"a": [], "b": []}}
     assert counted[-1] == 2
+
+
+def test_slow_backends_start_first_and_share_their_losses_out() -> None:
+    losses: list[dict[str, Any]] = [{"name": str(n)} for n in range(30)]
+    parts = parts_of({"numpy": losses, "torch": losses[:5], "jax": losses}, 2)
+    assert list(parts) == ["jax", "jax.1", "torch", "numpy"]
+    assert [backend_of(part) for part in parts] == ["jax", "jax", "torch", "numpy"]
+    dealt = [loss["name"] for part in ("jax", "jax.1") for loss in parts[part]]
+    assert sorted(dealt, key=int) == [loss["name"] for loss in losses]
+    assert abs(len(parts["jax"]) - len(parts["jax.1"])) <= 1
+    assert parts["numpy"] == losses
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +19,8 @@ from losscompiler.diagnostics import Diagnostic
 
 TIME_LIMIT = 1800.0  # seconds for all calls of one backend
 _PAUSE = 0.05
+_SLOWEST = ("jax", "tensorflow", "torch")  # these start first, so that none is left at the end
+_WORTH_A_PROCESS = 12  # losses: frameworks take seconds to import
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,7 @@ def call_backends(
     progress: Callable[[int], None] = lambda done: None,
     limit: float = TIME_LIMIT,
 ) -> dict[str, dict[str, Any] | Diagnostic]:
-    """The answers to the requests, by backend; a finding where a process stopped without any.
+    """The answers to the requests, by their keys; a finding where a process stopped without any.
 
     `progress` is told how many losses have been called, over all backends.
     """
@@ -109,9 +111,10 @@ def _stopped(one: _Running, how: str) -> Diagnostic:
     said = one.file("errors").read_text(errors="replace").strip().splitlines()
     return Diagnostic(
         "LC404",
-        f"the process that calls the {one.backend} functions {how}"
+        f"the process that calls the {backend_of(one.backend)} functions {how}"
         + (f": {said[-1]}" if said else ""),
-        help=f"nothing is known about the {one.backend} code; try fewer --jobs if memory is short",
+        help=f"nothing is known about the {backend_of(one.backend)} code; try fewer --jobs if "
+        "memory is short",
     )
 
 
@@ -125,12 +128,32 @@ def _done(request: Path) -> int:
 def requests_of(
     folder: Path, root: Path, losses: Mapping[str, Iterable[dict[str, Any]]]
 ) -> dict[str, Path]:
-    """Writes down what to call in the package `root/generated`, by backend; skips empty ones."""
+    """Writes down what to call in the package `root/generated`, by backend or part of its losses.
+
+    Those with nothing to call are skipped.
+    """
     files: dict[str, Path] = {}
-    for backend, calls in losses.items():
+    for part, calls in losses.items():
         wanted = list(calls)
         if wanted:
-            files[backend] = folder / f"{backend}.request"
-            request = {"backend": backend, "root": str(root.resolve()), "losses": wanted}
-            files[backend].write_bytes(pickle.dumps(request))
+            files[part] = folder / f"{part}.request"
+            request = {"backend": backend_of(part), "root": str(root.resolve()), "losses": wanted}
+            files[part].write_bytes(pickle.dumps(request))
     return files
+
+
+def parts_of(losses: Mapping[str, Sequence[dict[str, Any]]], jobs: int) -> dict[str, Any]:
+    """The losses of the slow backends in a part per job, the slowest backends first."""
+    cores = jobs or os.cpu_count() or 1
+    parts: dict[str, Any] = {}
+    for backend in sorted(losses, key=lambda b: _SLOWEST.index(b) if b in _SLOWEST else 9):
+        wanted = losses[backend]
+        count = min(cores, len(wanted) // _WORTH_A_PROCESS) if backend in _SLOWEST else 1
+        for n in range(max(count, 1)):  # dealt out like cards: neighbours are alike
+            parts[f"{backend}.{n}" if n else backend] = wanted[n :: max(count, 1)]
+    return parts
+
+
+def backend_of(part: str) -> str:
+    """The backend that a part of the losses is called in."""
+    return part.partition(".")[0]

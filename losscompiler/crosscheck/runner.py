@@ -16,7 +16,13 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from losscompiler.crosscheck.processes import TIME_LIMIT, call_backends, requests_of
+from losscompiler.crosscheck.processes import (
+    TIME_LIMIT,
+    backend_of,
+    call_backends,
+    parts_of,
+    requests_of,
+)
 from losscompiler.diagnostics import Diagnostic
 from losscompiler.progress import Counter, Progress, silent
 from losscompiler.worker import Outcome, Task, run_files
@@ -231,22 +237,24 @@ def _observe(
     jobs: int,
     progress: Progress,
 ) -> _Observed:
-    """Calls the emitted functions of every backend, one process each."""
+    """Calls the emitted functions of every backend, in processes of their own."""
     calls = {b: list(_calls(package_root, specs_root, plans, b)) for b in backends}
     called = [backend for backend in backends if calls[backend]]
     total = sum(map(len, calls.values()))
-    requests = requests_of(folder, package_root, calls)
+    requests = requests_of(folder, package_root, parts_of(calls, jobs))
     del calls
     answers: dict[str, dict[str, Any]] = {}
     found: list[Diagnostic] = []
     step = partial(progress, f"Calling {', '.join(called)}", total=total)
-    for backend, result in call_backends(requests, jobs, step).items():
+    for part, result in call_backends(requests, jobs, step).items():
+        backend = backend_of(part)
         if isinstance(result, Diagnostic):
             found.append(result)
             continue
         for name, observed in result.items():
             answers.setdefault(name, {})[backend] = observed
-    return _Observed(answers, tuple(found))
+    in_order = {name: {b: of[b] for b in backends if b in of} for name, of in answers.items()}
+    return _Observed(in_order, tuple(found))
 
 
 def _calls(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -18,6 +18,7 @@ from losscompiler.crosscheck.sampler import POINTS, STAR, Sampler, axis_sizes
 from losscompiler.crosscheck.ties import guards, solved, tied
 from losscompiler.spec import Loss
 
+_SHARED_WORK = ("options", "masked", "label", "shape", "shared", "empty")
 _TRIES = 160  # points of the dyadic grid that are looked at for ties
 
 
@@ -31,7 +32,21 @@ def cases(loss: Loss, oracle: LossOracle | None = None) -> list[Case]:
     )
     make = _coupled if sampler.axes else _elementwise
     found = [*make(sampler), *_options(sampler), *_shapes(sampler), *_variants(sampler)]
-    return [replace(case, vector=vectors(layout(loss, case))) for case in found]
+    return [replace(case, vector=vectors(layout(loss, case))) for case in _in_turns(found)]
+
+
+def _in_turns(found: Iterable[Case]) -> Iterator[Case]:
+    """What says nothing of the formula's own accuracy is called in one precision, then the other.
+
+    Reductions, masks and shapes are the work of the run-time files, which every loss shares.
+    """
+    seen: dict[str, int] = {}
+    for case in found:
+        if case.kind in _SHARED_WORK and len(case.dtypes) > 1:
+            turn = seen[case.kind] = seen.get(case.kind, -1) + 1
+            yield replace(case, dtypes=(case.dtypes[turn % len(case.dtypes)],))
+        else:
+            yield case
 
 
 # ---- elementwise losses: many points in one array ---------------------------------------------

@@ -7,17 +7,18 @@ from xml.etree import ElementTree
 
 
 def main(report: str, backends: list[str]) -> int:
-    """Reads pytest's JUnit report; a test belongs to the backends named in its parameters."""
+    """Reads a JUnit report; a test belongs to the backends that its parameters or file name."""
     passed: Counter[str] = Counter()
     skipped: list[str] = []
     for case in ElementTree.parse(report).iter("testcase"):
         name = case.get("name", "")
-        parameters = re.split(r"[^a-z]+", name.partition("[")[2])
+        named = f"{case.get('classname')} {name.partition('[')[2]}"
+        words = re.split(r"[^a-z]+", named)
         outcomes = {child.tag for child in case}
         if "skipped" in outcomes:
             skipped.append(f"{case.get('classname')}::{name}")
         elif not outcomes & {"failure", "error"}:
-            passed.update(backend for backend in backends if backend in parameters)
+            passed.update(backend for backend in backends if backend in words)
     missing = [backend for backend in backends if not passed[backend]]
     print(", ".join(f"{backend}: {passed[backend]} tests" for backend in backends))
     for test in skipped:

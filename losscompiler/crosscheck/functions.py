@@ -14,6 +14,7 @@ from losscompiler.spec import expressions as ex
 from losscompiler.spec import special
 
 Operator = Callable[..., Ball]
+GAMMA_BITS = 2_000  # beyond, the Bernoulli numbers in their series take seconds
 
 
 def _at_most(n: int) -> Callable[[Any], int]:
@@ -100,15 +101,16 @@ def _log_ndtr(field: Field, a: Ball) -> Ball:
     return field.log(_ndtr(field, a))
 
 
-def _gamma_domain(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Of positive numbers only: elsewhere log-gamma is no real number."""
+def _of_positive(function: Callable[..., Any], slope: Callable[[Any], int]) -> Operator:
+    """A gamma function, of positive numbers: below 0, log-gamma is no real number."""
 
     def of_positive(v: Any, bits: int, rounding: str) -> Any:
-        if libmp.mpf_sign(v) < 0:
-            return libmp.fnan
-        return function(v, bits, rounding)
+        return libmp.fnan if libmp.mpf_sign(v) < 0 else function(v, bits, rounding)
 
-    return of_positive
+    def run(field: Field, a: Ball) -> Ball:
+        return Field(min(field.bits, GAMMA_BITS)).smooth(of_positive, slope, a)
+
+    return run
 
 
 def _polygamma(field: Field, n: Ball, a: Ball) -> Ball:
@@ -120,7 +122,7 @@ def _polygamma(field: Field, n: Ball, a: Ball) -> Ball:
     def slope(v: Any) -> int:
         return balls.magnitude(libmp.mpf_psi(order + 1, v, 64, "n")) + 2
 
-    return field.smooth(_gamma_domain(function), slope, a)
+    return _of_positive(function, slope)(field, a)
 
 
 def _exp_moment(field: Field, n: Ball, x: Ball, rate: Ball) -> Ball:
@@ -148,7 +150,7 @@ FUNCTIONS: dict[Any, Operator] = {
     sp.erf: _smooth(libmp.mpf_erf, _like_bell),
     sp.erfc: _smooth(libmp.mpf_erfc, _like_bell),
     sp.gamma: _smooth(libmp.mpf_gamma, _at_most(64)),
-    sp.loggamma: _smooth(_gamma_domain(_gamma_log), _like_digamma),
+    sp.loggamma: _of_positive(_gamma_log, _like_digamma),
     sp.digamma: lambda field, a: _polygamma(field, balls.ZERO, a),
     sp.polygamma: _polygamma,
     special.ndtr: _ndtr,

@@ -15,6 +15,7 @@ from losscompiler.ir.along import Along, Order, TieMean
 from losscompiler.ir.collapse import collapsed
 from losscompiler.ir.diagonal import diagonal
 from losscompiler.ir.nodes import Axis, Definition
+from losscompiler.ir.replace import replaced
 from losscompiler.ir.summation import summed
 from losscompiler.spec.expressions import Piecewise
 
@@ -28,7 +29,8 @@ class Graph:
 
     `order` ranks extents, so that formal axes, and with them all printed code, are deterministic.
     `domains` holds an interval for the entries of each input; `scalars` names those inputs that
-    have no batch axes and no other. `slopes` remembers derivatives of values by their leaves.
+    have no batch axes and no other. `slopes` remembers derivatives by leaves, `verified`
+    the values that were found in order.
     """
 
     order: dict[str, int] = field(default_factory=dict)
@@ -37,6 +39,7 @@ class Graph:
     slopes: dict[tuple[Value, tuple[sp.Symbol, ...]], dict[sp.Symbol, sp.Expr]] = field(
         default_factory=dict
     )
+    verified: set[Value] = field(default_factory=set)
     _leaves: dict[tuple[Definition, tuple[Axis, ...]], sp.Symbol] = field(default_factory=dict)
     _of: dict[sp.Symbol, tuple[Definition, tuple[Axis, ...]]] = field(default_factory=dict)
     _seen: dict[Value, tuple[sp.Symbol, ...]] = field(default_factory=dict)
@@ -152,7 +155,7 @@ class Graph:
             renamed = tuple(mapping.get(a, a) for a in axes)
             if renamed != axes:
                 swaps[symbol] = self.apply(definition, renamed, symbol)
-        return value.xreplace(swaps) if swaps else value
+        return replaced(value, swaps) if swaps else value
 
     def apply(self, definition: Definition, axes: tuple[Axis, ...], like: sp.Symbol) -> sp.Expr:
         """A definition over actual axes; where two of them coincide, its diagonal."""

@@ -9,6 +9,7 @@ import sympy as sp
 
 from losscompiler.ir import nodes
 from losscompiler.ir.nodes import Axis
+from losscompiler.ir.replace import replaced
 
 if TYPE_CHECKING:
     from losscompiler.ir.graph import Graph, Value
@@ -99,7 +100,7 @@ def _reindex(
             swaps[leaf] = graph.rename(again(again(spread, apart), axis), {apart: axis})
         elif axis in axes:
             swaps[leaf] = make(leaf)
-    return value.xreplace(swaps) if swaps else value
+    return replaced(value, swaps) if swaps else value
 
 
 def scatter(

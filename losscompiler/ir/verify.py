@@ -48,7 +48,13 @@ def _definition(graph: Graph, definition: nodes.Definition, where: str) -> None:
 
 
 def _expression(graph: Graph, e: sp.Basic, where: str) -> None:
-    if e.has(sp.nan, sp.zoo, sp.I, sp.Float):
-        raise InvariantError(f"after {where}: {e} contains nan, zoo, I or a float")
-    for symbol in e.free_symbols:
-        graph.definition(symbol)
+    if e in graph.verified:
+        return
+    if not e.args:
+        if e in (sp.nan, sp.zoo, sp.I) or e.is_Float:
+            raise InvariantError(f"after {where}: {e} is no number of the graph")
+        if isinstance(e, sp.Symbol):
+            graph.definition(e)
+    for argument in e.args:
+        _expression(graph, argument, where)
+    graph.verified.add(e)

@@ -10,6 +10,7 @@ from sympy.core.parameters import distribute
 
 from losscompiler.ir import nodes
 from losscompiler.ir.program import Output, Program, transform
+from losscompiler.ir.replace import replaced
 from losscompiler.ir.verify import verify
 from losscompiler.passes.compiled import KERNELS, CompiledLoss, Variant, new_variant
 from losscompiler.passes.differentiate import vjp
@@ -85,7 +86,7 @@ def _with(outputs: list[Output], values: list[sp.Expr]) -> tuple[Output, ...]:
 def lower_to_stable_arithmetic(variant: Variant) -> Variant:
     """Spells the operators in arithmetic that does not overflow or divide by zero in vain."""
     return _on_programs(
-        variant, lambda p: transform(p, lambda e, swaps: stabilise(e.xreplace(swaps)))
+        variant, lambda p: transform(p, lambda e, swaps: stabilise(replaced(e, swaps)))
     )
 
 

@@ -51,12 +51,21 @@ class Facet:
 @lru_cache(maxsize=20_000)
 def canonical(guard: sp.Expr) -> tuple[Facet, int]:
     """The facet of a guard, and the sign that its convention takes out of it."""
-    expanded = sp.expand_mul(guard)
+    expanded = _expanded(guard)
     content, primitive = expanded.primitive() if expanded.is_Add else expanded.as_coeff_Mul()
     sign = -1 if content.is_negative else 1
     if primitive.could_extract_minus_sign():
         return Facet(-primitive), -sign
     return Facet(primitive), sign
+
+
+def _expanded(e: sp.Expr) -> sp.Expr:
+    """Products of sums as sums of products, not looking into functions."""
+    if e.is_Add:
+        return sp.Add(*map(_expanded, e.args))
+    if e.is_Mul and any(a.is_Add for a in e.args):
+        return _expanded(sp.expand_mul(e, deep=False))
+    return e
 
 
 @lru_cache(maxsize=20_000)
@@ -137,7 +146,7 @@ def points_on(graph: Graph, facet: Facet, e: sp.Basic) -> list[Point]:
     """
     switches = _switches(graph, facet, sp.Tuple(facet.guard, e))
     unseen = {(s, on) for s in switches for on in (True, False)}
-    leaves = sorted(e.free_symbols | facet.guard.free_symbols, key=lambda s: int(s.name[1:]))
+    leaves = graph.leaves(sp.Tuple(facet.guard, e))
     rng = random.Random(str(facet.guard))
     found: list[Point] = []
     idle = 0

@@ -45,7 +45,7 @@ def derivative(e: sp.Expr, x: sp.Symbol, known: dict[sp.Basic, sp.Expr] | None =
     if not e.args:
         return sp.S.Zero
     if e not in known:
-        known[e] = _derivative(e, x, known) if e.has(x) else sp.S.Zero
+        known[e] = _derivative(e, x, known)
     return known[e]
 
 
@@ -60,11 +60,15 @@ def _derivative(e: sp.Expr, x: sp.Symbol, known: dict[sp.Basic, sp.Expr]) -> sp.
         return sp.Add(*(s * sp.Mul(*e.args[:k], *e.args[k + 1 :]) for k, s in slopes if s != 0))
     if e.is_Pow:
         base, exponent = e.args
-        slope = exponent * base ** (exponent - 1) * d(base) if base.has(x) else sp.S.Zero
-        return slope + (e * sp.log(base) * d(exponent) if exponent.has(x) else sp.S.Zero)
+        by_base, by_exponent = d(base), d(exponent)
+        slope = exponent * base ** (exponent - 1) * by_base if by_base != 0 else sp.S.Zero
+        return slope + (e * sp.log(base) * by_exponent if by_exponent != 0 else sp.S.Zero)
     if isinstance(e, Magnitude):
-        return Sign(e.args[0]) * d(e.args[0])
+        slope = d(e.args[0])
+        return Sign(e.args[0]) * slope if slope != 0 else slope
     if isinstance(e, Maximum | Minimum):
+        if d(e.args[0]) == d(e.args[1]):
+            return d(e.args[0])
         facet, sign = facet_of(e)
         above = facet.relation(sp.Gt, sign if isinstance(e, Maximum) else -sign)
         return _cells([(d(e.args[0]), above), (d(e.args[1]), sp.true)])
@@ -75,7 +79,8 @@ def _derivative(e: sp.Expr, x: sp.Symbol, known: dict[sp.Basic, sp.Expr]) -> sp.
         return sp.S.Zero
     if isinstance(e, sp.tanh):  # SymPy's 1 - tanh(x)**2 cancels
         return d(e.args[0]) / sp.cosh(e.args[0]) ** 2
-    return sp.Add(*(e.fdiff(k + 1) * d(a) for k, a in enumerate(e.args) if a.has(x)))
+    slopes = [(k, d(a)) for k, a in enumerate(e.args)]
+    return sp.Add(*(e.fdiff(k + 1) * s for k, s in slopes if s != 0))
 
 
 def _cells(pairs: list[tuple[sp.Expr, sp.Basic]]) -> sp.Expr:

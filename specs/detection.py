@@ -26,8 +26,6 @@ from losscompiler.spec import (
     where,
 )
 
-from .classification import binary_cross_entropy_with_logits
-
 BELOW_ONE = Interval.open(0, 1)
 
 
@@ -183,41 +181,6 @@ def balanced_l1(
     b = exp(gamma / alpha) - 1
     near = alpha / b * (b * r + 1) * log(b * r / beta + 1) - alpha * r
     return Piecewise((near, r < beta), (gamma * r + gamma / b - alpha * beta, True))
-
-
-@loss
-def quality_focal(logits=Prediction(), quality=Target(interval=(0, 1))):
-    """Binary cross-entropy of a soft score, times the squared error of the score.
-
-    Use it for detectors whose class score is the box's overlap: `quality` is that overlap for the
-    box's class, and 0 for other classes and for background. It has one loss per box and class;
-    libraries sum over the classes of a box. The power of the error is fixed at the authors' 2.
-
-    References:
-        X. Li et al., "Generalized Focal Loss: Learning Qualified and Distributed Bounding Boxes
-        for Dense Object Detection", 2020.
-    """
-    return (quality - sigmoid(logits)) ** 2 * binary_cross_entropy_with_logits(logits, quality)
-
-
-@loss
-def varifocal(
-    logits=Prediction(),
-    quality=Target(interval=(0, 1)),
-    *,
-    alpha=Param(Rational(3, 4), nonnegative=True),
-    gamma=Param(2, nonnegative=True),
-):
-    """Binary cross-entropy of a soft score that fades for background alone.
-
-    Use it as `quality_focal`, where positives are rare and none should fade: they are weighted by
-    their quality, background by `alpha` and the power `gamma` of its probability.
-
-    References:
-        H. Zhang et al., "VarifocalNet: An IoU-aware Dense Object Detector", 2021.
-    """
-    factor = where(quality > 0, quality, alpha * sigmoid(logits) ** gamma)
-    return factor * binary_cross_entropy_with_logits(logits, quality)
 
 
 @loss(aliases=("heatmap_focal",))

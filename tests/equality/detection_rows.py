@@ -82,24 +82,6 @@ def balanced(x: SimpleNamespace, reduction: str) -> Any:
     return plain(loss, reduction)
 
 
-def quality_focal(x: SimpleNamespace, reduction: str) -> Any:
-    pred_sigmoid = x.logits.sigmoid()
-    zeros = torch.zeros_like(x.logits)
-    background = BCE(x.logits, zeros, reduction="none") * pred_sigmoid.pow(2)
-    scale_factor = x.quality - pred_sigmoid
-    loss = BCE(x.logits, x.quality, reduction="none") * scale_factor.abs().pow(2)
-    return plain(torch.where(x.quality > 0, loss, background), reduction)
-
-
-def varifocal(x: SimpleNamespace, reduction: str) -> Any:
-    pred_sigmoid = x.logits.sigmoid()
-    focal_weight = (
-        x.quality * (x.quality > 0.0).double()
-        + x.alpha * (pred_sigmoid - x.quality).abs().pow(x.gamma) * (x.quality <= 0.0).double()
-    )
-    return plain(BCE(x.logits, x.quality, reduction="none") * focal_weight, reduction)
-
-
 def gaussian_focal(x: SimpleNamespace, reduction: str) -> Any:
     pred = x.logits.sigmoid()
     pos_weights = x.heat.eq(1)
@@ -161,20 +143,6 @@ ROWS = [
         "mmdet.models.losses.BalancedL1Loss",
         REAL_PAIR,
         options={"alpha": 0.5, "gamma": 1.2, "beta": 0.8},
-    ),
-    row(
-        "quality_focal",
-        quality_focal,
-        "mmdet.models.losses.QualityFocalLoss",
-        {"logits": real(), "quality": scores()},
-        adapter="beta=2; per class, summed over the classes of a box there",
-    ),
-    row(
-        "varifocal",
-        varifocal,
-        "mmdet.models.losses.VarifocalLoss",
-        {"logits": real(), "quality": scores()},
-        options={"alpha": 0.6, "gamma": 1.5},
     ),
     row(
         "gaussian_focal",

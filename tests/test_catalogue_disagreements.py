@@ -168,6 +168,38 @@ CASES = [
     ),
     # ---- labels, parameters, constants ----
     Case(
+        "keras has the best rival of the categorical hinge score at least 0",
+        lambda: K.CategoricalHinge()(np.array([[1.0, 0.0]]), np.array([[-1.0, -2.0]])),
+        2,
+        "categorical_hinge",
+        (np.array([[-1.0, -2.0]]), np.array([0])),
+        0,
+    ),
+    Case(
+        "optax does not divide its hinge of many classes by them, as torch and our multi_margin do",
+        lambda: optax.losses.multiclass_hinge_loss(jnp.array([0.5, 0.0]), jnp.array(0)),
+        0.5,
+        "multi_margin",
+        (np.array([[0.5, 0.0]]), np.array([0])),
+        0.25,
+    ),
+    Case(
+        "keras gives relative errors in per cent",
+        lambda: K.MeanAbsolutePercentageError()(np.array([2.0]), np.array([3.0])),
+        50,
+        "absolute_percentage_error",
+        (3.0, 2.0),
+        0.5,
+    ),
+    Case(
+        "keras clips what the logarithmic error is taken of",
+        lambda: K.MeanSquaredLogarithmicError()(np.array([0.0]), np.array([-0.5])),
+        0,
+        "squared_logarithmic_error",
+        (-0.5, 0.0),
+        LOG2**2,
+    ),
+    Case(
         "keras takes hinge targets of 0 for -1",
         lambda: K.hinge(np.array([0.0, 0.0]), np.array([0.3, -0.5])),
         0.9,
@@ -242,6 +274,15 @@ CASES = [
         math.e - 2,
     ),
     # ---- clipping and lost digits ----
+    Case(
+        "torch overflows in the soft margin loss",
+        lambda: F.soft_margin_loss(torch.tensor([-100.0]), torch.tensor([1.0])),
+        math.inf,
+        "soft_margin",
+        (-100.0, 1.0),
+        100,
+        dtype="float32",
+    ),
     Case(
         "torch clamps the logarithm of a probability at -100",
         lambda: F.binary_cross_entropy(floats(0), floats(1)),

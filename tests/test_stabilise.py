@@ -76,6 +76,12 @@ RULES = (
     ),
     Rule("root_minus_one", sp.sqrt(1 + u) - 1, u / (1 + sp.sqrt(1 + u)), {u: 1e-20}),
     Rule("one_minus_cosine", 1 - sp.cos(u), 2 * sp.sin(u / 2) ** 2, {u: 1e-9}),
+    Rule(
+        "difference_of_log1p",
+        sp.log(1 + p) - sp.log(1 + q),
+        op.Log1p((p - q) / (1 + q)),
+        {p: 1e-18, q: 3e-18},
+    ),
     Rule("fair", p - sp.log(1 + p), op.XMinusLog1p(p), {p: 1e-9}),
     Rule(
         "gamma_deviance",

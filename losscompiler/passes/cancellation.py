@@ -94,6 +94,18 @@ def _minus_log1p(e: sp.Expr) -> sp.Expr:
     return e
 
 
+def _difference_of_log1p(e: sp.Expr) -> sp.Expr:
+    """log(1 + a) - log(1 + b) is log(1 + (a - b)/(1 + b))."""
+    logs = [t.as_coeff_Mul() for t in e.args if isinstance(t.as_coeff_Mul()[1], Log1p)]
+    for plus, first in logs:
+        for minus, second in logs:
+            if plus == -minus and plus.is_positive and first != second:
+                a, b = first.args[0], second.args[0]
+                rest = e - plus * first - minus * second
+                return rest + plus * Log1p((a - b) / (1 + b))
+    return e
+
+
 def _ratio_minus_log(e: sp.Expr) -> sp.Expr:
     """The divergence p/q - 1 - (log p - log q), which is 0 at p = q, also of squares."""
     flat = _flat(e)
@@ -146,6 +158,7 @@ RULES = (
     _root_minus_one,
     _one_minus_cosine,
     _minus_log1p,
+    _difference_of_log1p,
     _ratio_minus_log,
     _relative_entropy,
 )

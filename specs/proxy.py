@@ -4,7 +4,10 @@ These are inputs without batch axes, which all samples share, and have gradients
 """
 
 from losscompiler.spec import (
+    Eq,
     Label,
+    Max,
+    Mean,
     Ne,
     Param,
     Prediction,
@@ -82,6 +85,35 @@ def proxy_nca(
         return -scale * squared_distance(unit(embedding[d], d), unit(proxies[k, d], d), d)
 
     return cross_entropy_with(nearness, nearness(label), label)
+
+
+@loss
+def proxy_anchor(
+    embeddings=Prediction("batch", "feature"),
+    proxies=Prediction("class", "feature"),
+    label=Label("class", "batch"),
+    *,
+    margin=Param(Rational("0.1"), nonnegative=True),
+    alpha=Param(32, positive=True),
+):
+    """Smooth hinges on the cosines of each class's proxy to all samples of the batch.
+
+    Use it in place of `proxy_nca` where relations between samples should count, too: each proxy
+    pulls its hardest samples most. `proxies` has one row per class and is learned. One loss per
+    batch: the mean over the classes in the batch of how they are pulled, plus the mean over all
+    classes of how others are pushed. A zero vector has cosine 0 to everything and no gradient.
+
+    References:
+        S. Kim, D. Kim, M. Cho and S. Kwak, "Proxy Anchor Loss for Deep Metric Learning", 2020.
+    """
+    c = index("class", "c")
+    i, d = index("batch", "i"), index("feature")
+    cosine = cosine_similarity(embeddings[i, d], proxies[c, d], d)
+    belongs = Eq(label[i], c)
+    pulled = Sum(indicator(belongs) * exp(-alpha * (cosine - margin)), i)
+    pushed = Sum(indicator(Ne(label[i], c)) * exp(alpha * (cosine + margin)), i)
+    present = Sum(indicator(Sum(indicator(belongs), i) > 0), c)
+    return Sum(log(1 + pulled), c) / Max(present, 1) + Mean(log(1 + pushed), c)
 
 
 @loss(aliases=("center_loss",))

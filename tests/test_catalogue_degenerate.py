@@ -83,3 +83,12 @@ def test_a_zero_vector_is_at_a_right_angle(loss: str, backend: str) -> None:
         value, gradients = finite(backend, loss, zero, ROWS[0])
         assert value == pytest.approx({"alignment": 1, "byol": 2, "cosine_distance": 1}[loss])
     np.testing.assert_array_equal(gradients[0][0], 0.0)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_class_that_the_batch_lacks_only_pushes(backend: str) -> None:
+    proxies = np.eye(3)[:2]
+    embeddings = np.eye(3)[:1]
+    value, _ = finite(backend, "proxy_anchor", embeddings, proxies, np.array([0]))
+    pulled, pushed = np.log1p(np.exp(-32 * 0.9)), np.log1p(np.exp(32 * 0.1))
+    assert value == pytest.approx(pulled + pushed / 2)

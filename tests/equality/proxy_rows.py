@@ -55,6 +55,15 @@ def pml_proxy_nca(x: SimpleNamespace, reduction: str) -> Any:
     return entropy(-x.scale * squared, x.label, reduction)
 
 
+def pml_proxy_anchor(x: SimpleNamespace, reduction: str) -> Any:
+    cosine = cosines(x.embeddings, x.proxies)
+    positive = F.one_hot(x.label, len(x.proxies)).double()
+    pulled = (torch.exp(x.alpha * (x.margin - cosine)) * positive).sum(0)
+    pushed = (torch.exp(x.alpha * (cosine + x.margin)) * (1 - positive)).sum(0)
+    present = (positive.sum(0) != 0).sum()
+    return torch.log1p(pulled).sum() / present + torch.log1p(pushed).mean()
+
+
 def wen_center(x: SimpleNamespace, reduction: str) -> Any:
     return plain(((x.embedding - x.centers[x.label]) ** 2).sum(-1) / 2, reduction)
 
@@ -82,6 +91,21 @@ ROWS = [
         wrt=("embedding", "proxies"),
         function="pytorch_metric_learning.losses.ProxyNCALoss",
         adapter="softmax_scale",
+    ),
+    Row(
+        "proxy_anchor",
+        "formula",
+        pml_proxy_anchor,
+        {
+            "embeddings": SAMPLES["embedding"],
+            "proxies": rows_of(4, 3),
+            "label": constant([2, 0, 2, 1, 1, 2]),
+        },
+        {"margin": 0.2, "alpha": 8.0},
+        wrt=("embeddings", "proxies"),
+        reductions=("mean",),
+        batches=((6,),),
+        function="pytorch_metric_learning.losses.ProxyAnchorLoss",
     ),
     Row(
         "center",

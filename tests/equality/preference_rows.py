@@ -100,10 +100,8 @@ def reward(x: SimpleNamespace) -> Any:
 
 
 def placed(x: SimpleNamespace) -> Any:
-    cost = 0.0
-    for k in range(x.scores.shape[-1]):
-        cost = cost - F.log_softmax(x.scores[..., k:], -1)[..., 0]
-    return cost
+    count = x.scores.shape[-1]
+    return -sum(F.log_softmax(x.scores[..., k:], -1)[..., 0] for k in range(count))
 
 
 def row(loss: str, formula: Formula, function: str, **more: Any) -> Row:

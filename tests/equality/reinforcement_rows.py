@@ -8,7 +8,6 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch.distributions import Categorical
 
 from tests.equality.rows import Maker, Row, between, flags, label, one_of, plain, real, simplex
 
@@ -35,13 +34,17 @@ def taken(x: SimpleNamespace) -> Any:
     return x.values.gather(-1, x.action[..., None])[..., 0]
 
 
+def log_prob(x: SimpleNamespace) -> Any:
+    return -F.cross_entropy(x.logits, x.action, reduction="none")
+
+
 def policy_gradient(x: SimpleNamespace, reduction: str) -> Any:
-    return plain(-Categorical(logits=x.logits).log_prob(x.action) * x.advantage, reduction)
+    return plain(log_prob(x) * -x.advantage, reduction)
 
 
 def a2c(x: SimpleNamespace, reduction: str) -> Any:
     advantages = x.returns - x.value.detach()
-    policy_loss = -(advantages * Categorical(logits=x.logits).log_prob(x.action))
+    policy_loss = -(advantages * log_prob(x))
     value_loss = F.mse_loss(x.returns, x.value, reduction="none")
     return plain(policy_loss + x.value_coefficient * value_loss, reduction)
 
@@ -151,7 +154,7 @@ ROWS = [
     ),
     row(
         "entropy_bonus",
-        lambda x, r: plain(-Categorical(logits=x.logits).entropy(), r),
+        lambda x, r: plain((F.softmax(x.logits, -1) * F.log_softmax(x.logits, -1)).sum(-1), r),
         "rlax.entropy_loss",
         {"logits": real(4)},
     ),

@@ -20,6 +20,12 @@ from .classification import (
     SparseSoftmaxCrossEntropyObjective,
     SquaredHingeObjective,
 )
+from .detection import (
+    BalancedL1Objective,
+    GaussianFocalObjective,
+    HeatmapFocalObjective,
+    WingObjective,
+)
 from .deviance import (
     GammaDevianceObjective,
     GammaUnitDevianceObjective,
@@ -49,12 +55,26 @@ from .divergence import (
     SquaredHellingerDistanceObjective,
     TotalVariationDistanceObjective,
 )
+from .evidential import (
+    DirichletCrossEntropyObjective,
+    EdlDigammaObjective,
+    EdlLogObjective,
+    EvidentialCrossEntropyObjective,
+    EvidentialLogLikelihoodObjective,
+)
+from .general import (
+    TweedieDevianceMeanObjective,
+    TweedieDevianceObjective,
+    TweedieNllObjective,
+    TweedieUnitDevianceObjective,
+)
 from .imbalance import (
     AslObjective,
     AsymmetricMultilabelObjective,
     QualityFocalObjective,
     VarifocalObjective,
 )
+from .likelihood import PoissonNllExactObjective, PoissonNllFullObjective, ProbitObjective
 from .margin import (
     BinarySparsemaxObjective,
     CategoricalHingeObjective,
@@ -84,6 +104,8 @@ from .noisy_labels import (
 )
 from .policy import (
     AdvantageWeightedRegressionObjective,
+    AwacObjective,
+    AwrObjective,
     K1KlObjective,
     K2KlObjective,
     K3KlObjective,
@@ -136,7 +158,7 @@ from .scoring import (
     MulticlassBrierScoreObjective,
     SphericalScoreObjective,
 )
-from .value import ExpectileValueObjective
+from .value import ExpectileValueObjective, IqlValueObjective
 
 __all__ = [
     "AbsoluteErrorObjective",
@@ -148,6 +170,9 @@ __all__ = [
     "AsymmetricAbsoluteErrorObjective",
     "AsymmetricMultilabelObjective",
     "AsymmetricSquaredErrorObjective",
+    "AwacObjective",
+    "AwrObjective",
+    "BalancedL1Objective",
     "BceProbsObjective",
     "BceWithLogitsObjective",
     "BhattacharyyaDistanceObjective",
@@ -164,15 +189,21 @@ __all__ = [
     "ChiSquaredDivergenceObjective",
     "ConfidencePenalizedCrossEntropyObjective",
     "ContrastiveDistanceObjective",
+    "DirichletCrossEntropyObjective",
     "DistillationKlObjective",
     "DistillationObjective",
+    "EdlDigammaObjective",
+    "EdlLogObjective",
     "EpsilonInsensitiveObjective",
+    "EvidentialCrossEntropyObjective",
+    "EvidentialLogLikelihoodObjective",
     "ExpectileObjective",
     "ExpectileValueObjective",
     "ExponentialObjective",
     "FairObjective",
     "GammaDevianceObjective",
     "GammaUnitDevianceObjective",
+    "GaussianFocalObjective",
     "GemanMcclureObjective",
     "GeneralizedCeObjective",
     "GeneralizedCrossEntropyObjective",
@@ -180,10 +211,12 @@ __all__ = [
     "GeneralizedJsDistillationObjective",
     "GeneralizedJsdObjective",
     "GeneralizedKlDivergenceObjective",
+    "HeatmapFocalObjective",
     "HingeEmbeddingObjective",
     "HingeObjective",
     "HuberObjective",
     "InverseGaussianDevianceObjective",
+    "IqlValueObjective",
     "JsDivergenceObjective",
     "JsDivObjective",
     "K1KlObjective",
@@ -214,11 +247,14 @@ __all__ = [
     "NllObjective",
     "PerceptronObjective",
     "PinballObjective",
+    "PoissonNllExactObjective",
+    "PoissonNllFullObjective",
     "PoissonNllObjective",
     "PoissonNllRateObjective",
     "PoissonUnitDevianceObjective",
     "Poly1CeObjective",
     "Poly1CrossEntropyObjective",
+    "ProbitObjective",
     "PseudoHuberCharbonnierObjective",
     "PseudoHuberObjective",
     "QualityFocalObjective",
@@ -250,6 +286,11 @@ __all__ = [
     "TotalVariationDistanceObjective",
     "TruncatedSquaredErrorObjective",
     "TukeyBiweightObjective",
+    "TweedieDevianceMeanObjective",
+    "TweedieDevianceObjective",
+    "TweedieNllObjective",
+    "TweedieUnitDevianceObjective",
     "VarifocalObjective",
     "WelschObjective",
+    "WingObjective",
 ]

@@ -17,6 +17,8 @@ from ._task import Task
 
 __all__ = [
     "AdvantageWeightedRegressionObjective",
+    "AwacObjective",
+    "AwrObjective",
     "K1KlObjective",
     "K2KlObjective",
     "K3KlObjective",
@@ -362,3 +364,5 @@ class AdvantageWeightedRegressionObjective(Objective):
             "max_weight",
             max_weight,
         )
+AwrObjective = AdvantageWeightedRegressionObjective
+AwacObjective = AdvantageWeightedRegressionObjective

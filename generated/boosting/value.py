@@ -15,7 +15,7 @@ from ._objective import Hessian, Objective
 from ._options import Array, Result, Scalar
 from ._task import Task
 
-__all__ = ["ExpectileValueObjective"]
+__all__ = ["ExpectileValueObjective", "IqlValueObjective"]
 
 
 def _expectile_value_value(value: Array, action_value: Array, tau: Array) -> Result:
@@ -135,3 +135,4 @@ class ExpectileValueObjective(Objective):
             "tau",
             tau,
         )
+IqlValueObjective = ExpectileValueObjective

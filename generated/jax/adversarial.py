@@ -36,14 +36,27 @@ __all__ = [
     "gan_generator_minimax_hvp",
     "gan_generator_minimax_value_and_grad",
     "gan_generator_value_and_grad",
+    "gan_minimax_ns",
+    "gan_minimax_ns_hessian_diagonal",
+    "gan_minimax_ns_hvp",
+    "gan_minimax_ns_value_and_grad",
     "gradient_penalty",
     "gradient_penalty_hessian_diagonal",
     "gradient_penalty_hvp",
     "gradient_penalty_value_and_grad",
+    "hinge_gan",
     "hinge_gan_discriminator",
     "hinge_gan_discriminator_hessian_diagonal",
     "hinge_gan_discriminator_hvp",
     "hinge_gan_discriminator_value_and_grad",
+    "hinge_gan_generator",
+    "hinge_gan_generator_hessian_diagonal",
+    "hinge_gan_generator_hvp",
+    "hinge_gan_generator_value_and_grad",
+    "hinge_gan_hessian_diagonal",
+    "hinge_gan_hvp",
+    "hinge_gan_value_and_grad",
+    "lsgan",
     "lsgan_discriminator",
     "lsgan_discriminator_hessian_diagonal",
     "lsgan_discriminator_hvp",
@@ -52,6 +65,9 @@ __all__ = [
     "lsgan_generator_hessian_diagonal",
     "lsgan_generator_hvp",
     "lsgan_generator_value_and_grad",
+    "lsgan_hessian_diagonal",
+    "lsgan_hvp",
+    "lsgan_value_and_grad",
     "r1_penalty",
     "r1_penalty_hessian_diagonal",
     "r1_penalty_hvp",
@@ -60,6 +76,7 @@ __all__ = [
     "relativistic_gan_discriminator_hessian_diagonal",
     "relativistic_gan_discriminator_hvp",
     "relativistic_gan_discriminator_value_and_grad",
+    "wgan",
     "wgan_critic",
     "wgan_critic_hessian_diagonal",
     "wgan_critic_hvp",
@@ -68,6 +85,13 @@ __all__ = [
     "wgan_generator_hessian_diagonal",
     "wgan_generator_hvp",
     "wgan_generator_value_and_grad",
+    "wgan_gp",
+    "wgan_gp_hessian_diagonal",
+    "wgan_gp_hvp",
+    "wgan_gp_value_and_grad",
+    "wgan_hessian_diagonal",
+    "wgan_hvp",
+    "wgan_value_and_grad",
 ]
 
 
@@ -85,6 +109,8 @@ def gan_discriminator(
 
         loss = -(1 - label_smoothing)*log(sigmoid(real)) - log(1 - sigmoid(fake)) - log(1 -
             sigmoid(real))*label_smoothing
+
+    Also called `gan_minimax_ns`.
 
     Shapes: `(),()->()` after the batch axes, as NumPy writes generalised ufuncs.
 
@@ -292,6 +318,10 @@ _GAN_DISCRIMINATOR = Definition(
         ),
     },
 )
+gan_minimax_ns = gan_discriminator
+gan_minimax_ns_value_and_grad = gan_discriminator_value_and_grad
+gan_minimax_ns_hvp = gan_discriminator_hvp
+gan_minimax_ns_hessian_diagonal = gan_discriminator_hessian_diagonal
 
 
 def gan_generator(
@@ -649,6 +679,8 @@ def lsgan_discriminator(
 
         loss = (fake - fake_label)^2/2 + (real - real_label)^2/2
 
+    Also called `lsgan`.
+
     Shapes: `(),()->()` after the batch axes, as NumPy writes generalised ufuncs.
 
     Use it with `lsgan_generator` where `gan_discriminator` saturates. Here scores are no logits:
@@ -853,6 +885,10 @@ _LSGAN_DISCRIMINATOR = Definition(
         ),
     },
 )
+lsgan = lsgan_discriminator
+lsgan_value_and_grad = lsgan_discriminator_value_and_grad
+lsgan_hvp = lsgan_discriminator_hvp
+lsgan_hessian_diagonal = lsgan_discriminator_hessian_diagonal
 
 
 def lsgan_generator(
@@ -1049,6 +1085,8 @@ def wgan_critic(
 
         loss = fake - real
 
+    Also called `wgan`.
+
     Shapes: `(),()->()` after the batch axes, as NumPy writes generalised ufuncs.
 
     Use it with `wgan_generator`, and keep the critic 1-Lipschitz: by `gradient_penalty`, spectral
@@ -1216,6 +1254,10 @@ _WGAN_CRITIC = Definition(
         ),
     },
 )
+wgan = wgan_critic
+wgan_value_and_grad = wgan_critic_value_and_grad
+wgan_hvp = wgan_critic_hvp
+wgan_hessian_diagonal = wgan_critic_hessian_diagonal
 
 
 def wgan_generator(
@@ -1229,6 +1271,8 @@ def wgan_generator(
     """Minus the score of a generated sample.
 
         loss = -fake
+
+    Also called `hinge_gan_generator`.
 
     Shapes: `()->()` after the batch axes, as NumPy writes generalised ufuncs.
 
@@ -1383,6 +1427,10 @@ _WGAN_GENERATOR = Definition(
         ),
     },
 )
+hinge_gan_generator = wgan_generator
+hinge_gan_generator_value_and_grad = wgan_generator_value_and_grad
+hinge_gan_generator_hvp = wgan_generator_hvp
+hinge_gan_generator_hessian_diagonal = wgan_generator_hessian_diagonal
 
 
 def hinge_gan_discriminator(
@@ -1397,6 +1445,8 @@ def hinge_gan_discriminator(
     """Hinge losses of telling data from generated samples, with margins of 1 on both sides.
 
         loss = max(0, 1 - real) + max(0, fake + 1)
+
+    Also called `hinge_gan`.
 
     Shapes: `(),()->()` after the batch axes, as NumPy writes generalised ufuncs.
 
@@ -1576,6 +1626,10 @@ _HINGE_GAN_DISCRIMINATOR = Definition(
         ),
     },
 )
+hinge_gan = hinge_gan_discriminator
+hinge_gan_value_and_grad = hinge_gan_discriminator_value_and_grad
+hinge_gan_hvp = hinge_gan_discriminator_hvp
+hinge_gan_hessian_diagonal = hinge_gan_discriminator_hessian_diagonal
 
 
 def relativistic_gan_discriminator(
@@ -1796,6 +1850,8 @@ def gradient_penalty(
 
         loss = (-target + norm_f(gradient[f]))^2
 
+    Also called `wgan_gp`.
+
     Shapes: `(*feature)->()` after the batch axes, as NumPy writes generalised ufuncs.
 
     Use it beside `wgan_critic`, scaled by 10 or so: `gradient` is the critic's gradient by its
@@ -2013,6 +2069,10 @@ _GRADIENT_PENALTY = Definition(
         ),
     },
 )
+wgan_gp = gradient_penalty
+wgan_gp_value_and_grad = gradient_penalty_value_and_grad
+wgan_gp_hvp = gradient_penalty_hvp
+wgan_gp_hessian_diagonal = gradient_penalty_hessian_diagonal
 
 
 def r1_penalty(

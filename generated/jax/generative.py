@@ -29,10 +29,18 @@ __all__ = [
     "diffusion_min_snr_hessian_diagonal",
     "diffusion_min_snr_hvp",
     "diffusion_min_snr_value_and_grad",
+    "elbo",
+    "elbo_hessian_diagonal",
+    "elbo_hvp",
+    "elbo_value_and_grad",
     "flow_matching",
     "flow_matching_hessian_diagonal",
     "flow_matching_hvp",
     "flow_matching_value_and_grad",
+    "min_snr",
+    "min_snr_hessian_diagonal",
+    "min_snr_hvp",
+    "min_snr_value_and_grad",
     "normalising_flow_nll",
     "normalising_flow_nll_hessian_diagonal",
     "normalising_flow_nll_hvp",
@@ -45,6 +53,10 @@ __all__ = [
     "vector_quantisation_hessian_diagonal",
     "vector_quantisation_hvp",
     "vector_quantisation_value_and_grad",
+    "vq_commitment",
+    "vq_commitment_hessian_diagonal",
+    "vq_commitment_hvp",
+    "vq_commitment_value_and_grad",
 ]
 
 
@@ -64,6 +76,8 @@ def variational_autoencoder(
 
         loss = beta*sum_z(exp(log_variance[z]) - log_variance[z] + mean[z]^2 - 1)/2 - sum_f((1 -
             target[f])*log(1 - sigmoid(logits[f])) + log(sigmoid(logits[f]))*target[f])
+
+    Also called `elbo`.
 
     Shapes: `(feature),(feature),(latent),(latent)->()` after the batch axes, as NumPy writes
     generalised ufuncs.
@@ -317,6 +331,10 @@ _VARIATIONAL_AUTOENCODER = Definition(
         ),
     },
 )
+elbo = variational_autoencoder
+elbo_value_and_grad = variational_autoencoder_value_and_grad
+elbo_hvp = variational_autoencoder_hvp
+elbo_hessian_diagonal = variational_autoencoder_hessian_diagonal
 
 
 def vector_quantisation(
@@ -334,6 +352,8 @@ def vector_quantisation(
 
         loss = beta*sum_f((-stop_gradient(code[f]) + encoding[f])^2) +
             sum_f((stop_gradient(encoding[f]) - code[f])^2)
+
+    Also called `vq_commitment`.
 
     Shapes: `(feature),(feature)->()` after the batch axes, as NumPy writes generalised ufuncs.
 
@@ -536,6 +556,10 @@ _VECTOR_QUANTISATION = Definition(
         ),
     },
 )
+vq_commitment = vector_quantisation
+vq_commitment_value_and_grad = vector_quantisation_value_and_grad
+vq_commitment_hvp = vector_quantisation_hvp
+vq_commitment_hessian_diagonal = vector_quantisation_hessian_diagonal
 
 
 def diffusion_min_snr(
@@ -553,6 +577,8 @@ def diffusion_min_snr(
     """Mean squared error of predicted noise, weighted down where there is hardly any.
 
         loss = min(gamma, snr)*sum_f((-noise[f] + predicted_noise[f])^2)/(size(feature)*snr)
+
+    Also called `min_snr`.
 
     Shapes: `(*feature),(*feature),()->()` after the batch axes, as NumPy writes generalised ufuncs.
 
@@ -804,6 +830,10 @@ _DIFFUSION_MIN_SNR = Definition(
         ),
     },
 )
+min_snr = diffusion_min_snr
+min_snr_value_and_grad = diffusion_min_snr_value_and_grad
+min_snr_hvp = diffusion_min_snr_hvp
+min_snr_hessian_diagonal = diffusion_min_snr_hessian_diagonal
 
 
 def flow_matching(

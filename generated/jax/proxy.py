@@ -28,6 +28,10 @@ __all__ = [
     "normalized_softmax_hessian_diagonal",
     "normalized_softmax_hvp",
     "normalized_softmax_value_and_grad",
+    "proxy_anchor",
+    "proxy_anchor_hessian_diagonal",
+    "proxy_anchor_hvp",
+    "proxy_anchor_value_and_grad",
     "proxy_nca",
     "proxy_nca_hessian_diagonal",
     "proxy_nca_hvp",
@@ -1549,6 +1553,824 @@ _PROXY_NCA = Definition(
             jvp=_proxy_nca_jvp,
             hvp=_proxy_nca_hvp,
             hessian_diagonal=_proxy_nca_hessian_diagonal,
+        ),
+    },
+)
+
+
+def proxy_anchor(
+    embeddings: ArrayLike,
+    proxies: ArrayLike,
+    label: ArrayLike,
+    *,
+    margin: Scalar = 0.1,
+    alpha: Scalar = 32.0,
+    weight: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
+    reduction: Reduction = "mean",
+    normalizer: Scalar | None = None,
+    ignore_index: int | None = None,
+    class_weight: ArrayLike | None = None,
+) -> Array:
+    """Smooth hinges on the cosines of each class's proxy to all samples of the batch.
+
+        loss = sum_c(log(sum_i(exp(-(-margin + sum_f(embeddings[i, f]*proxies[c,
+            f])/(norm_f(embeddings[i, f])*norm_f(proxies[c, f])))*alpha)*{1 if label[i] = c; 0
+            otherwise}) + 1))/max(1, sum_c({1 if sum_i({1 if label[i] = c; 0 otherwise}) > 0; 0
+            otherwise})) + sum_c(log(sum_i(exp((margin + sum_f(embeddings[i, f]*proxies[c,
+            f])/(norm_f(embeddings[i, f])*norm_f(proxies[c, f])))*alpha)*{1 if label[i] != c; 0
+            otherwise}) + 1))/size(class)
+
+    Shapes: `(batch,feature),(class,feature),(batch)->()` after the batch axes, as NumPy writes
+    generalised ufuncs.
+
+    Use it in place of `proxy_nca` where relations between samples should count, too: each proxy
+    pulls its hardest samples most. `proxies` has one row per class and is learned. One loss per
+    batch: the mean over the classes in the batch of how they are pulled, plus the mean over all
+    classes of how others are pushed. A zero vector has cosine 0 to everything and no gradient.
+
+    Args:
+        embeddings: Prediction (batch, feature).
+        proxies: Prediction (class, feature).
+        label: Label, an integer (batch) that points into axis class.
+        margin: Parameter; margin >= 0; default 0.1.
+        alpha: Parameter; alpha > 0; default 32.0.
+        weight: Weight of each loss entry; broadcasts to the unreduced loss. None: 1.
+        mask: False where a loss entry does not count, whatever the inputs hold there; broadcasts to
+            the unreduced loss. None: all count.
+        reduction: "none" gives the weighted loss entries, "sum" their sum, "mean" their sum divided
+            by the sum of the weights.
+        normalizer: Divides the sum in place of the sum of the weights if `reduction` is "mean".
+        ignore_index: Label of the loss entries that do not count. None: all count.
+        class_weight: Factor of the weight for each label. None: 1.
+
+    Returns:
+        The reduced loss, or one entry per loss entry.
+
+    Raises:
+        ValueError: If a shape, dtype, label, option or parameter is not allowed.
+
+    References:
+        S. Kim, D. Kim, M. Cho and S. Kwak, "Proxy Anchor Loss for Deep Metric Learning", 2020.
+    """
+    return evaluate(
+        _PROXY_ANCHOR,
+        (embeddings, proxies, label),
+        (margin, alpha),
+        Options(
+            weight=weight,
+            mask=mask,
+            reduction=reduction,
+            normalizer=normalizer,
+            ignore_index=ignore_index,
+            class_weight=class_weight,
+        ),
+    )
+
+
+def proxy_anchor_value_and_grad(
+    embeddings: ArrayLike,
+    proxies: ArrayLike,
+    label: ArrayLike,
+    *,
+    margin: Scalar = 0.1,
+    alpha: Scalar = 32.0,
+    weight: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
+    reduction: Reduction = "mean",
+    normalizer: Scalar | None = None,
+    ignore_index: int | None = None,
+    class_weight: ArrayLike | None = None,
+) -> tuple[Array, Array | tuple[Array, ...]]:
+    """Value and gradient of `proxy_anchor`.
+
+    The arguments are those of `proxy_anchor`. An unreduced loss (`reduction="none"`) is
+    differentiated as its sum.
+
+    Returns:
+        The value, and the gradient with respect to `embeddings`, `proxies`, a tuple in this order.
+
+    Raises:
+        ValueError: If a shape, dtype, label, option or parameter is not allowed.
+    """
+    return value_and_grad(
+        _PROXY_ANCHOR,
+        (embeddings, proxies, label),
+        (margin, alpha),
+        Options(
+            weight=weight,
+            mask=mask,
+            reduction=reduction,
+            normalizer=normalizer,
+            ignore_index=ignore_index,
+            class_weight=class_weight,
+        ),
+    )
+
+
+def proxy_anchor_hvp(
+    embeddings: ArrayLike,
+    proxies: ArrayLike,
+    label: ArrayLike,
+    *,
+    margin: Scalar = 0.1,
+    alpha: Scalar = 32.0,
+    weight: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
+    reduction: Reduction = "mean",
+    normalizer: Scalar | None = None,
+    ignore_index: int | None = None,
+    class_weight: ArrayLike | None = None,
+    vector: Sequence[ArrayLike],
+) -> Array | tuple[Array, ...]:
+    """Hessian-vector product of `proxy_anchor`.
+
+    The arguments are those of `proxy_anchor`; `vector` has the shapes of what is differentiated. An
+    unreduced loss (`reduction="none"`) is differentiated as its sum.
+
+    Returns:
+        The Hessian times the vector, with respect to `embeddings`, `proxies`, a tuple in this
+        order.
+
+    Raises:
+        ValueError: If a shape, dtype, label, option or parameter is not allowed.
+    """
+    return hvp(
+        _PROXY_ANCHOR,
+        (embeddings, proxies, label),
+        (margin, alpha),
+        vector,
+        Options(
+            weight=weight,
+            mask=mask,
+            reduction=reduction,
+            normalizer=normalizer,
+            ignore_index=ignore_index,
+            class_weight=class_weight,
+        ),
+    )
+
+
+def proxy_anchor_hessian_diagonal(
+    embeddings: ArrayLike,
+    proxies: ArrayLike,
+    label: ArrayLike,
+    *,
+    margin: Scalar = 0.1,
+    alpha: Scalar = 32.0,
+    weight: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
+    reduction: Reduction = "mean",
+    normalizer: Scalar | None = None,
+    ignore_index: int | None = None,
+    class_weight: ArrayLike | None = None,
+) -> Array | tuple[Array, ...]:
+    """Diagonal of the Hessian of `proxy_anchor`.
+
+    The arguments are those of `proxy_anchor`. An unreduced loss (`reduction="none"`) is
+    differentiated as its sum.
+
+    Returns:
+        The diagonal with respect to `embeddings`, `proxies`, a tuple in this order.
+
+    Raises:
+        ValueError: If a shape, dtype, label, option or parameter is not allowed.
+    """
+    return hessian_diagonal(
+        _PROXY_ANCHOR,
+        (embeddings, proxies, label),
+        (margin, alpha),
+        Options(
+            weight=weight,
+            mask=mask,
+            reduction=reduction,
+            normalizer=normalizer,
+            ignore_index=ignore_index,
+            class_weight=class_weight,
+        ),
+    )
+
+
+def _proxy_anchor_value(
+    embeddings: Array,
+    proxies: Array,
+    label: Array,
+    margin: Array,
+    alpha: Array,
+) -> Result:
+    """The unreduced loss."""
+    total = jnp.sum(embeddings**2, axis=-1)
+    t = fn.inverse_root(total)
+    total2 = jnp.sum(proxies**2, axis=-1)
+    t2 = fn.inverse_root(total2)
+    dot = embeddings @ proxies.mT
+    t3 = t[..., :, None] * t2[..., None, :] * dot
+    position = fn.positions(proxies, -2)
+    equal = label[..., :, None] == position[..., None, :]
+    lse = fn.logsumexp(-alpha * (t3 - margin), -2, where=equal)
+    total3 = jnp.sum(fn.softplus(lse), axis=-1)
+    total4 = jnp.sum(fn.select(equal, 1.0, 0.0, embeddings), axis=-2)
+    branch = fn.select(total4 > 0, 1.0, 0.0, embeddings)
+    total5 = jnp.sum(branch, axis=-1)
+    differs = label[..., :, None] != position[..., None, :]
+    lse2 = fn.logsumexp(alpha * (t3 + margin), -2, where=differs)
+    total6 = jnp.sum(fn.softplus(lse2), axis=-1)
+    class_size = fn.size(proxies, -2)
+    return total3 / jnp.maximum(total5, 1.0) + total6 / class_size
+
+
+def _proxy_anchor_vjp(
+    embeddings: Array,
+    proxies: Array,
+    label: Array,
+    margin: Array,
+    alpha: Array,
+    cotangent: Array,
+) -> tuple[Result, ...]:
+    """Gradients of sum(cotangent * loss)."""
+    t = proxies.mT
+    position = fn.positions(proxies, -2)
+    differs = label[..., :, None] != position[..., None, :]
+    total = jnp.sum(embeddings**2, axis=-1)
+    t2 = fn.inverse_root(total)
+    class_size = fn.size(proxies, -2)
+    t3 = cotangent * alpha / class_size
+    total2 = jnp.sum(proxies**2, axis=-1)
+    t4 = fn.inverse_root(total2)
+    dot = embeddings @ proxies.mT
+    t5 = t2[..., :, None] * t4[..., None, :] * dot
+    t6 = alpha * (t5 + margin)
+    lse = fn.logsumexp(t6, -2, where=differs)
+    share = jnp.exp(t6 - lse[..., None, :])
+    probability = fn.sigmoid(lse)
+    t7 = t4 * probability
+    t8 = t2[..., :, None] * t3[..., None, None] * share * t7[..., None, :]
+    equal = label[..., :, None] == position[..., None, :]
+    total3 = jnp.sum(fn.select(equal, 1.0, 0.0, embeddings), axis=-2)
+    branch = fn.select(total3 > 0, 1.0, 0.0, embeddings)
+    total4 = jnp.sum(branch, axis=-1)
+    t9 = 1 / jnp.maximum(total4, 1.0)
+    t10 = -t9 * cotangent * alpha
+    t11 = -alpha * (t5 - margin)
+    lse2 = fn.logsumexp(t11, -2, where=equal)
+    share2 = jnp.exp(t11 - lse2[..., None, :])
+    probability2 = fn.sigmoid(lse2)
+    t12 = t4 * probability2
+    t13 = t2[..., :, None] * t10[..., None, None] * share2 * t12[..., None, :]
+    t14 = jnp.where(differs, t8, 0.0) + jnp.where(equal, t13, 0.0)
+    dot2 = t14 @ t.mT
+    t15 = 2 * cotangent * alpha
+    branch2 = jnp.where(equal, share2 * t12[..., None, :] * dot, 0.0)
+    total5 = jnp.sum(branch2, axis=-1)
+    branch3 = jnp.where(differs, share * t7[..., None, :] * dot / class_size, 0.0)
+    total6 = jnp.sum(branch3, axis=-1)
+    t16 = t2**3 * (0.5 * total5 * t9[..., None] - 0.5 * total6)
+    t17 = t15[..., None, None] * t16[..., :, None] * embeddings
+    t18 = embeddings.mT
+    t19 = t14.mT
+    dot3 = t18 @ t19.mT
+    branch4 = jnp.where(equal, dot * t2[..., :, None] * share2, 0.0)
+    total7 = jnp.sum(branch4, axis=-2)
+    t20 = 0.5 * probability2 * t9[..., None] * total7
+    branch5 = jnp.where(differs, dot * t2[..., :, None] * share, 0.0)
+    total8 = jnp.sum(branch5, axis=-2)
+    t21 = 0.5 * probability * total8 / class_size
+    t22 = t4**3 * (t20 - t21)
+    t23 = t15[..., None, None] * t22[..., :, None] * proxies
+    return (dot2 + t17, dot3.mT + t23)
+
+
+def _proxy_anchor_jvp(
+    embeddings: Array,
+    proxies: Array,
+    label: Array,
+    margin: Array,
+    alpha: Array,
+    embeddings_tangent: Array,
+    proxies_tangent: Array,
+) -> Result:
+    """The directional derivative of the unreduced loss along the tangents."""
+    position = fn.positions(proxies, -2)
+    equal = label[..., :, None] == position[..., None, :]
+    dot = embeddings @ proxies.mT
+    total = jnp.sum(embeddings**2, axis=-1)
+    t = fn.inverse_root(total)
+    total2 = jnp.sum(proxies**2, axis=-1)
+    t2 = fn.inverse_root(total2)
+    t3 = t2**3
+    total3 = jnp.sum(proxies * proxies_tangent, axis=-1)
+    t4 = t3 * total3
+    t5 = dot * t[..., :, None] * t4[..., None, :]
+    t6 = t**3
+    total4 = jnp.sum(embeddings * embeddings_tangent, axis=-1)
+    t7 = t6 * total4
+    t8 = dot * t2[..., None, :] * t7[..., :, None]
+    dot2 = embeddings_tangent @ proxies.mT
+    dot3 = embeddings @ proxies_tangent.mT
+    t9 = dot2 + dot3
+    t10 = t[..., :, None] * t2[..., None, :] * t9
+    t11 = t[..., :, None] * t2[..., None, :] * dot
+    t12 = -alpha * (t11 - margin)
+    lse = fn.logsumexp(t12, -2, where=equal)
+    t13 = alpha * (t5 + t8 - t10) * jnp.exp(t12 - lse[..., None, :])
+    total5 = jnp.sum(jnp.where(equal, t13, 0.0), axis=-2)
+    total6 = jnp.sum(total5 * fn.sigmoid(lse), axis=-1)
+    total7 = jnp.sum(fn.select(equal, 1.0, 0.0, embeddings), axis=-2)
+    branch = fn.select(total7 > 0, 1.0, 0.0, embeddings)
+    total8 = jnp.sum(branch, axis=-1)
+    differs = label[..., :, None] != position[..., None, :]
+    t14 = alpha * (t11 + margin)
+    lse2 = fn.logsumexp(t14, -2, where=differs)
+    t15 = alpha * (t10 - t5 - t8) * jnp.exp(t14 - lse2[..., None, :])
+    total9 = jnp.sum(jnp.where(differs, t15, 0.0), axis=-2)
+    total10 = jnp.sum(total9 * fn.sigmoid(lse2), axis=-1)
+    class_size = fn.size(proxies, -2)
+    return total6 / jnp.maximum(total8, 1.0) + total10 / class_size
+
+
+def _proxy_anchor_hvp(
+    embeddings: Array,
+    proxies: Array,
+    label: Array,
+    margin: Array,
+    alpha: Array,
+    cotangent: Array,
+    embeddings_tangent: Array,
+    proxies_tangent: Array,
+) -> tuple[Result, ...]:
+    """The Hessian of sum(cotangent * loss) times the tangents."""
+    t = proxies_tangent.mT
+    position = fn.positions(proxies, -2)
+    differs = label[..., :, None] != position[..., None, :]
+    total = jnp.sum(embeddings**2, axis=-1)
+    t2 = fn.inverse_root(total)
+    class_size = fn.size(proxies, -2)
+    t3 = cotangent * alpha / class_size
+    total2 = jnp.sum(proxies**2, axis=-1)
+    t4 = fn.inverse_root(total2)
+    dot = embeddings @ proxies.mT
+    t5 = t2[..., :, None] * t4[..., None, :] * dot
+    t6 = alpha * (t5 + margin)
+    lse = fn.logsumexp(t6, -2, where=differs)
+    share = jnp.exp(t6 - lse[..., None, :])
+    probability = fn.sigmoid(lse)
+    t7 = t4 * probability
+    t8 = t2[..., :, None] * t3[..., None, None] * share * t7[..., None, :]
+    equal = label[..., :, None] == position[..., None, :]
+    total3 = jnp.sum(fn.select(equal, 1.0, 0.0, embeddings), axis=-2)
+    branch = fn.select(total3 > 0, 1.0, 0.0, embeddings)
+    total4 = jnp.sum(branch, axis=-1)
+    t9 = 1 / jnp.maximum(total4, 1.0)
+    t10 = -t9 * cotangent * alpha
+    t11 = -alpha * (t5 - margin)
+    lse2 = fn.logsumexp(t11, -2, where=equal)
+    share2 = jnp.exp(t11 - lse2[..., None, :])
+    probability2 = fn.sigmoid(lse2)
+    t12 = t4 * probability2
+    t13 = t2[..., :, None] * t10[..., None, None] * share2 * t12[..., None, :]
+    t14 = jnp.where(differs, t8, 0.0) + jnp.where(equal, t13, 0.0)
+    dot2 = t14 @ t.mT
+    t15 = proxies.mT
+    dot3 = embeddings_tangent @ proxies.mT
+    dot4 = embeddings @ proxies_tangent.mT
+    t16 = dot3 + dot4
+    t17 = t2[..., :, None] * t4[..., None, :] * t16
+    t18 = t4**3
+    total5 = jnp.sum(proxies * proxies_tangent, axis=-1)
+    t19 = t18 * total5
+    t20 = dot * t2[..., :, None] * t19[..., None, :]
+    t21 = t2**3
+    total6 = jnp.sum(embeddings * embeddings_tangent, axis=-1)
+    t22 = t21 * total6
+    t23 = dot * t4[..., None, :] * t22[..., :, None]
+    branch2 = jnp.where(differs, share * alpha * (t17 - t20 - t23), 0.0)
+    total7 = jnp.sum(branch2, axis=-2)
+    probability3 = fn.sigmoid(-lse)
+    t24 = t4 * probability * probability3
+    t25 = t2[..., :, None] * t3[..., None, None] * share * t24[..., None, :]
+    t26 = -cotangent * alpha / class_size
+    t27 = t2[..., :, None] * share * t7[..., None, :] * t26[..., None, None]
+    t28 = jnp.where(differs, t25, 0.0) + jnp.where(differs, t27, 0.0)
+    t29 = t2**2
+    t30 = alpha**2
+    t31 = cotangent * t30 / class_size
+    t32 = t4**2
+    t33 = probability * t32
+    t34 = share * t29[..., :, None] * t31[..., None, None] * t33[..., None, :]
+    t35 = t9 * cotangent * t30
+    t36 = probability2 * t32
+    t37 = share2 * t29[..., :, None] * t35[..., None, None] * t36[..., None, :]
+    t38 = jnp.where(differs, t34, 0.0) + jnp.where(equal, t37, 0.0)
+    branch3 = jnp.where(equal, share2 * alpha * (t20 + t23 - t17), 0.0)
+    total8 = jnp.sum(branch3, axis=-2)
+    probability4 = fn.sigmoid(-lse2)
+    t39 = t4 * probability2 * probability4
+    t40 = t2[..., :, None] * t10[..., None, None] * share2 * t39[..., None, :]
+    t41 = t9 * cotangent * alpha
+    t42 = t2[..., :, None] * share2 * t12[..., None, :] * t41[..., None, None]
+    t43 = jnp.where(equal, t40, 0.0) + jnp.where(equal, t42, 0.0)
+    t44 = -0.5 * cotangent * alpha / class_size
+    t45 = share * t7[..., None, :] * t21[..., :, None] * t44[..., None, None]
+    t46 = 0.5 * t9 * cotangent * alpha
+    t47 = share2 * t12[..., None, :] * t21[..., :, None] * t46[..., None, None]
+    t48 = t2**4
+    t49 = -0.5 * cotangent * t30 / class_size
+    t50 = share * t48[..., :, None] * t49[..., None, None] * t33[..., None, :] * dot
+    t51 = -0.5 * t9 * cotangent * t30
+    t52 = share2 * t48[..., :, None] * t51[..., None, None] * t36[..., None, :] * dot
+    t53 = jnp.where(differs, t45, 0.0) + jnp.where(equal, t47, 0.0)
+    t54 = t53 + jnp.where(differs, t50, 0.0) + jnp.where(equal, t52, 0.0)
+    t55 = probability * t18
+    t56 = t2[..., :, None] * share * t44[..., None, None] * t55[..., None, :]
+    t57 = probability2 * t18
+    t58 = t2[..., :, None] * share2 * t46[..., None, None] * t57[..., None, :]
+    t59 = t4**4
+    t60 = probability * t59
+    t61 = share * t29[..., :, None] * t49[..., None, None] * t60[..., None, :] * dot
+    t62 = probability2 * t59
+    t63 = share2 * t29[..., :, None] * t51[..., None, None] * t62[..., None, :] * dot
+    t64 = jnp.where(differs, t56, 0.0) + jnp.where(equal, t58, 0.0)
+    t65 = t64 + jnp.where(differs, t61, 0.0) + jnp.where(equal, t63, 0.0)
+    t66 = total7[..., None, :] * t28 + t16 * t38 + total8[..., None, :] * t43
+    t67 = t66 + 2 * total6[..., :, None] * t54 + 2 * total5[..., None, :] * t65
+    dot5 = t67 @ t15.mT
+    t68 = 2 * cotangent * alpha
+    branch4 = jnp.where(equal, share2 * t12[..., None, :] * dot, 0.0)
+    total9 = jnp.sum(branch4, axis=-1)
+    branch5 = jnp.where(differs, share * t7[..., None, :] * dot / class_size, 0.0)
+    total10 = jnp.sum(branch5, axis=-1)
+    t69 = t21 * (0.5 * total9 * t9[..., None] - 0.5 * total10)
+    t70 = embeddings_tangent * t68[..., None, None] * t69[..., :, None]
+    branch6 = jnp.where(equal, share2 * t12[..., None, :], 0.0)
+    t71 = -t2[..., :, None] * share2 * t36[..., None, :] * dot * alpha
+    t72 = t16 * (branch6 + jnp.where(equal, t71, 0.0))
+    branch7 = jnp.where(equal, share2 * t39[..., None, :] * dot, 0.0)
+    branch8 = jnp.where(equal, -share2 * t12[..., None, :] * dot, 0.0)
+    t73 = total8[..., None, :] * (branch7 + branch8)
+    branch9 = jnp.where(equal, -0.5 * share2 * t57[..., None, :] * dot, 0.0)
+    t74 = dot**2
+    t75 = 0.5 * t2[..., :, None] * share2 * t74 * t62[..., None, :] * alpha
+    t76 = branch9 + jnp.where(equal, t75, 0.0)
+    t77 = share2 * t74 * t22[..., :, None] * t36[..., None, :] * alpha
+    t78 = t72 + t73 + 2 * total5[..., None, :] * t76 + jnp.where(equal, t77, 0.0)
+    total11 = jnp.sum(t78, axis=-1)
+    t79 = t21 * total11
+    t80 = t41[..., None, None] * t79[..., :, None] * embeddings
+    t81 = -cotangent * alpha
+    branch10 = jnp.where(differs, share * t24[..., None, :] * dot / class_size, 0.0)
+    branch11 = jnp.where(differs, -share * t7[..., None, :] * dot / class_size, 0.0)
+    t82 = total7[..., None, :] * (branch10 + branch11)
+    branch12 = jnp.where(differs, share * t7[..., None, :] / class_size, 0.0)
+    t83 = t2[..., :, None] * share * t33[..., None, :] * dot * alpha / class_size
+    t84 = t16 * (branch12 + jnp.where(differs, t83, 0.0))
+    branch13 = jnp.where(differs, -0.5 * share * t55[..., None, :] * dot / class_size, 0.0)
+    t85 = 0.5 * t2[..., :, None] * share * t74 * t60[..., None, :] * alpha
+    branch14 = jnp.where(differs, -t85 / class_size, 0.0)
+    t86 = 2 * total5[..., None, :] * (branch13 + branch14)
+    t87 = -share * t33[..., None, :] * t74 * t22[..., :, None] * alpha / class_size
+    t88 = t82 + t84 + t86 + jnp.where(differs, t87, 0.0)
+    total12 = jnp.sum(t88, axis=-1)
+    t89 = t21 * total12
+    t90 = t81[..., None, None] * t89[..., :, None] * embeddings
+    t91 = 4 * cotangent * alpha
+    t92 = 0.75 * total10 - 0.75 * total9 * t9[..., None]
+    t93 = total6 * t2**5 * t92
+    t94 = t91[..., None, None] * t93[..., :, None] * embeddings
+    t95 = embeddings_tangent.mT
+    t96 = t14.mT
+    dot6 = t95 @ t96.mT
+    t97 = embeddings.mT
+    t98 = t67.mT
+    dot7 = t97 @ t98.mT
+    branch15 = jnp.where(equal, dot * t2[..., :, None] * share2, 0.0)
+    total13 = jnp.sum(branch15, axis=-2)
+    t99 = 0.5 * probability2 * t9[..., None] * total13
+    branch16 = jnp.where(differs, dot * t2[..., :, None] * share, 0.0)
+    total14 = jnp.sum(branch16, axis=-2)
+    t100 = 0.5 * probability * total14 / class_size
+    t101 = t18 * (t99 - t100)
+    t102 = proxies_tangent * t68[..., None, None] * t101[..., :, None]
+    branch17 = jnp.where(equal, t2[..., :, None] * share2, 0.0)
+    t103 = -dot * t4[..., None, :] * share2 * t29[..., :, None] * alpha
+    t104 = t16 * (branch17 + jnp.where(equal, t103, 0.0))
+    branch18 = jnp.where(equal, -0.5 * dot * share2 * t21[..., :, None], 0.0)
+    t105 = 0.5 * t4[..., None, :] * share2 * t74 * t48[..., :, None] * alpha
+    t106 = branch18 + jnp.where(equal, t105, 0.0)
+    branch19 = jnp.where(equal, -dot * t2[..., :, None] * share2 * total8[..., None, :], 0.0)
+    t107 = share2 * t19[..., None, :] * t29[..., :, None] * t74 * alpha
+    t108 = t104 + 2 * total6[..., :, None] * t106 + branch19
+    total15 = jnp.sum(t108 + jnp.where(equal, t107, 0.0), axis=-2)
+    t109 = probability2 * t18 * total15
+    t110 = t41[..., None, None] * t109[..., :, None] * proxies
+    t111 = probability2 * total13 * t18 * total8 * probability4
+    t112 = t41[..., None, None] * t111[..., :, None] * proxies
+    branch20 = jnp.where(differs, t2[..., :, None] * share, 0.0)
+    t113 = dot * t4[..., None, :] * share * t29[..., :, None] * alpha
+    t114 = t16 * (branch20 + jnp.where(differs, t113, 0.0))
+    branch21 = jnp.where(differs, -0.5 * dot * share * t21[..., :, None], 0.0)
+    t115 = -0.5 * t4[..., None, :] * share * t74 * t48[..., :, None] * alpha
+    t116 = branch21 + jnp.where(differs, t115, 0.0)
+    branch22 = jnp.where(differs, -dot * t2[..., :, None] * share * total7[..., None, :], 0.0)
+    t117 = -share * t19[..., None, :] * t29[..., :, None] * t74 * alpha
+    t118 = t114 + 2 * total6[..., :, None] * t116 + branch22
+    total16 = jnp.sum(t118 + jnp.where(differs, t117, 0.0), axis=-2)
+    t119 = probability * t18 * total16
+    t120 = t26[..., None, None] * t119[..., :, None] * proxies
+    t121 = probability * total14 * t18 * total7 * probability3
+    t122 = t26[..., None, None] * t121[..., :, None] * proxies
+    t123 = 0.75 * probability * total14 / class_size
+    t124 = 0.75 * probability2 * t9[..., None] * total13
+    t125 = total5 * t4**5 * (t123 - t124)
+    t126 = t91[..., None, None] * t125[..., :, None] * proxies
+    result = dot2 + dot5 + t70 + t80 + t90 + t94
+    result2 = dot6.mT + dot7.mT + t102 + t110 + t112 + t120 + t122 + t126
+    return (result, result2)
+
+
+def _proxy_anchor_hessian_diagonal(
+    embeddings: Array,
+    proxies: Array,
+    label: Array,
+    margin: Array,
+    alpha: Array,
+    cotangent: Array,
+) -> tuple[Result, ...]:
+    """The diagonal of the Hessian of sum(cotangent * loss)."""
+    t = embeddings**2
+    total = jnp.sum(t, axis=-1)
+    t2 = fn.inverse_root(total)
+    t3 = t2**3
+    position = fn.positions(proxies, -2)
+    equal = label[..., :, None] == position[..., None, :]
+    total2 = jnp.sum(fn.select(equal, 1.0, 0.0, embeddings), axis=-2)
+    branch = fn.select(total2 > 0, 1.0, 0.0, embeddings)
+    total3 = jnp.sum(branch, axis=-1)
+    t4 = 1 / jnp.maximum(total3, 1.0)
+    dot = embeddings @ proxies.mT
+    t5 = proxies.mT**2
+    total4 = jnp.sum(t5, axis=-2)
+    t6 = fn.inverse_root(total4)
+    t7 = t2[..., :, None] * t6[..., None, :] * dot
+    t8 = -alpha * (t7 - margin)
+    lse = fn.logsumexp(t8, -2, where=equal)
+    share = jnp.exp(t8 - lse[..., None, :])
+    probability = fn.sigmoid(lse)
+    t9 = t6 * probability
+    branch2 = jnp.where(equal, dot * share * t9[..., None, :], 0.0)
+    total5 = jnp.sum(branch2, axis=-1)
+    differs = label[..., :, None] != position[..., None, :]
+    t10 = alpha * (t7 + margin)
+    lse2 = fn.logsumexp(t10, -2, where=differs)
+    share2 = jnp.exp(t10 - lse2[..., None, :])
+    probability2 = fn.sigmoid(lse2)
+    t11 = t6 * probability2
+    class_size = fn.size(proxies, -2)
+    branch3 = jnp.where(differs, dot * share2 * t11[..., None, :] / class_size, 0.0)
+    total6 = jnp.sum(branch3, axis=-1)
+    t12 = 0.5 * t4[..., None] * total5 - 0.5 * total6
+    t13 = 2 * t3 * alpha * t12
+    t14 = alpha**2
+    t15 = t6**2
+    probability3 = fn.sigmoid(-lse2)
+    t16 = probability2 * t15 * probability3
+    t17 = t5 * t16[..., None, :] / class_size
+    t18 = share2**2
+    branch4 = jnp.where(differs, t18, 0.0)
+    dot2 = branch4 @ t17.mT
+    t19 = t2**2
+    t20 = probability2 * t15
+    t21 = t20[..., None, :] * t5 / class_size
+    branch5 = jnp.where(differs, -t18, 0.0)
+    dot3 = branch5 @ t21.mT
+    t22 = t11[..., None, :] * t5 / class_size
+    branch6 = jnp.where(differs, t2[..., :, None] * t6[..., None, :] * share2 * alpha, 0.0)
+    dot4 = branch6 @ t22.mT
+    t23 = t9[..., None, :] * t5
+    share3 = jnp.exp(alpha * (margin - t7) - lse[..., None, :])
+    branch7 = jnp.where(equal, -t2[..., :, None] * t6[..., None, :] * share3 * alpha, 0.0)
+    dot5 = branch7 @ t23.mT
+    t24 = -t4 * alpha
+    t25 = t2[..., :, None] * dot5 * t24[..., None, None]
+    probability4 = fn.sigmoid(-lse)
+    t26 = probability * t15 * probability4
+    t27 = t5 * t26[..., None, :]
+    t28 = share3**2
+    branch8 = jnp.where(equal, t28, 0.0)
+    dot6 = branch8 @ t27.mT
+    t29 = t4 * t14
+    t30 = dot6 * t19[..., :, None] * t29[..., None, None]
+    t31 = probability * t15
+    t32 = t31[..., None, :] * t5
+    branch9 = jnp.where(equal, -t28, 0.0)
+    dot7 = branch9 @ t32.mT
+    t33 = dot7 * t19[..., :, None] * t29[..., None, None]
+    t34 = t2**5 * (0.75 * total6 - 0.75 * t4[..., None] * total5)
+    t35 = proxies.mT * t9[..., None, :]
+    t36 = 0.5 * dot * t6[..., None, :] * t3[..., :, None] * share3 * alpha
+    branch10 = jnp.where(equal, t36, 0.0)
+    dot8 = branch10 @ t35.mT
+    t37 = -2 * t4 * alpha
+    t38 = t2[..., :, None] * dot8 * t37[..., None, None] * embeddings
+    branch11 = jnp.where(equal, share3, 0.0)
+    dot9 = branch11 @ t35.mT
+    t39 = t4 * alpha
+    t40 = t3[..., :, None] * dot9 * t39[..., None, None] * embeddings
+    t41 = t6 * probability * probability4
+    branch12 = jnp.where(equal, dot * share * t41[..., None, :], 0.0)
+    branch13 = jnp.where(equal, -dot * t9[..., None, :] * share, 0.0)
+    t42 = branch12 + branch13
+    branch14 = jnp.where(equal, dot * t6[..., None, :] * share * t42, 0.0)
+    total7 = jnp.sum(branch14, axis=-1)
+    t43 = t3 * total7
+    t44 = proxies.mT * t6[..., None, :]
+    branch15 = jnp.where(equal, share * t42, 0.0)
+    dot10 = branch15 @ t44.mT
+    t45 = t43[..., :, None] * embeddings - t2[..., :, None] * dot10
+    t46 = t3[..., :, None] * t29[..., None, None] * embeddings * t45
+    t47 = proxies.mT
+    branch16 = jnp.where(equal, share * t9[..., None, :], 0.0)
+    t48 = -dot * t2[..., :, None] * share * t31[..., None, :] * alpha
+    t49 = branch16 + jnp.where(equal, t48, 0.0)
+    dot11 = t49 @ t47.mT
+    t50 = dot**2
+    t51 = 0.5 * t50 * share * t3[..., :, None] * t31[..., None, :] * alpha
+    total8 = jnp.sum(jnp.where(equal, t51, 0.0), axis=-1)
+    t52 = dot11 + 2 * total8[..., :, None] * embeddings
+    t53 = t3[..., :, None] * t39[..., None, None] * embeddings * t52
+    t54 = t26[..., None, :] * proxies.mT
+    branch17 = jnp.where(equal, dot * t28, 0.0)
+    dot12 = branch17 @ t54.mT
+    t55 = t2**4
+    t56 = -t4 * t14
+    t57 = dot12 * t55[..., :, None] * t56[..., None, None] * embeddings
+    t58 = t31[..., None, :] * proxies.mT
+    branch18 = jnp.where(equal, -dot * t28, 0.0)
+    dot13 = branch18 @ t58.mT
+    t59 = dot13 * t55[..., :, None] * t56[..., None, None] * embeddings
+    t60 = proxies.mT * t11[..., None, :] / class_size
+    t61 = -0.5 * dot * t6[..., None, :] * share2 * t3[..., :, None] * alpha
+    branch19 = jnp.where(differs, t61, 0.0)
+    dot14 = branch19 @ t60.mT
+    t62 = 2 * t2[..., :, None] * dot14 * embeddings * alpha
+    t63 = t6 * probability2 * probability3
+    branch20 = jnp.where(differs, dot * share2 * t63[..., None, :] / class_size, 0.0)
+    branch21 = jnp.where(differs, -dot * share2 * t11[..., None, :] / class_size, 0.0)
+    t64 = branch20 + branch21
+    branch22 = jnp.where(differs, share2 * t64, 0.0)
+    dot15 = branch22 @ t44.mT
+    branch23 = jnp.where(differs, dot * t6[..., None, :] * share2 * t64, 0.0)
+    total9 = jnp.sum(branch23, axis=-1)
+    t65 = t3 * total9
+    t66 = t2[..., :, None] * dot15 - t65[..., :, None] * embeddings
+    t67 = t14 * t3[..., :, None] * embeddings * t66
+    t68 = t16[..., None, :] * proxies.mT / class_size
+    branch24 = jnp.where(differs, dot * t18, 0.0)
+    dot16 = branch24 @ t68.mT
+    t69 = t14 * dot16 * t55[..., :, None] * embeddings
+    t70 = t20[..., None, :] * proxies.mT / class_size
+    branch25 = jnp.where(differs, -dot * t18, 0.0)
+    dot17 = branch25 @ t70.mT
+    t71 = t14 * dot17 * t55[..., :, None] * embeddings
+    branch26 = jnp.where(differs, share2, 0.0)
+    dot18 = branch26 @ t60.mT
+    t72 = t3[..., :, None] * dot18 * embeddings * alpha
+    branch27 = jnp.where(differs, share2 * t11[..., None, :] / class_size, 0.0)
+    t73 = dot * t2[..., :, None] * share2 * t20[..., None, :] * alpha / class_size
+    t74 = branch27 + jnp.where(differs, t73, 0.0)
+    dot19 = t74 @ t47.mT
+    t75 = 0.5 * t50 * share2 * t3[..., :, None] * t20[..., None, :] * alpha
+    branch28 = jnp.where(differs, -t75 / class_size, 0.0)
+    total10 = jnp.sum(branch28, axis=-1)
+    t76 = dot19 + 2 * total10[..., :, None] * embeddings
+    t77 = t3[..., :, None] * embeddings * alpha * t76
+    t78 = t13[..., :, None] + t14 * dot2 * t19[..., :, None]
+    t79 = t78 + t14 * dot3 * t19[..., :, None] + t2[..., :, None] * dot4 * alpha + t25
+    t80 = t79 + t30 + t33 + 4 * t * t34[..., :, None] * alpha + t38 + t40 + t46 + t53
+    t81 = t80 + t57 + t59 + t62 - t67 - t69 - t71 - t72 - t77
+    t82 = t6**3
+    branch29 = jnp.where(equal, dot * t2[..., :, None] * share, 0.0)
+    total11 = jnp.sum(branch29, axis=-2)
+    t83 = 0.5 * t4[..., None] * probability * total11
+    branch30 = jnp.where(differs, dot * t2[..., :, None] * share2, 0.0)
+    total12 = jnp.sum(branch30, axis=-2)
+    t84 = 0.5 * probability2 * total12 / class_size
+    t85 = 2 * t82 * alpha * (t83 - t84)
+    t86 = t2[..., :, None] * t
+    t87 = t86.mT
+    t88 = branch7.mT
+    dot20 = t87 @ t88.mT
+    t89 = t9[..., None, :] * dot20 * t24[..., None, None]
+    t90 = 0.75 * probability2 * total12 / class_size
+    t91 = 0.75 * t4[..., None] * probability * total11
+    t92 = t6**5 * (t90 - t91)
+    t93 = t2[..., :, None] * embeddings
+    t94 = t93.mT
+    t95 = 0.5 * t2[..., None, :] * share3.mT * t82[..., :, None] * dot.mT * alpha
+    branch31 = jnp.where(equal.mT, t95, 0.0)
+    dot21 = t94 @ branch31.mT
+    t96 = proxies.mT * t9[..., None, :] * dot21 * t37[..., None, None]
+    t97 = branch11.mT
+    dot22 = t94 @ t97.mT
+    t98 = probability * t82
+    t99 = proxies.mT * dot22 * t39[..., None, None] * t98[..., None, :]
+    t100 = t6**4
+    t101 = probability * probability4 * total11 * t100
+    t102 = proxies.mT * dot22 * t56[..., None, None] * t101[..., None, :]
+    branch32 = jnp.where(equal.mT, -share3.mT, 0.0)
+    dot23 = t94 @ branch32.mT
+    t103 = probability * total11 * t100
+    t104 = proxies.mT * dot23 * t56[..., None, None] * t103[..., None, :]
+    t105 = total11 * t82
+    branch33 = jnp.where(equal.mT, share.mT, 0.0)
+    dot24 = t94 @ branch33.mT
+    t106 = proxies.mT * t105[..., None, :] - t6[..., None, :] * dot24
+    t107 = probability * probability4 * total11 * t82
+    t108 = proxies.mT * t29[..., None, None] * t106 * t107[..., None, :]
+    t109 = embeddings.mT
+    branch34 = jnp.where(equal.mT, t2[..., None, :] * share.mT, 0.0)
+    t110 = -t6[..., :, None] * share.mT * t19[..., None, :] * dot.mT * alpha
+    t111 = branch34 + jnp.where(equal.mT, t110, 0.0)
+    dot25 = t109 @ t111.mT
+    t112 = 0.5 * t50 * share * t19[..., :, None] * t82[..., None, :] * alpha
+    total13 = jnp.sum(jnp.where(equal, t112, 0.0), axis=-2)
+    branch35 = jnp.where(equal, -dot * t2[..., :, None] * share, 0.0)
+    total14 = jnp.sum(branch35, axis=-2)
+    t113 = dot25 + 2 * proxies.mT * total13[..., None, :]
+    t114 = t113 + total14[..., None, :] * t106 * alpha
+    t115 = proxies.mT * t39[..., None, None] * t98[..., None, :] * t114
+    t116 = branch26.mT
+    dot26 = t94 @ t116.mT
+    t117 = t14 * t16[..., None, :] * dot26**2 / class_size
+    t118 = branch6.mT
+    dot27 = t87 @ t118.mT
+    t119 = t11[..., None, :] * dot27 * alpha / class_size
+    t120 = dot24 * dot22 * t29[..., None, None] * t26[..., None, :]
+    t121 = dot24 * dot23 * t29[..., None, None] * t31[..., None, :]
+    branch36 = jnp.where(differs.mT, -share2.mT, 0.0)
+    dot28 = t94 @ branch36.mT
+    t122 = t14 * dot26 * dot28 * t20[..., None, :] / class_size
+    t123 = -0.5 * t2[..., None, :] * share2.mT * t82[..., :, None] * dot.mT * alpha
+    branch37 = jnp.where(differs.mT, t123, 0.0)
+    dot29 = t94 @ branch37.mT
+    t124 = 2 * proxies.mT * t11[..., None, :] * dot29 * alpha / class_size
+    t125 = probability2 * probability3 * total12 * t100
+    t126 = proxies.mT * t14 * dot26 * t125[..., None, :] / class_size
+    t127 = probability2 * total12 * t100
+    t128 = proxies.mT * t14 * dot28 * t127[..., None, :] / class_size
+    t129 = total12 * t82
+    t130 = t6[..., None, :] * dot26 - proxies.mT * t129[..., None, :]
+    t131 = probability2 * probability3 * total12 * t82
+    t132 = proxies.mT * t14 * t130 * t131[..., None, :] / class_size
+    t133 = probability2 * t82
+    t134 = proxies.mT * dot26 * t133[..., None, :] * alpha / class_size
+    branch38 = jnp.where(differs.mT, t2[..., None, :] * share2.mT, 0.0)
+    t135 = t6[..., :, None] * share2.mT * t19[..., None, :] * dot.mT * alpha
+    t136 = branch38 + jnp.where(differs.mT, t135, 0.0)
+    dot30 = t109 @ t136.mT
+    t137 = -0.5 * t50 * share2 * t19[..., :, None] * t82[..., None, :] * alpha
+    total15 = jnp.sum(jnp.where(differs, t137, 0.0), axis=-2)
+    branch39 = jnp.where(differs, -dot * t2[..., :, None] * share2, 0.0)
+    total16 = jnp.sum(branch39, axis=-2)
+    t138 = dot30 + 2 * proxies.mT * total15[..., None, :]
+    t139 = t138 + total16[..., None, :] * t130 * alpha
+    t140 = proxies.mT * t133[..., None, :] * alpha * t139 / class_size
+    t141 = t85[..., None, :] + t89 + 4 * t5 * t92[..., None, :] * alpha + t96 + t99
+    t142 = t141 + t102 + t104 + t108 + t115 + t117 + t119 + t120 + t121 + t122 + t124
+    t143 = t142 - t126 - t128 - t132 - t134 - t140
+    return (cotangent[..., None, None] * t81, cotangent[..., None, None] * t143.mT)
+
+
+_PROXY_ANCHOR = Definition(
+    name="proxy_anchor",
+    arguments=(
+        Argument(
+            name="embeddings",
+            role="prediction",
+            axes=("batch", "feature"),
+            rows=(None, None),
+            filler=0.5,
+        ),
+        Argument(
+            name="proxies",
+            role="prediction",
+            axes=("class", "feature"),
+            rows=(None, None),
+            filler=0.5,
+        ),
+        Argument(name="label", role="label", axes=("batch",), label_axis="class", rows=(None,)),
+    ),
+    parameters=(
+        Parameter(name="margin", default=0.1, low=0.0, domain="margin >= 0"),
+        Parameter(name="alpha", default=32.0, low=0.0, low_open=True, domain="alpha > 0"),
+    ),
+    loss_axes=(),
+    kernels={
+        (): Kernels(
+            value=_proxy_anchor_value,
+            vjp=_proxy_anchor_vjp,
+            jvp=_proxy_anchor_jvp,
+            hvp=_proxy_anchor_hvp,
+            hessian_diagonal=_proxy_anchor_hessian_diagonal,
         ),
     },
 )

@@ -17,6 +17,10 @@ from ._options import Array, ArrayLike, Options, Reduction, Result, Scalar
 from ._support import evaluate, hessian_diagonal, hvp, value_and_grad
 
 __all__ = [
+    "a2c",
+    "a2c_hessian_diagonal",
+    "a2c_hvp",
+    "a2c_value_and_grad",
     "advantage_actor_critic",
     "advantage_actor_critic_hessian_diagonal",
     "advantage_actor_critic_hvp",
@@ -25,11 +29,27 @@ __all__ = [
     "advantage_weighted_regression_hessian_diagonal",
     "advantage_weighted_regression_hvp",
     "advantage_weighted_regression_value_and_grad",
+    "awac",
+    "awac_hessian_diagonal",
+    "awac_hvp",
+    "awac_value_and_grad",
+    "awr",
+    "awr_hessian_diagonal",
+    "awr_hvp",
+    "awr_value_and_grad",
     "entropy_bonus",
     "entropy_bonus_hessian_diagonal",
     "entropy_bonus_hvp",
     "entropy_bonus_value_and_grad",
+    "expected_reward",
+    "expected_reward_hessian_diagonal",
+    "expected_reward_hvp",
+    "expected_reward_value_and_grad",
     "grpo",
+    "grpo_family",
+    "grpo_family_hessian_diagonal",
+    "grpo_family_hvp",
+    "grpo_family_value_and_grad",
     "grpo_hessian_diagonal",
     "grpo_hvp",
     "grpo_value_and_grad",
@@ -65,6 +85,14 @@ __all__ = [
     "ppo_value_clip_hessian_diagonal",
     "ppo_value_clip_hvp",
     "ppo_value_clip_value_and_grad",
+    "reinforce",
+    "reinforce_hessian_diagonal",
+    "reinforce_hvp",
+    "reinforce_value_and_grad",
+    "scst",
+    "scst_hessian_diagonal",
+    "scst_hvp",
+    "scst_value_and_grad",
     "self_critical",
     "self_critical_hessian_diagonal",
     "self_critical_hvp",
@@ -88,6 +116,8 @@ def policy_gradient(
     """Minus the advantage times the log-probability of the action that was taken (REINFORCE).
 
         loss = (log(sum_k(exp(logits[k]))) - logits[action])*advantage
+
+    Also called `reinforce`.
 
     Shapes: `(action),(),()->()` after the batch axes, as NumPy writes generalised ufuncs.
 
@@ -340,6 +370,10 @@ _POLICY_GRADIENT = Definition(
         ),
     },
 )
+reinforce = policy_gradient
+reinforce_value_and_grad = policy_gradient_value_and_grad
+reinforce_hvp = policy_gradient_hvp
+reinforce_hessian_diagonal = policy_gradient_hessian_diagonal
 
 
 def entropy_bonus(
@@ -579,6 +613,8 @@ def advantage_actor_critic(
 
         loss = (log(sum_k(exp(logits[k]))) - logits[action])*stop_gradient(returns - value) +
             (returns - value)^2*value_coefficient
+
+    Also called `a2c`.
 
     Shapes: `(action),(),(),()->()` after the batch axes, as NumPy writes generalised ufuncs.
 
@@ -861,6 +897,10 @@ _ADVANTAGE_ACTOR_CRITIC = Definition(
         ),
     },
 )
+a2c = advantage_actor_critic
+a2c_value_and_grad = advantage_actor_critic_value_and_grad
+a2c_hvp = advantage_actor_critic_hvp
+a2c_hessian_diagonal = advantage_actor_critic_hessian_diagonal
 
 
 def ppo_clip(
@@ -1406,6 +1446,8 @@ def grpo(
             advantage*min(clip_high + 1, max(1 - clip_low, exp(log_probability[t] -
             old_log_probability[t]))))
 
+    Also called `grpo_family`.
+
     Shapes: `(token),(token),(),(token)->(token)` after the batch axes, as NumPy writes generalised
     ufuncs.
 
@@ -1851,6 +1893,10 @@ _GRPO = Definition(
         ),
     },
 )
+grpo_family = grpo
+grpo_family_value_and_grad = grpo_value_and_grad
+grpo_family_hvp = grpo_hvp
+grpo_family_hessian_diagonal = grpo_hessian_diagonal
 
 
 def gspo(
@@ -2757,6 +2803,8 @@ def minimum_risk(
 
         loss = -sum_k(reward[k]*softmax_k(sharpness*log_probability[k]))
 
+    Also called `expected_reward`.
+
     Shapes: `(candidate),(candidate)->()` after the batch axes, as NumPy writes generalised ufuncs.
 
     Use it to train a sequence model on a score of whole sequences, such as BLEU: the candidates
@@ -2997,6 +3045,10 @@ _MINIMUM_RISK = Definition(
         ),
     },
 )
+expected_reward = minimum_risk
+expected_reward_value_and_grad = minimum_risk_value_and_grad
+expected_reward_hvp = minimum_risk_hvp
+expected_reward_hessian_diagonal = minimum_risk_hessian_diagonal
 
 
 def self_critical(
@@ -3012,6 +3064,8 @@ def self_critical(
     """Log-probability of a sampled sequence times what it scored less than the greedy one.
 
         loss = (baseline - reward)*log_probability
+
+    Also called `scst`.
 
     Shapes: `(),(),()->()` after the batch axes, as NumPy writes generalised ufuncs.
 
@@ -3201,6 +3255,10 @@ _SELF_CRITICAL = Definition(
         ),
     },
 )
+scst = self_critical
+scst_value_and_grad = self_critical_value_and_grad
+scst_hvp = self_critical_hvp
+scst_hessian_diagonal = self_critical_hessian_diagonal
 
 
 def advantage_weighted_regression(
@@ -3217,6 +3275,8 @@ def advantage_weighted_regression(
     """Minus the log-probability of an action, weighted by the exponential of its advantage.
 
         loss = -log_probability*min(exp(advantage/temperature), max_weight)
+
+    Also called `awr`, `awac`.
 
     Shapes: `(),()->()` after the batch axes, as NumPy writes generalised ufuncs.
 
@@ -3432,3 +3492,11 @@ _ADVANTAGE_WEIGHTED_REGRESSION = Definition(
         ),
     },
 )
+awr = advantage_weighted_regression
+awr_value_and_grad = advantage_weighted_regression_value_and_grad
+awr_hvp = advantage_weighted_regression_hvp
+awr_hessian_diagonal = advantage_weighted_regression_hessian_diagonal
+awac = advantage_weighted_regression
+awac_value_and_grad = advantage_weighted_regression_value_and_grad
+awac_hvp = advantage_weighted_regression_hvp
+awac_hessian_diagonal = advantage_weighted_regression_hessian_diagonal

@@ -33,9 +33,17 @@ __all__ = [
     "dpo_hinge_value_and_grad",
     "dpo_hvp",
     "dpo_robust",
+    "dpo_robust_cdpo",
+    "dpo_robust_cdpo_hessian_diagonal",
+    "dpo_robust_cdpo_hvp",
+    "dpo_robust_cdpo_value_and_grad",
     "dpo_robust_hessian_diagonal",
     "dpo_robust_hvp",
     "dpo_robust_value_and_grad",
+    "dpo_sigmoid",
+    "dpo_sigmoid_hessian_diagonal",
+    "dpo_sigmoid_hvp",
+    "dpo_sigmoid_value_and_grad",
     "dpo_value_and_grad",
     "ipo",
     "ipo_hessian_diagonal",
@@ -49,7 +57,15 @@ __all__ = [
     "plackett_luce_hessian_diagonal",
     "plackett_luce_hvp",
     "plackett_luce_value_and_grad",
+    "reward_bradley_terry",
+    "reward_bradley_terry_hessian_diagonal",
+    "reward_bradley_terry_hvp",
+    "reward_bradley_terry_value_and_grad",
     "simpo",
+    "simpo_cpo",
+    "simpo_cpo_hessian_diagonal",
+    "simpo_cpo_hvp",
+    "simpo_cpo_value_and_grad",
     "simpo_hessian_diagonal",
     "simpo_hvp",
     "simpo_value_and_grad",
@@ -78,6 +94,8 @@ def dpo(
         loss = -(1 - label_smoothing)*log(sigmoid((policy_chosen - policy_rejected -
             reference_chosen + reference_rejected)*beta)) - log(sigmoid(-(policy_chosen -
             policy_rejected - reference_chosen + reference_rejected)*beta))*label_smoothing
+
+    Also called `dpo_sigmoid`.
 
     Shapes: `(),(),(),()->()` after the batch axes, as NumPy writes generalised ufuncs.
 
@@ -342,6 +360,10 @@ _DPO = Definition(
         ),
     },
 )
+dpo_sigmoid = dpo
+dpo_sigmoid_value_and_grad = dpo_value_and_grad
+dpo_sigmoid_hvp = dpo_hvp
+dpo_sigmoid_hessian_diagonal = dpo_hessian_diagonal
 
 
 def dpo_robust(
@@ -363,6 +385,8 @@ def dpo_robust(
             reference_chosen + reference_rejected)*beta)) + log(sigmoid(-(policy_chosen -
             policy_rejected - reference_chosen + reference_rejected)*beta))*label_smoothing)/(1 -
             2*label_smoothing)
+
+    Also called `dpo_robust_cdpo`.
 
     Shapes: `(),(),(),()->()` after the batch axes, as NumPy writes generalised ufuncs.
 
@@ -626,6 +650,10 @@ _DPO_ROBUST = Definition(
         ),
     },
 )
+dpo_robust_cdpo = dpo_robust
+dpo_robust_cdpo_value_and_grad = dpo_robust_value_and_grad
+dpo_robust_cdpo_hvp = dpo_robust_hvp
+dpo_robust_cdpo_hessian_diagonal = dpo_robust_hessian_diagonal
 
 
 def ipo(
@@ -1624,6 +1652,8 @@ def simpo(
         loss = -(1 - label_smoothing)*log(sigmoid((chosen - rejected)*beta - gamma)) -
             log(sigmoid(-(chosen - rejected)*beta + gamma))*label_smoothing
 
+    Also called `simpo_cpo`.
+
     Shapes: `(),()->()` after the batch axes, as NumPy writes generalised ufuncs.
 
     Use it without a reference model. Log-probabilities are means over the tokens of an answer, so
@@ -1881,6 +1911,10 @@ _SIMPO = Definition(
         ),
     },
 )
+simpo_cpo = simpo
+simpo_cpo_value_and_grad = simpo_value_and_grad
+simpo_cpo_hvp = simpo_hvp
+simpo_cpo_hessian_diagonal = simpo_hessian_diagonal
 
 
 def cpo(
@@ -2165,6 +2199,8 @@ def bradley_terry(
 
         loss = (chosen + rejected)^2*centering - log(sigmoid(chosen - margin - rejected))
 
+    Also called `reward_bradley_terry`.
+
     Shapes: `(),(),()->()` after the batch axes, as NumPy writes generalised ufuncs.
 
     Use it to train a reward model, or to rate players. `margin` says by how much, where that is
@@ -2447,6 +2483,10 @@ _BRADLEY_TERRY = Definition(
         ),
     },
 )
+reward_bradley_terry = bradley_terry
+reward_bradley_terry_value_and_grad = bradley_terry_value_and_grad
+reward_bradley_terry_hvp = bradley_terry_hvp
+reward_bradley_terry_hessian_diagonal = bradley_terry_hessian_diagonal
 
 
 def plackett_luce(

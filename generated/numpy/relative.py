@@ -405,8 +405,8 @@ def squared_logarithmic_error_hessian_diagonal(
 
 def _squared_logarithmic_error_value(prediction: Array, target: Array) -> Result:
     """The unreduced loss."""
-    t = np.log1p(prediction) - np.log1p(target)
-    return t**2
+    logarithm = np.log1p((prediction - target) / (target + 1))
+    return logarithm**2
 
 
 def _squared_logarithmic_error_vjp(
@@ -415,8 +415,8 @@ def _squared_logarithmic_error_vjp(
     cotangent: Array,
 ) -> tuple[Result, ...]:
     """Gradients of sum(cotangent * loss)."""
-    t = np.log1p(prediction) - np.log1p(target)
-    return (2 * cotangent * t / (prediction + 1),)
+    logarithm = np.log1p((prediction - target) / (target + 1))
+    return (2 * cotangent * logarithm / (prediction + 1),)
 
 
 def _squared_logarithmic_error_jvp(
@@ -425,8 +425,8 @@ def _squared_logarithmic_error_jvp(
     prediction_tangent: Array,
 ) -> Result:
     """The directional derivative of the unreduced loss along the tangents."""
-    t = np.log1p(prediction) - np.log1p(target)
-    return 2 * prediction_tangent * t / (prediction + 1)
+    logarithm = np.log1p((prediction - target) / (target + 1))
+    return 2 * prediction_tangent * logarithm / (prediction + 1)
 
 
 def _squared_logarithmic_error_hvp(
@@ -436,7 +436,7 @@ def _squared_logarithmic_error_hvp(
     prediction_tangent: Array,
 ) -> tuple[Result, ...]:
     """The Hessian of sum(cotangent * loss) times the tangents."""
-    t = 2 * (np.log1p(prediction) - np.log1p(target))
+    t = 2 * np.log1p((prediction - target) / (target + 1))
     return (prediction_tangent * cotangent * (2 - t) / (prediction + 1) ** 2,)
 
 
@@ -446,7 +446,7 @@ def _squared_logarithmic_error_hessian_diagonal(
     cotangent: Array,
 ) -> tuple[Result, ...]:
     """The diagonal of the Hessian of sum(cotangent * loss)."""
-    t = 2 * (np.log1p(prediction) - np.log1p(target))
+    t = 2 * np.log1p((prediction - target) / (target + 1))
     return (cotangent * (2 - t) / (prediction + 1) ** 2,)
 
 

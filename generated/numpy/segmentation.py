@@ -5,6 +5,7 @@
 
 import numpy as np
 
+from . import _functions as fn
 from ._descriptors import Argument, Definition, Kernels, Parameter
 from ._options import Array, ArrayLike, Options, Reduction, Result, Scalar
 from ._support import evaluate, hessian_diagonal, hvp, value_and_grad
@@ -14,10 +15,34 @@ __all__ = [
     "dice_hessian_diagonal",
     "dice_hvp",
     "dice_value_and_grad",
+    "focal_tversky",
+    "focal_tversky_hessian_diagonal",
+    "focal_tversky_hvp",
+    "focal_tversky_value_and_grad",
+    "generalized_dice",
+    "generalized_dice_hessian_diagonal",
+    "generalized_dice_hvp",
+    "generalized_dice_value_and_grad",
     "jaccard",
     "jaccard_hessian_diagonal",
     "jaccard_hvp",
     "jaccard_value_and_grad",
+    "log_cosh_dice",
+    "log_cosh_dice_hessian_diagonal",
+    "log_cosh_dice_hvp",
+    "log_cosh_dice_value_and_grad",
+    "matthews_correlation",
+    "matthews_correlation_hessian_diagonal",
+    "matthews_correlation_hvp",
+    "matthews_correlation_value_and_grad",
+    "mcc",
+    "mcc_hessian_diagonal",
+    "mcc_hvp",
+    "mcc_value_and_grad",
+    "squared_dice",
+    "squared_dice_hessian_diagonal",
+    "squared_dice_hvp",
+    "squared_dice_value_and_grad",
     "tversky",
     "tversky_hessian_diagonal",
     "tversky_hvp",
@@ -979,3 +1004,1805 @@ _JACCARD = Definition(
         ),
     },
 )
+
+
+def squared_dice(
+    probability: ArrayLike,
+    target: ArrayLike,
+    *,
+    smooth: Scalar = 1.0,
+    weight: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
+    reduction: Reduction = "mean",
+    normalizer: Scalar | None = None,
+    batch_axes: int = 1,
+) -> Array:
+    """`dice` with the squares of both regions in the denominator.
+
+        loss = -(smooth + 2*sum_s(probability[c, s]*target[c, s]))/(smooth + sum_s(probability[c,
+            s]^2) + sum_s(target[c, s]^2)) + 1
+
+    Shapes: `(class,*spatial),(class,*spatial)->(class)` after the batch axes, as NumPy writes
+    generalised ufuncs.
+
+    Use it in place of `dice` for a gradient that is less harsh at hesitant positions. Equal for
+    predictions of 0 and 1.
+
+    Args:
+        probability: Prediction (class, *spatial); 0 <= probability <= 1.
+        target: Target (class, *spatial); 0 <= target <= 1.
+        smooth: Parameter; smooth > 0; default 1.0.
+        weight: Weight of each loss entry; broadcasts to the unreduced loss. None: 1.
+        mask: False where a loss entry does not count, whatever the inputs hold there; broadcasts to
+            the unreduced loss. None: all count.
+        reduction: "none" gives the weighted loss entries, "sum" their sum, "mean" their sum divided
+            by the sum of the weights.
+        normalizer: Divides the sum in place of the sum of the weights if `reduction` is "mean".
+        batch_axes: Number of leading axes that are batch axes; all axes after the named core axes
+            belong to the starred one.
+
+    Returns:
+        The reduced loss, or one entry per loss entry.
+
+    Raises:
+        ValueError: If a shape, dtype, label, option or parameter is not allowed.
+
+    References:
+        F. Milletari, N. Navab and S.-A. Ahmadi, "V-Net: Fully Convolutional Neural Networks for
+        Volumetric Medical Image Segmentation", 2016.
+    """
+    return evaluate(
+        _SQUARED_DICE,
+        (probability, target),
+        (smooth,),
+        Options(
+            weight=weight,
+            mask=mask,
+            reduction=reduction,
+            normalizer=normalizer,
+            batch_axes=batch_axes,
+        ),
+    )
+
+
+def squared_dice_value_and_grad(
+    probability: ArrayLike,
+    target: ArrayLike,
+    *,
+    smooth: Scalar = 1.0,
+    weight: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
+    reduction: Reduction = "mean",
+    normalizer: Scalar | None = None,
+    batch_axes: int = 1,
+) -> tuple[Array, Array | tuple[Array, ...]]:
+    """Value and gradient of `squared_dice`.
+
+    The arguments are those of `squared_dice`. An unreduced loss (`reduction="none"`) is
+    differentiated as its sum.
+
+    Returns:
+        The value, and the gradient with respect to `probability`.
+
+    Raises:
+        ValueError: If a shape, dtype, label, option or parameter is not allowed.
+    """
+    return value_and_grad(
+        _SQUARED_DICE,
+        (probability, target),
+        (smooth,),
+        Options(
+            weight=weight,
+            mask=mask,
+            reduction=reduction,
+            normalizer=normalizer,
+            batch_axes=batch_axes,
+        ),
+    )
+
+
+def squared_dice_hvp(
+    probability: ArrayLike,
+    target: ArrayLike,
+    *,
+    smooth: Scalar = 1.0,
+    weight: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
+    reduction: Reduction = "mean",
+    normalizer: Scalar | None = None,
+    batch_axes: int = 1,
+    vector: ArrayLike,
+) -> Array | tuple[Array, ...]:
+    """Hessian-vector product of `squared_dice`.
+
+    The arguments are those of `squared_dice`; `vector` has the shapes of what is differentiated. An
+    unreduced loss (`reduction="none"`) is differentiated as its sum.
+
+    Returns:
+        The Hessian times the vector, with respect to `probability`.
+
+    Raises:
+        ValueError: If a shape, dtype, label, option or parameter is not allowed.
+    """
+    return hvp(
+        _SQUARED_DICE,
+        (probability, target),
+        (smooth,),
+        vector,
+        Options(
+            weight=weight,
+            mask=mask,
+            reduction=reduction,
+            normalizer=normalizer,
+            batch_axes=batch_axes,
+        ),
+    )
+
+
+def squared_dice_hessian_diagonal(
+    probability: ArrayLike,
+    target: ArrayLike,
+    *,
+    smooth: Scalar = 1.0,
+    weight: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
+    reduction: Reduction = "mean",
+    normalizer: Scalar | None = None,
+    batch_axes: int = 1,
+) -> Array | tuple[Array, ...]:
+    """Diagonal of the Hessian of `squared_dice`.
+
+    The arguments are those of `squared_dice`. An unreduced loss (`reduction="none"`) is
+    differentiated as its sum.
+
+    Returns:
+        The diagonal with respect to `probability`.
+
+    Raises:
+        ValueError: If a shape, dtype, label, option or parameter is not allowed.
+    """
+    return hessian_diagonal(
+        _SQUARED_DICE,
+        (probability, target),
+        (smooth,),
+        Options(
+            weight=weight,
+            mask=mask,
+            reduction=reduction,
+            normalizer=normalizer,
+            batch_axes=batch_axes,
+        ),
+    )
+
+
+def _squared_dice_value(probability: Array, target: Array, smooth: Array) -> Result:
+    """The unreduced loss."""
+    total = np.sum(probability * target, axis=-1)
+    total2 = np.sum(target**2, axis=-1)
+    total3 = np.sum(probability**2, axis=-1)
+    t = (smooth + 2 * total) / (total2 + total3 + smooth)
+    return 1 - t
+
+
+def _squared_dice_vjp(
+    probability: Array,
+    target: Array,
+    smooth: Array,
+    cotangent: Array,
+) -> tuple[Result, ...]:
+    """Gradients of sum(cotangent * loss)."""
+    total = np.sum(probability * target, axis=-1)
+    total2 = np.sum(probability**2, axis=-1)
+    total3 = np.sum(target**2, axis=-1)
+    t = total2 + total3 + smooth
+    t2 = (smooth + 2 * total) / t**2
+    t3 = 1 / t
+    t4 = 2 * t2[..., :, None] * probability - 2 * t3[..., :, None] * target
+    return (cotangent[..., :, None] * t4,)
+
+
+def _squared_dice_jvp(
+    probability: Array,
+    target: Array,
+    smooth: Array,
+    probability_tangent: Array,
+) -> Result:
+    """The directional derivative of the unreduced loss along the tangents."""
+    total = np.sum(probability_tangent * probability, axis=-1)
+    total2 = np.sum(probability * target, axis=-1)
+    total3 = np.sum(probability**2, axis=-1)
+    total4 = np.sum(target**2, axis=-1)
+    t = total3 + total4 + smooth
+    t2 = 2 * total * (smooth + 2 * total2) / t**2
+    total5 = np.sum(probability_tangent * target, axis=-1)
+    return t2 - 2 * total5 / t
+
+
+def _squared_dice_hvp(
+    probability: Array,
+    target: Array,
+    smooth: Array,
+    cotangent: Array,
+    probability_tangent: Array,
+) -> tuple[Result, ...]:
+    """The Hessian of sum(cotangent * loss) times the tangents."""
+    total = np.sum(probability**2, axis=-1)
+    total2 = np.sum(target**2, axis=-1)
+    t = total + total2 + smooth
+    t2 = 1 / t**2
+    total3 = np.sum(probability * target, axis=-1)
+    t3 = smooth + 2 * total3
+    t4 = 2 * probability_tangent * t3[..., :, None]
+    t5 = t3 / t**3
+    t6 = 2 * t2[..., :, None] * target - 4 * t5[..., :, None] * probability
+    total4 = np.sum(probability_tangent * probability, axis=-1)
+    t7 = total4 * total**2
+    t8 = total4 * total2**2
+    total5 = np.sum(probability_tangent * target, axis=-1)
+    t9 = total4 * total * total2
+    t10 = 2 * total4[..., :, None] * t6 * smooth**2
+    t11 = total4 * total
+    t12 = total4 * total2
+    t13 = t4 + 2 * t6 * t7[..., :, None] + 2 * t6 * t8[..., :, None]
+    t14 = t13 + 4 * total5[..., :, None] * probability + 4 * t6 * t9[..., :, None]
+    t15 = t14 + t10 + 4 * t6 * t11[..., :, None] * smooth
+    t16 = t15 + 4 * t6 * t12[..., :, None] * smooth
+    return (cotangent[..., :, None] * t2[..., :, None] * t16,)
+
+
+def _squared_dice_hessian_diagonal(
+    probability: Array,
+    target: Array,
+    smooth: Array,
+    cotangent: Array,
+) -> tuple[Result, ...]:
+    """The diagonal of the Hessian of sum(cotangent * loss)."""
+    total = np.sum(probability**2, axis=-1)
+    total2 = np.sum(target**2, axis=-1)
+    t = total + total2 + smooth
+    t2 = 1 / t**2
+    total3 = np.sum(probability * target, axis=-1)
+    t3 = smooth + 2 * total3
+    t4 = t3 / t**3
+    t5 = 2 * t2[..., :, None] * target - 4 * t4[..., :, None] * probability
+    t6 = total**2
+    t7 = 2 * t5 * t6[..., :, None] * probability
+    t8 = total2**2
+    t9 = 2 * t5 * t8[..., :, None] * probability
+    t10 = total * total2
+    t11 = 4 * t5 * t10[..., :, None] * probability
+    t12 = 4 * t5 * total[..., :, None] * probability * smooth
+    t13 = 4 * t5 * total2[..., :, None] * probability * smooth
+    t14 = 2 * t3[..., :, None] + 4 * target * probability + t7 + t9
+    t15 = t14 + 2 * t5 * probability * smooth**2 + t11 + t12 + t13
+    return (cotangent[..., :, None] * t2[..., :, None] * t15,)
+
+
+_SQUARED_DICE = Definition(
+    name="squared_dice",
+    arguments=(
+        Argument(
+            name="probability",
+            role="prediction",
+            axes=("class", "*spatial"),
+            rows=(0, None),
+            filler=0.5,
+        ),
+        Argument(
+            name="target",
+            role="target",
+            axes=("class", "*spatial"),
+            rows=(0, None),
+            filler=0.5,
+        ),
+    ),
+    parameters=(
+        Parameter(name="smooth", default=1.0, low=0.0, low_open=True, domain="smooth > 0"),
+    ),
+    loss_axes=("class",),
+    kernels={
+        (): Kernels(
+            value=_squared_dice_value,
+            vjp=_squared_dice_vjp,
+            jvp=_squared_dice_jvp,
+            hvp=_squared_dice_hvp,
+            hessian_diagonal=_squared_dice_hessian_diagonal,
+        ),
+    },
+)
+
+
+def generalized_dice(
+    probability: ArrayLike,
+    target: ArrayLike,
+    *,
+    smooth: Scalar = 1e-05,
+    weight: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
+    reduction: Reduction = "mean",
+    normalizer: Scalar | None = None,
+    batch_axes: int = 1,
+) -> Array:
+    """Dice loss over all classes at once, each weighted by one over its squared size.
+
+        loss = 1 - (smooth + 2*sum_c(sum_s(probability[c, s]*target[c, s])/max(1, sum_s(target[c,
+            s]))^2))/(smooth + sum_c((sum_s(probability[c, s]) + sum_s(target[c, s]))/max(1,
+            sum_s(target[c, s]))^2))
+
+    Shapes: `(class,*spatial),(class,*spatial)->()` after the batch axes, as NumPy writes
+    generalised ufuncs.
+
+    Use it for classes of very different sizes. A class of less than one position, so also an
+    absent one, has the weight of one position: false alarms there cost most. (MONAI gives absent
+    classes the largest weight of those present.) There is one loss per sample. Weights change
+    from sample to sample: small objects make it noisy.
+
+    Args:
+        probability: Prediction (class, *spatial); 0 <= probability <= 1.
+        target: Target (class, *spatial); 0 <= target <= 1.
+        smooth: Parameter; smooth > 0; default 1e-05.
+        weight: Weight of each loss entry; broadcasts to the unreduced loss. None: 1.
+        mask: False where a loss entry does not count, whatever the inputs hold there; broadcasts to
+            the unreduced loss. None: all count.
+        reduction: "none" gives the weighted loss entries, "sum" their sum, "mean" their sum divided
+            by the sum of the weights.
+        normalizer: Divides the sum in place of the sum of the weights if `reduction` is "mean".
+        batch_axes: Number of leading axes that are batch axes; all axes after the named core axes
+            belong to the starred one.
+
+    Returns:
+        The reduced loss, or one entry per loss entry.
+
+    Raises:
+        ValueError: If a shape, dtype, label, option or parameter is not allowed.
+
+    References:
+        C. H. Sudre et al., "Generalised Dice Overlap as a Deep Learning Loss Function for Highly
+        Unbalanced Segmentations", 2017.
+    """
+    return evaluate(
+        _GENERALIZED_DICE,
+        (probability, target),
+        (smooth,),
+        Options(
+            weight=weight,
+            mask=mask,
+            reduction=reduction,
+            normalizer=normalizer,
+            batch_axes=batch_axes,
+        ),
+    )
+
+
+def generalized_dice_value_and_grad(
+    probability: ArrayLike,
+    target: ArrayLike,
+    *,
+    smooth: Scalar = 1e-05,
+    weight: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
+    reduction: Reduction = "mean",
+    normalizer: Scalar | None = None,
+    batch_axes: int = 1,
+) -> tuple[Array, Array | tuple[Array, ...]]:
+    """Value and gradient of `generalized_dice`.
+
+    The arguments are those of `generalized_dice`. An unreduced loss (`reduction="none"`) is
+    differentiated as its sum.
+
+    Returns:
+        The value, and the gradient with respect to `probability`.
+
+    Raises:
+        ValueError: If a shape, dtype, label, option or parameter is not allowed.
+    """
+    return value_and_grad(
+        _GENERALIZED_DICE,
+        (probability, target),
+        (smooth,),
+        Options(
+            weight=weight,
+            mask=mask,
+            reduction=reduction,
+            normalizer=normalizer,
+            batch_axes=batch_axes,
+        ),
+    )
+
+
+def generalized_dice_hvp(
+    probability: ArrayLike,
+    target: ArrayLike,
+    *,
+    smooth: Scalar = 1e-05,
+    weight: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
+    reduction: Reduction = "mean",
+    normalizer: Scalar | None = None,
+    batch_axes: int = 1,
+    vector: ArrayLike,
+) -> Array | tuple[Array, ...]:
+    """Hessian-vector product of `generalized_dice`.
+
+    The arguments are those of `generalized_dice`; `vector` has the shapes of what is
+    differentiated. An unreduced loss (`reduction="none"`) is differentiated as its sum.
+
+    Returns:
+        The Hessian times the vector, with respect to `probability`.
+
+    Raises:
+        ValueError: If a shape, dtype, label, option or parameter is not allowed.
+    """
+    return hvp(
+        _GENERALIZED_DICE,
+        (probability, target),
+        (smooth,),
+        vector,
+        Options(
+            weight=weight,
+            mask=mask,
+            reduction=reduction,
+            normalizer=normalizer,
+            batch_axes=batch_axes,
+        ),
+    )
+
+
+def generalized_dice_hessian_diagonal(
+    probability: ArrayLike,
+    target: ArrayLike,
+    *,
+    smooth: Scalar = 1e-05,
+    weight: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
+    reduction: Reduction = "mean",
+    normalizer: Scalar | None = None,
+    batch_axes: int = 1,
+) -> Array | tuple[Array, ...]:
+    """Diagonal of the Hessian of `generalized_dice`.
+
+    The arguments are those of `generalized_dice`. An unreduced loss (`reduction="none"`) is
+    differentiated as its sum.
+
+    Returns:
+        The diagonal with respect to `probability`.
+
+    Raises:
+        ValueError: If a shape, dtype, label, option or parameter is not allowed.
+    """
+    return hessian_diagonal(
+        _GENERALIZED_DICE,
+        (probability, target),
+        (smooth,),
+        Options(
+            weight=weight,
+            mask=mask,
+            reduction=reduction,
+            normalizer=normalizer,
+            batch_axes=batch_axes,
+        ),
+    )
+
+
+def _generalized_dice_value(probability: Array, target: Array, smooth: Array) -> Result:
+    """The unreduced loss."""
+    total = np.sum(target, axis=-1)
+    t = 1 / np.maximum(total, 1.0) ** 2
+    total2 = np.sum(target * probability, axis=-1)
+    total3 = np.sum(t * total2, axis=-1)
+    total4 = np.sum(probability, axis=-1)
+    total5 = np.sum(t * (total + total4), axis=-1)
+    t2 = (smooth + 2 * total3) / (total5 + smooth)
+    return 1 - t2
+
+
+def _generalized_dice_vjp(
+    probability: Array,
+    target: Array,
+    smooth: Array,
+    cotangent: Array,
+) -> tuple[Result, ...]:
+    """Gradients of sum(cotangent * loss)."""
+    total = np.sum(target, axis=-1)
+    t = 1 / np.maximum(total, 1.0) ** 2
+    total2 = np.sum(target * probability, axis=-1)
+    total3 = np.sum(t * total2, axis=-1)
+    total4 = np.sum(probability, axis=-1)
+    total5 = np.sum(t * (total + total4), axis=-1)
+    t2 = total5 + smooth
+    t3 = (smooth + 2 * total3) / t2**2
+    t4 = 1 / t2
+    t5 = t3[..., None, None] - 2 * t4[..., None, None] * target
+    return (cotangent[..., None, None] * t[..., :, None] * t5,)
+
+
+def _generalized_dice_jvp(
+    probability: Array,
+    target: Array,
+    smooth: Array,
+    probability_tangent: Array,
+) -> Result:
+    """The directional derivative of the unreduced loss along the tangents."""
+    total = np.sum(probability_tangent, axis=-1)
+    total2 = np.sum(target, axis=-1)
+    t = 1 / np.maximum(total2, 1.0) ** 2
+    total3 = np.sum(total * t, axis=-1)
+    total4 = np.sum(target * probability, axis=-1)
+    total5 = np.sum(t * total4, axis=-1)
+    total6 = np.sum(probability, axis=-1)
+    total7 = np.sum(t * (total2 + total6), axis=-1)
+    t2 = total7 + smooth
+    total8 = np.sum(probability_tangent * target, axis=-1)
+    total9 = np.sum(total8 * t, axis=-1)
+    return total3 * (smooth + 2 * total5) / t2**2 - 2 * total9 / t2
+
+
+def _generalized_dice_hvp(
+    probability: Array,
+    target: Array,
+    smooth: Array,
+    cotangent: Array,
+    probability_tangent: Array,
+) -> tuple[Result, ...]:
+    """The Hessian of sum(cotangent * loss) times the tangents."""
+    total = np.sum(target, axis=-1)
+    t = 1 / np.maximum(total, 1.0) ** 2
+    total2 = np.sum(probability_tangent * target, axis=-1)
+    total3 = np.sum(total2 * t, axis=-1)
+    total4 = np.sum(probability, axis=-1)
+    total5 = np.sum(t * (total + total4), axis=-1)
+    t2 = total5 + smooth
+    t3 = 1 / t2**2
+    t4 = 2 * total3 * t3
+    total6 = np.sum(probability_tangent, axis=-1)
+    total7 = np.sum(total6 * t, axis=-1)
+    total8 = np.sum(target * probability, axis=-1)
+    total9 = np.sum(t * total8, axis=-1)
+    t5 = -2 * (smooth + 2 * total9) / t2**3
+    t6 = t5[..., None, None] + 2 * t3[..., None, None] * target
+    t7 = t4[..., None, None] + total7[..., None, None] * t6
+    return (cotangent[..., None, None] * t[..., :, None] * t7,)
+
+
+def _generalized_dice_hessian_diagonal(
+    probability: Array,
+    target: Array,
+    smooth: Array,
+    cotangent: Array,
+) -> tuple[Result, ...]:
+    """The diagonal of the Hessian of sum(cotangent * loss)."""
+    total = np.sum(target, axis=-1)
+    larger = np.maximum(total, 1.0)
+    t = 1 / larger**4
+    t2 = 1 / larger**2
+    total2 = np.sum(target * probability, axis=-1)
+    total3 = np.sum(t2 * total2, axis=-1)
+    total4 = np.sum(probability, axis=-1)
+    total5 = np.sum(t2 * (total + total4), axis=-1)
+    t3 = total5 + smooth
+    t4 = -2 * (smooth + 2 * total3) / t3**3
+    t5 = 1 / t3**2
+    t6 = t4[..., None, None] + 4 * t5[..., None, None] * target
+    return (cotangent[..., None, None] * t[..., :, None] * t6,)
+
+
+_GENERALIZED_DICE = Definition(
+    name="generalized_dice",
+    arguments=(
+        Argument(
+            name="probability",
+            role="prediction",
+            axes=("class", "*spatial"),
+            rows=(None, None),
+            filler=0.5,
+        ),
+        Argument(
+            name="target",
+            role="target",
+            axes=("class", "*spatial"),
+            rows=(None, None),
+            filler=0.5,
+        ),
+    ),
+    parameters=(
+        Parameter(name="smooth", default=1e-05, low=0.0, low_open=True, domain="smooth > 0"),
+    ),
+    loss_axes=(),
+    kernels={
+        (): Kernels(
+            value=_generalized_dice_value,
+            vjp=_generalized_dice_vjp,
+            jvp=_generalized_dice_jvp,
+            hvp=_generalized_dice_hvp,
+            hessian_diagonal=_generalized_dice_hessian_diagonal,
+        ),
+    },
+)
+
+
+def focal_tversky(
+    probability: ArrayLike,
+    target: ArrayLike,
+    *,
+    alpha: Scalar = 0.3,
+    beta: Scalar = 0.7,
+    gamma: Scalar = 0.75,
+    smooth: Scalar = 1.0,
+    weight: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
+    reduction: Reduction = "mean",
+    normalizer: Scalar | None = None,
+    batch_axes: int = 1,
+) -> Array:
+    """A power of the Tversky loss.
+
+        loss = (-(smooth + sum_s(probability[c, s]*target[c, s]))/(alpha*sum_s((1 - target[c,
+            s])*probability[c, s]) + beta*sum_s((1 - probability[c, s])*target[c, s]) + smooth +
+            sum_s(probability[c, s]*target[c, s])) + 1)^gamma
+
+    Shapes: `(class,*spatial),(class,*spatial)->(class)` after the batch axes, as NumPy writes
+    generalised ufuncs.
+
+    Use it for small lesions: a `gamma` below 1 stresses what is segmented almost right, one above
+    1 what is missed. Below 1 the gradient is infinite for a perfect prediction, which `smooth`
+    does not prevent. `gamma` is one over the authors' own; in some libraries it is the same power.
+
+    Args:
+        probability: Prediction (class, *spatial); 0 <= probability <= 1.
+        target: Target (class, *spatial); 0 <= target <= 1.
+        alpha: Parameter; alpha >= 0; default 0.3.
+        beta: Parameter; beta >= 0; default 0.7.
+        gamma: Parameter; gamma > 0; default 0.75.
+        smooth: Parameter; smooth > 0; default 1.0.
+        weight: Weight of each loss entry; broadcasts to the unreduced loss. None: 1.
+        mask: False where a loss entry does not count, whatever the inputs hold there; broadcasts to
+            the unreduced loss. None: all count.
+        reduction: "none" gives the weighted loss entries, "sum" their sum, "mean" their sum divided
+            by the sum of the weights.
+        normalizer: Divides the sum in place of the sum of the weights if `reduction` is "mean".
+        batch_axes: Number of leading axes that are batch axes; all axes after the named core axes
+            belong to the starred one.
+
+    Returns:
+        The reduced loss, or one entry per loss entry.
+
+    Raises:
+        ValueError: If a shape, dtype, label, option or parameter is not allowed.
+
+    References:
+        N. Abraham and N. M. Khan, "A Novel Focal Tversky Loss Function with Improved Attention
+        U-Net for Lesion Segmentation", 2019.
+    """
+    return evaluate(
+        _FOCAL_TVERSKY,
+        (probability, target),
+        (alpha, beta, gamma, smooth),
+        Options(
+            weight=weight,
+            mask=mask,
+            reduction=reduction,
+            normalizer=normalizer,
+            batch_axes=batch_axes,
+        ),
+    )
+
+
+def focal_tversky_value_and_grad(
+    probability: ArrayLike,
+    target: ArrayLike,
+    *,
+    alpha: Scalar = 0.3,
+    beta: Scalar = 0.7,
+    gamma: Scalar = 0.75,
+    smooth: Scalar = 1.0,
+    weight: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
+    reduction: Reduction = "mean",
+    normalizer: Scalar | None = None,
+    batch_axes: int = 1,
+) -> tuple[Array, Array | tuple[Array, ...]]:
+    """Value and gradient of `focal_tversky`.
+
+    The arguments are those of `focal_tversky`. An unreduced loss (`reduction="none"`) is
+    differentiated as its sum.
+
+    Returns:
+        The value, and the gradient with respect to `probability`.
+
+    Raises:
+        ValueError: If a shape, dtype, label, option or parameter is not allowed.
+    """
+    return value_and_grad(
+        _FOCAL_TVERSKY,
+        (probability, target),
+        (alpha, beta, gamma, smooth),
+        Options(
+            weight=weight,
+            mask=mask,
+            reduction=reduction,
+            normalizer=normalizer,
+            batch_axes=batch_axes,
+        ),
+    )
+
+
+def focal_tversky_hvp(
+    probability: ArrayLike,
+    target: ArrayLike,
+    *,
+    alpha: Scalar = 0.3,
+    beta: Scalar = 0.7,
+    gamma: Scalar = 0.75,
+    smooth: Scalar = 1.0,
+    weight: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
+    reduction: Reduction = "mean",
+    normalizer: Scalar | None = None,
+    batch_axes: int = 1,
+    vector: ArrayLike,
+) -> Array | tuple[Array, ...]:
+    """Hessian-vector product of `focal_tversky`.
+
+    The arguments are those of `focal_tversky`; `vector` has the shapes of what is differentiated.
+    An unreduced loss (`reduction="none"`) is differentiated as its sum.
+
+    Returns:
+        The Hessian times the vector, with respect to `probability`.
+
+    Raises:
+        ValueError: If a shape, dtype, label, option or parameter is not allowed.
+    """
+    return hvp(
+        _FOCAL_TVERSKY,
+        (probability, target),
+        (alpha, beta, gamma, smooth),
+        vector,
+        Options(
+            weight=weight,
+            mask=mask,
+            reduction=reduction,
+            normalizer=normalizer,
+            batch_axes=batch_axes,
+        ),
+    )
+
+
+def focal_tversky_hessian_diagonal(
+    probability: ArrayLike,
+    target: ArrayLike,
+    *,
+    alpha: Scalar = 0.3,
+    beta: Scalar = 0.7,
+    gamma: Scalar = 0.75,
+    smooth: Scalar = 1.0,
+    weight: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
+    reduction: Reduction = "mean",
+    normalizer: Scalar | None = None,
+    batch_axes: int = 1,
+) -> Array | tuple[Array, ...]:
+    """Diagonal of the Hessian of `focal_tversky`.
+
+    The arguments are those of `focal_tversky`. An unreduced loss (`reduction="none"`) is
+    differentiated as its sum.
+
+    Returns:
+        The diagonal with respect to `probability`.
+
+    Raises:
+        ValueError: If a shape, dtype, label, option or parameter is not allowed.
+    """
+    return hessian_diagonal(
+        _FOCAL_TVERSKY,
+        (probability, target),
+        (alpha, beta, gamma, smooth),
+        Options(
+            weight=weight,
+            mask=mask,
+            reduction=reduction,
+            normalizer=normalizer,
+            batch_axes=batch_axes,
+        ),
+    )
+
+
+def _focal_tversky_value(
+    probability: Array,
+    target: Array,
+    alpha: Array,
+    beta: Array,
+    gamma: Array,
+    smooth: Array,
+) -> Result:
+    """The unreduced loss."""
+    total = np.sum(target * probability, axis=-1)
+    total2 = np.sum(target * (1 - probability), axis=-1)
+    total3 = np.sum(probability * (1 - target), axis=-1)
+    t = total + smooth + total2 * beta + total3 * alpha
+    return (1 - (total + smooth) / t) ** gamma
+
+
+def _focal_tversky_vjp(
+    probability: Array,
+    target: Array,
+    alpha: Array,
+    beta: Array,
+    gamma: Array,
+    smooth: Array,
+    cotangent: Array,
+) -> tuple[Result, ...]:
+    """Gradients of sum(cotangent * loss)."""
+    total = np.sum(target * probability, axis=-1)
+    t = total + smooth
+    total2 = np.sum(target * (1 - probability), axis=-1)
+    t2 = 1 - target
+    total3 = np.sum(t2 * probability, axis=-1)
+    t3 = total + smooth + total2 * beta + total3 * alpha
+    t4 = cotangent * (1 - t / t3) ** (gamma - 1) / t3**2
+    t5 = -(total2 * beta + total3 * alpha)
+    t6 = t5[..., :, None] * target + t[..., :, None] * t2 * alpha
+    t7 = t6 - t[..., :, None] * beta * target
+    return (t4[..., :, None] * gamma * t7,)
+
+
+def _focal_tversky_jvp(
+    probability: Array,
+    target: Array,
+    alpha: Array,
+    beta: Array,
+    gamma: Array,
+    smooth: Array,
+    probability_tangent: Array,
+) -> Result:
+    """The directional derivative of the unreduced loss along the tangents."""
+    total = np.sum(target * probability, axis=-1)
+    t = total + smooth
+    total2 = np.sum(target * (1 - probability), axis=-1)
+    t2 = 1 - target
+    total3 = np.sum(t2 * probability, axis=-1)
+    t3 = total + smooth + total2 * beta + total3 * alpha
+    total4 = np.sum(probability_tangent * target, axis=-1)
+    t4 = -total4 * (total2 * beta + total3 * alpha)
+    total5 = np.sum(probability_tangent * t2, axis=-1)
+    t5 = t4 + total5 * t * alpha - total4 * t * beta
+    return gamma * (1 - t / t3) ** (gamma - 1) * t5 / t3**2
+
+
+def _focal_tversky_hvp(
+    probability: Array,
+    target: Array,
+    alpha: Array,
+    beta: Array,
+    gamma: Array,
+    smooth: Array,
+    cotangent: Array,
+    probability_tangent: Array,
+) -> tuple[Result, ...]:
+    """The Hessian of sum(cotangent * loss) times the tangents."""
+    total = np.sum(probability_tangent * target, axis=-1)
+    total2 = np.sum(target * probability, axis=-1)
+    t = total2 + smooth
+    total3 = np.sum(target * (1 - probability), axis=-1)
+    t2 = 1 - target
+    total4 = np.sum(t2 * probability, axis=-1)
+    t3 = total2 + smooth + total3 * beta + total4 * alpha
+    t4 = 1 - t / t3
+    t5 = gamma - 1
+    t6 = t4**t5
+    t7 = 1 / t3**3
+    t8 = -2 * t * t7
+    t9 = 1 / t3**2
+    t10 = t6 * (t8 + 2 * t9)
+    t11 = t6 * t9
+    t12 = t4 ** (gamma - 2)
+    t13 = 1 / t3**4
+    t14 = -(total3 * beta + total4 * alpha)
+    t15 = t12 * t13 * t14**2
+    t16 = t * t6 * t7
+    t17 = t * t14 * t12 * t13
+    t18 = t10[..., :, None] * target + t2 * t11[..., :, None] * alpha
+    t19 = t18 + t5 * t15[..., :, None] * target
+    t20 = t19 + 2 * t16[..., :, None] * beta * target
+    t21 = t20 + t2 * t5 * t17[..., :, None] * alpha
+    t22 = t21 - t11[..., :, None] * beta * target - 2 * t2 * t16[..., :, None] * alpha
+    t23 = total[..., :, None] * (t22 - t5 * t17[..., :, None] * beta * target)
+    total5 = np.sum(probability_tangent * t2, axis=-1)
+    t24 = t9 + t8
+    t25 = t6 * t24
+    t26 = alpha**2
+    t27 = t**2
+    t28 = t12 * t27 * t13
+    t29 = t5 * t17[..., :, None] * alpha * target
+    t30 = 2 * t16[..., :, None] * alpha * beta * target
+    t31 = t5 * t28[..., :, None] * alpha * beta * target
+    t32 = t25[..., :, None] * alpha * target + t2 * t5 * t26 * t28[..., :, None] + t29
+    t33 = t32 + t30 - 2 * t2 * t26 * t16[..., :, None] - t31
+    t34 = beta**2
+    t35 = t2 * t5 * t28[..., :, None] * alpha * beta
+    t36 = 2 * t2 * t16[..., :, None] * alpha * beta
+    t37 = t25[..., :, None] * beta * target + 2 * t16[..., :, None] * t34 * target
+    t38 = t37 + t5 * t17[..., :, None] * beta * target + t35
+    t39 = t38 - t5 * t28[..., :, None] * t34 * target - t36
+    t40 = t23 + total5[..., :, None] * t33 - total[..., :, None] * t39
+    return (cotangent[..., :, None] * t40 * gamma,)
+
+
+def _focal_tversky_hessian_diagonal(
+    probability: Array,
+    target: Array,
+    alpha: Array,
+    beta: Array,
+    gamma: Array,
+    smooth: Array,
+    cotangent: Array,
+) -> tuple[Result, ...]:
+    """The diagonal of the Hessian of sum(cotangent * loss)."""
+    t = 1 - target
+    total = np.sum(target * probability, axis=-1)
+    t2 = total + smooth
+    total2 = np.sum(target * (1 - probability), axis=-1)
+    total3 = np.sum(t * probability, axis=-1)
+    t3 = total + smooth + total2 * beta + total3 * alpha
+    t4 = 1 - t2 / t3
+    t5 = gamma - 1
+    t6 = t4**t5
+    t7 = 1 / t3**2
+    t8 = 1 / t3**3
+    t9 = -2 * t2 * t8
+    t10 = t7 + t9
+    t11 = t6 * t10
+    t12 = alpha**2
+    t13 = t4 ** (gamma - 2)
+    t14 = t2**2
+    t15 = 1 / t3**4
+    t16 = t13 * t14 * t15
+    t17 = -(total2 * beta + total3 * alpha)
+    t18 = t2 * t17 * t13 * t15
+    t19 = t5 * t18[..., :, None] * alpha * target
+    t20 = t2 * t6 * t8
+    t21 = 2 * t20[..., :, None] * alpha * beta * target
+    t22 = t5 * t16[..., :, None] * alpha * beta * target
+    t23 = t11[..., :, None] * alpha * target + t * t5 * t12 * t16[..., :, None] + t19
+    t24 = t23 + t21 - 2 * t * t12 * t20[..., :, None] - t22
+    t25 = t6 * (t9 + 2 * t7)
+    t26 = t6 * t7
+    t27 = t13 * t15 * t17**2
+    t28 = t25[..., :, None] * target + t * t26[..., :, None] * alpha
+    t29 = t28 + t5 * t27[..., :, None] * target
+    t30 = t29 + 2 * t20[..., :, None] * beta * target
+    t31 = t30 + t * t5 * t18[..., :, None] * alpha - t26[..., :, None] * beta * target
+    t32 = t31 - 2 * t * t20[..., :, None] * alpha
+    t33 = target * (t32 - t5 * t18[..., :, None] * beta * target)
+    t34 = beta**2
+    t35 = t * t5 * t16[..., :, None] * alpha * beta
+    t36 = 2 * t * t20[..., :, None] * alpha * beta
+    t37 = t11[..., :, None] * beta * target + 2 * t20[..., :, None] * t34 * target
+    t38 = t37 + t5 * t18[..., :, None] * beta * target + t35
+    t39 = t38 - t5 * t16[..., :, None] * t34 * target - t36
+    t40 = t * t24 + t33 - target * t39
+    return (cotangent[..., :, None] * t40 * gamma,)
+
+
+_FOCAL_TVERSKY = Definition(
+    name="focal_tversky",
+    arguments=(
+        Argument(
+            name="probability",
+            role="prediction",
+            axes=("class", "*spatial"),
+            rows=(0, None),
+            filler=0.5,
+        ),
+        Argument(
+            name="target",
+            role="target",
+            axes=("class", "*spatial"),
+            rows=(0, None),
+            filler=0.5,
+        ),
+    ),
+    parameters=(
+        Parameter(name="alpha", default=0.3, low=0.0, domain="alpha >= 0"),
+        Parameter(name="beta", default=0.7, low=0.0, domain="beta >= 0"),
+        Parameter(name="gamma", default=0.75, low=0.0, low_open=True, domain="gamma > 0"),
+        Parameter(name="smooth", default=1.0, low=0.0, low_open=True, domain="smooth > 0"),
+    ),
+    loss_axes=("class",),
+    kernels={
+        (): Kernels(
+            value=_focal_tversky_value,
+            vjp=_focal_tversky_vjp,
+            jvp=_focal_tversky_jvp,
+            hvp=_focal_tversky_hvp,
+            hessian_diagonal=_focal_tversky_hessian_diagonal,
+        ),
+    },
+)
+
+
+def log_cosh_dice(
+    probability: ArrayLike,
+    target: ArrayLike,
+    *,
+    smooth: Scalar = 1.0,
+    weight: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
+    reduction: Reduction = "mean",
+    normalizer: Scalar | None = None,
+    batch_axes: int = 1,
+) -> Array:
+    """Log-cosh of the Dice loss: its gradient fades as the overlap becomes perfect.
+
+        loss = log(cosh((smooth + 2*sum_s(probability[c, s]*target[c, s]))/(smooth +
+            sum_s(probability[c, s]) + sum_s(target[c, s])) - 1))
+
+    Shapes: `(class,*spatial),(class,*spatial)->(class)` after the batch axes, as NumPy writes
+    generalised ufuncs.
+
+    Use it in place of `dice` for a smoother end of training; it lies between 0 and log(cosh(1)).
+
+    Args:
+        probability: Prediction (class, *spatial); 0 <= probability <= 1.
+        target: Target (class, *spatial); 0 <= target <= 1.
+        smooth: Parameter; smooth > 0; default 1.0.
+        weight: Weight of each loss entry; broadcasts to the unreduced loss. None: 1.
+        mask: False where a loss entry does not count, whatever the inputs hold there; broadcasts to
+            the unreduced loss. None: all count.
+        reduction: "none" gives the weighted loss entries, "sum" their sum, "mean" their sum divided
+            by the sum of the weights.
+        normalizer: Divides the sum in place of the sum of the weights if `reduction` is "mean".
+        batch_axes: Number of leading axes that are batch axes; all axes after the named core axes
+            belong to the starred one.
+
+    Returns:
+        The reduced loss, or one entry per loss entry.
+
+    Raises:
+        ValueError: If a shape, dtype, label, option or parameter is not allowed.
+
+    References:
+        S. Jadon, "A Survey of Loss Functions for Semantic Segmentation", 2020.
+    """
+    return evaluate(
+        _LOG_COSH_DICE,
+        (probability, target),
+        (smooth,),
+        Options(
+            weight=weight,
+            mask=mask,
+            reduction=reduction,
+            normalizer=normalizer,
+            batch_axes=batch_axes,
+        ),
+    )
+
+
+def log_cosh_dice_value_and_grad(
+    probability: ArrayLike,
+    target: ArrayLike,
+    *,
+    smooth: Scalar = 1.0,
+    weight: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
+    reduction: Reduction = "mean",
+    normalizer: Scalar | None = None,
+    batch_axes: int = 1,
+) -> tuple[Array, Array | tuple[Array, ...]]:
+    """Value and gradient of `log_cosh_dice`.
+
+    The arguments are those of `log_cosh_dice`. An unreduced loss (`reduction="none"`) is
+    differentiated as its sum.
+
+    Returns:
+        The value, and the gradient with respect to `probability`.
+
+    Raises:
+        ValueError: If a shape, dtype, label, option or parameter is not allowed.
+    """
+    return value_and_grad(
+        _LOG_COSH_DICE,
+        (probability, target),
+        (smooth,),
+        Options(
+            weight=weight,
+            mask=mask,
+            reduction=reduction,
+            normalizer=normalizer,
+            batch_axes=batch_axes,
+        ),
+    )
+
+
+def log_cosh_dice_hvp(
+    probability: ArrayLike,
+    target: ArrayLike,
+    *,
+    smooth: Scalar = 1.0,
+    weight: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
+    reduction: Reduction = "mean",
+    normalizer: Scalar | None = None,
+    batch_axes: int = 1,
+    vector: ArrayLike,
+) -> Array | tuple[Array, ...]:
+    """Hessian-vector product of `log_cosh_dice`.
+
+    The arguments are those of `log_cosh_dice`; `vector` has the shapes of what is differentiated.
+    An unreduced loss (`reduction="none"`) is differentiated as its sum.
+
+    Returns:
+        The Hessian times the vector, with respect to `probability`.
+
+    Raises:
+        ValueError: If a shape, dtype, label, option or parameter is not allowed.
+    """
+    return hvp(
+        _LOG_COSH_DICE,
+        (probability, target),
+        (smooth,),
+        vector,
+        Options(
+            weight=weight,
+            mask=mask,
+            reduction=reduction,
+            normalizer=normalizer,
+            batch_axes=batch_axes,
+        ),
+    )
+
+
+def log_cosh_dice_hessian_diagonal(
+    probability: ArrayLike,
+    target: ArrayLike,
+    *,
+    smooth: Scalar = 1.0,
+    weight: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
+    reduction: Reduction = "mean",
+    normalizer: Scalar | None = None,
+    batch_axes: int = 1,
+) -> Array | tuple[Array, ...]:
+    """Diagonal of the Hessian of `log_cosh_dice`.
+
+    The arguments are those of `log_cosh_dice`. An unreduced loss (`reduction="none"`) is
+    differentiated as its sum.
+
+    Returns:
+        The diagonal with respect to `probability`.
+
+    Raises:
+        ValueError: If a shape, dtype, label, option or parameter is not allowed.
+    """
+    return hessian_diagonal(
+        _LOG_COSH_DICE,
+        (probability, target),
+        (smooth,),
+        Options(
+            weight=weight,
+            mask=mask,
+            reduction=reduction,
+            normalizer=normalizer,
+            batch_axes=batch_axes,
+        ),
+    )
+
+
+def _log_cosh_dice_value(probability: Array, target: Array, smooth: Array) -> Result:
+    """The unreduced loss."""
+    total = np.sum(probability * target, axis=-1)
+    total2 = np.sum(target, axis=-1)
+    total3 = np.sum(probability, axis=-1)
+    t = (smooth + 2 * total) / (total2 + total3 + smooth)
+    return fn.log_cosh(t - 1)
+
+
+def _log_cosh_dice_vjp(
+    probability: Array,
+    target: Array,
+    smooth: Array,
+    cotangent: Array,
+) -> tuple[Result, ...]:
+    """Gradients of sum(cotangent * loss)."""
+    total = np.sum(probability, axis=-1)
+    total2 = np.sum(target, axis=-1)
+    t = total + total2 + smooth
+    t2 = 1 / t
+    total3 = np.sum(probability * target, axis=-1)
+    t3 = smooth + 2 * total3
+    t4 = cotangent * np.tanh(t2 * t3 - 1)
+    t5 = -t3 / t**2
+    t6 = t5[..., :, None] + 2 * t2[..., :, None] * target
+    return (t4[..., :, None] * t6,)
+
+
+def _log_cosh_dice_jvp(
+    probability: Array,
+    target: Array,
+    smooth: Array,
+    probability_tangent: Array,
+) -> Result:
+    """The directional derivative of the unreduced loss along the tangents."""
+    total = np.sum(probability_tangent * target, axis=-1)
+    total2 = np.sum(probability, axis=-1)
+    total3 = np.sum(target, axis=-1)
+    t = total2 + total3 + smooth
+    t2 = 1 / t
+    total4 = np.sum(probability_tangent, axis=-1)
+    total5 = np.sum(probability * target, axis=-1)
+    t3 = smooth + 2 * total5
+    return (2 * total * t2 - total4 * t3 / t**2) * np.tanh(t2 * t3 - 1)
+
+
+def _log_cosh_dice_hvp(
+    probability: Array,
+    target: Array,
+    smooth: Array,
+    cotangent: Array,
+    probability_tangent: Array,
+) -> tuple[Result, ...]:
+    """The Hessian of sum(cotangent * loss) times the tangents."""
+    total = np.sum(probability_tangent * target, axis=-1)
+    total2 = np.sum(probability, axis=-1)
+    total3 = np.sum(target, axis=-1)
+    t = total2 + total3 + smooth
+    t2 = 1 / t**2
+    total4 = np.sum(probability * target, axis=-1)
+    t3 = smooth + 2 * total4
+    t4 = t3 / t - 1
+    t5 = np.tanh(t4)
+    t6 = 1 / np.cosh(t4) ** 2
+    t7 = -(2 * t2 * t5 + 2 * t3 * t6 / t**3)
+    t8 = t2 * t6
+    t9 = t7[..., :, None] + 4 * t8[..., :, None] * target
+    total5 = np.sum(probability_tangent, axis=-1)
+    t10 = total5 / t**4
+    t11 = t6 * t3**2 + 2 * t3 * t5 * total2 + 2 * t3 * t5 * total3
+    t12 = t11 + 2 * t3 * t5 * smooth
+    t13 = t5 * total2 * total3
+    t14 = t5 * total2**2
+    t15 = t5 * total3**2
+    t16 = t3 * t6 * total2
+    t17 = t3 * t6 * total3
+    t18 = t5 * total2
+    t19 = 4 * t18[..., :, None] * target * smooth
+    t20 = t5 * total3
+    t21 = 4 * t20[..., :, None] * target * smooth
+    t22 = 2 * t5[..., :, None] * target * smooth**2
+    t23 = t3 * t6
+    t24 = 2 * t23[..., :, None] * target * smooth
+    t25 = t12[..., :, None] - 4 * t13[..., :, None] * target
+    t26 = t25 - 2 * t14[..., :, None] * target - 2 * t15[..., :, None] * target
+    t27 = t26 - 2 * t16[..., :, None] * target - 2 * t17[..., :, None] * target - t19
+    t28 = t10[..., :, None] * (t27 - t21 - t22 - t24)
+    t29 = total[..., :, None] * t9 + t28
+    return (cotangent[..., :, None] * t29,)
+
+
+def _log_cosh_dice_hessian_diagonal(
+    probability: Array,
+    target: Array,
+    smooth: Array,
+    cotangent: Array,
+) -> tuple[Result, ...]:
+    """The diagonal of the Hessian of sum(cotangent * loss)."""
+    total = np.sum(probability * target, axis=-1)
+    t = smooth + 2 * total
+    total2 = np.sum(probability, axis=-1)
+    total3 = np.sum(target, axis=-1)
+    t2 = total2 + total3 + smooth
+    t3 = t / t2 - 1
+    t4 = 1 / np.cosh(t3) ** 2
+    t5 = np.tanh(t3)
+    t6 = 1 / t2**3
+    t7 = t4 * t**2 / t2**4 + 2 * t * t5 * t6
+    t8 = 1 / t2**2
+    t9 = -(2 * t8 * t5 + 2 * t * t4 * t6)
+    t10 = t8 * t4
+    t11 = t9[..., :, None] + 4 * t10[..., :, None] * target
+    t12 = t8 * t5
+    t13 = t * t4 * t6
+    t14 = t7[..., :, None] + target * t11 - 2 * t12[..., :, None] * target
+    return (cotangent[..., :, None] * (t14 - 2 * t13[..., :, None] * target),)
+
+
+_LOG_COSH_DICE = Definition(
+    name="log_cosh_dice",
+    arguments=(
+        Argument(
+            name="probability",
+            role="prediction",
+            axes=("class", "*spatial"),
+            rows=(0, None),
+            filler=0.5,
+        ),
+        Argument(
+            name="target",
+            role="target",
+            axes=("class", "*spatial"),
+            rows=(0, None),
+            filler=0.5,
+        ),
+    ),
+    parameters=(
+        Parameter(name="smooth", default=1.0, low=0.0, low_open=True, domain="smooth > 0"),
+    ),
+    loss_axes=("class",),
+    kernels={
+        (): Kernels(
+            value=_log_cosh_dice_value,
+            vjp=_log_cosh_dice_vjp,
+            jvp=_log_cosh_dice_jvp,
+            hvp=_log_cosh_dice_hvp,
+            hessian_diagonal=_log_cosh_dice_hessian_diagonal,
+        ),
+    },
+)
+
+
+def matthews_correlation(
+    probability: ArrayLike,
+    target: ArrayLike,
+    *,
+    smooth: Scalar = 1e-05,
+    weight: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
+    reduction: Reduction = "mean",
+    normalizer: Scalar | None = None,
+    batch_axes: int = 1,
+) -> Array:
+    """One minus Matthews' correlation coefficient of a soft segmentation.
+
+        loss = 1 - ((smooth + sum_s((1 - probability[c, s])*(1 - target[c, s])))*(smooth +
+            sum_s(probability[c, s]*target[c, s])) - (smooth + sum_s((1 - probability[c,
+            s])*target[c, s]))*(smooth + sum_s((1 - target[c, s])*probability[c,
+            s])))/sqrt((2*smooth + sum_s((1 - probability[c, s])*(1 - target[c, s])) + sum_s((1 -
+            probability[c, s])*target[c, s]))*(2*smooth + sum_s((1 - probability[c, s])*(1 -
+            target[c, s])) + sum_s((1 - target[c, s])*probability[c, s]))*(2*smooth + sum_s((1 -
+            probability[c, s])*target[c, s]) + sum_s(probability[c, s]*target[c, s]))*(2*smooth +
+            sum_s((1 - target[c, s])*probability[c, s]) + sum_s(probability[c, s]*target[c, s])))
+
+    Also called `mcc`.
+
+    Shapes: `(class,*spatial),(class,*spatial)->(class)` after the batch axes, as NumPy writes
+    generalised ufuncs.
+
+    Use it where true negatives count, too, as they do not in `dice`. `smooth` is added to each of
+    the four counts and keeps it defined where a region is empty or full. There is one loss per
+    sample and class, between 0 and 2.
+
+    Args:
+        probability: Prediction (class, *spatial); 0 <= probability <= 1.
+        target: Target (class, *spatial); 0 <= target <= 1.
+        smooth: Parameter; smooth > 0; default 1e-05.
+        weight: Weight of each loss entry; broadcasts to the unreduced loss. None: 1.
+        mask: False where a loss entry does not count, whatever the inputs hold there; broadcasts to
+            the unreduced loss. None: all count.
+        reduction: "none" gives the weighted loss entries, "sum" their sum, "mean" their sum divided
+            by the sum of the weights.
+        normalizer: Divides the sum in place of the sum of the weights if `reduction` is "mean".
+        batch_axes: Number of leading axes that are batch axes; all axes after the named core axes
+            belong to the starred one.
+
+    Returns:
+        The reduced loss, or one entry per loss entry.
+
+    Raises:
+        ValueError: If a shape, dtype, label, option or parameter is not allowed.
+
+    References:
+        K. Abhishek and G. Hamarneh, "Matthews Correlation Coefficient Loss for Deep Convolutional
+        Networks: Application to Skin Lesion Segmentation", 2021.
+    """
+    return evaluate(
+        _MATTHEWS_CORRELATION,
+        (probability, target),
+        (smooth,),
+        Options(
+            weight=weight,
+            mask=mask,
+            reduction=reduction,
+            normalizer=normalizer,
+            batch_axes=batch_axes,
+        ),
+    )
+
+
+def matthews_correlation_value_and_grad(
+    probability: ArrayLike,
+    target: ArrayLike,
+    *,
+    smooth: Scalar = 1e-05,
+    weight: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
+    reduction: Reduction = "mean",
+    normalizer: Scalar | None = None,
+    batch_axes: int = 1,
+) -> tuple[Array, Array | tuple[Array, ...]]:
+    """Value and gradient of `matthews_correlation`.
+
+    The arguments are those of `matthews_correlation`. An unreduced loss (`reduction="none"`) is
+    differentiated as its sum.
+
+    Returns:
+        The value, and the gradient with respect to `probability`.
+
+    Raises:
+        ValueError: If a shape, dtype, label, option or parameter is not allowed.
+    """
+    return value_and_grad(
+        _MATTHEWS_CORRELATION,
+        (probability, target),
+        (smooth,),
+        Options(
+            weight=weight,
+            mask=mask,
+            reduction=reduction,
+            normalizer=normalizer,
+            batch_axes=batch_axes,
+        ),
+    )
+
+
+def matthews_correlation_hvp(
+    probability: ArrayLike,
+    target: ArrayLike,
+    *,
+    smooth: Scalar = 1e-05,
+    weight: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
+    reduction: Reduction = "mean",
+    normalizer: Scalar | None = None,
+    batch_axes: int = 1,
+    vector: ArrayLike,
+) -> Array | tuple[Array, ...]:
+    """Hessian-vector product of `matthews_correlation`.
+
+    The arguments are those of `matthews_correlation`; `vector` has the shapes of what is
+    differentiated. An unreduced loss (`reduction="none"`) is differentiated as its sum.
+
+    Returns:
+        The Hessian times the vector, with respect to `probability`.
+
+    Raises:
+        ValueError: If a shape, dtype, label, option or parameter is not allowed.
+    """
+    return hvp(
+        _MATTHEWS_CORRELATION,
+        (probability, target),
+        (smooth,),
+        vector,
+        Options(
+            weight=weight,
+            mask=mask,
+            reduction=reduction,
+            normalizer=normalizer,
+            batch_axes=batch_axes,
+        ),
+    )
+
+
+def matthews_correlation_hessian_diagonal(
+    probability: ArrayLike,
+    target: ArrayLike,
+    *,
+    smooth: Scalar = 1e-05,
+    weight: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
+    reduction: Reduction = "mean",
+    normalizer: Scalar | None = None,
+    batch_axes: int = 1,
+) -> Array | tuple[Array, ...]:
+    """Diagonal of the Hessian of `matthews_correlation`.
+
+    The arguments are those of `matthews_correlation`. An unreduced loss (`reduction="none"`) is
+    differentiated as its sum.
+
+    Returns:
+        The diagonal with respect to `probability`.
+
+    Raises:
+        ValueError: If a shape, dtype, label, option or parameter is not allowed.
+    """
+    return hessian_diagonal(
+        _MATTHEWS_CORRELATION,
+        (probability, target),
+        (smooth,),
+        Options(
+            weight=weight,
+            mask=mask,
+            reduction=reduction,
+            normalizer=normalizer,
+            batch_axes=batch_axes,
+        ),
+    )
+
+
+def _matthews_correlation_value(probability: Array, target: Array, smooth: Array) -> Result:
+    """The unreduced loss."""
+    t = 1 - probability
+    t2 = 1 - target
+    total = np.sum(t * t2, axis=-1)
+    total2 = np.sum(probability * target, axis=-1)
+    total3 = np.sum(t * target, axis=-1)
+    total4 = np.sum(t2 * probability, axis=-1)
+    t3 = (total + smooth) * (total2 + smooth) - (total3 + smooth) * (total4 + smooth)
+    t4 = total3 + total2 + 2 * smooth
+    t5 = total4 + total2 + 2 * smooth
+    t6 = (total + total3 + 2 * smooth) * (total + total4 + 2 * smooth) * t4 * t5
+    t7 = -t3 / np.sqrt(t6)
+    return t7 + 1
+
+
+def _matthews_correlation_vjp(
+    probability: Array,
+    target: Array,
+    smooth: Array,
+    cotangent: Array,
+) -> tuple[Result, ...]:
+    """Gradients of sum(cotangent * loss)."""
+    t = 1 - probability
+    t2 = 1 - target
+    total = np.sum(t * t2, axis=-1)
+    total2 = np.sum(t * target, axis=-1)
+    t3 = total + total2 + 2 * smooth
+    total3 = np.sum(t2 * probability, axis=-1)
+    t4 = total + total3 + 2 * smooth
+    total4 = np.sum(probability * target, axis=-1)
+    t5 = total2 + total4 + 2 * smooth
+    t6 = total3 + total4 + 2 * smooth
+    t7 = t3 * t4 * t5 * t6
+    t8 = 1 / t7**1.5
+    t9 = total + smooth
+    t10 = total4 + smooth
+    t11 = total2 + smooth
+    t12 = total3 + smooth
+    t13 = t9 * t10 - t11 * t12
+    t14 = total2 + total3 + 2 * total4 + 4 * smooth
+    t15 = 1 / np.sqrt(t7)
+    t16 = 0.5 * t3 * t4 * t8 * t13 * t14 - t15 * t9
+    t17 = total + total4 + 2 * total3 + 4 * smooth
+    t18 = t15 * t11 + 0.5 * t3 * t5 * t8 * t13 * t17
+    t19 = total2 + total3 + 2 * total + 4 * smooth
+    t20 = 0.5 * t5 * t6 * t8 * t13 * t19 - t15 * t10
+    t21 = total + total4 + 2 * total2 + 4 * smooth
+    t22 = t15 * t12 + 0.5 * t4 * t6 * t8 * t13 * t21
+    t23 = t16[..., :, None] * target + t2 * t18[..., :, None] - t2 * t20[..., :, None]
+    return (cotangent[..., :, None] * (t23 - t22[..., :, None] * target),)
+
+
+def _matthews_correlation_jvp(
+    probability: Array,
+    target: Array,
+    smooth: Array,
+    probability_tangent: Array,
+) -> Result:
+    """The directional derivative of the unreduced loss along the tangents."""
+    total = np.sum(probability_tangent * target, axis=-1)
+    t = 1 - probability
+    t2 = 1 - target
+    total2 = np.sum(t * t2, axis=-1)
+    total3 = np.sum(t * target, axis=-1)
+    t3 = total2 + total3 + 2 * smooth
+    total4 = np.sum(t2 * probability, axis=-1)
+    t4 = total2 + total4 + 2 * smooth
+    total5 = np.sum(probability * target, axis=-1)
+    t5 = total3 + total5 + 2 * smooth
+    t6 = total4 + total5 + 2 * smooth
+    t7 = t3 * t4 * t5 * t6
+    t8 = 1 / t7**1.5
+    t9 = total2 + smooth
+    t10 = total5 + smooth
+    t11 = total3 + smooth
+    t12 = total4 + smooth
+    t13 = t9 * t10 - t11 * t12
+    t14 = total3 + total4 + 2 * total5 + 4 * smooth
+    t15 = 1 / np.sqrt(t7)
+    t16 = total * (0.5 * t3 * t4 * t8 * t13 * t14 - t15 * t9)
+    total6 = np.sum(probability_tangent * t2, axis=-1)
+    t17 = total2 + total5 + 2 * total4 + 4 * smooth
+    t18 = total6 * (t15 * t11 + 0.5 * t3 * t5 * t8 * t13 * t17)
+    t19 = total2 + total5 + 2 * total3 + 4 * smooth
+    t20 = total * (t15 * t12 + 0.5 * t4 * t6 * t8 * t13 * t19)
+    t21 = total3 + total4 + 2 * total2 + 4 * smooth
+    t22 = total6 * (0.5 * t5 * t6 * t8 * t13 * t21 - t15 * t10)
+    return t16 + t18 - t20 - t22
+
+
+def _matthews_correlation_hvp(
+    probability: Array,
+    target: Array,
+    smooth: Array,
+    cotangent: Array,
+    probability_tangent: Array,
+) -> tuple[Result, ...]:
+    """The Hessian of sum(cotangent * loss) times the tangents."""
+    total = np.sum(probability_tangent * target, axis=-1)
+    t = 1 - target
+    t2 = 1 - probability
+    total2 = np.sum(t2 * t, axis=-1)
+    total3 = np.sum(t2 * target, axis=-1)
+    t3 = total2 + total3 + 2 * smooth
+    total4 = np.sum(t * probability, axis=-1)
+    t4 = total2 + total4 + 2 * smooth
+    total5 = np.sum(probability * target, axis=-1)
+    t5 = total3 + total5 + 2 * smooth
+    t6 = total4 + total5 + 2 * smooth
+    t7 = t3 * t4 * t5 * t6
+    t8 = 1 / t7**1.5
+    t9 = total2 + smooth
+    t10 = total5 + smooth
+    t11 = total3 + smooth
+    t12 = total4 + smooth
+    t13 = t9 * t10 - t11 * t12
+    t14 = total2 + total3 + 2 * total4 + 2 * total5 + 6 * smooth
+    t15 = total2 + total5 + 2 * total4 + 4 * smooth
+    t16 = total3 + total4 + 2 * total5 + 4 * smooth
+    t17 = 1 / t7**2.5
+    t18 = t3**2
+    t19 = 0.75 * t4 * t5 * t13 * t15 * t16 * t17 * t18
+    t20 = 0.5 * t3 * t8 * t13 * t14 + 0.5 * t3 * t5 * t9 * t8 * t15
+    t21 = t20 - 0.5 * t3 * t4 * t8 * t11 * t16 - t19
+    t22 = t4**2
+    t23 = t3 * t4 * t8 * t13 + t3 * t4 * t9 * t8 * t16
+    t24 = t23 - 0.75 * t13 * t17 * t18 * t22 * t16**2
+    t25 = t3 * t6
+    t26 = t4 * t5
+    t27 = t25 + t26 + t3 * t5 + t4 * t6
+    t28 = total3 + total4 + 2 * total2 + 4 * smooth
+    t29 = 1 / np.sqrt(t7)
+    t30 = 0.75 * t3 * t4 * t5 * t6 * t13 * t16 * t17 * t28
+    t31 = 0.5 * t8 * t13 * t27 + 0.5 * t3 * t4 * t8 * t10 * t16
+    t32 = t31 + 0.5 * t5 * t6 * t9 * t8 * t28 - t29 - t30
+    t33 = total2 + total4 + 2 * total3 + 2 * total5 + 6 * smooth
+    t34 = total2 + total5 + 2 * total3 + 4 * smooth
+    t35 = 0.75 * t3 * t6 * t13 * t16 * t17 * t34 * t22
+    t36 = 0.5 * t4 * t8 * t13 * t33 + 0.5 * t4 * t6 * t9 * t8 * t34
+    t37 = t36 - 0.5 * t3 * t4 * t8 * t12 * t16 - t35
+    t38 = t * t21[..., :, None] + t24[..., :, None] * target - t * t32[..., :, None]
+    t39 = total[..., :, None] * (t38 - t37[..., :, None] * target)
+    total6 = np.sum(probability_tangent * t, axis=-1)
+    t40 = t5**2
+    t41 = t3 * t5 * t8 * t13 - t3 * t5 * t8 * t11 * t15
+    t42 = t41 - 0.75 * t13 * t17 * t18 * t40 * t15**2
+    t43 = total3 + total5 + 2 * total2 + 2 * total4 + 6 * smooth
+    t44 = 0.75 * t3 * t6 * t13 * t15 * t17 * t40 * t28
+    t45 = 0.5 * t5 * t8 * t13 * t43 + 0.5 * t3 * t5 * t8 * t10 * t15
+    t46 = t45 - 0.5 * t5 * t6 * t8 * t11 * t28 - t44
+    t47 = t25 + t26 + t3 * t4 + t5 * t6
+    t48 = 0.75 * t3 * t4 * t5 * t6 * t13 * t15 * t17 * t34
+    t49 = t29 + 0.5 * t8 * t13 * t47 - 0.5 * t3 * t5 * t8 * t12 * t15
+    t50 = t49 - 0.5 * t4 * t6 * t8 * t11 * t34 - t48
+    t51 = t * t42[..., :, None] + t21[..., :, None] * target - t * t46[..., :, None]
+    t52 = total6[..., :, None] * (t51 - t50[..., :, None] * target)
+    t53 = total4 + total5 + 2 * total2 + 2 * total3 + 6 * smooth
+    t54 = t6**2
+    t55 = 0.75 * t4 * t5 * t13 * t17 * t34 * t28 * t54
+    t56 = 0.5 * t6 * t8 * t13 * t53 + 0.5 * t4 * t6 * t8 * t10 * t34
+    t57 = t56 - 0.5 * t5 * t6 * t8 * t12 * t28 - t55
+    t58 = t4 * t6 * t8 * t13 - t4 * t6 * t8 * t12 * t34
+    t59 = t58 - 0.75 * t13 * t17 * t22 * t54 * t34**2
+    t60 = t * t50[..., :, None] + t37[..., :, None] * target - t * t57[..., :, None]
+    t61 = total[..., :, None] * (t60 - t59[..., :, None] * target)
+    t62 = t5 * t6 * t8 * t13 + t5 * t6 * t8 * t10 * t28
+    t63 = t62 - 0.75 * t13 * t17 * t40 * t54 * t28**2
+    t64 = t * t46[..., :, None] + t32[..., :, None] * target - t * t63[..., :, None]
+    t65 = total6[..., :, None] * (t64 - t57[..., :, None] * target)
+    t66 = t39 + t52 - t61 - t65
+    return (cotangent[..., :, None] * t66,)
+
+
+def _matthews_correlation_hessian_diagonal(
+    probability: Array,
+    target: Array,
+    smooth: Array,
+    cotangent: Array,
+) -> tuple[Result, ...]:
+    """The diagonal of the Hessian of sum(cotangent * loss)."""
+    t = 1 - target
+    t2 = 1 - probability
+    total = np.sum(t2 * t, axis=-1)
+    total2 = np.sum(t2 * target, axis=-1)
+    t3 = total + total2 + 2 * smooth
+    total3 = np.sum(probability * target, axis=-1)
+    t4 = total2 + total3 + 2 * smooth
+    total4 = np.sum(t * probability, axis=-1)
+    t5 = total + total4 + 2 * smooth
+    t6 = total4 + total3 + 2 * smooth
+    t7 = t3 * t5 * t4 * t6
+    t8 = 1 / t7**1.5
+    t9 = total + smooth
+    t10 = total3 + smooth
+    t11 = total2 + smooth
+    t12 = total4 + smooth
+    t13 = t9 * t10 - t11 * t12
+    t14 = total + total3 + 2 * total4 + 4 * smooth
+    t15 = 1 / t7**2.5
+    t16 = t3**2
+    t17 = t4**2
+    t18 = t3 * t4 * t8 * t13 - t3 * t4 * t8 * t11 * t14
+    t19 = t18 - 0.75 * t13 * t15 * t16 * t17 * t14**2
+    t20 = total + total2 + 2 * total4 + 2 * total3 + 6 * smooth
+    t21 = total2 + total4 + 2 * total3 + 4 * smooth
+    t22 = 0.75 * t5 * t4 * t13 * t14 * t21 * t15 * t16
+    t23 = 0.5 * t3 * t8 * t13 * t20 + 0.5 * t3 * t4 * t9 * t8 * t14
+    t24 = t23 - 0.5 * t3 * t5 * t8 * t11 * t21 - t22
+    t25 = total2 + total3 + 2 * total + 2 * total4 + 6 * smooth
+    t26 = total2 + total4 + 2 * total + 4 * smooth
+    t27 = 0.75 * t3 * t6 * t13 * t14 * t15 * t17 * t26
+    t28 = 0.5 * t4 * t8 * t13 * t25 + 0.5 * t3 * t4 * t8 * t10 * t14
+    t29 = t28 - 0.5 * t4 * t6 * t8 * t11 * t26 - t27
+    t30 = 1 / np.sqrt(t7)
+    t31 = t3 * t6
+    t32 = t5 * t4
+    t33 = t31 + t32 + t3 * t5 + t4 * t6
+    t34 = total + total3 + 2 * total2 + 4 * smooth
+    t35 = 0.75 * t3 * t5 * t4 * t6 * t13 * t14 * t15 * t34
+    t36 = t30 + 0.5 * t8 * t13 * t33 - 0.5 * t3 * t4 * t8 * t12 * t14
+    t37 = t36 - 0.5 * t5 * t6 * t8 * t11 * t34 - t35
+    t38 = t * t19[..., :, None] + t24[..., :, None] * target - t * t29[..., :, None]
+    t39 = t5**2
+    t40 = t3 * t5 * t8 * t13 + t3 * t5 * t9 * t8 * t21
+    t41 = t40 - 0.75 * t13 * t15 * t16 * t39 * t21**2
+    t42 = t31 + t32 + t3 * t4 + t5 * t6
+    t43 = 0.75 * t3 * t5 * t4 * t6 * t13 * t21 * t15 * t26
+    t44 = 0.5 * t8 * t13 * t42 + 0.5 * t3 * t5 * t8 * t10 * t21
+    t45 = t44 + 0.5 * t4 * t6 * t9 * t8 * t26 - t30 - t43
+    t46 = total + total4 + 2 * total2 + 2 * total3 + 6 * smooth
+    t47 = 0.75 * t3 * t6 * t13 * t21 * t15 * t34 * t39
+    t48 = 0.5 * t5 * t8 * t13 * t46 + 0.5 * t5 * t6 * t9 * t8 * t34
+    t49 = t48 - 0.5 * t3 * t5 * t8 * t12 * t21 - t47
+    t50 = t * t24[..., :, None] + t41[..., :, None] * target - t * t45[..., :, None]
+    t51 = target * (t50 - t49[..., :, None] * target)
+    t52 = t6**2
+    t53 = t4 * t6 * t8 * t13 + t4 * t6 * t8 * t10 * t26
+    t54 = t53 - 0.75 * t13 * t15 * t17 * t52 * t26**2
+    t55 = total4 + total3 + 2 * total + 2 * total2 + 6 * smooth
+    t56 = 0.75 * t5 * t4 * t13 * t15 * t34 * t26 * t52
+    t57 = 0.5 * t6 * t8 * t13 * t55 + 0.5 * t5 * t6 * t8 * t10 * t34
+    t58 = t57 - 0.5 * t4 * t6 * t8 * t12 * t26 - t56
+    t59 = t * t29[..., :, None] + t45[..., :, None] * target - t * t54[..., :, None]
+    t60 = t5 * t6 * t8 * t13 - t5 * t6 * t8 * t12 * t34
+    t61 = t60 - 0.75 * t13 * t15 * t39 * t52 * t34**2
+    t62 = t * t37[..., :, None] + t49[..., :, None] * target - t * t58[..., :, None]
+    t63 = target * (t62 - t61[..., :, None] * target)
+    t64 = t * (t38 - t37[..., :, None] * target) + t51
+    t65 = t64 - t * (t59 - t58[..., :, None] * target) - t63
+    return (cotangent[..., :, None] * t65,)
+
+
+_MATTHEWS_CORRELATION = Definition(
+    name="matthews_correlation",
+    arguments=(
+        Argument(
+            name="probability",
+            role="prediction",
+            axes=("class", "*spatial"),
+            rows=(0, None),
+            filler=0.5,
+        ),
+        Argument(
+            name="target",
+            role="target",
+            axes=("class", "*spatial"),
+            rows=(0, None),
+            filler=0.5,
+        ),
+    ),
+    parameters=(
+        Parameter(name="smooth", default=1e-05, low=0.0, low_open=True, domain="smooth > 0"),
+    ),
+    loss_axes=("class",),
+    kernels={
+        (): Kernels(
+            value=_matthews_correlation_value,
+            vjp=_matthews_correlation_vjp,
+            jvp=_matthews_correlation_jvp,
+            hvp=_matthews_correlation_hvp,
+            hessian_diagonal=_matthews_correlation_hessian_diagonal,
+        ),
+    },
+)
+mcc = matthews_correlation
+mcc_value_and_grad = matthews_correlation_value_and_grad
+mcc_hvp = matthews_correlation_hvp
+mcc_hessian_diagonal = matthews_correlation_hessian_diagonal

@@ -24,10 +24,14 @@ __all__ = [
     "CpoLoss",
     "DpoHingeLoss",
     "DpoLoss",
+    "DpoRobustCdpoLoss",
     "DpoRobustLoss",
+    "DpoSigmoidLoss",
     "IpoLoss",
     "KtoLoss",
     "PlackettLuceLoss",
+    "RewardBradleyTerryLoss",
+    "SimpoCpoLoss",
     "SimpoLoss",
     "SlicLoss",
     "bradley_terry",
@@ -46,9 +50,17 @@ __all__ = [
     "dpo_hinge_value_and_grad",
     "dpo_hvp",
     "dpo_robust",
+    "dpo_robust_cdpo",
+    "dpo_robust_cdpo_hessian_diagonal",
+    "dpo_robust_cdpo_hvp",
+    "dpo_robust_cdpo_value_and_grad",
     "dpo_robust_hessian_diagonal",
     "dpo_robust_hvp",
     "dpo_robust_value_and_grad",
+    "dpo_sigmoid",
+    "dpo_sigmoid_hessian_diagonal",
+    "dpo_sigmoid_hvp",
+    "dpo_sigmoid_value_and_grad",
     "dpo_value_and_grad",
     "ipo",
     "ipo_hessian_diagonal",
@@ -62,7 +74,15 @@ __all__ = [
     "plackett_luce_hessian_diagonal",
     "plackett_luce_hvp",
     "plackett_luce_value_and_grad",
+    "reward_bradley_terry",
+    "reward_bradley_terry_hessian_diagonal",
+    "reward_bradley_terry_hvp",
+    "reward_bradley_terry_value_and_grad",
     "simpo",
+    "simpo_cpo",
+    "simpo_cpo_hessian_diagonal",
+    "simpo_cpo_hvp",
+    "simpo_cpo_value_and_grad",
     "simpo_hessian_diagonal",
     "simpo_hvp",
     "simpo_value_and_grad",
@@ -91,6 +111,8 @@ def dpo(
         loss = -(1 - label_smoothing)*log(sigmoid((policy_chosen - policy_rejected -
             reference_chosen + reference_rejected)*beta)) - log(sigmoid(-(policy_chosen -
             policy_rejected - reference_chosen + reference_rejected)*beta))*label_smoothing
+
+    Also called `dpo_sigmoid`.
 
     Shapes: `(),(),(),()->()` after the batch axes, as NumPy writes generalised ufuncs.
 
@@ -239,6 +261,8 @@ class DpoLoss(KerasLoss):
         loss = -(1 - label_smoothing)*log(sigmoid((policy_chosen - policy_rejected -
             reference_chosen + reference_rejected)*beta)) - log(sigmoid(-(policy_chosen -
             policy_rejected - reference_chosen + reference_rejected)*beta))*label_smoothing
+
+    Also called `dpo_sigmoid`.
 
     Shapes: `(),(),(),()->()` after the batch axes, as NumPy writes generalised ufuncs.
 
@@ -422,6 +446,11 @@ _DPO = Definition(
         ),
     },
 )
+dpo_sigmoid = dpo
+dpo_sigmoid_value_and_grad = dpo_value_and_grad
+dpo_sigmoid_hvp = dpo_hvp
+dpo_sigmoid_hessian_diagonal = dpo_hessian_diagonal
+DpoSigmoidLoss = DpoLoss
 
 
 def dpo_robust(
@@ -443,6 +472,8 @@ def dpo_robust(
             reference_chosen + reference_rejected)*beta)) + log(sigmoid(-(policy_chosen -
             policy_rejected - reference_chosen + reference_rejected)*beta))*label_smoothing)/(1 -
             2*label_smoothing)
+
+    Also called `dpo_robust_cdpo`.
 
     Shapes: `(),(),(),()->()` after the batch axes, as NumPy writes generalised ufuncs.
 
@@ -590,6 +621,8 @@ class DpoRobustLoss(KerasLoss):
             reference_chosen + reference_rejected)*beta)) + log(sigmoid(-(policy_chosen -
             policy_rejected - reference_chosen + reference_rejected)*beta))*label_smoothing)/(1 -
             2*label_smoothing)
+
+    Also called `dpo_robust_cdpo`.
 
     Shapes: `(),(),(),()->()` after the batch axes, as NumPy writes generalised ufuncs.
 
@@ -772,6 +805,11 @@ _DPO_ROBUST = Definition(
         ),
     },
 )
+dpo_robust_cdpo = dpo_robust
+dpo_robust_cdpo_value_and_grad = dpo_robust_value_and_grad
+dpo_robust_cdpo_hvp = dpo_robust_hvp
+dpo_robust_cdpo_hessian_diagonal = dpo_robust_hessian_diagonal
+DpoRobustCdpoLoss = DpoRobustLoss
 
 
 def ipo(
@@ -2011,6 +2049,8 @@ def simpo(
         loss = -(1 - label_smoothing)*log(sigmoid((chosen - rejected)*beta - gamma)) -
             log(sigmoid(-(chosen - rejected)*beta + gamma))*label_smoothing
 
+    Also called `simpo_cpo`.
+
     Shapes: `(),()->()` after the batch axes, as NumPy writes generalised ufuncs.
 
     Use it without a reference model. Log-probabilities are means over the tokens of an answer, so
@@ -2149,6 +2189,8 @@ class SimpoLoss(KerasLoss):
 
         loss = -(1 - label_smoothing)*log(sigmoid((chosen - rejected)*beta - gamma)) -
             log(sigmoid(-(chosen - rejected)*beta + gamma))*label_smoothing
+
+    Also called `simpo_cpo`.
 
     Shapes: `(),()->()` after the batch axes, as NumPy writes generalised ufuncs.
 
@@ -2335,6 +2377,11 @@ _SIMPO = Definition(
         ),
     },
 )
+simpo_cpo = simpo
+simpo_cpo_value_and_grad = simpo_value_and_grad
+simpo_cpo_hvp = simpo_hvp
+simpo_cpo_hessian_diagonal = simpo_hessian_diagonal
+SimpoCpoLoss = SimpoLoss
 
 
 def cpo(
@@ -2686,6 +2733,8 @@ def bradley_terry(
 
         loss = (chosen + rejected)^2*centering - log(sigmoid(chosen - margin - rejected))
 
+    Also called `reward_bradley_terry`.
+
     Shapes: `(),(),()->()` after the batch axes, as NumPy writes generalised ufuncs.
 
     Use it to train a reward model, or to rate players. `margin` says by how much, where that is
@@ -2820,6 +2869,8 @@ class BradleyTerryLoss(KerasLoss):
     """Minus the log-probability that the chosen answer's reward beats the rejected one's.
 
         loss = (chosen + rejected)^2*centering - log(sigmoid(chosen - margin - rejected))
+
+    Also called `reward_bradley_terry`.
 
     Shapes: `(),(),()->()` after the batch axes, as NumPy writes generalised ufuncs.
 
@@ -3026,6 +3077,11 @@ _BRADLEY_TERRY = Definition(
         ),
     },
 )
+reward_bradley_terry = bradley_terry
+reward_bradley_terry_value_and_grad = bradley_terry_value_and_grad
+reward_bradley_terry_hvp = bradley_terry_hvp
+reward_bradley_terry_hessian_diagonal = bradley_terry_hessian_diagonal
+RewardBradleyTerryLoss = BradleyTerryLoss
 
 
 def plackett_luce(

@@ -21,6 +21,7 @@ from ._support import evaluate, hessian_diagonal, hvp, value_and_grad
 __all__ = [
     "CenterLoss",
     "NormalizedSoftmaxLoss",
+    "ProxyAnchorLoss",
     "ProxyNcaLoss",
     "center",
     "center_hessian_diagonal",
@@ -34,6 +35,10 @@ __all__ = [
     "normalized_softmax_hessian_diagonal",
     "normalized_softmax_hvp",
     "normalized_softmax_value_and_grad",
+    "proxy_anchor",
+    "proxy_anchor_hessian_diagonal",
+    "proxy_anchor_hvp",
+    "proxy_anchor_value_and_grad",
     "proxy_nca",
     "proxy_nca_hessian_diagonal",
     "proxy_nca_hvp",
@@ -1718,6 +1723,922 @@ _PROXY_NCA = Definition(
             jvp=_proxy_nca_jvp,
             hvp=_proxy_nca_hvp,
             hessian_diagonal=_proxy_nca_hessian_diagonal,
+        ),
+    },
+)
+
+
+def proxy_anchor(
+    embeddings: ArrayLike,
+    proxies: ArrayLike,
+    label: ArrayLike,
+    *,
+    margin: Scalar = 0.1,
+    alpha: Scalar = 32.0,
+    weight: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
+    reduction: Reduction = "mean",
+    normalizer: Scalar | None = None,
+    ignore_index: int | None = None,
+    class_weight: ArrayLike | None = None,
+) -> Array:
+    """Smooth hinges on the cosines of each class's proxy to all samples of the batch.
+
+        loss = sum_c(log(sum_i(exp(-(-margin + sum_f(embeddings[i, f]*proxies[c,
+            f])/(norm_f(embeddings[i, f])*norm_f(proxies[c, f])))*alpha)*{1 if label[i] = c; 0
+            otherwise}) + 1))/max(1, sum_c({1 if sum_i({1 if label[i] = c; 0 otherwise}) > 0; 0
+            otherwise})) + sum_c(log(sum_i(exp((margin + sum_f(embeddings[i, f]*proxies[c,
+            f])/(norm_f(embeddings[i, f])*norm_f(proxies[c, f])))*alpha)*{1 if label[i] != c; 0
+            otherwise}) + 1))/size(class)
+
+    Shapes: `(batch,feature),(class,feature),(batch)->()` after the batch axes, as NumPy writes
+    generalised ufuncs.
+
+    Use it in place of `proxy_nca` where relations between samples should count, too: each proxy
+    pulls its hardest samples most. `proxies` has one row per class and is learned. One loss per
+    batch: the mean over the classes in the batch of how they are pulled, plus the mean over all
+    classes of how others are pushed. A zero vector has cosine 0 to everything and no gradient.
+
+    Args:
+        embeddings: Prediction (batch, feature).
+        proxies: Prediction (class, feature).
+        label: Label, an integer (batch) that points into axis class.
+        margin: Parameter; margin >= 0; default 0.1.
+        alpha: Parameter; alpha > 0; default 32.0.
+        weight: Weight of each loss entry; broadcasts to the unreduced loss. None: 1.
+        mask: False where a loss entry does not count, whatever the inputs hold there; broadcasts to
+            the unreduced loss. None: all count.
+        reduction: "none" gives the weighted loss entries, "sum" their sum, "mean" their sum divided
+            by the sum of the weights.
+        normalizer: Divides the sum in place of the sum of the weights if `reduction` is "mean".
+        ignore_index: Label of the loss entries that do not count. None: all count.
+        class_weight: Factor of the weight for each label. None: 1.
+
+    Returns:
+        The reduced loss, or one entry per loss entry.
+
+    Raises:
+        ValueError: If a shape, dtype, label, option or parameter is not allowed.
+
+    References:
+        S. Kim, D. Kim, M. Cho and S. Kwak, "Proxy Anchor Loss for Deep Metric Learning", 2020.
+    """
+    return evaluate(
+        _PROXY_ANCHOR,
+        (embeddings, proxies, label),
+        (margin, alpha),
+        Options(
+            weight=weight,
+            mask=mask,
+            reduction=reduction,
+            normalizer=normalizer,
+            ignore_index=ignore_index,
+            class_weight=class_weight,
+        ),
+    )
+
+
+def proxy_anchor_value_and_grad(
+    embeddings: ArrayLike,
+    proxies: ArrayLike,
+    label: ArrayLike,
+    *,
+    margin: Scalar = 0.1,
+    alpha: Scalar = 32.0,
+    weight: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
+    reduction: Reduction = "mean",
+    normalizer: Scalar | None = None,
+    ignore_index: int | None = None,
+    class_weight: ArrayLike | None = None,
+) -> tuple[Array, Array | tuple[Array, ...]]:
+    """Value and gradient of `proxy_anchor`.
+
+    The arguments are those of `proxy_anchor`. An unreduced loss (`reduction="none"`) is
+    differentiated as its sum.
+
+    Returns:
+        The value, and the gradient with respect to `embeddings`, `proxies`, a tuple in this order.
+
+    Raises:
+        ValueError: If a shape, dtype, label, option or parameter is not allowed.
+    """
+    return value_and_grad(
+        _PROXY_ANCHOR,
+        (embeddings, proxies, label),
+        (margin, alpha),
+        Options(
+            weight=weight,
+            mask=mask,
+            reduction=reduction,
+            normalizer=normalizer,
+            ignore_index=ignore_index,
+            class_weight=class_weight,
+        ),
+    )
+
+
+def proxy_anchor_hvp(
+    embeddings: ArrayLike,
+    proxies: ArrayLike,
+    label: ArrayLike,
+    *,
+    margin: Scalar = 0.1,
+    alpha: Scalar = 32.0,
+    weight: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
+    reduction: Reduction = "mean",
+    normalizer: Scalar | None = None,
+    ignore_index: int | None = None,
+    class_weight: ArrayLike | None = None,
+    vector: Sequence[ArrayLike],
+) -> Array | tuple[Array, ...]:
+    """Hessian-vector product of `proxy_anchor`.
+
+    The arguments are those of `proxy_anchor`; `vector` has the shapes of what is differentiated. An
+    unreduced loss (`reduction="none"`) is differentiated as its sum.
+
+    Returns:
+        The Hessian times the vector, with respect to `embeddings`, `proxies`, a tuple in this
+        order.
+
+    Raises:
+        ValueError: If a shape, dtype, label, option or parameter is not allowed.
+    """
+    return hvp(
+        _PROXY_ANCHOR,
+        (embeddings, proxies, label),
+        (margin, alpha),
+        vector,
+        Options(
+            weight=weight,
+            mask=mask,
+            reduction=reduction,
+            normalizer=normalizer,
+            ignore_index=ignore_index,
+            class_weight=class_weight,
+        ),
+    )
+
+
+def proxy_anchor_hessian_diagonal(
+    embeddings: ArrayLike,
+    proxies: ArrayLike,
+    label: ArrayLike,
+    *,
+    margin: Scalar = 0.1,
+    alpha: Scalar = 32.0,
+    weight: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
+    reduction: Reduction = "mean",
+    normalizer: Scalar | None = None,
+    ignore_index: int | None = None,
+    class_weight: ArrayLike | None = None,
+) -> Array | tuple[Array, ...]:
+    """Diagonal of the Hessian of `proxy_anchor`.
+
+    The arguments are those of `proxy_anchor`. An unreduced loss (`reduction="none"`) is
+    differentiated as its sum.
+
+    Returns:
+        The diagonal with respect to `embeddings`, `proxies`, a tuple in this order.
+
+    Raises:
+        ValueError: If a shape, dtype, label, option or parameter is not allowed.
+    """
+    return hessian_diagonal(
+        _PROXY_ANCHOR,
+        (embeddings, proxies, label),
+        (margin, alpha),
+        Options(
+            weight=weight,
+            mask=mask,
+            reduction=reduction,
+            normalizer=normalizer,
+            ignore_index=ignore_index,
+            class_weight=class_weight,
+        ),
+    )
+
+
+@keras.saving.register_keras_serializable(package="losscompiler")
+class ProxyAnchorLoss(KerasLoss):
+    """Smooth hinges on the cosines of each class's proxy to all samples of the batch.
+
+        loss = sum_c(log(sum_i(exp(-(-margin + sum_f(embeddings[i, f]*proxies[c,
+            f])/(norm_f(embeddings[i, f])*norm_f(proxies[c, f])))*alpha)*{1 if label[i] = c; 0
+            otherwise}) + 1))/max(1, sum_c({1 if sum_i({1 if label[i] = c; 0 otherwise}) > 0; 0
+            otherwise})) + sum_c(log(sum_i(exp((margin + sum_f(embeddings[i, f]*proxies[c,
+            f])/(norm_f(embeddings[i, f])*norm_f(proxies[c, f])))*alpha)*{1 if label[i] != c; 0
+            otherwise}) + 1))/size(class)
+
+    Shapes: `(batch,feature),(class,feature),(batch)->()` after the batch axes, as NumPy writes
+    generalised ufuncs.
+
+    Use it in place of `proxy_nca` where relations between samples should count, too: each proxy
+    pulls its hardest samples most. `proxies` has one row per class and is learned. One loss per
+    batch: the mean over the classes in the batch of how they are pulled, plus the mean over all
+    classes of how others are pushed. A zero vector has cosine 0 to everything and no gradient.
+
+    Keras passes, in this order, as a tuple where there are several:
+
+    * `embeddings` in `y_pred`
+    * `proxies` in `y_pred`
+    * `label` in `y_true`
+
+    Args:
+        margin: Parameter; margin >= 0; default 0.1.
+        alpha: Parameter; alpha > 0; default 32.0.
+        reduction: How Keras reduces the losses of the samples.
+        name: Name of the loss.
+        dtype: Precision or dtype policy; half precision is computed in float32. None: Keras's own.
+        ignore_index: Label of the entries that do not count. None: all count.
+        class_weight: Factor of the loss for each label. None: 1.
+
+    References:
+        S. Kim, D. Kim, M. Cho and S. Kwak, "Proxy Anchor Loss for Deep Metric Learning", 2020.
+    """
+
+    def __init__(
+        self,
+        margin: Scalar = 0.1,
+        alpha: Scalar = 32.0,
+        reduction: str | None = "sum_over_batch_size",
+        name: str = "proxy_anchor",
+        dtype: Any = None,
+        ignore_index: int | None = None,
+        class_weight: ArrayLike | None = None,
+    ) -> None:
+        """Keeps the parameters."""
+        super().__init__(reduction, name, dtype)
+        self.margin = margin
+        self.alpha = alpha
+        self.ignore_index = ignore_index
+        self.class_weight = class_weight
+
+    def call(self, y_true: Any, y_pred: Any) -> Array:
+        """The loss of each sample."""
+        return self.per_sample(
+            _PROXY_ANCHOR,
+            y_true,
+            y_pred,
+            margin=self.margin,
+            alpha=self.alpha,
+            ignore_index=self.ignore_index,
+            class_weight=self.class_weight,
+        )
+
+    def get_config(self) -> dict[str, Any]:
+        """What `from_config` needs to make an equal loss."""
+        return {
+            **super().get_config(),
+            "margin": config_value(self.margin),
+            "alpha": config_value(self.alpha),
+            "ignore_index": config_value(self.ignore_index),
+            "class_weight": config_value(self.class_weight),
+        }
+
+
+def _proxy_anchor_value(
+    embeddings: Array,
+    proxies: Array,
+    label: Array,
+    margin: Array,
+    alpha: Array,
+) -> Result:
+    """The unreduced loss."""
+    total = tf.reduce_sum(embeddings**2, axis=-1)
+    t = fn.inverse_root(total)
+    total2 = tf.reduce_sum(proxies**2, axis=-1)
+    t2 = fn.inverse_root(total2)
+    dot = tf.matmul(embeddings, tf.linalg.matrix_transpose(proxies))
+    t3 = t[..., :, None] * t2[..., None, :] * dot
+    position = fn.positions(proxies, -2)
+    equal = label[..., :, None] == position[..., None, :]
+    lse = fn.logsumexp(-alpha * (t3 - margin), -2, where=equal)
+    total3 = tf.reduce_sum(fn.softplus(lse), axis=-1)
+    total4 = tf.reduce_sum(fn.select(equal, 1.0, 0.0, embeddings), axis=-2)
+    branch = fn.select(total4 > 0, 1.0, 0.0, embeddings)
+    total5 = tf.reduce_sum(branch, axis=-1)
+    differs = label[..., :, None] != position[..., None, :]
+    lse2 = fn.logsumexp(alpha * (t3 + margin), -2, where=differs)
+    total6 = tf.reduce_sum(fn.softplus(lse2), axis=-1)
+    class_size = fn.size(proxies, -2)
+    return total3 / tf.maximum(total5, 1.0) + total6 / class_size
+
+
+def _proxy_anchor_vjp(
+    embeddings: Array,
+    proxies: Array,
+    label: Array,
+    margin: Array,
+    alpha: Array,
+    cotangent: Array,
+) -> tuple[Result, ...]:
+    """Gradients of sum(cotangent * loss)."""
+    t = tf.linalg.matrix_transpose(proxies)
+    position = fn.positions(proxies, -2)
+    differs = label[..., :, None] != position[..., None, :]
+    total = tf.reduce_sum(embeddings**2, axis=-1)
+    t2 = fn.inverse_root(total)
+    class_size = fn.size(proxies, -2)
+    t3 = cotangent * alpha / class_size
+    total2 = tf.reduce_sum(proxies**2, axis=-1)
+    t4 = fn.inverse_root(total2)
+    dot = tf.matmul(embeddings, tf.linalg.matrix_transpose(proxies))
+    t5 = t2[..., :, None] * t4[..., None, :] * dot
+    t6 = alpha * (t5 + margin)
+    lse = fn.logsumexp(t6, -2, where=differs)
+    share = tf.math.exp(t6 - lse[..., None, :])
+    probability = fn.sigmoid(lse)
+    t7 = t4 * probability
+    t8 = t2[..., :, None] * t3[..., None, None] * share * t7[..., None, :]
+    equal = label[..., :, None] == position[..., None, :]
+    total3 = tf.reduce_sum(fn.select(equal, 1.0, 0.0, embeddings), axis=-2)
+    branch = fn.select(total3 > 0, 1.0, 0.0, embeddings)
+    total4 = tf.reduce_sum(branch, axis=-1)
+    t9 = 1 / tf.maximum(total4, 1.0)
+    t10 = -t9 * cotangent * alpha
+    t11 = -alpha * (t5 - margin)
+    lse2 = fn.logsumexp(t11, -2, where=equal)
+    share2 = tf.math.exp(t11 - lse2[..., None, :])
+    probability2 = fn.sigmoid(lse2)
+    t12 = t4 * probability2
+    t13 = t2[..., :, None] * t10[..., None, None] * share2 * t12[..., None, :]
+    t14 = tf.where(differs, t8, 0.0) + tf.where(equal, t13, 0.0)
+    dot2 = tf.matmul(t14, tf.linalg.matrix_transpose(t))
+    t15 = 2 * cotangent * alpha
+    branch2 = tf.where(equal, share2 * t12[..., None, :] * dot, 0.0)
+    total5 = tf.reduce_sum(branch2, axis=-1)
+    branch3 = tf.where(differs, share * t7[..., None, :] * dot / class_size, 0.0)
+    total6 = tf.reduce_sum(branch3, axis=-1)
+    t16 = t2**3 * (0.5 * total5 * t9[..., None] - 0.5 * total6)
+    t17 = t15[..., None, None] * t16[..., :, None] * embeddings
+    t18 = tf.linalg.matrix_transpose(embeddings)
+    t19 = tf.linalg.matrix_transpose(t14)
+    dot3 = tf.matmul(t18, tf.linalg.matrix_transpose(t19))
+    branch4 = tf.where(equal, dot * t2[..., :, None] * share2, 0.0)
+    total7 = tf.reduce_sum(branch4, axis=-2)
+    t20 = 0.5 * probability2 * t9[..., None] * total7
+    branch5 = tf.where(differs, dot * t2[..., :, None] * share, 0.0)
+    total8 = tf.reduce_sum(branch5, axis=-2)
+    t21 = 0.5 * probability * total8 / class_size
+    t22 = t4**3 * (t20 - t21)
+    t23 = t15[..., None, None] * t22[..., :, None] * proxies
+    return (dot2 + t17, tf.linalg.matrix_transpose(dot3) + t23)
+
+
+def _proxy_anchor_jvp(
+    embeddings: Array,
+    proxies: Array,
+    label: Array,
+    margin: Array,
+    alpha: Array,
+    embeddings_tangent: Array,
+    proxies_tangent: Array,
+) -> Result:
+    """The directional derivative of the unreduced loss along the tangents."""
+    position = fn.positions(proxies, -2)
+    equal = label[..., :, None] == position[..., None, :]
+    dot = tf.matmul(embeddings, tf.linalg.matrix_transpose(proxies))
+    total = tf.reduce_sum(embeddings**2, axis=-1)
+    t = fn.inverse_root(total)
+    total2 = tf.reduce_sum(proxies**2, axis=-1)
+    t2 = fn.inverse_root(total2)
+    t3 = t2**3
+    total3 = tf.reduce_sum(proxies * proxies_tangent, axis=-1)
+    t4 = t3 * total3
+    t5 = dot * t[..., :, None] * t4[..., None, :]
+    t6 = t**3
+    total4 = tf.reduce_sum(embeddings * embeddings_tangent, axis=-1)
+    t7 = t6 * total4
+    t8 = dot * t2[..., None, :] * t7[..., :, None]
+    dot2 = tf.matmul(embeddings_tangent, tf.linalg.matrix_transpose(proxies))
+    dot3 = tf.matmul(embeddings, tf.linalg.matrix_transpose(proxies_tangent))
+    t9 = dot2 + dot3
+    t10 = t[..., :, None] * t2[..., None, :] * t9
+    t11 = t[..., :, None] * t2[..., None, :] * dot
+    t12 = -alpha * (t11 - margin)
+    lse = fn.logsumexp(t12, -2, where=equal)
+    share = tf.math.exp(t12 - lse[..., None, :])
+    branch = tf.where(equal, alpha * (t5 + t8 - t10) * share, 0.0)
+    total5 = tf.reduce_sum(branch, axis=-2)
+    total6 = tf.reduce_sum(total5 * fn.sigmoid(lse), axis=-1)
+    total7 = tf.reduce_sum(fn.select(equal, 1.0, 0.0, embeddings), axis=-2)
+    branch2 = fn.select(total7 > 0, 1.0, 0.0, embeddings)
+    total8 = tf.reduce_sum(branch2, axis=-1)
+    differs = label[..., :, None] != position[..., None, :]
+    t13 = alpha * (t11 + margin)
+    lse2 = fn.logsumexp(t13, -2, where=differs)
+    share2 = tf.math.exp(t13 - lse2[..., None, :])
+    branch3 = tf.where(differs, alpha * (t10 - t5 - t8) * share2, 0.0)
+    total9 = tf.reduce_sum(branch3, axis=-2)
+    total10 = tf.reduce_sum(total9 * fn.sigmoid(lse2), axis=-1)
+    class_size = fn.size(proxies, -2)
+    return total6 / tf.maximum(total8, 1.0) + total10 / class_size
+
+
+def _proxy_anchor_hvp(
+    embeddings: Array,
+    proxies: Array,
+    label: Array,
+    margin: Array,
+    alpha: Array,
+    cotangent: Array,
+    embeddings_tangent: Array,
+    proxies_tangent: Array,
+) -> tuple[Result, ...]:
+    """The Hessian of sum(cotangent * loss) times the tangents."""
+    t = tf.linalg.matrix_transpose(proxies_tangent)
+    position = fn.positions(proxies, -2)
+    differs = label[..., :, None] != position[..., None, :]
+    total = tf.reduce_sum(embeddings**2, axis=-1)
+    t2 = fn.inverse_root(total)
+    class_size = fn.size(proxies, -2)
+    t3 = cotangent * alpha / class_size
+    total2 = tf.reduce_sum(proxies**2, axis=-1)
+    t4 = fn.inverse_root(total2)
+    dot = tf.matmul(embeddings, tf.linalg.matrix_transpose(proxies))
+    t5 = t2[..., :, None] * t4[..., None, :] * dot
+    t6 = alpha * (t5 + margin)
+    lse = fn.logsumexp(t6, -2, where=differs)
+    share = tf.math.exp(t6 - lse[..., None, :])
+    probability = fn.sigmoid(lse)
+    t7 = t4 * probability
+    t8 = t2[..., :, None] * t3[..., None, None] * share * t7[..., None, :]
+    equal = label[..., :, None] == position[..., None, :]
+    total3 = tf.reduce_sum(fn.select(equal, 1.0, 0.0, embeddings), axis=-2)
+    branch = fn.select(total3 > 0, 1.0, 0.0, embeddings)
+    total4 = tf.reduce_sum(branch, axis=-1)
+    t9 = 1 / tf.maximum(total4, 1.0)
+    t10 = -t9 * cotangent * alpha
+    t11 = -alpha * (t5 - margin)
+    lse2 = fn.logsumexp(t11, -2, where=equal)
+    share2 = tf.math.exp(t11 - lse2[..., None, :])
+    probability2 = fn.sigmoid(lse2)
+    t12 = t4 * probability2
+    t13 = t2[..., :, None] * t10[..., None, None] * share2 * t12[..., None, :]
+    t14 = tf.where(differs, t8, 0.0) + tf.where(equal, t13, 0.0)
+    dot2 = tf.matmul(t14, tf.linalg.matrix_transpose(t))
+    t15 = tf.linalg.matrix_transpose(proxies)
+    dot3 = tf.matmul(embeddings_tangent, tf.linalg.matrix_transpose(proxies))
+    dot4 = tf.matmul(embeddings, tf.linalg.matrix_transpose(proxies_tangent))
+    t16 = dot3 + dot4
+    t17 = t2[..., :, None] * t4[..., None, :] * t16
+    t18 = t4**3
+    total5 = tf.reduce_sum(proxies * proxies_tangent, axis=-1)
+    t19 = t18 * total5
+    t20 = dot * t2[..., :, None] * t19[..., None, :]
+    t21 = t2**3
+    total6 = tf.reduce_sum(embeddings * embeddings_tangent, axis=-1)
+    t22 = t21 * total6
+    t23 = dot * t4[..., None, :] * t22[..., :, None]
+    branch2 = tf.where(differs, share * alpha * (t17 - t20 - t23), 0.0)
+    total7 = tf.reduce_sum(branch2, axis=-2)
+    probability3 = fn.sigmoid(-lse)
+    t24 = t4 * probability * probability3
+    t25 = t2[..., :, None] * t3[..., None, None] * share * t24[..., None, :]
+    t26 = -cotangent * alpha / class_size
+    t27 = t2[..., :, None] * share * t7[..., None, :] * t26[..., None, None]
+    t28 = tf.where(differs, t25, 0.0) + tf.where(differs, t27, 0.0)
+    t29 = t2**2
+    t30 = alpha**2
+    t31 = cotangent * t30 / class_size
+    t32 = t4**2
+    t33 = probability * t32
+    t34 = share * t29[..., :, None] * t31[..., None, None] * t33[..., None, :]
+    t35 = t9 * cotangent * t30
+    t36 = probability2 * t32
+    t37 = share2 * t29[..., :, None] * t35[..., None, None] * t36[..., None, :]
+    t38 = tf.where(differs, t34, 0.0) + tf.where(equal, t37, 0.0)
+    branch3 = tf.where(equal, share2 * alpha * (t20 + t23 - t17), 0.0)
+    total8 = tf.reduce_sum(branch3, axis=-2)
+    probability4 = fn.sigmoid(-lse2)
+    t39 = t4 * probability2 * probability4
+    t40 = t2[..., :, None] * t10[..., None, None] * share2 * t39[..., None, :]
+    t41 = t9 * cotangent * alpha
+    t42 = t2[..., :, None] * share2 * t12[..., None, :] * t41[..., None, None]
+    t43 = tf.where(equal, t40, 0.0) + tf.where(equal, t42, 0.0)
+    t44 = -0.5 * cotangent * alpha / class_size
+    t45 = share * t7[..., None, :] * t21[..., :, None] * t44[..., None, None]
+    t46 = 0.5 * t9 * cotangent * alpha
+    t47 = share2 * t12[..., None, :] * t21[..., :, None] * t46[..., None, None]
+    t48 = t2**4
+    t49 = -0.5 * cotangent * t30 / class_size
+    t50 = share * t48[..., :, None] * t49[..., None, None] * t33[..., None, :] * dot
+    t51 = -0.5 * t9 * cotangent * t30
+    t52 = share2 * t48[..., :, None] * t51[..., None, None] * t36[..., None, :] * dot
+    t53 = tf.where(differs, t45, 0.0) + tf.where(equal, t47, 0.0)
+    t54 = t53 + tf.where(differs, t50, 0.0) + tf.where(equal, t52, 0.0)
+    t55 = probability * t18
+    t56 = t2[..., :, None] * share * t44[..., None, None] * t55[..., None, :]
+    t57 = probability2 * t18
+    t58 = t2[..., :, None] * share2 * t46[..., None, None] * t57[..., None, :]
+    t59 = t4**4
+    t60 = probability * t59
+    t61 = share * t29[..., :, None] * t49[..., None, None] * t60[..., None, :] * dot
+    t62 = probability2 * t59
+    t63 = share2 * t29[..., :, None] * t51[..., None, None] * t62[..., None, :] * dot
+    t64 = tf.where(differs, t56, 0.0) + tf.where(equal, t58, 0.0)
+    t65 = t64 + tf.where(differs, t61, 0.0) + tf.where(equal, t63, 0.0)
+    t66 = total7[..., None, :] * t28 + t16 * t38 + total8[..., None, :] * t43
+    t67 = t66 + 2 * total6[..., :, None] * t54 + 2 * total5[..., None, :] * t65
+    dot5 = tf.matmul(t67, tf.linalg.matrix_transpose(t15))
+    t68 = 2 * cotangent * alpha
+    branch4 = tf.where(equal, share2 * t12[..., None, :] * dot, 0.0)
+    total9 = tf.reduce_sum(branch4, axis=-1)
+    branch5 = tf.where(differs, share * t7[..., None, :] * dot / class_size, 0.0)
+    total10 = tf.reduce_sum(branch5, axis=-1)
+    t69 = t21 * (0.5 * total9 * t9[..., None] - 0.5 * total10)
+    t70 = embeddings_tangent * t68[..., None, None] * t69[..., :, None]
+    branch6 = tf.where(equal, share2 * t12[..., None, :], 0.0)
+    t71 = -t2[..., :, None] * share2 * t36[..., None, :] * dot * alpha
+    t72 = t16 * (branch6 + tf.where(equal, t71, 0.0))
+    branch7 = tf.where(equal, share2 * t39[..., None, :] * dot, 0.0)
+    branch8 = tf.where(equal, -share2 * t12[..., None, :] * dot, 0.0)
+    t73 = total8[..., None, :] * (branch7 + branch8)
+    branch9 = tf.where(equal, -0.5 * share2 * t57[..., None, :] * dot, 0.0)
+    t74 = dot**2
+    t75 = 0.5 * t2[..., :, None] * share2 * t74 * t62[..., None, :] * alpha
+    t76 = branch9 + tf.where(equal, t75, 0.0)
+    t77 = share2 * t74 * t22[..., :, None] * t36[..., None, :] * alpha
+    t78 = t72 + t73 + 2 * total5[..., None, :] * t76 + tf.where(equal, t77, 0.0)
+    total11 = tf.reduce_sum(t78, axis=-1)
+    t79 = t21 * total11
+    t80 = t41[..., None, None] * t79[..., :, None] * embeddings
+    t81 = -cotangent * alpha
+    branch10 = tf.where(differs, share * t24[..., None, :] * dot / class_size, 0.0)
+    branch11 = tf.where(differs, -share * t7[..., None, :] * dot / class_size, 0.0)
+    t82 = total7[..., None, :] * (branch10 + branch11)
+    branch12 = tf.where(differs, share * t7[..., None, :] / class_size, 0.0)
+    t83 = t2[..., :, None] * share * t33[..., None, :] * dot * alpha / class_size
+    t84 = t16 * (branch12 + tf.where(differs, t83, 0.0))
+    branch13 = tf.where(differs, -0.5 * share * t55[..., None, :] * dot / class_size, 0.0)
+    t85 = 0.5 * t2[..., :, None] * share * t74 * t60[..., None, :] * alpha
+    branch14 = tf.where(differs, -t85 / class_size, 0.0)
+    t86 = 2 * total5[..., None, :] * (branch13 + branch14)
+    t87 = -share * t33[..., None, :] * t74 * t22[..., :, None] * alpha / class_size
+    t88 = t82 + t84 + t86 + tf.where(differs, t87, 0.0)
+    total12 = tf.reduce_sum(t88, axis=-1)
+    t89 = t21 * total12
+    t90 = t81[..., None, None] * t89[..., :, None] * embeddings
+    t91 = 4 * cotangent * alpha
+    t92 = 0.75 * total10 - 0.75 * total9 * t9[..., None]
+    t93 = total6 * t2**5 * t92
+    t94 = t91[..., None, None] * t93[..., :, None] * embeddings
+    t95 = tf.linalg.matrix_transpose(embeddings_tangent)
+    t96 = tf.linalg.matrix_transpose(t14)
+    dot6 = tf.matmul(t95, tf.linalg.matrix_transpose(t96))
+    t97 = tf.linalg.matrix_transpose(embeddings)
+    t98 = tf.linalg.matrix_transpose(t67)
+    dot7 = tf.matmul(t97, tf.linalg.matrix_transpose(t98))
+    branch15 = tf.where(equal, dot * t2[..., :, None] * share2, 0.0)
+    total13 = tf.reduce_sum(branch15, axis=-2)
+    t99 = 0.5 * probability2 * t9[..., None] * total13
+    branch16 = tf.where(differs, dot * t2[..., :, None] * share, 0.0)
+    total14 = tf.reduce_sum(branch16, axis=-2)
+    t100 = 0.5 * probability * total14 / class_size
+    t101 = t18 * (t99 - t100)
+    t102 = proxies_tangent * t68[..., None, None] * t101[..., :, None]
+    branch17 = tf.where(equal, t2[..., :, None] * share2, 0.0)
+    t103 = -dot * t4[..., None, :] * share2 * t29[..., :, None] * alpha
+    t104 = t16 * (branch17 + tf.where(equal, t103, 0.0))
+    branch18 = tf.where(equal, -0.5 * dot * share2 * t21[..., :, None], 0.0)
+    t105 = 0.5 * t4[..., None, :] * share2 * t74 * t48[..., :, None] * alpha
+    t106 = branch18 + tf.where(equal, t105, 0.0)
+    branch19 = tf.where(equal, -dot * t2[..., :, None] * share2 * total8[..., None, :], 0.0)
+    t107 = share2 * t19[..., None, :] * t29[..., :, None] * t74 * alpha
+    t108 = t104 + 2 * total6[..., :, None] * t106 + branch19
+    total15 = tf.reduce_sum(t108 + tf.where(equal, t107, 0.0), axis=-2)
+    t109 = probability2 * t18 * total15
+    t110 = t41[..., None, None] * t109[..., :, None] * proxies
+    t111 = probability2 * total13 * t18 * total8 * probability4
+    t112 = t41[..., None, None] * t111[..., :, None] * proxies
+    branch20 = tf.where(differs, t2[..., :, None] * share, 0.0)
+    t113 = dot * t4[..., None, :] * share * t29[..., :, None] * alpha
+    t114 = t16 * (branch20 + tf.where(differs, t113, 0.0))
+    branch21 = tf.where(differs, -0.5 * dot * share * t21[..., :, None], 0.0)
+    t115 = -0.5 * t4[..., None, :] * share * t74 * t48[..., :, None] * alpha
+    t116 = branch21 + tf.where(differs, t115, 0.0)
+    branch22 = tf.where(differs, -dot * t2[..., :, None] * share * total7[..., None, :], 0.0)
+    t117 = -share * t19[..., None, :] * t29[..., :, None] * t74 * alpha
+    t118 = t114 + 2 * total6[..., :, None] * t116 + branch22
+    total16 = tf.reduce_sum(t118 + tf.where(differs, t117, 0.0), axis=-2)
+    t119 = probability * t18 * total16
+    t120 = t26[..., None, None] * t119[..., :, None] * proxies
+    t121 = probability * total14 * t18 * total7 * probability3
+    t122 = t26[..., None, None] * t121[..., :, None] * proxies
+    t123 = 0.75 * probability * total14 / class_size
+    t124 = 0.75 * probability2 * t9[..., None] * total13
+    t125 = total5 * t4**5 * (t123 - t124)
+    t126 = t91[..., None, None] * t125[..., :, None] * proxies
+    t127 = tf.linalg.matrix_transpose(dot6) + tf.linalg.matrix_transpose(dot7) + t102
+    return (dot2 + dot5 + t70 + t80 + t90 + t94, t127 + t110 + t112 + t120 + t122 + t126)
+
+
+def _proxy_anchor_hessian_diagonal(
+    embeddings: Array,
+    proxies: Array,
+    label: Array,
+    margin: Array,
+    alpha: Array,
+    cotangent: Array,
+) -> tuple[Result, ...]:
+    """The diagonal of the Hessian of sum(cotangent * loss)."""
+    t = embeddings**2
+    total = tf.reduce_sum(t, axis=-1)
+    t2 = fn.inverse_root(total)
+    t3 = t2**3
+    position = fn.positions(proxies, -2)
+    equal = label[..., :, None] == position[..., None, :]
+    total2 = tf.reduce_sum(fn.select(equal, 1.0, 0.0, embeddings), axis=-2)
+    branch = fn.select(total2 > 0, 1.0, 0.0, embeddings)
+    total3 = tf.reduce_sum(branch, axis=-1)
+    t4 = 1 / tf.maximum(total3, 1.0)
+    dot = tf.matmul(embeddings, tf.linalg.matrix_transpose(proxies))
+    t5 = tf.linalg.matrix_transpose(proxies) ** 2
+    total4 = tf.reduce_sum(t5, axis=-2)
+    t6 = fn.inverse_root(total4)
+    t7 = t2[..., :, None] * t6[..., None, :] * dot
+    t8 = -alpha * (t7 - margin)
+    lse = fn.logsumexp(t8, -2, where=equal)
+    share = tf.math.exp(t8 - lse[..., None, :])
+    probability = fn.sigmoid(lse)
+    t9 = t6 * probability
+    branch2 = tf.where(equal, dot * share * t9[..., None, :], 0.0)
+    total5 = tf.reduce_sum(branch2, axis=-1)
+    differs = label[..., :, None] != position[..., None, :]
+    t10 = alpha * (t7 + margin)
+    lse2 = fn.logsumexp(t10, -2, where=differs)
+    share2 = tf.math.exp(t10 - lse2[..., None, :])
+    probability2 = fn.sigmoid(lse2)
+    t11 = t6 * probability2
+    class_size = fn.size(proxies, -2)
+    branch3 = tf.where(differs, dot * share2 * t11[..., None, :] / class_size, 0.0)
+    total6 = tf.reduce_sum(branch3, axis=-1)
+    t12 = 0.5 * t4[..., None] * total5 - 0.5 * total6
+    t13 = 2 * t3 * alpha * t12
+    t14 = alpha**2
+    t15 = t6**2
+    probability3 = fn.sigmoid(-lse2)
+    t16 = probability2 * t15 * probability3
+    t17 = t5 * t16[..., None, :] / class_size
+    t18 = share2**2
+    branch4 = tf.where(differs, t18, 0.0)
+    dot2 = tf.matmul(branch4, tf.linalg.matrix_transpose(t17))
+    t19 = t2**2
+    t20 = probability2 * t15
+    t21 = t20[..., None, :] * t5 / class_size
+    branch5 = tf.where(differs, -t18, 0.0)
+    dot3 = tf.matmul(branch5, tf.linalg.matrix_transpose(t21))
+    t22 = t11[..., None, :] * t5 / class_size
+    branch6 = tf.where(differs, t2[..., :, None] * t6[..., None, :] * share2 * alpha, 0.0)
+    dot4 = tf.matmul(branch6, tf.linalg.matrix_transpose(t22))
+    t23 = t9[..., None, :] * t5
+    share3 = tf.math.exp(alpha * (margin - t7) - lse[..., None, :])
+    branch7 = tf.where(equal, -t2[..., :, None] * t6[..., None, :] * share3 * alpha, 0.0)
+    dot5 = tf.matmul(branch7, tf.linalg.matrix_transpose(t23))
+    t24 = -t4 * alpha
+    t25 = t2[..., :, None] * dot5 * t24[..., None, None]
+    probability4 = fn.sigmoid(-lse)
+    t26 = probability * t15 * probability4
+    t27 = t5 * t26[..., None, :]
+    t28 = share3**2
+    branch8 = tf.where(equal, t28, 0.0)
+    dot6 = tf.matmul(branch8, tf.linalg.matrix_transpose(t27))
+    t29 = t4 * t14
+    t30 = dot6 * t19[..., :, None] * t29[..., None, None]
+    t31 = probability * t15
+    t32 = t31[..., None, :] * t5
+    branch9 = tf.where(equal, -t28, 0.0)
+    dot7 = tf.matmul(branch9, tf.linalg.matrix_transpose(t32))
+    t33 = dot7 * t19[..., :, None] * t29[..., None, None]
+    t34 = t2**5 * (0.75 * total6 - 0.75 * t4[..., None] * total5)
+    t35 = tf.linalg.matrix_transpose(proxies) * t9[..., None, :]
+    t36 = 0.5 * dot * t6[..., None, :] * t3[..., :, None] * share3 * alpha
+    branch10 = tf.where(equal, t36, 0.0)
+    dot8 = tf.matmul(branch10, tf.linalg.matrix_transpose(t35))
+    t37 = -2 * t4 * alpha
+    t38 = t2[..., :, None] * dot8 * t37[..., None, None] * embeddings
+    branch11 = tf.where(equal, share3, 0.0)
+    dot9 = tf.matmul(branch11, tf.linalg.matrix_transpose(t35))
+    t39 = t4 * alpha
+    t40 = t3[..., :, None] * dot9 * t39[..., None, None] * embeddings
+    t41 = t6 * probability * probability4
+    branch12 = tf.where(equal, dot * share * t41[..., None, :], 0.0)
+    branch13 = tf.where(equal, -dot * t9[..., None, :] * share, 0.0)
+    t42 = branch12 + branch13
+    branch14 = tf.where(equal, dot * t6[..., None, :] * share * t42, 0.0)
+    total7 = tf.reduce_sum(branch14, axis=-1)
+    t43 = t3 * total7
+    t44 = tf.linalg.matrix_transpose(proxies) * t6[..., None, :]
+    branch15 = tf.where(equal, share * t42, 0.0)
+    dot10 = tf.matmul(branch15, tf.linalg.matrix_transpose(t44))
+    t45 = t43[..., :, None] * embeddings - t2[..., :, None] * dot10
+    t46 = t3[..., :, None] * t29[..., None, None] * embeddings * t45
+    t47 = tf.linalg.matrix_transpose(proxies)
+    branch16 = tf.where(equal, share * t9[..., None, :], 0.0)
+    t48 = -dot * t2[..., :, None] * share * t31[..., None, :] * alpha
+    t49 = branch16 + tf.where(equal, t48, 0.0)
+    dot11 = tf.matmul(t49, tf.linalg.matrix_transpose(t47))
+    t50 = dot**2
+    t51 = 0.5 * t50 * share * t3[..., :, None] * t31[..., None, :] * alpha
+    total8 = tf.reduce_sum(tf.where(equal, t51, 0.0), axis=-1)
+    t52 = dot11 + 2 * total8[..., :, None] * embeddings
+    t53 = t3[..., :, None] * t39[..., None, None] * embeddings * t52
+    t54 = t26[..., None, :] * tf.linalg.matrix_transpose(proxies)
+    branch17 = tf.where(equal, dot * t28, 0.0)
+    dot12 = tf.matmul(branch17, tf.linalg.matrix_transpose(t54))
+    t55 = t2**4
+    t56 = -t4 * t14
+    t57 = dot12 * t55[..., :, None] * t56[..., None, None] * embeddings
+    t58 = t31[..., None, :] * tf.linalg.matrix_transpose(proxies)
+    branch18 = tf.where(equal, -dot * t28, 0.0)
+    dot13 = tf.matmul(branch18, tf.linalg.matrix_transpose(t58))
+    t59 = dot13 * t55[..., :, None] * t56[..., None, None] * embeddings
+    t60 = tf.linalg.matrix_transpose(proxies) * t11[..., None, :] / class_size
+    t61 = -0.5 * dot * t6[..., None, :] * share2 * t3[..., :, None] * alpha
+    branch19 = tf.where(differs, t61, 0.0)
+    dot14 = tf.matmul(branch19, tf.linalg.matrix_transpose(t60))
+    t62 = 2 * t2[..., :, None] * dot14 * embeddings * alpha
+    t63 = t6 * probability2 * probability3
+    branch20 = tf.where(differs, dot * share2 * t63[..., None, :] / class_size, 0.0)
+    branch21 = tf.where(differs, -dot * share2 * t11[..., None, :] / class_size, 0.0)
+    t64 = branch20 + branch21
+    branch22 = tf.where(differs, share2 * t64, 0.0)
+    dot15 = tf.matmul(branch22, tf.linalg.matrix_transpose(t44))
+    branch23 = tf.where(differs, dot * t6[..., None, :] * share2 * t64, 0.0)
+    total9 = tf.reduce_sum(branch23, axis=-1)
+    t65 = t3 * total9
+    t66 = t2[..., :, None] * dot15 - t65[..., :, None] * embeddings
+    t67 = t14 * t3[..., :, None] * embeddings * t66
+    t68 = t16[..., None, :] * tf.linalg.matrix_transpose(proxies) / class_size
+    branch24 = tf.where(differs, dot * t18, 0.0)
+    dot16 = tf.matmul(branch24, tf.linalg.matrix_transpose(t68))
+    t69 = t14 * dot16 * t55[..., :, None] * embeddings
+    t70 = t20[..., None, :] * tf.linalg.matrix_transpose(proxies) / class_size
+    branch25 = tf.where(differs, -dot * t18, 0.0)
+    dot17 = tf.matmul(branch25, tf.linalg.matrix_transpose(t70))
+    t71 = t14 * dot17 * t55[..., :, None] * embeddings
+    branch26 = tf.where(differs, share2, 0.0)
+    dot18 = tf.matmul(branch26, tf.linalg.matrix_transpose(t60))
+    t72 = t3[..., :, None] * dot18 * embeddings * alpha
+    branch27 = tf.where(differs, share2 * t11[..., None, :] / class_size, 0.0)
+    t73 = dot * t2[..., :, None] * share2 * t20[..., None, :] * alpha / class_size
+    t74 = branch27 + tf.where(differs, t73, 0.0)
+    dot19 = tf.matmul(t74, tf.linalg.matrix_transpose(t47))
+    t75 = 0.5 * t50 * share2 * t3[..., :, None] * t20[..., None, :] * alpha
+    branch28 = tf.where(differs, -t75 / class_size, 0.0)
+    total10 = tf.reduce_sum(branch28, axis=-1)
+    t76 = dot19 + 2 * total10[..., :, None] * embeddings
+    t77 = t3[..., :, None] * embeddings * alpha * t76
+    t78 = t13[..., :, None] + t14 * dot2 * t19[..., :, None]
+    t79 = t78 + t14 * dot3 * t19[..., :, None] + t2[..., :, None] * dot4 * alpha + t25
+    t80 = t79 + t30 + t33 + 4 * t * t34[..., :, None] * alpha + t38 + t40 + t46 + t53
+    t81 = t80 + t57 + t59 + t62 - t67 - t69 - t71 - t72 - t77
+    t82 = t6**3
+    branch29 = tf.where(equal, dot * t2[..., :, None] * share, 0.0)
+    total11 = tf.reduce_sum(branch29, axis=-2)
+    t83 = 0.5 * t4[..., None] * probability * total11
+    branch30 = tf.where(differs, dot * t2[..., :, None] * share2, 0.0)
+    total12 = tf.reduce_sum(branch30, axis=-2)
+    t84 = 0.5 * probability2 * total12 / class_size
+    t85 = 2 * t82 * alpha * (t83 - t84)
+    t86 = t2[..., :, None] * t
+    t87 = tf.linalg.matrix_transpose(t86)
+    t88 = tf.linalg.matrix_transpose(branch7)
+    dot20 = tf.matmul(t87, tf.linalg.matrix_transpose(t88))
+    t89 = t9[..., None, :] * dot20 * t24[..., None, None]
+    t90 = 0.75 * probability2 * total12 / class_size
+    t91 = 0.75 * t4[..., None] * probability * total11
+    t92 = t6**5 * (t90 - t91)
+    t93 = t2[..., :, None] * embeddings
+    t94 = tf.linalg.matrix_transpose(t93)
+    t95 = 0.5 * t2[..., None, :] * tf.linalg.matrix_transpose(share3)
+    t96 = t95 * t82[..., :, None] * tf.linalg.matrix_transpose(dot) * alpha
+    branch31 = tf.where(tf.linalg.matrix_transpose(equal), t96, 0.0)
+    dot21 = tf.matmul(t94, tf.linalg.matrix_transpose(branch31))
+    t97 = tf.linalg.matrix_transpose(proxies) * t9[..., None, :] * dot21
+    t98 = tf.linalg.matrix_transpose(branch11)
+    dot22 = tf.matmul(t94, tf.linalg.matrix_transpose(t98))
+    t99 = probability * t82
+    t100 = tf.linalg.matrix_transpose(proxies) * dot22 * t39[..., None, None]
+    t101 = t6**4
+    t102 = probability * probability4 * total11 * t101
+    t103 = tf.linalg.matrix_transpose(proxies) * dot22 * t56[..., None, None]
+    t104 = -tf.linalg.matrix_transpose(share3)
+    branch32 = tf.where(tf.linalg.matrix_transpose(equal), t104, 0.0)
+    dot23 = tf.matmul(t94, tf.linalg.matrix_transpose(branch32))
+    t105 = probability * total11 * t101
+    t106 = tf.linalg.matrix_transpose(proxies) * dot23 * t56[..., None, None]
+    t107 = total11 * t82
+    t108 = tf.linalg.matrix_transpose(proxies) * t107[..., None, :]
+    t109 = tf.linalg.matrix_transpose(equal)
+    branch33 = tf.where(t109, tf.linalg.matrix_transpose(share), 0.0)
+    dot24 = tf.matmul(t94, tf.linalg.matrix_transpose(branch33))
+    t110 = t108 - t6[..., None, :] * dot24
+    t111 = probability * probability4 * total11 * t82
+    t112 = tf.linalg.matrix_transpose(proxies) * t29[..., None, None] * t110
+    t113 = tf.linalg.matrix_transpose(embeddings)
+    t114 = t2[..., None, :] * tf.linalg.matrix_transpose(share)
+    branch34 = tf.where(tf.linalg.matrix_transpose(equal), t114, 0.0)
+    t115 = t6[..., :, None] * tf.linalg.matrix_transpose(share) * t19[..., None, :]
+    t116 = -t115 * tf.linalg.matrix_transpose(dot) * alpha
+    branch35 = tf.where(tf.linalg.matrix_transpose(equal), t116, 0.0)
+    t117 = branch34 + branch35
+    dot25 = tf.matmul(t113, tf.linalg.matrix_transpose(t117))
+    t118 = 0.5 * t50 * share * t19[..., :, None] * t82[..., None, :] * alpha
+    total13 = tf.reduce_sum(tf.where(equal, t118, 0.0), axis=-2)
+    t119 = 2 * tf.linalg.matrix_transpose(proxies) * total13[..., None, :]
+    branch36 = tf.where(equal, -dot * t2[..., :, None] * share, 0.0)
+    total14 = tf.reduce_sum(branch36, axis=-2)
+    t120 = dot25 + t119 + total14[..., None, :] * t110 * alpha
+    t121 = tf.linalg.matrix_transpose(proxies) * t39[..., None, None]
+    t122 = tf.linalg.matrix_transpose(branch26)
+    dot26 = tf.matmul(t94, tf.linalg.matrix_transpose(t122))
+    t123 = t14 * t16[..., None, :] * dot26**2 / class_size
+    t124 = tf.linalg.matrix_transpose(branch6)
+    dot27 = tf.matmul(t87, tf.linalg.matrix_transpose(t124))
+    t125 = t11[..., None, :] * dot27 * alpha / class_size
+    t126 = dot24 * dot22 * t29[..., None, None] * t26[..., None, :]
+    t127 = dot24 * dot23 * t29[..., None, None] * t31[..., None, :]
+    t128 = tf.linalg.matrix_transpose(differs)
+    branch37 = tf.where(t128, -tf.linalg.matrix_transpose(share2), 0.0)
+    dot28 = tf.matmul(t94, tf.linalg.matrix_transpose(branch37))
+    t129 = t14 * dot26 * dot28 * t20[..., None, :] / class_size
+    t130 = 0.5 * t2[..., None, :] * tf.linalg.matrix_transpose(share2)
+    t131 = -t130 * t82[..., :, None] * tf.linalg.matrix_transpose(dot) * alpha
+    branch38 = tf.where(tf.linalg.matrix_transpose(differs), t131, 0.0)
+    dot29 = tf.matmul(t94, tf.linalg.matrix_transpose(branch38))
+    t132 = 2 * tf.linalg.matrix_transpose(proxies) * t11[..., None, :] * dot29 * alpha
+    t133 = probability2 * probability3 * total12 * t101
+    t134 = tf.linalg.matrix_transpose(proxies) * t14 * dot26 * t133[..., None, :]
+    t135 = probability2 * total12 * t101
+    t136 = tf.linalg.matrix_transpose(proxies) * t14 * dot28 * t135[..., None, :]
+    t137 = total12 * t82
+    t138 = tf.linalg.matrix_transpose(proxies) * t137[..., None, :]
+    t139 = t6[..., None, :] * dot26 - t138
+    t140 = probability2 * probability3 * total12 * t82
+    t141 = tf.linalg.matrix_transpose(proxies) * t14 * t139 * t140[..., None, :]
+    t142 = probability2 * t82
+    t143 = tf.linalg.matrix_transpose(proxies) * dot26 * t142[..., None, :] * alpha
+    t144 = t2[..., None, :] * tf.linalg.matrix_transpose(share2)
+    branch39 = tf.where(tf.linalg.matrix_transpose(differs), t144, 0.0)
+    t145 = t6[..., :, None] * tf.linalg.matrix_transpose(share2) * t19[..., None, :]
+    t146 = t145 * tf.linalg.matrix_transpose(dot) * alpha
+    branch40 = tf.where(tf.linalg.matrix_transpose(differs), t146, 0.0)
+    t147 = branch39 + branch40
+    dot30 = tf.matmul(t113, tf.linalg.matrix_transpose(t147))
+    t148 = -0.5 * t50 * share2 * t19[..., :, None] * t82[..., None, :] * alpha
+    total15 = tf.reduce_sum(tf.where(differs, t148, 0.0), axis=-2)
+    t149 = 2 * tf.linalg.matrix_transpose(proxies) * total15[..., None, :]
+    branch41 = tf.where(differs, -dot * t2[..., :, None] * share2, 0.0)
+    total16 = tf.reduce_sum(branch41, axis=-2)
+    t150 = dot30 + t149 + total16[..., None, :] * t139 * alpha
+    t151 = tf.linalg.matrix_transpose(proxies) * t142[..., None, :] * alpha * t150
+    t152 = t85[..., None, :] + t89 + 4 * t5 * t92[..., None, :] * alpha
+    t153 = t152 + t97 * t37[..., None, None] + t100 * t99[..., None, :]
+    t154 = t153 + t103 * t102[..., None, :] + t106 * t105[..., None, :]
+    t155 = t154 + t112 * t111[..., None, :] + t121 * t99[..., None, :] * t120 + t123
+    t156 = t155 + t125 + t126 + t127 + t129 + t132 / class_size - t134 / class_size
+    t157 = t156 - t136 / class_size - t141 / class_size - t143 / class_size
+    t158 = t157 - t151 / class_size
+    result = cotangent[..., None, None] * t81
+    result2 = cotangent[..., None, None] * tf.linalg.matrix_transpose(t158)
+    return (result, result2)
+
+
+_PROXY_ANCHOR = Definition(
+    name="proxy_anchor",
+    arguments=(
+        Argument(
+            name="embeddings",
+            role="prediction",
+            axes=("batch", "feature"),
+            rows=(None, None),
+            filler=0.5,
+        ),
+        Argument(
+            name="proxies",
+            role="prediction",
+            axes=("class", "feature"),
+            rows=(None, None),
+            filler=0.5,
+        ),
+        Argument(name="label", role="label", axes=("batch",), label_axis="class", rows=(None,)),
+    ),
+    parameters=(
+        Parameter(name="margin", default=0.1, low=0.0, domain="margin >= 0"),
+        Parameter(name="alpha", default=32.0, low=0.0, low_open=True, domain="alpha > 0"),
+    ),
+    loss_axes=(),
+    kernels={
+        (): Kernels(
+            value=_proxy_anchor_value,
+            vjp=_proxy_anchor_vjp,
+            jvp=_proxy_anchor_jvp,
+            hvp=_proxy_anchor_hvp,
+            hessian_diagonal=_proxy_anchor_hessian_diagonal,
         ),
     },
 )

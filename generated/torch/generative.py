@@ -23,10 +23,13 @@ __all__ = [
     "ConsistencyLoss",
     "DenoisingScoreMatchingLoss",
     "DiffusionMinSnrLoss",
+    "ElboLoss",
     "FlowMatchingLoss",
+    "MinSnrLoss",
     "NormalisingFlowNllLoss",
     "VariationalAutoencoderLoss",
     "VectorQuantisationLoss",
+    "VqCommitmentLoss",
     "consistency",
     "consistency_hessian_diagonal",
     "consistency_hvp",
@@ -39,10 +42,18 @@ __all__ = [
     "diffusion_min_snr_hessian_diagonal",
     "diffusion_min_snr_hvp",
     "diffusion_min_snr_value_and_grad",
+    "elbo",
+    "elbo_hessian_diagonal",
+    "elbo_hvp",
+    "elbo_value_and_grad",
     "flow_matching",
     "flow_matching_hessian_diagonal",
     "flow_matching_hvp",
     "flow_matching_value_and_grad",
+    "min_snr",
+    "min_snr_hessian_diagonal",
+    "min_snr_hvp",
+    "min_snr_value_and_grad",
     "normalising_flow_nll",
     "normalising_flow_nll_hessian_diagonal",
     "normalising_flow_nll_hvp",
@@ -55,6 +66,10 @@ __all__ = [
     "vector_quantisation_hessian_diagonal",
     "vector_quantisation_hvp",
     "vector_quantisation_value_and_grad",
+    "vq_commitment",
+    "vq_commitment_hessian_diagonal",
+    "vq_commitment_hvp",
+    "vq_commitment_value_and_grad",
 ]
 
 
@@ -74,6 +89,8 @@ def variational_autoencoder(
 
         loss = beta*sum_z(exp(log_variance[z]) - log_variance[z] + mean[z]^2 - 1)/2 - sum_f((1 -
             target[f])*log(1 - sigmoid(logits[f])) + log(sigmoid(logits[f]))*target[f])
+
+    Also called `elbo`.
 
     Shapes: `(feature),(feature),(latent),(latent)->()` after the batch axes, as NumPy writes
     generalised ufuncs.
@@ -217,6 +234,8 @@ class VariationalAutoencoderLoss(nn.Module):
 
         loss = beta*sum_z(exp(log_variance[z]) - log_variance[z] + mean[z]^2 - 1)/2 - sum_f((1 -
             target[f])*log(1 - sigmoid(logits[f])) + log(sigmoid(logits[f]))*target[f])
+
+    Also called `elbo`.
 
     Shapes: `(feature),(feature),(latent),(latent)->()` after the batch axes, as NumPy writes
     generalised ufuncs.
@@ -403,6 +422,11 @@ _VARIATIONAL_AUTOENCODER = Definition(
         ),
     },
 )
+elbo = variational_autoencoder
+elbo_value_and_grad = variational_autoencoder_value_and_grad
+elbo_hvp = variational_autoencoder_hvp
+elbo_hessian_diagonal = variational_autoencoder_hessian_diagonal
+ElboLoss = VariationalAutoencoderLoss
 
 
 def vector_quantisation(
@@ -420,6 +444,8 @@ def vector_quantisation(
 
         loss = beta*sum_f((-stop_gradient(code[f]) + encoding[f])^2) +
             sum_f((stop_gradient(encoding[f]) - code[f])^2)
+
+    Also called `vq_commitment`.
 
     Shapes: `(feature),(feature)->()` after the batch axes, as NumPy writes generalised ufuncs.
 
@@ -554,6 +580,8 @@ class VectorQuantisationLoss(nn.Module):
 
         loss = beta*sum_f((-stop_gradient(code[f]) + encoding[f])^2) +
             sum_f((stop_gradient(encoding[f]) - code[f])^2)
+
+    Also called `vq_commitment`.
 
     Shapes: `(feature),(feature)->()` after the batch axes, as NumPy writes generalised ufuncs.
 
@@ -696,6 +724,11 @@ _VECTOR_QUANTISATION = Definition(
         ),
     },
 )
+vq_commitment = vector_quantisation
+vq_commitment_value_and_grad = vector_quantisation_value_and_grad
+vq_commitment_hvp = vector_quantisation_hvp
+vq_commitment_hessian_diagonal = vector_quantisation_hessian_diagonal
+VqCommitmentLoss = VectorQuantisationLoss
 
 
 def diffusion_min_snr(
@@ -713,6 +746,8 @@ def diffusion_min_snr(
     """Mean squared error of predicted noise, weighted down where there is hardly any.
 
         loss = min(gamma, snr)*sum_f((-noise[f] + predicted_noise[f])^2)/(size(feature)*snr)
+
+    Also called `min_snr`.
 
     Shapes: `(*feature),(*feature),()->()` after the batch axes, as NumPy writes generalised ufuncs.
 
@@ -876,6 +911,8 @@ class DiffusionMinSnrLoss(nn.Module):
     """Mean squared error of predicted noise, weighted down where there is hardly any.
 
         loss = min(gamma, snr)*sum_f((-noise[f] + predicted_noise[f])^2)/(size(feature)*snr)
+
+    Also called `min_snr`.
 
     Shapes: `(*feature),(*feature),()->()` after the batch axes, as NumPy writes generalised ufuncs.
 
@@ -1043,6 +1080,11 @@ _DIFFUSION_MIN_SNR = Definition(
         ),
     },
 )
+min_snr = diffusion_min_snr
+min_snr_value_and_grad = diffusion_min_snr_value_and_grad
+min_snr_hvp = diffusion_min_snr_hvp
+min_snr_hessian_diagonal = diffusion_min_snr_hessian_diagonal
+MinSnrLoss = DiffusionMinSnrLoss
 
 
 def flow_matching(

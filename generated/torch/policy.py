@@ -20,9 +20,14 @@ from ._options import Array, ArrayLike, Options, Reduction, Result, Scalar
 from ._support import evaluate, hessian_diagonal, hvp, value_and_grad
 
 __all__ = [
+    "A2cLoss",
     "AdvantageActorCriticLoss",
     "AdvantageWeightedRegressionLoss",
+    "AwacLoss",
+    "AwrLoss",
     "EntropyBonusLoss",
+    "ExpectedRewardLoss",
+    "GrpoFamilyLoss",
     "GrpoLoss",
     "GspoLoss",
     "K1KlLoss",
@@ -32,7 +37,13 @@ __all__ = [
     "PolicyGradientLoss",
     "PpoClipLoss",
     "PpoValueClipLoss",
+    "ReinforceLoss",
+    "ScstLoss",
     "SelfCriticalLoss",
+    "a2c",
+    "a2c_hessian_diagonal",
+    "a2c_hvp",
+    "a2c_value_and_grad",
     "advantage_actor_critic",
     "advantage_actor_critic_hessian_diagonal",
     "advantage_actor_critic_hvp",
@@ -41,11 +52,27 @@ __all__ = [
     "advantage_weighted_regression_hessian_diagonal",
     "advantage_weighted_regression_hvp",
     "advantage_weighted_regression_value_and_grad",
+    "awac",
+    "awac_hessian_diagonal",
+    "awac_hvp",
+    "awac_value_and_grad",
+    "awr",
+    "awr_hessian_diagonal",
+    "awr_hvp",
+    "awr_value_and_grad",
     "entropy_bonus",
     "entropy_bonus_hessian_diagonal",
     "entropy_bonus_hvp",
     "entropy_bonus_value_and_grad",
+    "expected_reward",
+    "expected_reward_hessian_diagonal",
+    "expected_reward_hvp",
+    "expected_reward_value_and_grad",
     "grpo",
+    "grpo_family",
+    "grpo_family_hessian_diagonal",
+    "grpo_family_hvp",
+    "grpo_family_value_and_grad",
     "grpo_hessian_diagonal",
     "grpo_hvp",
     "grpo_value_and_grad",
@@ -81,6 +108,14 @@ __all__ = [
     "ppo_value_clip_hessian_diagonal",
     "ppo_value_clip_hvp",
     "ppo_value_clip_value_and_grad",
+    "reinforce",
+    "reinforce_hessian_diagonal",
+    "reinforce_hvp",
+    "reinforce_value_and_grad",
+    "scst",
+    "scst_hessian_diagonal",
+    "scst_hvp",
+    "scst_value_and_grad",
     "self_critical",
     "self_critical_hessian_diagonal",
     "self_critical_hvp",
@@ -104,6 +139,8 @@ def policy_gradient(
     """Minus the advantage times the log-probability of the action that was taken (REINFORCE).
 
         loss = (log(sum_k(exp(logits[k]))) - logits[action])*advantage
+
+    Also called `reinforce`.
 
     Shapes: `(action),(),()->()` after the batch axes, as NumPy writes generalised ufuncs.
 
@@ -279,6 +316,8 @@ class PolicyGradientLoss(nn.Module):
 
         loss = (log(sum_k(exp(logits[k]))) - logits[action])*advantage
 
+    Also called `reinforce`.
+
     Shapes: `(action),(),()->()` after the batch axes, as NumPy writes generalised ufuncs.
 
     Use it for on-policy samples. `advantage` is the return less a baseline; without a baseline
@@ -437,6 +476,11 @@ _POLICY_GRADIENT = Definition(
         ),
     },
 )
+reinforce = policy_gradient
+reinforce_value_and_grad = policy_gradient_value_and_grad
+reinforce_hvp = policy_gradient_hvp
+reinforce_hessian_diagonal = policy_gradient_hessian_diagonal
+ReinforceLoss = PolicyGradientLoss
 
 
 def entropy_bonus(
@@ -738,6 +782,8 @@ def advantage_actor_critic(
         loss = (log(sum_k(exp(logits[k]))) - logits[action])*stop_gradient(returns - value) +
             (returns - value)^2*value_coefficient
 
+    Also called `a2c`.
+
     Shapes: `(action),(),(),()->()` after the batch axes, as NumPy writes generalised ufuncs.
 
     Use it for an actor and a critic that share a network; add `entropy_bonus` for exploration. The
@@ -918,6 +964,8 @@ class AdvantageActorCriticLoss(nn.Module):
 
         loss = (log(sum_k(exp(logits[k]))) - logits[action])*stop_gradient(returns - value) +
             (returns - value)^2*value_coefficient
+
+    Also called `a2c`.
 
     Shapes: `(action),(),(),()->()` after the batch axes, as NumPy writes generalised ufuncs.
 
@@ -1110,6 +1158,11 @@ _ADVANTAGE_ACTOR_CRITIC = Definition(
         ),
     },
 )
+a2c = advantage_actor_critic
+a2c_value_and_grad = advantage_actor_critic_value_and_grad
+a2c_hvp = advantage_actor_critic_hvp
+a2c_hessian_diagonal = advantage_actor_critic_hessian_diagonal
+A2cLoss = AdvantageActorCriticLoss
 
 
 def ppo_clip(
@@ -1811,6 +1864,8 @@ def grpo(
             advantage*min(clip_high + 1, max(1 - clip_low, exp(log_probability[t] -
             old_log_probability[t]))))
 
+    Also called `grpo_family`.
+
     Shapes: `(token),(token),(),(token)->(token)` after the batch axes, as NumPy writes generalised
     ufuncs.
 
@@ -1969,6 +2024,8 @@ class GrpoLoss(nn.Module):
             1)*beta - min(exp(log_probability[t] - old_log_probability[t])*advantage,
             advantage*min(clip_high + 1, max(1 - clip_low, exp(log_probability[t] -
             old_log_probability[t]))))
+
+    Also called `grpo_family`.
 
     Shapes: `(token),(token),(),(token)->(token)` after the batch axes, as NumPy writes generalised
     ufuncs.
@@ -2369,6 +2426,11 @@ _GRPO = Definition(
         ),
     },
 )
+grpo_family = grpo
+grpo_family_value_and_grad = grpo_value_and_grad
+grpo_family_hvp = grpo_hvp
+grpo_family_hessian_diagonal = grpo_hessian_diagonal
+GrpoFamilyLoss = GrpoLoss
 
 
 def gspo(
@@ -3538,6 +3600,8 @@ def minimum_risk(
 
         loss = -sum_k(reward[k]*softmax_k(sharpness*log_probability[k]))
 
+    Also called `expected_reward`.
+
     Shapes: `(candidate),(candidate)->()` after the batch axes, as NumPy writes generalised ufuncs.
 
     Use it to train a sequence model on a score of whole sequences, such as BLEU: the candidates
@@ -3672,6 +3736,8 @@ class MinimumRiskLoss(nn.Module):
     """Minus the expected reward of several candidates, by their renormalised probabilities.
 
         loss = -sum_k(reward[k]*softmax_k(sharpness*log_probability[k]))
+
+    Also called `expected_reward`.
 
     Shapes: `(candidate),(candidate)->()` after the batch axes, as NumPy writes generalised ufuncs.
 
@@ -3853,6 +3919,11 @@ _MINIMUM_RISK = Definition(
         ),
     },
 )
+expected_reward = minimum_risk
+expected_reward_value_and_grad = minimum_risk_value_and_grad
+expected_reward_hvp = minimum_risk_hvp
+expected_reward_hessian_diagonal = minimum_risk_hessian_diagonal
+ExpectedRewardLoss = MinimumRiskLoss
 
 
 def self_critical(
@@ -3868,6 +3939,8 @@ def self_critical(
     """Log-probability of a sampled sequence times what it scored less than the greedy one.
 
         loss = (baseline - reward)*log_probability
+
+    Also called `scst`.
 
     Shapes: `(),(),()->()` after the batch axes, as NumPy writes generalised ufuncs.
 
@@ -3997,6 +4070,8 @@ class SelfCriticalLoss(nn.Module):
 
         loss = (baseline - reward)*log_probability
 
+    Also called `scst`.
+
     Shapes: `(),(),()->()` after the batch axes, as NumPy writes generalised ufuncs.
 
     Use it to train a sequence model on a score of whole sequences from one sample each: `baseline`
@@ -4117,6 +4192,11 @@ _SELF_CRITICAL = Definition(
         ),
     },
 )
+scst = self_critical
+scst_value_and_grad = self_critical_value_and_grad
+scst_hvp = self_critical_hvp
+scst_hessian_diagonal = self_critical_hessian_diagonal
+ScstLoss = SelfCriticalLoss
 
 
 def advantage_weighted_regression(
@@ -4133,6 +4213,8 @@ def advantage_weighted_regression(
     """Minus the log-probability of an action, weighted by the exponential of its advantage.
 
         loss = -log_probability*min(exp(advantage/temperature), max_weight)
+
+    Also called `awr`, `awac`.
 
     Shapes: `(),()->()` after the batch axes, as NumPy writes generalised ufuncs.
 
@@ -4267,6 +4349,8 @@ class AdvantageWeightedRegressionLoss(nn.Module):
     """Minus the log-probability of an action, weighted by the exponential of its advantage.
 
         loss = -log_probability*min(exp(advantage/temperature), max_weight)
+
+    Also called `awr`, `awac`.
 
     Shapes: `(),()->()` after the batch axes, as NumPy writes generalised ufuncs.
 
@@ -4426,3 +4510,13 @@ _ADVANTAGE_WEIGHTED_REGRESSION = Definition(
         ),
     },
 )
+awr = advantage_weighted_regression
+awr_value_and_grad = advantage_weighted_regression_value_and_grad
+awr_hvp = advantage_weighted_regression_hvp
+awr_hessian_diagonal = advantage_weighted_regression_hessian_diagonal
+AwrLoss = AdvantageWeightedRegressionLoss
+awac = advantage_weighted_regression
+awac_value_and_grad = advantage_weighted_regression_value_and_grad
+awac_hvp = advantage_weighted_regression_hvp
+awac_hessian_diagonal = advantage_weighted_regression_hessian_diagonal
+AwacLoss = AdvantageWeightedRegressionLoss

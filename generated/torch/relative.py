@@ -550,8 +550,8 @@ class SquaredLogarithmicErrorLoss(nn.Module):
 
 def _squared_logarithmic_error_value(prediction: Array, target: Array) -> Result:
     """The unreduced loss."""
-    t = torch.log1p(prediction) - torch.log1p(target)
-    return t**2
+    logarithm = torch.log1p((prediction - target) / (target + 1))
+    return logarithm**2
 
 
 def _squared_logarithmic_error_vjp(
@@ -560,8 +560,8 @@ def _squared_logarithmic_error_vjp(
     cotangent: Array,
 ) -> tuple[Result, ...]:
     """Gradients of sum(cotangent * loss)."""
-    t = torch.log1p(prediction) - torch.log1p(target)
-    return (2 * cotangent * t / (prediction + 1),)
+    logarithm = torch.log1p((prediction - target) / (target + 1))
+    return (2 * cotangent * logarithm / (prediction + 1),)
 
 
 def _squared_logarithmic_error_jvp(
@@ -570,8 +570,8 @@ def _squared_logarithmic_error_jvp(
     prediction_tangent: Array,
 ) -> Result:
     """The directional derivative of the unreduced loss along the tangents."""
-    t = torch.log1p(prediction) - torch.log1p(target)
-    return 2 * prediction_tangent * t / (prediction + 1)
+    logarithm = torch.log1p((prediction - target) / (target + 1))
+    return 2 * prediction_tangent * logarithm / (prediction + 1)
 
 
 def _squared_logarithmic_error_hvp(
@@ -581,8 +581,8 @@ def _squared_logarithmic_error_hvp(
     prediction_tangent: Array,
 ) -> tuple[Result, ...]:
     """The Hessian of sum(cotangent * loss) times the tangents."""
-    t = 2 * (torch.log1p(prediction) - torch.log1p(target))
-    return (prediction_tangent * cotangent * (2 - t) / (prediction + 1) ** 2,)
+    logarithm = torch.log1p((prediction - target) / (target + 1))
+    return (prediction_tangent * cotangent * (2 - 2 * logarithm) / (prediction + 1) ** 2,)
 
 
 def _squared_logarithmic_error_hessian_diagonal(
@@ -591,8 +591,8 @@ def _squared_logarithmic_error_hessian_diagonal(
     cotangent: Array,
 ) -> tuple[Result, ...]:
     """The diagonal of the Hessian of sum(cotangent * loss)."""
-    t = 2 * (torch.log1p(prediction) - torch.log1p(target))
-    return (cotangent * (2 - t) / (prediction + 1) ** 2,)
+    logarithm = torch.log1p((prediction - target) / (target + 1))
+    return (cotangent * (2 - 2 * logarithm) / (prediction + 1) ** 2,)
 
 
 _SQUARED_LOGARITHMIC_ERROR = Definition(

@@ -21,14 +21,24 @@ from ._options import Array, ArrayLike, Options, Reduction, Result, Scalar
 from ._support import evaluate, hessian_diagonal, hvp, value_and_grad
 
 __all__ = [
+    "C51Loss",
     "CategoricalQLearningLoss",
     "ConservativeQLoss",
+    "CqlLoss",
     "DoubleQLearningLoss",
     "ExpectileValueLoss",
+    "IqlValueLoss",
     "QLearningLoss",
+    "SacActorLoss",
+    "SacCriticLoss",
     "SoftActorLoss",
     "SoftCriticLoss",
+    "TdErrorLoss",
     "TemporalDifferenceLoss",
+    "c51",
+    "c51_hessian_diagonal",
+    "c51_hvp",
+    "c51_value_and_grad",
     "categorical_q_learning",
     "categorical_q_learning_hessian_diagonal",
     "categorical_q_learning_hvp",
@@ -37,6 +47,10 @@ __all__ = [
     "conservative_q_hessian_diagonal",
     "conservative_q_hvp",
     "conservative_q_value_and_grad",
+    "cql",
+    "cql_hessian_diagonal",
+    "cql_hvp",
+    "cql_value_and_grad",
     "double_q_learning",
     "double_q_learning_hessian_diagonal",
     "double_q_learning_hvp",
@@ -45,10 +59,22 @@ __all__ = [
     "expectile_value_hessian_diagonal",
     "expectile_value_hvp",
     "expectile_value_value_and_grad",
+    "iql_value",
+    "iql_value_hessian_diagonal",
+    "iql_value_hvp",
+    "iql_value_value_and_grad",
     "q_learning",
     "q_learning_hessian_diagonal",
     "q_learning_hvp",
     "q_learning_value_and_grad",
+    "sac_actor",
+    "sac_actor_hessian_diagonal",
+    "sac_actor_hvp",
+    "sac_actor_value_and_grad",
+    "sac_critic",
+    "sac_critic_hessian_diagonal",
+    "sac_critic_hvp",
+    "sac_critic_value_and_grad",
     "soft_actor",
     "soft_actor_hessian_diagonal",
     "soft_actor_hvp",
@@ -57,6 +83,10 @@ __all__ = [
     "soft_critic_hessian_diagonal",
     "soft_critic_hvp",
     "soft_critic_value_and_grad",
+    "td_error",
+    "td_error_hessian_diagonal",
+    "td_error_hvp",
+    "td_error_value_and_grad",
     "temporal_difference",
     "temporal_difference_hessian_diagonal",
     "temporal_difference_hvp",
@@ -78,6 +108,8 @@ def temporal_difference(
     """Half the squared error of a value against one step of reward and the next value, TD(0).
 
         loss = (discount*next_value + reward - value)^2/2
+
+    Also called `td_error`.
 
     Shapes: `(),(),(),()->()` after the batch axes, as NumPy writes generalised ufuncs.
 
@@ -210,6 +242,8 @@ class TemporalDifferenceLoss(nn.Module):
 
         loss = (discount*next_value + reward - value)^2/2
 
+    Also called `td_error`.
+
     Shapes: `(),(),(),()->()` after the batch axes, as NumPy writes generalised ufuncs.
 
     Use it to learn the value of a policy. The next value is data, so the gradient is a
@@ -341,6 +375,11 @@ _TEMPORAL_DIFFERENCE = Definition(
         ),
     },
 )
+td_error = temporal_difference
+td_error_value_and_grad = temporal_difference_value_and_grad
+td_error_hvp = temporal_difference_hvp
+td_error_hessian_diagonal = temporal_difference_hessian_diagonal
+TdErrorLoss = TemporalDifferenceLoss
 
 
 def q_learning(
@@ -1138,6 +1177,8 @@ def categorical_q_learning(
             |i*(high - low)/max(1, size(atom) - 1) + low - min(high, max((j*(high - low)/max(1,
             size(atom) - 1) + low)*discount + reward, low))|*max(1, size(atom) - 1)/(high - low))))
 
+    Also called `c51`.
+
     Shapes: `(atom),(atom),(),()->()` after the batch axes, as NumPy writes generalised ufuncs.
 
     Use it for distributional Q-learning: atoms lie evenly from `low` to `high`, and
@@ -1284,6 +1325,8 @@ class CategoricalQLearningLoss(nn.Module):
         loss = sum_i((log(sum_k(exp(logits[k]))) - logits[i])*sum_j(next_probability[j]*max(0, 1 -
             |i*(high - low)/max(1, size(atom) - 1) + low - min(high, max((j*(high - low)/max(1,
             size(atom) - 1) + low)*discount + reward, low))|*max(1, size(atom) - 1)/(high - low))))
+
+    Also called `c51`.
 
     Shapes: `(atom),(atom),(),()->()` after the batch axes, as NumPy writes generalised ufuncs.
 
@@ -1526,6 +1569,11 @@ _CATEGORICAL_Q_LEARNING = Definition(
         ),
     },
 )
+c51 = categorical_q_learning
+c51_value_and_grad = categorical_q_learning_value_and_grad
+c51_hvp = categorical_q_learning_hvp
+c51_hessian_diagonal = categorical_q_learning_hessian_diagonal
+C51Loss = CategoricalQLearningLoss
 
 
 def soft_actor(
@@ -1541,6 +1589,8 @@ def soft_actor(
     """Entropy's price less the value of a sampled action (soft actor-critic, the actor).
 
         loss = -action_value + log_probability*temperature
+
+    Also called `sac_actor`.
 
     Shapes: `(),()->()` after the batch axes, as NumPy writes generalised ufuncs.
 
@@ -1672,6 +1722,8 @@ class SoftActorLoss(nn.Module):
 
         loss = -action_value + log_probability*temperature
 
+    Also called `sac_actor`.
+
     Shapes: `(),()->()` after the batch axes, as NumPy writes generalised ufuncs.
 
     Use it with actions sampled by reparametrisation, so that both inputs carry gradients;
@@ -1800,6 +1852,11 @@ _SOFT_ACTOR = Definition(
         ),
     },
 )
+sac_actor = soft_actor
+sac_actor_value_and_grad = soft_actor_value_and_grad
+sac_actor_hvp = soft_actor_hvp
+sac_actor_hessian_diagonal = soft_actor_hessian_diagonal
+SacActorLoss = SoftActorLoss
 
 
 def soft_critic(
@@ -1820,6 +1877,8 @@ def soft_critic(
 
         loss = ((-next_log_probability*temperature + min(first_next_value,
             second_next_value))*discount - action_value + reward)^2/2
+
+    Also called `sac_critic`.
 
     Shapes: `(),(),(),(),(),()->()` after the batch axes, as NumPy writes generalised ufuncs.
 
@@ -1964,6 +2023,8 @@ class SoftCriticLoss(nn.Module):
 
         loss = ((-next_log_probability*temperature + min(first_next_value,
             second_next_value))*discount - action_value + reward)^2/2
+
+    Also called `sac_critic`.
 
     Shapes: `(),(),(),(),(),()->()` after the batch axes, as NumPy writes generalised ufuncs.
 
@@ -2132,6 +2193,11 @@ _SOFT_CRITIC = Definition(
         ),
     },
 )
+sac_critic = soft_critic
+sac_critic_value_and_grad = soft_critic_value_and_grad
+sac_critic_hvp = soft_critic_hvp
+sac_critic_hessian_diagonal = soft_critic_hessian_diagonal
+SacCriticLoss = SoftCriticLoss
 
 
 def conservative_q(
@@ -2149,6 +2215,8 @@ def conservative_q(
     """Log-sum-exp of all actions' values less the value of the recorded action.
 
         loss = log(sum_k(exp(values[k]))) - values[action]
+
+    Also called `cql`.
 
     Shapes: `(action),()->()` after the batch axes, as NumPy writes generalised ufuncs.
 
@@ -2318,6 +2386,8 @@ class ConservativeQLoss(nn.Module):
 
         loss = log(sum_k(exp(values[k]))) - values[action]
 
+    Also called `cql`.
+
     Shapes: `(action),()->()` after the batch axes, as NumPy writes generalised ufuncs.
 
     Use it beside `q_learning` on recorded data, scaled by a weight of its own, to keep the values
@@ -2456,6 +2526,11 @@ _CONSERVATIVE_Q = Definition(
         ),
     },
 )
+cql = conservative_q
+cql_value_and_grad = conservative_q_value_and_grad
+cql_hvp = conservative_q_hvp
+cql_hessian_diagonal = conservative_q_hessian_diagonal
+CqlLoss = ConservativeQLoss
 
 
 def expectile_value(
@@ -2471,6 +2546,8 @@ def expectile_value(
     """Asymmetric squared error that draws a state's value to an upper expectile of its actions'.
 
         loss = (action_value - value)^2*{tau if action_value - value > 0; 1 - tau otherwise}
+
+    Also called `iql_value`.
 
     Shapes: `(),()->()` after the batch axes, as NumPy writes generalised ufuncs.
 
@@ -2599,6 +2676,8 @@ class ExpectileValueLoss(nn.Module):
     """Asymmetric squared error that draws a state's value to an upper expectile of its actions'.
 
         loss = (action_value - value)^2*{tau if action_value - value > 0; 1 - tau otherwise}
+
+    Also called `iql_value`.
 
     Shapes: `(),()->()` after the batch axes, as NumPy writes generalised ufuncs.
 
@@ -2754,3 +2833,8 @@ _EXPECTILE_VALUE = Definition(
         ),
     },
 )
+iql_value = expectile_value
+iql_value_value_and_grad = expectile_value_value_and_grad
+iql_value_hvp = expectile_value_hvp
+iql_value_hessian_diagonal = expectile_value_hessian_diagonal
+IqlValueLoss = ExpectileValueLoss

@@ -25,23 +25,6 @@ from losscompiler.spec import (
 LOG_ROOT_TAU = log(2 * pi) / 2
 
 
-@loss(aliases=("gaussian_nll_log_variance", "heteroscedastic_gaussian_nll"))
-def gaussian_nll_logvar(mean=Prediction(), log_variance=Prediction(), target=Target()):
-    """Negative log-likelihood of a Gaussian whose mean and log-variance are both predicted.
-
-    Use it to learn the noise level along with the mean, with a network output that may be any
-    number; `gaussian_nll` takes the variance itself. A perfectly fitted target sends the
-    log-variance to minus infinity. The constant log(2 pi)/2 is included.
-
-    References:
-        D. A. Nix and A. S. Weigend, "Estimating the Mean and Variance of the Target Probability
-        Distribution", 1994.
-        A. Kendall and Y. Gal, "What Uncertainties Do We Need in Bayesian Deep Learning for
-        Computer Vision?", 2017.
-    """
-    return (log_variance + (target - mean) ** 2 * exp(-log_variance)) / 2 + LOG_ROOT_TAU
-
-
 @loss
 def laplace_nll(mean=Prediction(), scale=Prediction(positive=True), target=Target()):
     """Negative log-likelihood of a Laplace distribution whose location and scale are predicted.

@@ -61,23 +61,6 @@ def crps(x: SimpleNamespace, reduction: str) -> Any:
     return plain(value, reduction)
 
 
-def evidential(x: SimpleNamespace, reduction: str) -> Any:
-    gamma, v, alpha, beta, y = x.mean, x.evidence, x.shape, x.scale, x.target
-    omega = 2 * beta * (1 + v)
-    nll = (
-        0.5 * torch.log(np.pi / v)
-        - alpha * torch.log(omega)
-        + (alpha + 0.5) * torch.log(v * (y - gamma) ** 2 + omega)
-        + torch.lgamma(alpha)
-        - torch.lgamma(alpha + 0.5)
-    )
-    return plain(nll, reduction)
-
-
-def evidential_reg(x: SimpleNamespace, reduction: str) -> Any:
-    return plain(torch.abs(x.target - x.mean) * (2 * x.evidence + x.shape), reduction)
-
-
 def edl(function: Callable[[Any], Any]) -> Callable[..., Any]:
     def theirs(x: SimpleNamespace, reduction: str) -> Any:
         alpha = x.evidence + 1
@@ -151,14 +134,6 @@ def torch_row(
 
 
 ROWS = [
-    torch_row(
-        "gaussian_nll_logvar",
-        lambda x: td.Normal(x.mean, torch.exp(x.log_variance / 2)),
-        "Normal",
-        {"mean": real(), "log_variance": real(), "target": real()},
-        wrt=("mean", "log_variance"),
-        adapter="negated; scale is exp(log_variance / 2)",
-    ),
     torch_row(
         "laplace_nll",
         lambda x: td.Laplace(x.mean, x.scale),
@@ -251,35 +226,6 @@ ROWS = [
         SPREAD,
         wrt=("mean", "scale"),
         function="properscoring.crps_gaussian",
-    ),
-    Row(
-        "evidential_regression",
-        "formula",
-        evidential,
-        {
-            "mean": real(),
-            "evidence": between(0.2, 3),
-            "shape": between(1.1, 4),
-            "scale": between(0.2, 3),
-            "target": real(),
-        },
-        wrt=("mean", "evidence", "shape", "scale"),
-        function="evidential_deep_learning.losses.continuous.NIG_NLL",
-        adapter="nu, alpha, beta are evidence, shape, scale",
-    ),
-    Row(
-        "evidential_penalty",
-        "formula",
-        evidential_reg,
-        {
-            "mean": real(),
-            "evidence": between(0.2, 3),
-            "shape": between(1.1, 4),
-            "target": real(),
-        },
-        wrt=("mean", "evidence", "shape"),
-        function="evidential_deep_learning.losses.continuous.NIG_Reg",
-        adapter="nu, alpha are evidence, shape",
     ),
     Row(
         "evidential_cross_entropy",

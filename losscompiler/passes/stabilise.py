@@ -121,7 +121,7 @@ def _complement(e: sp.Expr) -> sp.Expr:
 
 def _sigmoids(e: sp.Expr) -> sp.Expr:
     """sigmoid(x) - sigmoid(-x) is tanh(x / 2), as in the second derivative of a sigmoid."""
-    terms = [t for t in e.args if t.has(sigmoid)]
+    terms = [t for t in e.args if any(isinstance(f, sigmoid) for f in sp.Mul.make_args(t))]
     for first, second in combinations(terms, 2):
         kept, swapped = (-first / second).as_numer_denom()
         if isinstance(kept, sigmoid) and swapped == sigmoid(-kept.args[0]):

@@ -153,5 +153,9 @@ def class_balanced_cross_entropy(
         Number of Samples", 2019.
     """
     k = index("class", "k")
-    weights = 1 / (1 - beta ** count[label])
-    return size(k) * weights / Sum(1 / (1 - beta ** count[k]), k) * surprisal(logits, label)
+
+    def importance(c):
+        return 1 / (1 - exp(count[c] * log(beta)))
+
+    share = importance(label) / Sum(importance(k), k)
+    return size(k) * share * surprisal(logits, label)

@@ -1489,7 +1489,7 @@ def class_balanced_cross_entropy(
     """Cross-entropy weighed by the inverse of the effective number of samples of the class.
 
         loss = size(class)*(log(sum_k(exp(logits[k]))) - logits[label])/((1 -
-            beta^count[label])*sum_k(1/(1 - beta^count[k])))
+            exp(log(beta)*count[label]))*sum_k(1/(1 - exp(log(beta)*count[k]))))
 
     Shapes: `(class),(),(class)->()` after the batch axes, as NumPy writes generalised ufuncs.
 
@@ -1673,9 +1673,10 @@ def _class_balanced_cross_entropy_value(
     class_size = fn.size(logits, -1)
     lse = fn.logsumexp(logits, -1)
     picked = fn.gather(logits, label, 0, 0, 0)
-    total = jnp.sum(1 / (1 - beta**count), axis=-1)
+    total = jnp.sum(-1 / jnp.expm1(fn.xlogy(count, beta)), axis=-1)
     picked2 = fn.gather(count, label, 0, 0, 0)
-    return class_size * (lse - picked) / (total * (1 - beta**picked2))
+    t = total * jnp.expm1(fn.xlogy(picked2, beta))
+    return -class_size * (lse - picked) / t
 
 
 def _class_balanced_cross_entropy_vjp(
@@ -1686,13 +1687,13 @@ def _class_balanced_cross_entropy_vjp(
     cotangent: Array,
 ) -> tuple[Result, ...]:
     """Gradients of sum(cotangent * loss)."""
-    total = jnp.sum(1 / (1 - beta**count), axis=-1)
+    total = jnp.sum(-1 / jnp.expm1(fn.xlogy(count, beta)), axis=-1)
     t = 1 / total
     picked = fn.gather(count, label, 0, 0, 0)
-    t2 = 1 / (1 - beta**picked)
+    t2 = 1 / jnp.expm1(fn.xlogy(picked, beta))
     class_size = fn.size(logits, -1)
-    spread = fn.scatter(-cotangent * t * t2 * class_size, label, logits, 0, 0, 0)
-    t3 = cotangent * t * t2 * class_size
+    spread = fn.scatter(cotangent * t * t2 * class_size, label, logits, 0, 0, 0)
+    t3 = -cotangent * t * t2 * class_size
     lse = fn.logsumexp(logits, -1)
     t4 = t3[..., None] * jnp.exp(logits - lse[..., None])
     return (spread + t4,)
@@ -1707,14 +1708,14 @@ def _class_balanced_cross_entropy_jvp(
 ) -> Result:
     """The directional derivative of the unreduced loss along the tangents."""
     class_size = fn.size(logits, -1)
+    picked = fn.gather(logits_tangent, label, 0, 0, 0)
     lse = fn.logsumexp(logits, -1)
     t = logits_tangent * jnp.exp(logits - lse[..., None])
     total = jnp.sum(t, axis=-1)
-    picked = fn.gather(logits_tangent, label, 0, 0, 0)
-    total2 = jnp.sum(1 / (1 - beta**count), axis=-1)
+    total2 = jnp.sum(-1 / jnp.expm1(fn.xlogy(count, beta)), axis=-1)
     picked2 = fn.gather(count, label, 0, 0, 0)
-    t2 = total2 * (1 - beta**picked2)
-    return class_size * (total - picked) / t2
+    t2 = total2 * jnp.expm1(fn.xlogy(picked2, beta))
+    return class_size * (picked - total) / t2
 
 
 def _class_balanced_cross_entropy_hvp(
@@ -1729,12 +1730,13 @@ def _class_balanced_cross_entropy_hvp(
     lse = fn.logsumexp(logits, -1)
     share = jnp.exp(logits - lse[..., None])
     class_size = fn.size(logits, -1)
-    total = jnp.sum(1 / (1 - beta**count), axis=-1)
+    total = jnp.sum(-1 / jnp.expm1(fn.xlogy(count, beta)), axis=-1)
     picked = fn.gather(count, label, 0, 0, 0)
-    t = cotangent * class_size / (total * (1 - beta**picked))
+    t = total * jnp.expm1(fn.xlogy(picked, beta))
+    t2 = cotangent * class_size / t
     total2 = jnp.sum(logits_tangent * share, axis=-1)
-    t2 = logits_tangent - total2[..., None]
-    return (share * t[..., None] * t2,)
+    t3 = total2[..., None] - logits_tangent
+    return (share * t2[..., None] * t3,)
 
 
 def _class_balanced_cross_entropy_hessian_diagonal(
@@ -1746,12 +1748,13 @@ def _class_balanced_cross_entropy_hessian_diagonal(
 ) -> tuple[Result, ...]:
     """The diagonal of the Hessian of sum(cotangent * loss)."""
     class_size = fn.size(logits, -1)
-    total = jnp.sum(1 / (1 - beta**count), axis=-1)
+    total = jnp.sum(-1 / jnp.expm1(fn.xlogy(count, beta)), axis=-1)
     picked = fn.gather(count, label, 0, 0, 0)
-    t = cotangent * class_size / (total * (1 - beta**picked))
+    t = total * jnp.expm1(fn.xlogy(picked, beta))
+    t2 = cotangent * class_size / t
     lse = fn.logsumexp(logits, -1)
     share = jnp.exp(logits - lse[..., None])
-    return (t[..., None] * (share - share**2),)
+    return (t2[..., None] * (share**2 - share),)
 
 
 _CLASS_BALANCED_CROSS_ENTROPY = Definition(

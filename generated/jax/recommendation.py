@@ -707,24 +707,26 @@ def _bpr_max_hvp(
     lse = fn.logsumexp(t2, -1)
     share = jnp.exp(t2 - lse[..., None])
     probability = fn.sigmoid(t)
-    t3 = jnp.tanh(0.5 * t)
-    t4 = negative_tangent - positive_tangent[..., None]
-    total = jnp.sum(share * probability * t4, axis=-1)
-    t5 = negative_tangent * t3 - total[..., None] - t3 * positive_tangent[..., None]
-    total2 = jnp.sum(share * probability * t5, axis=-1)
-    t6 = negative - positive[..., None]
-    lse2 = fn.logsumexp(t6, -1)
-    share2 = jnp.exp(t6 - lse2[..., None])
-    total3 = jnp.sum(share2 * t4, axis=-1)
-    t7 = -(total3 + positive_tangent)
-    t8 = share2 * (negative_tangent + t7[..., None])
-    total4 = jnp.sum(t8, axis=-1)
-    t9 = positive_tangent[..., None] * (share * probability * t3 - share2)
-    t10 = negative_tangent * (share2 - share * probability * t3)
-    t11 = t9 + t10 + share * probability * total[..., None]
-    result = cotangent * (total2 - total4)
-    result2 = cotangent[..., None] * (t11 - share2 * total3[..., None])
-    return (result, result2)
+    t3 = probability**2
+    probability2 = fn.sigmoid(-t)
+    t4 = negative_tangent * (t3 - probability * probability2)
+    t5 = positive_tangent[..., None] * (probability * probability2 - t3)
+    t6 = negative_tangent - positive_tangent[..., None]
+    total = jnp.sum(share * probability * t6, axis=-1)
+    t7 = share * (t4 + t5 - probability * total[..., None])
+    total2 = jnp.sum(t7, axis=-1)
+    t8 = negative - positive[..., None]
+    lse2 = fn.logsumexp(t8, -1)
+    share2 = jnp.exp(t8 - lse2[..., None])
+    total3 = jnp.sum(share2 * t6, axis=-1)
+    t9 = -(total3 + positive_tangent)
+    t10 = share2 * (negative_tangent + t9[..., None])
+    total4 = jnp.sum(t10, axis=-1)
+    t11 = share * t3 - share2 - share * probability * probability2
+    t12 = share2 + share * probability * probability2 - share * t3
+    t13 = positive_tangent[..., None] * t11 + negative_tangent * t12
+    t14 = t13 + share * probability * total[..., None] - share2 * total3[..., None]
+    return (cotangent * (total2 - total4), cotangent[..., None] * t14)
 
 
 def _bpr_max_hessian_diagonal(
@@ -739,17 +741,18 @@ def _bpr_max_hessian_diagonal(
     share = jnp.exp(t2 - lse[..., None])
     probability = fn.sigmoid(t)
     total = jnp.sum(share * probability, axis=-1)
-    t3 = jnp.tanh(0.5 * t)
-    t4 = share * probability * (total[..., None] - t3)
-    total2 = jnp.sum(t4, axis=-1)
+    probability2 = fn.sigmoid(-t)
+    t3 = probability**2
+    t4 = probability * total[..., None] + probability * probability2 - t3
+    total2 = jnp.sum(share * t4, axis=-1)
     t5 = negative - positive[..., None]
     lse2 = fn.logsumexp(t5, -1)
     share2 = jnp.exp(t5 - lse2[..., None])
     total3 = jnp.sum(share2, axis=-1)
     t6 = total3 - 1
     total4 = jnp.sum(share2 * t6[..., None], axis=-1)
-    t7 = share2 + share**2 * probability**2 - share2**2 - share * probability * t3
-    return (cotangent * (total2 - total4), cotangent[..., None] * t7)
+    t7 = share2 + t3 * share**2 + share * probability * probability2 - share2**2
+    return (cotangent * (total2 - total4), cotangent[..., None] * (t7 - share * t3))
 
 
 _BPR_MAX = Definition(

@@ -1909,7 +1909,7 @@ def class_balanced_cross_entropy(
     """Cross-entropy weighed by the inverse of the effective number of samples of the class.
 
         loss = size(class)*(log(sum_k(exp(logits[k]))) - logits[label])/((1 -
-            beta^count[label])*sum_k(1/(1 - beta^count[k])))
+            exp(log(beta)*count[label]))*sum_k(1/(1 - exp(log(beta)*count[k]))))
 
     Shapes: `(class),(),(class)->()` after the batch axes, as NumPy writes generalised ufuncs.
 
@@ -2087,7 +2087,7 @@ class ClassBalancedCrossEntropyLoss(nn.Module):
     """Cross-entropy weighed by the inverse of the effective number of samples of the class.
 
         loss = size(class)*(log(sum_k(exp(logits[k]))) - logits[label])/((1 -
-            beta^count[label])*sum_k(1/(1 - beta^count[k])))
+            exp(log(beta)*count[label]))*sum_k(1/(1 - exp(log(beta)*count[k]))))
 
     Shapes: `(class),(),(class)->()` after the batch axes, as NumPy writes generalised ufuncs.
 
@@ -2183,9 +2183,10 @@ def _class_balanced_cross_entropy_value(
     class_size = fn.size(logits, -1)
     lse = fn.logsumexp(logits, -1)
     picked = fn.gather(logits, label, 0, 0, 0)
-    total = torch.sum(1 / (1 - beta**count), dim=-1)
+    total = torch.sum(-1 / torch.expm1(fn.xlogy(count, beta)), dim=-1)
     picked2 = fn.gather(count, label, 0, 0, 0)
-    return class_size * (lse - picked) / (total * (1 - beta**picked2))
+    t = total * torch.expm1(fn.xlogy(picked2, beta))
+    return -class_size * (lse - picked) / t
 
 
 def _class_balanced_cross_entropy_vjp(
@@ -2196,13 +2197,13 @@ def _class_balanced_cross_entropy_vjp(
     cotangent: Array,
 ) -> tuple[Result, ...]:
     """Gradients of sum(cotangent * loss)."""
-    total = torch.sum(1 / (1 - beta**count), dim=-1)
+    total = torch.sum(-1 / torch.expm1(fn.xlogy(count, beta)), dim=-1)
     t = 1 / total
     picked = fn.gather(count, label, 0, 0, 0)
-    t2 = 1 / (1 - beta**picked)
+    t2 = 1 / torch.expm1(fn.xlogy(picked, beta))
     class_size = fn.size(logits, -1)
-    spread = fn.scatter(-cotangent * t * t2 * class_size, label, logits, 0, 0, 0)
-    t3 = cotangent * t * t2 * class_size
+    spread = fn.scatter(cotangent * t * t2 * class_size, label, logits, 0, 0, 0)
+    t3 = -cotangent * t * t2 * class_size
     lse = fn.logsumexp(logits, -1)
     t4 = t3[..., None] * torch.exp(logits - lse[..., None])
     return (spread + t4,)
@@ -2217,14 +2218,14 @@ def _class_balanced_cross_entropy_jvp(
 ) -> Result:
     """The directional derivative of the unreduced loss along the tangents."""
     class_size = fn.size(logits, -1)
+    picked = fn.gather(logits_tangent, label, 0, 0, 0)
     lse = fn.logsumexp(logits, -1)
     t = logits_tangent * torch.exp(logits - lse[..., None])
     total = torch.sum(t, dim=-1)
-    picked = fn.gather(logits_tangent, label, 0, 0, 0)
-    total2 = torch.sum(1 / (1 - beta**count), dim=-1)
+    total2 = torch.sum(-1 / torch.expm1(fn.xlogy(count, beta)), dim=-1)
     picked2 = fn.gather(count, label, 0, 0, 0)
-    t2 = total2 * (1 - beta**picked2)
-    return class_size * (total - picked) / t2
+    t2 = total2 * torch.expm1(fn.xlogy(picked2, beta))
+    return class_size * (picked - total) / t2
 
 
 def _class_balanced_cross_entropy_hvp(
@@ -2239,12 +2240,13 @@ def _class_balanced_cross_entropy_hvp(
     lse = fn.logsumexp(logits, -1)
     share = torch.exp(logits - lse[..., None])
     class_size = fn.size(logits, -1)
-    total = torch.sum(1 / (1 - beta**count), dim=-1)
+    total = torch.sum(-1 / torch.expm1(fn.xlogy(count, beta)), dim=-1)
     picked = fn.gather(count, label, 0, 0, 0)
-    t = cotangent * class_size / (total * (1 - beta**picked))
+    t = total * torch.expm1(fn.xlogy(picked, beta))
+    t2 = cotangent * class_size / t
     total2 = torch.sum(logits_tangent * share, dim=-1)
-    t2 = logits_tangent - total2[..., None]
-    return (share * t[..., None] * t2,)
+    t3 = total2[..., None] - logits_tangent
+    return (share * t2[..., None] * t3,)
 
 
 def _class_balanced_cross_entropy_hessian_diagonal(
@@ -2256,12 +2258,13 @@ def _class_balanced_cross_entropy_hessian_diagonal(
 ) -> tuple[Result, ...]:
     """The diagonal of the Hessian of sum(cotangent * loss)."""
     class_size = fn.size(logits, -1)
-    total = torch.sum(1 / (1 - beta**count), dim=-1)
+    total = torch.sum(-1 / torch.expm1(fn.xlogy(count, beta)), dim=-1)
     picked = fn.gather(count, label, 0, 0, 0)
-    t = cotangent * class_size / (total * (1 - beta**picked))
+    t = total * torch.expm1(fn.xlogy(picked, beta))
+    t2 = cotangent * class_size / t
     lse = fn.logsumexp(logits, -1)
     share = torch.exp(logits - lse[..., None])
-    return (t[..., None] * (share - share**2),)
+    return (t2[..., None] * (share**2 - share),)
 
 
 _CLASS_BALANCED_CROSS_ENTROPY = Definition(

@@ -909,24 +909,26 @@ def _bpr_max_hvp(
     lse = fn.logsumexp(t2, -1)
     share = torch.exp(t2 - lse[..., None])
     probability = fn.sigmoid(t)
-    t3 = torch.tanh(0.5 * t)
-    t4 = negative_tangent - positive_tangent[..., None]
-    total = torch.sum(share * probability * t4, dim=-1)
-    t5 = negative_tangent * t3 - total[..., None] - t3 * positive_tangent[..., None]
-    total2 = torch.sum(share * probability * t5, dim=-1)
-    t6 = negative - positive[..., None]
-    lse2 = fn.logsumexp(t6, -1)
-    share2 = torch.exp(t6 - lse2[..., None])
-    total3 = torch.sum(share2 * t4, dim=-1)
-    t7 = -(total3 + positive_tangent)
-    t8 = share2 * (negative_tangent + t7[..., None])
-    total4 = torch.sum(t8, dim=-1)
-    t9 = positive_tangent[..., None] * (share * probability * t3 - share2)
-    t10 = negative_tangent * (share2 - share * probability * t3)
-    t11 = t9 + t10 + share * probability * total[..., None]
-    result = cotangent * (total2 - total4)
-    result2 = cotangent[..., None] * (t11 - share2 * total3[..., None])
-    return (result, result2)
+    t3 = probability**2
+    probability2 = fn.sigmoid(-t)
+    t4 = negative_tangent * (t3 - probability * probability2)
+    t5 = positive_tangent[..., None] * (probability * probability2 - t3)
+    t6 = negative_tangent - positive_tangent[..., None]
+    total = torch.sum(share * probability * t6, dim=-1)
+    t7 = share * (t4 + t5 - probability * total[..., None])
+    total2 = torch.sum(t7, dim=-1)
+    t8 = negative - positive[..., None]
+    lse2 = fn.logsumexp(t8, -1)
+    share2 = torch.exp(t8 - lse2[..., None])
+    total3 = torch.sum(share2 * t6, dim=-1)
+    t9 = -(total3 + positive_tangent)
+    t10 = share2 * (negative_tangent + t9[..., None])
+    total4 = torch.sum(t10, dim=-1)
+    t11 = share * t3 - share2 - share * probability * probability2
+    t12 = share2 + share * probability * probability2 - share * t3
+    t13 = positive_tangent[..., None] * t11 + negative_tangent * t12
+    t14 = t13 + share * probability * total[..., None] - share2 * total3[..., None]
+    return (cotangent * (total2 - total4), cotangent[..., None] * t14)
 
 
 def _bpr_max_hessian_diagonal(
@@ -941,17 +943,18 @@ def _bpr_max_hessian_diagonal(
     share = torch.exp(t2 - lse[..., None])
     probability = fn.sigmoid(t)
     total = torch.sum(share * probability, dim=-1)
-    t3 = torch.tanh(0.5 * t)
-    t4 = share * probability * (total[..., None] - t3)
-    total2 = torch.sum(t4, dim=-1)
+    probability2 = fn.sigmoid(-t)
+    t3 = probability**2
+    t4 = probability * total[..., None] + probability * probability2 - t3
+    total2 = torch.sum(share * t4, dim=-1)
     t5 = negative - positive[..., None]
     lse2 = fn.logsumexp(t5, -1)
     share2 = torch.exp(t5 - lse2[..., None])
     total3 = torch.sum(share2, dim=-1)
     t6 = total3 - 1
     total4 = torch.sum(share2 * t6[..., None], dim=-1)
-    t7 = share2 + share**2 * probability**2 - share2**2 - share * probability * t3
-    return (cotangent * (total2 - total4), cotangent[..., None] * t7)
+    t7 = share2 + t3 * share**2 + share * probability * probability2 - share2**2
+    return (cotangent * (total2 - total4), cotangent[..., None] * (t7 - share * t3))
 
 
 _BPR_MAX = Definition(

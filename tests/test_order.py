@@ -13,10 +13,13 @@ from losscompiler.diagnostics import SpecError
 from losscompiler.passes import compile_loss
 from losscompiler.spec import (
     Label,
+    Max,
     Prediction,
     Sum,
     Target,
+    cumsum,
     index,
+    indicator,
     log,
     loss,
     rank,
@@ -144,6 +147,27 @@ def test_ranks_are_constant_to_derivatives() -> None:
         return x**2 / torch.log(torch.argsort(torch.argsort(-x)).double() + 2)
 
     checked(made, formula, {"x": RANDOM.normal(size=7)})
+
+
+def test_second_derivatives_through_an_order_and_past_it() -> None:
+    """Some terms of the diagonal belong to a rank, others to a position."""
+
+    def projected(x: Any, w: Any) -> Any:
+        c, ordered = index("class", "c"), sort(x[k], k, descending=True)
+        inside = 1 + (k + 1) * ordered > cumsum(ordered, k)
+        threshold = (Sum(where(inside, ordered, 0), k) - 1) / Sum(indicator(inside), k)
+        return Sum(w[c] * Max(x[c] - threshold, 0) ** 2, c)
+
+    made = declare(projected, x=LIST, w=Target("class"))
+    arrays = {"x": np.array([1.0, 0.3, 0.5, -1.0]), "w": np.array([1.0, 2.0, 3.0, -4.0])}
+
+    def formula(x: Any, w: Any) -> Any:
+        ordered = x.sort(descending=True).values
+        inside = 1 + torch.arange(1, 5) * ordered > ordered.cumsum(0)
+        threshold = (torch.where(inside, ordered, 0.0).sum() - 1) / inside.sum()
+        return w * (x - threshold).clamp(min=0) ** 2
+
+    checked(made, formula, arrays)
 
 
 def test_the_hessian_diagonal_of_a_long_list_needs_no_matrix() -> None:

@@ -58,6 +58,9 @@ class _TextPrinter(StrPrinter):
 
     _print_LogCumSumExp = _print_CumSum
 
+    def _print_Correlate(self, e: Any) -> str:
+        return f"correlate_{e.indices[0].name}({self._print(e.body)}, {len(e.taps)} taps)"
+
     def _print_At(self, e: Any) -> str:
         return f"({self._print(e.body)})[{e.indices[0].name} = {self._print(e.position)}]"
 

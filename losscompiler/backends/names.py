@@ -19,6 +19,7 @@ BASE_NAMES: dict[type[nodes.Definition], str] = {
     nodes.Positions: "position",
     along.Order: "order",
     along.TieMean: "shared",
+    along.Correlate: "windowed",
     along.Cumulate: "cumulated",
     along.LogCumulate: "log_cumulated",
 }

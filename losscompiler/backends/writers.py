@@ -171,10 +171,15 @@ def _positions(emit: Emitter, node: nodes.Positions) -> str:
     return f"fn.positions({array}, {axis})"
 
 
+def _short(emit: Emitter, node: along.Along) -> str:
+    (code,) = emit.operands((node.body, node.free), room=30)
+    return code
+
+
 def _order(emit: Emitter, node: along.Order) -> str:
     axis = node.free.index(node.along) - len(node.free)
     name = "rank" if node.inverse else "order"
-    return f"along.{name}({emit.operand(node.body, node.free)}, {axis})"
+    return f"along.{name}({_short(emit, node)}, {axis})"
 
 
 def _tie_mean(emit: Emitter, node: along.TieMean) -> str:
@@ -188,7 +193,7 @@ def _cumulate(emit: Emitter, node: along.Cumulate) -> str:
     axis = node.free.index(node.along) - len(node.free)
     reverse = ", reverse=True" if node.reverse else ""
     if node.log_in == node.log_out == 0:
-        return f"along.cumsum({emit.operand(node.body, node.free)}, {axis}{reverse})"
+        return f"along.cumsum({_short(emit, node)}, {axis}{reverse})"
     operands = ((e, node.free) for e in node.bodies)
     printed = emit.operands(*operands, room=40)
     return f"along.cumulate({', '.join(printed)}, {axis}{reverse})"
@@ -197,7 +202,24 @@ def _cumulate(emit: Emitter, node: along.Cumulate) -> str:
 def _log_cumulate(emit: Emitter, node: along.LogCumulate) -> str:
     axis = node.free.index(node.along) - len(node.free)
     reverse = ", reverse=True" if node.reverse else ""
-    return f"along.logcumsumexp({emit.operand(node.body, node.free)}, {axis}{reverse})"
+    return f"along.logcumsumexp({_short(emit, node)}, {axis}{reverse})"
+
+
+def _correlate(emit: Emitter, node: along.Correlate) -> str:
+    axis = node.free.index(node.along) - len(node.free)
+    taps = _tuple(emit, [emit.operand(tap, ()) for tap in node.taps], "taps")
+    return f"along.correlate({_short(emit, node)}, {taps}, {axis}, {node.first})"
+
+
+def _tuple(emit: Emitter, items: Sequence[str], base: str) -> str:
+    """A tuple, with a name of its own and a line per item if it is long."""
+    code = f"({', '.join(items)}{',' if len(items) == 1 else ''})"
+    if len(code) < 40:
+        return code
+    if code not in emit.written:
+        emit.written[code] = emit.fresh(base)
+        emit.lines += [f"{emit.written[code]} = (", *(f"    {item}," for item in items), ")"]
+    return emit.written[code]
 
 
 WRITERS: Writers = {
@@ -213,6 +235,7 @@ WRITERS: Writers = {
     nodes.Positions: _positions,
     along.Order: _order,
     along.TieMean: _tie_mean,
+    along.Correlate: _correlate,
     along.Cumulate: _cumulate,
     along.LogCumulate: _log_cumulate,
 }

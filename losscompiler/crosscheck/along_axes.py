@@ -63,6 +63,24 @@ def cumulated(compiler: Compiler, e: ex.CumSum | ex.LogCumSumExp) -> Closure:
     return compiler.remembered(e, run, free_indices(e))
 
 
+def correlated(compiler: Compiler, e: ex.Correlate) -> Closure:
+    """The weighted sum of the body over the neighbours of the index inside its axis."""
+    ((slot, axis),) = compiler.bound(e)
+    body, taps = compiler(e.body), [compiler(tap) for tap in e.taps]
+
+    def run(env: Environment) -> Ball:
+        total, here = balls.ZERO, env.index[slot]
+        for n, tap in enumerate(taps):
+            there = here + n - len(taps) // 2
+            if 0 <= there < env.sizes[axis]:
+                env.index[slot] = there
+                total = env.field.add(total, env.field.multiply(tap(env), body(env)))
+        env.index[slot] = here
+        return total
+
+    return compiler.remembered(e, run, free_indices(e))
+
+
 def extreme(compiler: Compiler, e: sp.Basic) -> Closure:
     """The largest or smallest of the arguments, or of a body along axes."""
     guard, smallest = compiler.guard(e), isinstance(e, sp.Min | ex.AxisMin)

@@ -314,6 +314,7 @@ _NODES: tuple[tuple[Any, Callable[[Compiler, Any], Closure]], ...] = (
     ((sp.Max, sp.Min, ex.AxisMax, ex.AxisMin), along_axes.extreme),
     (ex.Norm, along_axes.norm),
     (ex.LogSumExp, along_axes.log_normaliser),
+    (ex.Correlate, along_axes.correlated),
     ((ex.CumSum, ex.LogCumSumExp), along_axes.cumulated),
     ((ex.Softmax, ex.LogSoftmax), along_axes.normalised),
     (ex.Sort, orders.sorted_entries),

@@ -79,6 +79,19 @@ class LogCumulate(Along):
     reverse: bool
 
 
+@dataclass(frozen=True)
+class Correlate(Along):
+    """The sum of `taps[n] * body` at the place `along + first + n`, 0 outside the axis."""
+
+    taps: tuple[sp.Expr, ...]
+    first: int
+
+    @property
+    def bodies(self) -> tuple[sp.Basic, ...]:
+        """What is weighed, and its weights."""
+        return (self.body, *self.taps)
+
+
 def is_identity(definition: Definition) -> bool:
     """Whether a node computes its own body: it was there to be differentiated."""
     return isinstance(definition, TieMean) and definition.body == definition.keys
@@ -153,6 +166,43 @@ def log_cumulate(graph: Graph, value: sp.Expr, axis: Axis, *, reverse: bool = Fa
     return graph.node(LogCumulate((), value, axis, reverse), (), [value])
 
 
+def correlate(
+    graph: Graph, value: sp.Expr, axis: Axis, taps: tuple[sp.Expr, ...], first: int
+) -> sp.Expr:
+    """The weighted sum over neighbours; factors that do not vary along the axis stay outside."""
+    if value == 0 or all(tap == 0 for tap in taps):
+        return sp.S.Zero
+    total = sp.S.Zero
+    for outer, inner in outside(graph, value, axis).items():
+        if axis in graph.axes(inner):
+            made = Correlate((), inner, axis, taps, first)
+            total += outer * graph.node(made, (), [inner, *taps])
+        else:
+            inside = (tap * _inside(graph, axis, first + n) for n, tap in enumerate(taps))
+            total += outer * inner * sp.Add(*inside)
+    return total
+
+
+def neighbour(graph: Graph, value: sp.Expr, axis: Axis, offset: int) -> sp.Expr:
+    """The value so many places further on, 0 outside the axis."""
+    return graph.shift(value, axis, offset) * _inside(graph, axis, offset)
+
+
+def window(graph: Graph, place: Axis, seed: Axis, taps: tuple[sp.Expr, ...], first: int) -> sp.Expr:
+    """The weight that an entry has in the weighted sum at a place."""
+    here, there = graph.positions(place), graph.positions(seed)
+    cells = [(tap, sp.Eq(there, here + first + n)) for n, tap in enumerate(taps) if tap != 0]
+    return Piecewise(*cells, (sp.S.Zero, sp.true))
+
+
+def _inside(graph: Graph, axis: Axis, offset: int) -> sp.Expr:
+    if offset == 0:
+        return sp.S.One
+    here = graph.positions(axis)
+    holds = sp.Lt(here, graph.extent(axis.extent) - offset)
+    return Piecewise((sp.S.One, sp.Ge(here, -offset) if offset < 0 else holds), (0, sp.true))
+
+
 def _count(graph: Graph, axis: Axis, *, reverse: bool) -> sp.Expr:
     """How many terms a cumulated sum has at each place."""
     here = graph.positions(axis)
@@ -174,5 +224,7 @@ def rebuilt(graph: Graph, node: Along, bodies: tuple[sp.Expr, ...]) -> sp.Expr:
         return tie_mean(graph, bodies[0], node.along, bodies[1], bodies[2])
     if isinstance(node, LogCumulate):
         return log_cumulate(graph, bodies[0], node.along, reverse=node.reverse)
+    if isinstance(node, Correlate):
+        return correlate(graph, bodies[0], node.along, tuple(bodies[1:]), node.first)
     assert isinstance(node, Cumulate), node
     return cumulate(graph, bodies[0], node.along, bodies[1], bodies[2], reverse=node.reverse)

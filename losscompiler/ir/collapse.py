@@ -6,7 +6,7 @@ need not be built: factors that vary over one of them belong inside the sum or o
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -25,14 +25,17 @@ if TYPE_CHECKING:
 def collapsed(graph: Graph, node: along.Along, axes: tuple[Axis, ...]) -> sp.Expr | None:
     """A node over actual axes of which its own is one with another; None if they stay apart."""
     actual = dict(zip(node.free, axes, strict=True))
-    same = [a for a in node.free if actual[a] == actual[node.along] and a != node.along]
-    if len(same) != 1 or len(set(axes)) != len(axes) - 1 or not isinstance(node, along.Cumulate):
-        return None
-    (seed,) = same
-    if seed in graph.axes(node.log_in, node.log_out):
+    others = [a for a in node.free if a != node.along]
+    first = {actual[a]: a for a in reversed(others)}
+    merge = {a: first[actual[a]] for a in others}
+    if any(a != b for a, b in merge.items()):  # what is not looked along is one in the bodies
+        bodies = tuple(graph.rename(body, merge) for body in node.bodies)
+        return graph.rename(along.rebuilt(graph, node, bodies), actual)
+    seed = first[actual[node.along]]
+    if type(node) not in COLLAPSED or seed in graph.axes(*node.bodies[1:]):
         return None
     for terms in _splits(node.body):
-        parts = [_cumulated(graph, node, seed, t) for t in terms]
+        parts = [COLLAPSED[type(node)](graph, node, seed, t) for t in terms]
         if all(part is not None for part in parts):
             return graph.rename(sp.Add(*parts), actual)
     return None
@@ -103,3 +106,43 @@ def _places(graph: Graph, factor: sp.Expr, axis: Axis, seed: Axis) -> str | None
         return None
     turned = relation if relation.lhs == place else relation.reversed
     return str(turned.rel_op)
+
+
+def _correlated(graph: Graph, node: along.Correlate, seed: Axis, term: sp.Expr) -> sp.Expr | None:
+    """The weighted sum over neighbours of a term that knows the place as its seed."""
+    axis = node.along
+    parts = _apart(graph, term, axis, seed)
+    taps = list(node.taps)
+    for n in range(len(taps)):
+        for factor in parts.both:
+            weight = _weight(graph, factor, axis, seed, node.first + n)
+            if weight is None:
+                return None
+            taps[n] *= weight
+    return parts.outer * along.correlate(graph, parts.inner, axis, tuple(taps), node.first)
+
+
+def _weight(graph: Graph, factor: sp.Expr, axis: Axis, seed: Axis, offset: int) -> sp.Expr | None:
+    """What a window is worth so many places from its seed."""
+    if not isinstance(factor, Piecewise):
+        return None
+    place, at = graph.positions(axis), graph.positions(seed)
+    for weight, condition in factor.pairs:
+        if graph.axes(weight):
+            return None
+        if condition == sp.true:
+            return weight
+        if not isinstance(condition, sp.Eq):
+            return None
+        away = sp.expand((condition.lhs - condition.rhs).xreplace({place: at + offset}))
+        if not away.is_number:
+            return None
+        if away == 0:
+            return weight
+    return None
+
+
+COLLAPSED: dict[type[along.Along], Callable[..., sp.Expr | None]] = {
+    along.Cumulate: _cumulated,
+    along.Correlate: _correlated,
+}

@@ -189,6 +189,11 @@ def _log_cumulate(s: _Shown, d: Any, labels: Labels) -> str:
     return f"cumulated logsumexp along {labels[d.along]}{back}: {s.value(d.body, labels)}"
 
 
+def _correlate(s: _Shown, d: Any, labels: Labels) -> str:
+    taps = ", ".join(s.value(tap, labels) for tap in d.taps)
+    return f"({taps}) along {labels[d.along]} {d.first:+d}...: {s.value(d.body, labels)}"
+
+
 def _map(s: _Shown, d: Any, labels: Labels) -> str:
     return s.value(d.body, labels)
 
@@ -204,6 +209,7 @@ SHOWN: dict[type[Definition], Callable[[_Shown, Any, Labels], str]] = {
     nodes.Shift: _shift,
     along.Order: _order,
     along.TieMean: _tie_mean,
+    along.Correlate: _correlate,
     along.Cumulate: _cumulate,
     along.LogCumulate: _log_cumulate,
     nodes.Map: _map,

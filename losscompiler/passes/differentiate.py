@@ -50,6 +50,10 @@ class Reverse:
             axes = graph.leaf_axes(leaf)
             self._add(leaf, graph.sum(slope * cotangent, [a for a in space if a not in axes]))
 
+    def depends(self, value: sp.Expr) -> bool:
+        """Whether a derivative flows through a value."""
+        return any(self.graph.definition(s) in self.active for s in self.graph.leaves(value))
+
     def _add(self, leaf: sp.Symbol, adjoint: sp.Expr) -> None:
         graph = self.graph
         definition, axes = graph.definition(leaf), graph.leaf_axes(leaf)
@@ -214,6 +218,17 @@ def _log_cumulate(sweep: Reverse, node: along.LogCumulate, adjoint: sp.Expr) -> 
     sweep.pull(node.body, share, node.free)
 
 
+def _correlate(sweep: Reverse, node: along.Correlate, adjoint: sp.Expr) -> None:
+    graph = sweep.graph
+    last = node.first + len(node.taps) - 1
+    back = along.correlate(graph, adjoint, node.along, node.taps[::-1], -last)
+    sweep.pull(node.body, back, node.free)
+    for n, tap in enumerate(node.taps):
+        if sweep.depends(tap):
+            entry = along.neighbour(graph, node.body, node.along, node.first + n)
+            sweep.pull(tap, adjoint * entry, node.free)
+
+
 RULES: dict[type[Definition], Callable[[Reverse, Any, sp.Expr], None]] = {
     nodes.Reduce: _reduce,
     nodes.Contract: _contract,
@@ -224,6 +239,7 @@ RULES: dict[type[Definition], Callable[[Reverse, Any, sp.Expr], None]] = {
     nodes.Place: _place,
     nodes.Shift: _shift,
     along.TieMean: _tie_mean,
+    along.Correlate: _correlate,
     along.Cumulate: _cumulate,
     along.LogCumulate: _log_cumulate,
 }

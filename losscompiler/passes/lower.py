@@ -231,6 +231,12 @@ def _logcumsumexp(lower: Lowering, e: ex.LogCumSumExp) -> sp.Basic:
     return along.log_cumulate(lower.graph, lower(e.body), *_bound(e), reverse=e.reverse)
 
 
+def _correlate(lower: Lowering, e: ex.Correlate) -> sp.Basic:
+    (axis,) = _bound(e)
+    taps = tuple(lower(tap) for tap in e.taps)
+    return along.correlate(lower.graph, lower(e.body), axis, taps, -(len(taps) // 2))
+
+
 def _at(lower: Lowering, e: ex.At) -> sp.Basic:
     (axis,) = _bound(e)
     return lower._index(lower(e.body), axis, e.position)
@@ -249,5 +255,6 @@ BINDERS = {
     ex.Rank: _rank,
     ex.CumSum: _cumsum,
     ex.LogCumSumExp: _logcumsumexp,
+    ex.Correlate: _correlate,
     ex.At: _at,
 }

@@ -76,7 +76,7 @@ class Forward:
         actual = dict(zip(definition.free, graph.leaf_axes(leaf), strict=True))
         renamed: list[Terms] = []
         for deltas, value in self.known[definition].items():
-            moved = frozenset((actual[a], seed) for a, seed in deltas)
+            moved = frozenset((actual.get(a, a), seed) for a, seed in deltas)
             renamed.append({moved: graph.rename(value, actual)})
         return _added(*renamed)
 
@@ -122,10 +122,12 @@ def diagonal(graph: Graph, gradient_value: sp.Expr, by: nodes.Input) -> sp.Expr:
     total = sp.S.Zero
     for deltas, value in sweep.of(gradient_value).items():
         own = {(axis, seed) for axis, seed in deltas if back.get(seed) == axis}
+        moved = [axis for axis in reversed(sweep.seeds) if axis in dict(deltas)]
         for axis, seed in deltas - own:
-            value = value * graph.equal(graph.positions(axis), graph.positions(seed))
-        for seed in reversed(sweep.seeds):
-            value = in_place(graph, value, seed)
+            if axis not in moved:
+                value = value * graph.equal(graph.positions(axis), graph.positions(seed))
+        for axis in moved:
+            value = in_place(graph, value, axis)
         total = total + graph.rename(value, back)
     return total
 
@@ -141,7 +143,8 @@ def in_place(graph: Graph, value: sp.Expr, seed: Axis) -> sp.Expr:
             if here in sides and factor == graph.equal(*sides):
                 place = sides[0] if sides[1] == here else sides[1]
                 return graph.gather(value / factor, seed, place)
-    return graph.sum(value, [seed]) if seed in graph.axes(value) else value
+    apart = sp.expand_mul(value, deep=False)
+    return graph.sum(value, [seed]) if apart == value else in_place(graph, apart, seed)
 
 
 # ---- one rule per definition ----------------------------------------------------------------
@@ -199,7 +202,10 @@ def _reordered(
     kept: Deltas,
     seed: Axis,
 ) -> Terms:
-    """An order moves the one entry that differs to its rank: no matrix of all places is built."""
+    """An order moves the one entry that differs to its rank: no matrix of all places is built.
+
+    The term is one of a sum over the new seed axis, which its own delta, with the old one, tells.
+    """
     graph = sweep.graph
     axes = graph.leaf_axes(node.index)
     moved = graph.fresh(seed.extent)
@@ -208,7 +214,7 @@ def _reordered(
     rank = graph.rename(_inverse(graph, order, axes), {here: seed})
     at_seed = graph.rename(value, {node.along: seed})
     place = graph.equal(graph.positions(moved), rank)
-    return {kept | {(here, moved)}: at_seed * place}
+    return {kept | {(here, moved), (moved, seed)}: at_seed * place}
 
 
 def _inverse(graph: Graph, order: along.Order, axes: Sequence[Axis]) -> sp.Expr:
@@ -306,6 +312,27 @@ def _log_cumulate(sweep: Forward, node: along.LogCumulate) -> Terms:
     return _cumulated(sweep, sweep.of(node.body), node, node.body, whole)
 
 
+def _correlate(sweep: Forward, node: along.Correlate) -> Terms:
+    """A delta leaves a window: the weights that its entry has at every place."""
+    graph, axis = sweep.graph, node.along
+    parts: list[Terms] = []
+    for deltas, value in sweep.of(node.body).items():
+        seeds = sorted(seed for a, seed in deltas if a == axis)
+        kept = frozenset((a, s) for a, s in deltas if a != axis)
+        if seeds:
+            value = graph.rename(value, {axis: seeds[0]})
+            windows = (along.window(graph, axis, s, node.taps, node.first) for s in seeds[:1])
+            same = (graph.equal(*map(graph.positions, (seeds[0], s))) for s in seeds[1:])
+            value = sp.Mul(value, *windows, *same)
+        else:
+            value = along.correlate(graph, value, axis, node.taps, node.first)
+        parts.append({kept: value})
+    for n, tap in enumerate(node.taps):
+        entry = along.neighbour(graph, node.body, axis, node.first + n)
+        parts.append(_scaled(sweep.of(tap), entry))
+    return _added(*parts)
+
+
 def _take(sweep: Forward, node: nodes.Take) -> Terms:
     graph = sweep.graph
     parts: list[Terms] = []
@@ -356,6 +383,7 @@ RULES: dict[type[Definition], Callable[[Forward, Any], Terms]] = {
     nodes.Place: _place,
     nodes.Shift: _shift,
     along.TieMean: _tie_mean,
+    along.Correlate: _correlate,
     along.Cumulate: _cumulate,
     along.LogCumulate: _log_cumulate,
 }

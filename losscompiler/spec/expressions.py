@@ -29,6 +29,7 @@ __all__ = [
     "AxisMax",
     "AxisMin",
     "Binder",
+    "Correlate",
     "CumSum",
     "Element",
     "Index",
@@ -209,6 +210,21 @@ class LogCumSumExp(Binder):
 
     keeps_axis = True
     reverse = CumSum.reverse
+
+
+class Correlate(Binder):
+    """The sum of `taps[n] * body[k + n - len(taps) // 2]`, 0 outside the axis; keeps the axis."""
+
+    keeps_axis = True
+
+    @property
+    def taps(self) -> tuple[sp.Expr, ...]:
+        """The weights of the neighbours."""
+        return tuple(self.args[2])
+
+    def _eval_is_nonnegative(self) -> bool | None:
+        signs = [self.body.is_nonnegative, *(tap.is_nonnegative for tap in self.taps)]
+        return True if all(signs) else None
 
 
 class At(Binder):

@@ -223,6 +223,8 @@ class Element(_Assumptions, sp.Expr):  # type: ignore[valid-type,misc]
     """A real entry of a tensor; its assumptions are those of the tensor's domain."""
 
     is_commutative = True
+    # SymPy takes what has `__getitem__` for a sequence.
+    _iterable = False
 
     def __new__(cls, tensor: Tensor, *indices: sp.Basic) -> Element:
         """The entry; `element` has checked the indices."""

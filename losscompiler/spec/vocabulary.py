@@ -102,6 +102,24 @@ def logcumsumexp(e: Any, k: Any, reverse: bool = False) -> sp.Expr:
     return ex.LogCumSumExp(*ex.bound_indices((k,), e), sp.sympify(bool(reverse)))
 
 
+def correlate(e: Any, k: Any, taps: Any) -> sp.Expr:
+    """The sum of `taps[n] * e` over the neighbours `k + n - len(taps) // 2` on the axis of `k`.
+
+    Outside of the axis `e` counts as 0. The taps are numbers or expressions of parameters; a window
+    over two axes that is a product is one of these inside another.
+    """
+    weights = sp.Tuple(*(sp.sympify(tap) for tap in taps))
+    if not weights:
+        raise SpecError("LC114", "a window without taps", help="give one weight per neighbour")
+    if weights.atoms(ex.Index):
+        raise SpecError(
+            "LC114",
+            f"the taps {weights} vary with an index",
+            help="a window is the same everywhere: its taps are numbers or parameters",
+        )
+    return ex.Correlate(*ex.bound_indices((k,), e), weights)
+
+
 def Piecewise(*pairs: Any) -> sp.Expr:
     """The value of the first pair `(value, condition)` whose condition holds; end with `True`."""
     return ex.Piecewise(*pairs)

@@ -68,6 +68,21 @@ class Forward:
         slope = gradient(graph, value, wrt)
         return _added(*(_scaled(self._leaf(s), slope[s]) for s in wrt))
 
+    def by_seeds(self, value: sp.Expr) -> Terms:
+        """The tangent of a value by the axes that it was seeded with, however orders moved them."""
+        graph = self.graph
+        parts: list[Terms] = []
+        for deltas, term in self.of(value).items():
+            moved = [axis for axis in reversed(self.seeds) if axis in dict(deltas)]
+            for axis, seed in deltas:
+                if seed in self.seeds and axis not in self.seeds:
+                    term = term * graph.equal(graph.positions(axis), graph.positions(seed))
+            for axis in moved:
+                term = in_place(graph, term, axis)
+            kept = ((a, s) for a, s in deltas if not {a, s} & self.seeds.keys())
+            parts.append({frozenset(kept): term})
+        return _added(*parts)
+
     def _leaf(self, leaf: sp.Symbol) -> Terms:
         graph = self.graph
         definition = graph.definition(leaf)
@@ -120,14 +135,10 @@ def diagonal(graph: Graph, gradient_value: sp.Expr, by: nodes.Input) -> sp.Expr:
     sweep.known[by] = {frozenset(seeds.items()): sp.S.One}
     back = {seed: axis for axis, seed in seeds.items()}
     total = sp.S.Zero
-    for deltas, value in sweep.of(gradient_value).items():
-        own = {(axis, seed) for axis, seed in deltas if back.get(seed) == axis}
-        moved = [axis for axis in reversed(sweep.seeds) if axis in dict(deltas)]
-        for axis, seed in deltas - own:
-            if axis not in moved:
+    for deltas, value in sweep.by_seeds(gradient_value).items():
+        for axis, seed in deltas:
+            if back[seed] != axis:
                 value = value * graph.equal(graph.positions(axis), graph.positions(seed))
-        for axis in moved:
-            value = in_place(graph, value, axis)
         total = total + graph.rename(value, back)
     return total
 

@@ -156,9 +156,9 @@ def of_classes(variant: Variant, prediction: str, trials: Sequence[ClassTrials])
     (axis,) = by.free
     (slope,) = vjp(graph, variant.value, sp.S.One, (), [by])
     seed = graph.fresh(axis.extent)
-    sweep = Forward(graph, depends_on(graph, [slope], [by]))
+    sweep = Forward(graph, depends_on(graph, [slope], [by]), share_ties=False)
     sweep.known[by] = {frozenset({(axis, seed)}): sp.S.One}
-    terms = sweep.of(slope)
+    terms = sweep.by_seeds(slope)
     crossed = terms.pop(frozenset(), sp.S.Zero)  # between two classes, or a class and itself
     alone = sp.Add(*(graph.rename(value, {seed: axis}) for value in terms.values()))
     own = graph.rename(crossed, {seed: axis})

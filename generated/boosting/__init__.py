@@ -20,6 +20,7 @@ from .classification import (
     SparseSoftmaxCrossEntropyObjective,
     SquaredHingeObjective,
 )
+from .classification_sparse import SparsemaxObjective
 from .detection import (
     BalancedL1Objective,
     GaussianFocalObjective,
@@ -273,6 +274,7 @@ __all__ = [
     "SoftmaxCrossEntropyObjective",
     "SoftmaxFocalObjective",
     "SoftmaxSquaredErrorObjective",
+    "SparsemaxObjective",
     "SparsePoly1CrossEntropyObjective",
     "SparseSoftmaxCrossEntropyObjective",
     "SphericalScoreObjective",

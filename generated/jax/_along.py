@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import jax
@@ -45,7 +45,8 @@ def cumsum(x: Array, axis: int, *, reverse: bool = False) -> Array:
 def logcumsumexp(x: Array, axis: int, *, reverse: bool = False) -> Array:
     """log(cumsum(exp(x))): of each sum one maximum is taken out, `peak + log1p(rest)`."""
     peak, rest = lax.associative_scan(_joined, (x, jnp.zeros_like(x)), reverse, x.ndim + axis)
-    return peak + jnp.log1p(rest)
+    result: Array = peak + jnp.log1p(rest)
+    return result
 
 
 def cumulate(
@@ -79,3 +80,15 @@ def _added(one: Sums, two: Sums) -> Sums:
     gap = _gap(peak, other)
     whole = jnp.where(peak >= other, total + others * gap, others + total * gap)
     return jnp.maximum(peak, other), whole
+
+
+def correlate(x: Array, taps: Sequence[Result], axis: int, first: int) -> Array:
+    """The sum of `taps[n] * x` at the place `first + n` further on, 0 outside the axis."""
+    before, after = max(-first, 0), max(first + len(taps) - 1, 0)
+    padding = [(0, 0)] * x.ndim
+    padding[axis] = (before, after)
+    padded, length, start = jnp.pad(x, padding), x.shape[axis], before + first
+    total = jnp.zeros_like(x)
+    for n, tap in enumerate(taps):
+        total += tap * lax.slice_in_dim(padded, start + n, start + n + length, axis=axis)
+    return total

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -94,3 +95,15 @@ def _added(peak: Array, total: Array, other: Array, others: Array) -> tuple[Arra
     gap = _gap(peak, other)
     whole = np.where(peak >= other, total + others * gap, others + total * gap)
     return np.maximum(peak, other), whole
+
+
+def correlate(x: Array, taps: Sequence[Any], axis: int, first: int) -> Array:
+    """The sum of `taps[n] * x` at the place `first + n` further on, 0 outside the axis."""
+    before, after = max(-first, 0), max(first + len(taps) - 1, 0)
+    moved = np.moveaxis(x, axis, 0)
+    padded = np.pad(moved, [(before, after), *[(0, 0)] * (x.ndim - 1)])
+    total = np.zeros_like(moved)
+    for n, tap in enumerate(taps):
+        start = before + first + n
+        total += tap * padded[start : start + len(moved)]
+    return np.moveaxis(total, 0, axis)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import tensorflow as tf
@@ -120,3 +121,15 @@ def _added(peak: Array, total: Array, other: Array, others: Array) -> tuple[Arra
     gap = _gap(peak, other)
     whole = tf.where(peak >= other, total + others * gap, others + total * gap)
     return tf.maximum(peak, other), whole
+
+
+def correlate(x: Array, taps: Sequence[Any], axis: int, first: int) -> Array:
+    """The sum of `taps[n] * x` at the place `first + n` further on, 0 outside the axis."""
+    before, after = max(-first, 0), max(first + len(taps) - 1, 0)
+    paddings, begin = [[0, 0] for _ in range(x.shape.rank)], [0] * x.shape.rank
+    paddings[axis] = [before, after]
+    padded, total = tf.pad(x, paddings), tf.zeros_like(x)
+    for n, tap in enumerate(taps):
+        begin[axis] = before + first + n
+        total += tap * tf.slice(padded, begin, tf.shape(x))
+    return total

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+# PyTorch has no annotations for it.
+_broadcast: Callable[..., tuple[Tensor, ...]] = torch.broadcast_tensors
 
 
 def order(x: Tensor, axis: int) -> Tensor:
@@ -23,7 +26,7 @@ def rank(x: Tensor, axis: int) -> Tensor:
 
 def tie_mean(x: Tensor, keys: Tensor, order: Tensor, axis: int) -> Tensor:
     """The mean of `x` over the entries of an axis whose key is the same; `order` sorts `keys`."""
-    x, keys, order = (a.movedim(axis, -1) for a in torch.broadcast_tensors(x, keys, order))
+    x, keys, order = (a.movedim(axis, -1) for a in _broadcast(x, keys, order))
     ordered = torch.gather(keys, -1, order)
     new = ordered[..., 1:] != ordered[..., :-1]
     group = F.pad(torch.cumsum(new, -1), (1, 0))[..., : x.shape[-1]]
@@ -50,7 +53,7 @@ def cumulate(
     x: Tensor | float, log_in: Tensor, log_out: Tensor, axis: int, *, reverse: bool = False
 ) -> Tensor:
     """The sums over s <= t of `x[s] * exp(log_in[s] - log_out[t])`, terms scaled by the largest."""
-    given = torch.broadcast_tensors(
+    given = _broadcast(
         torch.as_tensor(x, dtype=log_in.dtype, device=log_in.device), log_in, log_out
     )
     x, log_in, log_out = (_turned(a, axis, reverse).movedim(axis, -1) for a in given)
@@ -93,3 +96,14 @@ def _added(peak: Tensor, total: Tensor, other: Tensor, others: Tensor) -> tuple[
     gap = _gap(peak, other)
     whole = torch.where(peak >= other, total + others * gap, others + total * gap)
     return torch.maximum(peak, other), whole
+
+
+def correlate(x: Tensor, taps: Sequence[Tensor | float], axis: int, first: int) -> Tensor:
+    """The sum of `taps[n] * x` at the place `first + n` further on, 0 outside the axis."""
+    before, after = max(-first, 0), max(first + len(taps) - 1, 0)
+    padded = F.pad(x, (0, 0) * (-axis - 1) + (before, after))
+    length, start = x.shape[axis], before + first
+    total = torch.zeros_like(x)
+    for n, tap in enumerate(taps):
+        total = total + tap * padded.narrow(axis, start + n, length)
+    return total

@@ -67,6 +67,8 @@ FUNCTIONS: dict[type[sp.Basic], Callable[..., Number]] = {
     op.Expm1: mp.expm1,
     op.Log1mExp: lambda x: mp.log(-mp.expm1(x)),
     op.ExpDifference: lambda a, b: mp.exp(a - b),
+    op.LogAddExp: lambda a, b: mp.log(mp.exp(a) + mp.exp(b)),
+    op.Share: lambda a, b: mp.zero if a == -mp.inf else mp.exp(a - b),
     op.XLogY: _xlogy,
     op.XDivY: _xdivy,
     op.Root: mp.sqrt,

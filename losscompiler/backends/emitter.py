@@ -14,7 +14,7 @@ import sympy as sp
 
 from losscompiler.backends.layout import WIDTH
 from losscompiler.backends.names import BASE_NAMES, HEAD_NAMES
-from losscompiler.backends.printer import Printer, Text
+from losscompiler.backends.printer import Printer, Text, number
 from losscompiler.backends.spelling import Spelling
 from losscompiler.ir import along, nodes
 from losscompiler.ir.nodes import Axis, Definition
@@ -26,7 +26,10 @@ Writers: TypeAlias = "Mapping[type[Definition], Callable[[Emitter, Any], str]]"
 
 @dataclass
 class Emitter:
-    """The kernel being written; `writers` print one definition each, by its type."""
+    """The kernel being written; `writers` print one definition each, by its type.
+
+    `scans` are the names of the results of recurrences; `indent` is that of the statements.
+    """
 
     program: Program
     spelling: Spelling
@@ -35,13 +38,16 @@ class Emitter:
     names: dict[Definition, str] = field(default_factory=dict)
     taken: set[str] = field(default_factory=set)
     written: dict[str, str] = field(default_factory=dict)
+    scans: dict[Definition, tuple[str, ...]] = field(default_factory=dict)
+    indent: int = 4
 
     def __post_init__(self) -> None:
         """Names the arguments."""
         self.graph = self.program.graph
         self.taken |= self.spelling.reserved
         for definition in self.program.inputs:
-            self.names[definition] = self.fresh(definition.name)
+            if definition not in self.names:
+                self.names[definition] = self.fresh(definition.name)
         floats = [d for d in self.program.inputs if d.dtype == "float"]
         self.like = self.names[
             next((d for d in floats if d.name not in self.graph.scalars), floats[0])
@@ -61,9 +67,13 @@ class Emitter:
         if code not in self.written:
             self.written[code] = self.fresh(base)
             line = f"{self.written[code]} = {code}"
-            assert len(line) + 4 <= WIDTH, line
+            assert len(line) + self.indent <= WIDTH, line
             self.lines.append(line)
         return self.written[code]
+
+    def write(self, lines: Sequence[str]) -> None:
+        """Writes a statement of several lines, which are indented already."""
+        self.lines.append("\n".join(line[self.indent :] for line in lines))
 
     # ---- values --------------------------------------------------------------------------
 
@@ -128,7 +138,8 @@ class Emitter:
             return True
         if isinstance(definition, nodes.Gather | nodes.Take | nodes.Shift):
             return self._is_integer(self.graph.definition(definition.body))
-        return isinstance(definition, nodes.Input) and definition.dtype == "int"
+        known = isinstance(definition, nodes.Input | nodes.Local)
+        return known and definition.dtype == "int"
 
     def _is_size(self, e: sp.Basic) -> bool:
         """Is computed from the sizes of axes alone, and so is a Python number."""
@@ -164,9 +175,9 @@ class Emitter:
             if isinstance(definition, nodes.Take):
                 whole = self.name_of(self.graph.definition(definition.body))
                 base = f"{whole}_{definition.position}"
-            if len(code) + len(base) + 12 > WIDTH:
+            if len(code) + len(base) + 8 + self.indent > WIDTH:
                 raise AssertionError(f"statement too long: {code}")
-            self.names[definition] = self.assign(code, base)
+            self.names[definition] = code if code.isidentifier() else self.assign(code, base)
         return self.names[definition]
 
     def layout(self, definition: Definition) -> tuple[Axis, ...]:
@@ -196,6 +207,16 @@ class Emitter:
         """A value as an array with exactly these axes, short enough to be an argument."""
         code = self.value(e, axes)
         return code if code.isidentifier() or len(code) < 40 else self.assign(code, base_name(e))
+
+    def array(self, e: sp.Basic, axes: Sequence[Axis]) -> str:
+        """The name of a value as an array with exactly these axes; labels stay integers."""
+        whole = isinstance(e, sp.Symbol) and bool(e.is_integer)
+        code = self.whole(e, axes) if whole else self.operand(e, axes)
+        return code if code.isidentifier() else self.assign(code, base_name(e))
+
+    def number(self, e: sp.Expr) -> str:
+        """A constant as an array without axes."""
+        return self.spelling.full(number(e, decimal=True).code, self.like)
 
 
 def base_name(e: sp.Basic) -> str:

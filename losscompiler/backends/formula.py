@@ -29,6 +29,32 @@ class _TextPrinter(StrPrinter):
 
     printmethod = "_loss_text"  # not `_sympystr`, which our nodes define for diagnostics
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.carries: dict[Any, str] = {}  # of recurrences, in the order in which they are met
+        self.backwards: set[Any] = set()
+        self.recurrences: list[str] = []
+
+    def _print_Scan(self, e: Any) -> str:
+        """A carry is a sequence with a name, which is defined behind the formula."""
+        if e.carries[0].tensor not in self.carries:
+            for c in e.carries:
+                self.carries[c.tensor] = f"c{len(self.carries) + 1}"
+            self.backwards |= {c.tensor for c in e.carries if e.reverse}
+            start = f"size({e.indices[0].axis})" if e.reverse else "-1"
+            for c, step, init in zip(e.carries, e.steps, e.inits, strict=True):
+                name, (_, *own) = self.carries[c.tensor], map(self._print, c.indices)
+                first = f"{name}[{', '.join([start, *own])}] = {self._print(init)}"
+                each = f"{name}[{', '.join(map(self._print, c.indices))}] = {self._print(step)}"
+                self.recurrences += [first, each]
+        positions = ", ".join(map(self._print, e.positions))
+        return f"{self.carries[e.carries[e.which].tensor]}[{positions}]"
+
+    def _print_Carry(self, e: Any) -> str:
+        at, *own = map(self._print, e.indices)
+        before = f"{at} + 1" if e.tensor in self.backwards else f"{at} - 1"
+        return f"{self.carries[e.tensor]}[{', '.join([before, *own])}]"
+
     def _print_Element(self, e: Any) -> str:
         if not e.indices:
             return str(e.tensor.name)
@@ -113,7 +139,11 @@ def _pairs(e: Any) -> list[tuple[Any, Any]]:
 
 def text(e: sp.Basic) -> str:
     """A formula on one line."""
-    return str(_TextPrinter().doprint(e))
+    printer = _TextPrinter()
+    formula = str(printer.doprint(e))
+    return ", where ".join(
+        [formula, ", ".join(printer.recurrences)] if printer.carries else [formula]
+    )
 
 
 def lines(e: sp.Basic, width: int) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from typing import TypeAlias
 
 import sympy as sp
 
+from losscompiler.backends import recurrence
 from losscompiler.backends.emitter import LETTERS, Emitter, Writers, base_name
 from losscompiler.ir import along, nodes
 from losscompiler.ir.nodes import Axis
@@ -238,4 +239,5 @@ WRITERS: Writers = {
     along.Correlate: _correlate,
     along.Cumulate: _cumulate,
     along.LogCumulate: _log_cumulate,
+    nodes.Carried: recurrence.carried,
 }

@@ -11,6 +11,7 @@ from losscompiler.crosscheck import balls
 from losscompiler.crosscheck.balls import Ball
 from losscompiler.crosscheck.environment import Closure, Environment
 from losscompiler.spec import expressions as ex
+from losscompiler.spec.recurrence import Scan
 
 if TYPE_CHECKING:
     from losscompiler.crosscheck.evaluate import Compiler
@@ -22,6 +23,8 @@ def free_indices(e: sp.Basic) -> frozenset[ex.Index]:
         return frozenset([e])
     if isinstance(e, ex.At):
         return free_indices(e.body) - frozenset(e.indices) | free_indices(e.position)
+    if isinstance(e, Scan):
+        return frozenset(e.free_indices(free_indices))
     inner = frozenset[ex.Index]().union(*(free_indices(a) for a in e.args))
     if isinstance(e, ex.Binder) and not e.keeps_axis:
         return inner - frozenset(e.indices)

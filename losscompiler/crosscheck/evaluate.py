@@ -13,11 +13,12 @@ from typing import Any
 import sympy as sp
 from mpmath import libmp
 
-from losscompiler.crosscheck import along_axes, balls, orders
+from losscompiler.crosscheck import along_axes, balls, orders, recurrences
 from losscompiler.crosscheck.balls import Ball, Field
 from losscompiler.crosscheck.environment import Closure, Environment, Slots, UnknownNode, Values
 from losscompiler.crosscheck.functions import FUNCTIONS
 from losscompiler.spec import expressions as ex
+from losscompiler.spec.recurrence import Carry, Scan
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,9 @@ class Compiler:
         self.slots: dict[ex.Index, int] = {}
         self.done: dict[sp.Basic, Closure] = {}
         self.varies: dict[sp.Basic, bool] = {}
+        self.carries: dict[sp.Basic, tuple[recurrences.Entry, bool, int]] = {}
+        self.around: dict[sp.Basic, frozenset[ex.Index]] = {}  # what carries depend on besides
+        self.scans: dict[tuple[sp.Basic, ...], recurrences.Entry] = {}
         self.count = itertools.count()
 
     def __call__(self, e: sp.Basic) -> Closure:
@@ -73,7 +77,9 @@ class Compiler:
     def depends(self, e: sp.Basic) -> bool:
         """Whether a perturbation of a differentiated input can change a node."""
         if e not in self.varies:
-            if isinstance(e, ex.Element):
+            if isinstance(e, Carry):
+                self.varies[e] = True
+            elif isinstance(e, ex.Element):
                 self.varies[e] = e.tensor.name in self.differentiated
             elif isinstance(e, ex.stop_gradient | ex.Rank):
                 self.varies[e] = False
@@ -87,6 +93,7 @@ class Compiler:
 
     def remembered(self, e: sp.Basic, run: Closure, free: frozenset[ex.Index]) -> Closure:
         """Evaluates an expensive node once per value of the indices that are free in it."""
+        free |= self.through_carries(e)
         key, places = next(self.count), tuple(self.slot(i) for i in sorted(free, key=str))
 
         def once(env: Environment) -> Any:
@@ -96,6 +103,11 @@ class Compiler:
             return env.memo[at]
 
         return once
+
+    def through_carries(self, e: sp.Basic) -> frozenset[ex.Index]:
+        """The indices that a node depends on through carries of recurrences inside others."""
+        known = (self.around.get(c.tensor, frozenset()) for c in e.atoms(Carry))
+        return frozenset[ex.Index]().union(*known)
 
     # ---- leaves -----------------------------------------------------------------------------
 
@@ -303,6 +315,8 @@ _NODES: tuple[tuple[Any, Callable[[Compiler, Any], Closure]], ...] = (
     ((sp.Number, sp.NumberSymbol), Compiler.number),
     (ex.Index, Compiler.index_value),
     (ex.Size, Compiler.size),
+    (Carry, recurrences.former),
+    (Scan, recurrences.scanned),
     (ex.Element, Compiler.element),
     (ex.MaskElement, Compiler.lookup),
     ((sp.Add, sp.Mul), Compiler.fold),

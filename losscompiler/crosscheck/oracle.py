@@ -138,7 +138,7 @@ class Oracle:
         touchy = []
         for at in wanted:
             notes = self.notes(values, sizes, at)
-            touchy.append(notes is not None and any(n.token == 0 or n.singular for n in notes))
+            touchy.append(bool(self.kinks(values, sizes, at, notes or [])))
         smooth = [at for at, kink in zip(wanted, touchy, strict=True) if not kink]
         found = dict(
             zip(smooth, self.smooth(values, sizes, smooth, [vector], values, STEP), strict=True)
@@ -147,6 +147,20 @@ class Oracle:
             self.kink(values, sizes, at, vector) if kink else _plain(found[at])
             for at, kink in zip(wanted, touchy, strict=True)
         ]
+
+    def kinks(
+        self, values: Values, sizes: Mapping[str, int], at: Position, notes: list[Note]
+    ) -> list[Note]:
+        """The ties and singular points, without those that inputs cannot leave: log(exp(-oo))."""
+        found = [n for n in notes if n.token == 0 or n.singular]
+        if not any(n.singular for n in found):
+            return found
+        places = self.places(values)
+        direction = cells.directions(len(places), random.Random(3))[0]
+        there = cells.moved(values, places, direction, CELL)
+        moved = self.notes(there, sizes, at, values) or []
+        lasting = {(n.guard, n.where) for n in moved if n.singular}
+        return [n for n in found if not n.singular or (n.guard, n.where) not in lasting]
 
     def smooth(
         self,
@@ -263,7 +277,7 @@ class Oracle:
         No cells come back if there are more than the directions tell apart.
         """
         places = self.places(values)
-        notes = self.notes(values, sizes, at) or []
+        notes = self.kinks(values, sizes, at, self.notes(values, sizes, at) or [])
         singular = any(n.singular for n in notes)
         generator = random.Random(7)
         seen: set[Any] = set()

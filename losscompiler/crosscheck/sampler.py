@@ -13,6 +13,7 @@ from losscompiler.crosscheck import domains
 from losscompiler.crosscheck.expected import LossOracle
 from losscompiler.spec import Loss
 from losscompiler.spec import expressions as ex
+from losscompiler.spec.recurrence import Carry
 from losscompiler.spec.roles import Role
 
 POINTS = 24  # the length of every array of an elementwise loss: frameworks compile per shape
@@ -113,7 +114,7 @@ class Sampler:
 
 
 def axis_sizes(loss: Loss) -> tuple[dict[str, int], frozenset[str]]:
-    """A size for every axis; constant indices force one, shifted indices need room."""
+    """A size for every axis; constant indices force one, shifted ones of inputs need room."""
     sizes = {axis: SIZES.get(axis, 3) for axis in loss.axis_order}
     constants: dict[str, int] = {}
     for e in (loss.expression, *loss.variants.values()):
@@ -122,7 +123,7 @@ def axis_sizes(loss: Loss) -> tuple[dict[str, int], frozenset[str]]:
                 name = axis.removeprefix("*")
                 if isinstance(position, sp.Integer):
                     constants[name] = max(constants.get(name, 0), int(position) + 1)
-                elif ex.split_shift(position)[1]:
+                elif ex.split_shift(position)[1] and not isinstance(element, Carry):
                     sizes[name] = max(sizes[name], 4)
         for at in e.atoms(ex.At):
             (name,) = (i.axis for i in at.indices)

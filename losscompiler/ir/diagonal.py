@@ -68,4 +68,6 @@ def rebuilt(graph: Graph, definition: Definition, bodies: Sequence[Value]) -> sp
         return graph.shift(bodies[0], definition.along, definition.offset)
     if isinstance(definition, along.Along):
         return along.rebuilt(graph, definition, tuple(bodies))
+    if isinstance(definition, nodes.Map):
+        return bodies[0]
     raise TypeError(f"{type(definition).__name__} has no bodies to rebuild")

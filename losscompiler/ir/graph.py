@@ -15,7 +15,7 @@ from losscompiler.ir.along import Along, Order, TieMean
 from losscompiler.ir.collapse import collapsed
 from losscompiler.ir.diagonal import diagonal
 from losscompiler.ir.nodes import Axis, Definition
-from losscompiler.ir.replace import replaced
+from losscompiler.ir.replace import with_args
 from losscompiler.ir.summation import summed
 from losscompiler.spec.expressions import Piecewise
 
@@ -29,8 +29,8 @@ class Graph:
 
     `order` ranks extents, so that formal axes, and with them all printed code, are deterministic.
     `domains` holds an interval for the entries of each input; `scalars` names those inputs that
-    have no batch axes and no other. `slopes` remembers derivatives by leaves, `verified`
-    the values that were found in order.
+    have no batch axes and no other. `slopes` remembers derivatives by leaves, `verified` the values
+    that were found in order, `open_locals` the locals of recurrences below definitions.
     """
 
     order: dict[str, int] = field(default_factory=dict)
@@ -40,9 +40,12 @@ class Graph:
         default_factory=dict
     )
     verified: set[Value] = field(default_factory=set)
+    open_locals: dict[Definition, frozenset[nodes.Local]] = field(default_factory=dict)
     _leaves: dict[tuple[Definition, tuple[Axis, ...]], sp.Symbol] = field(default_factory=dict)
     _of: dict[sp.Symbol, tuple[Definition, tuple[Axis, ...]]] = field(default_factory=dict)
     _seen: dict[Value, tuple[sp.Symbol, ...]] = field(default_factory=dict)
+    _axes: dict[Value, tuple[Axis, ...]] = field(default_factory=dict)
+    _renamed: dict[tuple[Value, tuple[tuple[Axis, Axis], ...]], Value] = field(default_factory=dict)
     _scalar: dict[Definition, bool] = field(default_factory=dict)
     _fresh: int = 0
 
@@ -59,7 +62,7 @@ class Graph:
         symbol = self._leaves.get(key)
         if symbol is None:
             facts = {"real": True, **(assumptions or self._facts(definition))}
-            if isinstance(definition, nodes.Input) and definition.dtype == "bool":
+            if isinstance(definition, nodes.Input | nodes.Local) and definition.dtype == "bool":
                 facts = {}
             symbol = sp.Symbol(f"v{len(self._leaves)}", **facts)
             self._leaves[key] = symbol
@@ -81,6 +84,8 @@ class Graph:
             return {"integer": True, "positive": True}
         if isinstance(definition, nodes.Input):
             return self._seen_facts(definition)
+        if isinstance(definition, nodes.Local):
+            return {"integer": True} if definition.dtype == "int" else {}
         if isinstance(definition, nodes.Reduce):
             facts = {f"is_{fact}": getattr(definition.body, f"is_{fact}") for fact in ASSUMED}
             keeps = ("nonnegative",) if definition.kind == "sum" else ASSUMED[:2]
@@ -116,6 +121,8 @@ class Graph:
     def _is_scalar(self, definition: Definition) -> bool:
         if isinstance(definition, nodes.Input):
             return definition.name in self.scalars
+        if isinstance(definition, nodes.Local):
+            return False
         if definition not in self._scalar:
             self._scalar[definition] = not definition.free and self.is_scalar(*definition.bodies)
         return self._scalar[definition]
@@ -133,8 +140,12 @@ class Graph:
 
     def axes(self, *values: Value) -> tuple[Axis, ...]:
         """The axes that the values vary over, ordered."""
-        leaves = {s for value in values for s in self.leaves(value)}
-        return self.sorted(a for s in leaves for a in self.leaf_axes(s))
+        if len(values) != 1:
+            return self.sorted(a for value in values for a in self.axes(value))
+        (value,) = values
+        if value not in self._axes:
+            self._axes[value] = self.sorted(a for s in self.leaves(value) for a in self._of[s][1])
+        return self._axes[value]
 
     def sorted(self, axes: Iterable[Axis]) -> tuple[Axis, ...]:
         """Axes in the order of the program's arrays, each once."""
@@ -145,22 +156,35 @@ class Graph:
         self._fresh += 1
         return Axis(extent, f"~{self._fresh}")
 
+    def local(self, axes: Sequence[Axis], dtype: str = "float") -> sp.Symbol:
+        """An array inside the step of a recurrence that nothing else is."""
+        self._fresh += 1
+        formal = tuple(Axis(a.extent, f"${k}") for k, a in enumerate(axes))
+        return self.leaf(nodes.Local(formal, self._fresh, dtype), axes)
+
     # ---- axes are renamed, never moved ----------------------------------------------------
 
     def rename(self, value: Value, mapping: Mapping[Axis, Axis]) -> Value:
         """The value seen through other axes. Two axes may become one: the diagonal."""
-        swaps: dict[Value, Value] = {}
-        for symbol in self.leaves(value):
-            definition, axes = self._of[symbol]
-            renamed = tuple(mapping.get(a, a) for a in axes)
-            if renamed != axes:
-                swaps[symbol] = self.apply(definition, renamed, symbol)
-        return replaced(value, swaps) if swaps else value
+        moved = tuple((a, mapping[a]) for a in self.axes(value) if mapping.get(a, a) != a)
+        if not moved:
+            return value
+        if (value, moved) not in self._renamed:
+            if value in self._of:
+                definition, axes = self._of[value]
+                actual = dict(moved)
+                seen = tuple(actual.get(a, a) for a in axes)
+                result = self.apply(definition, seen, value)
+            else:
+                result = with_args(value, [self.rename(a, mapping) for a in value.args])
+            self._renamed[value, moved] = result
+        return self._renamed[value, moved]
 
     def apply(self, definition: Definition, axes: tuple[Axis, ...], like: sp.Symbol) -> sp.Expr:
         """A definition over actual axes; where two of them coincide, its diagonal."""
-        # Of inputs the printer takes the diagonal; moved along one axis alone, so it does then.
-        as_it_is = isinstance(definition, nodes.Input | nodes.Shift | Along)
+        # Of whole arrays the printer takes the diagonal; moved along one axis alone, so it does.
+        whole = nodes.Input | nodes.Local | nodes.Carried
+        as_it_is = isinstance(definition, whole | nodes.Shift | Along)
         if len(set(axes)) == len(axes) or as_it_is:
             if len(set(axes)) < len(axes) and isinstance(definition, Along):
                 found = collapsed(self, definition, axes)
@@ -276,7 +300,8 @@ class Graph:
             definition = self.definition(value)
             if isinstance(definition, nodes.Gather | nodes.Take | nodes.Shift):
                 return self.is_condition(definition.body)
-            return isinstance(definition, nodes.Input) and definition.dtype == "bool"
+            known = isinstance(definition, nodes.Input | nodes.Local)
+            return known and definition.dtype == "bool"
         return isinstance(value, Boolean)
 
     # ---- order ---------------------------------------------------------------------------

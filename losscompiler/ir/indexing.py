@@ -100,7 +100,7 @@ def _reindex(
             swaps[leaf] = graph.rename(again(again(spread, apart), axis), {apart: axis})
         elif axis in axes:
             swaps[leaf] = make(leaf)
-    return replaced(value, swaps) if swaps else value
+    return replaced(value, swaps)
 
 
 def scatter(

@@ -220,3 +220,66 @@ class Map(Definition):
     def bodies(self) -> tuple[sp.Basic, ...]:
         """The value."""
         return (self.body,)
+
+
+@dataclass(frozen=True)
+class Local(Definition):
+    """An array inside the step of a recurrence: a carry before the step, or an item at it.
+
+    It has a value only there; `key` tells the locals of one graph apart.
+    """
+
+    key: int
+    dtype: str = "float"
+
+
+@dataclass(frozen=True)
+class Scan(Definition):
+    """A recurrence along an axis: the carries after every step, a tuple of arrays.
+
+    `steps` are the next carries in terms of locals alone: `carries` are the former ones, which
+    start as `inits`, and `items` are `xs` at the position. `reverse` runs from the last position
+    to the first. Carries are seen through the free axes, items through the axes `inner`, which are
+    those of `xs` other than `along`.
+    """
+
+    along: Axis
+    reverse: bool
+    inits: tuple[sp.Expr, ...]
+    xs: tuple[sp.Basic, ...]
+    steps: tuple[sp.Expr, ...]
+    carries: tuple[sp.Symbol, ...]
+    items: tuple[sp.Symbol, ...]
+    inner: tuple[Axis, ...]
+
+    @property
+    def bodies(self) -> tuple[sp.Basic, ...]:
+        """What the recurrence starts from, what it runs over, and its steps."""
+        return (*self.inits, *self.xs, *self.steps)
+
+    @property
+    def bound(self) -> tuple[Axis, ...]:
+        """The axes of what it runs over."""
+        return self.inner
+
+
+@dataclass(frozen=True)
+class Carried(Definition):
+    """One carry of the recurrence that the leaf `body` is, at every position.
+
+    `others` are axes of the recurrence that this carry does not have.
+    """
+
+    body: sp.Symbol
+    which: int
+    others: tuple[Axis, ...]
+
+    @property
+    def bodies(self) -> tuple[sp.Basic, ...]:
+        """The recurrence."""
+        return (self.body,)
+
+    @property
+    def bound(self) -> tuple[Axis, ...]:
+        """The axes of other carries alone."""
+        return self.others

@@ -34,6 +34,7 @@ __all__ = [
     "ItakuraSaito",
     "Log1mExp",
     "Log1p",
+    "LogAddExp",
     "LogCosh",
     "LogGamma",
     "Magnitude",
@@ -43,6 +44,7 @@ __all__ = [
     "PolyGamma",
     "RelativeEntropy",
     "Root",
+    "Share",
     "Sign",
     "SquareRoot",
     "XDivY",
@@ -222,6 +224,43 @@ class ExpDifference(sp.Function):
     @classmethod
     def eval(cls, a: sp.Expr, b: sp.Expr) -> sp.Expr | None:
         """Of constants."""
+        return sp.exp(a - b) if a.is_number and b.is_number else None
+
+    def fdiff(self, argindex: int = 1) -> sp.Expr:
+        """The derivative by one argument."""
+        return self if argindex == 1 else -self
+
+
+class LogAddExp(sp.Function):
+    """log(exp(a) + exp(b)); -oo where both are."""
+
+    nargs = 2
+    is_real = True
+
+    @classmethod
+    def eval(cls, a: sp.Expr, b: sp.Expr) -> sp.Expr | None:
+        """Nothing is added by exp(-oo)."""
+        if sp.S.NegativeInfinity in (a, b):
+            return b if a == -sp.oo else a
+        return sp.log(sp.exp(a) + sp.exp(b)) if a.is_number and b.is_number else None
+
+    def fdiff(self, argindex: int = 1) -> sp.Expr:
+        """The derivative by one argument."""
+        return Share(self.args[argindex - 1], self)
+
+
+class Share(sp.Function):
+    """exp(a - b), and 0 where a is -oo, whatever b is: what exp(a) has in a sum of exp(b)."""
+
+    nargs = 2
+    is_real = True
+    is_nonnegative = True
+
+    @classmethod
+    def eval(cls, a: sp.Expr, b: sp.Expr) -> sp.Expr | None:
+        """Of constants."""
+        if a == -sp.oo:
+            return sp.S.Zero
         return sp.exp(a - b) if a.is_number and b.is_number else None
 
     def fdiff(self, argindex: int = 1) -> sp.Expr:

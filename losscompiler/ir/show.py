@@ -40,7 +40,7 @@ def data(program: Program, results: Sequence[str] = ()) -> dict[str, list[Entry]
         "definitions": [
             {"name": name, "axes": _values(_labels(d.free)), "value": shown.definition(d)}
             for d, name in shown.names.items()
-            if not isinstance(d, nodes.Input)
+            if not isinstance(d, nodes.Input | nodes.Local)
         ],
         "outputs": [
             {
@@ -84,7 +84,7 @@ class _Shown:
         for definition in self.graph.topological([o.value for o in program.outputs]):
             if isinstance(definition, nodes.Input):
                 self.names[definition] = definition.name
-            elif not isinstance(definition, nodes.Positions | nodes.Extent):
+            elif not isinstance(definition, nodes.Positions | nodes.Extent | nodes.Carried):
                 self.names[definition] = next(n for n in numbers if n not in taken)
 
     def definition(self, definition: Definition) -> str:
@@ -104,6 +104,9 @@ class _Shown:
         seen = [labels[a] for a in axes]
         if isinstance(definition, nodes.Positions):
             return f"position({seen[0]})"
+        if isinstance(definition, nodes.Carried):
+            scan = self.names[self.graph.definition(definition.body)]
+            return _indexed(f"{scan}.{definition.which}", seen)
         return _indexed(self.names[definition], seen)
 
 
@@ -194,6 +197,20 @@ def _correlate(s: _Shown, d: Any, labels: Labels) -> str:
     return f"({taps}) along {labels[d.along]} {d.first:+d}...: {s.value(d.body, labels)}"
 
 
+def _scan(s: _Shown, d: Any, labels: Labels) -> str:
+    within = {**labels, **_labels(d.inner)}
+    carries = "; ".join(
+        f"{s.leaf(c, labels)} from {s.value(init, labels)} to {s.value(step, labels)}"
+        for c, init, step in zip(d.carries, d.inits, d.steps, strict=True)
+    )
+    items = (
+        f"{s.leaf(i, within)} of {s.value(x, {**within, d.along: labels[d.along]})}"
+        for i, x in zip(d.items, d.xs, strict=True)
+    )
+    backwards = ", backwards" if d.reverse else ""
+    return "; ".join((f"scan over {labels[d.along]}{backwards}: {carries}", *items))
+
+
 def _map(s: _Shown, d: Any, labels: Labels) -> str:
     return s.value(d.body, labels)
 
@@ -212,5 +229,6 @@ SHOWN: dict[type[Definition], Callable[[_Shown, Any, Labels], str]] = {
     along.Correlate: _correlate,
     along.Cumulate: _cumulate,
     along.LogCumulate: _log_cumulate,
+    nodes.Scan: _scan,
     nodes.Map: _map,
 }

@@ -13,28 +13,21 @@ from typing import Any
 import sympy as sp
 
 from losscompiler.ir import along, nodes
+from losscompiler.ir.dependence import depends_on
 from losscompiler.ir.graph import Graph, Value
 from losscompiler.ir.nodes import Axis, Definition
-from losscompiler.ir.operators import ExpDifference
+from losscompiler.ir.operators import ExpDifference, Share
+from losscompiler.passes import recurrence
 from losscompiler.passes.scalar import gradient
 from losscompiler.spec.expressions import Piecewise, stop_gradient
 
 
-def depends_on(graph: Graph, values: Sequence[Value], wrt: Sequence[Definition]) -> set[Definition]:
-    """The definitions below the values through which a derivative by `wrt` can flow."""
-    active: set[Definition] = set()
-    for definition in graph.topological(values):
-        if isinstance(definition, along.Order):  # a step function
-            continue
-        below = (graph.definition(s) for body in definition.bodies for s in graph.leaves(body))
-        if definition in wrt or any(d in active for d in below):
-            active.add(definition)
-    return active
-
-
 @dataclass
 class Reverse:
-    """One reverse sweep; `adjoints` are over the formal axes of each definition."""
+    """One reverse sweep; `adjoints` are over the formal axes of each definition.
+
+    That of a recurrence is a tuple, with one for each carry.
+    """
 
     graph: Graph
     active: set[Definition]
@@ -118,8 +111,18 @@ def product_of_others(graph: Graph, node: nodes.Reduce) -> sp.Expr:
 
 def softmax_of(graph: Graph, node: nodes.LogSumExp) -> sp.Expr:
     """exp(body - logsumexp), 0 where the condition fails: the guard is on the exponent's branch."""
-    share = ExpDifference(node.body, itself(graph, node))
+    kind = Share if _may_be_empty(graph, node) else ExpDifference
+    share = kind(node.body, itself(graph, node))
     return share if node.where == sp.true else Piecewise((share, node.where), (sp.S.Zero, True))
+
+
+def _may_be_empty(graph: Graph, node: nodes.LogSumExp) -> bool:
+    """Whether all terms may be exp(-oo), in formulas that write -oo or carry it along."""
+    below = graph.topological([node.body])
+    return node.body.has(-sp.oo) or any(
+        isinstance(d, nodes.Local | nodes.Carried) or any(b.has(-sp.oo) for b in d.bodies)
+        for d in below
+    )
 
 
 def slopes(graph: Graph, node: nodes.Reduce) -> sp.Expr:
@@ -242,4 +245,6 @@ RULES: dict[type[Definition], Callable[[Reverse, Any, sp.Expr], None]] = {
     along.Correlate: _correlate,
     along.Cumulate: _cumulate,
     along.LogCumulate: _log_cumulate,
+    nodes.Carried: recurrence.collect,
+    nodes.Scan: recurrence.pull,
 }

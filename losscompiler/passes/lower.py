@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 
 import sympy as sp
 from sympy.core.function import AppliedUndef
@@ -19,6 +19,7 @@ from losscompiler.ir.operators import (
     ExpMoment,
     InverseMills,
     Log1mExp,
+    LogAddExp,
     LogCosh,
     LogGamma,
     Magnitude,
@@ -33,8 +34,10 @@ from losscompiler.ir.operators import (
     log_ndtr,
     ndtr,
 )
+from losscompiler.ir.recurrence import recurrence
 from losscompiler.spec import expressions as ex
-from losscompiler.spec.expressions import Index, split_shift
+from losscompiler.spec.expressions import Index, Tensor, split_shift
+from losscompiler.spec.recurrence import Scan
 from losscompiler.spec.special import of_sympy
 
 SCALAR_FUNCTIONS: frozenset[type[sp.Basic]] = frozenset(
@@ -42,7 +45,7 @@ SCALAR_FUNCTIONS: frozenset[type[sp.Basic]] = frozenset(
         sp.exp, sp.log, sp.floor, sp.ceiling,
         sp.sin, sp.cos, sp.tan, sp.asin, sp.acos, sp.atan, sp.atan2,
         sp.sinh, sp.cosh, sp.tanh,
-        ex.sigmoid, ex.softplus, ex.stop_gradient, Log1mExp, LogCosh, XLogY, XDivY,
+        ex.sigmoid, ex.softplus, ex.stop_gradient, Log1mExp, LogAddExp, LogCosh, XLogY, XDivY,
         sp.erf, sp.erfc, ndtr, log_ndtr, InverseMills, MillsExcess, LogGamma, Digamma, PolyGamma,
         ExpMoment,
     }
@@ -54,15 +57,22 @@ KINKED: dict[type[sp.Basic], Callable[..., sp.Expr]] = {
     sp.Min: Minimum,
 }
 DTYPES = {"mask": "bool", "label": "int"}
+Carried = tuple[sp.Expr, tuple[Axis, ...]]  # a carry, and the axes that stand for its indices
 
 
 @dataclass
 class Lowering:
-    """One formula being lowered. `inputs` maps tensor names to their definitions."""
+    """One formula being lowered. `inputs` maps tensor names to their definitions.
+
+    `carries` holds the former carries of the recurrences around it, and the axes that these have
+    there; `scans` remembers the results of recurrences, by what their carries are called.
+    """
 
     graph: Graph
     inputs: dict[str, nodes.Input] = field(default_factory=dict)
     known: dict[sp.Basic, sp.Basic] = field(default_factory=dict)
+    carries: dict[Tensor, Carried] = field(default_factory=dict)
+    scans: dict[tuple[Tensor, ...], list[Carried]] = field(default_factory=dict)
 
     def __call__(self, e: sp.Basic) -> sp.Basic:
         """The value of the graph that a formula is."""
@@ -101,6 +111,9 @@ class Lowering:
 
     def _element(self, e: ex.Element | ex.MaskElement) -> sp.Basic:
         tensor = e.tensor
+        if tensor in self.carries:
+            carry, axes = self.carries[tensor]
+            return self._entry(carry, axes, e.indices[1:])
         own = tuple(
             Axis(a.removeprefix("*"), f"{tensor.name}.{k}") for k, a in enumerate(tensor.axes)
         )
@@ -114,6 +127,40 @@ class Lowering:
         for axis, position in zip(own, e.indices, strict=True):
             value = self._index(value, axis, position)
         return value
+
+    def _entry(
+        self, value: sp.Basic, axes: Sequence[Axis], positions: Sequence[sp.Basic]
+    ) -> sp.Basic:
+        """A value at positions of its axes, which these may be called like."""
+        fresh = {axis: self.graph.fresh(axis.extent) for axis in axes}
+        value = self.graph.rename(value, fresh)
+        for axis, position in zip(fresh.values(), positions, strict=True):
+            value = self._index(value, axis, position)
+        return value
+
+    def scan(self, e: Scan) -> sp.Basic:
+        """One carry of a recurrence, at its positions."""
+        key = tuple(c.tensor for c in e.carries)
+        if key not in self.scans:
+            self.scans[key] = self._recurrence(e)
+        value, axes = self.scans[key][e.which]
+        return self._entry(value, axes, e.positions)
+
+    def _recurrence(self, e: Scan) -> list[Carried]:
+        axes = [tuple(map(axis_of, c.indices)) for c in e.carries]
+
+        def step(former: Sequence[sp.Expr]) -> list[sp.Expr]:
+            inside = dict(self.carries)
+            for carry, value, (_, *own) in zip(e.carries, former, axes, strict=True):
+                inside[carry.tensor] = (value, tuple(own))
+            known, scans = dict(self.known), dict(self.scans)
+            lower = replace(self, carries=inside, known=known, scans=scans)
+            return [lower(formula) for formula in e.steps]
+
+        inits = [self(formula) for formula in e.inits]
+        along = axis_of(e.indices[0])
+        results = recurrence(self.graph, along, inits, step, reverse=e.reverse)
+        return list(zip(results, axes, strict=True))
 
     def _index(self, value: sp.Basic, axis: Axis, position: sp.Basic) -> sp.Basic:
         if isinstance(position, sp.Integer):
@@ -257,4 +304,5 @@ BINDERS = {
     ex.LogCumSumExp: _logcumsumexp,
     ex.Correlate: _correlate,
     ex.At: _at,
+    Scan: Lowering.scan,
 }

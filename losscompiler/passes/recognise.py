@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import sympy as sp
 
-from losscompiler.ir.operators import Log1mExp, LogCosh, XLogY
+from losscompiler.ir.operators import Log1mExp, LogAddExp, LogCosh, XLogY
 from losscompiler.spec import expressions as ex
 from losscompiler.spec.expressions import sigmoid, softplus
 from losscompiler.spec.special import ExpMoment, log_ndtr, ndtr
@@ -144,29 +144,32 @@ def _exponential(x: sp.Expr) -> bool:
 
 
 def _log_of_addition(e: sp.Expr, x: sp.Add) -> sp.Expr:
-    """log(a + b) of two terms whose logarithms are known: log b + softplus(log a - log b)."""
-    if len(x.args) != 2:
-        return e
-    if sp.S.One in x.args:
+    """log(a + b + ...) of terms whose logarithms are known."""
+    if len(x.args) == 2 and sp.S.One in x.args:
         other = x - 1
         if isinstance(-other, sp.exp):
             return Log1mExp((-other).args[0])
-    logs = [log for t in x.args if (log := _log_of_term(t)) is not None]
-    if len(logs) < 2 or all(a.is_number for a in x.args):
+    constants = [t for t in x.args if t.is_number]
+    logs = [_log_of_term(t) for t in x.args if not t.is_number]
+    if not logs or None in logs or not all(c.is_positive for c in constants):
         return e
-    low, high = sorted(logs, key=lambda t: (t != 0, sp.default_sort_key(t)))
-    return low + softplus(high - low)
+    *others, total = sorted(logs, key=sp.default_sort_key)
+    for log in reversed(others):
+        total = LogAddExp(log, total)
+    if not constants:
+        return total
+    low = sp.log(sp.Add(*constants))
+    return low + softplus(total - low)
 
 
 def _log_of_term(t: sp.Expr) -> sp.Expr | None:
     if t.is_number:
         return sp.log(t) if t.is_positive else None
-    if isinstance(t, sp.exp):
-        return t.args[0]
+    split = split_exponential(t)
+    if split is not None and split[0].is_positive:
+        log = sp.log(split[0]) + split[1]
+        return log if split[2] == sp.true else ex.Piecewise((log, split[2]), (-sp.oo, True))
     if t.is_Mul:
-        split = split_exponential(t)
-        if split is not None and split[0].is_positive and split[2] == sp.true:
-            return sp.log(split[0]) + split[1]
         logs = [_log_of_term(f) for f in t.args]
         return None if None in logs else sp.Add(*logs)
     return log_of_sum(t) or log_of_cumulated(t)

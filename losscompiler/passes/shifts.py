@@ -20,7 +20,7 @@ def require_guards(formula: sp.Basic) -> None:
     Raises:
         SpecError: they let it leave its axis.
     """
-    for element, condition in _shifted(formula, sp.true):
+    for element, condition in _shifted(formula, sp.true, set()):
         for position in _positions(element):
             index, offset = split_shift(position)
             if index is not None and offset and _may_leave(index, offset, condition):
@@ -35,8 +35,13 @@ def require_guards(formula: sp.Basic) -> None:
                 )
 
 
-def _shifted(e: sp.Basic, condition: sp.Basic) -> Iterator[tuple[Shifted, sp.Basic]]:
+def _shifted(
+    e: sp.Basic, condition: sp.Basic, seen: set[tuple[sp.Basic, sp.Basic]]
+) -> Iterator[tuple[Shifted, sp.Basic]]:
     """The elements with a shifted index, each with what holds where it is read."""
+    if not e.args or (e, condition) in seen:
+        return
+    seen.add((e, condition))
     if isinstance(e, ex.Element | ex.MaskElement):
         if any(split_shift(position)[1] for position in e.indices):
             yield e, condition
@@ -45,12 +50,12 @@ def _shifted(e: sp.Basic, condition: sp.Basic) -> Iterator[tuple[Shifted, sp.Bas
         yield e, condition
     if isinstance(e, ex.Piecewise | sp.Piecewise):
         for value, chosen in e.args:
-            yield from _shifted(chosen, condition)
-            yield from _shifted(value, sp.And(condition, chosen))
+            yield from _shifted(chosen, condition, seen)
+            yield from _shifted(value, sp.And(condition, chosen), seen)
             condition = sp.And(condition, sp.Not(chosen))
         return
     for argument in e.args:
-        yield from _shifted(argument, condition)
+        yield from _shifted(argument, condition, seen)
 
 
 def _positions(e: Shifted) -> tuple[sp.Basic, ...]:

@@ -16,10 +16,12 @@ from typing import Any
 import sympy as sp
 
 from losscompiler.ir import along, nodes
+from losscompiler.ir.dependence import depends_on
 from losscompiler.ir.graph import Graph
 from losscompiler.ir.nodes import Axis, Definition
 from losscompiler.ir.operators import ExpDifference
-from losscompiler.passes.differentiate import depends_on, itself, slopes, softmax_of
+from losscompiler.passes import recurrence
+from losscompiler.passes.differentiate import itself, slopes, softmax_of
 from losscompiler.passes.scalar import gradient
 from losscompiler.spec.expressions import Piecewise
 
@@ -52,7 +54,8 @@ class Reordered:
 class Forward:
     """One forward sweep; `known` are the tangents of definitions over their formal axes.
 
-    Derivatives of gradients are those of one cell: `share_ties` is for values.
+    Derivatives of gradients are those of one cell: `share_ties` is for values. `carried` are the
+    tangents of recurrences, one for each carry.
     """
 
     graph: Graph
@@ -60,6 +63,7 @@ class Forward:
     known: dict[Definition, Terms] = field(default_factory=dict)
     share_ties: bool = True
     seeds: dict[Axis, Reordered] = field(default_factory=dict)
+    carried: dict[Definition, list[sp.Expr]] = field(default_factory=dict)
 
     def of(self, value: sp.Expr) -> Terms:
         """The tangent of a value."""
@@ -383,6 +387,16 @@ def _shift(sweep: Forward, node: nodes.Shift) -> Terms:
     return _added(*parts)
 
 
+def _carried(sweep: Forward, node: nodes.Carried) -> Terms:
+    graph = sweep.graph
+    scan, axes = graph.definition(node.body), graph.leaf_axes(node.body)
+    assert isinstance(scan, nodes.Scan)
+    if scan not in sweep.carried:
+        sweep.carried[scan] = recurrence.tangents(sweep, scan)
+    actual = dict(zip(scan.free, axes, strict=True))
+    return _added({NO_DELTAS: graph.rename(sweep.carried[scan][node.which], actual)})
+
+
 RULES: dict[type[Definition], Callable[[Forward, Any], Terms]] = {
     nodes.Input: _input,
     nodes.Reduce: _reduce,
@@ -397,4 +411,5 @@ RULES: dict[type[Definition], Callable[[Forward, Any], Terms]] = {
     along.Correlate: _correlate,
     along.Cumulate: _cumulate,
     along.LogCumulate: _log_cumulate,
+    nodes.Carried: _carried,
 }

@@ -53,6 +53,7 @@ from sympy import (
 from losscompiler.spec.decorator import Loss, loss
 from losscompiler.spec.expressions import sigmoid, softplus, stop_gradient
 from losscompiler.spec.roles import Label, Mask, Param, Prediction, Target
+from losscompiler.spec.scan import scan
 from losscompiler.spec.special import boxcox, expm1, log1p, log_ndtr, logit, ndtr
 from losscompiler.spec.vocabulary import (
     AxisMax,
@@ -149,6 +150,7 @@ __all__ = [
     "pi",
     "polygamma",
     "rank",
+    "scan",
     "sigmoid",
     "sign",
     "sin",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,14 +20,17 @@ from losscompiler.spec.expressions import (
     Size,
     Softmax,
     Tensor,
-    element,
 )
+from losscompiler.spec.recurrence import Scan, recurrence
+from losscompiler.spec.tensors import check_indices
 
 
 def free_indices(e: sp.Basic) -> set[Index]:
     """The indices of an expression that no axis reduction binds."""
     if isinstance(e, Index):
         return {e}
+    if isinstance(e, Scan):
+        return e.free_indices(free_indices)
     found: set[Index] = set()
     for argument in e.args:
         found |= free_indices(argument)
@@ -58,6 +61,8 @@ class Substitution:
             return Size(self.axes.get(e.axis, e.axis))
         if isinstance(e, Element | MaskElement):
             return self._element(e)
+        if isinstance(e, Scan):
+            return self._scan(e)
         if isinstance(e, Binder):
             return self._binder(e)
         if not e.args:
@@ -68,31 +73,51 @@ class Substitution:
         positions = tuple(self(i) for i in e.indices)
         replacement = self.tensors.get(e.tensor, e.tensor)
         if isinstance(replacement, Tensor):
-            return element(replacement, *positions)
+            check_indices(replacement, positions)
+            return e.func(replacement, *positions)
         slots = axis_slots(e.tensor, replacement)
         return Substitution({}, {}, dict(zip(slots, positions, strict=True)))(replacement)
 
     def _binder(self, e: Binder) -> Any:
         if e.keeps_axis:
             return self._kept(e)
-        taken = self._outside(e)
-        inner = dict(self.indices)
-        bound = []
-        for i in e.indices:
-            fresh = Index(i.name, self.axes.get(i.axis, i.axis))
-            while fresh in taken:
-                fresh = Index(fresh.name + "_", fresh.axis)
-            inner[i] = fresh
-            bound.append(fresh)
-        within = Substitution(self.tensors, self.axes, inner)
+        bound = self._bound(e.indices, free_indices(e))
+        within = Substitution(self.tensors, self.axes, {**self.indices, **bound})
         rest = e.args[2:]
         others = map(self if isinstance(e, At) else within, rest)
-        return e.func(within(e.body), sp.Tuple(*bound), *others)
+        return e.func(within(e.body), sp.Tuple(*bound.values()), *others)
 
-    def _outside(self, e: Binder) -> set[Index]:
+    def _scan(self, e: Scan) -> Any:
+        inside = sp.Tuple(*e.steps, *e.inits)
+        bound = self._bound(e.indices, free_indices(inside))
+        tensors = dict(self.tensors)
+        for carry in e.carries:
+            old = carry.tensor
+            axes = tuple(self.axes.get(a, a) for a in old.axes)
+            tensors[old] = Tensor(old.name, old.role, axes, old.symbol)
+        within = Substitution(tensors, self.axes, {**self.indices, **bound})
+        steps, inits, carries = (map(within, part) for part in (e.steps, e.inits, e.carries))
+        made = recurrence(
+            tuple(steps), tuple(bound.values()), tuple(inits), tuple(carries), e.reverse
+        )[e.which]
+        positions = sp.Tuple(*(self(p) for p in e.positions))
+        return made.func(*made.args[:4], positions, *made.args[5:])
+
+    def _bound(self, indices: Sequence[Index], inside: set[Index]) -> dict[Index, Index]:
+        """What bound indices become, none of them one that is free in the result."""
+        taken = self._outside(inside - set(indices))
+        bound: dict[Index, Index] = {}
+        for i in indices:
+            fresh = Index(i.name, self.axes.get(i.axis, i.axis))
+            while fresh in taken or fresh in bound.values():
+                fresh = Index(fresh.name + "_", fresh.axis)
+            bound[i] = fresh
+        return bound
+
+    def _outside(self, free: set[Index]) -> set[Index]:
         """The indices that may be free in the result, whatever the binder's own become."""
         values = [*self.indices.values(), *self.tensors.values()]
-        values += [self(i) for i in free_indices(e) - set(e.indices)]
+        values += [self(i) for i in free]
         taken: set[Index] = set()
         for value in values:
             taken |= free_indices(value) if isinstance(value, sp.Expr) else set()
@@ -117,7 +142,7 @@ class Substitution:
         inner = dict(self.indices)
         for i in e.indices:
             fresh = Index(i.name, self.axes.get(i.axis, i.axis))
-            while fresh in self._outside(e) or fresh in positions:
+            while fresh in self._outside(free_indices(e) - set(e.indices)) or fresh in positions:
                 fresh = Index(fresh.name + "_", fresh.axis)
             inner[i] = fresh
         within = Substitution(self.tensors, self.axes, inner)

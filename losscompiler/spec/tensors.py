@@ -118,7 +118,8 @@ class Tensor(sp.Atom):
         return self.name
 
 
-def _check_indices(tensor: Tensor, indices: tuple[sp.Basic, ...]) -> None:
+def check_indices(tensor: Tensor, indices: tuple[sp.Basic, ...]) -> None:
+    """Raises a diagnostic unless a tensor can be indexed by these, one for each axis."""
     if len(indices) != len(tensor.axes):
         raise SpecError(
             "LC106",
@@ -180,7 +181,7 @@ def split_shift(position: sp.Basic) -> tuple[Index | None, int]:
 def element(tensor: Tensor, *indices: Any) -> sp.Basic:
     """The entry of `tensor` at `indices`: a real number, or a truth value for a mask."""
     positions = tuple(sp.sympify(i) for i in indices)
-    _check_indices(tensor, positions)
+    check_indices(tensor, positions)
     cls = MaskElement if tensor.role == "mask" else Element
     return cls(tensor, *positions)
 
@@ -245,7 +246,7 @@ class Element(_Assumptions, sp.Expr):  # type: ignore[valid-type,misc]
     def __getitem__(self, indices: Any) -> sp.Basic:
         """Refuses: an entry has all its indices already."""
         given = indices if isinstance(indices, tuple) else (indices,)
-        _check_indices(self.tensor, tuple(sp.sympify(i) for i in (*self.indices, *given)))
+        check_indices(self.tensor, tuple(sp.sympify(i) for i in (*self.indices, *given)))
         raise AssertionError("an element has all its indices")
 
     def _sympystr(self, printer: Any) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from math import log, prod
+from typing import TypeAlias
 
 import jax
 import jax.numpy as jnp
@@ -88,6 +89,17 @@ def inverse_root(s: Array) -> Array:
 def log1mexp(x: Array) -> Array:
     """`log(1 - exp(x))` of a negative x: whichever difference keeps the digits (Maechler, 2012)."""
     return jnp.where(x > -log(2), jnp.log(-jnp.expm1(x)), jnp.log1p(-jnp.exp(x)))
+
+
+def log_add_exp(a: Array, b: Array) -> Array:
+    """`log(exp(a) + exp(b))`; -inf where both are."""
+    return jnp.logaddexp(a, b)
+
+
+def share(a: Array, b: Array) -> Array:
+    """`exp(a - b)`, and 0 where a is -inf whatever b is."""
+    absent = jnp.isneginf(a)
+    return jnp.where(absent, 0, jnp.exp(jnp.where(absent, 0, a) - jnp.where(absent, 0, b)))
 
 
 def xlogy(a: Result, u: Array) -> Array:
@@ -214,6 +226,56 @@ def diagonal(x: Array, axis1: int, axis2: int) -> Array:
     """The diagonal over two axes, as a new last axis."""
     result: Array = jnp.diagonal(x, axis1=axis1, axis2=axis2)
     return result
+
+
+Step: TypeAlias = Callable[[tuple[Array, ...], tuple[Array, ...]], tuple[Array, ...]]
+
+
+def scan(
+    step: Step,
+    inits: Sequence[Array],
+    sizes: Sequence[tuple[int, ...]],
+    xs: Sequence[Array],
+    axes: Sequence[int],
+    reverse: bool = False,
+) -> tuple[Array, ...]:
+    """`carries = step(carries, items)` along an axis: the carries after every step.
+
+    Args:
+        step: The next carries, given the former ones and the items at a position.
+        inits: The carries before the first step, each broadcast to its sizes.
+        sizes: The shape of each carry behind the leading axes.
+        xs: What is run over; the step gets them without the axis.
+        axes: The number of that axis in each of them, from the end.
+        reverse: Whether to run from the last position to the first.
+
+    Returns:
+        One array per carry, of shape (lead, positions, sizes).
+    """
+    moved = tuple(jnp.moveaxis(x, axis, 0) for x, axis in zip(xs, axes, strict=True))
+    items = tuple(jax.ShapeDtypeStruct(x.shape[1:], x.dtype) for x in moved)
+    carries = tuple(
+        jnp.broadcast_to(c, (*c.shape[: max(c.ndim - len(s), 0)], *s))
+        for c, s in zip(inits, sizes, strict=True)
+    )
+    while True:  # the leading axes of any of them become those of all that depend on it
+        after = jax.eval_shape(step, carries, items)
+        shapes = [
+            jnp.broadcast_shapes(c.shape, a.shape) for c, a in zip(carries, after, strict=True)
+        ]
+        if shapes == [c.shape for c in carries]:
+            break
+        carries = tuple(jnp.broadcast_to(c, s) for c, s in zip(carries, shapes, strict=True))
+
+    def run(
+        former: tuple[Array, ...], current: tuple[Array, ...]
+    ) -> tuple[tuple[Array, ...], tuple[Array, ...]]:
+        pairs = zip(step(former, current), former, strict=True)
+        following = tuple(jnp.broadcast_to(a, c.shape).astype(c.dtype) for a, c in pairs)
+        return following, following
+
+    _, results = lax.scan(run, carries, moved, reverse=reverse)
+    return tuple(jnp.moveaxis(r, 0, -1 - len(s)) for r, s in zip(results, sizes, strict=True))
 
 
 def select(condition: Array, a: float, b: float, like: Array) -> Array:

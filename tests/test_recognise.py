@@ -13,7 +13,7 @@ import pytest
 import sympy as sp
 
 from losscompiler.analysis.evaluate import UndefinedError
-from losscompiler.ir.operators import LogCosh, XLogY
+from losscompiler.ir.operators import LogAddExp, LogCosh, XLogY
 from losscompiler.passes.recognise import recognise
 from losscompiler.spec import (
     Loss,
@@ -106,6 +106,20 @@ RULES = (
     Rule(
         "log_of_two_exponentials",
         lambda x, y: log(exp(x) + exp(y)),
+        {"x": X, "y": X},
+        LogAddExp,
+        {"x": 1000.0, "y": 999.0},
+    ),
+    Rule(
+        "log_of_three_exponentials",
+        lambda x, y: log(exp(x) + exp(-x) + exp(y)),
+        {"x": X, "y": X},
+        LogAddExp,
+        {"x": 1000.0, "y": 999.0},
+    ),
+    Rule(
+        "log_of_exponentials_and_a_constant",
+        lambda x, y: log(3 + exp(x) + exp(y)),
         {"x": X, "y": X},
         softplus,
         {"x": 1000.0, "y": 999.0},

@@ -138,8 +138,9 @@ class Emitter:
             return True
         if isinstance(definition, nodes.Gather | nodes.Take | nodes.Shift):
             return self._is_integer(self.graph.definition(definition.body))
-        known = isinstance(definition, nodes.Input | nodes.Local)
-        return known and definition.dtype == "int"
+        if isinstance(definition, nodes.Input | nodes.Local):
+            return definition.dtype == "int"
+        return False
 
     def _is_size(self, e: sp.Basic) -> bool:
         """Is computed from the sizes of axes alone, and so is a Python number."""

@@ -47,6 +47,7 @@ HEAD_NAMES: dict[type[sp.Basic], str] = {
     op.ExpDifference: "share",
     op.LogAddExp: "total",
     op.LogCosh: "penalty",
+    op.PairShare: "share",
     op.Share: "share",
     op.Log1p: "logarithm",
     op.XLogY: "entropy",

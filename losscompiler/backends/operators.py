@@ -45,6 +45,7 @@ PROVIDED: dict[type[sp.Basic], Function] = {
     op.Log1mExp: call("fn.log1mexp"),
     op.LogAddExp: call("fn.log_add_exp"),
     op.LogCosh: call("fn.log_cosh"),
+    op.PairShare: call("fn.pair_share"),
     op.Share: call("fn.share"),
     op.Expm1MinusX: call("fn.expm1_minus"),
     op.XMinusLog1p: call("fn.minus_log1p"),

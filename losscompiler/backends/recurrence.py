@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from losscompiler.backends.emitter import Emitter
-from losscompiler.backends.layout import Part, block, call, row
+from losscompiler.backends.layout import WIDTH, Part, block, call, row
 from losscompiler.ir import nodes
 from losscompiler.ir.nodes import Axis
 
@@ -68,6 +68,11 @@ def _tuple(names: tuple[str, ...] | list[str]) -> str:
     return f"({names[0]},)" if len(names) == 1 else ", ".join(names)
 
 
+def _unpacked(names: list[str], source: str, indent: int) -> tuple[str, ...]:
+    line = f"{' ' * indent}{_tuple(names)} = {source}"
+    return (line,) if len(line) <= WIDTH else block(row(*names), indent, suffix=f" = {source}")
+
+
 def _step(
     emit: Emitter, scan: nodes.Scan, names: dict[nodes.Definition, str], changing: list[str]
 ) -> str:
@@ -82,9 +87,9 @@ def _step(
         emit, lines=[], names={**emit.names, **names, **former}, written=dict(emit.written),
         scans=dict(emit.scans), indent=emit.indent + 4,
     )  # fmt: skip
-    inner.lines.append(f"{_tuple(list(former.values()))} = {carries}")
+    inner.write(_unpacked(list(former.values()), carries, inner.indent))
     if changing:
-        inner.lines.append(f"{_tuple(changing)} = {items}")
+        inner.write(_unpacked(changing, items, inner.indent))
     results = [
         inner.number(value) if value.is_number else inner.operand(value, graph.leaf_axes(carry))
         for carry, value in zip(scan.carries, scan.steps, strict=True)

@@ -300,8 +300,9 @@ class Graph:
             definition = self.definition(value)
             if isinstance(definition, nodes.Gather | nodes.Take | nodes.Shift):
                 return self.is_condition(definition.body)
-            known = isinstance(definition, nodes.Input | nodes.Local)
-            return known and definition.dtype == "bool"
+            if isinstance(definition, nodes.Input | nodes.Local):
+                return definition.dtype == "bool"
+            return False
         return isinstance(value, Boolean)
 
     # ---- order ---------------------------------------------------------------------------

@@ -41,6 +41,7 @@ __all__ = [
     "Maximum",
     "MillsExcess",
     "Minimum",
+    "PairShare",
     "PolyGamma",
     "RelativeEntropy",
     "Root",
@@ -246,7 +247,29 @@ class LogAddExp(sp.Function):
 
     def fdiff(self, argindex: int = 1) -> sp.Expr:
         """The derivative by one argument."""
-        return Share(self.args[argindex - 1], self)
+        a, b = self.args if argindex == 1 else self.args[::-1]
+        return PairShare(a, b)
+
+
+class PairShare(sp.Function):
+    """exp(a) / (exp(a) + exp(b)), and 0 where a is -oo, whatever b is."""
+
+    nargs = 2
+    is_real = True
+    is_nonnegative = True
+
+    @classmethod
+    def eval(cls, a: sp.Expr, b: sp.Expr) -> sp.Expr | None:
+        """Where one side is nothing."""
+        if a == -sp.oo:
+            return sp.S.Zero
+        return sigmoid(a - b) if a.is_number and b.is_number and b != -sp.oo else None
+
+    def fdiff(self, argindex: int = 1) -> sp.Expr:
+        """The derivative by one argument."""
+        a, b = self.args
+        slope = self * PairShare(b, a)
+        return slope if argindex == 1 else -slope
 
 
 class Share(sp.Function):

@@ -96,6 +96,12 @@ def log_add_exp(a: Array, b: Array) -> Array:
     return jnp.logaddexp(a, b)
 
 
+def pair_share(a: Array, b: Array) -> Array:
+    """`exp(a) / (exp(a) + exp(b))`, and 0 where a is -inf whatever b is."""
+    absent = jnp.isneginf(a)
+    return jnp.where(absent, 0, sigmoid(jnp.where(absent, 0, a) - jnp.where(absent, 0, b)))
+
+
 def share(a: Array, b: Array) -> Array:
     """`exp(a - b)`, and 0 where a is -inf whatever b is."""
     absent = jnp.isneginf(a)

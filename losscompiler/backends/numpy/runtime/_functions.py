@@ -92,6 +92,12 @@ def log_add_exp(a: Array, b: Array) -> Array:
     return result
 
 
+def pair_share(a: Array, b: Array) -> Array:
+    """`exp(a) / (exp(a) + exp(b))`, and 0 where a is -inf whatever b is."""
+    absent = a == -np.inf
+    return np.where(absent, 0, sigmoid(np.where(absent, 0, a) - np.where(absent, 0, b)))
+
+
 def share(a: Array, b: Array) -> Array:
     """`exp(a - b)`, and 0 where a is -inf whatever b is."""
     absent = a == -np.inf

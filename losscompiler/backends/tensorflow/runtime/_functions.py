@@ -95,6 +95,13 @@ def log_add_exp(a: Array, b: Array) -> Array:
     return tf.where(tf.math.is_finite(peak), total, peak)
 
 
+def pair_share(a: Array, b: Array) -> Array:
+    """`exp(a) / (exp(a) + exp(b))`, and 0 where a is -inf whatever b is."""
+    absent = tf.equal(a, tf.constant(-math.inf, a.dtype))
+    zero = tf.zeros([], a.dtype)
+    return tf.where(absent, zero, sigmoid(tf.where(absent, zero, a) - tf.where(absent, zero, b)))
+
+
 def share(a: Array, b: Array) -> Array:
     """`exp(a - b)`, and 0 where a is -inf whatever b is."""
     absent = tf.equal(a, tf.constant(-math.inf, a.dtype))

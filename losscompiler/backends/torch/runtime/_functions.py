@@ -20,6 +20,7 @@ __all__ = [
     "log_add_exp",
     "log_cosh",
     "logsumexp",
+    "pair_share",
     "place",
     "positions",
     "scan",
@@ -107,6 +108,13 @@ def log1mexp(x: Tensor) -> Tensor:
 def log_add_exp(a: Tensor, b: Tensor) -> Tensor:
     """`log(exp(a) + exp(b))`; -inf where both are."""
     return torch.logaddexp(a, b)
+
+
+def pair_share(a: Tensor, b: Tensor) -> Tensor:
+    """`exp(a) / (exp(a) + exp(b))`, and 0 where a is -inf whatever b is."""
+    absent = a == -math.inf
+    difference = torch.where(absent, 0.0, a) - torch.where(absent, 0.0, b)
+    return torch.where(absent, 0.0, sigmoid(difference))
 
 
 def share(a: Tensor, b: Tensor) -> Tensor:
@@ -315,7 +323,8 @@ def scan(
     moved = [x.movedim(axis, 0) for x, axis in zip(xs, axes, strict=True)]
     items = tuple(x[0] if count else x.new_zeros(x.shape[1:]) for x in moved)
     carries = tuple(
-        c.expand(*c.shape[: max(c.ndim - len(s), 0)], *s) for c, s in zip(inits, sizes, strict=True)
+        c.expand((*c.shape[: max(c.ndim - len(s), 0)], *s))
+        for c, s in zip(inits, sizes, strict=True)
     )
     while True:  # the leading axes of any of them become those of all that depend on it
         after = step(carries, items)

@@ -36,11 +36,24 @@ def ctc(
     *,
     blank=Param(0, integer=True, nonnegative=True),
 ):
-    """Connectionist temporal classification: minus the log-probability of a label sequence.
+    """Minus the log-probability of a label sequence, over all its alignments with the input.
+
+    Use it for speech and handwriting: sequences whose labels come in order, at unknown times. A
+    frame emits a label or a blank; repeated labels and blanks collapse. Frames are independent
+    given the input; where labels depend on each other, combine it with a language model.
+
+    `logits` are unnormalised scores of one sample, `(time, class)`; the softmax is taken here.
+    `labels` hold class indices. Frames from `input_length` on and labels from `label_length` on do
+    not count, but labels there have to be classes, too: pad with the blank. Lengths beyond an axis
+    mean the whole axis. `blank` is the class of the blank, which must not occur in `labels`.
+
+    A sequence that does not fit, with fewer frames than labels and blanks between equal
+    neighbours, has the loss 0 and no gradient, as with `zero_infinity=True` in PyTorch. The mean is
+    that over samples: PyTorch's and Keras's divide by the length of the labels first.
 
     References:
-        A. Graves et al., "Connectionist Temporal Classification: Labelling Unsegmented Sequence
-        Data with Recurrent Neural Networks", 2006.
+        A. Graves, S. Fernandez, F. Gomez and J. Schmidhuber, "Connectionist Temporal
+        Classification: Labelling Unsegmented Sequence Data with Recurrent Neural Networks", 2006.
     """
     t, s, v = index("time", "t"), index("label", "s"), index("class", "v")
     log_normaliser = log(Sum(exp(logits[t, v]), v))
@@ -77,7 +90,13 @@ def soft_dtw(
     *,
     gamma=Param(1, positive=True),
 ):
-    """Dynamic time warping with a soft minimum over all monotone alignments.
+    """Cost of aligning two series in time, soft over all monotone alignments.
+
+    Use it to fit or to average time series whose shape counts and whose timing may stretch, also
+    of different lengths. Steps cost squared Euclidean distances; `gamma` smooths the minimum over
+    alignments, and towards 0 the loss becomes dynamic time warping. It is not 0, and may be
+    negative, where both series are equal: subtract the means of both self-alignments if that
+    matters. For series with a common clock a pointwise loss is cheaper and sharper.
 
     References:
         M. Cuturi and M. Blondel, "Soft-DTW: a Differentiable Loss Function for Time-Series", 2017.

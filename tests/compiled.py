@@ -64,7 +64,10 @@ def hvp(made: Loss, arrays: Arrays, vector: Any) -> Any:
 
 
 def _call(made: Loss, kind: str, arrays: Arrays, **options: Any) -> Any:
-    inputs = [_array(arrays[name]) for name in made.inputs]
+    inputs = [
+        np.asarray(arrays[name]) if role.kind == "label" else _array(arrays[name])
+        for name, role in made.inputs.items()
+    ]
     params = {name: arrays[name] for name in made.params if name in arrays}
     return emitted(made)[f"{made.name}{kind}"](*inputs, **params, **options)
 

@@ -320,4 +320,22 @@ def roughness(prediction=Prediction("time")):
     step = prediction[t + 1] - prediction[t]
     return Sum(where(t + 1 < size(t), step**2, 0), t)""",
     ),
+    Rule(
+        "LC132",
+        "step-of-a-recurrence",
+        "a scan has no step from one carry to the next",
+        "A step gets the former carries, in the form of `init`, and returns the next ones in the "
+        "same form. What it starts from is known before the first position, so it cannot depend on "
+        "the index. A carry is read at another place by one index for each that it varies over.",
+        """@loss
+def drift(prediction=Prediction("time")):
+    t = index("time")
+    level = scan(lambda level, x: (level + x, x), prediction[t], t, init=0)
+    return Sum(level**2, t)""",
+        """@loss
+def drift(prediction=Prediction("time")):
+    t = index("time")
+    level = scan(lambda level, x: level / 2 + x, prediction[t], t, init=0)
+    return Sum(level**2, t)""",
+    ),
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
+from contextvars import ContextVar
 from typing import Any
 
 import sympy as sp
@@ -12,6 +13,8 @@ from losscompiler.diagnostics import SpecError
 from losscompiler.spec.expressions import Binder
 from losscompiler.spec.tensors import Element, Index, Tensor, check_indices, split_shift
 
+# While a step is called to find out what its carries vary over, they may lack axes.
+finding_axes: ContextVar[bool] = ContextVar("finding_axes", default=False)
 Indices = Callable[[sp.Basic], "set[Index] | frozenset[Index]"]
 
 
@@ -26,7 +29,10 @@ class Carry(Element):
         given = [sp.sympify(i) for i in (indices if isinstance(indices, tuple) else (indices,))]
         own = list(self.indices[1:])
         places = [0] if len(given) == len(own) == 1 else [_place(i, own) for i in given]
-        if sorted(p for p in places if p is not None) != list(range(len(own))):
+        known = sorted(p for p in places if p is not None)
+        if len(given) != len(own) or known != list(range(len(own))):
+            if finding_axes.get():
+                return self
             raise SpecError(
                 "LC132",
                 f"this carry varies over ({', '.join(map(str, own)) or 'nothing'}), and "

@@ -11,7 +11,7 @@ import sympy as sp
 
 from losscompiler.diagnostics import SpecError
 from losscompiler.spec.expressions import Index, is_condition, not_a_number
-from losscompiler.spec.recurrence import Carry, recurrence
+from losscompiler.spec.recurrence import Carry, finding_axes, recurrence
 from losscompiler.spec.substitute import free_indices
 from losscompiler.spec.tensors import Tensor
 
@@ -48,22 +48,30 @@ def scan(
                 "belongs into `xs`",
             )
     own = [_sorted(free_indices(formula) - {k, *_running.get()}) for formula in inits]
-    while True:
-        carries = [_carry(n, k, indices) for n, indices in enumerate(own)]
-        with _inside(k):
-            returned = step(tuple(carries) if isinstance(init, tuple | list) else carries[0], xs)
-        steps = _returned(returned, init)
+    grown: list[list[Index]] = []
+    while grown != own:
+        own = grown or own
+        with _inside(k, finding=True):
+            _, steps = _stepped(step, xs, k, own, init)
         around = {k, *_running.get()}
         grown = [
             _sorted({*known, *free_indices(formula)} - around)
             for known, formula in zip(own, steps, strict=True)
         ]
-        if grown == own:
-            break
-        own = grown
+    with _inside(k):
+        carries, steps = _stepped(step, xs, k, own, init)
     bound = _sorted({i for indices in own for i in indices})
     results = recurrence(steps, (k, *bound), inits, carries, reverse)
     return tuple(results) if isinstance(init, tuple | list) else results[0]
+
+
+def _stepped(
+    step: Callable[[Any, Any], Any], xs: Any, k: Index, own: Sequence[Sequence[Index]], init: Any
+) -> tuple[list[Carry], list[sp.Expr]]:
+    """Former carries that vary over the indices `own`, and what the step makes of them."""
+    carries = [_carry(n, k, indices) for n, indices in enumerate(own)]
+    returned = step(tuple(carries) if isinstance(init, tuple | list) else carries[0], xs)
+    return carries, _returned(returned, init)
 
 
 def _carry(number: int, k: Index, own: Sequence[Index]) -> Carry:
@@ -72,13 +80,15 @@ def _carry(number: int, k: Index, own: Sequence[Index]) -> Carry:
 
 
 @contextmanager
-def _inside(k: Index) -> Iterator[None]:
+def _inside(k: Index, *, finding: bool = False) -> Iterator[None]:
     """A recurrence inside the step has the index of this one fixed."""
-    token = _running.set((*_running.get(), k))
+    running = _running.set((*_running.get(), k))
+    found = finding_axes.set(finding_axes.get() or finding)
     try:
         yield
     finally:
-        _running.reset(token)
+        finding_axes.reset(found)
+        _running.reset(running)
 
 
 def _sorted(indices: set[Index]) -> list[Index]:

@@ -194,14 +194,17 @@ def scatter(values: Array, index: Array, x: Array, shared: int, own: int, traili
     )
     entries = (*rows, *index.shape[index.ndim - own :])
     index = jnp.broadcast_to(index, entries)
-    values = jnp.broadcast_to(values, (*entries, *x.shape[batch + 1 :]))
+    # Axes that x has one entry along are as long as those of the values.
+    last = values.shape[values.ndim - min(trailing, values.ndim) :]
+    kept = jnp.broadcast_shapes(x.shape[batch + 1 :], last)
+    values = jnp.broadcast_to(values, (*entries, *kept))
     lead = len(rows) - shared
     if batch < lead + shared:  # x has no lead axes: they become axes of entries to add
         values = values / max(prod(rows[:lead]), 1)
         source, target = range(lead), range(shared, shared + lead)
         values = jnp.moveaxis(values, source, target)
         index = jnp.moveaxis(index, source, target)
-    zeros = jnp.zeros(x.shape[batch:], x.dtype)
+    zeros = jnp.zeros((x.shape[batch], *kept), x.dtype)
     add: Callable[[Array, Array], Array] = lambda at, part: zeros.at[at].add(part)  # noqa: E731
     for _ in range(batch):
         add = jax.vmap(add)
@@ -234,7 +237,9 @@ def diagonal(x: Array, axis1: int, axis2: int) -> Array:
     return result
 
 
-Step: TypeAlias = Callable[[tuple[Array, ...], tuple[Array, ...]], tuple[Array, ...]]
+Carries: TypeAlias = tuple[Array, ...]
+Step: TypeAlias = Callable[[Carries, Carries], Carries]
+_SHORT = 64  # steps that run sooner than `lax.scan` is compiled, for each call anew outside of jit
 
 
 def scan(
@@ -273,15 +278,33 @@ def scan(
             break
         carries = tuple(jnp.broadcast_to(c, s) for c, s in zip(carries, shapes, strict=True))
 
-    def run(
-        former: tuple[Array, ...], current: tuple[Array, ...]
-    ) -> tuple[tuple[Array, ...], tuple[Array, ...]]:
+    def run(former: Carries, current: Carries) -> tuple[Carries, Carries]:
         pairs = zip(step(former, current), former, strict=True)
         following = tuple(jnp.broadcast_to(a, c.shape).astype(c.dtype) for a, c in pairs)
         return following, following
 
-    _, results = lax.scan(run, carries, moved, reverse=reverse)
+    traced = any(isinstance(x, jax.core.Tracer) for x in (*moved, *carries))
+    if traced or not 0 < len(moved[0]) < _SHORT:
+        _, results = lax.scan(run, carries, moved, reverse=reverse)
+    else:
+        _, results = _step_by_step(run, carries, moved, reverse=reverse)
     return tuple(jnp.moveaxis(r, 0, -1 - len(s)) for r, s in zip(results, sizes, strict=True))
+
+
+def _step_by_step(
+    run: Callable[[Carries, Carries], tuple[Carries, Carries]],
+    carries: Carries,
+    moved: Carries,
+    reverse: bool,
+) -> tuple[Carries, Carries]:
+    """What `lax.scan` does, for arrays with values."""
+    found: list[Carries] = []
+    order = range(len(moved[0]))
+    for t in reversed(order) if reverse else order:
+        carries, results = run(carries, tuple(x[t] for x in moved))
+        found.append(results)
+    ordered = found[::-1] if reverse else found
+    return carries, tuple(jnp.stack(values) for values in zip(*ordered, strict=True))
 
 
 def select(condition: Array, a: float, b: float, like: Array) -> Array:

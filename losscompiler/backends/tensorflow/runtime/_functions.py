@@ -196,7 +196,9 @@ def scatter(values: Any, index: Array, x: Array, shared: int, own: int, trailing
     rows, count = tf.reduce_prod(shape[:before]), shape[before]
     row = tf.reshape(tf.range(rows), tf.concat([shape[:before], tf.ones(own, tf.int64)], 0))
     at = tf.broadcast_to(row * count + tf.cast(index, tf.int64), entries)
-    inner = shape[before + 1 :]
+    # Axes that x has one entry along are as long as those of the values.
+    last = tf.shape(values, tf.int64)[max(values.shape.rank - trailing, 0) :]
+    inner = tf.broadcast_dynamic_shape(shape[before + 1 :], last)
     added = tf.reshape(
         tf.broadcast_to(values, tf.concat([entries, inner], 0)),
         tf.concat([tf.reduce_prod(entries, keepdims=True), inner], 0),
@@ -204,7 +206,7 @@ def scatter(values: Any, index: Array, x: Array, shared: int, own: int, trailing
     total = tf.math.unsorted_segment_sum(added, tf.reshape(at, [-1]), rows * count)
     if before == shared:
         total /= tf.cast(tf.maximum(tf.reduce_prod(lead), 1), x.dtype)
-    return tf.reshape(total, shape)
+    return tf.reshape(total, tf.concat([shape[: before + 1], inner], 0))
 
 
 def place(parts: Sequence[Any], at: Sequence[int], x: Array, axis: int) -> Array:

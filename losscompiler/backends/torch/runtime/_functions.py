@@ -218,7 +218,9 @@ def scatter(
         trailing: The number of axes M, which only `x` has.
     """
     split = x.ndim - trailing
-    kept, picked = x.shape[split:], index.shape[index.ndim - own :]
+    # Axes that `x` has one entry along are as long as those of the values.
+    last = values.shape[values.ndim - min(trailing, values.ndim) :]
+    kept, picked = _broadcast_shapes(x.shape[split:], last), index.shape[index.ndim - own :]
     batched = values.ndim - shared - own - trailing
     rows = _broadcast_shapes(
         values.shape[: batched + shared], index.shape[: index.ndim - own], x.shape[: split - 1]
@@ -236,7 +238,7 @@ def scatter(
         flat_index = flat_index.permute(order).reshape(flat)
         flat_values = flat_values.permute(order).reshape(flat) / max(samples, 1)
     zeros = flat_values.new_zeros(*x.shape[:split], width)
-    return zeros.scatter_add(-2, flat_index, flat_values).reshape(x.shape)
+    return zeros.scatter_add(-2, flat_index, flat_values).reshape((*x.shape[:split], *kept))
 
 
 def place(parts: Sequence[Tensor | float], at: Sequence[int], x: Tensor, axis: int) -> Tensor:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from math import log, prod
+from typing import TypeAlias
 
 import jax
 import jax.numpy as jnp
@@ -88,6 +89,23 @@ def inverse_root(s: Array) -> Array:
 def log1mexp(x: Array) -> Array:
     """`log(1 - exp(x))` of a negative x: whichever difference keeps the digits (Maechler, 2012)."""
     return jnp.where(x > -log(2), jnp.log(-jnp.expm1(x)), jnp.log1p(-jnp.exp(x)))
+
+
+def log_add_exp(a: Array, b: Array) -> Array:
+    """`log(exp(a) + exp(b))`; -inf where both are."""
+    return jnp.logaddexp(a, b)
+
+
+def pair_share(a: Array, b: Array) -> Array:
+    """`exp(a) / (exp(a) + exp(b))`, and 0 where a is -inf whatever b is."""
+    absent = jnp.isneginf(a)
+    return jnp.where(absent, 0, sigmoid(jnp.where(absent, 0, a) - jnp.where(absent, 0, b)))
+
+
+def share(a: Array, b: Array) -> Array:
+    """`exp(a - b)`, and 0 where a is -inf whatever b is."""
+    absent = jnp.isneginf(a)
+    return jnp.where(absent, 0, jnp.exp(jnp.where(absent, 0, a) - jnp.where(absent, 0, b)))
 
 
 def xlogy(a: Result, u: Array) -> Array:
@@ -176,14 +194,17 @@ def scatter(values: Array, index: Array, x: Array, shared: int, own: int, traili
     )
     entries = (*rows, *index.shape[index.ndim - own :])
     index = jnp.broadcast_to(index, entries)
-    values = jnp.broadcast_to(values, (*entries, *x.shape[batch + 1 :]))
+    # Axes that x has one entry along are as long as those of the values.
+    last = values.shape[values.ndim - min(trailing, values.ndim) :]
+    kept = jnp.broadcast_shapes(x.shape[batch + 1 :], last)
+    values = jnp.broadcast_to(values, (*entries, *kept))
     lead = len(rows) - shared
     if batch < lead + shared:  # x has no lead axes: they become axes of entries to add
         values = values / max(prod(rows[:lead]), 1)
         source, target = range(lead), range(shared, shared + lead)
         values = jnp.moveaxis(values, source, target)
         index = jnp.moveaxis(index, source, target)
-    zeros = jnp.zeros(x.shape[batch:], x.dtype)
+    zeros = jnp.zeros((x.shape[batch], *kept), x.dtype)
     add: Callable[[Array, Array], Array] = lambda at, part: zeros.at[at].add(part)  # noqa: E731
     for _ in range(batch):
         add = jax.vmap(add)
@@ -214,6 +235,76 @@ def diagonal(x: Array, axis1: int, axis2: int) -> Array:
     """The diagonal over two axes, as a new last axis."""
     result: Array = jnp.diagonal(x, axis1=axis1, axis2=axis2)
     return result
+
+
+Carries: TypeAlias = tuple[Array, ...]
+Step: TypeAlias = Callable[[Carries, Carries], Carries]
+_SHORT = 64  # steps that run sooner than `lax.scan` is compiled, for each call anew outside of jit
+
+
+def scan(
+    step: Step,
+    inits: Sequence[Array],
+    sizes: Sequence[tuple[int, ...]],
+    xs: Sequence[Array],
+    axes: Sequence[int],
+    reverse: bool = False,
+) -> tuple[Array, ...]:
+    """`carries = step(carries, items)` along an axis: the carries after every step.
+
+    Args:
+        step: The next carries, given the former ones and the items at a position.
+        inits: The carries before the first step, each broadcast to its sizes.
+        sizes: The shape of each carry behind the leading axes.
+        xs: What is run over; the step gets them without the axis.
+        axes: The number of that axis in each of them, from the end.
+        reverse: Whether to run from the last position to the first.
+
+    Returns:
+        One array per carry, of shape (lead, positions, sizes).
+    """
+    moved = tuple(jnp.moveaxis(x, axis, 0) for x, axis in zip(xs, axes, strict=True))
+    items = tuple(jax.ShapeDtypeStruct(x.shape[1:], x.dtype) for x in moved)
+    carries = tuple(
+        jnp.broadcast_to(c, (*c.shape[: max(c.ndim - len(s), 0)], *s))
+        for c, s in zip(inits, sizes, strict=True)
+    )
+    while True:  # the leading axes of any of them become those of all that depend on it
+        after = jax.eval_shape(step, carries, items)
+        shapes = [
+            jnp.broadcast_shapes(c.shape, a.shape) for c, a in zip(carries, after, strict=True)
+        ]
+        if shapes == [c.shape for c in carries]:
+            break
+        carries = tuple(jnp.broadcast_to(c, s) for c, s in zip(carries, shapes, strict=True))
+
+    def run(former: Carries, current: Carries) -> tuple[Carries, Carries]:
+        pairs = zip(step(former, current), former, strict=True)
+        following = tuple(jnp.broadcast_to(a, c.shape).astype(c.dtype) for a, c in pairs)
+        return following, following
+
+    traced = any(isinstance(x, jax.core.Tracer) for x in (*moved, *carries))
+    if traced or not 0 < len(moved[0]) < _SHORT:
+        _, results = lax.scan(run, carries, moved, reverse=reverse)
+    else:
+        _, results = _step_by_step(run, carries, moved, reverse=reverse)
+    return tuple(jnp.moveaxis(r, 0, -1 - len(s)) for r, s in zip(results, sizes, strict=True))
+
+
+def _step_by_step(
+    run: Callable[[Carries, Carries], tuple[Carries, Carries]],
+    carries: Carries,
+    moved: Carries,
+    reverse: bool,
+) -> tuple[Carries, Carries]:
+    """What `lax.scan` does, for arrays with values."""
+    found: list[Carries] = []
+    order = range(len(moved[0]))
+    for t in reversed(order) if reverse else order:
+        carries, results = run(carries, tuple(x[t] for x in moved))
+        found.append(results)
+    ordered = found[::-1] if reverse else found
+    return carries, tuple(jnp.stack(values) for values in zip(*ordered, strict=True))
 
 
 def select(condition: Array, a: float, b: float, like: Array) -> Array:

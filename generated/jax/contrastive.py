@@ -336,12 +336,12 @@ def _info_nce_hvp(
     t30 = t29 - 0.5 * t15[..., :, None] * dot6
     t31 = t2 * t3
     t32 = t3**2
-    t33 = t * t2[..., :, None] * t32[..., None, :] * dot
+    t33 = t * t2[..., :, None] * dot * t32[..., None, :]
     t34 = dot.mT**2
     t35 = t3**4
     t36 = 0.5 * t * t2[..., :, None] * t34.mT * t35[..., None, :]
     t37 = 0.5 * t4[..., None, :] * dot + t36
-    t38 = t3[..., None, :] * total5[..., :, None] * dot
+    t38 = t3[..., None, :] * dot * total5[..., :, None]
     t39 = t * t16[..., :, None] * t32[..., None, :] * t34.mT
     t40 = t11.mT * (t3[..., None, :] + t33) + -2 * total3[..., None, :] * t37 - t38
     total9 = jnp.sum(share.mT * (t40 - t39), axis=-1)
@@ -446,7 +446,7 @@ def _info_nce_hessian_diagonal(
     t35 = 0.5 * t3 * total3 * cotangent - 0.5 * total6
     t36 = 2 * t * t33 * t35
     t37 = t3**2
-    t38 = t37 * cotangent
+    t38 = cotangent * t37
     t39 = t38[..., :, None] * t2
     t40 = t39.mT
     dot6 = share @ t40.mT
@@ -739,7 +739,7 @@ def _nt_xent_vjp(
     total2 = jnp.sum(embeddings * picked, axis=-1)
     total3 = jnp.sum(picked**2, axis=-1)
     t3 = fn.inverse_root(total3)
-    t4 = t2 * total2 * cotangent * t3**3
+    t4 = t2 * cotangent * total2 * t3**3
     branch = jnp.where(differs[..., :, None], t * t4[..., :, None] * picked, 0.0)
     t5 = t2 * t3 * cotangent
     branch2 = jnp.where(differs[..., :, None], -t * t5[..., :, None] * embeddings, 0.0)
@@ -753,7 +753,7 @@ def _nt_xent_vjp(
     total4 = jnp.sum(branch3, axis=-1)
     t7 = t2**3
     branch4 = jnp.where(differs, -0.5 * t * total4 * t7 * cotangent, 0.0)
-    branch5 = jnp.where(differs, 0.5 * t * t3 * t7 * total2 * cotangent, 0.0)
+    branch5 = jnp.where(differs, 0.5 * t * t3 * t7 * cotangent * total2, 0.0)
     t8 = t2 * cotangent
     condition = differs2.mT & differs[..., :, None]
     branch6 = jnp.where(condition, share.mT * t8[..., :, None] * dot, 0.0)
@@ -787,11 +787,11 @@ def _nt_xent_jvp(
     dot = embeddings_tangent @ embeddings.mT
     dot2 = embeddings @ embeddings_tangent.mT
     t3 = t2[..., :, None] * t2[..., None, :] * (dot + dot2)
+    dot3 = embeddings @ embeddings.mT
     t4 = t2**3
     total2 = jnp.sum(embeddings * embeddings_tangent, axis=-1)
     t5 = t4 * total2
-    dot3 = embeddings @ embeddings.mT
-    t6 = t2[..., :, None] * t5[..., None, :] * dot3
+    t6 = t2[..., :, None] * dot3 * t5[..., None, :]
     t7 = t2[..., None, :] * t5[..., :, None] * dot3
     t8 = dot3.mT * t * t2[..., :, None] * t2[..., None, :]
     lse = fn.logsumexp(t8, -2, where=differs2)
@@ -834,22 +834,22 @@ def _nt_xent_hvp(
     branch = jnp.where(differs[..., :, None], 0.5 * t * t5[..., :, None] * embeddings, 0.0)
     t6 = t2**3
     total4 = jnp.sum(embeddings * picked, axis=-1)
-    t7 = t4 * t6 * total4 * cotangent
+    t7 = t4 * t6 * cotangent * total4
     branch2 = jnp.where(differs[..., :, None], -0.5 * t * t7[..., :, None] * picked, 0.0)
     t8 = 2 * total[..., :, None] * (branch + branch2)
     picked2 = fn.gather(embeddings_tangent, positive, 0, 1, 1)
     total5 = jnp.sum(picked2 * picked, axis=-1)
     t9 = t3 * t6 * cotangent
     branch3 = jnp.where(differs[..., :, None], 0.5 * t * t9[..., :, None] * embeddings, 0.0)
-    t10 = t3 * total4 * cotangent * t2**5
+    t10 = t3 * cotangent * total4 * t2**5
     branch4 = jnp.where(differs[..., :, None], -1.5 * t * t10[..., :, None] * picked, 0.0)
     t11 = 2 * total5[..., :, None] * (branch3 + branch4)
-    t12 = t3 * t6 * total4 * cotangent
-    branch5 = jnp.where(differs[..., :, None], t * t12[..., :, None] * picked2, 0.0)
-    t13 = embeddings * picked2 + embeddings_tangent * picked
-    total6 = jnp.sum(t13, axis=-1)
-    t14 = t3 * t6 * cotangent * total6
-    branch6 = jnp.where(differs[..., :, None], t * t14[..., :, None] * picked, 0.0)
+    t12 = embeddings * picked2 + embeddings_tangent * picked
+    total6 = jnp.sum(t12, axis=-1)
+    t13 = t3 * t6 * cotangent * total6
+    branch5 = jnp.where(differs[..., :, None], t * t13[..., :, None] * picked, 0.0)
+    t14 = t3 * t6 * cotangent * total4
+    branch6 = jnp.where(differs[..., :, None], t * t14[..., :, None] * picked2, 0.0)
     t15 = t3 * t2 * cotangent
     t16 = -t * t15[..., :, None] * embeddings_tangent
     branch7 = jnp.where(differs[..., :, None], t16, 0.0)
@@ -862,7 +862,7 @@ def _nt_xent_hvp(
     branch8 = jnp.where(differs2.mT, t3[..., None, :] * share.mT * dot, 0.0)
     total7 = jnp.sum(branch8, axis=-1)
     branch9 = jnp.where(differs, -0.5 * t * total7 * t4 * cotangent, 0.0)
-    branch10 = jnp.where(differs, 0.5 * t * t2 * t4 * total4 * cotangent, 0.0)
+    branch10 = jnp.where(differs, 0.5 * t * t2 * t4 * cotangent * total4, 0.0)
     condition = differs2.mT & differs[..., :, None]
     t18 = t3 * cotangent
     branch11 = jnp.where(condition, share.mT * t18[..., :, None] * dot, 0.0)
@@ -874,7 +874,7 @@ def _nt_xent_hvp(
     t21 = 2 * total5[..., :, None] * (branch12 + branch13)
     t22 = t3**5
     branch14 = jnp.where(differs, 0.75 * t * total7 * t22 * cotangent, 0.0)
-    branch15 = jnp.where(differs, -0.75 * t * t2 * t22 * total4 * cotangent, 0.0)
+    branch15 = jnp.where(differs, -0.75 * t * t2 * t22 * cotangent * total4, 0.0)
     t23 = 0.75 * t * total8 * t22 + branch14 + branch15
     branch16 = jnp.where(differs[..., :, None], 0.5 * t * t5[..., :, None] * picked, 0.0)
     t24 = t3[..., :, None] * embeddings
@@ -900,7 +900,7 @@ def _nt_xent_hvp(
     t34 = dot5.mT + dot6.mT
     t35 = t3[..., :, None] * t3[..., None, :] * t34.mT
     t36 = t4 * total
-    t37 = t3[..., :, None] * t36[..., None, :] * dot
+    t37 = t3[..., :, None] * dot * t36[..., None, :]
     t38 = t3[..., None, :] * t36[..., :, None] * dot
     branch22 = jnp.where(differs2.mT, t * share.mT * (t35 - t37 - t38), 0.0)
     total9 = jnp.sum(branch22, axis=-1)
@@ -922,14 +922,14 @@ def _nt_xent_hvp(
     branch27 = jnp.where(differs[..., :, None], -t * t15[..., :, None] * picked2, 0.0)
     branch28 = jnp.where(differs2.mT, t3[..., None, :] * share.mT, 0.0)
     t47 = t3**2
-    t48 = t * t3[..., :, None] * share.mT * t47[..., None, :] * dot
+    t48 = t * t3[..., :, None] * share.mT * dot * t47[..., None, :]
     t49 = t34.mT * (branch28 + jnp.where(differs2.mT, t48, 0.0))
-    branch29 = jnp.where(differs2.mT, -0.5 * share.mT * t4[..., None, :] * dot, 0.0)
+    branch29 = jnp.where(differs2.mT, -0.5 * share.mT * dot * t4[..., None, :], 0.0)
     t50 = dot.mT**2
     t51 = t3**4
     t52 = -0.5 * t * t3[..., :, None] * share.mT * t50.mT * t51[..., None, :]
     t53 = branch29 + jnp.where(differs2.mT, t52, 0.0)
-    t54 = -t3[..., None, :] * share.mT * total9[..., :, None] * dot
+    t54 = -t3[..., None, :] * share.mT * dot * total9[..., :, None]
     t55 = -t * share.mT * t36[..., :, None] * t47[..., None, :] * t50.mT
     t56 = t49 + 2 * total[..., None, :] * t53 + jnp.where(differs2.mT, t54, 0.0)
     total10 = jnp.sum(t56 + jnp.where(differs2.mT, t55, 0.0), axis=-1)
@@ -975,7 +975,7 @@ def _nt_xent_hessian_diagonal(
     t7 = t3 * cotangent * t6
     branch = jnp.where(differs[..., :, None], 0.5 * t * t7[..., :, None] * embeddings, 0.0)
     total3 = jnp.sum(embeddings * picked, axis=-1)
-    t8 = t3 * total3 * cotangent * t5**5
+    t8 = t3 * cotangent * total3 * t5**5
     branch2 = jnp.where(differs[..., :, None], -1.5 * t * t8[..., :, None] * picked, 0.0)
     t9 = t * t7[..., :, None] * embeddings * picked
     branch3 = jnp.where(differs[..., :, None], t9, 0.0)
@@ -992,25 +992,25 @@ def _nt_xent_hessian_diagonal(
     share = jnp.exp(t13 - lse[..., None, :])
     branch5 = jnp.where(differs2.mT, dot * t3[..., None, :] * share.mT, 0.0)
     total4 = jnp.sum(branch5, axis=-1)
-    branch6 = jnp.where(differs, -0.5 * t * t12 * total4 * cotangent, 0.0)
-    branch7 = jnp.where(differs, 0.5 * t * t12 * total3 * cotangent * t5, 0.0)
+    branch6 = jnp.where(differs, -0.5 * t * cotangent * t12 * total4, 0.0)
+    branch7 = jnp.where(differs, 0.5 * t * cotangent * t12 * total3 * t5, 0.0)
     condition = differs2.mT & differs[..., :, None]
     t14 = t3 * cotangent
     branch8 = jnp.where(condition, share.mT * t14[..., :, None] * dot, 0.0)
     total5 = jnp.sum(branch8, axis=-2)
     t15 = 2 * (branch6 + branch7 - 0.5 * t * t12 * total5)
     t16 = t3**5
-    branch9 = jnp.where(differs, 0.75 * t * total4 * cotangent * t16, 0.0)
-    branch10 = jnp.where(differs, -0.75 * t * total3 * cotangent * t5 * t16, 0.0)
+    branch9 = jnp.where(differs, 0.75 * t * cotangent * total4 * t16, 0.0)
+    branch10 = jnp.where(differs, -0.75 * t * cotangent * total3 * t5 * t16, 0.0)
     t17 = 0.75 * t * total5 * t16 + branch9 + branch10
-    t18 = t12 * cotangent * t5
+    t18 = cotangent * t12 * t5
     branch11 = jnp.where(differs[..., :, None], 0.5 * t * t18[..., :, None] * picked, 0.0)
     t19 = t3[..., :, None] * embeddings
     t20 = t19.mT
     branch12 = jnp.where(differs2, share, 0.0)
     t21 = branch12.mT
     dot2 = t21 @ t20.mT
-    t22 = t12 * cotangent
+    t22 = cotangent * t12
     branch13 = jnp.where(differs[..., :, None], -0.5 * t * dot2 * t22[..., :, None], 0.0)
     branch14 = jnp.where(differs[..., :, None], t14[..., :, None] * embeddings, 0.0)
     t23 = branch14.mT
@@ -1026,7 +1026,7 @@ def _nt_xent_hessian_diagonal(
     t27 = t * t3[..., :, None] * (dot4 + 2 * dot5 * embeddings)
     t28 = 1 / temperature**2
     t29 = t3**2
-    t30 = t29 * cotangent
+    t30 = cotangent * t29
     branch18 = jnp.where(differs[..., None, :], t2.mT * t30[..., None, :], 0.0)
     t31 = share.mT**2
     branch19 = jnp.where(differs2, -t31.mT, 0.0)
@@ -1037,7 +1037,7 @@ def _nt_xent_hessian_diagonal(
     t32 = t3[..., :, None] * dot6 - t12[..., :, None] * dot7 * embeddings
     equal = positive == position
     branch22 = jnp.where(differs[..., :, None], 0.5 * t * t7[..., :, None] * picked, 0.0)
-    t33 = t12 * total3 * cotangent * t6
+    t33 = cotangent * t12 * total3 * t6
     t34 = -0.5 * t * t33[..., :, None] * embeddings
     branch23 = jnp.where(differs[..., :, None], t34, 0.0)
     branch24 = jnp.where(equal[..., :, None], 2 * picked * (branch22 + branch23), 0.0)
@@ -1334,7 +1334,7 @@ def _clip_vjp(
     t17 = t[..., None, :] * image.mT
     dot6 = share @ t17.mT
     total6 = jnp.sum(share2.mT * t10[..., :, None] * dot3, axis=-2)
-    total7 = jnp.sum(t[..., None, :] * share * dot, axis=-1)
+    total7 = jnp.sum(t[..., None, :] * dot * share, axis=-1)
     t18 = 0.5 * t * total3 * cotangent - 0.25 * total6 - 0.25 * total7 * cotangent
     t19 = t2**3 * t18
     t20 = 0.5 * t2[..., :, None] * dot5 + 0.5 * dot6 * t3[..., :, None]
@@ -1367,7 +1367,7 @@ def _clip_jvp(
     dot3 = image @ text_tangent.mT
     t5 = t[..., :, None] * t2[..., None, :] * logit_scale * (dot2 + dot3)
     t6 = t2**3
-    total3 = jnp.sum(text_tangent * text, axis=-1)
+    total3 = jnp.sum(text * text_tangent, axis=-1)
     t7 = t6 * total3
     t8 = dot * t[..., :, None] * t7[..., None, :] * logit_scale
     t9 = t**3
@@ -1446,7 +1446,7 @@ def _clip_hvp(
     t21 = t2 * t13 * cotangent * total6
     t22 = image * t21[..., :, None] * logit_scale
     t23 = t2**3
-    total7 = jnp.sum(text_tangent * text, axis=-1)
+    total7 = jnp.sum(text * text_tangent, axis=-1)
     t24 = t23 * total7
     t25 = t2[..., :, None] * text_tangent - t24[..., :, None] * text
     t26 = t25.mT * cotangent[..., None, :]
@@ -1529,7 +1529,7 @@ def _clip_hvp(
     t89 = t88.mT
     dot14 = share @ t89.mT
     total13 = jnp.sum(share2.mT * t8[..., :, None] * dot3, axis=-2)
-    total14 = jnp.sum(t[..., None, :] * share * dot, axis=-1)
+    total14 = jnp.sum(t[..., None, :] * dot * share, axis=-1)
     t90 = 0.5 * t * total3 * cotangent - 0.25 * total13 - 0.25 * total14 * cotangent
     t91 = t23 * t90
     t92 = 0.5 * t2[..., :, None] * dot13 + 0.5 * t3[..., :, None] * dot14
@@ -1652,7 +1652,7 @@ def _clip_hessian_diagonal(
     t15 = t14.mT
     t16 = share.mT
     dot3 = t16 @ t15.mT
-    t17 = share.mT * dot.mT * t13[..., None, :]
+    t17 = share.mT * t13[..., None, :] * dot.mT
     t18 = text.mT
     dot4 = t17 @ t18.mT
     t19 = t2[..., :, None] * dot3 - image * dot4 * t3[..., :, None]
@@ -1678,7 +1678,7 @@ def _clip_hessian_diagonal(
     t35 = text * image * t28[..., :, None] * logit_scale
     t36 = t13[..., None, :] * text.mT
     t37 = share**2
-    t38 = dot.mT * t37.mT
+    t38 = t37.mT * dot.mT
     dot9 = t38 @ t36.mT
     t39 = dot**2
     total6 = jnp.sum(t39 * t13[..., :, None] * t37, axis=-2)
@@ -1688,7 +1688,7 @@ def _clip_hessian_diagonal(
     t43 = t37.mT
     dot10 = t43 @ t15.mT
     t44 = t2[..., :, None] * dot10 - image * dot9 * t3[..., :, None]
-    t45 = t2[..., :, None] * dot.mT * t12[..., None, :] * logit_scale
+    t45 = t2[..., :, None] * t12[..., None, :] * dot.mT * logit_scale
     t46 = cotangent[..., None, :] * share.mT * (t5[..., None, :] + t45)
     dot11 = t46 @ t18.mT
     total7 = jnp.sum(t39 * share * t13[..., :, None], axis=-2)
@@ -2159,8 +2159,8 @@ def _siglip_hvp(
     t37 = t36 + 2 * branch5 * total4[..., :, None]
     t38 = t37.mT
     dot5 = t38 @ t10.mT
-    t39 = 0.5 * t3[..., None, :] * t25[..., :, None] * probability.mT * dot
-    t40 = 0.5 * t3[..., None, :] * t25[..., :, None] * probability2.mT * dot
+    t39 = 0.5 * t3[..., None, :] * t25[..., :, None] * dot * probability.mT
+    t40 = 0.5 * t3[..., None, :] * t25[..., :, None] * dot * probability2.mT
     branch6 = jnp.where(differs.mT, -t39 * logit_scale, t40 * logit_scale)
     total5 = jnp.sum(branch6, axis=-1)
     t41 = 2 * total5[..., :, None] * image_tangent
@@ -2825,7 +2825,7 @@ def _uniformity_value(embeddings: Array, t: Array) -> Result:
     total = jnp.sum(embeddings**2, axis=-1)
     t2 = fn.inverse_root(total)
     dot = embeddings @ embeddings.mT
-    t3 = 2 * t2[..., :, None] * t2[..., None, :] * dot
+    t3 = 2 * t2[..., None, :] * t2[..., :, None] * dot
     position = fn.positions(embeddings, -2)
     differs = position[..., :, None] != position[..., None, :]
     lse = fn.logsumexp(-t * (2 - t3), (-2, -1), where=differs)
@@ -2843,18 +2843,18 @@ def _uniformity_vjp(embeddings: Array, t: Array, cotangent: Array) -> tuple[Resu
     total = jnp.sum(embeddings**2, axis=-1)
     t2 = fn.inverse_root(total)
     dot = embeddings @ embeddings.mT
-    t3 = 2 * t2[..., :, None] * t2[..., None, :] * dot
+    t3 = 2 * t2[..., None, :] * t2[..., :, None] * dot
     t4 = -t * (2 - t3)
     lse = fn.logsumexp(t4, (-2, -1), where=differs)
     share = jnp.exp(t4 - lse[..., None, None])
-    branch = jnp.where(differs, t2[..., None, :] * share * dot, 0.0)
-    total2 = jnp.sum(branch, axis=-1)
+    branch = jnp.where(differs, t2[..., :, None] * share * dot, 0.0)
+    total2 = jnp.sum(branch, axis=-2)
     t5 = t2**3
     t6 = -cotangent * t
     above = jnp.asarray(batch_size, embeddings.dtype) > 1
     branch2 = jnp.where(above, total2 * t5 * t6[..., None], 0.0)
-    branch3 = jnp.where(differs, t2[..., :, None] * share * dot, 0.0)
-    total3 = jnp.sum(branch3, axis=-2)
+    branch3 = jnp.where(differs, t2[..., None, :] * share * dot, 0.0)
+    total3 = jnp.sum(branch3, axis=-1)
     branch4 = jnp.where(above, total3 * t5 * t6[..., None], 0.0)
     t7 = branch2 + branch4
     t8 = t2[..., :, None] * embeddings
@@ -2880,14 +2880,14 @@ def _uniformity_jvp(embeddings: Array, t: Array, embeddings_tangent: Array) -> R
     t2 = fn.inverse_root(total)
     dot = embeddings @ embeddings_tangent.mT
     dot2 = embeddings_tangent @ embeddings.mT
-    t3 = 2 * t2[..., :, None] * t2[..., None, :] * (dot + dot2)
+    t3 = 2 * t2[..., None, :] * t2[..., :, None] * (dot + dot2)
     t4 = t2**3
     total2 = jnp.sum(embeddings_tangent * embeddings, axis=-1)
     t5 = t4 * total2
     dot3 = embeddings @ embeddings.mT
-    t6 = 2 * t2[..., :, None] * t5[..., None, :] * dot3
-    t7 = 2 * t2[..., None, :] * t5[..., :, None] * dot3
-    t8 = 2 * t2[..., :, None] * t2[..., None, :] * dot3
+    t6 = 2 * t2[..., None, :] * t5[..., :, None] * dot3
+    t7 = 2 * t2[..., :, None] * t5[..., None, :] * dot3
+    t8 = 2 * t2[..., None, :] * t2[..., :, None] * dot3
     t9 = -t * (2 - t8)
     lse = fn.logsumexp(t9, (-2, -1), where=differs)
     share = jnp.exp(t9 - lse[..., None, None])
@@ -2909,18 +2909,18 @@ def _uniformity_hvp(
     total = jnp.sum(embeddings**2, axis=-1)
     t2 = fn.inverse_root(total)
     dot = embeddings @ embeddings.mT
-    t3 = 2 * t2[..., :, None] * t2[..., None, :] * dot
+    t3 = 2 * t2[..., None, :] * t2[..., :, None] * dot
     t4 = -t * (2 - t3)
     lse = fn.logsumexp(t4, (-2, -1), where=differs)
     share = jnp.exp(t4 - lse[..., None, None])
-    branch = jnp.where(differs, t2[..., None, :] * share * dot, 0.0)
-    total2 = jnp.sum(branch, axis=-1)
+    branch = jnp.where(differs, t2[..., :, None] * share * dot, 0.0)
+    total2 = jnp.sum(branch, axis=-2)
     t5 = t2**3
     t6 = -cotangent * t
     above = jnp.asarray(batch_size, embeddings.dtype) > 1
     branch2 = jnp.where(above, total2 * t5 * t6[..., None], 0.0)
-    branch3 = jnp.where(differs, t2[..., :, None] * share * dot, 0.0)
-    total3 = jnp.sum(branch3, axis=-2)
+    branch3 = jnp.where(differs, t2[..., None, :] * share * dot, 0.0)
+    total3 = jnp.sum(branch3, axis=-1)
     branch4 = jnp.where(above, total3 * t5 * t6[..., None], 0.0)
     t7 = branch2 + branch4
     t8 = 2 * t7[..., :, None] * embeddings_tangent
@@ -2947,15 +2947,15 @@ def _uniformity_hvp(
     dot5 = embeddings @ embeddings_tangent.mT
     dot6 = embeddings_tangent @ embeddings.mT
     t20 = dot5 + dot6
-    t21 = 2 * t2[..., :, None] * t2[..., None, :] * t20
-    t22 = 2 * t2[..., :, None] * t17[..., None, :] * dot
-    t23 = 2 * t2[..., None, :] * t17[..., :, None] * dot
+    t21 = 2 * t2[..., None, :] * t2[..., :, None] * t20
+    t22 = 2 * t2[..., None, :] * t17[..., :, None] * dot
+    t23 = 2 * t2[..., :, None] * t17[..., None, :] * dot
     branch10 = jnp.where(differs, share * t * (t21 - t22 - t23), 0.0)
     total5 = jnp.sum(branch10, axis=(-2, -1))
     branch11 = jnp.where(differs, -share * total5[..., None, None], 0.0)
-    t24 = -2 * t2[..., :, None] * share * t17[..., None, :] * dot * t
-    t25 = -2 * t2[..., None, :] * share * t17[..., :, None] * dot * t
-    t26 = 2 * t2[..., :, None] * t2[..., None, :] * share * t20 * t
+    t24 = -2 * t2[..., None, :] * share * t17[..., :, None] * dot * t
+    t25 = -2 * t2[..., :, None] * share * t17[..., None, :] * dot * t
+    t26 = 2 * t2[..., None, :] * t2[..., :, None] * share * t20 * t
     t27 = branch11 + jnp.where(differs, t24, 0.0) + jnp.where(differs, t25, 0.0)
     t28 = t27 + jnp.where(differs, t26, 0.0)
     t29 = t28.mT
@@ -2967,32 +2967,32 @@ def _uniformity_hvp(
     t31 = t2[..., :, None] * t16[..., None, None] * (dot8 + dot9)
     branch13 = jnp.where(jnp.asarray(batch_size, embeddings.dtype) > 1, t31, 0.0)
     t32 = -2 * cotangent * t
-    branch14 = jnp.where(differs, t2[..., None, :] * share, 0.0)
+    branch14 = jnp.where(differs, t2[..., :, None] * share, 0.0)
     t33 = t2**2
-    t34 = 2 * t2[..., :, None] * share * t33[..., None, :] * dot * t
+    t34 = 2 * t2[..., None, :] * share * t33[..., :, None] * dot * t
     t35 = t20 * (branch14 + jnp.where(differs, t34, 0.0))
-    branch15 = jnp.where(differs, -0.5 * share * t5[..., None, :] * dot, 0.0)
-    t36 = dot.mT**2
+    branch15 = jnp.where(differs, -0.5 * share * t5[..., :, None] * dot, 0.0)
+    t36 = dot**2
     t37 = t2**4
-    t38 = -t2[..., :, None] * share * t36.mT * t37[..., None, :] * t
+    t38 = -t2[..., None, :] * share * t36 * t37[..., :, None] * t
     t39 = branch15 + jnp.where(differs, t38, 0.0)
-    t40 = -t2[..., None, :] * share * total5[..., None, None] * dot
-    t41 = -2 * share * t17[..., :, None] * t33[..., None, :] * t36.mT * t
-    t42 = t35 + 2 * total4[..., None, :] * t39 + jnp.where(differs, t40, 0.0)
-    total6 = jnp.sum(t42 + jnp.where(differs, t41, 0.0), axis=-1)
+    t40 = -t2[..., :, None] * share * total5[..., None, None] * dot
+    t41 = -2 * share * t17[..., None, :] * t33[..., :, None] * t36 * t
+    t42 = t35 + 2 * total4[..., :, None] * t39 + jnp.where(differs, t40, 0.0)
+    total6 = jnp.sum(t42 + jnp.where(differs, t41, 0.0), axis=-2)
     t43 = t5 * total6
     t44 = t32[..., None, None] * t43[..., :, None] * embeddings
     branch16 = jnp.where(jnp.asarray(batch_size, embeddings.dtype) > 1, t44, 0.0)
-    branch17 = jnp.where(differs, t2[..., :, None] * share, 0.0)
-    t45 = 2 * t2[..., None, :] * share * t33[..., :, None] * dot * t
+    branch17 = jnp.where(differs, t2[..., None, :] * share, 0.0)
+    t45 = 2 * t2[..., :, None] * share * t33[..., None, :] * dot * t
     t46 = t20 * (branch17 + jnp.where(differs, t45, 0.0))
-    branch18 = jnp.where(differs, -0.5 * share * t5[..., :, None] * dot, 0.0)
-    t47 = -t2[..., None, :] * share * t37[..., :, None] * t36.mT * t
+    branch18 = jnp.where(differs, -0.5 * share * t5[..., None, :] * dot, 0.0)
+    t47 = -t2[..., :, None] * share * t37[..., None, :] * t36 * t
     t48 = branch18 + jnp.where(differs, t47, 0.0)
-    t49 = -t2[..., :, None] * share * total5[..., None, None] * dot
-    t50 = -2 * share * t17[..., None, :] * t33[..., :, None] * t36.mT * t
-    t51 = t46 + 2 * total4[..., :, None] * t48 + jnp.where(differs, t49, 0.0)
-    total7 = jnp.sum(t51 + jnp.where(differs, t50, 0.0), axis=-2)
+    t49 = -t2[..., None, :] * share * total5[..., None, None] * dot
+    t50 = -2 * share * t17[..., :, None] * t33[..., None, :] * t36 * t
+    t51 = t46 + 2 * total4[..., None, :] * t48 + jnp.where(differs, t49, 0.0)
+    total7 = jnp.sum(t51 + jnp.where(differs, t50, 0.0), axis=-1)
     t52 = t5 * total7
     t53 = t32[..., None, None] * t52[..., :, None] * embeddings
     branch19 = jnp.where(jnp.asarray(batch_size, embeddings.dtype) > 1, t53, 0.0)
@@ -3014,17 +3014,17 @@ def _uniformity_hessian_diagonal(
     total = jnp.sum(t3, axis=-1)
     t4 = fn.inverse_root(total)
     dot = embeddings @ embeddings.mT
-    t5 = 2 * t4[..., :, None] * t4[..., None, :] * dot
+    t5 = 2 * t4[..., None, :] * t4[..., :, None] * dot
     t6 = -t * (2 - t5)
     lse = fn.logsumexp(t6, (-2, -1), where=differs)
     share = jnp.exp(t6 - lse[..., None, None])
-    branch = jnp.where(differs, t4[..., None, :] * share * dot, 0.0)
-    total2 = jnp.sum(branch, axis=-1)
+    branch = jnp.where(differs, t4[..., :, None] * share * dot, 0.0)
+    total2 = jnp.sum(branch, axis=-2)
     t7 = t4**3
     above = jnp.asarray(batch_size, embeddings.dtype) > 1
     branch2 = jnp.where(above, t2[..., None] * total2 * t7, 0.0)
-    branch3 = jnp.where(differs, t4[..., :, None] * share * dot, 0.0)
-    total3 = jnp.sum(branch3, axis=-2)
+    branch3 = jnp.where(differs, t4[..., None, :] * share * dot, 0.0)
+    total3 = jnp.sum(branch3, axis=-1)
     branch4 = jnp.where(above, t2[..., None] * total3 * t7, 0.0)
     t8 = 2 * (branch2 + branch4)
     t9 = 1.5 * cotangent * t
@@ -3045,7 +3045,7 @@ def _uniformity_hessian_diagonal(
     t17 = t4[..., :, None] * t3
     t18 = t17.mT
     share2 = jnp.exp(t * (t5 - 2) - lse[..., None, None])
-    branch10 = jnp.where(differs, 2 * t4[..., :, None] * t4[..., None, :] * share2 * t, 0.0)
+    branch10 = jnp.where(differs, 2 * t4[..., None, :] * t4[..., :, None] * share2 * t, 0.0)
     t19 = branch10.mT
     dot4 = t19 @ t18.mT
     t20 = -t4[..., None, :] * t7[..., :, None] * share2.mT * dot.mT * t
@@ -3061,23 +3061,23 @@ def _uniformity_hessian_diagonal(
     branch14 = jnp.where(jnp.asarray(batch_size, embeddings.dtype) > 1, t23, 0.0)
     t24 = -2 * cotangent * t
     t25 = embeddings.mT
-    branch15 = jnp.where(differs, t4[..., None, :] * share, 0.0)
+    branch15 = jnp.where(differs.mT, t4[..., None, :] * share.mT, 0.0)
     t26 = t4**2
-    t27 = 2 * t4[..., :, None] * share * t26[..., None, :] * dot * t
-    t28 = branch15 + jnp.where(differs, t27, 0.0)
+    t27 = 2 * t4[..., :, None] * share.mT * t26[..., None, :] * dot.mT * t
+    t28 = branch15 + jnp.where(differs.mT, t27, 0.0)
     dot8 = t28 @ t25.mT
-    t29 = dot.mT**2
-    t30 = -t29.mT * share * t26[..., None, :] * t7[..., :, None] * t
-    total4 = jnp.sum(jnp.where(differs, t30, 0.0), axis=-1)
+    t29 = dot**2
+    t30 = -t29 * share * t26[..., :, None] * t7[..., None, :] * t
+    total4 = jnp.sum(jnp.where(differs, t30, 0.0), axis=-2)
     t31 = dot8 + 2 * total4[..., :, None] * embeddings
     t32 = t24[..., None, None] * t7[..., :, None] * embeddings * t31
     branch16 = jnp.where(jnp.asarray(batch_size, embeddings.dtype) > 1, t32, 0.0)
-    branch17 = jnp.where(differs.mT, t4[..., None, :] * share.mT, 0.0)
-    t33 = 2 * t4[..., :, None] * share.mT * t26[..., None, :] * dot.mT * t
-    t34 = branch17 + jnp.where(differs.mT, t33, 0.0)
+    branch17 = jnp.where(differs, t4[..., None, :] * share, 0.0)
+    t33 = 2 * t4[..., :, None] * share * t26[..., None, :] * dot * t
+    t34 = branch17 + jnp.where(differs, t33, 0.0)
     dot9 = t34 @ t25.mT
-    t35 = -t29.mT * share * t26[..., :, None] * t7[..., None, :] * t
-    total5 = jnp.sum(jnp.where(differs, t35, 0.0), axis=-2)
+    t35 = -t29 * share * t26[..., None, :] * t7[..., :, None] * t
+    total5 = jnp.sum(jnp.where(differs, t35, 0.0), axis=-1)
     t36 = dot9 + 2 * total5[..., :, None] * embeddings
     t37 = t24[..., None, None] * t7[..., :, None] * embeddings * t36
     branch18 = jnp.where(jnp.asarray(batch_size, embeddings.dtype) > 1, t37, 0.0)
@@ -3097,13 +3097,13 @@ def _uniformity_hessian_diagonal(
     t47 = t4[..., :, None] * dot11 * t43 * t45[..., None, None]
     branch21 = jnp.where(jnp.asarray(batch_size, embeddings.dtype) > 1, t47, 0.0)
     t48 = -2 * cotangent * t44
-    branch22 = jnp.where(differs, -t4[..., None, :] * share * dot, 0.0)
-    total6 = jnp.sum(branch22, axis=-1)
+    branch22 = jnp.where(differs, -t4[..., :, None] * share * dot, 0.0)
+    total6 = jnp.sum(branch22, axis=-2)
     t49 = total6 * t7
     t50 = t43 * t48[..., None, None] * t49[..., :, None] * embeddings
     branch23 = jnp.where(jnp.asarray(batch_size, embeddings.dtype) > 1, t50, 0.0)
-    branch24 = jnp.where(differs, -t4[..., :, None] * share * dot, 0.0)
-    total7 = jnp.sum(branch24, axis=-2)
+    branch24 = jnp.where(differs, -t4[..., None, :] * share * dot, 0.0)
+    total7 = jnp.sum(branch24, axis=-1)
     t51 = t7 * total7
     t52 = t43 * t48[..., None, None] * t51[..., :, None] * embeddings
     branch25 = jnp.where(jnp.asarray(batch_size, embeddings.dtype) > 1, t52, 0.0)

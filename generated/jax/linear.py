@@ -225,10 +225,10 @@ def _linear_cross_entropy_value(
     """The unreduced loss."""
     dot = hidden @ weights.mT
     lse = fn.logsumexp(dot + bias[..., None, :], -1)
-    picked = fn.gather(bias, label, 0, 1, 0)
-    picked2 = fn.gather(weights, label, 0, 1, 1)
-    total = jnp.sum(hidden * picked2, axis=-1)
-    t = lse - picked - total
+    picked = fn.gather(weights, label, 0, 1, 1)
+    total = jnp.sum(picked * hidden, axis=-1)
+    picked2 = fn.gather(bias, label, 0, 1, 0)
+    t = lse - total - picked2
     class_size = fn.size(weights, -2)
     total2 = jnp.sum(bias, axis=-1)
     total3 = jnp.sum(dot, axis=-1)
@@ -251,7 +251,7 @@ def _linear_cross_entropy_vjp(
     class_size = fn.size(weights, -2)
     branch = jnp.where(equal, 0.0, -label_smoothing / class_size)
     dot = hidden @ weights.mT
-    t2 = bias[..., None, :] + dot
+    t2 = dot + bias[..., None, :]
     lse = fn.logsumexp(t2, -1)
     share = jnp.exp(t2 - lse[..., :, None])
     t3 = cotangent[..., :, None] * (branch + share)
@@ -286,7 +286,7 @@ def _linear_cross_entropy_jvp(
     dot = hidden @ weights_tangent.mT
     dot2 = hidden_tangent @ weights.mT
     dot3 = hidden @ weights.mT
-    t = bias[..., None, :] + dot3
+    t = dot3 + bias[..., None, :]
     lse = fn.logsumexp(t, -1)
     t2 = (bias_tangent[..., None, :] + dot + dot2) * jnp.exp(t - lse[..., :, None])
     total = jnp.sum(t2, axis=-1)
@@ -298,9 +298,9 @@ def _linear_cross_entropy_jvp(
     total3 = jnp.sum(dot + dot2, axis=-1)
     branch2 = jnp.where(equal, -1.0, -(1 - label_smoothing))
     picked = fn.gather(bias_tangent, label, 0, 1, 0)
-    picked2 = fn.gather(weights_tangent, label, 0, 1, 1)
-    picked3 = fn.gather(weights, label, 0, 1, 1)
-    t4 = hidden * picked2 + picked3 * hidden_tangent
+    picked2 = fn.gather(weights, label, 0, 1, 1)
+    picked3 = fn.gather(weights_tangent, label, 0, 1, 1)
+    t4 = picked2 * hidden_tangent + hidden * picked3
     total4 = jnp.sum(t4, axis=-1)
     t5 = total + t3[..., None] + branch * total3 + branch2 * picked
     return t5 + branch2 * total4
@@ -320,7 +320,7 @@ def _linear_cross_entropy_hvp(
     """The Hessian of sum(cotangent * loss) times the tangents."""
     t = weights_tangent.mT
     dot = hidden @ weights.mT
-    t2 = bias[..., None, :] + dot
+    t2 = dot + bias[..., None, :]
     lse = fn.logsumexp(t2, -1)
     share = jnp.exp(t2 - lse[..., :, None])
     equal = label_smoothing == 0
@@ -363,7 +363,7 @@ def _linear_cross_entropy_hessian_diagonal(
     """The diagonal of the Hessian of sum(cotangent * loss)."""
     t = weights.mT**2
     dot = hidden @ weights.mT
-    t2 = bias[..., None, :] + dot
+    t2 = dot + bias[..., None, :]
     lse = fn.logsumexp(t2, -1)
     share = jnp.exp(t2 - lse[..., :, None])
     dot2 = share @ t.mT

@@ -1831,7 +1831,7 @@ def _grpo_without_reference_hvp(
     t4 = advantage[..., None] * jnp.minimum(t3, larger)
     branch = jnp.where(-(clip_low + jnp.expm1(t)) >= 0, 0.0, exponential)
     t5 = advantage[..., None] * jnp.where(t3 <= larger, 0.0, branch)
-    return (-cotangent * log_probability_tangent * jnp.where(t2 < t4, t2, t5),)
+    return (-log_probability_tangent * cotangent * jnp.where(t2 < t4, t2, t5),)
 
 
 def _grpo_without_reference_hessian_diagonal(

@@ -2641,8 +2641,8 @@ def _plackett_luce_vjp(scores: Array, valid: Array, cotangent: Array) -> tuple[R
     """Gradients of sum(cotangent * loss)."""
     position = fn.positions(scores, -1)
     above = position[..., :, None] >= position[..., None, :]
-    lse = fn.logsumexp(scores[..., :, None], -2, where=valid[..., :, None] & above)
-    condition = valid[..., None, :] & valid[..., :, None] & above
+    lse = fn.logsumexp(scores[..., :, None], -2, where=above & valid[..., :, None])
+    condition = valid[..., :, None] & above & valid[..., None, :]
     branch = jnp.where(condition, jnp.exp(scores[..., :, None] - lse[..., None, :]), 0.0)
     total = jnp.sum(branch, axis=-1)
     branch2 = jnp.where(valid, -cotangent[..., None], 0.0)
@@ -2693,7 +2693,7 @@ def _plackett_luce_hessian_diagonal(
     position = fn.positions(scores, -1)
     above = position[..., :, None] >= position[..., None, :]
     condition = valid[..., :, None] & valid[..., None, :] & above.mT
-    lse = fn.logsumexp(scores[..., :, None], -2, where=valid[..., :, None] & above)
+    lse = fn.logsumexp(scores[..., :, None], -2, where=above & valid[..., :, None])
     share = jnp.exp(scores[..., None, :] - lse[..., :, None])
     total = jnp.sum(jnp.where(condition, share, 0.0), axis=-2)
     total2 = jnp.sum(jnp.where(condition, -(share**2), 0.0), axis=-2)

@@ -450,11 +450,9 @@ def _pairwise_logistic_vjp(
     condition = valid[..., :, None] & valid[..., None, :] & above
     total = jnp.sum(fn.select(condition, 1.0, 0.0, scores), axis=(-2, -1))
     t = cotangent / jnp.maximum(total, 1.0)
-    probability = fn.sigmoid(scores[..., :, None] - scores[..., None, :])
-    branch = jnp.where(condition.mT, -probability, 0.0)
-    total2 = jnp.sum(branch, axis=-2)
-    branch2 = jnp.where(condition.mT, probability, 0.0)
-    total3 = jnp.sum(branch2, axis=-1)
+    probability = fn.sigmoid(scores[..., None, :] - scores[..., :, None])
+    total2 = jnp.sum(jnp.where(condition, probability, 0.0), axis=-2)
+    total3 = jnp.sum(jnp.where(condition, -probability, 0.0), axis=-1)
     return (t[..., None] * (total2 + total3),)
 
 
@@ -487,17 +485,17 @@ def _pairwise_logistic_hvp(
     condition = valid[..., :, None] & valid[..., None, :] & above
     total = jnp.sum(fn.select(condition, 1.0, 0.0, scores), axis=(-2, -1))
     t = cotangent / jnp.maximum(total, 1.0)
-    t2 = scores[..., :, None] - scores[..., None, :]
+    t2 = scores[..., None, :] - scores[..., :, None]
     probability = fn.sigmoid(-t2)
     probability2 = fn.sigmoid(t2)
-    t3 = scores_tangent[..., :, None] * probability.mT * probability2.mT
-    t4 = -scores_tangent[..., None, :] * probability.mT * probability2.mT
+    t3 = scores_tangent[..., None, :] * probability * probability2
+    t4 = -scores_tangent[..., :, None] * probability * probability2
     t5 = jnp.where(condition, t3, 0.0) + jnp.where(condition, t4, 0.0)
-    total2 = jnp.sum(t5, axis=-1)
-    t6 = scores_tangent[..., None, :] * probability.mT * probability2.mT
-    t7 = -scores_tangent[..., :, None] * probability.mT * probability2.mT
+    total2 = jnp.sum(t5, axis=-2)
+    t6 = scores_tangent[..., :, None] * probability * probability2
+    t7 = -scores_tangent[..., None, :] * probability * probability2
     t8 = jnp.where(condition, t6, 0.0) + jnp.where(condition, t7, 0.0)
-    total3 = jnp.sum(t8, axis=-2)
+    total3 = jnp.sum(t8, axis=-1)
     return (t[..., None] * (total2 + total3),)
 
 
@@ -512,8 +510,8 @@ def _pairwise_logistic_hessian_diagonal(
     condition = valid[..., :, None] & valid[..., None, :] & above
     total = jnp.sum(fn.select(condition, 1.0, 0.0, scores), axis=(-2, -1))
     t = cotangent / jnp.maximum(total, 1.0)
-    t2 = scores[..., :, None] - scores[..., None, :]
-    branch = jnp.where(condition.mT, fn.sigmoid(t2) * fn.sigmoid(-t2), 0.0)
+    t2 = scores[..., None, :] - scores[..., :, None]
+    branch = jnp.where(condition, fn.sigmoid(t2) * fn.sigmoid(-t2), 0.0)
     total2 = jnp.sum(branch, axis=-2)
     total3 = jnp.sum(branch, axis=-1)
     return (t[..., None] * (total2 + total3),)
@@ -537,9 +535,9 @@ def _pairwise_logistic_without_valid_vjp(
     above = relevance[..., :, None] > relevance[..., None, :]
     total = jnp.sum(fn.select(above, 1.0, 0.0, scores), axis=(-2, -1))
     t = cotangent / jnp.maximum(total, 1.0)
-    probability = fn.sigmoid(scores[..., :, None] - scores[..., None, :])
-    total2 = jnp.sum(jnp.where(above.mT, -probability, 0.0), axis=-2)
-    total3 = jnp.sum(jnp.where(above.mT, probability, 0.0), axis=-1)
+    probability = fn.sigmoid(scores[..., None, :] - scores[..., :, None])
+    total2 = jnp.sum(jnp.where(above, probability, 0.0), axis=-2)
+    total3 = jnp.sum(jnp.where(above, -probability, 0.0), axis=-1)
     return (t[..., None] * (total2 + total3),)
 
 
@@ -568,17 +566,17 @@ def _pairwise_logistic_without_valid_hvp(
     above = relevance[..., :, None] > relevance[..., None, :]
     total = jnp.sum(fn.select(above, 1.0, 0.0, scores), axis=(-2, -1))
     t = cotangent / jnp.maximum(total, 1.0)
-    t2 = scores[..., :, None] - scores[..., None, :]
+    t2 = scores[..., None, :] - scores[..., :, None]
     probability = fn.sigmoid(-t2)
     probability2 = fn.sigmoid(t2)
-    t3 = scores_tangent[..., :, None] * probability.mT * probability2.mT
-    t4 = -scores_tangent[..., None, :] * probability.mT * probability2.mT
+    t3 = scores_tangent[..., None, :] * probability * probability2
+    t4 = -scores_tangent[..., :, None] * probability * probability2
     t5 = jnp.where(above, t3, 0.0) + jnp.where(above, t4, 0.0)
-    total2 = jnp.sum(t5, axis=-1)
-    t6 = scores_tangent[..., None, :] * probability.mT * probability2.mT
-    t7 = -scores_tangent[..., :, None] * probability.mT * probability2.mT
+    total2 = jnp.sum(t5, axis=-2)
+    t6 = scores_tangent[..., :, None] * probability * probability2
+    t7 = -scores_tangent[..., None, :] * probability * probability2
     t8 = jnp.where(above, t6, 0.0) + jnp.where(above, t7, 0.0)
-    total3 = jnp.sum(t8, axis=-2)
+    total3 = jnp.sum(t8, axis=-1)
     return (t[..., None] * (total2 + total3),)
 
 
@@ -591,8 +589,8 @@ def _pairwise_logistic_without_valid_hessian_diagonal(
     above = relevance[..., :, None] > relevance[..., None, :]
     total = jnp.sum(fn.select(above, 1.0, 0.0, scores), axis=(-2, -1))
     t = cotangent / jnp.maximum(total, 1.0)
-    t2 = scores[..., :, None] - scores[..., None, :]
-    branch = jnp.where(above.mT, fn.sigmoid(t2) * fn.sigmoid(-t2), 0.0)
+    t2 = scores[..., None, :] - scores[..., :, None]
+    branch = jnp.where(above, fn.sigmoid(t2) * fn.sigmoid(-t2), 0.0)
     total2 = jnp.sum(branch, axis=-2)
     total3 = jnp.sum(branch, axis=-1)
     return (t[..., None] * (total2 + total3),)
@@ -804,11 +802,11 @@ def _pairwise_hinge_vjp(
     total = jnp.sum(fn.select(condition, 1.0, 0.0, scores), axis=(-2, -1))
     t = cotangent / jnp.maximum(total, 1.0)
     t2 = scores + margin
-    above2 = t2[..., :, None] > scores[..., None, :]
-    condition2 = valid[..., :, None] & valid[..., None, :] & above.mT & above2
+    above2 = t2[..., None, :] > scores[..., :, None]
+    condition2 = valid[..., :, None] & valid[..., None, :] & above & above2
     branch = fn.select(condition2, -1.0, 0.0, scores)
-    total2 = jnp.sum(branch, axis=-2)
-    total3 = jnp.sum(fn.select(condition2, 1.0, 0.0, scores), axis=-1)
+    total2 = jnp.sum(branch, axis=-1)
+    total3 = jnp.sum(fn.select(condition2, 1.0, 0.0, scores), axis=-2)
     return (t[..., None] * (total2 + total3),)
 
 
@@ -875,10 +873,10 @@ def _pairwise_hinge_without_valid_vjp(
     total = jnp.sum(fn.select(above, 1.0, 0.0, scores), axis=(-2, -1))
     t = cotangent / jnp.maximum(total, 1.0)
     t2 = scores + margin
-    above2 = t2[..., :, None] > scores[..., None, :]
-    condition = above.mT & above2
-    total2 = jnp.sum(fn.select(condition, -1.0, 0.0, scores), axis=-2)
-    total3 = jnp.sum(fn.select(condition, 1.0, 0.0, scores), axis=-1)
+    above2 = t2[..., None, :] > scores[..., :, None]
+    condition = above & above2
+    total2 = jnp.sum(fn.select(condition, -1.0, 0.0, scores), axis=-1)
+    total3 = jnp.sum(fn.select(condition, 1.0, 0.0, scores), axis=-2)
     return (t[..., None] * (total2 + total3),)
 
 
@@ -1114,12 +1112,12 @@ def _pairwise_soft_zero_one_vjp(
     condition = valid[..., :, None] & valid[..., None, :] & above
     total = jnp.sum(fn.select(condition, 1.0, 0.0, scores), axis=(-2, -1))
     t = cotangent / jnp.maximum(total, 1.0)
-    t2 = scores[..., :, None] - scores[..., None, :]
+    t2 = scores[..., None, :] - scores[..., :, None]
     probability = fn.sigmoid(-t2)
     probability2 = fn.sigmoid(t2)
-    branch = jnp.where(condition.mT, -probability * probability2, 0.0)
+    branch = jnp.where(condition, probability * probability2, 0.0)
     total2 = jnp.sum(branch, axis=-2)
-    branch2 = jnp.where(condition.mT, probability * probability2, 0.0)
+    branch2 = jnp.where(condition, -probability * probability2, 0.0)
     total3 = jnp.sum(branch2, axis=-1)
     return (t[..., None] * (total2 + total3),)
 
@@ -1156,17 +1154,17 @@ def _pairwise_soft_zero_one_hvp(
     condition = valid[..., :, None] & valid[..., None, :] & above
     total = jnp.sum(fn.select(condition, 1.0, 0.0, scores), axis=(-2, -1))
     t = cotangent / jnp.maximum(total, 1.0)
-    t2 = scores[..., :, None] - scores[..., None, :]
+    t2 = scores[..., None, :] - scores[..., :, None]
     probability = fn.sigmoid(-t2)
     probability2 = fn.sigmoid(t2)
     t3 = jnp.tanh(0.5 * t2)
     t4 = scores_tangent[..., :, None] * probability * probability2 * t3
     t5 = -scores_tangent[..., None, :] * probability * probability2 * t3
-    t6 = jnp.where(condition.mT, t4, 0.0) + jnp.where(condition.mT, t5, 0.0)
+    t6 = jnp.where(condition, t4, 0.0) + jnp.where(condition, t5, 0.0)
     total2 = jnp.sum(t6, axis=-2)
     t7 = scores_tangent[..., None, :] * probability * probability2 * t3
     t8 = -scores_tangent[..., :, None] * probability * probability2 * t3
-    t9 = jnp.where(condition.mT, t7, 0.0) + jnp.where(condition.mT, t8, 0.0)
+    t9 = jnp.where(condition, t7, 0.0) + jnp.where(condition, t8, 0.0)
     total3 = jnp.sum(t9, axis=-1)
     return (t[..., None] * (total2 + total3),)
 
@@ -1182,9 +1180,9 @@ def _pairwise_soft_zero_one_hessian_diagonal(
     condition = valid[..., :, None] & valid[..., None, :] & above
     total = jnp.sum(fn.select(condition, 1.0, 0.0, scores), axis=(-2, -1))
     t = cotangent / jnp.maximum(total, 1.0)
-    t2 = scores[..., :, None] - scores[..., None, :]
+    t2 = scores[..., None, :] - scores[..., :, None]
     t3 = -fn.sigmoid(t2) * fn.sigmoid(-t2) * jnp.tanh(0.5 * t2)
-    branch = jnp.where(condition.mT, t3, 0.0)
+    branch = jnp.where(condition, t3, 0.0)
     total2 = jnp.sum(branch, axis=-2)
     total3 = jnp.sum(branch, axis=-1)
     return (t[..., None] * (total2 + total3),)
@@ -1208,12 +1206,12 @@ def _pairwise_soft_zero_one_without_valid_vjp(
     above = relevance[..., :, None] > relevance[..., None, :]
     total = jnp.sum(fn.select(above, 1.0, 0.0, scores), axis=(-2, -1))
     t = cotangent / jnp.maximum(total, 1.0)
-    t2 = scores[..., :, None] - scores[..., None, :]
+    t2 = scores[..., None, :] - scores[..., :, None]
     probability = fn.sigmoid(-t2)
     probability2 = fn.sigmoid(t2)
-    branch = jnp.where(above.mT, -probability * probability2, 0.0)
+    branch = jnp.where(above, probability * probability2, 0.0)
     total2 = jnp.sum(branch, axis=-2)
-    branch2 = jnp.where(above.mT, probability * probability2, 0.0)
+    branch2 = jnp.where(above, -probability * probability2, 0.0)
     total3 = jnp.sum(branch2, axis=-1)
     return (t[..., None] * (total2 + total3),)
 
@@ -1246,17 +1244,17 @@ def _pairwise_soft_zero_one_without_valid_hvp(
     above = relevance[..., :, None] > relevance[..., None, :]
     total = jnp.sum(fn.select(above, 1.0, 0.0, scores), axis=(-2, -1))
     t = cotangent / jnp.maximum(total, 1.0)
-    t2 = scores[..., :, None] - scores[..., None, :]
+    t2 = scores[..., None, :] - scores[..., :, None]
     probability = fn.sigmoid(-t2)
     probability2 = fn.sigmoid(t2)
     t3 = jnp.tanh(0.5 * t2)
     t4 = scores_tangent[..., :, None] * probability * probability2 * t3
     t5 = -scores_tangent[..., None, :] * probability * probability2 * t3
-    t6 = jnp.where(above.mT, t4, 0.0) + jnp.where(above.mT, t5, 0.0)
+    t6 = jnp.where(above, t4, 0.0) + jnp.where(above, t5, 0.0)
     total2 = jnp.sum(t6, axis=-2)
     t7 = scores_tangent[..., None, :] * probability * probability2 * t3
     t8 = -scores_tangent[..., :, None] * probability * probability2 * t3
-    t9 = jnp.where(above.mT, t7, 0.0) + jnp.where(above.mT, t8, 0.0)
+    t9 = jnp.where(above, t7, 0.0) + jnp.where(above, t8, 0.0)
     total3 = jnp.sum(t9, axis=-1)
     return (t[..., None] * (total2 + total3),)
 
@@ -1270,9 +1268,8 @@ def _pairwise_soft_zero_one_without_valid_hessian_diagonal(
     above = relevance[..., :, None] > relevance[..., None, :]
     total = jnp.sum(fn.select(above, 1.0, 0.0, scores), axis=(-2, -1))
     t = cotangent / jnp.maximum(total, 1.0)
-    t2 = scores[..., :, None] - scores[..., None, :]
-    t3 = -fn.sigmoid(t2) * fn.sigmoid(-t2) * jnp.tanh(0.5 * t2)
-    branch = jnp.where(above.mT, t3, 0.0)
+    t2 = scores[..., None, :] - scores[..., :, None]
+    branch = jnp.where(above, -fn.sigmoid(t2) * fn.sigmoid(-t2) * jnp.tanh(0.5 * t2), 0.0)
     total2 = jnp.sum(branch, axis=-2)
     total3 = jnp.sum(branch, axis=-1)
     return (t[..., None] * (total2 + total3),)
@@ -1475,11 +1472,11 @@ def _pairwise_mse_vjp(
     condition = valid[..., :, None] & valid[..., None, :] & differs
     total = jnp.sum(fn.select(condition, 1.0, 0.0, scores), axis=(-2, -1))
     t = cotangent / jnp.maximum(total, 1.0)
-    t2 = scores - relevance
-    t3 = relevance - scores
+    t2 = relevance - scores
+    t3 = scores - relevance
     t4 = t2[..., :, None] + t3[..., None, :]
-    total2 = jnp.sum(jnp.where(condition, -2 * t4, 0.0), axis=-2)
-    total3 = jnp.sum(jnp.where(condition, 2 * t4, 0.0), axis=-1)
+    total2 = jnp.sum(jnp.where(condition.mT, 2 * t4, 0.0), axis=-2)
+    total3 = jnp.sum(jnp.where(condition.mT, -2 * t4, 0.0), axis=-1)
     return (t[..., None] * (total2 + total3),)
 
 
@@ -1516,12 +1513,12 @@ def _pairwise_mse_hvp(
     condition = valid[..., :, None] & valid[..., None, :] & differs
     total = jnp.sum(fn.select(condition, 1.0, 0.0, scores), axis=(-2, -1))
     t = cotangent / jnp.maximum(total, 1.0)
-    branch = jnp.where(condition, -2 * scores_tangent[..., :, None], 0.0)
-    branch2 = jnp.where(condition, 2 * scores_tangent[..., None, :], 0.0)
-    total2 = jnp.sum(branch + branch2, axis=-2)
-    branch3 = jnp.where(condition, -2 * scores_tangent[..., None, :], 0.0)
-    branch4 = jnp.where(condition, 2 * scores_tangent[..., :, None], 0.0)
-    total3 = jnp.sum(branch3 + branch4, axis=-1)
+    branch = jnp.where(condition, -2 * scores_tangent[..., None, :], 0.0)
+    branch2 = jnp.where(condition, 2 * scores_tangent[..., :, None], 0.0)
+    total2 = jnp.sum(branch + branch2, axis=-1)
+    branch3 = jnp.where(condition, -2 * scores_tangent[..., :, None], 0.0)
+    branch4 = jnp.where(condition, 2 * scores_tangent[..., None, :], 0.0)
+    total3 = jnp.sum(branch3 + branch4, axis=-2)
     return (t[..., None] * (total2 + total3),)
 
 
@@ -1537,7 +1534,7 @@ def _pairwise_mse_hessian_diagonal(
     condition = valid[..., :, None] & valid[..., None, :] & differs
     total = jnp.sum(fn.select(condition, 1.0, 0.0, scores), axis=(-2, -1))
     t = cotangent / jnp.maximum(total, 1.0)
-    branch = fn.select(condition, 2.0, 0.0, scores)
+    branch = fn.select(condition.mT, 2.0, 0.0, scores)
     total2 = jnp.sum(branch, axis=-2)
     total3 = jnp.sum(branch, axis=-1)
     return (t[..., None] * (total2 + total3),)
@@ -1547,9 +1544,9 @@ def _pairwise_mse_without_valid_value(scores: Array, relevance: Array) -> Result
     """The unreduced loss."""
     position = fn.positions(scores, -1)
     differs = position[..., :, None] != position[..., None, :]
-    t = relevance - scores
-    t2 = scores - relevance
-    branch = jnp.where(differs, (t[..., None, :] + t2[..., :, None]) ** 2, 0.0)
+    t = scores - relevance
+    t2 = relevance - scores
+    branch = jnp.where(differs, (t[..., :, None] + t2[..., None, :]) ** 2, 0.0)
     total = jnp.sum(branch, axis=(-2, -1))
     total2 = jnp.sum(fn.select(differs, 1.0, 0.0, scores), axis=(-2, -1))
     return total / jnp.maximum(total2, 1.0)
@@ -1565,11 +1562,11 @@ def _pairwise_mse_without_valid_vjp(
     differs = position[..., :, None] != position[..., None, :]
     total = jnp.sum(fn.select(differs, 1.0, 0.0, scores), axis=(-2, -1))
     t = cotangent / jnp.maximum(total, 1.0)
-    t2 = scores - relevance
-    t3 = relevance - scores
+    t2 = relevance - scores
+    t3 = scores - relevance
     t4 = t2[..., :, None] + t3[..., None, :]
-    total2 = jnp.sum(jnp.where(differs, -2 * t4, 0.0), axis=-2)
-    total3 = jnp.sum(jnp.where(differs, 2 * t4, 0.0), axis=-1)
+    total2 = jnp.sum(jnp.where(differs.mT, 2 * t4, 0.0), axis=-2)
+    total3 = jnp.sum(jnp.where(differs.mT, -2 * t4, 0.0), axis=-1)
     return (t[..., None] * (total2 + total3),)
 
 
@@ -1602,12 +1599,12 @@ def _pairwise_mse_without_valid_hvp(
     differs = position[..., :, None] != position[..., None, :]
     total = jnp.sum(fn.select(differs, 1.0, 0.0, scores), axis=(-2, -1))
     t = cotangent / jnp.maximum(total, 1.0)
-    branch = jnp.where(differs, -2 * scores_tangent[..., :, None], 0.0)
-    branch2 = jnp.where(differs, 2 * scores_tangent[..., None, :], 0.0)
-    total2 = jnp.sum(branch + branch2, axis=-2)
-    branch3 = jnp.where(differs, -2 * scores_tangent[..., None, :], 0.0)
-    branch4 = jnp.where(differs, 2 * scores_tangent[..., :, None], 0.0)
-    total3 = jnp.sum(branch3 + branch4, axis=-1)
+    branch = jnp.where(differs, -2 * scores_tangent[..., None, :], 0.0)
+    branch2 = jnp.where(differs, 2 * scores_tangent[..., :, None], 0.0)
+    total2 = jnp.sum(branch + branch2, axis=-1)
+    branch3 = jnp.where(differs, -2 * scores_tangent[..., :, None], 0.0)
+    branch4 = jnp.where(differs, 2 * scores_tangent[..., None, :], 0.0)
+    total3 = jnp.sum(branch3 + branch4, axis=-2)
     return (t[..., None] * (total2 + total3),)
 
 
@@ -1621,7 +1618,7 @@ def _pairwise_mse_without_valid_hessian_diagonal(
     differs = position[..., :, None] != position[..., None, :]
     total = jnp.sum(fn.select(differs, 1.0, 0.0, scores), axis=(-2, -1))
     t = cotangent / jnp.maximum(total, 1.0)
-    branch = fn.select(differs, 2.0, 0.0, scores)
+    branch = fn.select(differs.mT, 2.0, 0.0, scores)
     total2 = jnp.sum(branch, axis=-2)
     total3 = jnp.sum(branch, axis=-1)
     return (t[..., None] * (total2 + total3),)

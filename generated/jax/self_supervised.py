@@ -744,7 +744,7 @@ def _barlow_twins_hessian_diagonal(
     t87 = t10[..., None, None, :] * t62[..., None, :, None] * t86.mT / larger**3
     branch12 = jnp.where(differs[..., None, :, :], t87, 0.0)
     t88 = 1.5 * t10[..., None, None, :] * dot.mT[..., None, :, :]
-    t89 = -t88 * t72[..., :, :, None] * t75[..., None, :, None] / larger**4
+    t89 = -t88 * t75[..., None, :, None] * t72[..., :, :, None] / larger**4
     branch13 = jnp.where(differs[..., None, :, :], t89, 0.0)
     t90 = branch12 + branch13
     dot16 = t65 @ t2

@@ -1511,6 +1511,16 @@ from .self_supervised import (
     vicreg_hvp,
     vicreg_value_and_grad,
 )
+from .sequence import (
+    ctc,
+    ctc_hessian_diagonal,
+    ctc_hvp,
+    ctc_value_and_grad,
+    soft_dtw,
+    soft_dtw_hessian_diagonal,
+    soft_dtw_hvp,
+    soft_dtw_value_and_grad,
+)
 from .similarity import (
     negative_cosine_similarity,
     negative_cosine_similarity_hessian_diagonal,
@@ -1879,6 +1889,10 @@ __all__ = [
     "crps_gaussian_hessian_diagonal",
     "crps_gaussian_hvp",
     "crps_gaussian_value_and_grad",
+    "ctc",
+    "ctc_hessian_diagonal",
+    "ctc_hvp",
+    "ctc_value_and_grad",
     "denoising_score_matching",
     "denoising_score_matching_hessian_diagonal",
     "denoising_score_matching_hvp",
@@ -2807,6 +2821,10 @@ __all__ = [
     "soft_critic_hessian_diagonal",
     "soft_critic_hvp",
     "soft_critic_value_and_grad",
+    "soft_dtw",
+    "soft_dtw_hessian_diagonal",
+    "soft_dtw_hvp",
+    "soft_dtw_value_and_grad",
     "soft_margin",
     "soft_margin_hessian_diagonal",
     "soft_margin_hvp",

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from math import prod
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -83,6 +83,25 @@ def inverse_root(s: Array) -> Array:
 def log1mexp(x: Array) -> Array:
     """`log(1 - exp(x))` of a negative x: whichever difference keeps the digits (Maechler, 2012)."""
     result: Array = np.where(x > -_LOG_2, np.log(-np.expm1(x)), np.log1p(-np.exp(x)))
+    return result
+
+
+def log_add_exp(a: Array, b: Array) -> Array:
+    """`log(exp(a) + exp(b))`; -inf where both are."""
+    result: Array = np.logaddexp(a, b)
+    return result
+
+
+def pair_share(a: Array, b: Array) -> Array:
+    """`exp(a) / (exp(a) + exp(b))`, and 0 where a is -inf whatever b is."""
+    absent = a == -np.inf
+    return np.where(absent, 0, sigmoid(np.where(absent, 0, a) - np.where(absent, 0, b)))
+
+
+def share(a: Array, b: Array) -> Array:
+    """`exp(a - b)`, and 0 where a is -inf whatever b is."""
+    absent = a == -np.inf
+    result: Array = np.where(absent, 0, np.exp(np.where(absent, 0, a) - np.where(absent, 0, b)))
     return result
 
 
@@ -198,6 +217,54 @@ def shift(x: Array, offset: int, axis: int) -> Array:
 def diagonal(x: Array, axis1: int, axis2: int) -> Array:
     """The diagonal over two axes, as a new last axis."""
     return np.diagonal(x, axis1=axis1, axis2=axis2)
+
+
+Step: TypeAlias = Callable[[tuple[Array, ...], tuple[Array, ...]], tuple[Array, ...]]
+
+
+def scan(
+    step: Step,
+    inits: Sequence[Array],
+    sizes: Sequence[tuple[int, ...]],
+    xs: Sequence[Array],
+    axes: Sequence[int],
+    reverse: bool = False,
+) -> tuple[Array, ...]:
+    """`carries = step(carries, items)` along an axis: the carries after every step.
+
+    Args:
+        step: The next carries, given the former ones and the items at a position.
+        inits: The carries before the first step, each broadcast to its sizes.
+        sizes: The shape of each carry behind the leading axes.
+        xs: What is run over; the step gets them without the axis.
+        axes: The number of that axis in each of them, from the end.
+        reverse: Whether to run from the last position to the first.
+
+    Returns:
+        One array per carry, of shape (lead, positions, sizes).
+    """
+    moved = [np.moveaxis(x, axis, 0) for x, axis in zip(xs, axes, strict=True)]
+    count = len(moved[0])
+    items = tuple(x[0] if count else np.zeros(x.shape[1:], x.dtype) for x in moved)
+    carries = tuple(
+        np.broadcast_to(c, (*c.shape[: max(c.ndim - len(s), 0)], *s))
+        for c, s in zip(inits, sizes, strict=True)
+    )
+    while True:  # the leading axes of any of them become those of all that depend on it
+        after = step(carries, items)
+        shapes = [
+            np.broadcast_shapes(c.shape, a.shape) for c, a in zip(carries, after, strict=True)
+        ]
+        if shapes == [c.shape for c in carries]:
+            break
+        carries = tuple(np.broadcast_to(c, s) for c, s in zip(carries, shapes, strict=True))
+    results = tuple(np.empty((count, *c.shape), c.dtype) for c in carries)
+    for t in reversed(range(count)) if reverse else range(count):
+        after = step(carries, tuple(x[t] for x in moved))
+        for result, value in zip(results, after, strict=True):
+            result[t] = value
+        carries = tuple(result[t] for result in results)
+    return tuple(np.moveaxis(r, 0, -1 - len(s)) for r, s in zip(results, sizes, strict=True))
 
 
 def select(condition: Any, a: Any, b: Any, like: Array) -> Array:

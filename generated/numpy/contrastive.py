@@ -336,12 +336,12 @@ def _info_nce_hvp(
     t30 = t29 - 0.5 * t15[..., :, None] * dot6
     t31 = t2 * t3
     t32 = t3**2
-    t33 = t * t2[..., :, None] * t32[..., None, :] * dot
+    t33 = t * t2[..., :, None] * dot * t32[..., None, :]
     t34 = dot.mT**2
     t35 = t3**4
     t36 = 0.5 * t * t2[..., :, None] * t34.mT * t35[..., None, :]
     t37 = 0.5 * t4[..., None, :] * dot + t36
-    t38 = t3[..., None, :] * total5[..., :, None] * dot
+    t38 = t3[..., None, :] * dot * total5[..., :, None]
     t39 = t * t16[..., :, None] * t32[..., None, :] * t34.mT
     t40 = t11.mT * (t3[..., None, :] + t33) + -2 * total3[..., None, :] * t37 - t38
     total9 = np.sum(share.mT * (t40 - t39), axis=-1)
@@ -446,7 +446,7 @@ def _info_nce_hessian_diagonal(
     t35 = 0.5 * t3 * total3 * cotangent - 0.5 * total6
     t36 = 2 * t * t33 * t35
     t37 = t3**2
-    t38 = t37 * cotangent
+    t38 = cotangent * t37
     t39 = t38[..., :, None] * t2
     t40 = t39.mT
     dot6 = share @ t40.mT
@@ -739,7 +739,7 @@ def _nt_xent_vjp(
     total2 = np.sum(embeddings * picked, axis=-1)
     total3 = np.sum(picked**2, axis=-1)
     t3 = fn.inverse_root(total3)
-    t4 = t2 * total2 * cotangent * t3**3
+    t4 = t2 * cotangent * total2 * t3**3
     branch = np.where(differs[..., :, None], t * t4[..., :, None] * picked, 0.0)
     t5 = t2 * t3 * cotangent
     branch2 = np.where(differs[..., :, None], -t * t5[..., :, None] * embeddings, 0.0)
@@ -753,7 +753,7 @@ def _nt_xent_vjp(
     total4 = np.sum(branch3, axis=-1)
     t7 = t2**3
     branch4 = np.where(differs, -0.5 * t * total4 * t7 * cotangent, 0.0)
-    branch5 = np.where(differs, 0.5 * t * t3 * t7 * total2 * cotangent, 0.0)
+    branch5 = np.where(differs, 0.5 * t * t3 * t7 * cotangent * total2, 0.0)
     t8 = t2 * cotangent
     condition = differs2.mT & differs[..., :, None]
     branch6 = np.where(condition, share.mT * t8[..., :, None] * dot, 0.0)
@@ -787,11 +787,11 @@ def _nt_xent_jvp(
     dot = embeddings_tangent @ embeddings.mT
     dot2 = embeddings @ embeddings_tangent.mT
     t3 = t2[..., :, None] * t2[..., None, :] * (dot + dot2)
+    dot3 = embeddings @ embeddings.mT
     t4 = t2**3
     total2 = np.sum(embeddings * embeddings_tangent, axis=-1)
     t5 = t4 * total2
-    dot3 = embeddings @ embeddings.mT
-    t6 = t2[..., :, None] * t5[..., None, :] * dot3
+    t6 = t2[..., :, None] * dot3 * t5[..., None, :]
     t7 = t2[..., None, :] * t5[..., :, None] * dot3
     t8 = dot3.mT * t * t2[..., :, None] * t2[..., None, :]
     lse = fn.logsumexp(t8, -2, where=differs2)
@@ -833,22 +833,22 @@ def _nt_xent_hvp(
     branch = np.where(differs[..., :, None], 0.5 * t * t5[..., :, None] * embeddings, 0.0)
     t6 = t2**3
     total4 = np.sum(embeddings * picked, axis=-1)
-    t7 = t4 * t6 * total4 * cotangent
+    t7 = t4 * t6 * cotangent * total4
     branch2 = np.where(differs[..., :, None], -0.5 * t * t7[..., :, None] * picked, 0.0)
     t8 = 2 * total[..., :, None] * (branch + branch2)
     picked2 = fn.gather(embeddings_tangent, positive, 0, 1, 1)
     total5 = np.sum(picked2 * picked, axis=-1)
     t9 = t3 * t6 * cotangent
     branch3 = np.where(differs[..., :, None], 0.5 * t * t9[..., :, None] * embeddings, 0.0)
-    t10 = t3 * total4 * cotangent * t2**5
+    t10 = t3 * cotangent * total4 * t2**5
     branch4 = np.where(differs[..., :, None], -1.5 * t * t10[..., :, None] * picked, 0.0)
     t11 = 2 * total5[..., :, None] * (branch3 + branch4)
-    t12 = t3 * t6 * total4 * cotangent
-    branch5 = np.where(differs[..., :, None], t * t12[..., :, None] * picked2, 0.0)
-    t13 = embeddings * picked2 + embeddings_tangent * picked
-    total6 = np.sum(t13, axis=-1)
-    t14 = t3 * t6 * cotangent * total6
-    branch6 = np.where(differs[..., :, None], t * t14[..., :, None] * picked, 0.0)
+    t12 = embeddings * picked2 + embeddings_tangent * picked
+    total6 = np.sum(t12, axis=-1)
+    t13 = t3 * t6 * cotangent * total6
+    branch5 = np.where(differs[..., :, None], t * t13[..., :, None] * picked, 0.0)
+    t14 = t3 * t6 * cotangent * total4
+    branch6 = np.where(differs[..., :, None], t * t14[..., :, None] * picked2, 0.0)
     t15 = t3 * t2 * cotangent
     t16 = -t * t15[..., :, None] * embeddings_tangent
     branch7 = np.where(differs[..., :, None], t16, 0.0)
@@ -861,7 +861,7 @@ def _nt_xent_hvp(
     branch8 = np.where(differs2.mT, t3[..., None, :] * share.mT * dot, 0.0)
     total7 = np.sum(branch8, axis=-1)
     branch9 = np.where(differs, -0.5 * t * total7 * t4 * cotangent, 0.0)
-    branch10 = np.where(differs, 0.5 * t * t2 * t4 * total4 * cotangent, 0.0)
+    branch10 = np.where(differs, 0.5 * t * t2 * t4 * cotangent * total4, 0.0)
     condition = differs2.mT & differs[..., :, None]
     t18 = t3 * cotangent
     branch11 = np.where(condition, share.mT * t18[..., :, None] * dot, 0.0)
@@ -873,7 +873,7 @@ def _nt_xent_hvp(
     t21 = 2 * total5[..., :, None] * (branch12 + branch13)
     t22 = t3**5
     branch14 = np.where(differs, 0.75 * t * total7 * t22 * cotangent, 0.0)
-    branch15 = np.where(differs, -0.75 * t * t2 * t22 * total4 * cotangent, 0.0)
+    branch15 = np.where(differs, -0.75 * t * t2 * t22 * cotangent * total4, 0.0)
     t23 = 0.75 * t * total8 * t22 + branch14 + branch15
     branch16 = np.where(differs[..., :, None], 0.5 * t * t5[..., :, None] * picked, 0.0)
     t24 = t3[..., :, None] * embeddings
@@ -899,7 +899,7 @@ def _nt_xent_hvp(
     t34 = dot5.mT + dot6.mT
     t35 = t3[..., :, None] * t3[..., None, :] * t34.mT
     t36 = t4 * total
-    t37 = t3[..., :, None] * t36[..., None, :] * dot
+    t37 = t3[..., :, None] * dot * t36[..., None, :]
     t38 = t3[..., None, :] * t36[..., :, None] * dot
     branch22 = np.where(differs2.mT, t * share.mT * (t35 - t37 - t38), 0.0)
     total9 = np.sum(branch22, axis=-1)
@@ -921,14 +921,14 @@ def _nt_xent_hvp(
     branch27 = np.where(differs[..., :, None], -t * t15[..., :, None] * picked2, 0.0)
     branch28 = np.where(differs2.mT, t3[..., None, :] * share.mT, 0.0)
     t47 = t3**2
-    t48 = t * t3[..., :, None] * share.mT * t47[..., None, :] * dot
+    t48 = t * t3[..., :, None] * share.mT * dot * t47[..., None, :]
     t49 = t34.mT * (branch28 + np.where(differs2.mT, t48, 0.0))
-    branch29 = np.where(differs2.mT, -0.5 * share.mT * t4[..., None, :] * dot, 0.0)
+    branch29 = np.where(differs2.mT, -0.5 * share.mT * dot * t4[..., None, :], 0.0)
     t50 = dot.mT**2
     t51 = t3**4
     t52 = -0.5 * t * t3[..., :, None] * share.mT * t50.mT * t51[..., None, :]
     t53 = branch29 + np.where(differs2.mT, t52, 0.0)
-    t54 = -t3[..., None, :] * share.mT * total9[..., :, None] * dot
+    t54 = -t3[..., None, :] * share.mT * dot * total9[..., :, None]
     t55 = -t * share.mT * t36[..., :, None] * t47[..., None, :] * t50.mT
     t56 = t49 + 2 * total[..., None, :] * t53 + np.where(differs2.mT, t54, 0.0)
     total10 = np.sum(t56 + np.where(differs2.mT, t55, 0.0), axis=-1)
@@ -974,7 +974,7 @@ def _nt_xent_hessian_diagonal(
     t7 = t3 * cotangent * t6
     branch = np.where(differs[..., :, None], 0.5 * t * t7[..., :, None] * embeddings, 0.0)
     total3 = np.sum(embeddings * picked, axis=-1)
-    t8 = t3 * total3 * cotangent * t5**5
+    t8 = t3 * cotangent * total3 * t5**5
     branch2 = np.where(differs[..., :, None], -1.5 * t * t8[..., :, None] * picked, 0.0)
     t9 = t * t7[..., :, None] * embeddings * picked
     branch3 = np.where(differs[..., :, None], t9, 0.0)
@@ -991,25 +991,25 @@ def _nt_xent_hessian_diagonal(
     share = np.exp(t13 - lse[..., None, :])
     branch5 = np.where(differs2.mT, dot * t3[..., None, :] * share.mT, 0.0)
     total4 = np.sum(branch5, axis=-1)
-    branch6 = np.where(differs, -0.5 * t * t12 * total4 * cotangent, 0.0)
-    branch7 = np.where(differs, 0.5 * t * t12 * total3 * cotangent * t5, 0.0)
+    branch6 = np.where(differs, -0.5 * t * cotangent * t12 * total4, 0.0)
+    branch7 = np.where(differs, 0.5 * t * cotangent * t12 * total3 * t5, 0.0)
     condition = differs2.mT & differs[..., :, None]
     t14 = t3 * cotangent
     branch8 = np.where(condition, share.mT * t14[..., :, None] * dot, 0.0)
     total5 = np.sum(branch8, axis=-2)
     t15 = 2 * (branch6 + branch7 - 0.5 * t * t12 * total5)
     t16 = t3**5
-    branch9 = np.where(differs, 0.75 * t * total4 * cotangent * t16, 0.0)
-    branch10 = np.where(differs, -0.75 * t * total3 * cotangent * t5 * t16, 0.0)
+    branch9 = np.where(differs, 0.75 * t * cotangent * total4 * t16, 0.0)
+    branch10 = np.where(differs, -0.75 * t * cotangent * total3 * t5 * t16, 0.0)
     t17 = 0.75 * t * total5 * t16 + branch9 + branch10
-    t18 = t12 * cotangent * t5
+    t18 = cotangent * t12 * t5
     branch11 = np.where(differs[..., :, None], 0.5 * t * t18[..., :, None] * picked, 0.0)
     t19 = t3[..., :, None] * embeddings
     t20 = t19.mT
     branch12 = np.where(differs2, share, 0.0)
     t21 = branch12.mT
     dot2 = t21 @ t20.mT
-    t22 = t12 * cotangent
+    t22 = cotangent * t12
     branch13 = np.where(differs[..., :, None], -0.5 * t * dot2 * t22[..., :, None], 0.0)
     branch14 = np.where(differs[..., :, None], t14[..., :, None] * embeddings, 0.0)
     t23 = branch14.mT
@@ -1025,7 +1025,7 @@ def _nt_xent_hessian_diagonal(
     t27 = t * t3[..., :, None] * (dot4 + 2 * dot5 * embeddings)
     t28 = 1 / temperature**2
     t29 = t3**2
-    t30 = t29 * cotangent
+    t30 = cotangent * t29
     branch18 = np.where(differs[..., None, :], t2.mT * t30[..., None, :], 0.0)
     t31 = share.mT**2
     branch19 = np.where(differs2, -t31.mT, 0.0)
@@ -1036,7 +1036,7 @@ def _nt_xent_hessian_diagonal(
     t32 = t3[..., :, None] * dot6 - t12[..., :, None] * dot7 * embeddings
     equal = positive == position
     branch22 = np.where(differs[..., :, None], 0.5 * t * t7[..., :, None] * picked, 0.0)
-    t33 = t12 * total3 * cotangent * t6
+    t33 = cotangent * t12 * total3 * t6
     t34 = -0.5 * t * t33[..., :, None] * embeddings
     branch23 = np.where(differs[..., :, None], t34, 0.0)
     branch24 = np.where(equal[..., :, None], 2 * picked * (branch22 + branch23), 0.0)
@@ -1333,7 +1333,7 @@ def _clip_vjp(
     t17 = t[..., None, :] * image.mT
     dot6 = share @ t17.mT
     total6 = np.sum(share2.mT * t10[..., :, None] * dot3, axis=-2)
-    total7 = np.sum(t[..., None, :] * share * dot, axis=-1)
+    total7 = np.sum(t[..., None, :] * dot * share, axis=-1)
     t18 = 0.5 * t * total3 * cotangent - 0.25 * total6 - 0.25 * total7 * cotangent
     t19 = t2**3 * t18
     t20 = 0.5 * t2[..., :, None] * dot5 + 0.5 * dot6 * t3[..., :, None]
@@ -1366,7 +1366,7 @@ def _clip_jvp(
     dot3 = image @ text_tangent.mT
     t5 = t[..., :, None] * t2[..., None, :] * logit_scale * (dot2 + dot3)
     t6 = t2**3
-    total3 = np.sum(text_tangent * text, axis=-1)
+    total3 = np.sum(text * text_tangent, axis=-1)
     t7 = t6 * total3
     t8 = dot * t[..., :, None] * t7[..., None, :] * logit_scale
     t9 = t**3
@@ -1445,7 +1445,7 @@ def _clip_hvp(
     t21 = t2 * t13 * cotangent * total6
     t22 = image * t21[..., :, None] * logit_scale
     t23 = t2**3
-    total7 = np.sum(text_tangent * text, axis=-1)
+    total7 = np.sum(text * text_tangent, axis=-1)
     t24 = t23 * total7
     t25 = t2[..., :, None] * text_tangent - t24[..., :, None] * text
     t26 = t25.mT * cotangent[..., None, :]
@@ -1528,7 +1528,7 @@ def _clip_hvp(
     t89 = t88.mT
     dot14 = share @ t89.mT
     total13 = np.sum(share2.mT * t8[..., :, None] * dot3, axis=-2)
-    total14 = np.sum(t[..., None, :] * share * dot, axis=-1)
+    total14 = np.sum(t[..., None, :] * dot * share, axis=-1)
     t90 = 0.5 * t * total3 * cotangent - 0.25 * total13 - 0.25 * total14 * cotangent
     t91 = t23 * t90
     t92 = 0.5 * t2[..., :, None] * dot13 + 0.5 * t3[..., :, None] * dot14
@@ -1651,7 +1651,7 @@ def _clip_hessian_diagonal(
     t15 = t14.mT
     t16 = share.mT
     dot3 = t16 @ t15.mT
-    t17 = share.mT * dot.mT * t13[..., None, :]
+    t17 = share.mT * t13[..., None, :] * dot.mT
     t18 = text.mT
     dot4 = t17 @ t18.mT
     t19 = t2[..., :, None] * dot3 - image * dot4 * t3[..., :, None]
@@ -1677,7 +1677,7 @@ def _clip_hessian_diagonal(
     t35 = text * image * t28[..., :, None] * logit_scale
     t36 = t13[..., None, :] * text.mT
     t37 = share**2
-    t38 = dot.mT * t37.mT
+    t38 = t37.mT * dot.mT
     dot9 = t38 @ t36.mT
     t39 = dot**2
     total6 = np.sum(t39 * t13[..., :, None] * t37, axis=-2)
@@ -1687,7 +1687,7 @@ def _clip_hessian_diagonal(
     t43 = t37.mT
     dot10 = t43 @ t15.mT
     t44 = t2[..., :, None] * dot10 - image * dot9 * t3[..., :, None]
-    t45 = t2[..., :, None] * dot.mT * t12[..., None, :] * logit_scale
+    t45 = t2[..., :, None] * t12[..., None, :] * dot.mT * logit_scale
     t46 = cotangent[..., None, :] * share.mT * (t5[..., None, :] + t45)
     dot11 = t46 @ t18.mT
     total7 = np.sum(t39 * share * t13[..., :, None], axis=-2)
@@ -2158,8 +2158,8 @@ def _siglip_hvp(
     t37 = t36 + 2 * branch5 * total4[..., :, None]
     t38 = t37.mT
     dot5 = t38 @ t10.mT
-    t39 = 0.5 * t3[..., None, :] * t25[..., :, None] * probability.mT * dot
-    t40 = 0.5 * t3[..., None, :] * t25[..., :, None] * probability2.mT * dot
+    t39 = 0.5 * t3[..., None, :] * t25[..., :, None] * dot * probability.mT
+    t40 = 0.5 * t3[..., None, :] * t25[..., :, None] * dot * probability2.mT
     branch6 = np.where(differs.mT, -t39 * logit_scale, t40 * logit_scale)
     total5 = np.sum(branch6, axis=-1)
     t41 = 2 * total5[..., :, None] * image_tangent
@@ -2824,7 +2824,7 @@ def _uniformity_value(embeddings: Array, t: Array) -> Result:
     total = np.sum(embeddings**2, axis=-1)
     t2 = fn.inverse_root(total)
     dot = embeddings @ embeddings.mT
-    t3 = 2 * t2[..., :, None] * t2[..., None, :] * dot
+    t3 = 2 * t2[..., None, :] * t2[..., :, None] * dot
     position = fn.positions(embeddings, -2)
     differs = position[..., :, None] != position[..., None, :]
     lse = fn.logsumexp(-t * (2 - t3), (-2, -1), where=differs)
@@ -2842,18 +2842,18 @@ def _uniformity_vjp(embeddings: Array, t: Array, cotangent: Array) -> tuple[Resu
     total = np.sum(embeddings**2, axis=-1)
     t2 = fn.inverse_root(total)
     dot = embeddings @ embeddings.mT
-    t3 = 2 * t2[..., :, None] * t2[..., None, :] * dot
+    t3 = 2 * t2[..., None, :] * t2[..., :, None] * dot
     t4 = -t * (2 - t3)
     lse = fn.logsumexp(t4, (-2, -1), where=differs)
     share = np.exp(t4 - lse[..., None, None])
-    branch = np.where(differs, t2[..., None, :] * share * dot, 0.0)
-    total2 = np.sum(branch, axis=-1)
+    branch = np.where(differs, t2[..., :, None] * share * dot, 0.0)
+    total2 = np.sum(branch, axis=-2)
     t5 = t2**3
     t6 = -cotangent * t
     above = np.asarray(batch_size, embeddings.dtype) > 1
     branch2 = np.where(above, total2 * t5 * t6[..., None], 0.0)
-    branch3 = np.where(differs, t2[..., :, None] * share * dot, 0.0)
-    total3 = np.sum(branch3, axis=-2)
+    branch3 = np.where(differs, t2[..., None, :] * share * dot, 0.0)
+    total3 = np.sum(branch3, axis=-1)
     branch4 = np.where(above, total3 * t5 * t6[..., None], 0.0)
     t7 = branch2 + branch4
     t8 = t2[..., :, None] * embeddings
@@ -2879,14 +2879,14 @@ def _uniformity_jvp(embeddings: Array, t: Array, embeddings_tangent: Array) -> R
     t2 = fn.inverse_root(total)
     dot = embeddings @ embeddings_tangent.mT
     dot2 = embeddings_tangent @ embeddings.mT
-    t3 = 2 * t2[..., :, None] * t2[..., None, :] * (dot + dot2)
+    t3 = 2 * t2[..., None, :] * t2[..., :, None] * (dot + dot2)
     t4 = t2**3
     total2 = np.sum(embeddings_tangent * embeddings, axis=-1)
     t5 = t4 * total2
     dot3 = embeddings @ embeddings.mT
-    t6 = 2 * t2[..., :, None] * t5[..., None, :] * dot3
-    t7 = 2 * t2[..., None, :] * t5[..., :, None] * dot3
-    t8 = 2 * t2[..., :, None] * t2[..., None, :] * dot3
+    t6 = 2 * t2[..., None, :] * t5[..., :, None] * dot3
+    t7 = 2 * t2[..., :, None] * t5[..., None, :] * dot3
+    t8 = 2 * t2[..., None, :] * t2[..., :, None] * dot3
     t9 = -t * (2 - t8)
     lse = fn.logsumexp(t9, (-2, -1), where=differs)
     branch = np.where(differs, t * (t3 - t6 - t7) * np.exp(t9 - lse[..., None, None]), 0.0)
@@ -2907,18 +2907,18 @@ def _uniformity_hvp(
     total = np.sum(embeddings**2, axis=-1)
     t2 = fn.inverse_root(total)
     dot = embeddings @ embeddings.mT
-    t3 = 2 * t2[..., :, None] * t2[..., None, :] * dot
+    t3 = 2 * t2[..., None, :] * t2[..., :, None] * dot
     t4 = -t * (2 - t3)
     lse = fn.logsumexp(t4, (-2, -1), where=differs)
     share = np.exp(t4 - lse[..., None, None])
-    branch = np.where(differs, t2[..., None, :] * share * dot, 0.0)
-    total2 = np.sum(branch, axis=-1)
+    branch = np.where(differs, t2[..., :, None] * share * dot, 0.0)
+    total2 = np.sum(branch, axis=-2)
     t5 = t2**3
     t6 = -cotangent * t
     above = np.asarray(batch_size, embeddings.dtype) > 1
     branch2 = np.where(above, total2 * t5 * t6[..., None], 0.0)
-    branch3 = np.where(differs, t2[..., :, None] * share * dot, 0.0)
-    total3 = np.sum(branch3, axis=-2)
+    branch3 = np.where(differs, t2[..., None, :] * share * dot, 0.0)
+    total3 = np.sum(branch3, axis=-1)
     branch4 = np.where(above, total3 * t5 * t6[..., None], 0.0)
     t7 = branch2 + branch4
     t8 = 2 * t7[..., :, None] * embeddings_tangent
@@ -2947,15 +2947,15 @@ def _uniformity_hvp(
     dot5 = embeddings @ embeddings_tangent.mT
     dot6 = embeddings_tangent @ embeddings.mT
     t22 = dot5 + dot6
-    t23 = 2 * t2[..., :, None] * t2[..., None, :] * t22
-    t24 = 2 * t2[..., :, None] * t19[..., None, :] * dot
-    t25 = 2 * t2[..., None, :] * t19[..., :, None] * dot
+    t23 = 2 * t2[..., None, :] * t2[..., :, None] * t22
+    t24 = 2 * t2[..., None, :] * t19[..., :, None] * dot
+    t25 = 2 * t2[..., :, None] * t19[..., None, :] * dot
     branch10 = np.where(differs, share * t * (t23 - t24 - t25), 0.0)
     total5 = np.sum(branch10, axis=(-2, -1))
     branch11 = np.where(differs, -share * total5[..., None, None], 0.0)
-    t26 = -2 * t2[..., :, None] * share * t19[..., None, :] * dot * t
-    t27 = -2 * t2[..., None, :] * share * t19[..., :, None] * dot * t
-    t28 = 2 * t2[..., :, None] * t2[..., None, :] * share * t22 * t
+    t26 = -2 * t2[..., None, :] * share * t19[..., :, None] * dot * t
+    t27 = -2 * t2[..., :, None] * share * t19[..., None, :] * dot * t
+    t28 = 2 * t2[..., None, :] * t2[..., :, None] * share * t22 * t
     t29 = branch11 + np.where(differs, t26, 0.0) + np.where(differs, t27, 0.0)
     t30 = t29 + np.where(differs, t28, 0.0)
     t31 = t30.mT
@@ -2967,32 +2967,32 @@ def _uniformity_hvp(
     t33 = t2[..., :, None] * t18[..., None, None] * (dot8 + dot9)
     branch13 = np.where(np.asarray(batch_size, embeddings.dtype) > 1, t33, 0.0)
     t34 = -2 * cotangent * t
-    branch14 = np.where(differs, t2[..., None, :] * share, 0.0)
+    branch14 = np.where(differs, t2[..., :, None] * share, 0.0)
     t35 = t2**2
-    t36 = 2 * t2[..., :, None] * share * t35[..., None, :] * dot * t
+    t36 = 2 * t2[..., None, :] * share * t35[..., :, None] * dot * t
     t37 = t22 * (branch14 + np.where(differs, t36, 0.0))
-    branch15 = np.where(differs, -0.5 * share * t5[..., None, :] * dot, 0.0)
-    t38 = dot.mT**2
+    branch15 = np.where(differs, -0.5 * share * t5[..., :, None] * dot, 0.0)
+    t38 = dot**2
     t39 = t2**4
-    t40 = -t2[..., :, None] * share * t38.mT * t39[..., None, :] * t
+    t40 = -t2[..., None, :] * share * t38 * t39[..., :, None] * t
     t41 = branch15 + np.where(differs, t40, 0.0)
-    t42 = -t2[..., None, :] * share * total5[..., None, None] * dot
-    t43 = -2 * share * t19[..., :, None] * t35[..., None, :] * t38.mT * t
-    t44 = t37 + 2 * total4[..., None, :] * t41 + np.where(differs, t42, 0.0)
-    total6 = np.sum(t44 + np.where(differs, t43, 0.0), axis=-1)
+    t42 = -t2[..., :, None] * share * total5[..., None, None] * dot
+    t43 = -2 * share * t19[..., None, :] * t35[..., :, None] * t38 * t
+    t44 = t37 + 2 * total4[..., :, None] * t41 + np.where(differs, t42, 0.0)
+    total6 = np.sum(t44 + np.where(differs, t43, 0.0), axis=-2)
     t45 = t5 * total6
     t46 = t34[..., None, None] * t45[..., :, None] * embeddings
     branch16 = np.where(np.asarray(batch_size, embeddings.dtype) > 1, t46, 0.0)
-    branch17 = np.where(differs, t2[..., :, None] * share, 0.0)
-    t47 = 2 * t2[..., None, :] * share * t35[..., :, None] * dot * t
+    branch17 = np.where(differs, t2[..., None, :] * share, 0.0)
+    t47 = 2 * t2[..., :, None] * share * t35[..., None, :] * dot * t
     t48 = t22 * (branch17 + np.where(differs, t47, 0.0))
-    branch18 = np.where(differs, -0.5 * share * t5[..., :, None] * dot, 0.0)
-    t49 = -t2[..., None, :] * share * t39[..., :, None] * t38.mT * t
+    branch18 = np.where(differs, -0.5 * share * t5[..., None, :] * dot, 0.0)
+    t49 = -t2[..., :, None] * share * t39[..., None, :] * t38 * t
     t50 = branch18 + np.where(differs, t49, 0.0)
-    t51 = -t2[..., :, None] * share * total5[..., None, None] * dot
-    t52 = -2 * share * t19[..., None, :] * t35[..., :, None] * t38.mT * t
-    t53 = t48 + 2 * total4[..., :, None] * t50 + np.where(differs, t51, 0.0)
-    total7 = np.sum(t53 + np.where(differs, t52, 0.0), axis=-2)
+    t51 = -t2[..., None, :] * share * total5[..., None, None] * dot
+    t52 = -2 * share * t19[..., :, None] * t35[..., None, :] * t38 * t
+    t53 = t48 + 2 * total4[..., None, :] * t50 + np.where(differs, t51, 0.0)
+    total7 = np.sum(t53 + np.where(differs, t52, 0.0), axis=-1)
     t54 = t5 * total7
     t55 = t34[..., None, None] * t54[..., :, None] * embeddings
     branch19 = np.where(np.asarray(batch_size, embeddings.dtype) > 1, t55, 0.0)
@@ -3014,17 +3014,17 @@ def _uniformity_hessian_diagonal(
     total = np.sum(t3, axis=-1)
     t4 = fn.inverse_root(total)
     dot = embeddings @ embeddings.mT
-    t5 = 2 * t4[..., :, None] * t4[..., None, :] * dot
+    t5 = 2 * t4[..., None, :] * t4[..., :, None] * dot
     t6 = -t * (2 - t5)
     lse = fn.logsumexp(t6, (-2, -1), where=differs)
     share = np.exp(t6 - lse[..., None, None])
-    branch = np.where(differs, t4[..., None, :] * share * dot, 0.0)
-    total2 = np.sum(branch, axis=-1)
+    branch = np.where(differs, t4[..., :, None] * share * dot, 0.0)
+    total2 = np.sum(branch, axis=-2)
     t7 = t4**3
     above = np.asarray(batch_size, embeddings.dtype) > 1
     branch2 = np.where(above, t2[..., None] * total2 * t7, 0.0)
-    branch3 = np.where(differs, t4[..., :, None] * share * dot, 0.0)
-    total3 = np.sum(branch3, axis=-2)
+    branch3 = np.where(differs, t4[..., None, :] * share * dot, 0.0)
+    total3 = np.sum(branch3, axis=-1)
     branch4 = np.where(above, t2[..., None] * total3 * t7, 0.0)
     t8 = 2 * (branch2 + branch4)
     t9 = 1.5 * cotangent * t
@@ -3047,7 +3047,7 @@ def _uniformity_hessian_diagonal(
     t19 = t4[..., :, None] * t3
     t20 = t19.mT
     share2 = np.exp(t * (t5 - 2) - lse[..., None, None])
-    branch10 = np.where(differs, 2 * t4[..., :, None] * t4[..., None, :] * share2 * t, 0.0)
+    branch10 = np.where(differs, 2 * t4[..., None, :] * t4[..., :, None] * share2 * t, 0.0)
     t21 = branch10.mT
     dot4 = t21 @ t20.mT
     t22 = -t4[..., None, :] * t7[..., :, None] * share2.mT * dot.mT * t
@@ -3063,23 +3063,23 @@ def _uniformity_hessian_diagonal(
     branch14 = np.where(np.asarray(batch_size, embeddings.dtype) > 1, t25, 0.0)
     t26 = -2 * cotangent * t
     t27 = embeddings.mT
-    branch15 = np.where(differs, t4[..., None, :] * share, 0.0)
+    branch15 = np.where(differs.mT, t4[..., None, :] * share.mT, 0.0)
     t28 = t4**2
-    t29 = 2 * t4[..., :, None] * share * t28[..., None, :] * dot * t
-    t30 = branch15 + np.where(differs, t29, 0.0)
+    t29 = 2 * t4[..., :, None] * share.mT * t28[..., None, :] * dot.mT * t
+    t30 = branch15 + np.where(differs.mT, t29, 0.0)
     dot8 = t30 @ t27.mT
-    t31 = dot.mT**2
-    t32 = -t31.mT * share * t28[..., None, :] * t7[..., :, None] * t
-    total4 = np.sum(np.where(differs, t32, 0.0), axis=-1)
+    t31 = dot**2
+    t32 = -t31 * share * t28[..., :, None] * t7[..., None, :] * t
+    total4 = np.sum(np.where(differs, t32, 0.0), axis=-2)
     t33 = dot8 + 2 * total4[..., :, None] * embeddings
     t34 = t26[..., None, None] * t7[..., :, None] * embeddings * t33
     branch16 = np.where(np.asarray(batch_size, embeddings.dtype) > 1, t34, 0.0)
-    branch17 = np.where(differs.mT, t4[..., None, :] * share.mT, 0.0)
-    t35 = 2 * t4[..., :, None] * share.mT * t28[..., None, :] * dot.mT * t
-    t36 = branch17 + np.where(differs.mT, t35, 0.0)
+    branch17 = np.where(differs, t4[..., None, :] * share, 0.0)
+    t35 = 2 * t4[..., :, None] * share * t28[..., None, :] * dot * t
+    t36 = branch17 + np.where(differs, t35, 0.0)
     dot9 = t36 @ t27.mT
-    t37 = -t31.mT * share * t28[..., :, None] * t7[..., None, :] * t
-    total5 = np.sum(np.where(differs, t37, 0.0), axis=-2)
+    t37 = -t31 * share * t28[..., None, :] * t7[..., :, None] * t
+    total5 = np.sum(np.where(differs, t37, 0.0), axis=-1)
     t38 = dot9 + 2 * total5[..., :, None] * embeddings
     t39 = t26[..., None, None] * t7[..., :, None] * embeddings * t38
     branch18 = np.where(np.asarray(batch_size, embeddings.dtype) > 1, t39, 0.0)
@@ -3099,13 +3099,13 @@ def _uniformity_hessian_diagonal(
     t49 = t4[..., :, None] * dot11 * t45 * t47[..., None, None]
     branch21 = np.where(np.asarray(batch_size, embeddings.dtype) > 1, t49, 0.0)
     t50 = -2 * cotangent * t46
-    branch22 = np.where(differs, -t4[..., None, :] * share * dot, 0.0)
-    total6 = np.sum(branch22, axis=-1)
+    branch22 = np.where(differs, -t4[..., :, None] * share * dot, 0.0)
+    total6 = np.sum(branch22, axis=-2)
     t51 = total6 * t7
     t52 = t45 * t50[..., None, None] * t51[..., :, None] * embeddings
     branch23 = np.where(np.asarray(batch_size, embeddings.dtype) > 1, t52, 0.0)
-    branch24 = np.where(differs, -t4[..., :, None] * share * dot, 0.0)
-    total7 = np.sum(branch24, axis=-2)
+    branch24 = np.where(differs, -t4[..., None, :] * share * dot, 0.0)
+    total7 = np.sum(branch24, axis=-1)
     t53 = t7 * total7
     t54 = t45 * t50[..., None, None] * t53[..., :, None] * embeddings
     branch25 = np.where(np.asarray(batch_size, embeddings.dtype) > 1, t54, 0.0)

@@ -1045,7 +1045,7 @@ def js_divergence_hessian_diagonal(
 
 def _js_divergence_value(prediction: Array, target: Array) -> Result:
     """The unreduced loss."""
-    t = 1 / (0.5 * prediction + 0.5 * target)
+    t = 1 / (0.5 * target + 0.5 * prediction)
     total = np.sum(fn.xlogy(prediction, t * prediction), axis=-1)
     total2 = np.sum(fn.xlogy(target, t * target), axis=-1)
     return 0.5 * total + 0.5 * total2
@@ -1053,7 +1053,7 @@ def _js_divergence_value(prediction: Array, target: Array) -> Result:
 
 def _js_divergence_vjp(prediction: Array, target: Array, cotangent: Array) -> tuple[Result, ...]:
     """Gradients of sum(cotangent * loss)."""
-    t = 0.5 * prediction + 0.5 * target
+    t = 0.5 * target + 0.5 * prediction
     t2 = 0.5 * fn.xdivy(prediction, t) + np.log(t)
     t3 = fn.xdivy(prediction, prediction) + np.log(prediction) - t2
     return (cotangent[..., None] * (0.5 * t3 - 0.25 * fn.xdivy(target, t)),)
@@ -1061,7 +1061,7 @@ def _js_divergence_vjp(prediction: Array, target: Array, cotangent: Array) -> tu
 
 def _js_divergence_jvp(prediction: Array, target: Array, prediction_tangent: Array) -> Result:
     """The directional derivative of the unreduced loss along the tangents."""
-    t = 0.5 * prediction + 0.5 * target
+    t = 0.5 * target + 0.5 * prediction
     t2 = 0.5 * fn.xdivy(prediction, t) + np.log(t)
     t3 = fn.xdivy(prediction, prediction) + np.log(prediction) - t2
     total = np.sum(prediction_tangent * t3, axis=-1)
@@ -1077,7 +1077,7 @@ def _js_divergence_hvp(
     prediction_tangent: Array,
 ) -> tuple[Result, ...]:
     """The Hessian of sum(cotangent * loss) times the tangents."""
-    t = 0.5 * prediction + 0.5 * target
+    t = 0.5 * target + 0.5 * prediction
     t2 = 1 / t
     t3 = t**2
     t4 = 0.5 * (t2 - 0.5 * fn.xdivy(prediction, t3))
@@ -1092,7 +1092,7 @@ def _js_divergence_hessian_diagonal(
     cotangent: Array,
 ) -> tuple[Result, ...]:
     """The diagonal of the Hessian of sum(cotangent * loss)."""
-    t = 0.5 * prediction + 0.5 * target
+    t = 0.5 * target + 0.5 * prediction
     t2 = 1 / t
     t3 = t**2
     t4 = 0.5 * (t2 - 0.5 * fn.xdivy(prediction, t3))

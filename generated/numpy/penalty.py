@@ -1162,14 +1162,14 @@ def _orthogonality_penalty_vjp(matrix: Array, cotangent: Array) -> tuple[Result,
 
 def _orthogonality_penalty_jvp(matrix: Array, matrix_tangent: Array) -> Result:
     """The directional derivative of the unreduced loss along the tangents."""
-    t = matrix.mT
-    dot = t @ t.mT
+    t = matrix_tangent.mT
+    t2 = matrix.mT
+    dot = t @ t2.mT
+    dot2 = t2 @ t.mT
+    dot3 = t2 @ t2.mT
     position = fn.positions(matrix, -1)
     equal = position[..., :, None] == position[..., None, :]
-    t2 = matrix_tangent.mT
-    dot2 = t2 @ t.mT
-    dot3 = t @ t2.mT
-    t3 = (dot + fn.select(equal, -1.0, 0.0, matrix)) * (dot2 + dot3)
+    t3 = (dot + dot2) * (dot3 + fn.select(equal, -1.0, 0.0, matrix))
     total = np.sum(t3, axis=(-2, -1))
     return 2 * total
 
@@ -1401,7 +1401,7 @@ def _multi_task_uncertainty_jvp(
     """The directional derivative of the unreduced loss along the tangents."""
     exponential = np.exp(-log_variance)
     t = log_variance_tangent * (1 - exponential * losses)
-    total = np.sum(losses_tangent * exponential + t, axis=-1)
+    total = np.sum(t + losses_tangent * exponential, axis=-1)
     return 0.5 * total
 
 

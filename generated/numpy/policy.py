@@ -1831,7 +1831,7 @@ def _grpo_without_reference_hvp(
     t4 = advantage[..., None] * np.minimum(t3, larger)
     branch = np.where(-(clip_low + np.expm1(t)) >= 0, 0.0, exponential)
     t5 = advantage[..., None] * np.where(t3 <= larger, 0.0, branch)
-    return (-cotangent * log_probability_tangent * np.where(t2 < t4, t2, t5),)
+    return (-log_probability_tangent * cotangent * np.where(t2 < t4, t2, t5),)
 
 
 def _grpo_without_reference_hessian_diagonal(

@@ -448,11 +448,9 @@ def _pairwise_logistic_vjp(
     condition = valid[..., :, None] & valid[..., None, :] & above
     total = np.sum(fn.select(condition, 1.0, 0.0, scores), axis=(-2, -1))
     t = cotangent / np.maximum(total, 1.0)
-    probability = fn.sigmoid(scores[..., :, None] - scores[..., None, :])
-    branch = np.where(condition.mT, -probability, 0.0)
-    total2 = np.sum(branch, axis=-2)
-    branch2 = np.where(condition.mT, probability, 0.0)
-    total3 = np.sum(branch2, axis=-1)
+    probability = fn.sigmoid(scores[..., None, :] - scores[..., :, None])
+    total2 = np.sum(np.where(condition, probability, 0.0), axis=-2)
+    total3 = np.sum(np.where(condition, -probability, 0.0), axis=-1)
     return (t[..., None] * (total2 + total3),)
 
 
@@ -485,17 +483,17 @@ def _pairwise_logistic_hvp(
     condition = valid[..., :, None] & valid[..., None, :] & above
     total = np.sum(fn.select(condition, 1.0, 0.0, scores), axis=(-2, -1))
     t = cotangent / np.maximum(total, 1.0)
-    t2 = scores[..., :, None] - scores[..., None, :]
+    t2 = scores[..., None, :] - scores[..., :, None]
     probability = fn.sigmoid(-t2)
     probability2 = fn.sigmoid(t2)
-    t3 = scores_tangent[..., :, None] * probability.mT * probability2.mT
-    t4 = -scores_tangent[..., None, :] * probability.mT * probability2.mT
+    t3 = scores_tangent[..., None, :] * probability * probability2
+    t4 = -scores_tangent[..., :, None] * probability * probability2
     t5 = np.where(condition, t3, 0.0) + np.where(condition, t4, 0.0)
-    total2 = np.sum(t5, axis=-1)
-    t6 = scores_tangent[..., None, :] * probability.mT * probability2.mT
-    t7 = -scores_tangent[..., :, None] * probability.mT * probability2.mT
+    total2 = np.sum(t5, axis=-2)
+    t6 = scores_tangent[..., :, None] * probability * probability2
+    t7 = -scores_tangent[..., None, :] * probability * probability2
     t8 = np.where(condition, t6, 0.0) + np.where(condition, t7, 0.0)
-    total3 = np.sum(t8, axis=-2)
+    total3 = np.sum(t8, axis=-1)
     return (t[..., None] * (total2 + total3),)
 
 
@@ -510,8 +508,8 @@ def _pairwise_logistic_hessian_diagonal(
     condition = valid[..., :, None] & valid[..., None, :] & above
     total = np.sum(fn.select(condition, 1.0, 0.0, scores), axis=(-2, -1))
     t = cotangent / np.maximum(total, 1.0)
-    t2 = scores[..., :, None] - scores[..., None, :]
-    branch = np.where(condition.mT, fn.sigmoid(t2) * fn.sigmoid(-t2), 0.0)
+    t2 = scores[..., None, :] - scores[..., :, None]
+    branch = np.where(condition, fn.sigmoid(t2) * fn.sigmoid(-t2), 0.0)
     total2 = np.sum(branch, axis=-2)
     total3 = np.sum(branch, axis=-1)
     return (t[..., None] * (total2 + total3),)
@@ -535,9 +533,9 @@ def _pairwise_logistic_without_valid_vjp(
     above = relevance[..., :, None] > relevance[..., None, :]
     total = np.sum(fn.select(above, 1.0, 0.0, scores), axis=(-2, -1))
     t = cotangent / np.maximum(total, 1.0)
-    probability = fn.sigmoid(scores[..., :, None] - scores[..., None, :])
-    total2 = np.sum(np.where(above.mT, -probability, 0.0), axis=-2)
-    total3 = np.sum(np.where(above.mT, probability, 0.0), axis=-1)
+    probability = fn.sigmoid(scores[..., None, :] - scores[..., :, None])
+    total2 = np.sum(np.where(above, probability, 0.0), axis=-2)
+    total3 = np.sum(np.where(above, -probability, 0.0), axis=-1)
     return (t[..., None] * (total2 + total3),)
 
 
@@ -566,17 +564,17 @@ def _pairwise_logistic_without_valid_hvp(
     above = relevance[..., :, None] > relevance[..., None, :]
     total = np.sum(fn.select(above, 1.0, 0.0, scores), axis=(-2, -1))
     t = cotangent / np.maximum(total, 1.0)
-    t2 = scores[..., :, None] - scores[..., None, :]
+    t2 = scores[..., None, :] - scores[..., :, None]
     probability = fn.sigmoid(-t2)
     probability2 = fn.sigmoid(t2)
-    t3 = scores_tangent[..., :, None] * probability.mT * probability2.mT
-    t4 = -scores_tangent[..., None, :] * probability.mT * probability2.mT
+    t3 = scores_tangent[..., None, :] * probability * probability2
+    t4 = -scores_tangent[..., :, None] * probability * probability2
     t5 = np.where(above, t3, 0.0) + np.where(above, t4, 0.0)
-    total2 = np.sum(t5, axis=-1)
-    t6 = scores_tangent[..., None, :] * probability.mT * probability2.mT
-    t7 = -scores_tangent[..., :, None] * probability.mT * probability2.mT
+    total2 = np.sum(t5, axis=-2)
+    t6 = scores_tangent[..., :, None] * probability * probability2
+    t7 = -scores_tangent[..., None, :] * probability * probability2
     t8 = np.where(above, t6, 0.0) + np.where(above, t7, 0.0)
-    total3 = np.sum(t8, axis=-2)
+    total3 = np.sum(t8, axis=-1)
     return (t[..., None] * (total2 + total3),)
 
 
@@ -589,8 +587,8 @@ def _pairwise_logistic_without_valid_hessian_diagonal(
     above = relevance[..., :, None] > relevance[..., None, :]
     total = np.sum(fn.select(above, 1.0, 0.0, scores), axis=(-2, -1))
     t = cotangent / np.maximum(total, 1.0)
-    t2 = scores[..., :, None] - scores[..., None, :]
-    branch = np.where(above.mT, fn.sigmoid(t2) * fn.sigmoid(-t2), 0.0)
+    t2 = scores[..., None, :] - scores[..., :, None]
+    branch = np.where(above, fn.sigmoid(t2) * fn.sigmoid(-t2), 0.0)
     total2 = np.sum(branch, axis=-2)
     total3 = np.sum(branch, axis=-1)
     return (t[..., None] * (total2 + total3),)
@@ -802,11 +800,11 @@ def _pairwise_hinge_vjp(
     total = np.sum(fn.select(condition, 1.0, 0.0, scores), axis=(-2, -1))
     t = cotangent / np.maximum(total, 1.0)
     t2 = scores + margin
-    above2 = t2[..., :, None] > scores[..., None, :]
-    condition2 = valid[..., :, None] & valid[..., None, :] & above.mT & above2
+    above2 = t2[..., None, :] > scores[..., :, None]
+    condition2 = valid[..., :, None] & valid[..., None, :] & above & above2
     branch = fn.select(condition2, -1.0, 0.0, scores)
-    total2 = np.sum(branch, axis=-2)
-    total3 = np.sum(fn.select(condition2, 1.0, 0.0, scores), axis=-1)
+    total2 = np.sum(branch, axis=-1)
+    total3 = np.sum(fn.select(condition2, 1.0, 0.0, scores), axis=-2)
     return (t[..., None] * (total2 + total3),)
 
 
@@ -873,10 +871,10 @@ def _pairwise_hinge_without_valid_vjp(
     total = np.sum(fn.select(above, 1.0, 0.0, scores), axis=(-2, -1))
     t = cotangent / np.maximum(total, 1.0)
     t2 = scores + margin
-    above2 = t2[..., :, None] > scores[..., None, :]
-    condition = above.mT & above2
-    total2 = np.sum(fn.select(condition, -1.0, 0.0, scores), axis=-2)
-    total3 = np.sum(fn.select(condition, 1.0, 0.0, scores), axis=-1)
+    above2 = t2[..., None, :] > scores[..., :, None]
+    condition = above & above2
+    total2 = np.sum(fn.select(condition, -1.0, 0.0, scores), axis=-1)
+    total3 = np.sum(fn.select(condition, 1.0, 0.0, scores), axis=-2)
     return (t[..., None] * (total2 + total3),)
 
 
@@ -1112,12 +1110,12 @@ def _pairwise_soft_zero_one_vjp(
     condition = valid[..., :, None] & valid[..., None, :] & above
     total = np.sum(fn.select(condition, 1.0, 0.0, scores), axis=(-2, -1))
     t = cotangent / np.maximum(total, 1.0)
-    t2 = scores[..., :, None] - scores[..., None, :]
+    t2 = scores[..., None, :] - scores[..., :, None]
     probability = fn.sigmoid(-t2)
     probability2 = fn.sigmoid(t2)
-    branch = np.where(condition.mT, -probability * probability2, 0.0)
+    branch = np.where(condition, probability * probability2, 0.0)
     total2 = np.sum(branch, axis=-2)
-    branch2 = np.where(condition.mT, probability * probability2, 0.0)
+    branch2 = np.where(condition, -probability * probability2, 0.0)
     total3 = np.sum(branch2, axis=-1)
     return (t[..., None] * (total2 + total3),)
 
@@ -1154,17 +1152,17 @@ def _pairwise_soft_zero_one_hvp(
     condition = valid[..., :, None] & valid[..., None, :] & above
     total = np.sum(fn.select(condition, 1.0, 0.0, scores), axis=(-2, -1))
     t = cotangent / np.maximum(total, 1.0)
-    t2 = scores[..., :, None] - scores[..., None, :]
+    t2 = scores[..., None, :] - scores[..., :, None]
     probability = fn.sigmoid(-t2)
     probability2 = fn.sigmoid(t2)
     t3 = np.tanh(0.5 * t2)
     t4 = scores_tangent[..., :, None] * probability * probability2 * t3
     t5 = -scores_tangent[..., None, :] * probability * probability2 * t3
-    t6 = np.where(condition.mT, t4, 0.0) + np.where(condition.mT, t5, 0.0)
+    t6 = np.where(condition, t4, 0.0) + np.where(condition, t5, 0.0)
     total2 = np.sum(t6, axis=-2)
     t7 = scores_tangent[..., None, :] * probability * probability2 * t3
     t8 = -scores_tangent[..., :, None] * probability * probability2 * t3
-    t9 = np.where(condition.mT, t7, 0.0) + np.where(condition.mT, t8, 0.0)
+    t9 = np.where(condition, t7, 0.0) + np.where(condition, t8, 0.0)
     total3 = np.sum(t9, axis=-1)
     return (t[..., None] * (total2 + total3),)
 
@@ -1180,9 +1178,9 @@ def _pairwise_soft_zero_one_hessian_diagonal(
     condition = valid[..., :, None] & valid[..., None, :] & above
     total = np.sum(fn.select(condition, 1.0, 0.0, scores), axis=(-2, -1))
     t = cotangent / np.maximum(total, 1.0)
-    t2 = scores[..., :, None] - scores[..., None, :]
+    t2 = scores[..., None, :] - scores[..., :, None]
     t3 = -fn.sigmoid(t2) * fn.sigmoid(-t2) * np.tanh(0.5 * t2)
-    branch = np.where(condition.mT, t3, 0.0)
+    branch = np.where(condition, t3, 0.0)
     total2 = np.sum(branch, axis=-2)
     total3 = np.sum(branch, axis=-1)
     return (t[..., None] * (total2 + total3),)
@@ -1206,12 +1204,12 @@ def _pairwise_soft_zero_one_without_valid_vjp(
     above = relevance[..., :, None] > relevance[..., None, :]
     total = np.sum(fn.select(above, 1.0, 0.0, scores), axis=(-2, -1))
     t = cotangent / np.maximum(total, 1.0)
-    t2 = scores[..., :, None] - scores[..., None, :]
+    t2 = scores[..., None, :] - scores[..., :, None]
     probability = fn.sigmoid(-t2)
     probability2 = fn.sigmoid(t2)
-    branch = np.where(above.mT, -probability * probability2, 0.0)
+    branch = np.where(above, probability * probability2, 0.0)
     total2 = np.sum(branch, axis=-2)
-    branch2 = np.where(above.mT, probability * probability2, 0.0)
+    branch2 = np.where(above, -probability * probability2, 0.0)
     total3 = np.sum(branch2, axis=-1)
     return (t[..., None] * (total2 + total3),)
 
@@ -1244,17 +1242,17 @@ def _pairwise_soft_zero_one_without_valid_hvp(
     above = relevance[..., :, None] > relevance[..., None, :]
     total = np.sum(fn.select(above, 1.0, 0.0, scores), axis=(-2, -1))
     t = cotangent / np.maximum(total, 1.0)
-    t2 = scores[..., :, None] - scores[..., None, :]
+    t2 = scores[..., None, :] - scores[..., :, None]
     probability = fn.sigmoid(-t2)
     probability2 = fn.sigmoid(t2)
     t3 = np.tanh(0.5 * t2)
     t4 = scores_tangent[..., :, None] * probability * probability2 * t3
     t5 = -scores_tangent[..., None, :] * probability * probability2 * t3
-    t6 = np.where(above.mT, t4, 0.0) + np.where(above.mT, t5, 0.0)
+    t6 = np.where(above, t4, 0.0) + np.where(above, t5, 0.0)
     total2 = np.sum(t6, axis=-2)
     t7 = scores_tangent[..., None, :] * probability * probability2 * t3
     t8 = -scores_tangent[..., :, None] * probability * probability2 * t3
-    t9 = np.where(above.mT, t7, 0.0) + np.where(above.mT, t8, 0.0)
+    t9 = np.where(above, t7, 0.0) + np.where(above, t8, 0.0)
     total3 = np.sum(t9, axis=-1)
     return (t[..., None] * (total2 + total3),)
 
@@ -1268,8 +1266,8 @@ def _pairwise_soft_zero_one_without_valid_hessian_diagonal(
     above = relevance[..., :, None] > relevance[..., None, :]
     total = np.sum(fn.select(above, 1.0, 0.0, scores), axis=(-2, -1))
     t = cotangent / np.maximum(total, 1.0)
-    t2 = scores[..., :, None] - scores[..., None, :]
-    branch = np.where(above.mT, -fn.sigmoid(t2) * fn.sigmoid(-t2) * np.tanh(0.5 * t2), 0.0)
+    t2 = scores[..., None, :] - scores[..., :, None]
+    branch = np.where(above, -fn.sigmoid(t2) * fn.sigmoid(-t2) * np.tanh(0.5 * t2), 0.0)
     total2 = np.sum(branch, axis=-2)
     total3 = np.sum(branch, axis=-1)
     return (t[..., None] * (total2 + total3),)
@@ -1472,11 +1470,11 @@ def _pairwise_mse_vjp(
     condition = valid[..., :, None] & valid[..., None, :] & differs
     total = np.sum(fn.select(condition, 1.0, 0.0, scores), axis=(-2, -1))
     t = cotangent / np.maximum(total, 1.0)
-    t2 = scores - relevance
-    t3 = relevance - scores
+    t2 = relevance - scores
+    t3 = scores - relevance
     t4 = t2[..., :, None] + t3[..., None, :]
-    total2 = np.sum(np.where(condition, -2 * t4, 0.0), axis=-2)
-    total3 = np.sum(np.where(condition, 2 * t4, 0.0), axis=-1)
+    total2 = np.sum(np.where(condition.mT, 2 * t4, 0.0), axis=-2)
+    total3 = np.sum(np.where(condition.mT, -2 * t4, 0.0), axis=-1)
     return (t[..., None] * (total2 + total3),)
 
 
@@ -1513,12 +1511,12 @@ def _pairwise_mse_hvp(
     condition = valid[..., :, None] & valid[..., None, :] & differs
     total = np.sum(fn.select(condition, 1.0, 0.0, scores), axis=(-2, -1))
     t = cotangent / np.maximum(total, 1.0)
-    branch = np.where(condition, -2 * scores_tangent[..., :, None], 0.0)
-    branch2 = np.where(condition, 2 * scores_tangent[..., None, :], 0.0)
-    total2 = np.sum(branch + branch2, axis=-2)
-    branch3 = np.where(condition, -2 * scores_tangent[..., None, :], 0.0)
-    branch4 = np.where(condition, 2 * scores_tangent[..., :, None], 0.0)
-    total3 = np.sum(branch3 + branch4, axis=-1)
+    branch = np.where(condition, -2 * scores_tangent[..., None, :], 0.0)
+    branch2 = np.where(condition, 2 * scores_tangent[..., :, None], 0.0)
+    total2 = np.sum(branch + branch2, axis=-1)
+    branch3 = np.where(condition, -2 * scores_tangent[..., :, None], 0.0)
+    branch4 = np.where(condition, 2 * scores_tangent[..., None, :], 0.0)
+    total3 = np.sum(branch3 + branch4, axis=-2)
     return (t[..., None] * (total2 + total3),)
 
 
@@ -1534,7 +1532,7 @@ def _pairwise_mse_hessian_diagonal(
     condition = valid[..., :, None] & valid[..., None, :] & differs
     total = np.sum(fn.select(condition, 1.0, 0.0, scores), axis=(-2, -1))
     t = cotangent / np.maximum(total, 1.0)
-    branch = fn.select(condition, 2.0, 0.0, scores)
+    branch = fn.select(condition.mT, 2.0, 0.0, scores)
     total2 = np.sum(branch, axis=-2)
     total3 = np.sum(branch, axis=-1)
     return (t[..., None] * (total2 + total3),)
@@ -1544,9 +1542,9 @@ def _pairwise_mse_without_valid_value(scores: Array, relevance: Array) -> Result
     """The unreduced loss."""
     position = fn.positions(scores, -1)
     differs = position[..., :, None] != position[..., None, :]
-    t = relevance - scores
-    t2 = scores - relevance
-    branch = np.where(differs, (t[..., None, :] + t2[..., :, None]) ** 2, 0.0)
+    t = scores - relevance
+    t2 = relevance - scores
+    branch = np.where(differs, (t[..., :, None] + t2[..., None, :]) ** 2, 0.0)
     total = np.sum(branch, axis=(-2, -1))
     total2 = np.sum(fn.select(differs, 1.0, 0.0, scores), axis=(-2, -1))
     return total / np.maximum(total2, 1.0)
@@ -1562,11 +1560,11 @@ def _pairwise_mse_without_valid_vjp(
     differs = position[..., :, None] != position[..., None, :]
     total = np.sum(fn.select(differs, 1.0, 0.0, scores), axis=(-2, -1))
     t = cotangent / np.maximum(total, 1.0)
-    t2 = scores - relevance
-    t3 = relevance - scores
+    t2 = relevance - scores
+    t3 = scores - relevance
     t4 = t2[..., :, None] + t3[..., None, :]
-    total2 = np.sum(np.where(differs, -2 * t4, 0.0), axis=-2)
-    total3 = np.sum(np.where(differs, 2 * t4, 0.0), axis=-1)
+    total2 = np.sum(np.where(differs.mT, 2 * t4, 0.0), axis=-2)
+    total3 = np.sum(np.where(differs.mT, -2 * t4, 0.0), axis=-1)
     return (t[..., None] * (total2 + total3),)
 
 
@@ -1599,12 +1597,12 @@ def _pairwise_mse_without_valid_hvp(
     differs = position[..., :, None] != position[..., None, :]
     total = np.sum(fn.select(differs, 1.0, 0.0, scores), axis=(-2, -1))
     t = cotangent / np.maximum(total, 1.0)
-    branch = np.where(differs, -2 * scores_tangent[..., :, None], 0.0)
-    branch2 = np.where(differs, 2 * scores_tangent[..., None, :], 0.0)
-    total2 = np.sum(branch + branch2, axis=-2)
-    branch3 = np.where(differs, -2 * scores_tangent[..., None, :], 0.0)
-    branch4 = np.where(differs, 2 * scores_tangent[..., :, None], 0.0)
-    total3 = np.sum(branch3 + branch4, axis=-1)
+    branch = np.where(differs, -2 * scores_tangent[..., None, :], 0.0)
+    branch2 = np.where(differs, 2 * scores_tangent[..., :, None], 0.0)
+    total2 = np.sum(branch + branch2, axis=-1)
+    branch3 = np.where(differs, -2 * scores_tangent[..., :, None], 0.0)
+    branch4 = np.where(differs, 2 * scores_tangent[..., None, :], 0.0)
+    total3 = np.sum(branch3 + branch4, axis=-2)
     return (t[..., None] * (total2 + total3),)
 
 
@@ -1618,7 +1616,7 @@ def _pairwise_mse_without_valid_hessian_diagonal(
     differs = position[..., :, None] != position[..., None, :]
     total = np.sum(fn.select(differs, 1.0, 0.0, scores), axis=(-2, -1))
     t = cotangent / np.maximum(total, 1.0)
-    branch = fn.select(differs, 2.0, 0.0, scores)
+    branch = fn.select(differs.mT, 2.0, 0.0, scores)
     total2 = np.sum(branch, axis=-2)
     total3 = np.sum(branch, axis=-1)
     return (t[..., None] * (total2 + total3),)

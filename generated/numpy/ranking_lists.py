@@ -679,21 +679,21 @@ def _approx_ndcg_hvp(
     t19 = -2 * t18[..., None, :] * t * probability * probability2
     t20 = np.where(condition3.mT, t17, 0.0) + np.where(condition3.mT, t19, 0.0)
     t21 = 1 / temperature**2
-    t22 = np.tanh(0.5 * t * t2)
+    t22 = np.tanh(0.5 * t * t2.mT)
     t23 = 1 / t8
     t24 = t23 * t10 * scores_tangent * t6
-    t25 = t21 * t22 * t24[..., None, :] * probability * probability2
+    t25 = t21 * t22.mT * t24[..., None, :] * probability * probability2
     t26 = t23 * t10 * t6
-    t27 = t21 * t22 * t26[..., None, :] * scores_tangent[..., :, None] * probability
-    branch5 = np.where(condition3.mT, -t27 * probability2, 0.0)
+    t27 = t21 * t22.mT * t26[..., None, :] * scores_tangent[..., :, None]
+    branch5 = np.where(condition3.mT, -t27 * probability * probability2, 0.0)
     t28 = total[..., None, :] * t20 + np.where(condition3.mT, t25, 0.0) + branch5
     total5 = np.sum(t28, axis=-1)
     branch6 = np.where(above[..., None], t15[..., None] * total5, 0.0)
-    t29 = t21 * t22 * scores_tangent[..., :, None] * probability * probability2
-    t30 = -t21 * t22 * scores_tangent[..., None, :] * probability * probability2
+    t29 = t21 * t22.mT * scores_tangent[..., :, None] * probability * probability2
+    t30 = -t21 * t22.mT * scores_tangent[..., None, :] * probability * probability2
     t31 = np.where(condition, t29, 0.0) + np.where(condition, t30, 0.0)
     total6 = np.sum(t31, axis=-2)
-    branch7 = np.where(condition2, t23 * t15[..., None] * total6 * t10 * t6, 0.0)
+    branch7 = np.where(condition2, t23 * t15[..., None] * t10 * total6 * t6, 0.0)
     return (total * (branch3 + branch4) + branch6 + branch7,)
 
 
@@ -737,10 +737,10 @@ def _approx_ndcg_hessian_diagonal(
     t13 = t8 * cotangent
     condition3 = above2[..., :, None] & valid[..., None, :] & valid[..., :, None]
     t14 = 1 / temperature**2
-    t15 = np.tanh(0.5 * t3 * t4)
+    t15 = np.tanh(0.5 * t3 * t4.mT)
     t16 = 1 / t5
     t17 = t16 * t7 * t
-    t18 = -t14 * t15 * t17[..., None, :] * probability * probability2
+    t18 = -t14 * t15.mT * t17[..., None, :] * probability * probability2
     total4 = np.sum(np.where(condition3.mT, t18, 0.0), axis=-1)
     branch5 = np.where(above[..., None], t13[..., None] * total4, 0.0)
     t19 = t6 * t7 * t
@@ -754,7 +754,7 @@ def _approx_ndcg_hessian_diagonal(
     branch7 = np.where(condition4, -t6 * t7 * t * t3 * 0.25, 0.0)
     branch8 = np.where(condition4, -2 * t6 * t10 * t * t3 * 0.25, 0.0)
     t24 = t13[..., None] * (total5 + total3 * (branch7 + branch8))
-    branch9 = np.where(condition, -t14 * t15 * probability * probability2, 0.0)
+    branch9 = np.where(condition, -t14 * t15.mT * probability * probability2, 0.0)
     total6 = np.sum(branch9, axis=-2)
     branch10 = np.where(condition2, t16 * t13[..., None] * t7 * total6 * t, 0.0)
     t25 = t12 * total3 + branch5 + np.where(above[..., None], t24, 0.0)
@@ -899,7 +899,7 @@ def _approx_ndcg_without_valid_hvp(
     t28 = t.mT * t2 * probability * probability2 * np.tanh(0.5 * t2 * t3)
     total6 = np.sum(t28, axis=-2)
     t29 = -cotangent * t2 * t9
-    branch10 = np.where(condition, total6 * t7 * t4 * t19 * t29[..., None], 0.0)
+    branch10 = np.where(condition, t7 * total6 * t4 * t19 * t29[..., None], 0.0)
     return (total * (branch + branch2) + branch9 + branch10,)
 
 
@@ -1204,23 +1204,23 @@ def _lambda_rank_vjp(
     t2 = picked / np.log(position.astype(scores.dtype) + 2)
     total = np.sum(t2, axis=-1)
     above = total * 0.6931471805599453 > 0
-    above2 = relevance[..., :, None] > relevance[..., None, :]
-    t3 = branch2[..., None, :] + branch[..., :, None]
+    above2 = relevance[..., None, :] > relevance[..., :, None]
+    t3 = branch[..., None, :] + branch2[..., :, None]
     t4 = -np.where(valid, scores, float("-inf"))
     rank = along.rank(t4, -1)
     t5 = 1 / np.log(rank.astype(scores.dtype) + 2)
     t6 = t5 * 0.6931471805599453
     t7 = -t5 * 0.6931471805599453
-    t8 = t6[..., :, None] + t7[..., None, :]
-    probability = fn.sigmoid(-sigma * (scores[..., :, None] - scores[..., None, :]))
+    t8 = t6[..., None, :] + t7[..., :, None]
+    probability = fn.sigmoid(-sigma * (scores[..., None, :] - scores[..., :, None]))
     condition = valid[..., :, None] & valid[..., None, :] & above2
     branch3 = np.where(condition, t3 * np.maximum(t8, t8.mT) * probability, 0.0)
     total2 = np.sum(branch3, axis=-2)
     t9 = 1 / total
-    t10 = t9 * cotangent * sigma / 0.6931471805599453
+    t10 = -t9 * cotangent * sigma / 0.6931471805599453
     branch4 = np.where(above[..., None], total2 * t10[..., None], 0.0)
     total3 = np.sum(branch3, axis=-1)
-    t11 = -t9 * cotangent * sigma / 0.6931471805599453
+    t11 = t9 * cotangent * sigma / 0.6931471805599453
     branch5 = np.where(above[..., None], total3 * t11[..., None], 0.0)
     return (branch4 + branch5,)
 
@@ -1280,27 +1280,27 @@ def _lambda_rank_hvp(
     above = total * 0.6931471805599453 > 0
     t3 = 1 / total
     t4 = t3 * cotangent * sigma / 0.6931471805599453
-    above2 = relevance[..., :, None] > relevance[..., None, :]
+    above2 = relevance[..., None, :] > relevance[..., :, None]
     condition = valid[..., :, None] & valid[..., None, :] & above2
-    t5 = branch2[..., None, :] + branch[..., :, None]
+    t5 = branch[..., None, :] + branch2[..., :, None]
     t6 = -np.where(valid, scores, float("-inf"))
     rank = along.rank(t6, -1)
     t7 = 1 / np.log(rank.astype(scores.dtype) + 2)
     t8 = t7 * 0.6931471805599453
     t9 = -t7 * 0.6931471805599453
-    t10 = t8[..., :, None] + t9[..., None, :]
+    t10 = t8[..., None, :] + t9[..., :, None]
     larger = np.maximum(t10, t10.mT)
-    t11 = scores[..., :, None] - scores[..., None, :]
+    t11 = scores[..., None, :] - scores[..., :, None]
     probability = fn.sigmoid(t11 * sigma)
     probability2 = fn.sigmoid(-t11 * sigma)
-    t12 = scores_tangent[..., None, :] * t5 * larger * probability * probability2
-    t13 = t5 * larger * probability * probability2 * scores_tangent[..., :, None]
+    t12 = t5 * larger * probability * probability2 * scores_tangent[..., :, None]
+    t13 = scores_tangent[..., None, :] * t5 * larger * probability * probability2
     t14 = np.where(condition, t12 * sigma, 0.0)
     t15 = t14 + np.where(condition, -t13 * sigma, 0.0)
-    total2 = np.sum(t15, axis=-2)
+    total2 = np.sum(t15, axis=-1)
     branch3 = np.where(above[..., None], t4[..., None] * total2, 0.0)
     t16 = -t3 * cotangent * sigma / 0.6931471805599453
-    total3 = np.sum(t15, axis=-1)
+    total3 = np.sum(t15, axis=-2)
     branch4 = np.where(above[..., None], t16[..., None] * total3, 0.0)
     return (branch3 + branch4,)
 
@@ -1322,15 +1322,15 @@ def _lambda_rank_hessian_diagonal(
     t2 = picked / np.log(position.astype(scores.dtype) + 2)
     total = np.sum(t2, axis=-1)
     above = total * 0.6931471805599453 > 0
-    above2 = relevance[..., :, None] > relevance[..., None, :]
-    t3 = branch2[..., None, :] + branch[..., :, None]
+    above2 = relevance[..., None, :] > relevance[..., :, None]
+    t3 = branch[..., None, :] + branch2[..., :, None]
     t4 = -np.where(valid, scores, float("-inf"))
     rank = along.rank(t4, -1)
     t5 = 1 / np.log(rank.astype(scores.dtype) + 2)
     t6 = t5 * 0.6931471805599453
     t7 = -t5 * 0.6931471805599453
-    t8 = t6[..., :, None] + t7[..., None, :]
-    t9 = scores[..., :, None] - scores[..., None, :]
+    t8 = t6[..., None, :] + t7[..., :, None]
+    t9 = scores[..., None, :] - scores[..., :, None]
     t10 = t3 * np.maximum(t8, t8.mT) * fn.sigmoid(t9 * sigma)
     condition = valid[..., :, None] & valid[..., None, :] & above2
     branch3 = np.where(condition, t10 * fn.sigmoid(-t9 * sigma), 0.0)
@@ -1386,19 +1386,19 @@ def _lambda_rank_without_valid_vjp(
     t4 = 1 / total
     t5 = cotangent * t4 * sigma / 0.6931471805599453
     exponential = np.exp(t)
-    t6 = exponential[..., :, None] - exponential[..., None, :]
+    t6 = exponential[..., None, :] - exponential[..., :, None]
     rank = along.rank(-scores, -1)
     t7 = 1 / np.log(rank.astype(scores.dtype) + 2)
     t8 = t7 * 0.6931471805599453
     t9 = -t7 * 0.6931471805599453
-    t10 = t8[..., :, None] + t9[..., None, :]
-    probability = fn.sigmoid(-sigma * (scores[..., :, None] - scores[..., None, :]))
-    above2 = relevance[..., :, None] > relevance[..., None, :]
+    t10 = t8[..., None, :] + t9[..., :, None]
+    probability = fn.sigmoid(-sigma * (scores[..., None, :] - scores[..., :, None]))
+    above2 = relevance[..., None, :] > relevance[..., :, None]
     branch = np.where(above2, t6 * np.maximum(t10, t10.mT) * probability, 0.0)
-    total2 = np.sum(branch, axis=-2)
+    total2 = np.sum(branch, axis=-1)
     branch2 = np.where(above[..., None], t5[..., None] * total2, 0.0)
     t11 = -cotangent * t4 * sigma / 0.6931471805599453
-    total3 = np.sum(branch, axis=-1)
+    total3 = np.sum(branch, axis=-2)
     branch3 = np.where(above[..., None], t11[..., None] * total3, 0.0)
     return (branch2 + branch3,)
 
@@ -1453,25 +1453,25 @@ def _lambda_rank_without_valid_hvp(
     above = total * 0.6931471805599453 > 0
     t4 = 1 / total
     t5 = cotangent * t4 * sigma / 0.6931471805599453
-    above2 = relevance[..., :, None] > relevance[..., None, :]
+    above2 = relevance[..., None, :] > relevance[..., :, None]
     exponential = np.exp(t)
-    t6 = exponential[..., :, None] - exponential[..., None, :]
+    t6 = exponential[..., None, :] - exponential[..., :, None]
     rank = along.rank(-scores, -1)
     t7 = 1 / np.log(rank.astype(scores.dtype) + 2)
     t8 = t7 * 0.6931471805599453
     t9 = -t7 * 0.6931471805599453
-    t10 = t8[..., :, None] + t9[..., None, :]
+    t10 = t8[..., None, :] + t9[..., :, None]
     larger = np.maximum(t10, t10.mT)
-    t11 = scores[..., :, None] - scores[..., None, :]
+    t11 = scores[..., None, :] - scores[..., :, None]
     probability = fn.sigmoid(t11 * sigma)
     probability2 = fn.sigmoid(-t11 * sigma)
-    t12 = scores_tangent[..., None, :] * t6 * larger * probability * probability2
-    t13 = t6 * larger * probability * probability2 * scores_tangent[..., :, None]
+    t12 = t6 * larger * probability * probability2 * scores_tangent[..., :, None]
+    t13 = scores_tangent[..., None, :] * t6 * larger * probability * probability2
     t14 = np.where(above2, t12 * sigma, 0.0) + np.where(above2, -t13 * sigma, 0.0)
-    total2 = np.sum(t14, axis=-2)
+    total2 = np.sum(t14, axis=-1)
     branch = np.where(above[..., None], t5[..., None] * total2, 0.0)
     t15 = -cotangent * t4 * sigma / 0.6931471805599453
-    total3 = np.sum(t14, axis=-1)
+    total3 = np.sum(t14, axis=-2)
     branch2 = np.where(above[..., None], t15[..., None] * total3, 0.0)
     return (branch + branch2,)
 
@@ -1492,15 +1492,15 @@ def _lambda_rank_without_valid_hessian_diagonal(
     total = np.sum(t3, axis=-1)
     above = total * 0.6931471805599453 > 0
     exponential = np.exp(t)
-    t4 = exponential[..., :, None] - exponential[..., None, :]
+    t4 = exponential[..., None, :] - exponential[..., :, None]
     rank = along.rank(-scores, -1)
     t5 = 1 / np.log(rank.astype(scores.dtype) + 2)
     t6 = t5 * 0.6931471805599453
     t7 = -t5 * 0.6931471805599453
-    t8 = t6[..., :, None] + t7[..., None, :]
-    t9 = scores[..., :, None] - scores[..., None, :]
+    t8 = t6[..., None, :] + t7[..., :, None]
+    t9 = scores[..., None, :] - scores[..., :, None]
     t10 = t4 * np.maximum(t8, t8.mT) * fn.sigmoid(t9 * sigma)
-    above2 = relevance[..., :, None] > relevance[..., None, :]
+    above2 = relevance[..., None, :] > relevance[..., :, None]
     branch = np.where(above2, t10 * fn.sigmoid(-t9 * sigma), 0.0)
     total2 = np.sum(branch, axis=-2)
     t11 = sigma**2

@@ -1717,7 +1717,7 @@ def _translation_margin_vjp(
     cotangent: Array,
 ) -> tuple[Result, ...]:
     """Gradients of sum(cotangent * loss)."""
-    t = relation + head - tail
+    t = head + relation - tail
     total = np.sum(t**2, axis=-1)
     t2 = relation + false_head - false_tail
     total2 = np.sum(t2**2, axis=-1)
@@ -1752,7 +1752,7 @@ def _translation_margin_jvp(
     false_tail_tangent: Array,
 ) -> Result:
     """The directional derivative of the unreduced loss along the tangents."""
-    t = relation + head - tail
+    t = head + relation - tail
     total = np.sum(t**2, axis=-1)
     t2 = relation + false_head - false_tail
     total2 = np.sum(t2**2, axis=-1)
@@ -1781,7 +1781,7 @@ def _translation_margin_hvp(
     false_tail_tangent: Array,
 ) -> tuple[Result, ...]:
     """The Hessian of sum(cotangent * loss) times the tangents."""
-    t = relation + head - tail
+    t = head + relation - tail
     total = np.sum(t**2, axis=-1)
     t2 = relation + false_head - false_tail
     total2 = np.sum(t2**2, axis=-1)
@@ -1838,7 +1838,7 @@ def _translation_margin_hessian_diagonal(
     cotangent: Array,
 ) -> tuple[Result, ...]:
     """The diagonal of the Hessian of sum(cotangent * loss)."""
-    t = (relation + head - tail) ** 2
+    t = (head + relation - tail) ** 2
     total = np.sum(t, axis=-1)
     t2 = (relation + false_head - false_tail) ** 2
     total2 = np.sum(t2, axis=-1)

@@ -6,8 +6,8 @@ Nothing in here is ever differentiated: derivatives are kernels of their own.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, TypeAlias
 
 import tensorflow as tf
 
@@ -86,6 +86,28 @@ def log1mexp(x: Array) -> Array:
     """`log(1 - exp(x))` of a negative x: whichever difference keeps the digits (Maechler, 2012)."""
     near = tf.math.log(-tf.math.expm1(x))
     return tf.where(x > -math.log(2), near, tf.math.log1p(-tf.exp(x)))
+
+
+def log_add_exp(a: Array, b: Array) -> Array:
+    """`log(exp(a) + exp(b))`; -inf where both are."""
+    peak = tf.maximum(a, b)
+    total = peak + tf.math.log1p(tf.exp(-tf.abs(a - b)))
+    return tf.where(tf.math.is_finite(peak), total, peak)
+
+
+def pair_share(a: Array, b: Array) -> Array:
+    """`exp(a) / (exp(a) + exp(b))`, and 0 where a is -inf whatever b is."""
+    absent = tf.equal(a, tf.constant(-math.inf, a.dtype))
+    zero = tf.zeros([], a.dtype)
+    return tf.where(absent, zero, sigmoid(tf.where(absent, zero, a) - tf.where(absent, zero, b)))
+
+
+def share(a: Array, b: Array) -> Array:
+    """`exp(a - b)`, and 0 where a is -inf whatever b is."""
+    absent = tf.equal(a, tf.constant(-math.inf, a.dtype))
+    zero = tf.zeros([], a.dtype)
+    difference = tf.where(absent, zero, a) - tf.where(absent, zero, b)
+    return tf.where(absent, zero, tf.exp(difference))
 
 
 def xlogy(a: Any, u: Any) -> Array:
@@ -174,7 +196,9 @@ def scatter(values: Any, index: Array, x: Array, shared: int, own: int, trailing
     rows, count = tf.reduce_prod(shape[:before]), shape[before]
     row = tf.reshape(tf.range(rows), tf.concat([shape[:before], tf.ones(own, tf.int64)], 0))
     at = tf.broadcast_to(row * count + tf.cast(index, tf.int64), entries)
-    inner = shape[before + 1 :]
+    # Axes that x has one entry along are as long as those of the values.
+    last = tf.shape(values, tf.int64)[max(values.shape.rank - trailing, 0) :]
+    inner = tf.broadcast_dynamic_shape(shape[before + 1 :], last)
     added = tf.reshape(
         tf.broadcast_to(values, tf.concat([entries, inner], 0)),
         tf.concat([tf.reduce_prod(entries, keepdims=True), inner], 0),
@@ -182,7 +206,7 @@ def scatter(values: Any, index: Array, x: Array, shared: int, own: int, trailing
     total = tf.math.unsorted_segment_sum(added, tf.reshape(at, [-1]), rows * count)
     if before == shared:
         total /= tf.cast(tf.maximum(tf.reduce_prod(lead), 1), x.dtype)
-    return tf.reshape(total, shape)
+    return tf.reshape(total, tf.concat([shape[: before + 1], inner], 0))
 
 
 def place(parts: Sequence[Any], at: Sequence[int], x: Array, axis: int) -> Array:
@@ -212,6 +236,76 @@ def diagonal(x: Array, axis1: int, axis2: int) -> Array:
     rank = x.shape.rank
     kept = [k for k in range(rank) if k not in (rank + axis1, rank + axis2)]
     return tf.linalg.diag_part(tf.transpose(x, [*kept, rank + axis1, rank + axis2]))
+
+
+Step: TypeAlias = Callable[[tuple[Array, ...], tuple[Array, ...]], tuple[Array, ...]]
+
+
+def scan(
+    step: Step,
+    inits: Sequence[Array],
+    sizes: Sequence[tuple[Any, ...]],
+    xs: Sequence[Array],
+    axes: Sequence[int],
+    reverse: bool = False,
+) -> tuple[Array, ...]:
+    """`carries = step(carries, items)` along an axis: the carries after every step.
+
+    Args:
+        step: The next carries, given the former ones and the items at a position.
+        inits: The carries before the first step, each broadcast to its sizes.
+        sizes: The shape of each carry behind the leading axes.
+        xs: What is run over; the step gets them without the axis.
+        axes: The number of that axis in each of them, from the end.
+        reverse: Whether to run from the last position to the first.
+
+    Returns:
+        One array per carry, of shape (lead, positions, sizes).
+    """
+    moved = [_moved(x, x.shape.rank + axis, 0) for x, axis in zip(xs, axes, strict=True)]
+    items = tuple(tf.zeros(tf.shape(x)[1:], x.dtype) for x in moved)
+    carries = tuple(_sized(c, s) for c, s in zip(inits, sizes, strict=True))
+    while True:  # the leading axes of any of them become those of all that depend on it
+        pairs = list(zip(carries, step(carries, items), strict=True))
+        if all(c.shape.rank >= a.shape.rank for c, a in pairs):
+            break
+        wider = (a if a.shape.rank > c.shape.rank else c for c, a in pairs)
+        carries = tuple(
+            tf.broadcast_to(c, tf.shape(w)) for c, w in zip(carries, wider, strict=True)
+        )
+    known = moved[0].shape[0]
+    count = tf.shape(moved[0])[0] if known is None else known
+
+    def run(n: Array, former: tuple[Array, ...], found: tuple[Any, ...]) -> tuple[Any, ...]:
+        t = count - 1 - n if reverse else n
+        pairs = zip(step(former, tuple(x[t] for x in moved)), former, strict=True)
+        following = tuple(
+            tf.ensure_shape(tf.broadcast_to(a, tf.shape(c)), c.shape) for a, c in pairs
+        )
+        return n + 1, following, tuple(r.write(t, c) for r, c in zip(found, following, strict=True))
+
+    empty = tuple(tf.TensorArray(c.dtype, count, element_shape=c.shape) for c in carries)
+    _, _, found = tf.while_loop(
+        lambda n, *_: n < count, run, (0, carries, empty), maximum_iterations=count
+    )
+    stacked = [r.stack() for r in found]
+    return tuple(
+        _moved(r, 0, r.shape.rank - 1 - len(s)) for r, s in zip(stacked, sizes, strict=True)
+    )
+
+
+def _sized(x: Array, sizes: tuple[Any, ...]) -> Array:
+    """An array with its last axes of these sizes, which may be known at run time only."""
+    if not sizes:
+        return x
+    lead = tf.shape(x)[: max(x.shape.rank - len(sizes), 0)]
+    return tf.broadcast_to(x, tf.concat([lead, [tf.cast(s, tf.int32) for s in sizes]], 0))
+
+
+def _moved(x: Array, source: int, target: int) -> Array:
+    """The array with one of its axes moved to another place."""
+    order = [k for k in range(x.shape.rank) if k != source]
+    return tf.transpose(x, [*order[:target], source, *order[target:]])
 
 
 def select(condition: Any, a: Any, b: Any, like: Array) -> Array:

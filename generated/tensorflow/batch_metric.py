@@ -455,78 +455,57 @@ def _contrastive_batch_hvp(
     dot3 = tf.matmul(embeddings_tangent, tf.linalg.matrix_transpose(embeddings))
     dot4 = tf.matmul(embeddings, tf.linalg.matrix_transpose(embeddings_tangent))
     t13 = tf.linalg.matrix_transpose(dot3) + tf.linalg.matrix_transpose(dot4)
-    equal2 = negative_margin == t4
-    equal3 = t4 == positive_margin
+    equal2 = t4 == positive_margin
     t14 = t5**3
-    t15 = t7[..., None, None] * t14
-    branch5 = tf.where(tf.linalg.matrix_transpose(differs), t15, 0.0)
+    branch5 = tf.where(condition, t7[..., None, None] * t14, 0.0)
     branch6 = tf.where(condition3, t9[..., None, None] * t14, 0.0)
-    branch7 = tf.where(equal3, branch5, branch6 + branch5)
-    branch8 = tf.where(~(equal3), branch6, 0.0)
-    t16 = branch7 - branch8
-    t17 = -0.5 * t6 * cotangent
-    t18 = t14 * t17[..., None, None]
-    branch9 = tf.where(tf.linalg.matrix_transpose(differs), t18, 0.0)
-    t19 = 0.5 * t8 * cotangent
-    branch10 = tf.where(condition3, t14 * t19[..., None, None], 0.0)
-    branch11 = tf.where(equal3, branch9, branch10 + branch9)
-    branch12 = tf.where(~(equal3), branch10, 0.0)
-    t20 = branch11 - branch12
-    t21 = t16**2 + 2 * t20**2
-    above = t21 > 0
-    larger = tf.maximum(-(branch8 * t16 + 2 * branch12 * t20) / t21, 0.0)
-    smaller = tf.minimum(larger, 1.0)
-    t22 = tf.linalg.matrix_transpose(t16) * tf.linalg.matrix_transpose(smaller)
-    t23 = tf.linalg.matrix_transpose(branch8) + t22
-    t24 = tf.linalg.matrix_transpose(branch8)
-    branch13 = tf.where(condition, t15, 0.0)
-    t25 = branch6 + branch13
-    t26 = tf.linalg.matrix_transpose(branch13)
-    t27 = tf.linalg.matrix_transpose(equal3)
-    branch14 = tf.where(tf.linalg.matrix_transpose(above), t23, t24)
-    branch15 = tf.where(t27, t26, tf.linalg.matrix_transpose(t25))
-    branch16 = tf.where(tf.linalg.matrix_transpose(equal2), branch14, branch15)
-    t28 = tf.linalg.matrix_transpose(t13) * branch16
-    branch17 = tf.where(condition, t18, 0.0)
-    t29 = branch10 + branch17
-    branch18 = tf.where(above, branch12 + t20 * smaller, branch12)
-    branch19 = tf.where(equal2, branch18, tf.where(equal3, branch17, t29))
+    t15 = branch5 + branch6
+    t16 = tf.linalg.matrix_transpose(branch5)
+    t17 = tf.linalg.matrix_transpose(equal2)
+    branch7 = tf.where(t17, t16, tf.linalg.matrix_transpose(t15))
+    t18 = tf.linalg.matrix_transpose(t13) * branch7
+    t19 = -0.5 * t6 * cotangent
+    branch8 = tf.where(condition, t14 * t19[..., None, None], 0.0)
+    t20 = 0.5 * t8 * cotangent
+    branch9 = tf.where(condition3, t14 * t20[..., None, None], 0.0)
+    t21 = branch8 + branch9
+    branch10 = tf.where(equal2, branch8, t21)
     total4 = tf.reduce_sum(embeddings * embeddings_tangent, axis=-1)
-    t30 = 2 * tf.linalg.matrix_transpose(branch19) * total4[..., :, None]
-    t31 = 2 * tf.linalg.matrix_transpose(branch19) * total4[..., None, :]
-    t32 = t28 + t30 + t31
-    dot5 = tf.matmul(t32, tf.linalg.matrix_transpose(t12))
+    t22 = 2 * tf.linalg.matrix_transpose(branch10) * total4[..., :, None]
+    t23 = 2 * tf.linalg.matrix_transpose(branch10) * total4[..., None, :]
+    t24 = t18 + t22 + t23
+    dot5 = tf.matmul(t24, tf.linalg.matrix_transpose(t12))
     dot6 = tf.matmul(t10, tf.linalg.matrix_transpose(t))
-    t33 = t13 * t25 + 2 * t29 * total4[..., :, None] + 2 * t29 * total4[..., None, :]
-    dot7 = tf.matmul(t33, tf.linalg.matrix_transpose(t12))
-    branch20 = tf.where(condition3, 0.5 * t14 * t13, 0.0)
-    branch21 = tf.where(condition3, -0.5 * total4[..., None, :] * t14, 0.0)
-    branch22 = tf.where(condition3, -0.5 * t14 * total4[..., :, None], 0.0)
-    t34 = branch20 + branch21 + branch22
-    total5 = tf.reduce_sum(t34, axis=-2)
-    t35 = 2 * t8 * cotangent
-    t36 = total5[..., :, None] * t35[..., None, None] * embeddings
-    total6 = tf.reduce_sum(t34, axis=-1)
-    t37 = total6[..., :, None] * t35[..., None, None] * embeddings
-    branch23 = tf.where(condition, 0.5 * total4[..., None, :] * t14, 0.0)
-    branch24 = tf.where(condition, 0.5 * t14 * total4[..., :, None], 0.0)
-    branch25 = tf.where(condition, -0.5 * t14 * t13, 0.0)
-    t38 = branch23 + branch24 + branch25
-    total7 = tf.reduce_sum(t38, axis=-2)
-    t39 = 2 * t6 * cotangent
-    t40 = total7[..., :, None] * t39[..., None, None] * embeddings
-    total8 = tf.reduce_sum(t38, axis=-1)
-    t41 = total8[..., :, None] * t39[..., None, None] * embeddings
-    branch26 = tf.where(condition3, 0.5 * t5, 0.0)
-    total9 = tf.reduce_sum(branch26, axis=-2)
-    total10 = tf.reduce_sum(branch26, axis=-1)
-    branch27 = tf.where(condition, -0.5 * t5, 0.0)
-    total11 = tf.reduce_sum(branch27, axis=-2)
-    total12 = tf.reduce_sum(branch27, axis=-1)
-    t42 = total9 * t8[..., None] + total10 * t8[..., None] + total11 * t6[..., None]
-    t43 = t42 + total12 * t6[..., None]
-    t44 = 2 * t43[..., :, None] * embeddings_tangent * cotangent[..., None, None]
-    return (dot2 + dot5 + dot6 + dot7 + t36 + t37 + t40 + t41 + t44,)
+    t25 = t13 * t15 + 2 * t21 * total4[..., :, None] + 2 * t21 * total4[..., None, :]
+    dot7 = tf.matmul(t25, tf.linalg.matrix_transpose(t12))
+    branch11 = tf.where(condition3, 0.5 * t14 * t13, 0.0)
+    branch12 = tf.where(condition3, -0.5 * total4[..., None, :] * t14, 0.0)
+    branch13 = tf.where(condition3, -0.5 * t14 * total4[..., :, None], 0.0)
+    t26 = branch11 + branch12 + branch13
+    total5 = tf.reduce_sum(t26, axis=-2)
+    t27 = 2 * t8 * cotangent
+    t28 = total5[..., :, None] * t27[..., None, None] * embeddings
+    total6 = tf.reduce_sum(t26, axis=-1)
+    t29 = total6[..., :, None] * t27[..., None, None] * embeddings
+    branch14 = tf.where(condition, 0.5 * total4[..., None, :] * t14, 0.0)
+    branch15 = tf.where(condition, 0.5 * t14 * total4[..., :, None], 0.0)
+    branch16 = tf.where(condition, -0.5 * t14 * t13, 0.0)
+    t30 = branch14 + branch15 + branch16
+    total7 = tf.reduce_sum(t30, axis=-2)
+    t31 = 2 * t6 * cotangent
+    t32 = total7[..., :, None] * t31[..., None, None] * embeddings
+    total8 = tf.reduce_sum(t30, axis=-1)
+    t33 = total8[..., :, None] * t31[..., None, None] * embeddings
+    branch17 = tf.where(condition3, 0.5 * t5, 0.0)
+    total9 = tf.reduce_sum(branch17, axis=-2)
+    total10 = tf.reduce_sum(branch17, axis=-1)
+    branch18 = tf.where(condition, -0.5 * t5, 0.0)
+    total11 = tf.reduce_sum(branch18, axis=-2)
+    total12 = tf.reduce_sum(branch18, axis=-1)
+    t34 = total9 * t8[..., None] + total10 * t8[..., None] + total11 * t6[..., None]
+    t35 = t34 + total12 * t6[..., None]
+    t36 = 2 * t35[..., :, None] * embeddings_tangent * cotangent[..., None, None]
+    return (dot2 + dot5 + dot6 + dot7 + t28 + t29 + t32 + t33 + t36,)
 
 
 def _contrastive_batch_hessian_diagonal(
@@ -544,106 +523,85 @@ def _contrastive_batch_hessian_diagonal(
     t3 = total[..., :, None] + total[..., None, :]
     t4 = t3 - 2 * tf.linalg.matrix_transpose(dot)
     t5 = tf.math.sqrt(t4)
-    equal = negative_margin == t5
-    equal2 = t5 == positive_margin
+    equal = t5 == positive_margin
     differs = identity[..., :, None] != identity[..., None, :]
+    condition = tf.linalg.matrix_transpose(differs) & (negative_margin > t5)
     branch = fn.select(differs, 1.0, 0.0, embeddings)
     total2 = tf.reduce_sum(branch, axis=(-2, -1))
     t6 = 1 / tf.maximum(total2, 1.0)
     t7 = t6 * cotangent
     t8 = fn.inverse_root(t4)
     t9 = t8**3
-    t10 = t7[..., None, None] * t9
-    branch2 = tf.where(tf.linalg.matrix_transpose(differs), t10, 0.0)
-    equal3 = identity[..., :, None] == identity[..., None, :]
+    branch2 = tf.where(condition, t7[..., None, None] * t9, 0.0)
+    equal2 = identity[..., :, None] == identity[..., None, :]
     position = fn.positions(embeddings, -2)
     differs2 = position[..., :, None] != position[..., None, :]
-    condition = tf.linalg.matrix_transpose(equal3) & tf.linalg.matrix_transpose(differs2)
-    condition2 = condition & (t5 > positive_margin)
-    branch3 = fn.select(equal3 & differs2, 1.0, 0.0, embeddings)
+    condition2 = tf.linalg.matrix_transpose(equal2) & tf.linalg.matrix_transpose(differs2)
+    condition3 = condition2 & (t5 > positive_margin)
+    branch3 = fn.select(equal2 & differs2, 1.0, 0.0, embeddings)
     total3 = tf.reduce_sum(branch3, axis=(-2, -1))
-    t11 = 1 / tf.maximum(total3, 1.0)
-    t12 = -t11 * cotangent
-    branch4 = tf.where(condition2, t12[..., None, None] * t9, 0.0)
-    branch5 = tf.where(equal2, branch2, branch4 + branch2)
-    branch6 = tf.where(~(equal2), branch4, 0.0)
-    t13 = -0.5 * t6 * cotangent
-    t14 = t13[..., None, None] * t9
-    branch7 = tf.where(tf.linalg.matrix_transpose(differs), t14, 0.0)
-    t15 = 0.5 * t11 * cotangent
-    branch8 = tf.where(condition2, t15[..., None, None] * t9, 0.0)
-    branch9 = tf.where(equal2, branch7, branch8 + branch7)
-    branch10 = tf.where(~(equal2), branch8, 0.0)
-    t16 = (branch5 - branch6) ** 2 + 2 * (branch9 - branch10) ** 2
-    above = t16 > 0
-    t17 = branch6**2 + 2 * branch10**2 - branch6 * branch5 - 2 * branch10 * branch9
-    smaller = tf.minimum(tf.maximum(t17 / t16, 0.0), 1.0)
-    t18 = tf.linalg.matrix_transpose(branch5) * tf.linalg.matrix_transpose(smaller)
-    t19 = tf.linalg.matrix_transpose(branch6) * tf.linalg.matrix_transpose(smaller)
-    t20 = tf.linalg.matrix_transpose(branch6) + t18 - t19
-    t21 = tf.linalg.matrix_transpose(branch6)
-    condition3 = tf.linalg.matrix_transpose(differs) & (negative_margin > t5)
-    branch11 = tf.where(condition3, t10, 0.0)
-    t22 = tf.linalg.matrix_transpose(branch4) + tf.linalg.matrix_transpose(branch11)
-    t23 = tf.linalg.matrix_transpose(branch11)
-    branch12 = tf.where(tf.linalg.matrix_transpose(equal2), t23, t22)
-    branch13 = tf.where(tf.linalg.matrix_transpose(above), t20, t21)
-    branch14 = tf.where(tf.linalg.matrix_transpose(equal), branch13, branch12)
-    dot2 = tf.matmul(branch14, tf.linalg.matrix_transpose(t2))
-    branch15 = tf.where(condition3, -0.5 * t8, 0.0)
-    total4 = tf.reduce_sum(branch15, axis=-2)
-    total5 = tf.reduce_sum(branch15, axis=-1)
-    branch16 = tf.where(condition2, 0.5 * t8, 0.0)
-    total6 = tf.reduce_sum(branch16, axis=-2)
-    total7 = tf.reduce_sum(branch16, axis=-1)
-    t24 = t6[..., None] * total4 + t6[..., None] * total5 + t11[..., None] * total6
-    t25 = 2 * cotangent[..., None] * (t24 + t11[..., None] * total7)
-    branch17 = tf.where(condition3, t9, 0.0)
-    dot3 = tf.matmul(branch17, tf.linalg.matrix_transpose(t2))
-    branch18 = tf.where(condition2, -t9, 0.0)
-    dot4 = tf.matmul(branch18, tf.linalg.matrix_transpose(t2))
-    t26 = t11 * cotangent
-    t27 = tf.linalg.matrix_transpose(embeddings)
-    t28 = tf.linalg.matrix_transpose(branch9) * tf.linalg.matrix_transpose(smaller)
-    t29 = tf.linalg.matrix_transpose(branch10) * tf.linalg.matrix_transpose(smaller)
-    t30 = tf.linalg.matrix_transpose(branch10) + t28 - t29
-    t31 = tf.linalg.matrix_transpose(branch10)
-    branch19 = tf.where(condition3, t14, 0.0)
-    t32 = tf.linalg.matrix_transpose(branch8) + tf.linalg.matrix_transpose(branch19)
-    t33 = tf.linalg.matrix_transpose(branch19)
-    branch20 = tf.where(tf.linalg.matrix_transpose(equal2), t33, t32)
-    branch21 = tf.where(tf.linalg.matrix_transpose(above), t30, t31)
-    branch22 = tf.where(tf.linalg.matrix_transpose(equal), branch21, branch20)
-    dot5 = tf.matmul(branch22, tf.linalg.matrix_transpose(t27))
-    t34 = 2 * t11 * cotangent
-    branch23 = tf.where(condition2, 0.5 * t9, 0.0)
-    dot6 = tf.matmul(branch23, tf.linalg.matrix_transpose(t27))
-    t35 = t34[..., None, None] * dot6 * embeddings
-    t36 = tf.linalg.matrix_transpose(branch23)
-    dot7 = tf.matmul(t36, tf.linalg.matrix_transpose(t27))
-    branch24 = tf.where(condition2, -0.25 * t9, 0.0)
-    total8 = tf.reduce_sum(branch24, axis=-2)
-    t37 = dot7 + 2 * total8[..., :, None] * embeddings
-    t38 = t34[..., None, None] * embeddings * t37
-    total9 = tf.reduce_sum(branch24, axis=-1)
-    t39 = dot6 + 2 * total9[..., :, None] * embeddings
-    t40 = t34[..., None, None] * embeddings * t39
-    t41 = 2 * t6 * cotangent
-    branch25 = tf.where(condition3, -0.5 * t9, 0.0)
-    dot8 = tf.matmul(branch25, tf.linalg.matrix_transpose(t27))
-    t42 = t41[..., None, None] * dot8 * embeddings
-    t43 = tf.linalg.matrix_transpose(branch25)
-    dot9 = tf.matmul(t43, tf.linalg.matrix_transpose(t27))
-    branch26 = tf.where(condition3, 0.25 * t9, 0.0)
-    total10 = tf.reduce_sum(branch26, axis=-2)
-    t44 = dot9 + 2 * total10[..., :, None] * embeddings
-    t45 = t41[..., None, None] * embeddings * t44
-    total11 = tf.reduce_sum(branch26, axis=-1)
-    t46 = dot8 + 2 * total11[..., :, None] * embeddings
-    t47 = t41[..., None, None] * embeddings * t46
-    t48 = dot2 + t25[..., :, None] + t7[..., None, None] * dot3
-    t49 = t48 + dot4 * t26[..., None, None] + 2 * dot5 * embeddings + t35 + t38 + t40
-    return (t49 + t42 + t45 + t47,)
+    t10 = 1 / tf.maximum(total3, 1.0)
+    t11 = -t10 * cotangent
+    t12 = t11[..., None, None] * tf.linalg.matrix_transpose(t9)
+    branch4 = tf.where(tf.linalg.matrix_transpose(condition3), t12, 0.0)
+    t13 = tf.linalg.matrix_transpose(branch2) + branch4
+    t14 = tf.linalg.matrix_transpose(branch2)
+    branch5 = tf.where(tf.linalg.matrix_transpose(equal), t14, t13)
+    dot2 = tf.matmul(branch5, tf.linalg.matrix_transpose(t2))
+    branch6 = tf.where(condition, -0.5 * t8, 0.0)
+    total4 = tf.reduce_sum(branch6, axis=-2)
+    total5 = tf.reduce_sum(branch6, axis=-1)
+    branch7 = tf.where(condition3, 0.5 * t8, 0.0)
+    total6 = tf.reduce_sum(branch7, axis=-2)
+    total7 = tf.reduce_sum(branch7, axis=-1)
+    t15 = t6[..., None] * total4 + t6[..., None] * total5 + t10[..., None] * total6
+    t16 = 2 * cotangent[..., None] * (t15 + t10[..., None] * total7)
+    branch8 = tf.where(condition, t9, 0.0)
+    dot3 = tf.matmul(branch8, tf.linalg.matrix_transpose(t2))
+    branch9 = tf.where(condition3, -t9, 0.0)
+    dot4 = tf.matmul(branch9, tf.linalg.matrix_transpose(t2))
+    t17 = t10 * cotangent
+    t18 = tf.linalg.matrix_transpose(embeddings)
+    t19 = -0.5 * t6 * cotangent
+    branch10 = tf.where(condition, t19[..., None, None] * t9, 0.0)
+    t20 = 0.5 * t10 * cotangent
+    t21 = t20[..., None, None] * tf.linalg.matrix_transpose(t9)
+    branch11 = tf.where(tf.linalg.matrix_transpose(condition3), t21, 0.0)
+    t22 = tf.linalg.matrix_transpose(branch10) + branch11
+    t23 = tf.linalg.matrix_transpose(branch10)
+    branch12 = tf.where(tf.linalg.matrix_transpose(equal), t23, t22)
+    dot5 = tf.matmul(branch12, tf.linalg.matrix_transpose(t18))
+    t24 = 2 * t10 * cotangent
+    t25 = tf.linalg.matrix_transpose(condition3)
+    branch13 = tf.where(t25, 0.5 * tf.linalg.matrix_transpose(t9), 0.0)
+    t26 = tf.linalg.matrix_transpose(branch13)
+    dot6 = tf.matmul(t26, tf.linalg.matrix_transpose(t18))
+    t27 = t24[..., None, None] * dot6 * embeddings
+    branch14 = tf.where(condition3, -0.25 * t9, 0.0)
+    total8 = tf.reduce_sum(branch14, axis=-1)
+    t28 = dot6 + 2 * total8[..., :, None] * embeddings
+    t29 = t24[..., None, None] * embeddings * t28
+    dot7 = tf.matmul(branch13, tf.linalg.matrix_transpose(t18))
+    total9 = tf.reduce_sum(branch14, axis=-2)
+    t30 = dot7 + 2 * total9[..., :, None] * embeddings
+    t31 = t24[..., None, None] * embeddings * t30
+    t32 = 2 * t6 * cotangent
+    t33 = tf.linalg.matrix_transpose(condition)
+    branch15 = tf.where(t33, -0.5 * tf.linalg.matrix_transpose(t9), 0.0)
+    t34 = tf.linalg.matrix_transpose(branch15)
+    dot8 = tf.matmul(t34, tf.linalg.matrix_transpose(t18))
+    t35 = t32[..., None, None] * dot8 * embeddings
+    branch16 = tf.where(condition, 0.25 * t9, 0.0)
+    total10 = tf.reduce_sum(branch16, axis=-1)
+    t36 = dot8 + 2 * total10[..., :, None] * embeddings
+    t37 = t32[..., None, None] * embeddings * t36
+    dot9 = tf.matmul(branch15, tf.linalg.matrix_transpose(t18))
+    total11 = tf.reduce_sum(branch16, axis=-2)
+    t38 = dot9 + 2 * total11[..., :, None] * embeddings
+    t39 = t32[..., None, None] * embeddings * t38
+    t40 = dot2 + t16[..., :, None] + t7[..., None, None] * dot3
+    t41 = t40 + dot4 * t17[..., None, None] + 2 * dot5 * embeddings + t27 + t29 + t31
+    return (t41 + t35 + t37 + t39,)
 
 
 _CONTRASTIVE_BATCH = Definition(
@@ -1153,23 +1111,23 @@ def _triplet_batch_hard_hessian_diagonal(
     t12 = tf.linalg.matrix_transpose(branch3)
     dot2 = tf.matmul(t12, tf.linalg.matrix_transpose(branch2))
     t13 = tf.linalg.matrix_transpose(embeddings)
-    branch4 = tf.where(tf.linalg.matrix_transpose(condition), 0.5 * t11, 0.0)
+    above3 = t5 >= largest[..., None, :]
+    condition2 = differs & above3
+    branch4 = tf.where(tf.linalg.matrix_transpose(condition2), 0.5 * t11, 0.0)
     dot3 = tf.matmul(branch4, tf.linalg.matrix_transpose(t13))
-    branch5 = tf.where(condition, -0.25 * tf.linalg.matrix_transpose(t11), 0.0)
+    branch5 = tf.where(condition2, -0.25 * tf.linalg.matrix_transpose(t11), 0.0)
     total3 = tf.reduce_sum(branch5, axis=-2)
     equal2 = t6 == 0
-    condition2 = tf.linalg.matrix_transpose(equal) & tf.linalg.matrix_transpose(differs2)
-    condition3 = condition2 & above[..., :, None] & tf.linalg.matrix_transpose(above2)
-    branch6 = tf.where(condition3, 0.5 * t10 * t8[..., :, None], 0.0)
+    condition3 = tf.linalg.matrix_transpose(equal) & tf.linalg.matrix_transpose(differs2)
+    condition4 = condition3 & above[..., :, None] & tf.linalg.matrix_transpose(above2)
+    branch6 = tf.where(condition4, 0.5 * t10 * t8[..., :, None], 0.0)
     total4 = tf.reduce_sum(branch6, axis=-2)
     branch7 = tf.where(tf.linalg.matrix_transpose(condition), 0.5 * t10, 0.0)
     total5 = tf.reduce_sum(branch7, axis=-1)
     t14 = cotangent * t7 * total5
-    above3 = t5 >= largest[..., None, :]
     total6 = tf.reduce_sum(fn.select(above3, 1.0, 0.0, embeddings), axis=-2)
     t15 = 1 / total6
-    condition4 = differs & above3
-    branch8 = tf.where(tf.linalg.matrix_transpose(condition4), 0.5 * t10, 0.0)
+    branch8 = tf.where(tf.linalg.matrix_transpose(condition2), 0.5 * t10, 0.0)
     total7 = tf.reduce_sum(branch8, axis=-1)
     t16 = -cotangent * t15 * total7
     condition5 = tf.linalg.matrix_transpose(differs) & above[..., :, None]
@@ -1190,33 +1148,33 @@ def _triplet_batch_hard_hessian_diagonal(
     above4 = t27 > 0
     t28 = t18 * t19
     smaller = tf.minimum(tf.maximum(-2 * t28[..., :, None] / t27, 0.0), 1.0)
-    branch10 = tf.where(above4, 2 * t8[..., :, None] * smaller * embeddings, 0.0)
-    branch11 = tf.where(above[..., :, None], 2 * t8[..., :, None] * embeddings, 0.0)
+    branch10 = tf.where(above4, -2 * t17[..., :, None] * smaller * embeddings, 0.0)
+    branch11 = tf.where(above[..., :, None], -2 * t17[..., :, None] * embeddings, 0.0)
     branch12 = tf.where(equal2[..., :, None], branch10, branch11)
     t29 = (dot3 + 2 * total3[..., :, None] * embeddings) * branch12
-    branch13 = tf.where(tf.linalg.matrix_transpose(condition4), 0.5 * t11, 0.0)
+    branch13 = tf.where(tf.linalg.matrix_transpose(condition), 0.5 * t11, 0.0)
     dot4 = tf.matmul(branch13, tf.linalg.matrix_transpose(t13))
-    branch14 = tf.where(condition4, -0.25 * tf.linalg.matrix_transpose(t11), 0.0)
+    branch14 = tf.where(condition, -0.25 * tf.linalg.matrix_transpose(t11), 0.0)
     total9 = tf.reduce_sum(branch14, axis=-2)
-    branch15 = tf.where(above4, -2 * t17[..., :, None] * smaller * embeddings, 0.0)
-    branch16 = tf.where(above[..., :, None], -2 * t17[..., :, None] * embeddings, 0.0)
+    branch15 = tf.where(above4, 2 * t8[..., :, None] * smaller * embeddings, 0.0)
+    branch16 = tf.where(above[..., :, None], 2 * t8[..., :, None] * embeddings, 0.0)
     branch17 = tf.where(equal2[..., :, None], branch15, branch16)
     t30 = (dot4 + 2 * total9[..., :, None] * embeddings) * branch17
     t31 = t8[..., None, :] * tf.linalg.matrix_transpose(embeddings)
     branch18 = tf.where(above[..., None, :], t31, 0.0)
-    t32 = tf.linalg.matrix_transpose(branch4)
+    t32 = tf.linalg.matrix_transpose(branch13)
     dot5 = tf.matmul(t32, tf.linalg.matrix_transpose(branch18))
-    branch19 = tf.where(condition3, -0.25 * t8[..., :, None] * t11, 0.0)
+    branch19 = tf.where(condition4, -0.25 * t8[..., :, None] * t11, 0.0)
     total10 = tf.reduce_sum(branch19, axis=-2)
     t33 = dot5 + 2 * total10[..., :, None] * embeddings
     t34 = tf.linalg.matrix_transpose(t)
     dot6 = tf.matmul(branch3, tf.linalg.matrix_transpose(t34))
     branch20 = tf.where(above[..., :, None], t8[..., :, None] * dot6, 0.0)
-    branch21 = tf.where(tf.linalg.matrix_transpose(condition4), -t11, 0.0)
+    branch21 = tf.where(tf.linalg.matrix_transpose(condition2), -t11, 0.0)
     dot7 = tf.matmul(branch21, tf.linalg.matrix_transpose(t34))
     branch22 = tf.where(above[..., :, None], -t17[..., :, None] * dot7, 0.0)
-    branch23 = tf.where(above[..., :, None], -2 * t17[..., :, None] * dot4 * embeddings, 0.0)
-    branch24 = tf.where(above[..., :, None], 2 * t8[..., :, None] * dot3 * embeddings, 0.0)
+    branch23 = tf.where(above[..., :, None], -2 * t17[..., :, None] * dot3 * embeddings, 0.0)
+    branch24 = tf.where(above[..., :, None], 2 * t8[..., :, None] * dot4 * embeddings, 0.0)
     t35 = 2 * t18[..., :, None] + t19[..., :, None] * smaller
     t36 = total4 + tf.where(above, t14, 0.0) + tf.where(above, t16, 0.0) - total8
     t37 = 2 * t36
@@ -1228,7 +1186,7 @@ def _triplet_batch_hard_hessian_diagonal(
     dot8 = tf.matmul(t39, tf.linalg.matrix_transpose(branch27))
     t40 = t17[..., None, :] * tf.linalg.matrix_transpose(embeddings)
     branch28 = tf.where(above[..., None, :], t40, 0.0)
-    t41 = tf.linalg.matrix_transpose(branch13)
+    t41 = tf.linalg.matrix_transpose(branch4)
     dot9 = tf.matmul(t41, tf.linalg.matrix_transpose(branch28))
     branch29 = tf.where(condition6, -0.25 * t17[..., :, None] * t11, 0.0)
     total11 = tf.reduce_sum(branch29, axis=-2)
@@ -1493,14 +1451,14 @@ def _triplet_batch_hard_soft_margin_vjp(
     probability = fn.sigmoid(largest + largest2)
     total2 = tf.reduce_sum(fn.select(above, 1.0, 0.0, embeddings), axis=-2)
     t7 = 1 / total2
-    t8 = probability * cotangent * t7
+    t8 = cotangent * probability * t7
     branch2 = tf.where(condition, t6 * t8[..., :, None], 0.0)
     above2 = branch >= largest2[..., None, :]
     condition2 = tf.linalg.matrix_transpose(equal) & tf.linalg.matrix_transpose(differs2)
     condition3 = condition2 & tf.linalg.matrix_transpose(above2)
     total3 = tf.reduce_sum(fn.select(above2, 1.0, 0.0, embeddings), axis=-2)
     t9 = 1 / total3
-    t10 = t9 * probability * cotangent
+    t10 = cotangent * t9 * probability
     branch3 = tf.where(condition3, -t6 * t10[..., :, None], 0.0)
     t11 = branch2 + branch3
     t12 = tf.linalg.matrix_transpose(t11)
@@ -1512,8 +1470,8 @@ def _triplet_batch_hard_soft_margin_vjp(
     branch5 = tf.where(condition, 0.5 * t6 * t8[..., :, None], 0.0)
     total6 = tf.reduce_sum(branch5, axis=-2)
     total7 = tf.reduce_sum(tf.where(condition, 0.5 * t6, 0.0), axis=-1)
-    t13 = total4 + t9 * probability * total5 * cotangent - total6
-    t14 = t13 - probability * cotangent * t7 * total7
+    t13 = total4 + cotangent * t9 * probability * total5 - total6
+    t14 = t13 - cotangent * probability * t7 * total7
     return (dot2 + dot3 + 2 * t14[..., :, None] * embeddings,)
 
 
@@ -1612,25 +1570,25 @@ def _triplet_batch_hard_soft_margin_hvp(
     t19 = cotangent * t10 * probability * probability2
     branch7 = tf.where(condition4, -t6 * t19[..., :, None], 0.0)
     t20 = branch6 + branch7
-    branch8 = tf.where(differs, tf.linalg.matrix_transpose(t6) * t15, 0.0)
     total4 = tf.reduce_sum(embeddings_tangent * embeddings, axis=-1)
-    branch9 = tf.where(differs, -tf.linalg.matrix_transpose(t6) * total4[..., None, :], 0.0)
-    branch10 = tf.where(differs, -tf.linalg.matrix_transpose(t6) * total4[..., :, None], 0.0)
-    branch11 = tf.where(above, branch8 + branch9 + branch10, 0.0)
-    total5 = tf.reduce_sum(branch11, axis=-2)
-    t21 = t7 * total5
-    t22 = tf.linalg.matrix_transpose(condition2)
-    branch12 = tf.where(t22, t6 * total4[..., :, None], 0.0)
-    branch13 = tf.where(t22, t6 * total4[..., None, :], 0.0)
-    branch14 = tf.where(t22, -t6 * tf.linalg.matrix_transpose(t15), 0.0)
-    t23 = tf.linalg.matrix_transpose(above2)
-    branch15 = tf.where(t23, branch12 + branch13 + branch14, 0.0)
-    total6 = tf.reduce_sum(branch15, axis=-1)
-    t24 = t10 * total6
+    t21 = tf.linalg.matrix_transpose(condition2)
+    branch8 = tf.where(t21, t6 * total4[..., :, None], 0.0)
+    branch9 = tf.where(t21, t6 * total4[..., None, :], 0.0)
+    branch10 = tf.where(t21, -t6 * tf.linalg.matrix_transpose(t15), 0.0)
+    t22 = tf.linalg.matrix_transpose(above2)
+    branch11 = tf.where(t22, branch8 + branch9 + branch10, 0.0)
+    total5 = tf.reduce_sum(branch11, axis=-1)
+    t23 = t10 * total5
+    branch12 = tf.where(differs, tf.linalg.matrix_transpose(t6) * t15, 0.0)
+    branch13 = tf.where(differs, -tf.linalg.matrix_transpose(t6) * total4[..., None, :], 0.0)
+    branch14 = tf.where(differs, -tf.linalg.matrix_transpose(t6) * total4[..., :, None], 0.0)
+    branch15 = tf.where(above, branch12 + branch13 + branch14, 0.0)
+    total6 = tf.reduce_sum(branch15, axis=-2)
+    t24 = t7 * total6
     branch16 = tf.where(condition4, 0.5 * t16 * t11[..., :, None], 0.0)
     branch17 = tf.where(condition, -0.5 * t16 * t9[..., :, None], 0.0)
     t25 = branch16 + branch17
-    t26 = t17 + t20 * t21[..., :, None] + t20 * t24[..., :, None]
+    t26 = t17 + t20 * t23[..., :, None] + t20 * t24[..., :, None]
     t27 = t26 + 2 * total4[..., None, :] * t25 + 2 * t25 * total4[..., :, None]
     t28 = tf.linalg.matrix_transpose(t27)
     dot5 = tf.matmul(t28, tf.linalg.matrix_transpose(t14))
@@ -1645,9 +1603,9 @@ def _triplet_batch_hard_soft_margin_hvp(
     t29 = total7 + cotangent * t10 * probability * total8 - total9
     t30 = t29 - cotangent * t7 * total10 * probability
     t31 = 2 * embeddings_tangent * t30[..., :, None]
-    t32 = cotangent * probability * total6 * probability2 / total3**2
+    t32 = cotangent * probability * total5 * probability2 / total3**2
     branch20 = tf.where(condition4, 0.5 * t6 * t32[..., :, None], 0.0)
-    t33 = cotangent * t7 * t10 * probability * total5 * probability2
+    t33 = cotangent * t7 * t10 * probability * total6 * probability2
     branch21 = tf.where(condition4, 0.5 * t6 * t33[..., :, None], 0.0)
     t34 = cotangent * t10 * probability * total4
     branch22 = tf.where(condition4, -0.5 * t16 * t34[..., :, None], 0.0)
@@ -1664,11 +1622,11 @@ def _triplet_batch_hard_soft_margin_hvp(
     total12 = tf.reduce_sum(branch23 + branch24 + branch25, axis=-1)
     t41 = cotangent * t10 * probability * total12
     t42 = t10 * total8 - t7 * total10
-    t43 = cotangent * t7 * probability * total5 * probability2 * t42
-    t44 = cotangent * t10 * probability * total6 * probability2 * t42
-    t45 = cotangent * probability * total5 * probability2 / total2**2
+    t43 = cotangent * t7 * probability * total6 * probability2 * t42
+    t44 = cotangent * t10 * probability * total5 * probability2 * t42
+    t45 = cotangent * probability * total6 * probability2 / total2**2
     branch26 = tf.where(condition, 0.5 * t6 * t45[..., :, None], 0.0)
-    t46 = cotangent * t7 * t10 * probability * total6 * probability2
+    t46 = cotangent * t7 * t10 * probability * total5 * probability2
     branch27 = tf.where(condition, 0.5 * t6 * t46[..., :, None], 0.0)
     t47 = cotangent * t7 * probability * total4
     branch28 = tf.where(condition, -0.5 * t16 * t47[..., :, None], 0.0)
@@ -1727,7 +1685,7 @@ def _triplet_batch_hard_soft_margin_hessian_diagonal(
     above2 = t5 >= largest[..., None, :]
     total3 = tf.reduce_sum(fn.select(above2, 1.0, 0.0, embeddings), axis=-2)
     t13 = 1 / total3**2
-    t14 = cotangent * probability * t13 * probability2
+    t14 = cotangent * probability * probability2 * t13
     t15 = tf.linalg.matrix_transpose(t) * t14[..., None, :]
     condition3 = tf.linalg.matrix_transpose(differs) & tf.linalg.matrix_transpose(above2)
     t16 = tf.linalg.matrix_transpose(condition3)
@@ -1753,9 +1711,9 @@ def _triplet_batch_hard_soft_margin_hessian_diagonal(
     t26 = tf.linalg.matrix_transpose(t)
     dot5 = tf.matmul(branch4, tf.linalg.matrix_transpose(t26))
     t27 = tf.linalg.matrix_transpose(embeddings)
-    branch7 = tf.where(condition3, -t10, 0.0)
+    branch7 = tf.where(condition2, -t10, 0.0)
     dot6 = tf.matmul(branch7, tf.linalg.matrix_transpose(t27))
-    branch8 = tf.where(condition2, -t10, 0.0)
+    branch8 = tf.where(condition3, -t10, 0.0)
     dot7 = tf.matmul(branch8, tf.linalg.matrix_transpose(t27))
     t28 = tf.linalg.matrix_transpose(embeddings) * t8[..., None, :]
     branch9 = tf.where(condition2, -0.5 * t11, 0.0)
@@ -1775,61 +1733,61 @@ def _triplet_batch_hard_soft_margin_hessian_diagonal(
     dot11 = tf.matmul(t29, tf.linalg.matrix_transpose(t35))
     branch12 = tf.where(condition2, 0.25 * t11 * t34[..., :, None], 0.0)
     total8 = tf.reduce_sum(branch12, axis=-2)
-    t36 = dot11 + 2 * embeddings * total8[..., :, None]
+    t36 = dot11 + 2 * total8[..., :, None] * embeddings
     branch13 = tf.where(condition2, -0.25 * t18[..., :, None] * t20, 0.0)
     total9 = tf.reduce_sum(branch13, axis=-2)
-    t37 = dot10 + 2 * embeddings * total9[..., :, None]
-    t38 = cotangent * probability * total7 * t13 * probability2
-    t39 = 2 * embeddings * dot6 * t38[..., :, None]
-    t40 = cotangent * probability * total5 * t7 * probability2
-    t41 = 2 * embeddings * dot7 * t40[..., :, None]
+    t37 = dot10 + 2 * total9[..., :, None] * embeddings
+    t38 = cotangent * probability * total5 * t7 * probability2
+    t39 = 2 * dot6 * embeddings * t38[..., :, None]
+    t40 = cotangent * probability * total7 * probability2 * t13
+    t41 = 2 * dot7 * embeddings * t40[..., :, None]
     dot12 = tf.matmul(branch11, tf.linalg.matrix_transpose(t27))
     t42 = 2 * embeddings * dot12 * t18[..., :, None]
     total10 = tf.reduce_sum(tf.where(condition2, -0.25 * t20, 0.0), axis=-1)
-    t43 = dot12 + 2 * embeddings * total10[..., :, None]
+    t43 = dot12 + 2 * total10[..., :, None] * embeddings
     t44 = 2 * embeddings * t18[..., :, None] * t43
     t45 = t17 * total5 - t22 * total7
     t46 = cotangent * t17 * probability * probability3 * t45
-    t47 = dot7 + 2 * total5[..., :, None] * embeddings
+    t47 = dot6 + 2 * total5[..., :, None] * embeddings
     t48 = 2 * embeddings * t46[..., :, None] * t47
     t49 = cotangent * probability * t22 * probability3 * t45
-    t50 = dot6 + 2 * embeddings * total7[..., :, None]
+    t50 = dot7 + 2 * total7[..., :, None] * embeddings
     t51 = -2 * embeddings * t49[..., :, None] * t50
     t52 = t23[..., None, :] * tf.linalg.matrix_transpose(t)
     branch14 = tf.where(condition3, -t20, 0.0)
     t53 = tf.linalg.matrix_transpose(branch14)
     dot13 = tf.matmul(t53, tf.linalg.matrix_transpose(t52))
     dot14 = tf.matmul(branch14, tf.linalg.matrix_transpose(t26))
-    t54 = t23[..., None, :] * tf.linalg.matrix_transpose(embeddings)
+    t54 = tf.linalg.matrix_transpose(embeddings) * t23[..., None, :]
     branch15 = tf.where(condition3, 0.5 * t20, 0.0)
     t55 = tf.linalg.matrix_transpose(branch15)
     dot15 = tf.matmul(t55, tf.linalg.matrix_transpose(t54))
     branch16 = tf.where(condition3, -0.25 * t23[..., :, None] * t20, 0.0)
     total11 = tf.reduce_sum(branch16, axis=-2)
-    t56 = dot15 + 2 * embeddings * total11[..., :, None]
-    t57 = cotangent * probability * probability3 * t13
+    t56 = dot15 + 2 * total11[..., :, None] * embeddings
+    t57 = cotangent * probability * t13 * probability3
     t58 = tf.linalg.matrix_transpose(embeddings) * t57[..., None, :]
     dot16 = tf.matmul(t31, tf.linalg.matrix_transpose(t58))
     branch17 = tf.where(condition3, 0.25 * t11 * t57[..., :, None], 0.0)
     total12 = tf.reduce_sum(branch17, axis=-2)
-    t59 = dot16 + 2 * embeddings * total12[..., :, None]
-    t60 = cotangent * t17 * probability * total5 * t22 * probability2
-    t61 = 2 * embeddings * dot6 * t60[..., :, None]
-    t62 = cotangent * t17 * probability * t22 * total7 * probability2
-    t63 = 2 * embeddings * dot7 * t62[..., :, None]
+    t59 = dot16 + 2 * total12[..., :, None] * embeddings
+    t60 = cotangent * t17 * probability * t22 * probability2
+    t61 = cotangent * t17 * probability * t22 * total7 * probability2
+    t62 = 2 * dot6 * embeddings * t61[..., :, None]
+    t63 = cotangent * t17 * probability * total5 * t22 * probability2
+    t64 = 2 * dot7 * embeddings * t63[..., :, None]
     dot17 = tf.matmul(branch15, tf.linalg.matrix_transpose(t27))
-    t64 = 2 * embeddings * dot17 * t23[..., :, None]
+    t65 = 2 * embeddings * dot17 * t23[..., :, None]
     total13 = tf.reduce_sum(tf.where(condition3, -0.25 * t20, 0.0), axis=-1)
-    t65 = dot17 + 2 * embeddings * total13[..., :, None]
-    t66 = 2 * embeddings * t23[..., :, None] * t65
-    t67 = cotangent * t17 * probability * t22 * probability2
+    t66 = dot17 + 2 * total13[..., :, None] * embeddings
+    t67 = 2 * embeddings * t23[..., :, None] * t66
     t68 = dot2 + dot3 + dot4 + t25[..., :, None] + dot5 * t18[..., :, None]
-    t69 = t68 + t14[..., :, None] * dot6**2 + t8[..., :, None] * dot7**2
-    t70 = t69 + 2 * embeddings * dot8 + 2 * embeddings * dot9 + 2 * embeddings * dot10
+    t69 = t68 + t8[..., :, None] * dot6**2 + t14[..., :, None] * dot7**2
+    t70 = t69 + 2 * dot8 * embeddings + 2 * dot9 * embeddings + 2 * embeddings * dot10
     t71 = t70 + 2 * embeddings * t36 + 2 * embeddings * t37 + t39 + t41 + t42 + t44
     t72 = t71 + t48 + t51 - dot13 - dot14 * t23[..., :, None] - 2 * embeddings * dot15
-    t73 = t72 - 2 * embeddings * t56 - -2 * embeddings * t59 - t61 - t63 - t64 - t66
-    return (t73 - 2 * dot6 * dot7 * t67[..., :, None],)
+    t73 = t72 - 2 * embeddings * t56 - -2 * embeddings * t59
+    return (t73 - 2 * dot6 * dot7 * t60[..., :, None] - t62 - t64 - t65 - t67,)
 
 
 _TRIPLET_BATCH_HARD_SOFT_MARGIN = Definition(
@@ -2231,8 +2189,8 @@ def _triplet_semi_hard_jvp(
     branch5 = tf.where(condition2, total4[..., :, None] * t7, 0.0)
     branch6 = tf.where(condition2, total4[..., None, :] * t7, 0.0)
     above5 = t6 >= largest[..., None, :, :]
-    dot2 = tf.matmul(embeddings_tangent, tf.linalg.matrix_transpose(embeddings))
-    dot3 = tf.matmul(embeddings, tf.linalg.matrix_transpose(embeddings_tangent))
+    dot2 = tf.matmul(embeddings, tf.linalg.matrix_transpose(embeddings_tangent))
+    dot3 = tf.matmul(embeddings_tangent, tf.linalg.matrix_transpose(embeddings))
     t8 = tf.linalg.matrix_transpose(dot2) + tf.linalg.matrix_transpose(dot3)
     t9 = fn.inverse_root(t4)
     t10 = t8 * t9
@@ -2330,8 +2288,8 @@ def _triplet_semi_hard_hvp(
     t18 = tf.linalg.matrix_transpose(t17)
     dot2 = tf.matmul(t18, tf.linalg.matrix_transpose(t))
     t19 = tf.linalg.matrix_transpose(embeddings)
-    dot3 = tf.matmul(embeddings_tangent, tf.linalg.matrix_transpose(embeddings))
-    dot4 = tf.matmul(embeddings, tf.linalg.matrix_transpose(embeddings_tangent))
+    dot3 = tf.matmul(embeddings, tf.linalg.matrix_transpose(embeddings_tangent))
+    dot4 = tf.matmul(embeddings_tangent, tf.linalg.matrix_transpose(embeddings))
     t20 = tf.linalg.matrix_transpose(dot3) + tf.linalg.matrix_transpose(dot4)
     t21 = t11**3
     t22 = tf.linalg.matrix_transpose(t20) * t21
@@ -2493,24 +2451,24 @@ def _triplet_semi_hard_hessian_diagonal(
     t20 = total6 + total7 + total8 + total4 * t9 * total9 - total11 - total12
     t21 = 2 * t20
     dot5 = tf.matmul(branch6, tf.linalg.matrix_transpose(t15))
-    t22 = tf.linalg.matrix_transpose(embeddings)
-    branch11 = tf.where(condition3, 0.5 * t17, 0.0)
+    t22 = t10[..., None, :] * tf.linalg.matrix_transpose(embeddings)
+    branch11 = tf.where(condition4, 0.5 * t13, 0.0)
     t23 = tf.linalg.matrix_transpose(branch11)
     dot6 = tf.matmul(t23, tf.linalg.matrix_transpose(t22))
-    dot7 = tf.matmul(branch11, tf.linalg.matrix_transpose(t22))
-    t24 = t10[..., None, :] * tf.linalg.matrix_transpose(embeddings)
-    branch12 = tf.where(condition4, 0.5 * t13, 0.0)
+    t24 = tf.linalg.matrix_transpose(embeddings)
+    branch12 = tf.where(condition3, 0.5 * t17, 0.0)
     t25 = tf.linalg.matrix_transpose(branch12)
-    dot8 = tf.matmul(t25, tf.linalg.matrix_transpose(t24))
-    branch13 = tf.where(condition3, -0.25 * t17, 0.0)
+    dot7 = tf.matmul(t25, tf.linalg.matrix_transpose(t24))
+    dot8 = tf.matmul(branch12, tf.linalg.matrix_transpose(t24))
+    branch13 = tf.where(condition4, -0.25 * t10[..., :, None] * t13, 0.0)
     total13 = tf.reduce_sum(branch13, axis=-2)
     t26 = dot6 + 2 * embeddings * total13[..., :, None]
-    total14 = tf.reduce_sum(branch13, axis=-1)
+    branch14 = tf.where(condition3, -0.25 * t17, 0.0)
+    total14 = tf.reduce_sum(branch14, axis=-2)
     t27 = dot7 + 2 * embeddings * total14[..., :, None]
-    branch14 = tf.where(condition4, -0.25 * t10[..., :, None] * t13, 0.0)
-    total15 = tf.reduce_sum(branch14, axis=-2)
+    total15 = tf.reduce_sum(branch14, axis=-1)
     t28 = dot8 + 2 * embeddings * total15[..., :, None]
-    dot9 = tf.matmul(branch12, tf.linalg.matrix_transpose(t22))
+    dot9 = tf.matmul(branch11, tf.linalg.matrix_transpose(t24))
     t29 = 2 * embeddings * dot9 * t10[..., :, None]
     total16 = tf.reduce_sum(tf.where(condition4, -0.25 * t13, 0.0), axis=-1)
     t30 = dot9 + 2 * embeddings * total16[..., :, None]
@@ -2521,25 +2479,27 @@ def _triplet_semi_hard_hessian_diagonal(
     dot10 = tf.matmul(total17, tf.linalg.matrix_transpose(t15))
     t33 = tf.linalg.matrix_transpose(total17)
     dot11 = tf.matmul(t33, tf.linalg.matrix_transpose(t15))
-    branch15 = tf.where(condition9, 0.5 * t19[..., :, :, None] * t13[..., :, None, :], 0.0)
-    turned4 = tf.einsum("...abc->...cab", branch15)
-    total18 = tf.reduce_sum(turned4, axis=-1)
-    dot12 = tf.matmul(total18, tf.linalg.matrix_transpose(t22))
-    t34 = tf.linalg.matrix_transpose(total18)
-    dot13 = tf.matmul(t34, tf.linalg.matrix_transpose(t22))
-    dot14 = tf.einsum("...acd,...bc->...ab", turned4, t22)
+    turned4 = tf.einsum("...abc->...bca", condition9)
+    t34 = 0.5 * tf.linalg.matrix_transpose(t19)[..., :, None, :]
+    branch15 = tf.where(turned4, t34 * tf.linalg.matrix_transpose(t13)[..., None, :, :], 0.0)
+    total18 = tf.reduce_sum(branch15, axis=-3)
+    dot12 = tf.matmul(total18, tf.linalg.matrix_transpose(t24))
+    t35 = tf.linalg.matrix_transpose(total18)
+    dot13 = tf.matmul(t35, tf.linalg.matrix_transpose(t24))
+    turned5 = tf.einsum("...abc->...bca", branch15)
+    dot14 = tf.einsum("...acd,...bc->...ab", turned5, t24)
     branch16 = tf.where(condition9, -0.25 * t19[..., :, :, None] * t13[..., :, None, :], 0.0)
     total19 = tf.reduce_sum(branch16, axis=(-3, -2))
-    t35 = dot14 + 2 * embeddings * total19[..., :, None]
-    t36 = tf.linalg.matrix_transpose(branch15)
-    dot15 = tf.einsum("...acd,...bc->...ab", t36, t22)
+    t36 = dot14 + 2 * embeddings * total19[..., :, None]
+    turned6 = tf.einsum("...abc->...cba", branch15)
+    dot15 = tf.einsum("...acd,...bc->...ab", turned6, t24)
     total20 = tf.reduce_sum(branch16, axis=(-2, -1))
     t37 = dot15 + 2 * embeddings * total20[..., :, None]
     t38 = dot2 + dot3 + dot4 + t21[..., :, None] + dot5 * t10[..., :, None]
     t39 = t38 + 2 * embeddings * dot6 + 2 * embeddings * dot7 + 2 * embeddings * dot8
     t40 = t39 + 2 * embeddings * t26 + 2 * embeddings * t27 + 2 * embeddings * t28
     t41 = t40 + t29 + t31 - dot10 - dot11 - 2 * embeddings * dot12
-    t42 = t41 - 2 * embeddings * dot13 - 2 * embeddings * t35 - 2 * embeddings * t37
+    t42 = t41 - 2 * embeddings * dot13 - 2 * embeddings * t36 - 2 * embeddings * t37
     branch17 = fn.select(above[..., :, None] & equal & differs2, 1.0, 0.0, embeddings)
     total21 = tf.reduce_sum(branch17, axis=(-2, -1))
     t43 = cotangent / tf.maximum(total21, 1.0)
@@ -2794,13 +2754,13 @@ def _lifted_structure_value(embeddings: Array, identity: Array, margin: Array) -
     dot = tf.matmul(embeddings, tf.linalg.matrix_transpose(embeddings))
     t = tf.math.sqrt(total2[..., None, :] + total2[..., :, None] - 2 * dot)
     lse = fn.logsumexp(margin - t, -1, where=tf.linalg.matrix_transpose(differs))
+    total3 = fn.log_add_exp(lse[..., :, None], lse[..., None, :])
     t2 = tf.math.sqrt(total2[..., :, None] + total2[..., None, :] - 2 * dot)
-    penalty = fn.softplus(lse[..., None, :] - lse[..., :, None])
-    larger = tf.maximum(lse[..., :, None] + t2 + penalty, 0.0)
-    total3 = tf.reduce_sum(tf.where(condition, larger**2, 0.0), axis=(-2, -1))
-    branch2 = fn.select(condition, 1.0, 0.0, embeddings)
+    branch2 = tf.where(condition, tf.maximum(total3 + t2, 0.0) ** 2, 0.0)
     total4 = tf.reduce_sum(branch2, axis=(-2, -1))
-    return 0.5 * total3 / tf.maximum(total4, 1.0)
+    branch3 = fn.select(condition, 1.0, 0.0, embeddings)
+    total5 = tf.reduce_sum(branch3, axis=(-2, -1))
+    return 0.5 * total4 / tf.maximum(total5, 1.0)
 
 
 def _lifted_structure_vjp(
@@ -2823,25 +2783,27 @@ def _lifted_structure_vjp(
     t2 = t - 2 * tf.linalg.matrix_transpose(dot)
     t3 = margin - tf.math.sqrt(t2)
     lse = fn.logsumexp(t3, -2, where=differs)
-    t4 = lse[..., :, None] - lse[..., None, :]
-    t5 = lse[..., None, :] + tf.math.sqrt(t2) + fn.softplus(t4)
+    total3 = fn.log_add_exp(lse[..., None, :], lse[..., :, None])
+    t4 = total3 + tf.math.sqrt(t2)
     condition = above[..., None, :] & tf.linalg.matrix_transpose(equal)
-    condition2 = condition & tf.linalg.matrix_transpose(differs2) & (t5 > 0)
-    larger = tf.maximum(t5, 0.0)
-    branch2 = tf.where(condition2, 2 * larger * fn.sigmoid(-t4), 0.0)
-    total3 = tf.reduce_sum(branch2, axis=-2)
-    branch3 = tf.where(condition2, 2 * larger * fn.sigmoid(t4), 0.0)
-    total4 = tf.reduce_sum(branch3, axis=-1)
-    t6 = 0.5 * total3 + 0.5 * total4
+    condition2 = condition & tf.linalg.matrix_transpose(differs2) & (t4 > 0)
+    larger = tf.maximum(t4, 0.0)
+    share = fn.pair_share(lse[..., None, :], lse[..., :, None])
+    branch2 = tf.where(condition2, 2 * larger * share, 0.0)
+    total4 = tf.reduce_sum(branch2, axis=-2)
+    t5 = 2 * share * tf.linalg.matrix_transpose(larger)
+    branch3 = tf.where(tf.linalg.matrix_transpose(condition2), t5, 0.0)
+    total5 = tf.reduce_sum(branch3, axis=-2)
+    t6 = 0.5 * total4 + 0.5 * total5
     branch4 = fn.select(above[..., :, None] & equal & differs2, 1.0, 0.0, embeddings)
-    total5 = tf.reduce_sum(branch4, axis=(-2, -1))
-    t7 = 1 / tf.maximum(total5, 1.0)
-    t8 = cotangent * t7
+    total6 = tf.reduce_sum(branch4, axis=(-2, -1))
+    t7 = 1 / tf.maximum(total6, 1.0)
+    t8 = t7 * cotangent
     t9 = t6[..., None, :] * t8[..., None, None]
     t10 = t9 * tf.linalg.matrix_transpose(embeddings)
-    share = tf.math.exp(tf.linalg.matrix_transpose(t3) - lse[..., :, None])
+    share2 = tf.math.exp(tf.linalg.matrix_transpose(t3) - lse[..., :, None])
     t11 = fn.inverse_root(tf.linalg.matrix_transpose(t2))
-    t12 = tf.linalg.matrix_transpose(share) * tf.linalg.matrix_transpose(t11)
+    t12 = tf.linalg.matrix_transpose(share2) * tf.linalg.matrix_transpose(t11)
     branch5 = tf.where(differs, t12, 0.0)
     dot2 = tf.matmul(branch5, tf.linalg.matrix_transpose(t10))
     t13 = tf.linalg.matrix_transpose(embeddings)
@@ -2849,18 +2811,18 @@ def _lifted_structure_vjp(
     branch6 = tf.where(condition2, -2 * t14 * larger, 0.0)
     t15 = tf.linalg.matrix_transpose(branch6)
     dot3 = tf.matmul(t15, tf.linalg.matrix_transpose(t13))
-    t16 = 0.5 * cotangent * t7
+    t16 = 0.5 * t7 * cotangent
     dot4 = tf.matmul(branch6, tf.linalg.matrix_transpose(t13))
     branch7 = tf.where(condition2, t14 * larger, 0.0)
-    total6 = tf.reduce_sum(branch7, axis=-2)
-    total7 = tf.reduce_sum(branch7, axis=-1)
-    total8 = tf.reduce_sum(branch5, axis=-2)
-    t17 = -0.5 * cotangent * t7
-    t18 = t6[..., :, None] * share * t11 * t8[..., None, None]
+    total7 = tf.reduce_sum(branch7, axis=-2)
+    total8 = tf.reduce_sum(branch7, axis=-1)
+    total9 = tf.reduce_sum(branch5, axis=-2)
+    t17 = -0.5 * t7 * cotangent
+    t18 = t6[..., :, None] * share2 * t11 * t8[..., None, None]
     branch8 = tf.where(tf.linalg.matrix_transpose(differs), t18, 0.0)
-    total9 = tf.reduce_sum(branch8, axis=-2)
-    t19 = total6 * t16[..., None] + total7 * t16[..., None]
-    t20 = t19 + total8 * t6 * t17[..., None] - 0.5 * total9
+    total10 = tf.reduce_sum(branch8, axis=-2)
+    t19 = total7 * t16[..., None] + total8 * t16[..., None]
+    t20 = t19 + total9 * t6 * t17[..., None] - 0.5 * total10
     t21 = tf.linalg.matrix_transpose(branch5)
     dot5 = tf.matmul(t21, tf.linalg.matrix_transpose(t13))
     t22 = t8[..., None, None] * dot5 * t6[..., :, None]
@@ -2888,30 +2850,31 @@ def _lifted_structure_jvp(
     t2 = t - 2 * tf.linalg.matrix_transpose(dot)
     t3 = margin - tf.math.sqrt(t2)
     lse = fn.logsumexp(t3, -2, where=differs)
+    total3 = fn.log_add_exp(lse[..., :, None], lse[..., None, :])
     t4 = total2[..., :, None] + total2[..., None, :] - 2 * dot
-    t5 = lse[..., None, :] - lse[..., :, None]
-    t6 = lse[..., :, None] + tf.math.sqrt(t4) + fn.softplus(t5)
-    condition = above[..., :, None] & equal & differs2 & (t6 > 0)
-    t7 = fn.inverse_root(t4)
-    larger = tf.maximum(t6, 0.0)
+    t5 = total3 + tf.math.sqrt(t4)
+    condition = above[..., :, None] & equal & differs2 & (t5 > 0)
+    t6 = fn.inverse_root(t4)
+    larger = tf.maximum(t5, 0.0)
     dot2 = tf.matmul(embeddings, tf.linalg.matrix_transpose(embeddings_tangent))
     dot3 = tf.matmul(embeddings_tangent, tf.linalg.matrix_transpose(embeddings))
-    branch2 = tf.where(condition, -2 * t7 * larger * (dot2 + dot3), 0.0)
-    total3 = tf.reduce_sum(embeddings * embeddings_tangent, axis=-1)
-    t8 = dot2 + dot3 - total3[..., :, None] - total3[..., None, :]
+    branch2 = tf.where(condition, -2 * t6 * larger * (dot2 + dot3), 0.0)
+    total4 = tf.reduce_sum(embeddings * embeddings_tangent, axis=-1)
+    t7 = dot2 + dot3 - total4[..., :, None] - total4[..., None, :]
     share = tf.math.exp(tf.linalg.matrix_transpose(t3) - lse[..., :, None])
-    t9 = fn.inverse_root(tf.linalg.matrix_transpose(t2))
-    branch3 = tf.where(tf.linalg.matrix_transpose(differs), t8 * share * t9, 0.0)
-    total4 = tf.reduce_sum(branch3, axis=-1)
-    branch4 = tf.where(condition, 2 * total4[..., :, None] * larger * fn.sigmoid(-t5), 0.0)
-    branch5 = tf.where(condition, 2 * total4[..., None, :] * larger * fn.sigmoid(t5), 0.0)
-    branch6 = tf.where(condition, 2 * t7 * larger * total3[..., :, None], 0.0)
-    branch7 = tf.where(condition, 2 * t7 * larger * total3[..., None, :], 0.0)
-    t10 = branch2 + branch4 + branch5 + branch6 + branch7
-    total5 = tf.reduce_sum(t10, axis=(-2, -1))
-    branch8 = fn.select(above[..., :, None] & equal & differs2, 1.0, 0.0, embeddings)
-    total6 = tf.reduce_sum(branch8, axis=(-2, -1))
-    return 0.5 * total5 / tf.maximum(total6, 1.0)
+    t8 = fn.inverse_root(tf.linalg.matrix_transpose(t2))
+    branch3 = tf.where(tf.linalg.matrix_transpose(differs), t7 * share * t8, 0.0)
+    total5 = tf.reduce_sum(branch3, axis=-1)
+    share2 = fn.pair_share(lse[..., :, None], lse[..., None, :])
+    branch4 = tf.where(condition, 2 * total5[..., :, None] * larger * share2, 0.0)
+    t9 = 2 * total5[..., None, :] * larger * tf.linalg.matrix_transpose(share2)
+    branch5 = tf.where(condition, 2 * t6 * larger * total4[..., :, None], 0.0)
+    branch6 = tf.where(condition, 2 * t6 * larger * total4[..., None, :], 0.0)
+    t10 = branch2 + branch4 + tf.where(condition, t9, 0.0) + branch5 + branch6
+    total6 = tf.reduce_sum(t10, axis=(-2, -1))
+    branch7 = fn.select(above[..., :, None] & equal & differs2, 1.0, 0.0, embeddings)
+    total7 = tf.reduce_sum(branch7, axis=(-2, -1))
+    return 0.5 * total6 / tf.maximum(total7, 1.0)
 
 
 def _lifted_structure_hvp(
@@ -2940,155 +2903,156 @@ def _lifted_structure_hvp(
     t4 = t3 - 2 * tf.linalg.matrix_transpose(dot)
     t5 = margin - tf.math.sqrt(t4)
     lse = fn.logsumexp(t5, -2, where=differs)
-    t6 = lse[..., :, None] - lse[..., None, :]
-    t7 = lse[..., None, :] + tf.math.sqrt(t4) + fn.softplus(t6)
-    above2 = t7 > 0
+    total4 = fn.log_add_exp(lse[..., None, :], lse[..., :, None])
+    t6 = total4 + tf.math.sqrt(t4)
+    above2 = t6 > 0
     condition2 = above[..., None, :] & tf.linalg.matrix_transpose(equal)
     condition3 = condition2 & tf.linalg.matrix_transpose(differs2) & above2
-    larger = tf.maximum(t7, 0.0)
-    probability = fn.sigmoid(-t6)
-    branch3 = tf.where(condition3, 2 * larger * probability, 0.0)
-    total4 = tf.reduce_sum(branch3, axis=-2)
-    probability2 = fn.sigmoid(tf.linalg.matrix_transpose(t6))
-    t8 = 2 * larger * tf.linalg.matrix_transpose(probability2)
-    total5 = tf.reduce_sum(tf.where(condition3, t8, 0.0), axis=-1)
-    t9 = 0.5 * total4 + 0.5 * total5
-    t10 = t9[..., None, :] * tf.linalg.matrix_transpose(embeddings_tangent)
-    share = tf.math.exp(tf.linalg.matrix_transpose(t5) - lse[..., :, None])
-    t11 = fn.inverse_root(tf.linalg.matrix_transpose(t4))
+    larger = tf.maximum(t6, 0.0)
+    share = fn.pair_share(lse[..., None, :], lse[..., :, None])
+    branch3 = tf.where(condition3, 2 * larger * share, 0.0)
+    total5 = tf.reduce_sum(branch3, axis=-2)
+    t7 = 2 * share * tf.linalg.matrix_transpose(larger)
+    branch4 = tf.where(tf.linalg.matrix_transpose(condition3), t7, 0.0)
+    total6 = tf.reduce_sum(branch4, axis=-2)
+    t8 = 0.5 * total5 + 0.5 * total6
+    t9 = t8[..., None, :] * tf.linalg.matrix_transpose(embeddings_tangent)
+    share2 = tf.math.exp(tf.linalg.matrix_transpose(t5) - lse[..., :, None])
+    t10 = fn.inverse_root(tf.linalg.matrix_transpose(t4))
     dot2 = tf.matmul(embeddings, tf.linalg.matrix_transpose(embeddings_tangent))
     dot3 = tf.matmul(embeddings_tangent, tf.linalg.matrix_transpose(embeddings))
-    total6 = tf.reduce_sum(embeddings * embeddings_tangent, axis=-1)
-    t12 = dot2 + dot3 - total6[..., :, None] - total6[..., None, :]
-    branch4 = tf.where(tf.linalg.matrix_transpose(differs), share * t11 * t12, 0.0)
-    total7 = tf.reduce_sum(branch4, axis=-1)
-    t13 = 2 * larger * probability * tf.linalg.matrix_transpose(probability2)
-    branch5 = tf.where(above2, t13, 0.0)
-    branch6 = tf.where(above2, 2 * probability**2, 0.0)
-    t14 = total7[..., None, :] * (branch5 + branch6)
-    branch7 = tf.where(tf.linalg.matrix_transpose(condition), t14, 0.0)
-    t15 = 2 * probability * tf.linalg.matrix_transpose(probability2)
-    t16 = -2 * larger * probability * tf.linalg.matrix_transpose(probability2)
-    t17 = tf.where(above2, t15, 0.0) + tf.where(above2, t16, 0.0)
-    t18 = tf.linalg.matrix_transpose(condition)
-    branch8 = tf.where(t18, total7[..., :, None] * t17, 0.0)
-    t19 = fn.inverse_root(t4)
-    t20 = tf.linalg.matrix_transpose(dot2) + tf.linalg.matrix_transpose(dot3)
-    branch9 = tf.where(condition3, -2 * t19 * probability * t20, 0.0)
-    branch10 = tf.where(condition3, 2 * t19 * probability * total6[..., None, :], 0.0)
-    branch11 = tf.where(condition3, 2 * t19 * probability * total6[..., :, None], 0.0)
-    t21 = branch7 + branch8 + branch9 + branch10 + branch11
-    total8 = tf.reduce_sum(t21, axis=-2)
-    t22 = 0.5 * total8[..., None, :] * tf.linalg.matrix_transpose(embeddings)
-    branch12 = tf.where(above2, 2 * tf.linalg.matrix_transpose(probability2) ** 2, 0.0)
-    t23 = total7[..., :, None] * (branch5 + branch12)
-    branch13 = tf.where(tf.linalg.matrix_transpose(condition), t23, 0.0)
-    branch14 = tf.where(t18, total7[..., None, :] * t17, 0.0)
-    t24 = -2 * t19 * tf.linalg.matrix_transpose(probability2) * t20
-    t25 = 2 * t19 * tf.linalg.matrix_transpose(probability2) * total6[..., :, None]
-    t26 = 2 * t19 * tf.linalg.matrix_transpose(probability2) * total6[..., None, :]
-    t27 = branch13 + branch14 + tf.where(condition3, t24, 0.0)
-    t28 = t27 + tf.where(condition3, t25, 0.0) + tf.where(condition3, t26, 0.0)
-    total9 = tf.reduce_sum(t28, axis=-1)
-    t29 = 0.5 * total9[..., None, :] * tf.linalg.matrix_transpose(embeddings)
-    t30 = t2[..., None, None] * (t10 + t22 + t29)
-    t31 = tf.linalg.matrix_transpose(share) * tf.linalg.matrix_transpose(t11)
-    branch15 = tf.where(differs, t31, 0.0)
-    dot4 = tf.matmul(branch15, tf.linalg.matrix_transpose(t30))
-    t32 = t9[..., None, :] * t2[..., None, None]
-    t33 = t32 * tf.linalg.matrix_transpose(embeddings)
-    t34 = t11**2
-    t35 = tf.linalg.matrix_transpose(share) * tf.linalg.matrix_transpose(t34)
-    t36 = t11**3
-    t37 = tf.linalg.matrix_transpose(share) * tf.linalg.matrix_transpose(t36)
-    t38 = tf.where(differs, t35, 0.0) + tf.where(differs, t37, 0.0)
-    t39 = -0.5 * tf.linalg.matrix_transpose(share) * tf.linalg.matrix_transpose(t34)
-    t40 = -0.5 * tf.linalg.matrix_transpose(share) * tf.linalg.matrix_transpose(t36)
-    t41 = tf.where(differs, t39, 0.0) + tf.where(differs, t40, 0.0)
-    branch16 = tf.where(differs, -t31 * total7[..., None, :], 0.0)
-    t42 = t20 * t38 + 2 * total6[..., None, :] * t41 + 2 * t41 * total6[..., :, None]
-    t43 = t42 + branch16
-    dot5 = tf.matmul(t43, tf.linalg.matrix_transpose(t33))
-    t44 = 0.5 * cotangent * t
-    t45 = tf.linalg.matrix_transpose(embeddings_tangent)
-    branch17 = tf.where(condition3, -2 * t19 * larger, 0.0)
-    t46 = tf.linalg.matrix_transpose(branch17)
-    dot6 = tf.matmul(t46, tf.linalg.matrix_transpose(t45))
-    t47 = tf.linalg.matrix_transpose(embeddings)
-    t48 = t19**2
-    t49 = t19**3
-    branch18 = tf.where(above2, -2 * larger * t49, 0.0)
-    t50 = t20 * (tf.where(above2, 2 * t48, 0.0) + branch18)
-    branch19 = tf.where(tf.linalg.matrix_transpose(condition), t50, 0.0)
-    t51 = tf.where(above2, -t48, 0.0) + tf.where(above2, larger * t49, 0.0)
-    branch20 = tf.where(t18, 2 * total6[..., None, :] * t51, 0.0)
-    branch21 = tf.where(t18, 2 * t51 * total6[..., :, None], 0.0)
-    t52 = -2 * t19 * total7[..., :, None] * tf.linalg.matrix_transpose(probability2)
-    branch22 = tf.where(condition3, -2 * t19 * probability * total7[..., None, :], 0.0)
-    t53 = branch19 + branch20 + branch21 + tf.where(condition3, t52, 0.0) + branch22
-    t54 = tf.linalg.matrix_transpose(t53)
-    dot7 = tf.matmul(t54, tf.linalg.matrix_transpose(t47))
-    dot8 = tf.matmul(branch17, tf.linalg.matrix_transpose(t45))
-    dot9 = tf.matmul(t53, tf.linalg.matrix_transpose(t47))
-    branch23 = tf.where(condition3, t19 * larger, 0.0)
-    total10 = tf.reduce_sum(branch23, axis=-2)
-    total11 = tf.reduce_sum(branch23, axis=-1)
-    total12 = tf.reduce_sum(branch15, axis=-2)
-    t55 = -0.5 * cotangent * t
-    t56 = share * t11 * t9[..., :, None] * t2[..., None, None]
-    branch24 = tf.where(tf.linalg.matrix_transpose(differs), t56, 0.0)
-    total13 = tf.reduce_sum(branch24, axis=-2)
-    t57 = total10 * t44[..., None] + total11 * t44[..., None]
-    t58 = t57 + total12 * t55[..., None] * t9 - 0.5 * total13
-    t59 = 2 * embeddings_tangent * t58[..., :, None]
-    branch25 = tf.where(tf.linalg.matrix_transpose(condition), t20 * t51, 0.0)
-    branch26 = tf.where(above2, -0.5 * larger * t49, 0.0)
-    t60 = tf.where(above2, 0.5 * t48, 0.0) + branch26
-    branch27 = tf.where(t18, 2 * total6[..., None, :] * t60, 0.0)
-    branch28 = tf.where(t18, 2 * t60 * total6[..., :, None], 0.0)
-    t61 = t19 * total7[..., :, None] * tf.linalg.matrix_transpose(probability2)
-    branch29 = tf.where(condition3, t19 * probability * total7[..., None, :], 0.0)
-    t62 = branch25 + branch27 + branch28 + tf.where(condition3, t61, 0.0) + branch29
-    total14 = tf.reduce_sum(t62, axis=-2)
-    t63 = t2[..., None, None] * total14[..., :, None] * embeddings
-    t64 = tf.linalg.matrix_transpose(branch15)
-    dot10 = tf.matmul(t64, tf.linalg.matrix_transpose(t47))
-    t65 = 0.5 * total12[..., :, None] * embeddings
-    t66 = 0.5 * dot10 - t65
-    t67 = t2[..., None, None] * total8[..., :, None] * t66
-    total15 = tf.reduce_sum(t62, axis=-1)
-    t68 = t2[..., None, None] * total15[..., :, None] * embeddings
-    t69 = t2[..., None, None] * total9[..., :, None] * t66
-    dot11 = tf.matmul(t64, tf.linalg.matrix_transpose(t45))
-    t70 = tf.linalg.matrix_transpose(t43)
-    dot12 = tf.matmul(t70, tf.linalg.matrix_transpose(t47))
-    t71 = t2[..., None, None] * t9[..., :, None] * (dot11 + dot12)
-    t72 = -cotangent * t
-    total16 = tf.reduce_sum(t43, axis=-2)
-    t73 = t9 * total16
-    t74 = t72[..., None, None] * t73[..., :, None] * embeddings
-    t75 = share * t9[..., :, None] * t2[..., None, None] * t34
-    branch30 = tf.where(tf.linalg.matrix_transpose(differs), t75, 0.0)
-    t76 = share * t9[..., :, None] * t2[..., None, None] * t36
-    branch31 = tf.where(tf.linalg.matrix_transpose(differs), t76, 0.0)
-    t77 = tf.linalg.matrix_transpose(t20) * (branch30 + branch31)
-    t78 = share * t55[..., None, None] * t9[..., :, None] * t34
-    branch32 = tf.where(tf.linalg.matrix_transpose(differs), t78, 0.0)
-    t79 = share * t55[..., None, None] * t9[..., :, None] * t36
-    branch33 = tf.where(tf.linalg.matrix_transpose(differs), t79, 0.0)
-    t80 = branch32 + branch33
-    t81 = share * t11 * total8[..., :, None] * t44[..., None, None]
-    branch34 = tf.where(tf.linalg.matrix_transpose(differs), t81, 0.0)
-    t82 = share * t11 * total9[..., :, None] * t44[..., None, None]
-    branch35 = tf.where(tf.linalg.matrix_transpose(differs), t82, 0.0)
-    t83 = total7 * t9
-    t84 = share * t11 * t72[..., None, None] * t83[..., :, None]
-    branch36 = tf.where(tf.linalg.matrix_transpose(differs), t84, 0.0)
-    t85 = t77 + 2 * t80 * total6[..., None, :] + 2 * t80 * total6[..., :, None]
-    total17 = tf.reduce_sum(t85 + branch34 + branch35 + branch36, axis=-2)
-    t86 = dot4 + dot5 + t44[..., None, None] * (dot6 + dot7)
-    t87 = t86 + t44[..., None, None] * (dot8 + dot9) + t59 + t63 + t67 + t68 + t69
-    return (t87 + t71 + t74 - total17[..., :, None] * embeddings,)
+    total7 = tf.reduce_sum(embeddings * embeddings_tangent, axis=-1)
+    t11 = dot2 + dot3 - total7[..., :, None] - total7[..., None, :]
+    branch5 = tf.where(tf.linalg.matrix_transpose(differs), share2 * t10 * t11, 0.0)
+    total8 = tf.reduce_sum(branch5, axis=-1)
+    branch6 = tf.where(above2, 2 * larger * share * tf.linalg.matrix_transpose(share), 0.0)
+    t12 = 2 * share**2
+    t13 = total8[..., None, :] * (branch6 + tf.where(above2, t12, 0.0))
+    branch7 = tf.where(tf.linalg.matrix_transpose(condition), t13, 0.0)
+    branch8 = tf.where(above2, 2 * share * tf.linalg.matrix_transpose(share), 0.0)
+    branch9 = tf.where(above2, -2 * larger * share * tf.linalg.matrix_transpose(share), 0.0)
+    t14 = branch8 + branch9
+    t15 = tf.linalg.matrix_transpose(condition)
+    branch10 = tf.where(t15, total8[..., :, None] * t14, 0.0)
+    t16 = fn.inverse_root(t4)
+    t17 = tf.linalg.matrix_transpose(dot2) + tf.linalg.matrix_transpose(dot3)
+    branch11 = tf.where(condition3, -2 * t16 * share * t17, 0.0)
+    branch12 = tf.where(condition3, 2 * t16 * share * total7[..., None, :], 0.0)
+    branch13 = tf.where(condition3, 2 * t16 * share * total7[..., :, None], 0.0)
+    t18 = branch7 + branch10 + branch11 + branch12 + branch13
+    total9 = tf.reduce_sum(t18, axis=-2)
+    t19 = 0.5 * total9[..., None, :] * tf.linalg.matrix_transpose(embeddings)
+    branch14 = tf.where(tf.linalg.matrix_transpose(above2), t12, 0.0)
+    t20 = total8[..., None, :] * (tf.linalg.matrix_transpose(branch6) + branch14)
+    t21 = total8[..., :, None] * tf.linalg.matrix_transpose(t14)
+    t22 = 2 * share * tf.linalg.matrix_transpose(t16)
+    t23 = tf.linalg.matrix_transpose(condition3)
+    branch15 = tf.where(t23, -t22 * tf.linalg.matrix_transpose(t17), 0.0)
+    t24 = 2 * share * tf.linalg.matrix_transpose(t16) * total7[..., None, :]
+    branch16 = tf.where(tf.linalg.matrix_transpose(condition3), t24, 0.0)
+    t25 = 2 * share * tf.linalg.matrix_transpose(t16) * total7[..., :, None]
+    branch17 = tf.where(tf.linalg.matrix_transpose(condition3), t25, 0.0)
+    t26 = tf.where(condition, t20, 0.0) + tf.where(condition, t21, 0.0) + branch15
+    total10 = tf.reduce_sum(t26 + branch16 + branch17, axis=-2)
+    t27 = 0.5 * total10[..., None, :] * tf.linalg.matrix_transpose(embeddings)
+    t28 = t2[..., None, None] * (t9 + t19 + t27)
+    t29 = tf.linalg.matrix_transpose(share2) * tf.linalg.matrix_transpose(t10)
+    branch18 = tf.where(differs, t29, 0.0)
+    dot4 = tf.matmul(branch18, tf.linalg.matrix_transpose(t28))
+    t30 = t8[..., None, :] * t2[..., None, None]
+    t31 = t30 * tf.linalg.matrix_transpose(embeddings)
+    t32 = t10**2
+    t33 = tf.linalg.matrix_transpose(share2) * tf.linalg.matrix_transpose(t32)
+    t34 = t10**3
+    t35 = tf.linalg.matrix_transpose(share2) * tf.linalg.matrix_transpose(t34)
+    t36 = tf.where(differs, t33, 0.0) + tf.where(differs, t35, 0.0)
+    t37 = -0.5 * tf.linalg.matrix_transpose(share2) * tf.linalg.matrix_transpose(t32)
+    t38 = -0.5 * tf.linalg.matrix_transpose(share2) * tf.linalg.matrix_transpose(t34)
+    t39 = tf.where(differs, t37, 0.0) + tf.where(differs, t38, 0.0)
+    branch19 = tf.where(differs, -t29 * total8[..., None, :], 0.0)
+    t40 = t17 * t36 + 2 * total7[..., None, :] * t39 + 2 * t39 * total7[..., :, None]
+    t41 = t40 + branch19
+    dot5 = tf.matmul(t41, tf.linalg.matrix_transpose(t31))
+    t42 = 0.5 * cotangent * t
+    t43 = tf.linalg.matrix_transpose(embeddings_tangent)
+    branch20 = tf.where(condition3, -2 * t16 * larger, 0.0)
+    t44 = tf.linalg.matrix_transpose(branch20)
+    dot6 = tf.matmul(t44, tf.linalg.matrix_transpose(t43))
+    t45 = tf.linalg.matrix_transpose(embeddings)
+    t46 = t16**2
+    t47 = t16**3
+    branch21 = tf.where(above2, -2 * larger * t47, 0.0)
+    t48 = t17 * (tf.where(above2, 2 * t46, 0.0) + branch21)
+    branch22 = tf.where(tf.linalg.matrix_transpose(condition), t48, 0.0)
+    t49 = tf.where(above2, -t46, 0.0) + tf.where(above2, larger * t47, 0.0)
+    branch23 = tf.where(t15, 2 * total7[..., None, :] * t49, 0.0)
+    branch24 = tf.where(t15, 2 * t49 * total7[..., :, None], 0.0)
+    t50 = -2 * t16 * total8[..., :, None] * tf.linalg.matrix_transpose(share)
+    branch25 = tf.where(condition3, -2 * t16 * share * total8[..., None, :], 0.0)
+    t51 = branch22 + branch23 + branch24 + tf.where(condition3, t50, 0.0) + branch25
+    t52 = tf.linalg.matrix_transpose(t51)
+    dot7 = tf.matmul(t52, tf.linalg.matrix_transpose(t45))
+    dot8 = tf.matmul(branch20, tf.linalg.matrix_transpose(t43))
+    dot9 = tf.matmul(t51, tf.linalg.matrix_transpose(t45))
+    branch26 = tf.where(condition3, t16 * larger, 0.0)
+    total11 = tf.reduce_sum(branch26, axis=-2)
+    total12 = tf.reduce_sum(branch26, axis=-1)
+    total13 = tf.reduce_sum(branch18, axis=-2)
+    t53 = -0.5 * cotangent * t
+    t54 = share2 * t10 * t8[..., :, None] * t2[..., None, None]
+    branch27 = tf.where(tf.linalg.matrix_transpose(differs), t54, 0.0)
+    total14 = tf.reduce_sum(branch27, axis=-2)
+    t55 = total11 * t42[..., None] + total12 * t42[..., None]
+    t56 = t55 + total13 * t53[..., None] * t8 - 0.5 * total14
+    t57 = 2 * embeddings_tangent * t56[..., :, None]
+    branch28 = tf.where(tf.linalg.matrix_transpose(condition), t17 * t49, 0.0)
+    branch29 = tf.where(above2, -0.5 * larger * t47, 0.0)
+    t58 = tf.where(above2, 0.5 * t46, 0.0) + branch29
+    branch30 = tf.where(t15, 2 * total7[..., None, :] * t58, 0.0)
+    branch31 = tf.where(t15, 2 * t58 * total7[..., :, None], 0.0)
+    t59 = t16 * total8[..., :, None] * tf.linalg.matrix_transpose(share)
+    branch32 = tf.where(condition3, t16 * share * total8[..., None, :], 0.0)
+    t60 = branch28 + branch30 + branch31 + tf.where(condition3, t59, 0.0) + branch32
+    total15 = tf.reduce_sum(t60, axis=-2)
+    t61 = t2[..., None, None] * total15[..., :, None] * embeddings
+    t62 = tf.linalg.matrix_transpose(branch18)
+    dot10 = tf.matmul(t62, tf.linalg.matrix_transpose(t45))
+    t63 = 0.5 * total13[..., :, None] * embeddings
+    t64 = 0.5 * dot10 - t63
+    t65 = t2[..., None, None] * total9[..., :, None] * t64
+    t66 = t2[..., None, None] * total10[..., :, None] * t64
+    total16 = tf.reduce_sum(t60, axis=-1)
+    t67 = t2[..., None, None] * total16[..., :, None] * embeddings
+    dot11 = tf.matmul(t62, tf.linalg.matrix_transpose(t43))
+    t68 = tf.linalg.matrix_transpose(t41)
+    dot12 = tf.matmul(t68, tf.linalg.matrix_transpose(t45))
+    t69 = t2[..., None, None] * t8[..., :, None] * (dot11 + dot12)
+    t70 = -cotangent * t
+    total17 = tf.reduce_sum(t41, axis=-2)
+    t71 = t8 * total17
+    t72 = t70[..., None, None] * t71[..., :, None] * embeddings
+    t73 = share2 * t8[..., :, None] * t2[..., None, None] * t32
+    branch33 = tf.where(tf.linalg.matrix_transpose(differs), t73, 0.0)
+    t74 = share2 * t8[..., :, None] * t2[..., None, None] * t34
+    branch34 = tf.where(tf.linalg.matrix_transpose(differs), t74, 0.0)
+    t75 = tf.linalg.matrix_transpose(t17) * (branch33 + branch34)
+    t76 = share2 * t53[..., None, None] * t8[..., :, None] * t32
+    branch35 = tf.where(tf.linalg.matrix_transpose(differs), t76, 0.0)
+    t77 = share2 * t53[..., None, None] * t8[..., :, None] * t34
+    branch36 = tf.where(tf.linalg.matrix_transpose(differs), t77, 0.0)
+    t78 = branch35 + branch36
+    t79 = share2 * t10 * total9[..., :, None] * t42[..., None, None]
+    branch37 = tf.where(tf.linalg.matrix_transpose(differs), t79, 0.0)
+    t80 = share2 * t10 * total10[..., :, None] * t42[..., None, None]
+    branch38 = tf.where(tf.linalg.matrix_transpose(differs), t80, 0.0)
+    t81 = total8 * t8
+    t82 = share2 * t10 * t70[..., None, None] * t81[..., :, None]
+    branch39 = tf.where(tf.linalg.matrix_transpose(differs), t82, 0.0)
+    t83 = t75 + 2 * t78 * total7[..., None, :] + 2 * t78 * total7[..., :, None]
+    total18 = tf.reduce_sum(t83 + branch37 + branch38 + branch39, axis=-2)
+    t84 = dot4 + dot5 + t42[..., None, None] * (dot6 + dot7)
+    t85 = t84 + t42[..., None, None] * (dot8 + dot9) + t57 + t61 + t65 + t66 + t67
+    return (t85 + t69 + t72 - total18[..., :, None] * embeddings,)
 
 
 def _lifted_structure_hessian_diagonal(
@@ -3124,186 +3088,185 @@ def _lifted_structure_hessian_diagonal(
     t10 = tf.linalg.matrix_transpose(differs)[..., :, :, None]
     branch3 = tf.where(t10, t8[..., :, :, None] * t9, 0.0)
     turned = tf.einsum("...abc->...bca", branch3)
-    t11 = lse[..., :, None] - lse[..., None, :]
-    t12 = lse[..., None, :] + tf.math.sqrt(t5) + fn.softplus(t11)
-    above2 = t12 > 0
-    probability = fn.sigmoid(-t11)
-    probability2 = fn.sigmoid(tf.linalg.matrix_transpose(t11))
-    t13 = 2 * probability * tf.linalg.matrix_transpose(probability2)
-    larger = tf.maximum(t12, 0.0)
-    t14 = -2 * larger * probability * tf.linalg.matrix_transpose(probability2)
-    t15 = tf.where(above2, t13, 0.0) + tf.where(above2, t14, 0.0)
-    branch4 = tf.where(tf.linalg.matrix_transpose(condition), t15, 0.0)
-    t16 = tf.linalg.matrix_transpose(branch4)
-    dot2 = tf.einsum("...bcd,...ad->...abc", turned, t16)
-    t17 = t2[..., None, None, None] * embeddings[..., :, None, :] * dot2
-    branch5 = tf.where(t10, t17 * t8[..., :, :, None], 0.0)
-    dot3 = tf.einsum("...bcd,...ad->...abc", turned, branch4)
-    t18 = t2[..., None, None, None] * embeddings[..., :, None, :]
-    branch6 = tf.where(t10, t18 * t8[..., :, :, None] * dot3, 0.0)
-    total4 = tf.reduce_sum(branch5 + branch6, axis=-3)
-    t19 = cotangent * t
+    total4 = fn.log_add_exp(lse[..., None, :], lse[..., :, None])
+    t11 = total4 + tf.math.sqrt(t5)
+    above2 = t11 > 0
+    share2 = fn.pair_share(lse[..., None, :], lse[..., :, None])
+    branch4 = tf.where(above2, 2 * share2 * tf.linalg.matrix_transpose(share2), 0.0)
+    larger = tf.maximum(t11, 0.0)
+    t12 = -2 * larger * share2 * tf.linalg.matrix_transpose(share2)
+    t13 = tf.linalg.matrix_transpose(condition)
+    branch5 = tf.where(t13, branch4 + tf.where(above2, t12, 0.0), 0.0)
+    t14 = tf.linalg.matrix_transpose(branch5)
+    dot2 = tf.einsum("...bcd,...ad->...abc", turned, t14)
+    t15 = t2[..., None, None, None] * embeddings[..., :, None, :] * dot2
+    branch6 = tf.where(t10, t15 * t8[..., :, :, None], 0.0)
+    dot3 = tf.einsum("...bcd,...ad->...abc", turned, branch5)
+    t16 = t2[..., None, None, None] * embeddings[..., :, None, :] * dot3
+    branch7 = tf.where(t10, t16 * t8[..., :, :, None], 0.0)
+    total5 = tf.reduce_sum(branch6 + branch7, axis=-3)
+    t17 = cotangent * t
     condition2 = above[..., None, :] & tf.linalg.matrix_transpose(equal)
     condition3 = condition2 & tf.linalg.matrix_transpose(differs2) & above2
-    branch7 = tf.where(condition3, 2 * larger * probability, 0.0)
-    total5 = tf.reduce_sum(branch7, axis=-2)
-    t20 = 2 * larger * tf.linalg.matrix_transpose(probability2)
-    total6 = tf.reduce_sum(tf.where(condition3, t20, 0.0), axis=-1)
-    t21 = 0.5 * total5 + 0.5 * total6
-    t22 = t19[..., None, None] * t21[..., :, None] * t3
-    t23 = tf.linalg.matrix_transpose(t22)
-    t24 = t7**2
-    t25 = share**2
-    branch8 = tf.where(tf.linalg.matrix_transpose(differs), -t24 * t25, 0.0)
-    t26 = tf.linalg.matrix_transpose(branch8)
-    dot4 = tf.matmul(t26, tf.linalg.matrix_transpose(t23))
-    t27 = t7**3
-    t28 = tf.linalg.matrix_transpose(share) * tf.linalg.matrix_transpose(t27)
-    branch9 = tf.where(differs, t28, 0.0)
-    dot5 = tf.matmul(branch9, tf.linalg.matrix_transpose(t23))
-    t29 = tf.linalg.matrix_transpose(share) * tf.linalg.matrix_transpose(t24)
-    branch10 = tf.where(differs, t29, 0.0)
-    dot6 = tf.matmul(branch10, tf.linalg.matrix_transpose(t23))
-    t30 = fn.inverse_root(t5)
-    branch11 = tf.where(condition3, t30 * larger, 0.0)
-    total7 = tf.reduce_sum(branch11, axis=-2)
-    total8 = tf.reduce_sum(branch11, axis=-1)
-    t31 = -0.5 * cotangent * t
-    t32 = tf.linalg.matrix_transpose(share) * tf.linalg.matrix_transpose(t7)
-    branch12 = tf.where(differs, t32, 0.0)
-    total9 = tf.reduce_sum(branch12, axis=-2)
-    t33 = t19[..., None, None] * t21[..., None, :] * tf.linalg.matrix_transpose(share)
-    branch13 = tf.where(differs, t33 * tf.linalg.matrix_transpose(t7), 0.0)
-    total10 = tf.reduce_sum(branch13, axis=-1)
-    t34 = t2[..., None] * total7 + t2[..., None] * total8
-    t35 = t34 + t31[..., None] * total9 * t21 - 0.5 * total10
-    t36 = 2 * t35
-    t37 = 2 * larger * probability * tf.linalg.matrix_transpose(probability2)
-    branch14 = tf.where(above2, t37, 0.0)
-    t38 = 2 * tf.linalg.matrix_transpose(probability) ** 2
-    branch15 = tf.where(tf.linalg.matrix_transpose(above2), t38, 0.0)
-    branch16 = tf.where(condition, tf.linalg.matrix_transpose(branch14) + branch15, 0.0)
-    total11 = tf.reduce_sum(branch16, axis=-1)
-    t39 = total11[..., None, :] * tf.linalg.matrix_transpose(t3)
-    branch17 = tf.where(tf.linalg.matrix_transpose(differs), t24 * t25, 0.0)
-    t40 = tf.linalg.matrix_transpose(branch17)
-    dot7 = tf.matmul(t40, tf.linalg.matrix_transpose(t39))
-    branch18 = tf.where(tf.linalg.matrix_transpose(above2), 2 * probability2**2, 0.0)
-    branch19 = tf.where(condition, tf.linalg.matrix_transpose(branch14) + branch18, 0.0)
-    total12 = tf.reduce_sum(branch19, axis=-2)
-    t41 = total12[..., None, :] * tf.linalg.matrix_transpose(t3)
-    dot8 = tf.matmul(t40, tf.linalg.matrix_transpose(t41))
-    t42 = tf.linalg.matrix_transpose(t3)
-    t43 = t30**2
-    t44 = t30**3
-    branch20 = tf.where(above2, -2 * larger * t44, 0.0)
-    t45 = tf.where(above2, 2 * t43, 0.0) + branch20
-    branch21 = tf.where(tf.linalg.matrix_transpose(condition), t45, 0.0)
-    t46 = tf.linalg.matrix_transpose(branch21)
-    dot9 = tf.matmul(t46, tf.linalg.matrix_transpose(t42))
-    t47 = tf.linalg.matrix_transpose(embeddings)
-    t48 = tf.linalg.matrix_transpose(branch12)
-    dot10 = tf.matmul(t48, tf.linalg.matrix_transpose(t47))
-    t49 = 2 * tf.linalg.matrix_transpose(t30)
-    t50 = -t49 * tf.linalg.matrix_transpose(probability)
-    branch22 = tf.where(tf.linalg.matrix_transpose(condition3), t50, 0.0)
-    dot11 = tf.matmul(branch22, tf.linalg.matrix_transpose(t47))
-    t51 = tf.where(above2, -t43, 0.0) + tf.where(above2, larger * t44, 0.0)
-    branch23 = tf.where(tf.linalg.matrix_transpose(condition), t51, 0.0)
-    t52 = tf.linalg.matrix_transpose(branch23)
-    dot12 = tf.matmul(t52, tf.linalg.matrix_transpose(t47))
-    t53 = total9[..., :, None] * dot11 * embeddings
-    t54 = dot9 + dot10 * dot11 + 2 * dot12 * embeddings - t53
-    dot13 = tf.matmul(branch21, tf.linalg.matrix_transpose(t42))
-    branch24 = tf.where(condition3, -2 * t30 * tf.linalg.matrix_transpose(probability2), 0.0)
-    dot14 = tf.matmul(branch24, tf.linalg.matrix_transpose(t47))
-    dot15 = tf.matmul(branch23, tf.linalg.matrix_transpose(t47))
-    t55 = total9[..., :, None] * dot14 * embeddings
-    t56 = dot13 + dot10 * dot14 + 2 * dot15 * embeddings - t55
-    t57 = t19[..., None, None] * t21[..., :, None] * embeddings
-    t58 = tf.linalg.matrix_transpose(t57)
-    t59 = -0.5 * tf.linalg.matrix_transpose(share) * tf.linalg.matrix_transpose(t24)
-    branch25 = tf.where(differs, t59, 0.0)
-    dot16 = tf.matmul(branch25, tf.linalg.matrix_transpose(t58))
-    t60 = tf.linalg.matrix_transpose(branch9)
-    dot17 = tf.matmul(t60, tf.linalg.matrix_transpose(t42))
-    t61 = tf.linalg.matrix_transpose(branch10)
-    dot18 = tf.matmul(t61, tf.linalg.matrix_transpose(t42))
-    t62 = -tf.linalg.matrix_transpose(share) * tf.linalg.matrix_transpose(t7)
-    branch26 = tf.where(differs, t62, 0.0)
-    t63 = tf.linalg.matrix_transpose(branch26)
-    dot19 = tf.matmul(t63, tf.linalg.matrix_transpose(t47))
-    t64 = tf.linalg.matrix_transpose(branch25)
-    dot20 = tf.matmul(t64, tf.linalg.matrix_transpose(t47))
-    dot21 = tf.matmul(t60, tf.linalg.matrix_transpose(t47))
-    t65 = total9[..., :, None] * dot19 * embeddings
-    t66 = dot17 + dot18 + dot10 * dot19 + 2 * dot20 * embeddings - dot21 * embeddings
-    t67 = t19[..., None, None] * t21[..., :, None] * (t66 - t65)
-    t68 = 0.5 * total9[..., :, None] * embeddings
-    t69 = 0.5 * dot10 - t68
-    t70 = dot10 - total9[..., :, None] * embeddings
-    branch27 = tf.where(condition3, t30 * probability, 0.0)
-    total13 = tf.reduce_sum(branch27, axis=-2)
-    t71 = dot11 + total11[..., :, None] * t70 + 2 * total13[..., :, None] * embeddings
-    branch28 = tf.where(condition3, t30 * tf.linalg.matrix_transpose(probability2), 0.0)
-    total14 = tf.reduce_sum(branch28, axis=-1)
-    t72 = dot14 + total12[..., :, None] * t70 + 2 * total14[..., :, None] * embeddings
-    branch29 = tf.where(above2, -0.5 * larger * t44, 0.0)
-    t73 = tf.where(above2, 0.5 * t43, 0.0) + branch29
-    branch30 = tf.where(tf.linalg.matrix_transpose(condition), t73, 0.0)
-    total15 = tf.reduce_sum(branch30, axis=-2)
-    t74 = dot12 + total13[..., :, None] * t70 + 2 * total15[..., :, None] * embeddings
-    t75 = t19[..., None, None] * embeddings * t74
-    total16 = tf.reduce_sum(branch30, axis=-1)
-    t76 = dot15 + total14[..., :, None] * t70 + 2 * total16[..., :, None] * embeddings
-    t77 = t19[..., None, None] * embeddings * t76
-    t78 = tf.linalg.matrix_transpose(embeddings) * total11[..., None, :]
-    dot22 = tf.matmul(t40, tf.linalg.matrix_transpose(t78))
-    t79 = t31[..., None, None] * dot22 * embeddings
-    t80 = tf.linalg.matrix_transpose(embeddings) * total12[..., None, :]
-    dot23 = tf.matmul(t40, tf.linalg.matrix_transpose(t80))
-    t81 = t31[..., None, None] * dot23 * embeddings
-    t82 = -cotangent * t
-    t83 = tf.linalg.matrix_transpose(branch10) + tf.linalg.matrix_transpose(branch9)
-    dot24 = tf.matmul(t83, tf.linalg.matrix_transpose(t47))
-    total17 = tf.reduce_sum(branch26, axis=-2)
-    t84 = -0.5 * tf.linalg.matrix_transpose(share) * tf.linalg.matrix_transpose(t27)
-    total18 = tf.reduce_sum(branch25 + tf.where(differs, t84, 0.0), axis=-2)
-    t85 = dot24 + total17[..., :, None] * t70 + 2 * total18[..., :, None] * embeddings
-    t86 = t82[..., None, None] * t21[..., :, None] * embeddings * t85
-    dot25 = tf.matmul(t26, tf.linalg.matrix_transpose(t58))
-    dot26 = tf.matmul(branch9, tf.linalg.matrix_transpose(t58))
-    branch31 = tf.where(differs, t33 * tf.linalg.matrix_transpose(t24), 0.0)
-    branch32 = tf.where(differs, t33 * tf.linalg.matrix_transpose(t27), 0.0)
-    t87 = branch31 + branch32
-    dot27 = tf.matmul(t87, tf.linalg.matrix_transpose(t47))
-    t88 = t31[..., None, None] * t21[..., None, :] * tf.linalg.matrix_transpose(share)
-    branch33 = tf.where(differs, t88 * tf.linalg.matrix_transpose(t24), 0.0)
-    branch34 = tf.where(differs, t88 * tf.linalg.matrix_transpose(t27), 0.0)
-    total19 = tf.reduce_sum(branch33 + branch34, axis=-1)
-    t89 = embeddings * (dot27 + 2 * total19[..., :, None] * embeddings)
-    branch35 = tf.where(t10, dot2 * t8[..., :, :, None], 0.0)
-    total20 = tf.reduce_sum(branch35, axis=-3)
-    t90 = tf.linalg.matrix_transpose(t24) * tf.linalg.matrix_transpose(t25)
-    branch36 = tf.where(differs, t90 * total11[..., None, :], 0.0)
-    total21 = tf.reduce_sum(branch36, axis=-1)
-    t91 = dot22 + total20 - total21[..., :, None] * embeddings
-    branch37 = tf.where(t10, t8[..., :, :, None] * dot3, 0.0)
-    total22 = tf.reduce_sum(branch37, axis=-3)
-    branch38 = tf.where(differs, t90 * total12[..., None, :], 0.0)
-    total23 = tf.reduce_sum(branch38, axis=-1)
-    t92 = dot23 + total22 - total23[..., :, None] * embeddings
-    t93 = t82[..., None, None] * t21[..., None, :] * tf.linalg.matrix_transpose(t24)
-    branch39 = tf.where(differs, t93 * tf.linalg.matrix_transpose(t25), 0.0)
+    branch8 = tf.where(condition3, 2 * larger * share2, 0.0)
+    total6 = tf.reduce_sum(branch8, axis=-2)
+    t18 = 2 * share2 * tf.linalg.matrix_transpose(larger)
+    branch9 = tf.where(tf.linalg.matrix_transpose(condition3), t18, 0.0)
+    total7 = tf.reduce_sum(branch9, axis=-2)
+    t19 = 0.5 * total6 + 0.5 * total7
+    t20 = t17[..., None, None] * t19[..., :, None] * t3
+    t21 = tf.linalg.matrix_transpose(t20)
+    t22 = t7**2
+    t23 = share**2
+    branch10 = tf.where(tf.linalg.matrix_transpose(differs), -t22 * t23, 0.0)
+    t24 = tf.linalg.matrix_transpose(branch10)
+    dot4 = tf.matmul(t24, tf.linalg.matrix_transpose(t21))
+    t25 = t7**3
+    branch11 = tf.where(tf.linalg.matrix_transpose(differs), share * t25, 0.0)
+    t26 = tf.linalg.matrix_transpose(branch11)
+    dot5 = tf.matmul(t26, tf.linalg.matrix_transpose(t21))
+    branch12 = tf.where(tf.linalg.matrix_transpose(differs), share * t22, 0.0)
+    t27 = tf.linalg.matrix_transpose(branch12)
+    dot6 = tf.matmul(t27, tf.linalg.matrix_transpose(t21))
+    t28 = fn.inverse_root(t5)
+    branch13 = tf.where(condition3, t28 * larger, 0.0)
+    total8 = tf.reduce_sum(branch13, axis=-2)
+    total9 = tf.reduce_sum(branch13, axis=-1)
+    t29 = -0.5 * cotangent * t
+    t30 = tf.linalg.matrix_transpose(share) * tf.linalg.matrix_transpose(t7)
+    branch14 = tf.where(differs, t30, 0.0)
+    total10 = tf.reduce_sum(branch14, axis=-2)
+    t31 = t17[..., None, None] * t19[..., None, :] * tf.linalg.matrix_transpose(share)
+    branch15 = tf.where(differs, t31 * tf.linalg.matrix_transpose(t7), 0.0)
+    total11 = tf.reduce_sum(branch15, axis=-1)
+    t32 = t2[..., None] * total8 + t2[..., None] * total9
+    t33 = t32 + t29[..., None] * total10 * t19 - 0.5 * total11
+    t34 = 2 * t33
+    t35 = 2 * larger * share2 * tf.linalg.matrix_transpose(share2)
+    branch16 = tf.where(above2, t35, 0.0)
+    t36 = 2 * share2**2
+    t37 = tf.linalg.matrix_transpose(above2)
+    branch17 = tf.where(t37, tf.linalg.matrix_transpose(t36), 0.0)
+    branch18 = tf.where(condition, tf.linalg.matrix_transpose(branch16) + branch17, 0.0)
+    total12 = tf.reduce_sum(branch18, axis=-1)
+    t38 = total12[..., None, :] * tf.linalg.matrix_transpose(t3)
+    branch19 = tf.where(tf.linalg.matrix_transpose(differs), t22 * t23, 0.0)
+    t39 = tf.linalg.matrix_transpose(branch19)
+    dot7 = tf.matmul(t39, tf.linalg.matrix_transpose(t38))
+    branch20 = tf.where(tf.linalg.matrix_transpose(above2), t36, 0.0)
+    branch21 = tf.where(condition, tf.linalg.matrix_transpose(branch16) + branch20, 0.0)
+    total13 = tf.reduce_sum(branch21, axis=-2)
+    t40 = tf.linalg.matrix_transpose(t3) * total13[..., None, :]
+    dot8 = tf.matmul(t39, tf.linalg.matrix_transpose(t40))
+    t41 = tf.linalg.matrix_transpose(t3)
+    t42 = t28**2
+    t43 = t28**3
+    branch22 = tf.where(above2, -2 * larger * t43, 0.0)
+    t44 = tf.where(above2, 2 * t42, 0.0) + branch22
+    branch23 = tf.where(tf.linalg.matrix_transpose(condition), t44, 0.0)
+    t45 = tf.linalg.matrix_transpose(branch23)
+    dot9 = tf.matmul(t45, tf.linalg.matrix_transpose(t41))
+    t46 = tf.linalg.matrix_transpose(embeddings)
+    t47 = tf.linalg.matrix_transpose(branch14)
+    dot10 = tf.matmul(t47, tf.linalg.matrix_transpose(t46))
+    t48 = -2 * tf.linalg.matrix_transpose(t28) * tf.linalg.matrix_transpose(share2)
+    branch24 = tf.where(tf.linalg.matrix_transpose(condition3), t48, 0.0)
+    dot11 = tf.matmul(branch24, tf.linalg.matrix_transpose(t46))
+    t49 = tf.where(above2, -t42, 0.0) + tf.where(above2, larger * t43, 0.0)
+    branch25 = tf.where(tf.linalg.matrix_transpose(condition), t49, 0.0)
+    t50 = tf.linalg.matrix_transpose(branch25)
+    dot12 = tf.matmul(t50, tf.linalg.matrix_transpose(t46))
+    t51 = total10[..., :, None] * dot11 * embeddings
+    t52 = dot9 + dot10 * dot11 + 2 * dot12 * embeddings - t51
+    dot13 = tf.matmul(branch23, tf.linalg.matrix_transpose(t41))
+    branch26 = tf.where(condition3, -2 * tf.linalg.matrix_transpose(share2) * t28, 0.0)
+    dot14 = tf.matmul(branch26, tf.linalg.matrix_transpose(t46))
+    dot15 = tf.matmul(branch25, tf.linalg.matrix_transpose(t46))
+    t53 = total10[..., :, None] * dot14 * embeddings
+    t54 = dot13 + dot10 * dot14 + 2 * dot15 * embeddings - t53
+    t55 = t17[..., None, None] * t19[..., :, None] * embeddings
+    t56 = tf.linalg.matrix_transpose(t55)
+    t57 = -0.5 * tf.linalg.matrix_transpose(share) * tf.linalg.matrix_transpose(t22)
+    branch27 = tf.where(differs, t57, 0.0)
+    dot16 = tf.matmul(branch27, tf.linalg.matrix_transpose(t56))
+    dot17 = tf.matmul(branch11, tf.linalg.matrix_transpose(t41))
+    dot18 = tf.matmul(branch12, tf.linalg.matrix_transpose(t41))
+    t58 = -tf.linalg.matrix_transpose(share) * tf.linalg.matrix_transpose(t7)
+    branch28 = tf.where(differs, t58, 0.0)
+    t59 = tf.linalg.matrix_transpose(branch28)
+    dot19 = tf.matmul(t59, tf.linalg.matrix_transpose(t46))
+    t60 = tf.linalg.matrix_transpose(branch27)
+    dot20 = tf.matmul(t60, tf.linalg.matrix_transpose(t46))
+    dot21 = tf.matmul(branch11, tf.linalg.matrix_transpose(t46))
+    t61 = total10[..., :, None] * dot19 * embeddings
+    t62 = dot17 + dot18 + dot10 * dot19 + 2 * dot20 * embeddings - dot21 * embeddings
+    t63 = t17[..., None, None] * t19[..., :, None] * (t62 - t61)
+    t64 = 0.5 * total10[..., :, None] * embeddings
+    t65 = 0.5 * dot10 - t64
+    t66 = dot10 - total10[..., :, None] * embeddings
+    total14 = tf.reduce_sum(tf.where(condition3, t28 * share2, 0.0), axis=-2)
+    t67 = dot11 + total12[..., :, None] * t66 + 2 * total14[..., :, None] * embeddings
+    t68 = share2 * tf.linalg.matrix_transpose(t28)
+    branch29 = tf.where(tf.linalg.matrix_transpose(condition3), t68, 0.0)
+    total15 = tf.reduce_sum(branch29, axis=-2)
+    t69 = dot14 + total13[..., :, None] * t66 + 2 * total15[..., :, None] * embeddings
+    branch30 = tf.where(above2, -0.5 * larger * t43, 0.0)
+    t70 = tf.where(above2, 0.5 * t42, 0.0) + branch30
+    branch31 = tf.where(tf.linalg.matrix_transpose(condition), t70, 0.0)
+    total16 = tf.reduce_sum(branch31, axis=-2)
+    t71 = dot12 + total14[..., :, None] * t66 + 2 * total16[..., :, None] * embeddings
+    t72 = t17[..., None, None] * embeddings * t71
+    total17 = tf.reduce_sum(branch31, axis=-1)
+    t73 = dot15 + total15[..., :, None] * t66 + 2 * total17[..., :, None] * embeddings
+    t74 = t17[..., None, None] * embeddings * t73
+    t75 = tf.linalg.matrix_transpose(embeddings) * total12[..., None, :]
+    dot22 = tf.matmul(t39, tf.linalg.matrix_transpose(t75))
+    t76 = t29[..., None, None] * dot22 * embeddings
+    t77 = tf.linalg.matrix_transpose(embeddings) * total13[..., None, :]
+    dot23 = tf.matmul(t39, tf.linalg.matrix_transpose(t77))
+    t78 = t29[..., None, None] * dot23 * embeddings
+    t79 = -cotangent * t
+    t80 = branch11 + branch12
+    dot24 = tf.matmul(t80, tf.linalg.matrix_transpose(t46))
+    total18 = tf.reduce_sum(branch28, axis=-2)
+    t81 = -0.5 * tf.linalg.matrix_transpose(share) * tf.linalg.matrix_transpose(t25)
+    total19 = tf.reduce_sum(branch27 + tf.where(differs, t81, 0.0), axis=-2)
+    t82 = dot24 + total18[..., :, None] * t66 + 2 * total19[..., :, None] * embeddings
+    t83 = t79[..., None, None] * t19[..., :, None] * embeddings * t82
+    dot25 = tf.matmul(t24, tf.linalg.matrix_transpose(t56))
+    dot26 = tf.matmul(t26, tf.linalg.matrix_transpose(t56))
+    branch32 = tf.where(differs, t31 * tf.linalg.matrix_transpose(t22), 0.0)
+    branch33 = tf.where(differs, t31 * tf.linalg.matrix_transpose(t25), 0.0)
+    t84 = branch32 + branch33
+    dot27 = tf.matmul(t84, tf.linalg.matrix_transpose(t46))
+    t85 = t29[..., None, None] * t19[..., None, :] * tf.linalg.matrix_transpose(share)
+    branch34 = tf.where(differs, t85 * tf.linalg.matrix_transpose(t22), 0.0)
+    branch35 = tf.where(differs, t85 * tf.linalg.matrix_transpose(t25), 0.0)
+    total20 = tf.reduce_sum(branch34 + branch35, axis=-1)
+    t86 = embeddings * (dot27 + 2 * total20[..., :, None] * embeddings)
+    branch36 = tf.where(t10, dot2 * t8[..., :, :, None], 0.0)
+    total21 = tf.reduce_sum(branch36, axis=-3)
+    t87 = tf.linalg.matrix_transpose(t22) * total12[..., None, :]
+    branch37 = tf.where(differs, t87 * tf.linalg.matrix_transpose(t23), 0.0)
+    total22 = tf.reduce_sum(branch37, axis=-1)
+    t88 = dot22 + total21 - total22[..., :, None] * embeddings
+    branch38 = tf.where(t10, dot3 * t8[..., :, :, None], 0.0)
+    total23 = tf.reduce_sum(branch38, axis=-3)
+    t89 = tf.linalg.matrix_transpose(t22) * tf.linalg.matrix_transpose(t23)
+    branch39 = tf.where(differs, t89 * total13[..., None, :], 0.0)
     total24 = tf.reduce_sum(branch39, axis=-1)
-    t94 = dot25 + t2[..., None, None] * t91 + t2[..., None, None] * t92
-    t95 = embeddings * (t94 - total24[..., :, None] * embeddings)
-    t96 = total4 + dot4 + dot5 + dot6 + t36[..., :, None] + t2[..., None, None] * dot7
-    t97 = t96 + t2[..., None, None] * dot8 + t2[..., None, None] * t54
-    t98 = t97 + t2[..., None, None] * t56 + 2 * dot16 * embeddings + t67
-    t99 = t98 + t19[..., None, None] * t69 * t71 + t19[..., None, None] * t69 * t72
-    t100 = t99 + t75 + t77 + t79 + t81 + t86 - dot25 * embeddings - dot26 * embeddings
-    return (t100 - t89 - t95,)
+    t90 = dot23 + total23 - total24[..., :, None] * embeddings
+    t91 = t79[..., None, None] * t19[..., None, :] * tf.linalg.matrix_transpose(t22)
+    branch40 = tf.where(differs, t91 * tf.linalg.matrix_transpose(t23), 0.0)
+    total25 = tf.reduce_sum(branch40, axis=-1)
+    t92 = dot25 + t2[..., None, None] * t88 + t2[..., None, None] * t90
+    t93 = embeddings * (t92 - total25[..., :, None] * embeddings)
+    t94 = total5 + dot4 + dot5 + dot6 + t34[..., :, None] + t2[..., None, None] * dot7
+    t95 = t94 + t2[..., None, None] * dot8 + t2[..., None, None] * t52
+    t96 = t95 + t2[..., None, None] * t54 + 2 * dot16 * embeddings + t63
+    t97 = t96 + t17[..., None, None] * t65 * t67 + t17[..., None, None] * t65 * t69
+    t98 = t97 + t72 + t74 + t76 + t78 + t83 - dot25 * embeddings - dot26 * embeddings
+    return (t98 - t86 - t93,)
 
 
 _LIFTED_STRUCTURE = Definition(
@@ -3576,11 +3539,11 @@ def _lifted_structure_generalized_vjp(
     t6 = fn.inverse_root(tf.linalg.matrix_transpose(t3))
     share = tf.math.exp(tf.linalg.matrix_transpose(t5) - lse[..., :, None])
     condition2 = above[..., :, None] & tf.linalg.matrix_transpose(differs)
-    branch = tf.where(condition2, t6 * share * cotangent[..., :, None], 0.0)
+    branch = tf.where(condition2, t6 * cotangent[..., :, None] * share, 0.0)
     condition3 = tf.linalg.matrix_transpose(equal) & tf.linalg.matrix_transpose(differs2)
     condition4 = condition3 & above[..., :, None]
     share2 = tf.math.exp(tf.linalg.matrix_transpose(t4) - lse2[..., :, None])
-    branch2 = tf.where(condition4, -t6 * share2 * cotangent[..., :, None], 0.0)
+    branch2 = tf.where(condition4, -t6 * cotangent[..., :, None] * share2, 0.0)
     t7 = branch + branch2
     t8 = tf.linalg.matrix_transpose(t7)
     dot2 = tf.matmul(t8, tf.linalg.matrix_transpose(t))
@@ -3592,7 +3555,7 @@ def _lifted_structure_generalized_vjp(
     branch4 = tf.where(above, 0.5 * total3 * cotangent, 0.0)
     t10 = tf.linalg.matrix_transpose(t6) * tf.linalg.matrix_transpose(share)
     total4 = tf.reduce_sum(tf.where(differs, t10, 0.0), axis=-2)
-    branch5 = tf.where(above, -0.5 * total4 * cotangent, 0.0)
+    branch5 = tf.where(above, -0.5 * cotangent * total4, 0.0)
     total5 = tf.reduce_sum(branch, axis=-2)
     t11 = 0.5 * total2 + branch4 + branch5 - 0.5 * total5
     return (dot2 + dot3 + 2 * t11[..., :, None] * embeddings,)
@@ -3712,7 +3675,7 @@ def _lifted_structure_generalized_hvp(
     t27 = tf.linalg.matrix_transpose(t8) * tf.linalg.matrix_transpose(share)
     total6 = tf.reduce_sum(tf.where(differs, t27, 0.0), axis=-2)
     t28 = -0.5 * cotangent * total6
-    branch14 = tf.where(condition4, share2 * t8 * cotangent[..., :, None], 0.0)
+    branch14 = tf.where(condition4, cotangent[..., :, None] * share2 * t8, 0.0)
     total7 = tf.reduce_sum(branch14, axis=-2)
     total8 = tf.reduce_sum(branch, axis=-2)
     t29 = 2 * (t26 + t28 + 0.5 * total7 - 0.5 * total8)
@@ -3729,8 +3692,8 @@ def _lifted_structure_generalized_hvp(
     t38 = 2 * (t37 - 0.5 * total8)
     branch15 = tf.where(above2, t36, 2 * t30[..., :, None])
     branch16 = tf.where(equal2[..., :, None], branch15, t38[..., :, None])
-    branch17 = tf.where(condition4, share2 * t16 * cotangent[..., :, None], 0.0)
-    branch18 = tf.where(condition4, -share2 * t15 * cotangent[..., :, None], 0.0)
+    branch17 = tf.where(condition4, cotangent[..., :, None] * share2 * t16, 0.0)
+    branch18 = tf.where(condition4, -cotangent[..., :, None] * share2 * t15, 0.0)
     t39 = tf.linalg.matrix_transpose(t14) * (branch17 + branch18)
     branch19 = tf.where(condition4, 0.5 * cotangent[..., :, None] * share2 * t15, 0.0)
     branch20 = tf.where(condition4, -0.5 * cotangent[..., :, None] * share2 * t16, 0.0)
@@ -3753,8 +3716,8 @@ def _lifted_structure_generalized_hvp(
     t49 = tf.linalg.matrix_transpose(share) * tf.linalg.matrix_transpose(t16)
     t50 = tf.linalg.matrix_transpose(share) * tf.linalg.matrix_transpose(t15)
     t51 = tf.where(differs, t49, 0.0) + tf.where(differs, t50, 0.0)
-    t52 = -0.5 * tf.linalg.matrix_transpose(share) * tf.linalg.matrix_transpose(t16)
-    t53 = -0.5 * tf.linalg.matrix_transpose(share) * tf.linalg.matrix_transpose(t15)
+    t52 = -0.5 * tf.linalg.matrix_transpose(share) * tf.linalg.matrix_transpose(t15)
+    t53 = -0.5 * tf.linalg.matrix_transpose(share) * tf.linalg.matrix_transpose(t16)
     t54 = tf.where(differs, t52, 0.0) + tf.where(differs, t53, 0.0)
     branch26 = tf.where(differs, -t27 * total3[..., None, :], 0.0)
     t55 = t14 * t51 + 2 * t54 * total2[..., None, :] + 2 * t54 * total2[..., :, None]
@@ -3811,157 +3774,154 @@ def _lifted_structure_generalized_hessian_diagonal(
     t13 = tf.linalg.matrix_transpose(branch3)
     dot3 = tf.matmul(t13, tf.linalg.matrix_transpose(t7))
     t14 = t8**3
-    t15 = tf.linalg.matrix_transpose(share) * tf.linalg.matrix_transpose(t14)
-    branch4 = tf.where(differs, t15, 0.0)
-    dot4 = tf.matmul(branch4, tf.linalg.matrix_transpose(t7))
-    t16 = tf.linalg.matrix_transpose(share) * tf.linalg.matrix_transpose(t9)
-    branch5 = tf.where(differs, t16, 0.0)
-    dot5 = tf.matmul(branch5, tf.linalg.matrix_transpose(t7))
+    branch4 = tf.where(tf.linalg.matrix_transpose(differs), share * t14, 0.0)
+    t15 = tf.linalg.matrix_transpose(branch4)
+    dot4 = tf.matmul(t15, tf.linalg.matrix_transpose(t7))
+    branch5 = tf.where(tf.linalg.matrix_transpose(differs), share * t9, 0.0)
+    t16 = tf.linalg.matrix_transpose(branch5)
+    dot5 = tf.matmul(t16, tf.linalg.matrix_transpose(t7))
     branch6 = tf.where(above[..., :, None], cotangent[..., :, None] * embeddings, 0.0)
     t17 = tf.linalg.matrix_transpose(branch6)
-    t18 = tf.linalg.matrix_transpose(share2) * tf.linalg.matrix_transpose(t14)
-    branch7 = tf.where(condition, t18, 0.0)
-    dot6 = tf.matmul(branch7, tf.linalg.matrix_transpose(t17))
+    branch7 = tf.where(tf.linalg.matrix_transpose(condition), share2 * t14, 0.0)
+    t18 = tf.linalg.matrix_transpose(branch7)
+    dot6 = tf.matmul(t18, tf.linalg.matrix_transpose(t17))
     t19 = tf.linalg.matrix_transpose(embeddings)
     condition2 = tf.linalg.matrix_transpose(equal) & tf.linalg.matrix_transpose(differs2)
     condition3 = condition2 & above[..., :, None]
-    t20 = tf.linalg.matrix_transpose(condition3)
-    branch8 = tf.where(t20, t18 * cotangent[..., None, :], 0.0)
-    t21 = tf.linalg.matrix_transpose(share2) * tf.linalg.matrix_transpose(t9)
-    branch9 = tf.where(t20, -t21 * cotangent[..., None, :], 0.0)
+    t20 = cotangent[..., None, :] * tf.linalg.matrix_transpose(share2)
+    t21 = tf.linalg.matrix_transpose(condition3)
+    branch8 = tf.where(t21, t20 * tf.linalg.matrix_transpose(t14), 0.0)
+    branch9 = tf.where(t21, -t20 * tf.linalg.matrix_transpose(t9), 0.0)
     t22 = branch8 + branch9
     dot7 = tf.matmul(t22, tf.linalg.matrix_transpose(t19))
-    branch10 = tf.where(condition3, 0.5 * share2 * t9 * cotangent[..., :, None], 0.0)
-    branch11 = tf.where(condition3, -0.5 * share2 * t14 * cotangent[..., :, None], 0.0)
+    branch10 = tf.where(condition3, 0.5 * cotangent[..., :, None] * share2 * t9, 0.0)
+    branch11 = tf.where(condition3, -0.5 * cotangent[..., :, None] * share2 * t14, 0.0)
     total2 = tf.reduce_sum(branch10 + branch11, axis=-2)
-    t23 = embeddings * (dot7 + 2 * embeddings * total2[..., :, None])
-    branch12 = tf.where(condition3, -t9 * cotangent[..., :, None] * t12, 0.0)
+    t23 = embeddings * (dot7 + 2 * total2[..., :, None] * embeddings)
+    branch12 = tf.where(condition3, -cotangent[..., :, None] * t9 * t12, 0.0)
     total3 = tf.reduce_sum(branch12, axis=-2)
     dot8 = tf.matmul(t13, tf.linalg.matrix_transpose(t17))
-    t24 = embeddings * (embeddings * total3[..., :, None] - dot8)
-    t25 = -tf.linalg.matrix_transpose(share2) * tf.linalg.matrix_transpose(t9)
-    branch13 = tf.where(condition, t25, 0.0)
-    t26 = tf.linalg.matrix_transpose(branch7) + tf.linalg.matrix_transpose(branch13)
-    dot9 = tf.matmul(t26, tf.linalg.matrix_transpose(t19))
-    t27 = -tf.linalg.matrix_transpose(t8) * tf.linalg.matrix_transpose(share2)
-    branch14 = tf.where(condition, t27, 0.0)
+    t24 = embeddings * (total3[..., :, None] * embeddings - dot8)
+    branch13 = tf.where(tf.linalg.matrix_transpose(condition), -share2 * t9, 0.0)
+    t25 = branch7 + branch13
+    dot9 = tf.matmul(t25, tf.linalg.matrix_transpose(t19))
+    t26 = -tf.linalg.matrix_transpose(t8) * tf.linalg.matrix_transpose(share2)
+    branch14 = tf.where(condition, t26, 0.0)
     total4 = tf.reduce_sum(branch14, axis=-2)
-    t28 = tf.linalg.matrix_transpose(t8) * tf.linalg.matrix_transpose(share2)
-    branch15 = tf.where(condition, t28, 0.0)
+    t27 = tf.linalg.matrix_transpose(t8) * tf.linalg.matrix_transpose(share2)
+    branch15 = tf.where(condition, t27, 0.0)
     total5 = tf.reduce_sum(branch15, axis=-2)
-    t29 = tf.linalg.matrix_transpose(branch15)
-    dot10 = tf.matmul(t29, tf.linalg.matrix_transpose(t19))
-    t30 = total4[..., :, None] * (embeddings * total5[..., :, None] - dot10)
-    t31 = 0.5 * tf.linalg.matrix_transpose(share2) * tf.linalg.matrix_transpose(t9)
-    branch16 = tf.where(condition, t31, 0.0)
-    t32 = -0.5 * tf.linalg.matrix_transpose(share2) * tf.linalg.matrix_transpose(t14)
-    t33 = branch16 + tf.where(condition, t32, 0.0)
-    total6 = tf.reduce_sum(t33, axis=-2)
-    t34 = dot9 + t30 + 2 * embeddings * total6[..., :, None]
+    t28 = tf.linalg.matrix_transpose(branch15)
+    dot10 = tf.matmul(t28, tf.linalg.matrix_transpose(t19))
+    t29 = total4[..., :, None] * (total5[..., :, None] * embeddings - dot10)
+    t30 = 0.5 * tf.linalg.matrix_transpose(share2) * tf.linalg.matrix_transpose(t9)
+    branch16 = tf.where(condition, t30, 0.0)
+    t31 = -0.5 * tf.linalg.matrix_transpose(share2) * tf.linalg.matrix_transpose(t14)
+    t32 = branch16 + tf.where(condition, t31, 0.0)
+    total6 = tf.reduce_sum(t32, axis=-2)
+    t33 = dot9 + t29 + 2 * total6[..., :, None] * embeddings
     equal2 = t6 == 0
-    t35 = 0.5 * cotangent * total5
-    t36 = tf.linalg.matrix_transpose(t8) * tf.linalg.matrix_transpose(share)
-    branch17 = tf.where(differs, t36, 0.0)
+    t34 = 0.5 * cotangent * total5
+    t35 = tf.linalg.matrix_transpose(t8) * tf.linalg.matrix_transpose(share)
+    branch17 = tf.where(differs, t35, 0.0)
     total7 = tf.reduce_sum(branch17, axis=-2)
-    t37 = -0.5 * cotangent * total7
-    branch18 = tf.where(condition3, share2 * t8 * cotangent[..., :, None], 0.0)
+    t36 = -0.5 * cotangent * total7
+    branch18 = tf.where(condition3, cotangent[..., :, None] * share2 * t8, 0.0)
     total8 = tf.reduce_sum(branch18, axis=-2)
     condition4 = tf.linalg.matrix_transpose(differs) & above[..., :, None]
-    branch19 = tf.where(condition4, t8 * share * cotangent[..., :, None], 0.0)
+    branch19 = tf.where(condition4, cotangent[..., :, None] * t8 * share, 0.0)
     total9 = tf.reduce_sum(branch19, axis=-2)
-    t38 = 2 * (t35 + t37 + 0.5 * total8 - 0.5 * total9)
-    t39 = 0.5 * total8 - 0.5 * total9
-    t40 = t38 - 2 * t39
-    t41 = t40**2
-    t42 = cotangent**2
-    t43 = t41[..., :, None] + 2 * t * t42[..., :, None]
-    above2 = t43 > 0
-    t44 = t39 * t40
-    smaller = tf.minimum(tf.maximum(-2 * t44[..., :, None] / t43, 0.0), 1.0)
+    t37 = 2 * (t34 + t36 + 0.5 * total8 - 0.5 * total9)
+    t38 = 0.5 * total8 - 0.5 * total9
+    t39 = t37 - 2 * t38
+    t40 = t39**2
+    t41 = cotangent**2
+    t42 = t40[..., :, None] + 2 * t * t41[..., :, None]
+    above2 = t42 > 0
+    t43 = t38 * t39
+    smaller = tf.minimum(tf.maximum(-2 * t43[..., :, None] / t42, 0.0), 1.0)
     branch20 = tf.where(above2, cotangent[..., :, None] * embeddings * smaller, 0.0)
     branch21 = tf.where(equal2[..., :, None], branch20, branch6)
-    t45 = tf.linalg.matrix_transpose(branch5) + tf.linalg.matrix_transpose(branch4)
-    dot11 = tf.matmul(t45, tf.linalg.matrix_transpose(t19))
-    t46 = -tf.linalg.matrix_transpose(t8) * tf.linalg.matrix_transpose(share)
-    branch22 = tf.where(differs, t46, 0.0)
+    t44 = branch4 + branch5
+    dot11 = tf.matmul(t44, tf.linalg.matrix_transpose(t19))
+    t45 = -tf.linalg.matrix_transpose(t8) * tf.linalg.matrix_transpose(share)
+    branch22 = tf.where(differs, t45, 0.0)
     total10 = tf.reduce_sum(branch22, axis=-2)
-    t47 = tf.linalg.matrix_transpose(branch17)
-    dot12 = tf.matmul(t47, tf.linalg.matrix_transpose(t19))
-    t48 = total10[..., :, None] * (dot12 - embeddings * total7[..., :, None])
-    t49 = -0.5 * tf.linalg.matrix_transpose(share) * tf.linalg.matrix_transpose(t9)
-    branch23 = tf.where(differs, t49, 0.0)
-    t50 = -0.5 * tf.linalg.matrix_transpose(share) * tf.linalg.matrix_transpose(t14)
-    total11 = tf.reduce_sum(branch23 + tf.where(differs, t50, 0.0), axis=-2)
-    t51 = dot11 + t48 + 2 * embeddings * total11[..., :, None]
+    t46 = tf.linalg.matrix_transpose(branch17)
+    dot12 = tf.matmul(t46, tf.linalg.matrix_transpose(t19))
+    t47 = total10[..., :, None] * (dot12 - total7[..., :, None] * embeddings)
+    t48 = -0.5 * tf.linalg.matrix_transpose(share) * tf.linalg.matrix_transpose(t9)
+    branch23 = tf.where(differs, t48, 0.0)
+    t49 = -0.5 * tf.linalg.matrix_transpose(share) * tf.linalg.matrix_transpose(t14)
+    total11 = tf.reduce_sum(branch23 + tf.where(differs, t49, 0.0), axis=-2)
+    t50 = dot11 + t47 + 2 * total11[..., :, None] * embeddings
     branch24 = tf.where(above2, -cotangent[..., :, None] * embeddings * smaller, 0.0)
     branch25 = tf.where(above[..., :, None], -cotangent[..., :, None] * embeddings, 0.0)
     branch26 = tf.where(equal2[..., :, None], branch24, branch25)
     dot13 = tf.matmul(branch23, tf.linalg.matrix_transpose(t17))
-    t52 = tf.linalg.matrix_transpose(t)
-    t53 = tf.linalg.matrix_transpose(branch4)
-    dot14 = tf.matmul(t53, tf.linalg.matrix_transpose(t52))
+    t51 = tf.linalg.matrix_transpose(t)
+    dot14 = tf.matmul(branch4, tf.linalg.matrix_transpose(t51))
     branch27 = tf.where(above[..., :, None], cotangent[..., :, None] * dot14, 0.0)
-    t54 = tf.linalg.matrix_transpose(branch5)
-    dot15 = tf.matmul(t54, tf.linalg.matrix_transpose(t52))
+    dot15 = tf.matmul(branch5, tf.linalg.matrix_transpose(t51))
     branch28 = tf.where(above[..., :, None], cotangent[..., :, None] * dot15, 0.0)
-    t55 = tf.linalg.matrix_transpose(branch7)
-    dot16 = tf.matmul(t55, tf.linalg.matrix_transpose(t52))
+    dot16 = tf.matmul(branch7, tf.linalg.matrix_transpose(t51))
     branch29 = tf.where(above[..., :, None], -cotangent[..., :, None] * dot16, 0.0)
-    t56 = tf.linalg.matrix_transpose(branch13)
-    dot17 = tf.matmul(t56, tf.linalg.matrix_transpose(t52))
+    dot17 = tf.matmul(branch13, tf.linalg.matrix_transpose(t51))
     branch30 = tf.where(above[..., :, None], -cotangent[..., :, None] * dot17, 0.0)
-    dot18 = tf.matmul(t55, tf.linalg.matrix_transpose(t19))
-    t57 = cotangent[..., :, None] * embeddings * dot18
-    branch31 = tf.where(above[..., :, None], t57, 0.0)
-    t58 = tf.linalg.matrix_transpose(branch14)
-    dot19 = tf.matmul(t58, tf.linalg.matrix_transpose(t19))
+    t52 = tf.linalg.matrix_transpose(branch22)
+    dot18 = tf.matmul(t52, tf.linalg.matrix_transpose(t19))
+    branch31 = tf.where(above[..., :, None], cotangent[..., :, None] * dot12 * dot18, 0.0)
+    t53 = tf.linalg.matrix_transpose(branch14)
+    dot19 = tf.matmul(t53, tf.linalg.matrix_transpose(t19))
     branch32 = tf.where(above[..., :, None], cotangent[..., :, None] * dot10 * dot19, 0.0)
-    t59 = tf.linalg.matrix_transpose(branch22)
-    dot20 = tf.matmul(t59, tf.linalg.matrix_transpose(t19))
-    branch33 = tf.where(above[..., :, None], cotangent[..., :, None] * dot12 * dot20, 0.0)
-    dot21 = tf.matmul(t53, tf.linalg.matrix_transpose(t19))
-    t60 = -cotangent[..., :, None] * embeddings * dot21
-    branch34 = tf.where(above[..., :, None], t60, 0.0)
-    t61 = cotangent * total5
-    branch35 = tf.where(above[..., :, None], -embeddings * dot19 * t61[..., :, None], 0.0)
-    t62 = cotangent * total7
-    branch36 = tf.where(above[..., :, None], -embeddings * dot20 * t62[..., :, None], 0.0)
-    t63 = tf.linalg.matrix_transpose(branch16)
-    dot22 = tf.matmul(t63, tf.linalg.matrix_transpose(t19))
-    t64 = -2 * cotangent[..., :, None] * embeddings * dot22
-    branch37 = tf.where(above[..., :, None], t64, 0.0)
-    t65 = tf.linalg.matrix_transpose(branch23)
-    dot23 = tf.matmul(t65, tf.linalg.matrix_transpose(t19))
-    t66 = 2 * cotangent[..., :, None] * embeddings * dot23
-    branch38 = tf.where(above[..., :, None], t66, 0.0)
-    t67 = 2 * t39[..., :, None] + t40[..., :, None] * smaller
-    t68 = 0.5 * total8 + tf.where(above, t35, 0.0) + tf.where(above, t37, 0.0)
-    t69 = 2 * (t68 - 0.5 * total9)
-    branch39 = tf.where(above2, t67, 2 * t39[..., :, None])
-    branch40 = tf.where(equal2[..., :, None], branch39, t69[..., :, None])
-    dot24 = tf.matmul(branch7, tf.linalg.matrix_transpose(t7))
-    dot25 = tf.matmul(branch13, tf.linalg.matrix_transpose(t7))
+    dot20 = tf.matmul(branch7, tf.linalg.matrix_transpose(t19))
+    t54 = cotangent[..., :, None] * embeddings * dot20
+    branch33 = tf.where(above[..., :, None], t54, 0.0)
+    dot21 = tf.matmul(branch4, tf.linalg.matrix_transpose(t19))
+    t55 = -cotangent[..., :, None] * embeddings * dot21
+    branch34 = tf.where(above[..., :, None], t55, 0.0)
+    t56 = cotangent * total7
+    branch35 = tf.where(above[..., :, None], -dot18 * embeddings * t56[..., :, None], 0.0)
+    t57 = cotangent * total5
+    branch36 = tf.where(above[..., :, None], -dot19 * embeddings * t57[..., :, None], 0.0)
+    t58 = tf.linalg.matrix_transpose(branch16)
+    dot22 = tf.matmul(t58, tf.linalg.matrix_transpose(t19))
+    t59 = -2 * cotangent[..., :, None] * embeddings * dot22
+    branch37 = tf.where(above[..., :, None], t59, 0.0)
+    t60 = tf.linalg.matrix_transpose(branch23)
+    dot23 = tf.matmul(t60, tf.linalg.matrix_transpose(t19))
+    t61 = 2 * cotangent[..., :, None] * embeddings * dot23
+    branch38 = tf.where(above[..., :, None], t61, 0.0)
+    t62 = 2 * t38[..., :, None] + t39[..., :, None] * smaller
+    t63 = 0.5 * total8 + tf.where(above, t34, 0.0) + tf.where(above, t36, 0.0)
+    t64 = 2 * (t63 - 0.5 * total9)
+    branch39 = tf.where(above2, t62, 2 * t38[..., :, None])
+    branch40 = tf.where(equal2[..., :, None], branch39, t64[..., :, None])
+    dot24 = tf.matmul(t18, tf.linalg.matrix_transpose(t7))
+    t65 = tf.linalg.matrix_transpose(branch13)
+    dot25 = tf.matmul(t65, tf.linalg.matrix_transpose(t7))
     dot26 = tf.matmul(t11, tf.linalg.matrix_transpose(t17))
-    dot27 = tf.matmul(branch4, tf.linalg.matrix_transpose(t17))
-    branch41 = tf.where(condition4, -t9 * cotangent[..., :, None] * t10, 0.0)
+    dot27 = tf.matmul(t15, tf.linalg.matrix_transpose(t17))
+    branch41 = tf.where(condition4, -cotangent[..., :, None] * t9 * t10, 0.0)
     total12 = tf.reduce_sum(branch41, axis=-2)
-    t70 = embeddings * (dot26 - embeddings * total12[..., :, None])
-    t71 = tf.linalg.matrix_transpose(condition4)
-    branch42 = tf.where(t71, t15 * cotangent[..., None, :], 0.0)
-    branch43 = tf.where(t71, t16 * cotangent[..., None, :], 0.0)
-    t72 = branch42 + branch43
-    dot28 = tf.matmul(t72, tf.linalg.matrix_transpose(t19))
-    branch44 = tf.where(condition4, -0.5 * share * t14 * cotangent[..., :, None], 0.0)
-    branch45 = tf.where(condition4, -0.5 * share * t9 * cotangent[..., :, None], 0.0)
+    t66 = embeddings * (dot26 - total12[..., :, None] * embeddings)
+    t67 = cotangent[..., None, :] * tf.linalg.matrix_transpose(share)
+    t68 = tf.linalg.matrix_transpose(condition4)
+    branch42 = tf.where(t68, t67 * tf.linalg.matrix_transpose(t14), 0.0)
+    branch43 = tf.where(t68, t67 * tf.linalg.matrix_transpose(t9), 0.0)
+    t69 = branch42 + branch43
+    dot28 = tf.matmul(t69, tf.linalg.matrix_transpose(t19))
+    branch44 = tf.where(condition4, -0.5 * cotangent[..., :, None] * share * t14, 0.0)
+    branch45 = tf.where(condition4, -0.5 * cotangent[..., :, None] * share * t9, 0.0)
     total13 = tf.reduce_sum(branch44 + branch45, axis=-2)
-    t73 = embeddings * (dot28 + 2 * embeddings * total13[..., :, None])
+    t70 = embeddings * (dot28 + 2 * total13[..., :, None] * embeddings)
     dot29 = tf.matmul(branch16, tf.linalg.matrix_transpose(t17))
-    t74 = dot2 + dot3 + dot4 + dot5 + embeddings * dot6 + t23 + t24 + t34 * branch21
-    t75 = t74 + t51 * branch26 + 2 * embeddings * dot13 + branch27 + branch28
-    t76 = t75 + branch29 + branch30 + branch31 + branch32 + branch33 + branch34
-    t77 = t76 + branch35 + branch36 + branch37 + branch38 + branch40 - dot24 - dot25
-    t78 = t77 - embeddings * dot8 - embeddings * dot26 - embeddings * dot27 - t70
-    return (t78 - t73 - 2 * embeddings * dot29,)
+    t71 = dot2 + dot3 + dot4 + dot5 + dot6 * embeddings + t23 + t24 + t33 * branch21
+    t72 = t71 + t50 * branch26 + 2 * dot13 * embeddings + branch27 + branch28
+    t73 = t72 + branch29 + branch30 + branch31 + branch32 + branch33 + branch34
+    t74 = t73 + branch35 + branch36 + branch37 + branch38 + branch40 - dot24 - dot25
+    t75 = t74 - dot26 * embeddings - dot8 * embeddings - dot27 * embeddings - t66
+    return (t75 - t70 - 2 * dot29 * embeddings,)
 
 
 _LIFTED_STRUCTURE_GENERALIZED = Definition(
@@ -4215,7 +4175,7 @@ def _n_pairs_vjp(
     t2 = tf.linalg.matrix_transpose(share)
     dot2 = tf.matmul(t2, tf.linalg.matrix_transpose(t))
     t3 = dot2 + 0.5 * anchor * regularization - positive
-    t4 = tf.linalg.matrix_transpose(anchor) * cotangent[..., None, :]
+    t4 = cotangent[..., None, :] * tf.linalg.matrix_transpose(anchor)
     dot3 = tf.matmul(share, tf.linalg.matrix_transpose(t4))
     t5 = 0.5 * cotangent[..., :, None] * positive * regularization
     return (cotangent[..., :, None] * t3, dot3 + t5 - cotangent[..., :, None] * anchor)
@@ -4269,7 +4229,7 @@ def _n_pairs_hvp(
     t8 = dot2 + dot5 + 0.5 * anchor_tangent * regularization - positive_tangent
     t9 = cotangent[..., None, :] * tf.linalg.matrix_transpose(anchor_tangent)
     dot6 = tf.matmul(share, tf.linalg.matrix_transpose(t9))
-    t10 = tf.linalg.matrix_transpose(anchor) * cotangent[..., None, :]
+    t10 = cotangent[..., None, :] * tf.linalg.matrix_transpose(anchor)
     dot7 = tf.matmul(t6, tf.linalg.matrix_transpose(t10))
     t11 = 0.5 * positive_tangent * cotangent[..., :, None] * regularization
     t12 = anchor_tangent * cotangent[..., :, None]
@@ -4722,7 +4682,7 @@ def _supervised_contrastive_hvp(
     total4 = tf.reduce_sum(branch8, axis=-1)
     t31 = t3 * t4 * total4 * cotangent * total2
     branch9 = tf.where(differs, -t2 * t3[..., :, None] * share * t31[..., None, :], 0.0)
-    t32 = share * t15[..., :, None] * t16 * t25 * t22[..., None, :]
+    t32 = share * t15[..., :, None] * t16 * t22[..., None, :] * t25
     t33 = 2 * total3[..., None, :] * t20 + 2 * total3[..., :, None] * t24 + branch9
     t34 = t33 + tf.where(differs, t32, 0.0)
     t35 = tf.linalg.matrix_transpose(t34)
@@ -4834,7 +4794,7 @@ def _supervised_contrastive_hessian_diagonal(
     t7 = 0.5 * t * t4[..., None, :] * t6[..., :, None] * dot
     branch2 = tf.where(tf.linalg.matrix_transpose(condition), t7, 0.0)
     total3 = tf.reduce_sum(branch2, axis=-2)
-    t8 = 0.5 * t * t4[..., :, None] * t3[..., None, :] * dot
+    t8 = 0.5 * t * dot * t4[..., :, None] * t3[..., None, :]
     branch3 = tf.where(tf.linalg.matrix_transpose(condition), t8, 0.0)
     total4 = tf.reduce_sum(branch3, axis=-1)
     t9 = t5 * t3 * cotangent * total2
@@ -4844,7 +4804,7 @@ def _supervised_contrastive_hessian_diagonal(
     t11 = t9[..., :, None] * tf.linalg.matrix_transpose(share) * dot
     branch4 = tf.where(tf.linalg.matrix_transpose(differs), t11, 0.0)
     total5 = tf.reduce_sum(branch4, axis=-2)
-    t12 = t3[..., None, :] * dot * tf.linalg.matrix_transpose(share)
+    t12 = dot * t3[..., None, :] * tf.linalg.matrix_transpose(share)
     branch5 = tf.where(tf.linalg.matrix_transpose(differs), t12, 0.0)
     total6 = tf.reduce_sum(branch5, axis=-1)
     t13 = 0.5 * t * t5 * t4 * total6 * cotangent * total2
@@ -4883,7 +4843,7 @@ def _supervised_contrastive_hessian_diagonal(
     branch11 = tf.where(t34, tf.linalg.matrix_transpose(t18), 0.0)
     dot7 = tf.matmul(branch11, tf.linalg.matrix_transpose(t33))
     t35 = 2 * dot7 * t16[..., :, None] * embeddings
-    t36 = -0.75 * t * t3[..., None, :] * t19[..., :, None] * dot
+    t36 = -0.75 * t * dot * t3[..., None, :] * t19[..., :, None]
     branch12 = tf.where(tf.linalg.matrix_transpose(condition), t36, 0.0)
     total8 = tf.reduce_sum(branch12, axis=-1)
     t37 = dot7 + 2 * total8[..., :, None] * embeddings
@@ -4924,13 +4884,13 @@ def _supervised_contrastive_hessian_diagonal(
     t59 = t * dot9 * t58[..., :, None] * embeddings
     t60 = t3[..., None, :] * tf.linalg.matrix_transpose(share)
     branch19 = tf.where(tf.linalg.matrix_transpose(differs), t60, 0.0)
-    t61 = t * t3[..., :, None] * dot * tf.linalg.matrix_transpose(share)
+    t61 = t * dot * t3[..., :, None] * tf.linalg.matrix_transpose(share)
     branch20 = tf.where(tf.linalg.matrix_transpose(differs), t61 * t26[..., None, :], 0.0)
     t62 = branch19 + branch20
     dot14 = tf.matmul(t62, tf.linalg.matrix_transpose(t33))
     t63 = -0.5 * t * t54 * t4[..., None, :] * share * t26[..., :, None]
     total10 = tf.reduce_sum(tf.where(differs, t63, 0.0), axis=-2)
-    t64 = -t3[..., None, :] * dot * tf.linalg.matrix_transpose(share)
+    t64 = -dot * t3[..., None, :] * tf.linalg.matrix_transpose(share)
     branch21 = tf.where(tf.linalg.matrix_transpose(differs), t64, 0.0)
     total11 = tf.reduce_sum(branch21, axis=-1)
     t65 = t4 * total6
@@ -5524,7 +5484,7 @@ def _soft_nearest_neighbor_hvp(
     t103 = t * t2[..., None, :] * tf.linalg.matrix_transpose(share) * t89[..., :, None]
     branch45 = tf.where(condition4, t103 * tf.linalg.matrix_transpose(t65), 0.0)
     t104 = tf.where(condition4, t102, 0.0) + branch45
-    t105 = t2 * total9 * cotangent
+    t105 = t2 * cotangent * total9
     t106 = tf.linalg.matrix_transpose(share) * t105[..., :, None] * dot
     t107 = 2 * t * tf.linalg.matrix_transpose(share) * t30[..., None, :]
     t108 = t107 * t85[..., :, None] * tf.linalg.matrix_transpose(t65)
@@ -5616,136 +5576,137 @@ def _soft_nearest_neighbor_hessian_diagonal(
     t30 = dot6 + 2 * dot7 * embeddings
     t31 = -t9[..., None, :] * tf.linalg.matrix_transpose(t2)
     branch17 = tf.where(above[..., None, :], t31, 0.0)
-    branch18 = tf.where(condition, 2 * t * t3[..., :, None] * t3[..., None, :] * share, 0.0)
-    dot8 = tf.matmul(branch18, tf.linalg.matrix_transpose(branch17))
-    t32 = t * t3[..., None, :] * share * t7[..., :, None]
-    branch19 = tf.where(condition, -t32 * tf.linalg.matrix_transpose(dot), 0.0)
+    t32 = t26 * tf.linalg.matrix_transpose(share)
+    branch18 = tf.where(tf.linalg.matrix_transpose(condition), t32, 0.0)
+    t33 = tf.linalg.matrix_transpose(branch18)
+    dot8 = tf.matmul(t33, tf.linalg.matrix_transpose(branch17))
+    t34 = t * t3[..., None, :] * share * t7[..., :, None]
+    branch19 = tf.where(condition, -t34 * tf.linalg.matrix_transpose(dot), 0.0)
     dot9 = tf.matmul(branch19, tf.linalg.matrix_transpose(t22))
-    t33 = dot8 + 2 * dot9 * embeddings
-    t34 = 1 / temperature**2
-    t35 = t3**2
-    t36 = cotangent * t35
-    t37 = t36[..., None, :] * tf.linalg.matrix_transpose(t2)
-    branch20 = tf.where(above[..., None, :], t37, 0.0)
-    t38 = tf.linalg.matrix_transpose(share2) ** 2
-    branch21 = tf.where(differs, -tf.linalg.matrix_transpose(t38), 0.0)
+    t35 = dot8 + 2 * dot9 * embeddings
+    t36 = 1 / temperature**2
+    t37 = t3**2
+    t38 = cotangent * t37
+    t39 = t38[..., None, :] * tf.linalg.matrix_transpose(t2)
+    branch20 = tf.where(above[..., None, :], t39, 0.0)
+    t40 = tf.linalg.matrix_transpose(share2) ** 2
+    branch21 = tf.where(differs, -tf.linalg.matrix_transpose(t40), 0.0)
     dot10 = tf.matmul(branch21, tf.linalg.matrix_transpose(branch20))
-    t39 = t36[..., None, :] * tf.linalg.matrix_transpose(embeddings)
-    branch22 = tf.where(above[..., None, :], t39, 0.0)
-    t40 = -tf.linalg.matrix_transpose(dot) * tf.linalg.matrix_transpose(t38)
-    branch23 = tf.where(differs, t40, 0.0)
+    t41 = t38[..., None, :] * tf.linalg.matrix_transpose(embeddings)
+    branch22 = tf.where(above[..., None, :], t41, 0.0)
+    t42 = -tf.linalg.matrix_transpose(dot) * tf.linalg.matrix_transpose(t40)
+    branch23 = tf.where(differs, t42, 0.0)
     dot11 = tf.matmul(branch23, tf.linalg.matrix_transpose(branch22))
-    t41 = 2 * t7[..., :, None] * dot11 * embeddings
-    t42 = 2 * t3[..., :, None] * dot10 - t41
-    t43 = -t36[..., None, :] * tf.linalg.matrix_transpose(t2)
-    branch24 = tf.where(above[..., None, :], t43, 0.0)
-    t44 = tf.linalg.matrix_transpose(share) ** 2
-    branch25 = tf.where(condition, -tf.linalg.matrix_transpose(t44), 0.0)
+    t43 = 2 * t7[..., :, None] * dot11 * embeddings
+    t44 = 2 * t3[..., :, None] * dot10 - t43
+    t45 = -t38[..., None, :] * tf.linalg.matrix_transpose(t2)
+    branch24 = tf.where(above[..., None, :], t45, 0.0)
+    t46 = tf.linalg.matrix_transpose(share) ** 2
+    branch25 = tf.where(condition, -tf.linalg.matrix_transpose(t46), 0.0)
     dot12 = tf.matmul(branch25, tf.linalg.matrix_transpose(branch24))
-    t45 = -t36[..., None, :] * tf.linalg.matrix_transpose(embeddings)
-    branch26 = tf.where(above[..., None, :], t45, 0.0)
-    t46 = -tf.linalg.matrix_transpose(t44) * tf.linalg.matrix_transpose(dot)
-    branch27 = tf.where(condition, t46, 0.0)
+    t47 = -t38[..., None, :] * tf.linalg.matrix_transpose(embeddings)
+    branch26 = tf.where(above[..., None, :], t47, 0.0)
+    t48 = -tf.linalg.matrix_transpose(t46) * tf.linalg.matrix_transpose(dot)
+    branch27 = tf.where(condition, t48, 0.0)
     dot13 = tf.matmul(branch27, tf.linalg.matrix_transpose(branch26))
-    t47 = 2 * t7[..., :, None] * dot13 * embeddings
-    t48 = 2 * t3[..., :, None] * dot12 - t47
-    t49 = t3[..., :, None] * t2
-    t50 = tf.linalg.matrix_transpose(t49)
-    t51 = tf.linalg.matrix_transpose(branch18)
-    dot14 = tf.matmul(t51, tf.linalg.matrix_transpose(t50))
-    t52 = dot * t * t3[..., None, :] * tf.linalg.matrix_transpose(share)
-    branch28 = tf.where(tf.linalg.matrix_transpose(condition), -t52 * t7[..., :, None], 0.0)
+    t49 = 2 * t7[..., :, None] * dot13 * embeddings
+    t50 = 2 * t3[..., :, None] * dot12 - t49
+    t51 = t3[..., :, None] * t2
+    t52 = tf.linalg.matrix_transpose(t51)
+    dot14 = tf.matmul(branch18, tf.linalg.matrix_transpose(t52))
+    t53 = dot * t * t3[..., None, :] * tf.linalg.matrix_transpose(share)
+    branch28 = tf.where(tf.linalg.matrix_transpose(condition), -t53 * t7[..., :, None], 0.0)
     dot15 = tf.matmul(branch28, tf.linalg.matrix_transpose(t17))
-    t53 = tf.linalg.matrix_transpose(condition)
-    branch29 = tf.where(t53, -tf.linalg.matrix_transpose(share), 0.0)
+    t54 = tf.linalg.matrix_transpose(condition)
+    branch29 = tf.where(t54, -tf.linalg.matrix_transpose(share), 0.0)
     dot16 = tf.matmul(branch29, tf.linalg.matrix_transpose(t17))
-    t54 = 2 * t * t3[..., :, None] * dot2 * dot16
-    t55 = total3 * t7
-    t56 = 2 * t * dot16 * t55[..., :, None] * embeddings
-    t57 = dot14 + 2 * dot15 * embeddings + t54 - t56
-    branch30 = tf.where(above[..., :, None], -2 * t * t9[..., :, None] * t57, 0.0)
-    dot17 = tf.matmul(branch15, tf.linalg.matrix_transpose(t50))
-    t58 = t * dot * t3[..., None, :] * tf.linalg.matrix_transpose(share2)
-    branch31 = tf.where(tf.linalg.matrix_transpose(differs), -t58 * t7[..., :, None], 0.0)
+    t55 = 2 * t * t3[..., :, None] * dot2 * dot16
+    t56 = total3 * t7
+    t57 = 2 * t * dot16 * t56[..., :, None] * embeddings
+    t58 = dot14 + 2 * dot15 * embeddings + t55 - t57
+    branch30 = tf.where(above[..., :, None], -2 * t * t9[..., :, None] * t58, 0.0)
+    dot17 = tf.matmul(branch15, tf.linalg.matrix_transpose(t52))
+    t59 = t * dot * t3[..., None, :] * tf.linalg.matrix_transpose(share2)
+    branch31 = tf.where(tf.linalg.matrix_transpose(differs), -t59 * t7[..., :, None], 0.0)
     dot18 = tf.matmul(branch31, tf.linalg.matrix_transpose(t17))
-    t59 = tf.linalg.matrix_transpose(differs)
-    branch32 = tf.where(t59, -tf.linalg.matrix_transpose(share2), 0.0)
+    t60 = tf.linalg.matrix_transpose(differs)
+    branch32 = tf.where(t60, -tf.linalg.matrix_transpose(share2), 0.0)
     dot19 = tf.matmul(branch32, tf.linalg.matrix_transpose(t17))
-    t60 = 2 * t * t3[..., :, None] * dot3 * dot19
-    t61 = total4 * t7
-    t62 = 2 * t * dot19 * t61[..., :, None] * embeddings
-    t63 = dot17 + 2 * dot18 * embeddings + t60 - t62
-    branch33 = tf.where(above[..., :, None], 2 * t * t9[..., :, None] * t63, 0.0)
-    t64 = tf.linalg.matrix_transpose(embeddings)
-    t65 = t3[..., None, :] * tf.linalg.matrix_transpose(share2)
-    branch34 = tf.where(tf.linalg.matrix_transpose(differs), t65, 0.0)
-    t66 = 2 * t * dot * t3[..., :, None] * tf.linalg.matrix_transpose(share2)
-    branch35 = tf.where(tf.linalg.matrix_transpose(differs), t66 * t35[..., None, :], 0.0)
-    t67 = branch34 + branch35
-    dot20 = tf.matmul(t67, tf.linalg.matrix_transpose(t64))
-    t68 = tf.linalg.matrix_transpose(dot) ** 2
-    t69 = -t * t68 * share2 * t7[..., None, :] * t35[..., :, None]
-    total7 = tf.reduce_sum(tf.where(differs, t69, 0.0), axis=-2)
-    t70 = -dot * t3[..., None, :] * tf.linalg.matrix_transpose(share2)
-    branch36 = tf.where(tf.linalg.matrix_transpose(differs), t70, 0.0)
+    t61 = 2 * t * t3[..., :, None] * dot3 * dot19
+    t62 = total4 * t7
+    t63 = 2 * t * dot19 * t62[..., :, None] * embeddings
+    t64 = dot17 + 2 * dot18 * embeddings + t61 - t63
+    branch33 = tf.where(above[..., :, None], 2 * t * t9[..., :, None] * t64, 0.0)
+    t65 = tf.linalg.matrix_transpose(embeddings)
+    t66 = t3[..., None, :] * tf.linalg.matrix_transpose(share2)
+    branch34 = tf.where(tf.linalg.matrix_transpose(differs), t66, 0.0)
+    t67 = 2 * t * dot * t3[..., :, None] * tf.linalg.matrix_transpose(share2)
+    branch35 = tf.where(tf.linalg.matrix_transpose(differs), t67 * t37[..., None, :], 0.0)
+    t68 = branch34 + branch35
+    dot20 = tf.matmul(t68, tf.linalg.matrix_transpose(t65))
+    t69 = tf.linalg.matrix_transpose(dot) ** 2
+    t70 = -t * t69 * share2 * t7[..., None, :] * t37[..., :, None]
+    total7 = tf.reduce_sum(tf.where(differs, t70, 0.0), axis=-2)
+    t71 = -dot * t3[..., None, :] * tf.linalg.matrix_transpose(share2)
+    branch36 = tf.where(tf.linalg.matrix_transpose(differs), t71, 0.0)
     total8 = tf.reduce_sum(branch36, axis=-1)
-    t71 = 2 * t3[..., :, None] * dot3 - 2 * t61[..., :, None] * embeddings
-    t72 = dot20 + 2 * total7[..., :, None] * embeddings
-    t73 = t72 + t * total8[..., :, None] * t71
-    t74 = -2 * t * t19[..., :, None] * embeddings * t73
-    branch37 = tf.where(above[..., :, None], t74, 0.0)
-    t75 = t3[..., None, :] * tf.linalg.matrix_transpose(share)
-    branch38 = tf.where(tf.linalg.matrix_transpose(condition), t75, 0.0)
-    t76 = 2 * dot * t * t3[..., :, None] * tf.linalg.matrix_transpose(share)
-    branch39 = tf.where(tf.linalg.matrix_transpose(condition), t76 * t35[..., None, :], 0.0)
-    t77 = branch38 + branch39
-    dot21 = tf.matmul(t77, tf.linalg.matrix_transpose(t64))
-    t78 = -t * t68 * share * t7[..., None, :] * t35[..., :, None]
-    total9 = tf.reduce_sum(tf.where(condition, t78, 0.0), axis=-2)
-    t79 = -dot * t3[..., None, :] * tf.linalg.matrix_transpose(share)
-    branch40 = tf.where(tf.linalg.matrix_transpose(condition), t79, 0.0)
+    t72 = 2 * t3[..., :, None] * dot3 - 2 * t62[..., :, None] * embeddings
+    t73 = dot20 + 2 * total7[..., :, None] * embeddings
+    t74 = t73 + t * total8[..., :, None] * t72
+    t75 = -2 * t * t19[..., :, None] * embeddings * t74
+    branch37 = tf.where(above[..., :, None], t75, 0.0)
+    t76 = t3[..., None, :] * tf.linalg.matrix_transpose(share)
+    branch38 = tf.where(tf.linalg.matrix_transpose(condition), t76, 0.0)
+    t77 = 2 * dot * t * t3[..., :, None] * tf.linalg.matrix_transpose(share)
+    branch39 = tf.where(tf.linalg.matrix_transpose(condition), t77 * t37[..., None, :], 0.0)
+    t78 = branch38 + branch39
+    dot21 = tf.matmul(t78, tf.linalg.matrix_transpose(t65))
+    t79 = -t * t69 * share * t7[..., None, :] * t37[..., :, None]
+    total9 = tf.reduce_sum(tf.where(condition, t79, 0.0), axis=-2)
+    t80 = -dot * t3[..., None, :] * tf.linalg.matrix_transpose(share)
+    branch40 = tf.where(tf.linalg.matrix_transpose(condition), t80, 0.0)
     total10 = tf.reduce_sum(branch40, axis=-1)
-    t80 = 2 * t3[..., :, None] * dot2 - 2 * t55[..., :, None] * embeddings
-    t81 = dot21 + 2 * total9[..., :, None] * embeddings
-    t82 = t81 + t * total10[..., :, None] * t80
-    t83 = 2 * t * t19[..., :, None] * embeddings * t82
-    branch41 = tf.where(above[..., :, None], t83, 0.0)
-    t84 = tf.linalg.matrix_transpose(condition2)
-    branch42 = tf.where(t84, share2 * t9[..., None, :], 0.0)
-    t85 = 2 * t * t3[..., :, None] * tf.linalg.matrix_transpose(dot) * share2
-    branch43 = tf.where(tf.linalg.matrix_transpose(condition2), t85 * t36[..., None, :], 0.0)
-    t86 = branch42 + branch43
-    dot22 = tf.matmul(t86, tf.linalg.matrix_transpose(t64))
-    t87 = t * tf.linalg.matrix_transpose(t68) * tf.linalg.matrix_transpose(share2)
-    branch44 = tf.where(condition2, -t87 * t7[..., None, :] * t36[..., :, None], 0.0)
+    t81 = 2 * t3[..., :, None] * dot2 - 2 * t56[..., :, None] * embeddings
+    t82 = dot21 + 2 * total9[..., :, None] * embeddings
+    t83 = t82 + t * total10[..., :, None] * t81
+    t84 = 2 * t * t19[..., :, None] * embeddings * t83
+    branch41 = tf.where(above[..., :, None], t84, 0.0)
+    t85 = tf.linalg.matrix_transpose(condition2)
+    branch42 = tf.where(t85, share2 * t9[..., None, :], 0.0)
+    t86 = 2 * t * t3[..., :, None] * tf.linalg.matrix_transpose(dot) * share2
+    branch43 = tf.where(tf.linalg.matrix_transpose(condition2), t86 * t38[..., None, :], 0.0)
+    t87 = branch42 + branch43
+    dot22 = tf.matmul(t87, tf.linalg.matrix_transpose(t65))
+    t88 = t * tf.linalg.matrix_transpose(t69) * tf.linalg.matrix_transpose(share2)
+    branch44 = tf.where(condition2, -t88 * t7[..., None, :] * t38[..., :, None], 0.0)
     total11 = tf.reduce_sum(branch44, axis=-2)
-    t88 = dot22 + 2 * total11[..., :, None] * embeddings
-    t89 = 2 * t * t7[..., :, None] * embeddings * t88
-    t90 = tf.linalg.matrix_transpose(condition4)
-    branch45 = tf.where(t90, -t9[..., None, :] * share, 0.0)
-    t91 = 2 * t * t3[..., :, None] * share * t36[..., None, :]
-    branch46 = tf.where(t90, -t91 * tf.linalg.matrix_transpose(dot), 0.0)
-    t92 = branch45 + branch46
-    dot23 = tf.matmul(t92, tf.linalg.matrix_transpose(t64))
-    t93 = t * tf.linalg.matrix_transpose(t68) * tf.linalg.matrix_transpose(share)
-    branch47 = tf.where(condition4, t93 * t7[..., None, :] * t36[..., :, None], 0.0)
+    t89 = dot22 + 2 * total11[..., :, None] * embeddings
+    t90 = 2 * t * t7[..., :, None] * embeddings * t89
+    t91 = tf.linalg.matrix_transpose(condition4)
+    branch45 = tf.where(t91, -t9[..., None, :] * share, 0.0)
+    t92 = 2 * t * t3[..., :, None] * share * t38[..., None, :]
+    branch46 = tf.where(t91, -t92 * tf.linalg.matrix_transpose(dot), 0.0)
+    t93 = branch45 + branch46
+    dot23 = tf.matmul(t93, tf.linalg.matrix_transpose(t65))
+    t94 = t * tf.linalg.matrix_transpose(t69) * tf.linalg.matrix_transpose(share)
+    branch47 = tf.where(condition4, t94 * t7[..., None, :] * t38[..., :, None], 0.0)
     total12 = tf.reduce_sum(branch47, axis=-2)
-    t94 = dot23 + 2 * total12[..., :, None] * embeddings
-    t95 = 2 * t * t7[..., :, None] * embeddings * t94
-    t96 = -tf.linalg.matrix_transpose(t68) * t36[..., :, None] * t38
-    total13 = tf.reduce_sum(tf.where(condition2, t96, 0.0), axis=-2)
-    t97 = t7 * total13
-    t98 = 2 * t3[..., :, None] * dot11 - 2 * t97[..., :, None] * embeddings
-    t99 = 2 * t7[..., :, None] * t34 * embeddings * t98
-    t100 = tf.linalg.matrix_transpose(t68) * t36[..., :, None] * t44
-    total14 = tf.reduce_sum(tf.where(condition4, t100, 0.0), axis=-2)
-    t101 = t7 * total14
-    t102 = 2 * t3[..., :, None] * dot13 - 2 * t101[..., :, None] * embeddings
-    t103 = 2 * t7[..., :, None] * t34 * embeddings * t102
-    t104 = t13[..., :, None] + 2 * embeddings * t24 + 2 * t * t3[..., :, None] * t30
-    t105 = t104 + 2 * t * t3[..., :, None] * t33 + 2 * t3[..., :, None] * t34 * t42
-    t106 = t105 + 2 * t3[..., :, None] * t34 * t48 + branch30 + branch33 + branch37
-    return (t106 + branch41 - t89 - t95 - t99 - t103,)
+    t95 = dot23 + 2 * total12[..., :, None] * embeddings
+    t96 = 2 * t * t7[..., :, None] * embeddings * t95
+    t97 = -tf.linalg.matrix_transpose(t69) * t38[..., :, None] * t40
+    total13 = tf.reduce_sum(tf.where(condition2, t97, 0.0), axis=-2)
+    t98 = t7 * total13
+    t99 = 2 * t3[..., :, None] * dot11 - 2 * t98[..., :, None] * embeddings
+    t100 = 2 * t7[..., :, None] * t36 * embeddings * t99
+    t101 = tf.linalg.matrix_transpose(t69) * t38[..., :, None] * t46
+    total14 = tf.reduce_sum(tf.where(condition4, t101, 0.0), axis=-2)
+    t102 = t7 * total14
+    t103 = 2 * t3[..., :, None] * dot13 - 2 * t102[..., :, None] * embeddings
+    t104 = 2 * t7[..., :, None] * t36 * embeddings * t103
+    t105 = t13[..., :, None] + 2 * embeddings * t24 + 2 * t * t3[..., :, None] * t30
+    t106 = t105 + 2 * t * t3[..., :, None] * t35 + 2 * t3[..., :, None] * t36 * t44
+    t107 = t106 + 2 * t3[..., :, None] * t36 * t50 + branch30 + branch33 + branch37
+    return (t107 + branch41 - t90 - t96 - t100 - t104,)
 
 
 _SOFT_NEAREST_NEIGHBOR = Definition(
@@ -6193,9 +6154,9 @@ def _multi_similarity_hvp(
     branch8 = tf.where(differs, t2[..., :, None] * share * t27[..., None, :], 0.0)
     branch9 = tf.where(differs, -t2[..., :, None] * share * t6[..., None, :], 0.0)
     t28 = total4[..., None, :] * (branch8 + branch9)
-    t29 = probability2 * t18 * cotangent
+    t29 = probability2 * cotangent * t18
     branch10 = tf.where(condition, 0.5 * t2[..., :, None] * share2 * t29[..., None, :], 0.0)
-    t30 = probability * t18 * cotangent
+    t30 = probability * cotangent * t18
     branch11 = tf.where(differs, -0.5 * t2[..., :, None] * share * t30[..., None, :], 0.0)
     t31 = t2**4
     t32 = probability * cotangent * t31
@@ -6258,10 +6219,10 @@ def _multi_similarity_hvp(
     t67 = t66 * tf.linalg.matrix_transpose(t50) * alpha
     branch30 = tf.where(tf.linalg.matrix_transpose(condition), t67, 0.0)
     total6 = tf.reduce_sum(t60 + t64 + branch29 + branch30, axis=-1)
-    t68 = probability2 * t18 * cotangent * total6
+    t68 = probability2 * cotangent * t18 * total6
     branch31 = tf.where(tf.linalg.matrix_transpose(condition), t65, 0.0)
     total7 = tf.reduce_sum(branch31, axis=-1)
-    t69 = total7 * probability2 * t18 * cotangent * total3 * probability3
+    t69 = total7 * probability2 * cotangent * t18 * total3 * probability3
     t70 = tf.linalg.matrix_transpose(share2) * t8[..., :, None] * dot
     branch32 = tf.where(tf.linalg.matrix_transpose(condition), t70, 0.0)
     total8 = tf.reduce_sum(branch32, axis=-2)
@@ -6317,8 +6278,8 @@ def _multi_similarity_hvp(
     t103 = -t102 * tf.linalg.matrix_transpose(t50) * beta
     branch47 = tf.where(tf.linalg.matrix_transpose(differs), t103, 0.0)
     total12 = tf.reduce_sum(t97 + t101 + branch46 + branch47, axis=-1)
-    t104 = probability * t18 * cotangent * total12
-    t105 = total10 * probability * t18 * cotangent * total4 * probability4
+    t104 = probability * cotangent * t18 * total12
+    t105 = total10 * probability * cotangent * t18 * total4 * probability4
     t106 = dot2 + dot5 + dot6 + dot7 + t56[..., :, None] * embeddings
     t107 = t106 + t68[..., :, None] * embeddings + t69[..., :, None] * embeddings + t76
     t108 = t107 + 4 * t80[..., :, None] * embeddings - t93[..., :, None] * embeddings
@@ -6437,7 +6398,7 @@ def _multi_similarity_hessian_diagonal(
     t53 = total3 * t3
     branch16 = tf.where(t49, tf.linalg.matrix_transpose(share), 0.0)
     dot12 = tf.matmul(branch16, tf.linalg.matrix_transpose(t44))
-    t54 = t53[..., :, None] * embeddings - t2[..., :, None] * dot12
+    t54 = embeddings * t53[..., :, None] - t2[..., :, None] * dot12
     t55 = dot11 + 2 * total7[..., :, None] * embeddings
     t56 = t55 + total8[..., :, None] * t54 * alpha
     branch17 = tf.where(differs2, share2, 0.0)
@@ -6454,13 +6415,13 @@ def _multi_similarity_hessian_diagonal(
     branch19 = tf.where(t63, -t62 * t3[..., :, None] * beta, 0.0)
     dot15 = tf.matmul(branch19, tf.linalg.matrix_transpose(t44))
     t64 = 2 * dot15 * t11[..., :, None] * embeddings
-    t65 = dot12 * dot10 * t34[..., :, None] * alpha
-    branch20 = tf.where(t49, -tf.linalg.matrix_transpose(share3), 0.0)
+    branch20 = tf.where(t63, -tf.linalg.matrix_transpose(share2), 0.0)
     dot16 = tf.matmul(branch20, tf.linalg.matrix_transpose(t44))
-    t66 = dot12 * dot16 * t28[..., :, None] * alpha
-    branch21 = tf.where(t63, -tf.linalg.matrix_transpose(share2), 0.0)
+    t65 = dot13 * dot16 * t41[..., :, None] * beta
+    t66 = dot12 * dot10 * t34[..., :, None] * alpha
+    branch21 = tf.where(t49, -tf.linalg.matrix_transpose(share3), 0.0)
     dot17 = tf.matmul(branch21, tf.linalg.matrix_transpose(t44))
-    t67 = dot13 * dot17 * t41[..., :, None] * beta
+    t67 = dot12 * dot17 * t28[..., :, None] * alpha
     t68 = cotangent * t2 * probability * probability3
     t69 = dot * tf.linalg.matrix_transpose(share) * t68[..., :, None]
     branch22 = tf.where(tf.linalg.matrix_transpose(condition), t69, 0.0)
@@ -6473,10 +6434,10 @@ def _multi_similarity_hessian_diagonal(
     t73 = t3 * total9
     branch25 = tf.where(condition, share * tf.linalg.matrix_transpose(t71), 0.0)
     dot18 = tf.matmul(branch25, tf.linalg.matrix_transpose(t44))
-    t74 = t73[..., :, None] * embeddings - t2[..., :, None] * dot18
+    t74 = embeddings * t73[..., :, None] - t2[..., :, None] * dot18
     t75 = t3[..., :, None] * embeddings * alpha * t74
     t76 = cotangent * total3 * probability * t3 * probability3
-    t77 = t54 * t76[..., :, None] * embeddings * alpha
+    t77 = embeddings * t54 * t76[..., :, None] * alpha
     t78 = t7[..., None, :] * tf.linalg.matrix_transpose(t)
     t79 = -t2[..., :, None] * t2[..., None, :] * share3 * alpha
     branch26 = tf.where(condition, t79, 0.0)
@@ -6505,7 +6466,7 @@ def _multi_similarity_hessian_diagonal(
     branch31 = tf.where(tf.linalg.matrix_transpose(differs2), t90, 0.0)
     total12 = tf.reduce_sum(branch31, axis=-1)
     t91 = total5 * t3
-    t92 = t2[..., :, None] * dot13 - t91[..., :, None] * embeddings
+    t92 = t2[..., :, None] * dot13 - embeddings * t91[..., :, None]
     t93 = dot23 + 2 * total11[..., :, None] * embeddings
     t94 = t93 + total12[..., :, None] * t92 * beta
     t95 = 0.5 * tf.linalg.matrix_transpose(dot) * t2[..., None, :] * t3[..., :, None]
@@ -6519,7 +6480,7 @@ def _multi_similarity_hessian_diagonal(
     t99 = 2 * dot25 * t7[..., :, None] * embeddings
     t100 = t2**4
     t101 = cotangent * total5 * probability2 * probability4 * t100
-    t102 = dot13 * t101[..., :, None] * embeddings * beta
+    t102 = dot13 * embeddings * t101[..., :, None] * beta
     t103 = cotangent * t2 * probability2 * probability4
     t104 = dot * tf.linalg.matrix_transpose(share2) * t103[..., :, None]
     branch34 = tf.where(tf.linalg.matrix_transpose(differs2), t104, 0.0)
@@ -6532,49 +6493,49 @@ def _multi_similarity_hessian_diagonal(
     branch37 = tf.where(tf.linalg.matrix_transpose(differs2), t107, 0.0)
     total13 = tf.reduce_sum(branch37, axis=-2)
     t108 = t3 * total13
-    t109 = t2[..., :, None] * dot26 - t108[..., :, None] * embeddings
+    t109 = t2[..., :, None] * dot26 - embeddings * t108[..., :, None]
     t110 = t3[..., :, None] * embeddings * beta * t109
     t111 = cotangent * total3 * probability * probability3 * t100
-    t112 = dot10 * t111[..., :, None] * embeddings * alpha
-    t113 = cotangent * total3 * probability * t100
-    t114 = dot16 * t113[..., :, None] * embeddings * alpha
-    t115 = cotangent * total5 * probability2 * t100
-    t116 = dot17 * t115[..., :, None] * embeddings * beta
-    t117 = tf.linalg.matrix_transpose(embeddings) * t34[..., None, :]
+    t112 = dot10 * embeddings * t111[..., :, None] * alpha
+    t113 = cotangent * total5 * probability2 * t100
+    t114 = dot16 * embeddings * t113[..., :, None] * beta
+    t115 = cotangent * total3 * probability * t100
+    t116 = dot17 * embeddings * t115[..., :, None] * alpha
+    t117 = t34[..., None, :] * tf.linalg.matrix_transpose(embeddings)
     t118 = tf.linalg.matrix_transpose(dot) * tf.linalg.matrix_transpose(t36)
     branch38 = tf.where(condition, t118, 0.0)
     dot27 = tf.matmul(branch38, tf.linalg.matrix_transpose(t117))
-    t119 = dot27 * t100[..., :, None] * embeddings * alpha
+    t119 = embeddings * dot27 * t100[..., :, None] * alpha
     t120 = t28[..., None, :] * tf.linalg.matrix_transpose(embeddings)
     t121 = -tf.linalg.matrix_transpose(dot) * tf.linalg.matrix_transpose(t36)
     branch39 = tf.where(condition, t121, 0.0)
     dot28 = tf.matmul(branch39, tf.linalg.matrix_transpose(t120))
-    t122 = dot28 * t100[..., :, None] * embeddings * alpha
-    t123 = tf.linalg.matrix_transpose(embeddings) * t38[..., None, :]
+    t122 = embeddings * dot28 * t100[..., :, None] * alpha
+    t123 = t38[..., None, :] * tf.linalg.matrix_transpose(embeddings)
     t124 = tf.linalg.matrix_transpose(dot) * tf.linalg.matrix_transpose(t40)
     branch40 = tf.where(differs2, t124, 0.0)
     dot29 = tf.matmul(branch40, tf.linalg.matrix_transpose(t123))
-    t125 = dot29 * t100[..., :, None] * embeddings * beta
+    t125 = embeddings * dot29 * t100[..., :, None] * beta
     t126 = t41[..., None, :] * tf.linalg.matrix_transpose(embeddings)
     t127 = -tf.linalg.matrix_transpose(dot) * tf.linalg.matrix_transpose(t40)
     branch41 = tf.where(differs2, t127, 0.0)
     dot30 = tf.matmul(branch41, tf.linalg.matrix_transpose(t126))
-    t128 = dot30 * t100[..., :, None] * embeddings * beta
+    t128 = embeddings * dot30 * t100[..., :, None] * beta
     t129 = cotangent * total5 * probability2 * t3 * probability4
-    t130 = t92 * t129[..., :, None] * embeddings * beta
+    t130 = embeddings * t92 * t129[..., :, None] * beta
     t131 = t16[..., :, None] + t2[..., :, None] * dot2 + dot3 * t11[..., :, None]
     t132 = t131 + 4 * t * t23[..., :, None] + t3[..., :, None] * dot4 * embeddings
     t133 = t132 + t3[..., :, None] * embeddings * t33
     t134 = t133 + t27[..., :, None] * dot6 * alpha + t27[..., :, None] * dot7 * alpha
     t135 = t134 + t27[..., :, None] * dot8 * beta + t27[..., :, None] * dot9 * beta
-    t136 = t135 + dot10 * t46[..., :, None] * embeddings
-    t137 = t136 + t46[..., :, None] * embeddings * t56
+    t136 = t135 + dot10 * embeddings * t46[..., :, None]
+    t137 = t136 + embeddings * t46[..., :, None] * t56
     t138 = t137 + t38[..., :, None] * beta * dot13**2 + t61 + t64 + t65 + t66 + t67
     t139 = t138 + t75 + t77 - t2[..., :, None] * dot19 - dot20 * t7[..., :, None]
-    t140 = t139 - dot13 * t81[..., :, None] * embeddings
+    t140 = t139 - dot13 * embeddings * t81[..., :, None]
     t141 = t140 - t3[..., :, None] * dot21 * embeddings
     t142 = t141 - t3[..., :, None] * embeddings * t85
-    t143 = t142 - t81[..., :, None] * embeddings * t94 - t96 - t99 - t102 - t110 - t112
+    t143 = t142 - embeddings * t81[..., :, None] * t94 - t96 - t99 - t102 - t110 - t112
     return (t143 - t114 - t116 - t119 - t122 - t125 - t128 - t130,)
 
 
@@ -6878,7 +6839,7 @@ def _circle_vjp(
     t6 = t2 * probability * cotangent
     t7 = t2[..., :, None] * larger * share * t6[..., None, :] * gamma
     share2 = tf.math.exp(t5 - lse2[..., None, :])
-    t8 = -t2[..., :, None] * larger2 * share2 * t6[..., None, :] * gamma
+    t8 = -t2[..., :, None] * larger2 * t6[..., None, :] * share2 * gamma
     t9 = tf.where(differs, t7, 0.0) + tf.where(condition, t8, 0.0)
     t10 = tf.linalg.matrix_transpose(t9)
     dot2 = tf.matmul(t10, tf.linalg.matrix_transpose(t))
@@ -6900,7 +6861,7 @@ def _circle_vjp(
     branch4 = tf.where(tf.linalg.matrix_transpose(differs), t18, 0.0)
     total5 = tf.reduce_sum(branch4, axis=-1)
     t19 = 0.5 * total2 + 0.5 * total3 * probability * cotangent - 0.5 * total4
-    t20 = t2**3 * (t19 - 0.5 * probability * total5 * cotangent)
+    t20 = t2**3 * (t19 - 0.5 * probability * cotangent * total5)
     t21 = 2 * t20[..., :, None] * embeddings * gamma
     return (dot2 + dot3 + t21,)
 
@@ -6989,12 +6950,12 @@ def _circle_hvp(
     t13 = tf.linalg.matrix_transpose(dot3) + tf.linalg.matrix_transpose(dot4)
     t14 = t2**2
     t15 = gamma**2
-    t16 = larger2**2
-    t17 = cotangent * probability * t14
-    t18 = share2 * t14[..., :, None] * t15 * t16 * t17[..., None, :]
-    t19 = larger**2
-    t20 = share * t14[..., :, None] * t15 * t19 * t17[..., None, :]
-    t21 = tf.where(condition, t18, 0.0) + tf.where(differs, t20, 0.0)
+    t16 = cotangent * probability * t14
+    t17 = larger**2
+    t18 = share * t14[..., :, None] * t15 * t16[..., None, :] * t17
+    t19 = larger2**2
+    t20 = share2 * t14[..., :, None] * t15 * t19 * t16[..., None, :]
+    t21 = tf.where(differs, t18, 0.0) + tf.where(condition, t20, 0.0)
     t22 = t2[..., :, None] * t2[..., None, :] * tf.linalg.matrix_transpose(t13)
     t23 = t2**3
     total2 = tf.reduce_sum(embeddings * embeddings_tangent, axis=-1)
@@ -7024,18 +6985,18 @@ def _circle_hvp(
     t40 = -0.5 * t2[..., :, None] * larger * share * t38[..., None, :] * gamma
     t41 = t2**4
     t42 = cotangent * probability * t41
-    t43 = 0.5 * tf.linalg.matrix_transpose(dot) * share2 * t14[..., :, None] * t15
-    branch5 = tf.where(condition, -t43 * t16 * t42[..., None, :], 0.0)
-    t44 = 0.5 * tf.linalg.matrix_transpose(dot) * share * t14[..., :, None] * t15
-    branch6 = tf.where(differs, -t44 * t19 * t42[..., None, :], 0.0)
+    t43 = 0.5 * tf.linalg.matrix_transpose(dot) * share * t14[..., :, None] * t15
+    branch5 = tf.where(differs, -t43 * t17 * t42[..., None, :], 0.0)
+    t44 = 0.5 * tf.linalg.matrix_transpose(dot) * share2 * t14[..., :, None] * t15
+    branch6 = tf.where(condition, -t44 * t19 * t42[..., None, :], 0.0)
     t45 = tf.where(condition, t39, 0.0) + tf.where(differs, t40, 0.0) + branch5
     t46 = 2 * total2[..., None, :] * (t45 + branch6)
     t47 = 0.5 * larger2 * share2 * t23[..., :, None] * t7[..., None, :] * gamma
     t48 = -0.5 * larger * share * t23[..., :, None] * t7[..., None, :] * gamma
-    t49 = 0.5 * tf.linalg.matrix_transpose(dot) * share2 * t41[..., :, None] * t15
-    branch7 = tf.where(condition, -t49 * t16 * t17[..., None, :], 0.0)
-    t50 = 0.5 * tf.linalg.matrix_transpose(dot) * share * t41[..., :, None] * t15
-    branch8 = tf.where(differs, -t50 * t19 * t17[..., None, :], 0.0)
+    t49 = 0.5 * tf.linalg.matrix_transpose(dot) * share * t41[..., :, None] * t15
+    branch7 = tf.where(differs, -t49 * t16[..., None, :] * t17, 0.0)
+    t50 = 0.5 * tf.linalg.matrix_transpose(dot) * share2 * t41[..., :, None] * t15
+    branch8 = tf.where(condition, -t50 * t19 * t16[..., None, :], 0.0)
     t51 = tf.where(condition, t47, 0.0) + tf.where(differs, t48, 0.0) + branch7
     t52 = 2 * total2[..., :, None] * (t51 + branch8)
     t53 = t13 * t21 + total3[..., None, :] * t33 + total4[..., None, :] * t37 + t46
@@ -7044,26 +7005,26 @@ def _circle_hvp(
     dot5 = tf.matmul(t55, tf.linalg.matrix_transpose(t12))
     dot6 = tf.matmul(t10, tf.linalg.matrix_transpose(t))
     dot7 = tf.matmul(t54, tf.linalg.matrix_transpose(t12))
-    branch9 = tf.where(t35, t34 * dot * t29[..., :, None], 0.0)
-    branch10 = tf.where(t35, -t34 * dot * t7[..., :, None], 0.0)
+    branch9 = tf.where(t35, t34 * t29[..., :, None] * dot, 0.0)
+    branch10 = tf.where(t35, -t34 * t7[..., :, None] * dot, 0.0)
     t56 = total4[..., :, None] * (branch9 + branch10)
     branch11 = tf.where(tf.linalg.matrix_transpose(condition), t34 * t7[..., :, None], 0.0)
-    t57 = t2[..., None, :] * tf.linalg.matrix_transpose(share2) * dot
-    t58 = -t57 * tf.linalg.matrix_transpose(t16) * t17[..., :, None] * gamma
+    t57 = t2[..., None, :] * tf.linalg.matrix_transpose(share2)
+    t58 = -t57 * tf.linalg.matrix_transpose(t19) * t16[..., :, None] * dot * gamma
     branch12 = tf.where(tf.linalg.matrix_transpose(condition), t58, 0.0)
     t59 = tf.linalg.matrix_transpose(t13) * (branch11 + branch12)
     t60 = 0.5 * tf.linalg.matrix_transpose(larger2)
-    t61 = -t60 * tf.linalg.matrix_transpose(share2) * dot * t38[..., :, None]
+    t61 = -t60 * tf.linalg.matrix_transpose(share2) * t38[..., :, None] * dot
     branch13 = tf.where(tf.linalg.matrix_transpose(condition), t61, 0.0)
     t62 = tf.linalg.matrix_transpose(dot) ** 2
     t63 = 0.5 * t2[..., None, :] * tf.linalg.matrix_transpose(share2)
-    t64 = t63 * tf.linalg.matrix_transpose(t16) * tf.linalg.matrix_transpose(t62)
+    t64 = t63 * tf.linalg.matrix_transpose(t19) * tf.linalg.matrix_transpose(t62)
     branch14 = tf.where(t35, t64 * t42[..., :, None] * gamma, 0.0)
     t65 = 2 * total2[..., :, None] * (branch13 + branch14)
     t66 = t2 * cotangent * probability * total3 * probability2
-    branch15 = tf.where(t35, t34 * dot * t66[..., :, None], 0.0)
+    branch15 = tf.where(t35, t34 * t66[..., :, None] * dot, 0.0)
     t67 = tf.linalg.matrix_transpose(share2) * t24[..., None, :]
-    t68 = t67 * tf.linalg.matrix_transpose(t16) * t17[..., :, None]
+    t68 = t67 * tf.linalg.matrix_transpose(t19) * t16[..., :, None]
     t69 = t68 * tf.linalg.matrix_transpose(t62) * gamma
     branch16 = tf.where(tf.linalg.matrix_transpose(condition), t69, 0.0)
     total5 = tf.reduce_sum(t56 + t59 + t65 + branch15 + branch16, axis=-2)
@@ -7072,100 +7033,99 @@ def _circle_hvp(
     t72 = t71 * tf.linalg.matrix_transpose(share2)
     branch17 = tf.where(tf.linalg.matrix_transpose(condition), t72, 0.0)
     t73 = dot * t2[..., :, None] * tf.linalg.matrix_transpose(share2)
-    t74 = -t73 * t14[..., None, :] * tf.linalg.matrix_transpose(t16) * gamma
+    t74 = -t73 * t14[..., None, :] * tf.linalg.matrix_transpose(t19) * gamma
     branch18 = tf.where(tf.linalg.matrix_transpose(condition), t74, 0.0)
     t75 = tf.linalg.matrix_transpose(t13) * (branch17 + branch18)
     t76 = 0.5 * dot * tf.linalg.matrix_transpose(larger2)
     t77 = -t76 * tf.linalg.matrix_transpose(share2) * t23[..., None, :]
     branch19 = tf.where(tf.linalg.matrix_transpose(condition), t77, 0.0)
     t78 = 0.5 * t2[..., :, None] * tf.linalg.matrix_transpose(share2)
-    t79 = t78 * tf.linalg.matrix_transpose(t16) * tf.linalg.matrix_transpose(t62)
+    t79 = t78 * tf.linalg.matrix_transpose(t19) * tf.linalg.matrix_transpose(t62)
     branch20 = tf.where(t35, t79 * t41[..., None, :] * gamma, 0.0)
     t80 = 2 * total2[..., None, :] * (branch19 + branch20)
     t81 = dot * t2[..., None, :] * tf.linalg.matrix_transpose(larger2)
     t82 = -t81 * tf.linalg.matrix_transpose(share2) * total4[..., :, None]
     branch21 = tf.where(tf.linalg.matrix_transpose(condition), t82, 0.0)
     t83 = tf.linalg.matrix_transpose(share2) * t24[..., :, None] * t14[..., None, :]
-    t84 = t83 * tf.linalg.matrix_transpose(t16) * tf.linalg.matrix_transpose(t62)
+    t84 = t83 * tf.linalg.matrix_transpose(t19) * tf.linalg.matrix_transpose(t62)
     branch22 = tf.where(tf.linalg.matrix_transpose(condition), t84 * gamma, 0.0)
     total6 = tf.reduce_sum(t75 + t80 + branch21 + branch22, axis=-1)
     t85 = cotangent * t23 * probability * total6
-    branch23 = tf.where(t35, t34 * dot * t7[..., :, None], 0.0)
+    branch23 = tf.where(t35, t34 * t7[..., :, None] * dot, 0.0)
     total7 = tf.reduce_sum(branch23, axis=-2)
     t86 = t81 * tf.linalg.matrix_transpose(share2)
     branch24 = tf.where(tf.linalg.matrix_transpose(condition), t86, 0.0)
     total8 = tf.reduce_sum(branch24, axis=-1)
-    t87 = tf.linalg.matrix_transpose(larger) * tf.linalg.matrix_transpose(share) * dot
-    branch25 = tf.where(tf.linalg.matrix_transpose(differs), t87 * t7[..., :, None], 0.0)
+    branch25 = tf.where(t28, t27 * t7[..., :, None] * dot, 0.0)
     total9 = tf.reduce_sum(branch25, axis=-2)
-    t88 = dot * t2[..., None, :] * tf.linalg.matrix_transpose(larger)
-    t89 = t88 * tf.linalg.matrix_transpose(share)
-    branch26 = tf.where(tf.linalg.matrix_transpose(differs), t89, 0.0)
+    t87 = dot * t2[..., None, :] * tf.linalg.matrix_transpose(larger)
+    t88 = t87 * tf.linalg.matrix_transpose(share)
+    branch26 = tf.where(tf.linalg.matrix_transpose(differs), t88, 0.0)
     total10 = tf.reduce_sum(branch26, axis=-1)
-    t90 = 0.5 * total10 * cotangent * probability
-    t91 = 0.5 * total7 + 0.5 * total8 * cotangent * probability - 0.5 * total9 - t90
-    t92 = t23 * t91
-    t93 = 2 * embeddings_tangent * t92[..., :, None] * gamma
-    t94 = 0.5 * total8 - 0.5 * total10
-    t95 = cotangent * t23 * probability * total3 * probability2 * t94
-    t96 = 2 * t95[..., :, None] * embeddings * gamma
-    t97 = cotangent * t23 * probability * total4 * probability2 * t94
-    t98 = 2 * t97[..., :, None] * embeddings * gamma
-    t99 = 0.75 * total10 * cotangent * probability
-    t100 = 0.75 * total8 * cotangent * probability
-    t101 = 0.75 * total9 + t99 - 0.75 * total7 - t100
-    t102 = total2 * t2**5 * t101
-    t103 = 4 * t102[..., :, None] * embeddings * gamma
-    branch27 = tf.where(tf.linalg.matrix_transpose(differs), t87 * t29[..., :, None], 0.0)
-    branch28 = tf.where(tf.linalg.matrix_transpose(differs), -t87 * t7[..., :, None], 0.0)
-    t104 = total3[..., :, None] * (branch27 + branch28)
+    t89 = 0.5 * cotangent * total10 * probability
+    t90 = 0.5 * total7 + 0.5 * total8 * cotangent * probability - 0.5 * total9 - t89
+    t91 = t23 * t90
+    t92 = 2 * embeddings_tangent * t91[..., :, None] * gamma
+    t93 = 0.5 * total8 - 0.5 * total10
+    t94 = cotangent * t23 * probability * total3 * probability2 * t93
+    t95 = 2 * t94[..., :, None] * embeddings * gamma
+    t96 = cotangent * t23 * probability * total4 * probability2 * t93
+    t97 = 2 * t96[..., :, None] * embeddings * gamma
+    t98 = 0.75 * cotangent * total10 * probability
+    t99 = 0.75 * total8 * cotangent * probability
+    t100 = 0.75 * total9 + t98 - 0.75 * total7 - t99
+    t101 = total2 * t2**5 * t100
+    t102 = 4 * t101[..., :, None] * embeddings * gamma
+    branch27 = tf.where(t28, t27 * t29[..., :, None] * dot, 0.0)
+    branch28 = tf.where(t28, -t27 * t7[..., :, None] * dot, 0.0)
+    t103 = total3[..., :, None] * (branch27 + branch28)
     branch29 = tf.where(tf.linalg.matrix_transpose(differs), t27 * t7[..., :, None], 0.0)
-    t105 = t2[..., None, :] * tf.linalg.matrix_transpose(share) * dot
-    t106 = t105 * t17[..., :, None] * tf.linalg.matrix_transpose(t19) * gamma
-    branch30 = tf.where(tf.linalg.matrix_transpose(differs), t106, 0.0)
-    t107 = tf.linalg.matrix_transpose(t13) * (branch29 + branch30)
-    t108 = 0.5 * tf.linalg.matrix_transpose(larger) * tf.linalg.matrix_transpose(share)
-    branch31 = tf.where(t28, -t108 * dot * t38[..., :, None], 0.0)
-    t109 = 0.5 * t2[..., None, :] * tf.linalg.matrix_transpose(share)
-    t110 = t109 * tf.linalg.matrix_transpose(t62) * t42[..., :, None]
-    t111 = -t110 * tf.linalg.matrix_transpose(t19) * gamma
-    branch32 = tf.where(tf.linalg.matrix_transpose(differs), t111, 0.0)
-    t112 = 2 * total2[..., :, None] * (branch31 + branch32)
-    t113 = t2 * cotangent * probability * total4 * probability2
-    branch33 = tf.where(tf.linalg.matrix_transpose(differs), t87 * t113[..., :, None], 0.0)
-    t114 = tf.linalg.matrix_transpose(share) * t24[..., None, :] * t17[..., :, None]
-    t115 = t114 * tf.linalg.matrix_transpose(t62) * tf.linalg.matrix_transpose(t19)
-    branch34 = tf.where(tf.linalg.matrix_transpose(differs), -t115 * gamma, 0.0)
-    t116 = t104 + t107 + t112 + branch33 + branch34
-    total11 = tf.reduce_sum(t116, axis=-2)
-    t117 = t23 * total11
-    t118 = t117[..., :, None] * embeddings * gamma
-    t119 = t2[..., None, :] * tf.linalg.matrix_transpose(larger)
-    t120 = t119 * tf.linalg.matrix_transpose(share)
-    branch35 = tf.where(tf.linalg.matrix_transpose(differs), t120, 0.0)
-    t121 = dot * t2[..., :, None] * tf.linalg.matrix_transpose(share)
-    t122 = t121 * t14[..., None, :] * tf.linalg.matrix_transpose(t19) * gamma
-    branch36 = tf.where(tf.linalg.matrix_transpose(differs), t122, 0.0)
-    t123 = tf.linalg.matrix_transpose(t13) * (branch35 + branch36)
-    t124 = 0.5 * dot * tf.linalg.matrix_transpose(larger)
-    t125 = -t124 * tf.linalg.matrix_transpose(share) * t23[..., None, :]
-    branch37 = tf.where(tf.linalg.matrix_transpose(differs), t125, 0.0)
-    t126 = 0.5 * t2[..., :, None] * tf.linalg.matrix_transpose(share)
-    t127 = t126 * tf.linalg.matrix_transpose(t62) * t41[..., None, :]
-    t128 = -t127 * tf.linalg.matrix_transpose(t19) * gamma
-    branch38 = tf.where(tf.linalg.matrix_transpose(differs), t128, 0.0)
-    t129 = 2 * total2[..., None, :] * (branch37 + branch38)
-    t130 = -t88 * tf.linalg.matrix_transpose(share) * total3[..., :, None]
-    branch39 = tf.where(tf.linalg.matrix_transpose(differs), t130, 0.0)
-    t131 = tf.linalg.matrix_transpose(share) * t24[..., :, None] * t14[..., None, :]
-    t132 = t131 * tf.linalg.matrix_transpose(t62) * tf.linalg.matrix_transpose(t19)
-    branch40 = tf.where(tf.linalg.matrix_transpose(differs), -t132 * gamma, 0.0)
-    total12 = tf.reduce_sum(t123 + t129 + branch39 + branch40, axis=-1)
-    t133 = cotangent * t23 * probability * total12
-    t134 = t133[..., :, None] * embeddings * gamma
-    t135 = dot2 + dot5 + dot6 + dot7 + t70[..., :, None] * embeddings * gamma
-    t136 = t135 + t85[..., :, None] * embeddings * gamma + t93 + t96 + t98 + t103
-    return (t136 - t118 - t134,)
+    t104 = t2[..., None, :] * tf.linalg.matrix_transpose(share) * t16[..., :, None]
+    t105 = t104 * tf.linalg.matrix_transpose(t17) * dot * gamma
+    branch30 = tf.where(tf.linalg.matrix_transpose(differs), t105, 0.0)
+    t106 = tf.linalg.matrix_transpose(t13) * (branch29 + branch30)
+    t107 = 0.5 * tf.linalg.matrix_transpose(larger) * tf.linalg.matrix_transpose(share)
+    branch31 = tf.where(t28, -t107 * t38[..., :, None] * dot, 0.0)
+    t108 = 0.5 * t2[..., None, :] * tf.linalg.matrix_transpose(share)
+    t109 = t108 * tf.linalg.matrix_transpose(t62) * t42[..., :, None]
+    t110 = -t109 * tf.linalg.matrix_transpose(t17) * gamma
+    branch32 = tf.where(tf.linalg.matrix_transpose(differs), t110, 0.0)
+    t111 = 2 * total2[..., :, None] * (branch31 + branch32)
+    t112 = t2 * cotangent * probability * total4 * probability2
+    branch33 = tf.where(t28, t27 * t112[..., :, None] * dot, 0.0)
+    t113 = tf.linalg.matrix_transpose(share) * t24[..., None, :] * t16[..., :, None]
+    t114 = t113 * tf.linalg.matrix_transpose(t62) * tf.linalg.matrix_transpose(t17)
+    branch34 = tf.where(tf.linalg.matrix_transpose(differs), -t114 * gamma, 0.0)
+    t115 = t103 + t106 + t111 + branch33 + branch34
+    total11 = tf.reduce_sum(t115, axis=-2)
+    t116 = t23 * total11
+    t117 = t116[..., :, None] * embeddings * gamma
+    t118 = t2[..., None, :] * tf.linalg.matrix_transpose(larger)
+    t119 = t118 * tf.linalg.matrix_transpose(share)
+    branch35 = tf.where(tf.linalg.matrix_transpose(differs), t119, 0.0)
+    t120 = dot * t2[..., :, None] * tf.linalg.matrix_transpose(share)
+    t121 = t120 * t14[..., None, :] * tf.linalg.matrix_transpose(t17) * gamma
+    branch36 = tf.where(tf.linalg.matrix_transpose(differs), t121, 0.0)
+    t122 = tf.linalg.matrix_transpose(t13) * (branch35 + branch36)
+    t123 = 0.5 * dot * tf.linalg.matrix_transpose(larger)
+    t124 = -t123 * tf.linalg.matrix_transpose(share) * t23[..., None, :]
+    branch37 = tf.where(tf.linalg.matrix_transpose(differs), t124, 0.0)
+    t125 = 0.5 * t2[..., :, None] * tf.linalg.matrix_transpose(share)
+    t126 = t125 * tf.linalg.matrix_transpose(t62) * t41[..., None, :]
+    t127 = -t126 * tf.linalg.matrix_transpose(t17) * gamma
+    branch38 = tf.where(tf.linalg.matrix_transpose(differs), t127, 0.0)
+    t128 = 2 * total2[..., None, :] * (branch37 + branch38)
+    t129 = -t87 * tf.linalg.matrix_transpose(share) * total3[..., :, None]
+    branch39 = tf.where(tf.linalg.matrix_transpose(differs), t129, 0.0)
+    t130 = tf.linalg.matrix_transpose(share) * t24[..., :, None] * t14[..., None, :]
+    t131 = t130 * tf.linalg.matrix_transpose(t62) * tf.linalg.matrix_transpose(t17)
+    branch40 = tf.where(tf.linalg.matrix_transpose(differs), -t131 * gamma, 0.0)
+    total12 = tf.reduce_sum(t122 + t128 + branch39 + branch40, axis=-1)
+    t132 = cotangent * t23 * probability * total12
+    t133 = t132[..., :, None] * embeddings * gamma
+    t134 = dot2 + dot5 + dot6 + dot7 + t70[..., :, None] * embeddings * gamma
+    t135 = t134 + t85[..., :, None] * embeddings * gamma + t92 + t95 + t97 + t102
+    return (t135 - t117 - t133,)
 
 
 def _circle_hessian_diagonal(
@@ -7271,30 +7231,30 @@ def _circle_hessian_diagonal(
     branch14 = tf.where(condition, larger * share * tf.linalg.matrix_transpose(t47), 0.0)
     dot9 = tf.matmul(branch14, tf.linalg.matrix_transpose(t33))
     t51 = embeddings * t50[..., :, None] - t2[..., :, None] * dot9
-    t52 = t20 * t3[..., :, None] * embeddings * t51
-    t53 = -tf.linalg.matrix_transpose(larger2) * tf.linalg.matrix_transpose(share2)
-    branch15 = tf.where(tf.linalg.matrix_transpose(differs2), t53, 0.0)
-    dot10 = tf.matmul(branch15, tf.linalg.matrix_transpose(t33))
-    t54 = t2**4
-    t55 = cotangent * total3 * probability * probability2 * t54
-    t56 = t20 * dot6 * embeddings * t55[..., :, None]
-    t57 = tf.linalg.matrix_transpose(larger) * tf.linalg.matrix_transpose(share)
-    branch16 = tf.where(tf.linalg.matrix_transpose(condition), t57, 0.0)
+    t52 = t20 * embeddings * t3[..., :, None] * t51
+    t53 = t2**4
+    t54 = cotangent * total3 * probability * probability2 * t53
+    t55 = t20 * embeddings * dot6 * t54[..., :, None]
+    branch15 = tf.where(condition, larger * share3, 0.0)
+    t56 = tf.linalg.matrix_transpose(branch15)
+    dot10 = tf.matmul(t56, tf.linalg.matrix_transpose(t33))
+    t57 = cotangent * probability * total5 * probability2 * t53
+    t58 = t20 * embeddings * dot10 * t57[..., :, None]
+    t59 = -tf.linalg.matrix_transpose(larger2) * tf.linalg.matrix_transpose(share2)
+    branch16 = tf.where(tf.linalg.matrix_transpose(differs2), t59, 0.0)
     dot11 = tf.matmul(branch16, tf.linalg.matrix_transpose(t33))
-    t58 = -tf.linalg.matrix_transpose(larger) * tf.linalg.matrix_transpose(share3)
-    branch17 = tf.where(tf.linalg.matrix_transpose(condition), t58, 0.0)
+    t60 = tf.linalg.matrix_transpose(larger) * tf.linalg.matrix_transpose(share)
+    branch17 = tf.where(tf.linalg.matrix_transpose(condition), t60, 0.0)
     dot12 = tf.matmul(branch17, tf.linalg.matrix_transpose(t33))
-    t59 = t20 * dot11 * dot12 * t27[..., :, None]
-    branch18 = tf.where(condition, larger * share3, 0.0)
-    t60 = tf.linalg.matrix_transpose(branch18)
-    dot13 = tf.matmul(t60, tf.linalg.matrix_transpose(t33))
-    t61 = t20 * dot11 * dot13 * t22[..., :, None]
-    t62 = cotangent * probability * total5 * probability2 * t54
-    t63 = t20 * dot13 * embeddings * t62[..., :, None]
-    t64 = t9[..., :, None] * embeddings
+    t61 = -tf.linalg.matrix_transpose(larger) * tf.linalg.matrix_transpose(share3)
+    branch18 = tf.where(tf.linalg.matrix_transpose(condition), t61, 0.0)
+    dot13 = tf.matmul(branch18, tf.linalg.matrix_transpose(t33))
+    t62 = t20 * dot12 * dot13 * t27[..., :, None]
+    t63 = t20 * dot12 * dot10 * t22[..., :, None]
+    t64 = embeddings * t9[..., :, None]
     t65 = tf.linalg.matrix_transpose(t64)
-    dot14 = tf.matmul(branch18, tf.linalg.matrix_transpose(t65))
-    t66 = t3[..., :, None] * embeddings * dot14 * gamma
+    dot14 = tf.matmul(branch15, tf.linalg.matrix_transpose(t65))
+    t66 = embeddings * t3[..., :, None] * dot14 * gamma
     t67 = tf.linalg.matrix_transpose(embeddings)
     branch19 = tf.where(condition, larger * share * t9[..., None, :], 0.0)
     t68 = tf.linalg.matrix_transpose(dot) * t2[..., :, None] * share * t30
@@ -7304,10 +7264,10 @@ def _circle_hessian_diagonal(
     t70 = tf.linalg.matrix_transpose(dot) ** 2
     t71 = 0.5 * t70 * share * t3[..., :, None] * t30 * t27[..., None, :] * gamma
     total7 = tf.reduce_sum(tf.where(condition, t71, 0.0), axis=-1)
-    t72 = dot15 + 2 * total7[..., :, None] * embeddings
-    t73 = t3[..., :, None] * embeddings * gamma * t72
+    t72 = dot15 + 2 * embeddings * total7[..., :, None]
+    t73 = embeddings * t3[..., :, None] * gamma * t72
     t74 = cotangent * probability * t3
-    t75 = dot13 * embeddings * t74[..., :, None] * gamma
+    t75 = embeddings * dot10 * t74[..., :, None] * gamma
     t76 = t2[..., None, :] * tf.linalg.matrix_transpose(larger)
     t77 = t76 * tf.linalg.matrix_transpose(share)
     branch21 = tf.where(tf.linalg.matrix_transpose(condition), t77, 0.0)
@@ -7322,8 +7282,8 @@ def _circle_hessian_diagonal(
     branch23 = tf.where(tf.linalg.matrix_transpose(condition), t82, 0.0)
     total9 = tf.reduce_sum(branch23, axis=-1)
     t83 = total3 * t3
-    t84 = embeddings * t83[..., :, None] - t2[..., :, None] * dot11
-    t85 = dot16 + 2 * total8[..., :, None] * embeddings
+    t84 = embeddings * t83[..., :, None] - t2[..., :, None] * dot12
+    t85 = dot16 + 2 * embeddings * total8[..., :, None]
     t86 = t85 + total9[..., :, None] * t84 * gamma
     t87 = embeddings * t74[..., :, None] * gamma * t86
     t88 = 0.5 * total3 - 0.5 * total5
@@ -7340,7 +7300,7 @@ def _circle_hessian_diagonal(
     t97 = -t96 * t3[..., :, None] * tf.linalg.matrix_transpose(t25) * gamma
     branch25 = tf.where(tf.linalg.matrix_transpose(differs2), t97, 0.0)
     dot18 = tf.matmul(branch25, tf.linalg.matrix_transpose(t33))
-    t98 = 2 * dot18 * t9[..., :, None] * embeddings * gamma
+    t98 = 2 * embeddings * dot18 * t9[..., :, None] * gamma
     t99 = -t2[..., :, None] * t2[..., None, :] * share3 * t30 * gamma
     branch26 = tf.where(condition, t99, 0.0)
     dot19 = tf.matmul(branch26, tf.linalg.matrix_transpose(t36))
@@ -7360,35 +7320,35 @@ def _circle_hessian_diagonal(
     total10 = tf.reduce_sum(branch30, axis=-2)
     t107 = t3 * total10
     t108 = t2[..., :, None] * dot21 - embeddings * t107[..., :, None]
-    t109 = t20 * t3[..., :, None] * embeddings * t108
-    t110 = t20 * dot6 * embeddings * t62[..., :, None]
-    t111 = cotangent * probability * total5 * t54
-    t112 = t20 * dot10 * embeddings * t111[..., :, None]
-    t113 = cotangent * total3 * probability * t54
-    t114 = t20 * dot12 * embeddings * t113[..., :, None]
-    t115 = t20 * dot13 * embeddings * t55[..., :, None]
+    t109 = t20 * embeddings * t3[..., :, None] * t108
+    t110 = t20 * embeddings * dot6 * t57[..., :, None]
+    t111 = cotangent * probability * total5 * t53
+    t112 = t20 * embeddings * dot11 * t111[..., :, None]
+    t113 = cotangent * total3 * probability * t53
+    t114 = t20 * embeddings * dot13 * t113[..., :, None]
+    t115 = t20 * embeddings * dot10 * t54[..., :, None]
     t116 = embeddings * t22[..., :, None]
     t117 = tf.linalg.matrix_transpose(t116)
     t118 = tf.linalg.matrix_transpose(dot) * t25 * tf.linalg.matrix_transpose(t26)
     branch31 = tf.where(differs2, t118, 0.0)
     dot22 = tf.matmul(branch31, tf.linalg.matrix_transpose(t117))
-    t119 = t20 * embeddings * dot22 * t54[..., :, None]
+    t119 = t20 * embeddings * dot22 * t53[..., :, None]
     t120 = embeddings * t27[..., :, None]
     t121 = tf.linalg.matrix_transpose(t120)
     t122 = -tf.linalg.matrix_transpose(dot) * t25 * tf.linalg.matrix_transpose(t26)
     branch32 = tf.where(differs2, t122, 0.0)
     dot23 = tf.matmul(branch32, tf.linalg.matrix_transpose(t121))
-    t123 = t20 * embeddings * dot23 * t54[..., :, None]
+    t123 = t20 * embeddings * dot23 * t53[..., :, None]
     t124 = tf.linalg.matrix_transpose(dot) * t30 * tf.linalg.matrix_transpose(t31)
     branch33 = tf.where(condition, t124, 0.0)
     dot24 = tf.matmul(branch33, tf.linalg.matrix_transpose(t117))
-    t125 = t20 * embeddings * dot24 * t54[..., :, None]
+    t125 = t20 * embeddings * dot24 * t53[..., :, None]
     t126 = -tf.linalg.matrix_transpose(dot) * t30 * tf.linalg.matrix_transpose(t31)
     branch34 = tf.where(condition, t126, 0.0)
     dot25 = tf.matmul(branch34, tf.linalg.matrix_transpose(t121))
-    t127 = t20 * embeddings * dot25 * t54[..., :, None]
+    t127 = t20 * embeddings * dot25 * t53[..., :, None]
     dot26 = tf.matmul(branch9, tf.linalg.matrix_transpose(t65))
-    t128 = t3[..., :, None] * embeddings * dot26 * gamma
+    t128 = embeddings * t3[..., :, None] * dot26 * gamma
     branch35 = tf.where(differs2, t9[..., None, :] * larger2 * share2, 0.0)
     t129 = tf.linalg.matrix_transpose(dot) * t2[..., :, None] * share2
     branch36 = tf.where(differs2, t129 * t27[..., None, :] * t25 * gamma, 0.0)
@@ -7396,9 +7356,9 @@ def _circle_hessian_diagonal(
     dot27 = tf.matmul(t130, tf.linalg.matrix_transpose(t67))
     t131 = -0.5 * t70 * share2 * t3[..., :, None] * t27[..., None, :] * t25 * gamma
     total11 = tf.reduce_sum(tf.where(differs2, t131, 0.0), axis=-1)
-    t132 = dot27 + 2 * total11[..., :, None] * embeddings
-    t133 = t3[..., :, None] * embeddings * gamma * t132
-    t134 = dot6 * embeddings * t74[..., :, None] * gamma
+    t132 = dot27 + 2 * embeddings * total11[..., :, None]
+    t133 = embeddings * t3[..., :, None] * gamma * t132
+    t134 = embeddings * dot6 * t74[..., :, None] * gamma
     t135 = t2[..., None, :] * tf.linalg.matrix_transpose(larger2)
     t136 = t135 * tf.linalg.matrix_transpose(share2)
     branch37 = tf.where(tf.linalg.matrix_transpose(differs2), t136, 0.0)
@@ -7412,7 +7372,7 @@ def _circle_hessian_diagonal(
     t141 = -t15 * tf.linalg.matrix_transpose(share2)
     branch39 = tf.where(tf.linalg.matrix_transpose(differs2), t141, 0.0)
     total13 = tf.reduce_sum(branch39, axis=-1)
-    t142 = dot28 + 2 * total12[..., :, None] * embeddings
+    t142 = dot28 + 2 * embeddings * total12[..., :, None]
     t143 = t142 + total13[..., :, None] * t92 * gamma
     t144 = embeddings * t74[..., :, None] * gamma * t143
     t145 = 0.5 * tf.linalg.matrix_transpose(dot) * t2[..., None, :] * t3[..., :, None]
@@ -7423,18 +7383,18 @@ def _circle_hessian_diagonal(
     t148 = t147 * tf.linalg.matrix_transpose(t30) * tf.linalg.matrix_transpose(share3)
     branch41 = tf.where(tf.linalg.matrix_transpose(condition), t148 * gamma, 0.0)
     dot30 = tf.matmul(branch41, tf.linalg.matrix_transpose(t33))
-    t149 = 2 * dot30 * t9[..., :, None] * embeddings * gamma
+    t149 = 2 * embeddings * dot30 * t9[..., :, None] * gamma
     t150 = t19[..., :, None] + t20 * t21[..., :, None] * dot2
     t151 = t150 + t20 * t21[..., :, None] * dot3 + t20 * t21[..., :, None] * dot4
     t152 = t151 + t20 * t21[..., :, None] * dot5 + t20 * t22[..., :, None] * dot6**2
     t153 = t152 + t2[..., :, None] * dot7 * gamma + dot8 * t9[..., :, None] * gamma
-    t154 = t153 + 4 * t * t43[..., :, None] * gamma + t52
-    t155 = t154 + t20 * dot6 * dot10 * t27[..., :, None] + t56 + t59 + t61 + t63 + t66
-    t156 = t155 + t73 + t75 + t87 + t90 + t93 + t95 + t98
-    t157 = t156 - t2[..., :, None] * dot19 * gamma - dot20 * t9[..., :, None] * gamma
-    t158 = t157 - t109 - t20 * dot6 * dot11 * t22[..., :, None]
-    t159 = t158 - t20 * dot6 * dot13 * t22[..., :, None] - t110 - t112 - t114 - t115
-    return (t159 - t119 - t123 - t125 - t127 - t128 - t133 - t134 - t144 - t146 - t149,)
+    t154 = t153 + 4 * t * t43[..., :, None] * gamma + t52 + t55 + t58
+    t155 = t154 + t20 * dot6 * dot11 * t27[..., :, None] + t62 + t63 + t66 + t73 + t75
+    t156 = t155 + t87 + t90 + t93 + t95 + t98 - t2[..., :, None] * dot19 * gamma
+    t157 = t156 - dot20 * t9[..., :, None] * gamma - t109 - t110 - t112 - t114 - t115
+    t158 = t157 - t119 - t123 - t125 - t127 - t20 * dot6 * dot12 * t22[..., :, None]
+    t159 = t158 - t20 * dot6 * dot10 * t22[..., :, None] - t128 - t133 - t134 - t144
+    return (t159 - t146 - t149,)
 
 
 _CIRCLE = Definition(

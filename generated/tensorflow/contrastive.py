@@ -416,13 +416,13 @@ def _info_nce_hvp(
     t34 = t33 - 0.5 * t17[..., :, None] * dot6
     t35 = t2 * t3
     t36 = t3**2
-    t37 = t * t2[..., :, None] * t36[..., None, :] * dot
+    t37 = t * t2[..., :, None] * dot * t36[..., None, :]
     t38 = tf.linalg.matrix_transpose(t13) * (t3[..., None, :] + t37)
     t39 = tf.linalg.matrix_transpose(dot) ** 2
     t40 = t3**4
     t41 = 0.5 * t * t2[..., :, None] * tf.linalg.matrix_transpose(t39)
     t42 = 0.5 * t5[..., None, :] * dot + t41 * t40[..., None, :]
-    t43 = t3[..., None, :] * total5[..., :, None] * dot
+    t43 = t3[..., None, :] * dot * total5[..., :, None]
     t44 = t * t18[..., :, None] * t36[..., None, :] * tf.linalg.matrix_transpose(t39)
     t45 = t38 + -2 * total3[..., None, :] * t42 - t43 - t44
     total9 = tf.reduce_sum(tf.linalg.matrix_transpose(share) * t45, axis=-1)
@@ -531,7 +531,7 @@ def _info_nce_hessian_diagonal(
     t37 = 0.5 * t3 * total3 * cotangent - 0.5 * total6
     t38 = 2 * t * t34 * t37
     t39 = t3**2
-    t40 = t39 * cotangent
+    t40 = cotangent * t39
     t41 = t40[..., :, None] * t2
     t42 = tf.linalg.matrix_transpose(t41)
     dot6 = tf.matmul(share, tf.linalg.matrix_transpose(t42))
@@ -901,7 +901,7 @@ def _nt_xent_vjp(
     total2 = tf.reduce_sum(embeddings * picked, axis=-1)
     total3 = tf.reduce_sum(picked**2, axis=-1)
     t3 = fn.inverse_root(total3)
-    t4 = t2 * total2 * cotangent * t3**3
+    t4 = t2 * cotangent * total2 * t3**3
     branch = tf.where(differs[..., :, None], t * t4[..., :, None] * picked, 0.0)
     t5 = t2 * t3 * cotangent
     branch2 = tf.where(differs[..., :, None], -t * t5[..., :, None] * embeddings, 0.0)
@@ -916,7 +916,7 @@ def _nt_xent_vjp(
     total4 = tf.reduce_sum(branch3, axis=-1)
     t8 = t2**3
     branch4 = tf.where(differs, -0.5 * t * total4 * t8 * cotangent, 0.0)
-    branch5 = tf.where(differs, 0.5 * t * t3 * t8 * total2 * cotangent, 0.0)
+    branch5 = tf.where(differs, 0.5 * t * t3 * t8 * cotangent * total2, 0.0)
     t9 = t2 * cotangent
     condition = tf.linalg.matrix_transpose(differs2) & differs[..., :, None]
     t10 = tf.linalg.matrix_transpose(share) * t9[..., :, None] * dot
@@ -951,11 +951,11 @@ def _nt_xent_jvp(
     dot = tf.matmul(embeddings_tangent, tf.linalg.matrix_transpose(embeddings))
     dot2 = tf.matmul(embeddings, tf.linalg.matrix_transpose(embeddings_tangent))
     t3 = t2[..., :, None] * t2[..., None, :] * (dot + dot2)
+    dot3 = tf.matmul(embeddings, tf.linalg.matrix_transpose(embeddings))
     t4 = t2**3
     total2 = tf.reduce_sum(embeddings * embeddings_tangent, axis=-1)
     t5 = t4 * total2
-    dot3 = tf.matmul(embeddings, tf.linalg.matrix_transpose(embeddings))
-    t6 = t2[..., :, None] * t5[..., None, :] * dot3
+    t6 = t2[..., :, None] * dot3 * t5[..., None, :]
     t7 = t2[..., None, :] * t5[..., :, None] * dot3
     t8 = tf.linalg.matrix_transpose(dot3) * t * t2[..., :, None] * t2[..., None, :]
     lse = fn.logsumexp(t8, -2, where=differs2)
@@ -999,22 +999,22 @@ def _nt_xent_hvp(
     branch = tf.where(differs[..., :, None], 0.5 * t * t5[..., :, None] * embeddings, 0.0)
     t6 = t2**3
     total4 = tf.reduce_sum(embeddings * picked, axis=-1)
-    t7 = t4 * t6 * total4 * cotangent
+    t7 = t4 * t6 * cotangent * total4
     branch2 = tf.where(differs[..., :, None], -0.5 * t * t7[..., :, None] * picked, 0.0)
     t8 = 2 * total[..., :, None] * (branch + branch2)
     picked2 = fn.gather(embeddings_tangent, positive, 0, 1, 1)
     total5 = tf.reduce_sum(picked2 * picked, axis=-1)
     t9 = t3 * t6 * cotangent
     branch3 = tf.where(differs[..., :, None], 0.5 * t * t9[..., :, None] * embeddings, 0.0)
-    t10 = t3 * total4 * cotangent * t2**5
+    t10 = t3 * cotangent * total4 * t2**5
     branch4 = tf.where(differs[..., :, None], -1.5 * t * t10[..., :, None] * picked, 0.0)
     t11 = 2 * total5[..., :, None] * (branch3 + branch4)
-    t12 = t3 * t6 * total4 * cotangent
-    branch5 = tf.where(differs[..., :, None], t * t12[..., :, None] * picked2, 0.0)
-    t13 = embeddings * picked2 + embeddings_tangent * picked
-    total6 = tf.reduce_sum(t13, axis=-1)
-    t14 = t3 * t6 * cotangent * total6
-    branch6 = tf.where(differs[..., :, None], t * t14[..., :, None] * picked, 0.0)
+    t12 = embeddings * picked2 + embeddings_tangent * picked
+    total6 = tf.reduce_sum(t12, axis=-1)
+    t13 = t3 * t6 * cotangent * total6
+    branch5 = tf.where(differs[..., :, None], t * t13[..., :, None] * picked, 0.0)
+    t14 = t3 * t6 * cotangent * total4
+    branch6 = tf.where(differs[..., :, None], t * t14[..., :, None] * picked2, 0.0)
     t15 = t3 * t2 * cotangent
     t16 = -t * t15[..., :, None] * embeddings_tangent
     branch7 = tf.where(differs[..., :, None], t16, 0.0)
@@ -1028,7 +1028,7 @@ def _nt_xent_hvp(
     branch8 = tf.where(tf.linalg.matrix_transpose(differs2), t18, 0.0)
     total7 = tf.reduce_sum(branch8, axis=-1)
     branch9 = tf.where(differs, -0.5 * t * total7 * t4 * cotangent, 0.0)
-    branch10 = tf.where(differs, 0.5 * t * t2 * t4 * total4 * cotangent, 0.0)
+    branch10 = tf.where(differs, 0.5 * t * t2 * t4 * cotangent * total4, 0.0)
     condition = tf.linalg.matrix_transpose(differs2) & differs[..., :, None]
     t19 = t3 * cotangent
     t20 = tf.linalg.matrix_transpose(share) * t19[..., :, None] * dot
@@ -1040,7 +1040,7 @@ def _nt_xent_hvp(
     t23 = 2 * total5[..., :, None] * (branch11 + branch12)
     t24 = t3**5
     branch13 = tf.where(differs, 0.75 * t * total7 * t24 * cotangent, 0.0)
-    branch14 = tf.where(differs, -0.75 * t * t2 * t24 * total4 * cotangent, 0.0)
+    branch14 = tf.where(differs, -0.75 * t * t2 * t24 * cotangent * total4, 0.0)
     t25 = 0.75 * t * total8 * t24 + branch13 + branch14
     branch15 = tf.where(differs[..., :, None], 0.5 * t * t5[..., :, None] * picked, 0.0)
     t26 = t3[..., :, None] * embeddings
@@ -1067,7 +1067,7 @@ def _nt_xent_hvp(
     t37 = tf.linalg.matrix_transpose(dot5) + tf.linalg.matrix_transpose(dot6)
     t38 = t3[..., :, None] * t3[..., None, :] * tf.linalg.matrix_transpose(t37)
     t39 = t4 * total
-    t40 = t3[..., :, None] * t39[..., None, :] * dot
+    t40 = t3[..., :, None] * dot * t39[..., None, :]
     t41 = t3[..., None, :] * t39[..., :, None] * dot
     t42 = t * tf.linalg.matrix_transpose(share) * (t38 - t40 - t41)
     branch21 = tf.where(tf.linalg.matrix_transpose(differs2), t42, 0.0)
@@ -1093,10 +1093,10 @@ def _nt_xent_hvp(
     t51 = t3[..., None, :] * tf.linalg.matrix_transpose(share)
     branch29 = tf.where(tf.linalg.matrix_transpose(differs2), t51, 0.0)
     t52 = t3**2
-    t53 = t * t3[..., :, None] * tf.linalg.matrix_transpose(share) * t52[..., None, :]
-    branch30 = tf.where(tf.linalg.matrix_transpose(differs2), t53 * dot, 0.0)
+    t53 = t * t3[..., :, None] * tf.linalg.matrix_transpose(share) * dot
+    branch30 = tf.where(tf.linalg.matrix_transpose(differs2), t53 * t52[..., None, :], 0.0)
     t54 = tf.linalg.matrix_transpose(t37) * (branch29 + branch30)
-    t55 = -0.5 * tf.linalg.matrix_transpose(share) * t4[..., None, :] * dot
+    t55 = -0.5 * tf.linalg.matrix_transpose(share) * dot * t4[..., None, :]
     branch31 = tf.where(tf.linalg.matrix_transpose(differs2), t55, 0.0)
     t56 = tf.linalg.matrix_transpose(dot) ** 2
     t57 = t3**4
@@ -1104,8 +1104,8 @@ def _nt_xent_hvp(
     t59 = -t58 * tf.linalg.matrix_transpose(t56) * t57[..., None, :]
     branch32 = tf.where(tf.linalg.matrix_transpose(differs2), t59, 0.0)
     t60 = 2 * total[..., None, :] * (branch31 + branch32)
-    t61 = t3[..., None, :] * tf.linalg.matrix_transpose(share) * total9[..., :, None]
-    branch33 = tf.where(tf.linalg.matrix_transpose(differs2), -t61 * dot, 0.0)
+    t61 = tf.linalg.matrix_transpose(differs2)
+    branch33 = tf.where(t61, -t18 * total9[..., :, None], 0.0)
     t62 = t * tf.linalg.matrix_transpose(share) * t39[..., :, None]
     t63 = -t62 * t52[..., None, :] * tf.linalg.matrix_transpose(t56)
     branch34 = tf.where(tf.linalg.matrix_transpose(differs2), t63, 0.0)
@@ -1155,7 +1155,7 @@ def _nt_xent_hessian_diagonal(
     t7 = t3 * cotangent * t6
     branch = tf.where(differs[..., :, None], 0.5 * t * t7[..., :, None] * embeddings, 0.0)
     total3 = tf.reduce_sum(embeddings * picked, axis=-1)
-    t8 = t3 * total3 * cotangent * t5**5
+    t8 = t3 * cotangent * total3 * t5**5
     branch2 = tf.where(differs[..., :, None], -1.5 * t * t8[..., :, None] * picked, 0.0)
     t9 = t * t7[..., :, None] * embeddings * picked
     branch3 = tf.where(differs[..., :, None], t9, 0.0)
@@ -1173,25 +1173,25 @@ def _nt_xent_hessian_diagonal(
     t14 = dot * t3[..., None, :] * tf.linalg.matrix_transpose(share)
     branch5 = tf.where(tf.linalg.matrix_transpose(differs2), t14, 0.0)
     total4 = tf.reduce_sum(branch5, axis=-1)
-    branch6 = tf.where(differs, -0.5 * t * t12 * total4 * cotangent, 0.0)
-    branch7 = tf.where(differs, 0.5 * t * t12 * total3 * cotangent * t5, 0.0)
+    branch6 = tf.where(differs, -0.5 * t * cotangent * t12 * total4, 0.0)
+    branch7 = tf.where(differs, 0.5 * t * cotangent * t12 * total3 * t5, 0.0)
     condition = tf.linalg.matrix_transpose(differs2) & differs[..., :, None]
     t15 = t3 * cotangent
     t16 = tf.linalg.matrix_transpose(share) * t15[..., :, None] * dot
     total5 = tf.reduce_sum(tf.where(condition, t16, 0.0), axis=-2)
     t17 = 2 * (branch6 + branch7 - 0.5 * t * t12 * total5)
     t18 = t3**5
-    branch8 = tf.where(differs, 0.75 * t * total4 * cotangent * t18, 0.0)
-    branch9 = tf.where(differs, -0.75 * t * total3 * cotangent * t5 * t18, 0.0)
+    branch8 = tf.where(differs, 0.75 * t * cotangent * total4 * t18, 0.0)
+    branch9 = tf.where(differs, -0.75 * t * cotangent * total3 * t5 * t18, 0.0)
     t19 = 0.75 * t * total5 * t18 + branch8 + branch9
-    t20 = t12 * cotangent * t5
+    t20 = cotangent * t12 * t5
     branch10 = tf.where(differs[..., :, None], 0.5 * t * t20[..., :, None] * picked, 0.0)
     t21 = t3[..., :, None] * embeddings
     t22 = tf.linalg.matrix_transpose(t21)
     branch11 = tf.where(differs2, share, 0.0)
     t23 = tf.linalg.matrix_transpose(branch11)
     dot2 = tf.matmul(t23, tf.linalg.matrix_transpose(t22))
-    t24 = t12 * cotangent
+    t24 = cotangent * t12
     branch12 = tf.where(differs[..., :, None], -0.5 * t * dot2 * t24[..., :, None], 0.0)
     branch13 = tf.where(differs[..., :, None], t15[..., :, None] * embeddings, 0.0)
     t25 = tf.linalg.matrix_transpose(branch13)
@@ -1208,7 +1208,7 @@ def _nt_xent_hessian_diagonal(
     t30 = t * t3[..., :, None] * (dot4 + 2 * dot5 * embeddings)
     t31 = 1 / temperature**2
     t32 = t3**2
-    t33 = t32 * cotangent
+    t33 = cotangent * t32
     t34 = tf.linalg.matrix_transpose(t2) * t33[..., None, :]
     branch17 = tf.where(differs[..., None, :], t34, 0.0)
     t35 = tf.linalg.matrix_transpose(share) ** 2
@@ -1222,7 +1222,7 @@ def _nt_xent_hessian_diagonal(
     t38 = t3[..., :, None] * dot6 - t12[..., :, None] * dot7 * embeddings
     equal = positive == position
     branch21 = tf.where(differs[..., :, None], 0.5 * t * t7[..., :, None] * picked, 0.0)
-    t39 = t12 * total3 * cotangent * t6
+    t39 = cotangent * t12 * total3 * t6
     t40 = -0.5 * t * t39[..., :, None] * embeddings
     branch22 = tf.where(differs[..., :, None], t40, 0.0)
     branch23 = tf.where(equal[..., :, None], 2 * picked * (branch21 + branch22), 0.0)
@@ -1597,7 +1597,7 @@ def _clip_vjp(
     dot6 = tf.matmul(share, tf.linalg.matrix_transpose(t20))
     t21 = tf.linalg.matrix_transpose(share2) * t12[..., :, None] * dot3
     total6 = tf.reduce_sum(t21, axis=-2)
-    total7 = tf.reduce_sum(t[..., None, :] * share * dot, axis=-1)
+    total7 = tf.reduce_sum(t[..., None, :] * dot * share, axis=-1)
     t22 = 0.5 * t * total3 * cotangent - 0.25 * total6 - 0.25 * total7 * cotangent
     t23 = t2**3 * t22
     t24 = 0.5 * t2[..., :, None] * dot5 + 0.5 * dot6 * t3[..., :, None]
@@ -1630,7 +1630,7 @@ def _clip_jvp(
     dot3 = tf.matmul(image, tf.linalg.matrix_transpose(text_tangent))
     t5 = t[..., :, None] * t2[..., None, :] * logit_scale * (dot2 + dot3)
     t6 = t2**3
-    total3 = tf.reduce_sum(text_tangent * text, axis=-1)
+    total3 = tf.reduce_sum(text * text_tangent, axis=-1)
     t7 = t6 * total3
     t8 = dot * t[..., :, None] * t7[..., None, :] * logit_scale
     t9 = t**3
@@ -1714,7 +1714,7 @@ def _clip_hvp(
     t24 = t2 * t15 * cotangent * total6
     t25 = image * t24[..., :, None] * logit_scale
     t26 = t2**3
-    total7 = tf.reduce_sum(text_tangent * text, axis=-1)
+    total7 = tf.reduce_sum(text * text_tangent, axis=-1)
     t27 = t26 * total7
     t28 = t2[..., :, None] * text_tangent - t27[..., :, None] * text
     t29 = tf.linalg.matrix_transpose(t28) * cotangent[..., None, :]
@@ -1804,7 +1804,7 @@ def _clip_hvp(
     dot14 = tf.matmul(share, tf.linalg.matrix_transpose(t98))
     t99 = tf.linalg.matrix_transpose(share2) * t9[..., :, None] * dot3
     total13 = tf.reduce_sum(t99, axis=-2)
-    total14 = tf.reduce_sum(t[..., None, :] * share * dot, axis=-1)
+    total14 = tf.reduce_sum(t[..., None, :] * dot * share, axis=-1)
     t100 = 0.5 * t * total3 * cotangent - 0.25 * total13 - 0.25 * total14 * cotangent
     t101 = t26 * t100
     t102 = 0.5 * t2[..., :, None] * dot13 + 0.5 * t3[..., :, None] * dot14
@@ -1935,8 +1935,8 @@ def _clip_hessian_diagonal(
     t18 = tf.linalg.matrix_transpose(t17)
     t19 = tf.linalg.matrix_transpose(share)
     dot3 = tf.matmul(t19, tf.linalg.matrix_transpose(t18))
-    t20 = tf.linalg.matrix_transpose(share) * tf.linalg.matrix_transpose(dot)
-    t21 = t20 * t16[..., None, :]
+    t20 = tf.linalg.matrix_transpose(share) * t16[..., None, :]
+    t21 = t20 * tf.linalg.matrix_transpose(dot)
     t22 = tf.linalg.matrix_transpose(text)
     dot4 = tf.matmul(t21, tf.linalg.matrix_transpose(t22))
     t23 = t2[..., :, None] * dot3 - image * dot4 * t3[..., :, None]
@@ -1962,7 +1962,7 @@ def _clip_hessian_diagonal(
     t39 = text * image * t32[..., :, None] * logit_scale
     t40 = t16[..., None, :] * tf.linalg.matrix_transpose(text)
     t41 = share**2
-    t42 = tf.linalg.matrix_transpose(dot) * tf.linalg.matrix_transpose(t41)
+    t42 = tf.linalg.matrix_transpose(t41) * tf.linalg.matrix_transpose(dot)
     dot9 = tf.matmul(t42, tf.linalg.matrix_transpose(t40))
     t43 = dot**2
     total6 = tf.reduce_sum(t43 * t16[..., :, None] * t41, axis=-2)
@@ -1972,7 +1972,7 @@ def _clip_hessian_diagonal(
     t47 = tf.linalg.matrix_transpose(t41)
     dot10 = tf.matmul(t47, tf.linalg.matrix_transpose(t18))
     t48 = t2[..., :, None] * dot10 - image * dot9 * t3[..., :, None]
-    t49 = t2[..., :, None] * tf.linalg.matrix_transpose(dot) * t15[..., None, :]
+    t49 = t2[..., :, None] * t15[..., None, :] * tf.linalg.matrix_transpose(dot)
     t50 = t5[..., None, :] + t49 * logit_scale
     t51 = cotangent[..., None, :] * tf.linalg.matrix_transpose(share) * t50
     dot11 = tf.matmul(t51, tf.linalg.matrix_transpose(t22))
@@ -2530,9 +2530,9 @@ def _siglip_hvp(
     t40 = t39 + 2 * branch5 * total4[..., :, None]
     t41 = tf.linalg.matrix_transpose(t40)
     dot5 = tf.matmul(t41, tf.linalg.matrix_transpose(t10))
-    t42 = 0.5 * t3[..., None, :] * t25[..., :, None]
-    t43 = -t42 * tf.linalg.matrix_transpose(probability) * dot * logit_scale
-    t44 = t42 * tf.linalg.matrix_transpose(probability2) * dot * logit_scale
+    t42 = 0.5 * t3[..., None, :] * t25[..., :, None] * dot
+    t43 = -t42 * tf.linalg.matrix_transpose(probability) * logit_scale
+    t44 = t42 * tf.linalg.matrix_transpose(probability2) * logit_scale
     branch6 = tf.where(tf.linalg.matrix_transpose(differs), t43, t44)
     total5 = tf.reduce_sum(branch6, axis=-1)
     t45 = 2 * total5[..., :, None] * image_tangent
@@ -3342,7 +3342,7 @@ def _uniformity_value(embeddings: Array, t: Array) -> Result:
     total = tf.reduce_sum(embeddings**2, axis=-1)
     t2 = fn.inverse_root(total)
     dot = tf.matmul(embeddings, tf.linalg.matrix_transpose(embeddings))
-    t3 = 2 * t2[..., :, None] * t2[..., None, :] * dot
+    t3 = 2 * t2[..., None, :] * t2[..., :, None] * dot
     position = fn.positions(embeddings, -2)
     differs = position[..., :, None] != position[..., None, :]
     lse = fn.logsumexp(-t * (2 - t3), (-2, -1), where=differs)
@@ -3360,18 +3360,18 @@ def _uniformity_vjp(embeddings: Array, t: Array, cotangent: Array) -> tuple[Resu
     total = tf.reduce_sum(embeddings**2, axis=-1)
     t2 = fn.inverse_root(total)
     dot = tf.matmul(embeddings, tf.linalg.matrix_transpose(embeddings))
-    t3 = 2 * t2[..., :, None] * t2[..., None, :] * dot
+    t3 = 2 * t2[..., None, :] * t2[..., :, None] * dot
     t4 = -t * (2 - t3)
     lse = fn.logsumexp(t4, (-2, -1), where=differs)
     share = tf.math.exp(t4 - lse[..., None, None])
-    branch = tf.where(differs, t2[..., None, :] * share * dot, 0.0)
-    total2 = tf.reduce_sum(branch, axis=-1)
+    branch = tf.where(differs, t2[..., :, None] * share * dot, 0.0)
+    total2 = tf.reduce_sum(branch, axis=-2)
     t5 = t2**3
     t6 = -cotangent * t
     above = tf.cast(batch_size, embeddings.dtype) > 1
     branch2 = tf.where(above, total2 * t5 * t6[..., None], 0.0)
-    branch3 = tf.where(differs, t2[..., :, None] * share * dot, 0.0)
-    total3 = tf.reduce_sum(branch3, axis=-2)
+    branch3 = tf.where(differs, t2[..., None, :] * share * dot, 0.0)
+    total3 = tf.reduce_sum(branch3, axis=-1)
     branch4 = tf.where(above, total3 * t5 * t6[..., None], 0.0)
     t7 = branch2 + branch4
     t8 = t2[..., :, None] * embeddings
@@ -3397,14 +3397,14 @@ def _uniformity_jvp(embeddings: Array, t: Array, embeddings_tangent: Array) -> R
     t2 = fn.inverse_root(total)
     dot = tf.matmul(embeddings, tf.linalg.matrix_transpose(embeddings_tangent))
     dot2 = tf.matmul(embeddings_tangent, tf.linalg.matrix_transpose(embeddings))
-    t3 = 2 * t2[..., :, None] * t2[..., None, :] * (dot + dot2)
+    t3 = 2 * t2[..., None, :] * t2[..., :, None] * (dot + dot2)
     t4 = t2**3
     total2 = tf.reduce_sum(embeddings_tangent * embeddings, axis=-1)
     t5 = t4 * total2
     dot3 = tf.matmul(embeddings, tf.linalg.matrix_transpose(embeddings))
-    t6 = 2 * t2[..., :, None] * t5[..., None, :] * dot3
-    t7 = 2 * t2[..., None, :] * t5[..., :, None] * dot3
-    t8 = 2 * t2[..., :, None] * t2[..., None, :] * dot3
+    t6 = 2 * t2[..., None, :] * t5[..., :, None] * dot3
+    t7 = 2 * t2[..., :, None] * t5[..., None, :] * dot3
+    t8 = 2 * t2[..., None, :] * t2[..., :, None] * dot3
     t9 = -t * (2 - t8)
     lse = fn.logsumexp(t9, (-2, -1), where=differs)
     share = tf.math.exp(t9 - lse[..., None, None])
@@ -3426,18 +3426,18 @@ def _uniformity_hvp(
     total = tf.reduce_sum(embeddings**2, axis=-1)
     t2 = fn.inverse_root(total)
     dot = tf.matmul(embeddings, tf.linalg.matrix_transpose(embeddings))
-    t3 = 2 * t2[..., :, None] * t2[..., None, :] * dot
+    t3 = 2 * t2[..., None, :] * t2[..., :, None] * dot
     t4 = -t * (2 - t3)
     lse = fn.logsumexp(t4, (-2, -1), where=differs)
     share = tf.math.exp(t4 - lse[..., None, None])
-    branch = tf.where(differs, t2[..., None, :] * share * dot, 0.0)
-    total2 = tf.reduce_sum(branch, axis=-1)
+    branch = tf.where(differs, t2[..., :, None] * share * dot, 0.0)
+    total2 = tf.reduce_sum(branch, axis=-2)
     t5 = t2**3
     t6 = -cotangent * t
     above = tf.cast(batch_size, embeddings.dtype) > 1
     branch2 = tf.where(above, total2 * t5 * t6[..., None], 0.0)
-    branch3 = tf.where(differs, t2[..., :, None] * share * dot, 0.0)
-    total3 = tf.reduce_sum(branch3, axis=-2)
+    branch3 = tf.where(differs, t2[..., None, :] * share * dot, 0.0)
+    total3 = tf.reduce_sum(branch3, axis=-1)
     branch4 = tf.where(above, total3 * t5 * t6[..., None], 0.0)
     t7 = branch2 + branch4
     t8 = 2 * t7[..., :, None] * embeddings_tangent
@@ -3466,15 +3466,15 @@ def _uniformity_hvp(
     dot5 = tf.matmul(embeddings, tf.linalg.matrix_transpose(embeddings_tangent))
     dot6 = tf.matmul(embeddings_tangent, tf.linalg.matrix_transpose(embeddings))
     t22 = dot5 + dot6
-    t23 = 2 * t2[..., :, None] * t2[..., None, :] * t22
-    t24 = 2 * t2[..., :, None] * t19[..., None, :] * dot
-    t25 = 2 * t2[..., None, :] * t19[..., :, None] * dot
+    t23 = 2 * t2[..., None, :] * t2[..., :, None] * t22
+    t24 = 2 * t2[..., None, :] * t19[..., :, None] * dot
+    t25 = 2 * t2[..., :, None] * t19[..., None, :] * dot
     branch10 = tf.where(differs, share * t * (t23 - t24 - t25), 0.0)
     total5 = tf.reduce_sum(branch10, axis=(-2, -1))
     branch11 = tf.where(differs, -share * total5[..., None, None], 0.0)
-    t26 = -2 * t2[..., :, None] * share * t19[..., None, :] * dot * t
-    t27 = -2 * t2[..., None, :] * share * t19[..., :, None] * dot * t
-    t28 = 2 * t2[..., :, None] * t2[..., None, :] * share * t22 * t
+    t26 = -2 * t2[..., None, :] * share * t19[..., :, None] * dot * t
+    t27 = -2 * t2[..., :, None] * share * t19[..., None, :] * dot * t
+    t28 = 2 * t2[..., None, :] * t2[..., :, None] * share * t22 * t
     t29 = branch11 + tf.where(differs, t26, 0.0) + tf.where(differs, t27, 0.0)
     t30 = t29 + tf.where(differs, t28, 0.0)
     t31 = tf.linalg.matrix_transpose(t30)
@@ -3486,41 +3486,37 @@ def _uniformity_hvp(
     t33 = t2[..., :, None] * t18[..., None, None] * (dot8 + dot9)
     branch13 = tf.where(tf.cast(batch_size, embeddings.dtype) > 1, t33, 0.0)
     t34 = -2 * cotangent * t
-    branch14 = tf.where(differs, t2[..., None, :] * share, 0.0)
+    branch14 = tf.where(differs, t2[..., :, None] * share, 0.0)
     t35 = t2**2
-    t36 = 2 * t2[..., :, None] * share * t35[..., None, :] * dot * t
+    t36 = 2 * t2[..., None, :] * share * t35[..., :, None] * dot * t
     t37 = t22 * (branch14 + tf.where(differs, t36, 0.0))
-    branch15 = tf.where(differs, -0.5 * share * t5[..., None, :] * dot, 0.0)
-    t38 = tf.linalg.matrix_transpose(dot) ** 2
+    branch15 = tf.where(differs, -0.5 * share * t5[..., :, None] * dot, 0.0)
+    t38 = dot**2
     t39 = t2**4
-    t40 = t2[..., :, None] * share * tf.linalg.matrix_transpose(t38)
-    branch16 = tf.where(differs, -t40 * t39[..., None, :] * t, 0.0)
-    t41 = 2 * total4[..., None, :] * (branch15 + branch16)
-    t42 = -t2[..., None, :] * share * total5[..., None, None] * dot
-    t43 = 2 * share * t19[..., :, None] * t35[..., None, :]
-    branch17 = tf.where(differs, -t43 * tf.linalg.matrix_transpose(t38) * t, 0.0)
-    t44 = t37 + t41 + tf.where(differs, t42, 0.0) + branch17
-    total6 = tf.reduce_sum(t44, axis=-1)
+    t40 = -t2[..., None, :] * share * t38 * t39[..., :, None] * t
+    t41 = branch15 + tf.where(differs, t40, 0.0)
+    t42 = -t2[..., :, None] * share * total5[..., None, None] * dot
+    t43 = -2 * share * t19[..., None, :] * t35[..., :, None] * t38 * t
+    t44 = t37 + 2 * total4[..., :, None] * t41 + tf.where(differs, t42, 0.0)
+    total6 = tf.reduce_sum(t44 + tf.where(differs, t43, 0.0), axis=-2)
     t45 = t5 * total6
     t46 = t34[..., None, None] * t45[..., :, None] * embeddings
-    branch18 = tf.where(tf.cast(batch_size, embeddings.dtype) > 1, t46, 0.0)
-    branch19 = tf.where(differs, t2[..., :, None] * share, 0.0)
-    t47 = 2 * t2[..., None, :] * share * t35[..., :, None] * dot * t
-    t48 = t22 * (branch19 + tf.where(differs, t47, 0.0))
-    branch20 = tf.where(differs, -0.5 * share * t5[..., :, None] * dot, 0.0)
-    t49 = t2[..., None, :] * share * t39[..., :, None]
-    branch21 = tf.where(differs, -t49 * tf.linalg.matrix_transpose(t38) * t, 0.0)
-    t50 = 2 * total4[..., :, None] * (branch20 + branch21)
-    t51 = -t2[..., :, None] * share * total5[..., None, None] * dot
-    t52 = 2 * share * t19[..., None, :] * t35[..., :, None]
-    branch22 = tf.where(differs, -t52 * tf.linalg.matrix_transpose(t38) * t, 0.0)
-    t53 = t48 + t50 + tf.where(differs, t51, 0.0) + branch22
-    total7 = tf.reduce_sum(t53, axis=-2)
+    branch16 = tf.where(tf.cast(batch_size, embeddings.dtype) > 1, t46, 0.0)
+    branch17 = tf.where(differs, t2[..., None, :] * share, 0.0)
+    t47 = 2 * t2[..., :, None] * share * t35[..., None, :] * dot * t
+    t48 = t22 * (branch17 + tf.where(differs, t47, 0.0))
+    branch18 = tf.where(differs, -0.5 * share * t5[..., None, :] * dot, 0.0)
+    t49 = -t2[..., :, None] * share * t39[..., None, :] * t38 * t
+    t50 = branch18 + tf.where(differs, t49, 0.0)
+    t51 = -t2[..., None, :] * share * total5[..., None, None] * dot
+    t52 = -2 * share * t19[..., :, None] * t35[..., None, :] * t38 * t
+    t53 = t48 + 2 * total4[..., None, :] * t50 + tf.where(differs, t51, 0.0)
+    total7 = tf.reduce_sum(t53 + tf.where(differs, t52, 0.0), axis=-1)
     t54 = t5 * total7
     t55 = t34[..., None, None] * t54[..., :, None] * embeddings
-    branch23 = tf.where(tf.cast(batch_size, embeddings.dtype) > 1, t55, 0.0)
-    t56 = t8 + 2 * total4[..., :, None] * t17 + branch12 + branch13 + branch18
-    return (t56 + branch23,)
+    branch19 = tf.where(tf.cast(batch_size, embeddings.dtype) > 1, t55, 0.0)
+    t56 = t8 + 2 * total4[..., :, None] * t17 + branch12 + branch13 + branch16
+    return (t56 + branch19,)
 
 
 def _uniformity_hessian_diagonal(
@@ -3537,17 +3533,17 @@ def _uniformity_hessian_diagonal(
     total = tf.reduce_sum(t3, axis=-1)
     t4 = fn.inverse_root(total)
     dot = tf.matmul(embeddings, tf.linalg.matrix_transpose(embeddings))
-    t5 = 2 * t4[..., :, None] * t4[..., None, :] * dot
+    t5 = 2 * t4[..., None, :] * t4[..., :, None] * dot
     t6 = -t * (2 - t5)
     lse = fn.logsumexp(t6, (-2, -1), where=differs)
     share = tf.math.exp(t6 - lse[..., None, None])
-    branch = tf.where(differs, t4[..., None, :] * share * dot, 0.0)
-    total2 = tf.reduce_sum(branch, axis=-1)
+    branch = tf.where(differs, t4[..., :, None] * share * dot, 0.0)
+    total2 = tf.reduce_sum(branch, axis=-2)
     t7 = t4**3
     above = tf.cast(batch_size, embeddings.dtype) > 1
     branch2 = tf.where(above, t2[..., None] * total2 * t7, 0.0)
-    branch3 = tf.where(differs, t4[..., :, None] * share * dot, 0.0)
-    total3 = tf.reduce_sum(branch3, axis=-2)
+    branch3 = tf.where(differs, t4[..., None, :] * share * dot, 0.0)
+    total3 = tf.reduce_sum(branch3, axis=-1)
     branch4 = tf.where(above, t2[..., None] * total3 * t7, 0.0)
     t8 = 2 * (branch2 + branch4)
     t9 = 1.5 * cotangent * t
@@ -3570,7 +3566,7 @@ def _uniformity_hessian_diagonal(
     t19 = t4[..., :, None] * t3
     t20 = tf.linalg.matrix_transpose(t19)
     share2 = tf.math.exp(t * (t5 - 2) - lse[..., None, None])
-    branch10 = tf.where(differs, 2 * t4[..., :, None] * t4[..., None, :] * share2 * t, 0.0)
+    branch10 = tf.where(differs, 2 * t4[..., None, :] * t4[..., :, None] * share2 * t, 0.0)
     t21 = tf.linalg.matrix_transpose(branch10)
     dot4 = tf.matmul(t21, tf.linalg.matrix_transpose(t20))
     t22 = t4[..., None, :] * t7[..., :, None] * tf.linalg.matrix_transpose(share2)
@@ -3587,33 +3583,31 @@ def _uniformity_hessian_diagonal(
     branch14 = tf.where(tf.cast(batch_size, embeddings.dtype) > 1, t26, 0.0)
     t27 = -2 * cotangent * t
     t28 = tf.linalg.matrix_transpose(embeddings)
-    branch15 = tf.where(differs, t4[..., None, :] * share, 0.0)
-    t29 = t4**2
-    t30 = 2 * t4[..., :, None] * share * t29[..., None, :] * dot * t
-    t31 = branch15 + tf.where(differs, t30, 0.0)
-    dot8 = tf.matmul(t31, tf.linalg.matrix_transpose(t28))
-    t32 = tf.linalg.matrix_transpose(dot) ** 2
-    t33 = tf.linalg.matrix_transpose(t32) * share * t29[..., None, :]
-    branch16 = tf.where(differs, -t33 * t7[..., :, None] * t, 0.0)
-    total4 = tf.reduce_sum(branch16, axis=-1)
-    t34 = dot8 + 2 * total4[..., :, None] * embeddings
-    t35 = t27[..., None, None] * t7[..., :, None] * embeddings * t34
-    branch17 = tf.where(tf.cast(batch_size, embeddings.dtype) > 1, t35, 0.0)
-    t36 = t4[..., None, :] * tf.linalg.matrix_transpose(share)
-    branch18 = tf.where(tf.linalg.matrix_transpose(differs), t36, 0.0)
-    t37 = 2 * t4[..., :, None] * tf.linalg.matrix_transpose(share) * t29[..., None, :]
-    t38 = t37 * tf.linalg.matrix_transpose(dot) * t
-    branch19 = tf.where(tf.linalg.matrix_transpose(differs), t38, 0.0)
-    t39 = branch18 + branch19
+    t29 = t4[..., None, :] * tf.linalg.matrix_transpose(share)
+    branch15 = tf.where(tf.linalg.matrix_transpose(differs), t29, 0.0)
+    t30 = t4**2
+    t31 = 2 * t4[..., :, None] * tf.linalg.matrix_transpose(share) * t30[..., None, :]
+    t32 = t31 * tf.linalg.matrix_transpose(dot) * t
+    branch16 = tf.where(tf.linalg.matrix_transpose(differs), t32, 0.0)
+    t33 = branch15 + branch16
+    dot8 = tf.matmul(t33, tf.linalg.matrix_transpose(t28))
+    t34 = dot**2
+    t35 = -t34 * share * t30[..., :, None] * t7[..., None, :] * t
+    total4 = tf.reduce_sum(tf.where(differs, t35, 0.0), axis=-2)
+    t36 = dot8 + 2 * total4[..., :, None] * embeddings
+    t37 = t27[..., None, None] * t7[..., :, None] * embeddings * t36
+    branch17 = tf.where(tf.cast(batch_size, embeddings.dtype) > 1, t37, 0.0)
+    branch18 = tf.where(differs, t4[..., None, :] * share, 0.0)
+    t38 = 2 * t4[..., :, None] * share * t30[..., None, :] * dot * t
+    t39 = branch18 + tf.where(differs, t38, 0.0)
     dot9 = tf.matmul(t39, tf.linalg.matrix_transpose(t28))
-    t40 = tf.linalg.matrix_transpose(t32) * share * t29[..., :, None]
-    branch20 = tf.where(differs, -t40 * t7[..., None, :] * t, 0.0)
-    total5 = tf.reduce_sum(branch20, axis=-2)
+    t40 = -t34 * share * t30[..., None, :] * t7[..., :, None] * t
+    total5 = tf.reduce_sum(tf.where(differs, t40, 0.0), axis=-1)
     t41 = dot9 + 2 * total5[..., :, None] * embeddings
     t42 = t27[..., None, None] * t7[..., :, None] * embeddings * t41
-    branch21 = tf.where(tf.cast(batch_size, embeddings.dtype) > 1, t42, 0.0)
-    branch22 = tf.where(differs, -share, 0.0)
-    t43 = tf.linalg.matrix_transpose(branch22)
+    branch19 = tf.where(tf.cast(batch_size, embeddings.dtype) > 1, t42, 0.0)
+    branch20 = tf.where(differs, -share, 0.0)
+    t43 = tf.linalg.matrix_transpose(branch20)
     dot10 = tf.matmul(t43, tf.linalg.matrix_transpose(t13))
     t44 = total2 * t7
     t45 = total3 * t7
@@ -3623,23 +3617,23 @@ def _uniformity_hessian_diagonal(
     t49 = t**2
     t50 = 2 * cotangent * t49
     t51 = t4[..., :, None] * dot10 * t48 * t50[..., None, None]
-    branch23 = tf.where(tf.cast(batch_size, embeddings.dtype) > 1, t51, 0.0)
-    dot11 = tf.matmul(branch22, tf.linalg.matrix_transpose(t13))
+    branch21 = tf.where(tf.cast(batch_size, embeddings.dtype) > 1, t51, 0.0)
+    dot11 = tf.matmul(branch20, tf.linalg.matrix_transpose(t13))
     t52 = t4[..., :, None] * dot11 * t48 * t50[..., None, None]
-    branch24 = tf.where(tf.cast(batch_size, embeddings.dtype) > 1, t52, 0.0)
+    branch22 = tf.where(tf.cast(batch_size, embeddings.dtype) > 1, t52, 0.0)
     t53 = -2 * cotangent * t49
-    branch25 = tf.where(differs, -t4[..., None, :] * share * dot, 0.0)
-    total6 = tf.reduce_sum(branch25, axis=-1)
+    branch23 = tf.where(differs, -t4[..., :, None] * share * dot, 0.0)
+    total6 = tf.reduce_sum(branch23, axis=-2)
     t54 = total6 * t7
     t55 = t48 * t53[..., None, None] * t54[..., :, None] * embeddings
-    branch26 = tf.where(tf.cast(batch_size, embeddings.dtype) > 1, t55, 0.0)
-    branch27 = tf.where(differs, -t4[..., :, None] * share * dot, 0.0)
-    total7 = tf.reduce_sum(branch27, axis=-2)
+    branch24 = tf.where(tf.cast(batch_size, embeddings.dtype) > 1, t55, 0.0)
+    branch25 = tf.where(differs, -t4[..., None, :] * share * dot, 0.0)
+    total7 = tf.reduce_sum(branch25, axis=-1)
     t56 = t7 * total7
     t57 = t48 * t53[..., None, None] * t56[..., :, None] * embeddings
-    branch28 = tf.where(tf.cast(batch_size, embeddings.dtype) > 1, t57, 0.0)
+    branch26 = tf.where(tf.cast(batch_size, embeddings.dtype) > 1, t57, 0.0)
     t58 = t8[..., :, None] + 2 * embeddings * t17 + branch12 + branch14 + branch17
-    return (t58 + branch21 + branch23 + branch24 + branch26 + branch28,)
+    return (t58 + branch19 + branch21 + branch22 + branch24 + branch26,)
 
 
 _UNIFORMITY = Definition(

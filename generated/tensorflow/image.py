@@ -1566,10 +1566,9 @@ def _edge_aware_smoothness_value(depth: Array, image: Array) -> Result:
     column_size = fn.size(depth, -1)
     below = tf.cast(position, depth.dtype) + 1 < column_size
     shifted = fn.shift(depth, 1, -1)
-    turned = tf.einsum("...abc->...bca", image)
-    turned2 = tf.einsum("...abc->...bca", fn.shift(image, 1, -1))
-    shifted2 = turned2
-    total = tf.reduce_sum(tf.math.abs(turned - shifted2), axis=-1)
+    turned = tf.einsum("...abc->...bca", fn.shift(image, 1, -1))
+    turned2 = tf.einsum("...abc->...cab", turned)
+    total = tf.reduce_sum(tf.math.abs(image - turned2), axis=-3)
     channel_size = fn.size(image, -3)
     t = tf.math.abs(depth - shifted) * tf.math.exp(-total / channel_size)
     total2 = tf.reduce_sum(tf.where(below[..., None, :], t, 0.0), axis=(-2, -1))
@@ -1579,12 +1578,11 @@ def _edge_aware_smoothness_value(depth: Array, image: Array) -> Result:
     position2 = fn.positions(depth, -2)
     t4 = tf.cast(position2, depth.dtype) + 1
     below2 = t4 < row_size
-    shifted3 = fn.shift(depth, 1, -2)
+    shifted2 = fn.shift(depth, 1, -2)
     turned3 = tf.einsum("...abc->...bca", fn.shift(image, 1, -2))
-    shifted4 = turned3
-    turned4 = tf.einsum("...abc->...cab", shifted4)
+    turned4 = tf.einsum("...abc->...cab", turned3)
     total3 = tf.reduce_sum(tf.math.abs(image - turned4), axis=-3)
-    t5 = tf.math.abs(depth - shifted3) * tf.math.exp(-total3 / channel_size)
+    t5 = tf.math.abs(depth - shifted2) * tf.math.exp(-total3 / channel_size)
     total4 = tf.reduce_sum(tf.where(below2[..., :, None], t5, 0.0), axis=(-2, -1))
     t6 = column_size * (row_size - 1)
     t7 = total4 / tf.maximum(tf.cast(t6, depth.dtype), 1.0)
@@ -1601,8 +1599,7 @@ def _edge_aware_smoothness_vjp(depth: Array, image: Array, cotangent: Array) -> 
     t2 = cotangent / tf.maximum(tf.cast(t, depth.dtype), 1.0)
     shifted = fn.shift(depth, 1, -2)
     turned = tf.einsum("...abc->...bca", fn.shift(image, 1, -2))
-    shifted2 = turned
-    turned2 = tf.einsum("...abc->...cab", shifted2)
+    turned2 = tf.einsum("...abc->...cab", turned)
     total = tf.reduce_sum(tf.math.abs(image - turned2), axis=-3)
     channel_size = fn.size(image, -3)
     exponential = tf.math.exp(-total / channel_size)
@@ -1612,31 +1609,30 @@ def _edge_aware_smoothness_vjp(depth: Array, image: Array, cotangent: Array) -> 
     below2 = t4 < column_size
     t5 = row_size * (column_size - 1)
     t6 = cotangent / tf.maximum(tf.cast(t5, depth.dtype), 1.0)
-    shifted3 = fn.shift(depth, 1, -1)
-    turned3 = tf.einsum("...abc->...bca", image)
-    turned4 = tf.einsum("...abc->...bca", fn.shift(image, 1, -1))
-    shifted4 = turned4
-    total2 = tf.reduce_sum(tf.math.abs(turned3 - shifted4), axis=-1)
+    shifted2 = fn.shift(depth, 1, -1)
+    turned3 = tf.einsum("...abc->...bca", fn.shift(image, 1, -1))
+    turned4 = tf.einsum("...abc->...cab", turned3)
+    total2 = tf.reduce_sum(tf.math.abs(image - turned4), axis=-3)
     exponential2 = tf.math.exp(-total2 / channel_size)
-    t7 = t6[..., None, None] * tf.math.sign(depth - shifted3) * exponential2
+    t7 = t6[..., None, None] * tf.math.sign(depth - shifted2) * exponential2
     branch = tf.where(below2[..., None, :], t7, 0.0)
     below3 = tf.cast(position, depth.dtype) < row_size
     condition = (position >= 1) & below3
     t8 = -cotangent / tf.maximum(tf.cast(t, depth.dtype), 1.0)
-    shifted5 = fn.shift(depth, -1, -2)
-    shifted6 = fn.shift(shifted, -1, -2)
-    shifted7 = fn.shift(total, -1, -2)
-    exponential3 = tf.math.exp(-shifted7 / channel_size)
-    t9 = t8[..., None, None] * tf.math.sign(shifted5 - shifted6) * exponential3
+    shifted3 = fn.shift(depth, -1, -2)
+    shifted4 = fn.shift(shifted, -1, -2)
+    shifted5 = fn.shift(total, -1, -2)
+    exponential3 = tf.math.exp(-shifted5 / channel_size)
+    t9 = t8[..., None, None] * tf.math.sign(shifted3 - shifted4) * exponential3
     branch2 = tf.where(condition[..., :, None], t9, 0.0)
     below4 = tf.cast(position2, depth.dtype) < column_size
     condition2 = (position2 >= 1) & below4
     t10 = -cotangent / tf.maximum(tf.cast(t5, depth.dtype), 1.0)
-    shifted8 = fn.shift(depth, -1, -1)
-    shifted9 = fn.shift(shifted3, -1, -1)
-    shifted10 = fn.shift(total2, -1, -1)
-    exponential4 = tf.math.exp(-shifted10 / channel_size)
-    t11 = t10[..., None, None] * tf.math.sign(shifted8 - shifted9) * exponential4
+    shifted6 = fn.shift(depth, -1, -1)
+    shifted7 = fn.shift(shifted2, -1, -1)
+    shifted8 = fn.shift(total2, -1, -1)
+    exponential4 = tf.math.exp(-shifted8 / channel_size)
+    t11 = t10[..., None, None] * tf.math.sign(shifted6 - shifted7) * exponential4
     branch3 = tf.where(condition2[..., None, :], t11, 0.0)
     return (tf.where(below[..., :, None], t3, 0.0) + branch + branch2 + branch3,)
 
@@ -1648,15 +1644,14 @@ def _edge_aware_smoothness_jvp(depth: Array, image: Array, depth_tangent: Array)
     below = tf.cast(position, depth.dtype) + 1 < column_size
     shifted = fn.shift(depth, 1, -1)
     direction = tf.math.sign(depth - shifted)
-    turned = tf.einsum("...abc->...bca", image)
-    turned2 = tf.einsum("...abc->...bca", fn.shift(image, 1, -1))
-    shifted2 = turned2
-    total = tf.reduce_sum(tf.math.abs(turned - shifted2), axis=-1)
+    turned = tf.einsum("...abc->...bca", fn.shift(image, 1, -1))
+    turned2 = tf.einsum("...abc->...cab", turned)
+    total = tf.reduce_sum(tf.math.abs(image - turned2), axis=-3)
     channel_size = fn.size(image, -3)
     exponential = tf.math.exp(-total / channel_size)
     branch = tf.where(below[..., None, :], depth_tangent * direction * exponential, 0.0)
-    shifted3 = fn.shift(depth_tangent, 1, -1)
-    branch2 = tf.where(below[..., None, :], -shifted3 * direction * exponential, 0.0)
+    shifted2 = fn.shift(depth_tangent, 1, -1)
+    branch2 = tf.where(below[..., None, :], -shifted2 * direction * exponential, 0.0)
     total2 = tf.reduce_sum(branch + branch2, axis=(-2, -1))
     row_size = fn.size(depth, -2)
     t = row_size * (column_size - 1)
@@ -1664,16 +1659,15 @@ def _edge_aware_smoothness_jvp(depth: Array, image: Array, depth_tangent: Array)
     position2 = fn.positions(depth, -2)
     t3 = tf.cast(position2, depth.dtype) + 1
     below2 = t3 < row_size
-    shifted4 = fn.shift(depth, 1, -2)
-    direction2 = tf.math.sign(depth - shifted4)
+    shifted3 = fn.shift(depth, 1, -2)
+    direction2 = tf.math.sign(depth - shifted3)
     turned3 = tf.einsum("...abc->...bca", fn.shift(image, 1, -2))
-    shifted5 = turned3
-    turned4 = tf.einsum("...abc->...cab", shifted5)
+    turned4 = tf.einsum("...abc->...cab", turned3)
     total3 = tf.reduce_sum(tf.math.abs(image - turned4), axis=-3)
     exponential2 = tf.math.exp(-total3 / channel_size)
     branch3 = tf.where(below2[..., :, None], depth_tangent * direction2 * exponential2, 0.0)
-    shifted6 = fn.shift(depth_tangent, 1, -2)
-    branch4 = tf.where(below2[..., :, None], -shifted6 * direction2 * exponential2, 0.0)
+    shifted4 = fn.shift(depth_tangent, 1, -2)
+    branch4 = tf.where(below2[..., :, None], -shifted4 * direction2 * exponential2, 0.0)
     total4 = tf.reduce_sum(branch3 + branch4, axis=(-2, -1))
     t4 = column_size * (row_size - 1)
     t5 = total4 / tf.maximum(tf.cast(t4, depth.dtype), 1.0)

@@ -304,10 +304,10 @@ def _linear_cross_entropy_value(
     """The unreduced loss."""
     dot = tf.matmul(hidden, tf.linalg.matrix_transpose(weights))
     lse = fn.logsumexp(dot + bias[..., None, :], -1)
-    picked = fn.gather(bias, label, 0, 1, 0)
-    picked2 = fn.gather(weights, label, 0, 1, 1)
-    total = tf.reduce_sum(hidden * picked2, axis=-1)
-    t = lse - picked - total
+    picked = fn.gather(weights, label, 0, 1, 1)
+    total = tf.reduce_sum(picked * hidden, axis=-1)
+    picked2 = fn.gather(bias, label, 0, 1, 0)
+    t = lse - total - picked2
     class_size = fn.size(weights, -2)
     total2 = tf.reduce_sum(bias, axis=-1)
     total3 = tf.reduce_sum(dot, axis=-1)
@@ -330,7 +330,7 @@ def _linear_cross_entropy_vjp(
     class_size = fn.size(weights, -2)
     branch = tf.where(~(equal), -label_smoothing / class_size, 0.0)
     dot = tf.matmul(hidden, tf.linalg.matrix_transpose(weights))
-    t2 = bias[..., None, :] + dot
+    t2 = dot + bias[..., None, :]
     lse = fn.logsumexp(t2, -1)
     share = tf.math.exp(t2 - lse[..., :, None])
     t3 = cotangent[..., :, None] * (branch + share)
@@ -368,7 +368,7 @@ def _linear_cross_entropy_jvp(
     dot = tf.matmul(hidden, tf.linalg.matrix_transpose(weights_tangent))
     dot2 = tf.matmul(hidden_tangent, tf.linalg.matrix_transpose(weights))
     dot3 = tf.matmul(hidden, tf.linalg.matrix_transpose(weights))
-    t = bias[..., None, :] + dot3
+    t = dot3 + bias[..., None, :]
     lse = fn.logsumexp(t, -1)
     t2 = bias_tangent[..., None, :] + dot + dot2
     total = tf.reduce_sum(t2 * tf.math.exp(t - lse[..., :, None]), axis=-1)
@@ -380,9 +380,9 @@ def _linear_cross_entropy_jvp(
     total3 = tf.reduce_sum(dot + dot2, axis=-1)
     branch2 = tf.where(~(equal), -(1 - label_smoothing), -1.0)
     picked = fn.gather(bias_tangent, label, 0, 1, 0)
-    picked2 = fn.gather(weights_tangent, label, 0, 1, 1)
-    picked3 = fn.gather(weights, label, 0, 1, 1)
-    t4 = hidden * picked2 + picked3 * hidden_tangent
+    picked2 = fn.gather(weights, label, 0, 1, 1)
+    picked3 = fn.gather(weights_tangent, label, 0, 1, 1)
+    t4 = picked2 * hidden_tangent + hidden * picked3
     total4 = tf.reduce_sum(t4, axis=-1)
     t5 = total + t3[..., None] + branch * total3 + branch2 * picked
     return t5 + branch2 * total4
@@ -402,7 +402,7 @@ def _linear_cross_entropy_hvp(
     """The Hessian of sum(cotangent * loss) times the tangents."""
     t = tf.linalg.matrix_transpose(weights_tangent)
     dot = tf.matmul(hidden, tf.linalg.matrix_transpose(weights))
-    t2 = bias[..., None, :] + dot
+    t2 = dot + bias[..., None, :]
     lse = fn.logsumexp(t2, -1)
     share = tf.math.exp(t2 - lse[..., :, None])
     equal = label_smoothing == 0
@@ -446,7 +446,7 @@ def _linear_cross_entropy_hessian_diagonal(
     """The diagonal of the Hessian of sum(cotangent * loss)."""
     t = tf.linalg.matrix_transpose(weights) ** 2
     dot = tf.matmul(hidden, tf.linalg.matrix_transpose(weights))
-    t2 = bias[..., None, :] + dot
+    t2 = dot + bias[..., None, :]
     lse = fn.logsumexp(t2, -1)
     share = tf.math.exp(t2 - lse[..., :, None])
     dot2 = tf.matmul(share, tf.linalg.matrix_transpose(t))

@@ -3037,15 +3037,15 @@ def _multilabel_margin_value(scores: Array, target: Array) -> Result:
 
 def _multilabel_margin_vjp(scores: Array, target: Array, cotangent: Array) -> tuple[Result, ...]:
     """Gradients of sum(cotangent * loss)."""
-    t = 1 - target
-    t2 = scores + 1
-    above = t2[..., :, None] > scores[..., None, :]
+    t = scores + 1
+    above = t[..., None, :] > scores[..., :, None]
     class_size = fn.size(scores, -1)
-    t3 = target / class_size
-    total = tf.reduce_sum(tf.where(above, t3[..., None, :], 0.0), axis=-1)
-    t4 = -t / class_size
-    total2 = tf.reduce_sum(tf.where(above, t4[..., :, None], 0.0), axis=-2)
-    return (cotangent[..., None] * (t * total + total2 * target),)
+    t2 = target / class_size
+    total = tf.reduce_sum(tf.where(above, t2[..., :, None], 0.0), axis=-2)
+    t3 = 1 - target
+    t4 = -t3 / class_size
+    total2 = tf.reduce_sum(tf.where(above, t4[..., None, :], 0.0), axis=-1)
+    return (cotangent[..., None] * (total * t3 + total2 * target),)
 
 
 def _multilabel_margin_jvp(scores: Array, target: Array, scores_tangent: Array) -> Result:

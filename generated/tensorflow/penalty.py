@@ -1464,14 +1464,14 @@ def _orthogonality_penalty_vjp(matrix: Array, cotangent: Array) -> tuple[Result,
 
 def _orthogonality_penalty_jvp(matrix: Array, matrix_tangent: Array) -> Result:
     """The directional derivative of the unreduced loss along the tangents."""
-    t = tf.linalg.matrix_transpose(matrix)
-    dot = tf.matmul(t, tf.linalg.matrix_transpose(t))
+    t = tf.linalg.matrix_transpose(matrix_tangent)
+    t2 = tf.linalg.matrix_transpose(matrix)
+    dot = tf.matmul(t, tf.linalg.matrix_transpose(t2))
+    dot2 = tf.matmul(t2, tf.linalg.matrix_transpose(t))
+    dot3 = tf.matmul(t2, tf.linalg.matrix_transpose(t2))
     position = fn.positions(matrix, -1)
     equal = position[..., :, None] == position[..., None, :]
-    t2 = tf.linalg.matrix_transpose(matrix_tangent)
-    dot2 = tf.matmul(t2, tf.linalg.matrix_transpose(t))
-    dot3 = tf.matmul(t, tf.linalg.matrix_transpose(t2))
-    t3 = (dot + fn.select(equal, -1.0, 0.0, matrix)) * (dot2 + dot3)
+    t3 = (dot + dot2) * (dot3 + fn.select(equal, -1.0, 0.0, matrix))
     total = tf.reduce_sum(t3, axis=(-2, -1))
     return 2 * total
 
@@ -1767,7 +1767,7 @@ def _multi_task_uncertainty_jvp(
     """The directional derivative of the unreduced loss along the tangents."""
     exponential = tf.math.exp(-log_variance)
     t = log_variance_tangent * (1 - exponential * losses)
-    total = tf.reduce_sum(losses_tangent * exponential + t, axis=-1)
+    total = tf.reduce_sum(t + losses_tangent * exponential, axis=-1)
     return 0.5 * total
 
 

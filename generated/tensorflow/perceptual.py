@@ -1627,8 +1627,8 @@ class FeatureCosineLoss(KerasLoss):
 def _feature_cosine_value(features: Array, target: Array) -> Result:
     """The unreduced loss."""
     total = tf.reduce_sum(features * target, axis=-2)
-    total2 = tf.reduce_sum(features**2, axis=-2)
-    total3 = tf.reduce_sum(target**2, axis=-2)
+    total2 = tf.reduce_sum(target**2, axis=-2)
+    total3 = tf.reduce_sum(features**2, axis=-2)
     t = total * fn.inverse_root(total2) * fn.inverse_root(total3)
     total4 = tf.reduce_sum(t, axis=-1)
     position_size = fn.size(features, -1)
@@ -1706,7 +1706,7 @@ def _feature_cosine_hessian_diagonal(
     t5 = total2 * t4
     t6 = total2 * t3**5
     t7 = 0.5 * target * t4[..., None, :] - 1.5 * features * t6[..., None, :]
-    t8 = t5[..., None, :] + 2 * features * t7 + target * features * t4[..., None, :]
+    t8 = t5[..., None, :] + 2 * features * t7 + features * target * t4[..., None, :]
     return (t[..., None, None] * t2[..., None, :] * t8,)
 
 

@@ -2265,7 +2265,7 @@ def _grpo_without_reference_hvp(
     t4 = advantage[..., None] * tf.minimum(t3, larger)
     branch = tf.where(~(-(clip_low + tf.math.expm1(t)) >= 0), exponential, 0.0)
     t5 = advantage[..., None] * tf.where(~(t3 <= larger), branch, 0.0)
-    return (-cotangent * log_probability_tangent * tf.where(t2 < t4, t2, t5),)
+    return (-log_probability_tangent * cotangent * tf.where(t2 < t4, t2, t5),)
 
 
 def _grpo_without_reference_hessian_diagonal(

@@ -3293,9 +3293,9 @@ def _plackett_luce_vjp(scores: Array, valid: Array, cotangent: Array) -> tuple[R
     """Gradients of sum(cotangent * loss)."""
     position = fn.positions(scores, -1)
     above = position[..., :, None] >= position[..., None, :]
-    lse = fn.logsumexp(scores[..., :, None], -2, where=valid[..., :, None] & above)
+    lse = fn.logsumexp(scores[..., :, None], -2, where=above & valid[..., :, None])
     share = tf.math.exp(scores[..., :, None] - lse[..., None, :])
-    branch = tf.where(valid[..., None, :] & valid[..., :, None] & above, share, 0.0)
+    branch = tf.where(valid[..., :, None] & above & valid[..., None, :], share, 0.0)
     total = tf.reduce_sum(branch, axis=-1)
     branch2 = tf.where(valid, -cotangent[..., None], 0.0)
     return (cotangent[..., None] * total + branch2,)
@@ -3348,7 +3348,7 @@ def _plackett_luce_hessian_diagonal(
     above = position[..., :, None] >= position[..., None, :]
     condition = valid[..., :, None] & valid[..., None, :]
     condition2 = condition & tf.linalg.matrix_transpose(above)
-    lse = fn.logsumexp(scores[..., :, None], -2, where=valid[..., :, None] & above)
+    lse = fn.logsumexp(scores[..., :, None], -2, where=above & valid[..., :, None])
     share = tf.math.exp(scores[..., None, :] - lse[..., :, None])
     total = tf.reduce_sum(tf.where(condition2, share, 0.0), axis=-2)
     total2 = tf.reduce_sum(tf.where(condition2, -(share**2), 0.0), axis=-2)

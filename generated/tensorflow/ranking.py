@@ -580,11 +580,9 @@ def _pairwise_logistic_vjp(
     condition = valid[..., :, None] & valid[..., None, :] & above
     total = tf.reduce_sum(fn.select(condition, 1.0, 0.0, scores), axis=(-2, -1))
     t = cotangent / tf.maximum(total, 1.0)
-    probability = fn.sigmoid(scores[..., :, None] - scores[..., None, :])
-    branch = tf.where(tf.linalg.matrix_transpose(condition), -probability, 0.0)
-    total2 = tf.reduce_sum(branch, axis=-2)
-    branch2 = tf.where(tf.linalg.matrix_transpose(condition), probability, 0.0)
-    total3 = tf.reduce_sum(branch2, axis=-1)
+    probability = fn.sigmoid(scores[..., None, :] - scores[..., :, None])
+    total2 = tf.reduce_sum(tf.where(condition, probability, 0.0), axis=-2)
+    total3 = tf.reduce_sum(tf.where(condition, -probability, 0.0), axis=-1)
     return (t[..., None] * (total2 + total3),)
 
 
@@ -617,17 +615,17 @@ def _pairwise_logistic_hvp(
     condition = valid[..., :, None] & valid[..., None, :] & above
     total = tf.reduce_sum(fn.select(condition, 1.0, 0.0, scores), axis=(-2, -1))
     t = cotangent / tf.maximum(total, 1.0)
-    t2 = scores[..., :, None] - scores[..., None, :]
+    t2 = scores[..., None, :] - scores[..., :, None]
     probability = fn.sigmoid(-t2)
     probability2 = fn.sigmoid(t2)
-    t3 = scores_tangent[..., :, None] * tf.linalg.matrix_transpose(probability)
-    branch = tf.where(condition, t3 * tf.linalg.matrix_transpose(probability2), 0.0)
-    t4 = scores_tangent[..., None, :] * tf.linalg.matrix_transpose(probability)
-    branch2 = tf.where(condition, -t4 * tf.linalg.matrix_transpose(probability2), 0.0)
-    total2 = tf.reduce_sum(branch + branch2, axis=-1)
-    branch3 = tf.where(condition, t4 * tf.linalg.matrix_transpose(probability2), 0.0)
-    branch4 = tf.where(condition, -t3 * tf.linalg.matrix_transpose(probability2), 0.0)
-    total3 = tf.reduce_sum(branch3 + branch4, axis=-2)
+    t3 = scores_tangent[..., None, :] * probability * probability2
+    t4 = -scores_tangent[..., :, None] * probability * probability2
+    t5 = tf.where(condition, t3, 0.0) + tf.where(condition, t4, 0.0)
+    total2 = tf.reduce_sum(t5, axis=-2)
+    t6 = scores_tangent[..., :, None] * probability * probability2
+    t7 = -scores_tangent[..., None, :] * probability * probability2
+    t8 = tf.where(condition, t6, 0.0) + tf.where(condition, t7, 0.0)
+    total3 = tf.reduce_sum(t8, axis=-1)
     return (t[..., None] * (total2 + total3),)
 
 
@@ -642,9 +640,8 @@ def _pairwise_logistic_hessian_diagonal(
     condition = valid[..., :, None] & valid[..., None, :] & above
     total = tf.reduce_sum(fn.select(condition, 1.0, 0.0, scores), axis=(-2, -1))
     t = cotangent / tf.maximum(total, 1.0)
-    t2 = scores[..., :, None] - scores[..., None, :]
-    t3 = tf.linalg.matrix_transpose(condition)
-    branch = tf.where(t3, fn.sigmoid(t2) * fn.sigmoid(-t2), 0.0)
+    t2 = scores[..., None, :] - scores[..., :, None]
+    branch = tf.where(condition, fn.sigmoid(t2) * fn.sigmoid(-t2), 0.0)
     total2 = tf.reduce_sum(branch, axis=-2)
     total3 = tf.reduce_sum(branch, axis=-1)
     return (t[..., None] * (total2 + total3),)
@@ -668,11 +665,9 @@ def _pairwise_logistic_without_valid_vjp(
     above = relevance[..., :, None] > relevance[..., None, :]
     total = tf.reduce_sum(fn.select(above, 1.0, 0.0, scores), axis=(-2, -1))
     t = cotangent / tf.maximum(total, 1.0)
-    probability = fn.sigmoid(scores[..., :, None] - scores[..., None, :])
-    branch = tf.where(tf.linalg.matrix_transpose(above), -probability, 0.0)
-    total2 = tf.reduce_sum(branch, axis=-2)
-    branch2 = tf.where(tf.linalg.matrix_transpose(above), probability, 0.0)
-    total3 = tf.reduce_sum(branch2, axis=-1)
+    probability = fn.sigmoid(scores[..., None, :] - scores[..., :, None])
+    total2 = tf.reduce_sum(tf.where(above, probability, 0.0), axis=-2)
+    total3 = tf.reduce_sum(tf.where(above, -probability, 0.0), axis=-1)
     return (t[..., None] * (total2 + total3),)
 
 
@@ -701,17 +696,17 @@ def _pairwise_logistic_without_valid_hvp(
     above = relevance[..., :, None] > relevance[..., None, :]
     total = tf.reduce_sum(fn.select(above, 1.0, 0.0, scores), axis=(-2, -1))
     t = cotangent / tf.maximum(total, 1.0)
-    t2 = scores[..., :, None] - scores[..., None, :]
+    t2 = scores[..., None, :] - scores[..., :, None]
     probability = fn.sigmoid(-t2)
     probability2 = fn.sigmoid(t2)
-    t3 = scores_tangent[..., :, None] * tf.linalg.matrix_transpose(probability)
-    branch = tf.where(above, t3 * tf.linalg.matrix_transpose(probability2), 0.0)
-    t4 = scores_tangent[..., None, :] * tf.linalg.matrix_transpose(probability)
-    branch2 = tf.where(above, -t4 * tf.linalg.matrix_transpose(probability2), 0.0)
-    total2 = tf.reduce_sum(branch + branch2, axis=-1)
-    branch3 = tf.where(above, t4 * tf.linalg.matrix_transpose(probability2), 0.0)
-    branch4 = tf.where(above, -t3 * tf.linalg.matrix_transpose(probability2), 0.0)
-    total3 = tf.reduce_sum(branch3 + branch4, axis=-2)
+    t3 = scores_tangent[..., None, :] * probability * probability2
+    t4 = -scores_tangent[..., :, None] * probability * probability2
+    t5 = tf.where(above, t3, 0.0) + tf.where(above, t4, 0.0)
+    total2 = tf.reduce_sum(t5, axis=-2)
+    t6 = scores_tangent[..., :, None] * probability * probability2
+    t7 = -scores_tangent[..., None, :] * probability * probability2
+    t8 = tf.where(above, t6, 0.0) + tf.where(above, t7, 0.0)
+    total3 = tf.reduce_sum(t8, axis=-1)
     return (t[..., None] * (total2 + total3),)
 
 
@@ -724,9 +719,8 @@ def _pairwise_logistic_without_valid_hessian_diagonal(
     above = relevance[..., :, None] > relevance[..., None, :]
     total = tf.reduce_sum(fn.select(above, 1.0, 0.0, scores), axis=(-2, -1))
     t = cotangent / tf.maximum(total, 1.0)
-    t2 = scores[..., :, None] - scores[..., None, :]
-    t3 = tf.linalg.matrix_transpose(above)
-    branch = tf.where(t3, fn.sigmoid(t2) * fn.sigmoid(-t2), 0.0)
+    t2 = scores[..., None, :] - scores[..., :, None]
+    branch = tf.where(above, fn.sigmoid(t2) * fn.sigmoid(-t2), 0.0)
     total2 = tf.reduce_sum(branch, axis=-2)
     total3 = tf.reduce_sum(branch, axis=-1)
     return (t[..., None] * (total2 + total3),)
@@ -1004,12 +998,11 @@ def _pairwise_hinge_vjp(
     total = tf.reduce_sum(fn.select(condition, 1.0, 0.0, scores), axis=(-2, -1))
     t = cotangent / tf.maximum(total, 1.0)
     t2 = scores + margin
-    above2 = t2[..., :, None] > scores[..., None, :]
-    condition2 = valid[..., :, None] & valid[..., None, :]
-    condition3 = condition2 & tf.linalg.matrix_transpose(above) & above2
-    branch = fn.select(condition3, -1.0, 0.0, scores)
-    total2 = tf.reduce_sum(branch, axis=-2)
-    total3 = tf.reduce_sum(fn.select(condition3, 1.0, 0.0, scores), axis=-1)
+    above2 = t2[..., None, :] > scores[..., :, None]
+    condition2 = valid[..., :, None] & valid[..., None, :] & above & above2
+    branch = fn.select(condition2, -1.0, 0.0, scores)
+    total2 = tf.reduce_sum(branch, axis=-1)
+    total3 = tf.reduce_sum(fn.select(condition2, 1.0, 0.0, scores), axis=-2)
     return (t[..., None] * (total2 + total3),)
 
 
@@ -1076,10 +1069,10 @@ def _pairwise_hinge_without_valid_vjp(
     total = tf.reduce_sum(fn.select(above, 1.0, 0.0, scores), axis=(-2, -1))
     t = cotangent / tf.maximum(total, 1.0)
     t2 = scores + margin
-    above2 = t2[..., :, None] > scores[..., None, :]
-    condition = tf.linalg.matrix_transpose(above) & above2
-    total2 = tf.reduce_sum(fn.select(condition, -1.0, 0.0, scores), axis=-2)
-    total3 = tf.reduce_sum(fn.select(condition, 1.0, 0.0, scores), axis=-1)
+    above2 = t2[..., None, :] > scores[..., :, None]
+    condition = above & above2
+    total2 = tf.reduce_sum(fn.select(condition, -1.0, 0.0, scores), axis=-1)
+    total3 = tf.reduce_sum(fn.select(condition, 1.0, 0.0, scores), axis=-2)
     return (t[..., None] * (total2 + total3),)
 
 
@@ -1374,13 +1367,12 @@ def _pairwise_soft_zero_one_vjp(
     condition = valid[..., :, None] & valid[..., None, :] & above
     total = tf.reduce_sum(fn.select(condition, 1.0, 0.0, scores), axis=(-2, -1))
     t = cotangent / tf.maximum(total, 1.0)
-    t2 = scores[..., :, None] - scores[..., None, :]
+    t2 = scores[..., None, :] - scores[..., :, None]
     probability = fn.sigmoid(-t2)
     probability2 = fn.sigmoid(t2)
-    t3 = tf.linalg.matrix_transpose(condition)
-    branch = tf.where(t3, -probability * probability2, 0.0)
+    branch = tf.where(condition, probability * probability2, 0.0)
     total2 = tf.reduce_sum(branch, axis=-2)
-    branch2 = tf.where(t3, probability * probability2, 0.0)
+    branch2 = tf.where(condition, -probability * probability2, 0.0)
     total3 = tf.reduce_sum(branch2, axis=-1)
     return (t[..., None] * (total2 + total3),)
 
@@ -1417,20 +1409,18 @@ def _pairwise_soft_zero_one_hvp(
     condition = valid[..., :, None] & valid[..., None, :] & above
     total = tf.reduce_sum(fn.select(condition, 1.0, 0.0, scores), axis=(-2, -1))
     t = cotangent / tf.maximum(total, 1.0)
-    t2 = scores[..., :, None] - scores[..., None, :]
+    t2 = scores[..., None, :] - scores[..., :, None]
     probability = fn.sigmoid(-t2)
     probability2 = fn.sigmoid(t2)
     t3 = tf.math.tanh(0.5 * t2)
     t4 = scores_tangent[..., :, None] * probability * probability2 * t3
-    branch = tf.where(tf.linalg.matrix_transpose(condition), t4, 0.0)
     t5 = -scores_tangent[..., None, :] * probability * probability2 * t3
-    branch2 = tf.where(tf.linalg.matrix_transpose(condition), t5, 0.0)
-    total2 = tf.reduce_sum(branch + branch2, axis=-2)
-    t6 = scores_tangent[..., None, :] * probability * probability2 * t3
-    branch3 = tf.where(tf.linalg.matrix_transpose(condition), t6, 0.0)
-    t7 = -scores_tangent[..., :, None] * probability * probability2 * t3
-    branch4 = tf.where(tf.linalg.matrix_transpose(condition), t7, 0.0)
-    total3 = tf.reduce_sum(branch3 + branch4, axis=-1)
+    t6 = tf.where(condition, t4, 0.0) + tf.where(condition, t5, 0.0)
+    total2 = tf.reduce_sum(t6, axis=-2)
+    t7 = scores_tangent[..., None, :] * probability * probability2 * t3
+    t8 = -scores_tangent[..., :, None] * probability * probability2 * t3
+    t9 = tf.where(condition, t7, 0.0) + tf.where(condition, t8, 0.0)
+    total3 = tf.reduce_sum(t9, axis=-1)
     return (t[..., None] * (total2 + total3),)
 
 
@@ -1445,9 +1435,9 @@ def _pairwise_soft_zero_one_hessian_diagonal(
     condition = valid[..., :, None] & valid[..., None, :] & above
     total = tf.reduce_sum(fn.select(condition, 1.0, 0.0, scores), axis=(-2, -1))
     t = cotangent / tf.maximum(total, 1.0)
-    t2 = scores[..., :, None] - scores[..., None, :]
+    t2 = scores[..., None, :] - scores[..., :, None]
     t3 = -fn.sigmoid(t2) * fn.sigmoid(-t2) * tf.math.tanh(0.5 * t2)
-    branch = tf.where(tf.linalg.matrix_transpose(condition), t3, 0.0)
+    branch = tf.where(condition, t3, 0.0)
     total2 = tf.reduce_sum(branch, axis=-2)
     total3 = tf.reduce_sum(branch, axis=-1)
     return (t[..., None] * (total2 + total3),)
@@ -1471,12 +1461,12 @@ def _pairwise_soft_zero_one_without_valid_vjp(
     above = relevance[..., :, None] > relevance[..., None, :]
     total = tf.reduce_sum(fn.select(above, 1.0, 0.0, scores), axis=(-2, -1))
     t = cotangent / tf.maximum(total, 1.0)
-    t2 = scores[..., :, None] - scores[..., None, :]
+    t2 = scores[..., None, :] - scores[..., :, None]
     probability = fn.sigmoid(-t2)
     probability2 = fn.sigmoid(t2)
-    branch = tf.where(tf.linalg.matrix_transpose(above), -probability * probability2, 0.0)
+    branch = tf.where(above, probability * probability2, 0.0)
     total2 = tf.reduce_sum(branch, axis=-2)
-    branch2 = tf.where(tf.linalg.matrix_transpose(above), probability * probability2, 0.0)
+    branch2 = tf.where(above, -probability * probability2, 0.0)
     total3 = tf.reduce_sum(branch2, axis=-1)
     return (t[..., None] * (total2 + total3),)
 
@@ -1509,20 +1499,18 @@ def _pairwise_soft_zero_one_without_valid_hvp(
     above = relevance[..., :, None] > relevance[..., None, :]
     total = tf.reduce_sum(fn.select(above, 1.0, 0.0, scores), axis=(-2, -1))
     t = cotangent / tf.maximum(total, 1.0)
-    t2 = scores[..., :, None] - scores[..., None, :]
+    t2 = scores[..., None, :] - scores[..., :, None]
     probability = fn.sigmoid(-t2)
     probability2 = fn.sigmoid(t2)
     t3 = tf.math.tanh(0.5 * t2)
     t4 = scores_tangent[..., :, None] * probability * probability2 * t3
-    branch = tf.where(tf.linalg.matrix_transpose(above), t4, 0.0)
     t5 = -scores_tangent[..., None, :] * probability * probability2 * t3
-    branch2 = tf.where(tf.linalg.matrix_transpose(above), t5, 0.0)
-    total2 = tf.reduce_sum(branch + branch2, axis=-2)
-    t6 = scores_tangent[..., None, :] * probability * probability2 * t3
-    branch3 = tf.where(tf.linalg.matrix_transpose(above), t6, 0.0)
-    t7 = -scores_tangent[..., :, None] * probability * probability2 * t3
-    branch4 = tf.where(tf.linalg.matrix_transpose(above), t7, 0.0)
-    total3 = tf.reduce_sum(branch3 + branch4, axis=-1)
+    t6 = tf.where(above, t4, 0.0) + tf.where(above, t5, 0.0)
+    total2 = tf.reduce_sum(t6, axis=-2)
+    t7 = scores_tangent[..., None, :] * probability * probability2 * t3
+    t8 = -scores_tangent[..., :, None] * probability * probability2 * t3
+    t9 = tf.where(above, t7, 0.0) + tf.where(above, t8, 0.0)
+    total3 = tf.reduce_sum(t9, axis=-1)
     return (t[..., None] * (total2 + total3),)
 
 
@@ -1535,9 +1523,9 @@ def _pairwise_soft_zero_one_without_valid_hessian_diagonal(
     above = relevance[..., :, None] > relevance[..., None, :]
     total = tf.reduce_sum(fn.select(above, 1.0, 0.0, scores), axis=(-2, -1))
     t = cotangent / tf.maximum(total, 1.0)
-    t2 = scores[..., :, None] - scores[..., None, :]
+    t2 = scores[..., None, :] - scores[..., :, None]
     t3 = -fn.sigmoid(t2) * fn.sigmoid(-t2) * tf.math.tanh(0.5 * t2)
-    branch = tf.where(tf.linalg.matrix_transpose(above), t3, 0.0)
+    branch = tf.where(above, t3, 0.0)
     total2 = tf.reduce_sum(branch, axis=-2)
     total3 = tf.reduce_sum(branch, axis=-1)
     return (t[..., None] * (total2 + total3),)
@@ -1798,11 +1786,13 @@ def _pairwise_mse_vjp(
     condition = valid[..., :, None] & valid[..., None, :] & differs
     total = tf.reduce_sum(fn.select(condition, 1.0, 0.0, scores), axis=(-2, -1))
     t = cotangent / tf.maximum(total, 1.0)
-    t2 = scores - relevance
-    t3 = relevance - scores
+    t2 = relevance - scores
+    t3 = scores - relevance
     t4 = t2[..., :, None] + t3[..., None, :]
-    total2 = tf.reduce_sum(tf.where(condition, -2 * t4, 0.0), axis=-2)
-    total3 = tf.reduce_sum(tf.where(condition, 2 * t4, 0.0), axis=-1)
+    branch = tf.where(tf.linalg.matrix_transpose(condition), 2 * t4, 0.0)
+    total2 = tf.reduce_sum(branch, axis=-2)
+    branch2 = tf.where(tf.linalg.matrix_transpose(condition), -2 * t4, 0.0)
+    total3 = tf.reduce_sum(branch2, axis=-1)
     return (t[..., None] * (total2 + total3),)
 
 
@@ -1839,12 +1829,12 @@ def _pairwise_mse_hvp(
     condition = valid[..., :, None] & valid[..., None, :] & differs
     total = tf.reduce_sum(fn.select(condition, 1.0, 0.0, scores), axis=(-2, -1))
     t = cotangent / tf.maximum(total, 1.0)
-    branch = tf.where(condition, -2 * scores_tangent[..., :, None], 0.0)
-    branch2 = tf.where(condition, 2 * scores_tangent[..., None, :], 0.0)
-    total2 = tf.reduce_sum(branch + branch2, axis=-2)
-    branch3 = tf.where(condition, -2 * scores_tangent[..., None, :], 0.0)
-    branch4 = tf.where(condition, 2 * scores_tangent[..., :, None], 0.0)
-    total3 = tf.reduce_sum(branch3 + branch4, axis=-1)
+    branch = tf.where(condition, -2 * scores_tangent[..., None, :], 0.0)
+    branch2 = tf.where(condition, 2 * scores_tangent[..., :, None], 0.0)
+    total2 = tf.reduce_sum(branch + branch2, axis=-1)
+    branch3 = tf.where(condition, -2 * scores_tangent[..., :, None], 0.0)
+    branch4 = tf.where(condition, 2 * scores_tangent[..., None, :], 0.0)
+    total3 = tf.reduce_sum(branch3 + branch4, axis=-2)
     return (t[..., None] * (total2 + total3),)
 
 
@@ -1860,7 +1850,7 @@ def _pairwise_mse_hessian_diagonal(
     condition = valid[..., :, None] & valid[..., None, :] & differs
     total = tf.reduce_sum(fn.select(condition, 1.0, 0.0, scores), axis=(-2, -1))
     t = cotangent / tf.maximum(total, 1.0)
-    branch = fn.select(condition, 2.0, 0.0, scores)
+    branch = fn.select(tf.linalg.matrix_transpose(condition), 2.0, 0.0, scores)
     total2 = tf.reduce_sum(branch, axis=-2)
     total3 = tf.reduce_sum(branch, axis=-1)
     return (t[..., None] * (total2 + total3),)
@@ -1870,9 +1860,9 @@ def _pairwise_mse_without_valid_value(scores: Array, relevance: Array) -> Result
     """The unreduced loss."""
     position = fn.positions(scores, -1)
     differs = position[..., :, None] != position[..., None, :]
-    t = relevance - scores
-    t2 = scores - relevance
-    branch = tf.where(differs, (t[..., None, :] + t2[..., :, None]) ** 2, 0.0)
+    t = scores - relevance
+    t2 = relevance - scores
+    branch = tf.where(differs, (t[..., :, None] + t2[..., None, :]) ** 2, 0.0)
     total = tf.reduce_sum(branch, axis=(-2, -1))
     total2 = tf.reduce_sum(fn.select(differs, 1.0, 0.0, scores), axis=(-2, -1))
     return total / tf.maximum(total2, 1.0)
@@ -1888,11 +1878,13 @@ def _pairwise_mse_without_valid_vjp(
     differs = position[..., :, None] != position[..., None, :]
     total = tf.reduce_sum(fn.select(differs, 1.0, 0.0, scores), axis=(-2, -1))
     t = cotangent / tf.maximum(total, 1.0)
-    t2 = scores - relevance
-    t3 = relevance - scores
+    t2 = relevance - scores
+    t3 = scores - relevance
     t4 = t2[..., :, None] + t3[..., None, :]
-    total2 = tf.reduce_sum(tf.where(differs, -2 * t4, 0.0), axis=-2)
-    total3 = tf.reduce_sum(tf.where(differs, 2 * t4, 0.0), axis=-1)
+    branch = tf.where(tf.linalg.matrix_transpose(differs), 2 * t4, 0.0)
+    total2 = tf.reduce_sum(branch, axis=-2)
+    branch2 = tf.where(tf.linalg.matrix_transpose(differs), -2 * t4, 0.0)
+    total3 = tf.reduce_sum(branch2, axis=-1)
     return (t[..., None] * (total2 + total3),)
 
 
@@ -1925,12 +1917,12 @@ def _pairwise_mse_without_valid_hvp(
     differs = position[..., :, None] != position[..., None, :]
     total = tf.reduce_sum(fn.select(differs, 1.0, 0.0, scores), axis=(-2, -1))
     t = cotangent / tf.maximum(total, 1.0)
-    branch = tf.where(differs, -2 * scores_tangent[..., :, None], 0.0)
-    branch2 = tf.where(differs, 2 * scores_tangent[..., None, :], 0.0)
-    total2 = tf.reduce_sum(branch + branch2, axis=-2)
-    branch3 = tf.where(differs, -2 * scores_tangent[..., None, :], 0.0)
-    branch4 = tf.where(differs, 2 * scores_tangent[..., :, None], 0.0)
-    total3 = tf.reduce_sum(branch3 + branch4, axis=-1)
+    branch = tf.where(differs, -2 * scores_tangent[..., None, :], 0.0)
+    branch2 = tf.where(differs, 2 * scores_tangent[..., :, None], 0.0)
+    total2 = tf.reduce_sum(branch + branch2, axis=-1)
+    branch3 = tf.where(differs, -2 * scores_tangent[..., :, None], 0.0)
+    branch4 = tf.where(differs, 2 * scores_tangent[..., None, :], 0.0)
+    total3 = tf.reduce_sum(branch3 + branch4, axis=-2)
     return (t[..., None] * (total2 + total3),)
 
 
@@ -1944,7 +1936,7 @@ def _pairwise_mse_without_valid_hessian_diagonal(
     differs = position[..., :, None] != position[..., None, :]
     total = tf.reduce_sum(fn.select(differs, 1.0, 0.0, scores), axis=(-2, -1))
     t = cotangent / tf.maximum(total, 1.0)
-    branch = fn.select(differs, 2.0, 0.0, scores)
+    branch = fn.select(tf.linalg.matrix_transpose(differs), 2.0, 0.0, scores)
     total2 = tf.reduce_sum(branch, axis=-2)
     total3 = tf.reduce_sum(branch, axis=-1)
     return (t[..., None] * (total2 + total3),)

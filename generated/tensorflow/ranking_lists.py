@@ -820,22 +820,24 @@ def _approx_ndcg_hvp(
     branch6 = tf.where(tf.linalg.matrix_transpose(condition3), t18, 0.0)
     t19 = total[..., None, :] * (branch5 + branch6)
     t20 = 1 / temperature**2
-    t21 = tf.math.tanh(0.5 * t * t2)
+    t21 = tf.math.tanh(0.5 * t * tf.linalg.matrix_transpose(t2))
     t22 = 1 / t7
     t23 = t22 * t9 * scores_tangent * t6
-    t24 = t20 * t21 * t23[..., None, :] * probability * probability2
-    branch7 = tf.where(tf.linalg.matrix_transpose(condition3), t24, 0.0)
+    t24 = t20 * tf.linalg.matrix_transpose(t21) * t23[..., None, :] * probability
+    branch7 = tf.where(tf.linalg.matrix_transpose(condition3), t24 * probability2, 0.0)
     t25 = t22 * t9 * t6
-    t26 = t20 * t21 * t25[..., None, :] * scores_tangent[..., :, None] * probability
-    branch8 = tf.where(tf.linalg.matrix_transpose(condition3), -t26 * probability2, 0.0)
+    t26 = t20 * tf.linalg.matrix_transpose(t21) * t25[..., None, :]
+    t27 = -t26 * scores_tangent[..., :, None] * probability * probability2
+    branch8 = tf.where(tf.linalg.matrix_transpose(condition3), t27, 0.0)
     total5 = tf.reduce_sum(t19 + branch7 + branch8, axis=-1)
     branch9 = tf.where(above[..., None], t14[..., None] * total5, 0.0)
-    t27 = t20 * t21 * scores_tangent[..., :, None] * probability * probability2
-    t28 = -t20 * t21 * scores_tangent[..., None, :] * probability * probability2
-    t29 = tf.where(condition, t27, 0.0) + tf.where(condition, t28, 0.0)
-    total6 = tf.reduce_sum(t29, axis=-2)
-    branch10 = tf.where(condition2, t22 * t14[..., None] * total6 * t9 * t6, 0.0)
-    return (total * (branch3 + branch4) + branch9 + branch10,)
+    t28 = t20 * tf.linalg.matrix_transpose(t21) * scores_tangent[..., :, None]
+    branch10 = tf.where(condition, t28 * probability * probability2, 0.0)
+    t29 = t20 * tf.linalg.matrix_transpose(t21) * scores_tangent[..., None, :]
+    branch11 = tf.where(condition, -t29 * probability * probability2, 0.0)
+    total6 = tf.reduce_sum(branch10 + branch11, axis=-2)
+    branch12 = tf.where(condition2, t22 * t14[..., None] * t9 * total6 * t6, 0.0)
+    return (total * (branch3 + branch4) + branch9 + branch12,)
 
 
 def _approx_ndcg_hessian_diagonal(
@@ -878,11 +880,11 @@ def _approx_ndcg_hessian_diagonal(
     t12 = t7 * cotangent
     condition3 = above2[..., :, None] & valid[..., None, :] & valid[..., :, None]
     t13 = 1 / temperature**2
-    t14 = tf.math.tanh(0.5 * t2 * t3)
+    t14 = tf.math.tanh(0.5 * t2 * tf.linalg.matrix_transpose(t3))
     t15 = 1 / t4
     t16 = t15 * t6 * t
-    t17 = -t13 * t14 * t16[..., None, :] * probability * probability2
-    branch5 = tf.where(tf.linalg.matrix_transpose(condition3), t17, 0.0)
+    t17 = t13 * tf.linalg.matrix_transpose(t14) * t16[..., None, :] * probability
+    branch5 = tf.where(tf.linalg.matrix_transpose(condition3), -t17 * probability2, 0.0)
     total4 = tf.reduce_sum(branch5, axis=-1)
     branch6 = tf.where(above[..., None], t12[..., None] * total4, 0.0)
     t18 = t5 * t6 * t
@@ -898,11 +900,11 @@ def _approx_ndcg_hessian_diagonal(
     branch9 = tf.where(condition4, -t5 * t6 * t * t2 * 0.25, 0.0)
     branch10 = tf.where(condition4, -2 * t5 * t9 * t * t2 * 0.25, 0.0)
     t24 = t12[..., None] * (total5 + total3 * (branch9 + branch10))
-    branch11 = tf.where(condition, -t13 * t14 * probability * probability2, 0.0)
-    total6 = tf.reduce_sum(branch11, axis=-2)
-    branch12 = tf.where(condition2, t15 * t12[..., None] * t6 * total6 * t, 0.0)
-    t25 = t11 * total3 + branch6 + tf.where(above[..., None], t24, 0.0)
-    return (t25 + tf.where(valid, t11 * t2 * 0.25, 0.0) + branch12,)
+    t25 = -t13 * tf.linalg.matrix_transpose(t14) * probability * probability2
+    total6 = tf.reduce_sum(tf.where(condition, t25, 0.0), axis=-2)
+    branch11 = tf.where(condition2, t15 * t12[..., None] * t6 * total6 * t, 0.0)
+    t26 = t11 * total3 + branch6 + tf.where(above[..., None], t24, 0.0)
+    return (t26 + tf.where(valid, t11 * t2 * 0.25, 0.0) + branch11,)
 
 
 def _approx_ndcg_without_valid_value(scores: Array, relevance: Array, temperature: Array) -> Result:
@@ -1044,7 +1046,7 @@ def _approx_ndcg_without_valid_hvp(
     t28 = tf.linalg.matrix_transpose(t) * t2 * probability * probability2 * t27
     total6 = tf.reduce_sum(t28, axis=-2)
     t29 = -cotangent * t2 * t8
-    branch10 = tf.where(condition, total6 * t6 * t4 * t18 * t29[..., None], 0.0)
+    branch10 = tf.where(condition, t6 * total6 * t4 * t18 * t29[..., None], 0.0)
     return (total * (branch + branch2) + branch9 + branch10,)
 
 
@@ -1425,24 +1427,24 @@ def _lambda_rank_vjp(
     logarithm = tf.math.log(tf.cast(position, scores.dtype) + 2)
     total = tf.reduce_sum(picked / logarithm, axis=-1)
     above = total * 0.6931471805599453 > 0
-    above2 = relevance[..., :, None] > relevance[..., None, :]
-    t2 = branch2[..., None, :] + branch[..., :, None]
+    above2 = relevance[..., None, :] > relevance[..., :, None]
+    t2 = branch[..., None, :] + branch2[..., :, None]
     t3 = -tf.where(valid, scores, float("-inf"))
     rank = along.rank(t3, -1)
     t4 = 1 / tf.math.log(tf.cast(rank, scores.dtype) + 2)
     t5 = t4 * 0.6931471805599453
     t6 = -t4 * 0.6931471805599453
-    t7 = t5[..., :, None] + t6[..., None, :]
+    t7 = t5[..., None, :] + t6[..., :, None]
     larger = tf.maximum(t7, tf.linalg.matrix_transpose(t7))
-    probability = fn.sigmoid(-sigma * (scores[..., :, None] - scores[..., None, :]))
+    probability = fn.sigmoid(-sigma * (scores[..., None, :] - scores[..., :, None]))
     condition = valid[..., :, None] & valid[..., None, :] & above2
     branch3 = tf.where(condition, t2 * larger * probability, 0.0)
     total2 = tf.reduce_sum(branch3, axis=-2)
     t8 = 1 / total
-    t9 = t8 * cotangent * sigma / 0.6931471805599453
+    t9 = -t8 * cotangent * sigma / 0.6931471805599453
     branch4 = tf.where(above[..., None], total2 * t9[..., None], 0.0)
     total3 = tf.reduce_sum(branch3, axis=-1)
-    t10 = -t8 * cotangent * sigma / 0.6931471805599453
+    t10 = t8 * cotangent * sigma / 0.6931471805599453
     branch5 = tf.where(above[..., None], total3 * t10[..., None], 0.0)
     return (branch4 + branch5,)
 
@@ -1502,27 +1504,27 @@ def _lambda_rank_hvp(
     above = total * 0.6931471805599453 > 0
     t2 = 1 / total
     t3 = t2 * cotangent * sigma / 0.6931471805599453
-    above2 = relevance[..., :, None] > relevance[..., None, :]
+    above2 = relevance[..., None, :] > relevance[..., :, None]
     condition = valid[..., :, None] & valid[..., None, :] & above2
-    t4 = branch2[..., None, :] + branch[..., :, None]
+    t4 = branch[..., None, :] + branch2[..., :, None]
     t5 = -tf.where(valid, scores, float("-inf"))
     rank = along.rank(t5, -1)
     t6 = 1 / tf.math.log(tf.cast(rank, scores.dtype) + 2)
     t7 = t6 * 0.6931471805599453
     t8 = -t6 * 0.6931471805599453
-    t9 = t7[..., :, None] + t8[..., None, :]
+    t9 = t7[..., None, :] + t8[..., :, None]
     larger = tf.maximum(t9, tf.linalg.matrix_transpose(t9))
-    t10 = scores[..., :, None] - scores[..., None, :]
+    t10 = scores[..., None, :] - scores[..., :, None]
     probability = fn.sigmoid(t10 * sigma)
     probability2 = fn.sigmoid(-t10 * sigma)
-    t11 = scores_tangent[..., None, :] * t4 * larger * probability * probability2
-    t12 = t4 * larger * probability * probability2 * scores_tangent[..., :, None]
+    t11 = t4 * larger * probability * probability2 * scores_tangent[..., :, None]
+    t12 = scores_tangent[..., None, :] * t4 * larger * probability * probability2
     t13 = tf.where(condition, t11 * sigma, 0.0)
     t14 = t13 + tf.where(condition, -t12 * sigma, 0.0)
-    total2 = tf.reduce_sum(t14, axis=-2)
+    total2 = tf.reduce_sum(t14, axis=-1)
     branch3 = tf.where(above[..., None], t3[..., None] * total2, 0.0)
     t15 = -t2 * cotangent * sigma / 0.6931471805599453
-    total3 = tf.reduce_sum(t14, axis=-1)
+    total3 = tf.reduce_sum(t14, axis=-2)
     branch4 = tf.where(above[..., None], t15[..., None] * total3, 0.0)
     return (branch3 + branch4,)
 
@@ -1544,16 +1546,16 @@ def _lambda_rank_hessian_diagonal(
     logarithm = tf.math.log(tf.cast(position, scores.dtype) + 2)
     total = tf.reduce_sum(picked / logarithm, axis=-1)
     above = total * 0.6931471805599453 > 0
-    above2 = relevance[..., :, None] > relevance[..., None, :]
-    t2 = branch2[..., None, :] + branch[..., :, None]
+    above2 = relevance[..., None, :] > relevance[..., :, None]
+    t2 = branch[..., None, :] + branch2[..., :, None]
     t3 = -tf.where(valid, scores, float("-inf"))
     rank = along.rank(t3, -1)
     t4 = 1 / tf.math.log(tf.cast(rank, scores.dtype) + 2)
     t5 = t4 * 0.6931471805599453
     t6 = -t4 * 0.6931471805599453
-    t7 = t5[..., :, None] + t6[..., None, :]
+    t7 = t5[..., None, :] + t6[..., :, None]
     larger = tf.maximum(t7, tf.linalg.matrix_transpose(t7))
-    t8 = scores[..., :, None] - scores[..., None, :]
+    t8 = scores[..., None, :] - scores[..., :, None]
     t9 = t2 * larger * fn.sigmoid(t8 * sigma) * fn.sigmoid(-t8 * sigma)
     branch3 = tf.where(valid[..., :, None] & valid[..., None, :] & above2, t9, 0.0)
     total2 = tf.reduce_sum(branch3, axis=-2)
@@ -1609,20 +1611,20 @@ def _lambda_rank_without_valid_vjp(
     t3 = 1 / total
     t4 = cotangent * t3 * sigma / 0.6931471805599453
     exponential = tf.math.exp(t)
-    t5 = exponential[..., :, None] - exponential[..., None, :]
+    t5 = exponential[..., None, :] - exponential[..., :, None]
     rank = along.rank(-scores, -1)
     t6 = 1 / tf.math.log(tf.cast(rank, scores.dtype) + 2)
     t7 = t6 * 0.6931471805599453
     t8 = -t6 * 0.6931471805599453
-    t9 = t7[..., :, None] + t8[..., None, :]
+    t9 = t7[..., None, :] + t8[..., :, None]
     larger = tf.maximum(t9, tf.linalg.matrix_transpose(t9))
-    probability = fn.sigmoid(-sigma * (scores[..., :, None] - scores[..., None, :]))
-    above2 = relevance[..., :, None] > relevance[..., None, :]
+    probability = fn.sigmoid(-sigma * (scores[..., None, :] - scores[..., :, None]))
+    above2 = relevance[..., None, :] > relevance[..., :, None]
     branch = tf.where(above2, t5 * larger * probability, 0.0)
-    total2 = tf.reduce_sum(branch, axis=-2)
+    total2 = tf.reduce_sum(branch, axis=-1)
     branch2 = tf.where(above[..., None], t4[..., None] * total2, 0.0)
     t10 = -cotangent * t3 * sigma / 0.6931471805599453
-    total3 = tf.reduce_sum(branch, axis=-1)
+    total3 = tf.reduce_sum(branch, axis=-2)
     branch3 = tf.where(above[..., None], t10[..., None] * total3, 0.0)
     return (branch2 + branch3,)
 
@@ -1677,25 +1679,25 @@ def _lambda_rank_without_valid_hvp(
     above = total * 0.6931471805599453 > 0
     t3 = 1 / total
     t4 = cotangent * t3 * sigma / 0.6931471805599453
-    above2 = relevance[..., :, None] > relevance[..., None, :]
+    above2 = relevance[..., None, :] > relevance[..., :, None]
     exponential = tf.math.exp(t)
-    t5 = exponential[..., :, None] - exponential[..., None, :]
+    t5 = exponential[..., None, :] - exponential[..., :, None]
     rank = along.rank(-scores, -1)
     t6 = 1 / tf.math.log(tf.cast(rank, scores.dtype) + 2)
     t7 = t6 * 0.6931471805599453
     t8 = -t6 * 0.6931471805599453
-    t9 = t7[..., :, None] + t8[..., None, :]
+    t9 = t7[..., None, :] + t8[..., :, None]
     larger = tf.maximum(t9, tf.linalg.matrix_transpose(t9))
-    t10 = scores[..., :, None] - scores[..., None, :]
+    t10 = scores[..., None, :] - scores[..., :, None]
     probability = fn.sigmoid(t10 * sigma)
     probability2 = fn.sigmoid(-t10 * sigma)
-    t11 = scores_tangent[..., None, :] * t5 * larger * probability * probability2
-    t12 = t5 * larger * probability * probability2 * scores_tangent[..., :, None]
+    t11 = t5 * larger * probability * probability2 * scores_tangent[..., :, None]
+    t12 = scores_tangent[..., None, :] * t5 * larger * probability * probability2
     t13 = tf.where(above2, t11 * sigma, 0.0) + tf.where(above2, -t12 * sigma, 0.0)
-    total2 = tf.reduce_sum(t13, axis=-2)
+    total2 = tf.reduce_sum(t13, axis=-1)
     branch = tf.where(above[..., None], t4[..., None] * total2, 0.0)
     t14 = -cotangent * t3 * sigma / 0.6931471805599453
-    total3 = tf.reduce_sum(t13, axis=-1)
+    total3 = tf.reduce_sum(t13, axis=-2)
     branch2 = tf.where(above[..., None], t14[..., None] * total3, 0.0)
     return (branch + branch2,)
 
@@ -1716,16 +1718,16 @@ def _lambda_rank_without_valid_hessian_diagonal(
     total = tf.reduce_sum(picked / logarithm, axis=-1)
     above = total * 0.6931471805599453 > 0
     exponential = tf.math.exp(t)
-    t3 = exponential[..., :, None] - exponential[..., None, :]
+    t3 = exponential[..., None, :] - exponential[..., :, None]
     rank = along.rank(-scores, -1)
     t4 = 1 / tf.math.log(tf.cast(rank, scores.dtype) + 2)
     t5 = t4 * 0.6931471805599453
     t6 = -t4 * 0.6931471805599453
-    t7 = t5[..., :, None] + t6[..., None, :]
+    t7 = t5[..., None, :] + t6[..., :, None]
     larger = tf.maximum(t7, tf.linalg.matrix_transpose(t7))
-    t8 = scores[..., :, None] - scores[..., None, :]
+    t8 = scores[..., None, :] - scores[..., :, None]
     t9 = t3 * larger * fn.sigmoid(t8 * sigma) * fn.sigmoid(-t8 * sigma)
-    branch = tf.where(relevance[..., :, None] > relevance[..., None, :], t9, 0.0)
+    branch = tf.where(relevance[..., None, :] > relevance[..., :, None], t9, 0.0)
     total2 = tf.reduce_sum(branch, axis=-2)
     t10 = sigma**2
     t11 = 1 / total

@@ -2140,7 +2140,7 @@ def _translation_margin_vjp(
     cotangent: Array,
 ) -> tuple[Result, ...]:
     """Gradients of sum(cotangent * loss)."""
-    t = relation + head - tail
+    t = head + relation - tail
     total = tf.reduce_sum(t**2, axis=-1)
     t2 = relation + false_head - false_tail
     total2 = tf.reduce_sum(t2**2, axis=-1)
@@ -2175,7 +2175,7 @@ def _translation_margin_jvp(
     false_tail_tangent: Array,
 ) -> Result:
     """The directional derivative of the unreduced loss along the tangents."""
-    t = relation + head - tail
+    t = head + relation - tail
     total = tf.reduce_sum(t**2, axis=-1)
     t2 = relation + false_head - false_tail
     total2 = tf.reduce_sum(t2**2, axis=-1)
@@ -2204,7 +2204,7 @@ def _translation_margin_hvp(
     false_tail_tangent: Array,
 ) -> tuple[Result, ...]:
     """The Hessian of sum(cotangent * loss) times the tangents."""
-    t = relation + head - tail
+    t = head + relation - tail
     total = tf.reduce_sum(t**2, axis=-1)
     t2 = relation + false_head - false_tail
     total2 = tf.reduce_sum(t2**2, axis=-1)
@@ -2261,7 +2261,7 @@ def _translation_margin_hessian_diagonal(
     cotangent: Array,
 ) -> tuple[Result, ...]:
     """The diagonal of the Hessian of sum(cotangent * loss)."""
-    t = (relation + head - tail) ** 2
+    t = (head + relation - tail) ** 2
     total = tf.reduce_sum(t, axis=-1)
     t2 = (relation + false_head - false_tail) ** 2
     total2 = tf.reduce_sum(t2, axis=-1)

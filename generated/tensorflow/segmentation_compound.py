@@ -357,7 +357,7 @@ def _dice_cross_entropy_vjp(
     total2 = tf.reduce_sum(target, axis=-1)
     t = total + total2 + smooth
     t2 = 1 / t**2
-    t3 = total2**2
+    t3 = total**2
     t4 = 1 / t
     class_size = fn.size(logits, -2)
     t5 = exponential * t4[..., :, None] * target / class_size
@@ -372,7 +372,7 @@ def _dice_cross_entropy_vjp(
     total6 = tf.reduce_sum(t9, axis=-2)
     t10 = 2 * total3 * dice_coefficient + t6 - total6 * dice_coefficient
     t11 = t3[..., :, None] * t10[..., None, :] * exponential
-    t12 = total**2
+    t12 = total2**2
     t13 = t10[..., None, :] * exponential * t12[..., :, None]
     t14 = smooth**2
     t15 = total * total2
@@ -446,7 +446,7 @@ def _dice_cross_entropy_hvp(
     t3 = 2 * total[..., :, None] * exponential * dice_coefficient * target
     t4 = 2 * exponential * dice_coefficient * target * total2[..., :, None]
     t5 = 2 * exponential * dice_coefficient * target * smooth / class_size
-    t6 = total2**2
+    t6 = total**2
     t7 = 1 / t
     t8 = exponential * t7[..., :, None] * target / class_size
     total4 = tf.reduce_sum(t8, axis=-2)
@@ -460,7 +460,7 @@ def _dice_cross_entropy_hvp(
     total7 = tf.reduce_sum(t12, axis=-2)
     t13 = 2 * total4 * dice_coefficient + t9 - total7 * dice_coefficient
     t14 = t6[..., :, None] * t13[..., None, :] * exponential
-    t15 = total**2
+    t15 = total2**2
     t16 = t13[..., None, :] * exponential * t15[..., :, None]
     t17 = smooth**2
     t18 = total * total2
@@ -496,9 +496,9 @@ def _dice_cross_entropy_hvp(
     t45 = 4 * total[..., :, None] * exponential * total9[..., None, :]
     t46 = 4 * exponential * total9[..., None, :] * dice_coefficient
     t47 = t17 * exponential * total8[..., :, None] * t38 * dice_coefficient
-    t48 = total8 * total2
+    t48 = total * total8
     t49 = 2 * exponential * t38 * t48[..., :, None] * dice_coefficient * smooth
-    t50 = total * total8
+    t50 = total8 * total2
     t51 = 2 * exponential * t38 * t50[..., :, None] * dice_coefficient * smooth
     t52 = 2 * t2 * total10 - 2 * t10 * total8 * t36
     t53 = t11[..., :, None] * total3[..., None, :]
@@ -554,13 +554,13 @@ def _dice_cross_entropy_hessian_diagonal(
     t13 = exponential * t12[..., :, None] / class_size
     total6 = tf.reduce_sum(t13, axis=-2)
     t14 = 2 * total3 * dice_coefficient + t10 - total6 * dice_coefficient
-    t15 = t7[..., :, None] * share * t14[..., None, :]
+    t15 = share * t7[..., :, None] * t14[..., None, :]
     t16 = smooth**2
     t17 = total**2
-    t18 = share * t14[..., None, :] * t17[..., :, None]
+    t18 = share * t17[..., :, None] * t14[..., None, :]
     t19 = total * total2
     t20 = 2 * share * t14[..., None, :] * t19[..., :, None]
-    t21 = exponential * t11[..., :, None] * dice_coefficient / class_size
+    t21 = t11[..., :, None] * exponential * dice_coefficient / class_size
     t22 = 2 * total[..., :, None] * share * t14[..., None, :] * smooth
     t23 = 2 * share * t14[..., None, :] * total2[..., :, None] * smooth
     t24 = t4 / class_size + t5 / class_size + t6 - t15
@@ -568,7 +568,7 @@ def _dice_cross_entropy_hessian_diagonal(
     exponential2 = tf.math.exp(2 * t)
     t26 = t3[..., :, None] * exponential2 * target / class_size
     total7 = tf.reduce_sum(t26, axis=-2)
-    t27 = t7[..., :, None] * share * total7[..., None, :]
+    t27 = share * t7[..., :, None] * total7[..., None, :]
     t28 = share * total7[..., None, :] * t17[..., :, None]
     t29 = 2 * share * total7[..., None, :] * t19[..., :, None]
     t30 = 2 * total[..., :, None] * share * total7[..., None, :] * smooth
@@ -576,7 +576,7 @@ def _dice_cross_entropy_hessian_diagonal(
     t32 = t27 + share * t16 * total7[..., None, :] + t28 + t29 + t30 + t31
     t33 = t32 - exponential2 * target / class_size
     t34 = t9 - share * total3[..., None, :]
-    t35 = 2 * t7[..., :, None] * share * t34 * dice_coefficient
+    t35 = 2 * share * t7[..., :, None] * t34 * dice_coefficient
     t36 = 2 * share * t16 * t34 * dice_coefficient
     t37 = 2 * share * t17[..., :, None] * t34 * dice_coefficient
     t38 = 2 * exponential2 * dice_coefficient * target / class_size
@@ -592,8 +592,8 @@ def _dice_cross_entropy_hessian_diagonal(
     t48 = 4 * share * t34 * dice_coefficient * total2[..., :, None] * smooth
     t49 = 2 * total[..., :, None] * exponential2 * t42 * dice_coefficient * smooth
     t50 = 2 * exponential2 * t42 * dice_coefficient * total2[..., :, None] * smooth
-    t51 = exponential * t11[..., :, None] / class_size
-    t52 = t7[..., :, None] * share * total6[..., None, :]
+    t51 = t11[..., :, None] * exponential / class_size
+    t52 = share * t7[..., :, None] * total6[..., None, :]
     t53 = share * total6[..., None, :] * t17[..., :, None]
     t54 = 2 * share * total6[..., None, :] * t19[..., :, None]
     t55 = 2 * total[..., :, None] * share * total6[..., None, :] * smooth
@@ -606,20 +606,20 @@ def _dice_cross_entropy_hessian_diagonal(
     t61 = 2 * exponential2 * t58[..., :, None] / class_size
     t62 = 2 * share * total8[..., None, :] + t60 - 2 * share * total7[..., None, :]
     t63 = t62 - t61
-    t64 = t7[..., :, None] * share * t63 * dice_coefficient
+    t64 = share * t7[..., :, None] * t63 * dice_coefficient
     t65 = share * t17[..., :, None] * t63 * dice_coefficient
     t66 = 2 * share * t19[..., :, None] * t63 * dice_coefficient
     t67 = 2 * total[..., :, None] * share * t63 * dice_coefficient * smooth
     t68 = 2 * share * exponential2 * dice_coefficient * target / class_size
     t69 = 2 * share * t63 * dice_coefficient * total2[..., :, None] * smooth
-    t70 = t7[..., :, None] * share * exponential2 * t42 * dice_coefficient
+    t70 = share * t7[..., :, None] * exponential2 * t42 * dice_coefficient
     t71 = share * t16 * exponential2 * t42 * dice_coefficient / class_size
     t72 = share * t17[..., :, None] * exponential2 * t42 * dice_coefficient
     t73 = 2 * share * t19[..., :, None] * exponential2 * t42 * dice_coefficient
     t74 = 2 * total[..., :, None] * share * exponential2 * t42 * dice_coefficient
     t75 = 2 * share * exponential2 * t42 * dice_coefficient * total2[..., :, None]
     t76 = share * t25 + t15 + share * t16 * t14[..., None, :] + t18 + t20
-    t77 = t76 + 2 * share * dice_coefficient * t33 + t21 + t22 + t35 + t36 + t23 + t37
+    t77 = t76 + 2 * share * dice_coefficient * t33 + t21 + t22 + t35 + t36 + t37 + t23
     t78 = t77 + t38 + t39 + t43 + t44 + t45 + t46 + t47 + t48 + t49 / class_size
     t79 = t78 + t50 / class_size - share * dice_coefficient * t57 - t64
     t80 = t79 - share * t16 * t63 * dice_coefficient - t65 - t66 - t67
@@ -1823,8 +1823,8 @@ def _combo_vjp(
     t = 1 - alpha
     total = tf.reduce_sum(target * probability, axis=-1)
     t2 = t * (smooth + 2 * total)
-    total2 = tf.reduce_sum(probability, axis=-1)
-    total3 = tf.reduce_sum(target, axis=-1)
+    total2 = tf.reduce_sum(target, axis=-1)
+    total3 = tf.reduce_sum(probability, axis=-1)
     ratio = fn.xdivy((1 - beta) * (1 - target), 1 - probability)
     t3 = fn.xdivy(beta * target, probability) - ratio
     t4 = total2**2
@@ -1856,8 +1856,8 @@ def _combo_jvp(
     t = 1 - alpha
     total2 = tf.reduce_sum(target * probability, axis=-1)
     total3 = tf.reduce_sum(probability_tangent * target, axis=-1)
-    total4 = tf.reduce_sum(probability, axis=-1)
-    total5 = tf.reduce_sum(target, axis=-1)
+    total4 = tf.reduce_sum(target, axis=-1)
+    total5 = tf.reduce_sum(probability, axis=-1)
     ratio = fn.xdivy((1 - target) * (1 - beta), 1 - probability)
     t2 = probability_tangent * (fn.xdivy(target * beta, probability) - ratio)
     total6 = tf.reduce_sum(t2, axis=-1)
@@ -1871,7 +1871,7 @@ def _combo_jvp(
     t9 = total * t * (smooth + 2 * total2) - 2 * total3 * t * total4
     t10 = t9 - 2 * total3 * t * total5 - 2 * total3 * t * smooth - t3 - t4 - t5 - t6
     t11 = t10 - t7 - t8
-    return t11 / (total5 + total4 + smooth) ** 2
+    return t11 / (total4 + total5 + smooth) ** 2
 
 
 def _combo_hvp(
@@ -1884,8 +1884,8 @@ def _combo_hvp(
     probability_tangent: Array,
 ) -> tuple[Result, ...]:
     """The Hessian of sum(cotangent * loss) times the tangents."""
-    total = tf.reduce_sum(probability, axis=-1)
-    total2 = tf.reduce_sum(target, axis=-1)
+    total = tf.reduce_sum(target, axis=-1)
+    total2 = tf.reduce_sum(probability, axis=-1)
     t = total + total2 + smooth
     t2 = 1 / t**2
     total3 = tf.reduce_sum(probability_tangent * target, axis=-1)
@@ -1934,8 +1934,8 @@ def _combo_hessian_diagonal(
     """The diagonal of the Hessian of sum(cotangent * loss)."""
     t = 1 - alpha
     total = tf.reduce_sum(target * probability, axis=-1)
-    total2 = tf.reduce_sum(probability, axis=-1)
-    total3 = tf.reduce_sum(target, axis=-1)
+    total2 = tf.reduce_sum(target, axis=-1)
+    total3 = tf.reduce_sum(probability, axis=-1)
     t2 = total2 + total3 + smooth
     t3 = -2 * t * (smooth + 2 * total) / t2**3
     t4 = 1 / t2**2
@@ -2524,7 +2524,7 @@ def _hausdorff_distance_value(
     alpha: Array,
 ) -> Result:
     """The unreduced loss."""
-    t = predicted_distance**alpha + true_distance**alpha
+    t = true_distance**alpha + predicted_distance**alpha
     total = tf.reduce_sum((probability - target) ** 2 * t, axis=-1)
     spatial_size = fn.size(probability, -1)
     return total / spatial_size
@@ -2539,7 +2539,7 @@ def _hausdorff_distance_vjp(
     cotangent: Array,
 ) -> tuple[Result, ...]:
     """Gradients of sum(cotangent * loss)."""
-    t = predicted_distance**alpha + true_distance**alpha
+    t = true_distance**alpha + predicted_distance**alpha
     spatial_size = fn.size(probability, -1)
     return (2 * cotangent[..., :, None] * (probability - target) * t / spatial_size,)
 
@@ -2553,7 +2553,7 @@ def _hausdorff_distance_jvp(
     probability_tangent: Array,
 ) -> Result:
     """The directional derivative of the unreduced loss along the tangents."""
-    t = predicted_distance**alpha + true_distance**alpha
+    t = true_distance**alpha + predicted_distance**alpha
     t2 = probability_tangent * (probability - target) * t
     total = tf.reduce_sum(t2, axis=-1)
     spatial_size = fn.size(probability, -1)
@@ -2570,7 +2570,7 @@ def _hausdorff_distance_hvp(
     probability_tangent: Array,
 ) -> tuple[Result, ...]:
     """The Hessian of sum(cotangent * loss) times the tangents."""
-    t = predicted_distance**alpha + true_distance**alpha
+    t = true_distance**alpha + predicted_distance**alpha
     spatial_size = fn.size(probability, -1)
     return (2 * probability_tangent * cotangent[..., :, None] * t / spatial_size,)
 
@@ -2584,7 +2584,7 @@ def _hausdorff_distance_hessian_diagonal(
     cotangent: Array,
 ) -> tuple[Result, ...]:
     """The diagonal of the Hessian of sum(cotangent * loss)."""
-    t = predicted_distance**alpha + true_distance**alpha
+    t = true_distance**alpha + predicted_distance**alpha
     spatial_size = fn.size(probability, -1)
     return (2 * cotangent[..., :, None] * t / spatial_size,)
 

@@ -841,7 +841,7 @@ def _barlow_twins_hessian_diagonal(
     branch12 = tf.where(differs[..., None, :, :], t87, 0.0)
     t88 = 1.5 * t10[..., None, None, :]
     t89 = t88 * tf.linalg.matrix_transpose(dot)[..., None, :, :]
-    t90 = -t89 * t71[..., :, :, None] * t74[..., None, :, None] / larger**4
+    t90 = -t89 * t74[..., None, :, None] * t71[..., :, :, None] / larger**4
     branch13 = tf.where(differs[..., None, :, :], t90, 0.0)
     t91 = branch12 + branch13
     dot16 = tf.matmul(t64, t2)

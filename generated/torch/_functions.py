@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from typing import TypeAlias
 
 import torch
 import torch.nn.functional as F
@@ -16,12 +17,16 @@ from torch import Tensor
 __all__ = [
     "diagonal",
     "gather",
+    "log_add_exp",
     "log_cosh",
     "logsumexp",
+    "pair_share",
     "place",
     "positions",
+    "scan",
     "scatter",
     "select",
+    "share",
     "shift",
     "sigmoid",
     "size",
@@ -98,6 +103,25 @@ def inverse_root(s: Tensor) -> Tensor:
 def log1mexp(x: Tensor) -> Tensor:
     """`log(1 - exp(x))` of a negative x: whichever difference keeps the digits (Maechler, 2012)."""
     return torch.where(x > -LOG_2, torch.log(-torch.expm1(x)), torch.log1p(-torch.exp(x)))
+
+
+def log_add_exp(a: Tensor, b: Tensor) -> Tensor:
+    """`log(exp(a) + exp(b))`; -inf where both are."""
+    return torch.logaddexp(a, b)
+
+
+def pair_share(a: Tensor, b: Tensor) -> Tensor:
+    """`exp(a) / (exp(a) + exp(b))`, and 0 where a is -inf whatever b is."""
+    absent = a == -math.inf
+    difference = torch.where(absent, 0.0, a) - torch.where(absent, 0.0, b)
+    return torch.where(absent, 0.0, sigmoid(difference))
+
+
+def share(a: Tensor, b: Tensor) -> Tensor:
+    """`exp(a - b)`, and 0 where `a` is -inf, whatever `b` is."""
+    absent = a == -math.inf
+    difference = torch.where(absent, 0.0, a) - torch.where(absent, 0.0, b)
+    return torch.where(absent, 0.0, torch.exp(difference))
 
 
 def xlogy(a: Tensor | float, u: Tensor) -> Tensor:
@@ -194,7 +218,9 @@ def scatter(
         trailing: The number of axes M, which only `x` has.
     """
     split = x.ndim - trailing
-    kept, picked = x.shape[split:], index.shape[index.ndim - own :]
+    # Axes that `x` has one entry along are as long as those of the values.
+    last = values.shape[values.ndim - min(trailing, values.ndim) :]
+    kept, picked = _broadcast_shapes(x.shape[split:], last), index.shape[index.ndim - own :]
     batched = values.ndim - shared - own - trailing
     rows = _broadcast_shapes(
         values.shape[: batched + shared], index.shape[: index.ndim - own], x.shape[: split - 1]
@@ -212,7 +238,7 @@ def scatter(
         flat_index = flat_index.permute(order).reshape(flat)
         flat_values = flat_values.permute(order).reshape(flat) / max(samples, 1)
     zeros = flat_values.new_zeros(*x.shape[:split], width)
-    return zeros.scatter_add(-2, flat_index, flat_values).reshape(x.shape)
+    return zeros.scatter_add(-2, flat_index, flat_values).reshape((*x.shape[:split], *kept))
 
 
 def place(parts: Sequence[Tensor | float], at: Sequence[int], x: Tensor, axis: int) -> Tensor:
@@ -269,6 +295,59 @@ def largest(x: Tensor, axis: int | tuple[int, ...]) -> Tensor:
 def diagonal(x: Tensor, axis1: int, axis2: int) -> Tensor:
     """The diagonal over two axes, as the last axis of the result."""
     return torch.diagonal(x, dim1=axis1, dim2=axis2)
+
+
+Step: TypeAlias = Callable[[tuple[Tensor, ...], tuple[Tensor, ...]], tuple[Tensor, ...]]
+
+
+def scan(
+    step: Step,
+    inits: Sequence[Tensor],
+    sizes: Sequence[tuple[int, ...]],
+    xs: Sequence[Tensor],
+    axes: Sequence[int],
+    reverse: bool = False,
+) -> tuple[Tensor, ...]:
+    """`carries = step(carries, items)` along an axis: the carries after every step.
+
+    Args:
+        step: The next carries, given the former ones and the items at a position.
+        inits: The carries before the first step, each broadcast to its sizes.
+        sizes: The shape of each carry behind the leading axes.
+        xs: What is run over; the step gets them without the axis.
+        axes: The number of that axis in each of them, from the end.
+        reverse: Whether to run from the last position to the first.
+
+    Returns:
+        One array per carry, of shape (lead, positions, sizes).
+    """
+    count = xs[0].shape[axes[0]]
+    moved = [x.movedim(axis, 0) for x, axis in zip(xs, axes, strict=True)]
+    items = tuple(x[0] if count else x.new_zeros(x.shape[1:]) for x in moved)
+    carries = tuple(
+        c.expand((*c.shape[: max(c.ndim - len(s), 0)], *s))
+        for c, s in zip(inits, sizes, strict=True)
+    )
+    while True:  # the leading axes of any of them become those of all that depend on it
+        after = step(carries, items)
+        shapes = [_broadcast_shapes(c.shape, a.shape) for c, a in zip(carries, after, strict=True)]
+        if shapes == [c.shape for c in carries]:
+            break
+        carries = tuple(c.expand(s) for c, s in zip(carries, shapes, strict=True))
+    found: list[tuple[Tensor, ...]] = []
+    for t in reversed(range(count)) if reverse else range(count):
+        after = step(carries, tuple(x[t] for x in moved))
+        carries = tuple(a.expand(c.shape) for a, c in zip(after, carries, strict=True))
+        found.append(carries)
+    if not found:
+        return tuple(
+            c.new_zeros((*c.shape[: c.ndim - len(s)], 0, *c.shape[c.ndim - len(s) :]))
+            for c, s in zip(carries, sizes, strict=True)
+        )
+    ordered = found[::-1] if reverse else found
+    return tuple(
+        torch.stack([values[n] for values in ordered], -1 - len(s)) for n, s in enumerate(sizes)
+    )
 
 
 def select(condition: Tensor, a: float, b: float, like: Tensor) -> Tensor:

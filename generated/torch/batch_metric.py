@@ -469,70 +469,53 @@ def _contrastive_batch_hvp(
     dot3 = embeddings_tangent @ embeddings.mT
     dot4 = embeddings @ embeddings_tangent.mT
     t12 = dot3.mT + dot4.mT
-    equal2 = negative_margin == t3
-    equal3 = t3 == positive_margin
+    equal2 = t3 == positive_margin
     t13 = t4**3
-    t14 = t6[..., None, None] * t13
-    branch5 = torch.where(differs.mT, t14, 0.0)
+    branch5 = torch.where(condition, t6[..., None, None] * t13, 0.0)
     branch6 = torch.where(condition2, t8[..., None, None] * t13, 0.0)
-    branch7 = torch.where(equal3, branch5, branch6 + branch5)
-    branch8 = torch.where(equal3, 0.0, branch6)
-    t15 = branch7 - branch8
+    t14 = branch5 + branch6
+    t15 = t12.mT * torch.where(equal2.mT, branch5.mT, t14.mT)
     t16 = -0.5 * t5 * cotangent
-    t17 = t13 * t16[..., None, None]
-    branch9 = torch.where(differs.mT, t17, 0.0)
-    t18 = 0.5 * t7 * cotangent
-    branch10 = torch.where(condition2, t13 * t18[..., None, None], 0.0)
-    branch11 = torch.where(equal3, branch9, branch10 + branch9)
-    branch12 = torch.where(equal3, 0.0, branch10)
-    t19 = branch11 - branch12
-    t20 = t15**2 + 2 * t19**2
-    above = t20 > 0
-    larger = torch.clamp(-(branch8 * t15 + 2 * branch12 * t19) / t20, min=0.0)
-    smaller = torch.clamp(larger, max=1.0)
-    branch13 = torch.where(above.mT, branch8.mT + t15.mT * smaller.mT, branch8.mT)
-    branch14 = torch.where(condition, t14, 0.0)
-    t21 = branch6 + branch14
-    branch15 = torch.where(equal2.mT, branch13, torch.where(equal3.mT, branch14.mT, t21.mT))
-    branch16 = torch.where(condition, t17, 0.0)
-    t22 = branch10 + branch16
-    branch17 = torch.where(above, branch12 + t19 * smaller, branch12)
-    branch18 = torch.where(equal2, branch17, torch.where(equal3, branch16, t22))
+    branch7 = torch.where(condition, t13 * t16[..., None, None], 0.0)
+    t17 = 0.5 * t7 * cotangent
+    branch8 = torch.where(condition2, t13 * t17[..., None, None], 0.0)
+    t18 = branch7 + branch8
+    branch9 = torch.where(equal2, branch7, t18)
     total4 = torch.sum(embeddings * embeddings_tangent, dim=-1)
-    t23 = t12.mT * branch15 + 2 * branch18.mT * total4[..., :, None]
-    t24 = t23 + 2 * branch18.mT * total4[..., None, :]
-    dot5 = t24 @ t11.mT
+    t19 = t15 + 2 * branch9.mT * total4[..., :, None]
+    t20 = t19 + 2 * branch9.mT * total4[..., None, :]
+    dot5 = t20 @ t11.mT
     dot6 = t9 @ t.mT
-    t25 = t12 * t21 + 2 * t22 * total4[..., :, None] + 2 * t22 * total4[..., None, :]
-    dot7 = t25 @ t11.mT
-    branch19 = torch.where(condition2, 0.5 * t13 * t12, 0.0)
-    branch20 = torch.where(condition2, -0.5 * total4[..., None, :] * t13, 0.0)
-    branch21 = torch.where(condition2, -0.5 * t13 * total4[..., :, None], 0.0)
-    t26 = branch19 + branch20 + branch21
-    total5 = torch.sum(t26, dim=-2)
-    t27 = 2 * t7 * cotangent
-    t28 = total5[..., :, None] * t27[..., None, None] * embeddings
-    total6 = torch.sum(t26, dim=-1)
-    t29 = total6[..., :, None] * t27[..., None, None] * embeddings
-    branch22 = torch.where(condition, 0.5 * total4[..., None, :] * t13, 0.0)
-    branch23 = torch.where(condition, 0.5 * t13 * total4[..., :, None], 0.0)
-    branch24 = torch.where(condition, -0.5 * t13 * t12, 0.0)
-    t30 = branch22 + branch23 + branch24
-    total7 = torch.sum(t30, dim=-2)
-    t31 = 2 * t5 * cotangent
-    t32 = total7[..., :, None] * t31[..., None, None] * embeddings
-    total8 = torch.sum(t30, dim=-1)
-    t33 = total8[..., :, None] * t31[..., None, None] * embeddings
-    branch25 = torch.where(condition2, 0.5 * t4, 0.0)
-    total9 = torch.sum(branch25, dim=-2)
-    total10 = torch.sum(branch25, dim=-1)
-    branch26 = torch.where(condition, -0.5 * t4, 0.0)
-    total11 = torch.sum(branch26, dim=-2)
-    total12 = torch.sum(branch26, dim=-1)
-    t34 = total9 * t7[..., None] + total10 * t7[..., None] + total11 * t5[..., None]
-    t35 = t34 + total12 * t5[..., None]
-    t36 = 2 * t35[..., :, None] * embeddings_tangent * cotangent[..., None, None]
-    return (dot2 + dot5 + dot6 + dot7 + t28 + t29 + t32 + t33 + t36,)
+    t21 = t12 * t14 + 2 * t18 * total4[..., :, None] + 2 * t18 * total4[..., None, :]
+    dot7 = t21 @ t11.mT
+    branch10 = torch.where(condition2, 0.5 * t13 * t12, 0.0)
+    branch11 = torch.where(condition2, -0.5 * total4[..., None, :] * t13, 0.0)
+    branch12 = torch.where(condition2, -0.5 * t13 * total4[..., :, None], 0.0)
+    t22 = branch10 + branch11 + branch12
+    total5 = torch.sum(t22, dim=-2)
+    t23 = 2 * t7 * cotangent
+    t24 = total5[..., :, None] * t23[..., None, None] * embeddings
+    total6 = torch.sum(t22, dim=-1)
+    t25 = total6[..., :, None] * t23[..., None, None] * embeddings
+    branch13 = torch.where(condition, 0.5 * total4[..., None, :] * t13, 0.0)
+    branch14 = torch.where(condition, 0.5 * t13 * total4[..., :, None], 0.0)
+    branch15 = torch.where(condition, -0.5 * t13 * t12, 0.0)
+    t26 = branch13 + branch14 + branch15
+    total7 = torch.sum(t26, dim=-2)
+    t27 = 2 * t5 * cotangent
+    t28 = total7[..., :, None] * t27[..., None, None] * embeddings
+    total8 = torch.sum(t26, dim=-1)
+    t29 = total8[..., :, None] * t27[..., None, None] * embeddings
+    branch16 = torch.where(condition2, 0.5 * t4, 0.0)
+    total9 = torch.sum(branch16, dim=-2)
+    total10 = torch.sum(branch16, dim=-1)
+    branch17 = torch.where(condition, -0.5 * t4, 0.0)
+    total11 = torch.sum(branch17, dim=-2)
+    total12 = torch.sum(branch17, dim=-1)
+    t30 = total9 * t7[..., None] + total10 * t7[..., None] + total11 * t5[..., None]
+    t31 = t30 + total12 * t5[..., None]
+    t32 = 2 * t31[..., :, None] * embeddings_tangent * cotangent[..., None, None]
+    return (dot2 + dot5 + dot6 + dot7 + t24 + t25 + t28 + t29 + t32,)
 
 
 def _contrastive_batch_hessian_diagonal(
@@ -549,93 +532,76 @@ def _contrastive_batch_hessian_diagonal(
     dot = embeddings @ embeddings.mT
     t3 = total[..., :, None] + total[..., None, :] - 2 * dot.mT
     t4 = torch.sqrt(t3)
-    equal = negative_margin == t4
-    equal2 = t4 == positive_margin
+    equal = t4 == positive_margin
     differs = identity[..., :, None] != identity[..., None, :]
+    condition = differs.mT & (negative_margin > t4)
     branch = fn.select(differs, 1.0, 0.0, embeddings)
     total2 = torch.sum(branch, dim=(-2, -1))
     t5 = 1 / torch.clamp(total2, min=1.0)
     t6 = t5 * cotangent
     t7 = fn.inverse_root(t3)
     t8 = t7**3
-    t9 = t6[..., None, None] * t8
-    branch2 = torch.where(differs.mT, t9, 0.0)
-    equal3 = identity[..., :, None] == identity[..., None, :]
+    branch2 = torch.where(condition, t6[..., None, None] * t8, 0.0)
+    equal2 = identity[..., :, None] == identity[..., None, :]
     position = fn.positions(embeddings, -2)
     differs2 = position[..., :, None] != position[..., None, :]
-    condition = equal3.mT & differs2.mT & (t4 > positive_margin)
-    branch3 = fn.select(equal3 & differs2, 1.0, 0.0, embeddings)
+    condition2 = equal2.mT & differs2.mT & (t4 > positive_margin)
+    branch3 = fn.select(equal2 & differs2, 1.0, 0.0, embeddings)
     total3 = torch.sum(branch3, dim=(-2, -1))
-    t10 = 1 / torch.clamp(total3, min=1.0)
-    t11 = -t10 * cotangent
-    branch4 = torch.where(condition, t11[..., None, None] * t8, 0.0)
-    branch5 = torch.where(equal2, branch2, branch4 + branch2)
-    branch6 = torch.where(equal2, 0.0, branch4)
-    t12 = -0.5 * t5 * cotangent
-    t13 = t12[..., None, None] * t8
-    branch7 = torch.where(differs.mT, t13, 0.0)
-    t14 = 0.5 * t10 * cotangent
-    branch8 = torch.where(condition, t14[..., None, None] * t8, 0.0)
-    branch9 = torch.where(equal2, branch7, branch8 + branch7)
-    branch10 = torch.where(equal2, 0.0, branch8)
-    t15 = (branch5 - branch6) ** 2 + 2 * (branch9 - branch10) ** 2
-    above = t15 > 0
-    t16 = branch6**2 + 2 * branch10**2 - branch6 * branch5 - 2 * branch10 * branch9
-    smaller = torch.clamp(torch.clamp(t16 / t15, min=0.0), max=1.0)
-    t17 = branch6.mT + branch5.mT * smaller.mT - branch6.mT * smaller.mT
-    condition2 = differs.mT & (negative_margin > t4)
-    branch11 = torch.where(condition2, t9, 0.0)
-    branch12 = torch.where(equal2.mT, branch11.mT, branch4.mT + branch11.mT)
-    branch13 = torch.where(equal.mT, torch.where(above.mT, t17, branch6.mT), branch12)
-    dot2 = branch13 @ t2.mT
-    branch14 = torch.where(condition2, -0.5 * t7, 0.0)
-    total4 = torch.sum(branch14, dim=-2)
-    total5 = torch.sum(branch14, dim=-1)
-    branch15 = torch.where(condition, 0.5 * t7, 0.0)
-    total6 = torch.sum(branch15, dim=-2)
-    total7 = torch.sum(branch15, dim=-1)
-    t18 = t5[..., None] * total4 + t5[..., None] * total5 + t10[..., None] * total6
-    t19 = 2 * cotangent[..., None] * (t18 + t10[..., None] * total7)
-    branch16 = torch.where(condition2, t8, 0.0)
-    dot3 = branch16 @ t2.mT
-    branch17 = torch.where(condition, -t8, 0.0)
-    dot4 = branch17 @ t2.mT
-    t20 = t10 * cotangent
-    t21 = embeddings.mT
-    t22 = branch10.mT + branch9.mT * smaller.mT - branch10.mT * smaller.mT
-    branch18 = torch.where(condition2, t13, 0.0)
-    branch19 = torch.where(equal2.mT, branch18.mT, branch8.mT + branch18.mT)
-    branch20 = torch.where(equal.mT, torch.where(above.mT, t22, branch10.mT), branch19)
-    dot5 = branch20 @ t21.mT
-    t23 = 2 * t10 * cotangent
-    branch21 = torch.where(condition, 0.5 * t8, 0.0)
-    dot6 = branch21 @ t21.mT
-    t24 = t23[..., None, None] * dot6 * embeddings
-    t25 = branch21.mT
-    dot7 = t25 @ t21.mT
-    branch22 = torch.where(condition, -0.25 * t8, 0.0)
-    total8 = torch.sum(branch22, dim=-2)
-    t26 = dot7 + 2 * total8[..., :, None] * embeddings
-    t27 = t23[..., None, None] * embeddings * t26
-    total9 = torch.sum(branch22, dim=-1)
-    t28 = dot6 + 2 * total9[..., :, None] * embeddings
-    t29 = t23[..., None, None] * embeddings * t28
-    t30 = 2 * t5 * cotangent
-    branch23 = torch.where(condition2, -0.5 * t8, 0.0)
-    dot8 = branch23 @ t21.mT
-    t31 = t30[..., None, None] * dot8 * embeddings
-    t32 = branch23.mT
-    dot9 = t32 @ t21.mT
-    branch24 = torch.where(condition2, 0.25 * t8, 0.0)
-    total10 = torch.sum(branch24, dim=-2)
-    t33 = dot9 + 2 * total10[..., :, None] * embeddings
-    t34 = t30[..., None, None] * embeddings * t33
-    total11 = torch.sum(branch24, dim=-1)
-    t35 = dot8 + 2 * total11[..., :, None] * embeddings
-    t36 = t30[..., None, None] * embeddings * t35
-    t37 = dot2 + t19[..., :, None] + t6[..., None, None] * dot3
-    t38 = t37 + dot4 * t20[..., None, None] + 2 * dot5 * embeddings + t24 + t27 + t29
-    return (t38 + t31 + t34 + t36,)
+    t9 = 1 / torch.clamp(total3, min=1.0)
+    t10 = -t9 * cotangent
+    branch4 = torch.where(condition2.mT, t10[..., None, None] * t8.mT, 0.0)
+    branch5 = torch.where(equal.mT, branch2.mT, branch2.mT + branch4)
+    dot2 = branch5 @ t2.mT
+    branch6 = torch.where(condition, -0.5 * t7, 0.0)
+    total4 = torch.sum(branch6, dim=-2)
+    total5 = torch.sum(branch6, dim=-1)
+    branch7 = torch.where(condition2, 0.5 * t7, 0.0)
+    total6 = torch.sum(branch7, dim=-2)
+    total7 = torch.sum(branch7, dim=-1)
+    t11 = t5[..., None] * total4 + t5[..., None] * total5 + t9[..., None] * total6
+    t12 = 2 * cotangent[..., None] * (t11 + t9[..., None] * total7)
+    branch8 = torch.where(condition, t8, 0.0)
+    dot3 = branch8 @ t2.mT
+    branch9 = torch.where(condition2, -t8, 0.0)
+    dot4 = branch9 @ t2.mT
+    t13 = t9 * cotangent
+    t14 = embeddings.mT
+    t15 = -0.5 * t5 * cotangent
+    branch10 = torch.where(condition, t15[..., None, None] * t8, 0.0)
+    t16 = 0.5 * t9 * cotangent
+    branch11 = torch.where(condition2.mT, t16[..., None, None] * t8.mT, 0.0)
+    branch12 = torch.where(equal.mT, branch10.mT, branch10.mT + branch11)
+    dot5 = branch12 @ t14.mT
+    t17 = 2 * t9 * cotangent
+    branch13 = torch.where(condition2.mT, 0.5 * t8.mT, 0.0)
+    t18 = branch13.mT
+    dot6 = t18 @ t14.mT
+    t19 = t17[..., None, None] * dot6 * embeddings
+    branch14 = torch.where(condition2, -0.25 * t8, 0.0)
+    total8 = torch.sum(branch14, dim=-1)
+    t20 = dot6 + 2 * total8[..., :, None] * embeddings
+    t21 = t17[..., None, None] * embeddings * t20
+    dot7 = branch13 @ t14.mT
+    total9 = torch.sum(branch14, dim=-2)
+    t22 = dot7 + 2 * total9[..., :, None] * embeddings
+    t23 = t17[..., None, None] * embeddings * t22
+    t24 = 2 * t5 * cotangent
+    branch15 = torch.where(condition.mT, -0.5 * t8.mT, 0.0)
+    t25 = branch15.mT
+    dot8 = t25 @ t14.mT
+    t26 = t24[..., None, None] * dot8 * embeddings
+    branch16 = torch.where(condition, 0.25 * t8, 0.0)
+    total10 = torch.sum(branch16, dim=-1)
+    t27 = dot8 + 2 * total10[..., :, None] * embeddings
+    t28 = t24[..., None, None] * embeddings * t27
+    dot9 = branch15 @ t14.mT
+    total11 = torch.sum(branch16, dim=-2)
+    t29 = dot9 + 2 * total11[..., :, None] * embeddings
+    t30 = t24[..., None, None] * embeddings * t29
+    t31 = dot2 + t12[..., :, None] + t6[..., None, None] * dot3
+    t32 = t31 + dot4 * t13[..., None, None] + 2 * dot5 * embeddings + t19 + t21 + t23
+    return (t32 + t26 + t28 + t30,)
 
 
 _CONTRASTIVE_BATCH = Definition(
@@ -1147,22 +1113,22 @@ def _triplet_batch_hard_hessian_diagonal(
     t10 = branch3.mT
     dot2 = t10 @ branch2.mT
     t11 = embeddings.mT
-    branch4 = torch.where(condition.mT, 0.5 * t9, 0.0)
+    above3 = t4 >= largest[..., None, :]
+    condition2 = differs & above3
+    branch4 = torch.where(condition2.mT, 0.5 * t9, 0.0)
     dot3 = branch4 @ t11.mT
-    branch5 = torch.where(condition, -0.25 * t9.mT, 0.0)
+    branch5 = torch.where(condition2, -0.25 * t9.mT, 0.0)
     total3 = torch.sum(branch5, dim=-2)
     equal2 = t5 == 0
-    condition2 = equal.mT & differs2.mT & above[..., :, None] & above2.mT
-    branch6 = torch.where(condition2, 0.5 * t8 * t7[..., :, None], 0.0)
+    condition3 = equal.mT & differs2.mT & above[..., :, None] & above2.mT
+    branch6 = torch.where(condition3, 0.5 * t8 * t7[..., :, None], 0.0)
     total4 = torch.sum(branch6, dim=-2)
     branch7 = torch.where(condition.mT, 0.5 * t8, 0.0)
     total5 = torch.sum(branch7, dim=-1)
     t12 = cotangent * t6 * total5
-    above3 = t4 >= largest[..., None, :]
     total6 = torch.sum(fn.select(above3, 1.0, 0.0, embeddings), dim=-2)
     t13 = 1 / total6
-    condition3 = differs & above3
-    branch8 = torch.where(condition3.mT, 0.5 * t8, 0.0)
+    branch8 = torch.where(condition2.mT, 0.5 * t8, 0.0)
     total7 = torch.sum(branch8, dim=-1)
     t14 = -cotangent * t13 * total7
     condition4 = differs.mT & above[..., :, None] & above3.mT
@@ -1182,32 +1148,32 @@ def _triplet_batch_hard_hessian_diagonal(
     above4 = t25 > 0
     t26 = t16 * t17
     smaller = torch.clamp(torch.clamp(-2 * t26[..., :, None] / t25, min=0.0), max=1.0)
-    branch10 = torch.where(above4, 2 * t7[..., :, None] * smaller * embeddings, 0.0)
-    branch11 = torch.where(above[..., :, None], 2 * t7[..., :, None] * embeddings, 0.0)
+    branch10 = torch.where(above4, -2 * t15[..., :, None] * smaller * embeddings, 0.0)
+    branch11 = torch.where(above[..., :, None], -2 * t15[..., :, None] * embeddings, 0.0)
     branch12 = torch.where(equal2[..., :, None], branch10, branch11)
     t27 = (dot3 + 2 * total3[..., :, None] * embeddings) * branch12
-    branch13 = torch.where(condition3.mT, 0.5 * t9, 0.0)
+    branch13 = torch.where(condition.mT, 0.5 * t9, 0.0)
     dot4 = branch13 @ t11.mT
-    branch14 = torch.where(condition3, -0.25 * t9.mT, 0.0)
+    branch14 = torch.where(condition, -0.25 * t9.mT, 0.0)
     total9 = torch.sum(branch14, dim=-2)
-    branch15 = torch.where(above4, -2 * t15[..., :, None] * smaller * embeddings, 0.0)
-    branch16 = torch.where(above[..., :, None], -2 * t15[..., :, None] * embeddings, 0.0)
+    branch15 = torch.where(above4, 2 * t7[..., :, None] * smaller * embeddings, 0.0)
+    branch16 = torch.where(above[..., :, None], 2 * t7[..., :, None] * embeddings, 0.0)
     branch17 = torch.where(equal2[..., :, None], branch15, branch16)
     t28 = (dot4 + 2 * total9[..., :, None] * embeddings) * branch17
     branch18 = torch.where(above[..., None, :], t7[..., None, :] * embeddings.mT, 0.0)
-    t29 = branch4.mT
+    t29 = branch13.mT
     dot5 = t29 @ branch18.mT
-    branch19 = torch.where(condition2, -0.25 * t7[..., :, None] * t9, 0.0)
+    branch19 = torch.where(condition3, -0.25 * t7[..., :, None] * t9, 0.0)
     total10 = torch.sum(branch19, dim=-2)
     t30 = dot5 + 2 * total10[..., :, None] * embeddings
     t31 = t.mT
     dot6 = branch3 @ t31.mT
     branch20 = torch.where(above[..., :, None], t7[..., :, None] * dot6, 0.0)
-    branch21 = torch.where(condition3.mT, -t9, 0.0)
+    branch21 = torch.where(condition2.mT, -t9, 0.0)
     dot7 = branch21 @ t31.mT
     branch22 = torch.where(above[..., :, None], -t15[..., :, None] * dot7, 0.0)
-    branch23 = torch.where(above[..., :, None], -2 * t15[..., :, None] * dot4 * embeddings, 0.0)
-    branch24 = torch.where(above[..., :, None], 2 * t7[..., :, None] * dot3 * embeddings, 0.0)
+    branch23 = torch.where(above[..., :, None], -2 * t15[..., :, None] * dot3 * embeddings, 0.0)
+    branch24 = torch.where(above[..., :, None], 2 * t7[..., :, None] * dot4 * embeddings, 0.0)
     t32 = 2 * t16[..., :, None] + t17[..., :, None] * smaller
     t33 = total4 + torch.where(above, t12, 0.0) + torch.where(above, t14, 0.0)
     t34 = 2 * (t33 - total8)
@@ -1217,7 +1183,7 @@ def _triplet_batch_hard_hessian_diagonal(
     t35 = branch21.mT
     dot8 = t35 @ branch27.mT
     branch28 = torch.where(above[..., None, :], t15[..., None, :] * embeddings.mT, 0.0)
-    t36 = branch13.mT
+    t36 = branch4.mT
     dot9 = t36 @ branch28.mT
     branch29 = torch.where(condition4, -0.25 * t15[..., :, None] * t9, 0.0)
     total11 = torch.sum(branch29, dim=-2)
@@ -1494,13 +1460,13 @@ def _triplet_batch_hard_soft_margin_vjp(
     probability = fn.sigmoid(largest + largest2)
     total2 = torch.sum(fn.select(above, 1.0, 0.0, embeddings), dim=-2)
     t6 = 1 / total2
-    t7 = probability * cotangent * t6
+    t7 = cotangent * probability * t6
     branch2 = torch.where(condition, t5 * t7[..., :, None], 0.0)
     above2 = branch >= largest2[..., None, :]
     condition2 = equal.mT & differs2.mT & above2.mT
     total3 = torch.sum(fn.select(above2, 1.0, 0.0, embeddings), dim=-2)
     t8 = 1 / total3
-    t9 = t8 * probability * cotangent
+    t9 = cotangent * t8 * probability
     branch3 = torch.where(condition2, -t5 * t9[..., :, None], 0.0)
     t10 = branch2 + branch3
     t11 = t10.mT
@@ -1512,8 +1478,8 @@ def _triplet_batch_hard_soft_margin_vjp(
     branch5 = torch.where(condition, 0.5 * t5 * t7[..., :, None], 0.0)
     total6 = torch.sum(branch5, dim=-2)
     total7 = torch.sum(torch.where(condition, 0.5 * t5, 0.0), dim=-1)
-    t12 = total4 + t8 * probability * total5 * cotangent - total6
-    t13 = t12 - probability * cotangent * t6 * total7
+    t12 = total4 + cotangent * t8 * probability * total5 - total6
+    t13 = t12 - cotangent * probability * t6 * total7
     return (dot2 + dot3 + 2 * t13[..., :, None] * embeddings,)
 
 
@@ -1609,21 +1575,21 @@ def _triplet_batch_hard_soft_margin_hvp(
     branch7 = torch.where(condition3, -t5 * t17[..., :, None], 0.0)
     t18 = branch6 + branch7
     total4 = torch.sum(embeddings_tangent * embeddings, dim=-1)
-    branch8 = torch.where(differs, -t5.mT * total4[..., None, :], 0.0)
-    branch9 = torch.where(differs, -t5.mT * total4[..., :, None], 0.0)
-    t19 = torch.where(differs, t5.mT * t14, 0.0) + branch8 + branch9
-    total5 = torch.sum(torch.where(above, t19, 0.0), dim=-2)
-    t20 = t6 * total5
-    branch10 = torch.where(condition2.mT, t5 * total4[..., :, None], 0.0)
-    branch11 = torch.where(condition2.mT, t5 * total4[..., None, :], 0.0)
-    branch12 = torch.where(condition2.mT, -t5 * t14.mT, 0.0)
-    branch13 = torch.where(above2.mT, branch10 + branch11 + branch12, 0.0)
-    total6 = torch.sum(branch13, dim=-1)
-    t21 = t9 * total6
+    branch8 = torch.where(condition2.mT, t5 * total4[..., :, None], 0.0)
+    branch9 = torch.where(condition2.mT, t5 * total4[..., None, :], 0.0)
+    branch10 = torch.where(condition2.mT, -t5 * t14.mT, 0.0)
+    branch11 = torch.where(above2.mT, branch8 + branch9 + branch10, 0.0)
+    total5 = torch.sum(branch11, dim=-1)
+    t19 = t9 * total5
+    branch12 = torch.where(differs, -t5.mT * total4[..., None, :], 0.0)
+    branch13 = torch.where(differs, -t5.mT * total4[..., :, None], 0.0)
+    t20 = torch.where(differs, t5.mT * t14, 0.0) + branch12 + branch13
+    total6 = torch.sum(torch.where(above, t20, 0.0), dim=-2)
+    t21 = t6 * total6
     branch14 = torch.where(condition3, 0.5 * t15 * t10[..., :, None], 0.0)
     branch15 = torch.where(condition, -0.5 * t15 * t8[..., :, None], 0.0)
     t22 = branch14 + branch15
-    t23 = t14.mT * (branch4 + branch5) + t18 * t20[..., :, None]
+    t23 = t14.mT * (branch4 + branch5) + t18 * t19[..., :, None]
     t24 = t23 + t18 * t21[..., :, None] + 2 * total4[..., None, :] * t22
     t25 = t24 + 2 * t22 * total4[..., :, None]
     t26 = t25.mT
@@ -1639,9 +1605,9 @@ def _triplet_batch_hard_soft_margin_hvp(
     t27 = total7 + cotangent * t9 * probability * total8 - total9
     t28 = t27 - cotangent * t6 * total10 * probability
     t29 = 2 * embeddings_tangent * t28[..., :, None]
-    t30 = cotangent * probability * total6 * probability2 / total3**2
+    t30 = cotangent * probability * total5 * probability2 / total3**2
     branch18 = torch.where(condition3, 0.5 * t5 * t30[..., :, None], 0.0)
-    t31 = cotangent * t6 * t9 * probability * total5 * probability2
+    t31 = cotangent * t6 * t9 * probability * total6 * probability2
     branch19 = torch.where(condition3, 0.5 * t5 * t31[..., :, None], 0.0)
     t32 = cotangent * t9 * probability * total4
     branch20 = torch.where(condition3, -0.5 * t15 * t32[..., :, None], 0.0)
@@ -1657,11 +1623,11 @@ def _triplet_batch_hard_soft_margin_hvp(
     total12 = torch.sum(t39, dim=-1)
     t40 = cotangent * t9 * probability * total12
     t41 = t9 * total8 - t6 * total10
-    t42 = cotangent * t6 * probability * total5 * probability2 * t41
-    t43 = cotangent * t9 * probability * total6 * probability2 * t41
-    t44 = cotangent * probability * total5 * probability2 / total2**2
+    t42 = cotangent * t6 * probability * total6 * probability2 * t41
+    t43 = cotangent * t9 * probability * total5 * probability2 * t41
+    t44 = cotangent * probability * total6 * probability2 / total2**2
     branch22 = torch.where(condition, 0.5 * t5 * t44[..., :, None], 0.0)
-    t45 = cotangent * t6 * t9 * probability * total6 * probability2
+    t45 = cotangent * t6 * t9 * probability * total5 * probability2
     branch23 = torch.where(condition, 0.5 * t5 * t45[..., :, None], 0.0)
     t46 = cotangent * t6 * probability * total4
     branch24 = torch.where(condition, -0.5 * t15 * t46[..., :, None], 0.0)
@@ -1716,7 +1682,7 @@ def _triplet_batch_hard_soft_margin_hessian_diagonal(
     above2 = t4 >= largest[..., None, :]
     total3 = torch.sum(fn.select(above2, 1.0, 0.0, embeddings), dim=-2)
     t11 = 1 / total3**2
-    t12 = cotangent * probability * t11 * probability2
+    t12 = cotangent * probability * probability2 * t11
     t13 = t.mT * t12[..., None, :]
     condition2 = differs.mT & above2.mT
     branch3 = torch.where(condition2.mT, t10.mT, 0.0)
@@ -1741,9 +1707,9 @@ def _triplet_batch_hard_soft_margin_hessian_diagonal(
     t23 = t.mT
     dot5 = branch4 @ t23.mT
     t24 = embeddings.mT
-    branch7 = torch.where(condition2, -t9, 0.0)
+    branch7 = torch.where(condition, -t9, 0.0)
     dot6 = branch7 @ t24.mT
-    branch8 = torch.where(condition, -t9, 0.0)
+    branch8 = torch.where(condition2, -t9, 0.0)
     dot7 = branch8 @ t24.mT
     t25 = embeddings.mT * t7[..., None, :]
     branch9 = torch.where(condition, -0.5 * t10, 0.0)
@@ -1763,63 +1729,63 @@ def _triplet_batch_hard_soft_margin_hessian_diagonal(
     dot11 = t26 @ t32.mT
     branch12 = torch.where(condition, 0.25 * t10 * t31[..., :, None], 0.0)
     total8 = torch.sum(branch12, dim=-2)
-    t33 = dot11 + 2 * embeddings * total8[..., :, None]
+    t33 = dot11 + 2 * total8[..., :, None] * embeddings
     branch13 = torch.where(condition, -0.25 * t15[..., :, None] * t17, 0.0)
     total9 = torch.sum(branch13, dim=-2)
-    t34 = dot10 + 2 * embeddings * total9[..., :, None]
-    t35 = cotangent * probability * total7 * t11 * probability2
-    t36 = 2 * embeddings * dot6 * t35[..., :, None]
-    t37 = cotangent * probability * total5 * t6 * probability2
-    t38 = 2 * embeddings * dot7 * t37[..., :, None]
+    t34 = dot10 + 2 * total9[..., :, None] * embeddings
+    t35 = cotangent * probability * total5 * t6 * probability2
+    t36 = 2 * dot6 * embeddings * t35[..., :, None]
+    t37 = cotangent * probability * total7 * probability2 * t11
+    t38 = 2 * dot7 * embeddings * t37[..., :, None]
     dot12 = branch11 @ t24.mT
     t39 = 2 * embeddings * dot12 * t15[..., :, None]
     branch14 = torch.where(condition, -0.25 * t17, 0.0)
     total10 = torch.sum(branch14, dim=-1)
-    t40 = dot12 + 2 * embeddings * total10[..., :, None]
+    t40 = dot12 + 2 * total10[..., :, None] * embeddings
     t41 = 2 * embeddings * t15[..., :, None] * t40
     t42 = t14 * total5 - t19 * total7
     t43 = cotangent * t14 * probability * probability3 * t42
-    t44 = dot7 + 2 * total5[..., :, None] * embeddings
+    t44 = dot6 + 2 * total5[..., :, None] * embeddings
     t45 = 2 * embeddings * t43[..., :, None] * t44
     t46 = cotangent * probability * t19 * probability3 * t42
-    t47 = dot6 + 2 * embeddings * total7[..., :, None]
+    t47 = dot7 + 2 * total7[..., :, None] * embeddings
     t48 = -2 * embeddings * t46[..., :, None] * t47
     t49 = t20[..., None, :] * t.mT
     branch15 = torch.where(condition2, -t17, 0.0)
     t50 = branch15.mT
     dot13 = t50 @ t49.mT
     dot14 = branch15 @ t23.mT
-    t51 = t20[..., None, :] * embeddings.mT
+    t51 = embeddings.mT * t20[..., None, :]
     branch16 = torch.where(condition2, 0.5 * t17, 0.0)
     t52 = branch16.mT
     dot15 = t52 @ t51.mT
     branch17 = torch.where(condition2, -0.25 * t20[..., :, None] * t17, 0.0)
     total11 = torch.sum(branch17, dim=-2)
-    t53 = dot15 + 2 * embeddings * total11[..., :, None]
-    t54 = cotangent * probability * probability3 * t11
+    t53 = dot15 + 2 * total11[..., :, None] * embeddings
+    t54 = cotangent * probability * t11 * probability3
     t55 = embeddings.mT * t54[..., None, :]
     dot16 = t28 @ t55.mT
     branch18 = torch.where(condition2, 0.25 * t10 * t54[..., :, None], 0.0)
     total12 = torch.sum(branch18, dim=-2)
-    t56 = dot16 + 2 * embeddings * total12[..., :, None]
-    t57 = cotangent * t14 * probability * total5 * t19 * probability2
-    t58 = 2 * embeddings * dot6 * t57[..., :, None]
-    t59 = cotangent * t14 * probability * t19 * total7 * probability2
-    t60 = 2 * embeddings * dot7 * t59[..., :, None]
+    t56 = dot16 + 2 * total12[..., :, None] * embeddings
+    t57 = cotangent * t14 * probability * t19 * probability2
+    t58 = cotangent * t14 * probability * t19 * total7 * probability2
+    t59 = 2 * dot6 * embeddings * t58[..., :, None]
+    t60 = cotangent * t14 * probability * total5 * t19 * probability2
+    t61 = 2 * dot7 * embeddings * t60[..., :, None]
     dot17 = branch16 @ t24.mT
-    t61 = 2 * embeddings * dot17 * t20[..., :, None]
+    t62 = 2 * embeddings * dot17 * t20[..., :, None]
     branch19 = torch.where(condition2, -0.25 * t17, 0.0)
     total13 = torch.sum(branch19, dim=-1)
-    t62 = dot17 + 2 * embeddings * total13[..., :, None]
-    t63 = 2 * embeddings * t20[..., :, None] * t62
-    t64 = cotangent * t14 * probability * t19 * probability2
+    t63 = dot17 + 2 * total13[..., :, None] * embeddings
+    t64 = 2 * embeddings * t20[..., :, None] * t63
     t65 = dot2 + dot3 + dot4 + t22[..., :, None] + dot5 * t15[..., :, None]
-    t66 = t65 + t12[..., :, None] * dot6**2 + t7[..., :, None] * dot7**2
-    t67 = t66 + 2 * embeddings * dot8 + 2 * embeddings * dot9 + 2 * embeddings * dot10
+    t66 = t65 + t7[..., :, None] * dot6**2 + t12[..., :, None] * dot7**2
+    t67 = t66 + 2 * dot8 * embeddings + 2 * dot9 * embeddings + 2 * embeddings * dot10
     t68 = t67 + 2 * embeddings * t33 + 2 * embeddings * t34 + t36 + t38 + t39 + t41
     t69 = t68 + t45 + t48 - dot13 - dot14 * t20[..., :, None] - 2 * embeddings * dot15
-    t70 = t69 - 2 * embeddings * t53 - -2 * embeddings * t56 - t58 - t60 - t61 - t63
-    return (t70 - 2 * dot6 * dot7 * t64[..., :, None],)
+    t70 = t69 - 2 * embeddings * t53 - -2 * embeddings * t56
+    return (t70 - 2 * dot6 * dot7 * t57[..., :, None] - t59 - t61 - t62 - t64,)
 
 
 _TRIPLET_BATCH_HARD_SOFT_MARGIN = Definition(
@@ -2226,8 +2192,8 @@ def _triplet_semi_hard_jvp(
     branch5 = torch.where(condition2, total4[..., :, None] * t6, 0.0)
     branch6 = torch.where(condition2, total4[..., None, :] * t6, 0.0)
     above5 = t5 >= largest[..., None, :, :]
-    dot2 = embeddings_tangent @ embeddings.mT
-    dot3 = embeddings @ embeddings_tangent.mT
+    dot2 = embeddings @ embeddings_tangent.mT
+    dot3 = embeddings_tangent @ embeddings.mT
     t7 = dot2.mT + dot3.mT
     t8 = fn.inverse_root(t3)
     t9 = t7 * t8
@@ -2320,8 +2286,8 @@ def _triplet_semi_hard_hvp(
     t14 = t13.mT
     dot2 = t14 @ t.mT
     t15 = embeddings.mT
-    dot3 = embeddings_tangent @ embeddings.mT
-    dot4 = embeddings @ embeddings_tangent.mT
+    dot3 = embeddings @ embeddings_tangent.mT
+    dot4 = embeddings_tangent @ embeddings.mT
     t16 = dot3.mT + dot4.mT
     t17 = t9**3
     t18 = t16.mT * t17
@@ -2477,24 +2443,24 @@ def _triplet_semi_hard_hessian_diagonal(
     t18 = total6 + total7 + total8 + total4 * t7 * total9 - total11 - total12
     t19 = 2 * t18
     dot5 = branch6 @ t13.mT
-    t20 = embeddings.mT
-    branch11 = torch.where(condition2, 0.5 * t15, 0.0)
+    t20 = t8[..., None, :] * embeddings.mT
+    branch11 = torch.where(condition3, 0.5 * t11, 0.0)
     t21 = branch11.mT
     dot6 = t21 @ t20.mT
-    dot7 = branch11 @ t20.mT
-    t22 = t8[..., None, :] * embeddings.mT
-    branch12 = torch.where(condition3, 0.5 * t11, 0.0)
+    t22 = embeddings.mT
+    branch12 = torch.where(condition2, 0.5 * t15, 0.0)
     t23 = branch12.mT
-    dot8 = t23 @ t22.mT
-    branch13 = torch.where(condition2, -0.25 * t15, 0.0)
+    dot7 = t23 @ t22.mT
+    dot8 = branch12 @ t22.mT
+    branch13 = torch.where(condition3, -0.25 * t8[..., :, None] * t11, 0.0)
     total13 = torch.sum(branch13, dim=-2)
     t24 = dot6 + 2 * embeddings * total13[..., :, None]
-    total14 = torch.sum(branch13, dim=-1)
+    branch14 = torch.where(condition2, -0.25 * t15, 0.0)
+    total14 = torch.sum(branch14, dim=-2)
     t25 = dot7 + 2 * embeddings * total14[..., :, None]
-    branch14 = torch.where(condition3, -0.25 * t8[..., :, None] * t11, 0.0)
-    total15 = torch.sum(branch14, dim=-2)
+    total15 = torch.sum(branch14, dim=-1)
     t26 = dot8 + 2 * embeddings * total15[..., :, None]
-    dot9 = branch12 @ t20.mT
+    dot9 = branch11 @ t22.mT
     t27 = 2 * embeddings * dot9 * t8[..., :, None]
     branch15 = torch.where(condition3, -0.25 * t11, 0.0)
     total16 = torch.sum(branch15, dim=-1)
@@ -2506,25 +2472,27 @@ def _triplet_semi_hard_hessian_diagonal(
     dot10 = total17 @ t13.mT
     t30 = total17.mT
     dot11 = t30 @ t13.mT
-    branch17 = torch.where(condition7, 0.5 * t17[..., :, :, None] * t11[..., :, None, :], 0.0)
-    turned4 = torch.einsum("...abc->...cab", branch17)
-    total18 = torch.sum(turned4, dim=-1)
-    dot12 = total18 @ t20.mT
-    t31 = total18.mT
-    dot13 = t31 @ t20.mT
-    dot14 = torch.einsum("...acd,...bc->...ab", turned4, t20)
+    turned4 = torch.einsum("...abc->...bca", condition7)
+    t31 = 0.5 * t17.mT[..., :, None, :] * t11.mT[..., None, :, :]
+    branch17 = torch.where(turned4, t31, 0.0)
+    total18 = torch.sum(branch17, dim=-3)
+    dot12 = total18 @ t22.mT
+    t32 = total18.mT
+    dot13 = t32 @ t22.mT
+    turned5 = torch.einsum("...abc->...bca", branch17)
+    dot14 = torch.einsum("...acd,...bc->...ab", turned5, t22)
     branch18 = torch.where(condition7, -0.25 * t17[..., :, :, None] * t11[..., :, None, :], 0.0)
     total19 = torch.sum(branch18, dim=(-3, -2))
-    t32 = dot14 + 2 * embeddings * total19[..., :, None]
-    t33 = branch17.mT
-    dot15 = torch.einsum("...acd,...bc->...ab", t33, t20)
+    t33 = dot14 + 2 * embeddings * total19[..., :, None]
+    turned6 = torch.einsum("...abc->...cba", branch17)
+    dot15 = torch.einsum("...acd,...bc->...ab", turned6, t22)
     total20 = torch.sum(branch18, dim=(-2, -1))
     t34 = dot15 + 2 * embeddings * total20[..., :, None]
     t35 = dot2 + dot3 + dot4 + t19[..., :, None] + dot5 * t8[..., :, None]
     t36 = t35 + 2 * embeddings * dot6 + 2 * embeddings * dot7 + 2 * embeddings * dot8
     t37 = t36 + 2 * embeddings * t24 + 2 * embeddings * t25 + 2 * embeddings * t26
     t38 = t37 + t27 + t29 - dot10 - dot11 - 2 * embeddings * dot12
-    t39 = t38 - 2 * embeddings * dot13 - 2 * embeddings * t32 - 2 * embeddings * t34
+    t39 = t38 - 2 * embeddings * dot13 - 2 * embeddings * t33 - 2 * embeddings * t34
     branch19 = fn.select(above[..., :, None] & equal & differs2, 1.0, 0.0, embeddings)
     total21 = torch.sum(branch19, dim=(-2, -1))
     t40 = cotangent / torch.clamp(total21, min=1.0)
@@ -2791,13 +2759,13 @@ def _lifted_structure_value(embeddings: Array, identity: Array, margin: Array) -
     dot = embeddings @ embeddings.mT
     t = torch.sqrt(total2[..., None, :] + total2[..., :, None] - 2 * dot)
     lse = fn.logsumexp(margin - t, -1, where=differs.mT)
+    total3 = fn.log_add_exp(lse[..., :, None], lse[..., None, :])
     t2 = torch.sqrt(total2[..., :, None] + total2[..., None, :] - 2 * dot)
-    penalty = fn.softplus(lse[..., None, :] - lse[..., :, None])
-    larger = torch.clamp(lse[..., :, None] + t2 + penalty, min=0.0)
-    total3 = torch.sum(torch.where(condition, larger**2, 0.0), dim=(-2, -1))
-    branch2 = fn.select(condition, 1.0, 0.0, embeddings)
+    branch2 = torch.where(condition, torch.clamp(total3 + t2, min=0.0) ** 2, 0.0)
     total4 = torch.sum(branch2, dim=(-2, -1))
-    return 0.5 * total3 / torch.clamp(total4, min=1.0)
+    branch3 = fn.select(condition, 1.0, 0.0, embeddings)
+    total5 = torch.sum(branch3, dim=(-2, -1))
+    return 0.5 * total4 / torch.clamp(total5, min=1.0)
 
 
 def _lifted_structure_vjp(
@@ -2819,44 +2787,45 @@ def _lifted_structure_vjp(
     t = total2[..., :, None] + total2[..., None, :] - 2 * dot.mT
     t2 = margin - torch.sqrt(t)
     lse = fn.logsumexp(t2, -2, where=differs)
-    t3 = lse[..., :, None] - lse[..., None, :]
-    t4 = lse[..., None, :] + torch.sqrt(t) + fn.softplus(t3)
-    condition = above[..., None, :] & equal.mT & differs2.mT & (t4 > 0)
-    larger = torch.clamp(t4, min=0.0)
-    branch2 = torch.where(condition, 2 * larger * fn.sigmoid(-t3), 0.0)
-    total3 = torch.sum(branch2, dim=-2)
-    branch3 = torch.where(condition, 2 * larger * fn.sigmoid(t3), 0.0)
-    total4 = torch.sum(branch3, dim=-1)
-    t5 = 0.5 * total3 + 0.5 * total4
+    total3 = fn.log_add_exp(lse[..., None, :], lse[..., :, None])
+    t3 = total3 + torch.sqrt(t)
+    condition = above[..., None, :] & equal.mT & differs2.mT & (t3 > 0)
+    larger = torch.clamp(t3, min=0.0)
+    share = fn.pair_share(lse[..., None, :], lse[..., :, None])
+    branch2 = torch.where(condition, 2 * larger * share, 0.0)
+    total4 = torch.sum(branch2, dim=-2)
+    branch3 = torch.where(condition.mT, 2 * share * larger.mT, 0.0)
+    total5 = torch.sum(branch3, dim=-2)
+    t4 = 0.5 * total4 + 0.5 * total5
     branch4 = fn.select(above[..., :, None] & equal & differs2, 1.0, 0.0, embeddings)
-    total5 = torch.sum(branch4, dim=(-2, -1))
-    t6 = 1 / torch.clamp(total5, min=1.0)
-    t7 = cotangent * t6
-    t8 = t5[..., None, :] * t7[..., None, None] * embeddings.mT
-    share = torch.exp(t2.mT - lse[..., :, None])
-    t9 = fn.inverse_root(t.mT)
-    branch5 = torch.where(differs, share.mT * t9.mT, 0.0)
-    dot2 = branch5 @ t8.mT
-    t10 = embeddings.mT
-    t11 = fn.inverse_root(t)
-    branch6 = torch.where(condition, -2 * t11 * larger, 0.0)
-    t12 = branch6.mT
-    dot3 = t12 @ t10.mT
-    t13 = 0.5 * cotangent * t6
-    dot4 = branch6 @ t10.mT
-    branch7 = torch.where(condition, t11 * larger, 0.0)
-    total6 = torch.sum(branch7, dim=-2)
-    total7 = torch.sum(branch7, dim=-1)
-    total8 = torch.sum(branch5, dim=-2)
-    t14 = -0.5 * cotangent * t6
-    branch8 = torch.where(differs.mT, t5[..., :, None] * share * t9 * t7[..., None, None], 0.0)
-    total9 = torch.sum(branch8, dim=-2)
-    t15 = total6 * t13[..., None] + total7 * t13[..., None]
-    t16 = t15 + total8 * t5 * t14[..., None] - 0.5 * total9
+    total6 = torch.sum(branch4, dim=(-2, -1))
+    t5 = 1 / torch.clamp(total6, min=1.0)
+    t6 = t5 * cotangent
+    t7 = t4[..., None, :] * t6[..., None, None] * embeddings.mT
+    share2 = torch.exp(t2.mT - lse[..., :, None])
+    t8 = fn.inverse_root(t.mT)
+    branch5 = torch.where(differs, share2.mT * t8.mT, 0.0)
+    dot2 = branch5 @ t7.mT
+    t9 = embeddings.mT
+    t10 = fn.inverse_root(t)
+    branch6 = torch.where(condition, -2 * t10 * larger, 0.0)
+    t11 = branch6.mT
+    dot3 = t11 @ t9.mT
+    t12 = 0.5 * t5 * cotangent
+    dot4 = branch6 @ t9.mT
+    branch7 = torch.where(condition, t10 * larger, 0.0)
+    total7 = torch.sum(branch7, dim=-2)
+    total8 = torch.sum(branch7, dim=-1)
+    total9 = torch.sum(branch5, dim=-2)
+    t13 = -0.5 * t5 * cotangent
+    t14 = t4[..., :, None] * share2 * t8 * t6[..., None, None]
+    total10 = torch.sum(torch.where(differs.mT, t14, 0.0), dim=-2)
+    t15 = total7 * t12[..., None] + total8 * t12[..., None]
+    t16 = t15 + total9 * t4 * t13[..., None] - 0.5 * total10
     t17 = branch5.mT
-    dot5 = t17 @ t10.mT
-    t18 = t7[..., None, None] * dot5 * t5[..., :, None]
-    t19 = dot2 + dot3 * t13[..., None, None] + dot4 * t13[..., None, None]
+    dot5 = t17 @ t9.mT
+    t18 = t6[..., None, None] * dot5 * t4[..., :, None]
+    t19 = dot2 + dot3 * t12[..., None, None] + dot4 * t12[..., None, None]
     return (t19 + 2 * t16[..., :, None] * embeddings + t18,)
 
 
@@ -2879,29 +2848,30 @@ def _lifted_structure_jvp(
     t = total2[..., :, None] + total2[..., None, :] - 2 * dot.mT
     t2 = margin - torch.sqrt(t)
     lse = fn.logsumexp(t2, -2, where=differs)
+    total3 = fn.log_add_exp(lse[..., :, None], lse[..., None, :])
     t3 = total2[..., :, None] + total2[..., None, :] - 2 * dot
-    t4 = lse[..., None, :] - lse[..., :, None]
-    t5 = lse[..., :, None] + torch.sqrt(t3) + fn.softplus(t4)
-    condition = above[..., :, None] & equal & differs2 & (t5 > 0)
-    t6 = fn.inverse_root(t3)
-    larger = torch.clamp(t5, min=0.0)
+    t4 = total3 + torch.sqrt(t3)
+    condition = above[..., :, None] & equal & differs2 & (t4 > 0)
+    t5 = fn.inverse_root(t3)
+    larger = torch.clamp(t4, min=0.0)
     dot2 = embeddings @ embeddings_tangent.mT
     dot3 = embeddings_tangent @ embeddings.mT
-    branch2 = torch.where(condition, -2 * t6 * larger * (dot2 + dot3), 0.0)
-    total3 = torch.sum(embeddings * embeddings_tangent, dim=-1)
-    t7 = dot2 + dot3 - total3[..., :, None] - total3[..., None, :]
+    branch2 = torch.where(condition, -2 * t5 * larger * (dot2 + dot3), 0.0)
+    total4 = torch.sum(embeddings * embeddings_tangent, dim=-1)
+    t6 = dot2 + dot3 - total4[..., :, None] - total4[..., None, :]
     share = torch.exp(t2.mT - lse[..., :, None])
-    branch3 = torch.where(differs.mT, t7 * share * fn.inverse_root(t.mT), 0.0)
-    total4 = torch.sum(branch3, dim=-1)
-    branch4 = torch.where(condition, 2 * total4[..., :, None] * larger * fn.sigmoid(-t4), 0.0)
-    branch5 = torch.where(condition, 2 * total4[..., None, :] * larger * fn.sigmoid(t4), 0.0)
-    branch6 = torch.where(condition, 2 * t6 * larger * total3[..., :, None], 0.0)
-    branch7 = torch.where(condition, 2 * t6 * larger * total3[..., None, :], 0.0)
-    t8 = branch2 + branch4 + branch5 + branch6 + branch7
-    total5 = torch.sum(t8, dim=(-2, -1))
+    branch3 = torch.where(differs.mT, t6 * share * fn.inverse_root(t.mT), 0.0)
+    total5 = torch.sum(branch3, dim=-1)
+    share2 = fn.pair_share(lse[..., :, None], lse[..., None, :])
+    branch4 = torch.where(condition, 2 * total5[..., :, None] * larger * share2, 0.0)
+    branch5 = torch.where(condition, 2 * total5[..., None, :] * larger * share2.mT, 0.0)
+    branch6 = torch.where(condition, 2 * t5 * larger * total4[..., :, None], 0.0)
+    branch7 = torch.where(condition, 2 * t5 * larger * total4[..., None, :], 0.0)
+    t7 = branch2 + branch4 + branch5 + branch6 + branch7
+    total6 = torch.sum(t7, dim=(-2, -1))
     branch8 = fn.select(above[..., :, None] & equal & differs2, 1.0, 0.0, embeddings)
-    total6 = torch.sum(branch8, dim=(-2, -1))
-    return 0.5 * total5 / torch.clamp(total6, min=1.0)
+    total7 = torch.sum(branch8, dim=(-2, -1))
+    return 0.5 * total6 / torch.clamp(total7, min=1.0)
 
 
 def _lifted_structure_hvp(
@@ -2929,140 +2899,138 @@ def _lifted_structure_hvp(
     t3 = total3[..., :, None] + total3[..., None, :] - 2 * dot.mT
     t4 = margin - torch.sqrt(t3)
     lse = fn.logsumexp(t4, -2, where=differs)
-    t5 = lse[..., :, None] - lse[..., None, :]
-    t6 = lse[..., None, :] + torch.sqrt(t3) + fn.softplus(t5)
-    above2 = t6 > 0
+    total4 = fn.log_add_exp(lse[..., None, :], lse[..., :, None])
+    t5 = total4 + torch.sqrt(t3)
+    above2 = t5 > 0
     condition2 = above[..., None, :] & equal.mT & differs2.mT & above2
-    larger = torch.clamp(t6, min=0.0)
-    probability = fn.sigmoid(-t5)
-    branch3 = torch.where(condition2, 2 * larger * probability, 0.0)
-    total4 = torch.sum(branch3, dim=-2)
-    probability2 = fn.sigmoid(t5.mT)
-    branch4 = torch.where(condition2, 2 * larger * probability2.mT, 0.0)
-    total5 = torch.sum(branch4, dim=-1)
-    t7 = 0.5 * total4 + 0.5 * total5
-    t8 = t7[..., None, :] * embeddings_tangent.mT
-    share = torch.exp(t4.mT - lse[..., :, None])
-    t9 = fn.inverse_root(t3.mT)
+    larger = torch.clamp(t5, min=0.0)
+    share = fn.pair_share(lse[..., None, :], lse[..., :, None])
+    branch3 = torch.where(condition2, 2 * larger * share, 0.0)
+    total5 = torch.sum(branch3, dim=-2)
+    branch4 = torch.where(condition2.mT, 2 * share * larger.mT, 0.0)
+    total6 = torch.sum(branch4, dim=-2)
+    t6 = 0.5 * total5 + 0.5 * total6
+    t7 = t6[..., None, :] * embeddings_tangent.mT
+    share2 = torch.exp(t4.mT - lse[..., :, None])
+    t8 = fn.inverse_root(t3.mT)
     dot2 = embeddings @ embeddings_tangent.mT
     dot3 = embeddings_tangent @ embeddings.mT
-    total6 = torch.sum(embeddings * embeddings_tangent, dim=-1)
-    t10 = dot2 + dot3 - total6[..., :, None] - total6[..., None, :]
-    branch5 = torch.where(differs.mT, share * t9 * t10, 0.0)
-    total7 = torch.sum(branch5, dim=-1)
-    branch6 = torch.where(above2, 2 * larger * probability * probability2.mT, 0.0)
-    branch7 = torch.where(above2, 2 * probability**2, 0.0)
-    branch8 = torch.where(condition.mT, total7[..., None, :] * (branch6 + branch7), 0.0)
-    branch9 = torch.where(above2, 2 * probability * probability2.mT, 0.0)
-    branch10 = torch.where(above2, -2 * larger * probability * probability2.mT, 0.0)
-    t11 = branch9 + branch10
-    branch11 = torch.where(condition.mT, total7[..., :, None] * t11, 0.0)
-    t12 = fn.inverse_root(t3)
-    t13 = dot2.mT + dot3.mT
-    branch12 = torch.where(condition2, -2 * t12 * probability * t13, 0.0)
-    branch13 = torch.where(condition2, 2 * t12 * probability * total6[..., None, :], 0.0)
-    branch14 = torch.where(condition2, 2 * t12 * probability * total6[..., :, None], 0.0)
-    t14 = branch8 + branch11 + branch12 + branch13 + branch14
-    total8 = torch.sum(t14, dim=-2)
-    t15 = 0.5 * total8[..., None, :] * embeddings.mT
-    branch15 = torch.where(above2, 2 * probability2.mT**2, 0.0)
-    branch16 = torch.where(condition.mT, total7[..., :, None] * (branch6 + branch15), 0.0)
-    branch17 = torch.where(condition.mT, total7[..., None, :] * t11, 0.0)
-    branch18 = torch.where(condition2, -2 * t12 * probability2.mT * t13, 0.0)
-    branch19 = torch.where(condition2, 2 * t12 * probability2.mT * total6[..., :, None], 0.0)
-    branch20 = torch.where(condition2, 2 * t12 * probability2.mT * total6[..., None, :], 0.0)
-    t16 = branch16 + branch17 + branch18 + branch19 + branch20
-    total9 = torch.sum(t16, dim=-1)
-    t17 = 0.5 * total9[..., None, :] * embeddings.mT
-    t18 = t2[..., None, None] * (t8 + t15 + t17)
-    branch21 = torch.where(differs, share.mT * t9.mT, 0.0)
-    dot4 = branch21 @ t18.mT
-    t19 = t7[..., None, :] * t2[..., None, None] * embeddings.mT
-    t20 = t9**2
-    branch22 = torch.where(differs, share.mT * t20.mT, 0.0)
-    t21 = t9**3
-    branch23 = torch.where(differs, share.mT * t21.mT, 0.0)
-    branch24 = torch.where(differs, -0.5 * share.mT * t20.mT, 0.0)
-    branch25 = torch.where(differs, -0.5 * share.mT * t21.mT, 0.0)
-    t22 = branch24 + branch25
-    branch26 = torch.where(differs, -share.mT * t9.mT * total7[..., None, :], 0.0)
-    t23 = t13 * (branch22 + branch23) + 2 * total6[..., None, :] * t22
-    t24 = t23 + 2 * t22 * total6[..., :, None] + branch26
-    dot5 = t24 @ t19.mT
-    t25 = 0.5 * cotangent * t
-    t26 = embeddings_tangent.mT
-    branch27 = torch.where(condition2, -2 * t12 * larger, 0.0)
-    t27 = branch27.mT
-    dot6 = t27 @ t26.mT
-    t28 = embeddings.mT
-    t29 = t12**2
-    t30 = t12**3
-    branch28 = torch.where(above2, -2 * larger * t30, 0.0)
-    t31 = t13 * (torch.where(above2, 2 * t29, 0.0) + branch28)
-    t32 = torch.where(above2, -t29, 0.0) + torch.where(above2, larger * t30, 0.0)
-    branch29 = torch.where(condition.mT, 2 * total6[..., None, :] * t32, 0.0)
-    branch30 = torch.where(condition.mT, 2 * t32 * total6[..., :, None], 0.0)
-    branch31 = torch.where(condition2, -2 * t12 * total7[..., :, None] * probability2.mT, 0.0)
-    branch32 = torch.where(condition2, -2 * t12 * probability * total7[..., None, :], 0.0)
-    t33 = torch.where(condition.mT, t31, 0.0) + branch29 + branch30 + branch31
-    t34 = t33 + branch32
-    t35 = t34.mT
-    dot7 = t35 @ t28.mT
-    dot8 = branch27 @ t26.mT
-    dot9 = t34 @ t28.mT
-    branch33 = torch.where(condition2, t12 * larger, 0.0)
-    total10 = torch.sum(branch33, dim=-2)
-    total11 = torch.sum(branch33, dim=-1)
-    total12 = torch.sum(branch21, dim=-2)
-    t36 = -0.5 * cotangent * t
-    branch34 = torch.where(differs.mT, share * t9 * t7[..., :, None] * t2[..., None, None], 0.0)
-    total13 = torch.sum(branch34, dim=-2)
-    t37 = total10 * t25[..., None] + total11 * t25[..., None]
-    t38 = t37 + total12 * t36[..., None] * t7 - 0.5 * total13
-    t39 = 2 * embeddings_tangent * t38[..., :, None]
-    branch35 = torch.where(condition.mT, t13 * t32, 0.0)
-    branch36 = torch.where(above2, -0.5 * larger * t30, 0.0)
-    t40 = torch.where(above2, 0.5 * t29, 0.0) + branch36
-    branch37 = torch.where(condition.mT, 2 * total6[..., None, :] * t40, 0.0)
-    branch38 = torch.where(condition.mT, 2 * t40 * total6[..., :, None], 0.0)
-    branch39 = torch.where(condition2, t12 * total7[..., :, None] * probability2.mT, 0.0)
-    branch40 = torch.where(condition2, t12 * probability * total7[..., None, :], 0.0)
-    t41 = branch35 + branch37 + branch38 + branch39 + branch40
-    total14 = torch.sum(t41, dim=-2)
-    t42 = t2[..., None, None] * total14[..., :, None] * embeddings
-    t43 = branch21.mT
-    dot10 = t43 @ t28.mT
-    t44 = 0.5 * total12[..., :, None] * embeddings
-    t45 = 0.5 * dot10 - t44
-    t46 = t2[..., None, None] * total8[..., :, None] * t45
-    total15 = torch.sum(t41, dim=-1)
-    t47 = t2[..., None, None] * total15[..., :, None] * embeddings
-    t48 = t2[..., None, None] * total9[..., :, None] * t45
-    dot11 = t43 @ t26.mT
-    t49 = t24.mT
-    dot12 = t49 @ t28.mT
-    t50 = t2[..., None, None] * t7[..., :, None] * (dot11 + dot12)
-    t51 = -cotangent * t
-    total16 = torch.sum(t24, dim=-2)
-    t52 = t7 * total16
-    t53 = t51[..., None, None] * t52[..., :, None] * embeddings
-    t54 = share * t7[..., :, None] * t2[..., None, None] * t20
-    t55 = share * t7[..., :, None] * t2[..., None, None] * t21
-    t56 = torch.where(differs.mT, t54, 0.0) + torch.where(differs.mT, t55, 0.0)
-    t57 = share * t36[..., None, None] * t7[..., :, None] * t20
-    t58 = share * t36[..., None, None] * t7[..., :, None] * t21
+    total7 = torch.sum(embeddings * embeddings_tangent, dim=-1)
+    t9 = dot2 + dot3 - total7[..., :, None] - total7[..., None, :]
+    branch5 = torch.where(differs.mT, share2 * t8 * t9, 0.0)
+    total8 = torch.sum(branch5, dim=-1)
+    branch6 = torch.where(above2, 2 * larger * share * share.mT, 0.0)
+    t10 = 2 * share**2
+    t11 = total8[..., None, :] * (branch6 + torch.where(above2, t10, 0.0))
+    branch7 = torch.where(above2, 2 * share * share.mT, 0.0)
+    branch8 = torch.where(above2, -2 * larger * share * share.mT, 0.0)
+    t12 = branch7 + branch8
+    branch9 = torch.where(condition.mT, total8[..., :, None] * t12, 0.0)
+    t13 = fn.inverse_root(t3)
+    t14 = dot2.mT + dot3.mT
+    branch10 = torch.where(condition2, -2 * t13 * share * t14, 0.0)
+    branch11 = torch.where(condition2, 2 * t13 * share * total7[..., None, :], 0.0)
+    branch12 = torch.where(condition2, 2 * t13 * share * total7[..., :, None], 0.0)
+    t15 = torch.where(condition.mT, t11, 0.0) + branch9 + branch10 + branch11
+    total9 = torch.sum(t15 + branch12, dim=-2)
+    t16 = 0.5 * total9[..., None, :] * embeddings.mT
+    t17 = total8[..., None, :] * (branch6.mT + torch.where(above2.mT, t10, 0.0))
+    branch13 = torch.where(condition, total8[..., :, None] * t12.mT, 0.0)
+    branch14 = torch.where(condition2.mT, -2 * share * t13.mT * t14.mT, 0.0)
+    branch15 = torch.where(condition2.mT, 2 * share * t13.mT * total7[..., None, :], 0.0)
+    branch16 = torch.where(condition2.mT, 2 * share * t13.mT * total7[..., :, None], 0.0)
+    t18 = torch.where(condition, t17, 0.0) + branch13 + branch14 + branch15 + branch16
+    total10 = torch.sum(t18, dim=-2)
+    t19 = 0.5 * total10[..., None, :] * embeddings.mT
+    t20 = t2[..., None, None] * (t7 + t16 + t19)
+    branch17 = torch.where(differs, share2.mT * t8.mT, 0.0)
+    dot4 = branch17 @ t20.mT
+    t21 = t6[..., None, :] * t2[..., None, None] * embeddings.mT
+    t22 = t8**2
+    branch18 = torch.where(differs, share2.mT * t22.mT, 0.0)
+    t23 = t8**3
+    branch19 = torch.where(differs, share2.mT * t23.mT, 0.0)
+    branch20 = torch.where(differs, -0.5 * share2.mT * t22.mT, 0.0)
+    branch21 = torch.where(differs, -0.5 * share2.mT * t23.mT, 0.0)
+    t24 = branch20 + branch21
+    branch22 = torch.where(differs, -share2.mT * t8.mT * total8[..., None, :], 0.0)
+    t25 = t14 * (branch18 + branch19) + 2 * total7[..., None, :] * t24
+    t26 = t25 + 2 * t24 * total7[..., :, None] + branch22
+    dot5 = t26 @ t21.mT
+    t27 = 0.5 * cotangent * t
+    t28 = embeddings_tangent.mT
+    branch23 = torch.where(condition2, -2 * t13 * larger, 0.0)
+    t29 = branch23.mT
+    dot6 = t29 @ t28.mT
+    t30 = embeddings.mT
+    t31 = t13**2
+    t32 = t13**3
+    branch24 = torch.where(above2, -2 * larger * t32, 0.0)
+    t33 = t14 * (torch.where(above2, 2 * t31, 0.0) + branch24)
+    t34 = torch.where(above2, -t31, 0.0) + torch.where(above2, larger * t32, 0.0)
+    branch25 = torch.where(condition.mT, 2 * total7[..., None, :] * t34, 0.0)
+    branch26 = torch.where(condition.mT, 2 * t34 * total7[..., :, None], 0.0)
+    branch27 = torch.where(condition2, -2 * t13 * total8[..., :, None] * share.mT, 0.0)
+    branch28 = torch.where(condition2, -2 * t13 * share * total8[..., None, :], 0.0)
+    t35 = torch.where(condition.mT, t33, 0.0) + branch25 + branch26 + branch27
+    t36 = t35 + branch28
+    t37 = t36.mT
+    dot7 = t37 @ t30.mT
+    dot8 = branch23 @ t28.mT
+    dot9 = t36 @ t30.mT
+    branch29 = torch.where(condition2, t13 * larger, 0.0)
+    total11 = torch.sum(branch29, dim=-2)
+    total12 = torch.sum(branch29, dim=-1)
+    total13 = torch.sum(branch17, dim=-2)
+    t38 = -0.5 * cotangent * t
+    t39 = share2 * t8 * t6[..., :, None] * t2[..., None, None]
+    total14 = torch.sum(torch.where(differs.mT, t39, 0.0), dim=-2)
+    t40 = total11 * t27[..., None] + total12 * t27[..., None]
+    t41 = t40 + total13 * t38[..., None] * t6 - 0.5 * total14
+    t42 = 2 * embeddings_tangent * t41[..., :, None]
+    branch30 = torch.where(condition.mT, t14 * t34, 0.0)
+    branch31 = torch.where(above2, -0.5 * larger * t32, 0.0)
+    t43 = torch.where(above2, 0.5 * t31, 0.0) + branch31
+    branch32 = torch.where(condition.mT, 2 * total7[..., None, :] * t43, 0.0)
+    branch33 = torch.where(condition.mT, 2 * t43 * total7[..., :, None], 0.0)
+    branch34 = torch.where(condition2, t13 * total8[..., :, None] * share.mT, 0.0)
+    branch35 = torch.where(condition2, t13 * share * total8[..., None, :], 0.0)
+    t44 = branch30 + branch32 + branch33 + branch34 + branch35
+    total15 = torch.sum(t44, dim=-2)
+    t45 = t2[..., None, None] * total15[..., :, None] * embeddings
+    t46 = branch17.mT
+    dot10 = t46 @ t30.mT
+    t47 = 0.5 * total13[..., :, None] * embeddings
+    t48 = 0.5 * dot10 - t47
+    t49 = t2[..., None, None] * total9[..., :, None] * t48
+    t50 = t2[..., None, None] * total10[..., :, None] * t48
+    total16 = torch.sum(t44, dim=-1)
+    t51 = t2[..., None, None] * total16[..., :, None] * embeddings
+    dot11 = t46 @ t28.mT
+    t52 = t26.mT
+    dot12 = t52 @ t30.mT
+    t53 = t2[..., None, None] * t6[..., :, None] * (dot11 + dot12)
+    t54 = -cotangent * t
+    total17 = torch.sum(t26, dim=-2)
+    t55 = t6 * total17
+    t56 = t54[..., None, None] * t55[..., :, None] * embeddings
+    t57 = share2 * t6[..., :, None] * t2[..., None, None] * t22
+    t58 = share2 * t6[..., :, None] * t2[..., None, None] * t23
     t59 = torch.where(differs.mT, t57, 0.0) + torch.where(differs.mT, t58, 0.0)
-    t60 = share * t9 * total8[..., :, None] * t25[..., None, None]
-    t61 = share * t9 * total9[..., :, None] * t25[..., None, None]
-    t62 = total7 * t7
-    t63 = share * t9 * t51[..., None, None] * t62[..., :, None]
-    t64 = t13.mT * t56 + 2 * t59 * total6[..., None, :]
-    t65 = t64 + 2 * t59 * total6[..., :, None] + torch.where(differs.mT, t60, 0.0)
-    t66 = t65 + torch.where(differs.mT, t61, 0.0) + torch.where(differs.mT, t63, 0.0)
-    total17 = torch.sum(t66, dim=-2)
-    t67 = dot4 + dot5 + t25[..., None, None] * (dot6 + dot7)
-    t68 = t67 + t25[..., None, None] * (dot8 + dot9) + t39 + t42 + t46 + t47 + t48
-    return (t68 + t50 + t53 - total17[..., :, None] * embeddings,)
+    t60 = share2 * t38[..., None, None] * t6[..., :, None] * t22
+    t61 = share2 * t38[..., None, None] * t6[..., :, None] * t23
+    t62 = torch.where(differs.mT, t60, 0.0) + torch.where(differs.mT, t61, 0.0)
+    t63 = share2 * t8 * total9[..., :, None] * t27[..., None, None]
+    t64 = share2 * t8 * total10[..., :, None] * t27[..., None, None]
+    t65 = total8 * t6
+    t66 = share2 * t8 * t54[..., None, None] * t65[..., :, None]
+    t67 = t14.mT * t59 + 2 * t62 * total7[..., None, :]
+    t68 = t67 + 2 * t62 * total7[..., :, None] + torch.where(differs.mT, t63, 0.0)
+    t69 = t68 + torch.where(differs.mT, t64, 0.0) + torch.where(differs.mT, t66, 0.0)
+    total18 = torch.sum(t69, dim=-2)
+    t70 = dot4 + dot5 + t27[..., None, None] * (dot6 + dot7)
+    t71 = t70 + t27[..., None, None] * (dot8 + dot9) + t42 + t45 + t49 + t50 + t51
+    return (t71 + t53 + t56 - total18[..., :, None] * embeddings,)
 
 
 def _lifted_structure_hessian_diagonal(
@@ -3096,168 +3064,166 @@ def _lifted_structure_hessian_diagonal(
     t8 = embeddings[..., :, None, :] - embeddings[..., None, :, :]
     branch3 = torch.where(differs.mT[..., :, :, None], t7[..., :, :, None] * t8, 0.0)
     turned = torch.einsum("...abc->...bca", branch3)
-    t9 = lse[..., :, None] - lse[..., None, :]
-    t10 = lse[..., None, :] + torch.sqrt(t4) + fn.softplus(t9)
-    above2 = t10 > 0
-    probability = fn.sigmoid(-t9)
-    probability2 = fn.sigmoid(t9.mT)
-    branch4 = torch.where(above2, 2 * probability * probability2.mT, 0.0)
-    larger = torch.clamp(t10, min=0.0)
-    branch5 = torch.where(above2, -2 * larger * probability * probability2.mT, 0.0)
+    total4 = fn.log_add_exp(lse[..., None, :], lse[..., :, None])
+    t9 = total4 + torch.sqrt(t4)
+    above2 = t9 > 0
+    share2 = fn.pair_share(lse[..., None, :], lse[..., :, None])
+    branch4 = torch.where(above2, 2 * share2 * share2.mT, 0.0)
+    larger = torch.clamp(t9, min=0.0)
+    branch5 = torch.where(above2, -2 * larger * share2 * share2.mT, 0.0)
     branch6 = torch.where(condition.mT, branch4 + branch5, 0.0)
-    t11 = branch6.mT
-    dot2 = torch.einsum("...bcd,...ad->...abc", turned, t11)
-    t12 = t2[..., None, None, None] * embeddings[..., :, None, :] * dot2
-    branch7 = torch.where(differs.mT[..., :, :, None], t12 * t7[..., :, :, None], 0.0)
+    t10 = branch6.mT
+    dot2 = torch.einsum("...bcd,...ad->...abc", turned, t10)
+    t11 = t2[..., None, None, None] * embeddings[..., :, None, :] * dot2
+    branch7 = torch.where(differs.mT[..., :, :, None], t11 * t7[..., :, :, None], 0.0)
     dot3 = torch.einsum("...bcd,...ad->...abc", turned, branch6)
-    t13 = t2[..., None, None, None] * embeddings[..., :, None, :]
-    branch8 = torch.where(differs.mT[..., :, :, None], t13 * t7[..., :, :, None] * dot3, 0.0)
-    total4 = torch.sum(branch7 + branch8, dim=-3)
-    t14 = cotangent * t
+    t12 = t2[..., None, None, None] * embeddings[..., :, None, :] * dot3
+    branch8 = torch.where(differs.mT[..., :, :, None], t12 * t7[..., :, :, None], 0.0)
+    total5 = torch.sum(branch7 + branch8, dim=-3)
+    t13 = cotangent * t
     condition2 = above[..., None, :] & equal.mT & differs2.mT & above2
-    branch9 = torch.where(condition2, 2 * larger * probability, 0.0)
-    total5 = torch.sum(branch9, dim=-2)
-    branch10 = torch.where(condition2, 2 * larger * probability2.mT, 0.0)
-    total6 = torch.sum(branch10, dim=-1)
-    t15 = 0.5 * total5 + 0.5 * total6
-    t16 = t14[..., None, None] * t15[..., :, None] * t3
-    t17 = t16.mT
-    t18 = t6**2
-    t19 = share**2
-    branch11 = torch.where(differs.mT, -t18 * t19, 0.0)
-    t20 = branch11.mT
-    dot4 = t20 @ t17.mT
-    t21 = t6**3
-    branch12 = torch.where(differs, share.mT * t21.mT, 0.0)
-    dot5 = branch12 @ t17.mT
-    branch13 = torch.where(differs, share.mT * t18.mT, 0.0)
-    dot6 = branch13 @ t17.mT
-    t22 = fn.inverse_root(t4)
-    branch14 = torch.where(condition2, t22 * larger, 0.0)
-    total7 = torch.sum(branch14, dim=-2)
-    total8 = torch.sum(branch14, dim=-1)
-    t23 = -0.5 * cotangent * t
+    branch9 = torch.where(condition2, 2 * larger * share2, 0.0)
+    total6 = torch.sum(branch9, dim=-2)
+    branch10 = torch.where(condition2.mT, 2 * share2 * larger.mT, 0.0)
+    total7 = torch.sum(branch10, dim=-2)
+    t14 = 0.5 * total6 + 0.5 * total7
+    t15 = t13[..., None, None] * t14[..., :, None] * t3
+    t16 = t15.mT
+    t17 = t6**2
+    t18 = share**2
+    branch11 = torch.where(differs.mT, -t17 * t18, 0.0)
+    t19 = branch11.mT
+    dot4 = t19 @ t16.mT
+    t20 = t6**3
+    branch12 = torch.where(differs.mT, share * t20, 0.0)
+    t21 = branch12.mT
+    dot5 = t21 @ t16.mT
+    branch13 = torch.where(differs.mT, share * t17, 0.0)
+    t22 = branch13.mT
+    dot6 = t22 @ t16.mT
+    t23 = fn.inverse_root(t4)
+    branch14 = torch.where(condition2, t23 * larger, 0.0)
+    total8 = torch.sum(branch14, dim=-2)
+    total9 = torch.sum(branch14, dim=-1)
+    t24 = -0.5 * cotangent * t
     branch15 = torch.where(differs, share.mT * t6.mT, 0.0)
-    total9 = torch.sum(branch15, dim=-2)
-    t24 = t14[..., None, None] * t15[..., None, :] * share.mT * t6.mT
-    total10 = torch.sum(torch.where(differs, t24, 0.0), dim=-1)
-    t25 = t2[..., None] * total7 + t2[..., None] * total8
-    t26 = t25 + t23[..., None] * total9 * t15 - 0.5 * total10
-    t27 = 2 * t26
-    branch16 = torch.where(above2, 2 * larger * probability * probability2.mT, 0.0)
-    branch17 = torch.where(above2.mT, 2 * probability.mT**2, 0.0)
-    branch18 = torch.where(condition, branch16.mT + branch17, 0.0)
-    total11 = torch.sum(branch18, dim=-1)
-    t28 = total11[..., None, :] * t3.mT
-    branch19 = torch.where(differs.mT, t18 * t19, 0.0)
-    t29 = branch19.mT
-    dot7 = t29 @ t28.mT
-    branch20 = torch.where(above2.mT, 2 * probability2**2, 0.0)
-    branch21 = torch.where(condition, branch16.mT + branch20, 0.0)
-    total12 = torch.sum(branch21, dim=-2)
+    total10 = torch.sum(branch15, dim=-2)
+    t25 = t13[..., None, None] * t14[..., None, :] * share.mT * t6.mT
+    total11 = torch.sum(torch.where(differs, t25, 0.0), dim=-1)
+    t26 = t2[..., None] * total8 + t2[..., None] * total9
+    t27 = t26 + t24[..., None] * total10 * t14 - 0.5 * total11
+    t28 = 2 * t27
+    branch16 = torch.where(above2, 2 * larger * share2 * share2.mT, 0.0)
+    t29 = 2 * share2**2
+    branch17 = torch.where(condition, branch16.mT + torch.where(above2.mT, t29.mT, 0.0), 0.0)
+    total12 = torch.sum(branch17, dim=-1)
     t30 = total12[..., None, :] * t3.mT
-    dot8 = t29 @ t30.mT
-    t31 = t3.mT
-    t32 = t22**2
-    t33 = t22**3
-    branch22 = torch.where(above2, -2 * larger * t33, 0.0)
-    branch23 = torch.where(condition.mT, torch.where(above2, 2 * t32, 0.0) + branch22, 0.0)
-    t34 = branch23.mT
-    dot9 = t34 @ t31.mT
-    t35 = embeddings.mT
-    t36 = branch15.mT
-    dot10 = t36 @ t35.mT
-    branch24 = torch.where(condition2.mT, -2 * t22.mT * probability.mT, 0.0)
-    dot11 = branch24 @ t35.mT
-    t37 = torch.where(above2, -t32, 0.0) + torch.where(above2, larger * t33, 0.0)
-    branch25 = torch.where(condition.mT, t37, 0.0)
-    t38 = branch25.mT
-    dot12 = t38 @ t35.mT
-    t39 = total9[..., :, None] * dot11 * embeddings
-    t40 = dot9 + dot10 * dot11 + 2 * dot12 * embeddings - t39
-    dot13 = branch23 @ t31.mT
-    branch26 = torch.where(condition2, -2 * t22 * probability2.mT, 0.0)
-    dot14 = branch26 @ t35.mT
-    dot15 = branch25 @ t35.mT
-    t41 = total9[..., :, None] * dot14 * embeddings
-    t42 = dot13 + dot10 * dot14 + 2 * dot15 * embeddings - t41
-    t43 = t14[..., None, None] * t15[..., :, None] * embeddings
-    t44 = t43.mT
-    branch27 = torch.where(differs, -0.5 * share.mT * t18.mT, 0.0)
-    dot16 = branch27 @ t44.mT
-    t45 = branch12.mT
-    dot17 = t45 @ t31.mT
-    t46 = branch13.mT
-    dot18 = t46 @ t31.mT
-    branch28 = torch.where(differs, -share.mT * t6.mT, 0.0)
-    t47 = branch28.mT
-    dot19 = t47 @ t35.mT
-    t48 = branch27.mT
-    dot20 = t48 @ t35.mT
-    dot21 = t45 @ t35.mT
-    t49 = total9[..., :, None] * dot19 * embeddings
+    branch18 = torch.where(differs.mT, t17 * t18, 0.0)
+    t31 = branch18.mT
+    dot7 = t31 @ t30.mT
+    branch19 = torch.where(condition, branch16.mT + torch.where(above2.mT, t29, 0.0), 0.0)
+    total13 = torch.sum(branch19, dim=-2)
+    t32 = t3.mT * total13[..., None, :]
+    dot8 = t31 @ t32.mT
+    t33 = t3.mT
+    t34 = t23**2
+    t35 = t23**3
+    branch20 = torch.where(above2, -2 * larger * t35, 0.0)
+    branch21 = torch.where(condition.mT, torch.where(above2, 2 * t34, 0.0) + branch20, 0.0)
+    t36 = branch21.mT
+    dot9 = t36 @ t33.mT
+    t37 = embeddings.mT
+    t38 = branch15.mT
+    dot10 = t38 @ t37.mT
+    branch22 = torch.where(condition2.mT, -2 * t23.mT * share2.mT, 0.0)
+    dot11 = branch22 @ t37.mT
+    t39 = torch.where(above2, -t34, 0.0) + torch.where(above2, larger * t35, 0.0)
+    branch23 = torch.where(condition.mT, t39, 0.0)
+    t40 = branch23.mT
+    dot12 = t40 @ t37.mT
+    t41 = total10[..., :, None] * dot11 * embeddings
+    t42 = dot9 + dot10 * dot11 + 2 * dot12 * embeddings - t41
+    dot13 = branch21 @ t33.mT
+    branch24 = torch.where(condition2, -2 * share2.mT * t23, 0.0)
+    dot14 = branch24 @ t37.mT
+    dot15 = branch23 @ t37.mT
+    t43 = total10[..., :, None] * dot14 * embeddings
+    t44 = dot13 + dot10 * dot14 + 2 * dot15 * embeddings - t43
+    t45 = t13[..., None, None] * t14[..., :, None] * embeddings
+    t46 = t45.mT
+    branch25 = torch.where(differs, -0.5 * share.mT * t17.mT, 0.0)
+    dot16 = branch25 @ t46.mT
+    dot17 = branch12 @ t33.mT
+    dot18 = branch13 @ t33.mT
+    branch26 = torch.where(differs, -share.mT * t6.mT, 0.0)
+    t47 = branch26.mT
+    dot19 = t47 @ t37.mT
+    t48 = branch25.mT
+    dot20 = t48 @ t37.mT
+    dot21 = branch12 @ t37.mT
+    t49 = total10[..., :, None] * dot19 * embeddings
     t50 = dot17 + dot18 + dot10 * dot19 + 2 * dot20 * embeddings - dot21 * embeddings
-    t51 = t14[..., None, None] * t15[..., :, None] * (t50 - t49)
-    t52 = 0.5 * total9[..., :, None] * embeddings
+    t51 = t13[..., None, None] * t14[..., :, None] * (t50 - t49)
+    t52 = 0.5 * total10[..., :, None] * embeddings
     t53 = 0.5 * dot10 - t52
-    t54 = dot10 - total9[..., :, None] * embeddings
-    branch29 = torch.where(condition2, t22 * probability, 0.0)
-    total13 = torch.sum(branch29, dim=-2)
-    t55 = dot11 + total11[..., :, None] * t54 + 2 * total13[..., :, None] * embeddings
-    branch30 = torch.where(condition2, t22 * probability2.mT, 0.0)
-    total14 = torch.sum(branch30, dim=-1)
-    t56 = dot14 + total12[..., :, None] * t54 + 2 * total14[..., :, None] * embeddings
-    branch31 = torch.where(above2, -0.5 * larger * t33, 0.0)
-    branch32 = torch.where(condition.mT, torch.where(above2, 0.5 * t32, 0.0) + branch31, 0.0)
-    total15 = torch.sum(branch32, dim=-2)
-    t57 = dot12 + total13[..., :, None] * t54 + 2 * total15[..., :, None] * embeddings
-    t58 = t14[..., None, None] * embeddings * t57
-    total16 = torch.sum(branch32, dim=-1)
-    t59 = dot15 + total14[..., :, None] * t54 + 2 * total16[..., :, None] * embeddings
-    t60 = t14[..., None, None] * embeddings * t59
-    t61 = embeddings.mT * total11[..., None, :]
-    dot22 = t29 @ t61.mT
-    t62 = t23[..., None, None] * dot22 * embeddings
-    t63 = embeddings.mT * total12[..., None, :]
-    dot23 = t29 @ t63.mT
-    t64 = t23[..., None, None] * dot23 * embeddings
+    t54 = dot10 - total10[..., :, None] * embeddings
+    branch27 = torch.where(condition2, t23 * share2, 0.0)
+    total14 = torch.sum(branch27, dim=-2)
+    t55 = dot11 + total12[..., :, None] * t54 + 2 * total14[..., :, None] * embeddings
+    branch28 = torch.where(condition2.mT, share2 * t23.mT, 0.0)
+    total15 = torch.sum(branch28, dim=-2)
+    t56 = dot14 + total13[..., :, None] * t54 + 2 * total15[..., :, None] * embeddings
+    branch29 = torch.where(above2, -0.5 * larger * t35, 0.0)
+    branch30 = torch.where(condition.mT, torch.where(above2, 0.5 * t34, 0.0) + branch29, 0.0)
+    total16 = torch.sum(branch30, dim=-2)
+    t57 = dot12 + total14[..., :, None] * t54 + 2 * total16[..., :, None] * embeddings
+    t58 = t13[..., None, None] * embeddings * t57
+    total17 = torch.sum(branch30, dim=-1)
+    t59 = dot15 + total15[..., :, None] * t54 + 2 * total17[..., :, None] * embeddings
+    t60 = t13[..., None, None] * embeddings * t59
+    t61 = embeddings.mT * total12[..., None, :]
+    dot22 = t31 @ t61.mT
+    t62 = t24[..., None, None] * dot22 * embeddings
+    t63 = embeddings.mT * total13[..., None, :]
+    dot23 = t31 @ t63.mT
+    t64 = t24[..., None, None] * dot23 * embeddings
     t65 = -cotangent * t
-    t66 = branch13.mT + branch12.mT
-    dot24 = t66 @ t35.mT
-    total17 = torch.sum(branch28, dim=-2)
-    branch33 = torch.where(differs, -0.5 * share.mT * t21.mT, 0.0)
-    total18 = torch.sum(branch27 + branch33, dim=-2)
-    t67 = dot24 + total17[..., :, None] * t54 + 2 * total18[..., :, None] * embeddings
-    t68 = t65[..., None, None] * t15[..., :, None] * embeddings * t67
-    dot25 = t20 @ t44.mT
-    dot26 = branch12 @ t44.mT
-    t69 = t14[..., None, None] * t15[..., None, :] * share.mT * t18.mT
-    t70 = t14[..., None, None] * t15[..., None, :] * share.mT * t21.mT
+    t66 = branch12 + branch13
+    dot24 = t66 @ t37.mT
+    total18 = torch.sum(branch26, dim=-2)
+    branch31 = torch.where(differs, -0.5 * share.mT * t20.mT, 0.0)
+    total19 = torch.sum(branch25 + branch31, dim=-2)
+    t67 = dot24 + total18[..., :, None] * t54 + 2 * total19[..., :, None] * embeddings
+    t68 = t65[..., None, None] * t14[..., :, None] * embeddings * t67
+    dot25 = t19 @ t46.mT
+    dot26 = t21 @ t46.mT
+    t69 = t13[..., None, None] * t14[..., None, :] * share.mT * t17.mT
+    t70 = t13[..., None, None] * t14[..., None, :] * share.mT * t20.mT
     t71 = torch.where(differs, t69, 0.0) + torch.where(differs, t70, 0.0)
-    dot27 = t71 @ t35.mT
-    t72 = t23[..., None, None] * t15[..., None, :] * share.mT * t18.mT
-    t73 = t23[..., None, None] * t15[..., None, :] * share.mT * t21.mT
+    dot27 = t71 @ t37.mT
+    t72 = t24[..., None, None] * t14[..., None, :] * share.mT * t17.mT
+    t73 = t24[..., None, None] * t14[..., None, :] * share.mT * t20.mT
     t74 = torch.where(differs, t72, 0.0) + torch.where(differs, t73, 0.0)
-    total19 = torch.sum(t74, dim=-1)
-    t75 = embeddings * (dot27 + 2 * total19[..., :, None] * embeddings)
-    branch34 = torch.where(differs.mT[..., :, :, None], dot2 * t7[..., :, :, None], 0.0)
-    total20 = torch.sum(branch34, dim=-3)
-    branch35 = torch.where(differs, t18.mT * t19.mT * total11[..., None, :], 0.0)
-    total21 = torch.sum(branch35, dim=-1)
-    t76 = dot22 + total20 - total21[..., :, None] * embeddings
-    branch36 = torch.where(differs.mT[..., :, :, None], t7[..., :, :, None] * dot3, 0.0)
-    total22 = torch.sum(branch36, dim=-3)
-    branch37 = torch.where(differs, t18.mT * t19.mT * total12[..., None, :], 0.0)
-    total23 = torch.sum(branch37, dim=-1)
-    t77 = dot23 + total22 - total23[..., :, None] * embeddings
-    t78 = t65[..., None, None] * t15[..., None, :] * t18.mT * t19.mT
-    total24 = torch.sum(torch.where(differs, t78, 0.0), dim=-1)
+    total20 = torch.sum(t74, dim=-1)
+    t75 = embeddings * (dot27 + 2 * total20[..., :, None] * embeddings)
+    branch32 = torch.where(differs.mT[..., :, :, None], dot2 * t7[..., :, :, None], 0.0)
+    total21 = torch.sum(branch32, dim=-3)
+    branch33 = torch.where(differs, t17.mT * total12[..., None, :] * t18.mT, 0.0)
+    total22 = torch.sum(branch33, dim=-1)
+    t76 = dot22 + total21 - total22[..., :, None] * embeddings
+    branch34 = torch.where(differs.mT[..., :, :, None], dot3 * t7[..., :, :, None], 0.0)
+    total23 = torch.sum(branch34, dim=-3)
+    branch35 = torch.where(differs, t17.mT * t18.mT * total13[..., None, :], 0.0)
+    total24 = torch.sum(branch35, dim=-1)
+    t77 = dot23 + total23 - total24[..., :, None] * embeddings
+    t78 = t65[..., None, None] * t14[..., None, :] * t17.mT * t18.mT
+    total25 = torch.sum(torch.where(differs, t78, 0.0), dim=-1)
     t79 = dot25 + t2[..., None, None] * t76 + t2[..., None, None] * t77
-    t80 = embeddings * (t79 - total24[..., :, None] * embeddings)
-    t81 = total4 + dot4 + dot5 + dot6 + t27[..., :, None] + t2[..., None, None] * dot7
-    t82 = t81 + t2[..., None, None] * dot8 + t2[..., None, None] * t40
-    t83 = t82 + t2[..., None, None] * t42 + 2 * dot16 * embeddings + t51
-    t84 = t83 + t14[..., None, None] * t53 * t55 + t14[..., None, None] * t53 * t56
+    t80 = embeddings * (t79 - total25[..., :, None] * embeddings)
+    t81 = total5 + dot4 + dot5 + dot6 + t28[..., :, None] + t2[..., None, None] * dot7
+    t82 = t81 + t2[..., None, None] * dot8 + t2[..., None, None] * t42
+    t83 = t82 + t2[..., None, None] * t44 + 2 * dot16 * embeddings + t51
+    t84 = t83 + t13[..., None, None] * t53 * t55 + t13[..., None, None] * t53 * t56
     t85 = t84 + t58 + t60 + t62 + t64 + t68 - dot25 * embeddings - dot26 * embeddings
     return (t85 - t75 - t80,)
 
@@ -3541,11 +3507,11 @@ def _lifted_structure_generalized_vjp(
     above = lse + lse2 > 0
     t5 = fn.inverse_root(t2.mT)
     share = torch.exp(t4.mT - lse[..., :, None])
-    t6 = t5 * share * cotangent[..., :, None]
+    t6 = t5 * cotangent[..., :, None] * share
     branch = torch.where(above[..., :, None] & differs.mT, t6, 0.0)
     condition2 = equal.mT & differs2.mT & above[..., :, None]
     share2 = torch.exp(t3.mT - lse2[..., :, None])
-    branch2 = torch.where(condition2, -t5 * share2 * cotangent[..., :, None], 0.0)
+    branch2 = torch.where(condition2, -t5 * cotangent[..., :, None] * share2, 0.0)
     t7 = branch + branch2
     t8 = t7.mT
     dot2 = t8 @ t.mT
@@ -3557,7 +3523,7 @@ def _lifted_structure_generalized_vjp(
     branch5 = torch.where(above, 0.5 * total3 * cotangent, 0.0)
     branch6 = torch.where(differs, t5.mT * share.mT, 0.0)
     total4 = torch.sum(branch6, dim=-2)
-    branch7 = torch.where(above, -0.5 * total4 * cotangent, 0.0)
+    branch7 = torch.where(above, -0.5 * cotangent * total4, 0.0)
     total5 = torch.sum(branch, dim=-2)
     t9 = 0.5 * total2 + branch5 + branch7 - 0.5 * total5
     return (dot2 + dot3 + 2 * t9[..., :, None] * embeddings,)
@@ -3672,7 +3638,7 @@ def _lifted_structure_generalized_hvp(
     branch16 = torch.where(differs, t7.mT * share.mT, 0.0)
     total6 = torch.sum(branch16, dim=-2)
     t24 = -0.5 * cotangent * total6
-    branch17 = torch.where(condition3, share2 * t7 * cotangent[..., :, None], 0.0)
+    branch17 = torch.where(condition3, cotangent[..., :, None] * share2 * t7, 0.0)
     total7 = torch.sum(branch17, dim=-2)
     total8 = torch.sum(branch, dim=-2)
     t25 = 2 * (t23 + t24 + 0.5 * total7 - 0.5 * total8)
@@ -3689,8 +3655,8 @@ def _lifted_structure_generalized_hvp(
     t34 = 2 * (t33 - 0.5 * total8)
     branch18 = torch.where(above2, t32, 2 * t26[..., :, None])
     branch19 = torch.where(equal2[..., :, None], branch18, t34[..., :, None])
-    branch20 = torch.where(condition3, share2 * t15 * cotangent[..., :, None], 0.0)
-    branch21 = torch.where(condition3, -share2 * t14 * cotangent[..., :, None], 0.0)
+    branch20 = torch.where(condition3, cotangent[..., :, None] * share2 * t15, 0.0)
+    branch21 = torch.where(condition3, -cotangent[..., :, None] * share2 * t14, 0.0)
     branch22 = torch.where(condition3, 0.5 * cotangent[..., :, None] * share2 * t14, 0.0)
     branch23 = torch.where(condition3, -0.5 * cotangent[..., :, None] * share2 * t15, 0.0)
     t35 = branch22 + branch23
@@ -3712,8 +3678,8 @@ def _lifted_structure_generalized_hvp(
     branch32 = torch.where(equal2[..., :, None], branch30, branch31)
     branch33 = torch.where(differs, share.mT * t15.mT, 0.0)
     branch34 = torch.where(differs, share.mT * t14.mT, 0.0)
-    branch35 = torch.where(differs, -0.5 * share.mT * t15.mT, 0.0)
-    branch36 = torch.where(differs, -0.5 * share.mT * t14.mT, 0.0)
+    branch35 = torch.where(differs, -0.5 * share.mT * t14.mT, 0.0)
+    branch36 = torch.where(differs, -0.5 * share.mT * t15.mT, 0.0)
     t41 = branch35 + branch36
     branch37 = torch.where(differs, -t7.mT * share.mT * total3[..., None, :], 0.0)
     t42 = t13 * (branch33 + branch34) + 2 * t41 * total2[..., None, :]
@@ -3768,142 +3734,142 @@ def _lifted_structure_generalized_hessian_diagonal(
     t12 = branch3.mT
     dot3 = t12 @ t6.mT
     t13 = t7**3
-    branch4 = torch.where(differs, share.mT * t13.mT, 0.0)
-    dot4 = branch4 @ t6.mT
-    branch5 = torch.where(differs, share.mT * t8.mT, 0.0)
-    dot5 = branch5 @ t6.mT
+    branch4 = torch.where(differs.mT, share * t13, 0.0)
+    t14 = branch4.mT
+    dot4 = t14 @ t6.mT
+    branch5 = torch.where(differs.mT, share * t8, 0.0)
+    t15 = branch5.mT
+    dot5 = t15 @ t6.mT
     branch6 = torch.where(above[..., :, None], cotangent[..., :, None] * embeddings, 0.0)
-    t14 = branch6.mT
-    branch7 = torch.where(condition, share2.mT * t13.mT, 0.0)
-    dot6 = branch7 @ t14.mT
-    t15 = embeddings.mT
+    t16 = branch6.mT
+    branch7 = torch.where(condition.mT, share2 * t13, 0.0)
+    t17 = branch7.mT
+    dot6 = t17 @ t16.mT
+    t18 = embeddings.mT
     condition2 = equal.mT & differs2.mT & above[..., :, None]
-    branch8 = torch.where(condition2.mT, share2.mT * t13.mT * cotangent[..., None, :], 0.0)
-    branch9 = torch.where(condition2.mT, -share2.mT * t8.mT * cotangent[..., None, :], 0.0)
-    t16 = branch8 + branch9
-    dot7 = t16 @ t15.mT
-    branch10 = torch.where(condition2, 0.5 * share2 * t8 * cotangent[..., :, None], 0.0)
-    branch11 = torch.where(condition2, -0.5 * share2 * t13 * cotangent[..., :, None], 0.0)
+    branch8 = torch.where(condition2.mT, cotangent[..., None, :] * share2.mT * t13.mT, 0.0)
+    branch9 = torch.where(condition2.mT, -cotangent[..., None, :] * share2.mT * t8.mT, 0.0)
+    t19 = branch8 + branch9
+    dot7 = t19 @ t18.mT
+    branch10 = torch.where(condition2, 0.5 * cotangent[..., :, None] * share2 * t8, 0.0)
+    branch11 = torch.where(condition2, -0.5 * cotangent[..., :, None] * share2 * t13, 0.0)
     total2 = torch.sum(branch10 + branch11, dim=-2)
-    t17 = embeddings * (dot7 + 2 * embeddings * total2[..., :, None])
-    branch12 = torch.where(condition2, -t8 * cotangent[..., :, None] * t11, 0.0)
+    t20 = embeddings * (dot7 + 2 * total2[..., :, None] * embeddings)
+    branch12 = torch.where(condition2, -cotangent[..., :, None] * t8 * t11, 0.0)
     total3 = torch.sum(branch12, dim=-2)
-    dot8 = t12 @ t14.mT
-    t18 = embeddings * (embeddings * total3[..., :, None] - dot8)
-    branch13 = torch.where(condition, -share2.mT * t8.mT, 0.0)
-    t19 = branch7.mT + branch13.mT
-    dot9 = t19 @ t15.mT
+    dot8 = t12 @ t16.mT
+    t21 = embeddings * (total3[..., :, None] * embeddings - dot8)
+    branch13 = torch.where(condition.mT, -share2 * t8, 0.0)
+    t22 = branch7 + branch13
+    dot9 = t22 @ t18.mT
     branch14 = torch.where(condition, -t7.mT * share2.mT, 0.0)
     total4 = torch.sum(branch14, dim=-2)
     branch15 = torch.where(condition, t7.mT * share2.mT, 0.0)
     total5 = torch.sum(branch15, dim=-2)
-    t20 = branch15.mT
-    dot10 = t20 @ t15.mT
-    t21 = total4[..., :, None] * (embeddings * total5[..., :, None] - dot10)
+    t23 = branch15.mT
+    dot10 = t23 @ t18.mT
+    t24 = total4[..., :, None] * (total5[..., :, None] * embeddings - dot10)
     branch16 = torch.where(condition, 0.5 * share2.mT * t8.mT, 0.0)
     branch17 = torch.where(condition, -0.5 * share2.mT * t13.mT, 0.0)
     total6 = torch.sum(branch16 + branch17, dim=-2)
-    t22 = dot9 + t21 + 2 * embeddings * total6[..., :, None]
+    t25 = dot9 + t24 + 2 * total6[..., :, None] * embeddings
     equal2 = t5 == 0
-    t23 = 0.5 * cotangent * total5
+    t26 = 0.5 * cotangent * total5
     branch18 = torch.where(differs, t7.mT * share.mT, 0.0)
     total7 = torch.sum(branch18, dim=-2)
-    t24 = -0.5 * cotangent * total7
-    branch19 = torch.where(condition2, share2 * t7 * cotangent[..., :, None], 0.0)
+    t27 = -0.5 * cotangent * total7
+    branch19 = torch.where(condition2, cotangent[..., :, None] * share2 * t7, 0.0)
     total8 = torch.sum(branch19, dim=-2)
     condition3 = differs.mT & above[..., :, None]
-    branch20 = torch.where(condition3, t7 * share * cotangent[..., :, None], 0.0)
+    branch20 = torch.where(condition3, cotangent[..., :, None] * t7 * share, 0.0)
     total9 = torch.sum(branch20, dim=-2)
-    t25 = 2 * (t23 + t24 + 0.5 * total8 - 0.5 * total9)
-    t26 = 0.5 * total8 - 0.5 * total9
-    t27 = t25 - 2 * t26
-    t28 = t27**2
-    t29 = cotangent**2
-    t30 = t28[..., :, None] + 2 * t * t29[..., :, None]
-    above2 = t30 > 0
-    t31 = t26 * t27
-    smaller = torch.clamp(torch.clamp(-2 * t31[..., :, None] / t30, min=0.0), max=1.0)
+    t28 = 2 * (t26 + t27 + 0.5 * total8 - 0.5 * total9)
+    t29 = 0.5 * total8 - 0.5 * total9
+    t30 = t28 - 2 * t29
+    t31 = t30**2
+    t32 = cotangent**2
+    t33 = t31[..., :, None] + 2 * t * t32[..., :, None]
+    above2 = t33 > 0
+    t34 = t29 * t30
+    smaller = torch.clamp(torch.clamp(-2 * t34[..., :, None] / t33, min=0.0), max=1.0)
     branch21 = torch.where(above2, cotangent[..., :, None] * embeddings * smaller, 0.0)
     branch22 = torch.where(equal2[..., :, None], branch21, branch6)
-    t32 = branch5.mT + branch4.mT
-    dot11 = t32 @ t15.mT
+    t35 = branch4 + branch5
+    dot11 = t35 @ t18.mT
     branch23 = torch.where(differs, -t7.mT * share.mT, 0.0)
     total10 = torch.sum(branch23, dim=-2)
-    t33 = branch18.mT
-    dot12 = t33 @ t15.mT
-    t34 = total10[..., :, None] * (dot12 - embeddings * total7[..., :, None])
+    t36 = branch18.mT
+    dot12 = t36 @ t18.mT
+    t37 = total10[..., :, None] * (dot12 - total7[..., :, None] * embeddings)
     branch24 = torch.where(differs, -0.5 * share.mT * t8.mT, 0.0)
     branch25 = torch.where(differs, -0.5 * share.mT * t13.mT, 0.0)
     total11 = torch.sum(branch24 + branch25, dim=-2)
-    t35 = dot11 + t34 + 2 * embeddings * total11[..., :, None]
+    t38 = dot11 + t37 + 2 * total11[..., :, None] * embeddings
     branch26 = torch.where(above2, -cotangent[..., :, None] * embeddings * smaller, 0.0)
     branch27 = torch.where(above[..., :, None], -cotangent[..., :, None] * embeddings, 0.0)
     branch28 = torch.where(equal2[..., :, None], branch26, branch27)
-    dot13 = branch24 @ t14.mT
-    t36 = t.mT
-    t37 = branch4.mT
-    dot14 = t37 @ t36.mT
+    dot13 = branch24 @ t16.mT
+    t39 = t.mT
+    dot14 = branch4 @ t39.mT
     branch29 = torch.where(above[..., :, None], cotangent[..., :, None] * dot14, 0.0)
-    t38 = branch5.mT
-    dot15 = t38 @ t36.mT
+    dot15 = branch5 @ t39.mT
     branch30 = torch.where(above[..., :, None], cotangent[..., :, None] * dot15, 0.0)
-    t39 = branch7.mT
-    dot16 = t39 @ t36.mT
+    dot16 = branch7 @ t39.mT
     branch31 = torch.where(above[..., :, None], -cotangent[..., :, None] * dot16, 0.0)
-    t40 = branch13.mT
-    dot17 = t40 @ t36.mT
+    dot17 = branch13 @ t39.mT
     branch32 = torch.where(above[..., :, None], -cotangent[..., :, None] * dot17, 0.0)
-    dot18 = t39 @ t15.mT
-    t41 = cotangent[..., :, None] * embeddings * dot18
-    branch33 = torch.where(above[..., :, None], t41, 0.0)
-    t42 = branch14.mT
-    dot19 = t42 @ t15.mT
+    t40 = branch23.mT
+    dot18 = t40 @ t18.mT
+    branch33 = torch.where(above[..., :, None], cotangent[..., :, None] * dot12 * dot18, 0.0)
+    t41 = branch14.mT
+    dot19 = t41 @ t18.mT
     branch34 = torch.where(above[..., :, None], cotangent[..., :, None] * dot10 * dot19, 0.0)
-    t43 = branch23.mT
-    dot20 = t43 @ t15.mT
-    branch35 = torch.where(above[..., :, None], cotangent[..., :, None] * dot12 * dot20, 0.0)
-    dot21 = t37 @ t15.mT
-    t44 = -cotangent[..., :, None] * embeddings * dot21
-    branch36 = torch.where(above[..., :, None], t44, 0.0)
+    dot20 = branch7 @ t18.mT
+    t42 = cotangent[..., :, None] * embeddings * dot20
+    branch35 = torch.where(above[..., :, None], t42, 0.0)
+    dot21 = branch4 @ t18.mT
+    t43 = -cotangent[..., :, None] * embeddings * dot21
+    branch36 = torch.where(above[..., :, None], t43, 0.0)
+    t44 = cotangent * total7
+    branch37 = torch.where(above[..., :, None], -dot18 * embeddings * t44[..., :, None], 0.0)
     t45 = cotangent * total5
-    branch37 = torch.where(above[..., :, None], -embeddings * dot19 * t45[..., :, None], 0.0)
-    t46 = cotangent * total7
-    branch38 = torch.where(above[..., :, None], -embeddings * dot20 * t46[..., :, None], 0.0)
-    t47 = branch16.mT
-    dot22 = t47 @ t15.mT
-    t48 = -2 * cotangent[..., :, None] * embeddings * dot22
-    branch39 = torch.where(above[..., :, None], t48, 0.0)
-    t49 = branch24.mT
-    dot23 = t49 @ t15.mT
-    t50 = 2 * cotangent[..., :, None] * embeddings * dot23
-    branch40 = torch.where(above[..., :, None], t50, 0.0)
-    t51 = 2 * t26[..., :, None] + t27[..., :, None] * smaller
-    t52 = 0.5 * total8 + torch.where(above, t23, 0.0) + torch.where(above, t24, 0.0)
-    t53 = 2 * (t52 - 0.5 * total9)
-    branch41 = torch.where(above2, t51, 2 * t26[..., :, None])
-    branch42 = torch.where(equal2[..., :, None], branch41, t53[..., :, None])
-    dot24 = branch7 @ t6.mT
-    dot25 = branch13 @ t6.mT
-    dot26 = t10 @ t14.mT
-    dot27 = branch4 @ t14.mT
-    branch43 = torch.where(condition3, -t8 * cotangent[..., :, None] * t9, 0.0)
+    branch38 = torch.where(above[..., :, None], -dot19 * embeddings * t45[..., :, None], 0.0)
+    t46 = branch16.mT
+    dot22 = t46 @ t18.mT
+    t47 = -2 * cotangent[..., :, None] * embeddings * dot22
+    branch39 = torch.where(above[..., :, None], t47, 0.0)
+    t48 = branch24.mT
+    dot23 = t48 @ t18.mT
+    t49 = 2 * cotangent[..., :, None] * embeddings * dot23
+    branch40 = torch.where(above[..., :, None], t49, 0.0)
+    t50 = 2 * t29[..., :, None] + t30[..., :, None] * smaller
+    t51 = 0.5 * total8 + torch.where(above, t26, 0.0) + torch.where(above, t27, 0.0)
+    t52 = 2 * (t51 - 0.5 * total9)
+    branch41 = torch.where(above2, t50, 2 * t29[..., :, None])
+    branch42 = torch.where(equal2[..., :, None], branch41, t52[..., :, None])
+    dot24 = t17 @ t6.mT
+    t53 = branch13.mT
+    dot25 = t53 @ t6.mT
+    dot26 = t10 @ t16.mT
+    dot27 = t14 @ t16.mT
+    branch43 = torch.where(condition3, -cotangent[..., :, None] * t8 * t9, 0.0)
     total12 = torch.sum(branch43, dim=-2)
-    t54 = embeddings * (dot26 - embeddings * total12[..., :, None])
-    branch44 = torch.where(condition3.mT, share.mT * t13.mT * cotangent[..., None, :], 0.0)
-    branch45 = torch.where(condition3.mT, share.mT * t8.mT * cotangent[..., None, :], 0.0)
+    t54 = embeddings * (dot26 - total12[..., :, None] * embeddings)
+    branch44 = torch.where(condition3.mT, cotangent[..., None, :] * share.mT * t13.mT, 0.0)
+    branch45 = torch.where(condition3.mT, cotangent[..., None, :] * share.mT * t8.mT, 0.0)
     t55 = branch44 + branch45
-    dot28 = t55 @ t15.mT
-    branch46 = torch.where(condition3, -0.5 * share * t13 * cotangent[..., :, None], 0.0)
-    branch47 = torch.where(condition3, -0.5 * share * t8 * cotangent[..., :, None], 0.0)
+    dot28 = t55 @ t18.mT
+    branch46 = torch.where(condition3, -0.5 * cotangent[..., :, None] * share * t13, 0.0)
+    branch47 = torch.where(condition3, -0.5 * cotangent[..., :, None] * share * t8, 0.0)
     total13 = torch.sum(branch46 + branch47, dim=-2)
-    t56 = embeddings * (dot28 + 2 * embeddings * total13[..., :, None])
-    dot29 = branch16 @ t14.mT
-    t57 = dot2 + dot3 + dot4 + dot5 + embeddings * dot6 + t17 + t18 + t22 * branch22
-    t58 = t57 + t35 * branch28 + 2 * embeddings * dot13 + branch29 + branch30
+    t56 = embeddings * (dot28 + 2 * total13[..., :, None] * embeddings)
+    dot29 = branch16 @ t16.mT
+    t57 = dot2 + dot3 + dot4 + dot5 + dot6 * embeddings + t20 + t21 + t25 * branch22
+    t58 = t57 + t38 * branch28 + 2 * dot13 * embeddings + branch29 + branch30
     t59 = t58 + branch31 + branch32 + branch33 + branch34 + branch35 + branch36
     t60 = t59 + branch37 + branch38 + branch39 + branch40 + branch42 - dot24 - dot25
-    t61 = t60 - embeddings * dot8 - embeddings * dot26 - embeddings * dot27 - t54
-    return (t61 - t56 - 2 * embeddings * dot29,)
+    t61 = t60 - dot26 * embeddings - dot8 * embeddings - dot27 * embeddings - t54
+    return (t61 - t56 - 2 * dot29 * embeddings,)
 
 
 _LIFTED_STRUCTURE_GENERALIZED = Definition(
@@ -4169,7 +4135,7 @@ def _n_pairs_vjp(
     t2 = share.mT
     dot2 = t2 @ t.mT
     t3 = dot2 + 0.5 * anchor * regularization - positive
-    t4 = anchor.mT * cotangent[..., None, :]
+    t4 = cotangent[..., None, :] * anchor.mT
     dot3 = share @ t4.mT
     t5 = 0.5 * cotangent[..., :, None] * positive * regularization
     return (cotangent[..., :, None] * t3, dot3 + t5 - cotangent[..., :, None] * anchor)
@@ -4221,7 +4187,7 @@ def _n_pairs_hvp(
     t6 = dot2 + dot5 + 0.5 * anchor_tangent * regularization - positive_tangent
     t7 = cotangent[..., None, :] * anchor_tangent.mT
     dot6 = share @ t7.mT
-    t8 = anchor.mT * cotangent[..., None, :]
+    t8 = cotangent[..., None, :] * anchor.mT
     dot7 = t4 @ t8.mT
     t9 = 0.5 * positive_tangent * cotangent[..., :, None] * regularization
     t10 = anchor_tangent * cotangent[..., :, None]
@@ -4676,7 +4642,7 @@ def _supervised_contrastive_hvp(
     total4 = torch.sum(branch6, dim=-1)
     t30 = t3 * t4 * total4 * cotangent * total2
     branch7 = torch.where(differs, -t2 * t3[..., :, None] * share * t30[..., None, :], 0.0)
-    t31 = share * t15[..., :, None] * t16 * t25 * t22[..., None, :]
+    t31 = share * t15[..., :, None] * t16 * t22[..., None, :] * t25
     t32 = 2 * total3[..., None, :] * t20 + 2 * total3[..., :, None] * t24 + branch7
     t33 = t32 + torch.where(differs, t31, 0.0)
     t34 = t33.mT
@@ -4765,7 +4731,7 @@ def _supervised_contrastive_hessian_diagonal(
     dot = embeddings @ embeddings.mT
     t7 = 0.5 * t * t4[..., None, :] * t6[..., :, None] * dot
     total3 = torch.sum(torch.where(condition.mT, t7, 0.0), dim=-2)
-    t8 = 0.5 * t * t4[..., :, None] * t3[..., None, :] * dot
+    t8 = 0.5 * t * dot * t4[..., :, None] * t3[..., None, :]
     total4 = torch.sum(torch.where(condition.mT, t8, 0.0), dim=-1)
     t9 = t5 * t3 * cotangent * total2
     t10 = dot.mT * t * t3[..., :, None] * t3[..., None, :]
@@ -4773,7 +4739,7 @@ def _supervised_contrastive_hessian_diagonal(
     share = torch.exp(t10 - lse[..., None, :])
     branch2 = torch.where(differs.mT, t9[..., :, None] * share.mT * dot, 0.0)
     total5 = torch.sum(branch2, dim=-2)
-    branch3 = torch.where(differs.mT, t3[..., None, :] * dot * share.mT, 0.0)
+    branch3 = torch.where(differs.mT, dot * t3[..., None, :] * share.mT, 0.0)
     total6 = torch.sum(branch3, dim=-1)
     t11 = 0.5 * t * t5 * t4 * total6 * cotangent * total2
     t12 = total3 + t5 * total4 * cotangent - 0.5 * t * t4 * total5 - t11
@@ -4808,7 +4774,7 @@ def _supervised_contrastive_hessian_diagonal(
     branch8 = torch.where(condition.mT, t16.mT, 0.0)
     dot7 = branch8 @ t30.mT
     t31 = 2 * dot7 * t14[..., :, None] * embeddings
-    t32 = -0.75 * t * t3[..., None, :] * t17[..., :, None] * dot
+    t32 = -0.75 * t * dot * t3[..., None, :] * t17[..., :, None]
     total8 = torch.sum(torch.where(condition.mT, t32, 0.0), dim=-1)
     t33 = dot7 + 2 * total8[..., :, None] * embeddings
     t34 = 2 * t14[..., :, None] * embeddings * t33
@@ -4827,7 +4793,7 @@ def _supervised_contrastive_hessian_diagonal(
     branch11 = torch.where(differs, t42, 0.0)
     dot10 = branch11 @ t41.mT
     t43 = 2 * t * t3[..., :, None] * dot10 * embeddings
-    t44 = -0.5 * t * t4[..., :, None] * t3[..., None, :] * dot * share.mT
+    t44 = -0.5 * t * dot * t4[..., :, None] * t3[..., None, :] * share.mT
     branch12 = torch.where(differs.mT, t44, 0.0)
     dot11 = branch12 @ t38.mT
     t45 = 2 * t * dot11 * t9[..., :, None] * embeddings
@@ -4845,12 +4811,12 @@ def _supervised_contrastive_hessian_diagonal(
     t53 = t5 * t4 * cotangent * total2
     t54 = t * dot9 * t53[..., :, None] * embeddings
     branch14 = torch.where(differs.mT, t3[..., None, :] * share.mT, 0.0)
-    t55 = t * t3[..., :, None] * dot * share.mT * t24[..., None, :]
+    t55 = t * dot * t3[..., :, None] * share.mT * t24[..., None, :]
     t56 = branch14 + torch.where(differs.mT, t55, 0.0)
     dot14 = t56 @ t30.mT
     t57 = -0.5 * t * t49 * t4[..., None, :] * share * t24[..., :, None]
     total10 = torch.sum(torch.where(differs, t57, 0.0), dim=-2)
-    branch15 = torch.where(differs.mT, -t3[..., None, :] * dot * share.mT, 0.0)
+    branch15 = torch.where(differs.mT, -dot * t3[..., None, :] * share.mT, 0.0)
     total11 = torch.sum(branch15, dim=-1)
     t58 = t4 * total6
     t59 = t3[..., :, None] * dot9 - t58[..., :, None] * embeddings
@@ -5413,7 +5379,7 @@ def _soft_nearest_neighbor_hvp(
     branch36 = torch.where(condition3, 0.5 * share.mT * t14[..., :, None] * dot, 0.0)
     t79 = t * t2[..., None, :] * share.mT * t70[..., :, None] * t50.mT
     t80 = branch36 + torch.where(condition3, t79, 0.0)
-    t81 = t2 * total9 * cotangent
+    t81 = t2 * cotangent * total9
     branch37 = torch.where(condition3, share.mT * t81[..., :, None] * dot, 0.0)
     t82 = 2 * t * share.mT * t24[..., None, :] * t67[..., :, None] * t50.mT
     t83 = t78 + 2 * total7[..., :, None] * t80 + branch37
@@ -5498,116 +5464,117 @@ def _soft_nearest_neighbor_hessian_diagonal(
     dot7 = branch18 @ t17.mT
     t24 = dot6 + 2 * dot7 * embeddings
     branch19 = torch.where(above[..., None, :], -t7[..., None, :] * t2.mT, 0.0)
-    branch20 = torch.where(condition, 2 * t * t3[..., :, None] * t3[..., None, :] * share, 0.0)
-    dot8 = branch20 @ branch19.mT
-    t25 = -t * t3[..., None, :] * share * t6[..., :, None] * dot.mT
-    branch21 = torch.where(condition, t25, 0.0)
+    t25 = 2 * t * t3[..., :, None] * t3[..., None, :] * share.mT
+    branch20 = torch.where(condition.mT, t25, 0.0)
+    t26 = branch20.mT
+    dot8 = t26 @ branch19.mT
+    t27 = -t * t3[..., None, :] * share * t6[..., :, None] * dot.mT
+    branch21 = torch.where(condition, t27, 0.0)
     dot9 = branch21 @ t18.mT
-    t26 = dot8 + 2 * dot9 * embeddings
-    t27 = 1 / temperature**2
-    t28 = t3**2
-    t29 = cotangent * t28
-    branch22 = torch.where(above[..., None, :], t29[..., None, :] * t2.mT, 0.0)
-    t30 = share2.mT**2
-    branch23 = torch.where(differs, -t30.mT, 0.0)
+    t28 = dot8 + 2 * dot9 * embeddings
+    t29 = 1 / temperature**2
+    t30 = t3**2
+    t31 = cotangent * t30
+    branch22 = torch.where(above[..., None, :], t31[..., None, :] * t2.mT, 0.0)
+    t32 = share2.mT**2
+    branch23 = torch.where(differs, -t32.mT, 0.0)
     dot10 = branch23 @ branch22.mT
-    branch24 = torch.where(above[..., None, :], t29[..., None, :] * embeddings.mT, 0.0)
-    branch25 = torch.where(differs, -dot.mT * t30.mT, 0.0)
+    branch24 = torch.where(above[..., None, :], t31[..., None, :] * embeddings.mT, 0.0)
+    branch25 = torch.where(differs, -dot.mT * t32.mT, 0.0)
     dot11 = branch25 @ branch24.mT
-    t31 = 2 * t6[..., :, None] * dot11 * embeddings
-    t32 = 2 * t3[..., :, None] * dot10 - t31
-    branch26 = torch.where(above[..., None, :], -t29[..., None, :] * t2.mT, 0.0)
-    t33 = share.mT**2
-    branch27 = torch.where(condition, -t33.mT, 0.0)
+    t33 = 2 * t6[..., :, None] * dot11 * embeddings
+    t34 = 2 * t3[..., :, None] * dot10 - t33
+    branch26 = torch.where(above[..., None, :], -t31[..., None, :] * t2.mT, 0.0)
+    t35 = share.mT**2
+    branch27 = torch.where(condition, -t35.mT, 0.0)
     dot12 = branch27 @ branch26.mT
-    branch28 = torch.where(above[..., None, :], -t29[..., None, :] * embeddings.mT, 0.0)
-    branch29 = torch.where(condition, -t33.mT * dot.mT, 0.0)
+    branch28 = torch.where(above[..., None, :], -t31[..., None, :] * embeddings.mT, 0.0)
+    branch29 = torch.where(condition, -t35.mT * dot.mT, 0.0)
     dot13 = branch29 @ branch28.mT
-    t34 = 2 * t6[..., :, None] * dot13 * embeddings
-    t35 = 2 * t3[..., :, None] * dot12 - t34
-    t36 = t3[..., :, None] * t2
-    t37 = t36.mT
-    t38 = branch20.mT
-    dot14 = t38 @ t37.mT
-    t39 = -dot * t * t3[..., None, :] * share.mT * t6[..., :, None]
-    branch30 = torch.where(condition.mT, t39, 0.0)
+    t36 = 2 * t6[..., :, None] * dot13 * embeddings
+    t37 = 2 * t3[..., :, None] * dot12 - t36
+    t38 = t3[..., :, None] * t2
+    t39 = t38.mT
+    dot14 = branch20 @ t39.mT
+    t40 = -dot * t * t3[..., None, :] * share.mT * t6[..., :, None]
+    branch30 = torch.where(condition.mT, t40, 0.0)
     dot15 = branch30 @ t13.mT
     branch31 = torch.where(condition.mT, -share.mT, 0.0)
     dot16 = branch31 @ t13.mT
-    t40 = 2 * t * t3[..., :, None] * dot2 * dot16
-    t41 = total3 * t6
-    t42 = 2 * t * dot16 * t41[..., :, None] * embeddings
-    t43 = dot14 + 2 * dot15 * embeddings + t40 - t42
-    branch32 = torch.where(above[..., :, None], -2 * t * t7[..., :, None] * t43, 0.0)
-    dot17 = branch17 @ t37.mT
-    t44 = -t * dot * t3[..., None, :] * share2.mT * t6[..., :, None]
-    branch33 = torch.where(differs.mT, t44, 0.0)
+    t41 = 2 * t * t3[..., :, None] * dot2 * dot16
+    t42 = total3 * t6
+    t43 = 2 * t * dot16 * t42[..., :, None] * embeddings
+    t44 = dot14 + 2 * dot15 * embeddings + t41 - t43
+    branch32 = torch.where(above[..., :, None], -2 * t * t7[..., :, None] * t44, 0.0)
+    dot17 = branch17 @ t39.mT
+    t45 = -t * dot * t3[..., None, :] * share2.mT * t6[..., :, None]
+    branch33 = torch.where(differs.mT, t45, 0.0)
     dot18 = branch33 @ t13.mT
     branch34 = torch.where(differs.mT, -share2.mT, 0.0)
     dot19 = branch34 @ t13.mT
-    t45 = 2 * t * t3[..., :, None] * dot3 * dot19
-    t46 = total4 * t6
-    t47 = 2 * t * dot19 * t46[..., :, None] * embeddings
-    t48 = dot17 + 2 * dot18 * embeddings + t45 - t47
-    branch35 = torch.where(above[..., :, None], 2 * t * t7[..., :, None] * t48, 0.0)
-    t49 = embeddings.mT
+    t46 = 2 * t * t3[..., :, None] * dot3 * dot19
+    t47 = total4 * t6
+    t48 = 2 * t * dot19 * t47[..., :, None] * embeddings
+    t49 = dot17 + 2 * dot18 * embeddings + t46 - t48
+    branch35 = torch.where(above[..., :, None], 2 * t * t7[..., :, None] * t49, 0.0)
+    t50 = embeddings.mT
     branch36 = torch.where(differs.mT, t3[..., None, :] * share2.mT, 0.0)
-    t50 = 2 * t * dot * t3[..., :, None] * share2.mT * t28[..., None, :]
-    t51 = branch36 + torch.where(differs.mT, t50, 0.0)
-    dot20 = t51 @ t49.mT
-    t52 = dot.mT**2
-    t53 = -t * t52 * share2 * t6[..., None, :] * t28[..., :, None]
-    total7 = torch.sum(torch.where(differs, t53, 0.0), dim=-2)
+    t51 = 2 * t * dot * t3[..., :, None] * share2.mT * t30[..., None, :]
+    t52 = branch36 + torch.where(differs.mT, t51, 0.0)
+    dot20 = t52 @ t50.mT
+    t53 = dot.mT**2
+    t54 = -t * t53 * share2 * t6[..., None, :] * t30[..., :, None]
+    total7 = torch.sum(torch.where(differs, t54, 0.0), dim=-2)
     branch37 = torch.where(differs.mT, -dot * t3[..., None, :] * share2.mT, 0.0)
     total8 = torch.sum(branch37, dim=-1)
-    t54 = 2 * t3[..., :, None] * dot3 - 2 * t46[..., :, None] * embeddings
-    t55 = dot20 + 2 * total7[..., :, None] * embeddings
-    t56 = t55 + t * total8[..., :, None] * t54
-    t57 = -2 * t * t15[..., :, None] * embeddings * t56
-    branch38 = torch.where(above[..., :, None], t57, 0.0)
+    t55 = 2 * t3[..., :, None] * dot3 - 2 * t47[..., :, None] * embeddings
+    t56 = dot20 + 2 * total7[..., :, None] * embeddings
+    t57 = t56 + t * total8[..., :, None] * t55
+    t58 = -2 * t * t15[..., :, None] * embeddings * t57
+    branch38 = torch.where(above[..., :, None], t58, 0.0)
     branch39 = torch.where(condition.mT, t3[..., None, :] * share.mT, 0.0)
-    t58 = 2 * dot * t * t3[..., :, None] * share.mT * t28[..., None, :]
-    t59 = branch39 + torch.where(condition.mT, t58, 0.0)
-    dot21 = t59 @ t49.mT
-    t60 = -t * t52 * share * t6[..., None, :] * t28[..., :, None]
-    total9 = torch.sum(torch.where(condition, t60, 0.0), dim=-2)
+    t59 = 2 * dot * t * t3[..., :, None] * share.mT * t30[..., None, :]
+    t60 = branch39 + torch.where(condition.mT, t59, 0.0)
+    dot21 = t60 @ t50.mT
+    t61 = -t * t53 * share * t6[..., None, :] * t30[..., :, None]
+    total9 = torch.sum(torch.where(condition, t61, 0.0), dim=-2)
     branch40 = torch.where(condition.mT, -dot * t3[..., None, :] * share.mT, 0.0)
     total10 = torch.sum(branch40, dim=-1)
-    t61 = 2 * t3[..., :, None] * dot2 - 2 * t41[..., :, None] * embeddings
-    t62 = dot21 + 2 * total9[..., :, None] * embeddings
-    t63 = t62 + t * total10[..., :, None] * t61
-    t64 = 2 * t * t15[..., :, None] * embeddings * t63
-    branch41 = torch.where(above[..., :, None], t64, 0.0)
+    t62 = 2 * t3[..., :, None] * dot2 - 2 * t42[..., :, None] * embeddings
+    t63 = dot21 + 2 * total9[..., :, None] * embeddings
+    t64 = t63 + t * total10[..., :, None] * t62
+    t65 = 2 * t * t15[..., :, None] * embeddings * t64
+    branch41 = torch.where(above[..., :, None], t65, 0.0)
     branch42 = torch.where(condition2.mT, share2 * t7[..., None, :], 0.0)
-    t65 = 2 * t * t3[..., :, None] * dot.mT * share2 * t29[..., None, :]
-    t66 = branch42 + torch.where(condition2.mT, t65, 0.0)
-    dot22 = t66 @ t49.mT
-    t67 = -t * t52.mT * share2.mT * t6[..., None, :] * t29[..., :, None]
-    total11 = torch.sum(torch.where(condition2, t67, 0.0), dim=-2)
-    t68 = dot22 + 2 * total11[..., :, None] * embeddings
-    t69 = 2 * t * t6[..., :, None] * embeddings * t68
+    t66 = 2 * t * t3[..., :, None] * dot.mT * share2 * t31[..., None, :]
+    t67 = branch42 + torch.where(condition2.mT, t66, 0.0)
+    dot22 = t67 @ t50.mT
+    t68 = -t * t53.mT * share2.mT * t6[..., None, :] * t31[..., :, None]
+    total11 = torch.sum(torch.where(condition2, t68, 0.0), dim=-2)
+    t69 = dot22 + 2 * total11[..., :, None] * embeddings
+    t70 = 2 * t * t6[..., :, None] * embeddings * t69
     branch43 = torch.where(condition3.mT, -t7[..., None, :] * share, 0.0)
-    t70 = -2 * t * t3[..., :, None] * share * t29[..., None, :] * dot.mT
-    t71 = branch43 + torch.where(condition3.mT, t70, 0.0)
-    dot23 = t71 @ t49.mT
-    t72 = t * t52.mT * share.mT * t6[..., None, :] * t29[..., :, None]
-    total12 = torch.sum(torch.where(condition3, t72, 0.0), dim=-2)
-    t73 = dot23 + 2 * total12[..., :, None] * embeddings
-    t74 = 2 * t * t6[..., :, None] * embeddings * t73
-    branch44 = torch.where(condition2, -t52.mT * t29[..., :, None] * t30, 0.0)
+    t71 = -2 * t * t3[..., :, None] * share * t31[..., None, :] * dot.mT
+    t72 = branch43 + torch.where(condition3.mT, t71, 0.0)
+    dot23 = t72 @ t50.mT
+    t73 = t * t53.mT * share.mT * t6[..., None, :] * t31[..., :, None]
+    total12 = torch.sum(torch.where(condition3, t73, 0.0), dim=-2)
+    t74 = dot23 + 2 * total12[..., :, None] * embeddings
+    t75 = 2 * t * t6[..., :, None] * embeddings * t74
+    branch44 = torch.where(condition2, -t53.mT * t31[..., :, None] * t32, 0.0)
     total13 = torch.sum(branch44, dim=-2)
-    t75 = t6 * total13
-    t76 = 2 * t3[..., :, None] * dot11 - 2 * t75[..., :, None] * embeddings
-    t77 = 2 * t6[..., :, None] * t27 * embeddings * t76
-    branch45 = torch.where(condition3, t52.mT * t29[..., :, None] * t33, 0.0)
+    t76 = t6 * total13
+    t77 = 2 * t3[..., :, None] * dot11 - 2 * t76[..., :, None] * embeddings
+    t78 = 2 * t6[..., :, None] * t29 * embeddings * t77
+    branch45 = torch.where(condition3, t53.mT * t31[..., :, None] * t35, 0.0)
     total14 = torch.sum(branch45, dim=-2)
-    t78 = t6 * total14
-    t79 = 2 * t3[..., :, None] * dot13 - 2 * t78[..., :, None] * embeddings
-    t80 = 2 * t6[..., :, None] * t27 * embeddings * t79
-    t81 = t9[..., :, None] + 2 * embeddings * t20 + 2 * t * t3[..., :, None] * t24
-    t82 = t81 + 2 * t * t3[..., :, None] * t26 + 2 * t3[..., :, None] * t27 * t32
-    t83 = t82 + 2 * t3[..., :, None] * t27 * t35 + branch32 + branch35 + branch38
-    return (t83 + branch41 - t69 - t74 - t77 - t80,)
+    t79 = t6 * total14
+    t80 = 2 * t3[..., :, None] * dot13 - 2 * t79[..., :, None] * embeddings
+    t81 = 2 * t6[..., :, None] * t29 * embeddings * t80
+    t82 = t9[..., :, None] + 2 * embeddings * t20 + 2 * t * t3[..., :, None] * t24
+    t83 = t82 + 2 * t * t3[..., :, None] * t28 + 2 * t3[..., :, None] * t29 * t34
+    t84 = t83 + 2 * t3[..., :, None] * t29 * t37 + branch32 + branch35 + branch38
+    return (t84 + branch41 - t70 - t75 - t78 - t81,)
 
 
 _SOFT_NEAREST_NEIGHBOR = Definition(
@@ -6067,9 +6034,9 @@ def _multi_similarity_hvp(
     branch8 = torch.where(differs, t2[..., :, None] * share * t25[..., None, :], 0.0)
     branch9 = torch.where(differs, -t2[..., :, None] * share * t6[..., None, :], 0.0)
     t26 = total4[..., None, :] * (branch8 + branch9)
-    t27 = probability2 * t18 * cotangent
+    t27 = probability2 * cotangent * t18
     branch10 = torch.where(condition, 0.5 * t2[..., :, None] * share2 * t27[..., None, :], 0.0)
-    t28 = probability * t18 * cotangent
+    t28 = probability * cotangent * t18
     branch11 = torch.where(differs, -0.5 * t2[..., :, None] * share * t28[..., None, :], 0.0)
     t29 = t2**4
     t30 = probability * cotangent * t29
@@ -6116,10 +6083,10 @@ def _multi_similarity_hvp(
     t59 = t54 + 2 * total2[..., None, :] * t56 + torch.where(condition.mT, t57, 0.0)
     t60 = t59 + torch.where(condition.mT, t58, 0.0)
     total6 = torch.sum(t60, dim=-1)
-    t61 = probability2 * t18 * cotangent * total6
+    t61 = probability2 * cotangent * t18 * total6
     branch20 = torch.where(condition.mT, dot * t2[..., None, :] * share2.mT, 0.0)
     total7 = torch.sum(branch20, dim=-1)
-    t62 = total7 * probability2 * t18 * cotangent * total3 * probability3
+    t62 = total7 * probability2 * cotangent * t18 * total3 * probability3
     branch21 = torch.where(condition.mT, share2.mT * t8[..., :, None] * dot, 0.0)
     total8 = torch.sum(branch21, dim=-2)
     t63 = 0.5 * total7 * probability2 * cotangent
@@ -6157,8 +6124,8 @@ def _multi_similarity_hvp(
     t84 = -share.mT * t19[..., :, None] * t13[..., None, :] * t46.mT * beta
     t85 = t80 + 2 * total2[..., None, :] * t82 + torch.where(differs.mT, t83, 0.0)
     total12 = torch.sum(t85 + torch.where(differs.mT, t84, 0.0), dim=-1)
-    t86 = probability * t18 * cotangent * total12
-    t87 = total10 * probability * t18 * cotangent * total4 * probability4
+    t86 = probability * cotangent * t18 * total12
+    t87 = total10 * probability * cotangent * t18 * total4 * probability4
     t88 = dot2 + dot5 + dot6 + dot7 + t52[..., :, None] * embeddings
     t89 = t88 + t61[..., :, None] * embeddings + t62[..., :, None] * embeddings + t66
     t90 = t89 + 4 * t70[..., :, None] * embeddings - t78[..., :, None] * embeddings
@@ -6268,7 +6235,7 @@ def _multi_similarity_hessian_diagonal(
     t46 = total3 * t3
     branch14 = torch.where(condition.mT, share.mT, 0.0)
     dot12 = branch14 @ t40.mT
-    t47 = t46[..., :, None] * embeddings - t2[..., :, None] * dot12
+    t47 = embeddings * t46[..., :, None] - t2[..., :, None] * dot12
     t48 = dot11 + 2 * total7[..., :, None] * embeddings
     t49 = t48 + total8[..., :, None] * t47 * alpha
     branch15 = torch.where(differs2, share2, 0.0)
@@ -6284,13 +6251,13 @@ def _multi_similarity_hessian_diagonal(
     branch17 = torch.where(differs2.mT, t55, 0.0)
     dot15 = branch17 @ t40.mT
     t56 = 2 * dot15 * t9[..., :, None] * embeddings
-    t57 = dot12 * dot10 * t30[..., :, None] * alpha
-    branch18 = torch.where(condition.mT, -share3.mT, 0.0)
+    branch18 = torch.where(differs2.mT, -share2.mT, 0.0)
     dot16 = branch18 @ t40.mT
-    t58 = dot12 * dot16 * t24[..., :, None] * alpha
-    branch19 = torch.where(differs2.mT, -share2.mT, 0.0)
+    t57 = dot13 * dot16 * t37[..., :, None] * beta
+    t58 = dot12 * dot10 * t30[..., :, None] * alpha
+    branch19 = torch.where(condition.mT, -share3.mT, 0.0)
     dot17 = branch19 @ t40.mT
-    t59 = dot13 * dot17 * t37[..., :, None] * beta
+    t59 = dot12 * dot17 * t24[..., :, None] * alpha
     t60 = cotangent * t2 * probability * probability3
     branch20 = torch.where(condition.mT, dot * share.mT * t60[..., :, None], 0.0)
     branch21 = torch.where(condition.mT, -dot * t7[..., :, None] * share.mT, 0.0)
@@ -6300,10 +6267,10 @@ def _multi_similarity_hessian_diagonal(
     t62 = t3 * total9
     branch23 = torch.where(condition, share * t61.mT, 0.0)
     dot18 = branch23 @ t40.mT
-    t63 = t62[..., :, None] * embeddings - t2[..., :, None] * dot18
+    t63 = embeddings * t62[..., :, None] - t2[..., :, None] * dot18
     t64 = t3[..., :, None] * embeddings * alpha * t63
     t65 = cotangent * total3 * probability * t3 * probability3
-    t66 = t47 * t65[..., :, None] * embeddings * alpha
+    t66 = embeddings * t47 * t65[..., :, None] * alpha
     t67 = t7[..., None, :] * t.mT
     t68 = -t2[..., :, None] * t2[..., None, :] * share3 * alpha
     branch24 = torch.where(condition, t68, 0.0)
@@ -6328,7 +6295,7 @@ def _multi_similarity_hessian_diagonal(
     branch27 = torch.where(differs2.mT, -dot * t2[..., None, :] * share2.mT, 0.0)
     total12 = torch.sum(branch27, dim=-1)
     t78 = total5 * t3
-    t79 = t2[..., :, None] * dot13 - t78[..., :, None] * embeddings
+    t79 = t2[..., :, None] * dot13 - embeddings * t78[..., :, None]
     t80 = dot23 + 2 * total11[..., :, None] * embeddings
     t81 = t80 + total12[..., :, None] * t79 * beta
     t82 = 0.5 * dot.mT * t2[..., None, :] * t3[..., :, None] * share3 * alpha
@@ -6341,7 +6308,7 @@ def _multi_similarity_hessian_diagonal(
     t85 = 2 * dot25 * t7[..., :, None] * embeddings
     t86 = t2**4
     t87 = cotangent * total5 * probability2 * probability4 * t86
-    t88 = dot13 * t87[..., :, None] * embeddings * beta
+    t88 = dot13 * embeddings * t87[..., :, None] * beta
     t89 = cotangent * t2 * probability2 * probability4
     branch30 = torch.where(differs2.mT, dot * share2.mT * t89[..., :, None], 0.0)
     branch31 = torch.where(differs2.mT, -dot * share2.mT * t9[..., :, None], 0.0)
@@ -6351,45 +6318,45 @@ def _multi_similarity_hessian_diagonal(
     branch33 = torch.where(differs2.mT, dot * t2[..., :, None] * share2.mT * t90, 0.0)
     total13 = torch.sum(branch33, dim=-2)
     t91 = t3 * total13
-    t92 = t2[..., :, None] * dot26 - t91[..., :, None] * embeddings
+    t92 = t2[..., :, None] * dot26 - embeddings * t91[..., :, None]
     t93 = t3[..., :, None] * embeddings * beta * t92
     t94 = cotangent * total3 * probability * probability3 * t86
-    t95 = dot10 * t94[..., :, None] * embeddings * alpha
-    t96 = cotangent * total3 * probability * t86
-    t97 = dot16 * t96[..., :, None] * embeddings * alpha
-    t98 = cotangent * total5 * probability2 * t86
-    t99 = dot17 * t98[..., :, None] * embeddings * beta
-    t100 = embeddings.mT * t30[..., None, :]
+    t95 = dot10 * embeddings * t94[..., :, None] * alpha
+    t96 = cotangent * total5 * probability2 * t86
+    t97 = dot16 * embeddings * t96[..., :, None] * beta
+    t98 = cotangent * total3 * probability * t86
+    t99 = dot17 * embeddings * t98[..., :, None] * alpha
+    t100 = t30[..., None, :] * embeddings.mT
     branch34 = torch.where(condition, dot.mT * t32.mT, 0.0)
     dot27 = branch34 @ t100.mT
-    t101 = dot27 * t86[..., :, None] * embeddings * alpha
+    t101 = embeddings * dot27 * t86[..., :, None] * alpha
     t102 = t24[..., None, :] * embeddings.mT
     branch35 = torch.where(condition, -dot.mT * t32.mT, 0.0)
     dot28 = branch35 @ t102.mT
-    t103 = dot28 * t86[..., :, None] * embeddings * alpha
-    t104 = embeddings.mT * t34[..., None, :]
+    t103 = embeddings * dot28 * t86[..., :, None] * alpha
+    t104 = t34[..., None, :] * embeddings.mT
     branch36 = torch.where(differs2, dot.mT * t36.mT, 0.0)
     dot29 = branch36 @ t104.mT
-    t105 = dot29 * t86[..., :, None] * embeddings * beta
+    t105 = embeddings * dot29 * t86[..., :, None] * beta
     t106 = t37[..., None, :] * embeddings.mT
     branch37 = torch.where(differs2, -dot.mT * t36.mT, 0.0)
     dot30 = branch37 @ t106.mT
-    t107 = dot30 * t86[..., :, None] * embeddings * beta
+    t107 = embeddings * dot30 * t86[..., :, None] * beta
     t108 = cotangent * total5 * probability2 * t3 * probability4
-    t109 = t79 * t108[..., :, None] * embeddings * beta
+    t109 = embeddings * t79 * t108[..., :, None] * beta
     t110 = t12[..., :, None] + t2[..., :, None] * dot2 + dot3 * t9[..., :, None]
     t111 = t110 + 4 * t * t19[..., :, None] + t3[..., :, None] * dot4 * embeddings
     t112 = t111 + t3[..., :, None] * embeddings * t29
     t113 = t112 + t23[..., :, None] * dot6 * alpha + t23[..., :, None] * dot7 * alpha
     t114 = t113 + t23[..., :, None] * dot8 * beta + t23[..., :, None] * dot9 * beta
-    t115 = t114 + dot10 * t42[..., :, None] * embeddings
-    t116 = t115 + t42[..., :, None] * embeddings * t49
+    t115 = t114 + dot10 * embeddings * t42[..., :, None]
+    t116 = t115 + embeddings * t42[..., :, None] * t49
     t117 = t116 + t34[..., :, None] * beta * dot13**2 + t54 + t56 + t57 + t58 + t59
     t118 = t117 + t64 + t66 - t2[..., :, None] * dot19 - dot20 * t7[..., :, None]
-    t119 = t118 - dot13 * t70[..., :, None] * embeddings
+    t119 = t118 - dot13 * embeddings * t70[..., :, None]
     t120 = t119 - t3[..., :, None] * dot21 * embeddings
     t121 = t120 - t3[..., :, None] * embeddings * t74
-    t122 = t121 - t70[..., :, None] * embeddings * t81 - t83 - t85 - t88 - t93 - t95
+    t122 = t121 - embeddings * t70[..., :, None] * t81 - t83 - t85 - t88 - t93 - t95
     return (t122 - t97 - t99 - t101 - t103 - t105 - t107 - t109,)
 
 
@@ -6709,7 +6676,7 @@ def _circle_vjp(
     t6 = t2 * probability * cotangent
     t7 = t2[..., :, None] * larger * share * t6[..., None, :] * gamma
     share2 = torch.exp(t5 - lse2[..., None, :])
-    t8 = -t2[..., :, None] * larger2 * share2 * t6[..., None, :] * gamma
+    t8 = -t2[..., :, None] * larger2 * t6[..., None, :] * share2 * gamma
     t9 = torch.where(differs, t7, 0.0) + torch.where(condition, t8, 0.0)
     t10 = t9.mT
     dot2 = t10 @ t.mT
@@ -6723,7 +6690,7 @@ def _circle_vjp(
     branch4 = torch.where(differs.mT, dot * t2[..., None, :] * larger.mT * share.mT, 0.0)
     total5 = torch.sum(branch4, dim=-1)
     t11 = 0.5 * total2 + 0.5 * total3 * probability * cotangent - 0.5 * total4
-    t12 = t2**3 * (t11 - 0.5 * probability * total5 * cotangent)
+    t12 = t2**3 * (t11 - 0.5 * probability * cotangent * total5)
     t13 = 2 * t12[..., :, None] * embeddings * gamma
     return (dot2 + dot3 + t13,)
 
@@ -6810,12 +6777,12 @@ def _circle_hvp(
     t13 = dot3.mT + dot4.mT
     t14 = t2**2
     t15 = gamma**2
-    t16 = larger2**2
-    t17 = cotangent * probability * t14
-    t18 = share2 * t14[..., :, None] * t15 * t16 * t17[..., None, :]
-    t19 = larger**2
-    t20 = share * t14[..., :, None] * t15 * t19 * t17[..., None, :]
-    t21 = torch.where(condition, t18, 0.0) + torch.where(differs, t20, 0.0)
+    t16 = cotangent * probability * t14
+    t17 = larger**2
+    t18 = share * t14[..., :, None] * t15 * t16[..., None, :] * t17
+    t19 = larger2**2
+    t20 = share2 * t14[..., :, None] * t15 * t19 * t16[..., None, :]
+    t21 = torch.where(differs, t18, 0.0) + torch.where(condition, t20, 0.0)
     t22 = t2[..., :, None] * t2[..., None, :] * t13.mT
     t23 = t2**3
     total2 = torch.sum(embeddings * embeddings_tangent, dim=-1)
@@ -6841,62 +6808,62 @@ def _circle_hvp(
     t37 = -0.5 * t2[..., :, None] * larger * share * t35[..., None, :] * gamma
     t38 = t2**4
     t39 = cotangent * probability * t38
-    t40 = -0.5 * dot.mT * share2 * t14[..., :, None] * t15 * t16 * t39[..., None, :]
-    t41 = -0.5 * dot.mT * share * t14[..., :, None] * t15 * t19 * t39[..., None, :]
+    t40 = -0.5 * dot.mT * share * t14[..., :, None] * t15 * t17 * t39[..., None, :]
+    t41 = -0.5 * dot.mT * share2 * t14[..., :, None] * t15 * t19 * t39[..., None, :]
     t42 = torch.where(condition, t36, 0.0) + torch.where(differs, t37, 0.0)
-    t43 = t42 + torch.where(condition, t40, 0.0) + torch.where(differs, t41, 0.0)
+    t43 = t42 + torch.where(differs, t40, 0.0) + torch.where(condition, t41, 0.0)
     t44 = 0.5 * larger2 * share2 * t23[..., :, None] * t7[..., None, :] * gamma
     t45 = -0.5 * larger * share * t23[..., :, None] * t7[..., None, :] * gamma
-    t46 = -0.5 * dot.mT * share2 * t38[..., :, None] * t15 * t16 * t17[..., None, :]
-    t47 = -0.5 * dot.mT * share * t38[..., :, None] * t15 * t19 * t17[..., None, :]
+    t46 = -0.5 * dot.mT * share * t38[..., :, None] * t15 * t16[..., None, :] * t17
+    t47 = -0.5 * dot.mT * share2 * t38[..., :, None] * t15 * t19 * t16[..., None, :]
     t48 = torch.where(condition, t44, 0.0) + torch.where(differs, t45, 0.0)
-    t49 = t48 + torch.where(condition, t46, 0.0) + torch.where(differs, t47, 0.0)
+    t49 = t48 + torch.where(differs, t46, 0.0) + torch.where(condition, t47, 0.0)
     t50 = t13 * t21 + total3[..., None, :] * t31 + total4[..., None, :] * t34
     t51 = t50 + 2 * total2[..., None, :] * t43 + 2 * total2[..., :, None] * t49
     t52 = t51.mT
     dot5 = t52 @ t12.mT
     dot6 = t10 @ t.mT
     dot7 = t51 @ t12.mT
-    branch4 = torch.where(condition.mT, larger2.mT * share2.mT * dot * t27[..., :, None], 0.0)
-    branch5 = torch.where(condition.mT, -larger2.mT * share2.mT * dot * t7[..., :, None], 0.0)
+    branch4 = torch.where(condition.mT, larger2.mT * share2.mT * t27[..., :, None] * dot, 0.0)
+    branch5 = torch.where(condition.mT, -larger2.mT * share2.mT * t7[..., :, None] * dot, 0.0)
     t53 = total4[..., :, None] * (branch4 + branch5)
     branch6 = torch.where(condition.mT, larger2.mT * share2.mT * t7[..., :, None], 0.0)
-    t54 = -t2[..., None, :] * share2.mT * dot * t16.mT * t17[..., :, None] * gamma
+    t54 = -t2[..., None, :] * share2.mT * t19.mT * t16[..., :, None] * dot * gamma
     t55 = t13.mT * (branch6 + torch.where(condition.mT, t54, 0.0))
-    t56 = -0.5 * larger2.mT * share2.mT * dot * t35[..., :, None]
+    t56 = -0.5 * larger2.mT * share2.mT * t35[..., :, None] * dot
     t57 = dot.mT**2
-    t58 = 0.5 * t2[..., None, :] * share2.mT * t16.mT * t57.mT * t39[..., :, None]
+    t58 = 0.5 * t2[..., None, :] * share2.mT * t19.mT * t57.mT * t39[..., :, None]
     branch7 = torch.where(condition.mT, t58 * gamma, 0.0)
     t59 = torch.where(condition.mT, t56, 0.0) + branch7
     t60 = t2 * cotangent * probability * total3 * probability2
-    branch8 = torch.where(condition.mT, larger2.mT * share2.mT * dot * t60[..., :, None], 0.0)
-    t61 = share2.mT * t24[..., None, :] * t16.mT * t17[..., :, None] * t57.mT * gamma
+    branch8 = torch.where(condition.mT, larger2.mT * share2.mT * t60[..., :, None] * dot, 0.0)
+    t61 = share2.mT * t24[..., None, :] * t19.mT * t16[..., :, None] * t57.mT * gamma
     t62 = t53 + t55 + 2 * total2[..., :, None] * t59 + branch8
     t63 = t62 + torch.where(condition.mT, t61, 0.0)
     total5 = torch.sum(t63, dim=-2)
     t64 = t23 * total5
     branch9 = torch.where(condition.mT, t2[..., None, :] * larger2.mT * share2.mT, 0.0)
-    t65 = -dot * t2[..., :, None] * share2.mT * t14[..., None, :] * t16.mT * gamma
+    t65 = -dot * t2[..., :, None] * share2.mT * t14[..., None, :] * t19.mT * gamma
     t66 = t13.mT * (branch9 + torch.where(condition.mT, t65, 0.0))
     t67 = -0.5 * dot * larger2.mT * share2.mT * t23[..., None, :]
-    t68 = 0.5 * t2[..., :, None] * share2.mT * t16.mT * t57.mT * t38[..., None, :]
+    t68 = 0.5 * t2[..., :, None] * share2.mT * t19.mT * t57.mT * t38[..., None, :]
     branch10 = torch.where(condition.mT, t68 * gamma, 0.0)
     t69 = torch.where(condition.mT, t67, 0.0) + branch10
     t70 = -dot * t2[..., None, :] * larger2.mT * share2.mT * total4[..., :, None]
-    t71 = share2.mT * t24[..., :, None] * t14[..., None, :] * t16.mT * t57.mT * gamma
+    t71 = share2.mT * t24[..., :, None] * t14[..., None, :] * t19.mT * t57.mT * gamma
     t72 = t66 + 2 * total2[..., None, :] * t69 + torch.where(condition.mT, t70, 0.0)
     t73 = t72 + torch.where(condition.mT, t71, 0.0)
     total6 = torch.sum(t73, dim=-1)
     t74 = cotangent * t23 * probability * total6
-    branch11 = torch.where(condition.mT, larger2.mT * share2.mT * dot * t7[..., :, None], 0.0)
+    branch11 = torch.where(condition.mT, larger2.mT * share2.mT * t7[..., :, None] * dot, 0.0)
     total7 = torch.sum(branch11, dim=-2)
     branch12 = torch.where(condition.mT, dot * t2[..., None, :] * larger2.mT * share2.mT, 0.0)
     total8 = torch.sum(branch12, dim=-1)
-    branch13 = torch.where(differs.mT, larger.mT * share.mT * dot * t7[..., :, None], 0.0)
+    branch13 = torch.where(differs.mT, larger.mT * share.mT * t7[..., :, None] * dot, 0.0)
     total9 = torch.sum(branch13, dim=-2)
     branch14 = torch.where(differs.mT, dot * t2[..., None, :] * larger.mT * share.mT, 0.0)
     total10 = torch.sum(branch14, dim=-1)
-    t75 = 0.5 * total10 * cotangent * probability
+    t75 = 0.5 * cotangent * total10 * probability
     t76 = 0.5 * total7 + 0.5 * total8 * cotangent * probability - 0.5 * total9 - t75
     t77 = t23 * t76
     t78 = 2 * embeddings_tangent * t77[..., :, None] * gamma
@@ -6905,36 +6872,36 @@ def _circle_hvp(
     t81 = 2 * t80[..., :, None] * embeddings * gamma
     t82 = cotangent * t23 * probability * total4 * probability2 * t79
     t83 = 2 * t82[..., :, None] * embeddings * gamma
-    t84 = 0.75 * total10 * cotangent * probability
+    t84 = 0.75 * cotangent * total10 * probability
     t85 = 0.75 * total8 * cotangent * probability
     t86 = 0.75 * total9 + t84 - 0.75 * total7 - t85
     t87 = total2 * t2**5 * t86
     t88 = 4 * t87[..., :, None] * embeddings * gamma
-    branch15 = torch.where(differs.mT, larger.mT * share.mT * dot * t27[..., :, None], 0.0)
-    branch16 = torch.where(differs.mT, -larger.mT * share.mT * dot * t7[..., :, None], 0.0)
+    branch15 = torch.where(differs.mT, larger.mT * share.mT * t27[..., :, None] * dot, 0.0)
+    branch16 = torch.where(differs.mT, -larger.mT * share.mT * t7[..., :, None] * dot, 0.0)
     t89 = total3[..., :, None] * (branch15 + branch16)
     branch17 = torch.where(differs.mT, larger.mT * share.mT * t7[..., :, None], 0.0)
-    t90 = t2[..., None, :] * share.mT * dot * t17[..., :, None] * t19.mT * gamma
+    t90 = t2[..., None, :] * share.mT * t16[..., :, None] * t17.mT * dot * gamma
     t91 = t13.mT * (branch17 + torch.where(differs.mT, t90, 0.0))
-    t92 = -0.5 * larger.mT * share.mT * dot * t35[..., :, None]
-    t93 = 0.5 * t2[..., None, :] * share.mT * t57.mT * t39[..., :, None] * t19.mT
+    t92 = -0.5 * larger.mT * share.mT * t35[..., :, None] * dot
+    t93 = 0.5 * t2[..., None, :] * share.mT * t57.mT * t39[..., :, None] * t17.mT
     branch18 = torch.where(differs.mT, -t93 * gamma, 0.0)
     t94 = torch.where(differs.mT, t92, 0.0) + branch18
     t95 = t2 * cotangent * probability * total4 * probability2
-    branch19 = torch.where(differs.mT, larger.mT * share.mT * dot * t95[..., :, None], 0.0)
-    t96 = -share.mT * t24[..., None, :] * t17[..., :, None] * t57.mT * t19.mT * gamma
+    branch19 = torch.where(differs.mT, larger.mT * share.mT * t95[..., :, None] * dot, 0.0)
+    t96 = -share.mT * t24[..., None, :] * t16[..., :, None] * t57.mT * t17.mT * gamma
     t97 = t89 + t91 + 2 * total2[..., :, None] * t94 + branch19
     total11 = torch.sum(t97 + torch.where(differs.mT, t96, 0.0), dim=-2)
     t98 = t23 * total11
     branch20 = torch.where(differs.mT, t2[..., None, :] * larger.mT * share.mT, 0.0)
-    t99 = dot * t2[..., :, None] * share.mT * t14[..., None, :] * t19.mT * gamma
+    t99 = dot * t2[..., :, None] * share.mT * t14[..., None, :] * t17.mT * gamma
     t100 = t13.mT * (branch20 + torch.where(differs.mT, t99, 0.0))
     t101 = -0.5 * dot * larger.mT * share.mT * t23[..., None, :]
-    t102 = 0.5 * t2[..., :, None] * share.mT * t57.mT * t38[..., None, :] * t19.mT
+    t102 = 0.5 * t2[..., :, None] * share.mT * t57.mT * t38[..., None, :] * t17.mT
     branch21 = torch.where(differs.mT, -t102 * gamma, 0.0)
     t103 = torch.where(differs.mT, t101, 0.0) + branch21
     t104 = -dot * t2[..., None, :] * larger.mT * share.mT * total3[..., :, None]
-    t105 = -share.mT * t24[..., :, None] * t14[..., None, :] * t57.mT * t19.mT * gamma
+    t105 = -share.mT * t24[..., :, None] * t14[..., None, :] * t57.mT * t17.mT * gamma
     t106 = t100 + 2 * total2[..., None, :] * t103 + torch.where(differs.mT, t104, 0.0)
     t107 = t106 + torch.where(differs.mT, t105, 0.0)
     total12 = torch.sum(t107, dim=-1)
@@ -7037,27 +7004,27 @@ def _circle_hessian_diagonal(
     branch13 = torch.where(condition, larger * share * t38.mT, 0.0)
     dot9 = branch13 @ t26.mT
     t41 = embeddings * t40[..., :, None] - t2[..., :, None] * dot9
-    t42 = t13 * t3[..., :, None] * embeddings * t41
-    branch14 = torch.where(differs2.mT, -larger2.mT * share2.mT, 0.0)
-    dot10 = branch14 @ t26.mT
+    t42 = t13 * embeddings * t3[..., :, None] * t41
     t43 = t2**4
     t44 = cotangent * total3 * probability * probability2 * t43
-    t45 = t13 * dot6 * embeddings * t44[..., :, None]
-    branch15 = torch.where(condition.mT, larger.mT * share.mT, 0.0)
+    t45 = t13 * embeddings * dot6 * t44[..., :, None]
+    branch14 = torch.where(condition, larger * share3, 0.0)
+    t46 = branch14.mT
+    dot10 = t46 @ t26.mT
+    t47 = cotangent * probability * total5 * probability2 * t43
+    t48 = t13 * embeddings * dot10 * t47[..., :, None]
+    branch15 = torch.where(differs2.mT, -larger2.mT * share2.mT, 0.0)
     dot11 = branch15 @ t26.mT
-    branch16 = torch.where(condition.mT, -larger.mT * share3.mT, 0.0)
+    branch16 = torch.where(condition.mT, larger.mT * share.mT, 0.0)
     dot12 = branch16 @ t26.mT
-    t46 = t13 * dot11 * dot12 * t20[..., :, None]
-    branch17 = torch.where(condition, larger * share3, 0.0)
-    t47 = branch17.mT
-    dot13 = t47 @ t26.mT
-    t48 = t13 * dot11 * dot13 * t15[..., :, None]
-    t49 = cotangent * probability * total5 * probability2 * t43
-    t50 = t13 * dot13 * embeddings * t49[..., :, None]
-    t51 = t9[..., :, None] * embeddings
+    branch17 = torch.where(condition.mT, -larger.mT * share3.mT, 0.0)
+    dot13 = branch17 @ t26.mT
+    t49 = t13 * dot12 * dot13 * t20[..., :, None]
+    t50 = t13 * dot12 * dot10 * t15[..., :, None]
+    t51 = embeddings * t9[..., :, None]
     t52 = t51.mT
-    dot14 = branch17 @ t52.mT
-    t53 = t3[..., :, None] * embeddings * dot14 * gamma
+    dot14 = branch14 @ t52.mT
+    t53 = embeddings * t3[..., :, None] * dot14 * gamma
     t54 = embeddings.mT
     branch18 = torch.where(condition, larger * share * t9[..., None, :], 0.0)
     t55 = -dot.mT * t2[..., :, None] * share * t23 * t20[..., None, :] * gamma
@@ -7066,10 +7033,10 @@ def _circle_hessian_diagonal(
     t57 = dot.mT**2
     t58 = 0.5 * t57 * share * t3[..., :, None] * t23 * t20[..., None, :] * gamma
     total7 = torch.sum(torch.where(condition, t58, 0.0), dim=-1)
-    t59 = dot15 + 2 * total7[..., :, None] * embeddings
-    t60 = t3[..., :, None] * embeddings * gamma * t59
+    t59 = dot15 + 2 * embeddings * total7[..., :, None]
+    t60 = embeddings * t3[..., :, None] * gamma * t59
     t61 = cotangent * probability * t3
-    t62 = dot13 * embeddings * t61[..., :, None] * gamma
+    t62 = embeddings * dot10 * t61[..., :, None] * gamma
     branch19 = torch.where(condition.mT, t2[..., None, :] * larger.mT * share.mT, 0.0)
     t63 = -dot * t2[..., :, None] * share.mT * t14[..., None, :] * t23.mT * gamma
     t64 = branch19 + torch.where(condition.mT, t63, 0.0)
@@ -7079,8 +7046,8 @@ def _circle_hessian_diagonal(
     branch20 = torch.where(condition.mT, -dot * t2[..., None, :] * larger.mT * share.mT, 0.0)
     total9 = torch.sum(branch20, dim=-1)
     t66 = total3 * t3
-    t67 = embeddings * t66[..., :, None] - t2[..., :, None] * dot11
-    t68 = dot16 + 2 * total8[..., :, None] * embeddings
+    t67 = embeddings * t66[..., :, None] - t2[..., :, None] * dot12
+    t68 = dot16 + 2 * embeddings * total8[..., :, None]
     t69 = t68 + total9[..., :, None] * t67 * gamma
     t70 = embeddings * t61[..., :, None] * gamma * t69
     t71 = 0.5 * total3 - 0.5 * total5
@@ -7096,7 +7063,7 @@ def _circle_hessian_diagonal(
     t79 = -0.5 * dot * t2[..., None, :] * share2.mT * t3[..., :, None] * t18.mT * gamma
     branch22 = torch.where(differs2.mT, t79, 0.0)
     dot18 = branch22 @ t26.mT
-    t80 = 2 * dot18 * t9[..., :, None] * embeddings * gamma
+    t80 = 2 * embeddings * dot18 * t9[..., :, None] * gamma
     t81 = -t2[..., :, None] * t2[..., None, :] * share3 * t23 * gamma
     branch23 = torch.where(condition, t81, 0.0)
     dot19 = branch23 @ t29.mT
@@ -7111,13 +7078,13 @@ def _circle_hessian_diagonal(
     total10 = torch.sum(torch.where(differs2.mT, t84, 0.0), dim=-2)
     t85 = t3 * total10
     t86 = t2[..., :, None] * dot21 - embeddings * t85[..., :, None]
-    t87 = t13 * t3[..., :, None] * embeddings * t86
-    t88 = t13 * dot6 * embeddings * t49[..., :, None]
+    t87 = t13 * embeddings * t3[..., :, None] * t86
+    t88 = t13 * embeddings * dot6 * t47[..., :, None]
     t89 = cotangent * probability * total5 * t43
-    t90 = t13 * dot10 * embeddings * t89[..., :, None]
+    t90 = t13 * embeddings * dot11 * t89[..., :, None]
     t91 = cotangent * total3 * probability * t43
-    t92 = t13 * dot12 * embeddings * t91[..., :, None]
-    t93 = t13 * dot13 * embeddings * t44[..., :, None]
+    t92 = t13 * embeddings * dot13 * t91[..., :, None]
+    t93 = t13 * embeddings * dot10 * t44[..., :, None]
     t94 = embeddings * t15[..., :, None]
     t95 = t94.mT
     branch27 = torch.where(differs2, dot.mT * t18 * t19.mT, 0.0)
@@ -7135,16 +7102,16 @@ def _circle_hessian_diagonal(
     dot25 = branch30 @ t98.mT
     t101 = t13 * embeddings * dot25 * t43[..., :, None]
     dot26 = branch9 @ t52.mT
-    t102 = t3[..., :, None] * embeddings * dot26 * gamma
+    t102 = embeddings * t3[..., :, None] * dot26 * gamma
     branch31 = torch.where(differs2, t9[..., None, :] * larger2 * share2, 0.0)
     t103 = dot.mT * t2[..., :, None] * share2 * t20[..., None, :] * t18 * gamma
     t104 = branch31 + torch.where(differs2, t103, 0.0)
     dot27 = t104 @ t54.mT
     t105 = -0.5 * t57 * share2 * t3[..., :, None] * t20[..., None, :] * t18 * gamma
     total11 = torch.sum(torch.where(differs2, t105, 0.0), dim=-1)
-    t106 = dot27 + 2 * total11[..., :, None] * embeddings
-    t107 = t3[..., :, None] * embeddings * gamma * t106
-    t108 = dot6 * embeddings * t61[..., :, None] * gamma
+    t106 = dot27 + 2 * embeddings * total11[..., :, None]
+    t107 = embeddings * t3[..., :, None] * gamma * t106
+    t108 = embeddings * dot6 * t61[..., :, None] * gamma
     branch32 = torch.where(differs2.mT, t2[..., None, :] * larger2.mT * share2.mT, 0.0)
     t109 = dot * t2[..., :, None] * share2.mT * t14[..., None, :] * t18.mT * gamma
     t110 = branch32 + torch.where(differs2.mT, t109, 0.0)
@@ -7153,7 +7120,7 @@ def _circle_hessian_diagonal(
     total12 = torch.sum(torch.where(differs2, t111, 0.0), dim=-2)
     branch33 = torch.where(differs2.mT, -dot * t2[..., None, :] * larger2.mT * share2.mT, 0.0)
     total13 = torch.sum(branch33, dim=-1)
-    t112 = dot28 + 2 * total12[..., :, None] * embeddings
+    t112 = dot28 + 2 * embeddings * total12[..., :, None]
     t113 = t112 + total13[..., :, None] * t75 * gamma
     t114 = embeddings * t61[..., :, None] * gamma * t113
     t115 = 0.5 * dot.mT * t2[..., None, :] * t3[..., :, None] * t23 * share3 * gamma
@@ -7163,18 +7130,18 @@ def _circle_hessian_diagonal(
     t117 = 0.5 * dot * t2[..., None, :] * t3[..., :, None] * t23.mT * share3.mT * gamma
     branch35 = torch.where(condition.mT, t117, 0.0)
     dot30 = branch35 @ t26.mT
-    t118 = 2 * dot30 * t9[..., :, None] * embeddings * gamma
+    t118 = 2 * embeddings * dot30 * t9[..., :, None] * gamma
     t119 = t12[..., :, None] + t13 * t14[..., :, None] * dot2
     t120 = t119 + t13 * t14[..., :, None] * dot3 + t13 * t14[..., :, None] * dot4
     t121 = t120 + t13 * t14[..., :, None] * dot5 + t13 * t15[..., :, None] * dot6**2
     t122 = t121 + t2[..., :, None] * dot7 * gamma + dot8 * t9[..., :, None] * gamma
-    t123 = t122 + 4 * t * t36[..., :, None] * gamma + t42
-    t124 = t123 + t13 * dot6 * dot10 * t20[..., :, None] + t45 + t46 + t48 + t50 + t53
-    t125 = t124 + t60 + t62 + t70 + t73 + t76 + t78 + t80
-    t126 = t125 - t2[..., :, None] * dot19 * gamma - dot20 * t9[..., :, None] * gamma
-    t127 = t126 - t87 - t13 * dot6 * dot11 * t15[..., :, None]
-    t128 = t127 - t13 * dot6 * dot13 * t15[..., :, None] - t88 - t90 - t92 - t93 - t96
-    return (t128 - t99 - t100 - t101 - t102 - t107 - t108 - t114 - t116 - t118,)
+    t123 = t122 + 4 * t * t36[..., :, None] * gamma + t42 + t45 + t48
+    t124 = t123 + t13 * dot6 * dot11 * t20[..., :, None] + t49 + t50 + t53 + t60 + t62
+    t125 = t124 + t70 + t73 + t76 + t78 + t80 - t2[..., :, None] * dot19 * gamma
+    t126 = t125 - dot20 * t9[..., :, None] * gamma - t87 - t88 - t90 - t92 - t93 - t96
+    t127 = t126 - t99 - t100 - t101 - t13 * dot6 * dot12 * t15[..., :, None]
+    t128 = t127 - t13 * dot6 * dot10 * t15[..., :, None] - t102 - t107 - t108 - t114
+    return (t128 - t116 - t118,)
 
 
 _CIRCLE = Definition(

@@ -422,12 +422,12 @@ def _info_nce_hvp(
     t30 = t29 - 0.5 * t15[..., :, None] * dot6
     t31 = t2 * t3
     t32 = t3**2
-    t33 = t * t2[..., :, None] * t32[..., None, :] * dot
+    t33 = t * t2[..., :, None] * dot * t32[..., None, :]
     t34 = dot.mT**2
     t35 = t3**4
     t36 = 0.5 * t * t2[..., :, None] * t34.mT * t35[..., None, :]
     t37 = 0.5 * t4[..., None, :] * dot + t36
-    t38 = t3[..., None, :] * total5[..., :, None] * dot
+    t38 = t3[..., None, :] * dot * total5[..., :, None]
     t39 = t * t16[..., :, None] * t32[..., None, :] * t34.mT
     t40 = t11.mT * (t3[..., None, :] + t33) + -2 * total3[..., None, :] * t37 - t38
     total9 = torch.sum(share.mT * (t40 - t39), dim=-1)
@@ -532,7 +532,7 @@ def _info_nce_hessian_diagonal(
     t35 = 0.5 * t3 * total3 * cotangent - 0.5 * total6
     t36 = 2 * t * t33 * t35
     t37 = t3**2
-    t38 = t37 * cotangent
+    t38 = cotangent * t37
     t39 = t38[..., :, None] * t2
     t40 = t39.mT
     dot6 = share @ t40.mT
@@ -916,7 +916,7 @@ def _nt_xent_vjp(
     total2 = torch.sum(embeddings * picked, dim=-1)
     total3 = torch.sum(picked**2, dim=-1)
     t3 = fn.inverse_root(total3)
-    t4 = t2 * total2 * cotangent * t3**3
+    t4 = t2 * cotangent * total2 * t3**3
     branch = torch.where(differs[..., :, None], t * t4[..., :, None] * picked, 0.0)
     t5 = t2 * t3 * cotangent
     branch2 = torch.where(differs[..., :, None], -t * t5[..., :, None] * embeddings, 0.0)
@@ -930,7 +930,7 @@ def _nt_xent_vjp(
     total4 = torch.sum(branch3, dim=-1)
     t7 = t2**3
     branch4 = torch.where(differs, -0.5 * t * total4 * t7 * cotangent, 0.0)
-    branch5 = torch.where(differs, 0.5 * t * t3 * t7 * total2 * cotangent, 0.0)
+    branch5 = torch.where(differs, 0.5 * t * t3 * t7 * cotangent * total2, 0.0)
     t8 = t2 * cotangent
     condition = differs2.mT & differs[..., :, None]
     branch6 = torch.where(condition, share.mT * t8[..., :, None] * dot, 0.0)
@@ -964,11 +964,11 @@ def _nt_xent_jvp(
     dot = embeddings_tangent @ embeddings.mT
     dot2 = embeddings @ embeddings_tangent.mT
     t3 = t2[..., :, None] * t2[..., None, :] * (dot + dot2)
+    dot3 = embeddings @ embeddings.mT
     t4 = t2**3
     total2 = torch.sum(embeddings * embeddings_tangent, dim=-1)
     t5 = t4 * total2
-    dot3 = embeddings @ embeddings.mT
-    t6 = t2[..., :, None] * t5[..., None, :] * dot3
+    t6 = t2[..., :, None] * dot3 * t5[..., None, :]
     t7 = t2[..., None, :] * t5[..., :, None] * dot3
     t8 = dot3.mT * t * t2[..., :, None] * t2[..., None, :]
     lse = fn.logsumexp(t8, -2, where=differs2)
@@ -1011,22 +1011,22 @@ def _nt_xent_hvp(
     branch = torch.where(differs[..., :, None], 0.5 * t * t5[..., :, None] * embeddings, 0.0)
     t6 = t2**3
     total4 = torch.sum(embeddings * picked, dim=-1)
-    t7 = t4 * t6 * total4 * cotangent
+    t7 = t4 * t6 * cotangent * total4
     branch2 = torch.where(differs[..., :, None], -0.5 * t * t7[..., :, None] * picked, 0.0)
     t8 = 2 * total[..., :, None] * (branch + branch2)
     picked2 = fn.gather(embeddings_tangent, positive, 0, 1, 1)
     total5 = torch.sum(picked2 * picked, dim=-1)
     t9 = t3 * t6 * cotangent
     branch3 = torch.where(differs[..., :, None], 0.5 * t * t9[..., :, None] * embeddings, 0.0)
-    t10 = t3 * total4 * cotangent * t2**5
+    t10 = t3 * cotangent * total4 * t2**5
     branch4 = torch.where(differs[..., :, None], -1.5 * t * t10[..., :, None] * picked, 0.0)
     t11 = 2 * total5[..., :, None] * (branch3 + branch4)
-    t12 = t3 * t6 * total4 * cotangent
-    branch5 = torch.where(differs[..., :, None], t * t12[..., :, None] * picked2, 0.0)
-    t13 = embeddings * picked2 + embeddings_tangent * picked
-    total6 = torch.sum(t13, dim=-1)
-    t14 = t3 * t6 * cotangent * total6
-    branch6 = torch.where(differs[..., :, None], t * t14[..., :, None] * picked, 0.0)
+    t12 = embeddings * picked2 + embeddings_tangent * picked
+    total6 = torch.sum(t12, dim=-1)
+    t13 = t3 * t6 * cotangent * total6
+    branch5 = torch.where(differs[..., :, None], t * t13[..., :, None] * picked, 0.0)
+    t14 = t3 * t6 * cotangent * total4
+    branch6 = torch.where(differs[..., :, None], t * t14[..., :, None] * picked2, 0.0)
     t15 = t3 * t2 * cotangent
     t16 = -t * t15[..., :, None] * embeddings_tangent
     branch7 = torch.where(differs[..., :, None], t16, 0.0)
@@ -1039,7 +1039,7 @@ def _nt_xent_hvp(
     branch8 = torch.where(differs2.mT, t3[..., None, :] * share.mT * dot, 0.0)
     total7 = torch.sum(branch8, dim=-1)
     branch9 = torch.where(differs, -0.5 * t * total7 * t4 * cotangent, 0.0)
-    branch10 = torch.where(differs, 0.5 * t * t2 * t4 * total4 * cotangent, 0.0)
+    branch10 = torch.where(differs, 0.5 * t * t2 * t4 * cotangent * total4, 0.0)
     condition = differs2.mT & differs[..., :, None]
     t18 = t3 * cotangent
     branch11 = torch.where(condition, share.mT * t18[..., :, None] * dot, 0.0)
@@ -1051,7 +1051,7 @@ def _nt_xent_hvp(
     t21 = 2 * total5[..., :, None] * (branch12 + branch13)
     t22 = t3**5
     branch14 = torch.where(differs, 0.75 * t * total7 * t22 * cotangent, 0.0)
-    branch15 = torch.where(differs, -0.75 * t * t2 * t22 * total4 * cotangent, 0.0)
+    branch15 = torch.where(differs, -0.75 * t * t2 * t22 * cotangent * total4, 0.0)
     t23 = 0.75 * t * total8 * t22 + branch14 + branch15
     branch16 = torch.where(differs[..., :, None], 0.5 * t * t5[..., :, None] * picked, 0.0)
     t24 = t3[..., :, None] * embeddings
@@ -1077,7 +1077,7 @@ def _nt_xent_hvp(
     t34 = dot5.mT + dot6.mT
     t35 = t3[..., :, None] * t3[..., None, :] * t34.mT
     t36 = t4 * total
-    t37 = t3[..., :, None] * t36[..., None, :] * dot
+    t37 = t3[..., :, None] * dot * t36[..., None, :]
     t38 = t3[..., None, :] * t36[..., :, None] * dot
     branch22 = torch.where(differs2.mT, t * share.mT * (t35 - t37 - t38), 0.0)
     total9 = torch.sum(branch22, dim=-1)
@@ -1099,14 +1099,14 @@ def _nt_xent_hvp(
     branch27 = torch.where(differs[..., :, None], -t * t15[..., :, None] * picked2, 0.0)
     branch28 = torch.where(differs2.mT, t3[..., None, :] * share.mT, 0.0)
     t47 = t3**2
-    t48 = t * t3[..., :, None] * share.mT * t47[..., None, :] * dot
+    t48 = t * t3[..., :, None] * share.mT * dot * t47[..., None, :]
     t49 = t34.mT * (branch28 + torch.where(differs2.mT, t48, 0.0))
-    branch29 = torch.where(differs2.mT, -0.5 * share.mT * t4[..., None, :] * dot, 0.0)
+    branch29 = torch.where(differs2.mT, -0.5 * share.mT * dot * t4[..., None, :], 0.0)
     t50 = dot.mT**2
     t51 = t3**4
     t52 = -0.5 * t * t3[..., :, None] * share.mT * t50.mT * t51[..., None, :]
     t53 = branch29 + torch.where(differs2.mT, t52, 0.0)
-    t54 = -t3[..., None, :] * share.mT * total9[..., :, None] * dot
+    t54 = -t3[..., None, :] * share.mT * dot * total9[..., :, None]
     t55 = -t * share.mT * t36[..., :, None] * t47[..., None, :] * t50.mT
     t56 = t49 + 2 * total[..., None, :] * t53 + torch.where(differs2.mT, t54, 0.0)
     t57 = t56 + torch.where(differs2.mT, t55, 0.0)
@@ -1153,7 +1153,7 @@ def _nt_xent_hessian_diagonal(
     t7 = t3 * cotangent * t6
     branch = torch.where(differs[..., :, None], 0.5 * t * t7[..., :, None] * embeddings, 0.0)
     total3 = torch.sum(embeddings * picked, dim=-1)
-    t8 = t3 * total3 * cotangent * t5**5
+    t8 = t3 * cotangent * total3 * t5**5
     branch2 = torch.where(differs[..., :, None], -1.5 * t * t8[..., :, None] * picked, 0.0)
     t9 = t * t7[..., :, None] * embeddings * picked
     branch3 = torch.where(differs[..., :, None], t9, 0.0)
@@ -1170,25 +1170,25 @@ def _nt_xent_hessian_diagonal(
     share = torch.exp(t13 - lse[..., None, :])
     branch5 = torch.where(differs2.mT, dot * t3[..., None, :] * share.mT, 0.0)
     total4 = torch.sum(branch5, dim=-1)
-    branch6 = torch.where(differs, -0.5 * t * t12 * total4 * cotangent, 0.0)
-    branch7 = torch.where(differs, 0.5 * t * t12 * total3 * cotangent * t5, 0.0)
+    branch6 = torch.where(differs, -0.5 * t * cotangent * t12 * total4, 0.0)
+    branch7 = torch.where(differs, 0.5 * t * cotangent * t12 * total3 * t5, 0.0)
     condition = differs2.mT & differs[..., :, None]
     t14 = t3 * cotangent
     branch8 = torch.where(condition, share.mT * t14[..., :, None] * dot, 0.0)
     total5 = torch.sum(branch8, dim=-2)
     t15 = 2 * (branch6 + branch7 - 0.5 * t * t12 * total5)
     t16 = t3**5
-    branch9 = torch.where(differs, 0.75 * t * total4 * cotangent * t16, 0.0)
-    branch10 = torch.where(differs, -0.75 * t * total3 * cotangent * t5 * t16, 0.0)
+    branch9 = torch.where(differs, 0.75 * t * cotangent * total4 * t16, 0.0)
+    branch10 = torch.where(differs, -0.75 * t * cotangent * total3 * t5 * t16, 0.0)
     t17 = 0.75 * t * total5 * t16 + branch9 + branch10
-    t18 = t12 * cotangent * t5
+    t18 = cotangent * t12 * t5
     branch11 = torch.where(differs[..., :, None], 0.5 * t * t18[..., :, None] * picked, 0.0)
     t19 = t3[..., :, None] * embeddings
     t20 = t19.mT
     branch12 = torch.where(differs2, share, 0.0)
     t21 = branch12.mT
     dot2 = t21 @ t20.mT
-    t22 = t12 * cotangent
+    t22 = cotangent * t12
     branch13 = torch.where(differs[..., :, None], -0.5 * t * dot2 * t22[..., :, None], 0.0)
     branch14 = torch.where(differs[..., :, None], t14[..., :, None] * embeddings, 0.0)
     t23 = branch14.mT
@@ -1204,7 +1204,7 @@ def _nt_xent_hessian_diagonal(
     t27 = t * t3[..., :, None] * (dot4 + 2 * dot5 * embeddings)
     t28 = 1 / temperature**2
     t29 = t3**2
-    t30 = t29 * cotangent
+    t30 = cotangent * t29
     branch18 = torch.where(differs[..., None, :], t2.mT * t30[..., None, :], 0.0)
     t31 = share.mT**2
     branch19 = torch.where(differs2, -t31.mT, 0.0)
@@ -1215,7 +1215,7 @@ def _nt_xent_hessian_diagonal(
     t32 = t3[..., :, None] * dot6 - t12[..., :, None] * dot7 * embeddings
     equal = positive == position
     branch22 = torch.where(differs[..., :, None], 0.5 * t * t7[..., :, None] * picked, 0.0)
-    t33 = t12 * total3 * cotangent * t6
+    t33 = cotangent * t12 * total3 * t6
     t34 = -0.5 * t * t33[..., :, None] * embeddings
     branch23 = torch.where(differs[..., :, None], t34, 0.0)
     branch24 = torch.where(equal[..., :, None], 2 * picked * (branch22 + branch23), 0.0)
@@ -1591,7 +1591,7 @@ def _clip_vjp(
     t17 = t[..., None, :] * image.mT
     dot6 = share @ t17.mT
     total6 = torch.sum(share2.mT * t10[..., :, None] * dot3, dim=-2)
-    total7 = torch.sum(t[..., None, :] * share * dot, dim=-1)
+    total7 = torch.sum(t[..., None, :] * dot * share, dim=-1)
     t18 = 0.5 * t * total3 * cotangent - 0.25 * total6 - 0.25 * total7 * cotangent
     t19 = t2**3 * t18
     t20 = 0.5 * t2[..., :, None] * dot5 + 0.5 * dot6 * t3[..., :, None]
@@ -1624,7 +1624,7 @@ def _clip_jvp(
     dot3 = image @ text_tangent.mT
     t5 = t[..., :, None] * t2[..., None, :] * logit_scale * (dot2 + dot3)
     t6 = t2**3
-    total3 = torch.sum(text_tangent * text, dim=-1)
+    total3 = torch.sum(text * text_tangent, dim=-1)
     t7 = t6 * total3
     t8 = dot * t[..., :, None] * t7[..., None, :] * logit_scale
     t9 = t**3
@@ -1703,7 +1703,7 @@ def _clip_hvp(
     t21 = t2 * t13 * cotangent * total6
     t22 = image * t21[..., :, None] * logit_scale
     t23 = t2**3
-    total7 = torch.sum(text_tangent * text, dim=-1)
+    total7 = torch.sum(text * text_tangent, dim=-1)
     t24 = t23 * total7
     t25 = t2[..., :, None] * text_tangent - t24[..., :, None] * text
     t26 = t25.mT * cotangent[..., None, :]
@@ -1786,7 +1786,7 @@ def _clip_hvp(
     t89 = t88.mT
     dot14 = share @ t89.mT
     total13 = torch.sum(share2.mT * t8[..., :, None] * dot3, dim=-2)
-    total14 = torch.sum(t[..., None, :] * share * dot, dim=-1)
+    total14 = torch.sum(t[..., None, :] * dot * share, dim=-1)
     t90 = 0.5 * t * total3 * cotangent - 0.25 * total13 - 0.25 * total14 * cotangent
     t91 = t23 * t90
     t92 = 0.5 * t2[..., :, None] * dot13 + 0.5 * t3[..., :, None] * dot14
@@ -1909,7 +1909,7 @@ def _clip_hessian_diagonal(
     t15 = t14.mT
     t16 = share.mT
     dot3 = t16 @ t15.mT
-    t17 = share.mT * dot.mT * t13[..., None, :]
+    t17 = share.mT * t13[..., None, :] * dot.mT
     t18 = text.mT
     dot4 = t17 @ t18.mT
     t19 = t2[..., :, None] * dot3 - image * dot4 * t3[..., :, None]
@@ -1935,7 +1935,7 @@ def _clip_hessian_diagonal(
     t35 = text * image * t28[..., :, None] * logit_scale
     t36 = t13[..., None, :] * text.mT
     t37 = share**2
-    t38 = dot.mT * t37.mT
+    t38 = t37.mT * dot.mT
     dot9 = t38 @ t36.mT
     t39 = dot**2
     total6 = torch.sum(t39 * t13[..., :, None] * t37, dim=-2)
@@ -1945,7 +1945,7 @@ def _clip_hessian_diagonal(
     t43 = t37.mT
     dot10 = t43 @ t15.mT
     t44 = t2[..., :, None] * dot10 - image * dot9 * t3[..., :, None]
-    t45 = t2[..., :, None] * dot.mT * t12[..., None, :] * logit_scale
+    t45 = t2[..., :, None] * t12[..., None, :] * dot.mT * logit_scale
     t46 = cotangent[..., None, :] * share.mT * (t5[..., None, :] + t45)
     dot11 = t46 @ t18.mT
     total7 = torch.sum(t39 * share * t13[..., :, None], dim=-2)
@@ -2502,8 +2502,8 @@ def _siglip_hvp(
     t37 = t36 + 2 * branch5 * total4[..., :, None]
     t38 = t37.mT
     dot5 = t38 @ t10.mT
-    t39 = 0.5 * t3[..., None, :] * t25[..., :, None] * probability.mT * dot
-    t40 = 0.5 * t3[..., None, :] * t25[..., :, None] * probability2.mT * dot
+    t39 = 0.5 * t3[..., None, :] * t25[..., :, None] * dot * probability.mT
+    t40 = 0.5 * t3[..., None, :] * t25[..., :, None] * dot * probability2.mT
     branch6 = torch.where(differs.mT, -t39 * logit_scale, t40 * logit_scale)
     total5 = torch.sum(branch6, dim=-1)
     t41 = 2 * total5[..., :, None] * image_tangent
@@ -3300,7 +3300,7 @@ def _uniformity_value(embeddings: Array, t: Array) -> Result:
     total = torch.sum(embeddings**2, dim=-1)
     t2 = fn.inverse_root(total)
     dot = embeddings @ embeddings.mT
-    t3 = 2 * t2[..., :, None] * t2[..., None, :] * dot
+    t3 = 2 * t2[..., None, :] * t2[..., :, None] * dot
     position = fn.positions(embeddings, -2)
     differs = position[..., :, None] != position[..., None, :]
     lse = fn.logsumexp(-t * (2 - t3), (-2, -1), where=differs)
@@ -3319,17 +3319,17 @@ def _uniformity_vjp(embeddings: Array, t: Array, cotangent: Array) -> tuple[Resu
     total = torch.sum(embeddings**2, dim=-1)
     t2 = fn.inverse_root(total)
     dot = embeddings @ embeddings.mT
-    t3 = 2 * t2[..., :, None] * t2[..., None, :] * dot
+    t3 = 2 * t2[..., None, :] * t2[..., :, None] * dot
     t4 = -t * (2 - t3)
     lse = fn.logsumexp(t4, (-2, -1), where=differs)
     share = torch.exp(t4 - lse[..., None, None])
-    branch = torch.where(differs, t2[..., None, :] * share * dot, 0.0)
-    total2 = torch.sum(branch, dim=-1)
+    branch = torch.where(differs, t2[..., :, None] * share * dot, 0.0)
+    total2 = torch.sum(branch, dim=-2)
     t5 = t2**3
     t6 = -cotangent * t
     branch2 = torch.where(above, total2 * t5 * t6[..., None], 0.0)
-    branch3 = torch.where(differs, t2[..., :, None] * share * dot, 0.0)
-    total3 = torch.sum(branch3, dim=-2)
+    branch3 = torch.where(differs, t2[..., None, :] * share * dot, 0.0)
+    total3 = torch.sum(branch3, dim=-1)
     branch4 = torch.where(above, total3 * t5 * t6[..., None], 0.0)
     t7 = branch2 + branch4
     t8 = t2[..., :, None] * embeddings
@@ -3354,14 +3354,14 @@ def _uniformity_jvp(embeddings: Array, t: Array, embeddings_tangent: Array) -> R
     t2 = fn.inverse_root(total)
     dot = embeddings @ embeddings_tangent.mT
     dot2 = embeddings_tangent @ embeddings.mT
-    t3 = 2 * t2[..., :, None] * t2[..., None, :] * (dot + dot2)
+    t3 = 2 * t2[..., None, :] * t2[..., :, None] * (dot + dot2)
     t4 = t2**3
     total2 = torch.sum(embeddings_tangent * embeddings, dim=-1)
     t5 = t4 * total2
     dot3 = embeddings @ embeddings.mT
-    t6 = 2 * t2[..., :, None] * t5[..., None, :] * dot3
-    t7 = 2 * t2[..., None, :] * t5[..., :, None] * dot3
-    t8 = 2 * t2[..., :, None] * t2[..., None, :] * dot3
+    t6 = 2 * t2[..., None, :] * t5[..., :, None] * dot3
+    t7 = 2 * t2[..., :, None] * t5[..., None, :] * dot3
+    t8 = 2 * t2[..., None, :] * t2[..., :, None] * dot3
     t9 = -t * (2 - t8)
     lse = fn.logsumexp(t9, (-2, -1), where=differs)
     share = torch.exp(t9 - lse[..., None, None])
@@ -3384,17 +3384,17 @@ def _uniformity_hvp(
     total = torch.sum(embeddings**2, dim=-1)
     t2 = fn.inverse_root(total)
     dot = embeddings @ embeddings.mT
-    t3 = 2 * t2[..., :, None] * t2[..., None, :] * dot
+    t3 = 2 * t2[..., None, :] * t2[..., :, None] * dot
     t4 = -t * (2 - t3)
     lse = fn.logsumexp(t4, (-2, -1), where=differs)
     share = torch.exp(t4 - lse[..., None, None])
-    branch = torch.where(differs, t2[..., None, :] * share * dot, 0.0)
-    total2 = torch.sum(branch, dim=-1)
+    branch = torch.where(differs, t2[..., :, None] * share * dot, 0.0)
+    total2 = torch.sum(branch, dim=-2)
     t5 = t2**3
     t6 = -cotangent * t
     branch2 = torch.where(above, total2 * t5 * t6[..., None], 0.0)
-    branch3 = torch.where(differs, t2[..., :, None] * share * dot, 0.0)
-    total3 = torch.sum(branch3, dim=-2)
+    branch3 = torch.where(differs, t2[..., None, :] * share * dot, 0.0)
+    total3 = torch.sum(branch3, dim=-1)
     branch4 = torch.where(above, total3 * t5 * t6[..., None], 0.0)
     t7 = branch2 + branch4
     t8 = 2 * t7[..., :, None] * embeddings_tangent
@@ -3421,15 +3421,15 @@ def _uniformity_hvp(
     dot5 = embeddings @ embeddings_tangent.mT
     dot6 = embeddings_tangent @ embeddings.mT
     t20 = dot5 + dot6
-    t21 = 2 * t2[..., :, None] * t2[..., None, :] * t20
-    t22 = 2 * t2[..., :, None] * t17[..., None, :] * dot
-    t23 = 2 * t2[..., None, :] * t17[..., :, None] * dot
+    t21 = 2 * t2[..., None, :] * t2[..., :, None] * t20
+    t22 = 2 * t2[..., None, :] * t17[..., :, None] * dot
+    t23 = 2 * t2[..., :, None] * t17[..., None, :] * dot
     branch10 = torch.where(differs, share * t * (t21 - t22 - t23), 0.0)
     total5 = torch.sum(branch10, dim=(-2, -1))
     branch11 = torch.where(differs, -share * total5[..., None, None], 0.0)
-    t24 = -2 * t2[..., :, None] * share * t17[..., None, :] * dot * t
-    t25 = -2 * t2[..., None, :] * share * t17[..., :, None] * dot * t
-    t26 = 2 * t2[..., :, None] * t2[..., None, :] * share * t20 * t
+    t24 = -2 * t2[..., None, :] * share * t17[..., :, None] * dot * t
+    t25 = -2 * t2[..., :, None] * share * t17[..., None, :] * dot * t
+    t26 = 2 * t2[..., None, :] * t2[..., :, None] * share * t20 * t
     t27 = branch11 + torch.where(differs, t24, 0.0) + torch.where(differs, t25, 0.0)
     t28 = t27 + torch.where(differs, t26, 0.0)
     t29 = t28.mT
@@ -3439,31 +3439,31 @@ def _uniformity_hvp(
     dot9 = t28 @ t13.mT
     branch13 = torch.where(above, t2[..., :, None] * t16[..., None, None] * (dot8 + dot9), 0.0)
     t30 = -2 * cotangent * t
-    branch14 = torch.where(differs, t2[..., None, :] * share, 0.0)
+    branch14 = torch.where(differs, t2[..., :, None] * share, 0.0)
     t31 = t2**2
-    t32 = 2 * t2[..., :, None] * share * t31[..., None, :] * dot * t
+    t32 = 2 * t2[..., None, :] * share * t31[..., :, None] * dot * t
     t33 = t20 * (branch14 + torch.where(differs, t32, 0.0))
-    branch15 = torch.where(differs, -0.5 * share * t5[..., None, :] * dot, 0.0)
-    t34 = dot.mT**2
+    branch15 = torch.where(differs, -0.5 * share * t5[..., :, None] * dot, 0.0)
+    t34 = dot**2
     t35 = t2**4
-    t36 = -t2[..., :, None] * share * t34.mT * t35[..., None, :] * t
+    t36 = -t2[..., None, :] * share * t34 * t35[..., :, None] * t
     t37 = branch15 + torch.where(differs, t36, 0.0)
-    t38 = -t2[..., None, :] * share * total5[..., None, None] * dot
-    t39 = -2 * share * t17[..., :, None] * t31[..., None, :] * t34.mT * t
-    t40 = t33 + 2 * total4[..., None, :] * t37 + torch.where(differs, t38, 0.0)
-    total6 = torch.sum(t40 + torch.where(differs, t39, 0.0), dim=-1)
+    t38 = -t2[..., :, None] * share * total5[..., None, None] * dot
+    t39 = -2 * share * t17[..., None, :] * t31[..., :, None] * t34 * t
+    t40 = t33 + 2 * total4[..., :, None] * t37 + torch.where(differs, t38, 0.0)
+    total6 = torch.sum(t40 + torch.where(differs, t39, 0.0), dim=-2)
     t41 = t5 * total6
     branch16 = torch.where(above, t30[..., None, None] * t41[..., :, None] * embeddings, 0.0)
-    branch17 = torch.where(differs, t2[..., :, None] * share, 0.0)
-    t42 = 2 * t2[..., None, :] * share * t31[..., :, None] * dot * t
+    branch17 = torch.where(differs, t2[..., None, :] * share, 0.0)
+    t42 = 2 * t2[..., :, None] * share * t31[..., None, :] * dot * t
     t43 = t20 * (branch17 + torch.where(differs, t42, 0.0))
-    branch18 = torch.where(differs, -0.5 * share * t5[..., :, None] * dot, 0.0)
-    t44 = -t2[..., None, :] * share * t35[..., :, None] * t34.mT * t
+    branch18 = torch.where(differs, -0.5 * share * t5[..., None, :] * dot, 0.0)
+    t44 = -t2[..., :, None] * share * t35[..., None, :] * t34 * t
     t45 = branch18 + torch.where(differs, t44, 0.0)
-    t46 = -t2[..., :, None] * share * total5[..., None, None] * dot
-    t47 = -2 * share * t17[..., None, :] * t31[..., :, None] * t34.mT * t
-    t48 = t43 + 2 * total4[..., :, None] * t45 + torch.where(differs, t46, 0.0)
-    total7 = torch.sum(t48 + torch.where(differs, t47, 0.0), dim=-2)
+    t46 = -t2[..., None, :] * share * total5[..., None, None] * dot
+    t47 = -2 * share * t17[..., :, None] * t31[..., None, :] * t34 * t
+    t48 = t43 + 2 * total4[..., None, :] * t45 + torch.where(differs, t46, 0.0)
+    total7 = torch.sum(t48 + torch.where(differs, t47, 0.0), dim=-1)
     t49 = t5 * total7
     branch19 = torch.where(above, t30[..., None, None] * t49[..., :, None] * embeddings, 0.0)
     t50 = t8 + 2 * total4[..., :, None] * t15 + branch12 + branch13 + branch16
@@ -3485,16 +3485,16 @@ def _uniformity_hessian_diagonal(
     total = torch.sum(t3, dim=-1)
     t4 = fn.inverse_root(total)
     dot = embeddings @ embeddings.mT
-    t5 = 2 * t4[..., :, None] * t4[..., None, :] * dot
+    t5 = 2 * t4[..., None, :] * t4[..., :, None] * dot
     t6 = -t * (2 - t5)
     lse = fn.logsumexp(t6, (-2, -1), where=differs)
     share = torch.exp(t6 - lse[..., None, None])
-    branch = torch.where(differs, t4[..., None, :] * share * dot, 0.0)
-    total2 = torch.sum(branch, dim=-1)
+    branch = torch.where(differs, t4[..., :, None] * share * dot, 0.0)
+    total2 = torch.sum(branch, dim=-2)
     t7 = t4**3
     branch2 = torch.where(above, t2[..., None] * total2 * t7, 0.0)
-    branch3 = torch.where(differs, t4[..., :, None] * share * dot, 0.0)
-    total3 = torch.sum(branch3, dim=-2)
+    branch3 = torch.where(differs, t4[..., None, :] * share * dot, 0.0)
+    total3 = torch.sum(branch3, dim=-1)
     branch4 = torch.where(above, t2[..., None] * total3 * t7, 0.0)
     t8 = 2 * (branch2 + branch4)
     t9 = 1.5 * cotangent * t
@@ -3515,7 +3515,7 @@ def _uniformity_hessian_diagonal(
     t17 = t4[..., :, None] * t3
     t18 = t17.mT
     share2 = torch.exp(t * (t5 - 2) - lse[..., None, None])
-    branch10 = torch.where(differs, 2 * t4[..., :, None] * t4[..., None, :] * share2 * t, 0.0)
+    branch10 = torch.where(differs, 2 * t4[..., None, :] * t4[..., :, None] * share2 * t, 0.0)
     t19 = branch10.mT
     dot4 = t19 @ t18.mT
     t20 = -t4[..., None, :] * t7[..., :, None] * share2.mT * dot.mT * t
@@ -3529,22 +3529,22 @@ def _uniformity_hessian_diagonal(
     t23 = t16[..., None, None] * t4[..., :, None] * (dot6 + 2 * dot7 * embeddings)
     t24 = -2 * cotangent * t
     t25 = embeddings.mT
-    branch13 = torch.where(differs, t4[..., None, :] * share, 0.0)
+    branch13 = torch.where(differs.mT, t4[..., None, :] * share.mT, 0.0)
     t26 = t4**2
-    t27 = 2 * t4[..., :, None] * share * t26[..., None, :] * dot * t
-    t28 = branch13 + torch.where(differs, t27, 0.0)
+    t27 = 2 * t4[..., :, None] * share.mT * t26[..., None, :] * dot.mT * t
+    t28 = branch13 + torch.where(differs.mT, t27, 0.0)
     dot8 = t28 @ t25.mT
-    t29 = dot.mT**2
-    t30 = -t29.mT * share * t26[..., None, :] * t7[..., :, None] * t
-    total4 = torch.sum(torch.where(differs, t30, 0.0), dim=-1)
+    t29 = dot**2
+    t30 = -t29 * share * t26[..., :, None] * t7[..., None, :] * t
+    total4 = torch.sum(torch.where(differs, t30, 0.0), dim=-2)
     t31 = dot8 + 2 * total4[..., :, None] * embeddings
     t32 = t24[..., None, None] * t7[..., :, None] * embeddings * t31
-    branch14 = torch.where(differs.mT, t4[..., None, :] * share.mT, 0.0)
-    t33 = 2 * t4[..., :, None] * share.mT * t26[..., None, :] * dot.mT * t
-    t34 = branch14 + torch.where(differs.mT, t33, 0.0)
+    branch14 = torch.where(differs, t4[..., None, :] * share, 0.0)
+    t33 = 2 * t4[..., :, None] * share * t26[..., None, :] * dot * t
+    t34 = branch14 + torch.where(differs, t33, 0.0)
     dot9 = t34 @ t25.mT
-    t35 = -t29.mT * share * t26[..., :, None] * t7[..., None, :] * t
-    total5 = torch.sum(torch.where(differs, t35, 0.0), dim=-2)
+    t35 = -t29 * share * t26[..., None, :] * t7[..., :, None] * t
+    total5 = torch.sum(torch.where(differs, t35, 0.0), dim=-1)
     t36 = dot9 + 2 * total5[..., :, None] * embeddings
     t37 = t24[..., None, None] * t7[..., :, None] * embeddings * t36
     branch15 = torch.where(differs, -share, 0.0)
@@ -3561,12 +3561,12 @@ def _uniformity_hessian_diagonal(
     dot11 = branch15 @ t13.mT
     branch17 = torch.where(above, t4[..., :, None] * dot11 * t43 * t45[..., None, None], 0.0)
     t46 = -2 * cotangent * t44
-    branch18 = torch.where(differs, -t4[..., None, :] * share * dot, 0.0)
-    total6 = torch.sum(branch18, dim=-1)
+    branch18 = torch.where(differs, -t4[..., :, None] * share * dot, 0.0)
+    total6 = torch.sum(branch18, dim=-2)
     t47 = total6 * t7
     t48 = t43 * t46[..., None, None] * t47[..., :, None] * embeddings
-    branch19 = torch.where(differs, -t4[..., :, None] * share * dot, 0.0)
-    total7 = torch.sum(branch19, dim=-2)
+    branch19 = torch.where(differs, -t4[..., None, :] * share * dot, 0.0)
+    total7 = torch.sum(branch19, dim=-1)
     t49 = t7 * total7
     t50 = t43 * t46[..., None, None] * t49[..., :, None] * embeddings
     t51 = t8[..., :, None] + 2 * embeddings * t15 + torch.where(above, t21, 0.0)

@@ -1382,7 +1382,7 @@ class JsDivergenceLoss(nn.Module):
 
 def _js_divergence_value(prediction: Array, target: Array) -> Result:
     """The unreduced loss."""
-    t = 1 / (0.5 * prediction + 0.5 * target)
+    t = 1 / (0.5 * target + 0.5 * prediction)
     total = torch.sum(fn.xlogy(prediction, t * prediction), dim=-1)
     total2 = torch.sum(fn.xlogy(target, t * target), dim=-1)
     return 0.5 * total + 0.5 * total2
@@ -1390,7 +1390,7 @@ def _js_divergence_value(prediction: Array, target: Array) -> Result:
 
 def _js_divergence_vjp(prediction: Array, target: Array, cotangent: Array) -> tuple[Result, ...]:
     """Gradients of sum(cotangent * loss)."""
-    t = 0.5 * prediction + 0.5 * target
+    t = 0.5 * target + 0.5 * prediction
     t2 = 0.5 * fn.xdivy(prediction, t) + torch.log(t)
     t3 = fn.xdivy(prediction, prediction) + torch.log(prediction) - t2
     return (cotangent[..., None] * (0.5 * t3 - 0.25 * fn.xdivy(target, t)),)
@@ -1398,7 +1398,7 @@ def _js_divergence_vjp(prediction: Array, target: Array, cotangent: Array) -> tu
 
 def _js_divergence_jvp(prediction: Array, target: Array, prediction_tangent: Array) -> Result:
     """The directional derivative of the unreduced loss along the tangents."""
-    t = 0.5 * prediction + 0.5 * target
+    t = 0.5 * target + 0.5 * prediction
     t2 = 0.5 * fn.xdivy(prediction, t) + torch.log(t)
     t3 = fn.xdivy(prediction, prediction) + torch.log(prediction) - t2
     total = torch.sum(prediction_tangent * t3, dim=-1)
@@ -1414,7 +1414,7 @@ def _js_divergence_hvp(
     prediction_tangent: Array,
 ) -> tuple[Result, ...]:
     """The Hessian of sum(cotangent * loss) times the tangents."""
-    t = 0.5 * prediction + 0.5 * target
+    t = 0.5 * target + 0.5 * prediction
     t2 = 1 / t
     t3 = t**2
     t4 = 0.5 * (t2 - 0.5 * fn.xdivy(prediction, t3))
@@ -1429,7 +1429,7 @@ def _js_divergence_hessian_diagonal(
     cotangent: Array,
 ) -> tuple[Result, ...]:
     """The diagonal of the Hessian of sum(cotangent * loss)."""
-    t = 0.5 * prediction + 0.5 * target
+    t = 0.5 * target + 0.5 * prediction
     t2 = 1 / t
     t3 = t**2
     t4 = 0.5 * (t2 - 0.5 * fn.xdivy(prediction, t3))

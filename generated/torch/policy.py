@@ -2364,7 +2364,7 @@ def _grpo_without_reference_hvp(
     t4 = advantage[..., None] * torch.minimum(t3, larger)
     branch = torch.where(-(clip_low + torch.expm1(t)) >= 0, 0.0, exponential)
     t5 = advantage[..., None] * torch.where(t3 <= larger, 0.0, branch)
-    return (-cotangent * log_probability_tangent * torch.where(t2 < t4, t2, t5),)
+    return (-log_probability_tangent * cotangent * torch.where(t2 < t4, t2, t5),)
 
 
 def _grpo_without_reference_hessian_diagonal(

@@ -3455,9 +3455,9 @@ def _plackett_luce_vjp(scores: Array, valid: Array, cotangent: Array) -> tuple[R
     """Gradients of sum(cotangent * loss)."""
     position = fn.positions(scores, -1)
     above = position[..., :, None] >= position[..., None, :]
-    lse = fn.logsumexp(scores[..., :, None], -2, where=valid[..., :, None] & above)
+    lse = fn.logsumexp(scores[..., :, None], -2, where=above & valid[..., :, None])
     share = torch.exp(scores[..., :, None] - lse[..., None, :])
-    branch = torch.where(valid[..., None, :] & valid[..., :, None] & above, share, 0.0)
+    branch = torch.where(valid[..., :, None] & above & valid[..., None, :], share, 0.0)
     total = torch.sum(branch, dim=-1)
     branch2 = torch.where(valid, -cotangent[..., None], 0.0)
     return (cotangent[..., None] * total + branch2,)
@@ -3508,7 +3508,7 @@ def _plackett_luce_hessian_diagonal(
     position = fn.positions(scores, -1)
     above = position[..., :, None] >= position[..., None, :]
     condition = valid[..., :, None] & valid[..., None, :] & above.mT
-    lse = fn.logsumexp(scores[..., :, None], -2, where=valid[..., :, None] & above)
+    lse = fn.logsumexp(scores[..., :, None], -2, where=above & valid[..., :, None])
     share = torch.exp(scores[..., None, :] - lse[..., :, None])
     total = torch.sum(torch.where(condition, share, 0.0), dim=-2)
     branch = torch.where(condition, -(share**2), 0.0)

@@ -604,10 +604,10 @@ def _pairwise_logistic_vjp(
     condition = valid[..., :, None] & valid[..., None, :] & above
     total = torch.sum(fn.select(condition, 1.0, 0.0, scores), dim=(-2, -1))
     t = cotangent / torch.clamp(total, min=1.0)
-    probability = fn.sigmoid(scores[..., :, None] - scores[..., None, :])
-    branch = torch.where(condition.mT, -probability, 0.0)
+    probability = fn.sigmoid(scores[..., None, :] - scores[..., :, None])
+    branch = torch.where(condition, probability, 0.0)
     total2 = torch.sum(branch, dim=-2)
-    branch2 = torch.where(condition.mT, probability, 0.0)
+    branch2 = torch.where(condition, -probability, 0.0)
     total3 = torch.sum(branch2, dim=-1)
     return (t[..., None] * (total2 + total3),)
 
@@ -641,17 +641,17 @@ def _pairwise_logistic_hvp(
     condition = valid[..., :, None] & valid[..., None, :] & above
     total = torch.sum(fn.select(condition, 1.0, 0.0, scores), dim=(-2, -1))
     t = cotangent / torch.clamp(total, min=1.0)
-    t2 = scores[..., :, None] - scores[..., None, :]
+    t2 = scores[..., None, :] - scores[..., :, None]
     probability = fn.sigmoid(-t2)
     probability2 = fn.sigmoid(t2)
-    t3 = scores_tangent[..., :, None] * probability.mT * probability2.mT
-    t4 = -scores_tangent[..., None, :] * probability.mT * probability2.mT
+    t3 = scores_tangent[..., None, :] * probability * probability2
+    t4 = -scores_tangent[..., :, None] * probability * probability2
     t5 = torch.where(condition, t3, 0.0) + torch.where(condition, t4, 0.0)
-    total2 = torch.sum(t5, dim=-1)
-    t6 = scores_tangent[..., None, :] * probability.mT * probability2.mT
-    t7 = -scores_tangent[..., :, None] * probability.mT * probability2.mT
+    total2 = torch.sum(t5, dim=-2)
+    t6 = scores_tangent[..., :, None] * probability * probability2
+    t7 = -scores_tangent[..., None, :] * probability * probability2
     t8 = torch.where(condition, t6, 0.0) + torch.where(condition, t7, 0.0)
-    total3 = torch.sum(t8, dim=-2)
+    total3 = torch.sum(t8, dim=-1)
     return (t[..., None] * (total2 + total3),)
 
 
@@ -666,8 +666,8 @@ def _pairwise_logistic_hessian_diagonal(
     condition = valid[..., :, None] & valid[..., None, :] & above
     total = torch.sum(fn.select(condition, 1.0, 0.0, scores), dim=(-2, -1))
     t = cotangent / torch.clamp(total, min=1.0)
-    t2 = scores[..., :, None] - scores[..., None, :]
-    branch = torch.where(condition.mT, fn.sigmoid(t2) * fn.sigmoid(-t2), 0.0)
+    t2 = scores[..., None, :] - scores[..., :, None]
+    branch = torch.where(condition, fn.sigmoid(t2) * fn.sigmoid(-t2), 0.0)
     total2 = torch.sum(branch, dim=-2)
     total3 = torch.sum(branch, dim=-1)
     return (t[..., None] * (total2 + total3),)
@@ -691,10 +691,9 @@ def _pairwise_logistic_without_valid_vjp(
     above = relevance[..., :, None] > relevance[..., None, :]
     total = torch.sum(fn.select(above, 1.0, 0.0, scores), dim=(-2, -1))
     t = cotangent / torch.clamp(total, min=1.0)
-    probability = fn.sigmoid(scores[..., :, None] - scores[..., None, :])
-    branch = torch.where(above.mT, -probability, 0.0)
-    total2 = torch.sum(branch, dim=-2)
-    total3 = torch.sum(torch.where(above.mT, probability, 0.0), dim=-1)
+    probability = fn.sigmoid(scores[..., None, :] - scores[..., :, None])
+    total2 = torch.sum(torch.where(above, probability, 0.0), dim=-2)
+    total3 = torch.sum(torch.where(above, -probability, 0.0), dim=-1)
     return (t[..., None] * (total2 + total3),)
 
 
@@ -723,17 +722,17 @@ def _pairwise_logistic_without_valid_hvp(
     above = relevance[..., :, None] > relevance[..., None, :]
     total = torch.sum(fn.select(above, 1.0, 0.0, scores), dim=(-2, -1))
     t = cotangent / torch.clamp(total, min=1.0)
-    t2 = scores[..., :, None] - scores[..., None, :]
+    t2 = scores[..., None, :] - scores[..., :, None]
     probability = fn.sigmoid(-t2)
     probability2 = fn.sigmoid(t2)
-    t3 = scores_tangent[..., :, None] * probability.mT * probability2.mT
-    t4 = -scores_tangent[..., None, :] * probability.mT * probability2.mT
+    t3 = scores_tangent[..., None, :] * probability * probability2
+    t4 = -scores_tangent[..., :, None] * probability * probability2
     t5 = torch.where(above, t3, 0.0) + torch.where(above, t4, 0.0)
-    total2 = torch.sum(t5, dim=-1)
-    t6 = scores_tangent[..., None, :] * probability.mT * probability2.mT
-    t7 = -scores_tangent[..., :, None] * probability.mT * probability2.mT
+    total2 = torch.sum(t5, dim=-2)
+    t6 = scores_tangent[..., :, None] * probability * probability2
+    t7 = -scores_tangent[..., None, :] * probability * probability2
     t8 = torch.where(above, t6, 0.0) + torch.where(above, t7, 0.0)
-    total3 = torch.sum(t8, dim=-2)
+    total3 = torch.sum(t8, dim=-1)
     return (t[..., None] * (total2 + total3),)
 
 
@@ -746,8 +745,8 @@ def _pairwise_logistic_without_valid_hessian_diagonal(
     above = relevance[..., :, None] > relevance[..., None, :]
     total = torch.sum(fn.select(above, 1.0, 0.0, scores), dim=(-2, -1))
     t = cotangent / torch.clamp(total, min=1.0)
-    t2 = scores[..., :, None] - scores[..., None, :]
-    branch = torch.where(above.mT, fn.sigmoid(t2) * fn.sigmoid(-t2), 0.0)
+    t2 = scores[..., None, :] - scores[..., :, None]
+    branch = torch.where(above, fn.sigmoid(t2) * fn.sigmoid(-t2), 0.0)
     total2 = torch.sum(branch, dim=-2)
     total3 = torch.sum(branch, dim=-1)
     return (t[..., None] * (total2 + total3),)
@@ -1038,11 +1037,11 @@ def _pairwise_hinge_vjp(
     total = torch.sum(fn.select(condition, 1.0, 0.0, scores), dim=(-2, -1))
     t = cotangent / torch.clamp(total, min=1.0)
     t2 = scores + margin
-    above2 = t2[..., :, None] > scores[..., None, :]
-    condition2 = valid[..., :, None] & valid[..., None, :] & above.mT & above2
+    above2 = t2[..., None, :] > scores[..., :, None]
+    condition2 = valid[..., :, None] & valid[..., None, :] & above & above2
     branch = fn.select(condition2, -1.0, 0.0, scores)
-    total2 = torch.sum(branch, dim=-2)
-    total3 = torch.sum(fn.select(condition2, 1.0, 0.0, scores), dim=-1)
+    total2 = torch.sum(branch, dim=-1)
+    total3 = torch.sum(fn.select(condition2, 1.0, 0.0, scores), dim=-2)
     return (t[..., None] * (total2 + total3),)
 
 
@@ -1109,10 +1108,10 @@ def _pairwise_hinge_without_valid_vjp(
     total = torch.sum(fn.select(above, 1.0, 0.0, scores), dim=(-2, -1))
     t = cotangent / torch.clamp(total, min=1.0)
     t2 = scores + margin
-    above2 = t2[..., :, None] > scores[..., None, :]
-    condition = above.mT & above2
-    total2 = torch.sum(fn.select(condition, -1.0, 0.0, scores), dim=-2)
-    total3 = torch.sum(fn.select(condition, 1.0, 0.0, scores), dim=-1)
+    above2 = t2[..., None, :] > scores[..., :, None]
+    condition = above & above2
+    total2 = torch.sum(fn.select(condition, -1.0, 0.0, scores), dim=-1)
+    total3 = torch.sum(fn.select(condition, 1.0, 0.0, scores), dim=-2)
     return (t[..., None] * (total2 + total3),)
 
 
@@ -1417,12 +1416,12 @@ def _pairwise_soft_zero_one_vjp(
     condition = valid[..., :, None] & valid[..., None, :] & above
     total = torch.sum(fn.select(condition, 1.0, 0.0, scores), dim=(-2, -1))
     t = cotangent / torch.clamp(total, min=1.0)
-    t2 = scores[..., :, None] - scores[..., None, :]
+    t2 = scores[..., None, :] - scores[..., :, None]
     probability = fn.sigmoid(-t2)
     probability2 = fn.sigmoid(t2)
-    branch = torch.where(condition.mT, -probability * probability2, 0.0)
+    branch = torch.where(condition, probability * probability2, 0.0)
     total2 = torch.sum(branch, dim=-2)
-    branch2 = torch.where(condition.mT, probability * probability2, 0.0)
+    branch2 = torch.where(condition, -probability * probability2, 0.0)
     total3 = torch.sum(branch2, dim=-1)
     return (t[..., None] * (total2 + total3),)
 
@@ -1459,17 +1458,17 @@ def _pairwise_soft_zero_one_hvp(
     condition = valid[..., :, None] & valid[..., None, :] & above
     total = torch.sum(fn.select(condition, 1.0, 0.0, scores), dim=(-2, -1))
     t = cotangent / torch.clamp(total, min=1.0)
-    t2 = scores[..., :, None] - scores[..., None, :]
+    t2 = scores[..., None, :] - scores[..., :, None]
     probability = fn.sigmoid(-t2)
     probability2 = fn.sigmoid(t2)
     t3 = torch.tanh(0.5 * t2)
     t4 = scores_tangent[..., :, None] * probability * probability2 * t3
     t5 = -scores_tangent[..., None, :] * probability * probability2 * t3
-    t6 = torch.where(condition.mT, t4, 0.0) + torch.where(condition.mT, t5, 0.0)
+    t6 = torch.where(condition, t4, 0.0) + torch.where(condition, t5, 0.0)
     total2 = torch.sum(t6, dim=-2)
     t7 = scores_tangent[..., None, :] * probability * probability2 * t3
     t8 = -scores_tangent[..., :, None] * probability * probability2 * t3
-    t9 = torch.where(condition.mT, t7, 0.0) + torch.where(condition.mT, t8, 0.0)
+    t9 = torch.where(condition, t7, 0.0) + torch.where(condition, t8, 0.0)
     total3 = torch.sum(t9, dim=-1)
     return (t[..., None] * (total2 + total3),)
 
@@ -1485,9 +1484,9 @@ def _pairwise_soft_zero_one_hessian_diagonal(
     condition = valid[..., :, None] & valid[..., None, :] & above
     total = torch.sum(fn.select(condition, 1.0, 0.0, scores), dim=(-2, -1))
     t = cotangent / torch.clamp(total, min=1.0)
-    t2 = scores[..., :, None] - scores[..., None, :]
+    t2 = scores[..., None, :] - scores[..., :, None]
     t3 = -fn.sigmoid(t2) * fn.sigmoid(-t2) * torch.tanh(0.5 * t2)
-    branch = torch.where(condition.mT, t3, 0.0)
+    branch = torch.where(condition, t3, 0.0)
     total2 = torch.sum(branch, dim=-2)
     total3 = torch.sum(branch, dim=-1)
     return (t[..., None] * (total2 + total3),)
@@ -1511,12 +1510,12 @@ def _pairwise_soft_zero_one_without_valid_vjp(
     above = relevance[..., :, None] > relevance[..., None, :]
     total = torch.sum(fn.select(above, 1.0, 0.0, scores), dim=(-2, -1))
     t = cotangent / torch.clamp(total, min=1.0)
-    t2 = scores[..., :, None] - scores[..., None, :]
+    t2 = scores[..., None, :] - scores[..., :, None]
     probability = fn.sigmoid(-t2)
     probability2 = fn.sigmoid(t2)
-    branch = torch.where(above.mT, -probability * probability2, 0.0)
+    branch = torch.where(above, probability * probability2, 0.0)
     total2 = torch.sum(branch, dim=-2)
-    branch2 = torch.where(above.mT, probability * probability2, 0.0)
+    branch2 = torch.where(above, -probability * probability2, 0.0)
     total3 = torch.sum(branch2, dim=-1)
     return (t[..., None] * (total2 + total3),)
 
@@ -1549,17 +1548,17 @@ def _pairwise_soft_zero_one_without_valid_hvp(
     above = relevance[..., :, None] > relevance[..., None, :]
     total = torch.sum(fn.select(above, 1.0, 0.0, scores), dim=(-2, -1))
     t = cotangent / torch.clamp(total, min=1.0)
-    t2 = scores[..., :, None] - scores[..., None, :]
+    t2 = scores[..., None, :] - scores[..., :, None]
     probability = fn.sigmoid(-t2)
     probability2 = fn.sigmoid(t2)
     t3 = torch.tanh(0.5 * t2)
     t4 = scores_tangent[..., :, None] * probability * probability2 * t3
     t5 = -scores_tangent[..., None, :] * probability * probability2 * t3
-    t6 = torch.where(above.mT, t4, 0.0) + torch.where(above.mT, t5, 0.0)
+    t6 = torch.where(above, t4, 0.0) + torch.where(above, t5, 0.0)
     total2 = torch.sum(t6, dim=-2)
     t7 = scores_tangent[..., None, :] * probability * probability2 * t3
     t8 = -scores_tangent[..., :, None] * probability * probability2 * t3
-    t9 = torch.where(above.mT, t7, 0.0) + torch.where(above.mT, t8, 0.0)
+    t9 = torch.where(above, t7, 0.0) + torch.where(above, t8, 0.0)
     total3 = torch.sum(t9, dim=-1)
     return (t[..., None] * (total2 + total3),)
 
@@ -1573,9 +1572,8 @@ def _pairwise_soft_zero_one_without_valid_hessian_diagonal(
     above = relevance[..., :, None] > relevance[..., None, :]
     total = torch.sum(fn.select(above, 1.0, 0.0, scores), dim=(-2, -1))
     t = cotangent / torch.clamp(total, min=1.0)
-    t2 = scores[..., :, None] - scores[..., None, :]
-    t3 = -fn.sigmoid(t2) * fn.sigmoid(-t2) * torch.tanh(0.5 * t2)
-    branch = torch.where(above.mT, t3, 0.0)
+    t2 = scores[..., None, :] - scores[..., :, None]
+    branch = torch.where(above, -fn.sigmoid(t2) * fn.sigmoid(-t2) * torch.tanh(0.5 * t2), 0.0)
     total2 = torch.sum(branch, dim=-2)
     total3 = torch.sum(branch, dim=-1)
     return (t[..., None] * (total2 + total3),)
@@ -1845,11 +1843,11 @@ def _pairwise_mse_vjp(
     condition = valid[..., :, None] & valid[..., None, :] & differs
     total = torch.sum(fn.select(condition, 1.0, 0.0, scores), dim=(-2, -1))
     t = cotangent / torch.clamp(total, min=1.0)
-    t2 = scores - relevance
-    t3 = relevance - scores
+    t2 = relevance - scores
+    t3 = scores - relevance
     t4 = t2[..., :, None] + t3[..., None, :]
-    total2 = torch.sum(torch.where(condition, -2 * t4, 0.0), dim=-2)
-    total3 = torch.sum(torch.where(condition, 2 * t4, 0.0), dim=-1)
+    total2 = torch.sum(torch.where(condition.mT, 2 * t4, 0.0), dim=-2)
+    total3 = torch.sum(torch.where(condition.mT, -2 * t4, 0.0), dim=-1)
     return (t[..., None] * (total2 + total3),)
 
 
@@ -1886,12 +1884,12 @@ def _pairwise_mse_hvp(
     condition = valid[..., :, None] & valid[..., None, :] & differs
     total = torch.sum(fn.select(condition, 1.0, 0.0, scores), dim=(-2, -1))
     t = cotangent / torch.clamp(total, min=1.0)
-    branch = torch.where(condition, -2 * scores_tangent[..., :, None], 0.0)
-    branch2 = torch.where(condition, 2 * scores_tangent[..., None, :], 0.0)
-    total2 = torch.sum(branch + branch2, dim=-2)
-    branch3 = torch.where(condition, -2 * scores_tangent[..., None, :], 0.0)
-    branch4 = torch.where(condition, 2 * scores_tangent[..., :, None], 0.0)
-    total3 = torch.sum(branch3 + branch4, dim=-1)
+    branch = torch.where(condition, -2 * scores_tangent[..., None, :], 0.0)
+    branch2 = torch.where(condition, 2 * scores_tangent[..., :, None], 0.0)
+    total2 = torch.sum(branch + branch2, dim=-1)
+    branch3 = torch.where(condition, -2 * scores_tangent[..., :, None], 0.0)
+    branch4 = torch.where(condition, 2 * scores_tangent[..., None, :], 0.0)
+    total3 = torch.sum(branch3 + branch4, dim=-2)
     return (t[..., None] * (total2 + total3),)
 
 
@@ -1907,7 +1905,7 @@ def _pairwise_mse_hessian_diagonal(
     condition = valid[..., :, None] & valid[..., None, :] & differs
     total = torch.sum(fn.select(condition, 1.0, 0.0, scores), dim=(-2, -1))
     t = cotangent / torch.clamp(total, min=1.0)
-    branch = fn.select(condition, 2.0, 0.0, scores)
+    branch = fn.select(condition.mT, 2.0, 0.0, scores)
     total2 = torch.sum(branch, dim=-2)
     total3 = torch.sum(branch, dim=-1)
     return (t[..., None] * (total2 + total3),)
@@ -1917,9 +1915,9 @@ def _pairwise_mse_without_valid_value(scores: Array, relevance: Array) -> Result
     """The unreduced loss."""
     position = fn.positions(scores, -1)
     differs = position[..., :, None] != position[..., None, :]
-    t = relevance - scores
-    t2 = scores - relevance
-    branch = torch.where(differs, (t[..., None, :] + t2[..., :, None]) ** 2, 0.0)
+    t = scores - relevance
+    t2 = relevance - scores
+    branch = torch.where(differs, (t[..., :, None] + t2[..., None, :]) ** 2, 0.0)
     total = torch.sum(branch, dim=(-2, -1))
     total2 = torch.sum(fn.select(differs, 1.0, 0.0, scores), dim=(-2, -1))
     return total / torch.clamp(total2, min=1.0)
@@ -1935,11 +1933,11 @@ def _pairwise_mse_without_valid_vjp(
     differs = position[..., :, None] != position[..., None, :]
     total = torch.sum(fn.select(differs, 1.0, 0.0, scores), dim=(-2, -1))
     t = cotangent / torch.clamp(total, min=1.0)
-    t2 = scores - relevance
-    t3 = relevance - scores
+    t2 = relevance - scores
+    t3 = scores - relevance
     t4 = t2[..., :, None] + t3[..., None, :]
-    total2 = torch.sum(torch.where(differs, -2 * t4, 0.0), dim=-2)
-    total3 = torch.sum(torch.where(differs, 2 * t4, 0.0), dim=-1)
+    total2 = torch.sum(torch.where(differs.mT, 2 * t4, 0.0), dim=-2)
+    total3 = torch.sum(torch.where(differs.mT, -2 * t4, 0.0), dim=-1)
     return (t[..., None] * (total2 + total3),)
 
 
@@ -1972,12 +1970,12 @@ def _pairwise_mse_without_valid_hvp(
     differs = position[..., :, None] != position[..., None, :]
     total = torch.sum(fn.select(differs, 1.0, 0.0, scores), dim=(-2, -1))
     t = cotangent / torch.clamp(total, min=1.0)
-    branch = torch.where(differs, -2 * scores_tangent[..., :, None], 0.0)
-    branch2 = torch.where(differs, 2 * scores_tangent[..., None, :], 0.0)
-    total2 = torch.sum(branch + branch2, dim=-2)
-    branch3 = torch.where(differs, -2 * scores_tangent[..., None, :], 0.0)
-    branch4 = torch.where(differs, 2 * scores_tangent[..., :, None], 0.0)
-    total3 = torch.sum(branch3 + branch4, dim=-1)
+    branch = torch.where(differs, -2 * scores_tangent[..., None, :], 0.0)
+    branch2 = torch.where(differs, 2 * scores_tangent[..., :, None], 0.0)
+    total2 = torch.sum(branch + branch2, dim=-1)
+    branch3 = torch.where(differs, -2 * scores_tangent[..., :, None], 0.0)
+    branch4 = torch.where(differs, 2 * scores_tangent[..., None, :], 0.0)
+    total3 = torch.sum(branch3 + branch4, dim=-2)
     return (t[..., None] * (total2 + total3),)
 
 
@@ -1991,7 +1989,7 @@ def _pairwise_mse_without_valid_hessian_diagonal(
     differs = position[..., :, None] != position[..., None, :]
     total = torch.sum(fn.select(differs, 1.0, 0.0, scores), dim=(-2, -1))
     t = cotangent / torch.clamp(total, min=1.0)
-    branch = fn.select(differs, 2.0, 0.0, scores)
+    branch = fn.select(differs.mT, 2.0, 0.0, scores)
     total2 = torch.sum(branch, dim=-2)
     total3 = torch.sum(branch, dim=-1)
     return (t[..., None] * (total2 + total3),)

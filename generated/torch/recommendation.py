@@ -2219,7 +2219,7 @@ def _translation_margin_vjp(
     cotangent: Array,
 ) -> tuple[Result, ...]:
     """Gradients of sum(cotangent * loss)."""
-    t = relation + head - tail
+    t = head + relation - tail
     total = torch.sum(t**2, dim=-1)
     t2 = relation + false_head - false_tail
     total2 = torch.sum(t2**2, dim=-1)
@@ -2254,7 +2254,7 @@ def _translation_margin_jvp(
     false_tail_tangent: Array,
 ) -> Result:
     """The directional derivative of the unreduced loss along the tangents."""
-    t = relation + head - tail
+    t = head + relation - tail
     total = torch.sum(t**2, dim=-1)
     t2 = relation + false_head - false_tail
     total2 = torch.sum(t2**2, dim=-1)
@@ -2283,7 +2283,7 @@ def _translation_margin_hvp(
     false_tail_tangent: Array,
 ) -> tuple[Result, ...]:
     """The Hessian of sum(cotangent * loss) times the tangents."""
-    t = relation + head - tail
+    t = head + relation - tail
     total = torch.sum(t**2, dim=-1)
     t2 = relation + false_head - false_tail
     total2 = torch.sum(t2**2, dim=-1)
@@ -2342,7 +2342,7 @@ def _translation_margin_hessian_diagonal(
     cotangent: Array,
 ) -> tuple[Result, ...]:
     """The diagonal of the Hessian of sum(cotangent * loss)."""
-    t = (relation + head - tail) ** 2
+    t = (head + relation - tail) ** 2
     total = torch.sum(t, dim=-1)
     t2 = (relation + false_head - false_tail) ** 2
     total2 = torch.sum(t2, dim=-1)

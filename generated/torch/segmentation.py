@@ -347,7 +347,7 @@ def _tversky_value(
     smooth: Array,
 ) -> Result:
     """The unreduced loss."""
-    total = torch.sum(target * probability, dim=-1)
+    total = torch.sum(probability * target, dim=-1)
     total2 = torch.sum(target * (1 - probability), dim=-1)
     total3 = torch.sum(probability * (1 - target), dim=-1)
     t = total + smooth + total2 * beta + total3 * alpha
@@ -363,7 +363,7 @@ def _tversky_vjp(
     cotangent: Array,
 ) -> tuple[Result, ...]:
     """Gradients of sum(cotangent * loss)."""
-    total = torch.sum(target * probability, dim=-1)
+    total = torch.sum(probability * target, dim=-1)
     total2 = torch.sum(target * (1 - probability), dim=-1)
     t = 1 - target
     total3 = torch.sum(t * probability, dim=-1)
@@ -390,7 +390,7 @@ def _tversky_jvp(
     total3 = torch.sum(t * probability, dim=-1)
     t2 = -total * (total2 * beta + total3 * alpha)
     total4 = torch.sum(probability_tangent * t, dim=-1)
-    total5 = torch.sum(target * probability, dim=-1)
+    total5 = torch.sum(probability * target, dim=-1)
     t3 = total5 + smooth
     t4 = total5 + smooth + total2 * beta + total3 * alpha
     return (t2 + total4 * t3 * alpha - total * t3 * beta) / t4**2
@@ -407,7 +407,7 @@ def _tversky_hvp(
 ) -> tuple[Result, ...]:
     """The Hessian of sum(cotangent * loss) times the tangents."""
     total = torch.sum(probability_tangent * target, dim=-1)
-    total2 = torch.sum(target * probability, dim=-1)
+    total2 = torch.sum(probability * target, dim=-1)
     t = total2 + smooth
     total3 = torch.sum(target * (1 - probability), dim=-1)
     t2 = 1 - target
@@ -443,7 +443,7 @@ def _tversky_hessian_diagonal(
 ) -> tuple[Result, ...]:
     """The diagonal of the Hessian of sum(cotangent * loss)."""
     t = 1 - target
-    total = torch.sum(target * probability, dim=-1)
+    total = torch.sum(probability * target, dim=-1)
     total2 = torch.sum(target * (1 - probability), dim=-1)
     total3 = torch.sum(t * probability, dim=-1)
     t2 = total + smooth + total2 * beta + total3 * alpha
@@ -766,8 +766,8 @@ def _dice_vjp(
 ) -> tuple[Result, ...]:
     """Gradients of sum(cotangent * loss)."""
     total = torch.sum(probability * target, dim=-1)
-    total2 = torch.sum(probability, dim=-1)
-    total3 = torch.sum(target, dim=-1)
+    total2 = torch.sum(target, dim=-1)
+    total3 = torch.sum(probability, dim=-1)
     t = total2 + total3 + smooth
     t2 = (smooth + 2 * total) / t**2
     t3 = 1 / t
@@ -784,8 +784,8 @@ def _dice_jvp(
     """The directional derivative of the unreduced loss along the tangents."""
     total = torch.sum(probability_tangent, dim=-1)
     total2 = torch.sum(probability * target, dim=-1)
-    total3 = torch.sum(probability, dim=-1)
-    total4 = torch.sum(target, dim=-1)
+    total3 = torch.sum(target, dim=-1)
+    total4 = torch.sum(probability, dim=-1)
     t = total3 + total4 + smooth
     total5 = torch.sum(probability_tangent * target, dim=-1)
     return total * (smooth + 2 * total2) / t**2 - 2 * total5 / t
@@ -799,8 +799,8 @@ def _dice_hvp(
     probability_tangent: Array,
 ) -> tuple[Result, ...]:
     """The Hessian of sum(cotangent * loss) times the tangents."""
-    total = torch.sum(probability, dim=-1)
-    total2 = torch.sum(target, dim=-1)
+    total = torch.sum(target, dim=-1)
+    total2 = torch.sum(probability, dim=-1)
     t = total + total2 + smooth
     t2 = 1 / t**2
     total3 = torch.sum(probability_tangent * target, dim=-1)
@@ -828,8 +828,8 @@ def _dice_hessian_diagonal(
 ) -> tuple[Result, ...]:
     """The diagonal of the Hessian of sum(cotangent * loss)."""
     total = torch.sum(probability * target, dim=-1)
-    total2 = torch.sum(probability, dim=-1)
-    total3 = torch.sum(target, dim=-1)
+    total2 = torch.sum(target, dim=-1)
+    total3 = torch.sum(probability, dim=-1)
     t = total2 + total3 + smooth
     t2 = -2 * (smooth + 2 * total) / t**3
     t3 = 1 / t**2
@@ -1138,14 +1138,14 @@ def _jaccard_vjp(
     t = total + total2 + smooth - total3
     t2 = 1 / t**2
     t3 = -(1 / t + t2 * (total3 + smooth))
-    t4 = t3 * total3**2
-    t5 = t3 * total**2
-    t6 = t3 * total2**2
+    t4 = t3 * total**2
+    t5 = t3 * total2**2
+    t6 = t3 * total3**2
     t7 = t3 * total * total2
     t8 = t3 * total
     t9 = t3 * total2
-    t10 = t3 * total3 * total
-    t11 = t3 * total3 * total2
+    t10 = t3 * total * total3
+    t11 = t3 * total2 * total3
     t12 = t3 * total3
     t13 = 2 * t12[..., :, None] * target * smooth
     t14 = total3[..., :, None] + smooth + t4[..., :, None] * target
@@ -1173,11 +1173,11 @@ def _jaccard_jvp(
     t3 = total3 + smooth
     total5 = torch.sum(probability_tangent * target, dim=-1)
     t4 = -(1 / t + t2 * t3)
-    t5 = total4 * t3 + total5 * t4 * total3**2 + total5 * t4 * total**2
-    t6 = t5 + total5 * t4 * total2**2 + total5 * t4 * smooth**2
+    t5 = total4 * t3 + total5 * t4 * total**2 + total5 * t4 * total2**2
+    t6 = t5 + total5 * t4 * total3**2 + total5 * t4 * smooth**2
     t7 = t6 + 2 * total5 * t4 * total * total2 + 2 * total5 * t4 * total * smooth
-    t8 = t7 + 2 * total5 * t4 * total2 * smooth - 2 * total5 * t4 * total3 * total
-    t9 = t8 - 2 * total5 * t4 * total3 * total2 - 2 * total5 * t4 * total3 * smooth
+    t8 = t7 + 2 * total5 * t4 * total2 * smooth - 2 * total5 * t4 * total * total3
+    t9 = t8 - 2 * total5 * t4 * total2 * total3 - 2 * total5 * t4 * total3 * smooth
     return t2 * t9
 
 
@@ -1524,8 +1524,8 @@ def _squared_dice_vjp(
 ) -> tuple[Result, ...]:
     """Gradients of sum(cotangent * loss)."""
     total = torch.sum(probability * target, dim=-1)
-    total2 = torch.sum(probability**2, dim=-1)
-    total3 = torch.sum(target**2, dim=-1)
+    total2 = torch.sum(target**2, dim=-1)
+    total3 = torch.sum(probability**2, dim=-1)
     t = total2 + total3 + smooth
     t2 = (smooth + 2 * total) / t**2
     t3 = 1 / t
@@ -1542,8 +1542,8 @@ def _squared_dice_jvp(
     """The directional derivative of the unreduced loss along the tangents."""
     total = torch.sum(probability_tangent * probability, dim=-1)
     total2 = torch.sum(probability * target, dim=-1)
-    total3 = torch.sum(probability**2, dim=-1)
-    total4 = torch.sum(target**2, dim=-1)
+    total3 = torch.sum(target**2, dim=-1)
+    total4 = torch.sum(probability**2, dim=-1)
     t = total3 + total4 + smooth
     t2 = 2 * total * (smooth + 2 * total2) / t**2
     total5 = torch.sum(probability_tangent * target, dim=-1)
@@ -1558,8 +1558,8 @@ def _squared_dice_hvp(
     probability_tangent: Array,
 ) -> tuple[Result, ...]:
     """The Hessian of sum(cotangent * loss) times the tangents."""
-    total = torch.sum(probability**2, dim=-1)
-    total2 = torch.sum(target**2, dim=-1)
+    total = torch.sum(target**2, dim=-1)
+    total2 = torch.sum(probability**2, dim=-1)
     t = total + total2 + smooth
     t2 = 1 / t**2
     total3 = torch.sum(probability * target, dim=-1)
@@ -1589,8 +1589,8 @@ def _squared_dice_hessian_diagonal(
     cotangent: Array,
 ) -> tuple[Result, ...]:
     """The diagonal of the Hessian of sum(cotangent * loss)."""
-    total = torch.sum(probability**2, dim=-1)
-    total2 = torch.sum(target**2, dim=-1)
+    total = torch.sum(target**2, dim=-1)
+    total2 = torch.sum(probability**2, dim=-1)
     t = total + total2 + smooth
     t2 = 1 / t**2
     total3 = torch.sum(probability * target, dim=-1)
@@ -2327,7 +2327,7 @@ def _focal_tversky_value(
     smooth: Array,
 ) -> Result:
     """The unreduced loss."""
-    total = torch.sum(target * probability, dim=-1)
+    total = torch.sum(probability * target, dim=-1)
     total2 = torch.sum(target * (1 - probability), dim=-1)
     total3 = torch.sum(probability * (1 - target), dim=-1)
     t = total + smooth + total2 * beta + total3 * alpha
@@ -2344,7 +2344,7 @@ def _focal_tversky_vjp(
     cotangent: Array,
 ) -> tuple[Result, ...]:
     """Gradients of sum(cotangent * loss)."""
-    total = torch.sum(target * probability, dim=-1)
+    total = torch.sum(probability * target, dim=-1)
     t = total + smooth
     total2 = torch.sum(target * (1 - probability), dim=-1)
     t2 = 1 - target
@@ -2367,7 +2367,7 @@ def _focal_tversky_jvp(
     probability_tangent: Array,
 ) -> Result:
     """The directional derivative of the unreduced loss along the tangents."""
-    total = torch.sum(target * probability, dim=-1)
+    total = torch.sum(probability * target, dim=-1)
     t = total + smooth
     total2 = torch.sum(target * (1 - probability), dim=-1)
     t2 = 1 - target
@@ -2392,7 +2392,7 @@ def _focal_tversky_hvp(
 ) -> tuple[Result, ...]:
     """The Hessian of sum(cotangent * loss) times the tangents."""
     total = torch.sum(probability_tangent * target, dim=-1)
-    total2 = torch.sum(target * probability, dim=-1)
+    total2 = torch.sum(probability * target, dim=-1)
     t = total2 + smooth
     total3 = torch.sum(target * (1 - probability), dim=-1)
     t2 = 1 - target
@@ -2450,7 +2450,7 @@ def _focal_tversky_hessian_diagonal(
 ) -> tuple[Result, ...]:
     """The diagonal of the Hessian of sum(cotangent * loss)."""
     t = 1 - target
-    total = torch.sum(target * probability, dim=-1)
+    total = torch.sum(probability * target, dim=-1)
     t2 = total + smooth
     total2 = torch.sum(target * (1 - probability), dim=-1)
     total3 = torch.sum(t * probability, dim=-1)
@@ -2787,8 +2787,8 @@ def _log_cosh_dice_vjp(
     cotangent: Array,
 ) -> tuple[Result, ...]:
     """Gradients of sum(cotangent * loss)."""
-    total = torch.sum(probability, dim=-1)
-    total2 = torch.sum(target, dim=-1)
+    total = torch.sum(target, dim=-1)
+    total2 = torch.sum(probability, dim=-1)
     t = total + total2 + smooth
     t2 = 1 / t
     total3 = torch.sum(probability * target, dim=-1)
@@ -2807,8 +2807,8 @@ def _log_cosh_dice_jvp(
 ) -> Result:
     """The directional derivative of the unreduced loss along the tangents."""
     total = torch.sum(probability_tangent * target, dim=-1)
-    total2 = torch.sum(probability, dim=-1)
-    total3 = torch.sum(target, dim=-1)
+    total2 = torch.sum(target, dim=-1)
+    total3 = torch.sum(probability, dim=-1)
     t = total2 + total3 + smooth
     t2 = 1 / t
     total4 = torch.sum(probability_tangent, dim=-1)
@@ -2826,8 +2826,8 @@ def _log_cosh_dice_hvp(
 ) -> tuple[Result, ...]:
     """The Hessian of sum(cotangent * loss) times the tangents."""
     total = torch.sum(probability_tangent * target, dim=-1)
-    total2 = torch.sum(probability, dim=-1)
-    total3 = torch.sum(target, dim=-1)
+    total2 = torch.sum(target, dim=-1)
+    total3 = torch.sum(probability, dim=-1)
     t = total2 + total3 + smooth
     t2 = 1 / t**2
     total4 = torch.sum(probability * target, dim=-1)
@@ -2871,8 +2871,8 @@ def _log_cosh_dice_hessian_diagonal(
     """The diagonal of the Hessian of sum(cotangent * loss)."""
     total = torch.sum(probability * target, dim=-1)
     t = smooth + 2 * total
-    total2 = torch.sum(probability, dim=-1)
-    total3 = torch.sum(target, dim=-1)
+    total2 = torch.sum(target, dim=-1)
+    total3 = torch.sum(probability, dim=-1)
     t2 = total2 + total3 + smooth
     t3 = t / t2 - 1
     t4 = 1 / torch.cosh(t3) ** 2
@@ -3217,7 +3217,7 @@ def _matthews_correlation_vjp(
     total4 = torch.sum(probability * target, dim=-1)
     t5 = total2 + total4 + 2 * smooth
     t6 = total3 + total4 + 2 * smooth
-    t7 = t3 * t4 * t5 * t6
+    t7 = t3 * t5 * t4 * t6
     t8 = 1 / t7**1.5
     t9 = total + smooth
     t10 = total4 + smooth
@@ -3255,7 +3255,7 @@ def _matthews_correlation_jvp(
     total5 = torch.sum(probability * target, dim=-1)
     t5 = total3 + total5 + 2 * smooth
     t6 = total4 + total5 + 2 * smooth
-    t7 = t3 * t4 * t5 * t6
+    t7 = t3 * t5 * t4 * t6
     t8 = 1 / t7**1.5
     t9 = total2 + smooth
     t10 = total5 + smooth
@@ -3289,68 +3289,68 @@ def _matthews_correlation_hvp(
     total2 = torch.sum(t2 * t, dim=-1)
     total3 = torch.sum(t2 * target, dim=-1)
     t3 = total2 + total3 + 2 * smooth
-    total4 = torch.sum(t * probability, dim=-1)
-    t4 = total2 + total4 + 2 * smooth
-    total5 = torch.sum(probability * target, dim=-1)
-    t5 = total3 + total5 + 2 * smooth
-    t6 = total4 + total5 + 2 * smooth
+    total4 = torch.sum(probability * target, dim=-1)
+    t4 = total3 + total4 + 2 * smooth
+    total5 = torch.sum(t * probability, dim=-1)
+    t5 = total2 + total5 + 2 * smooth
+    t6 = total5 + total4 + 2 * smooth
     t7 = t3 * t4 * t5 * t6
     t8 = 1 / t7**1.5
     t9 = total2 + smooth
-    t10 = total5 + smooth
+    t10 = total4 + smooth
     t11 = total3 + smooth
-    t12 = total4 + smooth
+    t12 = total5 + smooth
     t13 = t9 * t10 - t11 * t12
-    t14 = total2 + total3 + 2 * total4 + 2 * total5 + 6 * smooth
-    t15 = total2 + total5 + 2 * total4 + 4 * smooth
-    t16 = total3 + total4 + 2 * total5 + 4 * smooth
+    t14 = total2 + total3 + 2 * total5 + 2 * total4 + 6 * smooth
+    t15 = total2 + total4 + 2 * total5 + 4 * smooth
+    t16 = total3 + total5 + 2 * total4 + 4 * smooth
     t17 = 1 / t7**2.5
     t18 = t3**2
     t19 = 0.75 * t4 * t5 * t13 * t15 * t16 * t17 * t18
-    t20 = 0.5 * t3 * t8 * t13 * t14 + 0.5 * t3 * t5 * t9 * t8 * t15
-    t21 = t20 - 0.5 * t3 * t4 * t8 * t11 * t16 - t19
-    t22 = t4**2
-    t23 = t3 * t4 * t8 * t13 + t3 * t4 * t9 * t8 * t16
+    t20 = 0.5 * t3 * t8 * t13 * t14 + 0.5 * t3 * t4 * t9 * t8 * t15
+    t21 = t20 - 0.5 * t3 * t5 * t8 * t11 * t16 - t19
+    t22 = t5**2
+    t23 = t3 * t5 * t8 * t13 + t3 * t5 * t9 * t8 * t16
     t24 = t23 - 0.75 * t13 * t17 * t18 * t22 * t16**2
     t25 = t3 * t6
     t26 = t4 * t5
-    t27 = t25 + t26 + t3 * t5 + t4 * t6
-    t28 = total3 + total4 + 2 * total2 + 4 * smooth
+    t27 = t25 + t26 + t3 * t4 + t5 * t6
+    t28 = total3 + total5 + 2 * total2 + 4 * smooth
     t29 = 1 / torch.sqrt(t7)
     t30 = 0.75 * t3 * t4 * t5 * t6 * t13 * t16 * t17 * t28
-    t31 = 0.5 * t8 * t13 * t27 + 0.5 * t3 * t4 * t8 * t10 * t16
-    t32 = t31 + 0.5 * t5 * t6 * t9 * t8 * t28 - t29 - t30
-    t33 = total2 + total4 + 2 * total3 + 2 * total5 + 6 * smooth
-    t34 = total2 + total5 + 2 * total3 + 4 * smooth
+    t31 = 0.5 * t8 * t13 * t27 + 0.5 * t3 * t5 * t8 * t10 * t16
+    t32 = t31 + 0.5 * t4 * t6 * t9 * t8 * t28 - t29 - t30
+    t33 = total2 + total5 + 2 * total3 + 2 * total4 + 6 * smooth
+    t34 = total2 + total4 + 2 * total3 + 4 * smooth
     t35 = 0.75 * t3 * t6 * t13 * t16 * t17 * t34 * t22
-    t36 = 0.5 * t4 * t8 * t13 * t33 + 0.5 * t4 * t6 * t9 * t8 * t34
-    t37 = t36 - 0.5 * t3 * t4 * t8 * t12 * t16 - t35
+    t36 = 0.5 * t5 * t8 * t13 * t33 + 0.5 * t5 * t6 * t9 * t8 * t34
+    t37 = t36 - 0.5 * t3 * t5 * t8 * t12 * t16 - t35
     t38 = t * t21[..., :, None] + t24[..., :, None] * target - t * t32[..., :, None]
     t39 = total[..., :, None] * (t38 - t37[..., :, None] * target)
     total6 = torch.sum(probability_tangent * t, dim=-1)
-    t40 = t5**2
-    t41 = t3 * t5 * t8 * t13 - t3 * t5 * t8 * t11 * t15
+    t40 = t4**2
+    t41 = t3 * t4 * t8 * t13 - t3 * t4 * t8 * t11 * t15
     t42 = t41 - 0.75 * t13 * t17 * t18 * t40 * t15**2
-    t43 = total3 + total5 + 2 * total2 + 2 * total4 + 6 * smooth
+    t43 = total3 + total4 + 2 * total2 + 2 * total5 + 6 * smooth
     t44 = 0.75 * t3 * t6 * t13 * t15 * t17 * t40 * t28
-    t45 = 0.5 * t5 * t8 * t13 * t43 + 0.5 * t3 * t5 * t8 * t10 * t15
-    t46 = t45 - 0.5 * t5 * t6 * t8 * t11 * t28 - t44
-    t47 = t25 + t26 + t3 * t4 + t5 * t6
+    t45 = 0.5 * t4 * t8 * t13 * t43 + 0.5 * t3 * t4 * t8 * t10 * t15
+    t46 = t45 - 0.5 * t4 * t6 * t8 * t11 * t28 - t44
+    t47 = t25 + t26 + t3 * t5 + t4 * t6
     t48 = 0.75 * t3 * t4 * t5 * t6 * t13 * t15 * t17 * t34
-    t49 = t29 + 0.5 * t8 * t13 * t47 - 0.5 * t3 * t5 * t8 * t12 * t15
-    t50 = t49 - 0.5 * t4 * t6 * t8 * t11 * t34 - t48
+    t49 = t29 + 0.5 * t8 * t13 * t47 - 0.5 * t3 * t4 * t8 * t12 * t15
+    t50 = t49 - 0.5 * t5 * t6 * t8 * t11 * t34 - t48
     t51 = t * t42[..., :, None] + t21[..., :, None] * target - t * t46[..., :, None]
     t52 = total6[..., :, None] * (t51 - t50[..., :, None] * target)
-    t53 = total4 + total5 + 2 * total2 + 2 * total3 + 6 * smooth
+    t53 = total5 + total4 + 2 * total2 + 2 * total3 + 6 * smooth
     t54 = t6**2
     t55 = 0.75 * t4 * t5 * t13 * t17 * t34 * t28 * t54
-    t56 = 0.5 * t6 * t8 * t13 * t53 + 0.5 * t4 * t6 * t8 * t10 * t34
-    t57 = t56 - 0.5 * t5 * t6 * t8 * t12 * t28 - t55
-    t58 = t4 * t6 * t8 * t13 - t4 * t6 * t8 * t12 * t34
+    t56 = 0.5 * t6 * t8 * t13 * t53 + 0.5 * t5 * t6 * t8 * t10 * t34
+    t57 = t56 - 0.5 * t4 * t6 * t8 * t12 * t28 - t55
+    t58 = t5 * t6 * t8 * t13 - t5 * t6 * t8 * t12 * t34
     t59 = t58 - 0.75 * t13 * t17 * t22 * t54 * t34**2
     t60 = t * t50[..., :, None] + t37[..., :, None] * target - t * t57[..., :, None]
     t61 = total[..., :, None] * (t60 - t59[..., :, None] * target)
-    t62 = t5 * t6 * t8 * t13 + t5 * t6 * t8 * t10 * t28
+    t62 = t4 * t6 * t8 * t13 + t4 * t6 * t8 * t10 * t28
     t63 = t62 - 0.75 * t13 * t17 * t40 * t54 * t28**2
     t64 = t * t46[..., :, None] + t32[..., :, None] * target - t * t63[..., :, None]
     t65 = total6[..., :, None] * (t64 - t57[..., :, None] * target)
@@ -3375,7 +3375,7 @@ def _matthews_correlation_hessian_diagonal(
     total4 = torch.sum(t * probability, dim=-1)
     t5 = total + total4 + 2 * smooth
     t6 = total4 + total3 + 2 * smooth
-    t7 = t3 * t5 * t4 * t6
+    t7 = t3 * t4 * t5 * t6
     t8 = 1 / t7**1.5
     t9 = total + smooth
     t10 = total3 + smooth
@@ -3390,7 +3390,7 @@ def _matthews_correlation_hessian_diagonal(
     t19 = t18 - 0.75 * t13 * t15 * t16 * t17 * t14**2
     t20 = total + total2 + 2 * total4 + 2 * total3 + 6 * smooth
     t21 = total2 + total4 + 2 * total3 + 4 * smooth
-    t22 = 0.75 * t5 * t4 * t13 * t14 * t21 * t15 * t16
+    t22 = 0.75 * t4 * t5 * t13 * t14 * t21 * t15 * t16
     t23 = 0.5 * t3 * t8 * t13 * t20 + 0.5 * t3 * t4 * t9 * t8 * t14
     t24 = t23 - 0.5 * t3 * t5 * t8 * t11 * t21 - t22
     t25 = total2 + total3 + 2 * total + 2 * total4 + 6 * smooth
@@ -3400,10 +3400,10 @@ def _matthews_correlation_hessian_diagonal(
     t29 = t28 - 0.5 * t4 * t6 * t8 * t11 * t26 - t27
     t30 = 1 / torch.sqrt(t7)
     t31 = t3 * t6
-    t32 = t5 * t4
+    t32 = t4 * t5
     t33 = t31 + t32 + t3 * t5 + t4 * t6
     t34 = total + total3 + 2 * total2 + 4 * smooth
-    t35 = 0.75 * t3 * t5 * t4 * t6 * t13 * t14 * t15 * t34
+    t35 = 0.75 * t3 * t4 * t5 * t6 * t13 * t14 * t15 * t34
     t36 = t30 + 0.5 * t8 * t13 * t33 - 0.5 * t3 * t4 * t8 * t12 * t14
     t37 = t36 - 0.5 * t5 * t6 * t8 * t11 * t34 - t35
     t38 = t * t19[..., :, None] + t24[..., :, None] * target - t * t29[..., :, None]
@@ -3411,7 +3411,7 @@ def _matthews_correlation_hessian_diagonal(
     t40 = t3 * t5 * t8 * t13 + t3 * t5 * t9 * t8 * t21
     t41 = t40 - 0.75 * t13 * t15 * t16 * t39 * t21**2
     t42 = t31 + t32 + t3 * t4 + t5 * t6
-    t43 = 0.75 * t3 * t5 * t4 * t6 * t13 * t21 * t15 * t26
+    t43 = 0.75 * t3 * t4 * t5 * t6 * t13 * t21 * t15 * t26
     t44 = 0.5 * t8 * t13 * t42 + 0.5 * t3 * t5 * t8 * t10 * t21
     t45 = t44 + 0.5 * t4 * t6 * t9 * t8 * t26 - t30 - t43
     t46 = total + total4 + 2 * total2 + 2 * total3 + 6 * smooth
@@ -3424,7 +3424,7 @@ def _matthews_correlation_hessian_diagonal(
     t53 = t4 * t6 * t8 * t13 + t4 * t6 * t8 * t10 * t26
     t54 = t53 - 0.75 * t13 * t15 * t17 * t52 * t26**2
     t55 = total4 + total3 + 2 * total + 2 * total2 + 6 * smooth
-    t56 = 0.75 * t5 * t4 * t13 * t15 * t34 * t26 * t52
+    t56 = 0.75 * t4 * t5 * t13 * t15 * t34 * t26 * t52
     t57 = 0.5 * t6 * t8 * t13 * t55 + 0.5 * t5 * t6 * t8 * t10 * t34
     t58 = t57 - 0.5 * t4 * t6 * t8 * t12 * t26 - t56
     t59 = t * t29[..., :, None] + t45[..., :, None] * target - t * t54[..., :, None]

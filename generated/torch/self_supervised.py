@@ -873,7 +873,7 @@ def _barlow_twins_hessian_diagonal(
     t101 = t12[..., None, None, :] * t71[..., None, :, None] * t100.mT / t19
     branch12 = torch.where(differs[..., None, :, :], t101, 0.0)
     t102 = 1.5 * t12[..., None, None, :] * dot.mT[..., None, :, :]
-    t103 = -t102 * t83[..., :, :, None] * t89[..., None, :, None] / t48
+    t103 = -t102 * t89[..., None, :, None] * t83[..., :, :, None] / t48
     branch13 = torch.where(differs[..., None, :, :], t103, 0.0)
     t104 = branch12 + branch13
     dot16 = t73 @ t3

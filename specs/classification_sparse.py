@@ -22,7 +22,7 @@ def _threshold(logits):
     return (Sum(where(kept, largest_first, 0), k) - 1) / Sum(indicator(kept), k)
 
 
-@loss
+@loss(aliases=("multiclass_sparsemax",))
 def sparsemax(logits=Prediction("class"), label=Label("class")):
     """The loss whose gradient is sparsemax minus target: sparsemax gives most classes exactly 0.
 

@@ -43,7 +43,7 @@ def _fits(k):
     return Or(inside, size(k) <= 2 * RADIUS)
 
 
-@loss
+@loss(aliases=("structural_similarity",))
 def ssim(
     image=Prediction("row", "column"),
     target=Target("row", "column"),

@@ -40,7 +40,7 @@ def _ideal_gain(relevance, valid):
     return Sum(sort(_gain(relevance, valid, k), k, descending=True) * _discount(k), k)
 
 
-@loss
+@loss(aliases=("listmle",))
 def list_mle(
     scores=Prediction("list"),
     relevance=Target("list"),
@@ -99,7 +99,7 @@ def approx_ndcg(
     return where(ideal > 0, 1 - gain / ideal, 0)
 
 
-@loss
+@loss(aliases=("lambdarank_ndcg",))
 def lambda_rank(
     scores=Prediction("list"),
     relevance=Target("list", nonnegative=True),

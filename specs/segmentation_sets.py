@@ -91,7 +91,7 @@ def lovasz_softmax(
     return total / Max(Sum(indicator(present), c), 1)
 
 
-@loss
+@loss(aliases=("ohem_cross_entropy",))
 def top_k_cross_entropy(
     logits=Prediction("class", "*spatial"),
     label=Label("class", "*spatial"),

@@ -20,7 +20,7 @@ from .classification import (
     SparseSoftmaxCrossEntropyObjective,
     SquaredHingeObjective,
 )
-from .classification_sparse import SparsemaxObjective
+from .classification_sparse import MulticlassSparsemaxObjective, SparsemaxObjective
 from .detection import (
     BalancedL1Objective,
     GaussianFocalObjective,
@@ -241,6 +241,7 @@ __all__ = [
     "MsleObjective",
     "MulticlassBrierScoreObjective",
     "MulticlassPerceptronObjective",
+    "MulticlassSparsemaxObjective",
     "MultilabelMarginObjective",
     "MultilabelSoftMarginObjective",
     "MultiMarginObjective",

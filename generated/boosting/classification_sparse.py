@@ -12,7 +12,7 @@ from ._objective import Hessian, Objective
 from ._options import Array, Result
 from ._task import Task
 
-__all__ = ["SparsemaxObjective"]
+__all__ = ["MulticlassSparsemaxObjective", "SparsemaxObjective"]
 
 
 def _sparsemax_value(logits: Array, label: Array) -> Result:
@@ -202,3 +202,4 @@ class SparsemaxObjective(Objective):
     ) -> None:
         """Checks and keeps the settings."""
         super().__init__(hessian)
+MulticlassSparsemaxObjective = SparsemaxObjective

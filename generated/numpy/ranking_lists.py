@@ -20,10 +20,18 @@ __all__ = [
     "lambda_rank_hessian_diagonal",
     "lambda_rank_hvp",
     "lambda_rank_value_and_grad",
+    "lambdarank_ndcg",
+    "lambdarank_ndcg_hessian_diagonal",
+    "lambdarank_ndcg_hvp",
+    "lambdarank_ndcg_value_and_grad",
     "list_mle",
     "list_mle_hessian_diagonal",
     "list_mle_hvp",
     "list_mle_value_and_grad",
+    "listmle",
+    "listmle_hessian_diagonal",
+    "listmle_hvp",
+    "listmle_value_and_grad",
 ]
 
 
@@ -45,6 +53,8 @@ def list_mle(
             valid[k]; -oo otherwise}, descending) > 0; 0 otherwise}, reverse)) - sort_k(scores[k] by
             {relevance[k] if valid[k]; -oo otherwise}, descending) if sort_k({1 if valid[k]; 0
             otherwise} by {relevance[k] if valid[k]; -oo otherwise}, descending) > 0; 0 otherwise})
+
+    Also called `listmle`.
 
     Shapes: `(list),(list),(list)->()` after the batch axes, as NumPy writes generalised ufuncs.
 
@@ -386,6 +396,10 @@ _LIST_MLE = Definition(
         ),
     },
 )
+listmle = list_mle
+listmle_value_and_grad = list_mle_value_and_grad
+listmle_hvp = list_mle_hvp
+listmle_hessian_diagonal = list_mle_hessian_diagonal
 
 
 def approx_ndcg(
@@ -1026,6 +1040,8 @@ def lambda_rank(
             otherwise}, descending)/log(k + 2)) if sum_k(log(2)*sort_k({exp(log(2)*relevance[k]) - 1
             if valid[k]; 0 otherwise}, descending)/log(k + 2)) > 0; 0 otherwise}
 
+    Also called `lambdarank_ndcg`.
+
     Shapes: `(list),(list),(list)->()` after the batch axes, as NumPy writes generalised ufuncs.
 
     Use it for graded relevance where the top of the list matters most: it is the usual choice of
@@ -1538,3 +1554,7 @@ _LAMBDA_RANK = Definition(
         ),
     },
 )
+lambdarank_ndcg = lambda_rank
+lambdarank_ndcg_value_and_grad = lambda_rank_value_and_grad
+lambdarank_ndcg_hvp = lambda_rank_hvp
+lambdarank_ndcg_hessian_diagonal = lambda_rank_hessian_diagonal

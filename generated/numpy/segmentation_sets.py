@@ -23,6 +23,10 @@ __all__ = [
     "lovasz_softmax_hessian_diagonal",
     "lovasz_softmax_hvp",
     "lovasz_softmax_value_and_grad",
+    "ohem_cross_entropy",
+    "ohem_cross_entropy_hessian_diagonal",
+    "ohem_cross_entropy_hvp",
+    "ohem_cross_entropy_value_and_grad",
     "top_k_cross_entropy",
     "top_k_cross_entropy_hessian_diagonal",
     "top_k_cross_entropy_hvp",
@@ -780,6 +784,8 @@ def top_k_cross_entropy(
             max(1, floor(size(spatial)*fraction)); 0 otherwise})/max(1,
             floor(size(spatial)*fraction))
 
+    Also called `ohem_cross_entropy`.
+
     Shapes: `(class,*spatial),(*spatial)->()` after the batch axes, as NumPy writes generalised
     ufuncs.
 
@@ -1086,3 +1092,7 @@ _TOP_K_CROSS_ENTROPY = Definition(
         ),
     },
 )
+ohem_cross_entropy = top_k_cross_entropy
+ohem_cross_entropy_value_and_grad = top_k_cross_entropy_value_and_grad
+ohem_cross_entropy_hvp = top_k_cross_entropy_hvp
+ohem_cross_entropy_hessian_diagonal = top_k_cross_entropy_hessian_diagonal

@@ -16,7 +16,12 @@ from ._options import Array, ArrayLike, Options, Reduction, Result, Scalar
 from ._support import evaluate, hessian_diagonal, hvp, value_and_grad
 
 __all__ = [
+    "MulticlassSparsemaxLoss",
     "SparsemaxLoss",
+    "multiclass_sparsemax",
+    "multiclass_sparsemax_hessian_diagonal",
+    "multiclass_sparsemax_hvp",
+    "multiclass_sparsemax_value_and_grad",
     "sparsemax",
     "sparsemax_hessian_diagonal",
     "sparsemax_hvp",
@@ -45,6 +50,8 @@ def sparsemax(
             + 1)*sort_k(logits[k], descending) + 1 > cumsum_k(sort_k(logits[k], descending)); 0
             otherwise}) - 1)/sum_k({1 if (k + 1)*sort_k(logits[k], descending) + 1 >
             cumsum_k(sort_k(logits[k], descending)); 0 otherwise}) + logits[c])^2)/2 + 1/2
+
+    Also called `multiclass_sparsemax`.
 
     Shapes: `(class),()->()` after the batch axes, as NumPy writes generalised ufuncs.
 
@@ -222,6 +229,8 @@ class SparsemaxLoss(KerasLoss):
             + 1)*sort_k(logits[k], descending) + 1 > cumsum_k(sort_k(logits[k], descending)); 0
             otherwise}) - 1)/sum_k({1 if (k + 1)*sort_k(logits[k], descending) + 1 >
             cumsum_k(sort_k(logits[k], descending)); 0 otherwise}) + logits[c])^2)/2 + 1/2
+
+    Also called `multiclass_sparsemax`.
 
     Shapes: `(class),()->()` after the batch axes, as NumPy writes generalised ufuncs.
 
@@ -434,3 +443,8 @@ _SPARSEMAX = Definition(
         ),
     },
 )
+multiclass_sparsemax = sparsemax
+multiclass_sparsemax_value_and_grad = sparsemax_value_and_grad
+multiclass_sparsemax_hvp = sparsemax_hvp
+multiclass_sparsemax_hessian_diagonal = sparsemax_hessian_diagonal
+MulticlassSparsemaxLoss = SparsemaxLoss

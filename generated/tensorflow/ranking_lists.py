@@ -18,7 +18,9 @@ from ._support import evaluate, hessian_diagonal, hvp, value_and_grad
 __all__ = [
     "ApproxNdcgLoss",
     "LambdaRankLoss",
+    "LambdarankNdcgLoss",
     "ListMleLoss",
+    "ListmleLoss",
     "approx_ndcg",
     "approx_ndcg_hessian_diagonal",
     "approx_ndcg_hvp",
@@ -27,10 +29,18 @@ __all__ = [
     "lambda_rank_hessian_diagonal",
     "lambda_rank_hvp",
     "lambda_rank_value_and_grad",
+    "lambdarank_ndcg",
+    "lambdarank_ndcg_hessian_diagonal",
+    "lambdarank_ndcg_hvp",
+    "lambdarank_ndcg_value_and_grad",
     "list_mle",
     "list_mle_hessian_diagonal",
     "list_mle_hvp",
     "list_mle_value_and_grad",
+    "listmle",
+    "listmle_hessian_diagonal",
+    "listmle_hvp",
+    "listmle_value_and_grad",
 ]
 
 
@@ -52,6 +62,8 @@ def list_mle(
             valid[k]; -oo otherwise}, descending) > 0; 0 otherwise}, reverse)) - sort_k(scores[k] by
             {relevance[k] if valid[k]; -oo otherwise}, descending) if sort_k({1 if valid[k]; 0
             otherwise} by {relevance[k] if valid[k]; -oo otherwise}, descending) > 0; 0 otherwise})
+
+    Also called `listmle`.
 
     Shapes: `(list),(list),(list)->()` after the batch axes, as NumPy writes generalised ufuncs.
 
@@ -192,6 +204,8 @@ class ListMleLoss(KerasLoss):
             valid[k]; -oo otherwise}, descending) > 0; 0 otherwise}, reverse)) - sort_k(scores[k] by
             {relevance[k] if valid[k]; -oo otherwise}, descending) if sort_k({1 if valid[k]; 0
             otherwise} by {relevance[k] if valid[k]; -oo otherwise}, descending) > 0; 0 otherwise})
+
+    Also called `listmle`.
 
     Shapes: `(list),(list),(list)->()` after the batch axes, as NumPy writes generalised ufuncs.
 
@@ -456,6 +470,11 @@ _LIST_MLE = Definition(
         ),
     },
 )
+listmle = list_mle
+listmle_value_and_grad = list_mle_value_and_grad
+listmle_hvp = list_mle_hvp
+listmle_hessian_diagonal = list_mle_hessian_diagonal
+ListmleLoss = ListMleLoss
 
 
 def approx_ndcg(
@@ -1173,6 +1192,8 @@ def lambda_rank(
             otherwise}, descending)/log(k + 2)) if sum_k(log(2)*sort_k({exp(log(2)*relevance[k]) - 1
             if valid[k]; 0 otherwise}, descending)/log(k + 2)) > 0; 0 otherwise}
 
+    Also called `lambdarank_ndcg`.
+
     Shapes: `(list),(list),(list)->()` after the batch axes, as NumPy writes generalised ufuncs.
 
     Use it for graded relevance where the top of the list matters most: it is the usual choice of
@@ -1323,6 +1344,8 @@ class LambdaRankLoss(KerasLoss):
             otherwise}))/sum_k(log(2)*sort_k({exp(log(2)*relevance[k]) - 1 if valid[k]; 0
             otherwise}, descending)/log(k + 2)) if sum_k(log(2)*sort_k({exp(log(2)*relevance[k]) - 1
             if valid[k]; 0 otherwise}, descending)/log(k + 2)) > 0; 0 otherwise}
+
+    Also called `lambdarank_ndcg`.
 
     Shapes: `(list),(list),(list)->()` after the batch axes, as NumPy writes generalised ufuncs.
 
@@ -1764,3 +1787,8 @@ _LAMBDA_RANK = Definition(
         ),
     },
 )
+lambdarank_ndcg = lambda_rank
+lambdarank_ndcg_value_and_grad = lambda_rank_value_and_grad
+lambdarank_ndcg_hvp = lambda_rank_hvp
+lambdarank_ndcg_hessian_diagonal = lambda_rank_hessian_diagonal
+LambdarankNdcgLoss = LambdaRankLoss

@@ -15,7 +15,12 @@ from ._options import Array, ArrayLike, Options, Reduction, Result, Scalar
 from ._support import evaluate, hessian_diagonal, hvp, value_and_grad
 
 __all__ = [
+    "MulticlassSparsemaxLoss",
     "SparsemaxLoss",
+    "multiclass_sparsemax",
+    "multiclass_sparsemax_hessian_diagonal",
+    "multiclass_sparsemax_hvp",
+    "multiclass_sparsemax_value_and_grad",
     "sparsemax",
     "sparsemax_hessian_diagonal",
     "sparsemax_hvp",
@@ -44,6 +49,8 @@ def sparsemax(
             + 1)*sort_k(logits[k], descending) + 1 > cumsum_k(sort_k(logits[k], descending)); 0
             otherwise}) - 1)/sum_k({1 if (k + 1)*sort_k(logits[k], descending) + 1 >
             cumsum_k(sort_k(logits[k], descending)); 0 otherwise}) + logits[c])^2)/2 + 1/2
+
+    Also called `multiclass_sparsemax`.
 
     Shapes: `(class),()->()` after the batch axes, as NumPy writes generalised ufuncs.
 
@@ -220,6 +227,8 @@ class SparsemaxLoss(nn.Module):
             + 1)*sort_k(logits[k], descending) + 1 > cumsum_k(sort_k(logits[k], descending)); 0
             otherwise}) - 1)/sum_k({1 if (k + 1)*sort_k(logits[k], descending) + 1 >
             cumsum_k(sort_k(logits[k], descending)); 0 otherwise}) + logits[c])^2)/2 + 1/2
+
+    Also called `multiclass_sparsemax`.
 
     Shapes: `(class),()->()` after the batch axes, as NumPy writes generalised ufuncs.
 
@@ -446,3 +455,8 @@ _SPARSEMAX = Definition(
         ),
     },
 )
+multiclass_sparsemax = sparsemax
+multiclass_sparsemax_value_and_grad = sparsemax_value_and_grad
+multiclass_sparsemax_hvp = sparsemax_hvp
+multiclass_sparsemax_hessian_diagonal = sparsemax_hessian_diagonal
+MulticlassSparsemaxLoss = SparsemaxLoss

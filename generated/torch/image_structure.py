@@ -16,11 +16,16 @@ from ._support import evaluate, hessian_diagonal, hvp, value_and_grad
 
 __all__ = [
     "SsimLoss",
+    "StructuralSimilarityLoss",
     "TotalVariationLoss",
     "ssim",
     "ssim_hessian_diagonal",
     "ssim_hvp",
     "ssim_value_and_grad",
+    "structural_similarity",
+    "structural_similarity_hessian_diagonal",
+    "structural_similarity_hvp",
+    "structural_similarity_value_and_grad",
     "total_variation",
     "total_variation_hessian_diagonal",
     "total_variation_hvp",
@@ -81,6 +86,8 @@ def ssim(
             <= 10) and ((i >= 5 and i < size(row) - 5) or size(row) <= 10); 0 otherwise})/sum_i_j({1
             if ((j >= 5 and j < size(column) - 5) or size(column) <= 10) and ((i >= 5 and i <
             size(row) - 5) or size(row) <= 10); 0 otherwise})
+
+    Also called `structural_similarity`.
 
     Shapes: `(row,column),(row,column)->()` after the batch axes, as NumPy writes generalised
     ufuncs.
@@ -262,6 +269,8 @@ class SsimLoss(nn.Module):
             <= 10) and ((i >= 5 and i < size(row) - 5) or size(row) <= 10); 0 otherwise})/sum_i_j({1
             if ((j >= 5 and j < size(column) - 5) or size(column) <= 10) and ((i >= 5 and i <
             size(row) - 5) or size(row) <= 10); 0 otherwise})
+
+    Also called `structural_similarity`.
 
     Shapes: `(row,column),(row,column)->()` after the batch axes, as NumPy writes generalised
     ufuncs.
@@ -1038,6 +1047,11 @@ _SSIM = Definition(
         ),
     },
 )
+structural_similarity = ssim
+structural_similarity_value_and_grad = ssim_value_and_grad
+structural_similarity_hvp = ssim_hvp
+structural_similarity_hessian_diagonal = ssim_hessian_diagonal
+StructuralSimilarityLoss = SsimLoss
 
 
 def total_variation(

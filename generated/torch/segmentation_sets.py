@@ -20,6 +20,7 @@ from ._support import evaluate, hessian_diagonal, hvp, value_and_grad
 __all__ = [
     "LovaszHingeLoss",
     "LovaszSoftmaxLoss",
+    "OhemCrossEntropyLoss",
     "TopKCrossEntropyLoss",
     "lovasz_hinge",
     "lovasz_hinge_hessian_diagonal",
@@ -29,6 +30,10 @@ __all__ = [
     "lovasz_softmax_hessian_diagonal",
     "lovasz_softmax_hvp",
     "lovasz_softmax_value_and_grad",
+    "ohem_cross_entropy",
+    "ohem_cross_entropy_hessian_diagonal",
+    "ohem_cross_entropy_hvp",
+    "ohem_cross_entropy_value_and_grad",
     "top_k_cross_entropy",
     "top_k_cross_entropy_hessian_diagonal",
     "top_k_cross_entropy_hvp",
@@ -951,6 +956,8 @@ def top_k_cross_entropy(
             max(1, floor(size(spatial)*fraction)); 0 otherwise})/max(1,
             floor(size(spatial)*fraction))
 
+    Also called `ohem_cross_entropy`.
+
     Shapes: `(class,*spatial),(*spatial)->()` after the batch axes, as NumPy writes generalised
     ufuncs.
 
@@ -1127,6 +1134,8 @@ class TopKCrossEntropyLoss(nn.Module):
         loss = sum_s({sort_s(log(sum_k(exp(logits[k, s]))) - logits[label[s], s], descending) if s <
             max(1, floor(size(spatial)*fraction)); 0 otherwise})/max(1,
             floor(size(spatial)*fraction))
+
+    Also called `ohem_cross_entropy`.
 
     Shapes: `(class,*spatial),(*spatial)->()` after the batch axes, as NumPy writes generalised
     ufuncs.
@@ -1347,3 +1356,8 @@ _TOP_K_CROSS_ENTROPY = Definition(
         ),
     },
 )
+ohem_cross_entropy = top_k_cross_entropy
+ohem_cross_entropy_value_and_grad = top_k_cross_entropy_value_and_grad
+ohem_cross_entropy_hvp = top_k_cross_entropy_hvp
+ohem_cross_entropy_hessian_diagonal = top_k_cross_entropy_hessian_diagonal
+OhemCrossEntropyLoss = TopKCrossEntropyLoss

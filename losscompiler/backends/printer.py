@@ -68,6 +68,12 @@ class Printer:
             return printed
         return Text(self.assign(printed.code, e), simple=True)
 
+    def _named(self, e: sp.Basic, printed: Text) -> Text:
+        """A name for what is printed, unless it is one, or a constant."""
+        if e.is_number or printed.code.isidentifier():
+            return printed
+        return Text(self.assign(printed.code, e), simple=True)
+
     def _operation(self, e: sp.Basic, integer: bool) -> Text:
         if e.is_Add:
             return self._add(e, integer)
@@ -201,6 +207,8 @@ class Printer:
             sized = e.lhs if self.is_size(e.lhs) else e.rhs
             array = self._array(sized, WIDEST // 2 - 4)
             left, right = (array, right) if sized == e.lhs else (left, array)
+        if len(left.code) + len(right.code) > WIDEST:  # long are views of leaves
+            left, right = (self._named(a, t) for a, t in zip(e.args, (left, right), strict=True))
         sign = COMPARISONS[type(e)]
         return Text(f"{left.within(AND)} {sign} {right.within(AND)}", COMPARISON)
 

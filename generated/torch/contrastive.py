@@ -3296,78 +3296,78 @@ class UniformityLoss(nn.Module):
 def _uniformity_value(embeddings: Array, t: Array) -> Result:
     """The unreduced loss."""
     batch_size = fn.size(embeddings, -2)
-    above = torch.full((), batch_size, dtype=embeddings.dtype, device=embeddings.device) > 1
+    t2 = torch.full((), batch_size, dtype=embeddings.dtype, device=embeddings.device)
     total = torch.sum(embeddings**2, dim=-1)
-    t2 = fn.inverse_root(total)
+    t3 = fn.inverse_root(total)
     dot = embeddings @ embeddings.mT
-    t3 = 2 * t2[..., None, :] * t2[..., :, None] * dot
+    t4 = 2 * t3[..., None, :] * t3[..., :, None] * dot
     position = fn.positions(embeddings, -2)
     differs = position[..., :, None] != position[..., None, :]
-    lse = fn.logsumexp(-t * (2 - t3), (-2, -1), where=differs)
+    lse = fn.logsumexp(-t * (2 - t4), (-2, -1), where=differs)
     branch = fn.select(differs, 1.0, 0.0, embeddings)
     total2 = torch.sum(branch, dim=(-2, -1))
     logarithm = torch.log(torch.clamp(total2, min=1.0))
-    return torch.where(above, lse - logarithm, 0.0)
+    return torch.where(t2 > 1, lse - logarithm, 0.0)
 
 
 def _uniformity_vjp(embeddings: Array, t: Array, cotangent: Array) -> tuple[Result, ...]:
     """Gradients of sum(cotangent * loss)."""
     batch_size = fn.size(embeddings, -2)
-    above = torch.full((), batch_size, dtype=embeddings.dtype, device=embeddings.device) > 1
+    t2 = torch.full((), batch_size, dtype=embeddings.dtype, device=embeddings.device)
     position = fn.positions(embeddings, -2)
     differs = position[..., :, None] != position[..., None, :]
     total = torch.sum(embeddings**2, dim=-1)
-    t2 = fn.inverse_root(total)
+    t3 = fn.inverse_root(total)
     dot = embeddings @ embeddings.mT
-    t3 = 2 * t2[..., None, :] * t2[..., :, None] * dot
-    t4 = -t * (2 - t3)
-    lse = fn.logsumexp(t4, (-2, -1), where=differs)
-    share = torch.exp(t4 - lse[..., None, None])
-    branch = torch.where(differs, t2[..., :, None] * share * dot, 0.0)
+    t4 = 2 * t3[..., None, :] * t3[..., :, None] * dot
+    t5 = -t * (2 - t4)
+    lse = fn.logsumexp(t5, (-2, -1), where=differs)
+    share = torch.exp(t5 - lse[..., None, None])
+    branch = torch.where(differs, t3[..., :, None] * share * dot, 0.0)
     total2 = torch.sum(branch, dim=-2)
-    t5 = t2**3
-    t6 = -cotangent * t
-    branch2 = torch.where(above, total2 * t5 * t6[..., None], 0.0)
-    branch3 = torch.where(differs, t2[..., None, :] * share * dot, 0.0)
+    t6 = t3**3
+    t7 = -cotangent * t
+    branch2 = torch.where(t2 > 1, total2 * t6 * t7[..., None], 0.0)
+    branch3 = torch.where(differs, t3[..., None, :] * share * dot, 0.0)
     total3 = torch.sum(branch3, dim=-1)
-    branch4 = torch.where(above, total3 * t5 * t6[..., None], 0.0)
-    t7 = branch2 + branch4
-    t8 = t2[..., :, None] * embeddings
-    t9 = t8.mT
+    branch4 = torch.where(t2 > 1, total3 * t6 * t7[..., None], 0.0)
+    t8 = branch2 + branch4
+    t9 = t3[..., :, None] * embeddings
+    t10 = t9.mT
     branch5 = torch.where(differs, share, 0.0)
-    t10 = branch5.mT
-    dot2 = t10 @ t9.mT
-    t11 = 2 * cotangent * t
-    branch6 = torch.where(above, t2[..., :, None] * dot2 * t11[..., None, None], 0.0)
-    dot3 = branch5 @ t9.mT
-    branch7 = torch.where(above, t2[..., :, None] * dot3 * t11[..., None, None], 0.0)
-    return (2 * t7[..., :, None] * embeddings + branch6 + branch7,)
+    t11 = branch5.mT
+    dot2 = t11 @ t10.mT
+    t12 = 2 * cotangent * t
+    branch6 = torch.where(t2 > 1, t3[..., :, None] * dot2 * t12[..., None, None], 0.0)
+    dot3 = branch5 @ t10.mT
+    branch7 = torch.where(t2 > 1, t3[..., :, None] * dot3 * t12[..., None, None], 0.0)
+    return (2 * t8[..., :, None] * embeddings + branch6 + branch7,)
 
 
 def _uniformity_jvp(embeddings: Array, t: Array, embeddings_tangent: Array) -> Result:
     """The directional derivative of the unreduced loss along the tangents."""
     batch_size = fn.size(embeddings, -2)
-    above = torch.full((), batch_size, dtype=embeddings.dtype, device=embeddings.device) > 1
+    t2 = torch.full((), batch_size, dtype=embeddings.dtype, device=embeddings.device)
     position = fn.positions(embeddings, -2)
     differs = position[..., :, None] != position[..., None, :]
     total = torch.sum(embeddings**2, dim=-1)
-    t2 = fn.inverse_root(total)
+    t3 = fn.inverse_root(total)
     dot = embeddings @ embeddings_tangent.mT
     dot2 = embeddings_tangent @ embeddings.mT
-    t3 = 2 * t2[..., None, :] * t2[..., :, None] * (dot + dot2)
-    t4 = t2**3
+    t4 = 2 * t3[..., None, :] * t3[..., :, None] * (dot + dot2)
+    t5 = t3**3
     total2 = torch.sum(embeddings_tangent * embeddings, dim=-1)
-    t5 = t4 * total2
+    t6 = t5 * total2
     dot3 = embeddings @ embeddings.mT
-    t6 = 2 * t2[..., None, :] * t5[..., :, None] * dot3
-    t7 = 2 * t2[..., :, None] * t5[..., None, :] * dot3
-    t8 = 2 * t2[..., None, :] * t2[..., :, None] * dot3
-    t9 = -t * (2 - t8)
-    lse = fn.logsumexp(t9, (-2, -1), where=differs)
-    share = torch.exp(t9 - lse[..., None, None])
-    branch = torch.where(differs, t * (t3 - t6 - t7) * share, 0.0)
+    t7 = 2 * t3[..., None, :] * t6[..., :, None] * dot3
+    t8 = 2 * t3[..., :, None] * t6[..., None, :] * dot3
+    t9 = 2 * t3[..., None, :] * t3[..., :, None] * dot3
+    t10 = -t * (2 - t9)
+    lse = fn.logsumexp(t10, (-2, -1), where=differs)
+    share = torch.exp(t10 - lse[..., None, None])
+    branch = torch.where(differs, t * (t4 - t7 - t8) * share, 0.0)
     total3 = torch.sum(branch, dim=(-2, -1))
-    return torch.where(above, total3, 0.0)
+    return torch.where(t2 > 1, total3, 0.0)
 
 
 def _uniformity_hvp(
@@ -3378,96 +3378,96 @@ def _uniformity_hvp(
 ) -> tuple[Result, ...]:
     """The Hessian of sum(cotangent * loss) times the tangents."""
     batch_size = fn.size(embeddings, -2)
-    above = torch.full((), batch_size, dtype=embeddings.dtype, device=embeddings.device) > 1
+    t2 = torch.full((), batch_size, dtype=embeddings.dtype, device=embeddings.device)
     position = fn.positions(embeddings, -2)
     differs = position[..., :, None] != position[..., None, :]
     total = torch.sum(embeddings**2, dim=-1)
-    t2 = fn.inverse_root(total)
+    t3 = fn.inverse_root(total)
     dot = embeddings @ embeddings.mT
-    t3 = 2 * t2[..., None, :] * t2[..., :, None] * dot
-    t4 = -t * (2 - t3)
-    lse = fn.logsumexp(t4, (-2, -1), where=differs)
-    share = torch.exp(t4 - lse[..., None, None])
-    branch = torch.where(differs, t2[..., :, None] * share * dot, 0.0)
+    t4 = 2 * t3[..., None, :] * t3[..., :, None] * dot
+    t5 = -t * (2 - t4)
+    lse = fn.logsumexp(t5, (-2, -1), where=differs)
+    share = torch.exp(t5 - lse[..., None, None])
+    branch = torch.where(differs, t3[..., :, None] * share * dot, 0.0)
     total2 = torch.sum(branch, dim=-2)
-    t5 = t2**3
-    t6 = -cotangent * t
-    branch2 = torch.where(above, total2 * t5 * t6[..., None], 0.0)
-    branch3 = torch.where(differs, t2[..., None, :] * share * dot, 0.0)
+    t6 = t3**3
+    t7 = -cotangent * t
+    branch2 = torch.where(t2 > 1, total2 * t6 * t7[..., None], 0.0)
+    branch3 = torch.where(differs, t3[..., None, :] * share * dot, 0.0)
     total3 = torch.sum(branch3, dim=-1)
-    branch4 = torch.where(above, total3 * t5 * t6[..., None], 0.0)
-    t7 = branch2 + branch4
-    t8 = 2 * t7[..., :, None] * embeddings_tangent
+    branch4 = torch.where(t2 > 1, total3 * t6 * t7[..., None], 0.0)
+    t8 = branch2 + branch4
+    t9 = 2 * t8[..., :, None] * embeddings_tangent
     total4 = torch.sum(embeddings_tangent * embeddings, dim=-1)
-    t9 = t2**5
-    t10 = 1.5 * cotangent * t
-    branch5 = torch.where(above, total2 * t9 * t10[..., None], 0.0)
-    branch6 = torch.where(above, total3 * t9 * t10[..., None], 0.0)
-    t11 = branch5 + branch6
-    t12 = t2[..., :, None] * embeddings
-    t13 = t12.mT
+    t10 = t3**5
+    t11 = 1.5 * cotangent * t
+    branch5 = torch.where(t2 > 1, total2 * t10 * t11[..., None], 0.0)
+    branch6 = torch.where(t2 > 1, total3 * t10 * t11[..., None], 0.0)
+    t12 = branch5 + branch6
+    t13 = t3[..., :, None] * embeddings
+    t14 = t13.mT
     branch7 = torch.where(differs, share, 0.0)
-    t14 = branch7.mT
-    dot2 = t14 @ t13.mT
-    branch8 = torch.where(above, dot2 * t5[..., :, None] * t6[..., None, None], 0.0)
-    dot3 = branch7 @ t13.mT
-    branch9 = torch.where(above, dot3 * t5[..., :, None] * t6[..., None, None], 0.0)
-    t15 = 2 * t11[..., :, None] * embeddings + branch8 + branch9
-    t16 = 2 * cotangent * t
-    t17 = t5 * total4
-    t18 = t2[..., :, None] * embeddings_tangent - t17[..., :, None] * embeddings
-    t19 = t18.mT
-    dot4 = t14 @ t19.mT
+    t15 = branch7.mT
+    dot2 = t15 @ t14.mT
+    branch8 = torch.where(t2 > 1, dot2 * t6[..., :, None] * t7[..., None, None], 0.0)
+    dot3 = branch7 @ t14.mT
+    branch9 = torch.where(t2 > 1, dot3 * t6[..., :, None] * t7[..., None, None], 0.0)
+    t16 = 2 * t12[..., :, None] * embeddings + branch8 + branch9
+    t17 = 2 * cotangent * t
+    t18 = t6 * total4
+    t19 = t3[..., :, None] * embeddings_tangent - t18[..., :, None] * embeddings
+    t20 = t19.mT
+    dot4 = t15 @ t20.mT
     dot5 = embeddings @ embeddings_tangent.mT
     dot6 = embeddings_tangent @ embeddings.mT
-    t20 = dot5 + dot6
-    t21 = 2 * t2[..., None, :] * t2[..., :, None] * t20
-    t22 = 2 * t2[..., None, :] * t17[..., :, None] * dot
-    t23 = 2 * t2[..., :, None] * t17[..., None, :] * dot
-    branch10 = torch.where(differs, share * t * (t21 - t22 - t23), 0.0)
+    t21 = dot5 + dot6
+    t22 = 2 * t3[..., None, :] * t3[..., :, None] * t21
+    t23 = 2 * t3[..., None, :] * t18[..., :, None] * dot
+    t24 = 2 * t3[..., :, None] * t18[..., None, :] * dot
+    branch10 = torch.where(differs, share * t * (t22 - t23 - t24), 0.0)
     total5 = torch.sum(branch10, dim=(-2, -1))
     branch11 = torch.where(differs, -share * total5[..., None, None], 0.0)
-    t24 = -2 * t2[..., None, :] * share * t17[..., :, None] * dot * t
-    t25 = -2 * t2[..., :, None] * share * t17[..., None, :] * dot * t
-    t26 = 2 * t2[..., None, :] * t2[..., :, None] * share * t20 * t
-    t27 = branch11 + torch.where(differs, t24, 0.0) + torch.where(differs, t25, 0.0)
-    t28 = t27 + torch.where(differs, t26, 0.0)
-    t29 = t28.mT
-    dot7 = t29 @ t13.mT
-    branch12 = torch.where(above, t2[..., :, None] * t16[..., None, None] * (dot4 + dot7), 0.0)
-    dot8 = branch7 @ t19.mT
-    dot9 = t28 @ t13.mT
-    branch13 = torch.where(above, t2[..., :, None] * t16[..., None, None] * (dot8 + dot9), 0.0)
-    t30 = -2 * cotangent * t
-    branch14 = torch.where(differs, t2[..., :, None] * share, 0.0)
-    t31 = t2**2
-    t32 = 2 * t2[..., None, :] * share * t31[..., :, None] * dot * t
-    t33 = t20 * (branch14 + torch.where(differs, t32, 0.0))
-    branch15 = torch.where(differs, -0.5 * share * t5[..., :, None] * dot, 0.0)
-    t34 = dot**2
-    t35 = t2**4
-    t36 = -t2[..., None, :] * share * t34 * t35[..., :, None] * t
-    t37 = branch15 + torch.where(differs, t36, 0.0)
-    t38 = -t2[..., :, None] * share * total5[..., None, None] * dot
-    t39 = -2 * share * t17[..., None, :] * t31[..., :, None] * t34 * t
-    t40 = t33 + 2 * total4[..., :, None] * t37 + torch.where(differs, t38, 0.0)
-    total6 = torch.sum(t40 + torch.where(differs, t39, 0.0), dim=-2)
-    t41 = t5 * total6
-    branch16 = torch.where(above, t30[..., None, None] * t41[..., :, None] * embeddings, 0.0)
-    branch17 = torch.where(differs, t2[..., None, :] * share, 0.0)
-    t42 = 2 * t2[..., :, None] * share * t31[..., None, :] * dot * t
-    t43 = t20 * (branch17 + torch.where(differs, t42, 0.0))
-    branch18 = torch.where(differs, -0.5 * share * t5[..., None, :] * dot, 0.0)
-    t44 = -t2[..., :, None] * share * t35[..., None, :] * t34 * t
-    t45 = branch18 + torch.where(differs, t44, 0.0)
-    t46 = -t2[..., None, :] * share * total5[..., None, None] * dot
-    t47 = -2 * share * t17[..., :, None] * t31[..., None, :] * t34 * t
-    t48 = t43 + 2 * total4[..., None, :] * t45 + torch.where(differs, t46, 0.0)
-    total7 = torch.sum(t48 + torch.where(differs, t47, 0.0), dim=-1)
-    t49 = t5 * total7
-    branch19 = torch.where(above, t30[..., None, None] * t49[..., :, None] * embeddings, 0.0)
-    t50 = t8 + 2 * total4[..., :, None] * t15 + branch12 + branch13 + branch16
-    return (t50 + branch19,)
+    t25 = -2 * t3[..., None, :] * share * t18[..., :, None] * dot * t
+    t26 = -2 * t3[..., :, None] * share * t18[..., None, :] * dot * t
+    t27 = 2 * t3[..., None, :] * t3[..., :, None] * share * t21 * t
+    t28 = branch11 + torch.where(differs, t25, 0.0) + torch.where(differs, t26, 0.0)
+    t29 = t28 + torch.where(differs, t27, 0.0)
+    t30 = t29.mT
+    dot7 = t30 @ t14.mT
+    branch12 = torch.where(t2 > 1, t3[..., :, None] * t17[..., None, None] * (dot4 + dot7), 0.0)
+    dot8 = branch7 @ t20.mT
+    dot9 = t29 @ t14.mT
+    branch13 = torch.where(t2 > 1, t3[..., :, None] * t17[..., None, None] * (dot8 + dot9), 0.0)
+    t31 = -2 * cotangent * t
+    branch14 = torch.where(differs, t3[..., :, None] * share, 0.0)
+    t32 = t3**2
+    t33 = 2 * t3[..., None, :] * share * t32[..., :, None] * dot * t
+    t34 = t21 * (branch14 + torch.where(differs, t33, 0.0))
+    branch15 = torch.where(differs, -0.5 * share * t6[..., :, None] * dot, 0.0)
+    t35 = dot**2
+    t36 = t3**4
+    t37 = -t3[..., None, :] * share * t35 * t36[..., :, None] * t
+    t38 = branch15 + torch.where(differs, t37, 0.0)
+    t39 = -t3[..., :, None] * share * total5[..., None, None] * dot
+    t40 = -2 * share * t18[..., None, :] * t32[..., :, None] * t35 * t
+    t41 = t34 + 2 * total4[..., :, None] * t38 + torch.where(differs, t39, 0.0)
+    total6 = torch.sum(t41 + torch.where(differs, t40, 0.0), dim=-2)
+    t42 = t6 * total6
+    branch16 = torch.where(t2 > 1, t31[..., None, None] * t42[..., :, None] * embeddings, 0.0)
+    branch17 = torch.where(differs, t3[..., None, :] * share, 0.0)
+    t43 = 2 * t3[..., :, None] * share * t32[..., None, :] * dot * t
+    t44 = t21 * (branch17 + torch.where(differs, t43, 0.0))
+    branch18 = torch.where(differs, -0.5 * share * t6[..., None, :] * dot, 0.0)
+    t45 = -t3[..., :, None] * share * t36[..., None, :] * t35 * t
+    t46 = branch18 + torch.where(differs, t45, 0.0)
+    t47 = -t3[..., None, :] * share * total5[..., None, None] * dot
+    t48 = -2 * share * t18[..., :, None] * t32[..., None, :] * t35 * t
+    t49 = t44 + 2 * total4[..., None, :] * t46 + torch.where(differs, t47, 0.0)
+    total7 = torch.sum(t49 + torch.where(differs, t48, 0.0), dim=-1)
+    t50 = t6 * total7
+    branch19 = torch.where(t2 > 1, t31[..., None, None] * t50[..., :, None] * embeddings, 0.0)
+    t51 = t9 + 2 * total4[..., :, None] * t16 + branch12 + branch13 + branch16
+    return (t51 + branch19,)
 
 
 def _uniformity_hessian_diagonal(
@@ -3477,102 +3477,102 @@ def _uniformity_hessian_diagonal(
 ) -> tuple[Result, ...]:
     """The diagonal of the Hessian of sum(cotangent * loss)."""
     batch_size = fn.size(embeddings, -2)
-    above = torch.full((), batch_size, dtype=embeddings.dtype, device=embeddings.device) > 1
-    t2 = -cotangent * t
+    t2 = torch.full((), batch_size, dtype=embeddings.dtype, device=embeddings.device)
+    t3 = -cotangent * t
     position = fn.positions(embeddings, -2)
     differs = position[..., :, None] != position[..., None, :]
-    t3 = embeddings**2
-    total = torch.sum(t3, dim=-1)
-    t4 = fn.inverse_root(total)
+    t4 = embeddings**2
+    total = torch.sum(t4, dim=-1)
+    t5 = fn.inverse_root(total)
     dot = embeddings @ embeddings.mT
-    t5 = 2 * t4[..., None, :] * t4[..., :, None] * dot
-    t6 = -t * (2 - t5)
-    lse = fn.logsumexp(t6, (-2, -1), where=differs)
-    share = torch.exp(t6 - lse[..., None, None])
-    branch = torch.where(differs, t4[..., :, None] * share * dot, 0.0)
+    t6 = 2 * t5[..., None, :] * t5[..., :, None] * dot
+    t7 = -t * (2 - t6)
+    lse = fn.logsumexp(t7, (-2, -1), where=differs)
+    share = torch.exp(t7 - lse[..., None, None])
+    branch = torch.where(differs, t5[..., :, None] * share * dot, 0.0)
     total2 = torch.sum(branch, dim=-2)
-    t7 = t4**3
-    branch2 = torch.where(above, t2[..., None] * total2 * t7, 0.0)
-    branch3 = torch.where(differs, t4[..., None, :] * share * dot, 0.0)
+    t8 = t5**3
+    branch2 = torch.where(t2 > 1, t3[..., None] * total2 * t8, 0.0)
+    branch3 = torch.where(differs, t5[..., None, :] * share * dot, 0.0)
     total3 = torch.sum(branch3, dim=-1)
-    branch4 = torch.where(above, t2[..., None] * total3 * t7, 0.0)
-    t8 = 2 * (branch2 + branch4)
-    t9 = 1.5 * cotangent * t
-    t10 = t4**5
-    branch5 = torch.where(above, t9[..., None] * total2 * t10, 0.0)
-    branch6 = torch.where(above, t9[..., None] * total3 * t10, 0.0)
-    t11 = branch5 + branch6
-    t12 = t4[..., :, None] * embeddings
-    t13 = t12.mT
+    branch4 = torch.where(t2 > 1, t3[..., None] * total3 * t8, 0.0)
+    t9 = 2 * (branch2 + branch4)
+    t10 = 1.5 * cotangent * t
+    t11 = t5**5
+    branch5 = torch.where(t2 > 1, t10[..., None] * total2 * t11, 0.0)
+    branch6 = torch.where(t2 > 1, t10[..., None] * total3 * t11, 0.0)
+    t12 = branch5 + branch6
+    t13 = t5[..., :, None] * embeddings
+    t14 = t13.mT
     branch7 = torch.where(differs, share, 0.0)
-    t14 = branch7.mT
-    dot2 = t14 @ t13.mT
-    branch8 = torch.where(above, t2[..., None, None] * dot2 * t7[..., :, None], 0.0)
-    dot3 = branch7 @ t13.mT
-    branch9 = torch.where(above, t2[..., None, None] * dot3 * t7[..., :, None], 0.0)
-    t15 = 2 * t11[..., :, None] * embeddings + branch8 + branch9
-    t16 = 2 * cotangent * t
-    t17 = t4[..., :, None] * t3
-    t18 = t17.mT
-    share2 = torch.exp(t * (t5 - 2) - lse[..., None, None])
-    branch10 = torch.where(differs, 2 * t4[..., None, :] * t4[..., :, None] * share2 * t, 0.0)
-    t19 = branch10.mT
-    dot4 = t19 @ t18.mT
-    t20 = -t4[..., None, :] * t7[..., :, None] * share2.mT * dot.mT * t
-    branch11 = torch.where(differs.mT, t20, 0.0)
-    dot5 = branch11 @ t13.mT
-    t21 = t16[..., None, None] * t4[..., :, None] * (dot4 + 2 * dot5 * embeddings)
-    dot6 = branch10 @ t18.mT
-    t22 = -t4[..., None, :] * t7[..., :, None] * share2 * dot * t
-    branch12 = torch.where(differs, t22, 0.0)
-    dot7 = branch12 @ t13.mT
-    t23 = t16[..., None, None] * t4[..., :, None] * (dot6 + 2 * dot7 * embeddings)
-    t24 = -2 * cotangent * t
-    t25 = embeddings.mT
-    branch13 = torch.where(differs.mT, t4[..., None, :] * share.mT, 0.0)
-    t26 = t4**2
-    t27 = 2 * t4[..., :, None] * share.mT * t26[..., None, :] * dot.mT * t
-    t28 = branch13 + torch.where(differs.mT, t27, 0.0)
-    dot8 = t28 @ t25.mT
-    t29 = dot**2
-    t30 = -t29 * share * t26[..., :, None] * t7[..., None, :] * t
-    total4 = torch.sum(torch.where(differs, t30, 0.0), dim=-2)
-    t31 = dot8 + 2 * total4[..., :, None] * embeddings
-    t32 = t24[..., None, None] * t7[..., :, None] * embeddings * t31
-    branch14 = torch.where(differs, t4[..., None, :] * share, 0.0)
-    t33 = 2 * t4[..., :, None] * share * t26[..., None, :] * dot * t
-    t34 = branch14 + torch.where(differs, t33, 0.0)
-    dot9 = t34 @ t25.mT
-    t35 = -t29 * share * t26[..., None, :] * t7[..., :, None] * t
-    total5 = torch.sum(torch.where(differs, t35, 0.0), dim=-1)
-    t36 = dot9 + 2 * total5[..., :, None] * embeddings
-    t37 = t24[..., None, None] * t7[..., :, None] * embeddings * t36
+    t15 = branch7.mT
+    dot2 = t15 @ t14.mT
+    branch8 = torch.where(t2 > 1, t3[..., None, None] * dot2 * t8[..., :, None], 0.0)
+    dot3 = branch7 @ t14.mT
+    branch9 = torch.where(t2 > 1, t3[..., None, None] * dot3 * t8[..., :, None], 0.0)
+    t16 = 2 * t12[..., :, None] * embeddings + branch8 + branch9
+    t17 = 2 * cotangent * t
+    t18 = t5[..., :, None] * t4
+    t19 = t18.mT
+    share2 = torch.exp(t * (t6 - 2) - lse[..., None, None])
+    branch10 = torch.where(differs, 2 * t5[..., None, :] * t5[..., :, None] * share2 * t, 0.0)
+    t20 = branch10.mT
+    dot4 = t20 @ t19.mT
+    t21 = -t5[..., None, :] * t8[..., :, None] * share2.mT * dot.mT * t
+    branch11 = torch.where(differs.mT, t21, 0.0)
+    dot5 = branch11 @ t14.mT
+    t22 = t17[..., None, None] * t5[..., :, None] * (dot4 + 2 * dot5 * embeddings)
+    dot6 = branch10 @ t19.mT
+    t23 = -t5[..., None, :] * t8[..., :, None] * share2 * dot * t
+    branch12 = torch.where(differs, t23, 0.0)
+    dot7 = branch12 @ t14.mT
+    t24 = t17[..., None, None] * t5[..., :, None] * (dot6 + 2 * dot7 * embeddings)
+    t25 = -2 * cotangent * t
+    t26 = embeddings.mT
+    branch13 = torch.where(differs.mT, t5[..., None, :] * share.mT, 0.0)
+    t27 = t5**2
+    t28 = 2 * t5[..., :, None] * share.mT * t27[..., None, :] * dot.mT * t
+    t29 = branch13 + torch.where(differs.mT, t28, 0.0)
+    dot8 = t29 @ t26.mT
+    t30 = dot**2
+    t31 = -t30 * share * t27[..., :, None] * t8[..., None, :] * t
+    total4 = torch.sum(torch.where(differs, t31, 0.0), dim=-2)
+    t32 = dot8 + 2 * total4[..., :, None] * embeddings
+    t33 = t25[..., None, None] * t8[..., :, None] * embeddings * t32
+    branch14 = torch.where(differs, t5[..., None, :] * share, 0.0)
+    t34 = 2 * t5[..., :, None] * share * t27[..., None, :] * dot * t
+    t35 = branch14 + torch.where(differs, t34, 0.0)
+    dot9 = t35 @ t26.mT
+    t36 = -t30 * share * t27[..., None, :] * t8[..., :, None] * t
+    total5 = torch.sum(torch.where(differs, t36, 0.0), dim=-1)
+    t37 = dot9 + 2 * total5[..., :, None] * embeddings
+    t38 = t25[..., None, None] * t8[..., :, None] * embeddings * t37
     branch15 = torch.where(differs, -share, 0.0)
-    t38 = branch15.mT
-    dot10 = t38 @ t13.mT
-    t39 = total2 * t7
-    t40 = total3 * t7
-    t41 = 2 * t4[..., :, None] * dot2 + 2 * t4[..., :, None] * dot3
-    t42 = t41 - 2 * t39[..., :, None] * embeddings
+    t39 = branch15.mT
+    dot10 = t39 @ t14.mT
+    t40 = total2 * t8
+    t41 = total3 * t8
+    t42 = 2 * t5[..., :, None] * dot2 + 2 * t5[..., :, None] * dot3
     t43 = t42 - 2 * t40[..., :, None] * embeddings
-    t44 = t**2
-    t45 = 2 * cotangent * t44
-    branch16 = torch.where(above, t4[..., :, None] * dot10 * t43 * t45[..., None, None], 0.0)
-    dot11 = branch15 @ t13.mT
-    branch17 = torch.where(above, t4[..., :, None] * dot11 * t43 * t45[..., None, None], 0.0)
-    t46 = -2 * cotangent * t44
-    branch18 = torch.where(differs, -t4[..., :, None] * share * dot, 0.0)
+    t44 = t43 - 2 * t41[..., :, None] * embeddings
+    t45 = t**2
+    t46 = 2 * cotangent * t45
+    branch16 = torch.where(t2 > 1, t5[..., :, None] * dot10 * t44 * t46[..., None, None], 0.0)
+    dot11 = branch15 @ t14.mT
+    branch17 = torch.where(t2 > 1, t5[..., :, None] * dot11 * t44 * t46[..., None, None], 0.0)
+    t47 = -2 * cotangent * t45
+    branch18 = torch.where(differs, -t5[..., :, None] * share * dot, 0.0)
     total6 = torch.sum(branch18, dim=-2)
-    t47 = total6 * t7
-    t48 = t43 * t46[..., None, None] * t47[..., :, None] * embeddings
-    branch19 = torch.where(differs, -t4[..., None, :] * share * dot, 0.0)
+    t48 = total6 * t8
+    t49 = t44 * t47[..., None, None] * t48[..., :, None] * embeddings
+    branch19 = torch.where(differs, -t5[..., None, :] * share * dot, 0.0)
     total7 = torch.sum(branch19, dim=-1)
-    t49 = t7 * total7
-    t50 = t43 * t46[..., None, None] * t49[..., :, None] * embeddings
-    t51 = t8[..., :, None] + 2 * embeddings * t15 + torch.where(above, t21, 0.0)
-    t52 = t51 + torch.where(above, t23, 0.0) + torch.where(above, t32, 0.0)
-    t53 = t52 + torch.where(above, t37, 0.0) + branch16 + branch17
-    return (t53 + torch.where(above, t48, 0.0) + torch.where(above, t50, 0.0),)
+    t50 = t8 * total7
+    t51 = t44 * t47[..., None, None] * t50[..., :, None] * embeddings
+    t52 = t9[..., :, None] + 2 * embeddings * t16 + torch.where(t2 > 1, t22, 0.0)
+    t53 = t52 + torch.where(t2 > 1, t24, 0.0) + torch.where(t2 > 1, t33, 0.0)
+    t54 = t53 + torch.where(t2 > 1, t38, 0.0) + branch16 + branch17
+    return (t54 + torch.where(t2 > 1, t49, 0.0) + torch.where(t2 > 1, t51, 0.0),)
 
 
 _UNIFORMITY = Definition(

@@ -264,7 +264,7 @@ def scan(
         One array per carry, of shape (lead, positions, sizes).
     """
     moved = tuple(jnp.moveaxis(x, axis, 0) for x, axis in zip(xs, axes, strict=True))
-    items = tuple(jax.ShapeDtypeStruct(x.shape[1:], x.dtype) for x in moved)
+    items = jax.eval_shape(lambda: tuple(jnp.zeros(x.shape[1:], x.dtype) for x in moved))
     carries = tuple(
         jnp.broadcast_to(c, (*c.shape[: max(c.ndim - len(s), 0)], *s))
         for c, s in zip(inits, sizes, strict=True)

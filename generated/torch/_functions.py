@@ -272,7 +272,8 @@ def rank(x: Tensor, axis: int) -> Tensor:
 
 def tie_mean(x: Tensor, keys: Tensor, order: Tensor, axis: int) -> Tensor:
     """The mean of `x` over the entries of an axis whose key is the same; `order` sorts `keys`."""
-    x, keys, order = (a.movedim(axis, -1) for a in torch.broadcast_tensors(x, keys, order))
+    shape = _broadcast_shapes(x.shape, keys.shape, order.shape)
+    x, keys, order = (a.expand(shape).movedim(axis, -1) for a in (x, keys, order))
     ordered = torch.gather(keys, -1, order)
     new = ordered[..., 1:] != ordered[..., :-1]
     group = F.pad(torch.cumsum(new, -1), (1, 0))[..., : x.shape[-1]]

@@ -11,7 +11,8 @@ import torch
 from losscompiler.spec import Loss
 from tests.compiled import gradient, hessian_diagonal, hvp, value
 
-CLOSE = {"rtol": 1e-11, "atol": 1e-11}
+functional: Any = torch.autograd.functional  # has no types
+CLOSE: dict[str, Any] = {"rtol": 1e-11, "atol": 1e-11}
 
 
 def checked(made: Loss, formula: Callable[..., Any], arrays: dict[str, Any]) -> None:
@@ -24,7 +25,7 @@ def checked(made: Loss, formula: Callable[..., Any], arrays: dict[str, Any]) -> 
 
     x = first.requires_grad_()
     vector = np.random.default_rng(3).normal(size=x.shape)
-    hessian = torch.autograd.functional.hessian(total, x).reshape(x.numel(), x.numel())
+    hessian = functional.hessian(total, x).reshape(x.numel(), x.numel())
     (slope,) = torch.autograd.grad(total(x), x)
     product = (hessian @ torch.tensor(vector).ravel()).reshape(x.shape)
     np.testing.assert_allclose(value(made, arrays).sum(), total(x).item(), **CLOSE)

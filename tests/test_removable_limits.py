@@ -29,12 +29,12 @@ def barron(r: Any, alpha: Any) -> Any:
 @pytest.mark.parametrize("alpha", ALPHAS)
 def test_barrons_loss_by_the_residual(alpha: float) -> None:
     r = np.array(RESIDUALS)
-    options = {"alpha": alpha, "c": 1.0, "reduction": "none"}
+    options: dict[str, Any] = {"alpha": alpha, "c": 1.0, "reduction": "none"}
     value, (slope, _) = losses.barron_general_value_and_grad(r, np.zeros(5), **options)
     curvature, _ = losses.barron_general_hessian_diagonal(r, np.zeros(5), **options)
     with mp.workdps(400), np.errstate(all="ignore"):
         for k, exact in enumerate(map(mp.mpf, RESIDUALS)):
-            at = lambda x: barron(x, mp.mpf(alpha))  # noqa: E731
+            at: Any = lambda x: barron(x, mp.mpf(alpha))  # noqa: E731
             if alpha > 1e9 and abs(exact) > 1:
                 continue  # exp(r**2 / 2) as a power of 1e15: not conditioned
             step = mp.mpf(10) ** -100

@@ -36,6 +36,7 @@ from losscompiler.spec import logsumexp as lse
 from tests.compiled import gradient, hessian_diagonal, hvp, value
 from tests.spec_helpers import code, declare
 
+functional: Any = torch.autograd.functional  # has no types
 TIME = Prediction("time")
 t = index("time", "t")
 s, r = index("state", "s r")
@@ -201,9 +202,9 @@ def test_derivatives_are_those_of_the_loop(
 
     at = tuple(inputs[k] for k in by)
     vector = tuple(torch.cos(x + 1) for x in at)
-    slopes = torch.autograd.functional.jacobian(of, at)
-    _, products = torch.autograd.functional.hvp(of, at, vector)
-    matrix = torch.autograd.functional.hessian(of, at)
+    slopes = functional.jacobian(of, at)
+    _, products = functional.hvp(of, at, vector)
+    matrix = functional.hessian(of, at)
     diagonals = [
         torch.diagonal(matrix[k][k].reshape(x.numel(), x.numel())).reshape(x.shape)
         for k, x in enumerate(at)

@@ -30,7 +30,6 @@ from losscompiler.spec import (
     index,
     log_softmax,
     logsumexp,
-    loss,
     oo,
     size,
     softmax,
@@ -266,7 +265,7 @@ def test_constants_and_labels_index_tensors_and_masks_are_conditions() -> None:
 # ---- mistakes ---------------------------------------------------------------------------------
 
 MISTAKES: dict[str, tuple[str, Callable[[], Any]]] = {
-    "no role": ("LC102", lambda: loss(lambda x=1: x)),
+    "no role": ("LC102", lambda: declare(lambda x: x, x=1)),
     "no prediction": ("LC103", lambda: declare(lambda y: y, y=Y)),
     "no index": ("LC105", lambda: declare(lambda x: x + 1, x=Prediction("class"))),
     "returns a tensor": ("LC105", lambda: declare(lambda x: x, x=Prediction("class"))),

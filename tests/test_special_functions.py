@@ -49,7 +49,7 @@ def run(backend: str, name: str, *arrays: np.ndarray[Any, Any]) -> np.ndarray[An
     module = importlib.import_module(f"losscompiler.backends.{backend}.runtime._special")
     order = int(name[-1]) if name[-1].isdigit() else None
     function: Callable[..., Any] = getattr(module, name.rstrip("0123456789"))
-    whole = function if order is None else lambda *a: function(order, *a)
+    whole: Any = function if order is None else lambda *a: function(order, *a)
     if backend == "torch":
         import torch
 

@@ -16,6 +16,7 @@ from tests.compiled import emitted, gradient, hessian_diagonal, hvp, value
 from tests.hessians import checked
 from tests.spec_helpers import code, declare
 
+functional: Any = torch.autograd.functional  # has no types
 LIST, IMAGE = Prediction("class"), Prediction("row", "column")
 k = index("class", "k")
 i, j = index("row", "i"), index("column", "j")
@@ -82,8 +83,8 @@ def test_a_window_whose_taps_are_learned() -> None:
         return ((a * s[:-2] + s[1:-1] + a**2 * s[2:]) ** 2).sum()
 
     point = (torch.tensor(start), torch.tensor(0.5).double())
-    slopes = torch.autograd.functional.jacobian(total, point)
-    hessian = torch.autograd.functional.hessian(total, point)
+    slopes = functional.jacobian(total, point)
+    hessian = functional.hessian(total, point)
     arrays = {"x": start, "a": np.array(0.5)}
     for found, slope in zip(gradient(made, arrays), slopes, strict=True):
         np.testing.assert_allclose(found, slope, rtol=1e-12)

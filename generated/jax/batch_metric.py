@@ -230,7 +230,8 @@ def _contrastive_batch_value(
     differs = identity[..., :, None] != identity[..., None, :]
     total = jnp.sum(embeddings**2, axis=-1)
     dot = embeddings @ embeddings.mT
-    t = jnp.sqrt(total[..., :, None] + total[..., None, :] - 2 * dot)
+    larger = jnp.maximum(total[..., :, None] + total[..., None, :] - 2 * dot, 0.0)
+    t = jnp.sqrt(larger)
     branch = jnp.where(differs, jnp.maximum(negative_margin - t, 0.0), 0.0)
     total2 = jnp.sum(branch, axis=(-2, -1))
     branch2 = fn.select(differs, 1.0, 0.0, embeddings)
@@ -259,7 +260,7 @@ def _contrastive_batch_vjp(
     total = jnp.sum(embeddings**2, axis=-1)
     dot = embeddings @ embeddings.mT
     t2 = total[..., :, None] + total[..., None, :] - 2 * dot.mT
-    t3 = jnp.sqrt(t2)
+    t3 = jnp.sqrt(jnp.maximum(t2, 0.0))
     condition = differs.mT & (negative_margin > t3)
     t4 = fn.inverse_root(t2)
     branch = fn.select(differs, 1.0, 0.0, embeddings)
@@ -304,7 +305,7 @@ def _contrastive_batch_jvp(
     total = jnp.sum(embeddings**2, axis=-1)
     dot = embeddings @ embeddings.mT
     t = total[..., :, None] + total[..., None, :] - 2 * dot
-    t2 = jnp.sqrt(t)
+    t2 = jnp.sqrt(jnp.maximum(t, 0.0))
     condition = differs & (negative_margin > t2)
     dot2 = embeddings_tangent @ embeddings.mT
     dot3 = embeddings @ embeddings_tangent.mT
@@ -344,7 +345,7 @@ def _contrastive_batch_hvp(
     total = jnp.sum(embeddings**2, axis=-1)
     dot = embeddings @ embeddings.mT
     t2 = total[..., :, None] + total[..., None, :] - 2 * dot.mT
-    t3 = jnp.sqrt(t2)
+    t3 = jnp.sqrt(jnp.maximum(t2, 0.0))
     condition = differs.mT & (negative_margin > t3)
     t4 = fn.inverse_root(t2)
     branch = fn.select(differs, 1.0, 0.0, embeddings)
@@ -430,7 +431,7 @@ def _contrastive_batch_hessian_diagonal(
     total = jnp.sum(t, axis=-1)
     dot = embeddings @ embeddings.mT
     t3 = total[..., :, None] + total[..., None, :] - 2 * dot.mT
-    t4 = jnp.sqrt(t3)
+    t4 = jnp.sqrt(jnp.maximum(t3, 0.0))
     equal = t4 == positive_margin
     differs = identity[..., :, None] != identity[..., None, :]
     condition = differs.mT & (negative_margin > t4)
@@ -680,7 +681,8 @@ def _triplet_batch_hard_value(embeddings: Array, identity: Array, margin: Array)
     """The unreduced loss."""
     total = jnp.sum(embeddings**2, axis=-1)
     dot = embeddings @ embeddings.mT
-    t = jnp.sqrt(total[..., :, None] + total[..., None, :] - 2 * dot.mT)
+    larger = jnp.maximum(total[..., :, None] + total[..., None, :] - 2 * dot.mT, 0.0)
+    t = jnp.sqrt(larger)
     t2 = -jnp.where(identity[..., None, :] != identity[..., :, None], t, float("inf"))
     largest = jnp.max(t2, axis=-2, initial=-jnp.inf)
     equal = identity[..., None, :] == identity[..., :, None]
@@ -703,7 +705,7 @@ def _triplet_batch_hard_vjp(
     total = jnp.sum(embeddings**2, axis=-1)
     dot = embeddings @ embeddings.mT
     t2 = total[..., :, None] + total[..., None, :] - 2 * dot.mT
-    t3 = jnp.sqrt(t2)
+    t3 = jnp.sqrt(jnp.maximum(t2, 0.0))
     t4 = -jnp.where(differs, t3, float("inf"))
     largest = jnp.max(t4, axis=-2, initial=-jnp.inf)
     equal = identity[..., None, :] == identity[..., :, None]
@@ -754,7 +756,7 @@ def _triplet_batch_hard_jvp(
     total = jnp.sum(embeddings**2, axis=-1)
     dot = embeddings @ embeddings.mT
     t = total[..., :, None] + total[..., None, :] - 2 * dot.mT
-    t2 = jnp.sqrt(t)
+    t2 = jnp.sqrt(jnp.maximum(t, 0.0))
     t3 = -jnp.where(differs, t2, float("inf"))
     largest = jnp.max(t3, axis=-2, initial=-jnp.inf)
     equal = identity[..., None, :] == identity[..., :, None]
@@ -799,7 +801,7 @@ def _triplet_batch_hard_hvp(
     total = jnp.sum(t2, axis=-1)
     dot = embeddings @ embeddings.mT
     t3 = total[..., :, None] + total[..., None, :] - 2 * dot.mT
-    t4 = jnp.sqrt(t3)
+    t4 = jnp.sqrt(jnp.maximum(t3, 0.0))
     t5 = -jnp.where(differs, t4, float("inf"))
     largest = jnp.max(t5, axis=-2, initial=-jnp.inf)
     equal = identity[..., None, :] == identity[..., :, None]
@@ -913,7 +915,7 @@ def _triplet_batch_hard_hessian_diagonal(
     total = jnp.sum(t, axis=-1)
     dot = embeddings @ embeddings.mT
     t2 = total[..., :, None] + total[..., None, :] - 2 * dot.mT
-    t3 = jnp.sqrt(t2)
+    t3 = jnp.sqrt(jnp.maximum(t2, 0.0))
     t4 = -jnp.where(differs, t3, float("inf"))
     largest = jnp.max(t4, axis=-2, initial=-jnp.inf)
     equal = identity[..., None, :] == identity[..., :, None]
@@ -1182,7 +1184,8 @@ def _triplet_batch_hard_soft_margin_value(embeddings: Array, identity: Array) ->
     """The unreduced loss."""
     total = jnp.sum(embeddings**2, axis=-1)
     dot = embeddings @ embeddings.mT
-    t = jnp.sqrt(total[..., :, None] + total[..., None, :] - 2 * dot.mT)
+    larger = jnp.maximum(total[..., :, None] + total[..., None, :] - 2 * dot.mT, 0.0)
+    t = jnp.sqrt(larger)
     t2 = -jnp.where(identity[..., None, :] != identity[..., :, None], t, float("inf"))
     largest = jnp.max(t2, axis=-2, initial=-jnp.inf)
     equal = identity[..., None, :] == identity[..., :, None]
@@ -1204,7 +1207,7 @@ def _triplet_batch_hard_soft_margin_vjp(
     total = jnp.sum(embeddings**2, axis=-1)
     dot = embeddings @ embeddings.mT
     t2 = total[..., :, None] + total[..., None, :] - 2 * dot.mT
-    t3 = jnp.sqrt(t2)
+    t3 = jnp.sqrt(jnp.maximum(t2, 0.0))
     t4 = -jnp.where(differs, t3, float("inf"))
     largest = jnp.max(t4, axis=-2, initial=-jnp.inf)
     above = t4 >= largest[..., None, :]
@@ -1251,7 +1254,7 @@ def _triplet_batch_hard_soft_margin_jvp(
     total = jnp.sum(embeddings**2, axis=-1)
     dot = embeddings @ embeddings.mT
     t = total[..., :, None] + total[..., None, :] - 2 * dot.mT
-    t2 = jnp.sqrt(t)
+    t2 = jnp.sqrt(jnp.maximum(t, 0.0))
     t3 = -jnp.where(differs, t2, float("inf"))
     largest = jnp.max(t3, axis=-2, initial=-jnp.inf)
     above = t3 >= largest[..., None, :]
@@ -1292,7 +1295,7 @@ def _triplet_batch_hard_soft_margin_hvp(
     total = jnp.sum(embeddings**2, axis=-1)
     dot = embeddings @ embeddings.mT
     t2 = total[..., :, None] + total[..., None, :] - 2 * dot.mT
-    t3 = jnp.sqrt(t2)
+    t3 = jnp.sqrt(jnp.maximum(t2, 0.0))
     t4 = -jnp.where(differs, t3, float("inf"))
     largest = jnp.max(t4, axis=-2, initial=-jnp.inf)
     above = t4 >= largest[..., None, :]
@@ -1415,7 +1418,7 @@ def _triplet_batch_hard_soft_margin_hessian_diagonal(
     total = jnp.sum(t, axis=-1)
     dot = embeddings @ embeddings.mT
     t2 = total[..., :, None] + total[..., None, :] - 2 * dot.mT
-    t3 = jnp.sqrt(t2)
+    t3 = jnp.sqrt(jnp.maximum(t2, 0.0))
     t4 = -jnp.where(differs, t3, float("inf"))
     largest = jnp.max(t4, axis=-2, initial=-jnp.inf)
     equal = identity[..., None, :] == identity[..., :, None]
@@ -1730,8 +1733,10 @@ def _triplet_semi_hard_value(embeddings: Array, identity: Array, margin: Array) 
     condition = above[..., :, None] & equal & differs2
     total2 = jnp.sum(embeddings**2, axis=-1)
     dot = embeddings @ embeddings.mT
-    t = jnp.sqrt(total2[..., :, None] + total2[..., None, :] - 2 * dot)
-    t2 = jnp.sqrt(total2[..., :, None] + total2[..., None, :] - 2 * dot.mT)
+    larger = jnp.maximum(total2[..., :, None] + total2[..., None, :] - 2 * dot, 0.0)
+    t = jnp.sqrt(larger)
+    larger2 = jnp.maximum(total2[..., :, None] + total2[..., None, :] - 2 * dot.mT, 0.0)
+    t2 = jnp.sqrt(larger2)
     above2 = t2[..., :, :, None] > t[..., None, :, :]
     condition2 = differs[..., :, :, None] & above2
     branch2 = fn.select(condition2, 1.0, 0.0, embeddings)
@@ -1769,9 +1774,9 @@ def _triplet_semi_hard_vjp(
     total3 = jnp.sum(embeddings**2, axis=-1)
     dot = embeddings @ embeddings.mT
     t4 = total3[..., :, None] + total3[..., None, :] - 2 * dot.mT
-    t5 = jnp.sqrt(t4)
+    t5 = jnp.sqrt(jnp.maximum(t4, 0.0))
     t6 = total3[..., :, None] + total3[..., None, :] - 2 * dot
-    t7 = jnp.sqrt(t6)
+    t7 = jnp.sqrt(jnp.maximum(t6, 0.0))
     above2 = t5[..., :, :, None] > t7[..., None, :, :]
     turned = jnp.einsum("...abc->...bca", above2)
     condition = differs[..., :, :, None] & above2
@@ -1848,9 +1853,9 @@ def _triplet_semi_hard_jvp(
     total2 = jnp.sum(embeddings**2, axis=-1)
     dot = embeddings @ embeddings.mT
     t = total2[..., :, None] + total2[..., None, :] - 2 * dot
-    t2 = jnp.sqrt(t)
+    t2 = jnp.sqrt(jnp.maximum(t, 0.0))
     t3 = total2[..., :, None] + total2[..., None, :] - 2 * dot.mT
-    t4 = jnp.sqrt(t3)
+    t4 = jnp.sqrt(jnp.maximum(t3, 0.0))
     above2 = t4[..., :, :, None] > t2[..., None, :, :]
     condition = differs[..., :, :, None] & above2
     branch2 = fn.select(condition, 1.0, 0.0, embeddings)
@@ -1922,9 +1927,9 @@ def _triplet_semi_hard_hvp(
     total3 = jnp.sum(embeddings**2, axis=-1)
     dot = embeddings @ embeddings.mT
     t4 = total3[..., :, None] + total3[..., None, :] - 2 * dot.mT
-    t5 = jnp.sqrt(t4)
+    t5 = jnp.sqrt(jnp.maximum(t4, 0.0))
     t6 = total3[..., :, None] + total3[..., None, :] - 2 * dot
-    t7 = jnp.sqrt(t6)
+    t7 = jnp.sqrt(jnp.maximum(t6, 0.0))
     above2 = t5[..., :, :, None] > t7[..., None, :, :]
     turned = jnp.einsum("...abc->...bca", above2)
     condition = differs[..., :, :, None] & above2
@@ -2062,9 +2067,9 @@ def _triplet_semi_hard_hessian_diagonal(
     total2 = jnp.sum(t, axis=-1)
     dot = embeddings @ embeddings.mT
     t2 = total2[..., :, None] + total2[..., None, :] - 2 * dot
-    t3 = jnp.sqrt(t2)
+    t3 = jnp.sqrt(jnp.maximum(t2, 0.0))
     t4 = total2[..., :, None] + total2[..., None, :] - 2 * dot.mT
-    t5 = jnp.sqrt(t4)
+    t5 = jnp.sqrt(jnp.maximum(t4, 0.0))
     above2 = t5[..., :, :, None] > t3[..., None, :, :]
     condition = differs[..., :, :, None] & above2
     branch2 = fn.select(condition, 1.0, 0.0, embeddings)
@@ -2356,14 +2361,14 @@ def _lifted_structure_value(embeddings: Array, identity: Array, margin: Array) -
     condition = above[..., :, None] & equal & differs2
     total2 = jnp.sum(embeddings**2, axis=-1)
     dot = embeddings @ embeddings.mT
-    t = jnp.sqrt(total2[..., None, :] + total2[..., :, None] - 2 * dot)
-    lse = fn.logsumexp(margin - t, -1, where=differs.mT)
+    larger = jnp.maximum(total2[..., None, :] + total2[..., :, None] - 2 * dot, 0.0)
+    lse = fn.logsumexp(margin - jnp.sqrt(larger), -1, where=differs.mT)
     total3 = fn.log_add_exp(lse[..., :, None], lse[..., None, :])
-    t2 = jnp.sqrt(total2[..., :, None] + total2[..., None, :] - 2 * dot)
-    branch2 = jnp.where(condition, jnp.maximum(total3 + t2, 0.0) ** 2, 0.0)
-    total4 = jnp.sum(branch2, axis=(-2, -1))
-    branch3 = fn.select(condition, 1.0, 0.0, embeddings)
-    total5 = jnp.sum(branch3, axis=(-2, -1))
+    larger2 = jnp.maximum(total2[..., :, None] + total2[..., None, :] - 2 * dot, 0.0)
+    larger3 = jnp.maximum(total3 + jnp.sqrt(larger2), 0.0)
+    total4 = jnp.sum(jnp.where(condition, larger3**2, 0.0), axis=(-2, -1))
+    branch2 = fn.select(condition, 1.0, 0.0, embeddings)
+    total5 = jnp.sum(branch2, axis=(-2, -1))
     return 0.5 * total4 / jnp.maximum(total5, 1.0)
 
 
@@ -2384,10 +2389,10 @@ def _lifted_structure_vjp(
     total2 = jnp.sum(embeddings**2, axis=-1)
     dot = embeddings @ embeddings.mT
     t = total2[..., :, None] + total2[..., None, :] - 2 * dot.mT
-    t2 = margin - jnp.sqrt(t)
+    t2 = margin - jnp.sqrt(jnp.maximum(t, 0.0))
     lse = fn.logsumexp(t2, -2, where=differs)
     total3 = fn.log_add_exp(lse[..., None, :], lse[..., :, None])
-    t3 = total3 + jnp.sqrt(t)
+    t3 = total3 + jnp.sqrt(jnp.maximum(t, 0.0))
     condition = above[..., None, :] & equal.mT & differs2.mT & (t3 > 0)
     larger = jnp.maximum(t3, 0.0)
     share = fn.pair_share(lse[..., None, :], lse[..., :, None])
@@ -2445,11 +2450,11 @@ def _lifted_structure_jvp(
     total2 = jnp.sum(embeddings**2, axis=-1)
     dot = embeddings @ embeddings.mT
     t = total2[..., :, None] + total2[..., None, :] - 2 * dot.mT
-    t2 = margin - jnp.sqrt(t)
+    t2 = margin - jnp.sqrt(jnp.maximum(t, 0.0))
     lse = fn.logsumexp(t2, -2, where=differs)
     total3 = fn.log_add_exp(lse[..., :, None], lse[..., None, :])
     t3 = total2[..., :, None] + total2[..., None, :] - 2 * dot
-    t4 = total3 + jnp.sqrt(t3)
+    t4 = total3 + jnp.sqrt(jnp.maximum(t3, 0.0))
     condition = above[..., :, None] & equal & differs2 & (t4 > 0)
     t5 = fn.inverse_root(t3)
     larger = jnp.maximum(t4, 0.0)
@@ -2496,10 +2501,10 @@ def _lifted_structure_hvp(
     total3 = jnp.sum(embeddings**2, axis=-1)
     dot = embeddings @ embeddings.mT
     t3 = total3[..., :, None] + total3[..., None, :] - 2 * dot.mT
-    t4 = margin - jnp.sqrt(t3)
+    t4 = margin - jnp.sqrt(jnp.maximum(t3, 0.0))
     lse = fn.logsumexp(t4, -2, where=differs)
     total4 = fn.log_add_exp(lse[..., None, :], lse[..., :, None])
-    t5 = total4 + jnp.sqrt(t3)
+    t5 = total4 + jnp.sqrt(jnp.maximum(t3, 0.0))
     above2 = t5 > 0
     condition2 = above[..., None, :] & equal.mT & differs2.mT & above2
     larger = jnp.maximum(t5, 0.0)
@@ -2655,7 +2660,7 @@ def _lifted_structure_hessian_diagonal(
     total3 = jnp.sum(t3, axis=-1)
     dot = embeddings @ embeddings.mT
     t4 = total3[..., :, None] + total3[..., None, :] - 2 * dot.mT
-    t5 = margin - jnp.sqrt(t4)
+    t5 = margin - jnp.sqrt(jnp.maximum(t4, 0.0))
     lse = fn.logsumexp(t5, -2, where=differs)
     share = jnp.exp(t5.mT - lse[..., :, None])
     t6 = fn.inverse_root(t4.mT)
@@ -2664,7 +2669,7 @@ def _lifted_structure_hessian_diagonal(
     branch3 = jnp.where(differs.mT[..., :, :, None], t7[..., :, :, None] * t8, 0.0)
     turned = jnp.einsum("...abc->...bca", branch3)
     total4 = fn.log_add_exp(lse[..., None, :], lse[..., :, None])
-    t9 = total4 + jnp.sqrt(t4)
+    t9 = total4 + jnp.sqrt(jnp.maximum(t4, 0.0))
     above2 = t9 > 0
     share2 = fn.pair_share(lse[..., None, :], lse[..., :, None])
     branch4 = jnp.where(above2, 2 * share2 * share2.mT, 0.0)
@@ -3002,7 +3007,8 @@ def _lifted_structure_generalized_value(
     """The unreduced loss."""
     total = jnp.sum(embeddings**2, axis=-1)
     dot = embeddings @ embeddings.mT
-    t = jnp.sqrt(total[..., :, None] + total[..., None, :] - 2 * dot.mT)
+    larger = jnp.maximum(total[..., :, None] + total[..., None, :] - 2 * dot.mT, 0.0)
+    t = jnp.sqrt(larger)
     differs = identity[..., None, :] != identity[..., :, None]
     lse = fn.logsumexp(margin - t, -2, where=differs)
     equal = identity[..., None, :] == identity[..., :, None]
@@ -3023,7 +3029,7 @@ def _lifted_structure_generalized_vjp(
     total = jnp.sum(embeddings**2, axis=-1)
     dot = embeddings @ embeddings.mT
     t2 = total[..., :, None] + total[..., None, :] - 2 * dot.mT
-    t3 = jnp.sqrt(t2)
+    t3 = jnp.sqrt(jnp.maximum(t2, 0.0))
     t4 = margin - t3
     differs = identity[..., None, :] != identity[..., :, None]
     lse = fn.logsumexp(t4, -2, where=differs)
@@ -3067,7 +3073,7 @@ def _lifted_structure_generalized_jvp(
     total = jnp.sum(embeddings**2, axis=-1)
     dot = embeddings @ embeddings.mT
     t = total[..., :, None] + total[..., None, :] - 2 * dot.mT
-    t2 = jnp.sqrt(t)
+    t2 = jnp.sqrt(jnp.maximum(t, 0.0))
     t3 = margin - t2
     differs = identity[..., None, :] != identity[..., :, None]
     lse = fn.logsumexp(t3, -2, where=differs)
@@ -3106,7 +3112,7 @@ def _lifted_structure_generalized_hvp(
     total = jnp.sum(t2, axis=-1)
     dot = embeddings @ embeddings.mT
     t3 = total[..., :, None] + total[..., None, :] - 2 * dot.mT
-    t4 = jnp.sqrt(t3)
+    t4 = jnp.sqrt(jnp.maximum(t3, 0.0))
     t5 = margin - t4
     lse = fn.logsumexp(t5, -2, where=differs)
     equal = identity[..., None, :] == identity[..., :, None]
@@ -3236,7 +3242,7 @@ def _lifted_structure_generalized_hessian_diagonal(
     total = jnp.sum(t, axis=-1)
     dot = embeddings @ embeddings.mT
     t2 = total[..., :, None] + total[..., None, :] - 2 * dot.mT
-    t3 = jnp.sqrt(t2)
+    t3 = jnp.sqrt(jnp.maximum(t2, 0.0))
     t4 = margin - t3
     differs = identity[..., None, :] != identity[..., :, None]
     lse = fn.logsumexp(t4, -2, where=differs)

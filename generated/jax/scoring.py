@@ -1034,13 +1034,12 @@ def _noise_contrastive_estimation_value(
 ) -> Result:
     """The unreduced loss."""
     noise_size = fn.size(noise_scores, -1)
-    t = 1 / jnp.maximum(jnp.asarray(noise_size, score.dtype), 1.0)
-    t2 = noise_scores + jnp.log(jnp.asarray(t, score.dtype)) - noise_log_noise
-    total = jnp.sum(fn.softplus(t2), axis=-1)
-    larger = jnp.maximum(jnp.asarray(noise_size, score.dtype), 1.0)
-    logarithm = jnp.log(jnp.asarray(larger, score.dtype))
-    penalty = fn.softplus(log_noise + logarithm - score)
-    return total + penalty
+    logarithm = jnp.log(1 / jnp.maximum(jnp.asarray(noise_size, score.dtype), 1.0))
+    penalty = fn.softplus(noise_scores + logarithm - noise_log_noise)
+    total = jnp.sum(penalty, axis=-1)
+    logarithm2 = jnp.log(jnp.maximum(jnp.asarray(noise_size, score.dtype), 1.0))
+    penalty2 = fn.softplus(log_noise + logarithm2 - score)
+    return total + penalty2
 
 
 def _noise_contrastive_estimation_vjp(
@@ -1052,12 +1051,11 @@ def _noise_contrastive_estimation_vjp(
 ) -> tuple[Result, ...]:
     """Gradients of sum(cotangent * loss)."""
     noise_size = fn.size(noise_scores, -1)
-    larger = jnp.maximum(jnp.asarray(noise_size, score.dtype), 1.0)
-    logarithm = jnp.log(jnp.asarray(larger, score.dtype))
-    t = 1 / jnp.maximum(jnp.asarray(noise_size, score.dtype), 1.0)
-    t2 = noise_scores + jnp.log(jnp.asarray(t, score.dtype)) - noise_log_noise
+    logarithm = jnp.log(jnp.maximum(jnp.asarray(noise_size, score.dtype), 1.0))
+    logarithm2 = jnp.log(1 / jnp.maximum(jnp.asarray(noise_size, score.dtype), 1.0))
+    probability = fn.sigmoid(noise_scores + logarithm2 - noise_log_noise)
     result = -cotangent * fn.sigmoid(log_noise + logarithm - score)
-    result2 = cotangent[..., None] * fn.sigmoid(t2)
+    result2 = cotangent[..., None] * probability
     return (result, result2)
 
 
@@ -1071,13 +1069,12 @@ def _noise_contrastive_estimation_jvp(
 ) -> Result:
     """The directional derivative of the unreduced loss along the tangents."""
     noise_size = fn.size(noise_scores, -1)
-    t = 1 / jnp.maximum(jnp.asarray(noise_size, score.dtype), 1.0)
-    t2 = noise_scores + jnp.log(jnp.asarray(t, score.dtype)) - noise_log_noise
-    total = jnp.sum(noise_scores_tangent * fn.sigmoid(t2), axis=-1)
-    larger = jnp.maximum(jnp.asarray(noise_size, score.dtype), 1.0)
-    logarithm = jnp.log(jnp.asarray(larger, score.dtype))
-    t3 = score_tangent * fn.sigmoid(log_noise + logarithm - score)
-    return total - t3
+    logarithm = jnp.log(1 / jnp.maximum(jnp.asarray(noise_size, score.dtype), 1.0))
+    probability = fn.sigmoid(noise_scores + logarithm - noise_log_noise)
+    total = jnp.sum(noise_scores_tangent * probability, axis=-1)
+    logarithm2 = jnp.log(jnp.maximum(jnp.asarray(noise_size, score.dtype), 1.0))
+    t = score_tangent * fn.sigmoid(log_noise + logarithm2 - score)
+    return total - t
 
 
 def _noise_contrastive_estimation_hvp(
@@ -1091,13 +1088,12 @@ def _noise_contrastive_estimation_hvp(
 ) -> tuple[Result, ...]:
     """The Hessian of sum(cotangent * loss) times the tangents."""
     noise_size = fn.size(noise_scores, -1)
-    larger = jnp.maximum(jnp.asarray(noise_size, score.dtype), 1.0)
-    logarithm = jnp.log(jnp.asarray(larger, score.dtype))
+    logarithm = jnp.log(jnp.maximum(jnp.asarray(noise_size, score.dtype), 1.0))
     t = log_noise + logarithm - score
-    t2 = 1 / jnp.maximum(jnp.asarray(noise_size, score.dtype), 1.0)
-    t3 = noise_scores + jnp.log(jnp.asarray(t2, score.dtype)) - noise_log_noise
-    t4 = noise_scores_tangent * cotangent[..., None] * fn.sigmoid(t3)
-    return (score_tangent * cotangent * fn.sigmoid(t) * fn.sigmoid(-t), t4 * fn.sigmoid(-t3))
+    logarithm2 = jnp.log(1 / jnp.maximum(jnp.asarray(noise_size, score.dtype), 1.0))
+    t2 = noise_scores + logarithm2 - noise_log_noise
+    t3 = noise_scores_tangent * cotangent[..., None] * fn.sigmoid(t2)
+    return (score_tangent * cotangent * fn.sigmoid(t) * fn.sigmoid(-t), t3 * fn.sigmoid(-t2))
 
 
 def _noise_contrastive_estimation_hessian_diagonal(
@@ -1109,13 +1105,12 @@ def _noise_contrastive_estimation_hessian_diagonal(
 ) -> tuple[Result, ...]:
     """The diagonal of the Hessian of sum(cotangent * loss)."""
     noise_size = fn.size(noise_scores, -1)
-    larger = jnp.maximum(jnp.asarray(noise_size, score.dtype), 1.0)
-    logarithm = jnp.log(jnp.asarray(larger, score.dtype))
+    logarithm = jnp.log(jnp.maximum(jnp.asarray(noise_size, score.dtype), 1.0))
     t = log_noise + logarithm - score
-    t2 = 1 / jnp.maximum(jnp.asarray(noise_size, score.dtype), 1.0)
-    t3 = noise_scores + jnp.log(jnp.asarray(t2, score.dtype)) - noise_log_noise
+    logarithm2 = jnp.log(1 / jnp.maximum(jnp.asarray(noise_size, score.dtype), 1.0))
+    t2 = noise_scores + logarithm2 - noise_log_noise
     result = cotangent * fn.sigmoid(t) * fn.sigmoid(-t)
-    result2 = cotangent[..., None] * fn.sigmoid(t3) * fn.sigmoid(-t3)
+    result2 = cotangent[..., None] * fn.sigmoid(t2) * fn.sigmoid(-t2)
     return (result, result2)
 
 

@@ -230,7 +230,8 @@ def _contrastive_batch_value(
     differs = identity[..., :, None] != identity[..., None, :]
     total = np.sum(embeddings**2, axis=-1)
     dot = embeddings @ embeddings.mT
-    t = np.sqrt(total[..., :, None] + total[..., None, :] - 2 * dot)
+    larger = np.maximum(total[..., :, None] + total[..., None, :] - 2 * dot, 0.0)
+    t = np.sqrt(larger)
     branch = np.where(differs, np.maximum(negative_margin - t, 0.0), 0.0)
     total2 = np.sum(branch, axis=(-2, -1))
     branch2 = fn.select(differs, 1.0, 0.0, embeddings)
@@ -259,7 +260,7 @@ def _contrastive_batch_vjp(
     total = np.sum(embeddings**2, axis=-1)
     dot = embeddings @ embeddings.mT
     t2 = total[..., :, None] + total[..., None, :] - 2 * dot.mT
-    t3 = np.sqrt(t2)
+    t3 = np.sqrt(np.maximum(t2, 0.0))
     condition = differs.mT & (negative_margin > t3)
     t4 = fn.inverse_root(t2)
     branch = fn.select(differs, 1.0, 0.0, embeddings)
@@ -304,7 +305,7 @@ def _contrastive_batch_jvp(
     total = np.sum(embeddings**2, axis=-1)
     dot = embeddings @ embeddings.mT
     t = total[..., :, None] + total[..., None, :] - 2 * dot
-    t2 = np.sqrt(t)
+    t2 = np.sqrt(np.maximum(t, 0.0))
     condition = differs & (negative_margin > t2)
     dot2 = embeddings_tangent @ embeddings.mT
     dot3 = embeddings @ embeddings_tangent.mT
@@ -344,7 +345,7 @@ def _contrastive_batch_hvp(
     total = np.sum(embeddings**2, axis=-1)
     dot = embeddings @ embeddings.mT
     t2 = total[..., :, None] + total[..., None, :] - 2 * dot.mT
-    t3 = np.sqrt(t2)
+    t3 = np.sqrt(np.maximum(t2, 0.0))
     condition = differs.mT & (negative_margin > t3)
     t4 = fn.inverse_root(t2)
     branch = fn.select(differs, 1.0, 0.0, embeddings)
@@ -430,7 +431,7 @@ def _contrastive_batch_hessian_diagonal(
     total = np.sum(t, axis=-1)
     dot = embeddings @ embeddings.mT
     t3 = total[..., :, None] + total[..., None, :] - 2 * dot.mT
-    t4 = np.sqrt(t3)
+    t4 = np.sqrt(np.maximum(t3, 0.0))
     equal = t4 == positive_margin
     differs = identity[..., :, None] != identity[..., None, :]
     condition = differs.mT & (negative_margin > t4)
@@ -680,7 +681,8 @@ def _triplet_batch_hard_value(embeddings: Array, identity: Array, margin: Array)
     """The unreduced loss."""
     total = np.sum(embeddings**2, axis=-1)
     dot = embeddings @ embeddings.mT
-    t = np.sqrt(total[..., :, None] + total[..., None, :] - 2 * dot.mT)
+    larger = np.maximum(total[..., :, None] + total[..., None, :] - 2 * dot.mT, 0.0)
+    t = np.sqrt(larger)
     t2 = -np.where(identity[..., None, :] != identity[..., :, None], t, float("inf"))
     largest = np.max(t2, axis=-2, initial=-np.inf)
     equal = identity[..., None, :] == identity[..., :, None]
@@ -703,7 +705,7 @@ def _triplet_batch_hard_vjp(
     total = np.sum(embeddings**2, axis=-1)
     dot = embeddings @ embeddings.mT
     t2 = total[..., :, None] + total[..., None, :] - 2 * dot.mT
-    t3 = np.sqrt(t2)
+    t3 = np.sqrt(np.maximum(t2, 0.0))
     t4 = -np.where(differs, t3, float("inf"))
     largest = np.max(t4, axis=-2, initial=-np.inf)
     equal = identity[..., None, :] == identity[..., :, None]
@@ -754,7 +756,7 @@ def _triplet_batch_hard_jvp(
     total = np.sum(embeddings**2, axis=-1)
     dot = embeddings @ embeddings.mT
     t = total[..., :, None] + total[..., None, :] - 2 * dot.mT
-    t2 = np.sqrt(t)
+    t2 = np.sqrt(np.maximum(t, 0.0))
     t3 = -np.where(differs, t2, float("inf"))
     largest = np.max(t3, axis=-2, initial=-np.inf)
     equal = identity[..., None, :] == identity[..., :, None]
@@ -799,7 +801,7 @@ def _triplet_batch_hard_hvp(
     total = np.sum(t2, axis=-1)
     dot = embeddings @ embeddings.mT
     t3 = total[..., :, None] + total[..., None, :] - 2 * dot.mT
-    t4 = np.sqrt(t3)
+    t4 = np.sqrt(np.maximum(t3, 0.0))
     t5 = -np.where(differs, t4, float("inf"))
     largest = np.max(t5, axis=-2, initial=-np.inf)
     equal = identity[..., None, :] == identity[..., :, None]
@@ -913,7 +915,7 @@ def _triplet_batch_hard_hessian_diagonal(
     total = np.sum(t, axis=-1)
     dot = embeddings @ embeddings.mT
     t2 = total[..., :, None] + total[..., None, :] - 2 * dot.mT
-    t3 = np.sqrt(t2)
+    t3 = np.sqrt(np.maximum(t2, 0.0))
     t4 = -np.where(differs, t3, float("inf"))
     largest = np.max(t4, axis=-2, initial=-np.inf)
     equal = identity[..., None, :] == identity[..., :, None]
@@ -1181,7 +1183,8 @@ def _triplet_batch_hard_soft_margin_value(embeddings: Array, identity: Array) ->
     """The unreduced loss."""
     total = np.sum(embeddings**2, axis=-1)
     dot = embeddings @ embeddings.mT
-    t = np.sqrt(total[..., :, None] + total[..., None, :] - 2 * dot.mT)
+    larger = np.maximum(total[..., :, None] + total[..., None, :] - 2 * dot.mT, 0.0)
+    t = np.sqrt(larger)
     t2 = -np.where(identity[..., None, :] != identity[..., :, None], t, float("inf"))
     largest = np.max(t2, axis=-2, initial=-np.inf)
     equal = identity[..., None, :] == identity[..., :, None]
@@ -1203,7 +1206,7 @@ def _triplet_batch_hard_soft_margin_vjp(
     total = np.sum(embeddings**2, axis=-1)
     dot = embeddings @ embeddings.mT
     t2 = total[..., :, None] + total[..., None, :] - 2 * dot.mT
-    t3 = np.sqrt(t2)
+    t3 = np.sqrt(np.maximum(t2, 0.0))
     t4 = -np.where(differs, t3, float("inf"))
     largest = np.max(t4, axis=-2, initial=-np.inf)
     above = t4 >= largest[..., None, :]
@@ -1250,7 +1253,7 @@ def _triplet_batch_hard_soft_margin_jvp(
     total = np.sum(embeddings**2, axis=-1)
     dot = embeddings @ embeddings.mT
     t = total[..., :, None] + total[..., None, :] - 2 * dot.mT
-    t2 = np.sqrt(t)
+    t2 = np.sqrt(np.maximum(t, 0.0))
     t3 = -np.where(differs, t2, float("inf"))
     largest = np.max(t3, axis=-2, initial=-np.inf)
     above = t3 >= largest[..., None, :]
@@ -1291,7 +1294,7 @@ def _triplet_batch_hard_soft_margin_hvp(
     total = np.sum(embeddings**2, axis=-1)
     dot = embeddings @ embeddings.mT
     t2 = total[..., :, None] + total[..., None, :] - 2 * dot.mT
-    t3 = np.sqrt(t2)
+    t3 = np.sqrt(np.maximum(t2, 0.0))
     t4 = -np.where(differs, t3, float("inf"))
     largest = np.max(t4, axis=-2, initial=-np.inf)
     above = t4 >= largest[..., None, :]
@@ -1413,7 +1416,7 @@ def _triplet_batch_hard_soft_margin_hessian_diagonal(
     total = np.sum(t, axis=-1)
     dot = embeddings @ embeddings.mT
     t2 = total[..., :, None] + total[..., None, :] - 2 * dot.mT
-    t3 = np.sqrt(t2)
+    t3 = np.sqrt(np.maximum(t2, 0.0))
     t4 = -np.where(differs, t3, float("inf"))
     largest = np.max(t4, axis=-2, initial=-np.inf)
     equal = identity[..., None, :] == identity[..., :, None]
@@ -1728,8 +1731,10 @@ def _triplet_semi_hard_value(embeddings: Array, identity: Array, margin: Array) 
     condition = above[..., :, None] & equal & differs2
     total2 = np.sum(embeddings**2, axis=-1)
     dot = embeddings @ embeddings.mT
-    t = np.sqrt(total2[..., :, None] + total2[..., None, :] - 2 * dot)
-    t2 = np.sqrt(total2[..., :, None] + total2[..., None, :] - 2 * dot.mT)
+    larger = np.maximum(total2[..., :, None] + total2[..., None, :] - 2 * dot, 0.0)
+    t = np.sqrt(larger)
+    larger2 = np.maximum(total2[..., :, None] + total2[..., None, :] - 2 * dot.mT, 0.0)
+    t2 = np.sqrt(larger2)
     above2 = t2[..., :, :, None] > t[..., None, :, :]
     condition2 = differs[..., :, :, None] & above2
     branch2 = fn.select(condition2, 1.0, 0.0, embeddings)
@@ -1767,9 +1772,9 @@ def _triplet_semi_hard_vjp(
     total3 = np.sum(embeddings**2, axis=-1)
     dot = embeddings @ embeddings.mT
     t4 = total3[..., :, None] + total3[..., None, :] - 2 * dot.mT
-    t5 = np.sqrt(t4)
+    t5 = np.sqrt(np.maximum(t4, 0.0))
     t6 = total3[..., :, None] + total3[..., None, :] - 2 * dot
-    t7 = np.sqrt(t6)
+    t7 = np.sqrt(np.maximum(t6, 0.0))
     above2 = t5[..., :, :, None] > t7[..., None, :, :]
     turned = np.einsum("...abc->...bca", above2)
     condition = differs[..., :, :, None] & above2
@@ -1846,9 +1851,9 @@ def _triplet_semi_hard_jvp(
     total2 = np.sum(embeddings**2, axis=-1)
     dot = embeddings @ embeddings.mT
     t = total2[..., :, None] + total2[..., None, :] - 2 * dot
-    t2 = np.sqrt(t)
+    t2 = np.sqrt(np.maximum(t, 0.0))
     t3 = total2[..., :, None] + total2[..., None, :] - 2 * dot.mT
-    t4 = np.sqrt(t3)
+    t4 = np.sqrt(np.maximum(t3, 0.0))
     above2 = t4[..., :, :, None] > t2[..., None, :, :]
     condition = differs[..., :, :, None] & above2
     branch2 = fn.select(condition, 1.0, 0.0, embeddings)
@@ -1919,9 +1924,9 @@ def _triplet_semi_hard_hvp(
     total3 = np.sum(embeddings**2, axis=-1)
     dot = embeddings @ embeddings.mT
     t4 = total3[..., :, None] + total3[..., None, :] - 2 * dot.mT
-    t5 = np.sqrt(t4)
+    t5 = np.sqrt(np.maximum(t4, 0.0))
     t6 = total3[..., :, None] + total3[..., None, :] - 2 * dot
-    t7 = np.sqrt(t6)
+    t7 = np.sqrt(np.maximum(t6, 0.0))
     above2 = t5[..., :, :, None] > t7[..., None, :, :]
     turned = np.einsum("...abc->...bca", above2)
     condition = differs[..., :, :, None] & above2
@@ -2059,9 +2064,9 @@ def _triplet_semi_hard_hessian_diagonal(
     total2 = np.sum(t, axis=-1)
     dot = embeddings @ embeddings.mT
     t2 = total2[..., :, None] + total2[..., None, :] - 2 * dot
-    t3 = np.sqrt(t2)
+    t3 = np.sqrt(np.maximum(t2, 0.0))
     t4 = total2[..., :, None] + total2[..., None, :] - 2 * dot.mT
-    t5 = np.sqrt(t4)
+    t5 = np.sqrt(np.maximum(t4, 0.0))
     above2 = t5[..., :, :, None] > t3[..., None, :, :]
     condition = differs[..., :, :, None] & above2
     branch2 = fn.select(condition, 1.0, 0.0, embeddings)
@@ -2353,14 +2358,14 @@ def _lifted_structure_value(embeddings: Array, identity: Array, margin: Array) -
     condition = above[..., :, None] & equal & differs2
     total2 = np.sum(embeddings**2, axis=-1)
     dot = embeddings @ embeddings.mT
-    t = np.sqrt(total2[..., None, :] + total2[..., :, None] - 2 * dot)
-    lse = fn.logsumexp(margin - t, -1, where=differs.mT)
+    larger = np.maximum(total2[..., None, :] + total2[..., :, None] - 2 * dot, 0.0)
+    lse = fn.logsumexp(margin - np.sqrt(larger), -1, where=differs.mT)
     total3 = fn.log_add_exp(lse[..., :, None], lse[..., None, :])
-    t2 = np.sqrt(total2[..., :, None] + total2[..., None, :] - 2 * dot)
-    branch2 = np.where(condition, np.maximum(total3 + t2, 0.0) ** 2, 0.0)
-    total4 = np.sum(branch2, axis=(-2, -1))
-    branch3 = fn.select(condition, 1.0, 0.0, embeddings)
-    total5 = np.sum(branch3, axis=(-2, -1))
+    larger2 = np.maximum(total2[..., :, None] + total2[..., None, :] - 2 * dot, 0.0)
+    larger3 = np.maximum(total3 + np.sqrt(larger2), 0.0)
+    total4 = np.sum(np.where(condition, larger3**2, 0.0), axis=(-2, -1))
+    branch2 = fn.select(condition, 1.0, 0.0, embeddings)
+    total5 = np.sum(branch2, axis=(-2, -1))
     return 0.5 * total4 / np.maximum(total5, 1.0)
 
 
@@ -2381,10 +2386,10 @@ def _lifted_structure_vjp(
     total2 = np.sum(embeddings**2, axis=-1)
     dot = embeddings @ embeddings.mT
     t = total2[..., :, None] + total2[..., None, :] - 2 * dot.mT
-    t2 = margin - np.sqrt(t)
+    t2 = margin - np.sqrt(np.maximum(t, 0.0))
     lse = fn.logsumexp(t2, -2, where=differs)
     total3 = fn.log_add_exp(lse[..., None, :], lse[..., :, None])
-    t3 = total3 + np.sqrt(t)
+    t3 = total3 + np.sqrt(np.maximum(t, 0.0))
     condition = above[..., None, :] & equal.mT & differs2.mT & (t3 > 0)
     larger = np.maximum(t3, 0.0)
     share = fn.pair_share(lse[..., None, :], lse[..., :, None])
@@ -2442,11 +2447,11 @@ def _lifted_structure_jvp(
     total2 = np.sum(embeddings**2, axis=-1)
     dot = embeddings @ embeddings.mT
     t = total2[..., :, None] + total2[..., None, :] - 2 * dot.mT
-    t2 = margin - np.sqrt(t)
+    t2 = margin - np.sqrt(np.maximum(t, 0.0))
     lse = fn.logsumexp(t2, -2, where=differs)
     total3 = fn.log_add_exp(lse[..., :, None], lse[..., None, :])
     t3 = total2[..., :, None] + total2[..., None, :] - 2 * dot
-    t4 = total3 + np.sqrt(t3)
+    t4 = total3 + np.sqrt(np.maximum(t3, 0.0))
     condition = above[..., :, None] & equal & differs2 & (t4 > 0)
     t5 = fn.inverse_root(t3)
     larger = np.maximum(t4, 0.0)
@@ -2492,10 +2497,10 @@ def _lifted_structure_hvp(
     total3 = np.sum(embeddings**2, axis=-1)
     dot = embeddings @ embeddings.mT
     t3 = total3[..., :, None] + total3[..., None, :] - 2 * dot.mT
-    t4 = margin - np.sqrt(t3)
+    t4 = margin - np.sqrt(np.maximum(t3, 0.0))
     lse = fn.logsumexp(t4, -2, where=differs)
     total4 = fn.log_add_exp(lse[..., None, :], lse[..., :, None])
-    t5 = total4 + np.sqrt(t3)
+    t5 = total4 + np.sqrt(np.maximum(t3, 0.0))
     above2 = t5 > 0
     condition2 = above[..., None, :] & equal.mT & differs2.mT & above2
     larger = np.maximum(t5, 0.0)
@@ -2650,7 +2655,7 @@ def _lifted_structure_hessian_diagonal(
     total3 = np.sum(t3, axis=-1)
     dot = embeddings @ embeddings.mT
     t4 = total3[..., :, None] + total3[..., None, :] - 2 * dot.mT
-    t5 = margin - np.sqrt(t4)
+    t5 = margin - np.sqrt(np.maximum(t4, 0.0))
     lse = fn.logsumexp(t5, -2, where=differs)
     share = np.exp(t5.mT - lse[..., :, None])
     t6 = fn.inverse_root(t4.mT)
@@ -2659,7 +2664,7 @@ def _lifted_structure_hessian_diagonal(
     branch3 = np.where(differs.mT[..., :, :, None], t7[..., :, :, None] * t8, 0.0)
     turned = np.einsum("...abc->...bca", branch3)
     total4 = fn.log_add_exp(lse[..., None, :], lse[..., :, None])
-    t9 = total4 + np.sqrt(t4)
+    t9 = total4 + np.sqrt(np.maximum(t4, 0.0))
     above2 = t9 > 0
     share2 = fn.pair_share(lse[..., None, :], lse[..., :, None])
     branch4 = np.where(above2, 2 * share2 * share2.mT, 0.0)
@@ -2996,7 +3001,8 @@ def _lifted_structure_generalized_value(
     """The unreduced loss."""
     total = np.sum(embeddings**2, axis=-1)
     dot = embeddings @ embeddings.mT
-    t = np.sqrt(total[..., :, None] + total[..., None, :] - 2 * dot.mT)
+    larger = np.maximum(total[..., :, None] + total[..., None, :] - 2 * dot.mT, 0.0)
+    t = np.sqrt(larger)
     differs = identity[..., None, :] != identity[..., :, None]
     lse = fn.logsumexp(margin - t, -2, where=differs)
     equal = identity[..., None, :] == identity[..., :, None]
@@ -3017,7 +3023,7 @@ def _lifted_structure_generalized_vjp(
     total = np.sum(embeddings**2, axis=-1)
     dot = embeddings @ embeddings.mT
     t2 = total[..., :, None] + total[..., None, :] - 2 * dot.mT
-    t3 = np.sqrt(t2)
+    t3 = np.sqrt(np.maximum(t2, 0.0))
     t4 = margin - t3
     differs = identity[..., None, :] != identity[..., :, None]
     lse = fn.logsumexp(t4, -2, where=differs)
@@ -3061,7 +3067,7 @@ def _lifted_structure_generalized_jvp(
     total = np.sum(embeddings**2, axis=-1)
     dot = embeddings @ embeddings.mT
     t = total[..., :, None] + total[..., None, :] - 2 * dot.mT
-    t2 = np.sqrt(t)
+    t2 = np.sqrt(np.maximum(t, 0.0))
     t3 = margin - t2
     differs = identity[..., None, :] != identity[..., :, None]
     lse = fn.logsumexp(t3, -2, where=differs)
@@ -3099,7 +3105,7 @@ def _lifted_structure_generalized_hvp(
     total = np.sum(t2, axis=-1)
     dot = embeddings @ embeddings.mT
     t3 = total[..., :, None] + total[..., None, :] - 2 * dot.mT
-    t4 = np.sqrt(t3)
+    t4 = np.sqrt(np.maximum(t3, 0.0))
     t5 = margin - t4
     lse = fn.logsumexp(t5, -2, where=differs)
     equal = identity[..., None, :] == identity[..., :, None]
@@ -3229,7 +3235,7 @@ def _lifted_structure_generalized_hessian_diagonal(
     total = np.sum(t, axis=-1)
     dot = embeddings @ embeddings.mT
     t2 = total[..., :, None] + total[..., None, :] - 2 * dot.mT
-    t3 = np.sqrt(t2)
+    t3 = np.sqrt(np.maximum(t2, 0.0))
     t4 = margin - t3
     differs = identity[..., None, :] != identity[..., :, None]
     lse = fn.logsumexp(t4, -2, where=differs)

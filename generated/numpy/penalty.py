@@ -1236,7 +1236,7 @@ _ORTHOGONALITY_PENALTY = Definition(
 def multi_task_uncertainty(
     losses: ArrayLike,
     *,
-    log_variance: ArrayLike = 0.0,
+    log_variance: Scalar = 0.0,
     weight: ArrayLike | None = None,
     mask: ArrayLike | None = None,
     reduction: Reduction = "mean",
@@ -1286,7 +1286,7 @@ def multi_task_uncertainty(
 def multi_task_uncertainty_value_and_grad(
     losses: ArrayLike,
     *,
-    log_variance: ArrayLike = 0.0,
+    log_variance: Scalar = 0.0,
     weight: ArrayLike | None = None,
     mask: ArrayLike | None = None,
     reduction: Reduction = "mean",
@@ -1315,7 +1315,7 @@ def multi_task_uncertainty_value_and_grad(
 def multi_task_uncertainty_hvp(
     losses: ArrayLike,
     *,
-    log_variance: ArrayLike = 0.0,
+    log_variance: Scalar = 0.0,
     weight: ArrayLike | None = None,
     mask: ArrayLike | None = None,
     reduction: Reduction = "mean",
@@ -1347,7 +1347,7 @@ def multi_task_uncertainty_hvp(
 def multi_task_uncertainty_hessian_diagonal(
     losses: ArrayLike,
     *,
-    log_variance: ArrayLike = 0.0,
+    log_variance: Scalar = 0.0,
     weight: ArrayLike | None = None,
     mask: ArrayLike | None = None,
     reduction: Reduction = "mean",

@@ -313,7 +313,8 @@ def _contrastive_batch_value(
     differs = identity[..., :, None] != identity[..., None, :]
     total = tf.reduce_sum(embeddings**2, axis=-1)
     dot = tf.matmul(embeddings, tf.linalg.matrix_transpose(embeddings))
-    t = tf.math.sqrt(total[..., :, None] + total[..., None, :] - 2 * dot)
+    larger = tf.maximum(total[..., :, None] + total[..., None, :] - 2 * dot, 0.0)
+    t = tf.math.sqrt(larger)
     branch = tf.where(differs, tf.maximum(negative_margin - t, 0.0), 0.0)
     total2 = tf.reduce_sum(branch, axis=(-2, -1))
     branch2 = fn.select(differs, 1.0, 0.0, embeddings)
@@ -343,7 +344,7 @@ def _contrastive_batch_vjp(
     dot = tf.matmul(embeddings, tf.linalg.matrix_transpose(embeddings))
     t2 = total[..., :, None] + total[..., None, :]
     t3 = t2 - 2 * tf.linalg.matrix_transpose(dot)
-    t4 = tf.math.sqrt(t3)
+    t4 = tf.math.sqrt(tf.maximum(t3, 0.0))
     condition = tf.linalg.matrix_transpose(differs) & (negative_margin > t4)
     t5 = fn.inverse_root(t3)
     branch = fn.select(differs, 1.0, 0.0, embeddings)
@@ -389,7 +390,7 @@ def _contrastive_batch_jvp(
     total = tf.reduce_sum(embeddings**2, axis=-1)
     dot = tf.matmul(embeddings, tf.linalg.matrix_transpose(embeddings))
     t = total[..., :, None] + total[..., None, :] - 2 * dot
-    t2 = tf.math.sqrt(t)
+    t2 = tf.math.sqrt(tf.maximum(t, 0.0))
     condition = differs & (negative_margin > t2)
     dot2 = tf.matmul(embeddings_tangent, tf.linalg.matrix_transpose(embeddings))
     dot3 = tf.matmul(embeddings, tf.linalg.matrix_transpose(embeddings_tangent))
@@ -430,7 +431,7 @@ def _contrastive_batch_hvp(
     dot = tf.matmul(embeddings, tf.linalg.matrix_transpose(embeddings))
     t2 = total[..., :, None] + total[..., None, :]
     t3 = t2 - 2 * tf.linalg.matrix_transpose(dot)
-    t4 = tf.math.sqrt(t3)
+    t4 = tf.math.sqrt(tf.maximum(t3, 0.0))
     condition = tf.linalg.matrix_transpose(differs) & (negative_margin > t4)
     t5 = fn.inverse_root(t3)
     branch = fn.select(differs, 1.0, 0.0, embeddings)
@@ -522,7 +523,7 @@ def _contrastive_batch_hessian_diagonal(
     dot = tf.matmul(embeddings, tf.linalg.matrix_transpose(embeddings))
     t3 = total[..., :, None] + total[..., None, :]
     t4 = t3 - 2 * tf.linalg.matrix_transpose(dot)
-    t5 = tf.math.sqrt(t4)
+    t5 = tf.math.sqrt(tf.maximum(t4, 0.0))
     equal = t5 == positive_margin
     differs = identity[..., :, None] != identity[..., None, :]
     condition = tf.linalg.matrix_transpose(differs) & (negative_margin > t5)
@@ -844,7 +845,7 @@ def _triplet_batch_hard_value(embeddings: Array, identity: Array, margin: Array)
     total = tf.reduce_sum(embeddings**2, axis=-1)
     dot = tf.matmul(embeddings, tf.linalg.matrix_transpose(embeddings))
     t = total[..., :, None] + total[..., None, :]
-    t2 = tf.math.sqrt(t - 2 * tf.linalg.matrix_transpose(dot))
+    t2 = tf.math.sqrt(tf.maximum(t - 2 * tf.linalg.matrix_transpose(dot), 0.0))
     t3 = -tf.where(identity[..., None, :] != identity[..., :, None], t2, float("inf"))
     largest = tf.reduce_max(t3, axis=-2)
     equal = identity[..., None, :] == identity[..., :, None]
@@ -868,7 +869,7 @@ def _triplet_batch_hard_vjp(
     dot = tf.matmul(embeddings, tf.linalg.matrix_transpose(embeddings))
     t2 = total[..., :, None] + total[..., None, :]
     t3 = t2 - 2 * tf.linalg.matrix_transpose(dot)
-    t4 = tf.math.sqrt(t3)
+    t4 = tf.math.sqrt(tf.maximum(t3, 0.0))
     t5 = -tf.where(differs, t4, float("inf"))
     largest = tf.reduce_max(t5, axis=-2)
     equal = identity[..., None, :] == identity[..., :, None]
@@ -922,7 +923,7 @@ def _triplet_batch_hard_jvp(
     dot = tf.matmul(embeddings, tf.linalg.matrix_transpose(embeddings))
     t = total[..., :, None] + total[..., None, :]
     t2 = t - 2 * tf.linalg.matrix_transpose(dot)
-    t3 = tf.math.sqrt(t2)
+    t3 = tf.math.sqrt(tf.maximum(t2, 0.0))
     t4 = -tf.where(differs, t3, float("inf"))
     largest = tf.reduce_max(t4, axis=-2)
     equal = identity[..., None, :] == identity[..., :, None]
@@ -968,7 +969,7 @@ def _triplet_batch_hard_hvp(
     dot = tf.matmul(embeddings, tf.linalg.matrix_transpose(embeddings))
     t3 = total[..., :, None] + total[..., None, :]
     t4 = t3 - 2 * tf.linalg.matrix_transpose(dot)
-    t5 = tf.math.sqrt(t4)
+    t5 = tf.math.sqrt(tf.maximum(t4, 0.0))
     t6 = -tf.where(differs, t5, float("inf"))
     largest = tf.reduce_max(t6, axis=-2)
     equal = identity[..., None, :] == identity[..., :, None]
@@ -1088,7 +1089,7 @@ def _triplet_batch_hard_hessian_diagonal(
     dot = tf.matmul(embeddings, tf.linalg.matrix_transpose(embeddings))
     t2 = total[..., :, None] + total[..., None, :]
     t3 = t2 - 2 * tf.linalg.matrix_transpose(dot)
-    t4 = tf.math.sqrt(t3)
+    t4 = tf.math.sqrt(tf.maximum(t3, 0.0))
     t5 = -tf.where(differs, t4, float("inf"))
     largest = tf.reduce_max(t5, axis=-2)
     equal = identity[..., None, :] == identity[..., :, None]
@@ -1414,7 +1415,7 @@ def _triplet_batch_hard_soft_margin_value(embeddings: Array, identity: Array) ->
     total = tf.reduce_sum(embeddings**2, axis=-1)
     dot = tf.matmul(embeddings, tf.linalg.matrix_transpose(embeddings))
     t = total[..., :, None] + total[..., None, :]
-    t2 = tf.math.sqrt(t - 2 * tf.linalg.matrix_transpose(dot))
+    t2 = tf.math.sqrt(tf.maximum(t - 2 * tf.linalg.matrix_transpose(dot), 0.0))
     t3 = -tf.where(identity[..., None, :] != identity[..., :, None], t2, float("inf"))
     largest = tf.reduce_max(t3, axis=-2)
     equal = identity[..., None, :] == identity[..., :, None]
@@ -1437,7 +1438,7 @@ def _triplet_batch_hard_soft_margin_vjp(
     dot = tf.matmul(embeddings, tf.linalg.matrix_transpose(embeddings))
     t2 = total[..., :, None] + total[..., None, :]
     t3 = t2 - 2 * tf.linalg.matrix_transpose(dot)
-    t4 = tf.math.sqrt(t3)
+    t4 = tf.math.sqrt(tf.maximum(t3, 0.0))
     t5 = -tf.where(differs, t4, float("inf"))
     largest = tf.reduce_max(t5, axis=-2)
     above = t5 >= largest[..., None, :]
@@ -1486,7 +1487,7 @@ def _triplet_batch_hard_soft_margin_jvp(
     dot = tf.matmul(embeddings, tf.linalg.matrix_transpose(embeddings))
     t = total[..., :, None] + total[..., None, :]
     t2 = t - 2 * tf.linalg.matrix_transpose(dot)
-    t3 = tf.math.sqrt(t2)
+    t3 = tf.math.sqrt(tf.maximum(t2, 0.0))
     t4 = -tf.where(differs, t3, float("inf"))
     largest = tf.reduce_max(t4, axis=-2)
     above = t4 >= largest[..., None, :]
@@ -1528,7 +1529,7 @@ def _triplet_batch_hard_soft_margin_hvp(
     dot = tf.matmul(embeddings, tf.linalg.matrix_transpose(embeddings))
     t2 = total[..., :, None] + total[..., None, :]
     t3 = t2 - 2 * tf.linalg.matrix_transpose(dot)
-    t4 = tf.math.sqrt(t3)
+    t4 = tf.math.sqrt(tf.maximum(t3, 0.0))
     t5 = -tf.where(differs, t4, float("inf"))
     largest = tf.reduce_max(t5, axis=-2)
     above = t5 >= largest[..., None, :]
@@ -1659,7 +1660,7 @@ def _triplet_batch_hard_soft_margin_hessian_diagonal(
     dot = tf.matmul(embeddings, tf.linalg.matrix_transpose(embeddings))
     t2 = total[..., :, None] + total[..., None, :]
     t3 = t2 - 2 * tf.linalg.matrix_transpose(dot)
-    t4 = tf.math.sqrt(t3)
+    t4 = tf.math.sqrt(tf.maximum(t3, 0.0))
     t5 = -tf.where(differs, t4, float("inf"))
     largest = tf.reduce_max(t5, axis=-2)
     equal = identity[..., None, :] == identity[..., :, None]
@@ -2044,9 +2045,10 @@ def _triplet_semi_hard_value(embeddings: Array, identity: Array, margin: Array) 
     condition = above[..., :, None] & equal & differs2
     total2 = tf.reduce_sum(embeddings**2, axis=-1)
     dot = tf.matmul(embeddings, tf.linalg.matrix_transpose(embeddings))
-    t = tf.math.sqrt(total2[..., :, None] + total2[..., None, :] - 2 * dot)
+    larger = tf.maximum(total2[..., :, None] + total2[..., None, :] - 2 * dot, 0.0)
+    t = tf.math.sqrt(larger)
     t2 = total2[..., :, None] + total2[..., None, :]
-    t3 = tf.math.sqrt(t2 - 2 * tf.linalg.matrix_transpose(dot))
+    t3 = tf.math.sqrt(tf.maximum(t2 - 2 * tf.linalg.matrix_transpose(dot), 0.0))
     above2 = t3[..., :, :, None] > t[..., None, :, :]
     condition2 = differs[..., :, :, None] & above2
     branch2 = fn.select(condition2, 1.0, 0.0, embeddings)
@@ -2085,11 +2087,11 @@ def _triplet_semi_hard_vjp(
     dot = tf.matmul(embeddings, tf.linalg.matrix_transpose(embeddings))
     t4 = total3[..., :, None] + total3[..., None, :]
     t5 = t4 - 2 * tf.linalg.matrix_transpose(dot)
-    t6 = tf.math.sqrt(t5)
+    t6 = tf.math.sqrt(tf.maximum(t5, 0.0))
     t7 = total3[..., :, None] + total3[..., None, :] - 2 * dot
-    t8 = tf.math.sqrt(t7)
+    t8 = tf.math.sqrt(tf.maximum(t7, 0.0))
     above2 = t6[..., :, :, None] > t8[..., None, :, :]
-    turned = tf.einsum("...abc->...bca", above2)
+    turned = tf.experimental.numpy.moveaxis(above2, (-3, -2, -1), (-1, -3, -2))
     condition = differs[..., :, :, None] & above2
     branch3 = fn.select(condition, 1.0, 0.0, embeddings)
     total4 = tf.reduce_sum(branch3, axis=-3)
@@ -2102,13 +2104,13 @@ def _triplet_semi_hard_vjp(
     branch5 = tf.where(above3, -tf.linalg.matrix_transpose(largest), largest2[..., None, :])
     above4 = t9 > branch5
     above5 = t10 >= largest[..., None, :, :]
-    turned2 = tf.einsum("...abc->...bca", above5)
+    turned2 = tf.experimental.numpy.moveaxis(above5, (-3, -2, -1), (-1, -3, -2))
     condition2 = above[..., :, None, None]
     condition3 = condition2 & tf.linalg.matrix_transpose(differs)[..., :, None, :] & turned
     condition4 = condition3 & tf.linalg.matrix_transpose(above3)[..., :, :, None]
     condition5 = condition4 & equal[..., :, :, None] & differs2[..., :, :, None]
     condition6 = condition5 & tf.linalg.matrix_transpose(above4)[..., :, :, None] & turned2
-    turned3 = tf.einsum("...abc->...cab", condition6)
+    turned3 = tf.experimental.numpy.moveaxis(condition6, (-3, -2, -1), (-2, -1, -3))
     t11 = fn.inverse_root(tf.linalg.matrix_transpose(t5))
     total5 = tf.reduce_sum(fn.select(above5, 1.0, 0.0, embeddings), axis=-3)
     t12 = 1 / total5
@@ -2168,10 +2170,10 @@ def _triplet_semi_hard_jvp(
     total2 = tf.reduce_sum(embeddings**2, axis=-1)
     dot = tf.matmul(embeddings, tf.linalg.matrix_transpose(embeddings))
     t = total2[..., :, None] + total2[..., None, :] - 2 * dot
-    t2 = tf.math.sqrt(t)
+    t2 = tf.math.sqrt(tf.maximum(t, 0.0))
     t3 = total2[..., :, None] + total2[..., None, :]
     t4 = t3 - 2 * tf.linalg.matrix_transpose(dot)
-    t5 = tf.math.sqrt(t4)
+    t5 = tf.math.sqrt(tf.maximum(t4, 0.0))
     above2 = t5[..., :, :, None] > t2[..., None, :, :]
     condition = differs[..., :, :, None] & above2
     branch2 = fn.select(condition, 1.0, 0.0, embeddings)
@@ -2244,11 +2246,11 @@ def _triplet_semi_hard_hvp(
     dot = tf.matmul(embeddings, tf.linalg.matrix_transpose(embeddings))
     t4 = total3[..., :, None] + total3[..., None, :]
     t5 = t4 - 2 * tf.linalg.matrix_transpose(dot)
-    t6 = tf.math.sqrt(t5)
+    t6 = tf.math.sqrt(tf.maximum(t5, 0.0))
     t7 = total3[..., :, None] + total3[..., None, :] - 2 * dot
-    t8 = tf.math.sqrt(t7)
+    t8 = tf.math.sqrt(tf.maximum(t7, 0.0))
     above2 = t6[..., :, :, None] > t8[..., None, :, :]
-    turned = tf.einsum("...abc->...bca", above2)
+    turned = tf.experimental.numpy.moveaxis(above2, (-3, -2, -1), (-1, -3, -2))
     condition = differs[..., :, :, None] & above2
     branch3 = fn.select(condition, 1.0, 0.0, embeddings)
     total4 = tf.reduce_sum(branch3, axis=-3)
@@ -2261,13 +2263,13 @@ def _triplet_semi_hard_hvp(
     branch5 = tf.where(above3, -tf.linalg.matrix_transpose(largest), largest2[..., None, :])
     above4 = t9 > branch5
     above5 = t10 >= largest[..., None, :, :]
-    turned2 = tf.einsum("...abc->...bca", above5)
+    turned2 = tf.experimental.numpy.moveaxis(above5, (-3, -2, -1), (-1, -3, -2))
     condition2 = above[..., :, None, None]
     condition3 = condition2 & tf.linalg.matrix_transpose(differs)[..., :, None, :] & turned
     condition4 = condition3 & tf.linalg.matrix_transpose(above3)[..., :, :, None]
     condition5 = condition4 & equal[..., :, :, None] & differs2[..., :, :, None]
     condition6 = condition5 & tf.linalg.matrix_transpose(above4)[..., :, :, None] & turned2
-    turned3 = tf.einsum("...abc->...cab", condition6)
+    turned3 = tf.experimental.numpy.moveaxis(condition6, (-3, -2, -1), (-2, -1, -3))
     t11 = fn.inverse_root(tf.linalg.matrix_transpose(t5))
     total5 = tf.reduce_sum(fn.select(above5, 1.0, 0.0, embeddings), axis=-3)
     t12 = 1 / total5
@@ -2391,11 +2393,11 @@ def _triplet_semi_hard_hessian_diagonal(
     total2 = tf.reduce_sum(t, axis=-1)
     dot = tf.matmul(embeddings, tf.linalg.matrix_transpose(embeddings))
     t2 = total2[..., :, None] + total2[..., None, :] - 2 * dot
-    t3 = tf.math.sqrt(t2)
+    t3 = tf.math.sqrt(tf.maximum(t2, 0.0))
     t4 = tf.linalg.matrix_transpose(t3) + margin
     t5 = total2[..., :, None] + total2[..., None, :]
     t6 = t5 - 2 * tf.linalg.matrix_transpose(dot)
-    t7 = tf.math.sqrt(t6)
+    t7 = tf.math.sqrt(tf.maximum(t6, 0.0))
     above2 = t7[..., :, :, None] > t3[..., None, :, :]
     condition = differs[..., :, :, None] & above2
     branch2 = fn.select(condition, 1.0, 0.0, embeddings)
@@ -2435,9 +2437,9 @@ def _triplet_semi_hard_hessian_diagonal(
     branch9 = tf.where(condition4, 0.5 * t12 * t10[..., :, None], 0.0)
     total8 = tf.reduce_sum(branch9, axis=-2)
     total9 = tf.reduce_sum(tf.where(condition4, 0.5 * t12, 0.0), axis=-1)
-    turned = tf.einsum("...abc->...bca", above2)
+    turned = tf.experimental.numpy.moveaxis(above2, (-3, -2, -1), (-1, -3, -2))
     above6 = t8 >= largest[..., None, :, :]
-    turned2 = tf.einsum("...abc->...bca", above6)
+    turned2 = tf.experimental.numpy.moveaxis(above6, (-3, -2, -1), (-1, -3, -2))
     condition5 = above[..., :, None, None]
     condition6 = condition5 & tf.linalg.matrix_transpose(differs)[..., :, None, :]
     condition7 = condition6 & equal[..., :, :, None] & differs2[..., :, :, None] & turned
@@ -2473,25 +2475,25 @@ def _triplet_semi_hard_hessian_diagonal(
     total16 = tf.reduce_sum(tf.where(condition4, -0.25 * t13, 0.0), axis=-1)
     t30 = dot9 + 2 * embeddings * total16[..., :, None]
     t31 = 2 * embeddings * t10[..., :, None] * t30
-    turned3 = tf.einsum("...abc->...cab", condition9)
+    turned3 = tf.experimental.numpy.moveaxis(condition9, (-3, -2, -1), (-2, -1, -3))
     t32 = -tf.linalg.matrix_transpose(t13)[..., :, :, None] * t19[..., None, :, :]
     total17 = tf.reduce_sum(tf.where(turned3, t32, 0.0), axis=-1)
     dot10 = tf.matmul(total17, tf.linalg.matrix_transpose(t15))
     t33 = tf.linalg.matrix_transpose(total17)
     dot11 = tf.matmul(t33, tf.linalg.matrix_transpose(t15))
-    turned4 = tf.einsum("...abc->...bca", condition9)
+    turned4 = tf.experimental.numpy.moveaxis(condition9, (-3, -2, -1), (-1, -3, -2))
     t34 = 0.5 * tf.linalg.matrix_transpose(t19)[..., :, None, :]
     branch15 = tf.where(turned4, t34 * tf.linalg.matrix_transpose(t13)[..., None, :, :], 0.0)
     total18 = tf.reduce_sum(branch15, axis=-3)
     dot12 = tf.matmul(total18, tf.linalg.matrix_transpose(t24))
     t35 = tf.linalg.matrix_transpose(total18)
     dot13 = tf.matmul(t35, tf.linalg.matrix_transpose(t24))
-    turned5 = tf.einsum("...abc->...bca", branch15)
+    turned5 = tf.experimental.numpy.moveaxis(branch15, (-3, -2, -1), (-1, -3, -2))
     dot14 = tf.einsum("...acd,...bc->...ab", turned5, t24)
     branch16 = tf.where(condition9, -0.25 * t19[..., :, :, None] * t13[..., :, None, :], 0.0)
     total19 = tf.reduce_sum(branch16, axis=(-3, -2))
     t36 = dot14 + 2 * embeddings * total19[..., :, None]
-    turned6 = tf.einsum("...abc->...cba", branch15)
+    turned6 = tf.experimental.numpy.moveaxis(branch15, (-3, -1), (-1, -3))
     dot15 = tf.einsum("...acd,...bc->...ab", turned6, t24)
     total20 = tf.reduce_sum(branch16, axis=(-2, -1))
     t37 = dot15 + 2 * embeddings * total20[..., :, None]
@@ -2752,14 +2754,15 @@ def _lifted_structure_value(embeddings: Array, identity: Array, margin: Array) -
     condition = above[..., :, None] & equal & differs2
     total2 = tf.reduce_sum(embeddings**2, axis=-1)
     dot = tf.matmul(embeddings, tf.linalg.matrix_transpose(embeddings))
-    t = tf.math.sqrt(total2[..., None, :] + total2[..., :, None] - 2 * dot)
-    lse = fn.logsumexp(margin - t, -1, where=tf.linalg.matrix_transpose(differs))
+    larger = tf.maximum(total2[..., None, :] + total2[..., :, None] - 2 * dot, 0.0)
+    t = tf.linalg.matrix_transpose(differs)
+    lse = fn.logsumexp(margin - tf.math.sqrt(larger), -1, where=t)
     total3 = fn.log_add_exp(lse[..., :, None], lse[..., None, :])
-    t2 = tf.math.sqrt(total2[..., :, None] + total2[..., None, :] - 2 * dot)
-    branch2 = tf.where(condition, tf.maximum(total3 + t2, 0.0) ** 2, 0.0)
-    total4 = tf.reduce_sum(branch2, axis=(-2, -1))
-    branch3 = fn.select(condition, 1.0, 0.0, embeddings)
-    total5 = tf.reduce_sum(branch3, axis=(-2, -1))
+    larger2 = tf.maximum(total2[..., :, None] + total2[..., None, :] - 2 * dot, 0.0)
+    larger3 = tf.maximum(total3 + tf.math.sqrt(larger2), 0.0)
+    total4 = tf.reduce_sum(tf.where(condition, larger3**2, 0.0), axis=(-2, -1))
+    branch2 = fn.select(condition, 1.0, 0.0, embeddings)
+    total5 = tf.reduce_sum(branch2, axis=(-2, -1))
     return 0.5 * total4 / tf.maximum(total5, 1.0)
 
 
@@ -2781,10 +2784,10 @@ def _lifted_structure_vjp(
     dot = tf.matmul(embeddings, tf.linalg.matrix_transpose(embeddings))
     t = total2[..., :, None] + total2[..., None, :]
     t2 = t - 2 * tf.linalg.matrix_transpose(dot)
-    t3 = margin - tf.math.sqrt(t2)
+    t3 = margin - tf.math.sqrt(tf.maximum(t2, 0.0))
     lse = fn.logsumexp(t3, -2, where=differs)
     total3 = fn.log_add_exp(lse[..., None, :], lse[..., :, None])
-    t4 = total3 + tf.math.sqrt(t2)
+    t4 = total3 + tf.math.sqrt(tf.maximum(t2, 0.0))
     condition = above[..., None, :] & tf.linalg.matrix_transpose(equal)
     condition2 = condition & tf.linalg.matrix_transpose(differs2) & (t4 > 0)
     larger = tf.maximum(t4, 0.0)
@@ -2848,11 +2851,11 @@ def _lifted_structure_jvp(
     dot = tf.matmul(embeddings, tf.linalg.matrix_transpose(embeddings))
     t = total2[..., :, None] + total2[..., None, :]
     t2 = t - 2 * tf.linalg.matrix_transpose(dot)
-    t3 = margin - tf.math.sqrt(t2)
+    t3 = margin - tf.math.sqrt(tf.maximum(t2, 0.0))
     lse = fn.logsumexp(t3, -2, where=differs)
     total3 = fn.log_add_exp(lse[..., :, None], lse[..., None, :])
     t4 = total2[..., :, None] + total2[..., None, :] - 2 * dot
-    t5 = total3 + tf.math.sqrt(t4)
+    t5 = total3 + tf.math.sqrt(tf.maximum(t4, 0.0))
     condition = above[..., :, None] & equal & differs2 & (t5 > 0)
     t6 = fn.inverse_root(t4)
     larger = tf.maximum(t5, 0.0)
@@ -2901,10 +2904,10 @@ def _lifted_structure_hvp(
     dot = tf.matmul(embeddings, tf.linalg.matrix_transpose(embeddings))
     t3 = total3[..., :, None] + total3[..., None, :]
     t4 = t3 - 2 * tf.linalg.matrix_transpose(dot)
-    t5 = margin - tf.math.sqrt(t4)
+    t5 = margin - tf.math.sqrt(tf.maximum(t4, 0.0))
     lse = fn.logsumexp(t5, -2, where=differs)
     total4 = fn.log_add_exp(lse[..., None, :], lse[..., :, None])
-    t6 = total4 + tf.math.sqrt(t4)
+    t6 = total4 + tf.math.sqrt(tf.maximum(t4, 0.0))
     above2 = t6 > 0
     condition2 = above[..., None, :] & tf.linalg.matrix_transpose(equal)
     condition3 = condition2 & tf.linalg.matrix_transpose(differs2) & above2
@@ -3079,7 +3082,7 @@ def _lifted_structure_hessian_diagonal(
     dot = tf.matmul(embeddings, tf.linalg.matrix_transpose(embeddings))
     t4 = total3[..., :, None] + total3[..., None, :]
     t5 = t4 - 2 * tf.linalg.matrix_transpose(dot)
-    t6 = margin - tf.math.sqrt(t5)
+    t6 = margin - tf.math.sqrt(tf.maximum(t5, 0.0))
     lse = fn.logsumexp(t6, -2, where=differs)
     share = tf.math.exp(tf.linalg.matrix_transpose(t6) - lse[..., :, None])
     t7 = fn.inverse_root(tf.linalg.matrix_transpose(t5))
@@ -3087,9 +3090,9 @@ def _lifted_structure_hessian_diagonal(
     t9 = embeddings[..., :, None, :] - embeddings[..., None, :, :]
     t10 = tf.linalg.matrix_transpose(differs)[..., :, :, None]
     branch3 = tf.where(t10, t8[..., :, :, None] * t9, 0.0)
-    turned = tf.einsum("...abc->...bca", branch3)
+    turned = tf.experimental.numpy.moveaxis(branch3, (-3, -2, -1), (-1, -3, -2))
     total4 = fn.log_add_exp(lse[..., None, :], lse[..., :, None])
-    t11 = total4 + tf.math.sqrt(t5)
+    t11 = total4 + tf.math.sqrt(tf.maximum(t5, 0.0))
     above2 = t11 > 0
     share2 = fn.pair_share(lse[..., None, :], lse[..., :, None])
     branch4 = tf.where(above2, 2 * share2 * tf.linalg.matrix_transpose(share2), 0.0)
@@ -3504,7 +3507,7 @@ def _lifted_structure_generalized_value(
     total = tf.reduce_sum(embeddings**2, axis=-1)
     dot = tf.matmul(embeddings, tf.linalg.matrix_transpose(embeddings))
     t = total[..., :, None] + total[..., None, :]
-    t2 = tf.math.sqrt(t - 2 * tf.linalg.matrix_transpose(dot))
+    t2 = tf.math.sqrt(tf.maximum(t - 2 * tf.linalg.matrix_transpose(dot), 0.0))
     differs = identity[..., None, :] != identity[..., :, None]
     lse = fn.logsumexp(margin - t2, -2, where=differs)
     equal = identity[..., None, :] == identity[..., :, None]
@@ -3526,7 +3529,7 @@ def _lifted_structure_generalized_vjp(
     dot = tf.matmul(embeddings, tf.linalg.matrix_transpose(embeddings))
     t2 = total[..., :, None] + total[..., None, :]
     t3 = t2 - 2 * tf.linalg.matrix_transpose(dot)
-    t4 = tf.math.sqrt(t3)
+    t4 = tf.math.sqrt(tf.maximum(t3, 0.0))
     t5 = margin - t4
     differs = identity[..., None, :] != identity[..., :, None]
     lse = fn.logsumexp(t5, -2, where=differs)
@@ -3572,7 +3575,7 @@ def _lifted_structure_generalized_jvp(
     dot = tf.matmul(embeddings, tf.linalg.matrix_transpose(embeddings))
     t = total[..., :, None] + total[..., None, :]
     t2 = t - 2 * tf.linalg.matrix_transpose(dot)
-    t3 = tf.math.sqrt(t2)
+    t3 = tf.math.sqrt(tf.maximum(t2, 0.0))
     t4 = margin - t3
     differs = identity[..., None, :] != identity[..., :, None]
     lse = fn.logsumexp(t4, -2, where=differs)
@@ -3614,7 +3617,7 @@ def _lifted_structure_generalized_hvp(
     dot = tf.matmul(embeddings, tf.linalg.matrix_transpose(embeddings))
     t3 = total[..., :, None] + total[..., None, :]
     t4 = t3 - 2 * tf.linalg.matrix_transpose(dot)
-    t5 = tf.math.sqrt(t4)
+    t5 = tf.math.sqrt(tf.maximum(t4, 0.0))
     t6 = margin - t5
     lse = fn.logsumexp(t6, -2, where=differs)
     equal = identity[..., None, :] == identity[..., :, None]
@@ -3748,7 +3751,7 @@ def _lifted_structure_generalized_hessian_diagonal(
     dot = tf.matmul(embeddings, tf.linalg.matrix_transpose(embeddings))
     t2 = total[..., :, None] + total[..., None, :]
     t3 = t2 - 2 * tf.linalg.matrix_transpose(dot)
-    t4 = tf.math.sqrt(t3)
+    t4 = tf.math.sqrt(tf.maximum(t3, 0.0))
     t5 = margin - t4
     differs = identity[..., None, :] != identity[..., :, None]
     lse = fn.logsumexp(t5, -2, where=differs)

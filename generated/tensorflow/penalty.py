@@ -1538,7 +1538,7 @@ _ORTHOGONALITY_PENALTY = Definition(
 def multi_task_uncertainty(
     losses: ArrayLike,
     *,
-    log_variance: ArrayLike = 0.0,
+    log_variance: Scalar = 0.0,
     weight: ArrayLike | None = None,
     mask: ArrayLike | None = None,
     reduction: Reduction = "mean",
@@ -1588,7 +1588,7 @@ def multi_task_uncertainty(
 def multi_task_uncertainty_value_and_grad(
     losses: ArrayLike,
     *,
-    log_variance: ArrayLike = 0.0,
+    log_variance: Scalar = 0.0,
     weight: ArrayLike | None = None,
     mask: ArrayLike | None = None,
     reduction: Reduction = "mean",
@@ -1617,7 +1617,7 @@ def multi_task_uncertainty_value_and_grad(
 def multi_task_uncertainty_hvp(
     losses: ArrayLike,
     *,
-    log_variance: ArrayLike = 0.0,
+    log_variance: Scalar = 0.0,
     weight: ArrayLike | None = None,
     mask: ArrayLike | None = None,
     reduction: Reduction = "mean",
@@ -1649,7 +1649,7 @@ def multi_task_uncertainty_hvp(
 def multi_task_uncertainty_hessian_diagonal(
     losses: ArrayLike,
     *,
-    log_variance: ArrayLike = 0.0,
+    log_variance: Scalar = 0.0,
     weight: ArrayLike | None = None,
     mask: ArrayLike | None = None,
     reduction: Reduction = "mean",
@@ -1709,7 +1709,7 @@ class MultiTaskUncertaintyLoss(KerasLoss):
 
     def __init__(
         self,
-        log_variance: ArrayLike = 0.0,
+        log_variance: Scalar = 0.0,
         reduction: str | None = "sum_over_batch_size",
         name: str = "multi_task_uncertainty",
         dtype: Any = None,

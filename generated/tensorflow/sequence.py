@@ -1163,10 +1163,10 @@ def _ctc_hessian_diagonal(
         (branch13, share4, t9, branch14, branch15, branch17, share6, share7),
         (-3, -2, -2, -2, -2, -4, -2, -2),
     )
-    turned = tf.einsum("...abcd->...bacd", carried6)
-    turned2 = tf.einsum("...abcd->...bacd", fn.shift(turned, -1, -3))
+    turned = tf.experimental.numpy.moveaxis(carried6, (-4, -3), (-3, -4))
+    turned2 = tf.experimental.numpy.moveaxis(fn.shift(turned, -1, -3), (-4, -3), (-3, -4))
     shifted11 = fn.shift(turned2, -1, -1)
-    turned3 = tf.einsum("...abcd->...bacd", shifted11)
+    turned3 = tf.experimental.numpy.moveaxis(shifted11, (-4, -3), (-3, -4))
     branch19 = fn.select(equal, 0.0, 1.0, logits)
     t18 = share2**2
     equal5 = tf.cast(labels, logits.dtype) == tf.cast(shifted, logits.dtype)
@@ -1268,28 +1268,28 @@ def _ctc_hessian_diagonal(
     t35 = share * share2 * share5 * t31
     t36 = t33 * branch19[..., None, :, None, None] * t35[..., None, :, None, :]
     branch35 = tf.where(above[..., None, None, None, :], t36, 0.0)
-    turned4 = tf.einsum("...abcd->...bacd", carried5)
-    turned5 = tf.einsum("...abcd->...bacd", fn.shift(turned4, -1, -3))
+    turned4 = tf.experimental.numpy.moveaxis(carried5, (-4, -3), (-3, -4))
+    turned5 = tf.experimental.numpy.moveaxis(fn.shift(turned4, -1, -3), (-4, -3), (-3, -4))
     shifted19 = fn.shift(turned5, -1, -1)
-    turned6 = tf.einsum("...abcd->...bacd", shifted19)
+    turned6 = tf.experimental.numpy.moveaxis(shifted19, (-4, -3), (-3, -4))
     t37 = share * share2 * share5 * share4 * t31
     t38 = branch[..., None, None, None, :] * turned6
     t39 = t38 * branch19[..., None, :, None, None] * t37[..., None, :, None, :]
     branch36 = tf.where(condition[..., None, None, None, :], t39, 0.0)
     t40 = -t38 * branch19[..., None, :, None, None] * t35[..., None, :, None, :]
     branch37 = tf.where(condition[..., None, None, None, :], t40, 0.0)
-    turned7 = tf.einsum("...abcd->...bacd", turned5)
+    turned7 = tf.experimental.numpy.moveaxis(turned5, (-4, -3), (-3, -4))
     t41 = share * share2 * share4 * t31
     t42 = branch[..., None, None, None, :] * turned7
     t43 = t42 * branch19[..., None, :, None, None] * t41[..., None, :, None, :]
     t44 = branch34 + branch35 + branch36 + branch37 - t43
     total11 = tf.reduce_sum(t44, axis=-1)
-    turned8 = tf.einsum("...abc->...bac", total11)
+    turned8 = tf.experimental.numpy.moveaxis(total11, (-3, -2), (-2, -3))
     branch38 = tf.where(~(above[..., None, :]), branch19[..., :, None], 0.0)
     t45 = branch[..., None, :] * share * share4 * t31 * t18 * branch38
     total12 = tf.reduce_sum(t45, axis=-1)
-    turned9 = tf.einsum("...abc->...bac", carried4)
-    turned10 = tf.einsum("...abc->...bac", fn.shift(turned9, -1, -2))
+    turned9 = tf.experimental.numpy.moveaxis(carried4, (-3, -2), (-2, -3))
+    turned10 = tf.experimental.numpy.moveaxis(fn.shift(turned9, -1, -2), (-3, -2), (-2, -3))
     t46 = branch[..., None, :] * share * share2 * share5 * t31 * branch38
     total13 = tf.reduce_sum(t46, axis=-1)
     condition11 = above2[..., None] & above3[..., None] & condition3
@@ -1338,7 +1338,7 @@ def _ctc_hessian_diagonal(
     t68 = total18 * t47[..., None, None]
     branch54 = tf.where(condition5[..., None, :, None, :], t68[..., :, None, :, None], 0.0)
     t69 = branch53 + branch54
-    turned11 = tf.einsum("...abcd->...bacd", t69)
+    turned11 = tf.experimental.numpy.moveaxis(t69, (-4, -3), (-3, -4))
     t70 = turned11 * share6[..., :, None, None, :]
     shifted20 = fn.shift(carried9, 1, -2)
     branch55 = tf.where(~(equal8[..., :, None]), shifted20, 0.0)
@@ -1372,7 +1372,7 @@ def _ctc_hessian_diagonal(
     branch63 = tf.where(condition10[..., None, :, None, :], t64[..., :, None, :, None], 0.0)
     branch64 = tf.where(condition10[..., None, :, None, :], t65[..., :, None, :, None], 0.0)
     t86 = branch63 + branch64
-    turned12 = tf.einsum("...abcd->...bacd", t86)
+    turned12 = tf.experimental.numpy.moveaxis(t86, (-4, -3), (-3, -4))
     t87 = condition12[..., None, None, None, :]
     branch65 = tf.where(t87, turned12 * t24[..., :, None, None, :], 0.0)
     t88 = t63 + t66 + t70 + t73 * (turned5 - turned2) + branch62 + branch65
@@ -1428,10 +1428,10 @@ def _ctc_hessian_diagonal(
         (-2, -3, -2, -2, -2, -4, -2, -2, -4),
         reverse=True,
     )
-    turned13 = tf.einsum("...abcd->...bacd", carried11)
-    turned14 = tf.einsum("...abcd->...bacd", fn.shift(turned13, 1, -3))
+    turned13 = tf.experimental.numpy.moveaxis(carried11, (-4, -3), (-3, -4))
+    turned14 = tf.experimental.numpy.moveaxis(fn.shift(turned13, 1, -3), (-4, -3), (-3, -4))
     diagonal = fn.diagonal(turned14, -4, -3)
-    turned15 = tf.einsum("...abc->...bac", diagonal)
+    turned15 = tf.experimental.numpy.moveaxis(diagonal, (-3, -2), (-2, -3))
     picked3 = fn.gather(turned15, labels, 1, 0, 1)
     picked4 = tf.linalg.matrix_transpose(picked3)
     picked5 = fn.gather(tf.linalg.matrix_transpose(total15), labels, 0, 1, 1)
@@ -1449,21 +1449,21 @@ def _ctc_hessian_diagonal(
     total20 = tf.reduce_sum(branch26 + shifted20, axis=-1)
     total21 = tf.reduce_sum(branch24 + shifted18, axis=-1)
     t107 = -(branch25 + shifted26 + total20 + total21)
-    turned16 = tf.einsum("...abc->...bac", carried10)
-    turned17 = tf.einsum("...abc->...bac", fn.shift(turned16, 1, -2))
+    turned16 = tf.experimental.numpy.moveaxis(carried10, (-3, -2), (-2, -3))
+    turned17 = tf.experimental.numpy.moveaxis(fn.shift(turned16, 1, -2), (-3, -2), (-2, -3))
     diagonal2 = fn.diagonal(turned17, -3, -2)
     t108 = t7 * tf.linalg.matrix_transpose(diagonal2)
-    turned18 = tf.einsum("...abcd->...bacd", carried12)
-    turned19 = tf.einsum("...abcd->...bacd", fn.shift(turned18, 1, -3))
+    turned18 = tf.experimental.numpy.moveaxis(carried12, (-4, -3), (-3, -4))
+    turned19 = tf.experimental.numpy.moveaxis(fn.shift(turned18, 1, -3), (-4, -3), (-3, -4))
     diagonal3 = fn.diagonal(turned19, -4, -3)
-    turned20 = tf.einsum("...abc->...cab", diagonal3)
+    turned20 = tf.experimental.numpy.moveaxis(diagonal3, (-3, -2, -1), (-2, -1, -3))
     total22 = tf.reduce_sum(turned20, axis=-1)
     total23 = tf.reduce_sum(fn.select(condition2, 1.0, 0.0, logits), axis=-1)
     t109 = -cotangent * branch46 * total23
     branch71 = tf.where(condition11[..., :, None], total15 * t109[..., None, None], 0.0)
     t110 = -cotangent * branch42 * total23
     branch72 = tf.where(condition11[..., :, None], total18 * t110[..., None, None], 0.0)
-    turned21 = tf.einsum("...abc->...cab", diagonal)
+    turned21 = tf.experimental.numpy.moveaxis(diagonal, (-3, -2, -1), (-2, -1, -3))
     total24 = tf.reduce_sum(turned21, axis=-1)
     branch73 = tf.where(condition11[..., :, None], total15 * t110[..., None, None], 0.0)
     branch74 = tf.where(condition11[..., :, None], total18 * t109[..., None, None], 0.0)
@@ -2602,7 +2602,7 @@ def _soft_dtw_hessian_diagonal(
     t17 = 2 * tf.linalg.matrix_transpose(target)[..., None, :, :]
     t18 = t * (t17 - 2 * prediction[..., :, :, None])
     branch14 = tf.where(equal6[..., :, :, None, None], t18[..., None, :, :, :], 0.0)
-    turned = tf.einsum("...abcd->...dbac", branch14)
+    turned = tf.experimental.numpy.moveaxis(branch14, (-4, -2, -1), (-2, -1, -4))
     branch15 = fn.select(equal, 0.0, 1.0, prediction)
     share6 = fn.pair_share(branch6, branch4)
     branch16 = tf.where(above[..., None, :], share6, 0.0)
@@ -2624,18 +2624,18 @@ def _soft_dtw_hessian_diagonal(
     shifted13 = fn.shift(carried10, -1, -1)
     branch17 = tf.where(equal2[..., None, :], float("-inf"), shifted13)
     share7 = fn.pair_share(total5, branch17)
-    turned2 = tf.einsum("...abcd->...bacd", branch14)
+    turned2 = tf.experimental.numpy.moveaxis(branch14, (-4, -3), (-3, -4))
     share8 = fn.pair_share(branch17, total5)
     feature_size = fn.size(prediction, -1)
 
     def step8(carries8: tuple[Array, ...], items8: tuple[Array, ...]) -> tuple[Array, ...]:
         (former8,) = carries8
         current19, current20, current23, current24, current25 = items8
-        turned3 = tf.einsum("...abc->...cab", current24)
-        turned4 = tf.einsum("...abc->...cab", former8)
+        turned3 = tf.experimental.numpy.moveaxis(current24, (-3, -2, -1), (-2, -1, -3))
+        turned4 = tf.experimental.numpy.moveaxis(former8, (-3, -2, -1), (-2, -1, -3))
         t20 = current19[..., :, None, None] * turned4
         shifted14 = fn.shift(former8, -1, -1)
-        turned5 = tf.einsum("...abc->...cab", shifted14)
+        turned5 = tf.experimental.numpy.moveaxis(shifted14, (-3, -2, -1), (-2, -1, -3))
         t21 = current20[..., :, None, None] * turned5
         t22 = current23[..., :, None, None] * (t20 + t21)
         t23 = turned3 + t22
@@ -2653,7 +2653,7 @@ def _soft_dtw_hessian_diagonal(
             (current25, t23),
             (-1, -3),
         )
-        turned6 = tf.einsum("...abc->...bca", carried11)
+        turned6 = tf.experimental.numpy.moveaxis(carried11, (-3, -2, -1), (-1, -3, -2))
         return (turned6,)
 
     (carried12,) = fn.scan(
@@ -2663,15 +2663,15 @@ def _soft_dtw_hessian_diagonal(
         (share5, branch16, share7, turned2, share8),
         (-2, -2, -2, -4, -2),
     )
-    turned7 = tf.einsum("...abcd->...bacd", carried12)
-    turned8 = tf.einsum("...abcd->...bacd", fn.shift(turned7, -1, -3))
+    turned7 = tf.experimental.numpy.moveaxis(carried12, (-4, -3), (-3, -4))
+    turned8 = tf.experimental.numpy.moveaxis(fn.shift(turned7, -1, -3), (-4, -3), (-3, -4))
     t25 = branch15[..., :, None, None, None] * turned8 * share5[..., :, None, None, :]
     shifted15 = fn.shift(turned8, -1, -1)
     t26 = branch15[..., :, None, None, None] * shifted15
     t27 = t26 * share6[..., :, None, None, :]
     branch18 = tf.where(above[..., None, None, None, :], t27, 0.0)
     t28 = t25 + branch18
-    turned9 = tf.einsum("...abcd->...dabc", t28)
+    turned9 = tf.experimental.numpy.moveaxis(t28, (-4, -3, -2, -1), (-3, -2, -1, -4))
     t29 = turned9 * tf.linalg.matrix_transpose(share4)[..., :, :, None, None]
     t30 = turned + t29
 
@@ -2688,7 +2688,7 @@ def _soft_dtw_hessian_diagonal(
         (t15, t30),
         (-2, -4),
     )
-    turned10 = tf.einsum("...abcd->...bcda", carried13)
+    turned10 = tf.experimental.numpy.moveaxis(carried13, (-4, -3, -2, -1), (-1, -4, -3, -2))
     shifted16 = fn.shift(turned10, -1, -1)
     branch19 = fn.select(equal2, 0.0, 1.0, prediction)
     t32 = share4 * share3
@@ -2731,8 +2731,8 @@ def _soft_dtw_hessian_diagonal(
     def step11(carries11: tuple[Array, ...], items11: tuple[Array, ...]) -> tuple[Array, ...]:
         (former11,) = carries11
         current7, current8, current29, current30, current31 = items11
-        turned11 = tf.einsum("...abc->...cab", current29)
-        turned12 = tf.einsum("...abc->...cab", former11)
+        turned11 = tf.experimental.numpy.moveaxis(current29, (-3, -2, -1), (-2, -1, -3))
+        turned12 = tf.experimental.numpy.moveaxis(former11, (-3, -2, -1), (-2, -1, -3))
         t56 = current8[..., :, None, None] * turned12
         t57 = turned11 + t56
 
@@ -2750,7 +2750,7 @@ def _soft_dtw_hessian_diagonal(
             (-1, -3),
             reverse=True,
         )
-        turned13 = tf.einsum("...abc->...bca", carried14)
+        turned13 = tf.experimental.numpy.moveaxis(carried14, (-3, -2, -1), (-1, -3, -2))
         shifted22 = fn.shift(turned13, 1, -1)
         t59 = shifted22 * current30[..., None, None, :]
         shifted23 = fn.shift(shifted22, 1, -1)
@@ -2768,10 +2768,10 @@ def _soft_dtw_hessian_diagonal(
         (-2, -2, -4, -2, -4),
         reverse=True,
     )
-    turned14 = tf.einsum("...abcd->...bacd", carried15)
-    turned15 = tf.einsum("...abcd->...bacd", fn.shift(turned14, 1, -3))
+    turned14 = tf.experimental.numpy.moveaxis(carried15, (-4, -3), (-3, -4))
+    turned15 = tf.experimental.numpy.moveaxis(fn.shift(turned14, 1, -3), (-4, -3), (-3, -4))
     diagonal = fn.diagonal(turned15, -4, -3)
-    turned16 = tf.einsum("...abc->...cab", diagonal)
+    turned16 = tf.experimental.numpy.moveaxis(diagonal, (-3, -2, -1), (-2, -1, -3))
 
     def step13(carries13: tuple[Array, ...], items13: tuple[Array, ...]) -> tuple[Array, ...]:
         (former13,) = carries13
@@ -2791,7 +2791,7 @@ def _soft_dtw_hessian_diagonal(
     branch25 = tf.where(equal2[..., None, :], float("-inf"), shifted25)
     share11 = fn.pair_share(branch25, total5)
     t64 = tf.linalg.matrix_transpose(share11)
-    turned17 = tf.einsum("...abcd->...dabc", turned15)
+    turned17 = tf.experimental.numpy.moveaxis(turned15, (-4, -3, -2, -1), (-3, -2, -1, -4))
     t65 = tf.linalg.matrix_transpose(share11)[..., :, :, None, None] * turned17
     t66 = tf.linalg.matrix_transpose(branch9) + tf.linalg.matrix_transpose(shifted11)
 
@@ -2829,18 +2829,18 @@ def _soft_dtw_hessian_diagonal(
         (t64, t69),
         (-2, -4),
     )
-    turned18 = tf.einsum("...abcd->...bcda", carried20)
+    turned18 = tf.experimental.numpy.moveaxis(carried20, (-4, -3, -2, -1), (-1, -4, -3, -2))
     shifted27 = fn.shift(turned18, -1, -1)
-    turned19 = tf.einsum("...abcd->...dabc", shifted27)
+    turned19 = tf.experimental.numpy.moveaxis(shifted27, (-4, -3, -2, -1), (-3, -2, -1, -4))
     t71 = share11 * share12
     t72 = turned19 * branch19[..., :, None, None, None]
     t73 = t72 * tf.linalg.matrix_transpose(t71)[..., :, :, None, None]
-    turned20 = tf.einsum("...abcd->...dabc", shifted15)
+    turned20 = tf.experimental.numpy.moveaxis(shifted15, (-4, -3, -2, -1), (-3, -2, -1, -4))
     t74 = share6 * share11 * share12
     t75 = branch15[..., None, :, None, None] * turned20
     t76 = -t75 * tf.linalg.matrix_transpose(t74)[..., :, :, None, None]
     branch27 = tf.where(above[..., :, None, None, None], t76, 0.0)
-    turned21 = tf.einsum("...abcd->...dabc", turned8)
+    turned21 = tf.experimental.numpy.moveaxis(turned8, (-4, -3, -2, -1), (-3, -2, -1, -4))
     t77 = share5 * share11 * share12
     t78 = branch15[..., None, :, None, None] * turned21
     t79 = t78 * tf.linalg.matrix_transpose(t77)[..., :, :, None, None]
@@ -2861,10 +2861,10 @@ def _soft_dtw_hessian_diagonal(
         (-2, -4),
         reverse=True,
     )
-    turned22 = tf.einsum("...abcd->...bcda", carried21)
+    turned22 = tf.experimental.numpy.moveaxis(carried21, (-4, -3, -2, -1), (-1, -4, -3, -2))
     shifted28 = fn.shift(turned22, 1, -1)
     diagonal2 = fn.diagonal(shifted28, -4, -3)
-    turned23 = tf.einsum("...abc->...cab", diagonal2)
+    turned23 = tf.experimental.numpy.moveaxis(diagonal2, (-3, -2, -1), (-2, -1, -3))
     t83 = turned16 + turned23
     t84 = t83 * tf.linalg.matrix_transpose(target)[..., None, :, :]
     total6 = tf.reduce_sum(t84, axis=-1)

@@ -329,7 +329,8 @@ def _contrastive_batch_value(
     differs = identity[..., :, None] != identity[..., None, :]
     total = torch.sum(embeddings**2, dim=-1)
     dot = embeddings @ embeddings.mT
-    t = torch.sqrt(total[..., :, None] + total[..., None, :] - 2 * dot)
+    larger = torch.clamp(total[..., :, None] + total[..., None, :] - 2 * dot, min=0.0)
+    t = torch.sqrt(larger)
     branch = torch.where(differs, torch.clamp(negative_margin - t, min=0.0), 0.0)
     total2 = torch.sum(branch, dim=(-2, -1))
     branch2 = fn.select(differs, 1.0, 0.0, embeddings)
@@ -359,7 +360,7 @@ def _contrastive_batch_vjp(
     total = torch.sum(embeddings**2, dim=-1)
     dot = embeddings @ embeddings.mT
     t2 = total[..., :, None] + total[..., None, :] - 2 * dot.mT
-    t3 = torch.sqrt(t2)
+    t3 = torch.sqrt(torch.clamp(t2, min=0.0))
     condition = differs.mT & (negative_margin > t3)
     t4 = fn.inverse_root(t2)
     branch = fn.select(differs, 1.0, 0.0, embeddings)
@@ -404,7 +405,7 @@ def _contrastive_batch_jvp(
     total = torch.sum(embeddings**2, dim=-1)
     dot = embeddings @ embeddings.mT
     t = total[..., :, None] + total[..., None, :] - 2 * dot
-    t2 = torch.sqrt(t)
+    t2 = torch.sqrt(torch.clamp(t, min=0.0))
     condition = differs & (negative_margin > t2)
     dot2 = embeddings_tangent @ embeddings.mT
     dot3 = embeddings @ embeddings_tangent.mT
@@ -445,7 +446,7 @@ def _contrastive_batch_hvp(
     total = torch.sum(embeddings**2, dim=-1)
     dot = embeddings @ embeddings.mT
     t2 = total[..., :, None] + total[..., None, :] - 2 * dot.mT
-    t3 = torch.sqrt(t2)
+    t3 = torch.sqrt(torch.clamp(t2, min=0.0))
     condition = differs.mT & (negative_margin > t3)
     t4 = fn.inverse_root(t2)
     branch = fn.select(differs, 1.0, 0.0, embeddings)
@@ -531,7 +532,7 @@ def _contrastive_batch_hessian_diagonal(
     total = torch.sum(t, dim=-1)
     dot = embeddings @ embeddings.mT
     t3 = total[..., :, None] + total[..., None, :] - 2 * dot.mT
-    t4 = torch.sqrt(t3)
+    t4 = torch.sqrt(torch.clamp(t3, min=0.0))
     equal = t4 == positive_margin
     differs = identity[..., :, None] != identity[..., None, :]
     condition = differs.mT & (negative_margin > t4)
@@ -855,7 +856,8 @@ def _triplet_batch_hard_value(embeddings: Array, identity: Array, margin: Array)
     """The unreduced loss."""
     total = torch.sum(embeddings**2, dim=-1)
     dot = embeddings @ embeddings.mT
-    t = torch.sqrt(total[..., :, None] + total[..., None, :] - 2 * dot.mT)
+    larger = torch.clamp(total[..., :, None] + total[..., None, :] - 2 * dot.mT, min=0.0)
+    t = torch.sqrt(larger)
     t2 = -torch.where(identity[..., None, :] != identity[..., :, None], t, float("inf"))
     largest = fn.largest(t2, axis=-2)
     equal = identity[..., None, :] == identity[..., :, None]
@@ -878,7 +880,7 @@ def _triplet_batch_hard_vjp(
     total = torch.sum(embeddings**2, dim=-1)
     dot = embeddings @ embeddings.mT
     t2 = total[..., :, None] + total[..., None, :] - 2 * dot.mT
-    t3 = torch.sqrt(t2)
+    t3 = torch.sqrt(torch.clamp(t2, min=0.0))
     t4 = -torch.where(differs, t3, float("inf"))
     largest = fn.largest(t4, axis=-2)
     equal = identity[..., None, :] == identity[..., :, None]
@@ -929,7 +931,7 @@ def _triplet_batch_hard_jvp(
     total = torch.sum(embeddings**2, dim=-1)
     dot = embeddings @ embeddings.mT
     t = total[..., :, None] + total[..., None, :] - 2 * dot.mT
-    t2 = torch.sqrt(t)
+    t2 = torch.sqrt(torch.clamp(t, min=0.0))
     t3 = -torch.where(differs, t2, float("inf"))
     largest = fn.largest(t3, axis=-2)
     equal = identity[..., None, :] == identity[..., :, None]
@@ -975,7 +977,7 @@ def _triplet_batch_hard_hvp(
     total = torch.sum(t2, dim=-1)
     dot = embeddings @ embeddings.mT
     t3 = total[..., :, None] + total[..., None, :] - 2 * dot.mT
-    t4 = torch.sqrt(t3)
+    t4 = torch.sqrt(torch.clamp(t3, min=0.0))
     t5 = -torch.where(differs, t4, float("inf"))
     largest = fn.largest(t5, axis=-2)
     equal = identity[..., None, :] == identity[..., :, None]
@@ -1091,7 +1093,7 @@ def _triplet_batch_hard_hessian_diagonal(
     total = torch.sum(t, dim=-1)
     dot = embeddings @ embeddings.mT
     t2 = total[..., :, None] + total[..., None, :] - 2 * dot.mT
-    t3 = torch.sqrt(t2)
+    t3 = torch.sqrt(torch.clamp(t2, min=0.0))
     t4 = -torch.where(differs, t3, float("inf"))
     largest = fn.largest(t4, axis=-2)
     equal = identity[..., None, :] == identity[..., :, None]
@@ -1424,7 +1426,8 @@ def _triplet_batch_hard_soft_margin_value(embeddings: Array, identity: Array) ->
     """The unreduced loss."""
     total = torch.sum(embeddings**2, dim=-1)
     dot = embeddings @ embeddings.mT
-    t = torch.sqrt(total[..., :, None] + total[..., None, :] - 2 * dot.mT)
+    larger = torch.clamp(total[..., :, None] + total[..., None, :] - 2 * dot.mT, min=0.0)
+    t = torch.sqrt(larger)
     t2 = -torch.where(identity[..., None, :] != identity[..., :, None], t, float("inf"))
     largest = fn.largest(t2, axis=-2)
     equal = identity[..., None, :] == identity[..., :, None]
@@ -1446,7 +1449,7 @@ def _triplet_batch_hard_soft_margin_vjp(
     total = torch.sum(embeddings**2, dim=-1)
     dot = embeddings @ embeddings.mT
     t2 = total[..., :, None] + total[..., None, :] - 2 * dot.mT
-    t3 = torch.sqrt(t2)
+    t3 = torch.sqrt(torch.clamp(t2, min=0.0))
     t4 = -torch.where(differs, t3, float("inf"))
     largest = fn.largest(t4, axis=-2)
     above = t4 >= largest[..., None, :]
@@ -1493,7 +1496,7 @@ def _triplet_batch_hard_soft_margin_jvp(
     total = torch.sum(embeddings**2, dim=-1)
     dot = embeddings @ embeddings.mT
     t = total[..., :, None] + total[..., None, :] - 2 * dot.mT
-    t2 = torch.sqrt(t)
+    t2 = torch.sqrt(torch.clamp(t, min=0.0))
     t3 = -torch.where(differs, t2, float("inf"))
     largest = fn.largest(t3, axis=-2)
     above = t3 >= largest[..., None, :]
@@ -1534,7 +1537,7 @@ def _triplet_batch_hard_soft_margin_hvp(
     total = torch.sum(embeddings**2, dim=-1)
     dot = embeddings @ embeddings.mT
     t2 = total[..., :, None] + total[..., None, :] - 2 * dot.mT
-    t3 = torch.sqrt(t2)
+    t3 = torch.sqrt(torch.clamp(t2, min=0.0))
     t4 = -torch.where(differs, t3, float("inf"))
     largest = fn.largest(t4, axis=-2)
     above = t4 >= largest[..., None, :]
@@ -1658,7 +1661,7 @@ def _triplet_batch_hard_soft_margin_hessian_diagonal(
     total = torch.sum(t, dim=-1)
     dot = embeddings @ embeddings.mT
     t2 = total[..., :, None] + total[..., None, :] - 2 * dot.mT
-    t3 = torch.sqrt(t2)
+    t3 = torch.sqrt(torch.clamp(t2, min=0.0))
     t4 = -torch.where(differs, t3, float("inf"))
     largest = fn.largest(t4, axis=-2)
     equal = identity[..., None, :] == identity[..., :, None]
@@ -2054,8 +2057,10 @@ def _triplet_semi_hard_value(embeddings: Array, identity: Array, margin: Array) 
     condition = above[..., :, None] & equal & differs2
     total2 = torch.sum(embeddings**2, dim=-1)
     dot = embeddings @ embeddings.mT
-    t = torch.sqrt(total2[..., :, None] + total2[..., None, :] - 2 * dot)
-    t2 = torch.sqrt(total2[..., :, None] + total2[..., None, :] - 2 * dot.mT)
+    larger = torch.clamp(total2[..., :, None] + total2[..., None, :] - 2 * dot, min=0.0)
+    t = torch.sqrt(larger)
+    larger2 = torch.clamp(total2[..., :, None] + total2[..., None, :] - 2 * dot.mT, min=0.0)
+    t2 = torch.sqrt(larger2)
     above2 = t2[..., :, :, None] > t[..., None, :, :]
     condition2 = differs[..., :, :, None] & above2
     branch2 = fn.select(condition2, 1.0, 0.0, embeddings)
@@ -2093,9 +2098,9 @@ def _triplet_semi_hard_vjp(
     total3 = torch.sum(embeddings**2, dim=-1)
     dot = embeddings @ embeddings.mT
     t4 = total3[..., :, None] + total3[..., None, :] - 2 * dot.mT
-    t5 = torch.sqrt(t4)
+    t5 = torch.sqrt(torch.clamp(t4, min=0.0))
     t6 = total3[..., :, None] + total3[..., None, :] - 2 * dot
-    t7 = torch.sqrt(t6)
+    t7 = torch.sqrt(torch.clamp(t6, min=0.0))
     above2 = t5[..., :, :, None] > t7[..., None, :, :]
     turned = torch.einsum("...abc->...bca", above2)
     condition = differs[..., :, :, None] & above2
@@ -2172,9 +2177,9 @@ def _triplet_semi_hard_jvp(
     total2 = torch.sum(embeddings**2, dim=-1)
     dot = embeddings @ embeddings.mT
     t = total2[..., :, None] + total2[..., None, :] - 2 * dot
-    t2 = torch.sqrt(t)
+    t2 = torch.sqrt(torch.clamp(t, min=0.0))
     t3 = total2[..., :, None] + total2[..., None, :] - 2 * dot.mT
-    t4 = torch.sqrt(t3)
+    t4 = torch.sqrt(torch.clamp(t3, min=0.0))
     above2 = t4[..., :, :, None] > t2[..., None, :, :]
     condition = differs[..., :, :, None] & above2
     branch2 = fn.select(condition, 1.0, 0.0, embeddings)
@@ -2246,9 +2251,9 @@ def _triplet_semi_hard_hvp(
     total3 = torch.sum(embeddings**2, dim=-1)
     dot = embeddings @ embeddings.mT
     t4 = total3[..., :, None] + total3[..., None, :] - 2 * dot.mT
-    t5 = torch.sqrt(t4)
+    t5 = torch.sqrt(torch.clamp(t4, min=0.0))
     t6 = total3[..., :, None] + total3[..., None, :] - 2 * dot
-    t7 = torch.sqrt(t6)
+    t7 = torch.sqrt(torch.clamp(t6, min=0.0))
     above2 = t5[..., :, :, None] > t7[..., None, :, :]
     turned = torch.einsum("...abc->...bca", above2)
     condition = differs[..., :, :, None] & above2
@@ -2387,9 +2392,9 @@ def _triplet_semi_hard_hessian_diagonal(
     total2 = torch.sum(t, dim=-1)
     dot = embeddings @ embeddings.mT
     t2 = total2[..., :, None] + total2[..., None, :] - 2 * dot
-    t3 = torch.sqrt(t2)
+    t3 = torch.sqrt(torch.clamp(t2, min=0.0))
     t4 = total2[..., :, None] + total2[..., None, :] - 2 * dot.mT
-    t5 = torch.sqrt(t4)
+    t5 = torch.sqrt(torch.clamp(t4, min=0.0))
     above2 = t5[..., :, :, None] > t3[..., None, :, :]
     condition = differs[..., :, :, None] & above2
     branch2 = fn.select(condition, 1.0, 0.0, embeddings)
@@ -2757,14 +2762,14 @@ def _lifted_structure_value(embeddings: Array, identity: Array, margin: Array) -
     condition = above[..., :, None] & equal & differs2
     total2 = torch.sum(embeddings**2, dim=-1)
     dot = embeddings @ embeddings.mT
-    t = torch.sqrt(total2[..., None, :] + total2[..., :, None] - 2 * dot)
-    lse = fn.logsumexp(margin - t, -1, where=differs.mT)
+    larger = torch.clamp(total2[..., None, :] + total2[..., :, None] - 2 * dot, min=0.0)
+    lse = fn.logsumexp(margin - torch.sqrt(larger), -1, where=differs.mT)
     total3 = fn.log_add_exp(lse[..., :, None], lse[..., None, :])
-    t2 = torch.sqrt(total2[..., :, None] + total2[..., None, :] - 2 * dot)
-    branch2 = torch.where(condition, torch.clamp(total3 + t2, min=0.0) ** 2, 0.0)
-    total4 = torch.sum(branch2, dim=(-2, -1))
-    branch3 = fn.select(condition, 1.0, 0.0, embeddings)
-    total5 = torch.sum(branch3, dim=(-2, -1))
+    larger2 = torch.clamp(total2[..., :, None] + total2[..., None, :] - 2 * dot, min=0.0)
+    larger3 = torch.clamp(total3 + torch.sqrt(larger2), min=0.0)
+    total4 = torch.sum(torch.where(condition, larger3**2, 0.0), dim=(-2, -1))
+    branch2 = fn.select(condition, 1.0, 0.0, embeddings)
+    total5 = torch.sum(branch2, dim=(-2, -1))
     return 0.5 * total4 / torch.clamp(total5, min=1.0)
 
 
@@ -2785,10 +2790,10 @@ def _lifted_structure_vjp(
     total2 = torch.sum(embeddings**2, dim=-1)
     dot = embeddings @ embeddings.mT
     t = total2[..., :, None] + total2[..., None, :] - 2 * dot.mT
-    t2 = margin - torch.sqrt(t)
+    t2 = margin - torch.sqrt(torch.clamp(t, min=0.0))
     lse = fn.logsumexp(t2, -2, where=differs)
     total3 = fn.log_add_exp(lse[..., None, :], lse[..., :, None])
-    t3 = total3 + torch.sqrt(t)
+    t3 = total3 + torch.sqrt(torch.clamp(t, min=0.0))
     condition = above[..., None, :] & equal.mT & differs2.mT & (t3 > 0)
     larger = torch.clamp(t3, min=0.0)
     share = fn.pair_share(lse[..., None, :], lse[..., :, None])
@@ -2846,11 +2851,11 @@ def _lifted_structure_jvp(
     total2 = torch.sum(embeddings**2, dim=-1)
     dot = embeddings @ embeddings.mT
     t = total2[..., :, None] + total2[..., None, :] - 2 * dot.mT
-    t2 = margin - torch.sqrt(t)
+    t2 = margin - torch.sqrt(torch.clamp(t, min=0.0))
     lse = fn.logsumexp(t2, -2, where=differs)
     total3 = fn.log_add_exp(lse[..., :, None], lse[..., None, :])
     t3 = total2[..., :, None] + total2[..., None, :] - 2 * dot
-    t4 = total3 + torch.sqrt(t3)
+    t4 = total3 + torch.sqrt(torch.clamp(t3, min=0.0))
     condition = above[..., :, None] & equal & differs2 & (t4 > 0)
     t5 = fn.inverse_root(t3)
     larger = torch.clamp(t4, min=0.0)
@@ -2897,10 +2902,10 @@ def _lifted_structure_hvp(
     total3 = torch.sum(embeddings**2, dim=-1)
     dot = embeddings @ embeddings.mT
     t3 = total3[..., :, None] + total3[..., None, :] - 2 * dot.mT
-    t4 = margin - torch.sqrt(t3)
+    t4 = margin - torch.sqrt(torch.clamp(t3, min=0.0))
     lse = fn.logsumexp(t4, -2, where=differs)
     total4 = fn.log_add_exp(lse[..., None, :], lse[..., :, None])
-    t5 = total4 + torch.sqrt(t3)
+    t5 = total4 + torch.sqrt(torch.clamp(t3, min=0.0))
     above2 = t5 > 0
     condition2 = above[..., None, :] & equal.mT & differs2.mT & above2
     larger = torch.clamp(t5, min=0.0)
@@ -3056,7 +3061,7 @@ def _lifted_structure_hessian_diagonal(
     total3 = torch.sum(t3, dim=-1)
     dot = embeddings @ embeddings.mT
     t4 = total3[..., :, None] + total3[..., None, :] - 2 * dot.mT
-    t5 = margin - torch.sqrt(t4)
+    t5 = margin - torch.sqrt(torch.clamp(t4, min=0.0))
     lse = fn.logsumexp(t5, -2, where=differs)
     share = torch.exp(t5.mT - lse[..., :, None])
     t6 = fn.inverse_root(t4.mT)
@@ -3065,7 +3070,7 @@ def _lifted_structure_hessian_diagonal(
     branch3 = torch.where(differs.mT[..., :, :, None], t7[..., :, :, None] * t8, 0.0)
     turned = torch.einsum("...abc->...bca", branch3)
     total4 = fn.log_add_exp(lse[..., None, :], lse[..., :, None])
-    t9 = total4 + torch.sqrt(t4)
+    t9 = total4 + torch.sqrt(torch.clamp(t4, min=0.0))
     above2 = t9 > 0
     share2 = fn.pair_share(lse[..., None, :], lse[..., :, None])
     branch4 = torch.where(above2, 2 * share2 * share2.mT, 0.0)
@@ -3474,7 +3479,8 @@ def _lifted_structure_generalized_value(
     """The unreduced loss."""
     total = torch.sum(embeddings**2, dim=-1)
     dot = embeddings @ embeddings.mT
-    t = torch.sqrt(total[..., :, None] + total[..., None, :] - 2 * dot.mT)
+    larger = torch.clamp(total[..., :, None] + total[..., None, :] - 2 * dot.mT, min=0.0)
+    t = torch.sqrt(larger)
     differs = identity[..., None, :] != identity[..., :, None]
     lse = fn.logsumexp(margin - t, -2, where=differs)
     equal = identity[..., None, :] == identity[..., :, None]
@@ -3495,7 +3501,7 @@ def _lifted_structure_generalized_vjp(
     total = torch.sum(embeddings**2, dim=-1)
     dot = embeddings @ embeddings.mT
     t2 = total[..., :, None] + total[..., None, :] - 2 * dot.mT
-    t3 = torch.sqrt(t2)
+    t3 = torch.sqrt(torch.clamp(t2, min=0.0))
     t4 = margin - t3
     differs = identity[..., None, :] != identity[..., :, None]
     lse = fn.logsumexp(t4, -2, where=differs)
@@ -3539,7 +3545,7 @@ def _lifted_structure_generalized_jvp(
     total = torch.sum(embeddings**2, dim=-1)
     dot = embeddings @ embeddings.mT
     t = total[..., :, None] + total[..., None, :] - 2 * dot.mT
-    t2 = torch.sqrt(t)
+    t2 = torch.sqrt(torch.clamp(t, min=0.0))
     t3 = margin - t2
     differs = identity[..., None, :] != identity[..., :, None]
     lse = fn.logsumexp(t3, -2, where=differs)
@@ -3578,7 +3584,7 @@ def _lifted_structure_generalized_hvp(
     total = torch.sum(t2, dim=-1)
     dot = embeddings @ embeddings.mT
     t3 = total[..., :, None] + total[..., None, :] - 2 * dot.mT
-    t4 = torch.sqrt(t3)
+    t4 = torch.sqrt(torch.clamp(t3, min=0.0))
     t5 = margin - t4
     lse = fn.logsumexp(t5, -2, where=differs)
     equal = identity[..., None, :] == identity[..., :, None]
@@ -3708,7 +3714,7 @@ def _lifted_structure_generalized_hessian_diagonal(
     total = torch.sum(t, dim=-1)
     dot = embeddings @ embeddings.mT
     t2 = total[..., :, None] + total[..., None, :] - 2 * dot.mT
-    t3 = torch.sqrt(t2)
+    t3 = torch.sqrt(torch.clamp(t2, min=0.0))
     t4 = margin - t3
     differs = identity[..., None, :] != identity[..., :, None]
     lse = fn.logsumexp(t4, -2, where=differs)

@@ -1602,7 +1602,7 @@ _ORTHOGONALITY_PENALTY = Definition(
 def multi_task_uncertainty(
     losses: ArrayLike,
     *,
-    log_variance: ArrayLike = 0.0,
+    log_variance: Scalar = 0.0,
     weight: ArrayLike | None = None,
     mask: ArrayLike | None = None,
     reduction: Reduction = "mean",
@@ -1652,7 +1652,7 @@ def multi_task_uncertainty(
 def multi_task_uncertainty_value_and_grad(
     losses: ArrayLike,
     *,
-    log_variance: ArrayLike = 0.0,
+    log_variance: Scalar = 0.0,
     weight: ArrayLike | None = None,
     mask: ArrayLike | None = None,
     reduction: Reduction = "mean",
@@ -1681,7 +1681,7 @@ def multi_task_uncertainty_value_and_grad(
 def multi_task_uncertainty_hvp(
     losses: ArrayLike,
     *,
-    log_variance: ArrayLike = 0.0,
+    log_variance: Scalar = 0.0,
     weight: ArrayLike | None = None,
     mask: ArrayLike | None = None,
     reduction: Reduction = "mean",
@@ -1713,7 +1713,7 @@ def multi_task_uncertainty_hvp(
 def multi_task_uncertainty_hessian_diagonal(
     losses: ArrayLike,
     *,
-    log_variance: ArrayLike = 0.0,
+    log_variance: Scalar = 0.0,
     weight: ArrayLike | None = None,
     mask: ArrayLike | None = None,
     reduction: Reduction = "mean",
@@ -1769,7 +1769,7 @@ class MultiTaskUncertaintyLoss(nn.Module):
     def __init__(
         self,
         *,
-        log_variance: ArrayLike = 0.0,
+        log_variance: Scalar = 0.0,
         reduction: Reduction = "mean",
         axis: int = -1,
     ) -> None:

@@ -1367,14 +1367,10 @@ def _noise_contrastive_estimation_value(
     """The unreduced loss."""
     noise_size = fn.size(noise_scores, -1)
     t = torch.full((), noise_size, dtype=score.dtype, device=score.device)
-    t2 = 1 / torch.clamp(t, min=1.0)
-    logarithm = torch.log(torch.full((), t2, dtype=score.dtype, device=score.device))
-    penalty = fn.softplus(noise_scores + logarithm - noise_log_noise)
-    total = torch.sum(penalty, dim=-1)
-    larger = torch.clamp(t, min=1.0)
-    larger2 = torch.full((), larger, dtype=score.dtype, device=score.device)
-    penalty2 = fn.softplus(log_noise + torch.log(larger2) - score)
-    return total + penalty2
+    t2 = noise_scores + torch.log(1 / torch.clamp(t, min=1.0)) - noise_log_noise
+    total = torch.sum(fn.softplus(t2), dim=-1)
+    penalty = fn.softplus(log_noise + torch.log(torch.clamp(t, min=1.0)) - score)
+    return total + penalty
 
 
 def _noise_contrastive_estimation_vjp(
@@ -1387,13 +1383,9 @@ def _noise_contrastive_estimation_vjp(
     """Gradients of sum(cotangent * loss)."""
     noise_size = fn.size(noise_scores, -1)
     t = torch.full((), noise_size, dtype=score.dtype, device=score.device)
-    larger = torch.clamp(t, min=1.0)
-    larger2 = torch.full((), larger, dtype=score.dtype, device=score.device)
-    probability = fn.sigmoid(log_noise + torch.log(larger2) - score)
-    t2 = 1 / torch.clamp(t, min=1.0)
-    logarithm = torch.log(torch.full((), t2, dtype=score.dtype, device=score.device))
-    probability2 = fn.sigmoid(noise_scores + logarithm - noise_log_noise)
-    return (-cotangent * probability, cotangent[..., None] * probability2)
+    probability = fn.sigmoid(log_noise + torch.log(torch.clamp(t, min=1.0)) - score)
+    t2 = noise_scores + torch.log(1 / torch.clamp(t, min=1.0)) - noise_log_noise
+    return (-cotangent * probability, cotangent[..., None] * fn.sigmoid(t2))
 
 
 def _noise_contrastive_estimation_jvp(
@@ -1407,14 +1399,10 @@ def _noise_contrastive_estimation_jvp(
     """The directional derivative of the unreduced loss along the tangents."""
     noise_size = fn.size(noise_scores, -1)
     t = torch.full((), noise_size, dtype=score.dtype, device=score.device)
-    t2 = 1 / torch.clamp(t, min=1.0)
-    logarithm = torch.log(torch.full((), t2, dtype=score.dtype, device=score.device))
-    probability = fn.sigmoid(noise_scores + logarithm - noise_log_noise)
-    total = torch.sum(noise_scores_tangent * probability, dim=-1)
-    larger = torch.clamp(t, min=1.0)
-    larger2 = torch.full((), larger, dtype=score.dtype, device=score.device)
-    probability2 = fn.sigmoid(log_noise + torch.log(larger2) - score)
-    return total - score_tangent * probability2
+    t2 = noise_scores + torch.log(1 / torch.clamp(t, min=1.0)) - noise_log_noise
+    total = torch.sum(noise_scores_tangent * fn.sigmoid(t2), dim=-1)
+    probability = fn.sigmoid(log_noise + torch.log(torch.clamp(t, min=1.0)) - score)
+    return total - score_tangent * probability
 
 
 def _noise_contrastive_estimation_hvp(
@@ -1429,14 +1417,10 @@ def _noise_contrastive_estimation_hvp(
     """The Hessian of sum(cotangent * loss) times the tangents."""
     noise_size = fn.size(noise_scores, -1)
     t = torch.full((), noise_size, dtype=score.dtype, device=score.device)
-    larger = torch.clamp(t, min=1.0)
-    larger2 = torch.full((), larger, dtype=score.dtype, device=score.device)
-    t2 = log_noise + torch.log(larger2) - score
-    t3 = 1 / torch.clamp(t, min=1.0)
-    logarithm = torch.log(torch.full((), t3, dtype=score.dtype, device=score.device))
-    t4 = noise_scores + logarithm - noise_log_noise
-    t5 = noise_scores_tangent * cotangent[..., None] * fn.sigmoid(t4)
-    return (score_tangent * cotangent * fn.sigmoid(t2) * fn.sigmoid(-t2), t5 * fn.sigmoid(-t4))
+    t2 = log_noise + torch.log(torch.clamp(t, min=1.0)) - score
+    t3 = noise_scores + torch.log(1 / torch.clamp(t, min=1.0)) - noise_log_noise
+    t4 = noise_scores_tangent * cotangent[..., None] * fn.sigmoid(t3)
+    return (score_tangent * cotangent * fn.sigmoid(t2) * fn.sigmoid(-t2), t4 * fn.sigmoid(-t3))
 
 
 def _noise_contrastive_estimation_hessian_diagonal(
@@ -1449,14 +1433,10 @@ def _noise_contrastive_estimation_hessian_diagonal(
     """The diagonal of the Hessian of sum(cotangent * loss)."""
     noise_size = fn.size(noise_scores, -1)
     t = torch.full((), noise_size, dtype=score.dtype, device=score.device)
-    larger = torch.clamp(t, min=1.0)
-    larger2 = torch.full((), larger, dtype=score.dtype, device=score.device)
-    t2 = log_noise + torch.log(larger2) - score
-    t3 = 1 / torch.clamp(t, min=1.0)
-    logarithm = torch.log(torch.full((), t3, dtype=score.dtype, device=score.device))
-    t4 = noise_scores + logarithm - noise_log_noise
+    t2 = log_noise + torch.log(torch.clamp(t, min=1.0)) - score
+    t3 = noise_scores + torch.log(1 / torch.clamp(t, min=1.0)) - noise_log_noise
     result = cotangent * fn.sigmoid(t2) * fn.sigmoid(-t2)
-    result2 = cotangent[..., None] * fn.sigmoid(t4) * fn.sigmoid(-t4)
+    result2 = cotangent[..., None] * fn.sigmoid(t3) * fn.sigmoid(-t3)
     return (result, result2)
 
 

@@ -121,7 +121,7 @@ def _inputs(loss: Loss) -> tuple[InputView, ...]:
 def param_views(loss: Loss) -> tuple[InputView, ...]:
     """The parameters of a loss, as class forms declare and document them."""
     return tuple(
-        _view(loss, name, "ArrayLike" if role.axes else "Scalar", number(role.default, role))
+        _view(loss, name, "Scalar", number(role.default, role))
         for name, role in loss.params.items()
     )
 

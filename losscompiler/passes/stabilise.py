@@ -12,6 +12,7 @@ from losscompiler.ir.operators import (
     Expm1MinusX,
     Log1p,
     Magnitude,
+    Maximum,
     Root,
     Sign,
     SquareRoot,
@@ -84,6 +85,12 @@ def _power(e: sp.Expr) -> sp.Basic:
     if isinstance(base, Piecewise) and base.pairs[-1][0] == 0 and exponent.is_positive:
         return Piecewise(*((value**exponent, condition) for value, condition in base.pairs))
     return e
+
+
+def _root(e: sp.Expr) -> sp.Basic:
+    """Squares that are multiplied out may add up to less than 0 where they should to 0."""
+    (s,) = e.args
+    return SquareRoot(s if s.is_nonnegative else Maximum(s, sp.S.Zero))
 
 
 def _flat(e: sp.Expr) -> sp.Basic:
@@ -211,6 +218,6 @@ RULES: dict[type[sp.Basic], Rule] = {
     sp.log: _log,
     XLogY: _xlogy,
     Piecewise: _piecewise,
-    Root: lambda e: SquareRoot(e.args[0]),
+    Root: _root,
     stop_gradient: lambda e: e.args[0],
 }

@@ -121,7 +121,7 @@ class Loss:
 
 def _replacement(own: Tensor, value: Any, axes: dict[str, str]) -> Any:
     if isinstance(value, Element) and not value.indices and not own.axes:
-        return value.tensor
+        value = value.tensor
     if not isinstance(value, Tensor):
         return _entry(own, exact(sp.sympify(value)))
     if (value.role == "mask") != (own.role == "mask"):

@@ -42,6 +42,8 @@ PROBABILITIES = {"probabilities": simplex(5), "label": label(5)}
 SCORED = {"probability": between(0.05, 0.95), "target": one_of(0, 1)}
 FREQUENCIES = constant([0.4, 0.3, 0.2, 0.07, 0.03])
 
+categorical: Any = torch.distributions.Categorical  # has no types
+
 
 def some(size: int) -> Maker:
     """Zeros and ones over the batch shape and an axis, the first of which is a one."""
@@ -85,13 +87,13 @@ def half_exponential(x: SimpleNamespace, reduction: str) -> Any:
     return (value if reduction == "none" else value.sum() * scale), [gradient * scale]
 
 
-def chosen(x: SimpleNamespace) -> torch.Tensor:
+def chosen(x: SimpleNamespace) -> Any:
     """The probability of the label."""
     probability = x.logits.softmax(-1) if hasattr(x, "logits") else x.probabilities
     return probability.gather(-1, x.label[..., None])[..., 0]
 
 
-def wang(x: SimpleNamespace) -> torch.Tensor:
+def wang(x: SimpleNamespace) -> Any:
     """The code of Wang et al., 2019, whose clamp of the one-hot label is exp(log_zero)."""
     prediction = x.logits.softmax(-1)
     one_hot = F.one_hot(x.label, 5).double().clamp(min=float(np.exp(x.log_zero)), max=1.0)
@@ -99,7 +101,7 @@ def wang(x: SimpleNamespace) -> torch.Tensor:
     return x.alpha * -chosen(x).log() + x.beta * reverse
 
 
-def timm_asymmetric(x: SimpleNamespace) -> torch.Tensor:
+def timm_asymmetric(x: SimpleNamespace) -> Any:
     """timm.loss.AsymmetricLossMultiLabel, per entry, with `disable_torch_grad_focal_loss=False`."""
     xs_pos = torch.sigmoid(x.logits)
     xs_neg = (1 - xs_pos + x.clip).clamp(max=1)
@@ -109,12 +111,12 @@ def timm_asymmetric(x: SimpleNamespace) -> torch.Tensor:
     return -value * torch.pow(1 - pt, gamma)
 
 
-def mmdet_quality_focal(x: SimpleNamespace) -> torch.Tensor:
+def mmdet_quality_focal(x: SimpleNamespace) -> Any:
     cross_entropy = F.binary_cross_entropy_with_logits(x.logits, x.target, reduction="none")
     return cross_entropy * (x.target - x.logits.sigmoid()).abs().pow(x.beta)
 
 
-def mmdet_varifocal(x: SimpleNamespace) -> torch.Tensor:
+def mmdet_varifocal(x: SimpleNamespace) -> Any:
     p, y = x.logits.sigmoid(), x.target
     weight = y * (y > 0.0).double() + x.alpha * (p - y).abs().pow(x.gamma) * (y <= 0.0).double()
     return F.binary_cross_entropy_with_logits(x.logits, y, reduction="none") * weight
@@ -127,7 +129,7 @@ def cao_margins(x: SimpleNamespace) -> torch.Tensor:
     return F.cross_entropy(output.movedim(-1, 1), x.label, reduction="none")
 
 
-def effective_numbers(x: SimpleNamespace) -> torch.Tensor:
+def effective_numbers(x: SimpleNamespace) -> Any:
     """The code of Cui et al., 2019."""
     weights = (1.0 - x.beta) / (1.0 - torch.pow(torch.tensor(x.beta, dtype=torch.float64), x.count))
     weights = weights / weights.sum() * 5
@@ -140,12 +142,12 @@ def adjusted(x: SimpleNamespace) -> torch.Tensor:
     return F.cross_entropy(logits.movedim(-1, 1), x.label, reduction="none")
 
 
-def penalized(x: SimpleNamespace) -> torch.Tensor:
-    entropy = torch.distributions.Categorical(logits=x.logits).entropy()
+def penalized(x: SimpleNamespace) -> Any:
+    entropy = categorical(logits=x.logits).entropy()
     return -chosen(x).log() - x.beta * entropy
 
 
-def coral_pytorch(x: SimpleNamespace) -> torch.Tensor:
+def coral_pytorch(x: SimpleNamespace) -> Any:
     term = F.logsigmoid(x.logits) * x.levels + (F.logsigmoid(x.logits) - x.logits) * (1 - x.levels)
     return -term.sum(-1)
 

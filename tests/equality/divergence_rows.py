@@ -27,6 +27,7 @@ from tests.equality.rows import (
     real,
 )
 
+categorical: Any = torch.distributions.Categorical  # has no types
 STUDENT = {"student": real(5), "teacher": real(5)}
 VECTORS = {"prediction": real(4), "target": real(4)}
 POSITIVE = {"prediction": between(0.2, 3, 4), "target": between(0.2, 3, 4)}
@@ -54,14 +55,14 @@ def log_kl(x: SimpleNamespace, reduction: str) -> Any:
     return plain(value.sum(-1), reduction)
 
 
-def distil(x: SimpleNamespace) -> torch.Tensor:
+def distil(x: SimpleNamespace) -> Any:
     """mmdet.models.losses.KnowledgeDistillationKLDivLoss, summed over the classes."""
     target = F.softmax(x.teacher / x.temperature, dim=-1).detach()
     student = F.log_softmax(x.student / x.temperature, dim=-1)
     return F.kl_div(student, target, reduction="none").sum(-1) * x.temperature**2
 
 
-def reverse_distil(x: SimpleNamespace) -> torch.Tensor:
+def reverse_distil(x: SimpleNamespace) -> Any:
     p, q = (torch.softmax(z / x.temperature, -1) for z in (x.teacher, x.student))
     return x.temperature**2 * kl(q, p)
 
@@ -94,17 +95,17 @@ def standard_normals(x: SimpleNamespace, reduction: str) -> Any:
     return plain(torch_kl(own, Normal(torch.zeros(()), torch.ones(()))).sum(-1), reduction)
 
 
-def kendall(x: SimpleNamespace) -> torch.Tensor:
+def kendall(x: SimpleNamespace) -> Any:
     """Kendall et al., 2018, equation 7, with half the log-variances for the log-deviations."""
     return (torch.exp(-x.log_variance) * x.losses / 2 + x.log_variance / 2).sum(-1)
 
 
-def soft_orthogonality(x: SimpleNamespace) -> torch.Tensor:
+def soft_orthogonality(x: SimpleNamespace) -> Any:
     product = x.matrix.mT @ x.matrix
     return ((product - torch.eye(product.shape[-1], dtype=product.dtype)) ** 2).sum((-1, -2))
 
 
-def overlap(x: SimpleNamespace) -> torch.Tensor:
+def overlap(x: SimpleNamespace) -> Any:
     return (x.target**x.alpha * x.prediction ** (1 - x.alpha)).sum(-1)
 
 
@@ -284,7 +285,7 @@ ROWS = [
     ),
     formula(
         "negative_entropy",
-        lambda x: -torch.distributions.Categorical(logits=x.logits).entropy(),
+        lambda x: -categorical(logits=x.logits).entropy(),
         {"logits": real(5)},
         function="torch.distributions.Categorical.entropy",
         adapter="minus theirs",

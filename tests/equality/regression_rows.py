@@ -73,7 +73,7 @@ def pinball(u: torch.Tensor, tau: Any) -> torch.Tensor:
     return torch.maximum(tau * u, (tau - 1) * u)
 
 
-def dabney(x: SimpleNamespace) -> torch.Tensor:
+def dabney(x: SimpleNamespace) -> Any:
     """Equation 10 and algorithm 1 of Dabney et al., 2018, with their kappa as `delta`."""
     count = x.prediction.shape[-1]
     tau = ((torch.arange(count, dtype=torch.float64) + 0.5) / count)[:, None]
@@ -82,7 +82,7 @@ def dabney(x: SimpleNamespace) -> torch.Tensor:
     return ((tau - (u < 0).double()).abs() * huber / x.delta).mean(-1).sum(-1)
 
 
-def winkler(x: SimpleNamespace) -> torch.Tensor:
+def winkler(x: SimpleNamespace) -> Any:
     """Gneiting and Raftery, 2007, equation 43."""
     below, above = (x.target < x.lower).double(), (x.target > x.upper).double()
     return (
@@ -92,12 +92,12 @@ def winkler(x: SimpleNamespace) -> torch.Tensor:
     )
 
 
-def crps(x: SimpleNamespace) -> torch.Tensor:
+def crps(x: SimpleNamespace) -> Any:
     spread = (x.prediction[..., None, :] - x.prediction[..., :, None]).abs().mean((-1, -2))
     return (x.prediction - x.target[..., None]).abs().mean(-1) - spread / 2
 
 
-def smooth_pinball(x: SimpleNamespace) -> torch.Tensor:
+def smooth_pinball(x: SimpleNamespace) -> Any:
     """Zheng, 2011, equation 5: alpha is our width."""
     u = x.target - x.prediction
     return x.tau * u + x.width * torch.log(1 + torch.exp(-u / x.width))
@@ -109,7 +109,7 @@ def andrews(x: SimpleNamespace) -> torch.Tensor:
     return torch.where(r.abs() <= np.pi * x.c, inside, 2 * x.c**2)
 
 
-def error(x: SimpleNamespace) -> torch.Tensor:
+def error(x: SimpleNamespace) -> Any:
     return x.prediction - x.target
 
 

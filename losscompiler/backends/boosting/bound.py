@@ -15,10 +15,11 @@ import sympy as sp
 
 from losscompiler.backends.boosting.candidates import kinks, suprema
 from losscompiler.backends.boosting.trial import Array, callable_kernel, finished, run
+from losscompiler.ir.dependence import depends_on
 from losscompiler.ir.operators import Magnitude, Maximum, Minimum, Sign
 from losscompiler.ir.program import Output, Program
 from losscompiler.passes.compiled import Variant
-from losscompiler.passes.differentiate import depends_on, vjp
+from losscompiler.passes.differentiate import vjp
 from losscompiler.passes.tangent import Forward
 
 TOLERANCE = 1e-9

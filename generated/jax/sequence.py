@@ -247,8 +247,8 @@ def _ctc_value(
     shifted = fn.shift(labels, -1, -1)
     equal = labels.astype(logits.dtype) == shifted.astype(logits.dtype)
     branch = fn.select(above & equal, 1.0, 0.0, logits)
-    branch2 = jnp.where(position < label_length[..., None], branch + 1, 0.0)
-    total = jnp.sum(branch2, axis=-1)
+    below = position.astype(logits.dtype) < label_length[..., None]
+    total = jnp.sum(jnp.where(below, branch + 1, 0.0), axis=-1)
     time_size = fn.size(logits, -2)
     above2 = input_length >= time_size
     position2 = fn.positions(logits, -2)
@@ -257,9 +257,9 @@ def _ctc_value(
     equal3 = position2.astype(logits.dtype) == t[..., None]
     condition = above2[..., None] & equal2 | equal3
     position3 = fn.positions(logits, -1)
-    equal4 = position3 == blank
-    branch3 = jnp.where(equal4[..., None, :], logits, 0.0)
-    total2 = jnp.sum(branch3, axis=-1)
+    equal4 = position3.astype(logits.dtype) == blank
+    branch2 = jnp.where(equal4[..., None, :], logits, 0.0)
+    total2 = jnp.sum(branch2, axis=-1)
     lse = fn.logsumexp(logits, -1)
     t2 = total2 - lse
     t3 = shifted.astype(logits.dtype)
@@ -273,9 +273,9 @@ def _ctc_value(
         current, current2 = items
         shifted2 = fn.shift(former3, -1, -1)
         shifted3 = fn.shift(former2, -1, -1)
-        branch4 = jnp.where(labels.astype(logits.dtype) != t3, shifted3, float("-inf"))
-        branch5 = jnp.where(above, shifted2, former[..., None])
-        total3 = fn.log_add_exp(branch5, jnp.where(above, branch4, float("-inf")))
+        branch3 = jnp.where(labels.astype(logits.dtype) != t3, shifted3, float("-inf"))
+        branch4 = jnp.where(above, shifted2, former[..., None])
+        total3 = fn.log_add_exp(branch4, jnp.where(above, branch3, float("-inf")))
         t5 = current2 + fn.log_add_exp(former2, total3)
         t6 = current[..., None] + fn.log_add_exp(former2, former3)
         return (former + current, t5, t6)
@@ -297,11 +297,11 @@ def _ctc_value(
     t7 = label_length - 1
     equal6 = position.astype(logits.dtype) == t7[..., None]
     condition2 = above3[..., None] & equal5 | equal6
-    branch6 = jnp.where(condition[..., :, None], carried2, 0.0)
-    total5 = jnp.sum(branch6, axis=-2)
+    branch5 = jnp.where(condition[..., :, None], carried2, 0.0)
+    total5 = jnp.sum(branch5, axis=-2)
     total6 = jnp.sum(jnp.where(condition2, total5, 0.0), axis=-1)
-    branch7 = jnp.where(condition[..., :, None], carried3, 0.0)
-    total7 = jnp.sum(branch7, axis=-2)
+    branch6 = jnp.where(condition[..., :, None], carried3, 0.0)
+    total7 = jnp.sum(branch6, axis=-2)
     total8 = jnp.sum(jnp.where(condition2, total7, 0.0), axis=-1)
     t8 = -jnp.where(label_length == 0, total4, fn.log_add_exp(total6, total8))
     return jnp.where((input_length >= total) & (time_size >= total), t8, 0.0)
@@ -321,8 +321,8 @@ def _ctc_vjp(
     shifted = fn.shift(labels, -1, -1)
     equal = labels.astype(logits.dtype) == shifted.astype(logits.dtype)
     branch = fn.select(above & equal, 1.0, 0.0, logits)
-    branch2 = jnp.where(position < label_length[..., None], branch + 1, 0.0)
-    total = jnp.sum(branch2, axis=-1)
+    below = position.astype(logits.dtype) < label_length[..., None]
+    total = jnp.sum(jnp.where(below, branch + 1, 0.0), axis=-1)
     above2 = input_length >= total
     time_size = fn.size(logits, -2)
     above3 = time_size >= total
@@ -342,9 +342,9 @@ def _ctc_vjp(
     condition4 = condition3 & condition2[..., None, :]
     equal6 = label_length == 0
     position3 = fn.positions(logits, -1)
-    equal7 = position3 == blank
-    branch3 = jnp.where(equal7[..., None, :], logits, 0.0)
-    total2 = jnp.sum(branch3, axis=-1)
+    equal7 = position3.astype(logits.dtype) == blank
+    branch2 = jnp.where(equal7[..., None, :], logits, 0.0)
+    total2 = jnp.sum(branch2, axis=-1)
     lse = fn.logsumexp(logits, -1)
     t3 = total2 - lse
     t4 = shifted.astype(logits.dtype)
@@ -357,9 +357,9 @@ def _ctc_vjp(
         current, current2 = items
         shifted2 = fn.shift(former3, -1, -1)
         shifted3 = fn.shift(former2, -1, -1)
-        branch4 = jnp.where(labels.astype(logits.dtype) != t4, shifted3, float("-inf"))
-        branch5 = jnp.where(above, shifted2, former[..., None])
-        total3 = fn.log_add_exp(branch5, jnp.where(above, branch4, float("-inf")))
+        branch3 = jnp.where(labels.astype(logits.dtype) != t4, shifted3, float("-inf"))
+        branch4 = jnp.where(above, shifted2, former[..., None])
+        total3 = fn.log_add_exp(branch4, jnp.where(above, branch3, float("-inf")))
         t6 = current2 + fn.log_add_exp(former2, total3)
         t7 = current[..., None] + fn.log_add_exp(former2, former3)
         return (former + current, t6, t7)
@@ -375,61 +375,61 @@ def _ctc_vjp(
         (t3, t5),
         (-1, -2),
     )
-    branch6 = jnp.where(condition[..., :, None], carried2, 0.0)
-    total4 = jnp.sum(branch6, axis=-2)
+    branch5 = jnp.where(condition[..., :, None], carried2, 0.0)
+    total4 = jnp.sum(branch5, axis=-2)
     total5 = jnp.sum(jnp.where(condition2, total4, 0.0), axis=-1)
-    branch7 = jnp.where(condition[..., :, None], carried3, 0.0)
-    total6 = jnp.sum(branch7, axis=-2)
+    branch6 = jnp.where(condition[..., :, None], carried3, 0.0)
+    total6 = jnp.sum(branch6, axis=-2)
     total7 = jnp.sum(jnp.where(condition2, total6, 0.0), axis=-1)
-    branch8 = jnp.where(equal6, 0.0, fn.pair_share(total5, total7))
-    t8 = -cotangent * branch8
-    branch9 = jnp.where(condition4, t8[..., None, None], 0.0)
-    branch10 = fn.select(above, 0.0, 1.0, logits)
+    branch7 = jnp.where(equal6, 0.0, fn.pair_share(total5, total7))
+    t8 = -cotangent * branch7
+    branch8 = jnp.where(condition4, t8[..., None, None], 0.0)
+    branch9 = fn.select(above, 0.0, 1.0, logits)
     equal8 = position2 == 0
     shifted4 = fn.shift(carried3, -1, -2)
     shifted5 = fn.shift(shifted4, -1, -1)
     shifted6 = fn.shift(carried, -1, -1)
-    branch11 = jnp.where(equal8, 0.0, shifted6)
-    branch12 = jnp.where(equal8[..., :, None], float("-inf"), shifted5)
-    branch13 = jnp.where(above[..., None, :], branch12, branch11[..., :, None])
+    branch10 = jnp.where(equal8, 0.0, shifted6)
+    branch11 = jnp.where(equal8[..., :, None], float("-inf"), shifted5)
+    branch12 = jnp.where(above[..., None, :], branch11, branch10[..., :, None])
     differs = labels.astype(logits.dtype) != shifted.astype(logits.dtype)
     shifted7 = fn.shift(carried2, -1, -2)
     shifted8 = fn.shift(shifted7, -1, -1)
-    branch14 = jnp.where(equal8[..., :, None], float("-inf"), shifted8)
-    branch15 = jnp.where(differs[..., None, :], branch14, float("-inf"))
-    branch16 = jnp.where(above[..., None, :], branch15, float("-inf"))
-    total8 = fn.log_add_exp(branch13, branch16)
-    branch17 = jnp.where(equal8[..., :, None], float("-inf"), shifted7)
-    t9 = branch10[..., None, :] * fn.pair_share(branch13, branch16)
-    t10 = t9 * fn.pair_share(total8, branch17)
+    branch13 = jnp.where(equal8[..., :, None], float("-inf"), shifted8)
+    branch14 = jnp.where(differs[..., None, :], branch13, float("-inf"))
+    branch15 = jnp.where(above[..., None, :], branch14, float("-inf"))
+    total8 = fn.log_add_exp(branch12, branch15)
+    branch16 = jnp.where(equal8[..., :, None], float("-inf"), shifted7)
+    t9 = branch9[..., None, :] * fn.pair_share(branch12, branch15)
+    t10 = t9 * fn.pair_share(total8, branch16)
     condition5 = equal6[..., None] & above2[..., None] & above3[..., None] & condition
-    branch18 = jnp.where(condition5, -cotangent[..., None], 0.0)
-    share = fn.pair_share(branch17, total8)
-    branch19 = jnp.where(equal6, 0.0, fn.pair_share(total7, total5))
-    t11 = -cotangent * branch19
-    branch20 = jnp.where(condition4, t11[..., None, None], 0.0)
-    branch21 = jnp.where(equal8[..., :, None], float("-inf"), shifted4)
-    share2 = fn.pair_share(branch17, branch21)
+    branch17 = jnp.where(condition5, -cotangent[..., None], 0.0)
+    share = fn.pair_share(branch16, total8)
+    branch18 = jnp.where(equal6, 0.0, fn.pair_share(total7, total5))
+    t11 = -cotangent * branch18
+    branch19 = jnp.where(condition4, t11[..., None, None], 0.0)
+    branch20 = jnp.where(equal8[..., :, None], float("-inf"), shifted4)
+    share2 = fn.pair_share(branch16, branch20)
     t12 = position.astype(logits.dtype) + 1
     condition6 = above5[..., None] & (t12 == label_size - 1)
     condition7 = condition6 | (t12 == t2[..., None])
-    branch22 = jnp.where(condition3 & condition7[..., None, :], t8[..., None, None], 0.0)
+    branch21 = jnp.where(condition3 & condition7[..., None, :], t8[..., None, None], 0.0)
     shifted9 = fn.shift(labels, 1, -1)
     shifted10 = fn.shift(shifted, 1, -1)
     differs2 = shifted9.astype(logits.dtype) != shifted10.astype(logits.dtype)
     shifted11 = fn.shift(shifted5, 1, -1)
-    branch23 = jnp.where(equal8[..., :, None], float("-inf"), shifted11)
+    branch22 = jnp.where(equal8[..., :, None], float("-inf"), shifted11)
     shifted12 = fn.shift(shifted8, 1, -1)
-    branch24 = jnp.where(equal8[..., :, None], float("-inf"), shifted12)
-    branch25 = jnp.where(differs2[..., None, :], branch24, float("-inf"))
+    branch23 = jnp.where(equal8[..., :, None], float("-inf"), shifted12)
+    branch24 = jnp.where(differs2[..., None, :], branch23, float("-inf"))
     shifted13 = fn.shift(shifted7, 1, -1)
-    branch26 = jnp.where(equal8[..., :, None], float("-inf"), shifted13)
-    share3 = fn.pair_share(fn.log_add_exp(branch23, branch25), branch26)
-    t13 = share3 * fn.pair_share(branch25, branch23)
-    branch27 = jnp.where(differs2[..., None, :], t13, 0.0)
-    below = position.astype(logits.dtype) < label_size - 1
-    share4 = fn.pair_share(branch21, branch17)
-    t14 = share3 * fn.pair_share(branch23, branch25)
+    branch25 = jnp.where(equal8[..., :, None], float("-inf"), shifted13)
+    share3 = fn.pair_share(fn.log_add_exp(branch22, branch24), branch25)
+    t13 = share3 * fn.pair_share(branch24, branch22)
+    branch26 = jnp.where(differs2[..., None, :], t13, 0.0)
+    below2 = position.astype(logits.dtype) < label_size - 1
+    share4 = fn.pair_share(branch20, branch16)
+    t14 = share3 * fn.pair_share(branch22, branch24)
 
     def step2(carries2: tuple[Array, ...], items2: tuple[Array, ...]) -> tuple[Array, ...]:
         former4, former5, former6 = carries2
@@ -450,9 +450,10 @@ def _ctc_vjp(
         t16 = current7 + former6
         shifted14 = fn.shift(former5, 1, -1)
         t17 = current9 + shifted14
-        t18 = t15 * current6 + t16 * current8 + jnp.where(below, t17 * current10, 0.0)
-        t19 = t16 * current11 + jnp.where(below, t17 * current12, 0.0)
-        return (total9 + former4 + current5, t18, t19)
+        branch27 = jnp.where(below2, t17 * current10, 0.0)
+        t18 = t15 * current6 + t16 * current8 + branch27
+        branch28 = jnp.where(below2, t17 * current12, 0.0)
+        return (total9 + former4 + current5, t18, t16 * current11 + branch28)
 
     carried4, carried5, carried6 = fn.scan(
         step2,
@@ -462,23 +463,23 @@ def _ctc_vjp(
             jnp.asarray(0.0, logits.dtype),
         ),
         ((), (label_size,), (label_size,)),
-        (branch9, t10, branch18, share, branch20, share2, branch22, branch27, share4, t14),
+        (branch8, t10, branch17, share, branch19, share2, branch21, branch26, share4, t14),
         (-2, -2, -1, -2, -2, -2, -2, -2, -2, -2),
         reverse=True,
     )
     shifted15 = fn.shift(carried5, 1, -2)
-    t20 = shifted15 + branch9
-    spread = fn.scatter(t20.mT, labels, logits.mT, 0, 1, 1)
+    t19 = shifted15 + branch8
+    spread = fn.scatter(t19.mT, labels, logits.mT, 0, 1, 1)
     spread2 = spread.mT
-    total10 = jnp.sum(t20, axis=-1)
+    total10 = jnp.sum(t19, axis=-1)
     shifted16 = fn.shift(carried4, 1, -1)
     shifted17 = fn.shift(carried6, 1, -2)
-    total11 = jnp.sum(branch20 + shifted17, axis=-1)
-    t21 = branch18 + shifted16 + total11
-    t22 = -(total10 + t21)
-    t23 = t22[..., :, None] * jnp.exp(logits - lse[..., :, None])
-    branch28 = jnp.where(equal7[..., None, :], t21[..., :, None], 0.0)
-    return (spread2 + t23 + branch28,)
+    total11 = jnp.sum(branch19 + shifted17, axis=-1)
+    t20 = branch17 + shifted16 + total11
+    t21 = -(total10 + t20)
+    t22 = t21[..., :, None] * jnp.exp(logits - lse[..., :, None])
+    branch29 = jnp.where(equal7[..., None, :], t20[..., :, None], 0.0)
+    return (spread2 + t22 + branch29,)
 
 
 def _ctc_jvp(
@@ -496,8 +497,8 @@ def _ctc_jvp(
     shifted = fn.shift(labels, -1, -1)
     equal2 = labels.astype(logits.dtype) == shifted.astype(logits.dtype)
     branch = fn.select(above & equal2, 1.0, 0.0, logits)
-    branch2 = jnp.where(position < label_length[..., None], branch + 1, 0.0)
-    total = jnp.sum(branch2, axis=-1)
+    below = position.astype(logits.dtype) < label_length[..., None]
+    total = jnp.sum(jnp.where(below, branch + 1, 0.0), axis=-1)
     above2 = input_length >= total
     time_size = fn.size(logits, -2)
     above3 = time_size >= total
@@ -508,16 +509,16 @@ def _ctc_jvp(
     equal4 = position2.astype(logits.dtype) == t[..., None]
     condition = above4[..., None] & equal3 | equal4
     position3 = fn.positions(logits, -1)
-    equal5 = position3 == blank
-    branch3 = jnp.where(equal5[..., None, :], logits_tangent, 0.0)
-    total2 = jnp.sum(branch3, axis=-1)
+    equal5 = position3.astype(logits.dtype) == blank
+    branch2 = jnp.where(equal5[..., None, :], logits_tangent, 0.0)
+    total2 = jnp.sum(branch2, axis=-1)
     lse = fn.logsumexp(logits, -1)
     t2 = logits_tangent * jnp.exp(logits - lse[..., :, None])
     total3 = jnp.sum(t2, axis=-1)
     t3 = total2 - total3
     equal6 = position2 == 0
-    branch4 = jnp.where(equal5[..., None, :], logits, 0.0)
-    total4 = jnp.sum(branch4, axis=-1)
+    branch3 = jnp.where(equal5[..., None, :], logits, 0.0)
+    total4 = jnp.sum(branch3, axis=-1)
     t4 = total4 - lse
     t5 = shifted.astype(logits.dtype)
     picked = fn.gather(logits.mT, labels, 0, 1, 1)
@@ -530,9 +531,9 @@ def _ctc_jvp(
         current2, current3 = items
         shifted2 = fn.shift(former3, -1, -1)
         shifted3 = fn.shift(former2, -1, -1)
-        branch5 = jnp.where(labels.astype(logits.dtype) != t5, shifted3, float("-inf"))
-        branch6 = jnp.where(above, shifted2, former[..., None])
-        total5 = fn.log_add_exp(branch6, jnp.where(above, branch5, float("-inf")))
+        branch4 = jnp.where(labels.astype(logits.dtype) != t5, shifted3, float("-inf"))
+        branch5 = jnp.where(above, shifted2, former[..., None])
+        total5 = fn.log_add_exp(branch5, jnp.where(above, branch4, float("-inf")))
         t7 = current3 + fn.log_add_exp(former2, total5)
         t8 = current2[..., None] + fn.log_add_exp(former2, former3)
         return (former + current2, t7, t8)
@@ -549,34 +550,34 @@ def _ctc_jvp(
         (-1, -2),
     )
     shifted4 = fn.shift(carried2, -1, -2)
-    branch7 = jnp.where(equal6[..., :, None], float("-inf"), shifted4)
+    branch6 = jnp.where(equal6[..., :, None], float("-inf"), shifted4)
     shifted5 = fn.shift(carried3, -1, -2)
     shifted6 = fn.shift(shifted5, -1, -1)
     shifted7 = fn.shift(carried, -1, -1)
-    branch8 = jnp.where(equal6, 0.0, shifted7)
-    branch9 = jnp.where(equal6[..., :, None], float("-inf"), shifted6)
-    branch10 = jnp.where(above[..., None, :], branch9, branch8[..., :, None])
+    branch7 = jnp.where(equal6, 0.0, shifted7)
+    branch8 = jnp.where(equal6[..., :, None], float("-inf"), shifted6)
+    branch9 = jnp.where(above[..., None, :], branch8, branch7[..., :, None])
     differs = labels.astype(logits.dtype) != shifted.astype(logits.dtype)
     shifted8 = fn.shift(shifted4, -1, -1)
-    branch11 = jnp.where(equal6[..., :, None], float("-inf"), shifted8)
-    branch12 = jnp.where(differs[..., None, :], branch11, float("-inf"))
-    branch13 = jnp.where(above[..., None, :], branch12, float("-inf"))
-    total6 = fn.log_add_exp(branch10, branch13)
-    share = fn.pair_share(branch7, total6)
-    branch14 = fn.select(above, 0.0, 1.0, logits)
-    share2 = fn.pair_share(total6, branch7)
-    share3 = fn.pair_share(branch10, branch13)
-    t9 = branch14[..., None, :] * share2 * share3
-    branch15 = jnp.where(above[..., None, :], share2 * share3, 0.0)
+    branch10 = jnp.where(equal6[..., :, None], float("-inf"), shifted8)
+    branch11 = jnp.where(differs[..., None, :], branch10, float("-inf"))
+    branch12 = jnp.where(above[..., None, :], branch11, float("-inf"))
+    total6 = fn.log_add_exp(branch9, branch12)
+    share = fn.pair_share(branch6, total6)
+    branch13 = fn.select(above, 0.0, 1.0, logits)
+    share2 = fn.pair_share(total6, branch6)
+    share3 = fn.pair_share(branch9, branch12)
+    t9 = branch13[..., None, :] * share2 * share3
+    branch14 = jnp.where(above[..., None, :], share2 * share3, 0.0)
     condition2 = above & differs
-    t10 = share2 * fn.pair_share(branch13, branch10)
-    branch16 = jnp.where(condition2[..., None, :], t10, 0.0)
+    t10 = share2 * fn.pair_share(branch12, branch9)
+    branch15 = jnp.where(condition2[..., None, :], t10, 0.0)
     picked3 = fn.gather(logits_tangent.mT, labels, 0, 1, 1)
     picked4 = picked3.mT
     t11 = picked4 - total3[..., :, None]
-    branch17 = jnp.where(equal6[..., :, None], float("-inf"), shifted5)
-    share4 = fn.pair_share(branch7, branch17)
-    share5 = fn.pair_share(branch17, branch7)
+    branch16 = jnp.where(equal6[..., :, None], float("-inf"), shifted5)
+    share4 = fn.pair_share(branch6, branch16)
+    share5 = fn.pair_share(branch16, branch6)
 
     def step2(carries2: tuple[Array, ...], items2: tuple[Array, ...]) -> tuple[Array, ...]:
         former4, former5, former6 = carries2
@@ -596,34 +597,34 @@ def _ctc_jvp(
             jnp.asarray(0.0, logits.dtype),
         ),
         ((), (label_size,), (label_size,)),
-        (t3, share, t9, branch15, branch16, t11, share4, share5),
+        (t3, share, t9, branch14, branch15, t11, share4, share5),
         (-1, -2, -2, -2, -2, -2, -2, -2),
     )
     total7 = jnp.sum(jnp.where(condition, carried4, 0.0), axis=-1)
-    branch18 = jnp.where(equal & above2 & above3, -total7, 0.0)
+    branch17 = jnp.where(equal & above2 & above3, -total7, 0.0)
     condition3 = above2 & above3
     above5 = label_length >= label_size
     equal7 = position.astype(logits.dtype) == label_size - 1
     t15 = label_length - 1
     equal8 = position.astype(logits.dtype) == t15[..., None]
     condition4 = above5[..., None] & equal7 | equal8
-    branch19 = jnp.where(condition[..., :, None], carried5, 0.0)
-    total8 = jnp.sum(branch19, axis=-2)
+    branch18 = jnp.where(condition[..., :, None], carried5, 0.0)
+    total8 = jnp.sum(branch18, axis=-2)
     total9 = jnp.sum(jnp.where(condition4, total8, 0.0), axis=-1)
-    branch20 = jnp.where(condition[..., :, None], carried2, 0.0)
-    total10 = jnp.sum(branch20, axis=-2)
+    branch19 = jnp.where(condition[..., :, None], carried2, 0.0)
+    total10 = jnp.sum(branch19, axis=-2)
     total11 = jnp.sum(jnp.where(condition4, total10, 0.0), axis=-1)
-    branch21 = jnp.where(condition[..., :, None], carried3, 0.0)
-    total12 = jnp.sum(branch21, axis=-2)
+    branch20 = jnp.where(condition[..., :, None], carried3, 0.0)
+    total12 = jnp.sum(branch20, axis=-2)
     total13 = jnp.sum(jnp.where(condition4, total12, 0.0), axis=-1)
-    branch22 = jnp.where(equal, 0.0, fn.pair_share(total11, total13))
-    branch23 = jnp.where(condition3, -total9 * branch22, 0.0)
-    branch24 = jnp.where(condition[..., :, None], carried6, 0.0)
-    total14 = jnp.sum(branch24, axis=-2)
+    branch21 = jnp.where(equal, 0.0, fn.pair_share(total11, total13))
+    branch22 = jnp.where(condition3, -total9 * branch21, 0.0)
+    branch23 = jnp.where(condition[..., :, None], carried6, 0.0)
+    total14 = jnp.sum(branch23, axis=-2)
     total15 = jnp.sum(jnp.where(condition4, total14, 0.0), axis=-1)
-    branch25 = jnp.where(equal, 0.0, fn.pair_share(total13, total11))
-    branch26 = jnp.where(condition3, -total15 * branch25, 0.0)
-    return branch18 + branch23 + branch26
+    branch24 = jnp.where(equal, 0.0, fn.pair_share(total13, total11))
+    branch25 = jnp.where(condition3, -total15 * branch24, 0.0)
+    return branch17 + branch22 + branch25
 
 
 def _ctc_hvp(
@@ -641,8 +642,8 @@ def _ctc_hvp(
     shifted = fn.shift(labels, -1, -1)
     equal = labels.astype(logits.dtype) == shifted.astype(logits.dtype)
     branch = fn.select(above & equal, 1.0, 0.0, logits)
-    branch2 = jnp.where(position < label_length[..., None], branch + 1, 0.0)
-    total = jnp.sum(branch2, axis=-1)
+    below = position.astype(logits.dtype) < label_length[..., None]
+    total = jnp.sum(jnp.where(below, branch + 1, 0.0), axis=-1)
     above2 = input_length >= total
     time_size = fn.size(logits, -2)
     above3 = time_size >= total
@@ -661,16 +662,16 @@ def _ctc_hvp(
     condition3 = above2[..., None, None] & above3[..., None, None] & condition[..., None, :]
     condition4 = condition3 & condition2[..., :, None]
     position3 = fn.positions(logits, -1)
-    equal6 = position3 == blank
-    branch3 = jnp.where(equal6[..., None, :], logits_tangent, 0.0)
-    total2 = jnp.sum(branch3, axis=-1)
+    equal6 = position3.astype(logits.dtype) == blank
+    branch2 = jnp.where(equal6[..., None, :], logits_tangent, 0.0)
+    total2 = jnp.sum(branch2, axis=-1)
     lse = fn.logsumexp(logits, -1)
     share = jnp.exp(logits - lse[..., :, None])
     total3 = jnp.sum(share * logits_tangent, axis=-1)
     t3 = total2 - total3
     equal7 = position2 == 0
-    branch4 = jnp.where(equal6[..., None, :], logits, 0.0)
-    total4 = jnp.sum(branch4, axis=-1)
+    branch3 = jnp.where(equal6[..., None, :], logits, 0.0)
+    total4 = jnp.sum(branch3, axis=-1)
     t4 = total4 - lse
     t5 = shifted.astype(logits.dtype)
     picked = fn.gather(logits.mT, labels, 0, 1, 1)
@@ -682,9 +683,9 @@ def _ctc_hvp(
         current2, current3 = items
         shifted2 = fn.shift(former3, -1, -1)
         shifted3 = fn.shift(former2, -1, -1)
-        branch5 = jnp.where(labels.astype(logits.dtype) != t5, shifted3, float("-inf"))
-        branch6 = jnp.where(above, shifted2, former[..., None])
-        total5 = fn.log_add_exp(branch6, jnp.where(above, branch5, float("-inf")))
+        branch4 = jnp.where(labels.astype(logits.dtype) != t5, shifted3, float("-inf"))
+        branch5 = jnp.where(above, shifted2, former[..., None])
+        total5 = fn.log_add_exp(branch5, jnp.where(above, branch4, float("-inf")))
         t7 = current3 + fn.log_add_exp(former2, total5)
         t8 = current2[..., None] + fn.log_add_exp(former2, former3)
         return (former + current2, t7, t8)
@@ -701,34 +702,34 @@ def _ctc_hvp(
         (-1, -2),
     )
     shifted4 = fn.shift(carried2, -1, -2)
-    branch7 = jnp.where(equal7[..., :, None], float("-inf"), shifted4)
+    branch6 = jnp.where(equal7[..., :, None], float("-inf"), shifted4)
     shifted5 = fn.shift(carried3, -1, -2)
     shifted6 = fn.shift(shifted5, -1, -1)
     shifted7 = fn.shift(carried, -1, -1)
-    branch8 = jnp.where(equal7, 0.0, shifted7)
-    branch9 = jnp.where(equal7[..., :, None], float("-inf"), shifted6)
-    branch10 = jnp.where(above[..., None, :], branch9, branch8[..., :, None])
+    branch7 = jnp.where(equal7, 0.0, shifted7)
+    branch8 = jnp.where(equal7[..., :, None], float("-inf"), shifted6)
+    branch9 = jnp.where(above[..., None, :], branch8, branch7[..., :, None])
     differs = labels.astype(logits.dtype) != shifted.astype(logits.dtype)
     shifted8 = fn.shift(shifted4, -1, -1)
-    branch11 = jnp.where(equal7[..., :, None], float("-inf"), shifted8)
-    branch12 = jnp.where(differs[..., None, :], branch11, float("-inf"))
-    branch13 = jnp.where(above[..., None, :], branch12, float("-inf"))
-    total6 = fn.log_add_exp(branch10, branch13)
-    share2 = fn.pair_share(branch7, total6)
-    branch14 = fn.select(above, 0.0, 1.0, logits)
-    share3 = fn.pair_share(total6, branch7)
-    share4 = fn.pair_share(branch10, branch13)
-    t9 = branch14[..., None, :] * share3 * share4
-    branch15 = jnp.where(above[..., None, :], share3 * share4, 0.0)
+    branch10 = jnp.where(equal7[..., :, None], float("-inf"), shifted8)
+    branch11 = jnp.where(differs[..., None, :], branch10, float("-inf"))
+    branch12 = jnp.where(above[..., None, :], branch11, float("-inf"))
+    total6 = fn.log_add_exp(branch9, branch12)
+    share2 = fn.pair_share(branch6, total6)
+    branch13 = fn.select(above, 0.0, 1.0, logits)
+    share3 = fn.pair_share(total6, branch6)
+    share4 = fn.pair_share(branch9, branch12)
+    t9 = branch13[..., None, :] * share3 * share4
+    branch14 = jnp.where(above[..., None, :], share3 * share4, 0.0)
     condition5 = above & differs
-    share5 = fn.pair_share(branch13, branch10)
-    branch16 = jnp.where(condition5[..., None, :], share3 * share5, 0.0)
+    share5 = fn.pair_share(branch12, branch9)
+    branch15 = jnp.where(condition5[..., None, :], share3 * share5, 0.0)
     picked3 = fn.gather(logits_tangent.mT, labels, 0, 1, 1)
     picked4 = picked3.mT
     t10 = picked4 - total3[..., :, None]
-    branch17 = jnp.where(equal7[..., :, None], float("-inf"), shifted5)
-    share6 = fn.pair_share(branch7, branch17)
-    share7 = fn.pair_share(branch17, branch7)
+    branch16 = jnp.where(equal7[..., :, None], float("-inf"), shifted5)
+    share6 = fn.pair_share(branch6, branch16)
+    share7 = fn.pair_share(branch16, branch6)
 
     def step2(carries2: tuple[Array, ...], items2: tuple[Array, ...]) -> tuple[Array, ...]:
         former4, former5, former6 = carries2
@@ -748,59 +749,59 @@ def _ctc_hvp(
             jnp.asarray(0.0, logits.dtype),
         ),
         ((), (label_size,), (label_size,)),
-        (t3, share2, t9, branch15, branch16, t10, share6, share7),
+        (t3, share2, t9, branch14, branch15, t10, share6, share7),
         (-1, -2, -2, -2, -2, -2, -2, -2),
     )
-    branch18 = jnp.where(condition2[..., :, None], carried5, 0.0)
-    total7 = jnp.sum(branch18, axis=-2)
+    branch17 = jnp.where(condition2[..., :, None], carried5, 0.0)
+    total7 = jnp.sum(branch17, axis=-2)
     total8 = jnp.sum(jnp.where(condition, total7, 0.0), axis=-1)
     equal8 = label_length == 0
-    branch19 = jnp.where(condition2[..., :, None], carried2, 0.0)
-    total9 = jnp.sum(branch19, axis=-2)
+    branch18 = jnp.where(condition2[..., :, None], carried2, 0.0)
+    total9 = jnp.sum(branch18, axis=-2)
     total10 = jnp.sum(jnp.where(condition, total9, 0.0), axis=-1)
-    branch20 = jnp.where(condition2[..., :, None], carried3, 0.0)
-    total11 = jnp.sum(branch20, axis=-2)
+    branch19 = jnp.where(condition2[..., :, None], carried3, 0.0)
+    total11 = jnp.sum(branch19, axis=-2)
     total12 = jnp.sum(jnp.where(condition, total11, 0.0), axis=-1)
     share8 = fn.pair_share(total10, total12)
     share9 = fn.pair_share(total12, total10)
-    branch21 = jnp.where(equal8, 0.0, share8 * share9)
-    t14 = -cotangent * total8 * branch21
-    branch22 = jnp.where(condition4, t14[..., None, None], 0.0)
-    branch23 = jnp.where(condition2[..., :, None], carried6, 0.0)
-    total13 = jnp.sum(branch23, axis=-2)
+    branch20 = jnp.where(equal8, 0.0, share8 * share9)
+    t14 = -cotangent * total8 * branch20
+    branch21 = jnp.where(condition4, t14[..., None, None], 0.0)
+    branch22 = jnp.where(condition2[..., :, None], carried6, 0.0)
+    total13 = jnp.sum(branch22, axis=-2)
     total14 = jnp.sum(jnp.where(condition, total13, 0.0), axis=-1)
-    branch24 = jnp.where(equal8, 0.0, -share8 * share9)
-    t15 = -cotangent * total14 * branch24
-    branch25 = jnp.where(condition4, t15[..., None, None], 0.0)
+    branch23 = jnp.where(equal8, 0.0, -share8 * share9)
+    t15 = -cotangent * total14 * branch23
+    branch24 = jnp.where(condition4, t15[..., None, None], 0.0)
     t16 = -cotangent * jnp.where(equal8, 0.0, share8)
-    branch26 = jnp.where(condition4, t16[..., None, None], 0.0)
+    branch25 = jnp.where(condition4, t16[..., None, None], 0.0)
     condition6 = equal8[..., None] & above2[..., None] & above3[..., None] & condition2
-    branch27 = jnp.where(condition6, -cotangent[..., None], 0.0)
+    branch26 = jnp.where(condition6, -cotangent[..., None], 0.0)
     t17 = -cotangent * jnp.where(equal8, 0.0, share9)
-    branch28 = jnp.where(condition4, t17[..., None, None], 0.0)
+    branch27 = jnp.where(condition4, t17[..., None, None], 0.0)
     t18 = position.astype(logits.dtype) + 1
     condition7 = above4[..., None] & (t18 == label_size - 1)
     condition8 = condition7 | (t18 == t[..., None])
     condition9 = above2[..., None, None] & above3[..., None, None] & condition2[..., :, None]
     condition10 = condition9 & condition8[..., None, :]
-    branch29 = jnp.where(condition10, t16[..., None, None], 0.0)
+    branch28 = jnp.where(condition10, t16[..., None, None], 0.0)
     shifted11 = fn.shift(labels, 1, -1)
     shifted12 = fn.shift(shifted, 1, -1)
     differs2 = shifted11.astype(logits.dtype) != shifted12.astype(logits.dtype)
     shifted13 = fn.shift(shifted6, 1, -1)
-    branch30 = jnp.where(equal7[..., :, None], float("-inf"), shifted13)
+    branch29 = jnp.where(equal7[..., :, None], float("-inf"), shifted13)
     shifted14 = fn.shift(shifted8, 1, -1)
-    branch31 = jnp.where(equal7[..., :, None], float("-inf"), shifted14)
-    branch32 = jnp.where(differs2[..., None, :], branch31, float("-inf"))
-    total15 = fn.log_add_exp(branch30, branch32)
+    branch30 = jnp.where(equal7[..., :, None], float("-inf"), shifted14)
+    branch31 = jnp.where(differs2[..., None, :], branch30, float("-inf"))
+    total15 = fn.log_add_exp(branch29, branch31)
     shifted15 = fn.shift(shifted4, 1, -1)
-    branch33 = jnp.where(equal7[..., :, None], float("-inf"), shifted15)
-    share10 = fn.pair_share(total15, branch33)
-    share11 = fn.pair_share(branch32, branch30)
+    branch32 = jnp.where(equal7[..., :, None], float("-inf"), shifted15)
+    share10 = fn.pair_share(total15, branch32)
+    share11 = fn.pair_share(branch31, branch29)
     t19 = share10 * share11
-    branch34 = jnp.where(differs2[..., None, :], t19, 0.0)
-    below = position.astype(logits.dtype) < label_size - 1
-    share12 = fn.pair_share(branch30, branch32)
+    branch33 = jnp.where(differs2[..., None, :], t19, 0.0)
+    below2 = position.astype(logits.dtype) < label_size - 1
+    share12 = fn.pair_share(branch29, branch31)
     t20 = share10 * share12
 
     def step3(carries3: tuple[Array, ...], items3: tuple[Array, ...]) -> tuple[Array, ...]:
@@ -822,9 +823,10 @@ def _ctc_hvp(
         t22 = current16 + former9
         shifted16 = fn.shift(former8, 1, -1)
         t23 = current18 + shifted16
-        t24 = t21 * current15 + t22 * current17 + jnp.where(below, t23 * current19, 0.0)
-        t25 = t22 * current20 + jnp.where(below, t23 * current21, 0.0)
-        return (total16 + former7 + current14, t24, t25)
+        branch34 = jnp.where(below2, t23 * current19, 0.0)
+        t24 = t21 * current15 + t22 * current17 + branch34
+        branch35 = jnp.where(below2, t23 * current21, 0.0)
+        return (total16 + former7 + current14, t24, t22 * current20 + branch35)
 
     carried7, carried8, carried9 = fn.scan(
         step3,
@@ -834,87 +836,87 @@ def _ctc_hvp(
             jnp.asarray(0.0, logits.dtype),
         ),
         ((), (label_size,), (label_size,)),
-        (branch26, t9, branch27, share2, branch28, share6, branch29, branch34, share7, t20),
+        (branch25, t9, branch26, share2, branch27, share6, branch28, branch33, share7, t20),
         (-2, -2, -1, -2, -2, -2, -2, -2, -2, -2),
         reverse=True,
     )
     shifted17 = fn.shift(carried8, 1, -2)
-    branch35 = jnp.where(equal4[..., :, None], 0.0, shifted17)
-    t26 = branch26 + branch35
+    branch36 = jnp.where(equal4[..., :, None], 0.0, shifted17)
+    t25 = branch25 + branch36
     shifted18 = fn.shift(carried6, -1, -2)
     shifted19 = fn.shift(shifted18, -1, -1)
-    branch36 = fn.select(equal7, 0.0, 1.0, logits)
-    t27 = branch14[..., None, :] * share3 * share4 * branch36[..., :, None] * share5
-    branch37 = jnp.where(above[..., None, :], t27, 0.0)
-    t28 = share4**2
-    t29 = branch14[..., None, :] * share3 * branch36[..., :, None] * share2 * t28
-    branch38 = jnp.where(above[..., None, :], t29, 0.0)
+    branch37 = fn.select(equal7, 0.0, 1.0, logits)
+    t26 = branch13[..., None, :] * share3 * share4 * branch37[..., :, None] * share5
+    branch38 = jnp.where(above[..., None, :], t26, 0.0)
+    t27 = share4**2
+    t28 = branch13[..., None, :] * share3 * branch37[..., :, None] * share2 * t27
+    branch39 = jnp.where(above[..., None, :], t28, 0.0)
     shifted20 = fn.shift(carried5, -1, -2)
     shifted21 = fn.shift(shifted20, -1, -1)
-    t30 = -branch14[..., None, :] * share3 * share4 * branch36[..., :, None] * share5
-    branch39 = jnp.where(condition5[..., None, :], t30, 0.0)
-    branch40 = jnp.where(condition5[..., None, :], t27 * share2, 0.0)
+    t29 = -branch13[..., None, :] * share3 * share4 * branch37[..., :, None] * share5
+    branch40 = jnp.where(condition5[..., None, :], t29, 0.0)
+    branch41 = jnp.where(condition5[..., None, :], t26 * share2, 0.0)
     shifted22 = fn.shift(carried4, -1, -1)
-    branch41 = jnp.where(above[..., None, :], 0.0, branch36[..., :, None])
-    t31 = share4 * share5 + share2 * t28
-    t32 = branch14[..., None, :] * share3 * shifted22[..., :, None] * branch41 * t31
-    t33 = branch14[..., None, :] * share3 * share4 * shifted20
-    t34 = shifted19 * (branch37 + branch38) + shifted21 * (branch39 + branch40) + t32
-    t35 = t34 - t33 * branch36[..., :, None] * share2
-    t36 = branch22 + branch25
-    t37 = branch14[..., None, :] * share3 * share4 * t36
-    t38 = t26 * t35 + t37
-    condition11 = differs2 & below
-    branch42 = jnp.where(condition11[..., None, :], t19, 0.0)
-    t39 = -cotangent * total8 * branch24
-    branch43 = jnp.where(condition4, t39[..., None, None], 0.0)
-    t40 = -cotangent * total14 * branch21
-    branch44 = jnp.where(condition4, t40[..., None, None], 0.0)
-    t41 = branch43 + branch44
-    t42 = share3 * share2 * shifted20 * branch36[..., :, None]
-    t43 = -share3 * share4 * share2 * shifted19 * branch36[..., :, None]
-    branch45 = jnp.where(above[..., None, :], t43, 0.0)
-    t44 = -share3 * share2 * share5 * shifted21 * branch36[..., :, None]
-    branch46 = jnp.where(condition5[..., None, :], t44, 0.0)
-    t45 = share3 * share4 * share2 * shifted22[..., :, None] * branch41
-    t46 = t26 * (t42 + branch45 + branch46 - t45)
+    branch42 = jnp.where(above[..., None, :], 0.0, branch37[..., :, None])
+    t30 = share4 * share5 + share2 * t27
+    t31 = branch13[..., None, :] * share3 * shifted22[..., :, None] * branch42 * t30
+    t32 = branch13[..., None, :] * share3 * share4 * shifted20
+    t33 = shifted19 * (branch38 + branch39) + shifted21 * (branch40 + branch41) + t31
+    t34 = t33 - t32 * branch37[..., :, None] * share2
+    t35 = branch21 + branch24
+    t36 = branch13[..., None, :] * share3 * share4 * t35
+    t37 = t25 * t34 + t36
+    condition11 = differs2 & below2
+    branch43 = jnp.where(condition11[..., None, :], t19, 0.0)
+    t38 = -cotangent * total8 * branch23
+    branch44 = jnp.where(condition4, t38[..., None, None], 0.0)
+    t39 = -cotangent * total14 * branch20
+    branch45 = jnp.where(condition4, t39[..., None, None], 0.0)
+    t40 = branch44 + branch45
+    t41 = share3 * share2 * shifted20 * branch37[..., :, None]
+    t42 = -share3 * share4 * share2 * shifted19 * branch37[..., :, None]
+    branch46 = jnp.where(above[..., None, :], t42, 0.0)
+    t43 = -share3 * share2 * share5 * shifted21 * branch37[..., :, None]
+    branch47 = jnp.where(condition5[..., None, :], t43, 0.0)
+    t44 = share3 * share4 * share2 * shifted22[..., :, None] * branch42
+    t45 = t25 * (t41 + branch46 + branch47 - t44)
     shifted23 = fn.shift(carried9, 1, -2)
-    branch47 = jnp.where(equal4[..., :, None], 0.0, shifted23)
-    t47 = branch28 + branch47
-    t48 = share6 * share7 * branch36[..., :, None] * t47 * (shifted20 - shifted18)
+    branch48 = jnp.where(equal4[..., :, None], 0.0, shifted23)
+    t46 = branch27 + branch48
+    t47 = share6 * share7 * branch37[..., :, None] * t46 * (shifted20 - shifted18)
     shifted24 = fn.shift(shifted17, 1, -1)
-    branch48 = jnp.where(equal4[..., :, None], 0.0, shifted24)
-    t49 = branch29 + branch48
+    branch49 = jnp.where(equal4[..., :, None], 0.0, shifted24)
+    t48 = branch28 + branch49
     shifted25 = fn.shift(shifted19, 1, -1)
-    t50 = -share10 * share11 * share12 * branch36[..., :, None]
-    branch49 = jnp.where(differs2[..., None, :], t50, 0.0)
-    share13 = fn.pair_share(branch33, total15)
-    t51 = share10 * share11 * share12 * branch36[..., :, None] * share13
-    branch50 = jnp.where(differs2[..., None, :], t51, 0.0)
-    t52 = branch49 + branch50
+    t49 = -share10 * share11 * share12 * branch37[..., :, None]
+    branch50 = jnp.where(differs2[..., None, :], t49, 0.0)
+    share13 = fn.pair_share(branch32, total15)
+    t50 = share10 * share11 * share12 * branch37[..., :, None] * share13
+    branch51 = jnp.where(differs2[..., None, :], t50, 0.0)
+    t51 = branch50 + branch51
     shifted26 = fn.shift(shifted21, 1, -1)
-    t53 = share10 * share11 * share12 * branch36[..., :, None]
-    branch51 = jnp.where(differs2[..., None, :], t53, 0.0)
-    t54 = share10 * branch36[..., :, None] * share13 * share11**2
-    branch52 = jnp.where(differs2[..., None, :], t54, 0.0)
+    t52 = share10 * share11 * share12 * branch37[..., :, None]
+    branch52 = jnp.where(differs2[..., None, :], t52, 0.0)
+    t53 = share10 * branch37[..., :, None] * share13 * share11**2
+    branch53 = jnp.where(differs2[..., None, :], t53, 0.0)
     shifted27 = fn.shift(shifted20, 1, -1)
-    t55 = -share10 * share11 * branch36[..., :, None] * shifted27 * share13
-    branch53 = jnp.where(differs2[..., None, :], t55, 0.0)
-    t56 = shifted25 * t52 + shifted26 * (branch51 + branch52) + branch53
-    branch54 = jnp.where(below[..., None, :], t49 * t56, 0.0)
-    branch55 = jnp.where(condition10, t14[..., None, None], 0.0)
-    branch56 = jnp.where(condition10, t15[..., None, None], 0.0)
-    t57 = branch55 + branch56
-    branch57 = jnp.where(condition11[..., None, :], share10 * share11 * t57, 0.0)
-    t58 = share2 * t36 + share6 * t41 + t46 + t48 + branch54 + branch57
-    branch58 = jnp.where(below[..., None, :], t20, 0.0)
-    t59 = share6 * share7 * branch36[..., :, None] * t47 * (shifted18 - shifted20)
-    t60 = share11 * share12 + share13 * share12**2
-    t61 = share10 * branch36[..., :, None] * shifted25 * t60
-    t62 = share10 * share12 * branch36[..., :, None] * shifted27 * share13
-    branch59 = jnp.where(below[..., None, :], t49 * (shifted26 * t52 + t61 - t62), 0.0)
-    branch60 = jnp.where(below[..., None, :], share10 * share12 * t57, 0.0)
-    t63 = share7 * t41 + t59 + branch59 + branch60
+    t54 = -share10 * share11 * branch37[..., :, None] * shifted27 * share13
+    branch54 = jnp.where(differs2[..., None, :], t54, 0.0)
+    t55 = shifted25 * t51 + shifted26 * (branch52 + branch53) + branch54
+    branch55 = jnp.where(below2[..., None, :], t48 * t55, 0.0)
+    branch56 = jnp.where(condition10, t14[..., None, None], 0.0)
+    branch57 = jnp.where(condition10, t15[..., None, None], 0.0)
+    t56 = branch56 + branch57
+    branch58 = jnp.where(condition11[..., None, :], share10 * share11 * t56, 0.0)
+    t57 = share2 * t35 + share6 * t40 + t45 + t47 + branch55 + branch58
+    branch59 = jnp.where(below2[..., None, :], t20, 0.0)
+    t58 = share6 * share7 * branch37[..., :, None] * t46 * (shifted18 - shifted20)
+    t59 = share11 * share12 + share13 * share12**2
+    t60 = share10 * branch37[..., :, None] * shifted25 * t59
+    t61 = share10 * share12 * branch37[..., :, None] * shifted27 * share13
+    branch60 = jnp.where(below2[..., None, :], t48 * (shifted26 * t51 + t60 - t61), 0.0)
+    branch61 = jnp.where(below2[..., None, :], share10 * share12 * t56, 0.0)
+    t62 = share7 * t40 + t58 + branch60 + branch61
 
     def step4(carries4: tuple[Array, ...], items4: tuple[Array, ...]) -> tuple[Array, ...]:
         former10, former11, former12 = carries4
@@ -931,9 +933,9 @@ def _ctc_hvp(
         ) = items4
         total17 = jnp.sum(current22 + former11 * current11, axis=-1)
         shifted28 = fn.shift(former11, 1, -1)
-        t64 = current26 + former11 * current23 + former12 * current24
-        t65 = current29 + former12 * current27 + shifted28 * current28
-        return (former10 + total17, t64 + shifted28 * current25, t65)
+        t63 = current26 + former11 * current23 + former12 * current24
+        t64 = current29 + former12 * current27 + shifted28 * current28
+        return (former10 + total17, t63 + shifted28 * current25, t64)
 
     carried10, carried11, carried12 = fn.scan(
         step4,
@@ -943,28 +945,28 @@ def _ctc_hvp(
             jnp.asarray(0.0, logits.dtype),
         ),
         ((), (label_size,), (label_size,)),
-        (t9, t38, share2, share6, branch42, t58, share7, branch58, t63),
+        (t9, t37, share2, share6, branch43, t57, share7, branch59, t62),
         (-2, -2, -2, -2, -2, -2, -2, -2, -2),
         reverse=True,
     )
     shifted29 = fn.shift(carried11, 1, -2)
-    t66 = branch22 + branch25 + shifted29
-    spread = fn.scatter(t66.mT, labels, logits.mT, 0, 1, 1)
+    t65 = branch21 + branch24 + shifted29
+    spread = fn.scatter(t65.mT, labels, logits.mT, 0, 1, 1)
     spread2 = spread.mT
     shifted30 = fn.shift(carried10, 1, -1)
-    branch61 = fn.select(equal6, 1.0, 0.0, logits)
-    t67 = branch61[..., None, :] - share
+    branch62 = fn.select(equal6, 1.0, 0.0, logits)
+    t66 = branch62[..., None, :] - share
     shifted31 = fn.shift(carried12, 1, -2)
-    total18 = jnp.sum(branch43 + branch44 + shifted31, axis=-1)
+    total18 = jnp.sum(branch44 + branch45 + shifted31, axis=-1)
     shifted32 = fn.shift(carried7, 1, -1)
-    total19 = jnp.sum(branch28 + shifted23, axis=-1)
-    total20 = jnp.sum(branch26 + shifted17, axis=-1)
-    t68 = -(branch27 + shifted32 + total19 + total20)
-    t69 = logits_tangent * share * t68[..., :, None]
-    total21 = jnp.sum(t66, axis=-1)
-    t70 = total3 * t68
-    t71 = spread2 + shifted30[..., :, None] * t67 + total18[..., :, None] * t67 + t69
-    return (t71 - total21[..., :, None] * share - share * t70[..., :, None],)
+    total19 = jnp.sum(branch27 + shifted23, axis=-1)
+    total20 = jnp.sum(branch25 + shifted17, axis=-1)
+    t67 = -(branch26 + shifted32 + total19 + total20)
+    t68 = logits_tangent * share * t67[..., :, None]
+    total21 = jnp.sum(t65, axis=-1)
+    t69 = total3 * t67
+    t70 = spread2 + shifted30[..., :, None] * t66 + total18[..., :, None] * t66 + t68
+    return (t70 - total21[..., :, None] * share - share * t69[..., :, None],)
 
 
 def _ctc_hessian_diagonal(
@@ -982,7 +984,7 @@ def _ctc_hessian_diagonal(
     position2 = fn.positions(logits, -2)
     equal = position2 == 0
     position3 = fn.positions(logits, -1)
-    equal2 = position3 == blank
+    equal2 = position3.astype(logits.dtype) == blank
     branch2 = jnp.where(equal2[..., None, :], logits, 0.0)
     total = jnp.sum(branch2, axis=-1)
     lse = fn.logsumexp(logits, -1)
@@ -1091,8 +1093,8 @@ def _ctc_hessian_diagonal(
     t16 = share2**2
     equal5 = labels.astype(logits.dtype) == shifted.astype(logits.dtype)
     branch20 = fn.select(above & equal5, 1.0, 0.0, logits)
-    branch21 = jnp.where(position < label_length[..., None], branch20 + 1, 0.0)
-    total4 = jnp.sum(branch21, axis=-1)
+    below = position.astype(logits.dtype) < label_length[..., None]
+    total4 = jnp.sum(jnp.where(below, branch20 + 1, 0.0), axis=-1)
     above2 = input_length >= total4
     above3 = time_size >= total4
     above4 = label_length >= label_size
@@ -1108,43 +1110,43 @@ def _ctc_hessian_diagonal(
     condition4 = above2[..., None, None] & above3[..., None, None] & condition2[..., None, :]
     condition5 = condition4 & condition3[..., :, None]
     equal10 = label_length == 0
-    branch22 = jnp.where(condition3[..., :, None], carried2, 0.0)
-    total5 = jnp.sum(branch22, axis=-2)
+    branch21 = jnp.where(condition3[..., :, None], carried2, 0.0)
+    total5 = jnp.sum(branch21, axis=-2)
     total6 = jnp.sum(jnp.where(condition2, total5, 0.0), axis=-1)
-    branch23 = jnp.where(condition3[..., :, None], carried3, 0.0)
-    total7 = jnp.sum(branch23, axis=-2)
+    branch22 = jnp.where(condition3[..., :, None], carried3, 0.0)
+    total7 = jnp.sum(branch22, axis=-2)
     total8 = jnp.sum(jnp.where(condition2, total7, 0.0), axis=-1)
     share8 = fn.pair_share(total6, total8)
     t19 = -cotangent * jnp.where(equal10, 0.0, share8)
-    branch24 = jnp.where(condition5, t19[..., None, None], 0.0)
+    branch23 = jnp.where(condition5, t19[..., None, None], 0.0)
     condition6 = equal10[..., None] & above2[..., None] & above3[..., None] & condition3
-    branch25 = jnp.where(condition6, -cotangent[..., None], 0.0)
+    branch24 = jnp.where(condition6, -cotangent[..., None], 0.0)
     share9 = fn.pair_share(total8, total6)
     t20 = -cotangent * jnp.where(equal10, 0.0, share9)
-    branch26 = jnp.where(condition5, t20[..., None, None], 0.0)
+    branch25 = jnp.where(condition5, t20[..., None, None], 0.0)
     t21 = position.astype(logits.dtype) + 1
     condition7 = above4[..., None] & (t21 == label_size - 1)
     condition8 = condition7 | (t21 == t17[..., None])
     condition9 = above2[..., None, None] & above3[..., None, None] & condition3[..., :, None]
     condition10 = condition9 & condition8[..., None, :]
-    branch27 = jnp.where(condition10, t19[..., None, None], 0.0)
+    branch26 = jnp.where(condition10, t19[..., None, None], 0.0)
     shifted12 = fn.shift(labels, 1, -1)
     shifted13 = fn.shift(shifted, 1, -1)
     differs2 = shifted12.astype(logits.dtype) != shifted13.astype(logits.dtype)
     shifted14 = fn.shift(shifted5, 1, -1)
-    branch28 = jnp.where(equal[..., :, None], float("-inf"), shifted14)
+    branch27 = jnp.where(equal[..., :, None], float("-inf"), shifted14)
     shifted15 = fn.shift(shifted8, 1, -1)
-    branch29 = jnp.where(equal[..., :, None], float("-inf"), shifted15)
-    branch30 = jnp.where(differs2[..., None, :], branch29, float("-inf"))
-    total9 = fn.log_add_exp(branch28, branch30)
+    branch28 = jnp.where(equal[..., :, None], float("-inf"), shifted15)
+    branch29 = jnp.where(differs2[..., None, :], branch28, float("-inf"))
+    total9 = fn.log_add_exp(branch27, branch29)
     shifted16 = fn.shift(shifted7, 1, -1)
-    branch31 = jnp.where(equal[..., :, None], float("-inf"), shifted16)
-    share10 = fn.pair_share(total9, branch31)
-    share11 = fn.pair_share(branch30, branch28)
+    branch30 = jnp.where(equal[..., :, None], float("-inf"), shifted16)
+    share10 = fn.pair_share(total9, branch30)
+    share11 = fn.pair_share(branch29, branch27)
     t22 = share10 * share11
-    branch32 = jnp.where(differs2[..., None, :], t22, 0.0)
-    below = position.astype(logits.dtype) < label_size - 1
-    share12 = fn.pair_share(branch28, branch30)
+    branch31 = jnp.where(differs2[..., None, :], t22, 0.0)
+    below2 = position.astype(logits.dtype) < label_size - 1
+    share12 = fn.pair_share(branch27, branch29)
     t23 = share10 * share12
 
     def step3(carries3: tuple[Array, ...], items3: tuple[Array, ...]) -> tuple[Array, ...]:
@@ -1166,9 +1168,10 @@ def _ctc_hessian_diagonal(
         t25 = current16 + former9
         shifted17 = fn.shift(former8, 1, -1)
         t26 = current18 + shifted17
-        t27 = t24 * current15 + t25 * current17 + jnp.where(below, t26 * current19, 0.0)
-        t28 = t25 * current20 + jnp.where(below, t26 * current21, 0.0)
-        return (total10 + former7 + current14, t27, t28)
+        branch32 = jnp.where(below2, t26 * current19, 0.0)
+        t27 = t24 * current15 + t25 * current17 + branch32
+        branch33 = jnp.where(below2, t26 * current21, 0.0)
+        return (total10 + former7 + current14, t27, t25 * current20 + branch33)
 
     carried7, carried8, carried9 = fn.scan(
         step3,
@@ -1178,140 +1181,139 @@ def _ctc_hessian_diagonal(
             jnp.asarray(0.0, logits.dtype),
         ),
         ((), (label_size,), (label_size,)),
-        (branch24, t8, branch25, share4, branch26, share6, branch27, branch32, share7, t23),
+        (branch23, t8, branch24, share4, branch25, share6, branch26, branch31, share7, t23),
         (-2, -2, -1, -2, -2, -2, -2, -2, -2, -2),
         reverse=True,
     )
     shifted18 = fn.shift(carried8, 1, -2)
-    branch33 = jnp.where(equal8[..., :, None], 0.0, shifted18)
-    t29 = branch24 + branch33
-    t30 = share * share4 * t16 * t29
-    t31 = branch[..., None, None, None, :] * turned3
-    t32 = t31 * branch19[..., None, :, None, None] * t30[..., None, :, None, :]
-    branch34 = jnp.where(above[..., None, None, None, :], t32, 0.0)
-    t33 = share * share2 * share5 * t29
-    t34 = t31 * branch19[..., None, :, None, None] * t33[..., None, :, None, :]
-    branch35 = jnp.where(above[..., None, None, None, :], t34, 0.0)
+    branch34 = jnp.where(equal8[..., :, None], 0.0, shifted18)
+    t28 = branch23 + branch34
+    t29 = share * share4 * t16 * t28
+    t30 = branch[..., None, None, None, :] * turned3
+    t31 = t30 * branch19[..., None, :, None, None] * t29[..., None, :, None, :]
+    branch35 = jnp.where(above[..., None, None, None, :], t31, 0.0)
+    t32 = share * share2 * share5 * t28
+    t33 = t30 * branch19[..., None, :, None, None] * t32[..., None, :, None, :]
+    branch36 = jnp.where(above[..., None, None, None, :], t33, 0.0)
     turned4 = jnp.einsum("...abcd->...bacd", carried5)
     turned5 = jnp.einsum("...abcd->...bacd", fn.shift(turned4, -1, -3))
     shifted19 = fn.shift(turned5, -1, -1)
     turned6 = jnp.einsum("...abcd->...bacd", shifted19)
-    t35 = share * share2 * share5 * share4 * t29
-    t36 = branch[..., None, None, None, :] * turned6
-    t37 = t36 * branch19[..., None, :, None, None] * t35[..., None, :, None, :]
-    branch36 = jnp.where(condition[..., None, None, None, :], t37, 0.0)
-    t38 = -t36 * branch19[..., None, :, None, None] * t33[..., None, :, None, :]
-    branch37 = jnp.where(condition[..., None, None, None, :], t38, 0.0)
+    t34 = share * share2 * share5 * share4 * t28
+    t35 = branch[..., None, None, None, :] * turned6
+    t36 = t35 * branch19[..., None, :, None, None] * t34[..., None, :, None, :]
+    branch37 = jnp.where(condition[..., None, None, None, :], t36, 0.0)
+    t37 = -t35 * branch19[..., None, :, None, None] * t32[..., None, :, None, :]
+    branch38 = jnp.where(condition[..., None, None, None, :], t37, 0.0)
     turned7 = jnp.einsum("...abcd->...bacd", turned5)
-    t39 = share * share2 * share4 * t29
-    t40 = branch[..., None, None, None, :] * turned7
-    t41 = t40 * branch19[..., None, :, None, None] * t39[..., None, :, None, :]
-    t42 = branch34 + branch35 + branch36 + branch37 - t41
-    total11 = jnp.sum(t42, axis=-1)
+    t38 = share * share2 * share4 * t28
+    t39 = branch[..., None, None, None, :] * turned7
+    t40 = t39 * branch19[..., None, :, None, None] * t38[..., None, :, None, :]
+    t41 = branch35 + branch36 + branch37 + branch38 - t40
+    total11 = jnp.sum(t41, axis=-1)
     turned8 = jnp.einsum("...abc->...bac", total11)
-    branch38 = jnp.where(above[..., None, :], 0.0, branch19[..., :, None])
-    t43 = branch[..., None, :] * share * share4 * t29 * t16 * branch38
-    total12 = jnp.sum(t43, axis=-1)
+    branch39 = jnp.where(above[..., None, :], 0.0, branch19[..., :, None])
+    t42 = branch[..., None, :] * share * share4 * t28 * t16 * branch39
+    total12 = jnp.sum(t42, axis=-1)
     turned9 = jnp.einsum("...abc->...bac", carried4)
     turned10 = jnp.einsum("...abc->...bac", fn.shift(turned9, -1, -2))
-    t44 = branch[..., None, :] * share * share2 * share5 * t29 * branch38
-    total13 = jnp.sum(t44, axis=-1)
+    t43 = branch[..., None, :] * share * share2 * share5 * t28 * branch39
+    total13 = jnp.sum(t43, axis=-1)
     condition11 = above2[..., None] & above3[..., None] & condition3
-    branch39 = jnp.where(condition3[..., None, :, None, None], turned4, 0.0)
-    total14 = jnp.sum(branch39, axis=-3)
-    branch40 = jnp.where(condition2[..., None, None, :], total14, 0.0)
-    total15 = jnp.sum(branch40, axis=-1)
-    branch41 = jnp.where(condition2[..., None, :], t8, 0.0)
-    total16 = jnp.sum(branch41, axis=-1)
-    branch42 = jnp.where(equal10, 0.0, share8 * share9)
-    t45 = -cotangent * branch42
-    t46 = total15[..., None, :, :] * total16[..., :, None, None]
-    t47 = t46 * t45[..., None, None, None]
-    branch43 = jnp.where(condition11[..., :, None, None], t47, 0.0)
-    branch44 = jnp.where(condition3[..., None, :, None, None], turned, 0.0)
-    total17 = jnp.sum(branch44, axis=-3)
-    branch45 = jnp.where(condition2[..., None, None, :], total17, 0.0)
-    total18 = jnp.sum(branch45, axis=-1)
-    branch46 = jnp.where(equal10, 0.0, -share8 * share9)
-    t48 = -cotangent * branch46
-    t49 = total16[..., :, None, None] * total18[..., None, :, :]
-    t50 = t49 * t48[..., None, None, None]
-    branch47 = jnp.where(condition11[..., :, None, None], t50, 0.0)
-    t51 = turned8 + total12[..., :, None, None] * turned10
-    t52 = t51 + turned10 * total13[..., :, None, None] + branch43 + branch47
-    condition12 = differs2 & below
-    branch48 = jnp.where(condition12[..., None, :], t22, 0.0)
-    t53 = share * share4
-    t54 = branch19[..., :, None, None, None] * turned5 * t53[..., :, None, None, :]
-    t55 = share * share2 * share4
-    t56 = -branch19[..., :, None, None, None] * shifted11 * t55[..., :, None, None, :]
-    branch49 = jnp.where(above[..., None, None, None, :], t56, 0.0)
-    t57 = share * share5 * share4
-    t58 = -branch19[..., :, None, None, None] * shifted19 * t57[..., :, None, None, :]
-    branch50 = jnp.where(condition[..., None, None, None, :], t58, 0.0)
-    t59 = share * share2 * share4 * branch38
-    t60 = turned10[..., :, :, :, None] * t59[..., :, None, None, :]
-    t61 = t29[..., :, None, None, :] * (t54 + branch49 + branch50 - t60)
-    t62 = total15 * t45[..., None, None]
-    branch51 = jnp.where(condition5[..., :, None, None, :], t62[..., None, :, :, None], 0.0)
-    t63 = total18 * t48[..., None, None]
-    branch52 = jnp.where(condition5[..., :, None, None, :], t63[..., None, :, :, None], 0.0)
-    t64 = share4[..., :, None, None, :] * (branch51 + branch52)
-    t65 = total15 * t48[..., None, None]
-    branch53 = jnp.where(condition5[..., None, :, None, :], t65[..., :, None, :, None], 0.0)
-    t66 = total18 * t45[..., None, None]
-    branch54 = jnp.where(condition5[..., None, :, None, :], t66[..., :, None, :, None], 0.0)
-    t67 = branch53 + branch54
-    turned11 = jnp.einsum("...abcd->...bacd", t67)
-    t68 = turned11 * share6[..., :, None, None, :]
+    branch40 = jnp.where(condition3[..., None, :, None, None], turned4, 0.0)
+    total14 = jnp.sum(branch40, axis=-3)
+    branch41 = jnp.where(condition2[..., None, None, :], total14, 0.0)
+    total15 = jnp.sum(branch41, axis=-1)
+    branch42 = jnp.where(condition2[..., None, :], t8, 0.0)
+    total16 = jnp.sum(branch42, axis=-1)
+    branch43 = jnp.where(equal10, 0.0, share8 * share9)
+    t44 = -cotangent * branch43
+    t45 = total15[..., None, :, :] * total16[..., :, None, None]
+    t46 = t45 * t44[..., None, None, None]
+    branch44 = jnp.where(condition11[..., :, None, None], t46, 0.0)
+    branch45 = jnp.where(condition3[..., None, :, None, None], turned, 0.0)
+    total17 = jnp.sum(branch45, axis=-3)
+    branch46 = jnp.where(condition2[..., None, None, :], total17, 0.0)
+    total18 = jnp.sum(branch46, axis=-1)
+    branch47 = jnp.where(equal10, 0.0, -share8 * share9)
+    t47 = -cotangent * branch47
+    t48 = total16[..., :, None, None] * total18[..., None, :, :]
+    t49 = t48 * t47[..., None, None, None]
+    branch48 = jnp.where(condition11[..., :, None, None], t49, 0.0)
+    t50 = turned8 + total12[..., :, None, None] * turned10
+    t51 = t50 + turned10 * total13[..., :, None, None] + branch44 + branch48
+    condition12 = differs2 & below2
+    branch49 = jnp.where(condition12[..., None, :], t22, 0.0)
+    t52 = share * share4
+    t53 = branch19[..., :, None, None, None] * turned5 * t52[..., :, None, None, :]
+    t54 = share * share2 * share4
+    t55 = -branch19[..., :, None, None, None] * shifted11 * t54[..., :, None, None, :]
+    branch50 = jnp.where(above[..., None, None, None, :], t55, 0.0)
+    t56 = share * share5 * share4
+    t57 = -branch19[..., :, None, None, None] * shifted19 * t56[..., :, None, None, :]
+    branch51 = jnp.where(condition[..., None, None, None, :], t57, 0.0)
+    t58 = share * share2 * share4 * branch39
+    t59 = turned10[..., :, :, :, None] * t58[..., :, None, None, :]
+    t60 = t28[..., :, None, None, :] * (t53 + branch50 + branch51 - t59)
+    t61 = total15 * t44[..., None, None]
+    branch52 = jnp.where(condition5[..., :, None, None, :], t61[..., None, :, :, None], 0.0)
+    t62 = total18 * t47[..., None, None]
+    branch53 = jnp.where(condition5[..., :, None, None, :], t62[..., None, :, :, None], 0.0)
+    t63 = share4[..., :, None, None, :] * (branch52 + branch53)
+    t64 = total15 * t47[..., None, None]
+    branch54 = jnp.where(condition5[..., None, :, None, :], t64[..., :, None, :, None], 0.0)
+    t65 = total18 * t44[..., None, None]
+    branch55 = jnp.where(condition5[..., None, :, None, :], t65[..., :, None, :, None], 0.0)
+    t66 = branch54 + branch55
+    turned11 = jnp.einsum("...abcd->...bacd", t66)
+    t67 = turned11 * share6[..., :, None, None, :]
     shifted20 = fn.shift(carried9, 1, -2)
-    branch55 = jnp.where(equal8[..., :, None], 0.0, shifted20)
-    t69 = branch26 + branch55
-    t70 = share6 * t69 * share7
-    t71 = branch19[..., :, None, None, None] * t70[..., :, None, None, :]
+    branch56 = jnp.where(equal8[..., :, None], 0.0, shifted20)
+    t68 = branch25 + branch56
+    t69 = share6 * t68 * share7
+    t70 = branch19[..., :, None, None, None] * t69[..., :, None, None, :]
     shifted21 = fn.shift(shifted18, 1, -1)
-    branch56 = jnp.where(equal8[..., :, None], 0.0, shifted21)
-    t72 = branch27 + branch56
+    branch57 = jnp.where(equal8[..., :, None], 0.0, shifted21)
+    t71 = branch26 + branch57
     shifted22 = fn.shift(shifted11, 1, -1)
-    t73 = -share10 * share11 * share12 * branch19[..., :, None]
-    branch57 = jnp.where(differs2[..., None, :], t73, 0.0)
-    share13 = fn.pair_share(branch31, total9)
-    t74 = share10 * share11 * share12 * branch19[..., :, None] * share13
-    branch58 = jnp.where(differs2[..., None, :], t74, 0.0)
-    t75 = branch57 + branch58
+    t72 = -share10 * share11 * share12 * branch19[..., :, None]
+    branch58 = jnp.where(differs2[..., None, :], t72, 0.0)
+    share13 = fn.pair_share(branch30, total9)
+    t73 = share10 * share11 * share12 * branch19[..., :, None] * share13
+    branch59 = jnp.where(differs2[..., None, :], t73, 0.0)
+    t74 = branch58 + branch59
     shifted23 = fn.shift(shifted19, 1, -1)
-    t76 = share10 * share11 * share12 * branch19[..., :, None]
-    branch59 = jnp.where(differs2[..., None, :], t76, 0.0)
-    t77 = share10 * branch19[..., :, None] * share13 * share11**2
-    branch60 = jnp.where(differs2[..., None, :], t77, 0.0)
-    t78 = branch59 + branch60
+    t75 = share10 * share11 * share12 * branch19[..., :, None]
+    branch60 = jnp.where(differs2[..., None, :], t75, 0.0)
+    t76 = share10 * branch19[..., :, None] * share13 * share11**2
+    branch61 = jnp.where(differs2[..., None, :], t76, 0.0)
+    t77 = branch60 + branch61
     shifted24 = fn.shift(turned5, 1, -1)
-    t79 = share10 * share11 * share13
-    t80 = -branch19[..., :, None, None, None] * shifted24 * t79[..., :, None, None, :]
-    branch61 = jnp.where(differs2[..., None, None, None, :], t80, 0.0)
-    t81 = shifted22 * t75[..., :, None, None, :]
-    t82 = t81 + shifted23 * t78[..., :, None, None, :] + branch61
-    t83 = t72[..., :, None, None, :] * t82
-    branch62 = jnp.where(below[..., None, None, None, :], t83, 0.0)
-    branch63 = jnp.where(condition10[..., None, :, None, :], t62[..., :, None, :, None], 0.0)
-    branch64 = jnp.where(condition10[..., None, :, None, :], t63[..., :, None, :, None], 0.0)
-    t84 = branch63 + branch64
-    turned12 = jnp.einsum("...abcd->...bacd", t84)
-    t85 = condition12[..., None, None, None, :]
-    branch65 = jnp.where(t85, turned12 * t22[..., :, None, None, :], 0.0)
-    t86 = t61 + t64 + t68 + t71 * (turned5 - turned2) + branch62 + branch65
-    branch66 = jnp.where(below[..., None, :], t23, 0.0)
-    t87 = turned11 * share7[..., :, None, None, :]
-    t88 = share10 * (share11 * share12 + share13 * share12**2)
-    t89 = branch19[..., :, None, None, None] * shifted22 * t88[..., :, None, None, :]
-    t90 = share10 * share12 * share13
-    t91 = branch19[..., :, None, None, None] * shifted24 * t90[..., :, None, None, :]
-    t92 = shifted23 * t75[..., :, None, None, :] + t89 - t91
-    t93 = t72[..., :, None, None, :] * t92
-    branch67 = jnp.where(below[..., None, None, None, :], t93, 0.0)
-    t94 = turned12 * t23[..., :, None, None, :]
-    branch68 = jnp.where(below[..., None, None, None, :], t94, 0.0)
-    t95 = t87 + t71 * (turned2 - turned5) + branch67 + branch68
+    t78 = share10 * share11 * share13
+    t79 = -branch19[..., :, None, None, None] * shifted24 * t78[..., :, None, None, :]
+    branch62 = jnp.where(differs2[..., None, None, None, :], t79, 0.0)
+    t80 = shifted22 * t74[..., :, None, None, :]
+    t81 = t80 + shifted23 * t77[..., :, None, None, :] + branch62
+    t82 = below2[..., None, None, None, :]
+    branch63 = jnp.where(t82, t71[..., :, None, None, :] * t81, 0.0)
+    branch64 = jnp.where(condition10[..., None, :, None, :], t61[..., :, None, :, None], 0.0)
+    branch65 = jnp.where(condition10[..., None, :, None, :], t62[..., :, None, :, None], 0.0)
+    t83 = branch64 + branch65
+    turned12 = jnp.einsum("...abcd->...bacd", t83)
+    t84 = condition12[..., None, None, None, :]
+    branch66 = jnp.where(t84, turned12 * t22[..., :, None, None, :], 0.0)
+    t85 = t60 + t63 + t67 + t70 * (turned5 - turned2) + branch63 + branch66
+    branch67 = jnp.where(below2[..., None, :], t23, 0.0)
+    t86 = turned11 * share7[..., :, None, None, :]
+    t87 = share10 * (share11 * share12 + share13 * share12**2)
+    t88 = branch19[..., :, None, None, None] * shifted22 * t87[..., :, None, None, :]
+    t89 = share10 * share12 * share13
+    t90 = branch19[..., :, None, None, None] * shifted24 * t89[..., :, None, None, :]
+    t91 = shifted23 * t74[..., :, None, None, :] + t88 - t90
+    branch68 = jnp.where(t82, t71[..., :, None, None, :] * t91, 0.0)
+    t92 = turned12 * t23[..., :, None, None, :]
+    branch69 = jnp.where(below2[..., None, None, None, :], t92, 0.0)
+    t93 = t86 + t70 * (turned2 - turned5) + branch68 + branch69
 
     def step4(carries4: tuple[Array, ...], items4: tuple[Array, ...]) -> tuple[Array, ...]:
         former10, former11, former12 = carries4
@@ -1326,19 +1328,15 @@ def _ctc_hessian_diagonal(
             current28,
             current29,
         ) = items4
-        t96 = branch * current3
-        total19 = jnp.sum(t96[..., None, None, :] * former11, axis=-1)
-        t97 = former11 * current23[..., None, None, :]
-        t98 = former12 * current24[..., None, None, :]
+        t94 = branch * current3
+        total19 = jnp.sum(t94[..., None, None, :] * former11, axis=-1)
+        t95 = former11 * current23[..., None, None, :]
+        t96 = former12 * current24[..., None, None, :]
         shifted25 = fn.shift(former11, 1, -1)
-        t99 = shifted25 * current25[..., None, None, :]
-        t100 = former12 * current27[..., None, None, :]
-        t101 = shifted25 * current28[..., None, None, :]
-        return (
-            total19 + former10 + current22,
-            current26 + t97 + t98 + t99,
-            current29 + t100 + t101,
-        )
+        t97 = shifted25 * current25[..., None, None, :]
+        t98 = former12 * current27[..., None, None, :]
+        t99 = shifted25 * current28[..., None, None, :]
+        return (total19 + former10 + current22, current26 + t95 + t96 + t97, current29 + t98 + t99)
 
     carried10, carried11, carried12 = fn.scan(
         step4,
@@ -1352,7 +1350,7 @@ def _ctc_hessian_diagonal(
             (time_size, class_size, label_size),
             (time_size, class_size, label_size),
         ),
-        (t6, t52, share4, share6, branch48, t86, share7, branch66, t95),
+        (t6, t51, share4, share6, branch49, t85, share7, branch67, t93),
         (-2, -3, -2, -2, -2, -4, -2, -2, -4),
         reverse=True,
     )
@@ -1364,16 +1362,16 @@ def _ctc_hessian_diagonal(
     picked4 = picked3.mT
     picked5 = fn.gather(total15.mT, labels, 0, 1, 1)
     picked6 = picked5.mT
-    branch69 = jnp.where(condition5.mT, t45[..., None, None] * picked6.mT, 0.0)
+    branch70 = jnp.where(condition5.mT, t44[..., None, None] * picked6.mT, 0.0)
     picked7 = fn.gather(total18.mT, labels, 0, 1, 1)
     picked8 = picked7.mT
-    branch70 = jnp.where(condition5.mT, t48[..., None, None] * picked8.mT, 0.0)
-    spread = fn.scatter(picked4.mT + branch69 + branch70, labels, logits.mT, 0, 1, 1)
+    branch71 = jnp.where(condition5.mT, t47[..., None, None] * picked8.mT, 0.0)
+    spread = fn.scatter(picked4.mT + branch70 + branch71, labels, logits.mT, 0, 1, 1)
     spread2 = spread.mT
     shifted26 = fn.shift(carried7, 1, -1)
-    total20 = jnp.sum(branch26 + shifted20, axis=-1)
-    total21 = jnp.sum(branch24 + shifted18, axis=-1)
-    t102 = -(branch25 + shifted26 + total20 + total21)
+    total20 = jnp.sum(branch25 + shifted20, axis=-1)
+    total21 = jnp.sum(branch23 + shifted18, axis=-1)
+    t100 = -(branch24 + shifted26 + total20 + total21)
     turned16 = jnp.einsum("...abc->...bac", carried10)
     turned17 = jnp.einsum("...abc->...bac", fn.shift(turned16, 1, -2))
     diagonal2 = fn.diagonal(turned17, -3, -2)
@@ -1383,18 +1381,18 @@ def _ctc_hessian_diagonal(
     turned20 = jnp.einsum("...abc->...cab", diagonal3)
     total22 = jnp.sum(turned20, axis=-1)
     total23 = jnp.sum(fn.select(condition2, 1.0, 0.0, logits), axis=-1)
-    t103 = -cotangent * branch46 * total23
-    branch71 = jnp.where(condition11[..., :, None], total15 * t103[..., None, None], 0.0)
-    t104 = -cotangent * branch42 * total23
-    branch72 = jnp.where(condition11[..., :, None], total18 * t104[..., None, None], 0.0)
+    t101 = -cotangent * branch47 * total23
+    branch72 = jnp.where(condition11[..., :, None], total15 * t101[..., None, None], 0.0)
+    t102 = -cotangent * branch43 * total23
+    branch73 = jnp.where(condition11[..., :, None], total18 * t102[..., None, None], 0.0)
     turned21 = jnp.einsum("...abc->...cab", diagonal)
     total24 = jnp.sum(turned21, axis=-1)
-    branch73 = jnp.where(condition11[..., :, None], total15 * t104[..., None, None], 0.0)
-    branch74 = jnp.where(condition11[..., :, None], total18 * t103[..., None, None], 0.0)
-    t105 = share3 * (total24 + branch73 + branch74)
-    t106 = spread2 + share3 * t102[..., :, None] + t7 * diagonal2.mT
-    t107 = t106 + t7 * (total22 + branch71 + branch72) - t105
-    return (t107 - t102[..., :, None] * share3**2,)
+    branch74 = jnp.where(condition11[..., :, None], total15 * t102[..., None, None], 0.0)
+    branch75 = jnp.where(condition11[..., :, None], total18 * t101[..., None, None], 0.0)
+    t103 = share3 * (total24 + branch74 + branch75)
+    t104 = spread2 + share3 * t100[..., :, None] + t7 * diagonal2.mT
+    t105 = t104 + t7 * (total22 + branch72 + branch73) - t103
+    return (t105 - t100[..., :, None] * share3**2,)
 
 
 _CTC = Definition(

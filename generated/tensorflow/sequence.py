@@ -347,8 +347,8 @@ def _ctc_value(
     shifted = fn.shift(labels, -1, -1)
     equal = tf.cast(labels, logits.dtype) == tf.cast(shifted, logits.dtype)
     branch = fn.select(above & equal, 1.0, 0.0, logits)
-    branch2 = tf.where(position < label_length[..., None], branch + 1, 0.0)
-    total = tf.reduce_sum(branch2, axis=-1)
+    below = tf.cast(position, logits.dtype) < label_length[..., None]
+    total = tf.reduce_sum(tf.where(below, branch + 1, 0.0), axis=-1)
     time_size = fn.size(logits, -2)
     above2 = input_length >= time_size
     position2 = fn.positions(logits, -2)
@@ -357,9 +357,9 @@ def _ctc_value(
     equal3 = tf.cast(position2, logits.dtype) == t[..., None]
     condition = above2[..., None] & equal2 | equal3
     position3 = fn.positions(logits, -1)
-    equal4 = position3 == blank
-    branch3 = tf.where(equal4[..., None, :], logits, 0.0)
-    total2 = tf.reduce_sum(branch3, axis=-1)
+    equal4 = tf.cast(position3, logits.dtype) == blank
+    branch2 = tf.where(equal4[..., None, :], logits, 0.0)
+    total2 = tf.reduce_sum(branch2, axis=-1)
     lse = fn.logsumexp(logits, -1)
     t2 = total2 - lse
     t3 = tf.cast(shifted, logits.dtype)
@@ -373,9 +373,9 @@ def _ctc_value(
         current, current2 = items
         shifted2 = fn.shift(former3, -1, -1)
         shifted3 = fn.shift(former2, -1, -1)
-        branch4 = tf.where(tf.cast(labels, logits.dtype) != t3, shifted3, float("-inf"))
-        branch5 = tf.where(above, shifted2, former[..., None])
-        total3 = fn.log_add_exp(branch5, tf.where(above, branch4, float("-inf")))
+        branch3 = tf.where(tf.cast(labels, logits.dtype) != t3, shifted3, float("-inf"))
+        branch4 = tf.where(above, shifted2, former[..., None])
+        total3 = fn.log_add_exp(branch4, tf.where(above, branch3, float("-inf")))
         t5 = current2 + fn.log_add_exp(former2, total3)
         t6 = current[..., None] + fn.log_add_exp(former2, former3)
         return (former + current, t5, t6)
@@ -397,11 +397,11 @@ def _ctc_value(
     t7 = label_length - 1
     equal6 = tf.cast(position, logits.dtype) == t7[..., None]
     condition2 = above3[..., None] & equal5 | equal6
-    branch6 = tf.where(condition[..., :, None], carried2, 0.0)
-    total5 = tf.reduce_sum(branch6, axis=-2)
+    branch5 = tf.where(condition[..., :, None], carried2, 0.0)
+    total5 = tf.reduce_sum(branch5, axis=-2)
     total6 = tf.reduce_sum(tf.where(condition2, total5, 0.0), axis=-1)
-    branch7 = tf.where(condition[..., :, None], carried3, 0.0)
-    total7 = tf.reduce_sum(branch7, axis=-2)
+    branch6 = tf.where(condition[..., :, None], carried3, 0.0)
+    total7 = tf.reduce_sum(branch6, axis=-2)
     total8 = tf.reduce_sum(tf.where(condition2, total7, 0.0), axis=-1)
     t8 = -tf.where(label_length == 0, total4, fn.log_add_exp(total6, total8))
     return tf.where((input_length >= total) & (time_size >= total), t8, 0.0)
@@ -421,8 +421,8 @@ def _ctc_vjp(
     shifted = fn.shift(labels, -1, -1)
     equal = tf.cast(labels, logits.dtype) == tf.cast(shifted, logits.dtype)
     branch = fn.select(above & equal, 1.0, 0.0, logits)
-    branch2 = tf.where(position < label_length[..., None], branch + 1, 0.0)
-    total = tf.reduce_sum(branch2, axis=-1)
+    below = tf.cast(position, logits.dtype) < label_length[..., None]
+    total = tf.reduce_sum(tf.where(below, branch + 1, 0.0), axis=-1)
     above2 = input_length >= total
     time_size = fn.size(logits, -2)
     above3 = time_size >= total
@@ -442,9 +442,9 @@ def _ctc_vjp(
     condition4 = condition3 & condition2[..., None, :]
     equal6 = label_length == 0
     position3 = fn.positions(logits, -1)
-    equal7 = position3 == blank
-    branch3 = tf.where(equal7[..., None, :], logits, 0.0)
-    total2 = tf.reduce_sum(branch3, axis=-1)
+    equal7 = tf.cast(position3, logits.dtype) == blank
+    branch2 = tf.where(equal7[..., None, :], logits, 0.0)
+    total2 = tf.reduce_sum(branch2, axis=-1)
     lse = fn.logsumexp(logits, -1)
     t3 = total2 - lse
     t4 = tf.cast(shifted, logits.dtype)
@@ -457,9 +457,9 @@ def _ctc_vjp(
         current, current2 = items
         shifted2 = fn.shift(former3, -1, -1)
         shifted3 = fn.shift(former2, -1, -1)
-        branch4 = tf.where(tf.cast(labels, logits.dtype) != t4, shifted3, float("-inf"))
-        branch5 = tf.where(above, shifted2, former[..., None])
-        total3 = fn.log_add_exp(branch5, tf.where(above, branch4, float("-inf")))
+        branch3 = tf.where(tf.cast(labels, logits.dtype) != t4, shifted3, float("-inf"))
+        branch4 = tf.where(above, shifted2, former[..., None])
+        total3 = fn.log_add_exp(branch4, tf.where(above, branch3, float("-inf")))
         t6 = current2 + fn.log_add_exp(former2, total3)
         t7 = current[..., None] + fn.log_add_exp(former2, former3)
         return (former + current, t6, t7)
@@ -475,61 +475,61 @@ def _ctc_vjp(
         (t3, t5),
         (-1, -2),
     )
-    branch6 = tf.where(condition[..., :, None], carried2, 0.0)
-    total4 = tf.reduce_sum(branch6, axis=-2)
+    branch5 = tf.where(condition[..., :, None], carried2, 0.0)
+    total4 = tf.reduce_sum(branch5, axis=-2)
     total5 = tf.reduce_sum(tf.where(condition2, total4, 0.0), axis=-1)
-    branch7 = tf.where(condition[..., :, None], carried3, 0.0)
-    total6 = tf.reduce_sum(branch7, axis=-2)
+    branch6 = tf.where(condition[..., :, None], carried3, 0.0)
+    total6 = tf.reduce_sum(branch6, axis=-2)
     total7 = tf.reduce_sum(tf.where(condition2, total6, 0.0), axis=-1)
-    branch8 = tf.where(~(equal6), fn.pair_share(total5, total7), 0.0)
-    t8 = -cotangent * branch8
-    branch9 = tf.where(condition4, t8[..., None, None], 0.0)
-    branch10 = fn.select(above, 0.0, 1.0, logits)
+    branch7 = tf.where(~(equal6), fn.pair_share(total5, total7), 0.0)
+    t8 = -cotangent * branch7
+    branch8 = tf.where(condition4, t8[..., None, None], 0.0)
+    branch9 = fn.select(above, 0.0, 1.0, logits)
     equal8 = position2 == 0
     shifted4 = fn.shift(carried3, -1, -2)
     shifted5 = fn.shift(shifted4, -1, -1)
     shifted6 = fn.shift(carried, -1, -1)
-    branch11 = tf.where(~(equal8), shifted6, 0.0)
-    branch12 = tf.where(equal8[..., :, None], float("-inf"), shifted5)
-    branch13 = tf.where(above[..., None, :], branch12, branch11[..., :, None])
+    branch10 = tf.where(~(equal8), shifted6, 0.0)
+    branch11 = tf.where(equal8[..., :, None], float("-inf"), shifted5)
+    branch12 = tf.where(above[..., None, :], branch11, branch10[..., :, None])
     differs = tf.cast(labels, logits.dtype) != tf.cast(shifted, logits.dtype)
     shifted7 = fn.shift(carried2, -1, -2)
     shifted8 = fn.shift(shifted7, -1, -1)
-    branch14 = tf.where(equal8[..., :, None], float("-inf"), shifted8)
-    branch15 = tf.where(differs[..., None, :], branch14, float("-inf"))
-    branch16 = tf.where(above[..., None, :], branch15, float("-inf"))
-    total8 = fn.log_add_exp(branch13, branch16)
-    branch17 = tf.where(equal8[..., :, None], float("-inf"), shifted7)
-    t9 = branch10[..., None, :] * fn.pair_share(branch13, branch16)
-    t10 = t9 * fn.pair_share(total8, branch17)
+    branch13 = tf.where(equal8[..., :, None], float("-inf"), shifted8)
+    branch14 = tf.where(differs[..., None, :], branch13, float("-inf"))
+    branch15 = tf.where(above[..., None, :], branch14, float("-inf"))
+    total8 = fn.log_add_exp(branch12, branch15)
+    branch16 = tf.where(equal8[..., :, None], float("-inf"), shifted7)
+    t9 = branch9[..., None, :] * fn.pair_share(branch12, branch15)
+    t10 = t9 * fn.pair_share(total8, branch16)
     condition5 = equal6[..., None] & above2[..., None] & above3[..., None] & condition
-    branch18 = tf.where(condition5, -cotangent[..., None], 0.0)
-    share = fn.pair_share(branch17, total8)
-    branch19 = tf.where(~(equal6), fn.pair_share(total7, total5), 0.0)
-    t11 = -cotangent * branch19
-    branch20 = tf.where(condition4, t11[..., None, None], 0.0)
-    branch21 = tf.where(equal8[..., :, None], float("-inf"), shifted4)
-    share2 = fn.pair_share(branch17, branch21)
+    branch17 = tf.where(condition5, -cotangent[..., None], 0.0)
+    share = fn.pair_share(branch16, total8)
+    branch18 = tf.where(~(equal6), fn.pair_share(total7, total5), 0.0)
+    t11 = -cotangent * branch18
+    branch19 = tf.where(condition4, t11[..., None, None], 0.0)
+    branch20 = tf.where(equal8[..., :, None], float("-inf"), shifted4)
+    share2 = fn.pair_share(branch16, branch20)
     t12 = tf.cast(position, logits.dtype) + 1
     condition6 = above5[..., None] & (t12 == label_size - 1)
     condition7 = condition6 | (t12 == t2[..., None])
-    branch22 = tf.where(condition3 & condition7[..., None, :], t8[..., None, None], 0.0)
+    branch21 = tf.where(condition3 & condition7[..., None, :], t8[..., None, None], 0.0)
     shifted9 = fn.shift(labels, 1, -1)
     shifted10 = fn.shift(shifted, 1, -1)
     differs2 = tf.cast(shifted9, logits.dtype) != tf.cast(shifted10, logits.dtype)
     shifted11 = fn.shift(shifted5, 1, -1)
-    branch23 = tf.where(equal8[..., :, None], float("-inf"), shifted11)
+    branch22 = tf.where(equal8[..., :, None], float("-inf"), shifted11)
     shifted12 = fn.shift(shifted8, 1, -1)
-    branch24 = tf.where(equal8[..., :, None], float("-inf"), shifted12)
-    branch25 = tf.where(differs2[..., None, :], branch24, float("-inf"))
+    branch23 = tf.where(equal8[..., :, None], float("-inf"), shifted12)
+    branch24 = tf.where(differs2[..., None, :], branch23, float("-inf"))
     shifted13 = fn.shift(shifted7, 1, -1)
-    branch26 = tf.where(equal8[..., :, None], float("-inf"), shifted13)
-    share3 = fn.pair_share(fn.log_add_exp(branch23, branch25), branch26)
-    t13 = share3 * fn.pair_share(branch25, branch23)
-    branch27 = tf.where(differs2[..., None, :], t13, 0.0)
-    below = tf.cast(position, logits.dtype) < label_size - 1
-    share4 = fn.pair_share(branch21, branch17)
-    t14 = share3 * fn.pair_share(branch23, branch25)
+    branch25 = tf.where(equal8[..., :, None], float("-inf"), shifted13)
+    share3 = fn.pair_share(fn.log_add_exp(branch22, branch24), branch25)
+    t13 = share3 * fn.pair_share(branch24, branch22)
+    branch26 = tf.where(differs2[..., None, :], t13, 0.0)
+    below2 = tf.cast(position, logits.dtype) < label_size - 1
+    share4 = fn.pair_share(branch20, branch16)
+    t14 = share3 * fn.pair_share(branch22, branch24)
 
     def step2(carries2: tuple[Array, ...], items2: tuple[Array, ...]) -> tuple[Array, ...]:
         former4, former5, former6 = carries2
@@ -550,32 +550,32 @@ def _ctc_vjp(
         t16 = current7 + former6
         shifted14 = fn.shift(former5, 1, -1)
         t17 = current9 + shifted14
-        t18 = t15 * current6 + t16 * current8 + tf.where(below, t17 * current10, 0.0)
-        t19 = t16 * current11 + tf.where(below, t17 * current12, 0.0)
+        t18 = t15 * current6 + t16 * current8 + tf.where(below2, t17 * current10, 0.0)
+        t19 = t16 * current11 + tf.where(below2, t17 * current12, 0.0)
         return (total9 + former4 + current5, t18, t19)
 
     carried4, carried5, carried6 = fn.scan(
         step2,
         (tf.cast(0.0, logits.dtype), tf.cast(0.0, logits.dtype), tf.cast(0.0, logits.dtype)),
         ((), (label_size,), (label_size,)),
-        (branch9, t10, branch18, share, branch20, share2, branch22, branch27, share4, t14),
+        (branch8, t10, branch17, share, branch19, share2, branch21, branch26, share4, t14),
         (-2, -2, -1, -2, -2, -2, -2, -2, -2, -2),
         reverse=True,
     )
     shifted15 = fn.shift(carried5, 1, -2)
-    t20 = shifted15 + branch9
+    t20 = shifted15 + branch8
     t21 = tf.linalg.matrix_transpose(logits)
     spread = fn.scatter(tf.linalg.matrix_transpose(t20), labels, t21, 0, 1, 1)
     spread2 = tf.linalg.matrix_transpose(spread)
     total10 = tf.reduce_sum(t20, axis=-1)
     shifted16 = fn.shift(carried4, 1, -1)
     shifted17 = fn.shift(carried6, 1, -2)
-    total11 = tf.reduce_sum(branch20 + shifted17, axis=-1)
-    t22 = branch18 + shifted16 + total11
+    total11 = tf.reduce_sum(branch19 + shifted17, axis=-1)
+    t22 = branch17 + shifted16 + total11
     t23 = -(total10 + t22)
     t24 = t23[..., :, None] * tf.math.exp(logits - lse[..., :, None])
-    branch28 = tf.where(equal7[..., None, :], t22[..., :, None], 0.0)
-    return (spread2 + t24 + branch28,)
+    branch27 = tf.where(equal7[..., None, :], t22[..., :, None], 0.0)
+    return (spread2 + t24 + branch27,)
 
 
 def _ctc_jvp(
@@ -593,8 +593,8 @@ def _ctc_jvp(
     shifted = fn.shift(labels, -1, -1)
     equal2 = tf.cast(labels, logits.dtype) == tf.cast(shifted, logits.dtype)
     branch = fn.select(above & equal2, 1.0, 0.0, logits)
-    branch2 = tf.where(position < label_length[..., None], branch + 1, 0.0)
-    total = tf.reduce_sum(branch2, axis=-1)
+    below = tf.cast(position, logits.dtype) < label_length[..., None]
+    total = tf.reduce_sum(tf.where(below, branch + 1, 0.0), axis=-1)
     above2 = input_length >= total
     time_size = fn.size(logits, -2)
     above3 = time_size >= total
@@ -605,16 +605,16 @@ def _ctc_jvp(
     equal4 = tf.cast(position2, logits.dtype) == t[..., None]
     condition = above4[..., None] & equal3 | equal4
     position3 = fn.positions(logits, -1)
-    equal5 = position3 == blank
-    branch3 = tf.where(equal5[..., None, :], logits_tangent, 0.0)
-    total2 = tf.reduce_sum(branch3, axis=-1)
+    equal5 = tf.cast(position3, logits.dtype) == blank
+    branch2 = tf.where(equal5[..., None, :], logits_tangent, 0.0)
+    total2 = tf.reduce_sum(branch2, axis=-1)
     lse = fn.logsumexp(logits, -1)
     t2 = logits_tangent * tf.math.exp(logits - lse[..., :, None])
     total3 = tf.reduce_sum(t2, axis=-1)
     t3 = total2 - total3
     equal6 = position2 == 0
-    branch4 = tf.where(equal5[..., None, :], logits, 0.0)
-    total4 = tf.reduce_sum(branch4, axis=-1)
+    branch3 = tf.where(equal5[..., None, :], logits, 0.0)
+    total4 = tf.reduce_sum(branch3, axis=-1)
     t4 = total4 - lse
     t5 = tf.cast(shifted, logits.dtype)
     picked = fn.gather(tf.linalg.matrix_transpose(logits), labels, 0, 1, 1)
@@ -627,9 +627,9 @@ def _ctc_jvp(
         current2, current3 = items
         shifted2 = fn.shift(former3, -1, -1)
         shifted3 = fn.shift(former2, -1, -1)
-        branch5 = tf.where(tf.cast(labels, logits.dtype) != t5, shifted3, float("-inf"))
-        branch6 = tf.where(above, shifted2, former[..., None])
-        total5 = fn.log_add_exp(branch6, tf.where(above, branch5, float("-inf")))
+        branch4 = tf.where(tf.cast(labels, logits.dtype) != t5, shifted3, float("-inf"))
+        branch5 = tf.where(above, shifted2, former[..., None])
+        total5 = fn.log_add_exp(branch5, tf.where(above, branch4, float("-inf")))
         t7 = current3 + fn.log_add_exp(former2, total5)
         t8 = current2[..., None] + fn.log_add_exp(former2, former3)
         return (former + current2, t7, t8)
@@ -646,34 +646,34 @@ def _ctc_jvp(
         (-1, -2),
     )
     shifted4 = fn.shift(carried2, -1, -2)
-    branch7 = tf.where(equal6[..., :, None], float("-inf"), shifted4)
+    branch6 = tf.where(equal6[..., :, None], float("-inf"), shifted4)
     shifted5 = fn.shift(carried3, -1, -2)
     shifted6 = fn.shift(shifted5, -1, -1)
     shifted7 = fn.shift(carried, -1, -1)
-    branch8 = tf.where(~(equal6), shifted7, 0.0)
-    branch9 = tf.where(equal6[..., :, None], float("-inf"), shifted6)
-    branch10 = tf.where(above[..., None, :], branch9, branch8[..., :, None])
+    branch7 = tf.where(~(equal6), shifted7, 0.0)
+    branch8 = tf.where(equal6[..., :, None], float("-inf"), shifted6)
+    branch9 = tf.where(above[..., None, :], branch8, branch7[..., :, None])
     differs = tf.cast(labels, logits.dtype) != tf.cast(shifted, logits.dtype)
     shifted8 = fn.shift(shifted4, -1, -1)
-    branch11 = tf.where(equal6[..., :, None], float("-inf"), shifted8)
-    branch12 = tf.where(differs[..., None, :], branch11, float("-inf"))
-    branch13 = tf.where(above[..., None, :], branch12, float("-inf"))
-    total6 = fn.log_add_exp(branch10, branch13)
-    share = fn.pair_share(branch7, total6)
-    branch14 = fn.select(above, 0.0, 1.0, logits)
-    share2 = fn.pair_share(total6, branch7)
-    share3 = fn.pair_share(branch10, branch13)
-    t9 = branch14[..., None, :] * share2 * share3
-    branch15 = tf.where(above[..., None, :], share2 * share3, 0.0)
+    branch10 = tf.where(equal6[..., :, None], float("-inf"), shifted8)
+    branch11 = tf.where(differs[..., None, :], branch10, float("-inf"))
+    branch12 = tf.where(above[..., None, :], branch11, float("-inf"))
+    total6 = fn.log_add_exp(branch9, branch12)
+    share = fn.pair_share(branch6, total6)
+    branch13 = fn.select(above, 0.0, 1.0, logits)
+    share2 = fn.pair_share(total6, branch6)
+    share3 = fn.pair_share(branch9, branch12)
+    t9 = branch13[..., None, :] * share2 * share3
+    branch14 = tf.where(above[..., None, :], share2 * share3, 0.0)
     condition2 = above & differs
-    t10 = share2 * fn.pair_share(branch13, branch10)
-    branch16 = tf.where(condition2[..., None, :], t10, 0.0)
+    t10 = share2 * fn.pair_share(branch12, branch9)
+    branch15 = tf.where(condition2[..., None, :], t10, 0.0)
     picked3 = fn.gather(tf.linalg.matrix_transpose(logits_tangent), labels, 0, 1, 1)
     picked4 = tf.linalg.matrix_transpose(picked3)
     t11 = picked4 - total3[..., :, None]
-    branch17 = tf.where(equal6[..., :, None], float("-inf"), shifted5)
-    share4 = fn.pair_share(branch7, branch17)
-    share5 = fn.pair_share(branch17, branch7)
+    branch16 = tf.where(equal6[..., :, None], float("-inf"), shifted5)
+    share4 = fn.pair_share(branch6, branch16)
+    share5 = fn.pair_share(branch16, branch6)
 
     def step2(carries2: tuple[Array, ...], items2: tuple[Array, ...]) -> tuple[Array, ...]:
         former4, former5, former6 = carries2
@@ -689,34 +689,34 @@ def _ctc_jvp(
         step2,
         (tf.cast(0.0, logits.dtype), tf.cast(0.0, logits.dtype), tf.cast(0.0, logits.dtype)),
         ((), (label_size,), (label_size,)),
-        (t3, share, t9, branch15, branch16, t11, share4, share5),
+        (t3, share, t9, branch14, branch15, t11, share4, share5),
         (-1, -2, -2, -2, -2, -2, -2, -2),
     )
     total7 = tf.reduce_sum(tf.where(condition, carried4, 0.0), axis=-1)
-    branch18 = tf.where(equal & above2 & above3, -total7, 0.0)
+    branch17 = tf.where(equal & above2 & above3, -total7, 0.0)
     condition3 = above2 & above3
     above5 = label_length >= label_size
     equal7 = tf.cast(position, logits.dtype) == label_size - 1
     t15 = label_length - 1
     equal8 = tf.cast(position, logits.dtype) == t15[..., None]
     condition4 = above5[..., None] & equal7 | equal8
-    branch19 = tf.where(condition[..., :, None], carried5, 0.0)
-    total8 = tf.reduce_sum(branch19, axis=-2)
+    branch18 = tf.where(condition[..., :, None], carried5, 0.0)
+    total8 = tf.reduce_sum(branch18, axis=-2)
     total9 = tf.reduce_sum(tf.where(condition4, total8, 0.0), axis=-1)
-    branch20 = tf.where(condition[..., :, None], carried2, 0.0)
-    total10 = tf.reduce_sum(branch20, axis=-2)
+    branch19 = tf.where(condition[..., :, None], carried2, 0.0)
+    total10 = tf.reduce_sum(branch19, axis=-2)
     total11 = tf.reduce_sum(tf.where(condition4, total10, 0.0), axis=-1)
-    branch21 = tf.where(condition[..., :, None], carried3, 0.0)
-    total12 = tf.reduce_sum(branch21, axis=-2)
+    branch20 = tf.where(condition[..., :, None], carried3, 0.0)
+    total12 = tf.reduce_sum(branch20, axis=-2)
     total13 = tf.reduce_sum(tf.where(condition4, total12, 0.0), axis=-1)
-    branch22 = tf.where(~(equal), fn.pair_share(total11, total13), 0.0)
-    branch23 = tf.where(condition3, -total9 * branch22, 0.0)
-    branch24 = tf.where(condition[..., :, None], carried6, 0.0)
-    total14 = tf.reduce_sum(branch24, axis=-2)
+    branch21 = tf.where(~(equal), fn.pair_share(total11, total13), 0.0)
+    branch22 = tf.where(condition3, -total9 * branch21, 0.0)
+    branch23 = tf.where(condition[..., :, None], carried6, 0.0)
+    total14 = tf.reduce_sum(branch23, axis=-2)
     total15 = tf.reduce_sum(tf.where(condition4, total14, 0.0), axis=-1)
-    branch25 = tf.where(~(equal), fn.pair_share(total13, total11), 0.0)
-    branch26 = tf.where(condition3, -total15 * branch25, 0.0)
-    return branch18 + branch23 + branch26
+    branch24 = tf.where(~(equal), fn.pair_share(total13, total11), 0.0)
+    branch25 = tf.where(condition3, -total15 * branch24, 0.0)
+    return branch17 + branch22 + branch25
 
 
 def _ctc_hvp(
@@ -734,8 +734,8 @@ def _ctc_hvp(
     shifted = fn.shift(labels, -1, -1)
     equal = tf.cast(labels, logits.dtype) == tf.cast(shifted, logits.dtype)
     branch = fn.select(above & equal, 1.0, 0.0, logits)
-    branch2 = tf.where(position < label_length[..., None], branch + 1, 0.0)
-    total = tf.reduce_sum(branch2, axis=-1)
+    below = tf.cast(position, logits.dtype) < label_length[..., None]
+    total = tf.reduce_sum(tf.where(below, branch + 1, 0.0), axis=-1)
     above2 = input_length >= total
     time_size = fn.size(logits, -2)
     above3 = time_size >= total
@@ -754,16 +754,16 @@ def _ctc_hvp(
     condition3 = above2[..., None, None] & above3[..., None, None] & condition[..., None, :]
     condition4 = condition3 & condition2[..., :, None]
     position3 = fn.positions(logits, -1)
-    equal6 = position3 == blank
-    branch3 = tf.where(equal6[..., None, :], logits_tangent, 0.0)
-    total2 = tf.reduce_sum(branch3, axis=-1)
+    equal6 = tf.cast(position3, logits.dtype) == blank
+    branch2 = tf.where(equal6[..., None, :], logits_tangent, 0.0)
+    total2 = tf.reduce_sum(branch2, axis=-1)
     lse = fn.logsumexp(logits, -1)
     share = tf.math.exp(logits - lse[..., :, None])
     total3 = tf.reduce_sum(share * logits_tangent, axis=-1)
     t3 = total2 - total3
     equal7 = position2 == 0
-    branch4 = tf.where(equal6[..., None, :], logits, 0.0)
-    total4 = tf.reduce_sum(branch4, axis=-1)
+    branch3 = tf.where(equal6[..., None, :], logits, 0.0)
+    total4 = tf.reduce_sum(branch3, axis=-1)
     t4 = total4 - lse
     t5 = tf.cast(shifted, logits.dtype)
     picked = fn.gather(tf.linalg.matrix_transpose(logits), labels, 0, 1, 1)
@@ -775,9 +775,9 @@ def _ctc_hvp(
         current2, current3 = items
         shifted2 = fn.shift(former3, -1, -1)
         shifted3 = fn.shift(former2, -1, -1)
-        branch5 = tf.where(tf.cast(labels, logits.dtype) != t5, shifted3, float("-inf"))
-        branch6 = tf.where(above, shifted2, former[..., None])
-        total5 = fn.log_add_exp(branch6, tf.where(above, branch5, float("-inf")))
+        branch4 = tf.where(tf.cast(labels, logits.dtype) != t5, shifted3, float("-inf"))
+        branch5 = tf.where(above, shifted2, former[..., None])
+        total5 = fn.log_add_exp(branch5, tf.where(above, branch4, float("-inf")))
         t7 = current3 + fn.log_add_exp(former2, total5)
         t8 = current2[..., None] + fn.log_add_exp(former2, former3)
         return (former + current2, t7, t8)
@@ -794,34 +794,34 @@ def _ctc_hvp(
         (-1, -2),
     )
     shifted4 = fn.shift(carried2, -1, -2)
-    branch7 = tf.where(equal7[..., :, None], float("-inf"), shifted4)
+    branch6 = tf.where(equal7[..., :, None], float("-inf"), shifted4)
     shifted5 = fn.shift(carried3, -1, -2)
     shifted6 = fn.shift(shifted5, -1, -1)
     shifted7 = fn.shift(carried, -1, -1)
-    branch8 = tf.where(~(equal7), shifted7, 0.0)
-    branch9 = tf.where(equal7[..., :, None], float("-inf"), shifted6)
-    branch10 = tf.where(above[..., None, :], branch9, branch8[..., :, None])
+    branch7 = tf.where(~(equal7), shifted7, 0.0)
+    branch8 = tf.where(equal7[..., :, None], float("-inf"), shifted6)
+    branch9 = tf.where(above[..., None, :], branch8, branch7[..., :, None])
     differs = tf.cast(labels, logits.dtype) != tf.cast(shifted, logits.dtype)
     shifted8 = fn.shift(shifted4, -1, -1)
-    branch11 = tf.where(equal7[..., :, None], float("-inf"), shifted8)
-    branch12 = tf.where(differs[..., None, :], branch11, float("-inf"))
-    branch13 = tf.where(above[..., None, :], branch12, float("-inf"))
-    total6 = fn.log_add_exp(branch10, branch13)
-    share2 = fn.pair_share(branch7, total6)
-    branch14 = fn.select(above, 0.0, 1.0, logits)
-    share3 = fn.pair_share(total6, branch7)
-    share4 = fn.pair_share(branch10, branch13)
-    t9 = branch14[..., None, :] * share3 * share4
-    branch15 = tf.where(above[..., None, :], share3 * share4, 0.0)
+    branch10 = tf.where(equal7[..., :, None], float("-inf"), shifted8)
+    branch11 = tf.where(differs[..., None, :], branch10, float("-inf"))
+    branch12 = tf.where(above[..., None, :], branch11, float("-inf"))
+    total6 = fn.log_add_exp(branch9, branch12)
+    share2 = fn.pair_share(branch6, total6)
+    branch13 = fn.select(above, 0.0, 1.0, logits)
+    share3 = fn.pair_share(total6, branch6)
+    share4 = fn.pair_share(branch9, branch12)
+    t9 = branch13[..., None, :] * share3 * share4
+    branch14 = tf.where(above[..., None, :], share3 * share4, 0.0)
     condition5 = above & differs
-    share5 = fn.pair_share(branch13, branch10)
-    branch16 = tf.where(condition5[..., None, :], share3 * share5, 0.0)
+    share5 = fn.pair_share(branch12, branch9)
+    branch15 = tf.where(condition5[..., None, :], share3 * share5, 0.0)
     picked3 = fn.gather(tf.linalg.matrix_transpose(logits_tangent), labels, 0, 1, 1)
     picked4 = tf.linalg.matrix_transpose(picked3)
     t10 = picked4 - total3[..., :, None]
-    branch17 = tf.where(equal7[..., :, None], float("-inf"), shifted5)
-    share6 = fn.pair_share(branch7, branch17)
-    share7 = fn.pair_share(branch17, branch7)
+    branch16 = tf.where(equal7[..., :, None], float("-inf"), shifted5)
+    share6 = fn.pair_share(branch6, branch16)
+    share7 = fn.pair_share(branch16, branch6)
 
     def step2(carries2: tuple[Array, ...], items2: tuple[Array, ...]) -> tuple[Array, ...]:
         former4, former5, former6 = carries2
@@ -837,59 +837,59 @@ def _ctc_hvp(
         step2,
         (tf.cast(0.0, logits.dtype), tf.cast(0.0, logits.dtype), tf.cast(0.0, logits.dtype)),
         ((), (label_size,), (label_size,)),
-        (t3, share2, t9, branch15, branch16, t10, share6, share7),
+        (t3, share2, t9, branch14, branch15, t10, share6, share7),
         (-1, -2, -2, -2, -2, -2, -2, -2),
     )
-    branch18 = tf.where(condition2[..., :, None], carried5, 0.0)
-    total7 = tf.reduce_sum(branch18, axis=-2)
+    branch17 = tf.where(condition2[..., :, None], carried5, 0.0)
+    total7 = tf.reduce_sum(branch17, axis=-2)
     total8 = tf.reduce_sum(tf.where(condition, total7, 0.0), axis=-1)
     equal8 = label_length == 0
-    branch19 = tf.where(condition2[..., :, None], carried2, 0.0)
-    total9 = tf.reduce_sum(branch19, axis=-2)
+    branch18 = tf.where(condition2[..., :, None], carried2, 0.0)
+    total9 = tf.reduce_sum(branch18, axis=-2)
     total10 = tf.reduce_sum(tf.where(condition, total9, 0.0), axis=-1)
-    branch20 = tf.where(condition2[..., :, None], carried3, 0.0)
-    total11 = tf.reduce_sum(branch20, axis=-2)
+    branch19 = tf.where(condition2[..., :, None], carried3, 0.0)
+    total11 = tf.reduce_sum(branch19, axis=-2)
     total12 = tf.reduce_sum(tf.where(condition, total11, 0.0), axis=-1)
     share8 = fn.pair_share(total10, total12)
     share9 = fn.pair_share(total12, total10)
-    branch21 = tf.where(~(equal8), share8 * share9, 0.0)
-    t14 = -cotangent * total8 * branch21
-    branch22 = tf.where(condition4, t14[..., None, None], 0.0)
-    branch23 = tf.where(condition2[..., :, None], carried6, 0.0)
-    total13 = tf.reduce_sum(branch23, axis=-2)
+    branch20 = tf.where(~(equal8), share8 * share9, 0.0)
+    t14 = -cotangent * total8 * branch20
+    branch21 = tf.where(condition4, t14[..., None, None], 0.0)
+    branch22 = tf.where(condition2[..., :, None], carried6, 0.0)
+    total13 = tf.reduce_sum(branch22, axis=-2)
     total14 = tf.reduce_sum(tf.where(condition, total13, 0.0), axis=-1)
-    branch24 = tf.where(~(equal8), -share8 * share9, 0.0)
-    t15 = -cotangent * total14 * branch24
-    branch25 = tf.where(condition4, t15[..., None, None], 0.0)
+    branch23 = tf.where(~(equal8), -share8 * share9, 0.0)
+    t15 = -cotangent * total14 * branch23
+    branch24 = tf.where(condition4, t15[..., None, None], 0.0)
     t16 = -cotangent * tf.where(~(equal8), share8, 0.0)
-    branch26 = tf.where(condition4, t16[..., None, None], 0.0)
+    branch25 = tf.where(condition4, t16[..., None, None], 0.0)
     condition6 = equal8[..., None] & above2[..., None] & above3[..., None] & condition2
-    branch27 = tf.where(condition6, -cotangent[..., None], 0.0)
+    branch26 = tf.where(condition6, -cotangent[..., None], 0.0)
     t17 = -cotangent * tf.where(~(equal8), share9, 0.0)
-    branch28 = tf.where(condition4, t17[..., None, None], 0.0)
+    branch27 = tf.where(condition4, t17[..., None, None], 0.0)
     t18 = tf.cast(position, logits.dtype) + 1
     condition7 = above4[..., None] & (t18 == label_size - 1)
     condition8 = condition7 | (t18 == t[..., None])
     condition9 = above2[..., None, None] & above3[..., None, None] & condition2[..., :, None]
     condition10 = condition9 & condition8[..., None, :]
-    branch29 = tf.where(condition10, t16[..., None, None], 0.0)
+    branch28 = tf.where(condition10, t16[..., None, None], 0.0)
     shifted11 = fn.shift(labels, 1, -1)
     shifted12 = fn.shift(shifted, 1, -1)
     differs2 = tf.cast(shifted11, logits.dtype) != tf.cast(shifted12, logits.dtype)
     shifted13 = fn.shift(shifted6, 1, -1)
-    branch30 = tf.where(equal7[..., :, None], float("-inf"), shifted13)
+    branch29 = tf.where(equal7[..., :, None], float("-inf"), shifted13)
     shifted14 = fn.shift(shifted8, 1, -1)
-    branch31 = tf.where(equal7[..., :, None], float("-inf"), shifted14)
-    branch32 = tf.where(differs2[..., None, :], branch31, float("-inf"))
-    total15 = fn.log_add_exp(branch30, branch32)
+    branch30 = tf.where(equal7[..., :, None], float("-inf"), shifted14)
+    branch31 = tf.where(differs2[..., None, :], branch30, float("-inf"))
+    total15 = fn.log_add_exp(branch29, branch31)
     shifted15 = fn.shift(shifted4, 1, -1)
-    branch33 = tf.where(equal7[..., :, None], float("-inf"), shifted15)
-    share10 = fn.pair_share(total15, branch33)
-    share11 = fn.pair_share(branch32, branch30)
+    branch32 = tf.where(equal7[..., :, None], float("-inf"), shifted15)
+    share10 = fn.pair_share(total15, branch32)
+    share11 = fn.pair_share(branch31, branch29)
     t19 = share10 * share11
-    branch34 = tf.where(differs2[..., None, :], t19, 0.0)
-    below = tf.cast(position, logits.dtype) < label_size - 1
-    share12 = fn.pair_share(branch30, branch32)
+    branch33 = tf.where(differs2[..., None, :], t19, 0.0)
+    below2 = tf.cast(position, logits.dtype) < label_size - 1
+    share12 = fn.pair_share(branch29, branch31)
     t20 = share10 * share12
 
     def step3(carries3: tuple[Array, ...], items3: tuple[Array, ...]) -> tuple[Array, ...]:
@@ -911,95 +911,95 @@ def _ctc_hvp(
         t22 = current16 + former9
         shifted16 = fn.shift(former8, 1, -1)
         t23 = current18 + shifted16
-        t24 = t21 * current15 + t22 * current17 + tf.where(below, t23 * current19, 0.0)
-        t25 = t22 * current20 + tf.where(below, t23 * current21, 0.0)
+        t24 = t21 * current15 + t22 * current17 + tf.where(below2, t23 * current19, 0.0)
+        t25 = t22 * current20 + tf.where(below2, t23 * current21, 0.0)
         return (total16 + former7 + current14, t24, t25)
 
     carried7, carried8, carried9 = fn.scan(
         step3,
         (tf.cast(0.0, logits.dtype), tf.cast(0.0, logits.dtype), tf.cast(0.0, logits.dtype)),
         ((), (label_size,), (label_size,)),
-        (branch26, t9, branch27, share2, branch28, share6, branch29, branch34, share7, t20),
+        (branch25, t9, branch26, share2, branch27, share6, branch28, branch33, share7, t20),
         (-2, -2, -1, -2, -2, -2, -2, -2, -2, -2),
         reverse=True,
     )
     shifted17 = fn.shift(carried8, 1, -2)
-    branch35 = tf.where(~(equal4[..., :, None]), shifted17, 0.0)
-    t26 = branch26 + branch35
+    branch34 = tf.where(~(equal4[..., :, None]), shifted17, 0.0)
+    t26 = branch25 + branch34
     shifted18 = fn.shift(carried6, -1, -2)
     shifted19 = fn.shift(shifted18, -1, -1)
-    branch36 = fn.select(equal7, 0.0, 1.0, logits)
-    t27 = branch14[..., None, :] * share3 * share4 * branch36[..., :, None] * share5
-    branch37 = tf.where(above[..., None, :], t27, 0.0)
+    branch35 = fn.select(equal7, 0.0, 1.0, logits)
+    t27 = branch13[..., None, :] * share3 * share4 * branch35[..., :, None] * share5
+    branch36 = tf.where(above[..., None, :], t27, 0.0)
     t28 = share4**2
-    t29 = branch14[..., None, :] * share3 * branch36[..., :, None] * share2 * t28
-    branch38 = tf.where(above[..., None, :], t29, 0.0)
+    t29 = branch13[..., None, :] * share3 * branch35[..., :, None] * share2 * t28
+    branch37 = tf.where(above[..., None, :], t29, 0.0)
     shifted20 = fn.shift(carried5, -1, -2)
     shifted21 = fn.shift(shifted20, -1, -1)
-    t30 = -branch14[..., None, :] * share3 * share4 * branch36[..., :, None] * share5
-    branch39 = tf.where(condition5[..., None, :], t30, 0.0)
-    branch40 = tf.where(condition5[..., None, :], t27 * share2, 0.0)
+    t30 = -branch13[..., None, :] * share3 * share4 * branch35[..., :, None] * share5
+    branch38 = tf.where(condition5[..., None, :], t30, 0.0)
+    branch39 = tf.where(condition5[..., None, :], t27 * share2, 0.0)
     shifted22 = fn.shift(carried4, -1, -1)
-    branch41 = tf.where(~(above[..., None, :]), branch36[..., :, None], 0.0)
+    branch40 = tf.where(~(above[..., None, :]), branch35[..., :, None], 0.0)
     t31 = share4 * share5 + share2 * t28
-    t32 = branch14[..., None, :] * share3 * shifted22[..., :, None] * branch41 * t31
-    t33 = branch14[..., None, :] * share3 * share4 * shifted20
-    t34 = shifted19 * (branch37 + branch38) + shifted21 * (branch39 + branch40) + t32
-    t35 = t34 - t33 * branch36[..., :, None] * share2
-    t36 = branch22 + branch25
-    t37 = branch14[..., None, :] * share3 * share4 * t36
+    t32 = branch13[..., None, :] * share3 * shifted22[..., :, None] * branch40 * t31
+    t33 = branch13[..., None, :] * share3 * share4 * shifted20
+    t34 = shifted19 * (branch36 + branch37) + shifted21 * (branch38 + branch39) + t32
+    t35 = t34 - t33 * branch35[..., :, None] * share2
+    t36 = branch21 + branch24
+    t37 = branch13[..., None, :] * share3 * share4 * t36
     t38 = t26 * t35 + t37
-    condition11 = differs2 & below
-    branch42 = tf.where(condition11[..., None, :], t19, 0.0)
-    t39 = -cotangent * total8 * branch24
-    branch43 = tf.where(condition4, t39[..., None, None], 0.0)
-    t40 = -cotangent * total14 * branch21
-    branch44 = tf.where(condition4, t40[..., None, None], 0.0)
-    t41 = branch43 + branch44
-    t42 = share3 * share2 * shifted20 * branch36[..., :, None]
-    t43 = -share3 * share4 * share2 * shifted19 * branch36[..., :, None]
-    branch45 = tf.where(above[..., None, :], t43, 0.0)
-    t44 = -share3 * share2 * share5 * shifted21 * branch36[..., :, None]
-    branch46 = tf.where(condition5[..., None, :], t44, 0.0)
-    t45 = share3 * share4 * share2 * shifted22[..., :, None] * branch41
-    t46 = t26 * (t42 + branch45 + branch46 - t45)
+    condition11 = differs2 & below2
+    branch41 = tf.where(condition11[..., None, :], t19, 0.0)
+    t39 = -cotangent * total8 * branch23
+    branch42 = tf.where(condition4, t39[..., None, None], 0.0)
+    t40 = -cotangent * total14 * branch20
+    branch43 = tf.where(condition4, t40[..., None, None], 0.0)
+    t41 = branch42 + branch43
+    t42 = share3 * share2 * shifted20 * branch35[..., :, None]
+    t43 = -share3 * share4 * share2 * shifted19 * branch35[..., :, None]
+    branch44 = tf.where(above[..., None, :], t43, 0.0)
+    t44 = -share3 * share2 * share5 * shifted21 * branch35[..., :, None]
+    branch45 = tf.where(condition5[..., None, :], t44, 0.0)
+    t45 = share3 * share4 * share2 * shifted22[..., :, None] * branch40
+    t46 = t26 * (t42 + branch44 + branch45 - t45)
     shifted23 = fn.shift(carried9, 1, -2)
-    branch47 = tf.where(~(equal4[..., :, None]), shifted23, 0.0)
-    t47 = branch28 + branch47
-    t48 = share6 * share7 * branch36[..., :, None] * t47 * (shifted20 - shifted18)
+    branch46 = tf.where(~(equal4[..., :, None]), shifted23, 0.0)
+    t47 = branch27 + branch46
+    t48 = share6 * share7 * branch35[..., :, None] * t47 * (shifted20 - shifted18)
     shifted24 = fn.shift(shifted17, 1, -1)
-    branch48 = tf.where(~(equal4[..., :, None]), shifted24, 0.0)
-    t49 = branch29 + branch48
+    branch47 = tf.where(~(equal4[..., :, None]), shifted24, 0.0)
+    t49 = branch28 + branch47
     shifted25 = fn.shift(shifted19, 1, -1)
-    t50 = -share10 * share11 * share12 * branch36[..., :, None]
-    branch49 = tf.where(differs2[..., None, :], t50, 0.0)
-    share13 = fn.pair_share(branch33, total15)
-    t51 = share10 * share11 * share12 * branch36[..., :, None] * share13
-    branch50 = tf.where(differs2[..., None, :], t51, 0.0)
-    t52 = branch49 + branch50
+    t50 = -share10 * share11 * share12 * branch35[..., :, None]
+    branch48 = tf.where(differs2[..., None, :], t50, 0.0)
+    share13 = fn.pair_share(branch32, total15)
+    t51 = share10 * share11 * share12 * branch35[..., :, None] * share13
+    branch49 = tf.where(differs2[..., None, :], t51, 0.0)
+    t52 = branch48 + branch49
     shifted26 = fn.shift(shifted21, 1, -1)
-    t53 = share10 * share11 * share12 * branch36[..., :, None]
-    branch51 = tf.where(differs2[..., None, :], t53, 0.0)
-    t54 = share10 * branch36[..., :, None] * share13 * share11**2
-    branch52 = tf.where(differs2[..., None, :], t54, 0.0)
+    t53 = share10 * share11 * share12 * branch35[..., :, None]
+    branch50 = tf.where(differs2[..., None, :], t53, 0.0)
+    t54 = share10 * branch35[..., :, None] * share13 * share11**2
+    branch51 = tf.where(differs2[..., None, :], t54, 0.0)
     shifted27 = fn.shift(shifted20, 1, -1)
-    t55 = -share10 * share11 * branch36[..., :, None] * shifted27 * share13
-    branch53 = tf.where(differs2[..., None, :], t55, 0.0)
-    t56 = shifted25 * t52 + shifted26 * (branch51 + branch52) + branch53
-    branch54 = tf.where(below[..., None, :], t49 * t56, 0.0)
-    branch55 = tf.where(condition10, t14[..., None, None], 0.0)
-    branch56 = tf.where(condition10, t15[..., None, None], 0.0)
-    t57 = branch55 + branch56
-    branch57 = tf.where(condition11[..., None, :], share10 * share11 * t57, 0.0)
-    t58 = share2 * t36 + share6 * t41 + t46 + t48 + branch54 + branch57
-    branch58 = tf.where(below[..., None, :], t20, 0.0)
-    t59 = share6 * share7 * branch36[..., :, None] * t47 * (shifted18 - shifted20)
+    t55 = -share10 * share11 * branch35[..., :, None] * shifted27 * share13
+    branch52 = tf.where(differs2[..., None, :], t55, 0.0)
+    t56 = shifted25 * t52 + shifted26 * (branch50 + branch51) + branch52
+    branch53 = tf.where(below2[..., None, :], t49 * t56, 0.0)
+    branch54 = tf.where(condition10, t14[..., None, None], 0.0)
+    branch55 = tf.where(condition10, t15[..., None, None], 0.0)
+    t57 = branch54 + branch55
+    branch56 = tf.where(condition11[..., None, :], share10 * share11 * t57, 0.0)
+    t58 = share2 * t36 + share6 * t41 + t46 + t48 + branch53 + branch56
+    branch57 = tf.where(below2[..., None, :], t20, 0.0)
+    t59 = share6 * share7 * branch35[..., :, None] * t47 * (shifted18 - shifted20)
     t60 = share11 * share12 + share13 * share12**2
-    t61 = share10 * branch36[..., :, None] * shifted25 * t60
-    t62 = share10 * share12 * branch36[..., :, None] * shifted27 * share13
-    branch59 = tf.where(below[..., None, :], t49 * (shifted26 * t52 + t61 - t62), 0.0)
-    branch60 = tf.where(below[..., None, :], share10 * share12 * t57, 0.0)
-    t63 = share7 * t41 + t59 + branch59 + branch60
+    t61 = share10 * branch35[..., :, None] * shifted25 * t60
+    t62 = share10 * share12 * branch35[..., :, None] * shifted27 * share13
+    branch58 = tf.where(below2[..., None, :], t49 * (shifted26 * t52 + t61 - t62), 0.0)
+    branch59 = tf.where(below2[..., None, :], share10 * share12 * t57, 0.0)
+    t63 = share7 * t41 + t59 + branch58 + branch59
 
     def step4(carries4: tuple[Array, ...], items4: tuple[Array, ...]) -> tuple[Array, ...]:
         former10, former11, former12 = carries4
@@ -1024,24 +1024,24 @@ def _ctc_hvp(
         step4,
         (tf.cast(0.0, logits.dtype), tf.cast(0.0, logits.dtype), tf.cast(0.0, logits.dtype)),
         ((), (label_size,), (label_size,)),
-        (t9, t38, share2, share6, branch42, t58, share7, branch58, t63),
+        (t9, t38, share2, share6, branch41, t58, share7, branch57, t63),
         (-2, -2, -2, -2, -2, -2, -2, -2, -2),
         reverse=True,
     )
     shifted29 = fn.shift(carried11, 1, -2)
-    t66 = branch22 + branch25 + shifted29
+    t66 = branch21 + branch24 + shifted29
     t67 = tf.linalg.matrix_transpose(logits)
     spread = fn.scatter(tf.linalg.matrix_transpose(t66), labels, t67, 0, 1, 1)
     spread2 = tf.linalg.matrix_transpose(spread)
     shifted30 = fn.shift(carried10, 1, -1)
-    branch61 = fn.select(equal6, 1.0, 0.0, logits)
-    t68 = branch61[..., None, :] - share
+    branch60 = fn.select(equal6, 1.0, 0.0, logits)
+    t68 = branch60[..., None, :] - share
     shifted31 = fn.shift(carried12, 1, -2)
-    total18 = tf.reduce_sum(branch43 + branch44 + shifted31, axis=-1)
+    total18 = tf.reduce_sum(branch42 + branch43 + shifted31, axis=-1)
     shifted32 = fn.shift(carried7, 1, -1)
-    total19 = tf.reduce_sum(branch28 + shifted23, axis=-1)
-    total20 = tf.reduce_sum(branch26 + shifted17, axis=-1)
-    t69 = -(branch27 + shifted32 + total19 + total20)
+    total19 = tf.reduce_sum(branch27 + shifted23, axis=-1)
+    total20 = tf.reduce_sum(branch25 + shifted17, axis=-1)
+    t69 = -(branch26 + shifted32 + total19 + total20)
     t70 = logits_tangent * share * t69[..., :, None]
     total21 = tf.reduce_sum(t66, axis=-1)
     t71 = total3 * t69
@@ -1064,7 +1064,7 @@ def _ctc_hessian_diagonal(
     position2 = fn.positions(logits, -2)
     equal = position2 == 0
     position3 = fn.positions(logits, -1)
-    equal2 = position3 == blank
+    equal2 = tf.cast(position3, logits.dtype) == blank
     branch2 = tf.where(equal2[..., None, :], logits, 0.0)
     total = tf.reduce_sum(branch2, axis=-1)
     lse = fn.logsumexp(logits, -1)
@@ -1171,8 +1171,8 @@ def _ctc_hessian_diagonal(
     t18 = share2**2
     equal5 = tf.cast(labels, logits.dtype) == tf.cast(shifted, logits.dtype)
     branch20 = fn.select(above & equal5, 1.0, 0.0, logits)
-    branch21 = tf.where(position < label_length[..., None], branch20 + 1, 0.0)
-    total4 = tf.reduce_sum(branch21, axis=-1)
+    below = tf.cast(position, logits.dtype) < label_length[..., None]
+    total4 = tf.reduce_sum(tf.where(below, branch20 + 1, 0.0), axis=-1)
     above2 = input_length >= total4
     above3 = time_size >= total4
     above4 = label_length >= label_size
@@ -1188,43 +1188,43 @@ def _ctc_hessian_diagonal(
     condition4 = above2[..., None, None] & above3[..., None, None] & condition2[..., None, :]
     condition5 = condition4 & condition3[..., :, None]
     equal10 = label_length == 0
-    branch22 = tf.where(condition3[..., :, None], carried2, 0.0)
-    total5 = tf.reduce_sum(branch22, axis=-2)
+    branch21 = tf.where(condition3[..., :, None], carried2, 0.0)
+    total5 = tf.reduce_sum(branch21, axis=-2)
     total6 = tf.reduce_sum(tf.where(condition2, total5, 0.0), axis=-1)
-    branch23 = tf.where(condition3[..., :, None], carried3, 0.0)
-    total7 = tf.reduce_sum(branch23, axis=-2)
+    branch22 = tf.where(condition3[..., :, None], carried3, 0.0)
+    total7 = tf.reduce_sum(branch22, axis=-2)
     total8 = tf.reduce_sum(tf.where(condition2, total7, 0.0), axis=-1)
     share8 = fn.pair_share(total6, total8)
     t21 = -cotangent * tf.where(~(equal10), share8, 0.0)
-    branch24 = tf.where(condition5, t21[..., None, None], 0.0)
+    branch23 = tf.where(condition5, t21[..., None, None], 0.0)
     condition6 = equal10[..., None] & above2[..., None] & above3[..., None] & condition3
-    branch25 = tf.where(condition6, -cotangent[..., None], 0.0)
+    branch24 = tf.where(condition6, -cotangent[..., None], 0.0)
     share9 = fn.pair_share(total8, total6)
     t22 = -cotangent * tf.where(~(equal10), share9, 0.0)
-    branch26 = tf.where(condition5, t22[..., None, None], 0.0)
+    branch25 = tf.where(condition5, t22[..., None, None], 0.0)
     t23 = tf.cast(position, logits.dtype) + 1
     condition7 = above4[..., None] & (t23 == label_size - 1)
     condition8 = condition7 | (t23 == t19[..., None])
     condition9 = above2[..., None, None] & above3[..., None, None] & condition3[..., :, None]
     condition10 = condition9 & condition8[..., None, :]
-    branch27 = tf.where(condition10, t21[..., None, None], 0.0)
+    branch26 = tf.where(condition10, t21[..., None, None], 0.0)
     shifted12 = fn.shift(labels, 1, -1)
     shifted13 = fn.shift(shifted, 1, -1)
     differs2 = tf.cast(shifted12, logits.dtype) != tf.cast(shifted13, logits.dtype)
     shifted14 = fn.shift(shifted5, 1, -1)
-    branch28 = tf.where(equal[..., :, None], float("-inf"), shifted14)
+    branch27 = tf.where(equal[..., :, None], float("-inf"), shifted14)
     shifted15 = fn.shift(shifted8, 1, -1)
-    branch29 = tf.where(equal[..., :, None], float("-inf"), shifted15)
-    branch30 = tf.where(differs2[..., None, :], branch29, float("-inf"))
-    total9 = fn.log_add_exp(branch28, branch30)
+    branch28 = tf.where(equal[..., :, None], float("-inf"), shifted15)
+    branch29 = tf.where(differs2[..., None, :], branch28, float("-inf"))
+    total9 = fn.log_add_exp(branch27, branch29)
     shifted16 = fn.shift(shifted7, 1, -1)
-    branch31 = tf.where(equal[..., :, None], float("-inf"), shifted16)
-    share10 = fn.pair_share(total9, branch31)
-    share11 = fn.pair_share(branch30, branch28)
+    branch30 = tf.where(equal[..., :, None], float("-inf"), shifted16)
+    share10 = fn.pair_share(total9, branch30)
+    share11 = fn.pair_share(branch29, branch27)
     t24 = share10 * share11
-    branch32 = tf.where(differs2[..., None, :], t24, 0.0)
-    below = tf.cast(position, logits.dtype) < label_size - 1
-    share12 = fn.pair_share(branch28, branch30)
+    branch31 = tf.where(differs2[..., None, :], t24, 0.0)
+    below2 = tf.cast(position, logits.dtype) < label_size - 1
+    share12 = fn.pair_share(branch27, branch29)
     t25 = share10 * share12
 
     def step3(carries3: tuple[Array, ...], items3: tuple[Array, ...]) -> tuple[Array, ...]:
@@ -1246,28 +1246,28 @@ def _ctc_hessian_diagonal(
         t27 = current16 + former9
         shifted17 = fn.shift(former8, 1, -1)
         t28 = current18 + shifted17
-        t29 = t26 * current15 + t27 * current17 + tf.where(below, t28 * current19, 0.0)
-        t30 = t27 * current20 + tf.where(below, t28 * current21, 0.0)
+        t29 = t26 * current15 + t27 * current17 + tf.where(below2, t28 * current19, 0.0)
+        t30 = t27 * current20 + tf.where(below2, t28 * current21, 0.0)
         return (total10 + former7 + current14, t29, t30)
 
     carried7, carried8, carried9 = fn.scan(
         step3,
         (tf.cast(0.0, logits.dtype), tf.cast(0.0, logits.dtype), tf.cast(0.0, logits.dtype)),
         ((), (label_size,), (label_size,)),
-        (branch24, t9, branch25, share4, branch26, share6, branch27, branch32, share7, t25),
+        (branch23, t9, branch24, share4, branch25, share6, branch26, branch31, share7, t25),
         (-2, -2, -1, -2, -2, -2, -2, -2, -2, -2),
         reverse=True,
     )
     shifted18 = fn.shift(carried8, 1, -2)
-    branch33 = tf.where(~(equal8[..., :, None]), shifted18, 0.0)
-    t31 = branch24 + branch33
+    branch32 = tf.where(~(equal8[..., :, None]), shifted18, 0.0)
+    t31 = branch23 + branch32
     t32 = share * share4 * t18 * t31
     t33 = branch[..., None, None, None, :] * turned3
     t34 = t33 * branch19[..., None, :, None, None] * t32[..., None, :, None, :]
-    branch34 = tf.where(above[..., None, None, None, :], t34, 0.0)
+    branch33 = tf.where(above[..., None, None, None, :], t34, 0.0)
     t35 = share * share2 * share5 * t31
     t36 = t33 * branch19[..., None, :, None, None] * t35[..., None, :, None, :]
-    branch35 = tf.where(above[..., None, None, None, :], t36, 0.0)
+    branch34 = tf.where(above[..., None, None, None, :], t36, 0.0)
     turned4 = tf.experimental.numpy.moveaxis(carried5, (-4, -3), (-3, -4))
     turned5 = tf.experimental.numpy.moveaxis(fn.shift(turned4, -1, -3), (-4, -3), (-3, -4))
     shifted19 = fn.shift(turned5, -1, -1)
@@ -1275,119 +1275,118 @@ def _ctc_hessian_diagonal(
     t37 = share * share2 * share5 * share4 * t31
     t38 = branch[..., None, None, None, :] * turned6
     t39 = t38 * branch19[..., None, :, None, None] * t37[..., None, :, None, :]
-    branch36 = tf.where(condition[..., None, None, None, :], t39, 0.0)
+    branch35 = tf.where(condition[..., None, None, None, :], t39, 0.0)
     t40 = -t38 * branch19[..., None, :, None, None] * t35[..., None, :, None, :]
-    branch37 = tf.where(condition[..., None, None, None, :], t40, 0.0)
+    branch36 = tf.where(condition[..., None, None, None, :], t40, 0.0)
     turned7 = tf.experimental.numpy.moveaxis(turned5, (-4, -3), (-3, -4))
     t41 = share * share2 * share4 * t31
     t42 = branch[..., None, None, None, :] * turned7
     t43 = t42 * branch19[..., None, :, None, None] * t41[..., None, :, None, :]
-    t44 = branch34 + branch35 + branch36 + branch37 - t43
+    t44 = branch33 + branch34 + branch35 + branch36 - t43
     total11 = tf.reduce_sum(t44, axis=-1)
     turned8 = tf.experimental.numpy.moveaxis(total11, (-3, -2), (-2, -3))
-    branch38 = tf.where(~(above[..., None, :]), branch19[..., :, None], 0.0)
-    t45 = branch[..., None, :] * share * share4 * t31 * t18 * branch38
+    branch37 = tf.where(~(above[..., None, :]), branch19[..., :, None], 0.0)
+    t45 = branch[..., None, :] * share * share4 * t31 * t18 * branch37
     total12 = tf.reduce_sum(t45, axis=-1)
     turned9 = tf.experimental.numpy.moveaxis(carried4, (-3, -2), (-2, -3))
     turned10 = tf.experimental.numpy.moveaxis(fn.shift(turned9, -1, -2), (-3, -2), (-2, -3))
-    t46 = branch[..., None, :] * share * share2 * share5 * t31 * branch38
+    t46 = branch[..., None, :] * share * share2 * share5 * t31 * branch37
     total13 = tf.reduce_sum(t46, axis=-1)
     condition11 = above2[..., None] & above3[..., None] & condition3
-    branch39 = tf.where(condition3[..., None, :, None, None], turned4, 0.0)
-    total14 = tf.reduce_sum(branch39, axis=-3)
-    branch40 = tf.where(condition2[..., None, None, :], total14, 0.0)
-    total15 = tf.reduce_sum(branch40, axis=-1)
-    branch41 = tf.where(condition2[..., None, :], t9, 0.0)
-    total16 = tf.reduce_sum(branch41, axis=-1)
-    branch42 = tf.where(~(equal10), share8 * share9, 0.0)
-    t47 = -cotangent * branch42
+    branch38 = tf.where(condition3[..., None, :, None, None], turned4, 0.0)
+    total14 = tf.reduce_sum(branch38, axis=-3)
+    branch39 = tf.where(condition2[..., None, None, :], total14, 0.0)
+    total15 = tf.reduce_sum(branch39, axis=-1)
+    branch40 = tf.where(condition2[..., None, :], t9, 0.0)
+    total16 = tf.reduce_sum(branch40, axis=-1)
+    branch41 = tf.where(~(equal10), share8 * share9, 0.0)
+    t47 = -cotangent * branch41
     t48 = total15[..., None, :, :] * total16[..., :, None, None]
     t49 = t48 * t47[..., None, None, None]
-    branch43 = tf.where(condition11[..., :, None, None], t49, 0.0)
-    branch44 = tf.where(condition3[..., None, :, None, None], turned, 0.0)
-    total17 = tf.reduce_sum(branch44, axis=-3)
-    branch45 = tf.where(condition2[..., None, None, :], total17, 0.0)
-    total18 = tf.reduce_sum(branch45, axis=-1)
-    branch46 = tf.where(~(equal10), -share8 * share9, 0.0)
-    t50 = -cotangent * branch46
+    branch42 = tf.where(condition11[..., :, None, None], t49, 0.0)
+    branch43 = tf.where(condition3[..., None, :, None, None], turned, 0.0)
+    total17 = tf.reduce_sum(branch43, axis=-3)
+    branch44 = tf.where(condition2[..., None, None, :], total17, 0.0)
+    total18 = tf.reduce_sum(branch44, axis=-1)
+    branch45 = tf.where(~(equal10), -share8 * share9, 0.0)
+    t50 = -cotangent * branch45
     t51 = total16[..., :, None, None] * total18[..., None, :, :]
     t52 = t51 * t50[..., None, None, None]
-    branch47 = tf.where(condition11[..., :, None, None], t52, 0.0)
+    branch46 = tf.where(condition11[..., :, None, None], t52, 0.0)
     t53 = turned8 + total12[..., :, None, None] * turned10
-    t54 = t53 + turned10 * total13[..., :, None, None] + branch43 + branch47
-    condition12 = differs2 & below
-    branch48 = tf.where(condition12[..., None, :], t24, 0.0)
+    t54 = t53 + turned10 * total13[..., :, None, None] + branch42 + branch46
+    condition12 = differs2 & below2
+    branch47 = tf.where(condition12[..., None, :], t24, 0.0)
     t55 = share * share4
     t56 = branch19[..., :, None, None, None] * turned5 * t55[..., :, None, None, :]
     t57 = share * share2 * share4
     t58 = -branch19[..., :, None, None, None] * shifted11 * t57[..., :, None, None, :]
-    branch49 = tf.where(above[..., None, None, None, :], t58, 0.0)
+    branch48 = tf.where(above[..., None, None, None, :], t58, 0.0)
     t59 = share * share5 * share4
     t60 = -branch19[..., :, None, None, None] * shifted19 * t59[..., :, None, None, :]
-    branch50 = tf.where(condition[..., None, None, None, :], t60, 0.0)
-    t61 = share * share2 * share4 * branch38
+    branch49 = tf.where(condition[..., None, None, None, :], t60, 0.0)
+    t61 = share * share2 * share4 * branch37
     t62 = turned10[..., :, :, :, None] * t61[..., :, None, None, :]
-    t63 = t31[..., :, None, None, :] * (t56 + branch49 + branch50 - t62)
+    t63 = t31[..., :, None, None, :] * (t56 + branch48 + branch49 - t62)
     t64 = total15 * t47[..., None, None]
-    branch51 = tf.where(condition5[..., :, None, None, :], t64[..., None, :, :, None], 0.0)
+    branch50 = tf.where(condition5[..., :, None, None, :], t64[..., None, :, :, None], 0.0)
     t65 = total18 * t50[..., None, None]
-    branch52 = tf.where(condition5[..., :, None, None, :], t65[..., None, :, :, None], 0.0)
-    t66 = share4[..., :, None, None, :] * (branch51 + branch52)
+    branch51 = tf.where(condition5[..., :, None, None, :], t65[..., None, :, :, None], 0.0)
+    t66 = share4[..., :, None, None, :] * (branch50 + branch51)
     t67 = total15 * t50[..., None, None]
-    branch53 = tf.where(condition5[..., None, :, None, :], t67[..., :, None, :, None], 0.0)
+    branch52 = tf.where(condition5[..., None, :, None, :], t67[..., :, None, :, None], 0.0)
     t68 = total18 * t47[..., None, None]
-    branch54 = tf.where(condition5[..., None, :, None, :], t68[..., :, None, :, None], 0.0)
-    t69 = branch53 + branch54
+    branch53 = tf.where(condition5[..., None, :, None, :], t68[..., :, None, :, None], 0.0)
+    t69 = branch52 + branch53
     turned11 = tf.experimental.numpy.moveaxis(t69, (-4, -3), (-3, -4))
     t70 = turned11 * share6[..., :, None, None, :]
     shifted20 = fn.shift(carried9, 1, -2)
-    branch55 = tf.where(~(equal8[..., :, None]), shifted20, 0.0)
-    t71 = branch26 + branch55
+    branch54 = tf.where(~(equal8[..., :, None]), shifted20, 0.0)
+    t71 = branch25 + branch54
     t72 = share6 * t71 * share7
     t73 = branch19[..., :, None, None, None] * t72[..., :, None, None, :]
     shifted21 = fn.shift(shifted18, 1, -1)
-    branch56 = tf.where(~(equal8[..., :, None]), shifted21, 0.0)
-    t74 = branch27 + branch56
+    branch55 = tf.where(~(equal8[..., :, None]), shifted21, 0.0)
+    t74 = branch26 + branch55
     shifted22 = fn.shift(shifted11, 1, -1)
     t75 = -share10 * share11 * share12 * branch19[..., :, None]
-    branch57 = tf.where(differs2[..., None, :], t75, 0.0)
-    share13 = fn.pair_share(branch31, total9)
+    branch56 = tf.where(differs2[..., None, :], t75, 0.0)
+    share13 = fn.pair_share(branch30, total9)
     t76 = share10 * share11 * share12 * branch19[..., :, None] * share13
-    branch58 = tf.where(differs2[..., None, :], t76, 0.0)
-    t77 = branch57 + branch58
+    branch57 = tf.where(differs2[..., None, :], t76, 0.0)
+    t77 = branch56 + branch57
     shifted23 = fn.shift(shifted19, 1, -1)
     t78 = share10 * share11 * share12 * branch19[..., :, None]
-    branch59 = tf.where(differs2[..., None, :], t78, 0.0)
+    branch58 = tf.where(differs2[..., None, :], t78, 0.0)
     t79 = share10 * branch19[..., :, None] * share13 * share11**2
-    branch60 = tf.where(differs2[..., None, :], t79, 0.0)
-    t80 = branch59 + branch60
+    branch59 = tf.where(differs2[..., None, :], t79, 0.0)
+    t80 = branch58 + branch59
     shifted24 = fn.shift(turned5, 1, -1)
     t81 = share10 * share11 * share13
     t82 = -branch19[..., :, None, None, None] * shifted24 * t81[..., :, None, None, :]
-    branch61 = tf.where(differs2[..., None, None, None, :], t82, 0.0)
+    branch60 = tf.where(differs2[..., None, None, None, :], t82, 0.0)
     t83 = shifted22 * t77[..., :, None, None, :]
-    t84 = t83 + shifted23 * t80[..., :, None, None, :] + branch61
-    t85 = t74[..., :, None, None, :] * t84
-    branch62 = tf.where(below[..., None, None, None, :], t85, 0.0)
-    branch63 = tf.where(condition10[..., None, :, None, :], t64[..., :, None, :, None], 0.0)
-    branch64 = tf.where(condition10[..., None, :, None, :], t65[..., :, None, :, None], 0.0)
-    t86 = branch63 + branch64
+    t84 = t83 + shifted23 * t80[..., :, None, None, :] + branch60
+    t85 = below2[..., None, None, None, :]
+    branch61 = tf.where(t85, t74[..., :, None, None, :] * t84, 0.0)
+    branch62 = tf.where(condition10[..., None, :, None, :], t64[..., :, None, :, None], 0.0)
+    branch63 = tf.where(condition10[..., None, :, None, :], t65[..., :, None, :, None], 0.0)
+    t86 = branch62 + branch63
     turned12 = tf.experimental.numpy.moveaxis(t86, (-4, -3), (-3, -4))
     t87 = condition12[..., None, None, None, :]
-    branch65 = tf.where(t87, turned12 * t24[..., :, None, None, :], 0.0)
-    t88 = t63 + t66 + t70 + t73 * (turned5 - turned2) + branch62 + branch65
-    branch66 = tf.where(below[..., None, :], t25, 0.0)
+    branch64 = tf.where(t87, turned12 * t24[..., :, None, None, :], 0.0)
+    t88 = t63 + t66 + t70 + t73 * (turned5 - turned2) + branch61 + branch64
+    branch65 = tf.where(below2[..., None, :], t25, 0.0)
     t89 = turned11 * share7[..., :, None, None, :]
     t90 = share10 * (share11 * share12 + share13 * share12**2)
     t91 = branch19[..., :, None, None, None] * shifted22 * t90[..., :, None, None, :]
     t92 = share10 * share12 * share13
     t93 = branch19[..., :, None, None, None] * shifted24 * t92[..., :, None, None, :]
     t94 = shifted23 * t77[..., :, None, None, :] + t91 - t93
-    t95 = t74[..., :, None, None, :] * t94
-    branch67 = tf.where(below[..., None, None, None, :], t95, 0.0)
-    t96 = turned12 * t25[..., :, None, None, :]
-    branch68 = tf.where(below[..., None, None, None, :], t96, 0.0)
-    t97 = t89 + t73 * (turned2 - turned5) + branch67 + branch68
+    branch66 = tf.where(t85, t74[..., :, None, None, :] * t94, 0.0)
+    t95 = turned12 * t25[..., :, None, None, :]
+    branch67 = tf.where(below2[..., None, None, None, :], t95, 0.0)
+    t96 = t89 + t73 * (turned2 - turned5) + branch66 + branch67
 
     def step4(carries4: tuple[Array, ...], items4: tuple[Array, ...]) -> tuple[Array, ...]:
         former10, former11, former12 = carries4
@@ -1402,18 +1401,18 @@ def _ctc_hessian_diagonal(
             current28,
             current29,
         ) = items4
-        t98 = branch * current3
-        total19 = tf.reduce_sum(t98[..., None, None, :] * former11, axis=-1)
-        t99 = former11 * current23[..., None, None, :]
-        t100 = former12 * current24[..., None, None, :]
+        t97 = branch * current3
+        total19 = tf.reduce_sum(t97[..., None, None, :] * former11, axis=-1)
+        t98 = former11 * current23[..., None, None, :]
+        t99 = former12 * current24[..., None, None, :]
         shifted25 = fn.shift(former11, 1, -1)
-        t101 = shifted25 * current25[..., None, None, :]
-        t102 = former12 * current27[..., None, None, :]
-        t103 = shifted25 * current28[..., None, None, :]
+        t100 = shifted25 * current25[..., None, None, :]
+        t101 = former12 * current27[..., None, None, :]
+        t102 = shifted25 * current28[..., None, None, :]
         return (
             total19 + former10 + current22,
-            current26 + t99 + t100 + t101,
-            current29 + t102 + t103,
+            current26 + t98 + t99 + t100,
+            current29 + t101 + t102,
         )
 
     carried10, carried11, carried12 = fn.scan(
@@ -1424,7 +1423,7 @@ def _ctc_hessian_diagonal(
             (time_size, class_size, label_size),
             (time_size, class_size, label_size),
         ),
-        (t6, t54, share4, share6, branch48, t88, share7, branch66, t97),
+        (t6, t54, share4, share6, branch47, t88, share7, branch65, t96),
         (-2, -3, -2, -2, -2, -4, -2, -2, -4),
         reverse=True,
     )
@@ -1436,41 +1435,41 @@ def _ctc_hessian_diagonal(
     picked4 = tf.linalg.matrix_transpose(picked3)
     picked5 = fn.gather(tf.linalg.matrix_transpose(total15), labels, 0, 1, 1)
     picked6 = tf.linalg.matrix_transpose(picked5)
-    t104 = t47[..., None, None] * tf.linalg.matrix_transpose(picked6)
-    branch69 = tf.where(tf.linalg.matrix_transpose(condition5), t104, 0.0)
+    t103 = t47[..., None, None] * tf.linalg.matrix_transpose(picked6)
+    branch68 = tf.where(tf.linalg.matrix_transpose(condition5), t103, 0.0)
     picked7 = fn.gather(tf.linalg.matrix_transpose(total18), labels, 0, 1, 1)
     picked8 = tf.linalg.matrix_transpose(picked7)
-    t105 = t50[..., None, None] * tf.linalg.matrix_transpose(picked8)
-    branch70 = tf.where(tf.linalg.matrix_transpose(condition5), t105, 0.0)
-    t106 = tf.linalg.matrix_transpose(picked4) + branch69 + branch70
-    spread = fn.scatter(t106, labels, tf.linalg.matrix_transpose(logits), 0, 1, 1)
+    t104 = t50[..., None, None] * tf.linalg.matrix_transpose(picked8)
+    branch69 = tf.where(tf.linalg.matrix_transpose(condition5), t104, 0.0)
+    t105 = tf.linalg.matrix_transpose(picked4) + branch68 + branch69
+    spread = fn.scatter(t105, labels, tf.linalg.matrix_transpose(logits), 0, 1, 1)
     spread2 = tf.linalg.matrix_transpose(spread)
     shifted26 = fn.shift(carried7, 1, -1)
-    total20 = tf.reduce_sum(branch26 + shifted20, axis=-1)
-    total21 = tf.reduce_sum(branch24 + shifted18, axis=-1)
-    t107 = -(branch25 + shifted26 + total20 + total21)
+    total20 = tf.reduce_sum(branch25 + shifted20, axis=-1)
+    total21 = tf.reduce_sum(branch23 + shifted18, axis=-1)
+    t106 = -(branch24 + shifted26 + total20 + total21)
     turned16 = tf.experimental.numpy.moveaxis(carried10, (-3, -2), (-2, -3))
     turned17 = tf.experimental.numpy.moveaxis(fn.shift(turned16, 1, -2), (-3, -2), (-2, -3))
     diagonal2 = fn.diagonal(turned17, -3, -2)
-    t108 = t7 * tf.linalg.matrix_transpose(diagonal2)
+    t107 = t7 * tf.linalg.matrix_transpose(diagonal2)
     turned18 = tf.experimental.numpy.moveaxis(carried12, (-4, -3), (-3, -4))
     turned19 = tf.experimental.numpy.moveaxis(fn.shift(turned18, 1, -3), (-4, -3), (-3, -4))
     diagonal3 = fn.diagonal(turned19, -4, -3)
     turned20 = tf.experimental.numpy.moveaxis(diagonal3, (-3, -2, -1), (-2, -1, -3))
     total22 = tf.reduce_sum(turned20, axis=-1)
     total23 = tf.reduce_sum(fn.select(condition2, 1.0, 0.0, logits), axis=-1)
-    t109 = -cotangent * branch46 * total23
-    branch71 = tf.where(condition11[..., :, None], total15 * t109[..., None, None], 0.0)
-    t110 = -cotangent * branch42 * total23
-    branch72 = tf.where(condition11[..., :, None], total18 * t110[..., None, None], 0.0)
+    t108 = -cotangent * branch45 * total23
+    branch70 = tf.where(condition11[..., :, None], total15 * t108[..., None, None], 0.0)
+    t109 = -cotangent * branch41 * total23
+    branch71 = tf.where(condition11[..., :, None], total18 * t109[..., None, None], 0.0)
     turned21 = tf.experimental.numpy.moveaxis(diagonal, (-3, -2, -1), (-2, -1, -3))
     total24 = tf.reduce_sum(turned21, axis=-1)
-    branch73 = tf.where(condition11[..., :, None], total15 * t110[..., None, None], 0.0)
-    branch74 = tf.where(condition11[..., :, None], total18 * t109[..., None, None], 0.0)
-    t111 = share3 * (total24 + branch73 + branch74)
-    t112 = spread2 + share3 * t107[..., :, None] + t108
-    t113 = t112 + t7 * (total22 + branch71 + branch72) - t111
-    return (t113 - t107[..., :, None] * share3**2,)
+    branch72 = tf.where(condition11[..., :, None], total15 * t109[..., None, None], 0.0)
+    branch73 = tf.where(condition11[..., :, None], total18 * t108[..., None, None], 0.0)
+    t110 = share3 * (total24 + branch72 + branch73)
+    t111 = spread2 + share3 * t106[..., :, None] + t107
+    t112 = t111 + t7 * (total22 + branch70 + branch71) - t110
+    return (t112 - t106[..., :, None] * share3**2,)
 
 
 _CTC = Definition(

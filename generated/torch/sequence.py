@@ -364,7 +364,7 @@ def _ctc_value(
     shifted = fn.shift(labels, -1, -1)
     equal = labels.to(logits.dtype) == shifted.to(logits.dtype)
     branch = fn.select(above & equal, 1.0, 0.0, logits)
-    branch2 = torch.where(position < label_length[..., None], branch + 1, 0.0)
+    branch2 = torch.where(position.to(logits.dtype) < label_length[..., None], branch + 1, 0.0)
     total = torch.sum(branch2, dim=-1)
     time_size = fn.size(logits, -2)
     above2 = input_length >= time_size
@@ -374,7 +374,7 @@ def _ctc_value(
     equal3 = position2.to(logits.dtype) == t[..., None]
     condition = above2[..., None] & equal2 | equal3
     position3 = fn.positions(logits, -1)
-    equal4 = position3 == blank
+    equal4 = position3.to(logits.dtype) == blank
     branch3 = torch.where(equal4[..., None, :], logits, 0.0)
     total2 = torch.sum(branch3, dim=-1)
     lse = fn.logsumexp(logits, -1)
@@ -438,7 +438,7 @@ def _ctc_vjp(
     shifted = fn.shift(labels, -1, -1)
     equal = labels.to(logits.dtype) == shifted.to(logits.dtype)
     branch = fn.select(above & equal, 1.0, 0.0, logits)
-    branch2 = torch.where(position < label_length[..., None], branch + 1, 0.0)
+    branch2 = torch.where(position.to(logits.dtype) < label_length[..., None], branch + 1, 0.0)
     total = torch.sum(branch2, dim=-1)
     above2 = input_length >= total
     time_size = fn.size(logits, -2)
@@ -459,7 +459,7 @@ def _ctc_vjp(
     condition4 = condition3 & condition2[..., None, :]
     equal6 = label_length == 0
     position3 = fn.positions(logits, -1)
-    equal7 = position3 == blank
+    equal7 = position3.to(logits.dtype) == blank
     branch3 = torch.where(equal7[..., None, :], logits, 0.0)
     total2 = torch.sum(branch3, dim=-1)
     lse = fn.logsumexp(logits, -1)
@@ -614,7 +614,7 @@ def _ctc_jvp(
     shifted = fn.shift(labels, -1, -1)
     equal2 = labels.to(logits.dtype) == shifted.to(logits.dtype)
     branch = fn.select(above & equal2, 1.0, 0.0, logits)
-    branch2 = torch.where(position < label_length[..., None], branch + 1, 0.0)
+    branch2 = torch.where(position.to(logits.dtype) < label_length[..., None], branch + 1, 0.0)
     total = torch.sum(branch2, dim=-1)
     above2 = input_length >= total
     time_size = fn.size(logits, -2)
@@ -626,7 +626,7 @@ def _ctc_jvp(
     equal4 = position2.to(logits.dtype) == t[..., None]
     condition = above4[..., None] & equal3 | equal4
     position3 = fn.positions(logits, -1)
-    equal5 = position3 == blank
+    equal5 = position3.to(logits.dtype) == blank
     branch3 = torch.where(equal5[..., None, :], logits_tangent, 0.0)
     total2 = torch.sum(branch3, dim=-1)
     lse = fn.logsumexp(logits, -1)
@@ -759,7 +759,7 @@ def _ctc_hvp(
     shifted = fn.shift(labels, -1, -1)
     equal = labels.to(logits.dtype) == shifted.to(logits.dtype)
     branch = fn.select(above & equal, 1.0, 0.0, logits)
-    branch2 = torch.where(position < label_length[..., None], branch + 1, 0.0)
+    branch2 = torch.where(position.to(logits.dtype) < label_length[..., None], branch + 1, 0.0)
     total = torch.sum(branch2, dim=-1)
     above2 = input_length >= total
     time_size = fn.size(logits, -2)
@@ -779,7 +779,7 @@ def _ctc_hvp(
     condition3 = above2[..., None, None] & above3[..., None, None] & condition[..., None, :]
     condition4 = condition3 & condition2[..., :, None]
     position3 = fn.positions(logits, -1)
-    equal6 = position3 == blank
+    equal6 = position3.to(logits.dtype) == blank
     branch3 = torch.where(equal6[..., None, :], logits_tangent, 0.0)
     total2 = torch.sum(branch3, dim=-1)
     lse = fn.logsumexp(logits, -1)
@@ -1101,7 +1101,7 @@ def _ctc_hessian_diagonal(
     position2 = fn.positions(logits, -2)
     equal = position2 == 0
     position3 = fn.positions(logits, -1)
-    equal2 = position3 == blank
+    equal2 = position3.to(logits.dtype) == blank
     branch2 = torch.where(equal2[..., None, :], logits, 0.0)
     total = torch.sum(branch2, dim=-1)
     lse = fn.logsumexp(logits, -1)
@@ -1210,8 +1210,8 @@ def _ctc_hessian_diagonal(
     t16 = share2**2
     equal5 = labels.to(logits.dtype) == shifted.to(logits.dtype)
     branch20 = fn.select(above & equal5, 1.0, 0.0, logits)
-    branch21 = torch.where(position < label_length[..., None], branch20 + 1, 0.0)
-    total4 = torch.sum(branch21, dim=-1)
+    below = position.to(logits.dtype) < label_length[..., None]
+    total4 = torch.sum(torch.where(below, branch20 + 1, 0.0), dim=-1)
     above2 = input_length >= total4
     above3 = time_size >= total4
     above4 = label_length >= label_size
@@ -1227,43 +1227,43 @@ def _ctc_hessian_diagonal(
     condition4 = above2[..., None, None] & above3[..., None, None] & condition2[..., None, :]
     condition5 = condition4 & condition3[..., :, None]
     equal10 = label_length == 0
-    branch22 = torch.where(condition3[..., :, None], carried2, 0.0)
-    total5 = torch.sum(branch22, dim=-2)
+    branch21 = torch.where(condition3[..., :, None], carried2, 0.0)
+    total5 = torch.sum(branch21, dim=-2)
     total6 = torch.sum(torch.where(condition2, total5, 0.0), dim=-1)
-    branch23 = torch.where(condition3[..., :, None], carried3, 0.0)
-    total7 = torch.sum(branch23, dim=-2)
+    branch22 = torch.where(condition3[..., :, None], carried3, 0.0)
+    total7 = torch.sum(branch22, dim=-2)
     total8 = torch.sum(torch.where(condition2, total7, 0.0), dim=-1)
     share8 = fn.pair_share(total6, total8)
     t19 = -cotangent * torch.where(equal10, 0.0, share8)
-    branch24 = torch.where(condition5, t19[..., None, None], 0.0)
+    branch23 = torch.where(condition5, t19[..., None, None], 0.0)
     condition6 = equal10[..., None] & above2[..., None] & above3[..., None] & condition3
-    branch25 = torch.where(condition6, -cotangent[..., None], 0.0)
+    branch24 = torch.where(condition6, -cotangent[..., None], 0.0)
     share9 = fn.pair_share(total8, total6)
     t20 = -cotangent * torch.where(equal10, 0.0, share9)
-    branch26 = torch.where(condition5, t20[..., None, None], 0.0)
+    branch25 = torch.where(condition5, t20[..., None, None], 0.0)
     t21 = position.to(logits.dtype) + 1
     condition7 = above4[..., None] & (t21 == label_size - 1)
     condition8 = condition7 | (t21 == t17[..., None])
     condition9 = above2[..., None, None] & above3[..., None, None] & condition3[..., :, None]
     condition10 = condition9 & condition8[..., None, :]
-    branch27 = torch.where(condition10, t19[..., None, None], 0.0)
+    branch26 = torch.where(condition10, t19[..., None, None], 0.0)
     shifted12 = fn.shift(labels, 1, -1)
     shifted13 = fn.shift(shifted, 1, -1)
     differs2 = shifted12.to(logits.dtype) != shifted13.to(logits.dtype)
     shifted14 = fn.shift(shifted5, 1, -1)
-    branch28 = torch.where(equal[..., :, None], float("-inf"), shifted14)
+    branch27 = torch.where(equal[..., :, None], float("-inf"), shifted14)
     shifted15 = fn.shift(shifted8, 1, -1)
-    branch29 = torch.where(equal[..., :, None], float("-inf"), shifted15)
-    branch30 = torch.where(differs2[..., None, :], branch29, float("-inf"))
-    total9 = fn.log_add_exp(branch28, branch30)
+    branch28 = torch.where(equal[..., :, None], float("-inf"), shifted15)
+    branch29 = torch.where(differs2[..., None, :], branch28, float("-inf"))
+    total9 = fn.log_add_exp(branch27, branch29)
     shifted16 = fn.shift(shifted7, 1, -1)
-    branch31 = torch.where(equal[..., :, None], float("-inf"), shifted16)
-    share10 = fn.pair_share(total9, branch31)
-    share11 = fn.pair_share(branch30, branch28)
+    branch30 = torch.where(equal[..., :, None], float("-inf"), shifted16)
+    share10 = fn.pair_share(total9, branch30)
+    share11 = fn.pair_share(branch29, branch27)
     t22 = share10 * share11
-    branch32 = torch.where(differs2[..., None, :], t22, 0.0)
-    below = position.to(logits.dtype) < label_size - 1
-    share12 = fn.pair_share(branch28, branch30)
+    branch31 = torch.where(differs2[..., None, :], t22, 0.0)
+    below2 = position.to(logits.dtype) < label_size - 1
+    share12 = fn.pair_share(branch27, branch29)
     t23 = share10 * share12
 
     def step3(carries3: tuple[Array, ...], items3: tuple[Array, ...]) -> tuple[Array, ...]:
@@ -1285,10 +1285,10 @@ def _ctc_hessian_diagonal(
         t25 = current16 + former9
         shifted17 = fn.shift(former8, 1, -1)
         t26 = current18 + shifted17
-        branch33 = torch.where(below, t26 * current19, 0.0)
-        t27 = t24 * current15 + t25 * current17 + branch33
-        branch34 = torch.where(below, t26 * current21, 0.0)
-        return (total10 + former7 + current14, t27, t25 * current20 + branch34)
+        branch32 = torch.where(below2, t26 * current19, 0.0)
+        t27 = t24 * current15 + t25 * current17 + branch32
+        branch33 = torch.where(below2, t26 * current21, 0.0)
+        return (total10 + former7 + current14, t27, t25 * current20 + branch33)
 
     carried7, carried8, carried9 = fn.scan(
         step3,
@@ -1298,20 +1298,20 @@ def _ctc_hessian_diagonal(
             torch.full((), 0.0, dtype=logits.dtype, device=logits.device),
         ),
         ((), (label_size,), (label_size,)),
-        (branch24, t8, branch25, share4, branch26, share6, branch27, branch32, share7, t23),
+        (branch23, t8, branch24, share4, branch25, share6, branch26, branch31, share7, t23),
         (-2, -2, -1, -2, -2, -2, -2, -2, -2, -2),
         reverse=True,
     )
     shifted18 = fn.shift(carried8, 1, -2)
-    branch35 = torch.where(equal8[..., :, None], 0.0, shifted18)
-    t28 = branch24 + branch35
+    branch34 = torch.where(equal8[..., :, None], 0.0, shifted18)
+    t28 = branch23 + branch34
     t29 = share * share4 * t16 * t28
     t30 = branch[..., None, None, None, :] * turned3
     t31 = t30 * branch19[..., None, :, None, None] * t29[..., None, :, None, :]
-    branch36 = torch.where(above[..., None, None, None, :], t31, 0.0)
+    branch35 = torch.where(above[..., None, None, None, :], t31, 0.0)
     t32 = share * share2 * share5 * t28
     t33 = t30 * branch19[..., None, :, None, None] * t32[..., None, :, None, :]
-    branch37 = torch.where(above[..., None, None, None, :], t33, 0.0)
+    branch36 = torch.where(above[..., None, None, None, :], t33, 0.0)
     turned4 = torch.einsum("...abcd->...bacd", carried5)
     turned5 = torch.einsum("...abcd->...bacd", fn.shift(turned4, -1, -3))
     shifted19 = fn.shift(turned5, -1, -1)
@@ -1319,119 +1319,118 @@ def _ctc_hessian_diagonal(
     t34 = share * share2 * share5 * share4 * t28
     t35 = branch[..., None, None, None, :] * turned6
     t36 = t35 * branch19[..., None, :, None, None] * t34[..., None, :, None, :]
-    branch38 = torch.where(condition[..., None, None, None, :], t36, 0.0)
+    branch37 = torch.where(condition[..., None, None, None, :], t36, 0.0)
     t37 = -t35 * branch19[..., None, :, None, None] * t32[..., None, :, None, :]
-    branch39 = torch.where(condition[..., None, None, None, :], t37, 0.0)
+    branch38 = torch.where(condition[..., None, None, None, :], t37, 0.0)
     turned7 = torch.einsum("...abcd->...bacd", turned5)
     t38 = share * share2 * share4 * t28
     t39 = branch[..., None, None, None, :] * turned7
     t40 = t39 * branch19[..., None, :, None, None] * t38[..., None, :, None, :]
-    t41 = branch36 + branch37 + branch38 + branch39 - t40
+    t41 = branch35 + branch36 + branch37 + branch38 - t40
     total11 = torch.sum(t41, dim=-1)
     turned8 = torch.einsum("...abc->...bac", total11)
-    branch40 = torch.where(above[..., None, :], 0.0, branch19[..., :, None])
-    t42 = branch[..., None, :] * share * share4 * t28 * t16 * branch40
+    branch39 = torch.where(above[..., None, :], 0.0, branch19[..., :, None])
+    t42 = branch[..., None, :] * share * share4 * t28 * t16 * branch39
     total12 = torch.sum(t42, dim=-1)
     turned9 = torch.einsum("...abc->...bac", carried4)
     turned10 = torch.einsum("...abc->...bac", fn.shift(turned9, -1, -2))
-    t43 = branch[..., None, :] * share * share2 * share5 * t28 * branch40
+    t43 = branch[..., None, :] * share * share2 * share5 * t28 * branch39
     total13 = torch.sum(t43, dim=-1)
     condition11 = above2[..., None] & above3[..., None] & condition3
-    branch41 = torch.where(condition3[..., None, :, None, None], turned4, 0.0)
-    total14 = torch.sum(branch41, dim=-3)
-    branch42 = torch.where(condition2[..., None, None, :], total14, 0.0)
-    total15 = torch.sum(branch42, dim=-1)
-    branch43 = torch.where(condition2[..., None, :], t8, 0.0)
-    total16 = torch.sum(branch43, dim=-1)
-    branch44 = torch.where(equal10, 0.0, share8 * share9)
-    t44 = -cotangent * branch44
+    branch40 = torch.where(condition3[..., None, :, None, None], turned4, 0.0)
+    total14 = torch.sum(branch40, dim=-3)
+    branch41 = torch.where(condition2[..., None, None, :], total14, 0.0)
+    total15 = torch.sum(branch41, dim=-1)
+    branch42 = torch.where(condition2[..., None, :], t8, 0.0)
+    total16 = torch.sum(branch42, dim=-1)
+    branch43 = torch.where(equal10, 0.0, share8 * share9)
+    t44 = -cotangent * branch43
     t45 = total15[..., None, :, :] * total16[..., :, None, None]
     t46 = t45 * t44[..., None, None, None]
-    branch45 = torch.where(condition11[..., :, None, None], t46, 0.0)
-    branch46 = torch.where(condition3[..., None, :, None, None], turned, 0.0)
-    total17 = torch.sum(branch46, dim=-3)
-    branch47 = torch.where(condition2[..., None, None, :], total17, 0.0)
-    total18 = torch.sum(branch47, dim=-1)
-    branch48 = torch.where(equal10, 0.0, -share8 * share9)
-    t47 = -cotangent * branch48
+    branch44 = torch.where(condition11[..., :, None, None], t46, 0.0)
+    branch45 = torch.where(condition3[..., None, :, None, None], turned, 0.0)
+    total17 = torch.sum(branch45, dim=-3)
+    branch46 = torch.where(condition2[..., None, None, :], total17, 0.0)
+    total18 = torch.sum(branch46, dim=-1)
+    branch47 = torch.where(equal10, 0.0, -share8 * share9)
+    t47 = -cotangent * branch47
     t48 = total16[..., :, None, None] * total18[..., None, :, :]
     t49 = t48 * t47[..., None, None, None]
-    branch49 = torch.where(condition11[..., :, None, None], t49, 0.0)
+    branch48 = torch.where(condition11[..., :, None, None], t49, 0.0)
     t50 = turned8 + total12[..., :, None, None] * turned10
-    t51 = t50 + turned10 * total13[..., :, None, None] + branch45 + branch49
-    condition12 = differs2 & below
-    branch50 = torch.where(condition12[..., None, :], t22, 0.0)
+    t51 = t50 + turned10 * total13[..., :, None, None] + branch44 + branch48
+    condition12 = differs2 & below2
+    branch49 = torch.where(condition12[..., None, :], t22, 0.0)
     t52 = share * share4
     t53 = branch19[..., :, None, None, None] * turned5 * t52[..., :, None, None, :]
     t54 = share * share2 * share4
     t55 = -branch19[..., :, None, None, None] * shifted11 * t54[..., :, None, None, :]
-    branch51 = torch.where(above[..., None, None, None, :], t55, 0.0)
+    branch50 = torch.where(above[..., None, None, None, :], t55, 0.0)
     t56 = share * share5 * share4
     t57 = -branch19[..., :, None, None, None] * shifted19 * t56[..., :, None, None, :]
-    branch52 = torch.where(condition[..., None, None, None, :], t57, 0.0)
-    t58 = share * share2 * share4 * branch40
+    branch51 = torch.where(condition[..., None, None, None, :], t57, 0.0)
+    t58 = share * share2 * share4 * branch39
     t59 = turned10[..., :, :, :, None] * t58[..., :, None, None, :]
-    t60 = t28[..., :, None, None, :] * (t53 + branch51 + branch52 - t59)
+    t60 = t28[..., :, None, None, :] * (t53 + branch50 + branch51 - t59)
     t61 = total15 * t44[..., None, None]
-    branch53 = torch.where(condition5[..., :, None, None, :], t61[..., None, :, :, None], 0.0)
+    branch52 = torch.where(condition5[..., :, None, None, :], t61[..., None, :, :, None], 0.0)
     t62 = total18 * t47[..., None, None]
-    branch54 = torch.where(condition5[..., :, None, None, :], t62[..., None, :, :, None], 0.0)
-    t63 = share4[..., :, None, None, :] * (branch53 + branch54)
+    branch53 = torch.where(condition5[..., :, None, None, :], t62[..., None, :, :, None], 0.0)
+    t63 = share4[..., :, None, None, :] * (branch52 + branch53)
     t64 = total15 * t47[..., None, None]
-    branch55 = torch.where(condition5[..., None, :, None, :], t64[..., :, None, :, None], 0.0)
+    branch54 = torch.where(condition5[..., None, :, None, :], t64[..., :, None, :, None], 0.0)
     t65 = total18 * t44[..., None, None]
-    branch56 = torch.where(condition5[..., None, :, None, :], t65[..., :, None, :, None], 0.0)
-    t66 = branch55 + branch56
+    branch55 = torch.where(condition5[..., None, :, None, :], t65[..., :, None, :, None], 0.0)
+    t66 = branch54 + branch55
     turned11 = torch.einsum("...abcd->...bacd", t66)
     t67 = turned11 * share6[..., :, None, None, :]
     shifted20 = fn.shift(carried9, 1, -2)
-    branch57 = torch.where(equal8[..., :, None], 0.0, shifted20)
-    t68 = branch26 + branch57
+    branch56 = torch.where(equal8[..., :, None], 0.0, shifted20)
+    t68 = branch25 + branch56
     t69 = share6 * t68 * share7
     t70 = branch19[..., :, None, None, None] * t69[..., :, None, None, :]
     shifted21 = fn.shift(shifted18, 1, -1)
-    branch58 = torch.where(equal8[..., :, None], 0.0, shifted21)
-    t71 = branch27 + branch58
+    branch57 = torch.where(equal8[..., :, None], 0.0, shifted21)
+    t71 = branch26 + branch57
     shifted22 = fn.shift(shifted11, 1, -1)
     t72 = -share10 * share11 * share12 * branch19[..., :, None]
-    branch59 = torch.where(differs2[..., None, :], t72, 0.0)
-    share13 = fn.pair_share(branch31, total9)
+    branch58 = torch.where(differs2[..., None, :], t72, 0.0)
+    share13 = fn.pair_share(branch30, total9)
     t73 = share10 * share11 * share12 * branch19[..., :, None] * share13
-    branch60 = torch.where(differs2[..., None, :], t73, 0.0)
-    t74 = branch59 + branch60
+    branch59 = torch.where(differs2[..., None, :], t73, 0.0)
+    t74 = branch58 + branch59
     shifted23 = fn.shift(shifted19, 1, -1)
     t75 = share10 * share11 * share12 * branch19[..., :, None]
-    branch61 = torch.where(differs2[..., None, :], t75, 0.0)
+    branch60 = torch.where(differs2[..., None, :], t75, 0.0)
     t76 = share10 * branch19[..., :, None] * share13 * share11**2
-    branch62 = torch.where(differs2[..., None, :], t76, 0.0)
-    t77 = branch61 + branch62
+    branch61 = torch.where(differs2[..., None, :], t76, 0.0)
+    t77 = branch60 + branch61
     shifted24 = fn.shift(turned5, 1, -1)
     t78 = share10 * share11 * share13
     t79 = -branch19[..., :, None, None, None] * shifted24 * t78[..., :, None, None, :]
-    branch63 = torch.where(differs2[..., None, None, None, :], t79, 0.0)
+    branch62 = torch.where(differs2[..., None, None, None, :], t79, 0.0)
     t80 = shifted22 * t74[..., :, None, None, :]
-    t81 = t80 + shifted23 * t77[..., :, None, None, :] + branch63
-    t82 = t71[..., :, None, None, :] * t81
-    branch64 = torch.where(below[..., None, None, None, :], t82, 0.0)
-    branch65 = torch.where(condition10[..., None, :, None, :], t61[..., :, None, :, None], 0.0)
-    branch66 = torch.where(condition10[..., None, :, None, :], t62[..., :, None, :, None], 0.0)
-    t83 = branch65 + branch66
+    t81 = t80 + shifted23 * t77[..., :, None, None, :] + branch62
+    t82 = below2[..., None, None, None, :]
+    branch63 = torch.where(t82, t71[..., :, None, None, :] * t81, 0.0)
+    branch64 = torch.where(condition10[..., None, :, None, :], t61[..., :, None, :, None], 0.0)
+    branch65 = torch.where(condition10[..., None, :, None, :], t62[..., :, None, :, None], 0.0)
+    t83 = branch64 + branch65
     turned12 = torch.einsum("...abcd->...bacd", t83)
     t84 = condition12[..., None, None, None, :]
-    branch67 = torch.where(t84, turned12 * t22[..., :, None, None, :], 0.0)
-    t85 = t60 + t63 + t67 + t70 * (turned5 - turned2) + branch64 + branch67
-    branch68 = torch.where(below[..., None, :], t23, 0.0)
+    branch66 = torch.where(t84, turned12 * t22[..., :, None, None, :], 0.0)
+    t85 = t60 + t63 + t67 + t70 * (turned5 - turned2) + branch63 + branch66
+    branch67 = torch.where(below2[..., None, :], t23, 0.0)
     t86 = turned11 * share7[..., :, None, None, :]
     t87 = share10 * (share11 * share12 + share13 * share12**2)
     t88 = branch19[..., :, None, None, None] * shifted22 * t87[..., :, None, None, :]
     t89 = share10 * share12 * share13
     t90 = branch19[..., :, None, None, None] * shifted24 * t89[..., :, None, None, :]
     t91 = shifted23 * t74[..., :, None, None, :] + t88 - t90
-    t92 = t71[..., :, None, None, :] * t91
-    branch69 = torch.where(below[..., None, None, None, :], t92, 0.0)
-    t93 = turned12 * t23[..., :, None, None, :]
-    branch70 = torch.where(below[..., None, None, None, :], t93, 0.0)
-    t94 = t86 + t70 * (turned2 - turned5) + branch69 + branch70
+    branch68 = torch.where(t82, t71[..., :, None, None, :] * t91, 0.0)
+    t92 = turned12 * t23[..., :, None, None, :]
+    branch69 = torch.where(below2[..., None, None, None, :], t92, 0.0)
+    t93 = t86 + t70 * (turned2 - turned5) + branch68 + branch69
 
     def step4(carries4: tuple[Array, ...], items4: tuple[Array, ...]) -> tuple[Array, ...]:
         former10, former11, former12 = carries4
@@ -1446,15 +1445,15 @@ def _ctc_hessian_diagonal(
             current28,
             current29,
         ) = items4
-        t95 = branch * current3
-        total19 = torch.sum(t95[..., None, None, :] * former11, dim=-1)
-        t96 = former11 * current23[..., None, None, :]
-        t97 = former12 * current24[..., None, None, :]
+        t94 = branch * current3
+        total19 = torch.sum(t94[..., None, None, :] * former11, dim=-1)
+        t95 = former11 * current23[..., None, None, :]
+        t96 = former12 * current24[..., None, None, :]
         shifted25 = fn.shift(former11, 1, -1)
-        t98 = shifted25 * current25[..., None, None, :]
-        t99 = former12 * current27[..., None, None, :]
-        t100 = shifted25 * current28[..., None, None, :]
-        return (total19 + former10 + current22, current26 + t96 + t97 + t98, current29 + t99 + t100)
+        t97 = shifted25 * current25[..., None, None, :]
+        t98 = former12 * current27[..., None, None, :]
+        t99 = shifted25 * current28[..., None, None, :]
+        return (total19 + former10 + current22, current26 + t95 + t96 + t97, current29 + t98 + t99)
 
     carried10, carried11, carried12 = fn.scan(
         step4,
@@ -1468,7 +1467,7 @@ def _ctc_hessian_diagonal(
             (time_size, class_size, label_size),
             (time_size, class_size, label_size),
         ),
-        (t6, t51, share4, share6, branch50, t85, share7, branch68, t94),
+        (t6, t51, share4, share6, branch49, t85, share7, branch67, t93),
         (-2, -3, -2, -2, -2, -4, -2, -2, -4),
         reverse=True,
     )
@@ -1480,16 +1479,16 @@ def _ctc_hessian_diagonal(
     picked4 = picked3.mT
     picked5 = fn.gather(total15.mT, labels, 0, 1, 1)
     picked6 = picked5.mT
-    branch71 = torch.where(condition5.mT, t44[..., None, None] * picked6.mT, 0.0)
+    branch70 = torch.where(condition5.mT, t44[..., None, None] * picked6.mT, 0.0)
     picked7 = fn.gather(total18.mT, labels, 0, 1, 1)
     picked8 = picked7.mT
-    branch72 = torch.where(condition5.mT, t47[..., None, None] * picked8.mT, 0.0)
-    spread = fn.scatter(picked4.mT + branch71 + branch72, labels, logits.mT, 0, 1, 1)
+    branch71 = torch.where(condition5.mT, t47[..., None, None] * picked8.mT, 0.0)
+    spread = fn.scatter(picked4.mT + branch70 + branch71, labels, logits.mT, 0, 1, 1)
     spread2 = spread.mT
     shifted26 = fn.shift(carried7, 1, -1)
-    total20 = torch.sum(branch26 + shifted20, dim=-1)
-    total21 = torch.sum(branch24 + shifted18, dim=-1)
-    t101 = -(branch25 + shifted26 + total20 + total21)
+    total20 = torch.sum(branch25 + shifted20, dim=-1)
+    total21 = torch.sum(branch23 + shifted18, dim=-1)
+    t100 = -(branch24 + shifted26 + total20 + total21)
     turned16 = torch.einsum("...abc->...bac", carried10)
     turned17 = torch.einsum("...abc->...bac", fn.shift(turned16, 1, -2))
     diagonal2 = fn.diagonal(turned17, -3, -2)
@@ -1499,18 +1498,18 @@ def _ctc_hessian_diagonal(
     turned20 = torch.einsum("...abc->...cab", diagonal3)
     total22 = torch.sum(turned20, dim=-1)
     total23 = torch.sum(fn.select(condition2, 1.0, 0.0, logits), dim=-1)
-    t102 = -cotangent * branch48 * total23
-    branch73 = torch.where(condition11[..., :, None], total15 * t102[..., None, None], 0.0)
-    t103 = -cotangent * branch44 * total23
-    branch74 = torch.where(condition11[..., :, None], total18 * t103[..., None, None], 0.0)
+    t101 = -cotangent * branch47 * total23
+    branch72 = torch.where(condition11[..., :, None], total15 * t101[..., None, None], 0.0)
+    t102 = -cotangent * branch43 * total23
+    branch73 = torch.where(condition11[..., :, None], total18 * t102[..., None, None], 0.0)
     turned21 = torch.einsum("...abc->...cab", diagonal)
     total24 = torch.sum(turned21, dim=-1)
-    branch75 = torch.where(condition11[..., :, None], total15 * t103[..., None, None], 0.0)
-    branch76 = torch.where(condition11[..., :, None], total18 * t102[..., None, None], 0.0)
-    t104 = share3 * (total24 + branch75 + branch76)
-    t105 = spread2 + share3 * t101[..., :, None] + t7 * diagonal2.mT
-    t106 = t105 + t7 * (total22 + branch73 + branch74) - t104
-    return (t106 - t101[..., :, None] * share3**2,)
+    branch74 = torch.where(condition11[..., :, None], total15 * t102[..., None, None], 0.0)
+    branch75 = torch.where(condition11[..., :, None], total18 * t101[..., None, None], 0.0)
+    t103 = share3 * (total24 + branch74 + branch75)
+    t104 = spread2 + share3 * t100[..., :, None] + t7 * diagonal2.mT
+    t105 = t104 + t7 * (total22 + branch72 + branch73) - t103
+    return (t105 - t100[..., :, None] * share3**2,)
 
 
 _CTC = Definition(

@@ -93,6 +93,9 @@ class Emitter:
             assign=lambda code, e: self.assign(code, base_name(e)),
             like=self.like,
             is_size=self._is_size,
+            holds_integers=lambda e: all(
+                self._is_integer(self.graph.definition(s)) for s in self.graph.leaves(e)
+            ),
         )
 
     def aligned(self, leaf: sp.Symbol, axes: tuple[Axis, ...], integer: bool) -> Text:

@@ -41,7 +41,8 @@ class Text:
 class Printer:
     """Prints expressions; `leaf(symbol, integer)` prints a leaf, `assign(code, e)` names one.
 
-    What `is_size` is a Python number: functions take it as an array of the dtype of `like`.
+    What `is_size` is a Python number: functions take it as an array of the dtype of `like`. What
+    `holds_integers` is computed from integer arrays alone: whole numbers may be floats, too.
     """
 
     spelling: Spelling
@@ -49,6 +50,7 @@ class Printer:
     assign: Callable[[str, sp.Basic], str]
     like: str
     is_size: Callable[[sp.Basic], bool]
+    holds_integers: Callable[[sp.Basic], bool]
 
     def code(self, e: sp.Basic) -> str:
         """The expression as a whole."""
@@ -198,9 +200,7 @@ class Printer:
         return Text(self.spelling.where(*self._squeezed((condition, value, rest), WIDEST - 12)))
 
     def _comparison(self, e: Relational) -> Text:
-        integer = all(a.is_integer for a in e.args) and not any(
-            s.is_positive and s.is_integer and not s.is_number for s in e.free_symbols
-        )
+        integer = all(a.is_integer for a in e.args) and self.holds_integers(e)
         if e.lhs.is_number:
             e = e.reversed
         left, right = (self._fitted(a, WIDEST // 2 - 4, integer=integer) for a in e.args)

@@ -6,6 +6,7 @@ Framework-free: inputs are NumPy arrays, floats in float64, labels in int64, mas
 
 from __future__ import annotations
 
+import importlib
 import json
 import zlib
 from collections.abc import Mapping
@@ -91,8 +92,8 @@ class Case:
 
     def module(self, package: ModuleType) -> ModuleType:
         """The loss's module in a generated package, such as `generated.torch`."""
-        found: ModuleType = getattr(package, self.family)
-        return found
+        # An attribute of that name may be a loss.
+        return importlib.import_module(f"{package.__name__}.{self.family}")
 
 
 @cache

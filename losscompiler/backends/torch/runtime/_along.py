@@ -11,7 +11,13 @@ import torch.nn.functional as F
 from torch import Tensor
 
 # PyTorch has no annotations for it.
-_broadcast: Callable[..., tuple[Tensor, ...]] = torch.broadcast_tensors
+_broadcast_shapes: Callable[..., torch.Size] = torch.broadcast_shapes
+
+
+def _broadcast(*arrays: Tensor) -> tuple[Tensor, ...]:
+    """Arrays of one shape; PyTorch's own `broadcast_tensors` knows no vmap."""
+    shape = _broadcast_shapes(*(a.shape for a in arrays))
+    return tuple(a.expand(shape) for a in arrays)
 
 
 def order(x: Tensor, axis: int) -> Tensor:

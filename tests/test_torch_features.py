@@ -346,7 +346,7 @@ def with_other_settings(name: str) -> torch.nn.Module:
         with contextlib.suppress(ValueError):
             settings = {p: torch.tensor(factor * v).double() for p, v in case(name).params.items()}
             return module_class(name)(**settings)
-    return module_class(name)()
+    return module_class(name)(**{p: torch.tensor(v).double() for p, v in case(name).params.items()})
 
 
 @pytest.mark.parametrize("name", [name for name in names() if facts()[name]["params"]])

@@ -28,7 +28,7 @@ OWN_NAMES = {
 
 def _where(condition: str, chosen: str, other: str) -> str:
     """A number takes the dtype of the array before it, not of the one behind it."""
-    if is_number(chosen):
+    if is_number(chosen) or chosen == 'float("-inf")':
         return f"tf.where(~({condition}), {other}, {chosen})"
     return f"tf.where({condition}, {chosen}, {other})"
 

@@ -17,7 +17,7 @@ _broadcast_shapes: Callable[..., torch.Size] = torch.broadcast_shapes
 def _broadcast(*arrays: Tensor) -> tuple[Tensor, ...]:
     """Arrays of one shape; PyTorch's own `broadcast_tensors` knows no vmap."""
     shape = _broadcast_shapes(*(a.shape for a in arrays))
-    return tuple(a.expand(shape) for a in arrays)
+    return tuple(torch.zeros(shape, dtype=a.dtype, device=a.device) + a for a in arrays)
 
 
 def order(x: Tensor, axis: int) -> Tensor:

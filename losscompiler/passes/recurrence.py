@@ -22,7 +22,8 @@ from losscompiler.spec.expressions import Piecewise
 
 if TYPE_CHECKING:
     from losscompiler.passes.differentiate import Reverse
-    from losscompiler.passes.tangent import Forward, Terms
+    from losscompiler.passes.tangent import Forward
+    from losscompiler.passes.terms import Terms
 
 Swaps = Mapping[Definition, Value]
 

@@ -19,27 +19,11 @@ from losscompiler.ir import along, nodes
 from losscompiler.ir.dependence import depends_on
 from losscompiler.ir.graph import Graph
 from losscompiler.ir.nodes import Axis, Definition
-from losscompiler.ir.operators import ExpDifference
-from losscompiler.passes import recurrence
-from losscompiler.passes.differentiate import itself, slopes, softmax_of
+from losscompiler.passes import recurrence, tangent_along
+from losscompiler.passes.differentiate import slopes, softmax_of
 from losscompiler.passes.scalar import gradient
+from losscompiler.passes.terms import NO_DELTAS, Deltas, Terms, added, scaled
 from losscompiler.spec.expressions import Piecewise
-
-Deltas = frozenset[tuple[Axis, Axis]]
-Terms = dict[Deltas, sp.Expr]
-NO_DELTAS: Deltas = frozenset()
-
-
-def _added(*many: Terms) -> Terms:
-    total: Terms = {}
-    for terms in many:
-        for deltas, value in terms.items():
-            total[deltas] = total.get(deltas, sp.S.Zero) + value
-    return {deltas: value for deltas, value in total.items() if value != 0}
-
-
-def _scaled(terms: Terms, factor: sp.Expr) -> Terms:
-    return {deltas: factor * value for deltas, value in terms.items()}
 
 
 @dataclass(frozen=True)
@@ -70,7 +54,7 @@ class Forward:
         graph = self.graph
         wrt = [s for s in graph.leaves(value) if graph.definition(s) in self.active]
         slope = gradient(graph, value, wrt)
-        return _added(*(_scaled(self._leaf(s), slope[s]) for s in wrt))
+        return added(*(scaled(self._leaf(s), slope[s]) for s in wrt))
 
     def by_seeds(self, value: sp.Expr) -> Terms:
         """The tangent of a value by the axes that it was seeded with, however orders moved them."""
@@ -85,7 +69,7 @@ class Forward:
                 term = in_place(graph, term, axis)
             kept = ((a, s) for a, s in deltas if not {a, s} & self.seeds.keys())
             parts.append({frozenset(kept): term})
-        return _added(*parts)
+        return added(*parts)
 
     def _leaf(self, leaf: sp.Symbol) -> Terms:
         graph = self.graph
@@ -97,7 +81,7 @@ class Forward:
         for deltas, value in self.known[definition].items():
             moved = frozenset((actual.get(a, a), seed) for a, seed in deltas)
             renamed.append({moved: graph.rename(value, actual)})
-        return _added(*renamed)
+        return added(*renamed)
 
     def summed(self, terms: Terms, over: Sequence[Axis]) -> Terms:
         """The sum of a tangent over axes: deltas on them collapse into a renaming."""
@@ -113,7 +97,7 @@ class Forward:
             for one, other in ties:
                 value = value * graph.equal(graph.positions(one), graph.positions(other))
             result.append({kept: graph.sum(value, [a for a in over if a not in collapse])})
-        return _added(*result)
+        return added(*result)
 
 
 def jvp(
@@ -170,21 +154,21 @@ def _input(sweep: Forward, node: nodes.Input) -> Terms:
 
 
 def _reduce(sweep: Forward, node: nodes.Reduce) -> Terms:
-    return sweep.summed(_scaled(sweep.of(node.body), slopes(sweep.graph, node)), node.over)
+    return sweep.summed(scaled(sweep.of(node.body), slopes(sweep.graph, node)), node.over)
 
 
 def _contract(sweep: Forward, node: nodes.Contract) -> Terms:
     parts = []
     for k, factor in enumerate(node.factors):
         others = sp.Mul(*node.factors[:k], *node.factors[k + 1 :])
-        parts.append(sweep.summed(_scaled(sweep.of(factor), others), node.over))
-    return _added(*parts)
+        parts.append(sweep.summed(scaled(sweep.of(factor), others), node.over))
+    return added(*parts)
 
 
 def _logsumexp(sweep: Forward, node: nodes.LogSumExp) -> Terms:
     share = softmax_of(sweep.graph, node)
-    inner = _added(_scaled(sweep.of(node.body), node.weight), sweep.of(node.weight))
-    return sweep.summed(_scaled(inner, share), node.over)
+    inner = added(scaled(sweep.of(node.body), node.weight), sweep.of(node.weight))
+    return sweep.summed(scaled(inner, share), node.over)
 
 
 def _gather(sweep: Forward, node: nodes.Gather) -> Terms:
@@ -201,7 +185,7 @@ def _gather(sweep: Forward, node: nodes.Gather) -> Terms:
         for seed in seeds:
             value = value * graph.equal(node.index, graph.positions(seed))
         parts.append({kept: value})
-    return _added(*parts)
+    return added(*parts)
 
 
 def _order_of(graph: Graph, index: sp.Expr) -> along.Order | None:
@@ -260,7 +244,7 @@ def _scatter(sweep: Forward, node: nodes.Scatter) -> Terms:
         else:
             value = graph.scatter(value, index, node.onto, over, node.like)
         parts.append({kept: value})
-    return _added(*parts)
+    return added(*parts)
 
 
 def _back_from(
@@ -279,75 +263,6 @@ def _back_from(
     return (made.seed, value) if all(place in factors for factors in terms) else None
 
 
-def _tie_mean(sweep: Forward, node: along.TieMean) -> Terms:
-    terms = sweep.of(node.body)
-    if not sweep.share_ties:
-        return terms
-    return {
-        deltas: along.tie_mean(sweep.graph, value, node.along, node.keys, node.order)
-        for deltas, value in terms.items()
-    }
-
-
-def _cumulated(
-    sweep: Forward,
-    terms: Terms,
-    node: along.Cumulate | along.LogCumulate,
-    log_in: sp.Expr,
-    log_out: sp.Expr,
-) -> Terms:
-    """The cumulated sum of a tangent: a delta leaves one term, which counts from its place on."""
-    graph, axis, reverse = sweep.graph, node.along, node.reverse
-    parts: list[Terms] = []
-    for deltas, value in terms.items():
-        seeds = sorted(seed for a, seed in deltas if a == axis)
-        kept = frozenset((a, s) for a, s in deltas if a != axis)
-        if not seeds:
-            value = along.cumulate(graph, value, axis, log_in, log_out, reverse=reverse)
-            parts.append({kept: value})
-            continue
-        seed, *others = seeds
-        value = graph.rename(value, {axis: seed})
-        if log_in != log_out:
-            value = value * ExpDifference(graph.rename(log_in, {axis: seed}), log_out)
-        for other in others:
-            value = value * graph.equal(graph.positions(seed), graph.positions(other))
-        parts.append({kept: value * along.before(graph, seed, axis, reverse=reverse)})
-    return _added(*parts)
-
-
-def _cumulate(sweep: Forward, node: along.Cumulate) -> Terms:
-    inner = _added(sweep.of(node.body), _scaled(sweep.of(node.log_in), node.body))
-    outer = _scaled(sweep.of(node.log_out), -itself(sweep.graph, node))
-    return _added(_cumulated(sweep, inner, node, node.log_in, node.log_out), outer)
-
-
-def _log_cumulate(sweep: Forward, node: along.LogCumulate) -> Terms:
-    whole = itself(sweep.graph, node)
-    return _cumulated(sweep, sweep.of(node.body), node, node.body, whole)
-
-
-def _correlate(sweep: Forward, node: along.Correlate) -> Terms:
-    """A delta leaves a window: the weights that its entry has at every place."""
-    graph, axis = sweep.graph, node.along
-    parts: list[Terms] = []
-    for deltas, value in sweep.of(node.body).items():
-        seeds = sorted(seed for a, seed in deltas if a == axis)
-        kept = frozenset((a, s) for a, s in deltas if a != axis)
-        if seeds:
-            value = graph.rename(value, {axis: seeds[0]})
-            windows = (along.window(graph, axis, s, node.taps, node.first) for s in seeds[:1])
-            same = (graph.equal(*map(graph.positions, (seeds[0], s))) for s in seeds[1:])
-            value = sp.Mul(value, *windows, *same)
-        else:
-            value = along.correlate(graph, value, axis, node.taps, node.first)
-        parts.append({kept: value})
-    for n, tap in enumerate(node.taps):
-        entry = along.neighbour(graph, node.body, axis, node.first + n)
-        parts.append(_scaled(sweep.of(tap), entry))
-    return _added(*parts)
-
-
 def _take(sweep: Forward, node: nodes.Take) -> Terms:
     graph = sweep.graph
     parts: list[Terms] = []
@@ -358,7 +273,7 @@ def _take(sweep: Forward, node: nodes.Take) -> Terms:
         for seed in seeds:
             value = value * graph.equal(sp.Integer(node.position), graph.positions(seed))
         parts.append({kept: value})
-    return _added(*parts)
+    return added(*parts)
 
 
 def _place(sweep: Forward, node: nodes.Place) -> Terms:
@@ -384,7 +299,7 @@ def _shift(sweep: Forward, node: nodes.Shift) -> Terms:
             moved = graph.positions(node.along) + node.offset
             value = value * graph.equal(moved, graph.positions(seed))
         parts.append({kept: value})
-    return _added(*parts)
+    return added(*parts)
 
 
 def _carried(sweep: Forward, node: nodes.Carried) -> Terms:
@@ -394,7 +309,7 @@ def _carried(sweep: Forward, node: nodes.Carried) -> Terms:
     if scan not in sweep.carried:
         sweep.carried[scan] = recurrence.tangents(sweep, scan)
     actual = dict(zip(scan.free, axes, strict=True))
-    return _added({NO_DELTAS: graph.rename(sweep.carried[scan][node.which], actual)})
+    return added({NO_DELTAS: graph.rename(sweep.carried[scan][node.which], actual)})
 
 
 RULES: dict[type[Definition], Callable[[Forward, Any], Terms]] = {
@@ -407,9 +322,6 @@ RULES: dict[type[Definition], Callable[[Forward, Any], Terms]] = {
     nodes.Take: _take,
     nodes.Place: _place,
     nodes.Shift: _shift,
-    along.TieMean: _tie_mean,
-    along.Correlate: _correlate,
-    along.Cumulate: _cumulate,
-    along.LogCumulate: _log_cumulate,
     nodes.Carried: _carried,
+    **tangent_along.RULES,
 }

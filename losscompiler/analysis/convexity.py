@@ -3,8 +3,8 @@
 Let f be continuous on an open convex set, and twice differentiable off finitely many smooth
 surfaces g = 0. If its Hessian is positive semidefinite in each cell between them, and on each facet
 the slope of f along g does not fall from below to above, f is convex: a line that meets the
-surfaces transversally sees a piecewise convex function whose slopes jump upwards, and every other line is a
-limit of such lines. So convexity is a finite list of claims about signs.
+surfaces transversally sees a piecewise convex function whose slopes jump upwards, and every other
+line is a limit of such lines. So convexity is a finite list of claims about signs.
 """
 
 from __future__ import annotations

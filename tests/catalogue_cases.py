@@ -76,6 +76,14 @@ class Case:
         """Whether the loss takes `batch_axes`."""
         return any(axis.startswith("*") for i in self.facts["inputs"] for axis in i["axes"])
 
+    def sizes(self) -> dict[str, int]:
+        """The number of entries of each core axis, but for the starred ones."""
+        own: dict[str, int] = {}
+        for given in self.facts["inputs"]:
+            plain = [axis for axis in given["axes"] if not axis.startswith("*")]
+            own |= zip(plain, self.inputs[given["name"]].shape[len(self.lead) :], strict=False)
+        return own
+
     def names(self, role: str) -> tuple[str, ...]:
         """The names of the inputs with a role: prediction, target, label or mask."""
         return tuple(i["name"] for i in self.facts["inputs"] if i["role"] == role)
@@ -150,6 +158,9 @@ def inside(domain: str, generator: np.random.Generator, shape: tuple[int, ...]) 
     area = _set(domain)
     if isinstance(area, sp.FiniteSet):
         return generator.choice([float(x) for x in sorted(area)], shape)
+    if area.is_subset(sp.S.Integers):  # small ones: counts, lengths, and classes that recur
+        least = int(area.inf) if area.inf.is_finite else 0
+        return generator.integers(least, least + 4, shape).astype(float)
     low, high = float(area.inf), float(area.sup)
     if np.isfinite(low) and np.isfinite(high):
         return low + (high - low) * generator.uniform(0.1, 0.9, shape)

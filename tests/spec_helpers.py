@@ -27,8 +27,9 @@ from losscompiler.spec.expressions import Element
 
 def declare(body: Callable[..., Any], **roles: Any) -> Loss:
     """A loss called `some` with the given inputs; `body` gets them by name."""
-    given = ", ".join(f"{name}=roles[{name!r}]" for name in roles if roles[name].kind != "param")
-    named = ", ".join(f"{name}=roles[{name!r}]" for name in roles if roles[name].kind == "param")
+    settings = {name for name, role in roles.items() if getattr(role, "kind", "") == "param"}
+    given = ", ".join(f"{name}=roles[{name!r}]" for name in roles if name not in settings)
+    named = ", ".join(f"{name}=roles[{name!r}]" for name in roles if name in settings)
     passed = ", ".join(f"{name}={name}" for name in roles)
     signature = ", ".join(part for part in (given, named and f"*, {named}") if part)
     namespace: dict[str, Any] = {"roles": roles, "body": body}

@@ -102,7 +102,7 @@ class Emitter:
         """A leaf, transposed and with new axes inserted so that it broadcasts over `axes`."""
         definition = self.graph.definition(leaf)
         if isinstance(definition, nodes.Extent):
-            return Text(self.extent(definition.extent))
+            return Text(self.extent(definition.extent), simple=True)
         have = list(self.graph.leaf_axes(leaf))
         code = self.name_of(definition)
         while len(set(have)) < len(have):
@@ -152,15 +152,17 @@ class Emitter:
 
     def extent(self, name: str) -> str:
         """The size of an axis."""
-        array, axis = self.axis_of(name)
-        return self.assign(f"fn.size({array}, {axis})", f"{name}_size")
+        definition, axis = self.axis_of(name)
+        array = self.names[definition]
+        like = self.like if self._is_integer(definition) else array
+        return self.assign(self.spelling.size(array, axis, like), f"{name}_size")
 
-    def axis_of(self, extent: str) -> tuple[str, int]:
+    def axis_of(self, extent: str) -> tuple[nodes.Node, int]:
         """An argument that has the axis, and its number from the end."""
         for definition in self.program.inputs:
             for k, axis in enumerate(definition.free):
                 if axis.extent == extent:
-                    return self.names[definition], k - len(definition.free)
+                    return definition, k - len(definition.free)
         raise AssertionError(f"no argument has the axis {extent}")
 
     # ---- definitions ---------------------------------------------------------------------

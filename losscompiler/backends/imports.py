@@ -154,9 +154,9 @@ def in_order(unordered: list[str] | tuple[str, ...]) -> list[str]:
     return sorted(set(unordered), key=_rank)
 
 
-def _rank(name: str) -> tuple[object, ...]:
+def _rank(name: str, *, fold: bool = True) -> tuple[object, ...]:
     kind = 0 if len(name) > 1 and name.isupper() else 1 if name[:1].isupper() else 2
-    pieces = re.findall(r"\d+|\D", name.lower())
+    pieces = re.findall(r"\d+|\D", name.lower() if fold else name)
     natural = tuple((0, int(p), "") if p.isdigit() else (1, 0, p) for p in pieces)
     return kind, natural, name
 
@@ -165,4 +165,5 @@ def exports(public: list[str] | tuple[str, ...]) -> tuple[str, ...]:
     """The `__all__` of a module."""
     if not public:
         return ("__all__: list[str] = []",)
-    return names("__all__ = [", [f'"{name}"' for name in in_order(public)], "]")
+    ordered = sorted(set(public), key=lambda name: _rank(name, fold=False))  # as linters sort it
+    return names("__all__ = [", [f'"{name}"' for name in ordered], "]")

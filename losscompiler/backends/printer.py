@@ -171,7 +171,8 @@ class Printer:
             below = under[0] if len(under) == 1 else sp.Mul(*under, evaluate=False)
             pieces.append(f" / {self._fitted(below, room).within(PRODUCT + 1)}")
         code = self._chain(pieces, e)
-        return Text(f"-{code}", UNARY) if negative else Text(code, PRODUCT)
+        simple = len(pieces) == 1 and operands[0].simple
+        return Text(f"-{code}", UNARY, simple) if negative else Text(code, PRODUCT)
 
     def _pow(self, e: sp.Pow) -> Text:
         base, exponent = e.args

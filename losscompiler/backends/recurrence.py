@@ -44,8 +44,9 @@ def _run(emit: Emitter, scan: nodes.Scan) -> tuple[str, ...]:
             arrays.append(array)
             numbers.append(str(-1 - len(axes)))
     if not arrays:
-        like, axis = emit.axis_of(scan.along.extent)
-        arrays, numbers = [emit.assign(f"fn.positions({like}, {axis})", "position")], ["-1"]
+        definition, axis = emit.axis_of(scan.along.extent)
+        positions = f"fn.positions({emit.names[definition]}, {axis})"
+        arrays, numbers = [emit.assign(positions, "position")], ["-1"]
     inits: list[Part] = [
         emit.number(init) if init.is_number else emit.array(init, graph.leaf_axes(carry))
         for carry, init in zip(scan.carries, scan.inits, strict=True)

@@ -139,7 +139,7 @@ def module_text(
     depth: int = 0,
 ) -> str:
     """The text of a module: a section for each loss, and the imports that they turn out to need."""
-    named = [s + _aliases(backend, loss) for s, loss in zip(sections, losses, strict=True)]
+    named = [s + _aliases(backend, loss, s) for s, loss in zip(sections, losses, strict=True)]
     body = "".join(named).strip("\n")
     old = {o: new for loss in losses for o, new in former_names(backend, loss).items()}
     former = _former(old)
@@ -155,10 +155,12 @@ def module_text(
     return _module_text(module)
 
 
-def _aliases(backend: str, loss: Loss) -> str:
-    """The assignments that give a loss its other names."""
+def _aliases(backend: str, loss: Loss, section: str) -> str:
+    """The assignments that give a loss its other names, as far from its section as is usual."""
     other = _other_names(backend, loss, loss.names.aliases)
-    return "".join(f"{alias} = {name}\n" for alias, name in other.items())
+    after_body = section.rstrip().rpartition("\n")[2].startswith(" ")
+    gap = "\n\n" if other and after_body else ""
+    return gap + "".join(f"{alias} = {name}\n" for alias, name in other.items())
 
 
 def _former(names: Mapping[str, str]) -> tuple[str, ...]:

@@ -16,7 +16,8 @@ class Spelling:
 
     `functions` maps scalar operators to a function of finished argument strings; `reductions`
     the kinds of `Reduce` to a function of (array, axis numbers); the rest are tensor operations.
-    `cast(x, like)` gives an array the dtype of another, `full(n, like)` makes one of a number.
+    `cast(x, like)` gives an array the dtype of another, `full(n, like)` makes one of a number, and
+    `size(x, axis, like)` is the number of entries of an axis, beside arrays with the dtype of like.
     """
 
     functions: Mapping[type[sp.Basic], Function]
@@ -27,6 +28,7 @@ class Spelling:
     swap_last_two: Function
     cast: Function
     full: Function
+    size: Function
     reserved: frozenset[str]
 
 
@@ -42,6 +44,11 @@ def chained(name: str) -> Function:
         return f"{name}({first}, {spell(*rest)})" if rest else first
 
     return spell
+
+
+def plain_size(x: str, axis: int, like: str) -> str:
+    """Spells a size that is a Python number, whatever it stands beside."""
+    return f"fn.size({x}, {axis})"
 
 
 def is_number(argument: str) -> bool:

@@ -168,8 +168,8 @@ def _shift(emit: Emitter, node: nodes.Shift) -> str:
 
 
 def _positions(emit: Emitter, node: nodes.Positions) -> str:
-    array, axis = emit.axis_of(node.free[0].extent)
-    return f"fn.positions({array}, {axis})"
+    definition, axis = emit.axis_of(node.free[0].extent)
+    return f"fn.positions({emit.names[definition]}, {axis})"
 
 
 def _short(emit: Emitter, node: along.Along) -> str:

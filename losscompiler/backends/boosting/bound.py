@@ -136,7 +136,7 @@ def _reason(trials: Trials) -> str:
     return (
         "the second derivative grows without bound in the prediction"
         if grows
-        else "no formula is found that bounds the second derivative whatever the prediction is"
+        else "no formula is found that bounds the second derivative"
     )
 
 

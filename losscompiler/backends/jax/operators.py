@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from losscompiler.backends.operators import ELEMENTARY, EXTREMA, PROVIDED
-from losscompiler.backends.spelling import Spelling, call, chained, reduction
+from losscompiler.backends.spelling import Spelling, call, chained, plain_size, reduction
 
 SPELLING = Spelling(
     functions={
@@ -21,6 +21,7 @@ SPELLING = Spelling(
     matmul=lambda a, b: f"{a} @ {b}",
     swap_last_two=lambda x: f"{x}.mT",
     cast=lambda x, like: f"{x}.astype({like}.dtype)",
+    size=plain_size,
     full=lambda n, like: f"jnp.asarray({n}, {like}.dtype)",
     reserved=frozenset({"jax", "jnp", "lax", "along", "fn", "special"}),
 )

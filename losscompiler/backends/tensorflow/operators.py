@@ -33,6 +33,11 @@ def _where(condition: str, chosen: str, other: str) -> str:
     return f"tf.where({condition}, {chosen}, {other})"
 
 
+def _size(x: str, axis: int, like: str) -> str:
+    """A size that is not known is a tensor, and needs a dtype."""
+    return f"fn.size({x}, {axis})" if like == x else f"fn.size({x}, {axis}, {like})"
+
+
 SPELLING = Spelling(
     functions={
         **{op: call(f"tf.math.{OWN_NAMES.get(op, name)}") for op, name in ELEMENTARY.items()},
@@ -45,6 +50,7 @@ SPELLING = Spelling(
     matmul=lambda a, b: f"tf.matmul({a}, {b})",
     swap_last_two=lambda x: f"tf.linalg.matrix_transpose({x})",
     cast=lambda x, like: f"tf.cast({x}, {like}.dtype)",
+    size=_size,
     full=lambda n, like: f"tf.cast({n}, {like}.dtype)",
     reserved=frozenset({"tf", "keras", "along", "fn", "special"}),
 )

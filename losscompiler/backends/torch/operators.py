@@ -3,7 +3,14 @@
 from __future__ import annotations
 
 from losscompiler.backends.operators import ELEMENTARY, EXTREMA, PROVIDED
-from losscompiler.backends.spelling import Function, Spelling, call, is_number, reduction
+from losscompiler.backends.spelling import (
+    Function,
+    Spelling,
+    call,
+    is_number,
+    plain_size,
+    reduction,
+)
 from losscompiler.ir import operators as op
 
 
@@ -41,6 +48,7 @@ SPELLING = Spelling(
     matmul=lambda a, b: f"{a} @ {b}",
     swap_last_two=lambda x: f"{x}.mT",
     cast=lambda x, like: f"{x}.to({like}.dtype)",
+    size=plain_size,
     full=lambda n, like: f"torch.full((), {n}, dtype={like}.dtype, device={like}.device)",
     reserved=frozenset({"torch", "nn", "along", "fn", "special"}),
 )

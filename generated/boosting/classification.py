@@ -142,6 +142,8 @@ class BinaryCrossEntropyObjective(Objective):
             "label_smoothing",
             label_smoothing,
         )
+
+
 BceProbsObjective = BinaryCrossEntropyObjective
 
 
@@ -281,6 +283,8 @@ class BinaryCrossEntropyWithLogitsObjective(Objective):
             "label_smoothing",
             label_smoothing,
         )
+
+
 BceWithLogitsObjective = BinaryCrossEntropyWithLogitsObjective
 
 
@@ -429,6 +433,8 @@ class SoftmaxCrossEntropyObjective(Objective):
             "label_smoothing",
             label_smoothing,
         )
+
+
 SoftmaxCeDenseObjective = SoftmaxCrossEntropyObjective
 CategoricalCrossEntropyObjective = SoftmaxCrossEntropyObjective
 
@@ -570,6 +576,8 @@ class SparseSoftmaxCrossEntropyObjective(Objective):
             "label_smoothing",
             label_smoothing,
         )
+
+
 SoftmaxCeSparseObjective = SparseSoftmaxCrossEntropyObjective
 
 
@@ -653,6 +661,8 @@ class NegativeLogLikelihoodObjective(Objective):
     ) -> None:
         """Checks and keeps the settings."""
         super().__init__(hessian)
+
+
 NllObjective = NegativeLogLikelihoodObjective
 
 
@@ -930,7 +940,7 @@ _BINARY_FOCAL = Task(
     vjp=_binary_focal_vjp,
     hessian_diagonal=_binary_focal_hessian_diagonal,
     hvp=_binary_focal_hvp,
-    without_bound="no formula is found that bounds the second derivative whatever the prediction is; use 'clamp'",
+    without_bound="no formula is found that bounds the second derivative; use 'clamp'",
     averages=True,
     convex=False,
 )
@@ -954,7 +964,7 @@ class BinaryFocalObjective(Objective):
         gamma: Parameter; gamma >= 0; default 2.0.
         hessian: The curvature that trees are grown with. `"exact"` gives the second derivative,
             `"clamp"` that, but at least 1e-16, `"upper_bound"` is refused: no formula is found that
-            bounds the second derivative whatever the prediction is.
+            bounds the second derivative.
 
     References:
         T.-Y. Lin et al., "Focal Loss for Dense Object Detection", 2017.

@@ -202,4 +202,6 @@ class SparsemaxObjective(Objective):
     ) -> None:
         """Checks and keeps the settings."""
         super().__init__(hessian)
+
+
 MulticlassSparsemaxObjective = SparsemaxObjective

@@ -266,7 +266,7 @@ _GAUSSIAN_FOCAL = Task(
     vjp=_gaussian_focal_vjp,
     hessian_diagonal=_gaussian_focal_hessian_diagonal,
     hvp=_gaussian_focal_hvp,
-    without_bound="no formula is found that bounds the second derivative whatever the prediction is; use 'clamp'",
+    without_bound="no formula is found that bounds the second derivative; use 'clamp'",
     convex=False,
 )
 
@@ -289,7 +289,7 @@ class GaussianFocalObjective(Objective):
         gamma: Parameter; gamma >= 0; default 4.0.
         hessian: The curvature that trees are grown with. `"exact"` gives the second derivative,
             `"clamp"` that, but at least 1e-16, `"upper_bound"` is refused: no formula is found that
-            bounds the second derivative whatever the prediction is.
+            bounds the second derivative.
 
     References:
         H. Law and J. Deng, "CornerNet: Detecting Objects as Paired Keypoints", 2018.
@@ -314,6 +314,8 @@ class GaussianFocalObjective(Objective):
             "gamma",
             gamma,
         )
+
+
 HeatmapFocalObjective = GaussianFocalObjective
 
 

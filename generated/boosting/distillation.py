@@ -169,6 +169,8 @@ class DistillationObjective(Objective):
             "temperature",
             temperature,
         )
+
+
 DistillationKlObjective = DistillationObjective
 
 
@@ -611,4 +613,6 @@ class GeneralizedJsDistillationObjective(Objective):
             "temperature",
             temperature,
         )
+
+
 GeneralizedJsdObjective = GeneralizedJsDistillationObjective

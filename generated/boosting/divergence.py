@@ -16,12 +16,12 @@ __all__ = [
     "BhattacharyyaDistanceObjective",
     "ChiSquaredDivergenceObjective",
     "GeneralizedKlDivergenceObjective",
-    "JsDivergenceObjective",
     "JsDivObjective",
-    "KlDivergenceObjective",
-    "KlDivergenceWithLogitsObjective",
-    "KlDivergenceWithLogTargetObjective",
+    "JsDivergenceObjective",
     "KlDivObjective",
+    "KlDivergenceObjective",
+    "KlDivergenceWithLogTargetObjective",
+    "KlDivergenceWithLogitsObjective",
     "RenyiDivergenceObjective",
     "ReverseKlDivergenceObjective",
     "SquaredHellingerDistanceObjective",
@@ -105,6 +105,8 @@ class KlDivergenceObjective(Objective):
     ) -> None:
         """Checks and keeps the settings."""
         super().__init__(hessian)
+
+
 KlDivObjective = KlDivergenceObjective
 
 
@@ -475,6 +477,8 @@ class JsDivergenceObjective(Objective):
     ) -> None:
         """Checks and keeps the settings."""
         super().__init__(hessian)
+
+
 JsDivObjective = JsDivergenceObjective
 
 
@@ -854,7 +858,7 @@ def _alpha_divergence_vjp(
 ) -> tuple[Result, ...]:
     """Gradients of sum(cotangent * loss)."""
     t = -cotangent / alpha
-    return (t[..., None] * prediction ** -alpha * target**alpha,)
+    return (t[..., None] * prediction**-alpha * target**alpha,)
 
 
 def _alpha_divergence_hessian_diagonal(
@@ -960,7 +964,7 @@ def _renyi_divergence_vjp(
     t2 = 1 - alpha
     total = np.sum(t * prediction**t2, axis=-1)
     t3 = t2 * cotangent / (total * (alpha - 1))
-    return (t * t3[..., None] * prediction ** -alpha,)
+    return (t * t3[..., None] * prediction**-alpha,)
 
 
 def _renyi_divergence_hessian_diagonal(
@@ -991,7 +995,7 @@ def _renyi_divergence_hvp(
     """The Hessian of sum(cotangent * loss) times the tangents."""
     t = target**alpha
     t2 = cotangent / (alpha - 1)
-    t3 = prediction ** -alpha
+    t3 = prediction**-alpha
     total = np.sum(prediction_tangent * t * t3, axis=-1)
     t4 = 1 - alpha
     total2 = np.sum(t * prediction**t4, axis=-1)

@@ -139,6 +139,8 @@ class EvidentialCrossEntropyObjective(Objective):
     ) -> None:
         """Checks and keeps the settings."""
         super().__init__(hessian)
+
+
 EdlDigammaObjective = EvidentialCrossEntropyObjective
 DirichletCrossEntropyObjective = EvidentialCrossEntropyObjective
 
@@ -258,4 +260,6 @@ class EvidentialLogLikelihoodObjective(Objective):
     ) -> None:
         """Checks and keeps the settings."""
         super().__init__(hessian)
+
+
 EdlLogObjective = EvidentialLogLikelihoodObjective

@@ -126,6 +126,8 @@ class TweedieDevianceMeanObjective(Objective):
             "power",
             power,
         )
+
+
 TweedieUnitDevianceObjective = TweedieDevianceMeanObjective
 
 
@@ -224,4 +226,6 @@ class TweedieDevianceObjective(Objective):
             "power",
             power,
         )
+
+
 TweedieNllObjective = TweedieDevianceObjective

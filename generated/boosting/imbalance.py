@@ -216,6 +216,8 @@ class AsymmetricMultilabelObjective(Objective):
             "clip",
             clip,
         )
+
+
 AslObjective = AsymmetricMultilabelObjective
 
 
@@ -438,7 +440,7 @@ _VARIFOCAL = Task(
     vjp=_varifocal_vjp,
     hessian_diagonal=_varifocal_hessian_diagonal,
     hvp=_varifocal_hvp,
-    without_bound="no formula is found that bounds the second derivative whatever the prediction is; use 'clamp'",
+    without_bound="no formula is found that bounds the second derivative; use 'clamp'",
     convex=False,
 )
 
@@ -459,7 +461,7 @@ class VarifocalObjective(Objective):
         gamma: Parameter; gamma >= 0; default 2.0.
         hessian: The curvature that trees are grown with. `"exact"` gives the second derivative,
             `"clamp"` that, but at least 1e-16, `"upper_bound"` is refused: no formula is found that
-            bounds the second derivative whatever the prediction is.
+            bounds the second derivative.
 
     References:
         H. Zhang, Y. Wang, F. Dayoub and N. Sünderhauf, "VarifocalNet: An IoU-aware Dense Object

@@ -91,6 +91,8 @@ class PoissonNllFullObjective(Objective):
     ) -> None:
         """Checks and keeps the settings."""
         super().__init__(hessian)
+
+
 PoissonNllExactObjective = PoissonNllFullObjective
 
 
@@ -132,7 +134,7 @@ _PROBIT = Task(
     vjp=_probit_vjp,
     hessian_diagonal=_probit_hessian_diagonal,
     hvp=_probit_hvp,
-    without_bound="no formula is found that bounds the second derivative whatever the prediction is; use 'exact'",
+    without_bound="no formula is found that bounds the second derivative; use 'exact'",
 )
 
 
@@ -150,7 +152,7 @@ class ProbitObjective(Objective):
     Args:
         hessian: The curvature that trees are grown with. `"exact"` gives the second derivative,
             `"clamp"` that, but at least 1e-16, `"upper_bound"` is refused: no formula is found that
-            bounds the second derivative whatever the prediction is.
+            bounds the second derivative.
 
     References:
         C. I. Bliss, "The Method of Probits", 1934.

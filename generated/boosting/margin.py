@@ -19,10 +19,10 @@ __all__ = [
     "CategoricalHingeObjective",
     "ExponentialObjective",
     "ModifiedHuberClassificationObjective",
+    "MultiMarginObjective",
     "MulticlassPerceptronObjective",
     "MultilabelMarginObjective",
     "MultilabelSoftMarginObjective",
-    "MultiMarginObjective",
     "PerceptronObjective",
     "SavageObjective",
     "SoftMarginLogisticObjective",
@@ -199,6 +199,8 @@ class SoftMarginObjective(Objective):
     ) -> None:
         """Checks and keeps the settings."""
         super().__init__(hessian)
+
+
 SoftMarginLogisticObjective = SoftMarginObjective
 
 
@@ -415,7 +417,7 @@ _SAVAGE = Task(
     vjp=_savage_vjp,
     hessian_diagonal=_savage_hessian_diagonal,
     hvp=_savage_hvp,
-    without_bound="no formula is found that bounds the second derivative whatever the prediction is; use 'clamp'",
+    without_bound="no formula is found that bounds the second derivative; use 'clamp'",
     convex=False,
 )
 
@@ -433,7 +435,7 @@ class SavageObjective(Objective):
     Args:
         hessian: The curvature that trees are grown with. `"exact"` gives the second derivative,
             `"clamp"` that, but at least 1e-16, `"upper_bound"` is refused: no formula is found that
-            bounds the second derivative whatever the prediction is.
+            bounds the second derivative.
 
     References:
         H. Masnadi-Shirazi and N. Vasconcelos, "On the Design of Loss Functions for Classification:
@@ -497,7 +499,7 @@ _TANGENT = Task(
     vjp=_tangent_vjp,
     hessian_diagonal=_tangent_hessian_diagonal,
     hvp=_tangent_hvp,
-    without_bound="no formula is found that bounds the second derivative whatever the prediction is; use 'clamp'",
+    without_bound="no formula is found that bounds the second derivative; use 'clamp'",
     convex=False,
 )
 
@@ -515,7 +517,7 @@ class TangentObjective(Objective):
     Args:
         hessian: The curvature that trees are grown with. `"exact"` gives the second derivative,
             `"clamp"` that, but at least 1e-16, `"upper_bound"` is refused: no formula is found that
-            bounds the second derivative whatever the prediction is.
+            bounds the second derivative.
 
     References:
         H. Masnadi-Shirazi, V. Mahadevan and N. Vasconcelos, "On the Design of Robust Classifiers

@@ -131,6 +131,8 @@ class GeneralizedCrossEntropyObjective(Objective):
             "q",
             q,
         )
+
+
 GeneralizedCeObjective = GeneralizedCrossEntropyObjective
 
 
@@ -520,6 +522,8 @@ class Poly1CrossEntropyObjective(Objective):
             "epsilon",
             epsilon,
         )
+
+
 Poly1CeObjective = Poly1CrossEntropyObjective
 
 

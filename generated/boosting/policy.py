@@ -364,5 +364,7 @@ class AdvantageWeightedRegressionObjective(Objective):
             "max_weight",
             max_weight,
         )
+
+
 AwrObjective = AdvantageWeightedRegressionObjective
 AwacObjective = AdvantageWeightedRegressionObjective

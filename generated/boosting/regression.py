@@ -114,6 +114,8 @@ class SquaredErrorObjective(Objective):
     ) -> None:
         """Checks and keeps the settings."""
         super().__init__(hessian)
+
+
 MseObjective = SquaredErrorObjective
 MeanSquaredErrorObjective = SquaredErrorObjective
 
@@ -198,6 +200,8 @@ class AbsoluteErrorObjective(Objective):
     ) -> None:
         """Checks and keeps the settings."""
         super().__init__(hessian)
+
+
 MaeObjective = AbsoluteErrorObjective
 L1Objective = AbsoluteErrorObjective
 MeanAbsoluteErrorObjective = AbsoluteErrorObjective
@@ -591,6 +595,8 @@ class QuantileObjective(Objective):
             "tau",
             tau,
         )
+
+
 PinballObjective = QuantileObjective
 
 
@@ -904,7 +910,7 @@ _POISSON_NLL_RATE = Task(
     vjp=_poisson_nll_rate_vjp,
     hessian_diagonal=_poisson_nll_rate_hessian_diagonal,
     hvp=_poisson_nll_rate_hvp,
-    without_bound="no formula is found that bounds the second derivative whatever the prediction is; use 'exact'",
+    without_bound="no formula is found that bounds the second derivative; use 'exact'",
     averages=True,
     low=0.0,
 )
@@ -925,7 +931,7 @@ class PoissonNllRateObjective(Objective):
     Args:
         hessian: The curvature that trees are grown with. `"exact"` gives the second derivative,
             `"clamp"` that, but at least 1e-16, `"upper_bound"` is refused: no formula is found that
-            bounds the second derivative whatever the prediction is.
+            bounds the second derivative.
 
     References:
         J. A. Nelder and R. W. M. Wedderburn, "Generalized Linear Models", 1972.

@@ -120,6 +120,8 @@ class AbsolutePercentageErrorObjective(Objective):
             "epsilon",
             epsilon,
         )
+
+
 MapeObjective = AbsolutePercentageErrorObjective
 MeanAbsolutePercentageErrorObjective = AbsolutePercentageErrorObjective
 
@@ -170,7 +172,7 @@ _SQUARED_LOGARITHMIC_ERROR = Task(
     vjp=_squared_logarithmic_error_vjp,
     hessian_diagonal=_squared_logarithmic_error_hessian_diagonal,
     hvp=_squared_logarithmic_error_hvp,
-    without_bound="no formula is found that bounds the second derivative whatever the prediction is; use 'clamp'",
+    without_bound="no formula is found that bounds the second derivative; use 'clamp'",
     low=-1.0,
     convex=False,
 )
@@ -191,7 +193,7 @@ class SquaredLogarithmicErrorObjective(Objective):
     Args:
         hessian: The curvature that trees are grown with. `"exact"` gives the second derivative,
             `"clamp"` that, but at least 1e-16, `"upper_bound"` is refused: no formula is found that
-            bounds the second derivative whatever the prediction is.
+            bounds the second derivative.
 
     References:
         G. Tofallis, "A Better Measure of Relative Prediction Accuracy for Model Selection and Model
@@ -206,5 +208,7 @@ class SquaredLogarithmicErrorObjective(Objective):
     ) -> None:
         """Checks and keeps the settings."""
         super().__init__(hessian)
+
+
 MsleObjective = SquaredLogarithmicErrorObjective
 MeanSquaredLogarithmicErrorObjective = SquaredLogarithmicErrorObjective

@@ -121,6 +121,8 @@ class PseudoHuberObjective(Objective):
             "delta",
             delta,
         )
+
+
 PseudoHuberCharbonnierObjective = PseudoHuberObjective
 
 

@@ -102,6 +102,8 @@ class BrierScoreObjective(Objective):
     ) -> None:
         """Checks and keeps the settings."""
         super().__init__(hessian)
+
+
 BrierObjective = BrierScoreObjective
 
 

@@ -135,4 +135,6 @@ class ExpectileValueObjective(Objective):
             "tau",
             tau,
         )
+
+
 IqlValueObjective = ExpectileValueObjective

@@ -1647,14 +1647,14 @@ def _ensemble_crps_value(prediction: Array, target: Array) -> Result:
     member_size = fn.size(prediction, -1)
     magnitude = jnp.abs(prediction[..., :, None] - prediction[..., None, :])
     total2 = jnp.sum(magnitude, axis=(-2, -1))
-    return total / member_size - 0.5 * total2 / member_size ** 2
+    return total / member_size - 0.5 * total2 / member_size**2
 
 
 def _ensemble_crps_vjp(prediction: Array, target: Array, cotangent: Array) -> tuple[Result, ...]:
     """Gradients of sum(cotangent * loss)."""
     direction = jnp.sign(prediction[..., None, :] - prediction[..., :, None])
     member_size = fn.size(prediction, -1)
-    t = direction / member_size ** 2
+    t = direction / member_size**2
     total = jnp.sum(t, axis=-1)
     total2 = jnp.sum(t, axis=-2)
     t2 = jnp.sign(target[..., None] - prediction) / member_size
@@ -1669,7 +1669,7 @@ def _ensemble_crps_jvp(prediction: Array, target: Array, prediction_tangent: Arr
     direction = jnp.sign(prediction[..., :, None] - prediction[..., None, :])
     t2 = prediction_tangent[..., :, None] - prediction_tangent[..., None, :]
     total2 = jnp.sum(direction * t2, axis=(-2, -1))
-    return -(total / member_size + 0.5 * total2 / member_size ** 2)
+    return -(total / member_size + 0.5 * total2 / member_size**2)
 
 
 def _ensemble_crps_hvp(

@@ -586,7 +586,7 @@ def _concordance_correlation_value(prediction: Array, target: Array, epsilon: Ar
     total3 = np.sum(t2 * t4, axis=-1)
     total4 = np.sum(t2**2, axis=-1)
     total5 = np.sum(t4**2, axis=-1)
-    t5 = (total - total2) ** 2 / position_size ** 2
+    t5 = (total - total2) ** 2 / position_size**2
     t6 = epsilon + total4 / position_size + total5 / position_size + t5
     return 1 - 2 * total3 / (position_size * t6)
 
@@ -609,43 +609,43 @@ def _concordance_correlation_vjp(
     t5 = -total2 / position_size
     t6 = target + t5[..., None]
     total4 = np.sum(t6**2, axis=-1)
-    t7 = epsilon + t2 / position_size ** 2 + total3 / position_size
+    t7 = epsilon + t2 / position_size**2 + total3 / position_size
     t8 = t7 + total4 / position_size
     t9 = 1 / t8**2
-    t10 = 1 / (t8 * position_size ** 2)
+    t10 = 1 / (t8 * position_size**2)
     total5 = np.sum(t6 * t10[..., None], axis=-1)
     t11 = epsilon**2
     t12 = total4**2
     t13 = total3**2
     t14 = t**4
     total6 = np.sum(t4 * t6, axis=-1)
-    t15 = 4 * t2 * total5 * total3 / position_size ** 3
-    t16 = 4 * t2 * total5 * total4 / position_size ** 3
-    t17 = 4 * t2 * total5 * epsilon / position_size ** 2
-    t18 = 4 * total5 * total3 * total4 / position_size ** 2
+    t15 = 4 * t2 * total5 * total3 / position_size**3
+    t16 = 4 * t2 * total5 * total4 / position_size**3
+    t17 = 4 * t2 * total5 * epsilon / position_size**2
+    t18 = 4 * total5 * total3 * total4 / position_size**2
     t19 = 4 * total5 * total3 * epsilon / position_size
     t20 = 4 * total5 * total4 * epsilon / position_size
-    t21 = t9 / position_size ** 3
+    t21 = t9 / position_size**3
     total7 = np.sum(t4 * t21[..., None], axis=-1)
-    t22 = 4 * total6 * total7 * t12 / position_size ** 2
-    t23 = 4 * total6 * total7 * t13 / position_size ** 2
-    t24 = 4 * total6 * total7 * t14 / position_size ** 4
-    t25 = 8 * total6 * t2 * total7 * total3 / position_size ** 3
-    t26 = 8 * total6 * t2 * total7 * total4 / position_size ** 3
-    t27 = 8 * total6 * t2 * total7 * epsilon / position_size ** 2
-    t28 = 8 * total6 * total7 * total3 * total4 / position_size ** 2
+    t22 = 4 * total6 * total7 * t12 / position_size**2
+    t23 = 4 * total6 * total7 * t13 / position_size**2
+    t24 = 4 * total6 * total7 * t14 / position_size**4
+    t25 = 8 * total6 * t2 * total7 * total3 / position_size**3
+    t26 = 8 * total6 * t2 * total7 * total4 / position_size**3
+    t27 = 8 * total6 * t2 * total7 * epsilon / position_size**2
+    t28 = 8 * total6 * total7 * total3 * total4 / position_size**2
     t29 = 8 * total6 * total7 * total3 * epsilon / position_size
     t30 = 8 * total6 * total7 * total4 * epsilon / position_size
-    t31 = 2 * total5 * t11 + 2 * total5 * t12 / position_size ** 2
-    t32 = t31 + 2 * total5 * t13 / position_size ** 2
-    t33 = t32 + 2 * total5 * t14 / position_size ** 4
-    t34 = t33 + 4 * total6 * t / position_size ** 3 + t15 + t16 + t17 + t18 + t19
-    t35 = t34 + t20 - 4 * total6 * total7 * t11 - t22 - t23 - t24 - t25 - t26 - t27
-    t36 = t35 - t28 - t29 - t30
-    t37 = -2 * total4 / position_size ** 2
-    t38 = -2 * total3 / position_size ** 2
-    t39 = -2 * t2 / position_size ** 3
-    t40 = 4 * total6 / position_size ** 2
+    t31 = 2 * total5 * t11 + 2 * total5 * t12 / position_size**2
+    t32 = t31 + 2 * total5 * t13 / position_size**2
+    t33 = t32 + 2 * total5 * t14 / position_size**4
+    t34 = t33 + 4 * total6 * t / position_size**3 + t15 + t16 + t17 + t18 + t19 + t20
+    t35 = t34 - 4 * total6 * total7 * t11 - t22 - t23 - t24 - t25 - t26 - t27 - t28
+    t36 = t35 - t29 - t30
+    t37 = -2 * total4 / position_size**2
+    t38 = -2 * total3 / position_size**2
+    t39 = -2 * t2 / position_size**3
+    t40 = 4 * total6 / position_size**2
     t41 = t36[..., None] + t6 * t37[..., None] + t6 * t38[..., None]
     t42 = t41 + t6 * t39[..., None] + t4 * t40[..., None]
     t43 = t42 - 2 * t6 * epsilon / position_size
@@ -675,10 +675,10 @@ def _concordance_correlation_jvp(
     total7 = np.sum(t4**2, axis=-1)
     t7 = total - total2
     t8 = epsilon + total6 / position_size + total7 / position_size
-    t9 = t8 + t7**2 / position_size ** 2
+    t9 = t8 + t7**2 / position_size**2
     t10 = 1 / t9**2
-    t11 = 2 * total3 * total5 * t10 / position_size ** 2
-    t12 = 4 * total4 * total3 * t7 * t10 / position_size ** 3
+    t11 = 2 * total3 * total5 * t10 / position_size**2
+    t12 = 4 * total4 * total3 * t7 * t10 / position_size**3
     t13 = -total4 / position_size
     t14 = t4 * (prediction_tangent + t13[..., None])
     total8 = np.sum(t14, axis=-1)
@@ -705,93 +705,93 @@ def _concordance_correlation_hvp(
     t7 = prediction + t6[..., None]
     total3 = np.sum(t7**2, axis=-1)
     total4 = np.sum(t3**2, axis=-1)
-    t8 = epsilon + t5 / position_size ** 2 + total3 / position_size
+    t8 = epsilon + t5 / position_size**2 + total3 / position_size
     t9 = t8 + total4 / position_size
     t10 = 1 / t9**2
     total5 = np.sum(prediction_tangent, axis=-1)
     t11 = -2 * total5 / position_size
     t12 = t7 * (t11[..., None] + 2 * prediction_tangent)
     total6 = np.sum(t12, axis=-1)
-    t13 = total6 / position_size ** 3 + 2 * total5 * t4 / position_size ** 4
+    t13 = total6 / position_size**3 + 2 * total5 * t4 / position_size**4
     t14 = -t10 * t13
     total7 = np.sum(t3 * t14[..., None], axis=-1)
     t15 = total4**2
     t16 = total3**2
     t17 = t4**4
-    t18 = 4 * t5 * total7 * total3 / position_size ** 3
-    t19 = 4 * t5 * total7 * total4 / position_size ** 3
-    t20 = 4 * t5 * total7 * epsilon / position_size ** 2
-    t21 = 4 * total7 * total3 * total4 / position_size ** 2
+    t18 = 4 * t5 * total7 * total3 / position_size**3
+    t19 = 4 * t5 * total7 * total4 / position_size**3
+    t20 = 4 * t5 * total7 * epsilon / position_size**2
+    t21 = 4 * total7 * total3 * total4 / position_size**2
     t22 = 4 * total7 * total3 * epsilon / position_size
     t23 = 4 * total7 * total4 * epsilon / position_size
     total8 = np.sum(t7 * t3, axis=-1)
-    t24 = t10 / position_size ** 3
-    t25 = -t10 / position_size ** 4
+    t24 = t10 / position_size**3
+    t25 = -t10 / position_size**4
     t26 = 1 / t9**3
-    t27 = -4 * t4 * t26 / position_size ** 5
+    t27 = -4 * t4 * t26 / position_size**5
     t28 = total5[..., None] * (t25[..., None] + t7 * t27[..., None])
-    t29 = -2 * total6 * t26 / position_size ** 4
+    t29 = -2 * total6 * t26 / position_size**4
     t30 = prediction_tangent * t24[..., None] + t28 + t7 * t29[..., None]
     total9 = np.sum(t30, axis=-1)
-    t31 = 4 * total8 * t15 * total9 / position_size ** 2
-    t32 = 4 * total8 * t16 * total9 / position_size ** 2
-    t33 = 4 * total8 * t17 * total9 / position_size ** 4
-    t34 = 8 * total8 * t5 * total9 * total3 / position_size ** 3
-    t35 = 8 * total8 * t5 * total9 * total4 / position_size ** 3
-    t36 = 8 * total8 * t5 * total9 * epsilon / position_size ** 2
-    t37 = 8 * total8 * total9 * total3 * total4 / position_size ** 2
+    t31 = 4 * total8 * t15 * total9 / position_size**2
+    t32 = 4 * total8 * t16 * total9 / position_size**2
+    t33 = 4 * total8 * t17 * total9 / position_size**4
+    t34 = 8 * total8 * t5 * total9 * total3 / position_size**3
+    t35 = 8 * total8 * t5 * total9 * total4 / position_size**3
+    t36 = 8 * total8 * t5 * total9 * epsilon / position_size**2
+    t37 = 8 * total8 * total9 * total3 * total4 / position_size**2
     t38 = 8 * total8 * total9 * total3 * epsilon / position_size
     t39 = 8 * total8 * total9 * total4 * epsilon / position_size
-    t40 = 2 * t * total7 + 2 * t15 * total7 / position_size ** 2
-    t41 = t40 + 2 * t16 * total7 / position_size ** 2
-    t42 = t41 + 2 * t17 * total7 / position_size ** 4 + t18 + t19 + t20 + t21 + t22
+    t40 = 2 * t * total7 + 2 * t15 * total7 / position_size**2
+    t41 = t40 + 2 * t16 * total7 / position_size**2
+    t42 = t41 + 2 * t17 * total7 / position_size**4 + t18 + t19 + t20 + t21 + t22
     t43 = t42 + t23 - 4 * total8 * t * total9 - t31 - t32 - t33 - t34 - t35 - t36
     t44 = t43 - t37 - t38 - t39
-    t45 = 2 * total5 * t5 * epsilon / position_size ** 2
-    t46 = -16 * total8 * t5 * t26 / position_size ** 5
-    t47 = 4 * t4 * t10 / position_size ** 3
-    t48 = -16 * total8 * t4 * t26 / position_size ** 4
+    t45 = 2 * total5 * t5 * epsilon / position_size**2
+    t46 = -16 * total8 * t5 * t26 / position_size**5
+    t47 = 4 * t4 * t10 / position_size**3
+    t48 = -16 * total8 * t4 * t26 / position_size**4
     t49 = t46[..., None] + t3 * t47[..., None] + t7 * t48[..., None]
-    t50 = 2 * total6 * total3 * total4 / position_size ** 2
-    t51 = -8 * total8 * t4 * t26 / position_size ** 4
-    t52 = 2 * t10 / position_size ** 2
-    t53 = -8 * total8 * t26 / position_size ** 3
+    t50 = 2 * total6 * total3 * total4 / position_size**2
+    t51 = -8 * total8 * t4 * t26 / position_size**4
+    t52 = 2 * t10 / position_size**2
+    t53 = -8 * total8 * t26 / position_size**3
     t54 = t51[..., None] + t3 * t52[..., None] + t7 * t53[..., None]
     t55 = 2 * total6 * total4 * epsilon / position_size
-    t56 = 2 * t5 * total6 * total4 / position_size ** 3
+    t56 = 2 * t5 * total6 * total4 / position_size**3
     t57 = 2 * total6 * total3 * epsilon / position_size
-    t58 = 2 * t5 * total6 * total3 / position_size ** 3
-    t59 = 2 * t5 * total6 * epsilon / position_size ** 2
-    t60 = 4 * total8 / position_size ** 2
+    t58 = 2 * t5 * total6 * total3 / position_size**3
+    t59 = 2 * t5 * total6 * epsilon / position_size**2
+    t60 = 4 * total8 / position_size**2
     t61 = -total5 / position_size
     t62 = t3 * (prediction_tangent + t61[..., None])
     total10 = np.sum(t62, axis=-1)
     total11 = np.sum(t7 * t24[..., None], axis=-1)
-    t63 = 8 * t5 * total11 * total3 / position_size ** 3
-    t64 = 8 * t5 * total11 * total4 / position_size ** 3
-    t65 = 8 * t5 * total11 * epsilon / position_size ** 2
-    t66 = 8 * total11 * total3 * total4 / position_size ** 2
+    t63 = 8 * t5 * total11 * total3 / position_size**3
+    t64 = 8 * t5 * total11 * total4 / position_size**3
+    t65 = 8 * t5 * total11 * epsilon / position_size**2
+    t66 = 8 * total11 * total3 * total4 / position_size**2
     t67 = 8 * total11 * total3 * epsilon / position_size
     t68 = 8 * total11 * total4 * epsilon / position_size
-    t69 = 4 * t4 / position_size ** 3 - 4 * total11 * t
-    t70 = t69 - 4 * total11 * t15 / position_size ** 2
-    t71 = t70 - 4 * total11 * t16 / position_size ** 2
-    t72 = t71 - 4 * total11 * t17 / position_size ** 4 - t63 - t64 - t65 - t66 - t67
+    t69 = 4 * t4 / position_size**3 - 4 * total11 * t
+    t70 = t69 - 4 * total11 * t15 / position_size**2
+    t71 = t70 - 4 * total11 * t16 / position_size**2
+    t72 = t71 - 4 * total11 * t17 / position_size**4 - t63 - t64 - t65 - t66 - t67
     t73 = t72 - t68
-    t74 = total10[..., None] * (t73[..., None] + 4 * t7 / position_size ** 2)
+    t74 = total10[..., None] * (t73[..., None] + 4 * t7 / position_size**2)
     t75 = total5 * t
-    t76 = total5 * t15 / position_size ** 2
-    t77 = total5 * t16 / position_size ** 2
-    t78 = total5 * t17 / position_size ** 4
-    t79 = 2 * total5 * total3 * total4 / position_size ** 2
+    t76 = total5 * t15 / position_size**2
+    t77 = total5 * t16 / position_size**2
+    t78 = total5 * t17 / position_size**4
+    t79 = 2 * total5 * total3 * total4 / position_size**2
     t80 = 2 * total5 * total4 * epsilon / position_size
-    t81 = 2 * total5 * t5 * total4 / position_size ** 3
+    t81 = 2 * total5 * t5 * total4 / position_size**3
     t82 = 2 * total5 * total3 * epsilon / position_size
-    t83 = 2 * total5 * t5 * total3 / position_size ** 3
+    t83 = 2 * total5 * t5 * total3 / position_size**3
     t84 = t * total6
-    t85 = t15 * total6 / position_size ** 2
-    t86 = t16 * total6 / position_size ** 2
-    t87 = t17 * total6 / position_size ** 4
+    t85 = t15 * total6 / position_size**2
+    t86 = t16 * total6 / position_size**2
+    t87 = t17 * total6 / position_size**4
     t88 = t44[..., None] + t45[..., None] * t49 + t50[..., None] * t54
     t89 = t88 + t55[..., None] * t54 + t56[..., None] * t54 + t57[..., None] * t54
     t90 = t89 + t58[..., None] * t54 + t59[..., None] * t54
@@ -822,44 +822,44 @@ def _concordance_correlation_hessian_diagonal(
     t6 = t5**2
     total4 = np.sum(t2**2, axis=-1)
     total5 = np.sum(t4**2, axis=-1)
-    t7 = epsilon + t6 / position_size ** 2 + total4 / position_size
+    t7 = epsilon + t6 / position_size**2 + total4 / position_size
     t8 = t7 + total5 / position_size
     t9 = 1 / t8**2
     t10 = 1 / t8**3
-    t11 = 16 * total3 * t6 * t10 / position_size ** 5
-    t12 = 4 * total3 * t9 / position_size ** 2 - t11
+    t11 = 16 * total3 * t6 * t10 / position_size**5
+    t12 = 4 * total3 * t9 / position_size**2 - t11
     total6 = np.sum(t2 / position_size, axis=-1)
     t13 = 2 * t2 - 2 * total6[..., None]
-    t14 = -8 * total3 * t5 * t10 / position_size ** 4
-    t15 = 2 * t9 / position_size ** 2
-    t16 = -8 * total3 * t10 / position_size ** 3
+    t14 = -8 * total3 * t5 * t10 / position_size**4
+    t15 = 2 * t9 / position_size**2
+    t16 = -8 * total3 * t10 / position_size**3
     t17 = t14[..., None] + t4 * t15[..., None] + t2 * t16[..., None]
-    t18 = t10 / position_size ** 4
+    t18 = t10 / position_size**4
     total7 = np.sum(t18[..., None] * t2, axis=-1)
     t19 = -4 * total7 * total3
     t20 = -4 * t5 / position_size
     t21 = t19[..., None] * (t20[..., None] - 2 * t13)
-    t22 = 4 * t5 * t9 / position_size ** 3
-    t23 = -16 * total3 * t5 * t10 / position_size ** 4
-    t24 = t9 / position_size ** 3
+    t22 = 4 * t5 * t9 / position_size**3
+    t23 = -16 * total3 * t5 * t10 / position_size**4
+    t24 = t9 / position_size**3
     total8 = np.sum(t4 * t24[..., None], axis=-1)
     t25 = -2 * t5 / position_size
     t26 = 2 * total8[..., None] * (t25[..., None] - t13)
     total9 = np.sum(t4 / position_size, axis=-1)
     t27 = t3 - total9
     total10 = np.sum(t2 * t24[..., None], axis=-1)
-    t28 = 4 * total10 * t5**4 / position_size ** 4
-    t29 = 4 * total10 * total4**2 / position_size ** 2
-    t30 = 4 * total10 * total5**2 / position_size ** 2
-    t31 = 8 * t6 * total10 * total4 / position_size ** 3
-    t32 = 8 * t6 * total10 * total5 / position_size ** 3
-    t33 = 8 * t6 * total10 * epsilon / position_size ** 2
-    t34 = 8 * total10 * total4 * total5 / position_size ** 2
-    t35 = 8 * total10 * total4 * epsilon / position_size
-    t36 = 8 * total10 * total5 * epsilon / position_size
-    t37 = 4 * t5 / position_size ** 3 - 4 * total10 * epsilon**2 - t28 - t29 - t30
-    t38 = t37 - t31 - t32 - t33 - t34 - t35 - t36
-    t39 = t38[..., None] + 4 * t2 / position_size ** 2
+    t28 = 4 * total10 * total4**2 / position_size**2
+    t29 = 4 * total10 * total5**2 / position_size**2
+    t30 = 8 * t6 * total10 * total4 / position_size**3
+    t31 = 8 * t6 * total10 * total5 / position_size**3
+    t32 = 8 * t6 * total10 * epsilon / position_size**2
+    t33 = 8 * total10 * total4 * total5 / position_size**2
+    t34 = 8 * total10 * total4 * epsilon / position_size
+    t35 = 8 * total10 * total5 * epsilon / position_size
+    t36 = 4 * t5 / position_size**3 - 4 * total10 * epsilon**2
+    t37 = t36 - 4 * total10 * t5**4 / position_size**4 - t28 - t29 - t30 - t31 - t32
+    t38 = t37 - t33 - t34 - t35
+    t39 = t38[..., None] + 4 * t2 / position_size**2
     t40 = t9[..., None] * (t27[..., None] + target) * t39
     t41 = t12[..., None] + t13 * t17 + t21 + t4 * t22[..., None] + t2 * t23[..., None]
     t42 = t41 + t26 + t40
@@ -1640,8 +1640,7 @@ def _scale_invariant_log_value(prediction: Array, target: Array, balance: Array)
     total = np.sum(t**2, axis=-1)
     position_size = fn.size(prediction, -1)
     total2 = np.sum(t, axis=-1)
-    t2 = balance * total2**2 / position_size ** 2
-    return total / position_size - t2
+    return total / position_size - balance * total2**2 / position_size**2
 
 
 def _scale_invariant_log_vjp(
@@ -1654,7 +1653,7 @@ def _scale_invariant_log_vjp(
     t = np.log(prediction) - np.log(target)
     total = np.sum(t, axis=-1)
     position_size = fn.size(prediction, -1)
-    t2 = -2 * total * balance / position_size ** 2
+    t2 = -2 * total * balance / position_size**2
     t3 = t2[..., None] + 2 * t / position_size
     return (cotangent[..., None] * t3 / prediction,)
 
@@ -1672,7 +1671,7 @@ def _scale_invariant_log_jvp(
     position_size = fn.size(prediction, -1)
     total2 = np.sum(t, axis=-1)
     total3 = np.sum(prediction_tangent * t2, axis=-1)
-    t3 = 2 * total2 * total3 * balance / position_size ** 2
+    t3 = 2 * total2 * total3 * balance / position_size**2
     return 2 * total / position_size - t3
 
 
@@ -1687,10 +1686,10 @@ def _scale_invariant_log_hvp(
     t = 1 / prediction
     total = np.sum(prediction_tangent * t, axis=-1)
     position_size = fn.size(prediction, -1)
-    t2 = -2 * total * balance / position_size ** 2
+    t2 = -2 * total * balance / position_size**2
     t3 = np.log(prediction) - np.log(target)
     total2 = np.sum(t3, axis=-1)
-    t4 = 2 * total2 * balance / position_size ** 2
+    t4 = 2 * total2 * balance / position_size**2
     t5 = 2 / position_size + t4
     t6 = t5[..., None] - 2 * t3 / position_size
     t7 = prediction_tangent * t6 / prediction**2
@@ -1707,8 +1706,8 @@ def _scale_invariant_log_hessian_diagonal(
     position_size = fn.size(prediction, -1)
     t = np.log(prediction) - np.log(target)
     total = np.sum(t, axis=-1)
-    t2 = 2 * total * balance / position_size ** 2
-    t3 = 2 / position_size + t2 - 2 * balance / position_size ** 2
+    t2 = 2 / position_size + 2 * total * balance / position_size**2
+    t3 = t2 - 2 * balance / position_size**2
     t4 = t3[..., None] - 2 * t / position_size
     return (cotangent[..., None] * t4 / prediction**2,)
 

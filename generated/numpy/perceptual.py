@@ -700,16 +700,16 @@ def _style_value(features: Array, target: Array) -> Result:
     total = np.sum((dot - dot2) ** 2, axis=(-2, -1))
     channel_size = fn.size(features, -2)
     position_size = fn.size(features, -1)
-    t = channel_size ** 2 * position_size ** 2
+    t = channel_size**2 * position_size**2
     return 0.25 * total / t
 
 
 def _style_vjp(features: Array, target: Array, cotangent: Array) -> tuple[Result, ...]:
     """Gradients of sum(cotangent * loss)."""
     position_size = fn.size(features, -1)
-    t = cotangent / position_size ** 2
+    t = cotangent / position_size**2
     channel_size = fn.size(features, -2)
-    t2 = features / channel_size ** 2
+    t2 = features / channel_size**2
     t3 = t2.mT
     dot = features @ features.mT
     dot2 = target @ target.mT
@@ -729,7 +729,7 @@ def _style_jvp(features: Array, target: Array, features_tangent: Array) -> Resul
     total = np.sum((dot - dot2) * (dot3 + dot4), axis=(-2, -1))
     channel_size = fn.size(features, -2)
     position_size = fn.size(features, -1)
-    t = channel_size ** 2 * position_size ** 2
+    t = channel_size**2 * position_size**2
     return 0.5 * total / t
 
 
@@ -741,16 +741,16 @@ def _style_hvp(
 ) -> tuple[Result, ...]:
     """The Hessian of sum(cotangent * loss) times the tangents."""
     position_size = fn.size(features, -1)
-    t = cotangent / position_size ** 2
+    t = cotangent / position_size**2
     channel_size = fn.size(features, -2)
-    t2 = features_tangent / channel_size ** 2
+    t2 = features_tangent / channel_size**2
     t3 = t2.mT
     dot = features @ features.mT
     dot2 = target @ target.mT
     t4 = dot.mT - dot2.mT
     t5 = t4.mT
     dot3 = t5 @ t3.mT
-    t6 = features / channel_size ** 2
+    t6 = features / channel_size**2
     t7 = t6.mT
     dot4 = features_tangent @ features.mT
     dot5 = features @ features_tangent.mT
@@ -765,14 +765,14 @@ def _style_hvp(
 def _style_hessian_diagonal(features: Array, target: Array, cotangent: Array) -> tuple[Result, ...]:
     """The diagonal of the Hessian of sum(cotangent * loss)."""
     position_size = fn.size(features, -1)
-    t = cotangent / position_size ** 2
+    t = cotangent / position_size**2
     t2 = features**2
     channel_size = fn.size(features, -2)
-    t3 = t2 / channel_size ** 2
+    t3 = t2 / channel_size**2
     total = np.sum(t3, axis=-2)
     total2 = np.sum(t2, axis=-1)
     total3 = np.sum(target**2, axis=-1)
-    t4 = (total2 - total3) / channel_size ** 2
+    t4 = (total2 - total3) / channel_size**2
     return (t[..., None, None] * (total[..., None, :] + t3 + t4[..., :, None]),)
 
 

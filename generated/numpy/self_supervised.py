@@ -1283,7 +1283,7 @@ def _vicreg_hvp(
     t56 = t53[..., None, :] + t54**2 / larger3**4 + 0.5 * t55 / larger3**2
     t57 = t56 + 0.25 * t55 / (larger**2 * larger3**2)
     t58 = 1 / t48**3
-    t59 = cotangent**2 * variance**2 / feature_size ** 2
+    t59 = cotangent**2 * variance**2 / feature_size**2
     t60 = t57 * t58[..., None, :] * t59[..., None, None]
     above2 = t60 > 0
     t61 = 1 / np.sqrt(t48)
@@ -1419,7 +1419,7 @@ def _vicreg_hessian_diagonal(
     t43 = t40[..., None, :] + t41**2 / larger2**4 + 0.5 * t42 / larger2**2
     t44 = t43 + 0.25 * t42 / (larger**2 * larger2**2)
     t45 = 1 / t35**3
-    t46 = cotangent**2 * variance**2 / feature_size ** 2
+    t46 = cotangent**2 * variance**2 / feature_size**2
     t47 = t44 * t45[..., None, :] * t46[..., None, None]
     above2 = t47 > 0
     t48 = 0.5 * cotangent * variance / (feature_size * larger2)

@@ -141,10 +141,11 @@ def logsumexp(x: Array, axis: int | tuple[int, ...], where: Any = None) -> Array
     return tf.squeeze(total, axis)
 
 
-def size(x: Array, axis: int) -> Any:
-    """Number of entries along an axis: an integer if it is known, else a scalar like x."""
+def size(x: Array, axis: int, like: Array | None = None) -> Any:
+    """Number of entries along an axis: an integer if known, else a scalar like `like` or x."""
     known = x.shape[axis]
-    return tf.cast(tf.shape(x, tf.int64)[axis], x.dtype) if known is None else known
+    dtype = x.dtype if like is None else like.dtype
+    return tf.cast(tf.shape(x, tf.int64)[axis], dtype) if known is None else known
 
 
 def positions(x: Array, axis: int) -> Array:

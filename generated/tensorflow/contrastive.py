@@ -20,8 +20,8 @@ __all__ = [
     "ClipLoss",
     "ClipSymmetricLoss",
     "InfoNceLoss",
-    "NtxentInfonceLoss",
     "NtXentLoss",
+    "NtxentInfonceLoss",
     "SiglipLoss",
     "UniformityLoss",
     "alignment",
@@ -1496,7 +1496,8 @@ class ClipLoss(KerasLoss):
     * `text` in `y_pred`
 
     A Keras loss owns no weights: `fit` does not train the learnable parameters, which keep the
-    values given here. To train them, pass variables to `clip` in a loop of your own.
+    values given here. To train them, pass variables in a loop of your own to
+    `clip`.
 
     Args:
         logit_scale: Learnable parameter; logit_scale > 0; default 14.285714285714286.
@@ -2290,7 +2291,8 @@ class SiglipLoss(KerasLoss):
     * `text` in `y_pred`
 
     A Keras loss owns no weights: `fit` does not train the learnable parameters, which keep the
-    values given here. To train them, pass variables to `siglip` in a loop of your own.
+    values given here. To train them, pass variables in a loop of your own to
+    `siglip`.
 
     Args:
         logit_scale: Learnable parameter; logit_scale > 0; default 10.0.

@@ -20,12 +20,12 @@ __all__ = [
     "ChiSquaredDivergenceLoss",
     "GeneralizedKlDivergenceLoss",
     "ItakuraSaitoDivergenceLoss",
-    "JsDivergenceLoss",
     "JsDivLoss",
-    "KlDivergenceLoss",
-    "KlDivergenceWithLogitsLoss",
-    "KlDivergenceWithLogTargetLoss",
+    "JsDivergenceLoss",
     "KlDivLoss",
+    "KlDivergenceLoss",
+    "KlDivergenceWithLogTargetLoss",
+    "KlDivergenceWithLogitsLoss",
     "RenyiDivergenceLoss",
     "ReverseKlDivergenceLoss",
     "SquaredHellingerDistanceLoss",
@@ -2701,7 +2701,7 @@ def _alpha_divergence_vjp(
 ) -> tuple[Result, ...]:
     """Gradients of sum(cotangent * loss)."""
     t = -cotangent / alpha
-    return (t[..., None] * prediction ** -alpha * target**alpha,)
+    return (t[..., None] * prediction**-alpha * target**alpha,)
 
 
 def _alpha_divergence_jvp(
@@ -2711,7 +2711,7 @@ def _alpha_divergence_jvp(
     prediction_tangent: Array,
 ) -> Result:
     """The directional derivative of the unreduced loss along the tangents."""
-    t = prediction_tangent * prediction ** -alpha * target**alpha
+    t = prediction_tangent * prediction**-alpha * target**alpha
     total = tf.reduce_sum(t, axis=-1)
     return -total / alpha
 
@@ -2986,7 +2986,7 @@ def _renyi_divergence_vjp(
     t2 = 1 - alpha
     total = tf.reduce_sum(t * prediction**t2, axis=-1)
     t3 = t2 * cotangent / (total * (alpha - 1))
-    return (t * t3[..., None] * prediction ** -alpha,)
+    return (t * t3[..., None] * prediction**-alpha,)
 
 
 def _renyi_divergence_jvp(
@@ -2998,7 +2998,7 @@ def _renyi_divergence_jvp(
     """The directional derivative of the unreduced loss along the tangents."""
     t = 1 - alpha
     t2 = target**alpha
-    t3 = prediction_tangent * t2 * prediction ** -alpha
+    t3 = prediction_tangent * t2 * prediction**-alpha
     total = tf.reduce_sum(t3, axis=-1)
     total2 = tf.reduce_sum(t2 * prediction**t, axis=-1)
     return t * total / (total2 * (alpha - 1))
@@ -3014,7 +3014,7 @@ def _renyi_divergence_hvp(
     """The Hessian of sum(cotangent * loss) times the tangents."""
     t = target**alpha
     t2 = cotangent / (alpha - 1)
-    t3 = prediction ** -alpha
+    t3 = prediction**-alpha
     total = tf.reduce_sum(prediction_tangent * t * t3, axis=-1)
     t4 = 1 - alpha
     total2 = tf.reduce_sum(t * prediction**t4, axis=-1)

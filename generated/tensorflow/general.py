@@ -228,7 +228,8 @@ class BarronGeneralLoss(KerasLoss):
     * `target` in `y_true`
 
     A Keras loss owns no weights: `fit` does not train the learnable parameters, which keep the
-    values given here. To train them, pass variables to `barron_general` in a loop of your own.
+    values given here. To train them, pass variables in a loop of your own to
+    `barron_general`.
 
     Args:
         alpha: Parameter; default 1.0.

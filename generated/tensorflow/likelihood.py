@@ -539,7 +539,8 @@ class StudentTNllLoss(KerasLoss):
     * `target` in `y_true`
 
     A Keras loss owns no weights: `fit` does not train the learnable parameters, which keep the
-    values given here. To train them, pass variables to `student_t_nll` in a loop of your own.
+    values given here. To train them, pass variables in a loop of your own to
+    `student_t_nll`.
 
     Args:
         df: Learnable parameter; df > 0; default 4.0.
@@ -1152,7 +1153,8 @@ class NegativeBinomialNllLoss(KerasLoss):
     * `target` in `y_true`
 
     A Keras loss owns no weights: `fit` does not train the learnable parameters, which keep the
-    values given here. To train them, pass variables to `negative_binomial_nll` in a loop of your own.
+    values given here. To train them, pass variables in a loop of your own to
+    `negative_binomial_nll`.
 
     Args:
         dispersion: Learnable parameter; dispersion > 0; default 1.0.
@@ -1473,7 +1475,8 @@ class GammaNllLoss(KerasLoss):
     * `target` in `y_true`
 
     A Keras loss owns no weights: `fit` does not train the learnable parameters, which keep the
-    values given here. To train them, pass variables to `gamma_nll` in a loop of your own.
+    values given here. To train them, pass variables in a loop of your own to
+    `gamma_nll`.
 
     Args:
         shape: Learnable parameter; shape > 0; default 1.0.
@@ -1758,7 +1761,8 @@ class LogNormalNllLoss(KerasLoss):
     * `target` in `y_true`
 
     A Keras loss owns no weights: `fit` does not train the learnable parameters, which keep the
-    values given here. To train them, pass variables to `log_normal_nll` in a loop of your own.
+    values given here. To train them, pass variables in a loop of your own to
+    `log_normal_nll`.
 
     Args:
         scale: Learnable parameter; scale > 0; default 1.0.
@@ -2293,7 +2297,8 @@ class TobitLoss(KerasLoss):
     * `censored` in `y_true`
 
     A Keras loss owns no weights: `fit` does not train the learnable parameters, which keep the
-    values given here. To train them, pass variables to `tobit` in a loop of your own.
+    values given here. To train them, pass variables in a loop of your own to
+    `tobit`.
 
     Args:
         scale: Learnable parameter; scale > 0; default 1.0.
@@ -2622,7 +2627,8 @@ class WeibullSurvivalLoss(KerasLoss):
     * `event` in `y_true`
 
     A Keras loss owns no weights: `fit` does not train the learnable parameters, which keep the
-    values given here. To train them, pass variables to `weibull_survival` in a loop of your own.
+    values given here. To train them, pass variables in a loop of your own to
+    `weibull_survival`.
 
     Args:
         shape: Learnable parameter; shape > 0; default 1.0.
@@ -2944,7 +2950,8 @@ class LogNormalSurvivalLoss(KerasLoss):
     * `event` in `y_true`
 
     A Keras loss owns no weights: `fit` does not train the learnable parameters, which keep the
-    values given here. To train them, pass variables to `log_normal_survival` in a loop of your own.
+    values given here. To train them, pass variables in a loop of your own to
+    `log_normal_survival`.
 
     Args:
         scale: Learnable parameter; scale > 0; default 1.0.

@@ -1817,7 +1817,8 @@ class MarginBasedLoss(KerasLoss):
     * `target` in `y_true`
 
     A Keras loss owns no weights: `fit` does not train the learnable parameters, which keep the
-    values given here. To train them, pass variables to `margin_based` in a loop of your own.
+    values given here. To train them, pass variables in a loop of your own to
+    `margin_based`.
 
     Args:
         margin: Parameter; margin >= 0; default 0.2.

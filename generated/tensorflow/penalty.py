@@ -1693,7 +1693,8 @@ class MultiTaskUncertaintyLoss(KerasLoss):
     * `losses` in `y_pred`
 
     A Keras loss owns no weights: `fit` does not train the learnable parameters, which keep the
-    values given here. To train them, pass variables to `multi_task_uncertainty` in a loop of your own.
+    values given here. To train them, pass variables in a loop of your own to
+    `multi_task_uncertainty`.
 
     Args:
         log_variance: Learnable parameter, a number or an array (task); default 0.0.

@@ -882,16 +882,16 @@ def _style_value(features: Array, target: Array) -> Result:
     total = tf.reduce_sum((dot - dot2) ** 2, axis=(-2, -1))
     channel_size = fn.size(features, -2)
     position_size = fn.size(features, -1)
-    t = channel_size ** 2 * position_size ** 2
+    t = channel_size**2 * position_size**2
     return 0.25 * total / t
 
 
 def _style_vjp(features: Array, target: Array, cotangent: Array) -> tuple[Result, ...]:
     """Gradients of sum(cotangent * loss)."""
     position_size = fn.size(features, -1)
-    t = cotangent / position_size ** 2
+    t = cotangent / position_size**2
     channel_size = fn.size(features, -2)
-    t2 = features / channel_size ** 2
+    t2 = features / channel_size**2
     t3 = tf.linalg.matrix_transpose(t2)
     dot = tf.matmul(features, tf.linalg.matrix_transpose(features))
     dot2 = tf.matmul(target, tf.linalg.matrix_transpose(target))
@@ -911,7 +911,7 @@ def _style_jvp(features: Array, target: Array, features_tangent: Array) -> Resul
     total = tf.reduce_sum((dot - dot2) * (dot3 + dot4), axis=(-2, -1))
     channel_size = fn.size(features, -2)
     position_size = fn.size(features, -1)
-    t = channel_size ** 2 * position_size ** 2
+    t = channel_size**2 * position_size**2
     return 0.5 * total / t
 
 
@@ -923,16 +923,16 @@ def _style_hvp(
 ) -> tuple[Result, ...]:
     """The Hessian of sum(cotangent * loss) times the tangents."""
     position_size = fn.size(features, -1)
-    t = cotangent / position_size ** 2
+    t = cotangent / position_size**2
     channel_size = fn.size(features, -2)
-    t2 = features_tangent / channel_size ** 2
+    t2 = features_tangent / channel_size**2
     t3 = tf.linalg.matrix_transpose(t2)
     dot = tf.matmul(features, tf.linalg.matrix_transpose(features))
     dot2 = tf.matmul(target, tf.linalg.matrix_transpose(target))
     t4 = tf.linalg.matrix_transpose(dot) - tf.linalg.matrix_transpose(dot2)
     t5 = tf.linalg.matrix_transpose(t4)
     dot3 = tf.matmul(t5, tf.linalg.matrix_transpose(t3))
-    t6 = features / channel_size ** 2
+    t6 = features / channel_size**2
     t7 = tf.linalg.matrix_transpose(t6)
     dot4 = tf.matmul(features_tangent, tf.linalg.matrix_transpose(features))
     dot5 = tf.matmul(features, tf.linalg.matrix_transpose(features_tangent))
@@ -947,14 +947,14 @@ def _style_hvp(
 def _style_hessian_diagonal(features: Array, target: Array, cotangent: Array) -> tuple[Result, ...]:
     """The diagonal of the Hessian of sum(cotangent * loss)."""
     position_size = fn.size(features, -1)
-    t = cotangent / position_size ** 2
+    t = cotangent / position_size**2
     t2 = features**2
     channel_size = fn.size(features, -2)
-    t3 = t2 / channel_size ** 2
+    t3 = t2 / channel_size**2
     total = tf.reduce_sum(t3, axis=-2)
     total2 = tf.reduce_sum(t2, axis=-1)
     total3 = tf.reduce_sum(target**2, axis=-1)
-    t4 = (total2 - total3) / channel_size ** 2
+    t4 = (total2 - total3) / channel_size**2
     return (t[..., None, None] * (total[..., None, :] + t3 + t4[..., :, None]),)
 
 

@@ -366,7 +366,7 @@ def _ctc_value(
     picked = fn.gather(tf.linalg.matrix_transpose(logits), labels, 0, 1, 1)
     picked2 = tf.linalg.matrix_transpose(picked)
     t4 = picked2 - lse[..., :, None]
-    label_size = fn.size(labels, -1)
+    label_size = fn.size(labels, -1, logits)
 
     def step(carries: tuple[Array, ...], items: tuple[Array, ...]) -> tuple[Array, ...]:
         former, former2, former3 = carries
@@ -432,7 +432,7 @@ def _ctc_vjp(
     t = input_length - 1
     equal3 = tf.cast(position2, logits.dtype) == t[..., None]
     condition = above4[..., None] & equal2 | equal3
-    label_size = fn.size(labels, -1)
+    label_size = fn.size(labels, -1, logits)
     above5 = label_length >= label_size
     equal4 = tf.cast(position, logits.dtype) == label_size - 1
     t2 = label_length - 1
@@ -620,7 +620,7 @@ def _ctc_jvp(
     picked = fn.gather(tf.linalg.matrix_transpose(logits), labels, 0, 1, 1)
     picked2 = tf.linalg.matrix_transpose(picked)
     t6 = picked2 - lse[..., :, None]
-    label_size = fn.size(labels, -1)
+    label_size = fn.size(labels, -1, logits)
 
     def step(carries: tuple[Array, ...], items: tuple[Array, ...]) -> tuple[Array, ...]:
         former, former2, former3 = carries
@@ -739,7 +739,7 @@ def _ctc_hvp(
     above2 = input_length >= total
     time_size = fn.size(logits, -2)
     above3 = time_size >= total
-    label_size = fn.size(labels, -1)
+    label_size = fn.size(labels, -1, logits)
     above4 = label_length >= label_size
     equal2 = tf.cast(position, logits.dtype) == label_size - 1
     t = label_length - 1
@@ -1074,7 +1074,7 @@ def _ctc_hessian_diagonal(
     picked = fn.gather(tf.linalg.matrix_transpose(logits), labels, 0, 1, 1)
     picked2 = tf.linalg.matrix_transpose(picked)
     t3 = picked2 - lse[..., :, None]
-    label_size = fn.size(labels, -1)
+    label_size = fn.size(labels, -1, logits)
 
     def step(carries: tuple[Array, ...], items: tuple[Array, ...]) -> tuple[Array, ...]:
         former, former2, former3 = carries

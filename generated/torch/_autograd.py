@@ -130,7 +130,11 @@ def _as_inputs(
             result = torch.full((), result, dtype=problem.dtype, device=x.device)
         core = tuple(sizes[name] for name in problem.axes[position])
         if x.ndim > len(core):
-            result = result.expand(*batch, *core)
+            if result.shape != (
+                *batch,
+                *core,
+            ):  # never a view, whose tangent had to be laid out alike
+                result = result.expand(*batch, *core).contiguous()
         elif result.ndim > len(core):
             result = result.expand(*batch, *core).sum(tuple(range(len(batch))))
         else:  # the same for each sample

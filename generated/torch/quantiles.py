@@ -2164,14 +2164,14 @@ def _ensemble_crps_value(prediction: Array, target: Array) -> Result:
     member_size = fn.size(prediction, -1)
     magnitude2 = torch.abs(prediction[..., :, None] - prediction[..., None, :])
     total2 = torch.sum(magnitude2, dim=(-2, -1))
-    return total / member_size - 0.5 * total2 / member_size ** 2
+    return total / member_size - 0.5 * total2 / member_size**2
 
 
 def _ensemble_crps_vjp(prediction: Array, target: Array, cotangent: Array) -> tuple[Result, ...]:
     """Gradients of sum(cotangent * loss)."""
     direction = torch.sign(prediction[..., None, :] - prediction[..., :, None])
     member_size = fn.size(prediction, -1)
-    t = direction / member_size ** 2
+    t = direction / member_size**2
     total = torch.sum(t, dim=-1)
     total2 = torch.sum(t, dim=-2)
     t2 = torch.sign(target[..., None] - prediction) / member_size
@@ -2186,7 +2186,7 @@ def _ensemble_crps_jvp(prediction: Array, target: Array, prediction_tangent: Arr
     direction = torch.sign(prediction[..., :, None] - prediction[..., None, :])
     t2 = prediction_tangent[..., :, None] - prediction_tangent[..., None, :]
     total2 = torch.sum(direction * t2, dim=(-2, -1))
-    return -(total / member_size + 0.5 * total2 / member_size ** 2)
+    return -(total / member_size + 0.5 * total2 / member_size**2)
 
 
 def _ensemble_crps_hvp(

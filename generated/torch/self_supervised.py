@@ -1536,7 +1536,7 @@ def _vicreg_hvp(
     t68 = torch.clamp(t2, min=1.0) ** 2 * torch.clamp(t11, min=1.0) ** 2
     t69 = t63[..., None, :] + t65 + t67 + 0.25 * t66 / t68
     t70 = 1 / t56**3
-    t71 = cotangent**2 * variance**2 / feature_size ** 2
+    t71 = cotangent**2 * variance**2 / feature_size**2
     t72 = t69 * t70[..., None, :] * t71[..., None, None]
     above2 = t72 > 0
     t73 = 1 / torch.sqrt(t56)
@@ -1684,7 +1684,7 @@ def _vicreg_hessian_diagonal(
     t54 = t49[..., None, :] + t50**2 / torch.clamp(t6, min=1.0) ** 4 + t52
     t55 = t54 + 0.25 * t51 / t53
     t56 = 1 / t42**3
-    t57 = cotangent**2 * variance**2 / feature_size ** 2
+    t57 = cotangent**2 * variance**2 / feature_size**2
     t58 = t55 * t56[..., None, :] * t57[..., None, None]
     above2 = t58 > 0
     t59 = 0.5 * cotangent * variance / t8

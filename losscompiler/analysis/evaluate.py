@@ -73,7 +73,7 @@ FUNCTIONS: dict[type[sp.Basic], Callable[..., Number]] = {
     op.XLogY: _xlogy,
     op.XDivY: _xdivy,
     op.Root: mp.sqrt,
-    op.InverseRoot: lambda s: mp.zero if s == 0 else 1 / mp.sqrt(s),
+    op.Reciprocal: lambda n: mp.zero if n == 0 else 1 / n,
     op.SquareRoot: mp.sqrt,
     sp.erf: mp.erf,
     sp.erfc: mp.erfc,

@@ -173,7 +173,9 @@ class Emitter:
             code = self.writers[type(definition)](self, definition)
             base = BASE_NAMES.get(type(definition), "")
             if isinstance(definition, nodes.Reduce):
-                base = {"sum": "total", "max": "largest"}.get(definition.kind, "product")
+                base = {"sum": "total", "max": "largest", "norm": "length"}.get(
+                    definition.kind, "product"
+                )
             if isinstance(definition, along.Order) and definition.inverse:
                 base = "rank"
             if isinstance(definition, nodes.Map):

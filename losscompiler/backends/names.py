@@ -16,6 +16,7 @@ BASE_NAMES: dict[type[nodes.Definition], str] = {
     nodes.Take: "entry",
     nodes.Place: "placed",
     nodes.Shift: "shifted",
+    nodes.Unit: "unit",
     nodes.Carried: "carried",
     nodes.Positions: "position",
     along.Order: "order",
@@ -25,6 +26,7 @@ BASE_NAMES: dict[type[nodes.Definition], str] = {
     along.LogCumulate: "log_cumulated",
 }
 
+REDUCED_NAMES = {"sum": "total", "max": "largest", "norm": "length"}
 HEAD_NAMES: dict[type[sp.Basic], str] = {
     sp.exp: "exponential",
     sp.log: "logarithm",
@@ -53,4 +55,5 @@ HEAD_NAMES: dict[type[sp.Basic], str] = {
     op.XLogY: "entropy",
     op.XLog1pY: "entropy",
     op.XDivY: "ratio",
+    op.Reciprocal: "inverse",
 }

@@ -41,7 +41,7 @@ EXTREMA: dict[type[sp.Basic], str] = {op.Maximum: "maximum", op.Minimum: "minimu
 PROVIDED: dict[type[sp.Basic], Function] = {
     sigmoid: call("fn.sigmoid"),
     softplus: call("fn.softplus"),
-    op.InverseRoot: call("fn.inverse_root"),
+    op.Reciprocal: call("fn.reciprocal"),
     op.Log1mExp: call("fn.log1mexp"),
     op.LogAddExp: call("fn.log_add_exp"),
     op.LogCosh: call("fn.log_cosh"),

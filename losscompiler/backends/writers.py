@@ -66,6 +66,8 @@ def _product(emit: Emitter, factors: Sequence[Factor], free: Sequence[Axis]) -> 
     """The sum of a product over all axes but the free ones: `a @ b` if it is a matrix product."""
     every = dict.fromkeys((*free, *(a for _, axes in factors for a in axes)))
     inner = [a for a in every if a not in free]
+    if not inner and all(axes == tuple(free) for _, axes in factors):
+        return " * ".join(code for code, _ in factors)
     if len(factors) == 2 and len(free) == 2 and len(inner) == 1:
         (bound,) = inner
         row, column = free
@@ -167,6 +169,11 @@ def _shift(emit: Emitter, node: nodes.Shift) -> str:
     return emit.permuted(code, axes, node.free)
 
 
+def _unit(emit: Emitter, node: nodes.Unit) -> str:
+    vector, length = emit.operands((node.body, node.free), (node.length, node.free))
+    return f"fn.unit({vector}, {length})"
+
+
 def _positions(emit: Emitter, node: nodes.Positions) -> str:
     definition, axis = emit.axis_of(node.free[0].extent)
     return f"fn.positions({emit.names[definition]}, {axis})"
@@ -233,6 +240,7 @@ WRITERS: Writers = {
     nodes.Take: _take,
     nodes.Place: _place,
     nodes.Shift: _shift,
+    nodes.Unit: _unit,
     nodes.Positions: _positions,
     along.Order: _order,
     along.TieMean: _tie_mean,

@@ -64,6 +64,8 @@ def rebuilt(graph: Graph, definition: Definition, bodies: Sequence[Value]) -> sp
         return graph.at(bodies[0], definition.along, definition.position)
     if isinstance(definition, nodes.Place):
         return graph.place(definition.along, definition.positions, bodies[:-1], bodies[-1])
+    if isinstance(definition, nodes.Unit):
+        return graph.unit(bodies[0], bodies[1], definition.over)
     if isinstance(definition, nodes.Shift):
         return graph.shift(bodies[0], definition.along, definition.offset)
     if isinstance(definition, along.Along):

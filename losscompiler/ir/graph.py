@@ -15,6 +15,7 @@ from losscompiler.ir.along import Along, Order, TieMean
 from losscompiler.ir.collapse import collapsed
 from losscompiler.ir.diagonal import diagonal
 from losscompiler.ir.nodes import Axis, Definition
+from losscompiler.ir.operators import Magnitude, Reciprocal
 from losscompiler.ir.replace import with_args
 from losscompiler.ir.summation import summed
 from losscompiler.spec.expressions import Piecewise
@@ -88,6 +89,8 @@ class Graph:
             return {"integer": True} if definition.dtype == "int" else {}
         if isinstance(definition, nodes.Reduce):
             facts = {f"is_{fact}": getattr(definition.body, f"is_{fact}") for fact in ASSUMED}
+            if definition.kind == "norm":
+                return {"nonnegative": True}
             keeps = ("nonnegative",) if definition.kind == "sum" else ASSUMED[:2]
             return {f: True for f in keeps if facts[f"is_{f}"]}
         if isinstance(definition, nodes.Gather | nodes.Take | TieMean):
@@ -107,6 +110,8 @@ class Graph:
             return self.domains[definition.name]
         if isinstance(definition, nodes.Gather | nodes.Take):
             return self.bounds_of(definition.body)
+        if isinstance(definition, nodes.Unit):
+            return mpmath.mpf(-1), mpmath.mpf(1)
         low = 0 if leaf.is_nonnegative else -mpmath.inf
         return mpmath.mpf(low), mpmath.mpf(0) if leaf.is_nonpositive else mpmath.inf
 
@@ -184,7 +189,7 @@ class Graph:
         """A definition over actual axes; where two of them coincide, its diagonal."""
         # Of whole arrays the printer takes the diagonal; moved along one axis alone, so it does.
         whole = nodes.Input | nodes.Local | nodes.Carried
-        as_it_is = isinstance(definition, whole | nodes.Shift | Along)
+        as_it_is = isinstance(definition, whole | nodes.Shift | nodes.Unit | Along)
         if len(set(axes)) == len(axes) or as_it_is:
             if len(set(axes)) < len(axes) and isinstance(definition, Along):
                 found = collapsed(self, definition, axes)
@@ -237,8 +242,10 @@ class Graph:
         outside = [a for a in over if a not in inside]
         if kind == "prod" and outside:
             value = value ** sp.Mul(*(self.extent(a.extent) for a in outside))
+        if kind == "norm" and outside:
+            value = value * sp.sqrt(sp.Mul(*(self.extent(a.extent) for a in outside)))
         if not inside:
-            return value
+            return Magnitude(value) if kind == "norm" else value
         return self.node(nodes.Reduce((), kind, value, tuple(inside)), inside, [value])
 
     def logsumexp(
@@ -257,6 +264,12 @@ class Graph:
             return total if where == sp.true else Piecewise((total, where), (-sp.oo, sp.true))
         made = nodes.LogSumExp((), value, weight, where, inside)
         return self.node(made, inside, [value, weight, where]) + copies
+
+    def unit(self, value: sp.Expr, length: sp.Expr, over: Sequence[Axis]) -> sp.Expr:
+        """A vector divided by its length, which is that over the axes; 0 at 0."""
+        if not set(over) <= set(self.axes(value)):
+            return value * Reciprocal(length)
+        return self.node(nodes.Unit((), value, length, tuple(over)), (), [value, length])
 
     def extent(self, name: str) -> sp.Symbol:
         """The size of an axis."""

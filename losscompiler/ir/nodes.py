@@ -61,7 +61,7 @@ class Extent(Definition):
 
 @dataclass(frozen=True)
 class Reduce(Definition):
-    """The sum, prod, max or min of the body over the bound axes."""
+    """The sum, prod, max, min or Euclidean norm of the body over the bound axes."""
 
     kind: str
     body: sp.Expr
@@ -208,6 +208,23 @@ class Shift(Definition):
     def bodies(self) -> tuple[sp.Basic, ...]:
         """The array."""
         return (self.body,)
+
+
+@dataclass(frozen=True)
+class Unit(Definition):
+    """The body divided by its length over the axes `over`, which the result keeps; 0 at 0.
+
+    A definition, since only whole vectors have simple derivatives: sums over their entries.
+    """
+
+    body: sp.Expr
+    length: sp.Expr
+    over: tuple[Axis, ...]
+
+    @property
+    def bodies(self) -> tuple[sp.Basic, ...]:
+        """The vector and its length."""
+        return (self.body, self.length)
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,6 @@ __all__ = [
     "Expm1",
     "Expm1MinusX",
     "InverseMills",
-    "InverseRoot",
     "ItakuraSaito",
     "Log1mExp",
     "Log1p",
@@ -43,6 +42,7 @@ __all__ = [
     "Minimum",
     "PairShare",
     "PolyGamma",
+    "Reciprocal",
     "RelativeEntropy",
     "Root",
     "Share",
@@ -305,31 +305,29 @@ class Root(sp.Function):
 
     def fdiff(self, argindex: int = 1) -> sp.Expr:
         """The derivative by one argument."""
-        return InverseRoot(self.args[0]) / 2
+        return Reciprocal(self) / 2
 
     def _eval_power(self, exponent: Any) -> sp.Expr | None:
-        if exponent.is_Integer and exponent.is_negative:
-            return InverseRoot(self.args[0]) ** -exponent
         return self.args[0] ** (exponent / 2) if exponent.is_even else None
 
 
-class InverseRoot(sp.Function):
-    """1 / sqrt(s), and 0 where s is 0: the direction of a zero vector is taken to be 0."""
+class Reciprocal(sp.Function):
+    """1 / n of a length n, and 0 where it is 0: the direction of a zero vector is taken to be 0."""
 
     nargs = 1
     is_real = True
     is_nonnegative = True
 
     @classmethod
-    def eval(cls, s: sp.Expr) -> sp.Expr | None:
+    def eval(cls, n: sp.Expr) -> sp.Expr | None:
         """Of a constant."""
-        if s.is_zero:
+        if n.is_zero:
             return sp.S.Zero
-        return 1 / sp.sqrt(s) if s.is_number else None
+        return 1 / n if n.is_number else None
 
     def fdiff(self, argindex: int = 1) -> sp.Expr:
         """The derivative by one argument."""
-        return -(self**3) / 2
+        return -(self**2)
 
 
 # ---- arithmetic: what stable code is written in; never differentiated -----------------------

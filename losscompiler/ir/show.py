@@ -169,6 +169,10 @@ def _shift(s: _Shown, d: Any, labels: Labels) -> str:
     return f"{s.value(d.body, labels)} at {labels[d.along]} {d.offset:+d}, 0 outside"
 
 
+def _unit(s: _Shown, d: Any, labels: Labels) -> str:
+    return f"{s.value(d.body, labels)} / {s.value(d.length, labels)} along {_over(d.over, labels)}"
+
+
 def _order(s: _Shown, d: Any, labels: Labels) -> str:
     kind = "rank" if d.inverse else "order"
     return f"{kind} along {labels[d.along]}: {s.value(d.body, labels)}"
@@ -224,6 +228,7 @@ SHOWN: dict[type[Definition], Callable[[_Shown, Any, Labels], str]] = {
     nodes.Scatter: _scatter,
     nodes.Place: _place,
     nodes.Shift: _shift,
+    nodes.Unit: _unit,
     along.Order: _order,
     along.TieMean: _tie_mean,
     along.Correlate: _correlate,

@@ -23,6 +23,7 @@ def summed(graph: Graph, value: sp.Expr, over: tuple[Axis, ...]) -> sp.Expr:
     """The sum of a value over axes."""
     if value == 0 or not over:
         return value
+    value, over = _reassociated(graph, value, over)
     present = graph.axes(value)
     inside = tuple(a for a in graph.sorted(over) if a in present)
     copies = sp.Mul(*(graph.extent(a.extent) for a in over if a not in present))
@@ -44,6 +45,33 @@ def summed(graph: Graph, value: sp.Expr, over: tuple[Axis, ...]) -> sp.Expr:
         whole = set(inside) <= set(axes)
         apart.append(_product(graph, total, inside) if whole else summed(graph, total, inside))
     return copies * sp.Add(*apart)
+
+
+def _reassociated(
+    graph: Graph, value: sp.Expr, over: tuple[Axis, ...]
+) -> tuple[sp.Expr, tuple[Axis, ...]]:
+    """A product with a matrix product that is larger than its operands: the sums in any order."""
+    bound = list(over)
+    for factor in _large(graph, value, over):
+        node = graph.definition(factor)
+        assert isinstance(node, nodes.Contract)
+        fresh = {axis: graph.fresh(axis.extent) for axis in node.over}
+        actual = dict(zip(node.free, graph.leaf_axes(factor), strict=True)) | fresh
+        value = value / factor * sp.Mul(*(graph.rename(f, actual) for f in node.factors))
+        bound += fresh.values()
+    return value, tuple(bound)
+
+
+def _large(graph: Graph, value: sp.Expr, over: Sequence[Axis]) -> list[sp.Symbol]:
+    """The matrix products in a product that have more axes than any array in them, one summed."""
+    found = []
+    for factor in sp.Mul.make_args(value):
+        node = graph.definition(factor) if isinstance(factor, sp.Symbol) else None
+        if isinstance(node, nodes.Contract) and set(graph.axes(factor)) & set(over):
+            arrays = (graph.leaf_axes(leaf) for f in node.factors for leaf in graph.leaves(f))
+            if len(graph.axes(factor)) > max(map(len, arrays)):
+                found.append(factor)
+    return found
 
 
 def _terms(graph: Graph, value: sp.Expr, over: Sequence[Axis]) -> list[sp.Expr]:
@@ -72,7 +100,11 @@ def _terms(graph: Graph, value: sp.Expr, over: Sequence[Axis]) -> list[sp.Expr]:
 def _is_one_array(graph: Graph, total: sp.Expr, value: sp.Expr) -> bool:
     """Whether a factor is an array anyway: multiplied out, its terms would cancel only later."""
     axes = graph.axes(total)
-    return axes != graph.axes(value) and any(graph.axes(a) == axes for a in total.args)
+
+    def has_array(e: sp.Expr) -> bool:
+        return graph.axes(e) == axes and (not (e.is_Add or e.is_Mul) or any(map(has_array, e.args)))
+
+    return axes != graph.axes(value) and has_array(total)
 
 
 def _unguarded(graph: Graph, value: sp.Expr) -> sp.Expr:
@@ -99,7 +131,7 @@ def _comes_apart(graph: Graph, term: sp.Expr, over: Sequence[Axis]) -> bool:
     inner = [f for f in sp.Mul.make_args(term) if set(graph.axes(f)) & set(over)]
     whole = graph.axes(term)
     shrinks = len(whole) - len(over) > 1 and graph.axes(*inner) != whole
-    return shrinks or len(_operands(graph, inner)) > 1
+    return shrinks or len(_operands(graph, inner)) > 1 or bool(_large(graph, term, over))
 
 
 def _product(graph: Graph, value: sp.Expr, over: Sequence[Axis]) -> sp.Expr:

@@ -16,7 +16,7 @@ from losscompiler.ir import along, nodes
 from losscompiler.ir.dependence import depends_on
 from losscompiler.ir.graph import Graph, Value
 from losscompiler.ir.nodes import Axis, Definition
-from losscompiler.ir.operators import ExpDifference, Share
+from losscompiler.ir.operators import ExpDifference, Reciprocal, Share
 from losscompiler.passes import recurrence
 from losscompiler.passes.scalar import gradient
 from losscompiler.spec.expressions import Piecewise, stop_gradient
@@ -125,12 +125,18 @@ def _may_be_empty(graph: Graph, node: nodes.LogSumExp) -> bool:
     )
 
 
+def direction(graph: Graph, node: nodes.Reduce) -> sp.Expr:
+    """The unit vector along a vector."""
+    return graph.unit(node.body, itself(graph, node), node.over)
+
+
 def slopes(graph: Graph, node: nodes.Reduce) -> sp.Expr:
     """The derivative of a reduction by the entries of its body."""
     by_kind: dict[str, Callable[[Graph, nodes.Reduce], sp.Expr]] = {
         "sum": lambda *_: sp.S.One,
         "max": share_of_maximum,
         "prod": product_of_others,
+        "norm": direction,
     }
     return by_kind[node.kind](graph, node)
 
@@ -232,6 +238,14 @@ def _correlate(sweep: Reverse, node: along.Correlate, adjoint: sp.Expr) -> None:
             sweep.pull(tap, adjoint * entry, node.free)
 
 
+def _unit(sweep: Reverse, node: nodes.Unit, adjoint: sp.Expr) -> None:
+    """What is left of the adjoint across the vector; a length is no input of its own."""
+    graph = sweep.graph
+    unit = itself(graph, node)
+    across = adjoint - unit * graph.sum(unit * adjoint, node.over)
+    sweep.pull(node.body, Reciprocal(node.length) * across, node.free)
+
+
 RULES: dict[type[Definition], Callable[[Reverse, Any, sp.Expr], None]] = {
     nodes.Reduce: _reduce,
     nodes.Contract: _contract,
@@ -241,6 +255,7 @@ RULES: dict[type[Definition], Callable[[Reverse, Any, sp.Expr], None]] = {
     nodes.Take: _take,
     nodes.Place: _place,
     nodes.Shift: _shift,
+    nodes.Unit: _unit,
     along.TieMean: _tie_mean,
     along.Correlate: _correlate,
     along.Cumulate: _cumulate,

@@ -27,7 +27,6 @@ from losscompiler.ir.operators import (
     MillsExcess,
     Minimum,
     PolyGamma,
-    Root,
     Sign,
     XDivY,
     XLogY,
@@ -35,6 +34,7 @@ from losscompiler.ir.operators import (
     ndtr,
 )
 from losscompiler.ir.recurrence import recurrence
+from losscompiler.passes import lengths
 from losscompiler.spec import expressions as ex
 from losscompiler.spec.expressions import Index, Tensor, split_shift
 from losscompiler.spec.recurrence import Scan
@@ -97,7 +97,9 @@ class Lowering:
             return e
         if type(e) in KINKED:
             return _folded(KINKED[type(e)], [self(a) for a in _numbers_last(e.args)])
-        if e.is_Add or e.is_Mul or e.is_Pow or type(e) in SCALAR_FUNCTIONS:
+        if e.is_Mul or e.is_Pow:
+            return lengths.divided(self.graph, e.func(*(self(a) for a in e.args)))
+        if e.is_Add or type(e) in SCALAR_FUNCTIONS:
             return e.func(*(self(a) for a in e.args))
         if isinstance(e, Relational | BooleanFunction):
             return e.func(*(self(a) for a in e.args))
@@ -241,7 +243,7 @@ def _norm(lower: Lowering, e: ex.Norm) -> sp.Basic:
         copies = sp.Mul(*(lower.graph.extent(axis.extent) for axis in _bound(e)))
         return Magnitude(body) * copies ** (1 / p)
     if p == 2:
-        return Root(lower.graph.sum(body**2, _bound(e)))
+        return lengths.euclidean(lower.graph, body, _bound(e))
     if p == 1:
         return lower.graph.sum(Magnitude(body), _bound(e))
     if p == sp.oo:

@@ -19,8 +19,9 @@ from losscompiler.ir import along, nodes
 from losscompiler.ir.dependence import depends_on
 from losscompiler.ir.graph import Graph
 from losscompiler.ir.nodes import Axis, Definition
+from losscompiler.ir.operators import Reciprocal
 from losscompiler.passes import recurrence, tangent_along
-from losscompiler.passes.differentiate import slopes, softmax_of
+from losscompiler.passes.differentiate import itself, slopes, softmax_of
 from losscompiler.passes.scalar import gradient
 from losscompiler.passes.terms import NO_DELTAS, Deltas, Terms, added, scaled
 from losscompiler.spec.expressions import Piecewise
@@ -302,6 +303,12 @@ def _shift(sweep: Forward, node: nodes.Shift) -> Terms:
     return added(*parts)
 
 
+def _unit(sweep: Forward, node: nodes.Unit) -> Terms:
+    unit, inner = itself(sweep.graph, node), sweep.of(node.body)
+    along_it = sweep.summed(scaled(inner, unit), node.over)
+    return scaled(added(inner, scaled(along_it, -unit)), Reciprocal(node.length))
+
+
 def _carried(sweep: Forward, node: nodes.Carried) -> Terms:
     graph = sweep.graph
     scan, axes = graph.definition(node.body), graph.leaf_axes(node.body)
@@ -322,6 +329,7 @@ RULES: dict[type[Definition], Callable[[Forward, Any], Terms]] = {
     nodes.Take: _take,
     nodes.Place: _place,
     nodes.Shift: _shift,
+    nodes.Unit: _unit,
     nodes.Carried: _carried,
     **tangent_along.RULES,
 }

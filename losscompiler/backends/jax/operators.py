@@ -13,6 +13,7 @@ SPELLING = Spelling(
     },
     reductions={
         **{kind: reduction(f"jnp.{kind}") for kind in ("sum", "prod")},
+        "norm": reduction("fn.norm"),
         "max": reduction("jnp.max", initial="-jnp.inf"),
         "min": reduction("jnp.min", initial="jnp.inf"),
     },

@@ -13,6 +13,7 @@ SPELLING = Spelling(
     },
     reductions={
         **{kind: reduction(f"np.{kind}") for kind in ("sum", "prod")},
+        "norm": reduction("fn.norm"),
         "max": reduction("np.max", initial="-np.inf"),
         "min": reduction("np.min", initial="np.inf"),
     },

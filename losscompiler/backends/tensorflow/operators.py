@@ -44,7 +44,10 @@ SPELLING = Spelling(
         **{op: chained(f"tf.{name}") for op, name in EXTREMA.items()},
         **PROVIDED,
     },
-    reductions={kind: reduction(f"tf.reduce_{kind}") for kind in ("sum", "prod", "max", "min")},
+    reductions={
+        **{kind: reduction(f"tf.reduce_{kind}") for kind in ("sum", "prod", "max", "min")},
+        "norm": reduction("fn.norm"),
+    },
     where=_where,
     einsum=_einsum,
     matmul=lambda a, b: f"tf.matmul({a}, {b})",

@@ -40,6 +40,7 @@ SPELLING = Spelling(
     reductions={
         "sum": reduction("torch.sum", "dim"),
         "prod": reduction("torch.prod", "dim"),
+        "norm": reduction("fn.norm"),
         "max": reduction("fn.largest"),
         "min": reduction("torch.amin", "dim"),
     },

@@ -74,10 +74,24 @@ def relative_entropy(p: Any, q: Any) -> Array:
     return result
 
 
-def inverse_root(s: Array) -> Array:
-    """`1 / sqrt(s)`, and 0 where s is 0: the direction of a zero vector is taken to be 0."""
-    result: Array = np.where(s > 0, 1 / np.sqrt(np.where(s > 0, s, 1)), 0)
-    return result.astype(s.dtype, copy=False)
+def reciprocal(n: Array) -> Array:
+    """`1 / n` of a length, and 0 where it is 0: the direction of a zero vector is taken to be 0."""
+    result: Array = np.where(n == 0, 0, 1 / np.where(n == 0, 1, n))
+    return result.astype(n.dtype, copy=False)
+
+
+def unit(x: Array, n: Array) -> Array:
+    """`x / n` of the entries of a vector of length n, and 0 where that is 0."""
+    result: Array = x / np.where(n == 0, np.inf, n)
+    return result.astype(n.dtype, copy=False)
+
+
+def norm(x: Array, axis: int | tuple[int, ...]) -> Array:
+    """The Euclidean norm along axes, scaled by the largest magnitude: no square overflows."""
+    largest = np.max(np.abs(x), axis=axis, initial=0, keepdims=True)
+    scale = np.where((largest > 0) & (largest < np.inf), largest, 1).astype(x.dtype, copy=False)
+    result: Array = np.squeeze(scale, axis) * np.sqrt(np.sum((x / scale) ** 2, axis=axis))
+    return result
 
 
 def log1mexp(x: Array) -> Array:

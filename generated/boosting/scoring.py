@@ -198,9 +198,10 @@ class MulticlassBrierScoreObjective(Objective):
 
 def _spherical_score_value(probabilities: Array, target: Array) -> Result:
     """The loss."""
-    total = np.sum(probabilities * target, axis=-1)
-    total2 = np.sum(probabilities**2, axis=-1)
-    return 1 - total * fn.inverse_root(total2)
+    length = fn.norm(probabilities, axis=-1)
+    unit = fn.unit(probabilities, length[..., None])
+    total = np.sum(unit * target, axis=-1)
+    return 1 - total
 
 
 def _spherical_score_vjp(
@@ -209,12 +210,11 @@ def _spherical_score_vjp(
     cotangent: Array,
 ) -> tuple[Result, ...]:
     """Gradients of sum(cotangent * loss)."""
-    total = np.sum(probabilities * target, axis=-1)
-    total2 = np.sum(probabilities**2, axis=-1)
-    t = fn.inverse_root(total2)
-    t2 = total * t**3
-    t3 = t2[..., None] * probabilities - t[..., None] * target
-    return (cotangent[..., None] * t3,)
+    length = fn.norm(probabilities, axis=-1)
+    t = cotangent * fn.reciprocal(length)
+    unit = fn.unit(probabilities, length[..., None])
+    total = np.sum(unit * target, axis=-1)
+    return (t[..., None] * (total[..., None] * unit - target),)
 
 
 def _spherical_score_hessian_diagonal(
@@ -223,15 +223,14 @@ def _spherical_score_hessian_diagonal(
     cotangent: Array,
 ) -> tuple[Result, ...]:
     """The diagonal of the Hessian of sum(cotangent * loss)."""
-    total = np.sum(probabilities**2, axis=-1)
-    t = fn.inverse_root(total)
-    t2 = t**3
-    total2 = np.sum(probabilities * target, axis=-1)
-    t3 = t2 * total2
-    t4 = -1.5 * total2 * t**5
-    t5 = t4[..., None] * probabilities + 0.5 * t2[..., None] * target
-    t6 = t3[..., None] + 2 * probabilities * t5
-    return (cotangent[..., None] * (t6 + t2[..., None] * target * probabilities),)
+    length = fn.norm(probabilities, axis=-1)
+    t = cotangent * fn.reciprocal(length) ** 2
+    unit = fn.unit(probabilities, length[..., None])
+    total = np.sum(unit * target, axis=-1)
+    t2 = unit * (target - total[..., None] * unit)
+    t3 = unit * (total[..., None] * unit - target)
+    t4 = total[..., None] + t2 - total[..., None] * unit**2 - t3
+    return (t[..., None] * t4,)
 
 
 def _spherical_score_hvp(
@@ -241,18 +240,16 @@ def _spherical_score_hvp(
     probabilities_tangent: Array,
 ) -> tuple[Result, ...]:
     """The Hessian of sum(cotangent * loss) times the tangents."""
-    total = np.sum(probabilities_tangent * target, axis=-1)
-    total2 = np.sum(probabilities**2, axis=-1)
-    t = fn.inverse_root(total2)
-    t2 = t**3
-    t3 = total * t2
-    total3 = np.sum(probabilities * target, axis=-1)
-    t4 = t2 * total3
-    total4 = np.sum(probabilities_tangent * probabilities, axis=-1)
-    t5 = -1.5 * total3 * t**5
-    t6 = t5[..., None] * probabilities + 0.5 * t2[..., None] * target
-    t7 = t3[..., None] * probabilities + t4[..., None] * probabilities_tangent
-    return (cotangent[..., None] * (t7 + 2 * total4[..., None] * t6),)
+    length = fn.norm(probabilities, axis=-1)
+    t = cotangent * fn.reciprocal(length) ** 2
+    unit = fn.unit(probabilities, length[..., None])
+    total = np.sum(unit * target, axis=-1)
+    total2 = np.sum(unit * probabilities_tangent, axis=-1)
+    t2 = probabilities_tangent - unit * total2[..., None]
+    total3 = np.sum(t2 * target, axis=-1)
+    t3 = total2[..., None] * (total[..., None] * unit - target)
+    t4 = total[..., None] * t2 + unit * total3[..., None] - t3
+    return (t[..., None] * t4,)
 
 
 _SPHERICAL_SCORE = Task(

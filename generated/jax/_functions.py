@@ -81,9 +81,23 @@ def relative_entropy(p: Array, q: Array) -> Array:
     return jnp.where(jnp.abs(x) < 0.5, near, xlogy(p, p / q) - p + q)
 
 
-def inverse_root(s: Array) -> Array:
-    """`1 / sqrt(s)`, and 0 where s is 0: the direction of a zero vector is taken to be 0."""
-    return jnp.where(s > 0, 1 / jnp.sqrt(jnp.where(s > 0, s, 1)), 0)
+def reciprocal(n: Array) -> Array:
+    """`1 / n` of a length, and 0 where it is 0: the direction of a zero vector is taken to be 0."""
+    return jnp.where(n == 0, 0, 1 / jnp.where(n == 0, 1, n))
+
+
+def unit(x: Array, n: Array) -> Array:
+    """`x / n` of the entries of a vector of length n, and 0 where that is 0."""
+    return jnp.where(n == 0, 0, x / jnp.where(n == 0, 1, n))
+
+
+def norm(x: Array, axis: int | tuple[int, ...]) -> Array:
+    """The Euclidean norm along axes, scaled by the largest magnitude: no square overflows."""
+    largest = lax.stop_gradient(jnp.max(jnp.abs(x), axis=axis, initial=0, keepdims=True))
+    scale = jnp.where((largest > 0) & (largest < jnp.inf), largest, 1)
+    total = jnp.sum((x / scale) ** 2, axis=axis)
+    root = jnp.where(total == 0, 0, jnp.sqrt(jnp.where(total == 0, 1, total)))
+    return jnp.squeeze(scale, axis) * root
 
 
 def log1mexp(x: Array) -> Array:

@@ -259,38 +259,38 @@ def _contrastive_batch_vjp(
     differs = identity[..., :, None] != identity[..., None, :]
     total = jnp.sum(embeddings**2, axis=-1)
     dot = embeddings @ embeddings.mT
-    t2 = total[..., :, None] + total[..., None, :] - 2 * dot.mT
-    t3 = jnp.sqrt(jnp.maximum(t2, 0.0))
-    condition = differs.mT & (negative_margin > t3)
-    t4 = fn.inverse_root(t2)
+    larger = jnp.maximum(total[..., :, None] + total[..., None, :] - 2 * dot.mT, 0.0)
+    t2 = jnp.sqrt(larger)
+    condition = differs.mT & (negative_margin > t2)
+    inverse = fn.reciprocal(t2)
     branch = fn.select(differs, 1.0, 0.0, embeddings)
     total2 = jnp.sum(branch, axis=(-2, -1))
-    t5 = 1 / jnp.maximum(total2, 1.0)
-    t6 = t5 * cotangent
-    branch2 = jnp.where(condition, t4 * t6[..., None, None], 0.0)
+    t3 = 1 / jnp.maximum(total2, 1.0)
+    t4 = t3 * cotangent
+    branch2 = jnp.where(condition, inverse * t4[..., None, None], 0.0)
     equal = identity[..., :, None] == identity[..., None, :]
     position = fn.positions(embeddings, -2)
     differs2 = position[..., :, None] != position[..., None, :]
-    condition2 = equal.mT & differs2.mT & (t3 > positive_margin)
+    condition2 = equal.mT & differs2.mT & (t2 > positive_margin)
     branch3 = fn.select(equal & differs2, 1.0, 0.0, embeddings)
     total3 = jnp.sum(branch3, axis=(-2, -1))
-    t7 = 1 / jnp.maximum(total3, 1.0)
-    t8 = -t7 * cotangent
-    branch4 = jnp.where(condition2, t4 * t8[..., None, None], 0.0)
-    t9 = branch2 + branch4
-    t10 = t9.mT
-    dot2 = t10 @ t.mT
-    dot3 = t9 @ t.mT
-    branch5 = jnp.where(condition2, 0.5 * t4, 0.0)
+    t5 = 1 / jnp.maximum(total3, 1.0)
+    t6 = -t5 * cotangent
+    branch4 = jnp.where(condition2, inverse * t6[..., None, None], 0.0)
+    t7 = branch2 + branch4
+    t8 = t7.mT
+    dot2 = t8 @ t.mT
+    dot3 = t7 @ t.mT
+    branch5 = jnp.where(condition2, 0.5 * inverse, 0.0)
     total4 = jnp.sum(branch5, axis=-2)
     total5 = jnp.sum(branch5, axis=-1)
-    branch6 = jnp.where(condition, -0.5 * t4, 0.0)
+    branch6 = jnp.where(condition, -0.5 * inverse, 0.0)
     total6 = jnp.sum(branch6, axis=-2)
     total7 = jnp.sum(branch6, axis=-1)
-    t11 = total4 * t7[..., None] + total5 * t7[..., None] + total6 * t5[..., None]
-    t12 = t11 + total7 * t5[..., None]
-    t13 = 2 * t12[..., :, None] * cotangent[..., None, None] * embeddings
-    return (dot2 + dot3 + t13,)
+    t9 = total4 * t5[..., None] + total5 * t5[..., None] + total6 * t3[..., None]
+    t10 = t9 + total7 * t3[..., None]
+    t11 = 2 * t10[..., :, None] * cotangent[..., None, None] * embeddings
+    return (dot2 + dot3 + t11,)
 
 
 def _contrastive_batch_jvp(
@@ -304,30 +304,30 @@ def _contrastive_batch_jvp(
     differs = identity[..., :, None] != identity[..., None, :]
     total = jnp.sum(embeddings**2, axis=-1)
     dot = embeddings @ embeddings.mT
-    t = total[..., :, None] + total[..., None, :] - 2 * dot
-    t2 = jnp.sqrt(jnp.maximum(t, 0.0))
-    condition = differs & (negative_margin > t2)
+    larger = jnp.maximum(total[..., :, None] + total[..., None, :] - 2 * dot, 0.0)
+    t = jnp.sqrt(larger)
+    condition = differs & (negative_margin > t)
     dot2 = embeddings_tangent @ embeddings.mT
     dot3 = embeddings @ embeddings_tangent.mT
-    t3 = dot2 + dot3
-    t4 = fn.inverse_root(t)
+    t2 = dot2 + dot3
+    inverse = fn.reciprocal(t)
+    branch = jnp.where(condition, t2 * inverse, 0.0)
     total2 = jnp.sum(embeddings * embeddings_tangent, axis=-1)
-    branch = jnp.where(condition, -t4 * total2[..., :, None], 0.0)
-    branch2 = jnp.where(condition, -t4 * total2[..., None, :], 0.0)
-    t5 = jnp.where(condition, t3 * t4, 0.0) + branch + branch2
-    total3 = jnp.sum(t5, axis=(-2, -1))
-    branch3 = fn.select(differs, 1.0, 0.0, embeddings)
-    total4 = jnp.sum(branch3, axis=(-2, -1))
+    branch2 = jnp.where(condition, -inverse * total2[..., :, None], 0.0)
+    branch3 = jnp.where(condition, -inverse * total2[..., None, :], 0.0)
+    total3 = jnp.sum(branch + branch2 + branch3, axis=(-2, -1))
+    branch4 = fn.select(differs, 1.0, 0.0, embeddings)
+    total4 = jnp.sum(branch4, axis=(-2, -1))
     equal = identity[..., :, None] == identity[..., None, :]
     position = fn.positions(embeddings, -2)
     differs2 = position[..., :, None] != position[..., None, :]
-    condition2 = equal & differs2 & (t2 > positive_margin)
-    branch4 = jnp.where(condition2, t4 * total2[..., :, None], 0.0)
-    branch5 = jnp.where(condition2, t4 * total2[..., None, :], 0.0)
-    t6 = branch4 + branch5 + jnp.where(condition2, -t3 * t4, 0.0)
-    total5 = jnp.sum(t6, axis=(-2, -1))
-    branch6 = fn.select(equal & differs2, 1.0, 0.0, embeddings)
-    total6 = jnp.sum(branch6, axis=(-2, -1))
+    condition2 = equal & differs2 & (t > positive_margin)
+    branch5 = jnp.where(condition2, inverse * total2[..., :, None], 0.0)
+    branch6 = jnp.where(condition2, inverse * total2[..., None, :], 0.0)
+    branch7 = jnp.where(condition2, -t2 * inverse, 0.0)
+    total5 = jnp.sum(branch5 + branch6 + branch7, axis=(-2, -1))
+    branch8 = fn.select(equal & differs2, 1.0, 0.0, embeddings)
+    total6 = jnp.sum(branch8, axis=(-2, -1))
     return total3 / jnp.maximum(total4, 1.0) + total5 / jnp.maximum(total6, 1.0)
 
 
@@ -344,78 +344,78 @@ def _contrastive_batch_hvp(
     differs = identity[..., :, None] != identity[..., None, :]
     total = jnp.sum(embeddings**2, axis=-1)
     dot = embeddings @ embeddings.mT
-    t2 = total[..., :, None] + total[..., None, :] - 2 * dot.mT
-    t3 = jnp.sqrt(jnp.maximum(t2, 0.0))
-    condition = differs.mT & (negative_margin > t3)
-    t4 = fn.inverse_root(t2)
+    larger = jnp.maximum(total[..., :, None] + total[..., None, :] - 2 * dot.mT, 0.0)
+    t2 = jnp.sqrt(larger)
+    condition = differs.mT & (negative_margin > t2)
+    inverse = fn.reciprocal(t2)
     branch = fn.select(differs, 1.0, 0.0, embeddings)
     total2 = jnp.sum(branch, axis=(-2, -1))
-    t5 = 1 / jnp.maximum(total2, 1.0)
-    t6 = t5 * cotangent
-    branch2 = jnp.where(condition, t4 * t6[..., None, None], 0.0)
+    t3 = 1 / jnp.maximum(total2, 1.0)
+    t4 = t3 * cotangent
+    branch2 = jnp.where(condition, inverse * t4[..., None, None], 0.0)
     equal = identity[..., :, None] == identity[..., None, :]
     position = fn.positions(embeddings, -2)
     differs2 = position[..., :, None] != position[..., None, :]
-    condition2 = equal.mT & differs2.mT & (t3 > positive_margin)
+    condition2 = equal.mT & differs2.mT & (t2 > positive_margin)
     branch3 = fn.select(equal & differs2, 1.0, 0.0, embeddings)
     total3 = jnp.sum(branch3, axis=(-2, -1))
-    t7 = 1 / jnp.maximum(total3, 1.0)
-    t8 = -t7 * cotangent
-    branch4 = jnp.where(condition2, t4 * t8[..., None, None], 0.0)
-    t9 = branch2 + branch4
-    t10 = t9.mT
-    dot2 = t10 @ t.mT
-    t11 = embeddings.mT
+    t5 = 1 / jnp.maximum(total3, 1.0)
+    t6 = -t5 * cotangent
+    branch4 = jnp.where(condition2, inverse * t6[..., None, None], 0.0)
+    t7 = branch2 + branch4
+    t8 = t7.mT
+    dot2 = t8 @ t.mT
+    t9 = embeddings.mT
     dot3 = embeddings_tangent @ embeddings.mT
     dot4 = embeddings @ embeddings_tangent.mT
-    t12 = dot3.mT + dot4.mT
-    equal2 = t3 == positive_margin
-    t13 = t4**3
-    branch5 = jnp.where(condition, t6[..., None, None] * t13, 0.0)
-    branch6 = jnp.where(condition2, t8[..., None, None] * t13, 0.0)
-    t14 = branch5 + branch6
-    t15 = t12.mT * jnp.where(equal2.mT, branch5.mT, t14.mT)
-    t16 = -0.5 * t5 * cotangent
-    branch7 = jnp.where(condition, t13 * t16[..., None, None], 0.0)
-    t17 = 0.5 * t7 * cotangent
-    branch8 = jnp.where(condition2, t13 * t17[..., None, None], 0.0)
-    t18 = branch7 + branch8
-    branch9 = jnp.where(equal2, branch7, t18)
+    t10 = dot3.mT + dot4.mT
+    equal2 = t2 == positive_margin
+    t11 = inverse**3
+    branch5 = jnp.where(condition, t4[..., None, None] * t11, 0.0)
+    branch6 = jnp.where(condition2, t6[..., None, None] * t11, 0.0)
+    t12 = branch5 + branch6
+    t13 = t10.mT * jnp.where(equal2.mT, branch5.mT, t12.mT)
+    t14 = -0.5 * t3 * cotangent
+    branch7 = jnp.where(condition, t11 * t14[..., None, None], 0.0)
+    t15 = 0.5 * t5 * cotangent
+    branch8 = jnp.where(condition2, t11 * t15[..., None, None], 0.0)
+    t16 = branch7 + branch8
+    branch9 = jnp.where(equal2, branch7, t16)
     total4 = jnp.sum(embeddings * embeddings_tangent, axis=-1)
-    t19 = t15 + 2 * branch9.mT * total4[..., :, None]
-    t20 = t19 + 2 * branch9.mT * total4[..., None, :]
-    dot5 = t20 @ t11.mT
-    dot6 = t9 @ t.mT
-    t21 = t12 * t14 + 2 * t18 * total4[..., :, None] + 2 * t18 * total4[..., None, :]
-    dot7 = t21 @ t11.mT
-    branch10 = jnp.where(condition2, 0.5 * t13 * t12, 0.0)
-    branch11 = jnp.where(condition2, -0.5 * total4[..., None, :] * t13, 0.0)
-    branch12 = jnp.where(condition2, -0.5 * t13 * total4[..., :, None], 0.0)
-    t22 = branch10 + branch11 + branch12
-    total5 = jnp.sum(t22, axis=-2)
-    t23 = 2 * t7 * cotangent
-    t24 = total5[..., :, None] * t23[..., None, None] * embeddings
-    total6 = jnp.sum(t22, axis=-1)
-    t25 = total6[..., :, None] * t23[..., None, None] * embeddings
-    branch13 = jnp.where(condition, 0.5 * total4[..., None, :] * t13, 0.0)
-    branch14 = jnp.where(condition, 0.5 * t13 * total4[..., :, None], 0.0)
-    branch15 = jnp.where(condition, -0.5 * t13 * t12, 0.0)
-    t26 = branch13 + branch14 + branch15
-    total7 = jnp.sum(t26, axis=-2)
-    t27 = 2 * t5 * cotangent
-    t28 = total7[..., :, None] * t27[..., None, None] * embeddings
-    total8 = jnp.sum(t26, axis=-1)
-    t29 = total8[..., :, None] * t27[..., None, None] * embeddings
-    branch16 = jnp.where(condition2, 0.5 * t4, 0.0)
+    t17 = t13 + 2 * branch9.mT * total4[..., :, None]
+    t18 = t17 + 2 * branch9.mT * total4[..., None, :]
+    dot5 = t18 @ t9.mT
+    dot6 = t7 @ t.mT
+    t19 = t10 * t12 + 2 * t16 * total4[..., :, None] + 2 * t16 * total4[..., None, :]
+    dot7 = t19 @ t9.mT
+    branch10 = jnp.where(condition2, 0.5 * t11 * t10, 0.0)
+    branch11 = jnp.where(condition2, -0.5 * total4[..., None, :] * t11, 0.0)
+    branch12 = jnp.where(condition2, -0.5 * t11 * total4[..., :, None], 0.0)
+    t20 = branch10 + branch11 + branch12
+    total5 = jnp.sum(t20, axis=-2)
+    t21 = 2 * t5 * cotangent
+    t22 = total5[..., :, None] * t21[..., None, None] * embeddings
+    total6 = jnp.sum(t20, axis=-1)
+    t23 = total6[..., :, None] * t21[..., None, None] * embeddings
+    branch13 = jnp.where(condition, 0.5 * total4[..., None, :] * t11, 0.0)
+    branch14 = jnp.where(condition, 0.5 * t11 * total4[..., :, None], 0.0)
+    branch15 = jnp.where(condition, -0.5 * t11 * t10, 0.0)
+    t24 = branch13 + branch14 + branch15
+    total7 = jnp.sum(t24, axis=-2)
+    t25 = 2 * t3 * cotangent
+    t26 = total7[..., :, None] * t25[..., None, None] * embeddings
+    total8 = jnp.sum(t24, axis=-1)
+    t27 = total8[..., :, None] * t25[..., None, None] * embeddings
+    branch16 = jnp.where(condition2, 0.5 * inverse, 0.0)
     total9 = jnp.sum(branch16, axis=-2)
     total10 = jnp.sum(branch16, axis=-1)
-    branch17 = jnp.where(condition, -0.5 * t4, 0.0)
+    branch17 = jnp.where(condition, -0.5 * inverse, 0.0)
     total11 = jnp.sum(branch17, axis=-2)
     total12 = jnp.sum(branch17, axis=-1)
-    t30 = total9 * t7[..., None] + total10 * t7[..., None] + total11 * t5[..., None]
-    t31 = t30 + total12 * t5[..., None]
-    t32 = 2 * t31[..., :, None] * embeddings_tangent * cotangent[..., None, None]
-    return (dot2 + dot5 + dot6 + dot7 + t24 + t25 + t28 + t29 + t32,)
+    t28 = total9 * t5[..., None] + total10 * t5[..., None] + total11 * t3[..., None]
+    t29 = t28 + total12 * t3[..., None]
+    t30 = 2 * t29[..., :, None] * embeddings_tangent * cotangent[..., None, None]
+    return (dot2 + dot5 + dot6 + dot7 + t22 + t23 + t26 + t27 + t30,)
 
 
 def _contrastive_batch_hessian_diagonal(
@@ -430,78 +430,78 @@ def _contrastive_batch_hessian_diagonal(
     t2 = t.mT
     total = jnp.sum(t, axis=-1)
     dot = embeddings @ embeddings.mT
-    t3 = total[..., :, None] + total[..., None, :] - 2 * dot.mT
-    t4 = jnp.sqrt(jnp.maximum(t3, 0.0))
-    equal = t4 == positive_margin
+    larger = jnp.maximum(total[..., :, None] + total[..., None, :] - 2 * dot.mT, 0.0)
+    t3 = jnp.sqrt(larger)
+    equal = t3 == positive_margin
     differs = identity[..., :, None] != identity[..., None, :]
-    condition = differs.mT & (negative_margin > t4)
+    condition = differs.mT & (negative_margin > t3)
     branch = fn.select(differs, 1.0, 0.0, embeddings)
     total2 = jnp.sum(branch, axis=(-2, -1))
-    t5 = 1 / jnp.maximum(total2, 1.0)
-    t6 = t5 * cotangent
-    t7 = fn.inverse_root(t3)
-    t8 = t7**3
-    branch2 = jnp.where(condition, t6[..., None, None] * t8, 0.0)
+    t4 = 1 / jnp.maximum(total2, 1.0)
+    t5 = t4 * cotangent
+    inverse = fn.reciprocal(t3)
+    t6 = inverse**3
+    branch2 = jnp.where(condition, t5[..., None, None] * t6, 0.0)
     equal2 = identity[..., :, None] == identity[..., None, :]
     position = fn.positions(embeddings, -2)
     differs2 = position[..., :, None] != position[..., None, :]
-    condition2 = equal2.mT & differs2.mT & (t4 > positive_margin)
+    condition2 = equal2.mT & differs2.mT & (t3 > positive_margin)
     branch3 = fn.select(equal2 & differs2, 1.0, 0.0, embeddings)
     total3 = jnp.sum(branch3, axis=(-2, -1))
-    t9 = 1 / jnp.maximum(total3, 1.0)
-    t10 = -t9 * cotangent
-    branch4 = jnp.where(condition2.mT, t10[..., None, None] * t8.mT, 0.0)
+    t7 = 1 / jnp.maximum(total3, 1.0)
+    t8 = -t7 * cotangent
+    branch4 = jnp.where(condition2.mT, t8[..., None, None] * t6.mT, 0.0)
     branch5 = jnp.where(equal.mT, branch2.mT, branch2.mT + branch4)
     dot2 = branch5 @ t2.mT
-    branch6 = jnp.where(condition, -0.5 * t7, 0.0)
+    branch6 = jnp.where(condition, -0.5 * inverse, 0.0)
     total4 = jnp.sum(branch6, axis=-2)
     total5 = jnp.sum(branch6, axis=-1)
-    branch7 = jnp.where(condition2, 0.5 * t7, 0.0)
+    branch7 = jnp.where(condition2, 0.5 * inverse, 0.0)
     total6 = jnp.sum(branch7, axis=-2)
     total7 = jnp.sum(branch7, axis=-1)
-    t11 = t5[..., None] * total4 + t5[..., None] * total5 + t9[..., None] * total6
-    t12 = 2 * cotangent[..., None] * (t11 + t9[..., None] * total7)
-    branch8 = jnp.where(condition, t8, 0.0)
+    t9 = t4[..., None] * total4 + t4[..., None] * total5 + t7[..., None] * total6
+    t10 = 2 * cotangent[..., None] * (t9 + t7[..., None] * total7)
+    branch8 = jnp.where(condition, t6, 0.0)
     dot3 = branch8 @ t2.mT
-    branch9 = jnp.where(condition2, -t8, 0.0)
+    branch9 = jnp.where(condition2, -t6, 0.0)
     dot4 = branch9 @ t2.mT
-    t13 = t9 * cotangent
-    t14 = embeddings.mT
-    t15 = -0.5 * t5 * cotangent
-    branch10 = jnp.where(condition, t15[..., None, None] * t8, 0.0)
-    t16 = 0.5 * t9 * cotangent
-    branch11 = jnp.where(condition2.mT, t16[..., None, None] * t8.mT, 0.0)
+    t11 = t7 * cotangent
+    t12 = embeddings.mT
+    t13 = -0.5 * t4 * cotangent
+    branch10 = jnp.where(condition, t13[..., None, None] * t6, 0.0)
+    t14 = 0.5 * t7 * cotangent
+    branch11 = jnp.where(condition2.mT, t14[..., None, None] * t6.mT, 0.0)
     branch12 = jnp.where(equal.mT, branch10.mT, branch10.mT + branch11)
-    dot5 = branch12 @ t14.mT
-    t17 = 2 * t9 * cotangent
-    branch13 = jnp.where(condition2.mT, 0.5 * t8.mT, 0.0)
-    t18 = branch13.mT
-    dot6 = t18 @ t14.mT
-    t19 = t17[..., None, None] * dot6 * embeddings
-    branch14 = jnp.where(condition2, -0.25 * t8, 0.0)
+    dot5 = branch12 @ t12.mT
+    t15 = 2 * t7 * cotangent
+    branch13 = jnp.where(condition2.mT, 0.5 * t6.mT, 0.0)
+    t16 = branch13.mT
+    dot6 = t16 @ t12.mT
+    t17 = t15[..., None, None] * dot6 * embeddings
+    branch14 = jnp.where(condition2, -0.25 * t6, 0.0)
     total8 = jnp.sum(branch14, axis=-1)
-    t20 = dot6 + 2 * total8[..., :, None] * embeddings
-    t21 = t17[..., None, None] * embeddings * t20
-    dot7 = branch13 @ t14.mT
+    t18 = dot6 + 2 * total8[..., :, None] * embeddings
+    t19 = t15[..., None, None] * embeddings * t18
+    dot7 = branch13 @ t12.mT
     total9 = jnp.sum(branch14, axis=-2)
-    t22 = dot7 + 2 * total9[..., :, None] * embeddings
-    t23 = t17[..., None, None] * embeddings * t22
-    t24 = 2 * t5 * cotangent
-    branch15 = jnp.where(condition.mT, -0.5 * t8.mT, 0.0)
-    t25 = branch15.mT
-    dot8 = t25 @ t14.mT
-    t26 = t24[..., None, None] * dot8 * embeddings
-    branch16 = jnp.where(condition, 0.25 * t8, 0.0)
+    t20 = dot7 + 2 * total9[..., :, None] * embeddings
+    t21 = t15[..., None, None] * embeddings * t20
+    t22 = 2 * t4 * cotangent
+    branch15 = jnp.where(condition.mT, -0.5 * t6.mT, 0.0)
+    t23 = branch15.mT
+    dot8 = t23 @ t12.mT
+    t24 = t22[..., None, None] * dot8 * embeddings
+    branch16 = jnp.where(condition, 0.25 * t6, 0.0)
     total10 = jnp.sum(branch16, axis=-1)
-    t27 = dot8 + 2 * total10[..., :, None] * embeddings
-    t28 = t24[..., None, None] * embeddings * t27
-    dot9 = branch15 @ t14.mT
+    t25 = dot8 + 2 * total10[..., :, None] * embeddings
+    t26 = t22[..., None, None] * embeddings * t25
+    dot9 = branch15 @ t12.mT
     total11 = jnp.sum(branch16, axis=-2)
-    t29 = dot9 + 2 * total11[..., :, None] * embeddings
-    t30 = t24[..., None, None] * embeddings * t29
-    t31 = dot2 + t12[..., :, None] + t6[..., None, None] * dot3
-    t32 = t31 + dot4 * t13[..., None, None] + 2 * dot5 * embeddings + t19 + t21 + t23
-    return (t32 + t26 + t28 + t30,)
+    t27 = dot9 + 2 * total11[..., :, None] * embeddings
+    t28 = t22[..., None, None] * embeddings * t27
+    t29 = dot2 + t10[..., :, None] + t5[..., None, None] * dot3
+    t30 = t29 + dot4 * t11[..., None, None] + 2 * dot5 * embeddings + t17 + t19 + t21
+    return (t30 + t24 + t26 + t28,)
 
 
 _CONTRASTIVE_BATCH = Definition(
@@ -704,45 +704,45 @@ def _triplet_batch_hard_vjp(
     differs = identity[..., None, :] != identity[..., :, None]
     total = jnp.sum(embeddings**2, axis=-1)
     dot = embeddings @ embeddings.mT
-    t2 = total[..., :, None] + total[..., None, :] - 2 * dot.mT
-    t3 = jnp.sqrt(jnp.maximum(t2, 0.0))
-    t4 = -jnp.where(differs, t3, float("inf"))
-    largest = jnp.max(t4, axis=-2, initial=-jnp.inf)
+    larger = jnp.maximum(total[..., :, None] + total[..., None, :] - 2 * dot.mT, 0.0)
+    t2 = jnp.sqrt(larger)
+    t3 = -jnp.where(differs, t2, float("inf"))
+    largest = jnp.max(t3, axis=-2, initial=-jnp.inf)
     equal = identity[..., None, :] == identity[..., :, None]
     position = fn.positions(embeddings, -2)
     differs2 = position[..., None, :] != position[..., :, None]
-    branch = jnp.where(equal & differs2, t3, float("-inf"))
+    branch = jnp.where(equal & differs2, t2, float("-inf"))
     largest2 = jnp.max(branch, axis=-2, initial=-jnp.inf)
     above = largest + largest2 + margin > 0
-    above2 = t4 >= largest[..., None, :]
+    above2 = t3 >= largest[..., None, :]
     condition = differs.mT & above[..., :, None] & above2.mT
-    t5 = fn.inverse_root(t2.mT)
+    inverse = fn.reciprocal(t2.mT)
     total2 = jnp.sum(fn.select(above2, 1.0, 0.0, embeddings), axis=-2)
-    t6 = 1 / total2
-    t7 = t6 * cotangent
-    branch2 = jnp.where(condition, t5 * t7[..., :, None], 0.0)
+    t4 = 1 / total2
+    t5 = t4 * cotangent
+    branch2 = jnp.where(condition, inverse * t5[..., :, None], 0.0)
     above3 = branch >= largest2[..., None, :]
     condition2 = equal.mT & differs2.mT & above[..., :, None] & above3.mT
     total3 = jnp.sum(fn.select(above3, 1.0, 0.0, embeddings), axis=-2)
-    t8 = 1 / total3
-    t9 = t8 * cotangent
-    branch3 = jnp.where(condition2, -t5 * t9[..., :, None], 0.0)
-    t10 = branch2 + branch3
-    t11 = t10.mT
-    dot2 = t11 @ t.mT
-    dot3 = t10 @ t.mT
-    branch4 = jnp.where(condition2, 0.5 * t5 * t9[..., :, None], 0.0)
+    t6 = 1 / total3
+    t7 = t6 * cotangent
+    branch3 = jnp.where(condition2, -inverse * t7[..., :, None], 0.0)
+    t8 = branch2 + branch3
+    t9 = t8.mT
+    dot2 = t9 @ t.mT
+    dot3 = t8 @ t.mT
+    branch4 = jnp.where(condition2, 0.5 * inverse * t7[..., :, None], 0.0)
     total4 = jnp.sum(branch4, axis=-2)
-    branch5 = jnp.where(equal & differs2 & above3, 0.5 * t5.mT, 0.0)
+    branch5 = jnp.where(equal & differs2 & above3, 0.5 * inverse.mT, 0.0)
     total5 = jnp.sum(branch5, axis=-2)
-    branch6 = jnp.where(above, t8 * total5 * cotangent, 0.0)
-    branch7 = jnp.where(differs & above2, 0.5 * t5.mT, 0.0)
+    branch6 = jnp.where(above, t6 * total5 * cotangent, 0.0)
+    branch7 = jnp.where(differs & above2, 0.5 * inverse.mT, 0.0)
     total6 = jnp.sum(branch7, axis=-2)
-    branch8 = jnp.where(above, -t6 * total6 * cotangent, 0.0)
-    branch9 = jnp.where(condition, 0.5 * t5 * t7[..., :, None], 0.0)
+    branch8 = jnp.where(above, -t4 * total6 * cotangent, 0.0)
+    branch9 = jnp.where(condition, 0.5 * inverse * t5[..., :, None], 0.0)
     total7 = jnp.sum(branch9, axis=-2)
-    t12 = total4 + branch6 + branch8 - total7
-    return (dot2 + dot3 + 2 * t12[..., :, None] * embeddings,)
+    t10 = total4 + branch6 + branch8 - total7
+    return (dot2 + dot3 + 2 * t10[..., :, None] * embeddings,)
 
 
 def _triplet_batch_hard_jvp(
@@ -755,36 +755,37 @@ def _triplet_batch_hard_jvp(
     differs = identity[..., None, :] != identity[..., :, None]
     total = jnp.sum(embeddings**2, axis=-1)
     dot = embeddings @ embeddings.mT
-    t = total[..., :, None] + total[..., None, :] - 2 * dot.mT
-    t2 = jnp.sqrt(jnp.maximum(t, 0.0))
-    t3 = -jnp.where(differs, t2, float("inf"))
-    largest = jnp.max(t3, axis=-2, initial=-jnp.inf)
+    larger = jnp.maximum(total[..., :, None] + total[..., None, :] - 2 * dot.mT, 0.0)
+    t = jnp.sqrt(larger)
+    t2 = -jnp.where(differs, t, float("inf"))
+    largest = jnp.max(t2, axis=-2, initial=-jnp.inf)
     equal = identity[..., None, :] == identity[..., :, None]
     position = fn.positions(embeddings, -2)
     differs2 = position[..., None, :] != position[..., :, None]
     condition = equal & differs2
-    branch = jnp.where(condition, t2, float("-inf"))
+    branch = jnp.where(condition, t, float("-inf"))
     largest2 = jnp.max(branch, axis=-2, initial=-jnp.inf)
     above = largest + largest2 + margin > 0
-    above2 = t3 >= largest[..., None, :]
+    above2 = t2 >= largest[..., None, :]
     dot2 = embeddings @ embeddings_tangent.mT
     dot3 = embeddings_tangent @ embeddings.mT
-    t4 = dot2.mT + dot3.mT
-    t5 = fn.inverse_root(t)
+    t3 = dot2.mT + dot3.mT
+    inverse = fn.reciprocal(t)
     total2 = jnp.sum(embeddings_tangent * embeddings, axis=-1)
-    branch2 = jnp.where(differs, -t5 * total2[..., None, :], 0.0)
-    branch3 = jnp.where(differs, -t5 * total2[..., :, None], 0.0)
-    branch4 = jnp.where(above2, jnp.where(differs, t4 * t5, 0.0) + branch2 + branch3, 0.0)
-    total3 = jnp.sum(branch4, axis=-2)
+    branch2 = jnp.where(differs, -inverse * total2[..., None, :], 0.0)
+    branch3 = jnp.where(differs, -inverse * total2[..., :, None], 0.0)
+    t4 = jnp.where(differs, t3 * inverse, 0.0) + branch2 + branch3
+    total3 = jnp.sum(jnp.where(above2, t4, 0.0), axis=-2)
     total4 = jnp.sum(fn.select(above2, 1.0, 0.0, embeddings), axis=-2)
     above3 = branch >= largest2[..., None, :]
-    branch5 = jnp.where(condition, t5 * total2[..., None, :], 0.0)
-    branch6 = jnp.where(condition, t5 * total2[..., :, None], 0.0)
-    branch7 = jnp.where(above3, branch5 + branch6 + jnp.where(condition, -t4 * t5, 0.0), 0.0)
+    branch4 = jnp.where(condition, inverse * total2[..., None, :], 0.0)
+    branch5 = jnp.where(condition, inverse * total2[..., :, None], 0.0)
+    branch6 = jnp.where(condition, -t3 * inverse, 0.0)
+    branch7 = jnp.where(above3, branch4 + branch5 + branch6, 0.0)
     total5 = jnp.sum(branch7, axis=-2)
     total6 = jnp.sum(fn.select(above3, 1.0, 0.0, embeddings), axis=-2)
-    t6 = jnp.where(above, total3 / total4, 0.0)
-    return t6 + jnp.where(above, total5 / total6, 0.0)
+    t5 = jnp.where(above, total3 / total4, 0.0)
+    return t5 + jnp.where(above, total5 / total6, 0.0)
 
 
 def _triplet_batch_hard_hvp(
@@ -800,107 +801,109 @@ def _triplet_batch_hard_hvp(
     t2 = embeddings**2
     total = jnp.sum(t2, axis=-1)
     dot = embeddings @ embeddings.mT
-    t3 = total[..., :, None] + total[..., None, :] - 2 * dot.mT
-    t4 = jnp.sqrt(jnp.maximum(t3, 0.0))
-    t5 = -jnp.where(differs, t4, float("inf"))
-    largest = jnp.max(t5, axis=-2, initial=-jnp.inf)
+    larger = jnp.maximum(total[..., :, None] + total[..., None, :] - 2 * dot.mT, 0.0)
+    t3 = jnp.sqrt(larger)
+    t4 = -jnp.where(differs, t3, float("inf"))
+    largest = jnp.max(t4, axis=-2, initial=-jnp.inf)
     equal = identity[..., None, :] == identity[..., :, None]
     position = fn.positions(embeddings, -2)
     differs2 = position[..., None, :] != position[..., :, None]
-    branch = jnp.where(equal & differs2, t4, float("-inf"))
+    branch = jnp.where(equal & differs2, t3, float("-inf"))
     largest2 = jnp.max(branch, axis=-2, initial=-jnp.inf)
-    t6 = largest + largest2 + margin
-    above = t6 > 0
-    above2 = t5 >= largest[..., None, :]
+    t5 = largest + largest2 + margin
+    above = t5 > 0
+    above2 = t4 >= largest[..., None, :]
     condition = differs.mT & above[..., :, None] & above2.mT
-    t7 = fn.inverse_root(t3.mT)
+    inverse = fn.reciprocal(t3.mT)
     total2 = jnp.sum(fn.select(above2, 1.0, 0.0, embeddings), axis=-2)
-    t8 = 1 / total2
-    t9 = cotangent * t8
-    branch2 = jnp.where(condition, t7 * t9[..., :, None], 0.0)
+    t6 = 1 / total2
+    t7 = cotangent * t6
+    branch2 = jnp.where(condition, inverse * t7[..., :, None], 0.0)
     above3 = branch >= largest2[..., None, :]
     condition2 = equal.mT & differs2.mT & above[..., :, None] & above3.mT
     total3 = jnp.sum(fn.select(above3, 1.0, 0.0, embeddings), axis=-2)
-    t10 = 1 / total3
-    t11 = cotangent * t10
-    branch3 = jnp.where(condition2, -t7 * t11[..., :, None], 0.0)
-    t12 = branch2 + branch3
-    t13 = t12.mT
-    dot2 = t13 @ t.mT
-    t14 = embeddings.mT
+    t8 = 1 / total3
+    t9 = cotangent * t8
+    branch3 = jnp.where(condition2, -inverse * t9[..., :, None], 0.0)
+    t10 = branch2 + branch3
+    t11 = t10.mT
+    dot2 = t11 @ t.mT
+    t12 = embeddings.mT
     dot3 = embeddings @ embeddings_tangent.mT
     dot4 = embeddings_tangent @ embeddings.mT
-    t15 = dot3 + dot4
-    t16 = t7**3
-    branch4 = jnp.where(condition, t16 * t9[..., :, None], 0.0)
-    branch5 = jnp.where(condition2, -t16 * t11[..., :, None], 0.0)
+    t13 = dot3 + dot4
+    t14 = inverse**3
+    branch4 = jnp.where(condition, t14 * t7[..., :, None], 0.0)
+    branch5 = jnp.where(condition2, -t14 * t9[..., :, None], 0.0)
     total4 = jnp.sum(embeddings_tangent * embeddings, axis=-1)
-    branch6 = jnp.where(condition2, 0.5 * t16 * t11[..., :, None], 0.0)
-    branch7 = jnp.where(condition, -0.5 * t16 * t9[..., :, None], 0.0)
-    t17 = branch6 + branch7
-    t18 = t15 * (branch4 + branch5) + 2 * total4[..., None, :] * t17
-    t19 = t18 + 2 * t17 * total4[..., :, None]
-    t20 = t19.mT
-    dot5 = t20 @ t14.mT
-    dot6 = t12 @ t.mT
-    dot7 = t19 @ t14.mT
-    equal2 = t6 == 0
-    branch8 = jnp.where(condition2, 0.5 * t7 * t11[..., :, None], 0.0)
+    branch6 = jnp.where(condition2, 0.5 * t14 * t9[..., :, None], 0.0)
+    branch7 = jnp.where(condition, -0.5 * t14 * t7[..., :, None], 0.0)
+    t15 = branch6 + branch7
+    t16 = t13 * (branch4 + branch5) + 2 * total4[..., None, :] * t15
+    t17 = t16 + 2 * t15 * total4[..., :, None]
+    t18 = t17.mT
+    dot5 = t18 @ t12.mT
+    dot6 = t10 @ t.mT
+    dot7 = t17 @ t12.mT
+    equal2 = t5 == 0
+    branch8 = jnp.where(condition2, 0.5 * inverse * t9[..., :, None], 0.0)
     total5 = jnp.sum(branch8, axis=-2)
     condition3 = equal & differs2 & above3
-    total6 = jnp.sum(jnp.where(condition3.mT, 0.5 * t7, 0.0), axis=-1)
-    t21 = cotangent * t10 * total6
+    branch9 = jnp.where(condition3.mT, 0.5 * inverse, 0.0)
+    total6 = jnp.sum(branch9, axis=-1)
+    t19 = cotangent * t8 * total6
     condition4 = differs & above2
-    total7 = jnp.sum(jnp.where(condition4.mT, 0.5 * t7, 0.0), axis=-1)
-    t22 = -cotangent * t8 * total7
-    branch9 = jnp.where(condition, 0.5 * t7 * t9[..., :, None], 0.0)
-    total8 = jnp.sum(branch9, axis=-2)
-    t23 = total5 - total8
-    t24 = 2 * (total5 + t21 + t22 - total8) - 2 * t23
-    t25 = t24**2
-    t26 = cotangent**2
-    t27 = t26 / total3**2
-    t28 = t26 / total2**2
-    t29 = t26 * total6**2 / total3**4
-    t30 = t26 * total7**2 / total2**4
-    t31 = t25[..., :, None] + 4 * t2 * t27[..., :, None] + 4 * t2 * t28[..., :, None]
-    t32 = t31 + 4 * t2 * t29[..., :, None] + 4 * t2 * t30[..., :, None]
-    above4 = t32 > 0
-    t33 = t23 * t24
-    smaller = jnp.minimum(jnp.maximum(-2 * t33[..., :, None] / t32, 0.0), 1.0)
-    t34 = 2 * t23[..., :, None] + t24[..., :, None] * smaller
-    t35 = total5 + jnp.where(above, t21, 0.0) + jnp.where(above, t22, 0.0) - total8
-    t36 = 2 * t35
-    branch10 = jnp.where(above4, t34, 2 * t23[..., :, None])
-    branch11 = jnp.where(equal2[..., :, None], branch10, t36[..., :, None])
-    t37 = 0.5 * t16.mT * t15.mT
-    t38 = -0.5 * total4[..., None, :] * t16.mT
-    t39 = -0.5 * t16.mT * total4[..., :, None]
-    t40 = jnp.where(condition3, t37, 0.0) + jnp.where(condition3, t38, 0.0)
-    total9 = jnp.sum(t40 + jnp.where(condition3, t39, 0.0), axis=-2)
-    branch12 = jnp.where(above4, 2 * t11[..., :, None] * smaller * embeddings, 0.0)
-    branch13 = jnp.where(above[..., :, None], 2 * t11[..., :, None] * embeddings, 0.0)
-    branch14 = jnp.where(equal2[..., :, None], branch12, branch13)
-    t41 = jnp.where(condition4, t37, 0.0) + jnp.where(condition4, t38, 0.0)
-    total10 = jnp.sum(t41 + jnp.where(condition4, t39, 0.0), axis=-2)
-    branch15 = jnp.where(above4, -2 * t9[..., :, None] * smaller * embeddings, 0.0)
-    branch16 = jnp.where(above[..., :, None], -2 * t9[..., :, None] * embeddings, 0.0)
-    branch17 = jnp.where(equal2[..., :, None], branch15, branch16)
-    t42 = cotangent * t10 * total4
-    branch18 = jnp.where(condition2, -0.5 * t16 * t42[..., :, None], 0.0)
-    branch19 = jnp.where(condition2, 0.5 * t11[..., :, None] * t16 * t15, 0.0)
-    t43 = -0.5 * t11[..., :, None] * t16 * total4[..., None, :]
-    t44 = branch18 + branch19 + jnp.where(condition2, t43, 0.0)
-    total11 = jnp.sum(t44, axis=-2)
-    t45 = cotangent * t8 * total4
-    branch20 = jnp.where(condition, -0.5 * t16 * t45[..., :, None], 0.0)
-    branch21 = jnp.where(condition, 0.5 * t9[..., :, None] * t16 * t15, 0.0)
-    branch22 = jnp.where(condition, -0.5 * t9[..., :, None] * t16 * total4[..., None, :], 0.0)
-    total12 = jnp.sum(branch20 + branch21 + branch22, axis=-2)
-    t46 = dot2 + dot5 + dot6 + dot7 + embeddings_tangent * branch11
-    t47 = t46 + total9[..., :, None] * branch14 + total10[..., :, None] * branch17
-    t48 = t47 + 2 * total11[..., :, None] * embeddings
-    return (t48 - 2 * total12[..., :, None] * embeddings,)
+    branch10 = jnp.where(condition4.mT, 0.5 * inverse, 0.0)
+    total7 = jnp.sum(branch10, axis=-1)
+    t20 = -cotangent * t6 * total7
+    branch11 = jnp.where(condition, 0.5 * inverse * t7[..., :, None], 0.0)
+    total8 = jnp.sum(branch11, axis=-2)
+    t21 = total5 - total8
+    t22 = 2 * (total5 + t19 + t20 - total8) - 2 * t21
+    t23 = t22**2
+    t24 = cotangent**2
+    t25 = t24 / total3**2
+    t26 = t24 / total2**2
+    t27 = t24 * total6**2 / total3**4
+    t28 = t24 * total7**2 / total2**4
+    t29 = t23[..., :, None] + 4 * t2 * t25[..., :, None] + 4 * t2 * t26[..., :, None]
+    t30 = t29 + 4 * t2 * t27[..., :, None] + 4 * t2 * t28[..., :, None]
+    above4 = t30 > 0
+    t31 = t21 * t22
+    smaller = jnp.minimum(jnp.maximum(-2 * t31[..., :, None] / t30, 0.0), 1.0)
+    t32 = 2 * t21[..., :, None] + t22[..., :, None] * smaller
+    t33 = total5 + jnp.where(above, t19, 0.0) + jnp.where(above, t20, 0.0) - total8
+    t34 = 2 * t33
+    branch12 = jnp.where(above4, t32, 2 * t21[..., :, None])
+    branch13 = jnp.where(equal2[..., :, None], branch12, t34[..., :, None])
+    t35 = 0.5 * t14.mT * t13.mT
+    t36 = -0.5 * total4[..., None, :] * t14.mT
+    t37 = -0.5 * t14.mT * total4[..., :, None]
+    t38 = jnp.where(condition3, t35, 0.0) + jnp.where(condition3, t36, 0.0)
+    total9 = jnp.sum(t38 + jnp.where(condition3, t37, 0.0), axis=-2)
+    branch14 = jnp.where(above4, 2 * t9[..., :, None] * smaller * embeddings, 0.0)
+    branch15 = jnp.where(above[..., :, None], 2 * t9[..., :, None] * embeddings, 0.0)
+    branch16 = jnp.where(equal2[..., :, None], branch14, branch15)
+    t39 = jnp.where(condition4, t35, 0.0) + jnp.where(condition4, t36, 0.0)
+    total10 = jnp.sum(t39 + jnp.where(condition4, t37, 0.0), axis=-2)
+    branch17 = jnp.where(above4, -2 * t7[..., :, None] * smaller * embeddings, 0.0)
+    branch18 = jnp.where(above[..., :, None], -2 * t7[..., :, None] * embeddings, 0.0)
+    branch19 = jnp.where(equal2[..., :, None], branch17, branch18)
+    t40 = cotangent * t8 * total4
+    branch20 = jnp.where(condition2, -0.5 * t14 * t40[..., :, None], 0.0)
+    branch21 = jnp.where(condition2, 0.5 * t9[..., :, None] * t14 * t13, 0.0)
+    t41 = -0.5 * t9[..., :, None] * t14 * total4[..., None, :]
+    t42 = branch20 + branch21 + jnp.where(condition2, t41, 0.0)
+    total11 = jnp.sum(t42, axis=-2)
+    t43 = cotangent * t6 * total4
+    branch22 = jnp.where(condition, -0.5 * t14 * t43[..., :, None], 0.0)
+    branch23 = jnp.where(condition, 0.5 * t7[..., :, None] * t14 * t13, 0.0)
+    branch24 = jnp.where(condition, -0.5 * t7[..., :, None] * t14 * total4[..., None, :], 0.0)
+    total12 = jnp.sum(branch22 + branch23 + branch24, axis=-2)
+    t44 = dot2 + dot5 + dot6 + dot7 + embeddings_tangent * branch13
+    t45 = t44 + total9[..., :, None] * branch16 + total10[..., :, None] * branch19
+    t46 = t45 + 2 * total11[..., :, None] * embeddings
+    return (t46 - 2 * total12[..., :, None] * embeddings,)
 
 
 def _triplet_batch_hard_hessian_diagonal(
@@ -914,105 +917,107 @@ def _triplet_batch_hard_hessian_diagonal(
     t = embeddings**2
     total = jnp.sum(t, axis=-1)
     dot = embeddings @ embeddings.mT
-    t2 = total[..., :, None] + total[..., None, :] - 2 * dot.mT
-    t3 = jnp.sqrt(jnp.maximum(t2, 0.0))
-    t4 = -jnp.where(differs, t3, float("inf"))
-    largest = jnp.max(t4, axis=-2, initial=-jnp.inf)
+    larger = jnp.maximum(total[..., :, None] + total[..., None, :] - 2 * dot.mT, 0.0)
+    t2 = jnp.sqrt(larger)
+    t3 = -jnp.where(differs, t2, float("inf"))
+    largest = jnp.max(t3, axis=-2, initial=-jnp.inf)
     equal = identity[..., None, :] == identity[..., :, None]
     position = fn.positions(embeddings, -2)
     differs2 = position[..., None, :] != position[..., :, None]
-    branch = jnp.where(equal & differs2, t3, float("-inf"))
+    branch = jnp.where(equal & differs2, t2, float("-inf"))
     largest2 = jnp.max(branch, axis=-2, initial=-jnp.inf)
-    t5 = largest + largest2 + margin
-    above = t5 > 0
+    t4 = largest + largest2 + margin
+    above = t4 > 0
     above2 = branch >= largest2[..., None, :]
     total2 = jnp.sum(fn.select(above2, 1.0, 0.0, embeddings), axis=-2)
-    t6 = 1 / total2
-    t7 = cotangent * t6
-    branch2 = jnp.where(above[..., None, :], t7[..., None, :] * t.mT, 0.0)
+    t5 = 1 / total2
+    t6 = cotangent * t5
+    branch2 = jnp.where(above[..., None, :], t6[..., None, :] * t.mT, 0.0)
     condition = equal & differs2 & above2
-    t8 = fn.inverse_root(t2.mT)
-    t9 = t8**3
-    branch3 = jnp.where(condition.mT, -t9, 0.0)
-    t10 = branch3.mT
-    dot2 = t10 @ branch2.mT
-    t11 = embeddings.mT
-    above3 = t4 >= largest[..., None, :]
+    inverse = fn.reciprocal(t2.mT)
+    t7 = inverse**3
+    branch3 = jnp.where(condition.mT, -t7, 0.0)
+    t8 = branch3.mT
+    dot2 = t8 @ branch2.mT
+    t9 = embeddings.mT
+    above3 = t3 >= largest[..., None, :]
     condition2 = differs & above3
-    branch4 = jnp.where(condition2.mT, 0.5 * t9, 0.0)
-    dot3 = branch4 @ t11.mT
-    branch5 = jnp.where(condition2, -0.25 * t9.mT, 0.0)
+    branch4 = jnp.where(condition2.mT, 0.5 * t7, 0.0)
+    dot3 = branch4 @ t9.mT
+    branch5 = jnp.where(condition2, -0.25 * t7.mT, 0.0)
     total3 = jnp.sum(branch5, axis=-2)
-    equal2 = t5 == 0
+    equal2 = t4 == 0
     condition3 = equal.mT & differs2.mT & above[..., :, None] & above2.mT
-    branch6 = jnp.where(condition3, 0.5 * t8 * t7[..., :, None], 0.0)
+    branch6 = jnp.where(condition3, 0.5 * inverse * t6[..., :, None], 0.0)
     total4 = jnp.sum(branch6, axis=-2)
-    total5 = jnp.sum(jnp.where(condition.mT, 0.5 * t8, 0.0), axis=-1)
-    t12 = cotangent * t6 * total5
+    branch7 = jnp.where(condition.mT, 0.5 * inverse, 0.0)
+    total5 = jnp.sum(branch7, axis=-1)
+    t10 = cotangent * t5 * total5
     total6 = jnp.sum(fn.select(above3, 1.0, 0.0, embeddings), axis=-2)
-    t13 = 1 / total6
-    total7 = jnp.sum(jnp.where(condition2.mT, 0.5 * t8, 0.0), axis=-1)
-    t14 = -cotangent * t13 * total7
+    t11 = 1 / total6
+    branch8 = jnp.where(condition2.mT, 0.5 * inverse, 0.0)
+    total7 = jnp.sum(branch8, axis=-1)
+    t12 = -cotangent * t11 * total7
     condition4 = differs.mT & above[..., :, None] & above3.mT
-    t15 = cotangent * t13
-    branch7 = jnp.where(condition4, 0.5 * t8 * t15[..., :, None], 0.0)
-    total8 = jnp.sum(branch7, axis=-2)
-    t16 = total4 - total8
-    t17 = 2 * (total4 + t12 + t14 - total8) - 2 * t16
-    t18 = t17**2
-    t19 = cotangent**2
-    t20 = t19 / total2**2
-    t21 = t19 / total6**2
-    t22 = t19 * total5**2 / total2**4
-    t23 = t19 * total7**2 / total6**4
-    t24 = t18[..., :, None] + 4 * t * t20[..., :, None] + 4 * t * t21[..., :, None]
-    t25 = t24 + 4 * t * t22[..., :, None] + 4 * t * t23[..., :, None]
-    above4 = t25 > 0
-    t26 = t16 * t17
-    smaller = jnp.minimum(jnp.maximum(-2 * t26[..., :, None] / t25, 0.0), 1.0)
-    branch8 = jnp.where(above4, -2 * t15[..., :, None] * smaller * embeddings, 0.0)
-    branch9 = jnp.where(above[..., :, None], -2 * t15[..., :, None] * embeddings, 0.0)
-    branch10 = jnp.where(equal2[..., :, None], branch8, branch9)
-    t27 = (dot3 + 2 * total3[..., :, None] * embeddings) * branch10
-    branch11 = jnp.where(condition.mT, 0.5 * t9, 0.0)
-    dot4 = branch11 @ t11.mT
-    branch12 = jnp.where(condition, -0.25 * t9.mT, 0.0)
-    total9 = jnp.sum(branch12, axis=-2)
-    branch13 = jnp.where(above4, 2 * t7[..., :, None] * smaller * embeddings, 0.0)
-    branch14 = jnp.where(above[..., :, None], 2 * t7[..., :, None] * embeddings, 0.0)
-    branch15 = jnp.where(equal2[..., :, None], branch13, branch14)
-    t28 = (dot4 + 2 * total9[..., :, None] * embeddings) * branch15
-    branch16 = jnp.where(above[..., None, :], t7[..., None, :] * embeddings.mT, 0.0)
-    t29 = branch11.mT
-    dot5 = t29 @ branch16.mT
-    branch17 = jnp.where(condition3, -0.25 * t7[..., :, None] * t9, 0.0)
-    total10 = jnp.sum(branch17, axis=-2)
-    t30 = dot5 + 2 * total10[..., :, None] * embeddings
-    t31 = t.mT
-    dot6 = branch3 @ t31.mT
-    branch18 = jnp.where(above[..., :, None], t7[..., :, None] * dot6, 0.0)
-    branch19 = jnp.where(condition2.mT, -t9, 0.0)
-    dot7 = branch19 @ t31.mT
-    branch20 = jnp.where(above[..., :, None], -t15[..., :, None] * dot7, 0.0)
-    branch21 = jnp.where(above[..., :, None], -2 * t15[..., :, None] * dot3 * embeddings, 0.0)
-    branch22 = jnp.where(above[..., :, None], 2 * t7[..., :, None] * dot4 * embeddings, 0.0)
-    t32 = 2 * t16[..., :, None] + t17[..., :, None] * smaller
-    t33 = total4 + jnp.where(above, t12, 0.0) + jnp.where(above, t14, 0.0) - total8
-    t34 = 2 * t33
-    branch23 = jnp.where(above4, t32, 2 * t16[..., :, None])
-    branch24 = jnp.where(equal2[..., :, None], branch23, t34[..., :, None])
-    branch25 = jnp.where(above[..., None, :], t15[..., None, :] * t.mT, 0.0)
-    t35 = branch19.mT
-    dot8 = t35 @ branch25.mT
-    branch26 = jnp.where(above[..., None, :], t15[..., None, :] * embeddings.mT, 0.0)
-    t36 = branch4.mT
-    dot9 = t36 @ branch26.mT
-    branch27 = jnp.where(condition4, -0.25 * t15[..., :, None] * t9, 0.0)
-    total11 = jnp.sum(branch27, axis=-2)
-    t37 = dot9 + 2 * total11[..., :, None] * embeddings
-    t38 = dot2 + t27 + t28 + 2 * dot5 * embeddings + 2 * embeddings * t30 + branch18
-    t39 = t38 + branch20 + branch21 + branch22 + branch24 - dot8
-    return (t39 - 2 * dot9 * embeddings - 2 * embeddings * t37,)
+    t13 = cotangent * t11
+    branch9 = jnp.where(condition4, 0.5 * inverse * t13[..., :, None], 0.0)
+    total8 = jnp.sum(branch9, axis=-2)
+    t14 = total4 - total8
+    t15 = 2 * (total4 + t10 + t12 - total8) - 2 * t14
+    t16 = t15**2
+    t17 = cotangent**2
+    t18 = t17 / total2**2
+    t19 = t17 / total6**2
+    t20 = t17 * total5**2 / total2**4
+    t21 = t17 * total7**2 / total6**4
+    t22 = t16[..., :, None] + 4 * t * t18[..., :, None] + 4 * t * t19[..., :, None]
+    t23 = t22 + 4 * t * t20[..., :, None] + 4 * t * t21[..., :, None]
+    above4 = t23 > 0
+    t24 = t14 * t15
+    smaller = jnp.minimum(jnp.maximum(-2 * t24[..., :, None] / t23, 0.0), 1.0)
+    branch10 = jnp.where(above4, -2 * t13[..., :, None] * smaller * embeddings, 0.0)
+    branch11 = jnp.where(above[..., :, None], -2 * t13[..., :, None] * embeddings, 0.0)
+    branch12 = jnp.where(equal2[..., :, None], branch10, branch11)
+    t25 = (dot3 + 2 * total3[..., :, None] * embeddings) * branch12
+    branch13 = jnp.where(condition.mT, 0.5 * t7, 0.0)
+    dot4 = branch13 @ t9.mT
+    branch14 = jnp.where(condition, -0.25 * t7.mT, 0.0)
+    total9 = jnp.sum(branch14, axis=-2)
+    branch15 = jnp.where(above4, 2 * t6[..., :, None] * smaller * embeddings, 0.0)
+    branch16 = jnp.where(above[..., :, None], 2 * t6[..., :, None] * embeddings, 0.0)
+    branch17 = jnp.where(equal2[..., :, None], branch15, branch16)
+    t26 = (dot4 + 2 * total9[..., :, None] * embeddings) * branch17
+    branch18 = jnp.where(above[..., None, :], t6[..., None, :] * embeddings.mT, 0.0)
+    t27 = branch13.mT
+    dot5 = t27 @ branch18.mT
+    branch19 = jnp.where(condition3, -0.25 * t6[..., :, None] * t7, 0.0)
+    total10 = jnp.sum(branch19, axis=-2)
+    t28 = dot5 + 2 * total10[..., :, None] * embeddings
+    t29 = t.mT
+    dot6 = branch3 @ t29.mT
+    branch20 = jnp.where(above[..., :, None], t6[..., :, None] * dot6, 0.0)
+    branch21 = jnp.where(condition2.mT, -t7, 0.0)
+    dot7 = branch21 @ t29.mT
+    branch22 = jnp.where(above[..., :, None], -t13[..., :, None] * dot7, 0.0)
+    branch23 = jnp.where(above[..., :, None], -2 * t13[..., :, None] * dot3 * embeddings, 0.0)
+    branch24 = jnp.where(above[..., :, None], 2 * t6[..., :, None] * dot4 * embeddings, 0.0)
+    t30 = 2 * t14[..., :, None] + t15[..., :, None] * smaller
+    t31 = total4 + jnp.where(above, t10, 0.0) + jnp.where(above, t12, 0.0) - total8
+    t32 = 2 * t31
+    branch25 = jnp.where(above4, t30, 2 * t14[..., :, None])
+    branch26 = jnp.where(equal2[..., :, None], branch25, t32[..., :, None])
+    branch27 = jnp.where(above[..., None, :], t13[..., None, :] * t.mT, 0.0)
+    t33 = branch21.mT
+    dot8 = t33 @ branch27.mT
+    branch28 = jnp.where(above[..., None, :], t13[..., None, :] * embeddings.mT, 0.0)
+    t34 = branch4.mT
+    dot9 = t34 @ branch28.mT
+    branch29 = jnp.where(condition4, -0.25 * t13[..., :, None] * t7, 0.0)
+    total11 = jnp.sum(branch29, axis=-2)
+    t35 = dot9 + 2 * total11[..., :, None] * embeddings
+    t36 = dot2 + t25 + t26 + 2 * dot5 * embeddings + 2 * embeddings * t28 + branch20
+    t37 = t36 + branch22 + branch23 + branch24 + branch26 - dot8
+    return (t37 - 2 * dot9 * embeddings - 2 * embeddings * t35,)
 
 
 _TRIPLET_BATCH_HARD = Definition(
@@ -1206,42 +1211,44 @@ def _triplet_batch_hard_soft_margin_vjp(
     differs = identity[..., None, :] != identity[..., :, None]
     total = jnp.sum(embeddings**2, axis=-1)
     dot = embeddings @ embeddings.mT
-    t2 = total[..., :, None] + total[..., None, :] - 2 * dot.mT
-    t3 = jnp.sqrt(jnp.maximum(t2, 0.0))
-    t4 = -jnp.where(differs, t3, float("inf"))
-    largest = jnp.max(t4, axis=-2, initial=-jnp.inf)
-    above = t4 >= largest[..., None, :]
+    larger = jnp.maximum(total[..., :, None] + total[..., None, :] - 2 * dot.mT, 0.0)
+    t2 = jnp.sqrt(larger)
+    t3 = -jnp.where(differs, t2, float("inf"))
+    largest = jnp.max(t3, axis=-2, initial=-jnp.inf)
+    above = t3 >= largest[..., None, :]
     condition = differs.mT & above.mT
-    t5 = fn.inverse_root(t2.mT)
+    inverse = fn.reciprocal(t2.mT)
     equal = identity[..., None, :] == identity[..., :, None]
     position = fn.positions(embeddings, -2)
     differs2 = position[..., None, :] != position[..., :, None]
-    branch = jnp.where(equal & differs2, t3, float("-inf"))
+    branch = jnp.where(equal & differs2, t2, float("-inf"))
     largest2 = jnp.max(branch, axis=-2, initial=-jnp.inf)
     probability = fn.sigmoid(largest + largest2)
     total2 = jnp.sum(fn.select(above, 1.0, 0.0, embeddings), axis=-2)
-    t6 = 1 / total2
-    t7 = cotangent * probability * t6
-    branch2 = jnp.where(condition, t5 * t7[..., :, None], 0.0)
+    t4 = 1 / total2
+    t5 = cotangent * probability * t4
+    branch2 = jnp.where(condition, inverse * t5[..., :, None], 0.0)
     above2 = branch >= largest2[..., None, :]
     condition2 = equal.mT & differs2.mT & above2.mT
     total3 = jnp.sum(fn.select(above2, 1.0, 0.0, embeddings), axis=-2)
-    t8 = 1 / total3
-    t9 = cotangent * t8 * probability
-    branch3 = jnp.where(condition2, -t5 * t9[..., :, None], 0.0)
-    t10 = branch2 + branch3
-    t11 = t10.mT
-    dot2 = t11 @ t.mT
-    dot3 = t10 @ t.mT
-    branch4 = jnp.where(condition2, 0.5 * t5 * t9[..., :, None], 0.0)
+    t6 = 1 / total3
+    t7 = cotangent * t6 * probability
+    branch3 = jnp.where(condition2, -inverse * t7[..., :, None], 0.0)
+    t8 = branch2 + branch3
+    t9 = t8.mT
+    dot2 = t9 @ t.mT
+    dot3 = t8 @ t.mT
+    branch4 = jnp.where(condition2, 0.5 * inverse * t7[..., :, None], 0.0)
     total4 = jnp.sum(branch4, axis=-2)
-    total5 = jnp.sum(jnp.where(condition2, 0.5 * t5, 0.0), axis=-1)
-    branch5 = jnp.where(condition, 0.5 * t5 * t7[..., :, None], 0.0)
-    total6 = jnp.sum(branch5, axis=-2)
-    total7 = jnp.sum(jnp.where(condition, 0.5 * t5, 0.0), axis=-1)
-    t12 = total4 + cotangent * t8 * probability * total5 - total6
-    t13 = t12 - cotangent * probability * t6 * total7
-    return (dot2 + dot3 + 2 * t13[..., :, None] * embeddings,)
+    branch5 = jnp.where(condition2, 0.5 * inverse, 0.0)
+    total5 = jnp.sum(branch5, axis=-1)
+    branch6 = jnp.where(condition, 0.5 * inverse * t5[..., :, None], 0.0)
+    total6 = jnp.sum(branch6, axis=-2)
+    branch7 = jnp.where(condition, 0.5 * inverse, 0.0)
+    total7 = jnp.sum(branch7, axis=-1)
+    t10 = total4 + cotangent * t6 * probability * total5 - total6
+    t11 = t10 - cotangent * probability * t4 * total7
+    return (dot2 + dot3 + 2 * t11[..., :, None] * embeddings,)
 
 
 def _triplet_batch_hard_soft_margin_jvp(
@@ -1253,32 +1260,33 @@ def _triplet_batch_hard_soft_margin_jvp(
     differs = identity[..., None, :] != identity[..., :, None]
     total = jnp.sum(embeddings**2, axis=-1)
     dot = embeddings @ embeddings.mT
-    t = total[..., :, None] + total[..., None, :] - 2 * dot.mT
-    t2 = jnp.sqrt(jnp.maximum(t, 0.0))
-    t3 = -jnp.where(differs, t2, float("inf"))
-    largest = jnp.max(t3, axis=-2, initial=-jnp.inf)
-    above = t3 >= largest[..., None, :]
+    larger = jnp.maximum(total[..., :, None] + total[..., None, :] - 2 * dot.mT, 0.0)
+    t = jnp.sqrt(larger)
+    t2 = -jnp.where(differs, t, float("inf"))
+    largest = jnp.max(t2, axis=-2, initial=-jnp.inf)
+    above = t2 >= largest[..., None, :]
     dot2 = embeddings @ embeddings_tangent.mT
     dot3 = embeddings_tangent @ embeddings.mT
-    t4 = dot2.mT + dot3.mT
-    t5 = fn.inverse_root(t)
+    t3 = dot2.mT + dot3.mT
+    inverse = fn.reciprocal(t)
     total2 = jnp.sum(embeddings_tangent * embeddings, axis=-1)
-    branch = jnp.where(differs, -t5 * total2[..., None, :], 0.0)
-    branch2 = jnp.where(differs, -t5 * total2[..., :, None], 0.0)
-    branch3 = jnp.where(above, jnp.where(differs, t4 * t5, 0.0) + branch + branch2, 0.0)
+    branch = jnp.where(differs, -inverse * total2[..., None, :], 0.0)
+    branch2 = jnp.where(differs, -inverse * total2[..., :, None], 0.0)
+    branch3 = jnp.where(above, jnp.where(differs, t3 * inverse, 0.0) + branch + branch2, 0.0)
     total3 = jnp.sum(branch3, axis=-2)
     total4 = jnp.sum(fn.select(above, 1.0, 0.0, embeddings), axis=-2)
     equal = identity[..., None, :] == identity[..., :, None]
     position = fn.positions(embeddings, -2)
     differs2 = position[..., None, :] != position[..., :, None]
     condition = equal & differs2
-    branch4 = jnp.where(condition, t2, float("-inf"))
+    branch4 = jnp.where(condition, t, float("-inf"))
     largest2 = jnp.max(branch4, axis=-2, initial=-jnp.inf)
     above2 = branch4 >= largest2[..., None, :]
-    branch5 = jnp.where(condition, t5 * total2[..., None, :], 0.0)
-    branch6 = jnp.where(condition, t5 * total2[..., :, None], 0.0)
-    branch7 = jnp.where(above2, branch5 + branch6 + jnp.where(condition, -t4 * t5, 0.0), 0.0)
-    total5 = jnp.sum(branch7, axis=-2)
+    branch5 = jnp.where(condition, inverse * total2[..., None, :], 0.0)
+    branch6 = jnp.where(condition, inverse * total2[..., :, None], 0.0)
+    branch7 = jnp.where(condition, -t3 * inverse, 0.0)
+    branch8 = jnp.where(above2, branch5 + branch6 + branch7, 0.0)
+    total5 = jnp.sum(branch8, axis=-2)
     total6 = jnp.sum(fn.select(above2, 1.0, 0.0, embeddings), axis=-2)
     return (total3 / total4 + total5 / total6) * fn.sigmoid(largest + largest2)
 
@@ -1294,117 +1302,120 @@ def _triplet_batch_hard_soft_margin_hvp(
     differs = identity[..., None, :] != identity[..., :, None]
     total = jnp.sum(embeddings**2, axis=-1)
     dot = embeddings @ embeddings.mT
-    t2 = total[..., :, None] + total[..., None, :] - 2 * dot.mT
-    t3 = jnp.sqrt(jnp.maximum(t2, 0.0))
-    t4 = -jnp.where(differs, t3, float("inf"))
-    largest = jnp.max(t4, axis=-2, initial=-jnp.inf)
-    above = t4 >= largest[..., None, :]
+    larger = jnp.maximum(total[..., :, None] + total[..., None, :] - 2 * dot.mT, 0.0)
+    t2 = jnp.sqrt(larger)
+    t3 = -jnp.where(differs, t2, float("inf"))
+    largest = jnp.max(t3, axis=-2, initial=-jnp.inf)
+    above = t3 >= largest[..., None, :]
     condition = differs.mT & above.mT
-    t5 = fn.inverse_root(t2.mT)
+    inverse = fn.reciprocal(t2.mT)
     total2 = jnp.sum(fn.select(above, 1.0, 0.0, embeddings), axis=-2)
-    t6 = 1 / total2
+    t4 = 1 / total2
     equal = identity[..., None, :] == identity[..., :, None]
     position = fn.positions(embeddings, -2)
     differs2 = position[..., None, :] != position[..., :, None]
     condition2 = equal & differs2
-    branch = jnp.where(condition2, t3, float("-inf"))
+    branch = jnp.where(condition2, t2, float("-inf"))
     largest2 = jnp.max(branch, axis=-2, initial=-jnp.inf)
-    t7 = largest + largest2
-    probability = fn.sigmoid(t7)
-    t8 = cotangent * t6 * probability
-    branch2 = jnp.where(condition, t5 * t8[..., :, None], 0.0)
+    t5 = largest + largest2
+    probability = fn.sigmoid(t5)
+    t6 = cotangent * t4 * probability
+    branch2 = jnp.where(condition, inverse * t6[..., :, None], 0.0)
     above2 = branch >= largest2[..., None, :]
     condition3 = equal.mT & differs2.mT & above2.mT
     total3 = jnp.sum(fn.select(above2, 1.0, 0.0, embeddings), axis=-2)
-    t9 = 1 / total3
-    t10 = cotangent * t9 * probability
-    branch3 = jnp.where(condition3, -t5 * t10[..., :, None], 0.0)
-    t11 = branch2 + branch3
-    t12 = t11.mT
-    dot2 = t12 @ t.mT
-    t13 = embeddings.mT
+    t7 = 1 / total3
+    t8 = cotangent * t7 * probability
+    branch3 = jnp.where(condition3, -inverse * t8[..., :, None], 0.0)
+    t9 = branch2 + branch3
+    t10 = t9.mT
+    dot2 = t10 @ t.mT
+    t11 = embeddings.mT
     dot3 = embeddings @ embeddings_tangent.mT
     dot4 = embeddings_tangent @ embeddings.mT
-    t14 = dot3.mT + dot4.mT
-    t15 = t5**3
-    branch4 = jnp.where(condition, t15 * t8[..., :, None], 0.0)
-    branch5 = jnp.where(condition3, -t15 * t10[..., :, None], 0.0)
-    probability2 = fn.sigmoid(-t7)
-    t16 = cotangent * t6 * probability * probability2
-    branch6 = jnp.where(condition, t5 * t16[..., :, None], 0.0)
-    t17 = cotangent * t9 * probability * probability2
-    branch7 = jnp.where(condition3, -t5 * t17[..., :, None], 0.0)
-    t18 = branch6 + branch7
+    t12 = dot3.mT + dot4.mT
+    t13 = inverse**3
+    branch4 = jnp.where(condition, t13 * t6[..., :, None], 0.0)
+    branch5 = jnp.where(condition3, -t13 * t8[..., :, None], 0.0)
+    probability2 = fn.sigmoid(-t5)
+    t14 = cotangent * t4 * probability * probability2
+    branch6 = jnp.where(condition, inverse * t14[..., :, None], 0.0)
+    t15 = cotangent * t7 * probability * probability2
+    branch7 = jnp.where(condition3, -inverse * t15[..., :, None], 0.0)
+    t16 = branch6 + branch7
     total4 = jnp.sum(embeddings_tangent * embeddings, axis=-1)
-    branch8 = jnp.where(condition2.mT, t5 * total4[..., :, None], 0.0)
-    branch9 = jnp.where(condition2.mT, t5 * total4[..., None, :], 0.0)
-    branch10 = jnp.where(condition2.mT, -t5 * t14.mT, 0.0)
+    branch8 = jnp.where(condition2.mT, inverse * total4[..., :, None], 0.0)
+    branch9 = jnp.where(condition2.mT, inverse * total4[..., None, :], 0.0)
+    branch10 = jnp.where(condition2.mT, -inverse * t12.mT, 0.0)
     branch11 = jnp.where(above2.mT, branch8 + branch9 + branch10, 0.0)
     total5 = jnp.sum(branch11, axis=-1)
-    t19 = t9 * total5
-    branch12 = jnp.where(differs, -t5.mT * total4[..., None, :], 0.0)
-    branch13 = jnp.where(differs, -t5.mT * total4[..., :, None], 0.0)
-    t20 = jnp.where(differs, t5.mT * t14, 0.0) + branch12 + branch13
-    total6 = jnp.sum(jnp.where(above, t20, 0.0), axis=-2)
-    t21 = t6 * total6
-    branch14 = jnp.where(condition3, 0.5 * t15 * t10[..., :, None], 0.0)
-    branch15 = jnp.where(condition, -0.5 * t15 * t8[..., :, None], 0.0)
-    t22 = branch14 + branch15
-    t23 = t14.mT * (branch4 + branch5) + t18 * t19[..., :, None]
-    t24 = t23 + t18 * t21[..., :, None] + 2 * total4[..., None, :] * t22
-    t25 = t24 + 2 * t22 * total4[..., :, None]
-    t26 = t25.mT
-    dot5 = t26 @ t13.mT
-    dot6 = t11 @ t.mT
-    dot7 = t25 @ t13.mT
-    branch16 = jnp.where(condition3, 0.5 * t5 * t10[..., :, None], 0.0)
-    total7 = jnp.sum(branch16, axis=-2)
-    total8 = jnp.sum(jnp.where(condition3, 0.5 * t5, 0.0), axis=-1)
-    branch17 = jnp.where(condition, 0.5 * t5 * t8[..., :, None], 0.0)
-    total9 = jnp.sum(branch17, axis=-2)
-    total10 = jnp.sum(jnp.where(condition, 0.5 * t5, 0.0), axis=-1)
-    t27 = total7 + cotangent * t9 * probability * total8 - total9
-    t28 = t27 - cotangent * t6 * total10 * probability
-    t29 = 2 * embeddings_tangent * t28[..., :, None]
-    t30 = cotangent * probability * total5 * probability2 / total3**2
-    branch18 = jnp.where(condition3, 0.5 * t5 * t30[..., :, None], 0.0)
-    t31 = cotangent * t6 * t9 * probability * total6 * probability2
-    branch19 = jnp.where(condition3, 0.5 * t5 * t31[..., :, None], 0.0)
-    t32 = cotangent * t9 * probability * total4
-    branch20 = jnp.where(condition3, -0.5 * t15 * t32[..., :, None], 0.0)
-    branch21 = jnp.where(condition3, 0.5 * t10[..., :, None] * t15 * t14.mT, 0.0)
-    t33 = -0.5 * t10[..., :, None] * t15 * total4[..., None, :]
-    t34 = branch18 + branch19 + branch20 + branch21 + jnp.where(condition3, t33, 0.0)
-    total11 = jnp.sum(t34, axis=-2)
-    t35 = 0.5 * t14 * t15.mT
-    t36 = -0.5 * total4[..., None, :] * t15.mT
-    t37 = -0.5 * t15.mT * total4[..., :, None]
-    t38 = jnp.where(condition3, t35.mT, 0.0) + jnp.where(condition3, t36.mT, 0.0)
-    t39 = t38 + jnp.where(condition3, t37.mT, 0.0)
-    total12 = jnp.sum(t39, axis=-1)
-    t40 = cotangent * t9 * probability * total12
-    t41 = t9 * total8 - t6 * total10
-    t42 = cotangent * t6 * probability * total6 * probability2 * t41
-    t43 = cotangent * t9 * probability * total5 * probability2 * t41
-    t44 = cotangent * probability * total6 * probability2 / total2**2
-    branch22 = jnp.where(condition, 0.5 * t5 * t44[..., :, None], 0.0)
-    t45 = cotangent * t6 * t9 * probability * total5 * probability2
-    branch23 = jnp.where(condition, 0.5 * t5 * t45[..., :, None], 0.0)
-    t46 = cotangent * t6 * probability * total4
-    branch24 = jnp.where(condition, -0.5 * t15 * t46[..., :, None], 0.0)
-    branch25 = jnp.where(condition, 0.5 * t8[..., :, None] * t15 * t14.mT, 0.0)
-    branch26 = jnp.where(condition, -0.5 * t8[..., :, None] * t15 * total4[..., None, :], 0.0)
-    t47 = branch22 + branch23 + branch24 + branch25 + branch26
-    total13 = jnp.sum(t47, axis=-2)
-    t48 = jnp.where(condition, t35.mT, 0.0) + jnp.where(condition, t36.mT, 0.0)
-    total14 = jnp.sum(t48 + jnp.where(condition, t37.mT, 0.0), axis=-1)
-    t49 = cotangent * t6 * probability * total14
-    t50 = dot2 + dot5 + dot6 + dot7 + t29 + 2 * total11[..., :, None] * embeddings
-    t51 = t50 + 2 * t40[..., :, None] * embeddings
-    t52 = t51 + 2 * t42[..., :, None] * embeddings
-    t53 = t52 + 2 * t43[..., :, None] * embeddings
-    t54 = t53 - 2 * total13[..., :, None] * embeddings
-    return (t54 - 2 * t49[..., :, None] * embeddings,)
+    t17 = t7 * total5
+    branch12 = jnp.where(differs, inverse.mT * t12, 0.0)
+    branch13 = jnp.where(differs, -inverse.mT * total4[..., None, :], 0.0)
+    branch14 = jnp.where(differs, -inverse.mT * total4[..., :, None], 0.0)
+    branch15 = jnp.where(above, branch12 + branch13 + branch14, 0.0)
+    total6 = jnp.sum(branch15, axis=-2)
+    t18 = t4 * total6
+    branch16 = jnp.where(condition3, 0.5 * t13 * t8[..., :, None], 0.0)
+    branch17 = jnp.where(condition, -0.5 * t13 * t6[..., :, None], 0.0)
+    t19 = branch16 + branch17
+    t20 = t12.mT * (branch4 + branch5) + t16 * t17[..., :, None]
+    t21 = t20 + t16 * t18[..., :, None] + 2 * total4[..., None, :] * t19
+    t22 = t21 + 2 * t19 * total4[..., :, None]
+    t23 = t22.mT
+    dot5 = t23 @ t11.mT
+    dot6 = t9 @ t.mT
+    dot7 = t22 @ t11.mT
+    branch18 = jnp.where(condition3, 0.5 * inverse * t8[..., :, None], 0.0)
+    total7 = jnp.sum(branch18, axis=-2)
+    branch19 = jnp.where(condition3, 0.5 * inverse, 0.0)
+    total8 = jnp.sum(branch19, axis=-1)
+    branch20 = jnp.where(condition, 0.5 * inverse * t6[..., :, None], 0.0)
+    total9 = jnp.sum(branch20, axis=-2)
+    branch21 = jnp.where(condition, 0.5 * inverse, 0.0)
+    total10 = jnp.sum(branch21, axis=-1)
+    t24 = total7 + cotangent * t7 * probability * total8 - total9
+    t25 = t24 - cotangent * t4 * total10 * probability
+    t26 = 2 * embeddings_tangent * t25[..., :, None]
+    t27 = cotangent * probability * total5 * probability2 / total3**2
+    branch22 = jnp.where(condition3, 0.5 * inverse * t27[..., :, None], 0.0)
+    t28 = cotangent * t4 * t7 * probability * total6 * probability2
+    branch23 = jnp.where(condition3, 0.5 * inverse * t28[..., :, None], 0.0)
+    t29 = cotangent * t7 * probability * total4
+    branch24 = jnp.where(condition3, -0.5 * t13 * t29[..., :, None], 0.0)
+    branch25 = jnp.where(condition3, 0.5 * t8[..., :, None] * t13 * t12.mT, 0.0)
+    t30 = -0.5 * t8[..., :, None] * t13 * total4[..., None, :]
+    t31 = branch22 + branch23 + branch24 + branch25 + jnp.where(condition3, t30, 0.0)
+    total11 = jnp.sum(t31, axis=-2)
+    t32 = 0.5 * t12 * t13.mT
+    t33 = -0.5 * total4[..., None, :] * t13.mT
+    t34 = -0.5 * t13.mT * total4[..., :, None]
+    t35 = jnp.where(condition3, t32.mT, 0.0) + jnp.where(condition3, t33.mT, 0.0)
+    t36 = t35 + jnp.where(condition3, t34.mT, 0.0)
+    total12 = jnp.sum(t36, axis=-1)
+    t37 = cotangent * t7 * probability * total12
+    t38 = t7 * total8 - t4 * total10
+    t39 = cotangent * t4 * probability * total6 * probability2 * t38
+    t40 = cotangent * t7 * probability * total5 * probability2 * t38
+    t41 = cotangent * probability * total6 * probability2 / total2**2
+    branch26 = jnp.where(condition, 0.5 * inverse * t41[..., :, None], 0.0)
+    t42 = cotangent * t4 * t7 * probability * total5 * probability2
+    branch27 = jnp.where(condition, 0.5 * inverse * t42[..., :, None], 0.0)
+    t43 = cotangent * t4 * probability * total4
+    branch28 = jnp.where(condition, -0.5 * t13 * t43[..., :, None], 0.0)
+    branch29 = jnp.where(condition, 0.5 * t6[..., :, None] * t13 * t12.mT, 0.0)
+    branch30 = jnp.where(condition, -0.5 * t6[..., :, None] * t13 * total4[..., None, :], 0.0)
+    t44 = branch26 + branch27 + branch28 + branch29 + branch30
+    total13 = jnp.sum(t44, axis=-2)
+    t45 = jnp.where(condition, t32.mT, 0.0) + jnp.where(condition, t33.mT, 0.0)
+    total14 = jnp.sum(t45 + jnp.where(condition, t34.mT, 0.0), axis=-1)
+    t46 = cotangent * t4 * probability * total14
+    t47 = dot2 + dot5 + dot6 + dot7 + t26 + 2 * total11[..., :, None] * embeddings
+    t48 = t47 + 2 * t37[..., :, None] * embeddings
+    t49 = t48 + 2 * t39[..., :, None] * embeddings
+    t50 = t49 + 2 * t40[..., :, None] * embeddings
+    t51 = t50 - 2 * total13[..., :, None] * embeddings
+    return (t51 - 2 * t46[..., :, None] * embeddings,)
 
 
 def _triplet_batch_hard_soft_margin_hessian_diagonal(
@@ -1417,133 +1428,135 @@ def _triplet_batch_hard_soft_margin_hessian_diagonal(
     differs = identity[..., None, :] != identity[..., :, None]
     total = jnp.sum(t, axis=-1)
     dot = embeddings @ embeddings.mT
-    t2 = total[..., :, None] + total[..., None, :] - 2 * dot.mT
-    t3 = jnp.sqrt(jnp.maximum(t2, 0.0))
-    t4 = -jnp.where(differs, t3, float("inf"))
-    largest = jnp.max(t4, axis=-2, initial=-jnp.inf)
+    larger = jnp.maximum(total[..., :, None] + total[..., None, :] - 2 * dot.mT, 0.0)
+    t2 = jnp.sqrt(larger)
+    t3 = -jnp.where(differs, t2, float("inf"))
+    largest = jnp.max(t3, axis=-2, initial=-jnp.inf)
     equal = identity[..., None, :] == identity[..., :, None]
     position = fn.positions(embeddings, -2)
     differs2 = position[..., None, :] != position[..., :, None]
-    branch = jnp.where(equal & differs2, t3, float("-inf"))
+    branch = jnp.where(equal & differs2, t2, float("-inf"))
     largest2 = jnp.max(branch, axis=-2, initial=-jnp.inf)
-    t5 = largest + largest2
-    probability = fn.sigmoid(t5)
+    t4 = largest + largest2
+    probability = fn.sigmoid(t4)
     above = branch >= largest2[..., None, :]
     total2 = jnp.sum(fn.select(above, 1.0, 0.0, embeddings), axis=-2)
-    t6 = 1 / total2**2
+    t5 = 1 / total2**2
     probability2 = fn.sigmoid(-(largest + largest2))
-    t7 = cotangent * probability * t6 * probability2
-    t8 = t.mT * t7[..., None, :]
+    t6 = cotangent * probability * t5 * probability2
+    t7 = t.mT * t6[..., None, :]
     condition = equal.mT & differs2.mT & above.mT
-    t9 = fn.inverse_root(t2.mT)
-    t10 = t9**2
-    branch2 = jnp.where(condition.mT, t10.mT, 0.0)
-    dot2 = branch2 @ t8.mT
-    above2 = t4 >= largest[..., None, :]
+    inverse = fn.reciprocal(t2.mT)
+    t8 = inverse**2
+    branch2 = jnp.where(condition.mT, t8.mT, 0.0)
+    dot2 = branch2 @ t7.mT
+    above2 = t3 >= largest[..., None, :]
     total3 = jnp.sum(fn.select(above2, 1.0, 0.0, embeddings), axis=-2)
-    t11 = 1 / total3**2
-    t12 = cotangent * probability * probability2 * t11
-    t13 = t.mT * t12[..., None, :]
+    t9 = 1 / total3**2
+    t10 = cotangent * probability * probability2 * t9
+    t11 = t.mT * t10[..., None, :]
     condition2 = differs.mT & above2.mT
-    branch3 = jnp.where(condition2.mT, t10.mT, 0.0)
-    dot3 = branch3 @ t13.mT
-    t14 = 1 / total2
-    t15 = cotangent * t14 * probability
-    t16 = t15[..., None, :] * t.mT
-    t17 = t9**3
-    branch4 = jnp.where(condition, -t17, 0.0)
-    t18 = branch4.mT
-    dot4 = t18 @ t16.mT
-    branch5 = jnp.where(condition, 0.5 * t9 * t15[..., :, None], 0.0)
+    branch3 = jnp.where(condition2.mT, t8.mT, 0.0)
+    dot3 = branch3 @ t11.mT
+    t12 = 1 / total2
+    t13 = cotangent * t12 * probability
+    t14 = t13[..., None, :] * t.mT
+    t15 = inverse**3
+    branch4 = jnp.where(condition, -t15, 0.0)
+    t16 = branch4.mT
+    dot4 = t16 @ t14.mT
+    branch5 = jnp.where(condition, 0.5 * inverse * t13[..., :, None], 0.0)
     total4 = jnp.sum(branch5, axis=-2)
-    total5 = jnp.sum(jnp.where(condition, 0.5 * t9, 0.0), axis=-1)
-    t19 = 1 / total3
-    t20 = cotangent * probability * t19
-    branch6 = jnp.where(condition2, 0.5 * t9 * t20[..., :, None], 0.0)
-    total6 = jnp.sum(branch6, axis=-2)
-    total7 = jnp.sum(jnp.where(condition2, 0.5 * t9, 0.0), axis=-1)
-    t21 = total4 + cotangent * t14 * probability * total5 - total6
-    t22 = 2 * (t21 - cotangent * probability * t19 * total7)
-    t23 = t.mT
-    dot5 = branch4 @ t23.mT
-    t24 = embeddings.mT
-    branch7 = jnp.where(condition, -t9, 0.0)
-    dot6 = branch7 @ t24.mT
-    branch8 = jnp.where(condition2, -t9, 0.0)
-    dot7 = branch8 @ t24.mT
-    t25 = embeddings.mT * t7[..., None, :]
-    branch9 = jnp.where(condition, -0.5 * t10, 0.0)
-    t26 = branch9.mT
-    dot8 = t26 @ t25.mT
-    t27 = embeddings.mT * t12[..., None, :]
-    branch10 = jnp.where(condition2, -0.5 * t10, 0.0)
-    t28 = branch10.mT
-    dot9 = t28 @ t27.mT
-    t29 = t15[..., None, :] * embeddings.mT
-    branch11 = jnp.where(condition, 0.5 * t17, 0.0)
-    t30 = branch11.mT
-    dot10 = t30 @ t29.mT
-    probability3 = fn.sigmoid(-t5)
-    t31 = cotangent * probability * t6 * probability3
-    t32 = embeddings.mT * t31[..., None, :]
-    dot11 = t26 @ t32.mT
-    branch12 = jnp.where(condition, 0.25 * t10 * t31[..., :, None], 0.0)
-    total8 = jnp.sum(branch12, axis=-2)
-    t33 = dot11 + 2 * total8[..., :, None] * embeddings
-    branch13 = jnp.where(condition, -0.25 * t15[..., :, None] * t17, 0.0)
-    total9 = jnp.sum(branch13, axis=-2)
-    t34 = dot10 + 2 * total9[..., :, None] * embeddings
-    t35 = cotangent * probability * total5 * t6 * probability2
-    t36 = 2 * dot6 * embeddings * t35[..., :, None]
-    t37 = cotangent * probability * total7 * probability2 * t11
-    t38 = 2 * dot7 * embeddings * t37[..., :, None]
-    dot12 = branch11 @ t24.mT
-    t39 = 2 * embeddings * dot12 * t15[..., :, None]
-    total10 = jnp.sum(jnp.where(condition, -0.25 * t17, 0.0), axis=-1)
-    t40 = dot12 + 2 * total10[..., :, None] * embeddings
-    t41 = 2 * embeddings * t15[..., :, None] * t40
-    t42 = t14 * total5 - t19 * total7
-    t43 = cotangent * t14 * probability * probability3 * t42
-    t44 = dot6 + 2 * total5[..., :, None] * embeddings
-    t45 = 2 * embeddings * t43[..., :, None] * t44
-    t46 = cotangent * probability * t19 * probability3 * t42
-    t47 = dot7 + 2 * total7[..., :, None] * embeddings
-    t48 = -2 * embeddings * t46[..., :, None] * t47
-    t49 = t20[..., None, :] * t.mT
-    branch14 = jnp.where(condition2, -t17, 0.0)
-    t50 = branch14.mT
-    dot13 = t50 @ t49.mT
-    dot14 = branch14 @ t23.mT
-    t51 = embeddings.mT * t20[..., None, :]
-    branch15 = jnp.where(condition2, 0.5 * t17, 0.0)
-    t52 = branch15.mT
-    dot15 = t52 @ t51.mT
-    branch16 = jnp.where(condition2, -0.25 * t20[..., :, None] * t17, 0.0)
-    total11 = jnp.sum(branch16, axis=-2)
-    t53 = dot15 + 2 * total11[..., :, None] * embeddings
-    t54 = cotangent * probability * t11 * probability3
-    t55 = embeddings.mT * t54[..., None, :]
-    dot16 = t28 @ t55.mT
-    branch17 = jnp.where(condition2, 0.25 * t10 * t54[..., :, None], 0.0)
-    total12 = jnp.sum(branch17, axis=-2)
-    t56 = dot16 + 2 * total12[..., :, None] * embeddings
-    t57 = cotangent * t14 * probability * t19 * probability2
-    t58 = cotangent * t14 * probability * t19 * total7 * probability2
-    t59 = 2 * dot6 * embeddings * t58[..., :, None]
-    t60 = cotangent * t14 * probability * total5 * t19 * probability2
-    t61 = 2 * dot7 * embeddings * t60[..., :, None]
-    dot17 = branch15 @ t24.mT
-    t62 = 2 * embeddings * dot17 * t20[..., :, None]
-    total13 = jnp.sum(jnp.where(condition2, -0.25 * t17, 0.0), axis=-1)
-    t63 = dot17 + 2 * total13[..., :, None] * embeddings
-    t64 = 2 * embeddings * t20[..., :, None] * t63
-    t65 = dot2 + dot3 + dot4 + t22[..., :, None] + dot5 * t15[..., :, None]
-    t66 = t65 + t7[..., :, None] * dot6**2 + t12[..., :, None] * dot7**2
-    t67 = t66 + 2 * dot8 * embeddings + 2 * dot9 * embeddings + 2 * embeddings * dot10
-    t68 = t67 + 2 * embeddings * t33 + 2 * embeddings * t34 + t36 + t38 + t39 + t41
-    t69 = t68 + t45 + t48 - dot13 - dot14 * t20[..., :, None] - 2 * embeddings * dot15
-    t70 = t69 - 2 * embeddings * t53 - -2 * embeddings * t56
-    return (t70 - 2 * dot6 * dot7 * t57[..., :, None] - t59 - t61 - t62 - t64,)
+    branch6 = jnp.where(condition, 0.5 * inverse, 0.0)
+    total5 = jnp.sum(branch6, axis=-1)
+    t17 = 1 / total3
+    t18 = cotangent * probability * t17
+    branch7 = jnp.where(condition2, 0.5 * inverse * t18[..., :, None], 0.0)
+    total6 = jnp.sum(branch7, axis=-2)
+    branch8 = jnp.where(condition2, 0.5 * inverse, 0.0)
+    total7 = jnp.sum(branch8, axis=-1)
+    t19 = total4 + cotangent * t12 * probability * total5 - total6
+    t20 = 2 * (t19 - cotangent * probability * t17 * total7)
+    t21 = t.mT
+    dot5 = branch4 @ t21.mT
+    t22 = embeddings.mT
+    branch9 = jnp.where(condition2, -inverse, 0.0)
+    dot6 = branch9 @ t22.mT
+    branch10 = jnp.where(condition, -inverse, 0.0)
+    dot7 = branch10 @ t22.mT
+    t23 = t13[..., None, :] * embeddings.mT
+    branch11 = jnp.where(condition, 0.5 * t15, 0.0)
+    t24 = branch11.mT
+    dot8 = t24 @ t23.mT
+    t25 = embeddings.mT * t6[..., None, :]
+    branch12 = jnp.where(condition, -0.5 * t8, 0.0)
+    t26 = branch12.mT
+    dot9 = t26 @ t25.mT
+    t27 = embeddings.mT * t10[..., None, :]
+    branch13 = jnp.where(condition2, -0.5 * t8, 0.0)
+    t28 = branch13.mT
+    dot10 = t28 @ t27.mT
+    branch14 = jnp.where(condition, -0.25 * t13[..., :, None] * t15, 0.0)
+    total8 = jnp.sum(branch14, axis=-2)
+    t29 = dot8 + 2 * total8[..., :, None] * embeddings
+    probability3 = fn.sigmoid(-t4)
+    t30 = cotangent * probability * t5 * probability3
+    t31 = embeddings.mT * t30[..., None, :]
+    dot11 = t26 @ t31.mT
+    branch15 = jnp.where(condition, 0.25 * t8 * t30[..., :, None], 0.0)
+    total9 = jnp.sum(branch15, axis=-2)
+    t32 = dot11 + 2 * embeddings * total9[..., :, None]
+    dot12 = branch11 @ t22.mT
+    t33 = 2 * dot12 * embeddings * t13[..., :, None]
+    t34 = cotangent * probability * total7 * probability2 * t9
+    t35 = 2 * dot6 * embeddings * t34[..., :, None]
+    t36 = cotangent * probability * total5 * t5 * probability2
+    t37 = 2 * dot7 * embeddings * t36[..., :, None]
+    total10 = jnp.sum(jnp.where(condition, -0.25 * t15, 0.0), axis=-1)
+    t38 = dot12 + 2 * total10[..., :, None] * embeddings
+    t39 = 2 * embeddings * t13[..., :, None] * t38
+    t40 = t12 * total5 - t17 * total7
+    t41 = cotangent * t12 * probability * probability3 * t40
+    t42 = dot7 + 2 * total5[..., :, None] * embeddings
+    t43 = 2 * embeddings * t41[..., :, None] * t42
+    t44 = cotangent * probability * t17 * probability3 * t40
+    t45 = dot6 + 2 * total7[..., :, None] * embeddings
+    t46 = -2 * embeddings * t44[..., :, None] * t45
+    t47 = t18[..., None, :] * t.mT
+    branch16 = jnp.where(condition2, -t15, 0.0)
+    t48 = branch16.mT
+    dot13 = t48 @ t47.mT
+    dot14 = branch16 @ t21.mT
+    t49 = t18[..., None, :] * embeddings.mT
+    branch17 = jnp.where(condition2, 0.5 * t15, 0.0)
+    t50 = branch17.mT
+    dot15 = t50 @ t49.mT
+    branch18 = jnp.where(condition2, -0.25 * t18[..., :, None] * t15, 0.0)
+    total11 = jnp.sum(branch18, axis=-2)
+    t51 = dot15 + 2 * total11[..., :, None] * embeddings
+    t52 = cotangent * probability * t9 * probability3
+    t53 = embeddings.mT * t52[..., None, :]
+    dot16 = t28 @ t53.mT
+    branch19 = jnp.where(condition2, 0.25 * t8 * t52[..., :, None], 0.0)
+    total12 = jnp.sum(branch19, axis=-2)
+    t54 = dot16 + 2 * embeddings * total12[..., :, None]
+    dot17 = branch17 @ t22.mT
+    t55 = 2 * dot17 * embeddings * t18[..., :, None]
+    t56 = cotangent * t12 * probability * t17 * probability2
+    t57 = cotangent * t12 * probability * total5 * t17 * probability2
+    t58 = 2 * dot6 * embeddings * t57[..., :, None]
+    t59 = cotangent * t12 * probability * t17 * total7 * probability2
+    t60 = 2 * dot7 * embeddings * t59[..., :, None]
+    total13 = jnp.sum(jnp.where(condition2, -0.25 * t15, 0.0), axis=-1)
+    t61 = dot17 + 2 * total13[..., :, None] * embeddings
+    t62 = 2 * embeddings * t18[..., :, None] * t61
+    t63 = dot2 + dot3 + dot4 + t20[..., :, None] + dot5 * t13[..., :, None]
+    t64 = t63 + t10[..., :, None] * dot6**2 + t6[..., :, None] * dot7**2
+    t65 = t64 + 2 * dot8 * embeddings + 2 * embeddings * dot9 + 2 * embeddings * dot10
+    t66 = t65 + 2 * embeddings * t29 + 2 * embeddings * t32 + t33 + t35 + t37 + t39
+    t67 = t66 + t43 + t46 - dot13 - dot14 * t18[..., :, None] - 2 * dot15 * embeddings
+    t68 = t67 - 2 * embeddings * t51 - -2 * embeddings * t54 - t55
+    return (t68 - 2 * dot6 * dot7 * t56[..., :, None] - t58 - t60 - t62,)
 
 
 _TRIPLET_BATCH_HARD_SOFT_MARGIN = Definition(
@@ -1773,33 +1786,33 @@ def _triplet_semi_hard_vjp(
     t3 = -cotangent * t2
     total3 = jnp.sum(embeddings**2, axis=-1)
     dot = embeddings @ embeddings.mT
-    t4 = total3[..., :, None] + total3[..., None, :] - 2 * dot.mT
-    t5 = jnp.sqrt(jnp.maximum(t4, 0.0))
-    t6 = total3[..., :, None] + total3[..., None, :] - 2 * dot
-    t7 = jnp.sqrt(jnp.maximum(t6, 0.0))
-    above2 = t5[..., :, :, None] > t7[..., None, :, :]
+    larger = jnp.maximum(total3[..., :, None] + total3[..., None, :] - 2 * dot.mT, 0.0)
+    t4 = jnp.sqrt(larger)
+    larger2 = jnp.maximum(total3[..., :, None] + total3[..., None, :] - 2 * dot, 0.0)
+    t5 = jnp.sqrt(larger2)
+    above2 = t4[..., :, :, None] > t5[..., None, :, :]
     turned = jnp.einsum("...abc->...bca", above2)
     condition = differs[..., :, :, None] & above2
     branch3 = fn.select(condition, 1.0, 0.0, embeddings)
     total4 = jnp.sum(branch3, axis=-3)
     above3 = total4.mT > 0
-    t8 = -jnp.where(condition, t5[..., :, :, None], float("inf"))
-    largest = jnp.max(t8, axis=-3, initial=-jnp.inf)
-    branch4 = jnp.where(differs, t5, float("-inf"))
+    t6 = -jnp.where(condition, t4[..., :, :, None], float("inf"))
+    largest = jnp.max(t6, axis=-3, initial=-jnp.inf)
+    branch4 = jnp.where(differs, t4, float("-inf"))
     largest2 = jnp.max(branch4, axis=-2, initial=-jnp.inf)
     branch5 = jnp.where(above3, -largest.mT, largest2[..., None, :])
-    above4 = t7.mT + margin > branch5
-    above5 = t8 >= largest[..., None, :, :]
+    above4 = t5.mT + margin > branch5
+    above5 = t6 >= largest[..., None, :, :]
     turned2 = jnp.einsum("...abc->...bca", above5)
     condition2 = above[..., :, None, None] & differs.mT[..., :, None, :] & turned
     condition3 = condition2 & above3.mT[..., :, :, None] & equal[..., :, :, None]
     condition4 = condition3 & differs2[..., :, :, None] & above4.mT[..., :, :, None]
     condition5 = condition4 & turned2
     turned3 = jnp.einsum("...abc->...cab", condition5)
-    t9 = fn.inverse_root(t4.mT)
+    inverse = fn.reciprocal(t4.mT)
     total5 = jnp.sum(fn.select(above5, 1.0, 0.0, embeddings), axis=-3)
-    t10 = 1 / total5
-    branch6 = jnp.where(turned3, -t9.mT[..., :, :, None] * t10[..., None, :, :], 0.0)
+    t7 = 1 / total5
+    branch6 = jnp.where(turned3, -inverse.mT[..., :, :, None] * t7[..., None, :, :], 0.0)
     total6 = jnp.sum(branch6, axis=-1)
     above6 = branch4 >= largest2[..., None, :]
     condition6 = differs.mT & above6.mT
@@ -1807,33 +1820,35 @@ def _triplet_semi_hard_vjp(
     branch7 = jnp.where(condition7, -fn.select(above3, 0.0, 1.0, embeddings), 0.0)
     total7 = jnp.sum(branch7, axis=-2)
     total8 = jnp.sum(fn.select(above6, 1.0, 0.0, embeddings), axis=-2)
-    t11 = 1 / total8
-    t12 = total7 * t11
-    branch8 = jnp.where(condition6, t9 * t3[..., None, None] * t12[..., :, None], 0.0)
-    t13 = t3[..., None, None] * total6.mT + branch8
-    t14 = t13.mT
-    dot2 = t14 @ t.mT
-    dot3 = t13 @ t.mT
-    t15 = fn.inverse_root(t6.mT)
-    branch9 = jnp.where(condition7, -t15, 0.0)
-    t16 = branch9.mT
-    dot4 = t16 @ t.mT
-    t17 = cotangent * t2
+    t8 = 1 / total8
+    t9 = total7 * t8
+    branch8 = jnp.where(condition6, inverse * t3[..., None, None] * t9[..., :, None], 0.0)
+    t10 = t3[..., None, None] * total6.mT + branch8
+    t11 = t10.mT
+    dot2 = t11 @ t.mT
+    dot3 = t10 @ t.mT
+    inverse2 = fn.reciprocal(t5.mT)
+    branch9 = jnp.where(condition7, -inverse2, 0.0)
+    t12 = branch9.mT
+    dot4 = t12 @ t.mT
+    t13 = cotangent * t2
     dot5 = branch9 @ t.mT
-    t18 = 2 * cotangent * t2
-    branch10 = jnp.where(condition7, 0.5 * t15, 0.0)
+    t14 = 2 * cotangent * t2
+    branch10 = jnp.where(condition7, 0.5 * inverse2, 0.0)
     total9 = jnp.sum(branch10, axis=-2)
     total10 = jnp.sum(branch10, axis=-1)
-    branch11 = jnp.where(condition6, 0.5 * t9 * t12[..., :, None], 0.0)
+    branch11 = jnp.where(condition6, 0.5 * inverse * t9[..., :, None], 0.0)
     total11 = jnp.sum(branch11, axis=-2)
-    total12 = jnp.sum(jnp.where(condition6, 0.5 * t9, 0.0), axis=-1)
-    branch12 = jnp.where(condition5, 0.5 * t9[..., :, None, :] * t10[..., :, :, None], 0.0)
-    total13 = jnp.sum(branch12, axis=(-3, -2))
-    total14 = jnp.sum(branch12, axis=(-2, -1))
-    t19 = total9 + total10 + total11 + total7 * t11 * total12 - total13 - total14
-    t20 = embeddings * t18[..., None, None] * t19[..., :, None]
-    t21 = dot2 + dot3 + dot4 * t17[..., None, None] + dot5 * t17[..., None, None]
-    return (t21 + t20,)
+    branch12 = jnp.where(condition6, 0.5 * inverse, 0.0)
+    total12 = jnp.sum(branch12, axis=-1)
+    t15 = 0.5 * inverse[..., :, None, :] * t7[..., :, :, None]
+    branch13 = jnp.where(condition5, t15, 0.0)
+    total13 = jnp.sum(branch13, axis=(-3, -2))
+    total14 = jnp.sum(branch13, axis=(-2, -1))
+    t16 = total9 + total10 + total11 + total7 * t8 * total12 - total13 - total14
+    t17 = embeddings * t14[..., None, None] * t16[..., :, None]
+    t18 = dot2 + dot3 + dot4 * t13[..., None, None] + dot5 * t13[..., None, None]
+    return (t18 + t17,)
 
 
 def _triplet_semi_hard_jvp(
@@ -1852,55 +1867,56 @@ def _triplet_semi_hard_jvp(
     differs2 = position[..., :, None] != position[..., None, :]
     total2 = jnp.sum(embeddings**2, axis=-1)
     dot = embeddings @ embeddings.mT
-    t = total2[..., :, None] + total2[..., None, :] - 2 * dot
-    t2 = jnp.sqrt(jnp.maximum(t, 0.0))
-    t3 = total2[..., :, None] + total2[..., None, :] - 2 * dot.mT
-    t4 = jnp.sqrt(jnp.maximum(t3, 0.0))
-    above2 = t4[..., :, :, None] > t2[..., None, :, :]
+    larger = jnp.maximum(total2[..., :, None] + total2[..., None, :] - 2 * dot, 0.0)
+    t = jnp.sqrt(larger)
+    larger2 = jnp.maximum(total2[..., :, None] + total2[..., None, :] - 2 * dot.mT, 0.0)
+    t2 = jnp.sqrt(larger2)
+    above2 = t2[..., :, :, None] > t[..., None, :, :]
     condition = differs[..., :, :, None] & above2
     branch2 = fn.select(condition, 1.0, 0.0, embeddings)
     total3 = jnp.sum(branch2, axis=-3)
     above3 = total3 > 0
-    t5 = -jnp.where(condition, t4[..., :, :, None], float("inf"))
-    largest = jnp.max(t5, axis=-3, initial=-jnp.inf)
-    branch3 = jnp.where(differs, t4, float("-inf"))
+    t3 = -jnp.where(condition, t2[..., :, :, None], float("inf"))
+    largest = jnp.max(t3, axis=-3, initial=-jnp.inf)
+    branch3 = jnp.where(differs, t2, float("-inf"))
     largest2 = jnp.max(branch3, axis=-2, initial=-jnp.inf)
     branch4 = jnp.where(above3, -largest, largest2[..., :, None])
-    above4 = t2 + margin > branch4
+    above4 = t + margin > branch4
     condition2 = above[..., :, None] & equal & differs2 & above4
     total4 = jnp.sum(embeddings_tangent * embeddings, axis=-1)
-    t6 = fn.inverse_root(t)
-    branch5 = jnp.where(condition2, total4[..., :, None] * t6, 0.0)
-    branch6 = jnp.where(condition2, total4[..., None, :] * t6, 0.0)
-    above5 = t5 >= largest[..., None, :, :]
+    inverse = fn.reciprocal(t)
+    branch5 = jnp.where(condition2, total4[..., :, None] * inverse, 0.0)
+    branch6 = jnp.where(condition2, total4[..., None, :] * inverse, 0.0)
+    above5 = t3 >= largest[..., None, :, :]
     dot2 = embeddings @ embeddings_tangent.mT
     dot3 = embeddings_tangent @ embeddings.mT
-    t7 = dot2.mT + dot3.mT
-    t8 = fn.inverse_root(t3)
-    t9 = t7 * t8
-    branch7 = jnp.where(condition, t9[..., :, :, None], 0.0)
-    t10 = -total4[..., None, :] * t8
-    branch8 = jnp.where(condition, t10[..., :, :, None], 0.0)
-    t11 = -total4[..., :, None] * t8
-    branch9 = jnp.where(condition, t11[..., :, :, None], 0.0)
+    t4 = dot2.mT + dot3.mT
+    inverse2 = fn.reciprocal(t2)
+    t5 = t4 * inverse2
+    branch7 = jnp.where(condition, t5[..., :, :, None], 0.0)
+    t6 = -total4[..., None, :] * inverse2
+    branch8 = jnp.where(condition, t6[..., :, :, None], 0.0)
+    t7 = -total4[..., :, None] * inverse2
+    branch9 = jnp.where(condition, t7[..., :, :, None], 0.0)
     branch10 = jnp.where(above5, branch7 + branch8 + branch9, 0.0)
     total5 = jnp.sum(branch10, axis=-3)
     total6 = jnp.sum(fn.select(above5, 1.0, 0.0, embeddings), axis=-3)
     condition3 = above[..., :, None] & equal & differs2 & above3 & above4
     branch11 = jnp.where(condition3, total5 / total6, 0.0)
-    branch12 = jnp.where(condition2, -t6 * t7.mT, 0.0)
+    branch12 = jnp.where(condition2, -inverse * t4.mT, 0.0)
     above6 = branch3 >= largest2[..., None, :]
-    branch13 = jnp.where(differs, total4[..., None, :] * t8, 0.0)
-    branch14 = jnp.where(differs, total4[..., :, None] * t8, 0.0)
-    branch15 = jnp.where(above6, branch13 + branch14 + jnp.where(differs, -t7 * t8, 0.0), 0.0)
-    total7 = jnp.sum(branch15, axis=-2)
+    branch13 = jnp.where(differs, total4[..., None, :] * inverse2, 0.0)
+    branch14 = jnp.where(differs, total4[..., :, None] * inverse2, 0.0)
+    branch15 = jnp.where(differs, -t4 * inverse2, 0.0)
+    branch16 = jnp.where(above6, branch13 + branch14 + branch15, 0.0)
+    total7 = jnp.sum(branch16, axis=-2)
     total8 = jnp.sum(fn.select(above6, 1.0, 0.0, embeddings), axis=-2)
-    t12 = total7 / total8
-    t13 = -t12[..., :, None] * fn.select(above3, 0.0, 1.0, embeddings)
-    t14 = branch5 + branch6 + branch11 + branch12 + jnp.where(condition2, t13, 0.0)
-    total9 = jnp.sum(t14, axis=(-2, -1))
-    branch16 = fn.select(above[..., :, None] & equal & differs2, 1.0, 0.0, embeddings)
-    total10 = jnp.sum(branch16, axis=(-2, -1))
+    t8 = total7 / total8
+    t9 = -t8[..., :, None] * fn.select(above3, 0.0, 1.0, embeddings)
+    t10 = branch5 + branch6 + branch11 + branch12 + jnp.where(condition2, t9, 0.0)
+    total9 = jnp.sum(t10, axis=(-2, -1))
+    branch17 = fn.select(above[..., :, None] & equal & differs2, 1.0, 0.0, embeddings)
+    total10 = jnp.sum(branch17, axis=(-2, -1))
     return total9 / jnp.maximum(total10, 1.0)
 
 
@@ -1926,33 +1942,33 @@ def _triplet_semi_hard_hvp(
     t3 = -cotangent * t2
     total3 = jnp.sum(embeddings**2, axis=-1)
     dot = embeddings @ embeddings.mT
-    t4 = total3[..., :, None] + total3[..., None, :] - 2 * dot.mT
-    t5 = jnp.sqrt(jnp.maximum(t4, 0.0))
-    t6 = total3[..., :, None] + total3[..., None, :] - 2 * dot
-    t7 = jnp.sqrt(jnp.maximum(t6, 0.0))
-    above2 = t5[..., :, :, None] > t7[..., None, :, :]
+    larger = jnp.maximum(total3[..., :, None] + total3[..., None, :] - 2 * dot.mT, 0.0)
+    t4 = jnp.sqrt(larger)
+    larger2 = jnp.maximum(total3[..., :, None] + total3[..., None, :] - 2 * dot, 0.0)
+    t5 = jnp.sqrt(larger2)
+    above2 = t4[..., :, :, None] > t5[..., None, :, :]
     turned = jnp.einsum("...abc->...bca", above2)
     condition = differs[..., :, :, None] & above2
     branch3 = fn.select(condition, 1.0, 0.0, embeddings)
     total4 = jnp.sum(branch3, axis=-3)
     above3 = total4.mT > 0
-    t8 = -jnp.where(condition, t5[..., :, :, None], float("inf"))
-    largest = jnp.max(t8, axis=-3, initial=-jnp.inf)
-    branch4 = jnp.where(differs, t5, float("-inf"))
+    t6 = -jnp.where(condition, t4[..., :, :, None], float("inf"))
+    largest = jnp.max(t6, axis=-3, initial=-jnp.inf)
+    branch4 = jnp.where(differs, t4, float("-inf"))
     largest2 = jnp.max(branch4, axis=-2, initial=-jnp.inf)
     branch5 = jnp.where(above3, -largest.mT, largest2[..., None, :])
-    above4 = t7.mT + margin > branch5
-    above5 = t8 >= largest[..., None, :, :]
+    above4 = t5.mT + margin > branch5
+    above5 = t6 >= largest[..., None, :, :]
     turned2 = jnp.einsum("...abc->...bca", above5)
     condition2 = above[..., :, None, None] & differs.mT[..., :, None, :] & turned
     condition3 = condition2 & above3.mT[..., :, :, None] & equal[..., :, :, None]
     condition4 = condition3 & differs2[..., :, :, None] & above4.mT[..., :, :, None]
     condition5 = condition4 & turned2
     turned3 = jnp.einsum("...abc->...cab", condition5)
-    t9 = fn.inverse_root(t4.mT)
+    inverse = fn.reciprocal(t4.mT)
     total5 = jnp.sum(fn.select(above5, 1.0, 0.0, embeddings), axis=-3)
-    t10 = 1 / total5
-    branch6 = jnp.where(turned3, -t9.mT[..., :, :, None] * t10[..., None, :, :], 0.0)
+    t7 = 1 / total5
+    branch6 = jnp.where(turned3, -inverse.mT[..., :, :, None] * t7[..., None, :, :], 0.0)
     total6 = jnp.sum(branch6, axis=-1)
     above6 = branch4 >= largest2[..., None, :]
     condition6 = differs.mT & above6.mT
@@ -1960,93 +1976,95 @@ def _triplet_semi_hard_hvp(
     branch7 = jnp.where(condition7, -fn.select(above3, 0.0, 1.0, embeddings), 0.0)
     total7 = jnp.sum(branch7, axis=-2)
     total8 = jnp.sum(fn.select(above6, 1.0, 0.0, embeddings), axis=-2)
-    t11 = 1 / total8
-    t12 = total7 * t11
-    branch8 = jnp.where(condition6, t9 * t3[..., None, None] * t12[..., :, None], 0.0)
-    t13 = t3[..., None, None] * total6.mT + branch8
-    t14 = t13.mT
-    dot2 = t14 @ t.mT
-    t15 = embeddings.mT
+    t8 = 1 / total8
+    t9 = total7 * t8
+    branch8 = jnp.where(condition6, inverse * t3[..., None, None] * t9[..., :, None], 0.0)
+    t10 = t3[..., None, None] * total6.mT + branch8
+    t11 = t10.mT
+    dot2 = t11 @ t.mT
+    t12 = embeddings.mT
     dot3 = embeddings @ embeddings_tangent.mT
     dot4 = embeddings_tangent @ embeddings.mT
-    t16 = dot3.mT + dot4.mT
-    t17 = t9**3
-    t18 = t16.mT * t17
-    branch9 = jnp.where(turned3, -t10[..., None, :, :] * t18.mT[..., :, :, None], 0.0)
+    t13 = dot3.mT + dot4.mT
+    t14 = inverse**3
+    t15 = t13.mT * t14
+    branch9 = jnp.where(turned3, -t7[..., None, :, :] * t15.mT[..., :, :, None], 0.0)
     total9 = jnp.sum(embeddings_tangent * embeddings, axis=-1)
-    t19 = total9[..., :, None, None] * t10[..., None, :, :] * t17.mT[..., :, :, None]
-    t20 = total9[..., None, :, None] * t10[..., None, :, :] * t17.mT[..., :, :, None]
-    t21 = branch9 + jnp.where(turned3, t19, 0.0) + jnp.where(turned3, t20, 0.0)
-    total10 = jnp.sum(t21, axis=-1)
-    t22 = cotangent * t2
-    t23 = total9 * total7 * t11
-    branch10 = jnp.where(condition6, t22[..., None, None] * t17 * t23[..., :, None], 0.0)
-    t24 = total9[..., None, :] * t12[..., :, None] * t22[..., None, None] * t17
-    t25 = t3[..., None, None] * t12[..., :, None] * t16.mT * t17
-    t26 = t3[..., None, None] * total10.mT + branch10
-    t27 = t26 + jnp.where(condition6, t24, 0.0) + jnp.where(condition6, t25, 0.0)
-    t28 = t27.mT
-    dot5 = t28 @ t15.mT
-    dot6 = t13 @ t.mT
-    dot7 = t27 @ t15.mT
-    t29 = fn.inverse_root(t6.mT)
-    branch11 = jnp.where(condition7, -t29, 0.0)
-    t30 = branch11.mT
-    dot8 = t30 @ t.mT
-    t31 = t29**3
-    branch12 = jnp.where(condition7, total9[..., :, None] * t31, 0.0)
-    branch13 = jnp.where(condition7, total9[..., None, :] * t31, 0.0)
-    t32 = branch12 + branch13 + jnp.where(condition7, -t16 * t31, 0.0)
-    t33 = t32.mT
-    dot9 = t33 @ t15.mT
+    t16 = total9[..., :, None, None] * t7[..., None, :, :] * t14.mT[..., :, :, None]
+    t17 = total9[..., None, :, None] * t7[..., None, :, :] * t14.mT[..., :, :, None]
+    t18 = branch9 + jnp.where(turned3, t16, 0.0) + jnp.where(turned3, t17, 0.0)
+    total10 = jnp.sum(t18, axis=-1)
+    t19 = cotangent * t2
+    t20 = total9 * total7 * t8
+    branch10 = jnp.where(condition6, t19[..., None, None] * t14 * t20[..., :, None], 0.0)
+    t21 = total9[..., None, :] * t9[..., :, None] * t19[..., None, None] * t14
+    t22 = t3[..., None, None] * t9[..., :, None] * t13.mT * t14
+    t23 = t3[..., None, None] * total10.mT + branch10
+    t24 = t23 + jnp.where(condition6, t21, 0.0) + jnp.where(condition6, t22, 0.0)
+    t25 = t24.mT
+    dot5 = t25 @ t12.mT
+    dot6 = t10 @ t.mT
+    dot7 = t24 @ t12.mT
+    inverse2 = fn.reciprocal(t5.mT)
+    branch11 = jnp.where(condition7, -inverse2, 0.0)
+    t26 = branch11.mT
+    dot8 = t26 @ t.mT
+    t27 = inverse2**3
+    branch12 = jnp.where(condition7, total9[..., :, None] * t27, 0.0)
+    branch13 = jnp.where(condition7, total9[..., None, :] * t27, 0.0)
+    t28 = branch12 + branch13 + jnp.where(condition7, -t13 * t27, 0.0)
+    t29 = t28.mT
+    dot9 = t29 @ t12.mT
     dot10 = branch11 @ t.mT
-    dot11 = t32 @ t15.mT
-    t34 = 2 * cotangent * t2
-    branch14 = jnp.where(condition7, 0.5 * t16 * t31, 0.0)
-    branch15 = jnp.where(condition7, -0.5 * total9[..., :, None] * t31, 0.0)
-    branch16 = jnp.where(condition7, -0.5 * total9[..., None, :] * t31, 0.0)
-    t35 = branch14 + branch15 + branch16
-    total11 = jnp.sum(t35, axis=-2)
-    t36 = embeddings * t34[..., None, None] * total11[..., :, None]
-    total12 = jnp.sum(t35, axis=-1)
-    t37 = embeddings * t34[..., None, None] * total12[..., :, None]
-    branch17 = jnp.where(condition6, -0.5 * t17 * t23[..., :, None], 0.0)
-    branch18 = jnp.where(condition6, 0.5 * t12[..., :, None] * t16.mT * t17, 0.0)
-    t38 = -0.5 * total9[..., None, :] * t12[..., :, None] * t17
-    t39 = branch17 + branch18 + jnp.where(condition6, t38, 0.0)
-    total13 = jnp.sum(t39, axis=-2)
-    t40 = embeddings * t34[..., None, None] * total13[..., :, None]
-    branch19 = jnp.where(condition6, 0.5 * t16.mT * t17, 0.0)
-    branch20 = jnp.where(condition6, -0.5 * total9[..., :, None] * t17, 0.0)
-    branch21 = jnp.where(condition6, -0.5 * total9[..., None, :] * t17, 0.0)
+    dot11 = t28 @ t12.mT
+    t30 = 2 * cotangent * t2
+    branch14 = jnp.where(condition7, 0.5 * t13 * t27, 0.0)
+    branch15 = jnp.where(condition7, -0.5 * total9[..., :, None] * t27, 0.0)
+    branch16 = jnp.where(condition7, -0.5 * total9[..., None, :] * t27, 0.0)
+    t31 = branch14 + branch15 + branch16
+    total11 = jnp.sum(t31, axis=-2)
+    t32 = embeddings * t30[..., None, None] * total11[..., :, None]
+    total12 = jnp.sum(t31, axis=-1)
+    t33 = embeddings * t30[..., None, None] * total12[..., :, None]
+    branch17 = jnp.where(condition6, -0.5 * t14 * t20[..., :, None], 0.0)
+    branch18 = jnp.where(condition6, 0.5 * t9[..., :, None] * t13.mT * t14, 0.0)
+    t34 = -0.5 * total9[..., None, :] * t9[..., :, None] * t14
+    t35 = branch17 + branch18 + jnp.where(condition6, t34, 0.0)
+    total13 = jnp.sum(t35, axis=-2)
+    t36 = embeddings * t30[..., None, None] * total13[..., :, None]
+    branch19 = jnp.where(condition6, 0.5 * t13.mT * t14, 0.0)
+    branch20 = jnp.where(condition6, -0.5 * total9[..., :, None] * t14, 0.0)
+    branch21 = jnp.where(condition6, -0.5 * total9[..., None, :] * t14, 0.0)
     total14 = jnp.sum(branch19 + branch20 + branch21, axis=-1)
-    t41 = total7 * t11 * total14
-    t42 = embeddings * t34[..., None, None] * t41[..., :, None]
-    branch22 = jnp.where(condition5, 0.5 * t10[..., :, :, None] * t18[..., :, None, :], 0.0)
-    t43 = 0.5 * total9[..., :, None, None] * t10[..., :, :, None]
-    branch23 = jnp.where(condition5, -t43 * t17[..., :, None, :], 0.0)
-    t44 = 0.5 * t10[..., :, :, None] * total9[..., None, None, :]
-    branch24 = jnp.where(condition5, -t44 * t17[..., :, None, :], 0.0)
-    t45 = branch22 + branch23 + branch24
-    total15 = jnp.sum(t45, axis=(-3, -2))
-    t46 = -2 * cotangent * t2
-    t47 = embeddings * total15[..., :, None] * t46[..., None, None]
-    total16 = jnp.sum(t45, axis=(-2, -1))
-    t48 = embeddings * total16[..., :, None] * t46[..., None, None]
-    branch25 = jnp.where(condition7, 0.5 * t29, 0.0)
+    t37 = total7 * t8 * total14
+    t38 = embeddings * t30[..., None, None] * t37[..., :, None]
+    branch22 = jnp.where(condition5, 0.5 * t7[..., :, :, None] * t15[..., :, None, :], 0.0)
+    t39 = 0.5 * total9[..., :, None, None] * t7[..., :, :, None]
+    branch23 = jnp.where(condition5, -t39 * t14[..., :, None, :], 0.0)
+    t40 = 0.5 * t7[..., :, :, None] * total9[..., None, None, :]
+    branch24 = jnp.where(condition5, -t40 * t14[..., :, None, :], 0.0)
+    t41 = branch22 + branch23 + branch24
+    total15 = jnp.sum(t41, axis=(-3, -2))
+    t42 = -2 * cotangent * t2
+    t43 = embeddings * total15[..., :, None] * t42[..., None, None]
+    total16 = jnp.sum(t41, axis=(-2, -1))
+    t44 = embeddings * total16[..., :, None] * t42[..., None, None]
+    branch25 = jnp.where(condition7, 0.5 * inverse2, 0.0)
     total17 = jnp.sum(branch25, axis=-2)
     total18 = jnp.sum(branch25, axis=-1)
-    branch26 = jnp.where(condition6, 0.5 * t9 * t12[..., :, None], 0.0)
+    branch26 = jnp.where(condition6, 0.5 * inverse * t9[..., :, None], 0.0)
     total19 = jnp.sum(branch26, axis=-2)
-    total20 = jnp.sum(jnp.where(condition6, 0.5 * t9, 0.0), axis=-1)
-    branch27 = jnp.where(condition5, 0.5 * t9[..., :, None, :] * t10[..., :, :, None], 0.0)
-    total21 = jnp.sum(branch27, axis=(-3, -2))
-    total22 = jnp.sum(branch27, axis=(-2, -1))
-    t49 = total17 + total18 + total19 + total7 * t11 * total20 - total21 - total22
-    t50 = embeddings_tangent * t34[..., None, None] * t49[..., :, None]
-    t51 = dot2 + dot5 + dot6 + dot7 + t22[..., None, None] * (dot8 + dot9)
-    t52 = t51 + t22[..., None, None] * (dot10 + dot11) + t36 + t37 + t40 + t42 + t47
-    return (t52 + t48 + t50,)
+    branch27 = jnp.where(condition6, 0.5 * inverse, 0.0)
+    total20 = jnp.sum(branch27, axis=-1)
+    t45 = 0.5 * inverse[..., :, None, :] * t7[..., :, :, None]
+    branch28 = jnp.where(condition5, t45, 0.0)
+    total21 = jnp.sum(branch28, axis=(-3, -2))
+    total22 = jnp.sum(branch28, axis=(-2, -1))
+    t46 = total17 + total18 + total19 + total7 * t8 * total20 - total21 - total22
+    t47 = embeddings_tangent * t30[..., None, None] * t46[..., :, None]
+    t48 = dot2 + dot5 + dot6 + dot7 + t19[..., None, None] * (dot8 + dot9)
+    t49 = t48 + t19[..., None, None] * (dot10 + dot11) + t32 + t33 + t36 + t38 + t43
+    return (t49 + t44 + t47,)
 
 
 def _triplet_semi_hard_hessian_diagonal(
@@ -2066,116 +2084,117 @@ def _triplet_semi_hard_hessian_diagonal(
     t = embeddings**2
     total2 = jnp.sum(t, axis=-1)
     dot = embeddings @ embeddings.mT
-    t2 = total2[..., :, None] + total2[..., None, :] - 2 * dot
-    t3 = jnp.sqrt(jnp.maximum(t2, 0.0))
-    t4 = total2[..., :, None] + total2[..., None, :] - 2 * dot.mT
-    t5 = jnp.sqrt(jnp.maximum(t4, 0.0))
-    above2 = t5[..., :, :, None] > t3[..., None, :, :]
+    larger = jnp.maximum(total2[..., :, None] + total2[..., None, :] - 2 * dot, 0.0)
+    t2 = jnp.sqrt(larger)
+    larger2 = jnp.maximum(total2[..., :, None] + total2[..., None, :] - 2 * dot.mT, 0.0)
+    t3 = jnp.sqrt(larger2)
+    above2 = t3[..., :, :, None] > t2[..., None, :, :]
     condition = differs[..., :, :, None] & above2
     branch2 = fn.select(condition, 1.0, 0.0, embeddings)
     total3 = jnp.sum(branch2, axis=-3)
     above3 = total3.mT > 0
-    t6 = -jnp.where(condition, t5[..., :, :, None], float("inf"))
-    largest = jnp.max(t6, axis=-3, initial=-jnp.inf)
-    branch3 = jnp.where(differs, t5, float("-inf"))
+    t4 = -jnp.where(condition, t3[..., :, :, None], float("inf"))
+    largest = jnp.max(t4, axis=-3, initial=-jnp.inf)
+    branch3 = jnp.where(differs, t3, float("-inf"))
     largest2 = jnp.max(branch3, axis=-2, initial=-jnp.inf)
     branch4 = jnp.where(above3, -largest.mT, largest2[..., None, :])
-    above4 = t3.mT + margin > branch4
+    above4 = t2.mT + margin > branch4
     condition2 = above[..., None, :] & equal.mT & differs2.mT & above4
     branch5 = jnp.where(condition2, -fn.select(above3, 0.0, 1.0, embeddings), 0.0)
     total4 = jnp.sum(branch5, axis=-2)
     above5 = branch3 >= largest2[..., None, :]
     total5 = jnp.sum(fn.select(above5, 1.0, 0.0, embeddings), axis=-2)
-    t7 = 1 / total5
-    t8 = total4 * t7
-    t9 = t8[..., None, :] * t.mT
+    t5 = 1 / total5
+    t6 = total4 * t5
+    t7 = t6[..., None, :] * t.mT
     condition3 = differs.mT & above5.mT
-    t10 = fn.inverse_root(t4.mT)
-    t11 = t10**3
-    branch6 = jnp.where(condition3, -t11, 0.0)
-    t12 = branch6.mT
-    dot2 = t12 @ t9.mT
-    t13 = t.mT
-    t14 = fn.inverse_root(t2.mT)
-    t15 = t14**3
-    branch7 = jnp.where(condition2, -t15, 0.0)
-    t16 = branch7.mT
-    dot3 = t16 @ t13.mT
-    dot4 = branch7 @ t13.mT
-    branch8 = jnp.where(condition2, 0.5 * t14, 0.0)
+    inverse = fn.reciprocal(t3.mT)
+    t8 = inverse**3
+    branch6 = jnp.where(condition3, -t8, 0.0)
+    t9 = branch6.mT
+    dot2 = t9 @ t7.mT
+    t10 = t.mT
+    inverse2 = fn.reciprocal(t2.mT)
+    t11 = inverse2**3
+    branch7 = jnp.where(condition2, -t11, 0.0)
+    t12 = branch7.mT
+    dot3 = t12 @ t10.mT
+    dot4 = branch7 @ t10.mT
+    branch8 = jnp.where(condition2, 0.5 * inverse2, 0.0)
     total6 = jnp.sum(branch8, axis=-2)
     total7 = jnp.sum(branch8, axis=-1)
-    branch9 = jnp.where(condition3, 0.5 * t10 * t8[..., :, None], 0.0)
+    branch9 = jnp.where(condition3, 0.5 * inverse * t6[..., :, None], 0.0)
     total8 = jnp.sum(branch9, axis=-2)
-    total9 = jnp.sum(jnp.where(condition3, 0.5 * t10, 0.0), axis=-1)
+    branch10 = jnp.where(condition3, 0.5 * inverse, 0.0)
+    total9 = jnp.sum(branch10, axis=-1)
     turned = jnp.einsum("...abc->...bca", above2)
-    above6 = t6 >= largest[..., None, :, :]
+    above6 = t4 >= largest[..., None, :, :]
     turned2 = jnp.einsum("...abc->...bca", above6)
     condition4 = above[..., :, None, None] & differs.mT[..., :, None, :]
     condition5 = condition4 & equal[..., :, :, None] & differs2[..., :, :, None] & turned
     condition6 = condition5 & above3.mT[..., :, :, None] & above4.mT[..., :, :, None]
     condition7 = condition6 & turned2
     total10 = jnp.sum(fn.select(above6, 1.0, 0.0, embeddings), axis=-3)
-    t17 = 1 / total10
-    branch10 = jnp.where(condition7, 0.5 * t10[..., :, None, :] * t17[..., :, :, None], 0.0)
-    total11 = jnp.sum(branch10, axis=(-3, -2))
-    total12 = jnp.sum(branch10, axis=(-2, -1))
-    t18 = total6 + total7 + total8 + total4 * t7 * total9 - total11 - total12
-    t19 = 2 * t18
-    dot5 = branch6 @ t13.mT
-    t20 = t8[..., None, :] * embeddings.mT
-    branch11 = jnp.where(condition3, 0.5 * t11, 0.0)
-    t21 = branch11.mT
-    dot6 = t21 @ t20.mT
-    t22 = embeddings.mT
-    branch12 = jnp.where(condition2, 0.5 * t15, 0.0)
-    t23 = branch12.mT
-    dot7 = t23 @ t22.mT
-    dot8 = branch12 @ t22.mT
-    branch13 = jnp.where(condition3, -0.25 * t8[..., :, None] * t11, 0.0)
-    total13 = jnp.sum(branch13, axis=-2)
-    t24 = dot6 + 2 * embeddings * total13[..., :, None]
-    branch14 = jnp.where(condition2, -0.25 * t15, 0.0)
-    total14 = jnp.sum(branch14, axis=-2)
-    t25 = dot7 + 2 * embeddings * total14[..., :, None]
-    total15 = jnp.sum(branch14, axis=-1)
-    t26 = dot8 + 2 * embeddings * total15[..., :, None]
-    dot9 = branch11 @ t22.mT
-    t27 = 2 * embeddings * dot9 * t8[..., :, None]
-    total16 = jnp.sum(jnp.where(condition3, -0.25 * t11, 0.0), axis=-1)
-    t28 = dot9 + 2 * embeddings * total16[..., :, None]
-    t29 = 2 * embeddings * t8[..., :, None] * t28
+    t13 = 1 / total10
+    t14 = 0.5 * inverse[..., :, None, :] * t13[..., :, :, None]
+    branch11 = jnp.where(condition7, t14, 0.0)
+    total11 = jnp.sum(branch11, axis=(-3, -2))
+    total12 = jnp.sum(branch11, axis=(-2, -1))
+    t15 = total6 + total7 + total8 + total4 * t5 * total9 - total11 - total12
+    t16 = 2 * t15
+    dot5 = branch6 @ t10.mT
+    t17 = embeddings.mT
+    branch12 = jnp.where(condition2, 0.5 * t11, 0.0)
+    t18 = branch12.mT
+    dot6 = t18 @ t17.mT
+    dot7 = branch12 @ t17.mT
+    t19 = t6[..., None, :] * embeddings.mT
+    branch13 = jnp.where(condition3, 0.5 * t8, 0.0)
+    t20 = branch13.mT
+    dot8 = t20 @ t19.mT
+    branch14 = jnp.where(condition2, -0.25 * t11, 0.0)
+    total13 = jnp.sum(branch14, axis=-2)
+    t21 = dot6 + 2 * embeddings * total13[..., :, None]
+    total14 = jnp.sum(branch14, axis=-1)
+    t22 = dot7 + 2 * embeddings * total14[..., :, None]
+    branch15 = jnp.where(condition3, -0.25 * t6[..., :, None] * t8, 0.0)
+    total15 = jnp.sum(branch15, axis=-2)
+    t23 = dot8 + 2 * embeddings * total15[..., :, None]
+    dot9 = branch13 @ t17.mT
+    t24 = 2 * embeddings * dot9 * t6[..., :, None]
+    total16 = jnp.sum(jnp.where(condition3, -0.25 * t8, 0.0), axis=-1)
+    t25 = dot9 + 2 * embeddings * total16[..., :, None]
+    t26 = 2 * embeddings * t6[..., :, None] * t25
     turned3 = jnp.einsum("...abc->...cab", condition7)
-    branch15 = jnp.where(turned3, -t11.mT[..., :, :, None] * t17[..., None, :, :], 0.0)
-    total17 = jnp.sum(branch15, axis=-1)
-    dot10 = total17 @ t13.mT
-    t30 = total17.mT
-    dot11 = t30 @ t13.mT
+    branch16 = jnp.where(turned3, -t8.mT[..., :, :, None] * t13[..., None, :, :], 0.0)
+    total17 = jnp.sum(branch16, axis=-1)
+    dot10 = total17 @ t10.mT
+    t27 = total17.mT
+    dot11 = t27 @ t10.mT
     turned4 = jnp.einsum("...abc->...bca", condition7)
-    t31 = 0.5 * t17.mT[..., :, None, :] * t11.mT[..., None, :, :]
-    branch16 = jnp.where(turned4, t31, 0.0)
-    total18 = jnp.sum(branch16, axis=-3)
-    dot12 = total18 @ t22.mT
-    t32 = total18.mT
-    dot13 = t32 @ t22.mT
-    turned5 = jnp.einsum("...abc->...bca", branch16)
-    dot14 = jnp.einsum("...acd,...bc->...ab", turned5, t22)
-    branch17 = jnp.where(condition7, -0.25 * t17[..., :, :, None] * t11[..., :, None, :], 0.0)
-    total19 = jnp.sum(branch17, axis=(-3, -2))
-    t33 = dot14 + 2 * embeddings * total19[..., :, None]
-    turned6 = jnp.einsum("...abc->...cba", branch16)
-    dot15 = jnp.einsum("...acd,...bc->...ab", turned6, t22)
-    total20 = jnp.sum(branch17, axis=(-2, -1))
-    t34 = dot15 + 2 * embeddings * total20[..., :, None]
-    t35 = dot2 + dot3 + dot4 + t19[..., :, None] + dot5 * t8[..., :, None]
-    t36 = t35 + 2 * embeddings * dot6 + 2 * embeddings * dot7 + 2 * embeddings * dot8
-    t37 = t36 + 2 * embeddings * t24 + 2 * embeddings * t25 + 2 * embeddings * t26
-    t38 = t37 + t27 + t29 - dot10 - dot11 - 2 * embeddings * dot12
-    t39 = t38 - 2 * embeddings * dot13 - 2 * embeddings * t33 - 2 * embeddings * t34
-    branch18 = fn.select(above[..., :, None] & equal & differs2, 1.0, 0.0, embeddings)
-    total21 = jnp.sum(branch18, axis=(-2, -1))
-    t40 = cotangent / jnp.maximum(total21, 1.0)
-    return (t39 * t40[..., None, None],)
+    branch17 = jnp.where(turned4, 0.5 * t13.mT[..., :, None, :] * t8.mT[..., None, :, :], 0.0)
+    total18 = jnp.sum(branch17, axis=-3)
+    dot12 = total18 @ t17.mT
+    t28 = total18.mT
+    dot13 = t28 @ t17.mT
+    turned5 = jnp.einsum("...abc->...bca", branch17)
+    dot14 = jnp.einsum("...acd,...bc->...ab", turned5, t17)
+    branch18 = jnp.where(condition7, -0.25 * t13[..., :, :, None] * t8[..., :, None, :], 0.0)
+    total19 = jnp.sum(branch18, axis=(-3, -2))
+    t29 = dot14 + 2 * embeddings * total19[..., :, None]
+    turned6 = jnp.einsum("...abc->...cba", branch17)
+    dot15 = jnp.einsum("...acd,...bc->...ab", turned6, t17)
+    total20 = jnp.sum(branch18, axis=(-2, -1))
+    t30 = dot15 + 2 * embeddings * total20[..., :, None]
+    t31 = dot2 + dot3 + dot4 + t16[..., :, None] + dot5 * t6[..., :, None]
+    t32 = t31 + 2 * embeddings * dot6 + 2 * embeddings * dot7 + 2 * embeddings * dot8
+    t33 = t32 + 2 * embeddings * t21 + 2 * embeddings * t22 + 2 * embeddings * t23
+    t34 = t33 + t24 + t26 - dot10 - dot11 - 2 * embeddings * dot12
+    t35 = t34 - 2 * embeddings * dot13 - 2 * embeddings * t29 - 2 * embeddings * t30
+    branch19 = fn.select(above[..., :, None] & equal & differs2, 1.0, 0.0, embeddings)
+    total21 = jnp.sum(branch19, axis=(-2, -1))
+    t36 = cotangent / jnp.maximum(total21, 1.0)
+    return (t35 * t36[..., None, None],)
 
 
 _TRIPLET_SEMI_HARD = Definition(
@@ -2388,49 +2407,50 @@ def _lifted_structure_vjp(
     differs2 = position[..., :, None] != position[..., None, :]
     total2 = jnp.sum(embeddings**2, axis=-1)
     dot = embeddings @ embeddings.mT
-    t = total2[..., :, None] + total2[..., None, :] - 2 * dot.mT
-    t2 = margin - jnp.sqrt(jnp.maximum(t, 0.0))
+    larger = jnp.maximum(total2[..., :, None] + total2[..., None, :] - 2 * dot.mT, 0.0)
+    t = jnp.sqrt(larger)
+    t2 = margin - t
     lse = fn.logsumexp(t2, -2, where=differs)
     total3 = fn.log_add_exp(lse[..., None, :], lse[..., :, None])
-    t3 = total3 + jnp.sqrt(jnp.maximum(t, 0.0))
+    t3 = t + total3
     condition = above[..., None, :] & equal.mT & differs2.mT & (t3 > 0)
-    larger = jnp.maximum(t3, 0.0)
+    larger2 = jnp.maximum(t3, 0.0)
     share = fn.pair_share(lse[..., None, :], lse[..., :, None])
-    branch2 = jnp.where(condition, 2 * larger * share, 0.0)
+    branch2 = jnp.where(condition, 2 * larger2 * share, 0.0)
     total4 = jnp.sum(branch2, axis=-2)
-    branch3 = jnp.where(condition.mT, 2 * share * larger.mT, 0.0)
+    branch3 = jnp.where(condition.mT, 2 * share * larger2.mT, 0.0)
     total5 = jnp.sum(branch3, axis=-2)
     t4 = 0.5 * total4 + 0.5 * total5
     branch4 = fn.select(above[..., :, None] & equal & differs2, 1.0, 0.0, embeddings)
     total6 = jnp.sum(branch4, axis=(-2, -1))
     t5 = 1 / jnp.maximum(total6, 1.0)
-    t6 = t5 * cotangent
+    t6 = cotangent * t5
     t7 = t4[..., None, :] * t6[..., None, None] * embeddings.mT
     share2 = jnp.exp(t2.mT - lse[..., :, None])
-    t8 = fn.inverse_root(t.mT)
-    branch5 = jnp.where(differs, share2.mT * t8.mT, 0.0)
+    inverse = fn.reciprocal(t.mT)
+    branch5 = jnp.where(differs, share2.mT * inverse.mT, 0.0)
     dot2 = branch5 @ t7.mT
-    t9 = embeddings.mT
-    t10 = fn.inverse_root(t)
-    branch6 = jnp.where(condition, -2 * t10 * larger, 0.0)
-    t11 = branch6.mT
-    dot3 = t11 @ t9.mT
-    t12 = 0.5 * t5 * cotangent
-    dot4 = branch6 @ t9.mT
-    branch7 = jnp.where(condition, t10 * larger, 0.0)
+    t8 = embeddings.mT
+    inverse2 = fn.reciprocal(t)
+    branch6 = jnp.where(condition, -2 * larger2 * inverse2, 0.0)
+    t9 = branch6.mT
+    dot3 = t9 @ t8.mT
+    t10 = 0.5 * cotangent * t5
+    dot4 = branch6 @ t8.mT
+    branch7 = jnp.where(condition, larger2 * inverse2, 0.0)
     total7 = jnp.sum(branch7, axis=-2)
     total8 = jnp.sum(branch7, axis=-1)
     total9 = jnp.sum(branch5, axis=-2)
-    t13 = -0.5 * t5 * cotangent
-    t14 = t4[..., :, None] * share2 * t8 * t6[..., None, None]
-    total10 = jnp.sum(jnp.where(differs.mT, t14, 0.0), axis=-2)
-    t15 = total7 * t12[..., None] + total8 * t12[..., None]
-    t16 = t15 + total9 * t4 * t13[..., None] - 0.5 * total10
-    t17 = branch5.mT
-    dot5 = t17 @ t9.mT
-    t18 = t6[..., None, None] * dot5 * t4[..., :, None]
-    t19 = dot2 + dot3 * t12[..., None, None] + dot4 * t12[..., None, None]
-    return (t19 + 2 * t16[..., :, None] * embeddings + t18,)
+    t11 = -0.5 * cotangent * t5
+    t12 = t4[..., :, None] * share2 * inverse * t6[..., None, None]
+    total10 = jnp.sum(jnp.where(differs.mT, t12, 0.0), axis=-2)
+    t13 = total7 * t10[..., None] + total8 * t10[..., None]
+    t14 = t13 + total9 * t4 * t11[..., None] - 0.5 * total10
+    t15 = branch5.mT
+    dot5 = t15 @ t8.mT
+    t16 = t6[..., None, None] * dot5 * t4[..., :, None]
+    t17 = dot2 + dot3 * t10[..., None, None] + dot4 * t10[..., None, None]
+    return (t17 + 2 * t14[..., :, None] * embeddings + t16,)
 
 
 def _lifted_structure_jvp(
@@ -2449,30 +2469,32 @@ def _lifted_structure_jvp(
     differs2 = position[..., :, None] != position[..., None, :]
     total2 = jnp.sum(embeddings**2, axis=-1)
     dot = embeddings @ embeddings.mT
-    t = total2[..., :, None] + total2[..., None, :] - 2 * dot.mT
-    t2 = margin - jnp.sqrt(jnp.maximum(t, 0.0))
-    lse = fn.logsumexp(t2, -2, where=differs)
+    larger = jnp.maximum(total2[..., :, None] + total2[..., None, :] - 2 * dot, 0.0)
+    t = jnp.sqrt(larger)
+    larger2 = jnp.maximum(total2[..., :, None] + total2[..., None, :] - 2 * dot.mT, 0.0)
+    t2 = jnp.sqrt(larger2)
+    t3 = margin - t2
+    lse = fn.logsumexp(t3, -2, where=differs)
     total3 = fn.log_add_exp(lse[..., :, None], lse[..., None, :])
-    t3 = total2[..., :, None] + total2[..., None, :] - 2 * dot
-    t4 = total3 + jnp.sqrt(jnp.maximum(t3, 0.0))
+    t4 = t + total3
     condition = above[..., :, None] & equal & differs2 & (t4 > 0)
-    t5 = fn.inverse_root(t3)
-    larger = jnp.maximum(t4, 0.0)
+    larger3 = jnp.maximum(t4, 0.0)
+    inverse = fn.reciprocal(t)
     dot2 = embeddings @ embeddings_tangent.mT
     dot3 = embeddings_tangent @ embeddings.mT
-    branch2 = jnp.where(condition, -2 * t5 * larger * (dot2 + dot3), 0.0)
+    branch2 = jnp.where(condition, -2 * larger3 * inverse * (dot2 + dot3), 0.0)
     total4 = jnp.sum(embeddings * embeddings_tangent, axis=-1)
-    t6 = dot2 + dot3 - total4[..., :, None] - total4[..., None, :]
-    share = jnp.exp(t2.mT - lse[..., :, None])
-    branch3 = jnp.where(differs.mT, t6 * share * fn.inverse_root(t.mT), 0.0)
+    t5 = dot2 + dot3 - total4[..., :, None] - total4[..., None, :]
+    share = jnp.exp(t3.mT - lse[..., :, None])
+    branch3 = jnp.where(differs.mT, t5 * share * fn.reciprocal(t2.mT), 0.0)
     total5 = jnp.sum(branch3, axis=-1)
     share2 = fn.pair_share(lse[..., :, None], lse[..., None, :])
-    branch4 = jnp.where(condition, 2 * total5[..., :, None] * larger * share2, 0.0)
-    branch5 = jnp.where(condition, 2 * total5[..., None, :] * larger * share2.mT, 0.0)
-    branch6 = jnp.where(condition, 2 * t5 * larger * total4[..., :, None], 0.0)
-    branch7 = jnp.where(condition, 2 * t5 * larger * total4[..., None, :], 0.0)
-    t7 = branch2 + branch4 + branch5 + branch6 + branch7
-    total6 = jnp.sum(t7, axis=(-2, -1))
+    branch4 = jnp.where(condition, 2 * total5[..., :, None] * larger3 * share2, 0.0)
+    branch5 = jnp.where(condition, 2 * total5[..., None, :] * larger3 * share2.mT, 0.0)
+    branch6 = jnp.where(condition, 2 * larger3 * inverse * total4[..., :, None], 0.0)
+    branch7 = jnp.where(condition, 2 * larger3 * inverse * total4[..., None, :], 0.0)
+    t6 = branch2 + branch4 + branch5 + branch6 + branch7
+    total6 = jnp.sum(t6, axis=(-2, -1))
     branch8 = fn.select(above[..., :, None] & equal & differs2, 1.0, 0.0, embeddings)
     total7 = jnp.sum(branch8, axis=(-2, -1))
     return 0.5 * total6 / jnp.maximum(total7, 1.0)
@@ -2500,141 +2522,142 @@ def _lifted_structure_hvp(
     t2 = cotangent * t
     total3 = jnp.sum(embeddings**2, axis=-1)
     dot = embeddings @ embeddings.mT
-    t3 = total3[..., :, None] + total3[..., None, :] - 2 * dot.mT
-    t4 = margin - jnp.sqrt(jnp.maximum(t3, 0.0))
+    larger = jnp.maximum(total3[..., :, None] + total3[..., None, :] - 2 * dot.mT, 0.0)
+    t3 = jnp.sqrt(larger)
+    t4 = margin - t3
     lse = fn.logsumexp(t4, -2, where=differs)
     total4 = fn.log_add_exp(lse[..., None, :], lse[..., :, None])
-    t5 = total4 + jnp.sqrt(jnp.maximum(t3, 0.0))
+    t5 = t3 + total4
     above2 = t5 > 0
     condition2 = above[..., None, :] & equal.mT & differs2.mT & above2
-    larger = jnp.maximum(t5, 0.0)
+    larger2 = jnp.maximum(t5, 0.0)
     share = fn.pair_share(lse[..., None, :], lse[..., :, None])
-    branch3 = jnp.where(condition2, 2 * larger * share, 0.0)
+    branch3 = jnp.where(condition2, 2 * larger2 * share, 0.0)
     total5 = jnp.sum(branch3, axis=-2)
-    branch4 = jnp.where(condition2.mT, 2 * share * larger.mT, 0.0)
+    branch4 = jnp.where(condition2.mT, 2 * share * larger2.mT, 0.0)
     total6 = jnp.sum(branch4, axis=-2)
     t6 = 0.5 * total5 + 0.5 * total6
     t7 = t6[..., None, :] * embeddings_tangent.mT
     share2 = jnp.exp(t4.mT - lse[..., :, None])
-    t8 = fn.inverse_root(t3.mT)
+    inverse = fn.reciprocal(t3.mT)
     dot2 = embeddings @ embeddings_tangent.mT
     dot3 = embeddings_tangent @ embeddings.mT
     total7 = jnp.sum(embeddings * embeddings_tangent, axis=-1)
-    t9 = dot2 + dot3 - total7[..., :, None] - total7[..., None, :]
-    branch5 = jnp.where(differs.mT, share2 * t8 * t9, 0.0)
+    t8 = dot2 + dot3 - total7[..., :, None] - total7[..., None, :]
+    branch5 = jnp.where(differs.mT, share2 * inverse * t8, 0.0)
     total8 = jnp.sum(branch5, axis=-1)
-    branch6 = jnp.where(above2, 2 * larger * share * share.mT, 0.0)
-    t10 = 2 * share**2
-    t11 = total8[..., None, :] * (branch6 + jnp.where(above2, t10, 0.0))
+    branch6 = jnp.where(above2, 2 * larger2 * share * share.mT, 0.0)
+    t9 = 2 * share**2
+    t10 = total8[..., None, :] * (branch6 + jnp.where(above2, t9, 0.0))
     branch7 = jnp.where(above2, 2 * share * share.mT, 0.0)
-    branch8 = jnp.where(above2, -2 * larger * share * share.mT, 0.0)
-    t12 = branch7 + branch8
-    branch9 = jnp.where(condition.mT, total8[..., :, None] * t12, 0.0)
-    t13 = fn.inverse_root(t3)
-    t14 = dot2.mT + dot3.mT
-    branch10 = jnp.where(condition2, -2 * t13 * share * t14, 0.0)
-    branch11 = jnp.where(condition2, 2 * t13 * share * total7[..., None, :], 0.0)
-    branch12 = jnp.where(condition2, 2 * t13 * share * total7[..., :, None], 0.0)
-    t15 = jnp.where(condition.mT, t11, 0.0) + branch9 + branch10 + branch11 + branch12
-    total9 = jnp.sum(t15, axis=-2)
-    t16 = 0.5 * total9[..., None, :] * embeddings.mT
-    t17 = total8[..., None, :] * (branch6.mT + jnp.where(above2.mT, t10, 0.0))
-    branch13 = jnp.where(condition, total8[..., :, None] * t12.mT, 0.0)
-    branch14 = jnp.where(condition2.mT, -2 * share * t13.mT * t14.mT, 0.0)
-    branch15 = jnp.where(condition2.mT, 2 * share * t13.mT * total7[..., None, :], 0.0)
-    branch16 = jnp.where(condition2.mT, 2 * share * t13.mT * total7[..., :, None], 0.0)
-    t18 = jnp.where(condition, t17, 0.0) + branch13 + branch14 + branch15 + branch16
-    total10 = jnp.sum(t18, axis=-2)
-    t19 = 0.5 * total10[..., None, :] * embeddings.mT
-    t20 = t2[..., None, None] * (t7 + t16 + t19)
-    branch17 = jnp.where(differs, share2.mT * t8.mT, 0.0)
-    dot4 = branch17 @ t20.mT
-    t21 = t6[..., None, :] * t2[..., None, None] * embeddings.mT
-    t22 = t8**2
-    branch18 = jnp.where(differs, share2.mT * t22.mT, 0.0)
-    t23 = t8**3
-    branch19 = jnp.where(differs, share2.mT * t23.mT, 0.0)
-    branch20 = jnp.where(differs, -0.5 * share2.mT * t22.mT, 0.0)
-    branch21 = jnp.where(differs, -0.5 * share2.mT * t23.mT, 0.0)
-    t24 = branch20 + branch21
-    branch22 = jnp.where(differs, -share2.mT * t8.mT * total8[..., None, :], 0.0)
-    t25 = t14 * (branch18 + branch19) + 2 * total7[..., None, :] * t24
-    t26 = t25 + 2 * t24 * total7[..., :, None] + branch22
-    dot5 = t26 @ t21.mT
-    t27 = 0.5 * cotangent * t
-    t28 = embeddings_tangent.mT
-    branch23 = jnp.where(condition2, -2 * t13 * larger, 0.0)
-    t29 = branch23.mT
-    dot6 = t29 @ t28.mT
-    t30 = embeddings.mT
-    t31 = t13**2
-    t32 = t13**3
-    branch24 = jnp.where(above2, -2 * larger * t32, 0.0)
-    t33 = t14 * (jnp.where(above2, 2 * t31, 0.0) + branch24)
-    t34 = jnp.where(above2, -t31, 0.0) + jnp.where(above2, larger * t32, 0.0)
-    branch25 = jnp.where(condition.mT, 2 * total7[..., None, :] * t34, 0.0)
-    branch26 = jnp.where(condition.mT, 2 * t34 * total7[..., :, None], 0.0)
-    branch27 = jnp.where(condition2, -2 * t13 * total8[..., :, None] * share.mT, 0.0)
-    branch28 = jnp.where(condition2, -2 * t13 * share * total8[..., None, :], 0.0)
-    t35 = jnp.where(condition.mT, t33, 0.0) + branch25 + branch26 + branch27
-    t36 = t35 + branch28
-    t37 = t36.mT
-    dot7 = t37 @ t30.mT
-    dot8 = branch23 @ t28.mT
-    dot9 = t36 @ t30.mT
-    branch29 = jnp.where(condition2, t13 * larger, 0.0)
+    branch8 = jnp.where(above2, -2 * larger2 * share * share.mT, 0.0)
+    t11 = branch7 + branch8
+    branch9 = jnp.where(condition.mT, total8[..., :, None] * t11, 0.0)
+    inverse2 = fn.reciprocal(t3)
+    t12 = dot2.mT + dot3.mT
+    branch10 = jnp.where(condition2, -2 * inverse2 * share * t12, 0.0)
+    branch11 = jnp.where(condition2, 2 * inverse2 * share * total7[..., None, :], 0.0)
+    branch12 = jnp.where(condition2, 2 * inverse2 * share * total7[..., :, None], 0.0)
+    t13 = jnp.where(condition.mT, t10, 0.0) + branch9 + branch10 + branch11 + branch12
+    total9 = jnp.sum(t13, axis=-2)
+    t14 = 0.5 * total9[..., None, :] * embeddings.mT
+    t15 = total8[..., None, :] * (branch6.mT + jnp.where(above2.mT, t9, 0.0))
+    branch13 = jnp.where(condition, total8[..., :, None] * t11.mT, 0.0)
+    branch14 = jnp.where(condition2.mT, -2 * share * inverse2.mT * t12.mT, 0.0)
+    branch15 = jnp.where(condition2.mT, 2 * share * inverse2.mT * total7[..., None, :], 0.0)
+    branch16 = jnp.where(condition2.mT, 2 * share * inverse2.mT * total7[..., :, None], 0.0)
+    t16 = jnp.where(condition, t15, 0.0) + branch13 + branch14 + branch15 + branch16
+    total10 = jnp.sum(t16, axis=-2)
+    t17 = 0.5 * total10[..., None, :] * embeddings.mT
+    t18 = t2[..., None, None] * (t7 + t14 + t17)
+    branch17 = jnp.where(differs, share2.mT * inverse.mT, 0.0)
+    dot4 = branch17 @ t18.mT
+    t19 = t6[..., None, :] * t2[..., None, None] * embeddings.mT
+    t20 = inverse**2
+    branch18 = jnp.where(differs, share2.mT * t20.mT, 0.0)
+    t21 = inverse**3
+    branch19 = jnp.where(differs, share2.mT * t21.mT, 0.0)
+    branch20 = jnp.where(differs, -0.5 * share2.mT * t20.mT, 0.0)
+    branch21 = jnp.where(differs, -0.5 * share2.mT * t21.mT, 0.0)
+    t22 = branch20 + branch21
+    branch22 = jnp.where(differs, -share2.mT * inverse.mT * total8[..., None, :], 0.0)
+    t23 = t12 * (branch18 + branch19) + 2 * total7[..., None, :] * t22
+    t24 = t23 + 2 * t22 * total7[..., :, None] + branch22
+    dot5 = t24 @ t19.mT
+    t25 = 0.5 * cotangent * t
+    t26 = embeddings_tangent.mT
+    branch23 = jnp.where(condition2, -2 * larger2 * inverse2, 0.0)
+    t27 = branch23.mT
+    dot6 = t27 @ t26.mT
+    t28 = embeddings.mT
+    t29 = inverse2**2
+    t30 = inverse2**3
+    branch24 = jnp.where(above2, -2 * larger2 * t30, 0.0)
+    t31 = t12 * (jnp.where(above2, 2 * t29, 0.0) + branch24)
+    t32 = jnp.where(above2, -t29, 0.0) + jnp.where(above2, larger2 * t30, 0.0)
+    branch25 = jnp.where(condition.mT, 2 * total7[..., None, :] * t32, 0.0)
+    branch26 = jnp.where(condition.mT, 2 * t32 * total7[..., :, None], 0.0)
+    branch27 = jnp.where(condition2, -2 * inverse2 * total8[..., :, None] * share.mT, 0.0)
+    branch28 = jnp.where(condition2, -2 * inverse2 * share * total8[..., None, :], 0.0)
+    t33 = jnp.where(condition.mT, t31, 0.0) + branch25 + branch26 + branch27
+    t34 = t33 + branch28
+    t35 = t34.mT
+    dot7 = t35 @ t28.mT
+    dot8 = branch23 @ t26.mT
+    dot9 = t34 @ t28.mT
+    branch29 = jnp.where(condition2, larger2 * inverse2, 0.0)
     total11 = jnp.sum(branch29, axis=-2)
     total12 = jnp.sum(branch29, axis=-1)
     total13 = jnp.sum(branch17, axis=-2)
-    t38 = -0.5 * cotangent * t
-    t39 = share2 * t8 * t6[..., :, None] * t2[..., None, None]
-    total14 = jnp.sum(jnp.where(differs.mT, t39, 0.0), axis=-2)
-    t40 = total11 * t27[..., None] + total12 * t27[..., None]
-    t41 = t40 + total13 * t38[..., None] * t6 - 0.5 * total14
-    t42 = 2 * embeddings_tangent * t41[..., :, None]
-    branch30 = jnp.where(condition.mT, t14 * t34, 0.0)
-    branch31 = jnp.where(above2, -0.5 * larger * t32, 0.0)
-    t43 = jnp.where(above2, 0.5 * t31, 0.0) + branch31
-    branch32 = jnp.where(condition.mT, 2 * total7[..., None, :] * t43, 0.0)
-    branch33 = jnp.where(condition.mT, 2 * t43 * total7[..., :, None], 0.0)
-    branch34 = jnp.where(condition2, t13 * total8[..., :, None] * share.mT, 0.0)
-    branch35 = jnp.where(condition2, t13 * share * total8[..., None, :], 0.0)
-    t44 = branch30 + branch32 + branch33 + branch34 + branch35
-    total15 = jnp.sum(t44, axis=-2)
-    t45 = t2[..., None, None] * total15[..., :, None] * embeddings
-    t46 = branch17.mT
-    dot10 = t46 @ t30.mT
-    t47 = 0.5 * total13[..., :, None] * embeddings
-    t48 = 0.5 * dot10 - t47
-    t49 = t2[..., None, None] * total9[..., :, None] * t48
-    t50 = t2[..., None, None] * total10[..., :, None] * t48
-    total16 = jnp.sum(t44, axis=-1)
-    t51 = t2[..., None, None] * total16[..., :, None] * embeddings
-    dot11 = t46 @ t28.mT
-    t52 = t26.mT
-    dot12 = t52 @ t30.mT
-    t53 = t2[..., None, None] * t6[..., :, None] * (dot11 + dot12)
-    t54 = -cotangent * t
-    total17 = jnp.sum(t26, axis=-2)
-    t55 = t6 * total17
-    t56 = t54[..., None, None] * t55[..., :, None] * embeddings
-    t57 = share2 * t6[..., :, None] * t2[..., None, None] * t22
-    t58 = share2 * t6[..., :, None] * t2[..., None, None] * t23
-    t59 = jnp.where(differs.mT, t57, 0.0) + jnp.where(differs.mT, t58, 0.0)
-    t60 = share2 * t38[..., None, None] * t6[..., :, None] * t22
-    t61 = share2 * t38[..., None, None] * t6[..., :, None] * t23
-    t62 = jnp.where(differs.mT, t60, 0.0) + jnp.where(differs.mT, t61, 0.0)
-    t63 = share2 * t8 * total9[..., :, None] * t27[..., None, None]
-    t64 = share2 * t8 * total10[..., :, None] * t27[..., None, None]
-    t65 = total8 * t6
-    t66 = share2 * t8 * t54[..., None, None] * t65[..., :, None]
-    t67 = t14.mT * t59 + 2 * t62 * total7[..., None, :]
-    t68 = t67 + 2 * t62 * total7[..., :, None] + jnp.where(differs.mT, t63, 0.0)
-    t69 = t68 + jnp.where(differs.mT, t64, 0.0) + jnp.where(differs.mT, t66, 0.0)
-    total18 = jnp.sum(t69, axis=-2)
-    t70 = dot4 + dot5 + t27[..., None, None] * (dot6 + dot7)
-    t71 = t70 + t27[..., None, None] * (dot8 + dot9) + t42 + t45 + t49 + t50 + t51
-    return (t71 + t53 + t56 - total18[..., :, None] * embeddings,)
+    t36 = -0.5 * cotangent * t
+    t37 = share2 * inverse * t6[..., :, None] * t2[..., None, None]
+    total14 = jnp.sum(jnp.where(differs.mT, t37, 0.0), axis=-2)
+    t38 = total11 * t25[..., None] + total12 * t25[..., None]
+    t39 = t38 + total13 * t36[..., None] * t6 - 0.5 * total14
+    t40 = 2 * embeddings_tangent * t39[..., :, None]
+    branch30 = jnp.where(condition.mT, t12 * t32, 0.0)
+    branch31 = jnp.where(above2, -0.5 * larger2 * t30, 0.0)
+    t41 = jnp.where(above2, 0.5 * t29, 0.0) + branch31
+    branch32 = jnp.where(condition.mT, 2 * total7[..., None, :] * t41, 0.0)
+    branch33 = jnp.where(condition.mT, 2 * t41 * total7[..., :, None], 0.0)
+    branch34 = jnp.where(condition2, inverse2 * total8[..., :, None] * share.mT, 0.0)
+    branch35 = jnp.where(condition2, inverse2 * share * total8[..., None, :], 0.0)
+    t42 = branch30 + branch32 + branch33 + branch34 + branch35
+    total15 = jnp.sum(t42, axis=-2)
+    t43 = t2[..., None, None] * total15[..., :, None] * embeddings
+    t44 = branch17.mT
+    dot10 = t44 @ t28.mT
+    t45 = 0.5 * total13[..., :, None] * embeddings
+    t46 = 0.5 * dot10 - t45
+    t47 = t2[..., None, None] * total9[..., :, None] * t46
+    t48 = t2[..., None, None] * total10[..., :, None] * t46
+    total16 = jnp.sum(t42, axis=-1)
+    t49 = t2[..., None, None] * total16[..., :, None] * embeddings
+    dot11 = t44 @ t26.mT
+    t50 = t24.mT
+    dot12 = t50 @ t28.mT
+    t51 = t2[..., None, None] * t6[..., :, None] * (dot11 + dot12)
+    t52 = -cotangent * t
+    total17 = jnp.sum(t24, axis=-2)
+    t53 = t6 * total17
+    t54 = t52[..., None, None] * t53[..., :, None] * embeddings
+    t55 = share2 * t6[..., :, None] * t2[..., None, None] * t20
+    t56 = share2 * t6[..., :, None] * t2[..., None, None] * t21
+    t57 = jnp.where(differs.mT, t55, 0.0) + jnp.where(differs.mT, t56, 0.0)
+    t58 = share2 * t36[..., None, None] * t6[..., :, None] * t20
+    t59 = share2 * t36[..., None, None] * t6[..., :, None] * t21
+    t60 = jnp.where(differs.mT, t58, 0.0) + jnp.where(differs.mT, t59, 0.0)
+    t61 = share2 * inverse * total9[..., :, None] * t25[..., None, None]
+    t62 = share2 * inverse * total10[..., :, None] * t25[..., None, None]
+    t63 = total8 * t6
+    t64 = share2 * inverse * t52[..., None, None] * t63[..., :, None]
+    t65 = t12.mT * t57 + 2 * t60 * total7[..., None, :]
+    t66 = t65 + 2 * t60 * total7[..., :, None] + jnp.where(differs.mT, t61, 0.0)
+    t67 = t66 + jnp.where(differs.mT, t62, 0.0) + jnp.where(differs.mT, t64, 0.0)
+    total18 = jnp.sum(t67, axis=-2)
+    t68 = dot4 + dot5 + t25[..., None, None] * (dot6 + dot7)
+    t69 = t68 + t25[..., None, None] * (dot8 + dot9) + t40 + t43 + t47 + t48 + t49
+    return (t69 + t51 + t54 - total18[..., :, None] * embeddings,)
 
 
 def _lifted_structure_hessian_diagonal(
@@ -2655,181 +2678,194 @@ def _lifted_structure_hessian_diagonal(
     branch2 = fn.select(condition, 1.0, 0.0, embeddings)
     total2 = jnp.sum(branch2, axis=(-2, -1))
     t = 1 / jnp.maximum(total2, 1.0)
-    t2 = 0.5 * cotangent * t
+    t2 = cotangent * t
     t3 = embeddings**2
     total3 = jnp.sum(t3, axis=-1)
     dot = embeddings @ embeddings.mT
-    t4 = total3[..., :, None] + total3[..., None, :] - 2 * dot.mT
-    t5 = margin - jnp.sqrt(jnp.maximum(t4, 0.0))
+    larger = jnp.maximum(total3[..., :, None] + total3[..., None, :] - 2 * dot.mT, 0.0)
+    t4 = jnp.sqrt(larger)
+    t5 = margin - t4
     lse = fn.logsumexp(t5, -2, where=differs)
-    share = jnp.exp(t5.mT - lse[..., :, None])
-    t6 = fn.inverse_root(t4.mT)
-    t7 = share * t6
-    t8 = embeddings[..., :, None, :] - embeddings[..., None, :, :]
-    branch3 = jnp.where(differs.mT[..., :, :, None], t7[..., :, :, None] * t8, 0.0)
-    turned = jnp.einsum("...abc->...bca", branch3)
     total4 = fn.log_add_exp(lse[..., None, :], lse[..., :, None])
-    t9 = total4 + jnp.sqrt(jnp.maximum(t4, 0.0))
-    above2 = t9 > 0
-    share2 = fn.pair_share(lse[..., None, :], lse[..., :, None])
-    branch4 = jnp.where(above2, 2 * share2 * share2.mT, 0.0)
-    larger = jnp.maximum(t9, 0.0)
-    branch5 = jnp.where(above2, -2 * larger * share2 * share2.mT, 0.0)
-    branch6 = jnp.where(condition.mT, branch4 + branch5, 0.0)
-    t10 = branch6.mT
-    dot2 = jnp.einsum("...bcd,...ad->...abc", turned, t10)
-    t11 = t2[..., None, None, None] * embeddings[..., :, None, :] * dot2
-    branch7 = jnp.where(differs.mT[..., :, :, None], t11 * t7[..., :, :, None], 0.0)
-    dot3 = jnp.einsum("...bcd,...ad->...abc", turned, branch6)
-    t12 = t2[..., None, None, None] * embeddings[..., :, None, :] * dot3
-    branch8 = jnp.where(differs.mT[..., :, :, None], t12 * t7[..., :, :, None], 0.0)
-    total5 = jnp.sum(branch7 + branch8, axis=-3)
-    t13 = cotangent * t
+    t6 = t4 + total4
+    above2 = t6 > 0
     condition2 = above[..., None, :] & equal.mT & differs2.mT & above2
-    branch9 = jnp.where(condition2, 2 * larger * share2, 0.0)
-    total6 = jnp.sum(branch9, axis=-2)
-    branch10 = jnp.where(condition2.mT, 2 * share2 * larger.mT, 0.0)
-    total7 = jnp.sum(branch10, axis=-2)
-    t14 = 0.5 * total6 + 0.5 * total7
-    t15 = t13[..., None, None] * t14[..., :, None] * t3
-    t16 = t15.mT
-    t17 = t6**2
-    t18 = share**2
-    branch11 = jnp.where(differs.mT, -t17 * t18, 0.0)
-    t19 = branch11.mT
-    dot4 = t19 @ t16.mT
-    t20 = t6**3
-    branch12 = jnp.where(differs.mT, share * t20, 0.0)
-    t21 = branch12.mT
-    dot5 = t21 @ t16.mT
-    branch13 = jnp.where(differs.mT, share * t17, 0.0)
-    t22 = branch13.mT
-    dot6 = t22 @ t16.mT
-    t23 = fn.inverse_root(t4)
-    branch14 = jnp.where(condition2, t23 * larger, 0.0)
-    total8 = jnp.sum(branch14, axis=-2)
-    total9 = jnp.sum(branch14, axis=-1)
-    t24 = -0.5 * cotangent * t
-    branch15 = jnp.where(differs, share.mT * t6.mT, 0.0)
-    total10 = jnp.sum(branch15, axis=-2)
-    t25 = t13[..., None, None] * t14[..., None, :] * share.mT * t6.mT
-    total11 = jnp.sum(jnp.where(differs, t25, 0.0), axis=-1)
-    t26 = t2[..., None] * total8 + t2[..., None] * total9
-    t27 = t26 + t24[..., None] * total10 * t14 - 0.5 * total11
-    t28 = 2 * t27
-    branch16 = jnp.where(above2, 2 * larger * share2 * share2.mT, 0.0)
-    t29 = 2 * share2**2
-    branch17 = jnp.where(condition, branch16.mT + jnp.where(above2.mT, t29.mT, 0.0), 0.0)
-    total12 = jnp.sum(branch17, axis=-1)
-    t30 = total12[..., None, :] * t3.mT
-    branch18 = jnp.where(differs.mT, t17 * t18, 0.0)
+    larger2 = jnp.maximum(t6, 0.0)
+    share = fn.pair_share(lse[..., None, :], lse[..., :, None])
+    branch3 = jnp.where(condition2, 2 * larger2 * share, 0.0)
+    total5 = jnp.sum(branch3, axis=-2)
+    branch4 = jnp.where(condition2.mT, 2 * share * larger2.mT, 0.0)
+    total6 = jnp.sum(branch4, axis=-2)
+    t7 = 0.5 * total5 + 0.5 * total6
+    t8 = t2[..., None, None] * t7[..., :, None] * t3
+    t9 = t8.mT
+    inverse = fn.reciprocal(t4.mT)
+    t10 = inverse**2
+    share2 = jnp.exp(t5.mT - lse[..., :, None])
+    t11 = share2**2
+    branch5 = jnp.where(differs.mT, -t10 * t11, 0.0)
+    t12 = branch5.mT
+    dot2 = t12 @ t9.mT
+    t13 = inverse**3
+    branch6 = jnp.where(differs.mT, share2 * t13, 0.0)
+    t14 = branch6.mT
+    dot3 = t14 @ t9.mT
+    branch7 = jnp.where(differs.mT, share2 * t10, 0.0)
+    t15 = branch7.mT
+    dot4 = t15 @ t9.mT
+    t16 = 0.5 * cotangent * t
+    inverse2 = fn.reciprocal(t4)
+    branch8 = jnp.where(condition2, larger2 * inverse2, 0.0)
+    total7 = jnp.sum(branch8, axis=-2)
+    total8 = jnp.sum(branch8, axis=-1)
+    t17 = -0.5 * cotangent * t
+    branch9 = jnp.where(differs, share2.mT * inverse.mT, 0.0)
+    total9 = jnp.sum(branch9, axis=-2)
+    t18 = t2[..., None, None] * t7[..., None, :] * share2.mT * inverse.mT
+    total10 = jnp.sum(jnp.where(differs, t18, 0.0), axis=-1)
+    t19 = t16[..., None] * total7 + t16[..., None] * total8
+    t20 = t19 + t17[..., None] * total9 * t7 - 0.5 * total10
+    t21 = 2 * t20
+    t22 = embeddings.mT
+    branch10 = jnp.where(above2, 2 * share * share.mT, 0.0)
+    branch11 = jnp.where(above2, -2 * larger2 * share * share.mT, 0.0)
+    branch12 = jnp.where(condition.mT, branch10 + branch11, 0.0)
+    t23 = branch12.mT
+    dot5 = jnp.einsum("...ab,...ac->...abc", t22, t22)
+    dot6 = jnp.einsum("...bc,...ab->...abc", t23, branch9)
+    dot7 = jnp.einsum("...ac,...abc->...abc", branch9, dot6)
+    dot8 = jnp.einsum("...bcd,...acd->...ab", dot5, dot7)
+    dot9 = jnp.einsum("...bc,...ab->...abc", branch12, branch9)
+    dot10 = jnp.einsum("...ac,...abc->...abc", branch9, dot9)
+    dot11 = jnp.einsum("...bcd,...acd->...ab", dot5, dot10)
+    branch13 = jnp.where(above2, 2 * larger2 * share * share.mT, 0.0)
+    t24 = 2 * share**2
+    branch14 = jnp.where(condition, branch13.mT + jnp.where(above2.mT, t24.mT, 0.0), 0.0)
+    total11 = jnp.sum(branch14, axis=-1)
+    t25 = t3.mT * total11[..., None, :]
+    branch15 = jnp.where(differs.mT, t10 * t11, 0.0)
+    t26 = branch15.mT
+    dot12 = t26 @ t25.mT
+    branch16 = jnp.where(condition, branch13.mT + jnp.where(above2.mT, t24, 0.0), 0.0)
+    total12 = jnp.sum(branch16, axis=-2)
+    t27 = t3.mT * total12[..., None, :]
+    dot13 = t26 @ t27.mT
+    t28 = t3.mT
+    t29 = inverse2**2
+    t30 = inverse2**3
+    branch17 = jnp.where(above2, -2 * larger2 * t30, 0.0)
+    branch18 = jnp.where(condition.mT, jnp.where(above2, 2 * t29, 0.0) + branch17, 0.0)
     t31 = branch18.mT
-    dot7 = t31 @ t30.mT
-    branch19 = jnp.where(condition, branch16.mT + jnp.where(above2.mT, t29, 0.0), 0.0)
-    total13 = jnp.sum(branch19, axis=-2)
-    t32 = t3.mT * total13[..., None, :]
-    dot8 = t31 @ t32.mT
-    t33 = t3.mT
-    t34 = t23**2
-    t35 = t23**3
-    branch20 = jnp.where(above2, -2 * larger * t35, 0.0)
-    branch21 = jnp.where(condition.mT, jnp.where(above2, 2 * t34, 0.0) + branch20, 0.0)
-    t36 = branch21.mT
-    dot9 = t36 @ t33.mT
-    t37 = embeddings.mT
-    t38 = branch15.mT
-    dot10 = t38 @ t37.mT
-    branch22 = jnp.where(condition2.mT, -2 * t23.mT * share2.mT, 0.0)
-    dot11 = branch22 @ t37.mT
-    t39 = jnp.where(above2, -t34, 0.0) + jnp.where(above2, larger * t35, 0.0)
-    branch23 = jnp.where(condition.mT, t39, 0.0)
-    t40 = branch23.mT
-    dot12 = t40 @ t37.mT
-    t41 = total10[..., :, None] * dot11 * embeddings
-    t42 = dot9 + dot10 * dot11 + 2 * dot12 * embeddings - t41
-    dot13 = branch21 @ t33.mT
-    branch24 = jnp.where(condition2, -2 * share2.mT * t23, 0.0)
-    dot14 = branch24 @ t37.mT
-    dot15 = branch23 @ t37.mT
-    t43 = total10[..., :, None] * dot14 * embeddings
-    t44 = dot13 + dot10 * dot14 + 2 * dot15 * embeddings - t43
-    t45 = t13[..., None, None] * t14[..., :, None] * embeddings
-    t46 = t45.mT
-    branch25 = jnp.where(differs, -0.5 * share.mT * t17.mT, 0.0)
-    dot16 = branch25 @ t46.mT
-    dot17 = branch12 @ t33.mT
-    dot18 = branch13 @ t33.mT
-    branch26 = jnp.where(differs, -share.mT * t6.mT, 0.0)
-    t47 = branch26.mT
-    dot19 = t47 @ t37.mT
-    t48 = branch25.mT
-    dot20 = t48 @ t37.mT
-    dot21 = branch12 @ t37.mT
-    t49 = total10[..., :, None] * dot19 * embeddings
-    t50 = dot17 + dot18 + dot10 * dot19 + 2 * dot20 * embeddings - dot21 * embeddings
-    t51 = t13[..., None, None] * t14[..., :, None] * (t50 - t49)
-    t52 = 0.5 * total10[..., :, None] * embeddings
-    t53 = 0.5 * dot10 - t52
-    t54 = dot10 - total10[..., :, None] * embeddings
-    branch27 = jnp.where(condition2, t23 * share2, 0.0)
-    total14 = jnp.sum(branch27, axis=-2)
-    t55 = dot11 + total12[..., :, None] * t54 + 2 * total14[..., :, None] * embeddings
-    branch28 = jnp.where(condition2.mT, share2 * t23.mT, 0.0)
-    total15 = jnp.sum(branch28, axis=-2)
-    t56 = dot14 + total13[..., :, None] * t54 + 2 * total15[..., :, None] * embeddings
-    branch29 = jnp.where(above2, -0.5 * larger * t35, 0.0)
-    branch30 = jnp.where(condition.mT, jnp.where(above2, 0.5 * t34, 0.0) + branch29, 0.0)
-    total16 = jnp.sum(branch30, axis=-2)
-    t57 = dot12 + total14[..., :, None] * t54 + 2 * total16[..., :, None] * embeddings
-    t58 = t13[..., None, None] * embeddings * t57
-    total17 = jnp.sum(branch30, axis=-1)
-    t59 = dot15 + total15[..., :, None] * t54 + 2 * total17[..., :, None] * embeddings
-    t60 = t13[..., None, None] * embeddings * t59
-    t61 = embeddings.mT * total12[..., None, :]
-    dot22 = t31 @ t61.mT
-    t62 = t24[..., None, None] * dot22 * embeddings
-    t63 = embeddings.mT * total13[..., None, :]
-    dot23 = t31 @ t63.mT
-    t64 = t24[..., None, None] * dot23 * embeddings
-    t65 = -cotangent * t
-    t66 = branch12 + branch13
-    dot24 = t66 @ t37.mT
-    total18 = jnp.sum(branch26, axis=-2)
-    branch31 = jnp.where(differs, -0.5 * share.mT * t20.mT, 0.0)
-    total19 = jnp.sum(branch25 + branch31, axis=-2)
-    t67 = dot24 + total18[..., :, None] * t54 + 2 * total19[..., :, None] * embeddings
-    t68 = t65[..., None, None] * t14[..., :, None] * embeddings * t67
-    dot25 = t19 @ t46.mT
-    dot26 = t21 @ t46.mT
-    t69 = t13[..., None, None] * t14[..., None, :] * share.mT * t17.mT
-    t70 = t13[..., None, None] * t14[..., None, :] * share.mT * t20.mT
-    t71 = jnp.where(differs, t69, 0.0) + jnp.where(differs, t70, 0.0)
-    dot27 = t71 @ t37.mT
-    t72 = t24[..., None, None] * t14[..., None, :] * share.mT * t17.mT
-    t73 = t24[..., None, None] * t14[..., None, :] * share.mT * t20.mT
-    t74 = jnp.where(differs, t72, 0.0) + jnp.where(differs, t73, 0.0)
-    total20 = jnp.sum(t74, axis=-1)
-    t75 = embeddings * (dot27 + 2 * total20[..., :, None] * embeddings)
-    branch32 = jnp.where(differs.mT[..., :, :, None], dot2 * t7[..., :, :, None], 0.0)
-    total21 = jnp.sum(branch32, axis=-3)
-    branch33 = jnp.where(differs, t17.mT * total12[..., None, :] * t18.mT, 0.0)
-    total22 = jnp.sum(branch33, axis=-1)
-    t76 = dot22 + total21 - total22[..., :, None] * embeddings
-    branch34 = jnp.where(differs.mT[..., :, :, None], dot3 * t7[..., :, :, None], 0.0)
-    total23 = jnp.sum(branch34, axis=-3)
-    branch35 = jnp.where(differs, t17.mT * t18.mT * total13[..., None, :], 0.0)
-    total24 = jnp.sum(branch35, axis=-1)
-    t77 = dot23 + total23 - total24[..., :, None] * embeddings
-    t78 = t65[..., None, None] * t14[..., None, :] * t17.mT * t18.mT
-    total25 = jnp.sum(jnp.where(differs, t78, 0.0), axis=-1)
-    t79 = dot25 + t2[..., None, None] * t76 + t2[..., None, None] * t77
-    t80 = embeddings * (t79 - total25[..., :, None] * embeddings)
-    t81 = total5 + dot4 + dot5 + dot6 + t28[..., :, None] + t2[..., None, None] * dot7
-    t82 = t81 + t2[..., None, None] * dot8 + t2[..., None, None] * t42
-    t83 = t82 + t2[..., None, None] * t44 + 2 * dot16 * embeddings + t51
-    t84 = t83 + t13[..., None, None] * t53 * t55 + t13[..., None, None] * t53 * t56
-    t85 = t84 + t58 + t60 + t62 + t64 + t68 - dot25 * embeddings - dot26 * embeddings
-    return (t85 - t75 - t80,)
+    dot14 = t31 @ t28.mT
+    t32 = branch9.mT
+    dot15 = t32 @ t22.mT
+    branch19 = jnp.where(condition2.mT, -2 * inverse2.mT * share.mT, 0.0)
+    dot16 = branch19 @ t22.mT
+    t33 = jnp.where(above2, -t29, 0.0) + jnp.where(above2, larger2 * t30, 0.0)
+    branch20 = jnp.where(condition.mT, t33, 0.0)
+    t34 = branch20.mT
+    dot17 = t34 @ t22.mT
+    t35 = total9[..., :, None] * dot16 * embeddings
+    t36 = dot14 + dot15 * dot16 + 2 * dot17 * embeddings - t35
+    dot18 = branch18 @ t28.mT
+    branch21 = jnp.where(condition2, -2 * share.mT * inverse2, 0.0)
+    dot19 = branch21 @ t22.mT
+    dot20 = branch20 @ t22.mT
+    t37 = total9[..., :, None] * dot19 * embeddings
+    t38 = dot18 + dot15 * dot19 + 2 * dot20 * embeddings - t37
+    t39 = t2[..., None, None] * t7[..., :, None] * embeddings
+    t40 = t39.mT
+    branch22 = jnp.where(differs, -0.5 * share2.mT * t10.mT, 0.0)
+    dot21 = branch22 @ t40.mT
+    dot22 = branch6 @ t28.mT
+    dot23 = branch7 @ t28.mT
+    branch23 = jnp.where(differs, -share2.mT * inverse.mT, 0.0)
+    t41 = branch23.mT
+    dot24 = t41 @ t22.mT
+    t42 = branch22.mT
+    dot25 = t42 @ t22.mT
+    dot26 = branch6 @ t22.mT
+    t43 = total9[..., :, None] * dot24 * embeddings
+    t44 = dot22 + dot23 + dot15 * dot24 + 2 * dot25 * embeddings - dot26 * embeddings
+    t45 = t2[..., None, None] * t7[..., :, None] * (t44 - t43)
+    branch24 = jnp.where(condition2, inverse2 * share, 0.0)
+    total13 = jnp.sum(branch24, axis=-2)
+    t46 = dot15 - total9[..., :, None] * embeddings
+    branch25 = jnp.where(above2, -0.5 * larger2 * t30, 0.0)
+    branch26 = jnp.where(condition.mT, jnp.where(above2, 0.5 * t29, 0.0) + branch25, 0.0)
+    total14 = jnp.sum(branch26, axis=-2)
+    t47 = dot17 + total13[..., :, None] * t46 + 2 * total14[..., :, None] * embeddings
+    branch27 = jnp.where(condition2.mT, share * inverse2.mT, 0.0)
+    total15 = jnp.sum(branch27, axis=-2)
+    total16 = jnp.sum(branch26, axis=-1)
+    t48 = dot20 + total15[..., :, None] * t46 + 2 * total16[..., :, None] * embeddings
+    t49 = 0.5 * total9[..., :, None] * embeddings
+    t50 = 0.5 * dot15 - t49
+    t51 = dot16 + total11[..., :, None] * t46 + 2 * total13[..., :, None] * embeddings
+    t52 = dot19 + total12[..., :, None] * t46 + 2 * total15[..., :, None] * embeddings
+    t53 = embeddings.mT * total11[..., None, :]
+    dot27 = t26 @ t53.mT
+    t54 = t17[..., None, None] * embeddings * dot27
+    t55 = embeddings.mT * total12[..., None, :]
+    dot28 = t26 @ t55.mT
+    t56 = t17[..., None, None] * embeddings * dot28
+    dot29 = t23 @ branch9.mT
+    branch28 = jnp.where(differs.mT, share2 * inverse * dot29, 0.0)
+    t57 = branch28.mT
+    dot30 = t57 @ t22.mT
+    t58 = t17[..., None, None] * embeddings * dot30
+    dot31 = branch12 @ branch9.mT
+    branch29 = jnp.where(differs.mT, share2 * inverse * dot31, 0.0)
+    t59 = branch29.mT
+    dot32 = t59 @ t22.mT
+    t60 = t17[..., None, None] * embeddings * dot32
+    t61 = -cotangent * t
+    t62 = branch6 + branch7
+    dot33 = t62 @ t22.mT
+    total17 = jnp.sum(branch23, axis=-2)
+    branch30 = jnp.where(differs, -0.5 * share2.mT * t13.mT, 0.0)
+    total18 = jnp.sum(branch22 + branch30, axis=-2)
+    t63 = dot33 + total17[..., :, None] * t46 + 2 * total18[..., :, None] * embeddings
+    t64 = t61[..., None, None] * t7[..., :, None] * embeddings * t63
+    dot34 = t14 @ t40.mT
+    dot35 = t12 @ t40.mT
+    t65 = t2[..., None, None] * t7[..., None, :] * share2.mT * t10.mT
+    t66 = t2[..., None, None] * t7[..., None, :] * share2.mT * t13.mT
+    t67 = jnp.where(differs, t65, 0.0) + jnp.where(differs, t66, 0.0)
+    dot36 = t67 @ t22.mT
+    t68 = t17[..., None, None] * t7[..., None, :] * share2.mT * t10.mT
+    t69 = t17[..., None, None] * t7[..., None, :] * share2.mT * t13.mT
+    t70 = jnp.where(differs, t68, 0.0) + jnp.where(differs, t69, 0.0)
+    total19 = jnp.sum(t70, axis=-1)
+    t71 = embeddings * (dot36 + 2 * total19[..., :, None] * embeddings)
+    dot37 = branch9 @ t23
+    dot38 = branch9 * dot37
+    dot39 = dot38 @ t22.mT
+    total20 = jnp.sum(branch28, axis=-2)
+    branch31 = jnp.where(differs, t10.mT * t11.mT * total11[..., None, :], 0.0)
+    total21 = jnp.sum(branch31, axis=-1)
+    t72 = dot39 + dot27 - embeddings * total20[..., :, None]
+    t73 = t16[..., None, None] * (t72 - embeddings * total21[..., :, None])
+    dot40 = branch9 @ branch12
+    dot41 = branch9 * dot40
+    dot42 = dot41 @ t22.mT
+    total22 = jnp.sum(branch29, axis=-2)
+    branch32 = jnp.where(differs, t10.mT * t11.mT * total12[..., None, :], 0.0)
+    total23 = jnp.sum(branch32, axis=-1)
+    t74 = dot42 + dot28 - embeddings * total22[..., :, None]
+    t75 = t16[..., None, None] * (t74 - embeddings * total23[..., :, None])
+    t76 = t61[..., None, None] * t7[..., None, :] * t10.mT * t11.mT
+    total24 = jnp.sum(jnp.where(differs, t76, 0.0), axis=-1)
+    t77 = dot35 + t73 + t75 - total24[..., :, None] * embeddings
+    t78 = dot2 + dot3 + dot4 + t21[..., :, None] + t16[..., None, None] * dot8
+    t79 = t78 + t16[..., None, None] * dot11 + t16[..., None, None] * dot12
+    t80 = t79 + t16[..., None, None] * dot13 + t16[..., None, None] * t36
+    t81 = t80 + t16[..., None, None] * t38 + 2 * dot21 * embeddings + t45
+    t82 = t81 + t2[..., None, None] * embeddings * t47
+    t83 = t82 + t2[..., None, None] * embeddings * t48
+    t84 = t83 + t2[..., None, None] * t50 * t51 + t2[..., None, None] * t50 * t52
+    t85 = t84 + t54 + t56 + t58 + t60 + t64 - dot34 * embeddings - dot35 * embeddings
+    return (t85 - t71 - embeddings * t77,)
 
 
 _LIFTED_STRUCTURE = Definition(
@@ -3028,39 +3064,39 @@ def _lifted_structure_generalized_vjp(
     t = embeddings.mT
     total = jnp.sum(embeddings**2, axis=-1)
     dot = embeddings @ embeddings.mT
-    t2 = total[..., :, None] + total[..., None, :] - 2 * dot.mT
-    t3 = jnp.sqrt(jnp.maximum(t2, 0.0))
-    t4 = margin - t3
+    larger = jnp.maximum(total[..., :, None] + total[..., None, :] - 2 * dot.mT, 0.0)
+    t2 = jnp.sqrt(larger)
+    t3 = margin - t2
     differs = identity[..., None, :] != identity[..., :, None]
-    lse = fn.logsumexp(t4, -2, where=differs)
+    lse = fn.logsumexp(t3, -2, where=differs)
     equal = identity[..., None, :] == identity[..., :, None]
     position = fn.positions(embeddings, -2)
     differs2 = position[..., None, :] != position[..., :, None]
     condition = equal & differs2
-    lse2 = fn.logsumexp(t3, -2, where=condition)
+    lse2 = fn.logsumexp(t2, -2, where=condition)
     above = lse + lse2 > 0
-    t5 = fn.inverse_root(t2.mT)
-    share = jnp.exp(t4.mT - lse[..., :, None])
-    t6 = t5 * cotangent[..., :, None] * share
-    branch = jnp.where(above[..., :, None] & differs.mT, t6, 0.0)
+    inverse = fn.reciprocal(t2.mT)
+    share = jnp.exp(t3.mT - lse[..., :, None])
+    t4 = inverse * share * cotangent[..., :, None]
+    branch = jnp.where(above[..., :, None] & differs.mT, t4, 0.0)
     condition2 = equal.mT & differs2.mT & above[..., :, None]
-    share2 = jnp.exp(t3.mT - lse2[..., :, None])
-    branch2 = jnp.where(condition2, -t5 * cotangent[..., :, None] * share2, 0.0)
-    t7 = branch + branch2
-    t8 = t7.mT
-    dot2 = t8 @ t.mT
-    dot3 = t7 @ t.mT
-    branch3 = jnp.where(condition2, share2 * t5 * cotangent[..., :, None], 0.0)
+    share2 = jnp.exp(t2.mT - lse2[..., :, None])
+    branch2 = jnp.where(condition2, -inverse * cotangent[..., :, None] * share2, 0.0)
+    t5 = branch + branch2
+    t6 = t5.mT
+    dot2 = t6 @ t.mT
+    dot3 = t5 @ t.mT
+    branch3 = jnp.where(condition2, share2 * inverse * cotangent[..., :, None], 0.0)
     total2 = jnp.sum(branch3, axis=-2)
-    branch4 = jnp.where(condition, share2.mT * t5.mT, 0.0)
+    branch4 = jnp.where(condition, share2.mT * inverse.mT, 0.0)
     total3 = jnp.sum(branch4, axis=-2)
     branch5 = jnp.where(above, 0.5 * total3 * cotangent, 0.0)
-    branch6 = jnp.where(differs, t5.mT * share.mT, 0.0)
+    branch6 = jnp.where(differs, inverse.mT * share.mT, 0.0)
     total4 = jnp.sum(branch6, axis=-2)
     branch7 = jnp.where(above, -0.5 * cotangent * total4, 0.0)
     total5 = jnp.sum(branch, axis=-2)
-    t9 = 0.5 * total2 + branch5 + branch7 - 0.5 * total5
-    return (dot2 + dot3 + 2 * t9[..., :, None] * embeddings,)
+    t7 = 0.5 * total2 + branch5 + branch7 - 0.5 * total5
+    return (dot2 + dot3 + 2 * t7[..., :, None] * embeddings,)
 
 
 def _lifted_structure_generalized_jvp(
@@ -3072,28 +3108,28 @@ def _lifted_structure_generalized_jvp(
     """The directional derivative of the unreduced loss along the tangents."""
     total = jnp.sum(embeddings**2, axis=-1)
     dot = embeddings @ embeddings.mT
-    t = total[..., :, None] + total[..., None, :] - 2 * dot.mT
-    t2 = jnp.sqrt(jnp.maximum(t, 0.0))
-    t3 = margin - t2
+    larger = jnp.maximum(total[..., :, None] + total[..., None, :] - 2 * dot.mT, 0.0)
+    t = jnp.sqrt(larger)
+    t2 = margin - t
     differs = identity[..., None, :] != identity[..., :, None]
-    lse = fn.logsumexp(t3, -2, where=differs)
+    lse = fn.logsumexp(t2, -2, where=differs)
     equal = identity[..., None, :] == identity[..., :, None]
     position = fn.positions(embeddings, -2)
     differs2 = position[..., None, :] != position[..., :, None]
     condition = equal & differs2
-    lse2 = fn.logsumexp(t2, -2, where=condition)
+    lse2 = fn.logsumexp(t, -2, where=condition)
     above = lse + lse2 > 0
-    t4 = fn.inverse_root(t)
+    inverse = fn.reciprocal(t)
     dot2 = embeddings @ embeddings_tangent.mT
     dot3 = embeddings_tangent @ embeddings.mT
     total2 = jnp.sum(embeddings_tangent * embeddings, axis=-1)
-    t5 = dot2 + dot3 - total2[..., :, None] - total2[..., None, :]
-    share = jnp.exp(t3.mT - lse[..., :, None])
-    branch = jnp.where(differs.mT, t4.mT * t5 * share, 0.0)
+    t3 = dot2 + dot3 - total2[..., :, None] - total2[..., None, :]
+    share = jnp.exp(t2.mT - lse[..., :, None])
+    branch = jnp.where(differs.mT, inverse.mT * t3 * share, 0.0)
     total3 = jnp.sum(branch, axis=-1)
-    t6 = total2[..., :, None] + total2[..., None, :] - (dot2 + dot3)
-    share2 = jnp.exp(t2.mT - lse2[..., :, None])
-    branch2 = jnp.where(condition.mT, t4.mT * t6 * share2, 0.0)
+    t4 = total2[..., :, None] + total2[..., None, :] - (dot2 + dot3)
+    share2 = jnp.exp(t.mT - lse2[..., :, None])
+    branch2 = jnp.where(condition.mT, inverse.mT * t4 * share2, 0.0)
     total4 = jnp.sum(branch2, axis=-1)
     return jnp.where(above, total3, 0.0) + jnp.where(above, total4, 0.0)
 
@@ -3111,124 +3147,124 @@ def _lifted_structure_generalized_hvp(
     t2 = embeddings**2
     total = jnp.sum(t2, axis=-1)
     dot = embeddings @ embeddings.mT
-    t3 = total[..., :, None] + total[..., None, :] - 2 * dot.mT
-    t4 = jnp.sqrt(jnp.maximum(t3, 0.0))
-    t5 = margin - t4
-    lse = fn.logsumexp(t5, -2, where=differs)
+    larger = jnp.maximum(total[..., :, None] + total[..., None, :] - 2 * dot.mT, 0.0)
+    t3 = jnp.sqrt(larger)
+    t4 = margin - t3
+    lse = fn.logsumexp(t4, -2, where=differs)
     equal = identity[..., None, :] == identity[..., :, None]
     position = fn.positions(embeddings, -2)
     differs2 = position[..., None, :] != position[..., :, None]
     condition = equal & differs2
-    lse2 = fn.logsumexp(t4, -2, where=condition)
-    t6 = lse + lse2
-    above = t6 > 0
+    lse2 = fn.logsumexp(t3, -2, where=condition)
+    t5 = lse + lse2
+    above = t5 > 0
     condition2 = differs.mT & above[..., :, None]
-    t7 = fn.inverse_root(t3.mT)
-    share = jnp.exp(t5.mT - lse[..., :, None])
-    branch = jnp.where(condition2, cotangent[..., :, None] * t7 * share, 0.0)
+    inverse = fn.reciprocal(t3.mT)
+    share = jnp.exp(t4.mT - lse[..., :, None])
+    branch = jnp.where(condition2, cotangent[..., :, None] * inverse * share, 0.0)
     condition3 = equal.mT & differs2.mT & above[..., :, None]
-    share2 = jnp.exp(t4.mT - lse2[..., :, None])
-    branch2 = jnp.where(condition3, -cotangent[..., :, None] * t7 * share2, 0.0)
-    t8 = branch + branch2
-    t9 = t8.mT
-    dot2 = t9 @ t.mT
-    t10 = embeddings.mT
+    share2 = jnp.exp(t3.mT - lse2[..., :, None])
+    branch2 = jnp.where(condition3, -cotangent[..., :, None] * inverse * share2, 0.0)
+    t6 = branch + branch2
+    t7 = t6.mT
+    dot2 = t7 @ t.mT
+    t8 = embeddings.mT
     dot3 = embeddings @ embeddings_tangent.mT
     dot4 = embeddings_tangent @ embeddings.mT
     total2 = jnp.sum(embeddings_tangent * embeddings, axis=-1)
-    t11 = dot3 + dot4 - total2[..., :, None] - total2[..., None, :]
-    branch3 = jnp.where(differs.mT, t7 * share * t11, 0.0)
+    t9 = dot3 + dot4 - total2[..., :, None] - total2[..., None, :]
+    branch3 = jnp.where(differs.mT, inverse * share * t9, 0.0)
     total3 = jnp.sum(branch3, axis=-1)
-    t12 = cotangent * total3
-    branch4 = jnp.where(condition2, -t7 * share * t12[..., :, None], 0.0)
-    t13 = dot3.mT + dot4.mT
-    t14 = t7**2
-    branch5 = jnp.where(condition2, cotangent[..., :, None] * share * t14, 0.0)
-    t15 = t7**3
-    branch6 = jnp.where(condition2, cotangent[..., :, None] * share * t15, 0.0)
-    branch7 = jnp.where(condition3, cotangent[..., :, None] * share2 * t14, 0.0)
-    branch8 = jnp.where(condition3, -cotangent[..., :, None] * share2 * t15, 0.0)
-    t16 = t13.mT * (branch5 + branch6 + branch7 + branch8)
-    branch9 = jnp.where(condition2, -0.5 * cotangent[..., :, None] * share * t14, 0.0)
-    branch10 = jnp.where(condition2, -0.5 * cotangent[..., :, None] * share * t15, 0.0)
-    branch11 = jnp.where(condition3, 0.5 * cotangent[..., :, None] * share2 * t15, 0.0)
-    branch12 = jnp.where(condition3, -0.5 * cotangent[..., :, None] * share2 * t14, 0.0)
-    t17 = branch9 + branch10 + branch11 + branch12
-    t18 = total2[..., None, :] + total2[..., :, None] - t13
-    branch13 = jnp.where(condition, share2.mT * t7.mT * t18, 0.0)
+    t10 = cotangent * total3
+    branch4 = jnp.where(condition2, -inverse * share * t10[..., :, None], 0.0)
+    t11 = dot3.mT + dot4.mT
+    t12 = inverse**2
+    branch5 = jnp.where(condition2, cotangent[..., :, None] * share * t12, 0.0)
+    t13 = inverse**3
+    branch6 = jnp.where(condition2, cotangent[..., :, None] * share * t13, 0.0)
+    branch7 = jnp.where(condition3, cotangent[..., :, None] * share2 * t12, 0.0)
+    branch8 = jnp.where(condition3, -cotangent[..., :, None] * share2 * t13, 0.0)
+    t14 = t11.mT * (branch5 + branch6 + branch7 + branch8)
+    branch9 = jnp.where(condition2, -0.5 * cotangent[..., :, None] * share * t12, 0.0)
+    branch10 = jnp.where(condition2, -0.5 * cotangent[..., :, None] * share * t13, 0.0)
+    branch11 = jnp.where(condition3, 0.5 * cotangent[..., :, None] * share2 * t13, 0.0)
+    branch12 = jnp.where(condition3, -0.5 * cotangent[..., :, None] * share2 * t12, 0.0)
+    t15 = branch9 + branch10 + branch11 + branch12
+    t16 = total2[..., None, :] + total2[..., :, None] - t11
+    branch13 = jnp.where(condition, share2.mT * inverse.mT * t16, 0.0)
     total4 = jnp.sum(branch13, axis=-2)
-    t19 = cotangent * total4
-    branch14 = jnp.where(condition3, t7 * share2 * t19[..., :, None], 0.0)
-    t20 = branch4 + t16 + 2 * total2[..., None, :] * t17
-    t21 = t20 + 2 * t17 * total2[..., :, None] + branch14
-    t22 = t21.mT
-    dot5 = t22 @ t10.mT
-    dot6 = t8 @ t.mT
-    dot7 = t21 @ t10.mT
-    equal2 = t6 == 0
-    branch15 = jnp.where(condition, share2.mT * t7.mT, 0.0)
+    t17 = cotangent * total4
+    branch14 = jnp.where(condition3, inverse * share2 * t17[..., :, None], 0.0)
+    t18 = branch4 + t14 + 2 * total2[..., None, :] * t15
+    t19 = t18 + 2 * t15 * total2[..., :, None] + branch14
+    t20 = t19.mT
+    dot5 = t20 @ t8.mT
+    dot6 = t6 @ t.mT
+    dot7 = t19 @ t8.mT
+    equal2 = t5 == 0
+    branch15 = jnp.where(condition, share2.mT * inverse.mT, 0.0)
     total5 = jnp.sum(branch15, axis=-2)
-    t23 = 0.5 * cotangent * total5
-    branch16 = jnp.where(differs, t7.mT * share.mT, 0.0)
+    t21 = 0.5 * cotangent * total5
+    branch16 = jnp.where(differs, inverse.mT * share.mT, 0.0)
     total6 = jnp.sum(branch16, axis=-2)
-    t24 = -0.5 * cotangent * total6
-    branch17 = jnp.where(condition3, cotangent[..., :, None] * share2 * t7, 0.0)
+    t22 = -0.5 * cotangent * total6
+    branch17 = jnp.where(condition3, cotangent[..., :, None] * share2 * inverse, 0.0)
     total7 = jnp.sum(branch17, axis=-2)
     total8 = jnp.sum(branch, axis=-2)
-    t25 = 2 * (t23 + t24 + 0.5 * total7 - 0.5 * total8)
-    t26 = 0.5 * total7 - 0.5 * total8
-    t27 = t25 - 2 * t26
-    t28 = t27**2
-    t29 = cotangent**2
-    t30 = t28[..., :, None] + 2 * t2 * t29[..., :, None]
-    above2 = t30 > 0
-    t31 = t26 * t27
-    smaller = jnp.minimum(jnp.maximum(-2 * t31[..., :, None] / t30, 0.0), 1.0)
-    t32 = 2 * t26[..., :, None] + t27[..., :, None] * smaller
-    t33 = 0.5 * total7 + jnp.where(above, t23, 0.0) + jnp.where(above, t24, 0.0)
-    t34 = 2 * (t33 - 0.5 * total8)
-    branch18 = jnp.where(above2, t32, 2 * t26[..., :, None])
-    branch19 = jnp.where(equal2[..., :, None], branch18, t34[..., :, None])
-    branch20 = jnp.where(condition3, cotangent[..., :, None] * share2 * t15, 0.0)
-    branch21 = jnp.where(condition3, -cotangent[..., :, None] * share2 * t14, 0.0)
-    branch22 = jnp.where(condition3, 0.5 * cotangent[..., :, None] * share2 * t14, 0.0)
-    branch23 = jnp.where(condition3, -0.5 * cotangent[..., :, None] * share2 * t15, 0.0)
-    t35 = branch22 + branch23
-    branch24 = jnp.where(condition3, -share2 * t7 * t19[..., :, None], 0.0)
-    t36 = t13.mT * (branch20 + branch21) + 2 * t35 * total2[..., None, :]
-    t37 = t36 + 2 * t35 * total2[..., :, None] + branch24
-    total9 = jnp.sum(t37, axis=-2)
-    branch25 = jnp.where(condition, share2.mT * t15.mT, 0.0)
-    branch26 = jnp.where(condition, -share2.mT * t14.mT, 0.0)
-    branch27 = jnp.where(condition, 0.5 * share2.mT * t14.mT, 0.0)
-    branch28 = jnp.where(condition, -0.5 * share2.mT * t15.mT, 0.0)
-    t38 = branch27 + branch28
-    branch29 = jnp.where(condition, -share2.mT * t7.mT * total4[..., None, :], 0.0)
-    t39 = t13 * (branch25 + branch26) + 2 * t38 * total2[..., None, :]
-    t40 = t39 + 2 * t38 * total2[..., :, None] + branch29
-    total10 = jnp.sum(t40, axis=-2)
+    t23 = 2 * (t21 + t22 + 0.5 * total7 - 0.5 * total8)
+    t24 = 0.5 * total7 - 0.5 * total8
+    t25 = t23 - 2 * t24
+    t26 = t25**2
+    t27 = cotangent**2
+    t28 = t26[..., :, None] + 2 * t2 * t27[..., :, None]
+    above2 = t28 > 0
+    t29 = t24 * t25
+    smaller = jnp.minimum(jnp.maximum(-2 * t29[..., :, None] / t28, 0.0), 1.0)
+    t30 = 2 * t24[..., :, None] + t25[..., :, None] * smaller
+    t31 = 0.5 * total7 + jnp.where(above, t21, 0.0) + jnp.where(above, t22, 0.0)
+    t32 = 2 * (t31 - 0.5 * total8)
+    branch18 = jnp.where(above2, t30, 2 * t24[..., :, None])
+    branch19 = jnp.where(equal2[..., :, None], branch18, t32[..., :, None])
+    branch20 = jnp.where(condition3, cotangent[..., :, None] * share2 * t13, 0.0)
+    branch21 = jnp.where(condition3, -cotangent[..., :, None] * share2 * t12, 0.0)
+    branch22 = jnp.where(condition3, 0.5 * cotangent[..., :, None] * share2 * t12, 0.0)
+    branch23 = jnp.where(condition3, -0.5 * cotangent[..., :, None] * share2 * t13, 0.0)
+    t33 = branch22 + branch23
+    branch24 = jnp.where(condition3, -share2 * inverse * t17[..., :, None], 0.0)
+    t34 = t11.mT * (branch20 + branch21) + 2 * t33 * total2[..., None, :]
+    t35 = t34 + 2 * t33 * total2[..., :, None] + branch24
+    total9 = jnp.sum(t35, axis=-2)
+    branch25 = jnp.where(condition, share2.mT * t13.mT, 0.0)
+    branch26 = jnp.where(condition, -share2.mT * t12.mT, 0.0)
+    branch27 = jnp.where(condition, 0.5 * share2.mT * t12.mT, 0.0)
+    branch28 = jnp.where(condition, -0.5 * share2.mT * t13.mT, 0.0)
+    t36 = branch27 + branch28
+    branch29 = jnp.where(condition, -share2.mT * inverse.mT * total4[..., None, :], 0.0)
+    t37 = t11 * (branch25 + branch26) + 2 * t36 * total2[..., None, :]
+    t38 = t37 + 2 * t36 * total2[..., :, None] + branch29
+    total10 = jnp.sum(t38, axis=-2)
     branch30 = jnp.where(above2, cotangent[..., :, None] * smaller * embeddings, 0.0)
     branch31 = jnp.where(above[..., :, None], cotangent[..., :, None] * embeddings, 0.0)
     branch32 = jnp.where(equal2[..., :, None], branch30, branch31)
-    branch33 = jnp.where(differs, share.mT * t15.mT, 0.0)
-    branch34 = jnp.where(differs, share.mT * t14.mT, 0.0)
-    branch35 = jnp.where(differs, -0.5 * share.mT * t14.mT, 0.0)
-    branch36 = jnp.where(differs, -0.5 * share.mT * t15.mT, 0.0)
-    t41 = branch35 + branch36
-    branch37 = jnp.where(differs, -t7.mT * share.mT * total3[..., None, :], 0.0)
-    t42 = t13 * (branch33 + branch34) + 2 * t41 * total2[..., None, :]
-    t43 = t42 + 2 * t41 * total2[..., :, None] + branch37
-    total11 = jnp.sum(t43, axis=-2)
+    branch33 = jnp.where(differs, share.mT * t13.mT, 0.0)
+    branch34 = jnp.where(differs, share.mT * t12.mT, 0.0)
+    branch35 = jnp.where(differs, -0.5 * share.mT * t12.mT, 0.0)
+    branch36 = jnp.where(differs, -0.5 * share.mT * t13.mT, 0.0)
+    t39 = branch35 + branch36
+    branch37 = jnp.where(differs, -inverse.mT * share.mT * total3[..., None, :], 0.0)
+    t40 = t11 * (branch33 + branch34) + 2 * t39 * total2[..., None, :]
+    t41 = t40 + 2 * t39 * total2[..., :, None] + branch37
+    total11 = jnp.sum(t41, axis=-2)
     branch38 = jnp.where(above2, -cotangent[..., :, None] * smaller * embeddings, 0.0)
     branch39 = jnp.where(above[..., :, None], -cotangent[..., :, None] * embeddings, 0.0)
     branch40 = jnp.where(equal2[..., :, None], branch38, branch39)
-    t44 = branch9 + branch10
-    t45 = branch4.mT + t13 * (branch5.mT + branch6.mT)
-    t46 = t45 + 2 * t44.mT * total2[..., :, None] + 2 * t44.mT * total2[..., None, :]
-    total12 = jnp.sum(t46, axis=-1)
-    t47 = dot2 + dot5 + dot6 + dot7 + embeddings_tangent * branch19
-    t48 = t47 + total9[..., :, None] * embeddings + total10[..., :, None] * branch32
-    return (t48 + total11[..., :, None] * branch40 - total12[..., :, None] * embeddings,)
+    t42 = branch9 + branch10
+    t43 = branch4.mT + t11 * (branch5.mT + branch6.mT)
+    t44 = t43 + 2 * t42.mT * total2[..., :, None] + 2 * t42.mT * total2[..., None, :]
+    total12 = jnp.sum(t44, axis=-1)
+    t45 = dot2 + dot5 + dot6 + dot7 + embeddings_tangent * branch19
+    t46 = t45 + total9[..., :, None] * embeddings + total10[..., :, None] * branch32
+    return (t46 + total11[..., :, None] * branch40 - total12[..., :, None] * embeddings,)
 
 
 def _lifted_structure_generalized_hessian_diagonal(
@@ -3241,169 +3277,169 @@ def _lifted_structure_generalized_hessian_diagonal(
     t = embeddings**2
     total = jnp.sum(t, axis=-1)
     dot = embeddings @ embeddings.mT
-    t2 = total[..., :, None] + total[..., None, :] - 2 * dot.mT
-    t3 = jnp.sqrt(jnp.maximum(t2, 0.0))
-    t4 = margin - t3
+    larger = jnp.maximum(total[..., :, None] + total[..., None, :] - 2 * dot.mT, 0.0)
+    t2 = jnp.sqrt(larger)
+    t3 = margin - t2
     differs = identity[..., None, :] != identity[..., :, None]
-    lse = fn.logsumexp(t4, -2, where=differs)
+    lse = fn.logsumexp(t3, -2, where=differs)
     equal = identity[..., None, :] == identity[..., :, None]
     position = fn.positions(embeddings, -2)
     differs2 = position[..., None, :] != position[..., :, None]
     condition = equal & differs2
-    lse2 = fn.logsumexp(t3, -2, where=condition)
-    t5 = lse + lse2
-    above = t5 > 0
+    lse2 = fn.logsumexp(t2, -2, where=condition)
+    t4 = lse + lse2
+    above = t4 > 0
     branch = jnp.where(above[..., :, None], cotangent[..., :, None] * t, 0.0)
-    t6 = branch.mT
-    t7 = fn.inverse_root(t2.mT)
-    t8 = t7**2
-    share = jnp.exp(t4.mT - lse[..., :, None])
-    t9 = share**2
-    branch2 = jnp.where(differs.mT, -t8 * t9, 0.0)
-    t10 = branch2.mT
-    dot2 = t10 @ t6.mT
-    share2 = jnp.exp(t3.mT - lse2[..., :, None])
-    t11 = share2**2
-    branch3 = jnp.where(condition.mT, -t8 * t11, 0.0)
-    t12 = branch3.mT
-    dot3 = t12 @ t6.mT
-    t13 = t7**3
-    branch4 = jnp.where(differs.mT, share * t13, 0.0)
-    t14 = branch4.mT
-    dot4 = t14 @ t6.mT
-    branch5 = jnp.where(differs.mT, share * t8, 0.0)
-    t15 = branch5.mT
-    dot5 = t15 @ t6.mT
+    t5 = branch.mT
+    inverse = fn.reciprocal(t2.mT)
+    t6 = inverse**2
+    share = jnp.exp(t3.mT - lse[..., :, None])
+    t7 = share**2
+    branch2 = jnp.where(differs.mT, -t6 * t7, 0.0)
+    t8 = branch2.mT
+    dot2 = t8 @ t5.mT
+    share2 = jnp.exp(t2.mT - lse2[..., :, None])
+    t9 = share2**2
+    branch3 = jnp.where(condition.mT, -t6 * t9, 0.0)
+    t10 = branch3.mT
+    dot3 = t10 @ t5.mT
+    t11 = inverse**3
+    branch4 = jnp.where(differs.mT, share * t11, 0.0)
+    t12 = branch4.mT
+    dot4 = t12 @ t5.mT
+    branch5 = jnp.where(differs.mT, share * t6, 0.0)
+    t13 = branch5.mT
+    dot5 = t13 @ t5.mT
     branch6 = jnp.where(above[..., :, None], cotangent[..., :, None] * embeddings, 0.0)
-    t16 = branch6.mT
-    branch7 = jnp.where(condition.mT, share2 * t13, 0.0)
-    t17 = branch7.mT
-    dot6 = t17 @ t16.mT
-    t18 = embeddings.mT
+    t14 = branch6.mT
+    branch7 = jnp.where(condition.mT, share2 * t11, 0.0)
+    t15 = branch7.mT
+    dot6 = t15 @ t14.mT
+    t16 = embeddings.mT
     condition2 = equal.mT & differs2.mT & above[..., :, None]
-    branch8 = jnp.where(condition2.mT, cotangent[..., None, :] * share2.mT * t13.mT, 0.0)
-    branch9 = jnp.where(condition2.mT, -cotangent[..., None, :] * share2.mT * t8.mT, 0.0)
-    t19 = branch8 + branch9
-    dot7 = t19 @ t18.mT
-    branch10 = jnp.where(condition2, 0.5 * cotangent[..., :, None] * share2 * t8, 0.0)
-    branch11 = jnp.where(condition2, -0.5 * cotangent[..., :, None] * share2 * t13, 0.0)
+    branch8 = jnp.where(condition2.mT, cotangent[..., None, :] * share2.mT * t11.mT, 0.0)
+    branch9 = jnp.where(condition2.mT, -cotangent[..., None, :] * share2.mT * t6.mT, 0.0)
+    t17 = branch8 + branch9
+    dot7 = t17 @ t16.mT
+    branch10 = jnp.where(condition2, 0.5 * cotangent[..., :, None] * share2 * t6, 0.0)
+    branch11 = jnp.where(condition2, -0.5 * cotangent[..., :, None] * share2 * t11, 0.0)
     total2 = jnp.sum(branch10 + branch11, axis=-2)
-    t20 = embeddings * (dot7 + 2 * total2[..., :, None] * embeddings)
-    branch12 = jnp.where(condition2, -cotangent[..., :, None] * t8 * t11, 0.0)
+    t18 = embeddings * (dot7 + 2 * total2[..., :, None] * embeddings)
+    branch12 = jnp.where(condition2, -cotangent[..., :, None] * t6 * t9, 0.0)
     total3 = jnp.sum(branch12, axis=-2)
-    dot8 = t12 @ t16.mT
-    t21 = embeddings * (total3[..., :, None] * embeddings - dot8)
-    branch13 = jnp.where(condition.mT, -share2 * t8, 0.0)
-    t22 = branch7 + branch13
-    dot9 = t22 @ t18.mT
-    branch14 = jnp.where(condition, -t7.mT * share2.mT, 0.0)
+    dot8 = t10 @ t14.mT
+    t19 = embeddings * (total3[..., :, None] * embeddings - dot8)
+    branch13 = jnp.where(condition.mT, -share2 * t6, 0.0)
+    t20 = branch7 + branch13
+    dot9 = t20 @ t16.mT
+    branch14 = jnp.where(condition, -inverse.mT * share2.mT, 0.0)
     total4 = jnp.sum(branch14, axis=-2)
-    branch15 = jnp.where(condition, t7.mT * share2.mT, 0.0)
+    branch15 = jnp.where(condition, inverse.mT * share2.mT, 0.0)
     total5 = jnp.sum(branch15, axis=-2)
-    t23 = branch15.mT
-    dot10 = t23 @ t18.mT
-    t24 = total4[..., :, None] * (total5[..., :, None] * embeddings - dot10)
-    branch16 = jnp.where(condition, 0.5 * share2.mT * t8.mT, 0.0)
-    branch17 = jnp.where(condition, -0.5 * share2.mT * t13.mT, 0.0)
+    t21 = branch15.mT
+    dot10 = t21 @ t16.mT
+    t22 = total4[..., :, None] * (total5[..., :, None] * embeddings - dot10)
+    branch16 = jnp.where(condition, 0.5 * share2.mT * t6.mT, 0.0)
+    branch17 = jnp.where(condition, -0.5 * share2.mT * t11.mT, 0.0)
     total6 = jnp.sum(branch16 + branch17, axis=-2)
-    t25 = dot9 + t24 + 2 * total6[..., :, None] * embeddings
-    equal2 = t5 == 0
-    t26 = 0.5 * cotangent * total5
-    branch18 = jnp.where(differs, t7.mT * share.mT, 0.0)
+    t23 = dot9 + t22 + 2 * total6[..., :, None] * embeddings
+    equal2 = t4 == 0
+    t24 = 0.5 * cotangent * total5
+    branch18 = jnp.where(differs, inverse.mT * share.mT, 0.0)
     total7 = jnp.sum(branch18, axis=-2)
-    t27 = -0.5 * cotangent * total7
-    branch19 = jnp.where(condition2, cotangent[..., :, None] * share2 * t7, 0.0)
+    t25 = -0.5 * cotangent * total7
+    branch19 = jnp.where(condition2, cotangent[..., :, None] * share2 * inverse, 0.0)
     total8 = jnp.sum(branch19, axis=-2)
     condition3 = differs.mT & above[..., :, None]
-    branch20 = jnp.where(condition3, cotangent[..., :, None] * t7 * share, 0.0)
+    branch20 = jnp.where(condition3, cotangent[..., :, None] * inverse * share, 0.0)
     total9 = jnp.sum(branch20, axis=-2)
-    t28 = 2 * (t26 + t27 + 0.5 * total8 - 0.5 * total9)
-    t29 = 0.5 * total8 - 0.5 * total9
-    t30 = t28 - 2 * t29
-    t31 = t30**2
-    t32 = cotangent**2
-    t33 = t31[..., :, None] + 2 * t * t32[..., :, None]
-    above2 = t33 > 0
-    t34 = t29 * t30
-    smaller = jnp.minimum(jnp.maximum(-2 * t34[..., :, None] / t33, 0.0), 1.0)
+    t26 = 2 * (t24 + t25 + 0.5 * total8 - 0.5 * total9)
+    t27 = 0.5 * total8 - 0.5 * total9
+    t28 = t26 - 2 * t27
+    t29 = t28**2
+    t30 = cotangent**2
+    t31 = t29[..., :, None] + 2 * t * t30[..., :, None]
+    above2 = t31 > 0
+    t32 = t27 * t28
+    smaller = jnp.minimum(jnp.maximum(-2 * t32[..., :, None] / t31, 0.0), 1.0)
     branch21 = jnp.where(above2, cotangent[..., :, None] * embeddings * smaller, 0.0)
     branch22 = jnp.where(equal2[..., :, None], branch21, branch6)
-    t35 = branch4 + branch5
-    dot11 = t35 @ t18.mT
-    branch23 = jnp.where(differs, -t7.mT * share.mT, 0.0)
+    t33 = branch4 + branch5
+    dot11 = t33 @ t16.mT
+    branch23 = jnp.where(differs, -inverse.mT * share.mT, 0.0)
     total10 = jnp.sum(branch23, axis=-2)
-    t36 = branch18.mT
-    dot12 = t36 @ t18.mT
-    t37 = total10[..., :, None] * (dot12 - total7[..., :, None] * embeddings)
-    branch24 = jnp.where(differs, -0.5 * share.mT * t8.mT, 0.0)
-    branch25 = jnp.where(differs, -0.5 * share.mT * t13.mT, 0.0)
+    t34 = branch18.mT
+    dot12 = t34 @ t16.mT
+    t35 = total10[..., :, None] * (dot12 - total7[..., :, None] * embeddings)
+    branch24 = jnp.where(differs, -0.5 * share.mT * t6.mT, 0.0)
+    branch25 = jnp.where(differs, -0.5 * share.mT * t11.mT, 0.0)
     total11 = jnp.sum(branch24 + branch25, axis=-2)
-    t38 = dot11 + t37 + 2 * total11[..., :, None] * embeddings
+    t36 = dot11 + t35 + 2 * total11[..., :, None] * embeddings
     branch26 = jnp.where(above2, -cotangent[..., :, None] * embeddings * smaller, 0.0)
     branch27 = jnp.where(above[..., :, None], -cotangent[..., :, None] * embeddings, 0.0)
     branch28 = jnp.where(equal2[..., :, None], branch26, branch27)
-    dot13 = branch24 @ t16.mT
-    t39 = t.mT
-    dot14 = branch4 @ t39.mT
+    dot13 = branch24 @ t14.mT
+    t37 = t.mT
+    dot14 = branch4 @ t37.mT
     branch29 = jnp.where(above[..., :, None], cotangent[..., :, None] * dot14, 0.0)
-    dot15 = branch5 @ t39.mT
+    dot15 = branch5 @ t37.mT
     branch30 = jnp.where(above[..., :, None], cotangent[..., :, None] * dot15, 0.0)
-    dot16 = branch7 @ t39.mT
+    dot16 = branch7 @ t37.mT
     branch31 = jnp.where(above[..., :, None], -cotangent[..., :, None] * dot16, 0.0)
-    dot17 = branch13 @ t39.mT
+    dot17 = branch13 @ t37.mT
     branch32 = jnp.where(above[..., :, None], -cotangent[..., :, None] * dot17, 0.0)
-    t40 = branch23.mT
-    dot18 = t40 @ t18.mT
-    branch33 = jnp.where(above[..., :, None], cotangent[..., :, None] * dot12 * dot18, 0.0)
-    t41 = branch14.mT
-    dot19 = t41 @ t18.mT
-    branch34 = jnp.where(above[..., :, None], cotangent[..., :, None] * dot10 * dot19, 0.0)
-    dot20 = branch7 @ t18.mT
-    t42 = cotangent[..., :, None] * embeddings * dot20
-    branch35 = jnp.where(above[..., :, None], t42, 0.0)
-    dot21 = branch4 @ t18.mT
-    t43 = -cotangent[..., :, None] * embeddings * dot21
-    branch36 = jnp.where(above[..., :, None], t43, 0.0)
-    t44 = cotangent * total7
-    branch37 = jnp.where(above[..., :, None], -dot18 * embeddings * t44[..., :, None], 0.0)
-    t45 = cotangent * total5
-    branch38 = jnp.where(above[..., :, None], -dot19 * embeddings * t45[..., :, None], 0.0)
-    t46 = branch16.mT
-    dot22 = t46 @ t18.mT
-    t47 = -2 * cotangent[..., :, None] * embeddings * dot22
-    branch39 = jnp.where(above[..., :, None], t47, 0.0)
-    t48 = branch24.mT
-    dot23 = t48 @ t18.mT
-    t49 = 2 * cotangent[..., :, None] * embeddings * dot23
-    branch40 = jnp.where(above[..., :, None], t49, 0.0)
-    t50 = 2 * t29[..., :, None] + t30[..., :, None] * smaller
-    t51 = 0.5 * total8 + jnp.where(above, t26, 0.0) + jnp.where(above, t27, 0.0)
-    t52 = 2 * (t51 - 0.5 * total9)
-    branch41 = jnp.where(above2, t50, 2 * t29[..., :, None])
-    branch42 = jnp.where(equal2[..., :, None], branch41, t52[..., :, None])
-    dot24 = t17 @ t6.mT
-    t53 = branch13.mT
-    dot25 = t53 @ t6.mT
-    dot26 = t10 @ t16.mT
-    dot27 = t14 @ t16.mT
-    branch43 = jnp.where(condition3, -cotangent[..., :, None] * t8 * t9, 0.0)
+    dot18 = branch7 @ t16.mT
+    t38 = cotangent[..., :, None] * dot18 * embeddings
+    branch33 = jnp.where(above[..., :, None], t38, 0.0)
+    t39 = branch23.mT
+    dot19 = t39 @ t16.mT
+    branch34 = jnp.where(above[..., :, None], cotangent[..., :, None] * dot19 * dot12, 0.0)
+    t40 = branch14.mT
+    dot20 = t40 @ t16.mT
+    branch35 = jnp.where(above[..., :, None], cotangent[..., :, None] * dot20 * dot10, 0.0)
+    dot21 = branch4 @ t16.mT
+    t41 = -cotangent[..., :, None] * dot21 * embeddings
+    branch36 = jnp.where(above[..., :, None], t41, 0.0)
+    t42 = cotangent * total7
+    branch37 = jnp.where(above[..., :, None], -dot19 * embeddings * t42[..., :, None], 0.0)
+    t43 = cotangent * total5
+    branch38 = jnp.where(above[..., :, None], -dot20 * embeddings * t43[..., :, None], 0.0)
+    t44 = branch16.mT
+    dot22 = t44 @ t16.mT
+    t45 = -2 * cotangent[..., :, None] * dot22 * embeddings
+    branch39 = jnp.where(above[..., :, None], t45, 0.0)
+    t46 = branch24.mT
+    dot23 = t46 @ t16.mT
+    t47 = 2 * cotangent[..., :, None] * dot23 * embeddings
+    branch40 = jnp.where(above[..., :, None], t47, 0.0)
+    t48 = 2 * t27[..., :, None] + t28[..., :, None] * smaller
+    t49 = 0.5 * total8 + jnp.where(above, t24, 0.0) + jnp.where(above, t25, 0.0)
+    t50 = 2 * (t49 - 0.5 * total9)
+    branch41 = jnp.where(above2, t48, 2 * t27[..., :, None])
+    branch42 = jnp.where(equal2[..., :, None], branch41, t50[..., :, None])
+    dot24 = t15 @ t5.mT
+    t51 = branch13.mT
+    dot25 = t51 @ t5.mT
+    dot26 = t12 @ t14.mT
+    dot27 = t8 @ t14.mT
+    branch43 = jnp.where(condition3, -cotangent[..., :, None] * t6 * t7, 0.0)
     total12 = jnp.sum(branch43, axis=-2)
-    t54 = embeddings * (dot26 - total12[..., :, None] * embeddings)
-    branch44 = jnp.where(condition3.mT, cotangent[..., None, :] * share.mT * t13.mT, 0.0)
-    branch45 = jnp.where(condition3.mT, cotangent[..., None, :] * share.mT * t8.mT, 0.0)
-    t55 = branch44 + branch45
-    dot28 = t55 @ t18.mT
-    branch46 = jnp.where(condition3, -0.5 * cotangent[..., :, None] * share * t13, 0.0)
-    branch47 = jnp.where(condition3, -0.5 * cotangent[..., :, None] * share * t8, 0.0)
+    t52 = embeddings * (dot27 - total12[..., :, None] * embeddings)
+    branch44 = jnp.where(condition3.mT, cotangent[..., None, :] * share.mT * t11.mT, 0.0)
+    branch45 = jnp.where(condition3.mT, cotangent[..., None, :] * share.mT * t6.mT, 0.0)
+    t53 = branch44 + branch45
+    dot28 = t53 @ t16.mT
+    branch46 = jnp.where(condition3, -0.5 * cotangent[..., :, None] * share * t11, 0.0)
+    branch47 = jnp.where(condition3, -0.5 * cotangent[..., :, None] * share * t6, 0.0)
     total13 = jnp.sum(branch46 + branch47, axis=-2)
-    t56 = embeddings * (dot28 + 2 * total13[..., :, None] * embeddings)
-    dot29 = branch16 @ t16.mT
-    t57 = dot2 + dot3 + dot4 + dot5 + dot6 * embeddings + t20 + t21 + t25 * branch22
-    t58 = t57 + t38 * branch28 + 2 * dot13 * embeddings + branch29 + branch30
-    t59 = t58 + branch31 + branch32 + branch33 + branch34 + branch35 + branch36
-    t60 = t59 + branch37 + branch38 + branch39 + branch40 + branch42 - dot24 - dot25
-    t61 = t60 - dot26 * embeddings - dot8 * embeddings - dot27 * embeddings - t54
-    return (t61 - t56 - 2 * dot29 * embeddings,)
+    t54 = embeddings * (dot28 + 2 * total13[..., :, None] * embeddings)
+    dot29 = branch16 @ t14.mT
+    t55 = dot2 + dot3 + dot4 + dot5 + dot6 * embeddings + t18 + t19 + t23 * branch22
+    t56 = t55 + t36 * branch28 + 2 * dot13 * embeddings + branch29 + branch30
+    t57 = t56 + branch31 + branch32 + branch33 + branch34 + branch35 + branch36
+    t58 = t57 + branch37 + branch38 + branch39 + branch40 + branch42 - dot24 - dot25
+    t59 = t58 - dot26 * embeddings - dot8 * embeddings - dot27 * embeddings - t52
+    return (t59 - t54 - 2 * dot29 * embeddings,)
 
 
 _LIFTED_STRUCTURE_GENERALIZED = Definition(
@@ -3873,16 +3909,15 @@ def _supervised_contrastive_value(embeddings: Array, identity: Array, temperatur
     equal = identity[..., None, :] == identity[..., :, None]
     condition = differs & equal
     t = 1 / temperature
-    total = jnp.sum(embeddings**2, axis=-1)
-    t2 = fn.inverse_root(total)
-    dot = embeddings @ embeddings.mT
-    t3 = t * t2[..., :, None] * t2[..., None, :] * dot
-    lse = fn.logsumexp(t3, -1, where=differs.mT)
-    branch = jnp.where(condition.mT, lse[..., :, None] - t3, 0.0)
-    total2 = jnp.sum(branch, axis=-1)
+    length = fn.norm(embeddings, axis=-1)
+    unit = fn.unit(embeddings, length[..., :, None])
+    dot = unit @ unit.mT
+    lse = fn.logsumexp(t * dot, -1, where=differs.mT)
+    branch = jnp.where(condition.mT, lse[..., :, None] - t * dot, 0.0)
+    total = jnp.sum(branch, axis=-1)
     branch2 = fn.select(condition, 1.0, 0.0, embeddings)
-    total3 = jnp.sum(branch2, axis=-2)
-    return total2 / jnp.maximum(total3, 1.0)
+    total2 = jnp.sum(branch2, axis=-2)
+    return total / jnp.maximum(total2, 1.0)
 
 
 def _supervised_contrastive_vjp(
@@ -3892,41 +3927,31 @@ def _supervised_contrastive_vjp(
     cotangent: Array,
 ) -> tuple[Result, ...]:
     """Gradients of sum(cotangent * loss)."""
-    t = embeddings.mT
+    length = fn.norm(embeddings, axis=-1)
+    inverse = fn.reciprocal(length)
+    unit = fn.unit(embeddings, length[..., :, None])
+    t = unit.mT
     position = fn.positions(embeddings, -2)
     differs = position[..., None, :] != position[..., :, None]
     equal = identity[..., None, :] == identity[..., :, None]
     condition = differs & equal
     t2 = 1 / temperature
-    total = jnp.sum(embeddings**2, axis=-1)
-    t3 = fn.inverse_root(total)
     branch = fn.select(condition, 1.0, 0.0, embeddings)
-    total2 = jnp.sum(branch, axis=-2)
-    t4 = 1 / jnp.maximum(total2, 1.0)
-    t5 = t3 * t4 * cotangent
-    branch2 = jnp.where(condition, -t2 * t3[..., :, None] * t5[..., None, :], 0.0)
-    dot = embeddings @ embeddings.mT
-    t6 = dot.mT * t2 * t3[..., :, None] * t3[..., None, :]
+    total = jnp.sum(branch, axis=-2)
+    t3 = 1 / jnp.maximum(total, 1.0)
+    t4 = -t2 * t3 * cotangent
+    branch2 = jnp.where(condition, t4[..., None, :], 0.0)
+    t5 = t3 * cotangent * total
+    dot = unit @ unit.mT
+    t6 = dot.mT * t2
     lse = fn.logsumexp(t6, -2, where=differs)
-    share = jnp.exp(t6 - lse[..., None, :])
-    t7 = t3 * t4 * cotangent * total2
-    branch3 = jnp.where(differs, t2 * t3[..., :, None] * share * t7[..., None, :], 0.0)
-    t8 = branch2 + branch3
+    t7 = t2 * t5[..., None, :] * jnp.exp(t6 - lse[..., None, :])
+    t8 = branch2 + jnp.where(differs, t7, 0.0)
     t9 = t8.mT
     dot2 = t9 @ t.mT
     dot3 = t8 @ t.mT
-    t10 = t3**3
-    t11 = 0.5 * t2 * t10[..., None, :] * t5[..., :, None] * dot
-    total3 = jnp.sum(jnp.where(condition.mT, t11, 0.0), axis=-2)
-    t12 = 0.5 * t2 * t3[..., None, :] * t10[..., :, None] * dot
-    total4 = jnp.sum(jnp.where(condition.mT, t12, 0.0), axis=-1)
-    branch4 = jnp.where(differs.mT, share.mT * t7[..., :, None] * dot, 0.0)
-    total5 = jnp.sum(branch4, axis=-2)
-    branch5 = jnp.where(differs.mT, t3[..., None, :] * share.mT * dot, 0.0)
-    total6 = jnp.sum(branch5, axis=-1)
-    t13 = 0.5 * t2 * t10 * t4 * total6 * cotangent * total2
-    t14 = total3 + total4 * t4 * cotangent - 0.5 * t2 * t10 * total5 - t13
-    return (dot2 + dot3 + 2 * t14[..., :, None] * embeddings,)
+    total2 = jnp.sum(unit * (dot2 + dot3), axis=-1)
+    return (inverse[..., :, None] * (dot2 + dot3 - total2[..., :, None] * unit),)
 
 
 def _supervised_contrastive_jvp(
@@ -3941,31 +3966,26 @@ def _supervised_contrastive_jvp(
     equal = identity[..., None, :] == identity[..., :, None]
     condition = differs & equal
     t = 1 / temperature
-    total = jnp.sum(embeddings**2, axis=-1)
-    t2 = fn.inverse_root(total)
-    dot = embeddings_tangent @ embeddings.mT
-    dot2 = embeddings @ embeddings_tangent.mT
-    t3 = dot.mT + dot2.mT
-    t4 = t2[..., :, None] * t2[..., None, :] * t3.mT
-    t5 = t2**3
-    total2 = jnp.sum(embeddings * embeddings_tangent, axis=-1)
-    t6 = t5 * total2
-    dot3 = embeddings @ embeddings.mT
-    t7 = t2[..., :, None] * t6[..., None, :] * dot3
-    t8 = t2[..., None, :] * t6[..., :, None] * dot3
-    t9 = dot3.mT * t * t2[..., :, None] * t2[..., None, :]
-    lse = fn.logsumexp(t9, -2, where=differs)
-    share = jnp.exp(t9.mT - lse[..., :, None])
-    branch = jnp.where(differs.mT, t * (t4 - t7 - t8) * share, 0.0)
-    total3 = jnp.sum(branch, axis=-1)
-    branch2 = jnp.where(condition.mT, total3[..., :, None], 0.0)
-    branch3 = jnp.where(condition.mT, t * t2[..., :, None] * t6[..., None, :] * dot3, 0.0)
-    branch4 = jnp.where(condition.mT, t * t2[..., None, :] * t6[..., :, None] * dot3, 0.0)
-    branch5 = jnp.where(condition.mT, -t * t2[..., :, None] * t2[..., None, :] * t3.mT, 0.0)
-    total4 = jnp.sum(branch2 + branch3 + branch4 + branch5, axis=-1)
-    branch6 = fn.select(condition, 1.0, 0.0, embeddings)
-    total5 = jnp.sum(branch6, axis=-2)
-    return total4 / jnp.maximum(total5, 1.0)
+    length = fn.norm(embeddings, axis=-1)
+    inverse = fn.reciprocal(length)
+    unit = fn.unit(embeddings, length[..., :, None])
+    total = jnp.sum(unit * embeddings_tangent, axis=-1)
+    t2 = embeddings_tangent - unit * total[..., :, None]
+    dot = unit @ t2.mT
+    dot2 = t2 @ unit.mT
+    t3 = inverse[..., :, None] * dot.mT + inverse[..., None, :] * dot2.mT
+    dot3 = unit @ unit.mT
+    t4 = dot3.mT * t
+    lse = fn.logsumexp(t4, -2, where=differs)
+    branch = jnp.where(differs, t3 * jnp.exp(t4 - lse[..., None, :]), 0.0)
+    total2 = jnp.sum(branch, axis=-2)
+    t5 = t * total2
+    branch2 = jnp.where(condition, t5[..., None, :], 0.0)
+    t6 = branch2 + jnp.where(condition, -t * t3, 0.0)
+    total3 = jnp.sum(t6, axis=-2)
+    branch3 = fn.select(condition, 1.0, 0.0, embeddings)
+    total4 = jnp.sum(branch3, axis=-2)
+    return total3 / jnp.maximum(total4, 1.0)
 
 
 def _supervised_contrastive_hvp(
@@ -3976,119 +3996,61 @@ def _supervised_contrastive_hvp(
     embeddings_tangent: Array,
 ) -> tuple[Result, ...]:
     """The Hessian of sum(cotangent * loss) times the tangents."""
-    t = embeddings_tangent.mT
+    length = fn.norm(embeddings, axis=-1)
+    inverse = fn.reciprocal(length)
+    unit = fn.unit(embeddings, length[..., :, None])
+    total = jnp.sum(unit * embeddings_tangent, axis=-1)
+    t = embeddings_tangent - unit * total[..., :, None]
+    t2 = inverse[..., :, None] * t
+    t3 = t2.mT
     position = fn.positions(embeddings, -2)
     differs = position[..., None, :] != position[..., :, None]
     equal = identity[..., None, :] == identity[..., :, None]
     condition = differs & equal
-    t2 = 1 / temperature
-    total = jnp.sum(embeddings**2, axis=-1)
-    t3 = fn.inverse_root(total)
+    t4 = 1 / temperature
     branch = fn.select(condition, 1.0, 0.0, embeddings)
     total2 = jnp.sum(branch, axis=-2)
-    t4 = 1 / jnp.maximum(total2, 1.0)
-    t5 = t3 * t4 * cotangent
-    branch2 = jnp.where(condition, -t2 * t3[..., :, None] * t5[..., None, :], 0.0)
-    dot = embeddings @ embeddings.mT
-    t6 = dot.mT * t2 * t3[..., :, None] * t3[..., None, :]
-    lse = fn.logsumexp(t6, -2, where=differs)
-    share = jnp.exp(t6 - lse[..., None, :])
-    t7 = t3 * t4 * cotangent * total2
-    branch3 = jnp.where(differs, t2 * t3[..., :, None] * share * t7[..., None, :], 0.0)
-    t8 = branch2 + branch3
-    t9 = t8.mT
-    dot2 = t9 @ t.mT
-    t10 = embeddings.mT
-    total3 = jnp.sum(embeddings * embeddings_tangent, axis=-1)
-    t11 = t3**3
-    t12 = t11 * t4 * cotangent
-    branch4 = jnp.where(condition, 0.5 * t2 * t3[..., :, None] * t12[..., None, :], 0.0)
-    t13 = t11 * t4 * cotangent * total2
-    t14 = -0.5 * t2 * t3[..., :, None] * share * t13[..., None, :]
-    t15 = t3**2
-    t16 = 1 / temperature**2
-    t17 = t3**4
-    t18 = t4 * t17 * cotangent * total2
-    t19 = -0.5 * dot.mT * share * t15[..., :, None] * t16 * t18[..., None, :]
-    t20 = branch4 + jnp.where(differs, t14, 0.0) + jnp.where(differs, t19, 0.0)
-    branch5 = jnp.where(condition, 0.5 * t2 * t11[..., :, None] * t5[..., None, :], 0.0)
-    t21 = -0.5 * t2 * t11[..., :, None] * share * t7[..., None, :]
-    t22 = t4 * t15 * cotangent * total2
-    t23 = -0.5 * dot.mT * share * t17[..., :, None] * t16 * t22[..., None, :]
-    t24 = branch5 + jnp.where(differs, t21, 0.0) + jnp.where(differs, t23, 0.0)
-    dot3 = embeddings_tangent @ embeddings.mT
-    dot4 = embeddings @ embeddings_tangent.mT
-    t25 = dot3.mT + dot4.mT
-    t26 = t3[..., :, None] * t3[..., None, :] * t25.mT
-    t27 = t11 * total3
-    t28 = t3[..., :, None] * t27[..., None, :] * dot
-    t29 = t3[..., None, :] * t27[..., :, None] * dot
-    branch6 = jnp.where(differs.mT, t2 * share.mT * (t26 - t28 - t29), 0.0)
-    total4 = jnp.sum(branch6, axis=-1)
-    t30 = t3 * t4 * total4 * cotangent * total2
-    branch7 = jnp.where(differs, -t2 * t3[..., :, None] * share * t30[..., None, :], 0.0)
-    t31 = share * t15[..., :, None] * t16 * t22[..., None, :] * t25
-    t32 = 2 * total3[..., None, :] * t20 + 2 * total3[..., :, None] * t24 + branch7
-    t33 = t32 + jnp.where(differs, t31, 0.0)
-    t34 = t33.mT
-    dot5 = t34 @ t10.mT
-    dot6 = t8 @ t.mT
-    dot7 = t33 @ t10.mT
-    t35 = 0.5 * t2 * t11[..., None, :] * t5[..., :, None] * dot
-    total5 = jnp.sum(jnp.where(condition.mT, t35, 0.0), axis=-2)
-    t36 = 0.5 * t2 * t3[..., None, :] * t11[..., :, None] * dot
-    total6 = jnp.sum(jnp.where(condition.mT, t36, 0.0), axis=-1)
-    branch8 = jnp.where(differs.mT, share.mT * t7[..., :, None] * dot, 0.0)
-    total7 = jnp.sum(branch8, axis=-2)
-    branch9 = jnp.where(differs.mT, t3[..., None, :] * share.mT * dot, 0.0)
-    total8 = jnp.sum(branch9, axis=-1)
-    t37 = 0.5 * t2 * t11 * t4 * total8 * cotangent * total2
-    t38 = total5 + total6 * t4 * cotangent - 0.5 * t2 * t11 * total7 - t37
-    t39 = 2 * t38[..., :, None] * embeddings_tangent
-    t40 = 0.5 * t2 * t11[..., None, :] * t5[..., :, None] * t25.mT
-    t41 = t3**5
-    t42 = t41 * total3
-    t43 = -1.5 * t2 * t5[..., :, None] * t42[..., None, :] * dot
-    t44 = t11 * t4 * cotangent * total3
-    t45 = -0.5 * t2 * t11[..., None, :] * t44[..., :, None] * dot
-    t46 = jnp.where(condition.mT, t40, 0.0) + jnp.where(condition.mT, t43, 0.0)
-    total9 = jnp.sum(t46 + jnp.where(condition.mT, t45, 0.0), axis=-2)
-    t47 = 0.5 * t2 * t3[..., None, :] * t11[..., :, None] * t25.mT
-    t48 = -1.5 * t2 * t3[..., None, :] * t42[..., :, None] * dot
-    t49 = -0.5 * t2 * t11[..., :, None] * t27[..., None, :] * dot
-    t50 = jnp.where(condition.mT, t47, 0.0) + jnp.where(condition.mT, t48, 0.0)
-    total10 = jnp.sum(t50 + jnp.where(condition.mT, t49, 0.0), axis=-1)
-    t51 = t4 * total10 * cotangent
-    t52 = 0.75 * t4 * total8 * cotangent * total2
-    t53 = t41 * total3 * (0.75 * total7 + t52)
-    t54 = 4 * t2 * t53[..., :, None] * embeddings
-    branch10 = jnp.where(differs.mT, share.mT * t7[..., :, None], 0.0)
-    t55 = t2 * t3[..., None, :] * share.mT * t22[..., :, None] * dot
-    t56 = t25.mT * (branch10 + jnp.where(differs.mT, t55, 0.0))
-    branch11 = jnp.where(differs.mT, -0.5 * share.mT * t13[..., :, None] * dot, 0.0)
-    t57 = dot.mT**2
-    t58 = -0.5 * t2 * t3[..., None, :] * share.mT * t57.mT * t18[..., :, None]
-    t59 = branch11 + jnp.where(differs.mT, t58, 0.0)
-    branch12 = jnp.where(differs.mT, -share.mT * t30[..., :, None] * dot, 0.0)
-    t60 = -t2 * share.mT * t27[..., None, :] * t22[..., :, None] * t57.mT
-    t61 = t56 + 2 * total3[..., :, None] * t59 + branch12
-    total11 = jnp.sum(t61 + jnp.where(differs.mT, t60, 0.0), axis=-2)
-    t62 = t11 * total11
-    branch13 = jnp.where(differs.mT, t3[..., None, :] * share.mT, 0.0)
-    t63 = t2 * t3[..., :, None] * share.mT * t15[..., None, :] * dot
-    t64 = t25.mT * (branch13 + jnp.where(differs.mT, t63, 0.0))
-    branch14 = jnp.where(differs.mT, -0.5 * share.mT * t11[..., None, :] * dot, 0.0)
-    t65 = -0.5 * t2 * t3[..., :, None] * share.mT * t57.mT * t17[..., None, :]
-    t66 = branch14 + jnp.where(differs.mT, t65, 0.0)
-    t67 = -t3[..., None, :] * share.mT * total4[..., :, None] * dot
-    t68 = -t2 * share.mT * t27[..., :, None] * t15[..., None, :] * t57.mT
-    t69 = t64 + 2 * total3[..., None, :] * t66 + jnp.where(differs.mT, t67, 0.0)
-    total12 = jnp.sum(t69 + jnp.where(differs.mT, t68, 0.0), axis=-1)
-    t70 = t11 * t4 * total12 * cotangent * total2
-    t71 = dot2 + dot5 + dot6 + dot7 + t39 + 2 * total9[..., :, None] * embeddings
-    t72 = t71 + 2 * t51[..., :, None] * embeddings + t54
-    t73 = t72 - t2 * t62[..., :, None] * embeddings
-    return (t73 - t2 * t70[..., :, None] * embeddings,)
+    t5 = 1 / jnp.maximum(total2, 1.0)
+    t6 = -t4 * t5 * cotangent
+    branch2 = jnp.where(condition, t6[..., None, :], 0.0)
+    t7 = t5 * cotangent * total2
+    dot = unit @ unit.mT
+    t8 = dot.mT * t4
+    lse = fn.logsumexp(t8, -2, where=differs)
+    share = jnp.exp(t8 - lse[..., None, :])
+    branch3 = jnp.where(differs, t4 * t7[..., None, :] * share, 0.0)
+    t9 = branch2 + branch3
+    t10 = t9.mT
+    dot2 = t10 @ t3.mT
+    t11 = unit.mT
+    t12 = 1 / temperature**2
+    dot3 = unit @ t.mT
+    dot4 = t @ unit.mT
+    t13 = inverse[..., :, None] * dot3.mT + inverse[..., None, :] * dot4.mT
+    total3 = jnp.sum(jnp.where(differs, t13 * share, 0.0), axis=-2)
+    t14 = t5 * total3 * cotangent * total2
+    branch4 = jnp.where(differs, -share * t12 * t14[..., None, :], 0.0)
+    branch5 = jnp.where(differs, t7[..., None, :] * share * t12 * t13, 0.0)
+    t15 = branch4 + branch5
+    t16 = t15.mT
+    dot5 = t16 @ t11.mT
+    t17 = dot2 + dot5
+    dot6 = t9 @ t3.mT
+    dot7 = t15 @ t11.mT
+    t18 = dot6 + dot7
+    dot8 = t10 @ t11.mT
+    dot9 = t9 @ t11.mT
+    t19 = dot8 + dot9
+    total4 = jnp.sum(unit * t19, axis=-1)
+    t20 = inverse**2
+    t21 = total4 * t20
+    t22 = unit * t17 + unit * t18 + inverse[..., :, None] * t * t19
+    total5 = jnp.sum(t22, axis=-1)
+    t23 = inverse * total5
+    t24 = t20 * total
+    t25 = t24[..., :, None] * (dot8 + dot9 - total4[..., :, None] * unit)
+    t26 = inverse[..., :, None] * t17 + inverse[..., :, None] * t18
+    return (t26 - t * t21[..., :, None] - t23[..., :, None] * unit - t25,)
 
 
 def _supervised_contrastive_hessian_diagonal(
@@ -4098,126 +4060,85 @@ def _supervised_contrastive_hessian_diagonal(
     cotangent: Array,
 ) -> tuple[Result, ...]:
     """The diagonal of the Hessian of sum(cotangent * loss)."""
+    t = 1 / temperature
     position = fn.positions(embeddings, -2)
     differs = position[..., None, :] != position[..., :, None]
     equal = identity[..., None, :] == identity[..., :, None]
     condition = differs & equal
-    t = 1 / temperature
-    t2 = embeddings**2
-    total = jnp.sum(t2, axis=-1)
-    t3 = fn.inverse_root(total)
-    t4 = t3**3
     branch = fn.select(condition, 1.0, 0.0, embeddings)
-    total2 = jnp.sum(branch, axis=-2)
-    t5 = 1 / jnp.maximum(total2, 1.0)
-    t6 = t5 * t3 * cotangent
-    dot = embeddings @ embeddings.mT
-    t7 = 0.5 * t * t4[..., None, :] * t6[..., :, None] * dot
-    total3 = jnp.sum(jnp.where(condition.mT, t7, 0.0), axis=-2)
-    t8 = 0.5 * t * dot * t4[..., :, None] * t3[..., None, :]
-    total4 = jnp.sum(jnp.where(condition.mT, t8, 0.0), axis=-1)
-    t9 = t5 * t3 * cotangent * total2
-    t10 = dot.mT * t * t3[..., :, None] * t3[..., None, :]
-    lse = fn.logsumexp(t10, -2, where=differs)
-    share = jnp.exp(t10 - lse[..., None, :])
-    branch2 = jnp.where(differs.mT, t9[..., :, None] * share.mT * dot, 0.0)
-    total5 = jnp.sum(branch2, axis=-2)
-    branch3 = jnp.where(differs.mT, dot * t3[..., None, :] * share.mT, 0.0)
-    total6 = jnp.sum(branch3, axis=-1)
-    t11 = 0.5 * t * t5 * t4 * total6 * cotangent * total2
-    t12 = total3 + t5 * total4 * cotangent - 0.5 * t * t4 * total5 - t11
-    t13 = 2 * t12
-    t14 = t5 * cotangent
-    t15 = t14[..., None, :] * embeddings.mT
-    t16 = 0.5 * t * t3[..., :, None] * t4[..., None, :]
-    branch4 = jnp.where(condition, t16.mT, 0.0)
-    dot2 = branch4 @ t15.mT
-    t17 = t3**5
-    t18 = -0.75 * t * t17[..., None, :] * t6[..., :, None] * dot
-    total7 = jnp.sum(jnp.where(condition.mT, t18, 0.0), axis=-2)
-    t19 = dot2 + 2 * total7[..., :, None] * embeddings
-    t20 = t2.mT * t9[..., None, :]
-    branch5 = jnp.where(differs, t * t3[..., :, None] * t3[..., None, :] * share, 0.0)
-    dot3 = branch5 @ t20.mT
-    t21 = t3[..., None, :] * t2.mT
-    t22 = branch5.mT
-    dot4 = t22 @ t21.mT
-    t23 = 1 / temperature**2
-    t24 = t3**2
-    t25 = t5 * t24 * cotangent * total2
-    t26 = t2.mT * t25[..., None, :]
-    t27 = share.mT**2
-    branch6 = jnp.where(differs, -t27.mT, 0.0)
-    dot5 = branch6 @ t26.mT
-    t28 = t25[..., None, :] * embeddings.mT
-    branch7 = jnp.where(differs, -t27.mT * dot.mT, 0.0)
-    dot6 = branch7 @ t28.mT
-    t29 = t3[..., :, None] * dot5 - t4[..., :, None] * dot6 * embeddings
-    t30 = embeddings.mT
-    branch8 = jnp.where(condition.mT, t16.mT, 0.0)
-    dot7 = branch8 @ t30.mT
-    t31 = 2 * dot7 * t14[..., :, None] * embeddings
-    t32 = -0.75 * t * dot * t3[..., None, :] * t17[..., :, None]
-    total8 = jnp.sum(jnp.where(condition.mT, t32, 0.0), axis=-1)
-    t33 = dot7 + 2 * total8[..., :, None] * embeddings
-    t34 = 2 * t14[..., :, None] * embeddings * t33
-    t35 = 0.75 * t5 * total6 * cotangent * total2
-    t36 = t17 * (0.75 * total5 + t35)
-    t37 = t3[..., :, None] * embeddings
-    t38 = t37.mT
-    branch9 = jnp.where(differs.mT, -share.mT, 0.0)
-    dot8 = branch9 @ t38.mT
-    branch10 = jnp.where(differs, share, 0.0)
-    t39 = branch10.mT
-    dot9 = t39 @ t38.mT
-    t40 = t9[..., :, None] * embeddings
-    t41 = t40.mT
-    t42 = -0.5 * t * t4[..., :, None] * t3[..., None, :] * share * dot.mT
-    branch11 = jnp.where(differs, t42, 0.0)
-    dot10 = branch11 @ t41.mT
-    t43 = 2 * t * t3[..., :, None] * dot10 * embeddings
-    t44 = -0.5 * t * dot * t4[..., :, None] * t3[..., None, :] * share.mT
-    branch12 = jnp.where(differs.mT, t44, 0.0)
-    dot11 = branch12 @ t38.mT
-    t45 = 2 * t * dot11 * t9[..., :, None] * embeddings
-    dot12 = branch10 @ t41.mT
-    t46 = t * t4[..., :, None] * dot12 * embeddings
-    branch13 = jnp.where(differs, t9[..., None, :] * share, 0.0)
-    t47 = t * t3[..., :, None] * share * t25[..., None, :] * dot.mT
-    t48 = branch13 + jnp.where(differs, t47, 0.0)
-    dot13 = t48 @ t30.mT
-    t49 = dot.mT**2
-    t50 = -0.5 * t * t49 * t4[..., :, None] * share * t25[..., None, :]
-    total9 = jnp.sum(jnp.where(differs, t50, 0.0), axis=-1)
-    t51 = dot13 + 2 * total9[..., :, None] * embeddings
-    t52 = t * t4[..., :, None] * embeddings * t51
-    t53 = t5 * t4 * cotangent * total2
-    t54 = t * dot9 * t53[..., :, None] * embeddings
-    branch14 = jnp.where(differs.mT, t3[..., None, :] * share.mT, 0.0)
-    t55 = t * dot * t3[..., :, None] * share.mT * t24[..., None, :]
-    t56 = branch14 + jnp.where(differs.mT, t55, 0.0)
-    dot14 = t56 @ t30.mT
-    t57 = -0.5 * t * t49 * t4[..., None, :] * share * t24[..., :, None]
-    total10 = jnp.sum(jnp.where(differs, t57, 0.0), axis=-2)
-    branch15 = jnp.where(differs.mT, -dot * t3[..., None, :] * share.mT, 0.0)
-    total11 = jnp.sum(branch15, axis=-1)
-    t58 = t4 * total6
-    t59 = t3[..., :, None] * dot9 - t58[..., :, None] * embeddings
-    t60 = dot14 + 2 * total10[..., :, None] * embeddings
-    t61 = t60 + t * total11[..., :, None] * t59
-    t62 = t * t53[..., :, None] * embeddings * t61
-    branch16 = jnp.where(differs, -t49 * t25[..., None, :] * t27.mT, 0.0)
-    total12 = jnp.sum(branch16, axis=-1)
-    t63 = t4 * total12
-    t64 = t3[..., :, None] * dot6 - t63[..., :, None] * embeddings
-    t65 = t23 * t4[..., :, None] * embeddings * t64
-    t66 = t5 * total6 * cotangent * total2 * t3**4
-    t67 = t23 * dot8 * t66[..., :, None] * embeddings
-    t68 = t13[..., :, None] + 2 * dot2 * embeddings + 2 * embeddings * t19
-    t69 = t68 + t * t3[..., :, None] * dot3 + t * dot4 * t9[..., :, None]
-    t70 = t69 + t23 * t3[..., :, None] * t29 + t31 + t34
-    t71 = t70 + 4 * t * t2 * t36[..., :, None] + t23 * dot8 * dot9 * t25[..., :, None]
-    return (t71 + t43 + t45 - t46 - t52 - t54 - t62 - t65 - t67,)
+    total = jnp.sum(branch, axis=-2)
+    t2 = 1 / jnp.maximum(total, 1.0)
+    t3 = t2 * cotangent * total
+    length = fn.norm(embeddings, axis=-1)
+    unit = fn.unit(embeddings, length[..., :, None])
+    t4 = unit**2
+    t5 = t3[..., :, None] * t4
+    t6 = t5.mT
+    dot = unit @ unit.mT
+    t7 = dot.mT * t
+    lse = fn.logsumexp(t7, -2, where=differs)
+    share = jnp.exp(t7 - lse[..., None, :])
+    branch2 = jnp.where(differs.mT, t * share.mT, 0.0)
+    t8 = branch2.mT
+    dot2 = t8 @ t6.mT
+    t9 = t3[..., :, None] * unit
+    t10 = t9.mT
+    branch3 = jnp.where(differs, dot.mT * t * share, 0.0)
+    dot3 = branch3 @ t10.mT
+    t11 = t4.mT
+    dot4 = branch2 @ t11.mT
+    t12 = 1 / temperature**2
+    t13 = unit.mT
+    branch4 = jnp.where(differs.mT, -share.mT, 0.0)
+    dot5 = branch4 @ t13.mT
+    branch5 = jnp.where(differs.mT, share.mT, 0.0)
+    dot6 = branch5 @ t13.mT
+    t14 = branch3.mT
+    dot7 = t14 @ t13.mT
+    branch6 = jnp.where(differs.mT, share.mT * dot, 0.0)
+    total2 = jnp.sum(branch6, axis=-1)
+    t15 = t12 * dot5 * total2[..., :, None] * unit
+    t16 = t * dot4 + t12 * dot5 * dot6 - t * dot7 * unit - t15
+    t17 = share.mT**2
+    branch7 = jnp.where(differs.mT, -t17, 0.0)
+    t18 = branch7.mT
+    dot8 = t18 @ t6.mT
+    branch8 = jnp.where(differs.mT, -t17 * dot, 0.0)
+    t19 = branch8.mT
+    dot9 = t19 @ t10.mT
+    t20 = -t * t2 * cotangent
+    branch9 = jnp.where(condition, t20[..., None, :], 0.0)
+    branch10 = jnp.where(differs, t * t3[..., None, :] * share, 0.0)
+    t21 = branch9 + branch10
+    t22 = t21.mT
+    dot10 = t22 @ t13.mT
+    dot11 = t21 @ t13.mT
+    total3 = jnp.sum(unit * (dot10 + dot11), axis=-1)
+    t23 = -total3[..., :, None] * unit
+    dot12 = unit @ t9.mT
+    dot13 = t8 * dot12
+    dot14 = dot13 @ t13.mT
+    dot15 = branch2 * dot
+    dot16 = dot15 @ t13.mT
+    total4 = jnp.sum(unit * dot5, axis=-1)
+    t24 = t2 * total4 * cotangent * total
+    total5 = jnp.sum(unit * dot3, axis=-1)
+    total6 = jnp.sum(unit * dot7, axis=-1)
+    t25 = t2 * total6 * cotangent * total
+    t26 = t2 * total4 * total2 * cotangent * total
+    t27 = dot10 + dot11 + t23 + t * dot14 + t * t3[..., :, None] * dot16
+    t28 = t27 + t12 * dot6 * t24[..., :, None] - t * total5[..., :, None] * unit
+    t29 = t28 - t * t25[..., :, None] * unit - t12 * t26[..., :, None] * unit
+    dot17 = t18 * dot
+    dot18 = dot17 @ t10.mT
+    dot19 = jnp.einsum("...ab,...ab->...a", t19, dot12)
+    t30 = dot18 - dot19[..., :, None] * unit
+    t31 = t * (dot2 - dot3 * unit) + t3[..., :, None] * t16
+    t32 = t31 + t12 * (dot8 - dot9 * unit) + t4 * total3[..., :, None]
+    t33 = t32 - total3[..., :, None] - unit * (dot10 + dot11 + t23) - unit * t29
+    t34 = t33 - t12 * unit * t30
+    t35 = fn.reciprocal(length) ** 2
+    return (t34 * t35[..., :, None],)
 
 
 _SUPERVISED_CONTRASTIVE = Definition(
@@ -4414,13 +4335,11 @@ def _soft_nearest_neighbor_value(embeddings: Array, identity: Array, temperature
     branch = fn.select(condition, 1.0, 0.0, embeddings)
     total = jnp.sum(branch, axis=-2)
     t = 1 / temperature
-    total2 = jnp.sum(embeddings**2, axis=-1)
-    t2 = fn.inverse_root(total2)
-    dot = embeddings @ embeddings.mT
-    t3 = 2 * t2[..., :, None] * t2[..., None, :] * dot
-    lse = fn.logsumexp(t * (t3 - 2), -1, where=differs.mT)
-    t4 = 2 * dot * t2[..., :, None] * t2[..., None, :]
-    lse2 = fn.logsumexp(t * (t4 - 2), -1, where=condition.mT)
+    length = fn.norm(embeddings, axis=-1)
+    unit = fn.unit(embeddings, length[..., :, None])
+    dot = unit @ unit.mT
+    lse = fn.logsumexp(t * (2 * dot - 2), -1, where=differs.mT)
+    lse2 = fn.logsumexp(t * (2 * dot - 2), -1, where=condition.mT)
     return jnp.where(total > 0, lse - lse2, 0.0)
 
 
@@ -4431,6 +4350,9 @@ def _soft_nearest_neighbor_vjp(
     cotangent: Array,
 ) -> tuple[Result, ...]:
     """Gradients of sum(cotangent * loss)."""
+    length = fn.norm(embeddings, axis=-1)
+    inverse = fn.reciprocal(length)
+    t = 1 / temperature
     position = fn.positions(embeddings, -2)
     differs = position[..., None, :] != position[..., :, None]
     equal = identity[..., None, :] == identity[..., :, None]
@@ -4438,47 +4360,29 @@ def _soft_nearest_neighbor_vjp(
     branch = fn.select(condition, 1.0, 0.0, embeddings)
     total = jnp.sum(branch, axis=-2)
     above = total > 0
-    t = 1 / temperature
-    dot = embeddings @ embeddings.mT
-    total2 = jnp.sum(embeddings**2, axis=-1)
-    t2 = fn.inverse_root(total2)
-    t3 = 2 * dot.mT * t2[..., :, None] * t2[..., None, :]
-    t4 = t * (t3 - 2)
-    lse = fn.logsumexp(t4, -2, where=condition)
-    share = jnp.exp(t4 - lse[..., None, :])
-    branch2 = jnp.where(condition.mT, dot * t2[..., None, :] * share.mT, 0.0)
-    total3 = jnp.sum(branch2, axis=-1)
-    t5 = t2**3
-    branch3 = jnp.where(above, t * total3 * t5 * cotangent, 0.0)
-    lse2 = fn.logsumexp(t4, -2, where=differs)
-    share2 = jnp.exp(t4 - lse2[..., None, :])
-    branch4 = jnp.where(differs.mT, t2[..., None, :] * share2.mT * dot, 0.0)
-    total4 = jnp.sum(branch4, axis=-1)
-    branch5 = jnp.where(above, -t * total4 * t5 * cotangent, 0.0)
-    t6 = t2 * cotangent
-    t7 = share2.mT * t6[..., :, None] * dot
-    branch6 = jnp.where(above[..., :, None] & differs.mT, t7, 0.0)
-    total5 = jnp.sum(branch6, axis=-2)
-    condition2 = above[..., :, None] & differs.mT & equal.mT
-    branch7 = jnp.where(condition2, -t6[..., :, None] * share.mT * dot, 0.0)
-    total6 = jnp.sum(branch7, axis=-2)
-    t8 = branch3 + branch5 - t * total5 * t5 - t * total6 * t5
-    branch8 = jnp.where(above[..., None, :], t6[..., None, :] * embeddings.mT, 0.0)
-    branch9 = jnp.where(differs, share2, 0.0)
-    dot2 = branch9 @ branch8.mT
-    branch10 = jnp.where(above[..., None, :], -t6[..., None, :] * embeddings.mT, 0.0)
-    branch11 = jnp.where(condition, share, 0.0)
-    dot3 = branch11 @ branch10.mT
-    t9 = t2[..., :, None] * embeddings
-    t10 = t9.mT
-    t11 = branch11.mT
-    dot4 = t11 @ t10.mT
-    branch12 = jnp.where(above[..., :, None], -2 * t * dot4 * t6[..., :, None], 0.0)
-    t12 = branch9.mT
-    dot5 = t12 @ t10.mT
-    branch13 = jnp.where(above[..., :, None], 2 * t * dot5 * t6[..., :, None], 0.0)
-    t13 = 2 * t8[..., :, None] * embeddings + 2 * t * t2[..., :, None] * dot2
-    return (t13 + 2 * t * t2[..., :, None] * dot3 + branch12 + branch13,)
+    unit = fn.unit(embeddings, length[..., :, None])
+    branch2 = jnp.where(above[..., None, :], unit.mT * cotangent[..., None, :], 0.0)
+    dot = unit @ unit.mT
+    t2 = t * (2 * dot.mT - 2)
+    lse = fn.logsumexp(t2, -2, where=differs)
+    branch3 = jnp.where(differs, jnp.exp(t2 - lse[..., None, :]), 0.0)
+    dot2 = branch3 @ branch2.mT
+    t3 = 2 * t * dot2
+    branch4 = jnp.where(above[..., None, :], -unit.mT * cotangent[..., None, :], 0.0)
+    lse2 = fn.logsumexp(t2, -2, where=condition)
+    branch5 = jnp.where(condition, jnp.exp(t2 - lse2[..., None, :]), 0.0)
+    dot3 = branch5 @ branch4.mT
+    t4 = 2 * t * dot3
+    t5 = unit.mT
+    t6 = branch5.mT
+    dot4 = t6 @ t5.mT
+    branch6 = jnp.where(above[..., :, None], -2 * t * dot4 * cotangent[..., :, None], 0.0)
+    t7 = branch3.mT
+    dot5 = t7 @ t5.mT
+    branch7 = jnp.where(above[..., :, None], 2 * t * dot5 * cotangent[..., :, None], 0.0)
+    total2 = jnp.sum(unit * (t3 + t4 + branch6 + branch7), axis=-1)
+    t8 = t3 + t4 + branch6 + branch7 - total2[..., :, None] * unit
+    return (inverse[..., :, None] * t8,)
 
 
 def _soft_nearest_neighbor_jvp(
@@ -4496,30 +4400,24 @@ def _soft_nearest_neighbor_jvp(
     total = jnp.sum(branch, axis=-2)
     above = total > 0
     t = 1 / temperature
-    total2 = jnp.sum(embeddings**2, axis=-1)
-    t2 = fn.inverse_root(total2)
-    dot = embeddings_tangent @ embeddings.mT
-    dot2 = embeddings @ embeddings_tangent.mT
-    t3 = 2 * t2[..., :, None] * t2[..., None, :] * (dot.mT + dot2.mT)
-    dot3 = embeddings @ embeddings.mT
-    t4 = t2**3
-    total3 = jnp.sum(embeddings * embeddings_tangent, axis=-1)
-    t5 = t4 * total3
-    t6 = 2 * t2[..., :, None] * dot3 * t5[..., None, :]
-    t7 = 2 * t2[..., None, :] * dot3 * t5[..., :, None]
-    t8 = 2 * dot3.mT * t2[..., :, None] * t2[..., None, :]
-    t9 = t * (t8 - 2)
-    lse = fn.logsumexp(t9, -2, where=differs)
-    share = jnp.exp(t9.mT - lse[..., :, None])
-    branch2 = jnp.where(differs.mT, t * (t3.mT - t6 - t7) * share, 0.0)
-    total4 = jnp.sum(branch2, axis=-1)
-    t10 = 2 * dot3 * t2[..., :, None] * t5[..., None, :]
-    t11 = 2 * dot3 * t2[..., None, :] * t5[..., :, None]
-    lse2 = fn.logsumexp(t9, -2, where=condition)
-    share2 = jnp.exp(t9.mT - lse2[..., :, None])
-    branch3 = jnp.where(condition.mT, t * (t3.mT - t10 - t11) * share2, 0.0)
-    total5 = jnp.sum(branch3, axis=-1)
-    return jnp.where(above, total4, 0.0) + jnp.where(above, -total5, 0.0)
+    length = fn.norm(embeddings, axis=-1)
+    inverse = fn.reciprocal(length)
+    unit = fn.unit(embeddings, length[..., :, None])
+    total2 = jnp.sum(unit * embeddings_tangent, axis=-1)
+    t2 = embeddings_tangent - unit * total2[..., :, None]
+    dot = unit @ t2.mT
+    dot2 = t2 @ unit.mT
+    t3 = inverse[..., :, None] * dot.mT + inverse[..., None, :] * dot2.mT
+    dot3 = unit @ unit.mT
+    t4 = t * (2 * dot3.mT - 2)
+    lse = fn.logsumexp(t4, -2, where=condition)
+    branch2 = jnp.where(condition, t3 * jnp.exp(t4 - lse[..., None, :]), 0.0)
+    total3 = jnp.sum(branch2, axis=-2)
+    lse2 = fn.logsumexp(t4, -2, where=differs)
+    branch3 = jnp.where(differs, t3 * jnp.exp(t4 - lse2[..., None, :]), 0.0)
+    total4 = jnp.sum(branch3, axis=-2)
+    t5 = jnp.where(above, -2 * t * total3, 0.0)
+    return t5 + jnp.where(above, 2 * t * total4, 0.0)
 
 
 def _soft_nearest_neighbor_hvp(
@@ -4530,6 +4428,9 @@ def _soft_nearest_neighbor_hvp(
     embeddings_tangent: Array,
 ) -> tuple[Result, ...]:
     """The Hessian of sum(cotangent * loss) times the tangents."""
+    t = 1 / temperature
+    length = fn.norm(embeddings, axis=-1)
+    inverse = fn.reciprocal(length)
     position = fn.positions(embeddings, -2)
     differs = position[..., None, :] != position[..., :, None]
     equal = identity[..., None, :] == identity[..., :, None]
@@ -4537,161 +4438,80 @@ def _soft_nearest_neighbor_hvp(
     branch = fn.select(condition, 1.0, 0.0, embeddings)
     total = jnp.sum(branch, axis=-2)
     above = total > 0
-    t = 1 / temperature
-    dot = embeddings @ embeddings.mT
-    total2 = jnp.sum(embeddings**2, axis=-1)
-    t2 = fn.inverse_root(total2)
-    t3 = 2 * dot.mT * t2[..., :, None] * t2[..., None, :]
-    t4 = t * (t3 - 2)
-    lse = fn.logsumexp(t4, -2, where=condition)
+    unit = fn.unit(embeddings, length[..., :, None])
+    total2 = jnp.sum(unit * embeddings_tangent, axis=-1)
+    t2 = embeddings_tangent - unit * total2[..., :, None]
+    t3 = inverse * cotangent
+    branch2 = jnp.where(above[..., None, :], t2.mT * t3[..., None, :], 0.0)
+    dot = unit @ unit.mT
+    t4 = t * (2 * dot.mT - 2)
+    lse = fn.logsumexp(t4, -2, where=differs)
     share = jnp.exp(t4 - lse[..., None, :])
-    branch2 = jnp.where(condition.mT, dot * t2[..., None, :] * share.mT, 0.0)
-    total3 = jnp.sum(branch2, axis=-1)
-    t5 = t2**3
-    branch3 = jnp.where(above, t * total3 * t5 * cotangent, 0.0)
-    lse2 = fn.logsumexp(t4, -2, where=differs)
+    branch3 = jnp.where(differs, share, 0.0)
+    dot2 = branch3 @ branch2.mT
+    branch4 = jnp.where(above[..., :, None], cotangent[..., :, None] * unit, 0.0)
+    t5 = branch4.mT
+    dot3 = unit @ t2.mT
+    dot4 = t2 @ unit.mT
+    t6 = inverse[..., :, None] * dot3.mT + inverse[..., None, :] * dot4.mT
+    total3 = jnp.sum(jnp.where(differs, t6 * share, 0.0), axis=-2)
+    branch5 = jnp.where(differs.mT, -2 * t * share.mT * total3[..., :, None], 0.0)
+    branch6 = jnp.where(differs.mT, 2 * t * share.mT * t6.mT, 0.0)
+    t7 = branch5 + branch6
+    t8 = t7.mT
+    dot5 = t8 @ t5.mT
+    t9 = dot2 + dot5
+    branch7 = jnp.where(above[..., None, :], -t2.mT * t3[..., None, :], 0.0)
+    lse2 = fn.logsumexp(t4, -2, where=condition)
     share2 = jnp.exp(t4 - lse2[..., None, :])
-    branch4 = jnp.where(differs.mT, t2[..., None, :] * share2.mT * dot, 0.0)
-    total4 = jnp.sum(branch4, axis=-1)
-    branch5 = jnp.where(above, -t * total4 * t5 * cotangent, 0.0)
-    condition2 = differs.mT & above[..., :, None]
-    t6 = t2 * cotangent
-    branch6 = jnp.where(condition2, share2.mT * t6[..., :, None] * dot, 0.0)
-    total5 = jnp.sum(branch6, axis=-2)
-    condition3 = differs.mT & equal.mT & above[..., :, None]
-    branch7 = jnp.where(condition3, -t6[..., :, None] * share.mT * dot, 0.0)
-    total6 = jnp.sum(branch7, axis=-2)
-    t7 = branch3 + branch5 - t * t5 * total5 - t * t5 * total6
-    t8 = 2 * embeddings_tangent * t7[..., :, None]
-    total7 = jnp.sum(embeddings * embeddings_tangent, axis=-1)
-    t9 = t2**5
-    branch8 = jnp.where(above, -1.5 * t * total3 * cotangent * t9, 0.0)
-    branch9 = jnp.where(above, 1.5 * t * total4 * cotangent * t9, 0.0)
-    t10 = 1.5 * t * total5 * t9 + 1.5 * t * total6 * t9 + branch8 + branch9
-    t11 = t2[..., :, None] * embeddings
-    t12 = t11.mT
-    branch10 = jnp.where(condition, share, 0.0)
-    t13 = branch10.mT
-    dot2 = t13 @ t12.mT
-    t14 = t5 * cotangent
-    branch11 = jnp.where(above[..., :, None], t * dot2 * t14[..., :, None], 0.0)
-    branch12 = jnp.where(differs, share2, 0.0)
-    t15 = branch12.mT
-    dot3 = t15 @ t12.mT
-    branch13 = jnp.where(above[..., :, None], -t * dot3 * t14[..., :, None], 0.0)
-    branch14 = jnp.where(above[..., :, None], t6[..., :, None] * embeddings, 0.0)
-    t16 = branch14.mT
-    dot4 = branch12 @ t16.mT
-    branch15 = jnp.where(above[..., :, None], -t6[..., :, None] * embeddings, 0.0)
-    t17 = branch15.mT
-    dot5 = branch10 @ t17.mT
-    t18 = 2 * t10[..., :, None] * embeddings + branch11 + branch13
-    t19 = t18 - t * t5[..., :, None] * dot4 - t * t5[..., :, None] * dot5
-    branch16 = jnp.where(above[..., None, :], t6[..., None, :] * embeddings_tangent.mT, 0.0)
-    t20 = t5 * cotangent * total7
-    branch17 = jnp.where(above[..., None, :], -t20[..., None, :] * embeddings.mT, 0.0)
-    t21 = branch16 + branch17
-    dot6 = branch12 @ t21.mT
-    dot7 = embeddings_tangent @ embeddings.mT
-    dot8 = embeddings @ embeddings_tangent.mT
-    t22 = dot7.mT + dot8.mT
-    t23 = 2 * t2[..., :, None] * t2[..., None, :] * t22
-    t24 = t5 * total7
-    t25 = 2 * t2[..., :, None] * dot * t24[..., None, :]
-    t26 = 2 * t2[..., None, :] * dot * t24[..., :, None]
-    branch18 = jnp.where(differs.mT, t * share2.mT * (t23.mT - t25 - t26), 0.0)
-    total8 = jnp.sum(branch18, axis=-1)
-    branch19 = jnp.where(differs.mT, -share2.mT * total8[..., :, None], 0.0)
-    t27 = -2 * t * t2[..., :, None] * share2.mT * t24[..., None, :] * dot
-    t28 = -2 * t * t2[..., None, :] * share2.mT * t24[..., :, None] * dot
-    t29 = 2 * t * t2[..., :, None] * t2[..., None, :] * share2.mT * t22.mT
-    t30 = branch19 + jnp.where(differs.mT, t27, 0.0) + jnp.where(differs.mT, t28, 0.0)
-    t31 = t30 + jnp.where(differs.mT, t29, 0.0)
-    t32 = t31.mT
-    dot9 = t32 @ t16.mT
-    t33 = 2 * t * t2[..., :, None] * (dot6 + dot9)
-    branch20 = jnp.where(above[..., None, :], t20[..., None, :] * embeddings.mT, 0.0)
-    branch21 = jnp.where(above[..., None, :], -t6[..., None, :] * embeddings_tangent.mT, 0.0)
-    t34 = branch20 + branch21
-    dot10 = branch10 @ t34.mT
-    t35 = 2 * dot * t2[..., :, None] * t24[..., None, :]
-    t36 = 2 * dot * t2[..., None, :] * t24[..., :, None]
-    branch22 = jnp.where(condition.mT, t * share.mT * (t23.mT - t35 - t36), 0.0)
-    total9 = jnp.sum(branch22, axis=-1)
-    branch23 = jnp.where(condition, -share * total9[..., None, :], 0.0)
-    t37 = -2 * dot.mT * t * t2[..., :, None] * share * t24[..., None, :]
-    t38 = -2 * dot.mT * t * t2[..., None, :] * share * t24[..., :, None]
-    t39 = 2 * t * t2[..., :, None] * t2[..., None, :] * share * t22
-    t40 = branch23 + jnp.where(condition, t37, 0.0) + jnp.where(condition, t38, 0.0)
-    t41 = t40 + jnp.where(condition, t39, 0.0)
-    dot11 = t41 @ t17.mT
-    t42 = 2 * t * t2[..., :, None] * (dot10 + dot11)
-    t43 = t2[..., :, None] * embeddings_tangent - t24[..., :, None] * embeddings
-    t44 = t43.mT
-    dot12 = t13 @ t44.mT
-    t45 = t41.mT
-    dot13 = t45 @ t12.mT
-    t46 = -2 * t * t6[..., :, None] * (dot12 + dot13)
-    branch24 = jnp.where(above[..., :, None], t46, 0.0)
-    branch25 = jnp.where(differs.mT, t2[..., None, :] * share2.mT, 0.0)
-    t47 = t2**2
-    t48 = 2 * t * t2[..., :, None] * share2.mT * dot * t47[..., None, :]
-    t49 = t22.mT * (branch25 + jnp.where(differs.mT, t48, 0.0))
-    branch26 = jnp.where(differs.mT, -0.5 * share2.mT * dot * t5[..., None, :], 0.0)
-    t50 = dot.mT**2
-    t51 = t2**4
-    t52 = -t * t2[..., :, None] * share2.mT * t50.mT * t51[..., None, :]
-    t53 = branch26 + jnp.where(differs.mT, t52, 0.0)
-    t54 = -t2[..., None, :] * share2.mT * dot * total8[..., :, None]
-    t55 = -2 * t * share2.mT * t24[..., :, None] * t47[..., None, :] * t50.mT
-    t56 = t49 + 2 * total7[..., None, :] * t53 + jnp.where(differs.mT, t54, 0.0)
-    total10 = jnp.sum(t56 + jnp.where(differs.mT, t55, 0.0), axis=-1)
-    t57 = t5 * total10 * cotangent
-    branch27 = jnp.where(above[..., :, None], -2 * t * t57[..., :, None] * embeddings, 0.0)
-    dot14 = t15 @ t44.mT
-    dot15 = t31 @ t12.mT
-    branch28 = jnp.where(above[..., :, None], 2 * t * t6[..., :, None] * (dot14 + dot15), 0.0)
-    branch29 = jnp.where(condition.mT, t2[..., None, :] * share.mT, 0.0)
-    t58 = 2 * dot * t * t2[..., :, None] * share.mT * t47[..., None, :]
-    t59 = t22.mT * (branch29 + jnp.where(condition.mT, t58, 0.0))
-    branch30 = jnp.where(condition.mT, -0.5 * dot * share.mT * t5[..., None, :], 0.0)
-    t60 = -t * t2[..., :, None] * share.mT * t51[..., None, :] * t50.mT
-    t61 = branch30 + jnp.where(condition.mT, t60, 0.0)
-    t62 = -dot * t2[..., None, :] * share.mT * total9[..., :, None]
-    t63 = -2 * t * share.mT * t24[..., :, None] * t47[..., None, :] * t50.mT
-    t64 = t59 + 2 * total7[..., None, :] * t61 + jnp.where(condition.mT, t62, 0.0)
-    total11 = jnp.sum(t64 + jnp.where(condition.mT, t63, 0.0), axis=-1)
-    t65 = t5 * cotangent * total11
-    branch31 = jnp.where(above[..., :, None], 2 * t * t65[..., :, None] * embeddings, 0.0)
-    branch32 = jnp.where(condition2, share2.mT * t6[..., :, None], 0.0)
-    t66 = t47 * cotangent
-    t67 = 2 * t * t2[..., None, :] * share2.mT * t66[..., :, None] * dot
-    t68 = t22.mT * (branch32 + jnp.where(condition2, t67, 0.0))
-    branch33 = jnp.where(condition2, -0.5 * share2.mT * t14[..., :, None] * dot, 0.0)
-    t69 = t51 * cotangent
-    t70 = -t * t2[..., None, :] * share2.mT * t50.mT * t69[..., :, None]
-    t71 = branch33 + jnp.where(condition2, t70, 0.0)
-    t72 = t2 * total8 * cotangent
-    branch34 = jnp.where(condition2, -share2.mT * t72[..., :, None] * dot, 0.0)
-    t73 = -2 * t * share2.mT * t24[..., None, :] * t66[..., :, None] * t50.mT
-    t74 = t68 + 2 * total7[..., :, None] * t71 + branch34
-    total12 = jnp.sum(t74 + jnp.where(condition2, t73, 0.0), axis=-2)
-    t75 = t5 * total12
-    branch35 = jnp.where(condition3, -t6[..., :, None] * share.mT, 0.0)
-    t76 = -2 * t * t2[..., None, :] * share.mT * t66[..., :, None] * dot
-    t77 = t22.mT * (branch35 + jnp.where(condition3, t76, 0.0))
-    branch36 = jnp.where(condition3, 0.5 * share.mT * t14[..., :, None] * dot, 0.0)
-    t78 = t * t2[..., None, :] * share.mT * t69[..., :, None] * t50.mT
-    t79 = branch36 + jnp.where(condition3, t78, 0.0)
-    t80 = t2 * cotangent * total9
-    branch37 = jnp.where(condition3, share.mT * t80[..., :, None] * dot, 0.0)
-    t81 = 2 * t * share.mT * t24[..., None, :] * t66[..., :, None] * t50.mT
-    t82 = t77 + 2 * total7[..., :, None] * t79 + branch37
-    total13 = jnp.sum(t82 + jnp.where(condition3, t81, 0.0), axis=-2)
-    t83 = t5 * total13
-    t84 = t8 + 2 * total7[..., :, None] * t19 + t33 + t42 + branch24 + branch27
-    t85 = t84 + branch28 + branch31 - 2 * t * t75[..., :, None] * embeddings
-    return (t85 - 2 * t * t83[..., :, None] * embeddings,)
+    branch8 = jnp.where(condition, share2, 0.0)
+    dot6 = branch8 @ branch7.mT
+    branch9 = jnp.where(above[..., :, None], -cotangent[..., :, None] * unit, 0.0)
+    t10 = branch9.mT
+    total4 = jnp.sum(jnp.where(condition, t6 * share2, 0.0), axis=-2)
+    branch10 = jnp.where(condition, -2 * t * share2 * total4[..., None, :], 0.0)
+    branch11 = jnp.where(condition, 2 * t * share2 * t6, 0.0)
+    t11 = branch10 + branch11
+    dot7 = t11 @ t10.mT
+    t12 = dot6 + dot7
+    t13 = inverse[..., :, None] * t2
+    t14 = t13.mT
+    t15 = branch8.mT
+    dot8 = t15 @ t14.mT
+    t16 = unit.mT
+    t17 = t11.mT
+    dot9 = t17 @ t16.mT
+    t18 = dot8 + dot9
+    branch12 = jnp.where(above[..., :, None], -2 * t * t18 * t3[..., :, None], 0.0)
+    t19 = branch3.mT
+    dot10 = t19 @ t14.mT
+    dot11 = t7 @ t16.mT
+    t20 = dot10 + dot11
+    branch13 = jnp.where(above[..., :, None], 2 * t * t3[..., :, None] * t20, 0.0)
+    dot12 = branch3 @ t5.mT
+    t21 = 2 * t * dot12
+    dot13 = branch8 @ t10.mT
+    t22 = 2 * t * dot13
+    dot14 = t15 @ t16.mT
+    branch14 = jnp.where(above[..., :, None], -2 * t * dot14 * cotangent[..., :, None], 0.0)
+    dot15 = t19 @ t16.mT
+    branch15 = jnp.where(above[..., :, None], 2 * t * dot15 * cotangent[..., :, None], 0.0)
+    t23 = t21 + t22 + branch14 + branch15
+    total5 = jnp.sum(unit * t23, axis=-1)
+    t24 = inverse**2
+    t25 = total5 * t24
+    t26 = -2 * unit * t * t18 * cotangent[..., :, None]
+    branch16 = jnp.where(above[..., :, None], t26, 0.0)
+    t27 = 2 * unit * t * t20 * cotangent[..., :, None]
+    branch17 = jnp.where(above[..., :, None], t27, 0.0)
+    t28 = inverse[..., :, None] * t2 * t23 + 2 * unit * t * t9 + 2 * unit * t * t12
+    total6 = jnp.sum(t28 + branch16 + branch17, axis=-1)
+    t29 = inverse * total6
+    t30 = t24 * total2
+    t31 = t21 + t22 + branch14 + branch15 - total5[..., :, None] * unit
+    t32 = 2 * t * inverse[..., :, None] * t9 + 2 * t * inverse[..., :, None] * t12
+    t33 = t32 + branch12 + branch13 - t2 * t25[..., :, None]
+    return (t33 - t29[..., :, None] * unit - t30[..., :, None] * t31,)
 
 
 def _soft_nearest_neighbor_hessian_diagonal(
@@ -4701,6 +4521,9 @@ def _soft_nearest_neighbor_hessian_diagonal(
     cotangent: Array,
 ) -> tuple[Result, ...]:
     """The diagonal of the Hessian of sum(cotangent * loss)."""
+    length = fn.norm(embeddings, axis=-1)
+    unit = fn.unit(embeddings, length[..., :, None])
+    t = 1 / temperature
     position = fn.positions(embeddings, -2)
     differs = position[..., None, :] != position[..., :, None]
     equal = identity[..., None, :] == identity[..., :, None]
@@ -4708,177 +4531,143 @@ def _soft_nearest_neighbor_hessian_diagonal(
     branch = fn.select(condition, 1.0, 0.0, embeddings)
     total = jnp.sum(branch, axis=-2)
     above = total > 0
-    t = 1 / temperature
-    dot = embeddings @ embeddings.mT
-    t2 = embeddings**2
-    total2 = jnp.sum(t2, axis=-1)
-    t3 = fn.inverse_root(total2)
-    t4 = 2 * dot.mT * t3[..., :, None] * t3[..., None, :]
-    t5 = t * (t4 - 2)
-    lse = fn.logsumexp(t5, -2, where=condition)
-    share = jnp.exp(t5 - lse[..., None, :])
-    branch2 = jnp.where(condition.mT, dot * t3[..., None, :] * share.mT, 0.0)
-    total3 = jnp.sum(branch2, axis=-1)
-    t6 = t3**3
-    branch3 = jnp.where(above, t * cotangent * total3 * t6, 0.0)
-    lse2 = fn.logsumexp(t5, -2, where=differs)
-    share2 = jnp.exp(t5 - lse2[..., None, :])
-    branch4 = jnp.where(differs.mT, dot * t3[..., None, :] * share2.mT, 0.0)
-    total4 = jnp.sum(branch4, axis=-1)
-    branch5 = jnp.where(above, -t * cotangent * total4 * t6, 0.0)
-    condition2 = differs.mT & above[..., :, None]
-    t7 = cotangent * t3
-    branch6 = jnp.where(condition2, dot * share2.mT * t7[..., :, None], 0.0)
-    total5 = jnp.sum(branch6, axis=-2)
-    condition3 = differs.mT & equal.mT & above[..., :, None]
-    branch7 = jnp.where(condition3, -t7[..., :, None] * share.mT * dot, 0.0)
-    total6 = jnp.sum(branch7, axis=-2)
-    t8 = branch3 + branch5 - t * total5 * t6 - t * total6 * t6
-    t9 = 2 * t8
-    t10 = t3**5
-    branch8 = jnp.where(above, -1.5 * t * cotangent * total3 * t10, 0.0)
-    branch9 = jnp.where(above, 1.5 * t * cotangent * total4 * t10, 0.0)
-    t11 = 1.5 * t * total5 * t10 + 1.5 * t * total6 * t10 + branch8 + branch9
-    t12 = t3[..., :, None] * embeddings
-    t13 = t12.mT
-    branch10 = jnp.where(condition, share, 0.0)
-    t14 = branch10.mT
-    dot2 = t14 @ t13.mT
-    t15 = cotangent * t6
-    branch11 = jnp.where(above[..., :, None], t * dot2 * t15[..., :, None], 0.0)
-    branch12 = jnp.where(differs, share2, 0.0)
-    t16 = branch12.mT
-    dot3 = t16 @ t13.mT
-    branch13 = jnp.where(above[..., :, None], -t * dot3 * t15[..., :, None], 0.0)
-    branch14 = jnp.where(above[..., :, None], t7[..., :, None] * embeddings, 0.0)
-    t17 = branch14.mT
-    dot4 = branch12 @ t17.mT
-    branch15 = jnp.where(above[..., :, None], -t7[..., :, None] * embeddings, 0.0)
-    t18 = branch15.mT
-    dot5 = branch10 @ t18.mT
-    t19 = 2 * t11[..., :, None] * embeddings + branch11 + branch13
-    t20 = t19 - t * dot4 * t6[..., :, None] - t * dot5 * t6[..., :, None]
-    branch16 = jnp.where(above[..., None, :], t7[..., None, :] * t2.mT, 0.0)
-    t21 = 2 * t * t3[..., :, None] * t3[..., None, :] * share2.mT
-    branch17 = jnp.where(differs.mT, t21, 0.0)
-    t22 = branch17.mT
-    dot6 = t22 @ branch16.mT
-    t23 = -t * t3[..., None, :] * dot.mT * share2 * t6[..., :, None]
-    branch18 = jnp.where(differs, t23, 0.0)
-    dot7 = branch18 @ t17.mT
-    t24 = dot6 + 2 * dot7 * embeddings
-    branch19 = jnp.where(above[..., None, :], -t7[..., None, :] * t2.mT, 0.0)
-    t25 = 2 * t * t3[..., :, None] * t3[..., None, :] * share.mT
-    branch20 = jnp.where(condition.mT, t25, 0.0)
-    t26 = branch20.mT
-    dot8 = t26 @ branch19.mT
-    t27 = -t * t3[..., None, :] * share * t6[..., :, None] * dot.mT
-    branch21 = jnp.where(condition, t27, 0.0)
-    dot9 = branch21 @ t18.mT
-    t28 = dot8 + 2 * dot9 * embeddings
-    t29 = 1 / temperature**2
-    t30 = t3**2
-    t31 = cotangent * t30
-    branch22 = jnp.where(above[..., None, :], t31[..., None, :] * t2.mT, 0.0)
-    t32 = share2.mT**2
-    branch23 = jnp.where(differs, -t32.mT, 0.0)
-    dot10 = branch23 @ branch22.mT
-    branch24 = jnp.where(above[..., None, :], t31[..., None, :] * embeddings.mT, 0.0)
-    branch25 = jnp.where(differs, -dot.mT * t32.mT, 0.0)
-    dot11 = branch25 @ branch24.mT
-    t33 = 2 * t6[..., :, None] * dot11 * embeddings
-    t34 = 2 * t3[..., :, None] * dot10 - t33
-    branch26 = jnp.where(above[..., None, :], -t31[..., None, :] * t2.mT, 0.0)
-    t35 = share.mT**2
-    branch27 = jnp.where(condition, -t35.mT, 0.0)
-    dot12 = branch27 @ branch26.mT
-    branch28 = jnp.where(above[..., None, :], -t31[..., None, :] * embeddings.mT, 0.0)
-    branch29 = jnp.where(condition, -t35.mT * dot.mT, 0.0)
-    dot13 = branch29 @ branch28.mT
-    t36 = 2 * t6[..., :, None] * dot13 * embeddings
-    t37 = 2 * t3[..., :, None] * dot12 - t36
-    t38 = t3[..., :, None] * t2
-    t39 = t38.mT
-    dot14 = branch20 @ t39.mT
-    t40 = -dot * t * t3[..., None, :] * share.mT * t6[..., :, None]
-    branch30 = jnp.where(condition.mT, t40, 0.0)
-    dot15 = branch30 @ t13.mT
-    branch31 = jnp.where(condition.mT, -share.mT, 0.0)
-    dot16 = branch31 @ t13.mT
-    t41 = 2 * t * t3[..., :, None] * dot2 * dot16
-    t42 = total3 * t6
-    t43 = 2 * t * dot16 * t42[..., :, None] * embeddings
-    t44 = dot14 + 2 * dot15 * embeddings + t41 - t43
-    branch32 = jnp.where(above[..., :, None], -2 * t * t7[..., :, None] * t44, 0.0)
-    dot17 = branch17 @ t39.mT
-    t45 = -t * dot * t3[..., None, :] * share2.mT * t6[..., :, None]
-    branch33 = jnp.where(differs.mT, t45, 0.0)
-    dot18 = branch33 @ t13.mT
-    branch34 = jnp.where(differs.mT, -share2.mT, 0.0)
-    dot19 = branch34 @ t13.mT
-    t46 = 2 * t * t3[..., :, None] * dot3 * dot19
-    t47 = total4 * t6
-    t48 = 2 * t * dot19 * t47[..., :, None] * embeddings
-    t49 = dot17 + 2 * dot18 * embeddings + t46 - t48
-    branch35 = jnp.where(above[..., :, None], 2 * t * t7[..., :, None] * t49, 0.0)
-    t50 = embeddings.mT
-    branch36 = jnp.where(differs.mT, t3[..., None, :] * share2.mT, 0.0)
-    t51 = 2 * t * dot * t3[..., :, None] * share2.mT * t30[..., None, :]
-    t52 = branch36 + jnp.where(differs.mT, t51, 0.0)
-    dot20 = t52 @ t50.mT
-    t53 = dot.mT**2
-    t54 = -t * t53 * share2 * t6[..., None, :] * t30[..., :, None]
-    total7 = jnp.sum(jnp.where(differs, t54, 0.0), axis=-2)
-    branch37 = jnp.where(differs.mT, -dot * t3[..., None, :] * share2.mT, 0.0)
-    total8 = jnp.sum(branch37, axis=-1)
-    t55 = 2 * t3[..., :, None] * dot3 - 2 * t47[..., :, None] * embeddings
-    t56 = dot20 + 2 * total7[..., :, None] * embeddings
-    t57 = t56 + t * total8[..., :, None] * t55
-    t58 = -2 * t * t15[..., :, None] * embeddings * t57
-    branch38 = jnp.where(above[..., :, None], t58, 0.0)
-    branch39 = jnp.where(condition.mT, t3[..., None, :] * share.mT, 0.0)
-    t59 = 2 * dot * t * t3[..., :, None] * share.mT * t30[..., None, :]
-    t60 = branch39 + jnp.where(condition.mT, t59, 0.0)
-    dot21 = t60 @ t50.mT
-    t61 = -t * t53 * share * t6[..., None, :] * t30[..., :, None]
-    total9 = jnp.sum(jnp.where(condition, t61, 0.0), axis=-2)
-    branch40 = jnp.where(condition.mT, -dot * t3[..., None, :] * share.mT, 0.0)
-    total10 = jnp.sum(branch40, axis=-1)
-    t62 = 2 * t3[..., :, None] * dot2 - 2 * t42[..., :, None] * embeddings
-    t63 = dot21 + 2 * total9[..., :, None] * embeddings
-    t64 = t63 + t * total10[..., :, None] * t62
-    t65 = 2 * t * t15[..., :, None] * embeddings * t64
-    branch41 = jnp.where(above[..., :, None], t65, 0.0)
-    branch42 = jnp.where(condition2.mT, share2 * t7[..., None, :], 0.0)
-    t66 = 2 * t * t3[..., :, None] * dot.mT * share2 * t31[..., None, :]
-    t67 = branch42 + jnp.where(condition2.mT, t66, 0.0)
-    dot22 = t67 @ t50.mT
-    t68 = -t * t53.mT * share2.mT * t6[..., None, :] * t31[..., :, None]
-    total11 = jnp.sum(jnp.where(condition2, t68, 0.0), axis=-2)
-    t69 = dot22 + 2 * total11[..., :, None] * embeddings
-    t70 = 2 * t * t6[..., :, None] * embeddings * t69
-    branch43 = jnp.where(condition3.mT, -t7[..., None, :] * share, 0.0)
-    t71 = -2 * t * t3[..., :, None] * share * t31[..., None, :] * dot.mT
-    t72 = branch43 + jnp.where(condition3.mT, t71, 0.0)
-    dot23 = t72 @ t50.mT
-    t73 = t * t53.mT * share.mT * t6[..., None, :] * t31[..., :, None]
-    total12 = jnp.sum(jnp.where(condition3, t73, 0.0), axis=-2)
-    t74 = dot23 + 2 * total12[..., :, None] * embeddings
-    t75 = 2 * t * t6[..., :, None] * embeddings * t74
-    branch44 = jnp.where(condition2, -t53.mT * t31[..., :, None] * t32, 0.0)
-    total13 = jnp.sum(branch44, axis=-2)
-    t76 = t6 * total13
-    t77 = 2 * t3[..., :, None] * dot11 - 2 * t76[..., :, None] * embeddings
-    t78 = 2 * t6[..., :, None] * t29 * embeddings * t77
-    branch45 = jnp.where(condition3, t53.mT * t31[..., :, None] * t35, 0.0)
-    total14 = jnp.sum(branch45, axis=-2)
-    t79 = t6 * total14
-    t80 = 2 * t3[..., :, None] * dot13 - 2 * t79[..., :, None] * embeddings
-    t81 = 2 * t6[..., :, None] * t29 * embeddings * t80
-    t82 = t9[..., :, None] + 2 * embeddings * t20 + 2 * t * t3[..., :, None] * t24
-    t83 = t82 + 2 * t * t3[..., :, None] * t28 + 2 * t3[..., :, None] * t29 * t34
-    t84 = t83 + 2 * t3[..., :, None] * t29 * t37 + branch32 + branch35 + branch38
-    return (t84 + branch41 - t70 - t75 - t78 - t81,)
+    branch2 = jnp.where(above[..., :, None], cotangent[..., :, None] * unit, 0.0)
+    t2 = branch2.mT
+    dot = unit @ unit.mT
+    t3 = t * (2 * dot.mT - 2)
+    lse = fn.logsumexp(t3, -2, where=differs)
+    share = jnp.exp(t3 - lse[..., None, :])
+    branch3 = jnp.where(differs, share, 0.0)
+    dot2 = branch3 @ t2.mT
+    t4 = 2 * t * dot2
+    branch4 = jnp.where(above[..., :, None], -cotangent[..., :, None] * unit, 0.0)
+    t5 = branch4.mT
+    lse2 = fn.logsumexp(t3, -2, where=condition)
+    share2 = jnp.exp(t3 - lse2[..., None, :])
+    branch5 = jnp.where(condition, share2, 0.0)
+    dot3 = branch5 @ t5.mT
+    t6 = 2 * t * dot3
+    t7 = unit.mT
+    t8 = branch5.mT
+    dot4 = t8 @ t7.mT
+    branch6 = jnp.where(above[..., :, None], -2 * t * dot4 * cotangent[..., :, None], 0.0)
+    t9 = branch3.mT
+    dot5 = t9 @ t7.mT
+    branch7 = jnp.where(above[..., :, None], 2 * t * dot5 * cotangent[..., :, None], 0.0)
+    t10 = t4 + t6 + branch6 + branch7
+    total2 = jnp.sum(unit * t10, axis=-1)
+    inverse = fn.reciprocal(length)
+    t11 = inverse**2
+    t12 = -total2 * t11
+    t13 = total2 * t11
+    t14 = unit**2
+    branch8 = jnp.where(above[..., :, None], cotangent[..., :, None] * t14, 0.0)
+    t15 = branch8.mT
+    branch9 = jnp.where(differs.mT, 2 * t * share.mT, 0.0)
+    t16 = branch9.mT
+    dot6 = t16 @ t15.mT
+    branch10 = jnp.where(differs.mT, 2 * t * share.mT * dot, 0.0)
+    t17 = branch10.mT
+    dot7 = t17 @ t2.mT
+    t18 = 2 * t * t11[..., :, None] * (dot6 - dot7 * unit)
+    branch11 = jnp.where(above[..., :, None], -cotangent[..., :, None] * t14, 0.0)
+    t19 = branch11.mT
+    branch12 = jnp.where(condition.mT, 2 * t * share2.mT, 0.0)
+    t20 = branch12.mT
+    dot8 = t20 @ t19.mT
+    branch13 = jnp.where(condition, 2 * dot.mT * t * share2, 0.0)
+    dot9 = branch13 @ t5.mT
+    t21 = 2 * t * t11[..., :, None] * (dot8 - dot9 * unit)
+    t22 = 1 / temperature**2
+    t23 = share.mT**2
+    branch14 = jnp.where(differs.mT, -t23, 0.0)
+    t24 = branch14.mT
+    dot10 = t24 @ t15.mT
+    branch15 = jnp.where(differs.mT, -t23 * dot, 0.0)
+    t25 = branch15.mT
+    dot11 = t25 @ t2.mT
+    t26 = 2 * dot10 - 2 * dot11 * unit
+    t27 = share2.mT**2
+    branch16 = jnp.where(condition.mT, -t27, 0.0)
+    t28 = branch16.mT
+    dot12 = t28 @ t19.mT
+    branch17 = jnp.where(condition.mT, -t27 * dot, 0.0)
+    t29 = branch17.mT
+    dot13 = t29 @ t5.mT
+    t30 = 2 * dot12 - 2 * dot13 * unit
+    t31 = t11 * cotangent
+    t32 = t14.mT
+    dot14 = branch12 @ t32.mT
+    branch18 = jnp.where(condition.mT, -share2.mT, 0.0)
+    dot15 = branch18 @ t7.mT
+    t33 = branch13.mT
+    dot16 = t33 @ t7.mT
+    branch19 = jnp.where(condition.mT, dot * share2.mT, 0.0)
+    total3 = jnp.sum(branch19, axis=-1)
+    t34 = 2 * t * dot15 * total3[..., :, None] * unit
+    t35 = dot14 + 2 * t * dot4 * dot15 - dot16 * unit - t34
+    branch20 = jnp.where(above[..., :, None], -2 * t * t31[..., :, None] * t35, 0.0)
+    dot17 = branch9 @ t32.mT
+    branch21 = jnp.where(differs.mT, -share.mT, 0.0)
+    dot18 = branch21 @ t7.mT
+    dot19 = branch10 @ t7.mT
+    branch22 = jnp.where(differs.mT, dot * share.mT, 0.0)
+    total4 = jnp.sum(branch22, axis=-1)
+    t36 = 2 * t * dot18 * total4[..., :, None] * unit
+    t37 = dot17 + 2 * t * dot5 * dot18 - dot19 * unit - t36
+    branch23 = jnp.where(above[..., :, None], 2 * t * t31[..., :, None] * t37, 0.0)
+    dot20 = t16 * dot
+    dot21 = dot20 @ t2.mT
+    dot22 = t20 * dot
+    dot23 = dot22 @ t5.mT
+    total5 = jnp.sum(unit * dot15, axis=-1)
+    t38 = inverse * total5 * cotangent
+    branch24 = jnp.where(above[..., :, None], -4 * dot4 * t22 * t38[..., :, None], 0.0)
+    total6 = jnp.sum(unit * dot18, axis=-1)
+    t39 = inverse * total6 * total4 * cotangent
+    branch25 = jnp.where(above[..., :, None], -4 * t22 * t39[..., :, None] * unit, 0.0)
+    t40 = inverse * cotangent
+    dot24 = branch12 * dot
+    dot25 = dot24 @ t7.mT
+    branch26 = jnp.where(above[..., :, None], -2 * t * t40[..., :, None] * dot25, 0.0)
+    total7 = jnp.sum(unit * dot19, axis=-1)
+    t41 = inverse * total7 * cotangent
+    branch27 = jnp.where(above[..., :, None], -2 * t * t41[..., :, None] * unit, 0.0)
+    dot26 = branch9 * dot
+    dot27 = dot26 @ t7.mT
+    branch28 = jnp.where(above[..., :, None], 2 * t * t40[..., :, None] * dot27, 0.0)
+    total8 = jnp.sum(unit * dot16, axis=-1)
+    t42 = inverse * cotangent * total8
+    branch29 = jnp.where(above[..., :, None], 2 * t * t42[..., :, None] * unit, 0.0)
+    t43 = inverse * total6 * cotangent
+    branch30 = jnp.where(above[..., :, None], 4 * dot5 * t22 * t43[..., :, None], 0.0)
+    t44 = inverse * total5 * total3 * cotangent
+    branch31 = jnp.where(above[..., :, None], 4 * t22 * t44[..., :, None] * unit, 0.0)
+    t45 = inverse * total2
+    total9 = jnp.sum(unit * dot7, axis=-1)
+    t46 = inverse * total9
+    total10 = jnp.sum(unit * dot9, axis=-1)
+    t47 = inverse * total10
+    t48 = inverse[..., :, None] * t10 + 2 * t * inverse[..., :, None] * dot21
+    t49 = t48 + 2 * t * inverse[..., :, None] * dot23 + branch24 + branch25 + branch26
+    t50 = t49 + branch27 + branch28 + branch29 + branch30 + branch31
+    t51 = t50 - t45[..., :, None] * unit - 2 * t * t46[..., :, None] * unit
+    t52 = t51 - 2 * t * t47[..., :, None] * unit
+    t53 = t4 + t6 + branch6 + branch7 - total2[..., :, None] * unit
+    dot28 = t24 * dot
+    dot29 = dot28 @ t2.mT
+    dot30 = t28 * dot
+    dot31 = dot30 @ t5.mT
+    dot32 = unit @ branch2.mT
+    dot33 = jnp.einsum("...ab,...ab->...a", t25, dot32)
+    dot34 = unit @ branch4.mT
+    dot35 = jnp.einsum("...ab,...ab->...a", t29, dot34)
+    t54 = 4 * dot29 + 4 * dot31 - 4 * dot33[..., :, None] * unit
+    t55 = t54 - 4 * dot35[..., :, None] * unit
+    t56 = t12[..., :, None] + t13[..., :, None] * t14 + t18 + t21
+    t57 = t56 + 2 * t11[..., :, None] * t22 * t26 + 2 * t11[..., :, None] * t22 * t30
+    t58 = t57 + branch20 + branch23 - inverse[..., :, None] * t52 * unit
+    return (t58 - t11[..., :, None] * unit * t53 - t11[..., :, None] * t22 * unit * t55,)
 
 
 _SOFT_NEAREST_NEIGHBOR = Definition(
@@ -5076,17 +4865,16 @@ def _multi_similarity_value(
     base: Array,
 ) -> Result:
     """The unreduced loss."""
-    dot = embeddings @ embeddings.mT
-    total = jnp.sum(embeddings**2, axis=-1)
-    t = fn.inverse_root(total)
-    t2 = dot.mT * t[..., :, None] * t[..., None, :]
-    t3 = t2 - base
+    length = fn.norm(embeddings, axis=-1)
+    unit = fn.unit(embeddings, length[..., :, None])
+    dot = unit @ unit.mT
+    t = dot.mT - base
     equal = identity[..., None, :] == identity[..., :, None]
     position = fn.positions(embeddings, -2)
     differs = position[..., None, :] != position[..., :, None]
-    lse = fn.logsumexp(-t3 * alpha, -2, where=equal & differs)
+    lse = fn.logsumexp(-t * alpha, -2, where=equal & differs)
     differs2 = identity[..., None, :] != identity[..., :, None]
-    lse2 = fn.logsumexp(t3 * beta, -2, where=differs2)
+    lse2 = fn.logsumexp(t * beta, -2, where=differs2)
     return fn.softplus(lse) / alpha + fn.softplus(lse2) / beta
 
 
@@ -5099,45 +4887,31 @@ def _multi_similarity_vjp(
     cotangent: Array,
 ) -> tuple[Result, ...]:
     """Gradients of sum(cotangent * loss)."""
-    t = embeddings.mT
+    length = fn.norm(embeddings, axis=-1)
+    inverse = fn.reciprocal(length)
+    unit = fn.unit(embeddings, length[..., :, None])
+    t = unit.mT
     differs = identity[..., None, :] != identity[..., :, None]
-    total = jnp.sum(embeddings**2, axis=-1)
-    t2 = fn.inverse_root(total)
-    dot = embeddings @ embeddings.mT
-    t3 = dot.mT * t2[..., :, None] * t2[..., None, :]
-    t4 = t3 - base
-    t5 = t4 * beta
-    lse = fn.logsumexp(t5, -2, where=differs)
-    share = jnp.exp(t5 - lse[..., None, :])
-    probability = fn.sigmoid(lse)
-    t6 = t2 * probability * cotangent
-    branch = jnp.where(differs, t2[..., :, None] * share * t6[..., None, :], 0.0)
+    dot = unit @ unit.mT
+    t2 = dot.mT - base
+    t3 = t2 * beta
+    lse = fn.logsumexp(t3, -2, where=differs)
+    t4 = cotangent * fn.sigmoid(lse)
+    branch = jnp.where(differs, t4[..., None, :] * jnp.exp(t3 - lse[..., None, :]), 0.0)
     equal = identity[..., None, :] == identity[..., :, None]
     position = fn.positions(embeddings, -2)
     differs2 = position[..., None, :] != position[..., :, None]
     condition = equal & differs2
-    t7 = -t4 * alpha
-    lse2 = fn.logsumexp(t7, -2, where=condition)
-    share2 = jnp.exp(t7 - lse2[..., None, :])
-    probability2 = fn.sigmoid(lse2)
-    t8 = t2 * probability2 * cotangent
-    branch2 = jnp.where(condition, -t2[..., :, None] * share2 * t8[..., None, :], 0.0)
-    t9 = branch + branch2
-    t10 = t9.mT
-    dot2 = t10 @ t.mT
-    dot3 = t9 @ t.mT
-    branch3 = jnp.where(condition.mT, share2.mT * t8[..., :, None] * dot, 0.0)
-    total2 = jnp.sum(branch3, axis=-2)
-    branch4 = jnp.where(condition.mT, dot * t2[..., None, :] * share2.mT, 0.0)
-    total3 = jnp.sum(branch4, axis=-1)
-    t11 = 0.5 * total3 * probability2 * cotangent
-    branch5 = jnp.where(differs.mT, share.mT * t6[..., :, None] * dot, 0.0)
-    total4 = jnp.sum(branch5, axis=-2)
-    branch6 = jnp.where(differs.mT, dot * t2[..., None, :] * share.mT, 0.0)
-    total5 = jnp.sum(branch6, axis=-1)
-    t12 = 0.5 * total2 + t11 - 0.5 * total4 - 0.5 * total5 * probability * cotangent
-    t13 = t2**3 * t12
-    return (dot2 + dot3 + 2 * t13[..., :, None] * embeddings,)
+    t5 = -t2 * alpha
+    lse2 = fn.logsumexp(t5, -2, where=condition)
+    t6 = cotangent * fn.sigmoid(lse2)
+    branch2 = jnp.where(condition, -t6[..., None, :] * jnp.exp(t5 - lse2[..., None, :]), 0.0)
+    t7 = branch + branch2
+    t8 = t7.mT
+    dot2 = t8 @ t.mT
+    dot3 = t7 @ t.mT
+    total = jnp.sum(unit * (dot2 + dot3), axis=-1)
+    return (inverse[..., :, None] * (dot2 + dot3 - total[..., :, None] * unit),)
 
 
 def _multi_similarity_jvp(
@@ -5149,36 +4923,30 @@ def _multi_similarity_jvp(
     embeddings_tangent: Array,
 ) -> Result:
     """The directional derivative of the unreduced loss along the tangents."""
+    differs = identity[..., None, :] != identity[..., :, None]
+    length = fn.norm(embeddings, axis=-1)
+    inverse = fn.reciprocal(length)
+    unit = fn.unit(embeddings, length[..., :, None])
+    total = jnp.sum(unit * embeddings_tangent, axis=-1)
+    t = embeddings_tangent - unit * total[..., :, None]
+    dot = unit @ t.mT
+    dot2 = t @ unit.mT
+    t2 = inverse[..., :, None] * dot.mT + inverse[..., None, :] * dot2.mT
+    dot3 = unit @ unit.mT
+    t3 = dot3.mT - base
+    t4 = t3 * beta
+    lse = fn.logsumexp(t4, -2, where=differs)
+    branch = jnp.where(differs, t2 * jnp.exp(t4 - lse[..., None, :]), 0.0)
+    total2 = jnp.sum(branch, axis=-2)
     equal = identity[..., None, :] == identity[..., :, None]
     position = fn.positions(embeddings, -2)
-    differs = position[..., None, :] != position[..., :, None]
-    condition = equal & differs
-    dot = embeddings @ embeddings.mT
-    total = jnp.sum(embeddings**2, axis=-1)
-    t = fn.inverse_root(total)
-    t2 = t**3
-    total2 = jnp.sum(embeddings * embeddings_tangent, axis=-1)
-    t3 = t2 * total2
-    t4 = dot * t[..., :, None] * t3[..., None, :]
-    t5 = dot * t[..., None, :] * t3[..., :, None]
-    dot2 = embeddings_tangent @ embeddings.mT
-    dot3 = embeddings @ embeddings_tangent.mT
-    t6 = dot2.mT + dot3.mT
-    t7 = t[..., :, None] * t[..., None, :] * t6.mT
-    t8 = dot.mT * t[..., :, None] * t[..., None, :]
-    t9 = t8 - base
-    t10 = -t9 * alpha
-    lse = fn.logsumexp(t10, -2, where=condition)
-    share = jnp.exp(t10.mT - lse[..., :, None])
-    branch = jnp.where(condition.mT, alpha * (t4 + t5 - t7) * share, 0.0)
-    total3 = jnp.sum(branch, axis=-1)
-    differs2 = identity[..., None, :] != identity[..., :, None]
-    t11 = t9 * beta
-    lse2 = fn.logsumexp(t11, -2, where=differs2)
-    share2 = jnp.exp(t11.mT - lse2[..., :, None])
-    branch2 = jnp.where(differs2.mT, beta * (t7 - t4 - t5) * share2, 0.0)
-    total4 = jnp.sum(branch2, axis=-1)
-    return total3 * fn.sigmoid(lse) / alpha + total4 * fn.sigmoid(lse2) / beta
+    differs2 = position[..., None, :] != position[..., :, None]
+    condition = equal & differs2
+    t5 = -t3 * alpha
+    lse2 = fn.logsumexp(t5, -2, where=condition)
+    branch2 = jnp.where(condition, t2 * jnp.exp(t5 - lse2[..., None, :]), 0.0)
+    total3 = jnp.sum(branch2, axis=-2)
+    return total2 * fn.sigmoid(lse) - total3 * fn.sigmoid(lse2)
 
 
 def _multi_similarity_hvp(
@@ -5191,19 +4959,22 @@ def _multi_similarity_hvp(
     embeddings_tangent: Array,
 ) -> tuple[Result, ...]:
     """The Hessian of sum(cotangent * loss) times the tangents."""
-    t = embeddings_tangent.mT
+    length = fn.norm(embeddings, axis=-1)
+    inverse = fn.reciprocal(length)
+    unit = fn.unit(embeddings, length[..., :, None])
+    total = jnp.sum(unit * embeddings_tangent, axis=-1)
+    t = embeddings_tangent - unit * total[..., :, None]
+    t2 = inverse[..., :, None] * t
+    t3 = t2.mT
     differs = identity[..., None, :] != identity[..., :, None]
-    total = jnp.sum(embeddings**2, axis=-1)
-    t2 = fn.inverse_root(total)
-    dot = embeddings @ embeddings.mT
-    t3 = dot.mT * t2[..., :, None] * t2[..., None, :]
-    t4 = t3 - base
+    dot = unit @ unit.mT
+    t4 = dot.mT - base
     t5 = t4 * beta
     lse = fn.logsumexp(t5, -2, where=differs)
     share = jnp.exp(t5 - lse[..., None, :])
     probability = fn.sigmoid(lse)
-    t6 = t2 * probability * cotangent
-    branch = jnp.where(differs, t2[..., :, None] * share * t6[..., None, :], 0.0)
+    t6 = cotangent * probability
+    branch = jnp.where(differs, share * t6[..., None, :], 0.0)
     equal = identity[..., None, :] == identity[..., :, None]
     position = fn.positions(embeddings, -2)
     differs2 = position[..., None, :] != position[..., :, None]
@@ -5212,135 +4983,47 @@ def _multi_similarity_hvp(
     lse2 = fn.logsumexp(t7, -2, where=condition)
     share2 = jnp.exp(t7 - lse2[..., None, :])
     probability2 = fn.sigmoid(lse2)
-    t8 = t2 * probability2 * cotangent
-    branch2 = jnp.where(condition, -t2[..., :, None] * share2 * t8[..., None, :], 0.0)
+    t8 = cotangent * probability2
+    branch2 = jnp.where(condition, -share2 * t8[..., None, :], 0.0)
     t9 = branch + branch2
     t10 = t9.mT
-    dot2 = t10 @ t.mT
-    t11 = embeddings.mT
-    dot3 = embeddings_tangent @ embeddings.mT
-    dot4 = embeddings @ embeddings_tangent.mT
-    t12 = dot3.mT + dot4.mT
-    t13 = t2**2
-    t14 = probability * cotangent * t13
-    branch3 = jnp.where(differs, share * t13[..., :, None] * t14[..., None, :] * beta, 0.0)
-    t15 = probability2 * cotangent * t13
-    t16 = share2 * t13[..., :, None] * t15[..., None, :] * alpha
-    t17 = t12 * (branch3 + jnp.where(condition, t16, 0.0))
-    t18 = t2**3
-    total2 = jnp.sum(embeddings * embeddings_tangent, axis=-1)
-    t19 = t18 * total2
-    t20 = dot * t2[..., :, None] * t19[..., None, :]
-    t21 = dot * t2[..., None, :] * t19[..., :, None]
-    t22 = t2[..., :, None] * t2[..., None, :] * t12.mT
-    branch4 = jnp.where(condition.mT, share2.mT * alpha * (t20 + t21 - t22), 0.0)
-    total3 = jnp.sum(branch4, axis=-1)
-    branch5 = jnp.where(condition, t2[..., :, None] * share2 * t8[..., None, :], 0.0)
-    probability3 = fn.sigmoid(-lse2)
-    t23 = t2 * probability2 * cotangent * probability3
-    branch6 = jnp.where(condition, -t2[..., :, None] * share2 * t23[..., None, :], 0.0)
-    t24 = total3[..., None, :] * (branch5 + branch6)
-    branch7 = jnp.where(differs.mT, share.mT * beta * (t22 - t20 - t21), 0.0)
-    total4 = jnp.sum(branch7, axis=-1)
-    probability4 = fn.sigmoid(-lse)
-    t25 = t2 * probability * cotangent * probability4
-    branch8 = jnp.where(differs, t2[..., :, None] * share * t25[..., None, :], 0.0)
-    branch9 = jnp.where(differs, -t2[..., :, None] * share * t6[..., None, :], 0.0)
-    t26 = total4[..., None, :] * (branch8 + branch9)
-    t27 = probability2 * cotangent * t18
-    branch10 = jnp.where(condition, 0.5 * t2[..., :, None] * share2 * t27[..., None, :], 0.0)
-    t28 = probability * cotangent * t18
-    branch11 = jnp.where(differs, -0.5 * t2[..., :, None] * share * t28[..., None, :], 0.0)
-    t29 = t2**4
-    t30 = probability * cotangent * t29
-    t31 = -0.5 * dot.mT * share * t13[..., :, None] * t30[..., None, :] * beta
-    t32 = probability2 * cotangent * t29
-    t33 = -0.5 * dot.mT * share2 * t13[..., :, None] * t32[..., None, :] * alpha
-    t34 = branch10 + branch11 + jnp.where(differs, t31, 0.0)
-    t35 = t34 + jnp.where(condition, t33, 0.0)
-    branch12 = jnp.where(condition, 0.5 * share2 * t8[..., None, :] * t18[..., :, None], 0.0)
-    branch13 = jnp.where(differs, -0.5 * share * t6[..., None, :] * t18[..., :, None], 0.0)
-    t36 = -0.5 * dot.mT * share * t29[..., :, None] * t14[..., None, :] * beta
-    t37 = -0.5 * dot.mT * share2 * t29[..., :, None] * t15[..., None, :] * alpha
-    t38 = branch12 + branch13 + jnp.where(differs, t36, 0.0)
-    t39 = t38 + jnp.where(condition, t37, 0.0)
-    t40 = t17 + t24 + t26 + 2 * total2[..., None, :] * t35
-    t41 = t40 + 2 * total2[..., :, None] * t39
-    t42 = t41.mT
-    dot5 = t42 @ t11.mT
-    dot6 = t9 @ t.mT
-    dot7 = t41 @ t11.mT
-    branch14 = jnp.where(condition.mT, share2.mT * t8[..., :, None], 0.0)
-    t43 = -t2[..., None, :] * share2.mT * t15[..., :, None] * dot * alpha
-    t44 = t12.mT * (branch14 + jnp.where(condition.mT, t43, 0.0))
-    branch15 = jnp.where(condition.mT, share2.mT * t23[..., :, None] * dot, 0.0)
-    branch16 = jnp.where(condition.mT, -share2.mT * t8[..., :, None] * dot, 0.0)
-    t45 = total3[..., :, None] * (branch15 + branch16)
-    branch17 = jnp.where(condition.mT, -0.5 * share2.mT * t27[..., :, None] * dot, 0.0)
-    t46 = dot.mT**2
-    t47 = 0.5 * t2[..., None, :] * share2.mT * t46.mT * t32[..., :, None] * alpha
-    t48 = branch17 + jnp.where(condition.mT, t47, 0.0)
-    t49 = share2.mT * t19[..., None, :] * t46.mT * t15[..., :, None] * alpha
-    t50 = t44 + t45 + 2 * total2[..., :, None] * t48
-    total5 = jnp.sum(t50 + jnp.where(condition.mT, t49, 0.0), axis=-2)
-    t51 = t18 * total5
-    branch18 = jnp.where(condition.mT, t2[..., None, :] * share2.mT, 0.0)
-    t52 = -dot * t2[..., :, None] * share2.mT * t13[..., None, :] * alpha
-    t53 = t12.mT * (branch18 + jnp.where(condition.mT, t52, 0.0))
-    branch19 = jnp.where(condition.mT, -0.5 * dot * share2.mT * t18[..., None, :], 0.0)
-    t54 = 0.5 * t2[..., :, None] * share2.mT * t46.mT * t29[..., None, :] * alpha
-    t55 = branch19 + jnp.where(condition.mT, t54, 0.0)
-    t56 = -dot * t2[..., None, :] * share2.mT * total3[..., :, None]
-    t57 = share2.mT * t19[..., :, None] * t13[..., None, :] * t46.mT * alpha
-    t58 = t53 + 2 * total2[..., None, :] * t55 + jnp.where(condition.mT, t56, 0.0)
-    total6 = jnp.sum(t58 + jnp.where(condition.mT, t57, 0.0), axis=-1)
-    t59 = probability2 * cotangent * t18 * total6
-    branch20 = jnp.where(condition.mT, dot * t2[..., None, :] * share2.mT, 0.0)
-    total7 = jnp.sum(branch20, axis=-1)
-    t60 = total7 * probability2 * cotangent * t18 * total3 * probability3
-    branch21 = jnp.where(condition.mT, share2.mT * t8[..., :, None] * dot, 0.0)
-    total8 = jnp.sum(branch21, axis=-2)
-    t61 = 0.5 * total7 * probability2 * cotangent
-    branch22 = jnp.where(differs.mT, share.mT * t6[..., :, None] * dot, 0.0)
-    total9 = jnp.sum(branch22, axis=-2)
-    branch23 = jnp.where(differs.mT, dot * t2[..., None, :] * share.mT, 0.0)
-    total10 = jnp.sum(branch23, axis=-1)
-    t62 = 0.5 * total10 * probability * cotangent
-    t63 = t18 * (0.5 * total8 + t61 - 0.5 * total9 - t62)
-    t64 = 2 * embeddings_tangent * t63[..., :, None]
-    t65 = 0.75 * total10 * probability * cotangent
-    t66 = 0.75 * total7 * probability2 * cotangent
-    t67 = 0.75 * total9 + t65 - 0.75 * total8 - t66
-    t68 = total2 * t2**5 * t67
-    branch24 = jnp.where(differs.mT, share.mT * t25[..., :, None] * dot, 0.0)
-    branch25 = jnp.where(differs.mT, -share.mT * t6[..., :, None] * dot, 0.0)
-    t69 = total4[..., :, None] * (branch24 + branch25)
-    branch26 = jnp.where(differs.mT, share.mT * t6[..., :, None], 0.0)
-    t70 = t2[..., None, :] * share.mT * t14[..., :, None] * dot * beta
-    t71 = t12.mT * (branch26 + jnp.where(differs.mT, t70, 0.0))
-    branch27 = jnp.where(differs.mT, -0.5 * share.mT * t28[..., :, None] * dot, 0.0)
-    t72 = -0.5 * t2[..., None, :] * share.mT * t46.mT * t30[..., :, None] * beta
-    t73 = branch27 + jnp.where(differs.mT, t72, 0.0)
-    t74 = -share.mT * t19[..., None, :] * t14[..., :, None] * t46.mT * beta
-    t75 = t69 + t71 + 2 * total2[..., :, None] * t73 + jnp.where(differs.mT, t74, 0.0)
-    total11 = jnp.sum(t75, axis=-2)
-    t76 = t18 * total11
-    branch28 = jnp.where(differs.mT, t2[..., None, :] * share.mT, 0.0)
-    t77 = dot * t2[..., :, None] * share.mT * t13[..., None, :] * beta
-    t78 = t12.mT * (branch28 + jnp.where(differs.mT, t77, 0.0))
-    branch29 = jnp.where(differs.mT, -0.5 * dot * share.mT * t18[..., None, :], 0.0)
-    t79 = -0.5 * t2[..., :, None] * share.mT * t46.mT * t29[..., None, :] * beta
-    t80 = branch29 + jnp.where(differs.mT, t79, 0.0)
-    t81 = -dot * t2[..., None, :] * share.mT * total4[..., :, None]
-    t82 = -share.mT * t19[..., :, None] * t13[..., None, :] * t46.mT * beta
-    t83 = t78 + 2 * total2[..., None, :] * t80 + jnp.where(differs.mT, t81, 0.0)
-    total12 = jnp.sum(t83 + jnp.where(differs.mT, t82, 0.0), axis=-1)
-    t84 = probability * cotangent * t18 * total12
-    t85 = total10 * probability * cotangent * t18 * total4 * probability4
-    t86 = dot2 + dot5 + dot6 + dot7 + t51[..., :, None] * embeddings
-    t87 = t86 + t59[..., :, None] * embeddings + t60[..., :, None] * embeddings + t64
-    t88 = t87 + 4 * t68[..., :, None] * embeddings - t76[..., :, None] * embeddings
-    return (t88 - t84[..., :, None] * embeddings - t85[..., :, None] * embeddings,)
+    dot2 = t10 @ t3.mT
+    t11 = unit.mT
+    dot3 = unit @ t.mT
+    dot4 = t @ unit.mT
+    t12 = inverse[..., :, None] * dot3.mT + inverse[..., None, :] * dot4.mT
+    branch3 = jnp.where(differs, share * t6[..., None, :] * beta, 0.0)
+    branch4 = jnp.where(condition, share2 * t8[..., None, :] * alpha, 0.0)
+    total2 = jnp.sum(jnp.where(differs, t12 * share, 0.0), axis=-2)
+    t13 = cotangent * probability * fn.sigmoid(-lse)
+    branch5 = jnp.where(differs, share * t13[..., None, :], 0.0)
+    branch6 = jnp.where(differs, -share * t6[..., None, :], 0.0)
+    t14 = total2[..., None, :] * beta * (branch5 + branch6)
+    total3 = jnp.sum(jnp.where(condition, t12 * share2, 0.0), axis=-2)
+    branch7 = jnp.where(condition, share2 * t8[..., None, :], 0.0)
+    t15 = cotangent * probability2 * fn.sigmoid(-lse2)
+    branch8 = jnp.where(condition, -share2 * t15[..., None, :], 0.0)
+    t16 = total3[..., None, :] * alpha * (branch7 + branch8)
+    t17 = t12 * (branch3 + branch4) + t14 - t16
+    t18 = t17.mT
+    dot5 = t18 @ t11.mT
+    t19 = dot2 + dot5
+    dot6 = t9 @ t3.mT
+    dot7 = t17 @ t11.mT
+    t20 = dot6 + dot7
+    dot8 = t10 @ t11.mT
+    dot9 = t9 @ t11.mT
+    t21 = dot8 + dot9
+    total4 = jnp.sum(unit * t21, axis=-1)
+    t22 = inverse**2
+    t23 = total4 * t22
+    t24 = unit * t19 + unit * t20 + inverse[..., :, None] * t * t21
+    total5 = jnp.sum(t24, axis=-1)
+    t25 = inverse * total5
+    t26 = t22 * total
+    t27 = t26[..., :, None] * (dot8 + dot9 - total4[..., :, None] * unit)
+    t28 = inverse[..., :, None] * t19 + inverse[..., :, None] * t20
+    return (t28 - t * t23[..., :, None] - t25[..., :, None] * unit - t27,)
 
 
 def _multi_similarity_hessian_diagonal(
@@ -5352,223 +5035,180 @@ def _multi_similarity_hessian_diagonal(
     cotangent: Array,
 ) -> tuple[Result, ...]:
     """The diagonal of the Hessian of sum(cotangent * loss)."""
-    t = embeddings**2
-    total = jnp.sum(t, axis=-1)
-    t2 = fn.inverse_root(total)
-    t3 = t2**3
+    length = fn.norm(embeddings, axis=-1)
+    unit = fn.unit(embeddings, length[..., :, None])
+    t = unit**2
+    t2 = t.mT
+    differs = identity[..., None, :] != identity[..., :, None]
+    dot = unit @ unit.mT
+    t3 = dot.mT - base
+    t4 = t3 * beta
+    lse = fn.logsumexp(t4, -2, where=differs)
+    probability = fn.sigmoid(lse)
+    t5 = cotangent * probability
+    share = jnp.exp(t4 - lse[..., None, :])
+    branch = jnp.where(differs.mT, t5[..., :, None] * share.mT * beta, 0.0)
     equal = identity[..., None, :] == identity[..., :, None]
     position = fn.positions(embeddings, -2)
-    differs = position[..., None, :] != position[..., :, None]
-    condition = equal & differs
-    dot = embeddings @ embeddings.mT
-    t4 = dot.mT * t2[..., :, None] * t2[..., None, :]
-    t5 = t4 - base
-    t6 = -t5 * alpha
-    lse = fn.logsumexp(t6, -2, where=condition)
-    share = jnp.exp(t6 - lse[..., None, :])
-    probability = fn.sigmoid(lse)
-    t7 = cotangent * t2 * probability
-    branch = jnp.where(condition.mT, dot * share.mT * t7[..., :, None], 0.0)
-    total2 = jnp.sum(branch, axis=-2)
-    branch2 = jnp.where(condition.mT, dot * t2[..., None, :] * share.mT, 0.0)
-    total3 = jnp.sum(branch2, axis=-1)
-    differs2 = identity[..., None, :] != identity[..., :, None]
-    t8 = t5 * beta
-    lse2 = fn.logsumexp(t8, -2, where=differs2)
-    share2 = jnp.exp(t8 - lse2[..., None, :])
+    differs2 = position[..., None, :] != position[..., :, None]
+    condition = equal & differs2
+    t6 = -t3 * alpha
+    lse2 = fn.logsumexp(t6, -2, where=condition)
     probability2 = fn.sigmoid(lse2)
-    t9 = cotangent * t2 * probability2
-    branch3 = jnp.where(differs2.mT, dot * share2.mT * t9[..., :, None], 0.0)
-    total4 = jnp.sum(branch3, axis=-2)
-    branch4 = jnp.where(differs2.mT, dot * t2[..., None, :] * share2.mT, 0.0)
-    total5 = jnp.sum(branch4, axis=-1)
-    t10 = 0.5 * cotangent * total5 * probability2
-    t11 = 0.5 * total2 + 0.5 * cotangent * total3 * probability - 0.5 * total4 - t10
-    t12 = 2 * t3 * t11
-    t13 = t9[..., None, :] * t.mT
-    branch5 = jnp.where(differs2, t2[..., :, None] * t2[..., None, :] * share2 * beta, 0.0)
-    dot2 = branch5 @ t13.mT
-    t14 = t2[..., :, None] * t
-    t15 = t14.mT
-    t16 = branch5.mT
-    dot3 = t16 @ t15.mT
-    t17 = 0.75 * cotangent * total5 * probability2
-    t18 = 0.75 * cotangent * total3 * probability
-    t19 = t2**5 * (0.75 * total4 + t17 - 0.75 * total2 - t18)
-    t20 = t7[..., :, None] * embeddings
-    t21 = t20.mT
-    share3 = jnp.exp(alpha * (base - t4) - lse[..., None, :])
-    branch6 = jnp.where(condition, share3, 0.0)
-    dot4 = branch6 @ t21.mT
-    t22 = embeddings.mT
-    branch7 = jnp.where(condition, share * t7[..., None, :], 0.0)
-    t23 = t2**2
-    t24 = cotangent * probability * t23
-    t25 = -dot.mT * t2[..., :, None] * share * t24[..., None, :] * alpha
-    t26 = branch7 + jnp.where(condition, t25, 0.0)
-    dot5 = t26 @ t22.mT
-    t27 = dot.mT**2
-    t28 = 0.5 * t27 * share * t3[..., :, None] * t24[..., None, :] * alpha
-    total6 = jnp.sum(jnp.where(condition, t28, 0.0), axis=-1)
-    t29 = dot5 + 2 * total6[..., :, None] * embeddings
+    t7 = cotangent * probability2
+    share2 = jnp.exp(t6 - lse2[..., None, :])
+    branch2 = jnp.where(condition.mT, t7[..., :, None] * share2.mT * alpha, 0.0)
+    t8 = branch + branch2
+    t9 = t8.mT
+    dot2 = t9 @ t2.mT
+    branch3 = jnp.where(differs, share * beta, 0.0)
+    t10 = branch3.mT
+    dot3 = t10 @ t2.mT
+    share3 = jnp.exp(alpha * (base - dot.mT) - lse2[..., None, :])
+    branch4 = jnp.where(condition.mT, -dot * share3.mT * alpha, 0.0)
+    t11 = unit.mT
+    dot4 = branch4 @ t11.mT
+    t12 = probability2[..., :, None] * dot4 * unit
     probability3 = fn.sigmoid(-lse)
-    t30 = cotangent * probability * t23 * probability3
-    t31 = t.mT * t30[..., None, :]
-    t32 = share3.mT**2
-    branch8 = jnp.where(condition, t32.mT, 0.0)
-    dot6 = branch8 @ t31.mT
-    t33 = t24[..., None, :] * t.mT
-    branch9 = jnp.where(condition, -t32.mT, 0.0)
-    dot7 = branch9 @ t33.mT
+    t13 = probability * probability3
+    branch5 = jnp.where(differs.mT, share.mT, 0.0)
+    dot5 = branch5 @ t11.mT
+    branch6 = jnp.where(differs.mT, -share.mT, 0.0)
+    dot6 = branch6 @ t11.mT
+    t14 = probability[..., :, None] * dot5 * dot6 * beta
+    branch7 = jnp.where(condition.mT, share2.mT, 0.0)
+    dot7 = branch7 @ t11.mT
+    branch8 = jnp.where(condition.mT, -share3.mT, 0.0)
+    dot8 = branch8 @ t11.mT
+    t15 = probability2[..., :, None] * dot7 * dot8 * alpha
+    branch9 = jnp.where(condition.mT, share3.mT, 0.0)
+    dot9 = branch9 @ t11.mT
     probability4 = fn.sigmoid(-lse2)
-    t34 = cotangent * probability2 * t23 * probability4
-    t35 = t.mT * t34[..., None, :]
-    t36 = share2.mT**2
-    branch10 = jnp.where(differs2, t36.mT, 0.0)
-    dot8 = branch10 @ t35.mT
-    t37 = cotangent * probability2 * t23
-    t38 = t37[..., None, :] * t.mT
-    branch11 = jnp.where(differs2, -t36.mT, 0.0)
-    dot9 = branch11 @ t38.mT
-    t39 = t2[..., :, None] * embeddings
-    t40 = t39.mT
-    t41 = branch6.mT
-    dot10 = t41 @ t40.mT
-    t42 = cotangent * probability * t3
-    branch12 = jnp.where(condition.mT, t2[..., None, :] * share.mT, 0.0)
-    t43 = -dot * t2[..., :, None] * share.mT * t23[..., None, :] * alpha
-    t44 = branch12 + jnp.where(condition.mT, t43, 0.0)
-    dot11 = t44 @ t22.mT
-    t45 = 0.5 * t27 * share * t3[..., None, :] * t23[..., :, None] * alpha
-    total7 = jnp.sum(jnp.where(condition, t45, 0.0), axis=-2)
-    branch13 = jnp.where(condition.mT, -dot * t2[..., None, :] * share.mT, 0.0)
-    total8 = jnp.sum(branch13, axis=-1)
-    t46 = total3 * t3
-    branch14 = jnp.where(condition.mT, share.mT, 0.0)
-    dot12 = branch14 @ t40.mT
-    t47 = embeddings * t46[..., :, None] - t2[..., :, None] * dot12
-    t48 = dot11 + 2 * total7[..., :, None] * embeddings
-    t49 = t48 + total8[..., :, None] * t47 * alpha
-    branch15 = jnp.where(differs2, share2, 0.0)
-    t50 = branch15.mT
-    dot13 = t50 @ t40.mT
-    t51 = t9[..., :, None] * embeddings
-    t52 = t51.mT
-    t53 = -0.5 * dot.mT * t2[..., None, :] * share2 * t3[..., :, None] * beta
-    branch16 = jnp.where(differs2, t53, 0.0)
-    dot14 = branch16 @ t52.mT
-    t54 = 2 * t2[..., :, None] * dot14 * embeddings
-    t55 = -0.5 * dot * t2[..., None, :] * share2.mT * t3[..., :, None] * beta
-    branch17 = jnp.where(differs2.mT, t55, 0.0)
-    dot15 = branch17 @ t40.mT
-    t56 = 2 * dot15 * t9[..., :, None] * embeddings
-    branch18 = jnp.where(differs2.mT, -share2.mT, 0.0)
-    dot16 = branch18 @ t40.mT
-    t57 = dot13 * dot16 * t37[..., :, None] * beta
-    t58 = dot12 * dot10 * t30[..., :, None] * alpha
-    branch19 = jnp.where(condition.mT, -share3.mT, 0.0)
-    dot17 = branch19 @ t40.mT
-    t59 = dot12 * dot17 * t24[..., :, None] * alpha
-    t60 = cotangent * t2 * probability * probability3
-    branch20 = jnp.where(condition.mT, dot * share.mT * t60[..., :, None], 0.0)
-    branch21 = jnp.where(condition.mT, -dot * t7[..., :, None] * share.mT, 0.0)
-    t61 = branch20 + branch21
-    branch22 = jnp.where(condition.mT, dot * t2[..., :, None] * share.mT * t61, 0.0)
-    total9 = jnp.sum(branch22, axis=-2)
-    t62 = t3 * total9
-    branch23 = jnp.where(condition, share * t61.mT, 0.0)
-    dot18 = branch23 @ t40.mT
-    t63 = embeddings * t62[..., :, None] - t2[..., :, None] * dot18
-    t64 = t3[..., :, None] * embeddings * alpha * t63
-    t65 = cotangent * total3 * probability * t3 * probability3
-    t66 = embeddings * t47 * t65[..., :, None] * alpha
-    t67 = t7[..., None, :] * t.mT
-    t68 = -t2[..., :, None] * t2[..., None, :] * share3 * alpha
-    branch24 = jnp.where(condition, t68, 0.0)
-    dot19 = branch24 @ t67.mT
-    t69 = branch24.mT
-    dot20 = t69 @ t15.mT
-    t70 = cotangent * probability2 * t3
-    dot21 = branch15 @ t52.mT
-    branch25 = jnp.where(differs2, share2 * t9[..., None, :], 0.0)
-    t71 = dot.mT * t2[..., :, None] * share2 * t37[..., None, :] * beta
-    t72 = branch25 + jnp.where(differs2, t71, 0.0)
-    dot22 = t72 @ t22.mT
-    t73 = -0.5 * t27 * share2 * t3[..., :, None] * t37[..., None, :] * beta
-    total10 = jnp.sum(jnp.where(differs2, t73, 0.0), axis=-1)
-    t74 = dot22 + 2 * total10[..., :, None] * embeddings
-    branch26 = jnp.where(differs2.mT, t2[..., None, :] * share2.mT, 0.0)
-    t75 = dot * t2[..., :, None] * share2.mT * t23[..., None, :] * beta
-    t76 = branch26 + jnp.where(differs2.mT, t75, 0.0)
-    dot23 = t76 @ t22.mT
-    t77 = -0.5 * t27 * share2 * t3[..., None, :] * t23[..., :, None] * beta
-    total11 = jnp.sum(jnp.where(differs2, t77, 0.0), axis=-2)
-    branch27 = jnp.where(differs2.mT, -dot * t2[..., None, :] * share2.mT, 0.0)
-    total12 = jnp.sum(branch27, axis=-1)
-    t78 = total5 * t3
-    t79 = t2[..., :, None] * dot13 - embeddings * t78[..., :, None]
-    t80 = dot23 + 2 * total11[..., :, None] * embeddings
-    t81 = t80 + total12[..., :, None] * t79 * beta
-    t82 = 0.5 * dot.mT * t2[..., None, :] * t3[..., :, None] * share3 * alpha
-    branch28 = jnp.where(condition, t82, 0.0)
-    dot24 = branch28 @ t21.mT
-    t83 = 2 * t2[..., :, None] * dot24 * embeddings
-    t84 = 0.5 * dot * t2[..., None, :] * t3[..., :, None] * share3.mT * alpha
-    branch29 = jnp.where(condition.mT, t84, 0.0)
-    dot25 = branch29 @ t40.mT
-    t85 = 2 * dot25 * t7[..., :, None] * embeddings
-    t86 = t2**4
-    t87 = cotangent * total5 * probability2 * probability4 * t86
-    t88 = dot13 * embeddings * t87[..., :, None] * beta
-    t89 = cotangent * t2 * probability2 * probability4
-    branch30 = jnp.where(differs2.mT, dot * share2.mT * t89[..., :, None], 0.0)
-    branch31 = jnp.where(differs2.mT, -dot * share2.mT * t9[..., :, None], 0.0)
-    t90 = branch30 + branch31
-    branch32 = jnp.where(differs2, share2 * t90.mT, 0.0)
-    dot26 = branch32 @ t40.mT
-    branch33 = jnp.where(differs2.mT, dot * t2[..., :, None] * share2.mT * t90, 0.0)
-    total13 = jnp.sum(branch33, axis=-2)
-    t91 = t3 * total13
-    t92 = t2[..., :, None] * dot26 - embeddings * t91[..., :, None]
-    t93 = t3[..., :, None] * embeddings * beta * t92
-    t94 = cotangent * total3 * probability * probability3 * t86
-    t95 = dot10 * embeddings * t94[..., :, None] * alpha
-    t96 = cotangent * total5 * probability2 * t86
-    t97 = dot16 * embeddings * t96[..., :, None] * beta
-    t98 = cotangent * total3 * probability * t86
-    t99 = dot17 * embeddings * t98[..., :, None] * alpha
-    t100 = t30[..., None, :] * embeddings.mT
-    branch34 = jnp.where(condition, dot.mT * t32.mT, 0.0)
-    dot27 = branch34 @ t100.mT
-    t101 = embeddings * dot27 * t86[..., :, None] * alpha
-    t102 = t24[..., None, :] * embeddings.mT
-    branch35 = jnp.where(condition, -dot.mT * t32.mT, 0.0)
-    dot28 = branch35 @ t102.mT
-    t103 = embeddings * dot28 * t86[..., :, None] * alpha
-    t104 = t34[..., None, :] * embeddings.mT
-    branch36 = jnp.where(differs2, dot.mT * t36.mT, 0.0)
-    dot29 = branch36 @ t104.mT
-    t105 = embeddings * dot29 * t86[..., :, None] * beta
-    t106 = t37[..., None, :] * embeddings.mT
-    branch37 = jnp.where(differs2, -dot.mT * t36.mT, 0.0)
-    dot30 = branch37 @ t106.mT
-    t107 = embeddings * dot30 * t86[..., :, None] * beta
-    t108 = cotangent * total5 * probability2 * t3 * probability4
-    t109 = embeddings * t79 * t108[..., :, None] * beta
-    t110 = t12[..., :, None] + t2[..., :, None] * dot2 + dot3 * t9[..., :, None]
-    t111 = t110 + 4 * t * t19[..., :, None] + t3[..., :, None] * dot4 * embeddings
-    t112 = t111 + t3[..., :, None] * embeddings * t29
-    t113 = t112 + t23[..., :, None] * dot6 * alpha + t23[..., :, None] * dot7 * alpha
-    t114 = t113 + t23[..., :, None] * dot8 * beta + t23[..., :, None] * dot9 * beta
-    t115 = t114 + dot10 * embeddings * t42[..., :, None]
-    t116 = t115 + embeddings * t42[..., :, None] * t49
-    t117 = t116 + t34[..., :, None] * beta * dot13**2 + t54 + t56 + t57 + t58 + t59
-    t118 = t117 + t64 + t66 - t2[..., :, None] * dot19 - dot20 * t7[..., :, None]
-    t119 = t118 - dot13 * embeddings * t70[..., :, None]
-    t120 = t119 - t3[..., :, None] * dot21 * embeddings
-    t121 = t120 - t3[..., :, None] * embeddings * t74
-    t122 = t121 - embeddings * t70[..., :, None] * t81 - t83 - t85 - t88 - t93 - t95
-    return (t122 - t97 - t99 - t101 - t103 - t105 - t107 - t109,)
+    t16 = probability2 * probability4
+    t17 = dot7 * dot9 * t16[..., :, None] * alpha
+    branch10 = jnp.where(condition, -share3 * alpha, 0.0)
+    t18 = branch10.mT
+    dot10 = t18 @ t2.mT
+    branch11 = jnp.where(differs.mT, dot * share.mT * beta, 0.0)
+    dot11 = branch11 @ t11.mT
+    t19 = probability[..., :, None] * dot11 * unit
+    branch12 = jnp.where(differs.mT, dot * share.mT, 0.0)
+    total = jnp.sum(branch12, axis=-1)
+    t20 = probability * total * probability3
+    branch13 = jnp.where(condition.mT, dot * share2.mT, 0.0)
+    total2 = jnp.sum(branch13, axis=-1)
+    t21 = probability2 * total2
+    t22 = dot8 * unit * t21[..., :, None] * alpha
+    t23 = probability * total
+    t24 = probability2 * total2 * probability4
+    t25 = dot9 * unit * t24[..., :, None] * alpha
+    t26 = probability[..., :, None] * dot3 + t12 + t13[..., :, None] * beta * dot5**2
+    t27 = t26 + t14 + t15 + t17 - probability2[..., :, None] * dot10 - t19
+    t28 = t27 - dot5 * unit * t20[..., :, None] * beta - t22
+    t29 = t28 - dot6 * unit * t23[..., :, None] * beta - t25
+    t30 = cotangent[..., :, None] * t29
+    branch14 = jnp.where(differs, share * t5[..., None, :], 0.0)
+    branch15 = jnp.where(condition, -share2 * t7[..., None, :], 0.0)
+    t31 = branch14 + branch15
+    t32 = t31.mT
+    dot12 = t32 @ t11.mT
+    dot13 = t31 @ t11.mT
+    dot14 = t9 * dot
+    dot15 = dot14 @ t11.mT
+    total3 = jnp.sum(unit * (dot12 + dot13), axis=-1)
+    t33 = -total3[..., :, None] * unit
+    dot16 = t10 * dot
+    dot17 = dot16 @ t11.mT
+    total4 = jnp.sum(unit * dot4, axis=-1)
+    t34 = cotangent * probability2 * total4
+    total5 = jnp.sum(unit * dot8, axis=-1)
+    t35 = cotangent * probability2 * total5
+    total6 = jnp.sum(unit * dot9, axis=-1)
+    t36 = cotangent * probability2 * total6 * probability4
+    total7 = jnp.sum(unit * dot6, axis=-1)
+    t37 = cotangent * probability * total7
+    total8 = jnp.sum(unit * dot5, axis=-1)
+    t38 = cotangent * probability * total8 * probability3
+    dot18 = t18 * dot
+    dot19 = dot18 @ t11.mT
+    t39 = dot.mT * t8.mT
+    dot20 = t39 @ t11.mT
+    total9 = jnp.sum(unit * dot20, axis=-1)
+    total10 = jnp.sum(unit * dot11, axis=-1)
+    t40 = cotangent * probability * total10
+    t41 = cotangent * probability2 * total2 * total5
+    t42 = cotangent * probability * total * total7
+    t43 = cotangent * probability2 * total2 * total6 * probability4
+    t44 = cotangent * probability * total * total8 * probability3
+    t45 = dot12 + dot13 + dot15 + t33 + t5[..., :, None] * dot17
+    t46 = t45 + unit * t34[..., :, None] + dot7 * t35[..., :, None] * alpha
+    t47 = t46 + dot7 * t36[..., :, None] * alpha + dot5 * t37[..., :, None] * beta
+    t48 = t47 + dot5 * t38[..., :, None] * beta - t7[..., :, None] * dot19
+    t49 = t48 - total9[..., :, None] * unit - unit * t40[..., :, None]
+    t50 = t49 - unit * t41[..., :, None] * alpha - unit * t42[..., :, None] * beta
+    t51 = t50 - unit * t43[..., :, None] * alpha - unit * t44[..., :, None] * beta
+    t52 = -unit * t51
+    t53 = t7[..., None, :] * t.mT
+    t54 = share3.mT**2
+    branch16 = jnp.where(condition.mT, -t54, 0.0)
+    t55 = branch16.mT
+    dot21 = t55 @ t53.mT
+    t56 = t5[..., None, :] * t.mT
+    t57 = share.mT**2
+    branch17 = jnp.where(differs.mT, -t57, 0.0)
+    t58 = branch17.mT
+    dot22 = t58 @ t56.mT
+    t59 = cotangent * probability2 * probability4
+    t60 = t.mT * t59[..., None, :]
+    branch18 = jnp.where(condition.mT, t54, 0.0)
+    t61 = branch18.mT
+    dot23 = t61 @ t60.mT
+    t62 = cotangent * probability * probability3
+    t63 = t.mT * t62[..., None, :]
+    branch19 = jnp.where(differs.mT, t57, 0.0)
+    t64 = branch19.mT
+    dot24 = t64 @ t63.mT
+    t65 = t7[..., :, None] * unit
+    dot25 = unit @ t65.mT
+    dot26 = t55 * dot25
+    dot27 = dot26 @ t11.mT
+    t66 = t5[..., :, None] * unit
+    dot28 = unit @ t66.mT
+    dot29 = t58 * dot28
+    dot30 = dot29 @ t11.mT
+    t67 = unit * t59[..., :, None]
+    dot31 = unit @ t67.mT
+    dot32 = t61 * dot31
+    dot33 = dot32 @ t11.mT
+    t68 = unit * t62[..., :, None]
+    dot34 = unit @ t68.mT
+    dot35 = t64 * dot34
+    dot36 = dot35 @ t11.mT
+    branch20 = jnp.where(condition, -dot.mT * t54.mT, 0.0)
+    dot37 = jnp.einsum("...ab,...ab->...a", branch20, dot25)
+    branch21 = jnp.where(differs, -dot.mT * t57.mT, 0.0)
+    dot38 = jnp.einsum("...ab,...ab->...a", branch21, dot28)
+    branch22 = jnp.where(condition, dot.mT * t54.mT, 0.0)
+    dot39 = jnp.einsum("...ab,...ab->...a", branch22, dot31)
+    branch23 = jnp.where(differs, dot.mT * t57.mT, 0.0)
+    dot40 = jnp.einsum("...ab,...ab->...a", branch23, dot34)
+    t69 = dot27 * alpha + dot30 * beta + dot33 * alpha + dot36 * beta
+    t70 = t69 - unit * dot37[..., :, None] * alpha - unit * dot38[..., :, None] * beta
+    t71 = t70 - unit * dot39[..., :, None] * alpha - unit * dot40[..., :, None] * beta
+    branch24 = jnp.where(condition, -t7[..., None, :] * dot.mT * t54.mT, 0.0)
+    dot41 = branch24 @ t11.mT
+    branch25 = jnp.where(differs, -t5[..., None, :] * dot.mT * t57.mT, 0.0)
+    dot42 = branch25 @ t11.mT
+    branch26 = jnp.where(condition, dot.mT * t54.mT * t59[..., None, :], 0.0)
+    dot43 = branch26 @ t11.mT
+    branch27 = jnp.where(differs, dot.mT * t57.mT * t62[..., None, :], 0.0)
+    dot44 = branch27 @ t11.mT
+    t72 = dot2 + t30 + t52 + total3[..., :, None] * t + dot21 * alpha + dot22 * beta
+    t73 = t72 + dot23 * alpha + dot24 * beta - total3[..., :, None] - dot20 * unit
+    t74 = t73 - unit * (dot12 + dot13 + t33) - unit * t71 - unit * dot41 * alpha
+    t75 = t74 - unit * dot42 * beta - unit * dot43 * alpha - unit * dot44 * beta
+    t76 = fn.reciprocal(length) ** 2
+    return (t75 * t76[..., :, None],)
 
 
 _MULTI_SIMILARITY = Definition(
@@ -5755,19 +5395,18 @@ def circle_hessian_diagonal(
 
 def _circle_value(embeddings: Array, identity: Array, margin: Array, gamma: Array) -> Result:
     """The unreduced loss."""
-    dot = embeddings @ embeddings.mT
-    total = jnp.sum(embeddings**2, axis=-1)
-    t = fn.inverse_root(total)
-    t2 = dot.mT * t[..., :, None] * t[..., None, :]
-    t3 = gamma * (t2 - margin) * jnp.maximum(t2 + margin, 0.0)
-    differs = identity[..., None, :] != identity[..., :, None]
-    lse = fn.logsumexp(t3, -2, where=differs)
-    t4 = dot * t[..., :, None] * t[..., None, :]
-    t5 = -gamma * (t2.mT + margin - 1) * jnp.maximum(margin + 1 - t4, 0.0)
+    length = fn.norm(embeddings, axis=-1)
+    unit = fn.unit(embeddings, length[..., :, None])
+    dot = unit @ unit.mT
+    t = gamma * (dot - margin) * jnp.maximum(dot + margin, 0.0)
+    differs = identity[..., :, None] != identity[..., None, :]
+    lse = fn.logsumexp(t, -1, where=differs)
+    larger = jnp.maximum(margin + 1 - dot, 0.0)
     equal = identity[..., :, None] == identity[..., None, :]
     position = fn.positions(embeddings, -2)
     differs2 = position[..., :, None] != position[..., None, :]
-    lse2 = fn.logsumexp(t5, -1, where=equal & differs2)
+    t2 = -gamma * (dot + margin - 1) * larger
+    lse2 = fn.logsumexp(t2, -1, where=equal & differs2)
     return fn.softplus(lse + lse2)
 
 
@@ -5779,44 +5418,34 @@ def _circle_vjp(
     cotangent: Array,
 ) -> tuple[Result, ...]:
     """Gradients of sum(cotangent * loss)."""
-    t = embeddings.mT
+    length = fn.norm(embeddings, axis=-1)
+    inverse = fn.reciprocal(length)
+    unit = fn.unit(embeddings, length[..., :, None])
+    t = unit.mT
     differs = identity[..., None, :] != identity[..., :, None]
-    total = jnp.sum(embeddings**2, axis=-1)
-    t2 = fn.inverse_root(total)
-    dot = embeddings @ embeddings.mT
-    t3 = dot.mT * t2[..., :, None] * t2[..., None, :]
-    larger = jnp.maximum(t3 + margin, 0.0)
-    t4 = larger * gamma * (t3 - margin)
-    lse = fn.logsumexp(t4, -2, where=differs)
-    share = jnp.exp(t4 - lse[..., None, :])
-    larger2 = jnp.maximum(margin + 1 - t3, 0.0)
-    t5 = -larger2 * gamma * (t3 + margin - 1)
+    dot = unit @ unit.mT
+    larger = jnp.maximum(dot.mT + margin, 0.0)
+    t2 = larger * gamma * (dot.mT - margin)
+    lse = fn.logsumexp(t2, -2, where=differs)
+    larger2 = jnp.maximum(margin + 1 - dot.mT, 0.0)
+    t3 = -larger2 * gamma * (dot.mT + margin - 1)
     equal = identity[..., None, :] == identity[..., :, None]
     position = fn.positions(embeddings, -2)
     differs2 = position[..., None, :] != position[..., :, None]
     condition = equal & differs2
-    lse2 = fn.logsumexp(t5, -2, where=condition)
+    lse2 = fn.logsumexp(t3, -2, where=condition)
     probability = fn.sigmoid(lse + lse2)
-    t6 = t2 * probability * cotangent
-    t7 = t2[..., :, None] * larger * share * t6[..., None, :] * gamma
-    share2 = jnp.exp(t5 - lse2[..., None, :])
-    t8 = -t2[..., :, None] * larger2 * t6[..., None, :] * share2 * gamma
-    t9 = jnp.where(differs, t7, 0.0) + jnp.where(condition, t8, 0.0)
-    t10 = t9.mT
-    dot2 = t10 @ t.mT
-    dot3 = t9 @ t.mT
-    branch = jnp.where(condition.mT, larger2.mT * share2.mT * t6[..., :, None] * dot, 0.0)
-    total2 = jnp.sum(branch, axis=-2)
-    branch2 = jnp.where(condition.mT, dot * t2[..., None, :] * larger2.mT * share2.mT, 0.0)
-    total3 = jnp.sum(branch2, axis=-1)
-    branch3 = jnp.where(differs.mT, t6[..., :, None] * larger.mT * share.mT * dot, 0.0)
-    total4 = jnp.sum(branch3, axis=-2)
-    branch4 = jnp.where(differs.mT, dot * t2[..., None, :] * larger.mT * share.mT, 0.0)
-    total5 = jnp.sum(branch4, axis=-1)
-    t11 = 0.5 * total2 + 0.5 * total3 * probability * cotangent - 0.5 * total4
-    t12 = t2**3 * (t11 - 0.5 * probability * cotangent * total5)
-    t13 = 2 * t12[..., :, None] * embeddings * gamma
-    return (dot2 + dot3 + t13,)
+    t4 = cotangent * probability
+    share = jnp.exp(t2 - lse[..., None, :])
+    branch = jnp.where(differs, larger * t4[..., None, :] * gamma * share, 0.0)
+    share2 = jnp.exp(t3 - lse2[..., None, :])
+    branch2 = jnp.where(condition, -larger2 * t4[..., None, :] * gamma * share2, 0.0)
+    t5 = branch + branch2
+    t6 = t5.mT
+    dot2 = t6 @ t.mT
+    dot3 = t5 @ t.mT
+    total = jnp.sum(unit * (dot2 + dot3), axis=-1)
+    return (inverse[..., :, None] * (dot2 + dot3 - total[..., :, None] * unit),)
 
 
 def _circle_jvp(
@@ -5828,36 +5457,30 @@ def _circle_jvp(
 ) -> Result:
     """The directional derivative of the unreduced loss along the tangents."""
     differs = identity[..., None, :] != identity[..., :, None]
-    dot = embeddings @ embeddings.mT
-    total = jnp.sum(embeddings**2, axis=-1)
-    t = fn.inverse_root(total)
-    t2 = dot.mT * t[..., :, None] * t[..., None, :]
-    larger = jnp.maximum(t2 + margin, 0.0)
-    dot2 = embeddings_tangent @ embeddings.mT
-    dot3 = embeddings @ embeddings_tangent.mT
-    t3 = dot2.mT + dot3.mT
-    t4 = t[..., :, None] * t[..., None, :] * t3.mT
-    t5 = t**3
-    total2 = jnp.sum(embeddings * embeddings_tangent, axis=-1)
-    t6 = t5 * total2
-    t7 = dot * t[..., :, None] * t6[..., None, :]
-    t8 = dot * t[..., None, :] * t6[..., :, None]
-    t9 = larger * gamma * (t2 - margin)
-    lse = fn.logsumexp(t9, -2, where=differs)
-    share = jnp.exp(t9.mT - lse[..., :, None])
-    branch = jnp.where(differs.mT, larger.mT * gamma * (t4 - t7 - t8) * share, 0.0)
-    total3 = jnp.sum(branch, axis=-1)
+    length = fn.norm(embeddings, axis=-1)
+    unit = fn.unit(embeddings, length[..., :, None])
+    dot = unit @ unit.mT
+    larger = jnp.maximum(dot.mT + margin, 0.0)
+    inverse = fn.reciprocal(length)
+    total = jnp.sum(unit * embeddings_tangent, axis=-1)
+    t = embeddings_tangent - unit * total[..., :, None]
+    dot2 = unit @ t.mT
+    dot3 = t @ unit.mT
+    t2 = inverse[..., :, None] * dot2.mT + inverse[..., None, :] * dot3.mT
+    t3 = larger * gamma * (dot.mT - margin)
+    lse = fn.logsumexp(t3, -2, where=differs)
+    branch = jnp.where(differs, larger * t2 * jnp.exp(t3 - lse[..., None, :]), 0.0)
+    total2 = jnp.sum(branch, axis=-2)
     equal = identity[..., None, :] == identity[..., :, None]
     position = fn.positions(embeddings, -2)
     differs2 = position[..., None, :] != position[..., :, None]
     condition = equal & differs2
-    larger2 = jnp.maximum(margin + 1 - t2, 0.0)
-    t10 = -larger2 * gamma * (t2 + margin - 1)
-    lse2 = fn.logsumexp(t10, -2, where=condition)
-    share2 = jnp.exp(t10.mT - lse2[..., :, None])
-    branch2 = jnp.where(condition.mT, larger2.mT * gamma * (t7 + t8 - t4) * share2, 0.0)
-    total4 = jnp.sum(branch2, axis=-1)
-    return (total3 + total4) * fn.sigmoid(lse + lse2)
+    larger2 = jnp.maximum(margin + 1 - dot.mT, 0.0)
+    t4 = -larger2 * gamma * (dot.mT + margin - 1)
+    lse2 = fn.logsumexp(t4, -2, where=condition)
+    branch2 = jnp.where(condition, larger2 * t2 * jnp.exp(t4 - lse2[..., None, :]), 0.0)
+    total3 = jnp.sum(branch2, axis=-2)
+    return gamma * (total2 - total3) * fn.sigmoid(lse + lse2)
 
 
 def _circle_hvp(
@@ -5869,18 +5492,21 @@ def _circle_hvp(
     embeddings_tangent: Array,
 ) -> tuple[Result, ...]:
     """The Hessian of sum(cotangent * loss) times the tangents."""
-    t = embeddings_tangent.mT
+    length = fn.norm(embeddings, axis=-1)
+    inverse = fn.reciprocal(length)
+    unit = fn.unit(embeddings, length[..., :, None])
+    total = jnp.sum(unit * embeddings_tangent, axis=-1)
+    t = embeddings_tangent - unit * total[..., :, None]
+    t2 = inverse[..., :, None] * t
+    t3 = t2.mT
     differs = identity[..., None, :] != identity[..., :, None]
-    total = jnp.sum(embeddings**2, axis=-1)
-    t2 = fn.inverse_root(total)
-    dot = embeddings @ embeddings.mT
-    t3 = dot.mT * t2[..., :, None] * t2[..., None, :]
-    larger = jnp.maximum(t3 + margin, 0.0)
-    t4 = larger * gamma * (t3 - margin)
+    dot = unit @ unit.mT
+    larger = jnp.maximum(dot.mT + margin, 0.0)
+    t4 = larger * gamma * (dot.mT - margin)
     lse = fn.logsumexp(t4, -2, where=differs)
     share = jnp.exp(t4 - lse[..., None, :])
-    larger2 = jnp.maximum(margin + 1 - t3, 0.0)
-    t5 = -larger2 * gamma * (t3 + margin - 1)
+    larger2 = jnp.maximum(margin + 1 - dot.mT, 0.0)
+    t5 = -larger2 * gamma * (dot.mT + margin - 1)
     equal = identity[..., None, :] == identity[..., :, None]
     position = fn.positions(embeddings, -2)
     differs2 = position[..., None, :] != position[..., :, None]
@@ -5888,149 +5514,52 @@ def _circle_hvp(
     lse2 = fn.logsumexp(t5, -2, where=condition)
     t6 = lse + lse2
     probability = fn.sigmoid(t6)
-    t7 = t2 * cotangent * probability
-    t8 = t2[..., :, None] * larger * share * t7[..., None, :] * gamma
+    t7 = cotangent * probability
+    branch = jnp.where(differs, larger * share * t7[..., None, :] * gamma, 0.0)
     share2 = jnp.exp(t5 - lse2[..., None, :])
-    t9 = -t2[..., :, None] * larger2 * share2 * t7[..., None, :] * gamma
-    t10 = jnp.where(differs, t8, 0.0) + jnp.where(condition, t9, 0.0)
-    t11 = t10.mT
-    dot2 = t11 @ t.mT
-    t12 = embeddings.mT
-    dot3 = embeddings_tangent @ embeddings.mT
-    dot4 = embeddings @ embeddings_tangent.mT
-    t13 = dot3.mT + dot4.mT
-    t14 = t2**2
-    t15 = gamma**2
-    t16 = cotangent * probability * t14
-    t17 = larger**2
-    t18 = share * t14[..., :, None] * t15 * t16[..., None, :] * t17
-    t19 = larger2**2
-    t20 = share2 * t14[..., :, None] * t15 * t19 * t16[..., None, :]
-    t21 = jnp.where(differs, t18, 0.0) + jnp.where(condition, t20, 0.0)
-    t22 = t2[..., :, None] * t2[..., None, :] * t13.mT
-    t23 = t2**3
-    total2 = jnp.sum(embeddings * embeddings_tangent, axis=-1)
-    t24 = t23 * total2
-    t25 = dot * t2[..., :, None] * t24[..., None, :]
-    t26 = dot * t2[..., None, :] * t24[..., :, None]
-    branch = jnp.where(differs.mT, larger.mT * share.mT * gamma * (t22 - t25 - t26), 0.0)
-    total3 = jnp.sum(branch, axis=-1)
+    branch2 = jnp.where(condition, -larger2 * t7[..., None, :] * share2 * gamma, 0.0)
+    t8 = branch + branch2
+    t9 = t8.mT
+    dot2 = t9 @ t3.mT
+    t10 = unit.mT
+    dot3 = unit @ t.mT
+    dot4 = t @ unit.mT
+    t11 = inverse[..., :, None] * dot3.mT + inverse[..., None, :] * dot4.mT
+    t12 = gamma**2
+    branch3 = jnp.where(differs, share * t7[..., None, :] * t12 * larger**2, 0.0)
+    branch4 = jnp.where(condition, t7[..., None, :] * share2 * t12 * larger2**2, 0.0)
+    branch5 = jnp.where(differs, larger * t11 * share, 0.0)
+    total2 = jnp.sum(branch5, axis=-2)
     probability2 = fn.sigmoid(-t6)
-    t27 = t2 * cotangent * probability * probability2
-    t28 = t2[..., :, None] * larger * share * t27[..., None, :] * gamma
-    branch2 = jnp.where(differs, t28, 0.0)
-    t29 = -t2[..., :, None] * larger2 * share2 * t27[..., None, :] * gamma
-    branch3 = jnp.where(condition, t29, 0.0)
-    t30 = -t2[..., :, None] * larger * share * t7[..., None, :] * gamma
-    t31 = branch2 + branch3 + jnp.where(differs, t30, 0.0)
-    t32 = larger2.mT * share2.mT * gamma * (t25 + t26 - t22)
-    total4 = jnp.sum(jnp.where(condition.mT, t32, 0.0), axis=-1)
-    t33 = t2[..., :, None] * larger2 * share2 * t7[..., None, :] * gamma
-    t34 = branch2 + branch3 + jnp.where(condition, t33, 0.0)
-    t35 = cotangent * t23 * probability
-    t36 = 0.5 * t2[..., :, None] * larger2 * share2 * t35[..., None, :] * gamma
-    t37 = -0.5 * t2[..., :, None] * larger * share * t35[..., None, :] * gamma
-    t38 = t2**4
-    t39 = cotangent * probability * t38
-    t40 = -0.5 * dot.mT * share * t14[..., :, None] * t15 * t17 * t39[..., None, :]
-    t41 = -0.5 * dot.mT * share2 * t14[..., :, None] * t15 * t19 * t39[..., None, :]
-    t42 = jnp.where(condition, t36, 0.0) + jnp.where(differs, t37, 0.0)
-    t43 = t42 + jnp.where(differs, t40, 0.0) + jnp.where(condition, t41, 0.0)
-    t44 = 0.5 * larger2 * share2 * t23[..., :, None] * t7[..., None, :] * gamma
-    t45 = -0.5 * larger * share * t23[..., :, None] * t7[..., None, :] * gamma
-    t46 = -0.5 * dot.mT * share * t38[..., :, None] * t15 * t16[..., None, :] * t17
-    t47 = -0.5 * dot.mT * share2 * t38[..., :, None] * t15 * t19 * t16[..., None, :]
-    t48 = jnp.where(condition, t44, 0.0) + jnp.where(differs, t45, 0.0)
-    t49 = t48 + jnp.where(differs, t46, 0.0) + jnp.where(condition, t47, 0.0)
-    t50 = t13 * t21 + total3[..., None, :] * t31 + total4[..., None, :] * t34
-    t51 = t50 + 2 * total2[..., None, :] * t43 + 2 * total2[..., :, None] * t49
-    t52 = t51.mT
-    dot5 = t52 @ t12.mT
-    dot6 = t10 @ t.mT
-    dot7 = t51 @ t12.mT
-    branch4 = jnp.where(condition.mT, larger2.mT * share2.mT * t27[..., :, None] * dot, 0.0)
-    branch5 = jnp.where(condition.mT, -larger2.mT * share2.mT * t7[..., :, None] * dot, 0.0)
-    t53 = total4[..., :, None] * (branch4 + branch5)
-    branch6 = jnp.where(condition.mT, larger2.mT * share2.mT * t7[..., :, None], 0.0)
-    t54 = -t2[..., None, :] * share2.mT * t19.mT * t16[..., :, None] * dot * gamma
-    t55 = t13.mT * (branch6 + jnp.where(condition.mT, t54, 0.0))
-    t56 = -0.5 * larger2.mT * share2.mT * t35[..., :, None] * dot
-    t57 = dot.mT**2
-    t58 = 0.5 * t2[..., None, :] * share2.mT * t19.mT * t57.mT * t39[..., :, None]
-    branch7 = jnp.where(condition.mT, t58 * gamma, 0.0)
-    t59 = jnp.where(condition.mT, t56, 0.0) + branch7
-    t60 = t2 * cotangent * probability * total3 * probability2
-    branch8 = jnp.where(condition.mT, larger2.mT * share2.mT * t60[..., :, None] * dot, 0.0)
-    t61 = share2.mT * t24[..., None, :] * t19.mT * t16[..., :, None] * t57.mT * gamma
-    t62 = t53 + t55 + 2 * total2[..., :, None] * t59 + branch8
-    total5 = jnp.sum(t62 + jnp.where(condition.mT, t61, 0.0), axis=-2)
-    t63 = t23 * total5
-    branch9 = jnp.where(condition.mT, t2[..., None, :] * larger2.mT * share2.mT, 0.0)
-    t64 = -dot * t2[..., :, None] * share2.mT * t14[..., None, :] * t19.mT * gamma
-    t65 = t13.mT * (branch9 + jnp.where(condition.mT, t64, 0.0))
-    t66 = -0.5 * dot * larger2.mT * share2.mT * t23[..., None, :]
-    t67 = 0.5 * t2[..., :, None] * share2.mT * t19.mT * t57.mT * t38[..., None, :]
-    branch10 = jnp.where(condition.mT, t67 * gamma, 0.0)
-    t68 = jnp.where(condition.mT, t66, 0.0) + branch10
-    t69 = -dot * t2[..., None, :] * larger2.mT * share2.mT * total4[..., :, None]
-    t70 = share2.mT * t24[..., :, None] * t14[..., None, :] * t19.mT * t57.mT * gamma
-    t71 = t65 + 2 * total2[..., None, :] * t68 + jnp.where(condition.mT, t69, 0.0)
-    total6 = jnp.sum(t71 + jnp.where(condition.mT, t70, 0.0), axis=-1)
-    t72 = cotangent * t23 * probability * total6
-    branch11 = jnp.where(condition.mT, larger2.mT * share2.mT * t7[..., :, None] * dot, 0.0)
-    total7 = jnp.sum(branch11, axis=-2)
-    branch12 = jnp.where(condition.mT, dot * t2[..., None, :] * larger2.mT * share2.mT, 0.0)
-    total8 = jnp.sum(branch12, axis=-1)
-    branch13 = jnp.where(differs.mT, larger.mT * share.mT * t7[..., :, None] * dot, 0.0)
-    total9 = jnp.sum(branch13, axis=-2)
-    branch14 = jnp.where(differs.mT, dot * t2[..., None, :] * larger.mT * share.mT, 0.0)
-    total10 = jnp.sum(branch14, axis=-1)
-    t73 = 0.5 * cotangent * total10 * probability
-    t74 = 0.5 * total7 + 0.5 * total8 * cotangent * probability - 0.5 * total9 - t73
-    t75 = t23 * t74
-    t76 = 2 * embeddings_tangent * t75[..., :, None] * gamma
-    t77 = 0.5 * total8 - 0.5 * total10
-    t78 = cotangent * t23 * probability * total3 * probability2 * t77
-    t79 = 2 * t78[..., :, None] * embeddings * gamma
-    t80 = cotangent * t23 * probability * total4 * probability2 * t77
-    t81 = 2 * t80[..., :, None] * embeddings * gamma
-    t82 = 0.75 * cotangent * total10 * probability
-    t83 = 0.75 * total8 * cotangent * probability
-    t84 = 0.75 * total9 + t82 - 0.75 * total7 - t83
-    t85 = total2 * t2**5 * t84
-    t86 = 4 * t85[..., :, None] * embeddings * gamma
-    branch15 = jnp.where(differs.mT, larger.mT * share.mT * t27[..., :, None] * dot, 0.0)
-    branch16 = jnp.where(differs.mT, -larger.mT * share.mT * t7[..., :, None] * dot, 0.0)
-    t87 = total3[..., :, None] * (branch15 + branch16)
-    branch17 = jnp.where(differs.mT, larger.mT * share.mT * t7[..., :, None], 0.0)
-    t88 = t2[..., None, :] * share.mT * t16[..., :, None] * t17.mT * dot * gamma
-    t89 = t13.mT * (branch17 + jnp.where(differs.mT, t88, 0.0))
-    t90 = -0.5 * larger.mT * share.mT * t35[..., :, None] * dot
-    t91 = 0.5 * t2[..., None, :] * share.mT * t57.mT * t39[..., :, None] * t17.mT
-    branch18 = jnp.where(differs.mT, -t91 * gamma, 0.0)
-    t92 = jnp.where(differs.mT, t90, 0.0) + branch18
-    t93 = t2 * cotangent * probability * total4 * probability2
-    branch19 = jnp.where(differs.mT, larger.mT * share.mT * t93[..., :, None] * dot, 0.0)
-    t94 = -share.mT * t24[..., None, :] * t16[..., :, None] * t57.mT * t17.mT * gamma
-    t95 = t87 + t89 + 2 * total2[..., :, None] * t92 + branch19
-    total11 = jnp.sum(t95 + jnp.where(differs.mT, t94, 0.0), axis=-2)
-    t96 = t23 * total11
-    branch20 = jnp.where(differs.mT, t2[..., None, :] * larger.mT * share.mT, 0.0)
-    t97 = dot * t2[..., :, None] * share.mT * t14[..., None, :] * t17.mT * gamma
-    t98 = t13.mT * (branch20 + jnp.where(differs.mT, t97, 0.0))
-    t99 = -0.5 * dot * larger.mT * share.mT * t23[..., None, :]
-    t100 = 0.5 * t2[..., :, None] * share.mT * t57.mT * t38[..., None, :] * t17.mT
-    branch21 = jnp.where(differs.mT, -t100 * gamma, 0.0)
-    t101 = jnp.where(differs.mT, t99, 0.0) + branch21
-    t102 = -dot * t2[..., None, :] * larger.mT * share.mT * total3[..., :, None]
-    t103 = -share.mT * t24[..., :, None] * t14[..., None, :] * t57.mT * t17.mT * gamma
-    t104 = t98 + 2 * total2[..., None, :] * t101 + jnp.where(differs.mT, t102, 0.0)
-    total12 = jnp.sum(t104 + jnp.where(differs.mT, t103, 0.0), axis=-1)
-    t105 = cotangent * t23 * probability * total12
-    t106 = t105[..., :, None] * embeddings * gamma
-    t107 = dot2 + dot5 + dot6 + dot7 + t63[..., :, None] * embeddings * gamma
-    t108 = t107 + t72[..., :, None] * embeddings * gamma + t76 + t79 + t81 + t86
-    return (t108 - t96[..., :, None] * embeddings * gamma - t106,)
+    t13 = cotangent * probability * probability2
+    branch6 = jnp.where(differs, larger * share * t13[..., None, :] * gamma, 0.0)
+    branch7 = jnp.where(condition, -larger2 * share2 * t13[..., None, :] * gamma, 0.0)
+    branch8 = jnp.where(differs, -larger * share * t7[..., None, :] * gamma, 0.0)
+    t14 = total2[..., None, :] * gamma * (branch6 + branch7 + branch8)
+    branch9 = jnp.where(condition, larger2 * t11 * share2, 0.0)
+    total3 = jnp.sum(branch9, axis=-2)
+    branch10 = jnp.where(condition, larger2 * t7[..., None, :] * share2 * gamma, 0.0)
+    t15 = total3[..., None, :] * gamma * (branch6 + branch7 + branch10)
+    t16 = t11 * (branch3 + branch4) + t14 - t15
+    t17 = t16.mT
+    dot5 = t17 @ t10.mT
+    t18 = dot2 + dot5
+    dot6 = t8 @ t3.mT
+    dot7 = t16 @ t10.mT
+    t19 = dot6 + dot7
+    dot8 = t9 @ t10.mT
+    dot9 = t8 @ t10.mT
+    t20 = dot8 + dot9
+    total4 = jnp.sum(unit * t20, axis=-1)
+    t21 = inverse**2
+    t22 = total4 * t21
+    t23 = unit * t18 + unit * t19 + inverse[..., :, None] * t * t20
+    total5 = jnp.sum(t23, axis=-1)
+    t24 = inverse * total5
+    t25 = t21 * total
+    t26 = t25[..., :, None] * (dot8 + dot9 - total4[..., :, None] * unit)
+    t27 = inverse[..., :, None] * t18 + inverse[..., :, None] * t19
+    return (t27 - t * t22[..., :, None] - unit * t24[..., :, None] - t26,)
 
 
 def _circle_hessian_diagonal(
@@ -6041,228 +5570,182 @@ def _circle_hessian_diagonal(
     cotangent: Array,
 ) -> tuple[Result, ...]:
     """The diagonal of the Hessian of sum(cotangent * loss)."""
-    t = embeddings**2
-    total = jnp.sum(t, axis=-1)
-    t2 = fn.inverse_root(total)
-    t3 = t2**3
+    length = fn.norm(embeddings, axis=-1)
+    unit = fn.unit(embeddings, length[..., :, None])
+    t = unit**2
+    t2 = t.mT
+    differs = identity[..., None, :] != identity[..., :, None]
+    dot = unit @ unit.mT
+    larger = jnp.maximum(dot.mT + margin, 0.0)
+    t3 = larger * gamma * (dot.mT - margin)
+    lse = fn.logsumexp(t3, -2, where=differs)
+    larger2 = jnp.maximum(margin + 1 - dot.mT, 0.0)
+    t4 = -larger2 * gamma * (dot.mT + margin - 1)
     equal = identity[..., None, :] == identity[..., :, None]
     position = fn.positions(embeddings, -2)
-    differs = position[..., None, :] != position[..., :, None]
-    condition = equal & differs
-    dot = embeddings @ embeddings.mT
-    t4 = -dot.mT * t2[..., :, None] * t2[..., None, :]
-    larger = jnp.maximum(t4 + margin + 1, 0.0)
-    t5 = dot.mT * t2[..., :, None] * t2[..., None, :]
-    t6 = -larger * gamma * (t5 + margin - 1)
-    lse = fn.logsumexp(t6, -2, where=condition)
-    share = jnp.exp(t6 - lse[..., None, :])
-    larger2 = jnp.maximum(t5 + margin, 0.0)
-    t7 = larger2 * gamma * (t5 - margin)
-    differs2 = identity[..., None, :] != identity[..., :, None]
-    lse2 = fn.logsumexp(t7, -2, where=differs2)
-    t8 = lse2 + lse
-    probability = fn.sigmoid(t8)
-    t9 = cotangent * t2 * probability
-    branch = jnp.where(condition.mT, dot * larger.mT * share.mT * t9[..., :, None], 0.0)
-    total2 = jnp.sum(branch, axis=-2)
-    branch2 = jnp.where(condition.mT, dot * t2[..., None, :] * larger.mT * share.mT, 0.0)
-    total3 = jnp.sum(branch2, axis=-1)
-    share2 = jnp.exp(t7 - lse2[..., None, :])
-    branch3 = jnp.where(differs2.mT, dot * t9[..., :, None] * larger2.mT * share2.mT, 0.0)
-    total4 = jnp.sum(branch3, axis=-2)
-    branch4 = jnp.where(differs2.mT, dot * t2[..., None, :] * larger2.mT * share2.mT, 0.0)
-    total5 = jnp.sum(branch4, axis=-1)
-    t10 = 0.5 * total2 + 0.5 * cotangent * total3 * probability - 0.5 * total4
-    t11 = t10 - 0.5 * cotangent * probability * total5
-    t12 = 2 * t3 * gamma * t11
-    t13 = gamma**2
-    t14 = t2**2
-    probability2 = fn.sigmoid(-(lse2 + lse))
-    t15 = cotangent * probability * t14 * probability2
-    t16 = t * t15[..., :, None]
-    t17 = t16.mT
-    t18 = larger2**2
-    t19 = share2.mT**2
-    branch5 = jnp.where(differs2, t18 * t19.mT, 0.0)
-    dot2 = branch5 @ t17.mT
-    t20 = cotangent * probability * t14
-    t21 = t * t20[..., :, None]
-    t22 = t21.mT
-    branch6 = jnp.where(differs2, -t18 * t19.mT, 0.0)
-    dot3 = branch6 @ t22.mT
-    t23 = larger**2
-    share3 = jnp.exp(larger * gamma * (t4 + 1 - margin) - lse[..., None, :])
-    t24 = share3.mT**2
-    branch7 = jnp.where(condition, t23 * t24.mT, 0.0)
-    dot4 = branch7 @ t17.mT
-    branch8 = jnp.where(condition, -t23 * t24.mT, 0.0)
-    dot5 = branch8 @ t22.mT
-    t25 = t2[..., :, None] * embeddings
-    t26 = t25.mT
-    branch9 = jnp.where(differs2, larger2 * share2, 0.0)
-    t27 = branch9.mT
-    dot6 = t27 @ t26.mT
-    t28 = t * t9[..., :, None]
-    t29 = t28.mT
-    t30 = t2[..., :, None] * t2[..., None, :] * share2 * t18 * gamma
-    branch10 = jnp.where(differs2, t30, 0.0)
-    dot7 = branch10 @ t29.mT
-    t31 = t2[..., :, None] * t
-    t32 = t31.mT
-    t33 = branch10.mT
-    dot8 = t33 @ t32.mT
-    t34 = 0.75 * cotangent * probability * total5
-    t35 = 0.75 * cotangent * total3 * probability
-    t36 = t2**5 * (0.75 * total4 + t34 - 0.75 * total2 - t35)
-    probability3 = fn.sigmoid(-t8)
-    t37 = cotangent * t2 * probability * probability3
-    branch11 = jnp.where(condition.mT, dot * larger.mT * share.mT * t37[..., :, None], 0.0)
-    branch12 = jnp.where(condition.mT, -dot * larger.mT * t9[..., :, None] * share.mT, 0.0)
-    t38 = branch11 + branch12
-    t39 = dot * t2[..., :, None] * larger.mT * share.mT * t38
-    total6 = jnp.sum(jnp.where(condition.mT, t39, 0.0), axis=-2)
-    t40 = t3 * total6
-    branch13 = jnp.where(condition, larger * share * t38.mT, 0.0)
-    dot9 = branch13 @ t26.mT
-    t41 = embeddings * t40[..., :, None] - t2[..., :, None] * dot9
-    t42 = t13 * embeddings * t3[..., :, None] * t41
-    t43 = t2**4
-    t44 = cotangent * total3 * probability * probability2 * t43
-    t45 = t13 * embeddings * dot6 * t44[..., :, None]
-    branch14 = jnp.where(condition, larger * share3, 0.0)
-    t46 = branch14.mT
-    dot10 = t46 @ t26.mT
-    t47 = cotangent * probability * total5 * probability2 * t43
-    t48 = t13 * embeddings * dot10 * t47[..., :, None]
-    branch15 = jnp.where(differs2.mT, -larger2.mT * share2.mT, 0.0)
-    dot11 = branch15 @ t26.mT
-    branch16 = jnp.where(condition.mT, larger.mT * share.mT, 0.0)
-    dot12 = branch16 @ t26.mT
-    branch17 = jnp.where(condition.mT, -larger.mT * share3.mT, 0.0)
-    dot13 = branch17 @ t26.mT
-    t49 = t13 * dot12 * dot13 * t20[..., :, None]
-    t50 = t13 * dot12 * dot10 * t15[..., :, None]
-    t51 = embeddings * t9[..., :, None]
-    t52 = t51.mT
-    dot14 = branch14 @ t52.mT
-    t53 = embeddings * t3[..., :, None] * dot14 * gamma
-    t54 = embeddings.mT
-    branch18 = jnp.where(condition, larger * share * t9[..., None, :], 0.0)
-    t55 = -dot.mT * t2[..., :, None] * share * t23 * t20[..., None, :] * gamma
-    t56 = branch18 + jnp.where(condition, t55, 0.0)
-    dot15 = t56 @ t54.mT
-    t57 = dot.mT**2
-    t58 = 0.5 * t57 * share * t3[..., :, None] * t23 * t20[..., None, :] * gamma
-    total7 = jnp.sum(jnp.where(condition, t58, 0.0), axis=-1)
-    t59 = dot15 + 2 * embeddings * total7[..., :, None]
-    t60 = embeddings * t3[..., :, None] * gamma * t59
-    t61 = cotangent * probability * t3
-    t62 = embeddings * dot10 * t61[..., :, None] * gamma
-    branch19 = jnp.where(condition.mT, t2[..., None, :] * larger.mT * share.mT, 0.0)
-    t63 = -dot * t2[..., :, None] * share.mT * t14[..., None, :] * t23.mT * gamma
-    t64 = branch19 + jnp.where(condition.mT, t63, 0.0)
-    dot16 = t64 @ t54.mT
-    t65 = 0.5 * t57 * share * t3[..., None, :] * t14[..., :, None] * t23 * gamma
-    total8 = jnp.sum(jnp.where(condition, t65, 0.0), axis=-2)
-    branch20 = jnp.where(condition.mT, -dot * t2[..., None, :] * larger.mT * share.mT, 0.0)
-    total9 = jnp.sum(branch20, axis=-1)
-    t66 = total3 * t3
-    t67 = embeddings * t66[..., :, None] - t2[..., :, None] * dot12
-    t68 = dot16 + 2 * embeddings * total8[..., :, None]
-    t69 = t68 + total9[..., :, None] * t67 * gamma
-    t70 = embeddings * t61[..., :, None] * gamma * t69
-    t71 = 0.5 * total3 - 0.5 * total5
-    t72 = cotangent * probability * t3 * probability3 * t71
-    t73 = 2 * t13 * embeddings * t67 * t72[..., :, None]
-    t74 = total5 * t3
-    t75 = t2[..., :, None] * dot6 - embeddings * t74[..., :, None]
-    t76 = 2 * t13 * embeddings * t75 * t72[..., :, None]
-    t77 = -0.5 * dot.mT * t2[..., None, :] * share2 * t3[..., :, None] * t18 * gamma
-    branch21 = jnp.where(differs2, t77, 0.0)
-    dot17 = branch21 @ t52.mT
-    t78 = 2 * t2[..., :, None] * embeddings * dot17 * gamma
-    t79 = -0.5 * dot * t2[..., None, :] * share2.mT * t3[..., :, None] * t18.mT * gamma
-    branch22 = jnp.where(differs2.mT, t79, 0.0)
-    dot18 = branch22 @ t26.mT
-    t80 = 2 * embeddings * dot18 * t9[..., :, None] * gamma
-    t81 = -t2[..., :, None] * t2[..., None, :] * share3 * t23 * gamma
-    branch23 = jnp.where(condition, t81, 0.0)
-    dot19 = branch23 @ t29.mT
-    t82 = branch23.mT
-    dot20 = t82 @ t32.mT
-    branch24 = jnp.where(differs2.mT, dot * larger2.mT * share2.mT * t37[..., :, None], 0.0)
-    branch25 = jnp.where(differs2.mT, -dot * larger2.mT * share2.mT * t9[..., :, None], 0.0)
-    t83 = branch24 + branch25
-    branch26 = jnp.where(differs2, larger2 * share2 * t83.mT, 0.0)
-    dot21 = branch26 @ t26.mT
-    t84 = dot * t2[..., :, None] * larger2.mT * share2.mT * t83
-    total10 = jnp.sum(jnp.where(differs2.mT, t84, 0.0), axis=-2)
-    t85 = t3 * total10
-    t86 = t2[..., :, None] * dot21 - embeddings * t85[..., :, None]
-    t87 = t13 * embeddings * t3[..., :, None] * t86
-    t88 = t13 * embeddings * dot6 * t47[..., :, None]
-    t89 = cotangent * probability * total5 * t43
-    t90 = t13 * embeddings * dot11 * t89[..., :, None]
-    t91 = cotangent * total3 * probability * t43
-    t92 = t13 * embeddings * dot13 * t91[..., :, None]
-    t93 = t13 * embeddings * dot10 * t44[..., :, None]
-    t94 = embeddings * t15[..., :, None]
-    t95 = t94.mT
-    branch27 = jnp.where(differs2, dot.mT * t18 * t19.mT, 0.0)
-    dot22 = branch27 @ t95.mT
-    t96 = t13 * embeddings * dot22 * t43[..., :, None]
-    t97 = embeddings * t20[..., :, None]
-    t98 = t97.mT
-    branch28 = jnp.where(differs2, -dot.mT * t18 * t19.mT, 0.0)
-    dot23 = branch28 @ t98.mT
-    t99 = t13 * embeddings * dot23 * t43[..., :, None]
-    branch29 = jnp.where(condition, dot.mT * t23 * t24.mT, 0.0)
-    dot24 = branch29 @ t95.mT
-    t100 = t13 * embeddings * dot24 * t43[..., :, None]
-    branch30 = jnp.where(condition, -dot.mT * t23 * t24.mT, 0.0)
-    dot25 = branch30 @ t98.mT
-    t101 = t13 * embeddings * dot25 * t43[..., :, None]
-    dot26 = branch9 @ t52.mT
-    t102 = embeddings * t3[..., :, None] * dot26 * gamma
-    branch31 = jnp.where(differs2, t9[..., None, :] * larger2 * share2, 0.0)
-    t103 = dot.mT * t2[..., :, None] * share2 * t20[..., None, :] * t18 * gamma
-    t104 = branch31 + jnp.where(differs2, t103, 0.0)
-    dot27 = t104 @ t54.mT
-    t105 = -0.5 * t57 * share2 * t3[..., :, None] * t20[..., None, :] * t18 * gamma
-    total11 = jnp.sum(jnp.where(differs2, t105, 0.0), axis=-1)
-    t106 = dot27 + 2 * embeddings * total11[..., :, None]
-    t107 = embeddings * t3[..., :, None] * gamma * t106
-    t108 = embeddings * dot6 * t61[..., :, None] * gamma
-    branch32 = jnp.where(differs2.mT, t2[..., None, :] * larger2.mT * share2.mT, 0.0)
-    t109 = dot * t2[..., :, None] * share2.mT * t14[..., None, :] * t18.mT * gamma
-    t110 = branch32 + jnp.where(differs2.mT, t109, 0.0)
-    dot28 = t110 @ t54.mT
-    t111 = -0.5 * t57 * share2 * t3[..., None, :] * t14[..., :, None] * t18 * gamma
-    total12 = jnp.sum(jnp.where(differs2, t111, 0.0), axis=-2)
-    branch33 = jnp.where(differs2.mT, -dot * t2[..., None, :] * larger2.mT * share2.mT, 0.0)
-    total13 = jnp.sum(branch33, axis=-1)
-    t112 = dot28 + 2 * embeddings * total12[..., :, None]
-    t113 = t112 + total13[..., :, None] * t75 * gamma
-    t114 = embeddings * t61[..., :, None] * gamma * t113
-    t115 = 0.5 * dot.mT * t2[..., None, :] * t3[..., :, None] * t23 * share3 * gamma
-    branch34 = jnp.where(condition, t115, 0.0)
-    dot29 = branch34 @ t52.mT
-    t116 = 2 * t2[..., :, None] * embeddings * dot29 * gamma
-    t117 = 0.5 * dot * t2[..., None, :] * t3[..., :, None] * t23.mT * share3.mT * gamma
-    branch35 = jnp.where(condition.mT, t117, 0.0)
-    dot30 = branch35 @ t26.mT
-    t118 = 2 * embeddings * dot30 * t9[..., :, None] * gamma
-    t119 = t12[..., :, None] + t13 * t14[..., :, None] * dot2
-    t120 = t119 + t13 * t14[..., :, None] * dot3 + t13 * t14[..., :, None] * dot4
-    t121 = t120 + t13 * t14[..., :, None] * dot5 + t13 * t15[..., :, None] * dot6**2
-    t122 = t121 + t2[..., :, None] * dot7 * gamma + dot8 * t9[..., :, None] * gamma
-    t123 = t122 + 4 * t * t36[..., :, None] * gamma + t42 + t45 + t48
-    t124 = t123 + t13 * dot6 * dot11 * t20[..., :, None] + t49 + t50 + t53 + t60 + t62
-    t125 = t124 + t70 + t73 + t76 + t78 + t80 - t2[..., :, None] * dot19 * gamma
-    t126 = t125 - dot20 * t9[..., :, None] * gamma - t87 - t88 - t90 - t92 - t93 - t96
-    t127 = t126 - t99 - t100 - t101 - t13 * dot6 * dot12 * t15[..., :, None]
-    t128 = t127 - t13 * dot6 * dot10 * t15[..., :, None] - t102 - t107 - t108 - t114
-    return (t128 - t116 - t118,)
+    differs2 = position[..., None, :] != position[..., :, None]
+    condition = equal & differs2
+    lse2 = fn.logsumexp(t4, -2, where=condition)
+    probability = fn.sigmoid(lse + lse2)
+    t5 = cotangent * probability
+    share = jnp.exp(t3 - lse[..., None, :])
+    t6 = gamma**2
+    t7 = larger**2
+    branch = jnp.where(differs.mT, t5[..., :, None] * share.mT * t6 * t7.mT, 0.0)
+    share2 = jnp.exp(t4 - lse2[..., None, :])
+    t8 = larger2**2
+    branch2 = jnp.where(condition.mT, t5[..., :, None] * share2.mT * t6 * t8.mT, 0.0)
+    t9 = branch + branch2
+    t10 = t9.mT
+    dot2 = t10 @ t2.mT
+    branch3 = jnp.where(differs, share * t7 * gamma, 0.0)
+    t11 = branch3.mT
+    dot3 = t11 @ t2.mT
+    t12 = unit.mT
+    branch4 = jnp.where(differs.mT, -larger.mT * share.mT, 0.0)
+    dot4 = branch4 @ t12.mT
+    branch5 = jnp.where(differs, larger * share, 0.0)
+    t13 = branch5.mT
+    dot5 = t13 @ t12.mT
+    t14 = larger2 * gamma * (1 - dot.mT - margin)
+    share3 = jnp.exp(t14 - lse2[..., None, :])
+    branch6 = jnp.where(condition.mT, -larger2.mT * share3.mT, 0.0)
+    dot6 = branch6 @ t12.mT
+    branch7 = jnp.where(condition.mT, larger2.mT * share2.mT, 0.0)
+    dot7 = branch7 @ t12.mT
+    probability2 = fn.sigmoid(-(lse + lse2))
+    t15 = t6 * probability2[..., :, None] * dot5**2
+    branch8 = jnp.where(condition.mT, -dot * share3.mT * t8.mT * gamma, 0.0)
+    dot8 = branch8 @ t12.mT
+    branch9 = jnp.where(condition.mT, dot * larger2.mT * share2.mT, 0.0)
+    total = jnp.sum(branch9, axis=-1)
+    t16 = total * probability2
+    branch10 = jnp.where(condition.mT, larger2.mT * share3.mT, 0.0)
+    dot9 = branch10 @ t12.mT
+    branch11 = jnp.where(differs.mT, dot * larger.mT * share.mT, 0.0)
+    total2 = jnp.sum(branch11, axis=-1)
+    t17 = total2 * probability2
+    t18 = t6 * dot9 * dot7 * probability2[..., :, None]
+    branch12 = jnp.where(condition, -t8 * share3 * gamma, 0.0)
+    t19 = branch12.mT
+    dot10 = t19 @ t2.mT
+    branch13 = jnp.where(differs.mT, dot * share.mT * t7.mT * gamma, 0.0)
+    dot11 = branch13 @ t12.mT
+    t20 = t6 * unit * total2[..., :, None] * dot4
+    t21 = t6 * dot5 * dot9 * probability2[..., :, None]
+    t22 = t6 * dot5 * dot7 * probability2[..., :, None]
+    t23 = dot3 * gamma + t6 * dot4 * dot5 + t6 * dot6 * dot7 + t15
+    t24 = t23 + unit * dot8 * gamma + t6 * unit * dot5 * t16[..., :, None]
+    t25 = t24 + t6 * unit * dot9 * t17[..., :, None] + t18 - dot10 * gamma
+    t26 = t25 - unit * dot11 * gamma - t20 - t6 * unit * total[..., :, None] * dot6
+    t27 = t26 - t6 * unit * dot5 * t17[..., :, None]
+    t28 = t27 - t6 * unit * dot9 * t16[..., :, None] - t21 - t22
+    t29 = t5[..., :, None] * t
+    t30 = t29.mT
+    t31 = share.mT**2
+    branch14 = jnp.where(differs.mT, -t7.mT * t31, 0.0)
+    t32 = branch14.mT
+    dot12 = t32 @ t30.mT
+    t33 = share3.mT**2
+    branch15 = jnp.where(condition.mT, -t8.mT * t33, 0.0)
+    t34 = branch15.mT
+    dot13 = t34 @ t30.mT
+    t35 = cotangent * probability * probability2
+    t36 = t * t35[..., :, None]
+    t37 = t36.mT
+    branch16 = jnp.where(differs.mT, t7.mT * t31, 0.0)
+    t38 = branch16.mT
+    dot14 = t38 @ t37.mT
+    branch17 = jnp.where(condition.mT, t8.mT * t33, 0.0)
+    t39 = branch17.mT
+    dot15 = t39 @ t37.mT
+    branch18 = jnp.where(differs, -t5[..., None, :] * dot.mT * t7 * t31.mT, 0.0)
+    dot16 = branch18 @ t12.mT
+    branch19 = jnp.where(condition, -t5[..., None, :] * dot.mT * t8 * t33.mT, 0.0)
+    dot17 = branch19 @ t12.mT
+    branch20 = jnp.where(differs, dot.mT * t7 * t31.mT * t35[..., None, :], 0.0)
+    dot18 = branch20 @ t12.mT
+    branch21 = jnp.where(condition, dot.mT * t8 * t33.mT * t35[..., None, :], 0.0)
+    dot19 = branch21 @ t12.mT
+    t40 = dot12 + dot13 + dot14 + dot15 - unit * dot16 - unit * dot17 - unit * dot18
+    branch22 = jnp.where(differs, larger * t5[..., None, :] * share * gamma, 0.0)
+    branch23 = jnp.where(condition, -larger2 * t5[..., None, :] * share2 * gamma, 0.0)
+    t41 = branch22 + branch23
+    t42 = t41.mT
+    dot20 = t42 @ t12.mT
+    dot21 = t41 @ t12.mT
+    total3 = jnp.sum(unit * (dot20 + dot21), axis=-1)
+    t43 = dot.mT * t9.mT
+    dot22 = t43 @ t12.mT
+    dot23 = t10 * dot
+    dot24 = dot23 @ t12.mT
+    t44 = -unit * total3[..., :, None]
+    dot25 = t11 * dot
+    dot26 = dot25 @ t12.mT
+    total4 = jnp.sum(unit * dot9, axis=-1)
+    t45 = cotangent * probability * total2 * total4 * probability2
+    total5 = jnp.sum(unit * dot5, axis=-1)
+    t46 = cotangent * probability * total * total5 * probability2
+    total6 = jnp.sum(unit * dot4, axis=-1)
+    t47 = cotangent * probability * total6
+    t48 = cotangent * probability * total5 * probability2
+    total7 = jnp.sum(unit * dot6, axis=-1)
+    t49 = cotangent * probability * total7
+    t50 = cotangent * probability * total4 * probability2
+    total8 = jnp.sum(unit * dot8, axis=-1)
+    t51 = cotangent * probability * total8
+    total9 = jnp.sum(unit * dot22, axis=-1)
+    dot27 = t19 * dot
+    dot28 = dot27 @ t12.mT
+    t52 = cotangent * probability * total2 * total6
+    t53 = cotangent * probability * total * total7
+    t54 = cotangent * probability * total2 * total5 * probability2
+    t55 = cotangent * probability * total * total4 * probability2
+    total10 = jnp.sum(unit * dot11, axis=-1)
+    t56 = cotangent * probability * total10
+    t57 = dot20 + dot21 + dot24 + t44 + t5[..., :, None] * dot26 * gamma
+    t58 = t57 + t6 * unit * t45[..., :, None] + t6 * unit * t46[..., :, None]
+    t59 = t58 + t6 * dot5 * t47[..., :, None] + t6 * dot5 * t48[..., :, None]
+    t60 = t59 + t6 * dot7 * t49[..., :, None] + t6 * dot7 * t50[..., :, None]
+    t61 = t60 + unit * t51[..., :, None] * gamma - unit * total9[..., :, None]
+    t62 = t61 - t5[..., :, None] * dot28 * gamma - t6 * unit * t52[..., :, None]
+    t63 = t62 - t6 * unit * t53[..., :, None] - t6 * unit * t54[..., :, None]
+    t64 = t63 - t6 * unit * t55[..., :, None] - t6 * dot5 * t50[..., :, None]
+    t65 = t64 - t6 * dot7 * t48[..., :, None] - unit * t56[..., :, None] * gamma
+    t66 = t5[..., :, None] * unit
+    dot29 = unit @ t66.mT
+    dot30 = t32 * dot29
+    dot31 = dot30 @ t12.mT
+    dot32 = t34 * dot29
+    dot33 = dot32 @ t12.mT
+    t67 = unit * t35[..., :, None]
+    dot34 = unit @ t67.mT
+    dot35 = t38 * dot34
+    dot36 = dot35 @ t12.mT
+    dot37 = t39 * dot34
+    dot38 = dot37 @ t12.mT
+    t68 = 0
+    dot39 = jnp.einsum("...ba,...->...a", t67, t68)
+    dot40 = jnp.einsum("...ab,...b->...a", unit, dot39)
+    dot41 = jnp.einsum("...ab,...->...ab", unit, t68)
+    dot42 = t12 @ t67
+    dot43 = dot41 @ dot42.mT
+    branch24 = jnp.where(differs, -dot.mT * t7 * t31.mT, 0.0)
+    dot44 = jnp.einsum("...ab,...ab->...a", branch24, dot29)
+    branch25 = jnp.where(condition, -dot.mT * t8 * t33.mT, 0.0)
+    dot45 = jnp.einsum("...ab,...ab->...a", branch25, dot29)
+    branch26 = jnp.where(differs, dot.mT * t7 * t31.mT, 0.0)
+    dot46 = jnp.einsum("...ab,...ab->...a", branch26, dot34)
+    branch27 = jnp.where(condition, dot.mT * t8 * t33.mT, 0.0)
+    dot47 = jnp.einsum("...ab,...ab->...a", branch27, dot34)
+    t69 = dot31 + dot33 + dot36 + dot38 + 2 * unit * dot40[..., :, None] - 2 * dot43
+    t70 = t69 - unit * dot44[..., :, None] - unit * dot45[..., :, None]
+    t71 = t70 - unit * dot46[..., :, None] - unit * dot47[..., :, None]
+    t72 = dot2 + t5[..., :, None] * t28 + t6 * (t40 - unit * dot19)
+    t73 = t72 + total3[..., :, None] * t - total3[..., :, None] - unit * dot22
+    t74 = t73 - unit * t65 - unit * (dot20 + dot21 + t44) - t6 * unit * t71
+    t75 = fn.reciprocal(length) ** 2
+    return (t74 * t75[..., :, None],)
 
 
 _CIRCLE = Definition(

@@ -2001,22 +2001,24 @@ def gradient_penalty_hessian_diagonal(
 
 def _gradient_penalty_value(gradient: Array, target: Array) -> Result:
     """The unreduced loss."""
-    total = np.sum(gradient**2, axis=-1)
-    return (np.sqrt(total) - target) ** 2
+    length = fn.norm(gradient, axis=-1)
+    return (length - target) ** 2
 
 
 def _gradient_penalty_vjp(gradient: Array, target: Array, cotangent: Array) -> tuple[Result, ...]:
     """Gradients of sum(cotangent * loss)."""
-    total = np.sum(gradient**2, axis=-1)
-    t = 2 * cotangent * (np.sqrt(total) - target) * fn.inverse_root(total)
-    return (t[..., None] * gradient,)
+    length = fn.norm(gradient, axis=-1)
+    t = 2 * cotangent * (length - target)
+    unit = fn.unit(gradient, length[..., None])
+    return (t[..., None] * unit,)
 
 
 def _gradient_penalty_jvp(gradient: Array, target: Array, gradient_tangent: Array) -> Result:
     """The directional derivative of the unreduced loss along the tangents."""
-    total = np.sum(gradient * gradient_tangent, axis=-1)
-    total2 = np.sum(gradient**2, axis=-1)
-    return 2 * total * (np.sqrt(total2) - target) * fn.inverse_root(total2)
+    length = fn.norm(gradient, axis=-1)
+    unit = fn.unit(gradient, length[..., None])
+    total = np.sum(gradient_tangent * unit, axis=-1)
+    return 2 * total * (length - target)
 
 
 def _gradient_penalty_hvp(
@@ -2026,14 +2028,12 @@ def _gradient_penalty_hvp(
     gradient_tangent: Array,
 ) -> tuple[Result, ...]:
     """The Hessian of sum(cotangent * loss) times the tangents."""
-    total = np.sum(gradient**2, axis=-1)
-    t = np.sqrt(total) - target
-    t2 = fn.inverse_root(total)
-    t3 = 2 * t * t2
-    total2 = np.sum(gradient * gradient_tangent, axis=-1)
-    t4 = 2 * total2 * (t2**2 - t * t2**3)
-    t5 = t3[..., None] * gradient_tangent + t4[..., None] * gradient
-    return (cotangent[..., None] * t5,)
+    length = fn.norm(gradient, axis=-1)
+    t = 2 * (length - target) * fn.reciprocal(length)
+    unit = fn.unit(gradient, length[..., None])
+    total = np.sum(gradient_tangent * unit, axis=-1)
+    t2 = t[..., None] * (gradient_tangent - total[..., None] * unit)
+    return (cotangent[..., None] * (t2 + 2 * total[..., None] * unit),)
 
 
 def _gradient_penalty_hessian_diagonal(
@@ -2042,13 +2042,14 @@ def _gradient_penalty_hessian_diagonal(
     cotangent: Array,
 ) -> tuple[Result, ...]:
     """The diagonal of the Hessian of sum(cotangent * loss)."""
-    t = gradient**2
-    total = np.sum(t, axis=-1)
-    t2 = fn.inverse_root(total)
-    t3 = np.sqrt(total) - target
-    t4 = 2 * t2 * t3
-    t5 = t2**2 - t3 * t2**3
-    return (cotangent[..., None] * (t4[..., None] + 2 * t * t5[..., None]),)
+    length = fn.norm(gradient, axis=-1)
+    t = length - target
+    inverse = fn.reciprocal(length)
+    t2 = 2 * t * inverse
+    unit = fn.unit(gradient, length[..., None])
+    t3 = unit**2
+    t4 = -2 * t * inverse
+    return (cotangent[..., None] * (t2[..., None] + 2 * t3 + t3 * t4[..., None]),)
 
 
 _GRADIENT_PENALTY = Definition(

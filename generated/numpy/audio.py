@@ -1098,9 +1098,9 @@ def spectral_convergence_hessian_diagonal(
 
 def _spectral_convergence_value(magnitude: Array, target: Array) -> Result:
     """The unreduced loss."""
-    total = np.sum(target**2, axis=(-2, -1))
-    total2 = np.sum((target - magnitude) ** 2, axis=(-2, -1))
-    return fn.inverse_root(total) * np.sqrt(total2)
+    length = fn.norm(target - magnitude, axis=(-2, -1))
+    length2 = fn.norm(target, axis=(-2, -1))
+    return length * fn.reciprocal(length2)
 
 
 def _spectral_convergence_vjp(
@@ -1110,19 +1110,21 @@ def _spectral_convergence_vjp(
 ) -> tuple[Result, ...]:
     """Gradients of sum(cotangent * loss)."""
     t = target - magnitude
-    total = np.sum(t**2, axis=(-2, -1))
-    total2 = np.sum(target**2, axis=(-2, -1))
-    t2 = -cotangent * fn.inverse_root(total) * fn.inverse_root(total2)
-    return (t * t2[..., None, None],)
+    length = fn.norm(t, axis=(-2, -1))
+    unit = fn.unit(t, length[..., None, None])
+    length2 = fn.norm(target, axis=(-2, -1))
+    t2 = -cotangent * fn.reciprocal(length2)
+    return (unit * t2[..., None, None],)
 
 
 def _spectral_convergence_jvp(magnitude: Array, target: Array, magnitude_tangent: Array) -> Result:
     """The directional derivative of the unreduced loss along the tangents."""
     t = target - magnitude
-    total = np.sum(magnitude_tangent * t, axis=(-2, -1))
-    total2 = np.sum(t**2, axis=(-2, -1))
-    total3 = np.sum(target**2, axis=(-2, -1))
-    return -total * fn.inverse_root(total2) * fn.inverse_root(total3)
+    length = fn.norm(t, axis=(-2, -1))
+    unit = fn.unit(t, length[..., None, None])
+    total = np.sum(magnitude_tangent * unit, axis=(-2, -1))
+    length2 = fn.norm(target, axis=(-2, -1))
+    return -total * fn.reciprocal(length2)
 
 
 def _spectral_convergence_hvp(
@@ -1132,15 +1134,14 @@ def _spectral_convergence_hvp(
     magnitude_tangent: Array,
 ) -> tuple[Result, ...]:
     """The Hessian of sum(cotangent * loss) times the tangents."""
-    total = np.sum(target**2, axis=(-2, -1))
-    t = cotangent * fn.inverse_root(total)
-    t2 = target - magnitude
-    total2 = np.sum(t2**2, axis=(-2, -1))
-    t3 = fn.inverse_root(total2)
-    t4 = magnitude_tangent * t3[..., None, None]
-    total3 = np.sum(magnitude_tangent * t2, axis=(-2, -1))
-    t5 = -total3 * t3**3
-    return (t[..., None, None] * (t4 + t2 * t5[..., None, None]),)
+    t = target - magnitude
+    length = fn.norm(t, axis=(-2, -1))
+    length2 = fn.norm(target, axis=(-2, -1))
+    t2 = -cotangent * fn.reciprocal(length) * fn.reciprocal(length2)
+    unit = fn.unit(t, length[..., None, None])
+    total = np.sum(magnitude_tangent * unit, axis=(-2, -1))
+    t3 = unit * total[..., None, None] - magnitude_tangent
+    return (t2[..., None, None] * t3,)
 
 
 def _spectral_convergence_hessian_diagonal(
@@ -1149,13 +1150,12 @@ def _spectral_convergence_hessian_diagonal(
     cotangent: Array,
 ) -> tuple[Result, ...]:
     """The diagonal of the Hessian of sum(cotangent * loss)."""
-    total = np.sum(target**2, axis=(-2, -1))
-    t = cotangent * fn.inverse_root(total)
-    t2 = (target - magnitude) ** 2
-    total2 = np.sum(t2, axis=(-2, -1))
-    t3 = fn.inverse_root(total2)
-    t4 = t3**3
-    return (t[..., None, None] * (t3[..., None, None] - t2 * t4[..., None, None]),)
+    t = target - magnitude
+    length = fn.norm(t, axis=(-2, -1))
+    length2 = fn.norm(target, axis=(-2, -1))
+    t2 = cotangent * fn.reciprocal(length) * fn.reciprocal(length2)
+    unit = fn.unit(t, length[..., None, None])
+    return (t2[..., None, None] * (1 - unit**2),)
 
 
 _SPECTRAL_CONVERGENCE = Definition(

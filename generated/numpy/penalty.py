@@ -717,28 +717,30 @@ def group_lasso_penalty_hessian_diagonal(
 
 def _group_lasso_penalty_value(parameter: Array) -> Result:
     """The unreduced loss."""
+    length = fn.norm(parameter, axis=-1)
     member_size = fn.size(parameter, -1)
     t = np.sqrt(np.asarray(member_size, parameter.dtype))
-    total = np.sum(parameter**2, axis=-1)
-    return t * np.sqrt(total)
+    return length * t
 
 
 def _group_lasso_penalty_vjp(parameter: Array, cotangent: Array) -> tuple[Result, ...]:
     """Gradients of sum(cotangent * loss)."""
     member_size = fn.size(parameter, -1)
     t = np.sqrt(np.asarray(member_size, parameter.dtype))
-    total = np.sum(parameter**2, axis=-1)
-    t2 = cotangent * t * fn.inverse_root(total)
-    return (t2[..., None] * parameter,)
+    t2 = cotangent * t
+    length = fn.norm(parameter, axis=-1)
+    unit = fn.unit(parameter, length[..., None])
+    return (t2[..., None] * unit,)
 
 
 def _group_lasso_penalty_jvp(parameter: Array, parameter_tangent: Array) -> Result:
     """The directional derivative of the unreduced loss along the tangents."""
-    total = np.sum(parameter * parameter_tangent, axis=-1)
+    length = fn.norm(parameter, axis=-1)
+    unit = fn.unit(parameter, length[..., None])
+    total = np.sum(parameter_tangent * unit, axis=-1)
     member_size = fn.size(parameter, -1)
     t = np.sqrt(np.asarray(member_size, parameter.dtype))
-    total2 = np.sum(parameter**2, axis=-1)
-    return total * t * fn.inverse_root(total2)
+    return total * t
 
 
 def _group_lasso_penalty_hvp(
@@ -749,25 +751,21 @@ def _group_lasso_penalty_hvp(
     """The Hessian of sum(cotangent * loss) times the tangents."""
     member_size = fn.size(parameter, -1)
     t = np.sqrt(np.asarray(member_size, parameter.dtype))
-    t2 = cotangent * t
-    total = np.sum(parameter**2, axis=-1)
-    t3 = fn.inverse_root(total)
-    total2 = np.sum(parameter * parameter_tangent, axis=-1)
-    t4 = -total2 * t3**3
-    t5 = t3[..., None] * parameter_tangent + t4[..., None] * parameter
-    return (t2[..., None] * t5,)
+    length = fn.norm(parameter, axis=-1)
+    t2 = cotangent * t * fn.reciprocal(length)
+    unit = fn.unit(parameter, length[..., None])
+    total = np.sum(parameter_tangent * unit, axis=-1)
+    return (t2[..., None] * (parameter_tangent - total[..., None] * unit),)
 
 
 def _group_lasso_penalty_hessian_diagonal(parameter: Array, cotangent: Array) -> tuple[Result, ...]:
     """The diagonal of the Hessian of sum(cotangent * loss)."""
     member_size = fn.size(parameter, -1)
     t = np.sqrt(np.asarray(member_size, parameter.dtype))
-    t2 = cotangent * t
-    t3 = parameter**2
-    total = np.sum(t3, axis=-1)
-    t4 = fn.inverse_root(total)
-    t5 = t4**3
-    return (t2[..., None] * (t4[..., None] - t3 * t5[..., None]),)
+    length = fn.norm(parameter, axis=-1)
+    t2 = cotangent * t * fn.reciprocal(length)
+    unit = fn.unit(parameter, length[..., None])
+    return (t2[..., None] * (1 - unit**2),)
 
 
 _GROUP_LASSO_PENALTY = Definition(

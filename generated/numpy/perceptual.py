@@ -986,15 +986,15 @@ def learned_perceptual_hessian_diagonal(
 
 def _learned_perceptual_value(features: Array, target: Array, channel_weight: Array) -> Result:
     """The unreduced loss."""
-    total = np.sum(features**2, axis=-2)
-    t = fn.inverse_root(total)
-    total2 = np.sum(target**2, axis=-2)
-    t2 = fn.inverse_root(total2)
-    t3 = features * t[..., None, :] - target * t2[..., None, :]
-    total3 = np.sum(channel_weight[..., :, None] * t3**2, axis=-2)
-    total4 = np.sum(total3, axis=-1)
+    length = fn.norm(features, axis=-2)
+    unit = fn.unit(features, length[..., None, :])
+    length2 = fn.norm(target, axis=-2)
+    unit2 = fn.unit(target, length2[..., None, :])
+    t = channel_weight[..., :, None] * (unit - unit2) ** 2
+    total = np.sum(t, axis=-2)
+    total2 = np.sum(total, axis=-1)
     position_size = fn.size(features, -1)
-    return total4 / position_size
+    return total2 / position_size
 
 
 def _learned_perceptual_vjp(
@@ -1006,16 +1006,16 @@ def _learned_perceptual_vjp(
     """Gradients of sum(cotangent * loss)."""
     position_size = fn.size(features, -1)
     t = cotangent / position_size
-    total = np.sum(features**2, axis=-2)
-    t2 = fn.inverse_root(total)
-    total2 = np.sum(target**2, axis=-2)
-    t3 = fn.inverse_root(total2)
-    t4 = features * t2[..., None, :] - target * t3[..., None, :]
-    t5 = 2 * t2[..., None, :] * t4 * channel_weight[..., :, None]
-    t6 = features * t4 * channel_weight[..., :, None]
-    total3 = np.sum(t6, axis=-2)
-    t7 = total3 * t2**3
-    return (t[..., None, None] * (t5 - 2 * features * t7[..., None, :]),)
+    length = fn.norm(features, axis=-2)
+    inverse = fn.reciprocal(length)
+    unit = fn.unit(features, length[..., None, :])
+    length2 = fn.norm(target, axis=-2)
+    unit2 = fn.unit(target, length2[..., None, :])
+    t2 = unit - unit2
+    t3 = unit * t2 * channel_weight[..., :, None]
+    total = np.sum(t3, axis=-2)
+    t4 = 2 * t2 * channel_weight[..., :, None] - 2 * unit * total[..., None, :]
+    return (t[..., None, None] * inverse[..., None, :] * t4,)
 
 
 def _learned_perceptual_jvp(
@@ -1025,18 +1025,17 @@ def _learned_perceptual_jvp(
     features_tangent: Array,
 ) -> Result:
     """The directional derivative of the unreduced loss along the tangents."""
-    total = np.sum(features**2, axis=-2)
-    t = fn.inverse_root(total)
-    total2 = np.sum(target**2, axis=-2)
-    t2 = fn.inverse_root(total2)
-    t3 = features * t[..., None, :] - target * t2[..., None, :]
-    total3 = np.sum(features_tangent * features, axis=-2)
-    t4 = total3 * t**3
-    t5 = 2 * features_tangent * t[..., None, :] - 2 * features * t4[..., None, :]
-    total4 = np.sum(channel_weight[..., :, None] * t3 * t5, axis=-2)
-    total5 = np.sum(total4, axis=-1)
+    length = fn.norm(features, axis=-2)
+    unit = fn.unit(features, length[..., None, :])
+    length2 = fn.norm(target, axis=-2)
+    unit2 = fn.unit(target, length2[..., None, :])
+    total = np.sum(unit * features_tangent, axis=-2)
+    t = features_tangent - unit * total[..., None, :]
+    t2 = channel_weight[..., :, None] * (unit - unit2) * t
+    total2 = np.sum(t2, axis=-2)
+    total3 = np.sum(total2 * fn.reciprocal(length), axis=-1)
     position_size = fn.size(features, -1)
-    return total5 / position_size
+    return 2 * total3 / position_size
 
 
 def _learned_perceptual_hvp(
@@ -1049,33 +1048,22 @@ def _learned_perceptual_hvp(
     """The Hessian of sum(cotangent * loss) times the tangents."""
     position_size = fn.size(features, -1)
     t = cotangent / position_size
-    total = np.sum(target**2, axis=-2)
-    t2 = fn.inverse_root(total)
-    t3 = -target * t2[..., None, :]
-    t4 = features**2
-    total2 = np.sum(t4, axis=-2)
-    t5 = fn.inverse_root(total2)
-    t6 = t3 + features * t5[..., None, :]
-    t7 = features * t6 * channel_weight[..., :, None]
-    total3 = np.sum(t7, axis=-2)
-    t8 = t5**3
-    t9 = -2 * total3 * t8
-    t10 = t5**2
-    t11 = 2 * t10[..., None, :] * channel_weight[..., :, None]
-    t12 = features_tangent * (t9[..., None, :] + t11)
-    total4 = np.sum(features_tangent * features, axis=-2)
-    t13 = total3 * t5**5
-    t14 = t5**4
-    t15 = features * t14[..., None, :] * channel_weight[..., :, None]
-    t16 = t8[..., None, :] * t6 * channel_weight[..., :, None]
-    t17 = 3 * features * t13[..., None, :] - t15 - t16
-    t18 = features_tangent * (t3 + 2 * features * t5[..., None, :])
-    t19 = total4 * t8
-    t20 = channel_weight[..., :, None] * (t18 - t4 * t19[..., None, :])
-    total5 = np.sum(t20, axis=-2)
-    t21 = t8 * total5
-    t22 = t12 + 2 * total4[..., None, :] * t17 - 2 * features * t21[..., None, :]
-    return (t[..., None, None] * t22,)
+    length = fn.norm(features, axis=-2)
+    t2 = fn.reciprocal(length) ** 2
+    unit = fn.unit(features, length[..., None, :])
+    total = np.sum(unit * features_tangent, axis=-2)
+    t3 = features_tangent - unit * total[..., None, :]
+    length2 = fn.norm(target, axis=-2)
+    unit2 = fn.unit(target, length2[..., None, :])
+    t4 = unit - unit2
+    t5 = unit * t4 * channel_weight[..., :, None]
+    total2 = np.sum(t5, axis=-2)
+    t6 = 2 * channel_weight[..., :, None] - 2 * total2[..., None, :]
+    t7 = 2 * t4 * channel_weight[..., :, None] - 2 * unit * total2[..., None, :]
+    t8 = t3 * channel_weight[..., :, None] * (2 * unit - unit2)
+    total3 = np.sum(t8, axis=-2)
+    t9 = t3 * t6 - total[..., None, :] * t7 - 2 * unit * total3[..., None, :]
+    return (t[..., None, None] * t2[..., None, :] * t9,)
 
 
 def _learned_perceptual_hessian_diagonal(
@@ -1087,29 +1075,23 @@ def _learned_perceptual_hessian_diagonal(
     """The diagonal of the Hessian of sum(cotangent * loss)."""
     position_size = fn.size(features, -1)
     t = cotangent / position_size
-    t2 = features**2
-    total = np.sum(t2, axis=-2)
-    t3 = fn.inverse_root(total)
-    t4 = t3**3
-    total2 = np.sum(target**2, axis=-2)
-    t5 = fn.inverse_root(total2)
-    t6 = features * t3[..., None, :] - target * t5[..., None, :]
-    t7 = features * t6 * channel_weight[..., :, None]
-    total3 = np.sum(t7, axis=-2)
-    t8 = -2 * t4 * total3
-    t9 = total3 * t3**5
-    t10 = t3**4
-    t11 = features * t10[..., None, :] * channel_weight[..., :, None]
-    t12 = t4[..., None, :] * t6 * channel_weight[..., :, None]
-    t13 = 3 * features * t9[..., None, :] - t11 - t12
-    t14 = t3**2
-    t15 = 2 * t14[..., None, :] * channel_weight[..., :, None]
-    t16 = features * t3[..., None, :] * channel_weight[..., :, None]
-    total4 = np.sum(t2 * channel_weight[..., :, None], axis=-2)
-    t17 = t4 * total4
-    t18 = t6 * channel_weight[..., :, None] + t16 - features * t17[..., None, :]
-    t19 = t8[..., None, :] + 2 * features * t13 + t15
-    return (t[..., None, None] * (t19 - 2 * features * t4[..., None, :] * t18),)
+    length = fn.norm(features, axis=-2)
+    t2 = fn.reciprocal(length) ** 2
+    unit = fn.unit(features, length[..., None, :])
+    length2 = fn.norm(target, axis=-2)
+    unit2 = fn.unit(target, length2[..., None, :])
+    t3 = unit - unit2
+    t4 = unit * t3 * channel_weight[..., :, None]
+    total = np.sum(t4, axis=-2)
+    t5 = 2 * t3 * channel_weight[..., :, None] - 2 * unit * total[..., None, :]
+    t6 = 2 * channel_weight[..., :, None] - 2 * total[..., None, :]
+    t7 = 2 * unit - unit2
+    t8 = unit * t7 * channel_weight[..., :, None]
+    total2 = np.sum(t8, axis=-2)
+    t9 = t7 * channel_weight[..., :, None] - unit * total2[..., None, :]
+    t10 = 2 * channel_weight[..., :, None] - 2 * total[..., None, :] - unit * t5
+    t11 = t10 - unit**2 * t6 - 2 * unit * t9
+    return (t[..., None, None] * t2[..., None, :] * t11,)
 
 
 _LEARNED_PERCEPTUAL = Definition(
@@ -1321,41 +1303,42 @@ def feature_cosine_hessian_diagonal(
 
 def _feature_cosine_value(features: Array, target: Array) -> Result:
     """The unreduced loss."""
-    total = np.sum(features * target, axis=-2)
-    total2 = np.sum(target**2, axis=-2)
-    total3 = np.sum(features**2, axis=-2)
-    t = total * fn.inverse_root(total2) * fn.inverse_root(total3)
-    total4 = np.sum(t, axis=-1)
+    length = fn.norm(target, axis=-2)
+    unit = fn.unit(target, length[..., None, :])
+    length2 = fn.norm(features, axis=-2)
+    unit2 = fn.unit(features, length2[..., None, :])
+    total = np.sum(unit * unit2, axis=-2)
+    total2 = np.sum(total, axis=-1)
     position_size = fn.size(features, -1)
-    return 1 - total4 / position_size
+    return 1 - total2 / position_size
 
 
 def _feature_cosine_vjp(features: Array, target: Array, cotangent: Array) -> tuple[Result, ...]:
     """Gradients of sum(cotangent * loss)."""
     position_size = fn.size(features, -1)
     t = cotangent / position_size
-    total = np.sum(target**2, axis=-2)
-    t2 = fn.inverse_root(total)
-    total2 = np.sum(features * target, axis=-2)
-    total3 = np.sum(features**2, axis=-2)
-    t3 = fn.inverse_root(total3)
-    t4 = total2 * t3**3
-    t5 = features * t4[..., None, :] - target * t3[..., None, :]
-    return (t[..., None, None] * t2[..., None, :] * t5,)
+    length = fn.norm(features, axis=-2)
+    inverse = fn.reciprocal(length)
+    unit = fn.unit(features, length[..., None, :])
+    length2 = fn.norm(target, axis=-2)
+    unit2 = fn.unit(target, length2[..., None, :])
+    total = np.sum(unit2 * unit, axis=-2)
+    t2 = unit * total[..., None, :] - unit2
+    return (t[..., None, None] * inverse[..., None, :] * t2,)
 
 
 def _feature_cosine_jvp(features: Array, target: Array, features_tangent: Array) -> Result:
     """The directional derivative of the unreduced loss along the tangents."""
-    total = np.sum(features_tangent * target, axis=-2)
-    total2 = np.sum(features**2, axis=-2)
-    t = fn.inverse_root(total2)
-    total3 = np.sum(features * target, axis=-2)
-    total4 = np.sum(features_tangent * features, axis=-2)
-    total5 = np.sum(target**2, axis=-2)
-    t2 = (total * t - total3 * total4 * t**3) * fn.inverse_root(total5)
-    total6 = np.sum(t2, axis=-1)
+    length = fn.norm(target, axis=-2)
+    unit = fn.unit(target, length[..., None, :])
+    length2 = fn.norm(features, axis=-2)
+    unit2 = fn.unit(features, length2[..., None, :])
+    total = np.sum(unit2 * features_tangent, axis=-2)
+    t = unit * (features_tangent - unit2 * total[..., None, :])
+    total2 = np.sum(t, axis=-2)
+    total3 = np.sum(total2 * fn.reciprocal(length2), axis=-1)
     position_size = fn.size(features, -1)
-    return -total6 / position_size
+    return -total3 / position_size
 
 
 def _feature_cosine_hvp(
@@ -1367,21 +1350,18 @@ def _feature_cosine_hvp(
     """The Hessian of sum(cotangent * loss) times the tangents."""
     position_size = fn.size(features, -1)
     t = cotangent / position_size
-    total = np.sum(target**2, axis=-2)
-    t2 = fn.inverse_root(total)
-    total2 = np.sum(features * target, axis=-2)
-    total3 = np.sum(features**2, axis=-2)
-    t3 = fn.inverse_root(total3)
-    t4 = t3**3
-    t5 = total2 * t4
-    total4 = np.sum(features_tangent * target, axis=-2)
-    t6 = total4 * t4
-    total5 = np.sum(features_tangent * features, axis=-2)
-    t7 = total2 * t3**5
-    t8 = 0.5 * target * t4[..., None, :] - 1.5 * features * t7[..., None, :]
-    t9 = features_tangent * t5[..., None, :] + features * t6[..., None, :]
-    t10 = t9 + 2 * total5[..., None, :] * t8
-    return (t[..., None, None] * t2[..., None, :] * t10,)
+    length = fn.norm(features, axis=-2)
+    t2 = fn.reciprocal(length) ** 2
+    unit = fn.unit(features, length[..., None, :])
+    length2 = fn.norm(target, axis=-2)
+    unit2 = fn.unit(target, length2[..., None, :])
+    total = np.sum(unit * features_tangent, axis=-2)
+    t3 = features_tangent - unit * total[..., None, :]
+    total2 = np.sum(unit2 * t3, axis=-2)
+    total3 = np.sum(unit2 * unit, axis=-2)
+    t4 = total[..., None, :] * (unit * total3[..., None, :] - unit2)
+    t5 = unit * total2[..., None, :] + total3[..., None, :] * t3 - t4
+    return (t[..., None, None] * t2[..., None, :] * t5,)
 
 
 def _feature_cosine_hessian_diagonal(
@@ -1392,17 +1372,16 @@ def _feature_cosine_hessian_diagonal(
     """The diagonal of the Hessian of sum(cotangent * loss)."""
     position_size = fn.size(features, -1)
     t = cotangent / position_size
-    total = np.sum(target**2, axis=-2)
-    t2 = fn.inverse_root(total)
-    total2 = np.sum(features * target, axis=-2)
-    total3 = np.sum(features**2, axis=-2)
-    t3 = fn.inverse_root(total3)
-    t4 = t3**3
-    t5 = total2 * t4
-    t6 = total2 * t3**5
-    t7 = 0.5 * target * t4[..., None, :] - 1.5 * features * t6[..., None, :]
-    t8 = t5[..., None, :] + 2 * features * t7 + features * target * t4[..., None, :]
-    return (t[..., None, None] * t2[..., None, :] * t8,)
+    length = fn.norm(features, axis=-2)
+    t2 = fn.reciprocal(length) ** 2
+    length2 = fn.norm(target, axis=-2)
+    unit = fn.unit(target, length2[..., None, :])
+    unit2 = fn.unit(features, length[..., None, :])
+    total = np.sum(unit * unit2, axis=-2)
+    t3 = unit2 * (unit - unit2 * total[..., None, :])
+    t4 = unit2 * (unit2 * total[..., None, :] - unit)
+    t5 = total[..., None, :] + t3 - t4 - total[..., None, :] * unit2**2
+    return (t[..., None, None] * t2[..., None, :] * t5,)
 
 
 _FEATURE_COSINE = Definition(

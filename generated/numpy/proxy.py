@@ -230,17 +230,18 @@ def _normalized_softmax_value(
     temperature: Array,
 ) -> Result:
     """The unreduced loss."""
-    total = np.sum(embedding**2, axis=-1)
-    t = fn.inverse_root(total) / temperature
+    length = fn.norm(embedding, axis=-1)
+    unit = fn.unit(embedding, length[..., None])
+    length2 = fn.norm(weights, axis=-1)
+    unit2 = fn.unit(weights.mT, length2[..., None, :])
+    total = np.sum(unit[..., :, None] * unit2, axis=-2)
     picked = fn.gather(weights, label, 0, 0, 1)
-    total2 = np.sum(picked * embedding, axis=-1)
-    total3 = np.sum(picked**2, axis=-1)
-    t2 = -total2 * fn.inverse_root(total3)
-    total4 = np.sum(embedding[..., None, :] * weights, axis=-1)
-    total5 = np.sum(weights**2, axis=-1)
-    t3 = t2[..., None] + total4 * fn.inverse_root(total5)
+    length3 = fn.norm(picked, axis=-1)
+    unit3 = fn.unit(picked, length3[..., None])
+    total2 = np.sum(unit * unit3, axis=-1)
+    t = (total - total2[..., None]) / temperature
     position = fn.positions(weights, -2)
-    lse = fn.logsumexp(t[..., None] * t3, -1, where=position != label[..., None])
+    lse = fn.logsumexp(t, -1, where=position != label[..., None])
     return fn.softplus(lse)
 
 
@@ -252,54 +253,44 @@ def _normalized_softmax_vjp(
     cotangent: Array,
 ) -> tuple[Result, ...]:
     """Gradients of sum(cotangent * loss)."""
-    t = 1 / temperature
-    total = np.sum(embedding**2, axis=-1)
-    t2 = fn.inverse_root(total)
-    t3 = t * t2
-    picked = fn.gather(weights, label, 0, 0, 1)
-    total2 = np.sum(picked**2, axis=-1)
-    t4 = fn.inverse_root(total2)
-    total3 = np.sum(picked * embedding, axis=-1)
-    t5 = -t4 * total3
-    total4 = np.sum(weights**2, axis=-1)
-    t6 = fn.inverse_root(total4)
-    total5 = np.sum(embedding[..., None, :] * weights, axis=-1)
-    t7 = t5[..., None] + t6 * total5
-    t8 = t3[..., None] * t7
+    length = fn.norm(embedding, axis=-1)
+    inverse = fn.reciprocal(length)
     position = fn.positions(weights, -2)
     differs = position != label[..., None]
-    lse = fn.logsumexp(t8, -1, where=differs)
+    t = 1 / temperature
+    unit = fn.unit(embedding, length[..., None])
+    length2 = fn.norm(weights, axis=-1)
+    unit2 = fn.unit(weights.mT, length2[..., None, :])
+    total = np.sum(unit[..., :, None] * unit2, axis=-2)
+    picked = fn.gather(weights, label, 0, 0, 1)
+    length3 = fn.norm(picked, axis=-1)
+    unit3 = fn.unit(picked, length3[..., None])
+    total2 = np.sum(unit * unit3, axis=-1)
+    t2 = t * (total - total2[..., None])
+    lse = fn.logsumexp(t2, -1, where=differs)
+    share = np.exp(t2 - lse[..., None])
+    branch = np.where(differs[..., None, :], share[..., None, :] * unit2, 0.0)
+    total3 = np.sum(branch, axis=-1)
     probability = fn.sigmoid(lse)
-    t9 = probability * cotangent
-    share = np.exp(t8 - lse[..., None])
-    t10 = t6 * share
-    branch = np.where(differs[..., :, None], weights * t10[..., :, None], 0.0)
-    total6 = np.sum(branch, axis=-2)
-    total7 = np.sum(np.where(differs, share, 0.0), axis=-1)
-    t11 = -t * t2 * t4 * total7
-    t12 = t * t2**3
-    t13 = 0.5 * t4 * total3
-    t14 = t13[..., None] - 0.5 * t6 * total5
-    branch2 = np.where(differs, share * t12[..., None] * t14, 0.0)
-    total8 = np.sum(branch2, axis=-1)
-    t15 = t3[..., None] * total6 + t11[..., None] * picked
-    t16 = t * t2 * total7 * probability * cotangent
-    t17 = total3 * t4**3
-    t18 = t17[..., None] * picked - t4[..., None] * embedding
-    spread = fn.scatter(t16[..., None] * t18, label, weights, 0, 0, 1)
+    t3 = t * probability * cotangent
+    total4 = np.sum(np.where(differs, share, 0.0), axis=-1)
+    t4 = -t * total4 * probability * cotangent
+    t5 = total3 - total4[..., None] * unit3
+    total5 = np.sum(unit * t3[..., None] * t5, axis=-1)
+    t6 = total3 * t3[..., None] + t4[..., None] * unit3 - total5[..., None] * unit
+    t7 = t * total4 * probability * cotangent * fn.reciprocal(length3)
+    t8 = t7[..., None] * (total2[..., None] * unit3 - unit)
+    spread = fn.scatter(t8, label, weights, 0, 0, 1)
     spread2 = spread.mT
-    t19 = t * t2 * probability * cotangent
-    share2 = np.exp(t3[..., None] * t7 - lse[..., None])
-    t20 = t6 * share2
-    t21 = t19[..., None, None] * t20[..., :, None] * embedding[..., None, :]
-    branch3 = np.where(differs[..., :, None], t21, 0.0)
-    t22 = -t * t2 * probability * cotangent
-    t23 = share2 * total5 * t6**3
-    t24 = t22[..., None, None] * t23[..., :, None] * weights
-    branch4 = np.where(differs[..., :, None], t24, 0.0)
-    result = t9[..., None] * (t15 + 2 * total8[..., None] * embedding)
-    result2 = spread2.mT + branch3 + branch4
-    return (result, result2)
+    inverse2 = fn.reciprocal(length2)
+    t9 = t3[..., None, None] * share[..., :, None] * unit[..., None, :]
+    branch2 = np.where(differs[..., :, None], t9, 0.0)
+    t10 = -t * probability * cotangent
+    t11 = share * total
+    t12 = t10[..., None, None] * t11[..., :, None] * unit2.mT
+    branch3 = np.where(differs[..., :, None], t12, 0.0)
+    t13 = inverse2[..., :, None] * (branch2 + branch3)
+    return (inverse[..., None] * t6, spread2.mT + t13)
 
 
 def _normalized_softmax_jvp(
@@ -314,37 +305,35 @@ def _normalized_softmax_jvp(
     position = fn.positions(weights, -2)
     differs = position != label[..., None]
     t = 1 / temperature
-    total = np.sum(embedding**2, axis=-1)
-    t2 = fn.inverse_root(total)
+    length = fn.norm(embedding, axis=-1)
+    unit = fn.unit(embedding, length[..., None])
+    length2 = fn.norm(weights, axis=-1)
+    inverse = fn.reciprocal(length2)
+    unit2 = fn.unit(weights.mT, length2[..., None, :])
+    total = np.sum(unit2 * weights_tangent.mT, axis=-2)
+    t2 = weights_tangent.mT - unit2 * total[..., None, :]
+    t3 = unit[..., :, None] * inverse[..., None, :] * t2
+    inverse2 = fn.reciprocal(length)
+    total2 = np.sum(unit * embedding_tangent, axis=-1)
+    t4 = embedding_tangent - unit * total2[..., None]
+    t5 = inverse2[..., None, None] * t4[..., :, None] * unit2
+    total3 = np.sum(t3 + t5, axis=-2)
     picked = fn.gather(weights, label, 0, 0, 1)
-    total2 = np.sum(picked * embedding, axis=-1)
+    length3 = fn.norm(picked, axis=-1)
+    inverse3 = fn.reciprocal(length3)
     picked2 = fn.gather(weights_tangent, label, 0, 0, 1)
-    total3 = np.sum(picked * picked2, axis=-1)
-    total4 = np.sum(picked**2, axis=-1)
-    t3 = fn.inverse_root(total4)
-    t4 = picked * embedding_tangent + embedding * picked2
-    total5 = np.sum(t4, axis=-1)
-    t5 = t2 * total2 * total3 * t3**3 - t2 * t3 * total5
-    total6 = np.sum(embedding * embedding_tangent, axis=-1)
-    t6 = 2 * total6 * t2**3
-    t7 = 0.5 * t3 * total2
-    total7 = np.sum(weights**2, axis=-1)
-    t8 = fn.inverse_root(total7)
-    total8 = np.sum(embedding[..., None, :] * weights, axis=-1)
-    t9 = t6[..., None] * (t7[..., None] - 0.5 * t8 * total8)
-    t10 = embedding[..., None, :] * weights_tangent
-    t11 = embedding_tangent[..., None, :] * weights
-    total9 = np.sum(t10 + t11, axis=-1)
-    total10 = np.sum(weights_tangent * weights, axis=-1)
-    t12 = t2[..., None] * total8 * total10 * t8**3
-    t13 = t5[..., None] + t9 + t2[..., None] * t8 * total9 - t12
-    t14 = t * t2
-    t15 = -t3 * total2
-    t16 = t14[..., None] * (t15[..., None] + t8 * total8)
-    lse = fn.logsumexp(t16, -1, where=differs)
-    branch = np.where(differs, t * t13 * np.exp(t16 - lse[..., None]), 0.0)
-    total11 = np.sum(branch, axis=-1)
-    return total11 * fn.sigmoid(lse)
+    unit3 = fn.unit(picked, length3[..., None])
+    total4 = np.sum(unit3 * picked2, axis=-1)
+    t6 = picked2 - unit3 * total4[..., None]
+    t7 = unit * inverse3[..., None] * t6 + inverse2[..., None] * t4 * unit3
+    total5 = np.sum(t7, axis=-1)
+    total6 = np.sum(unit[..., :, None] * unit2, axis=-2)
+    total7 = np.sum(unit * unit3, axis=-1)
+    t8 = t * (total6 - total7[..., None])
+    lse = fn.logsumexp(t8, -1, where=differs)
+    t9 = t * (total3 - total5[..., None]) * np.exp(t8 - lse[..., None])
+    total8 = np.sum(np.where(differs, t9, 0.0), axis=-1)
+    return total8 * fn.sigmoid(lse)
 
 
 def _normalized_softmax_hvp(
@@ -357,232 +346,133 @@ def _normalized_softmax_hvp(
     weights_tangent: Array,
 ) -> tuple[Result, ...]:
     """The Hessian of sum(cotangent * loss) times the tangents."""
-    t = 1 / temperature
-    total = np.sum(embedding**2, axis=-1)
-    t2 = fn.inverse_root(total)
-    t3 = t * t2
-    picked = fn.gather(weights, label, 0, 0, 1)
-    total2 = np.sum(picked**2, axis=-1)
-    t4 = fn.inverse_root(total2)
-    total3 = np.sum(picked * embedding, axis=-1)
-    t5 = -t4 * total3
-    total4 = np.sum(weights**2, axis=-1)
-    t6 = fn.inverse_root(total4)
-    total5 = np.sum(embedding[..., None, :] * weights, axis=-1)
-    t7 = t5[..., None] + t6 * total5
-    t8 = t3[..., None] * t7
     position = fn.positions(weights, -2)
     differs = position != label[..., None]
-    lse = fn.logsumexp(t8, -1, where=differs)
-    probability = fn.sigmoid(lse)
-    t9 = probability * cotangent
-    total6 = np.sum(weights_tangent * weights, axis=-1)
-    share = np.exp(t8 - lse[..., None])
-    t10 = t6**3
-    t11 = share * t10
-    branch = np.where(differs[..., :, None], -0.5 * weights * t11[..., :, None], 0.0)
-    t12 = -0.5 * t * t2
-    t13 = t6**4
-    t14 = share * t13 * total5
-    t15 = weights * t12[..., None, None] * t14[..., :, None]
-    branch2 = np.where(differs[..., :, None], t15, 0.0)
-    t16 = 2 * total6[..., :, None] * (branch + branch2)
-    t17 = t6 * share
-    branch3 = np.where(differs[..., :, None], t17[..., :, None] * weights_tangent, 0.0)
-    t18 = t6**2
-    t19 = embedding[..., None, :] * weights_tangent
-    t20 = embedding_tangent[..., None, :] * weights
-    total7 = np.sum(t19 + t20, axis=-1)
-    t21 = share * t18 * total7
-    t22 = weights * t3[..., None, None] * t21[..., :, None]
-    branch4 = np.where(differs[..., :, None], t22, 0.0)
+    length = fn.norm(weights, axis=-1)
+    unit = fn.unit(weights.mT, length[..., None, :])
+    total = np.sum(unit * weights_tangent.mT, axis=-2)
+    t = weights_tangent.mT - unit * total[..., None, :]
+    t2 = 1 / temperature
+    length2 = fn.norm(embedding, axis=-1)
+    unit2 = fn.unit(embedding, length2[..., None])
+    total2 = np.sum(unit2[..., :, None] * unit, axis=-2)
+    picked = fn.gather(weights, label, 0, 0, 1)
+    length3 = fn.norm(picked, axis=-1)
+    unit3 = fn.unit(picked, length3[..., None])
+    total3 = np.sum(unit2 * unit3, axis=-1)
+    t3 = t2 * (total2 - total3[..., None])
+    lse = fn.logsumexp(t3, -1, where=differs)
+    share = np.exp(t3 - lse[..., None])
+    inverse = fn.reciprocal(length)
+    t4 = share * inverse
+    branch = np.where(differs[..., None, :], t * t4[..., None, :], 0.0)
+    t5 = unit2[..., :, None] * inverse[..., None, :] * t
+    inverse2 = fn.reciprocal(length2)
+    total4 = np.sum(unit2 * embedding_tangent, axis=-1)
+    t6 = embedding_tangent - unit2 * total4[..., None]
+    t7 = inverse2[..., None, None] * t6[..., :, None] * unit
+    total5 = np.sum(t5 + t7, axis=-2)
+    t8 = share * total5
+    branch2 = np.where(differs[..., None, :], t2 * t8[..., None, :] * unit, 0.0)
+    inverse3 = fn.reciprocal(length3)
     picked2 = fn.gather(weights_tangent, label, 0, 0, 1)
-    t23 = picked * embedding_tangent + embedding * picked2
-    total8 = np.sum(t23, axis=-1)
-    t24 = -t * t2 * t4 * total8
-    t25 = weights * t17[..., :, None] * t24[..., None, None]
-    branch5 = np.where(differs[..., :, None], t25, 0.0)
-    t26 = t4**3
-    total9 = np.sum(picked * picked2, axis=-1)
-    t27 = t * t2 * total3 * t26 * total9
-    t28 = weights * t17[..., :, None] * t27[..., None, None]
-    branch6 = np.where(differs[..., :, None], t28, 0.0)
-    t29 = t2**3
-    total10 = np.sum(embedding * embedding_tangent, axis=-1)
-    t30 = 2 * t * t29 * total10
-    t31 = 0.5 * t4 * total3
-    t32 = t31[..., None] - 0.5 * t6 * total5
-    t33 = t6 * share * t32
-    t34 = weights * t30[..., None, None] * t33[..., :, None]
-    branch7 = np.where(differs[..., :, None], t34, 0.0)
-    t35 = t2 * total3 * t26 * total9 - t2 * t4 * total8
-    t36 = 2 * t29 * total10
-    t37 = t35[..., None] + t32 * t36[..., None] + t2[..., None] * t6 * total7
-    t38 = t37 - t2[..., None] * t10 * total5 * total6
-    total11 = np.sum(np.where(differs, t * share * t38, 0.0), axis=-1)
-    t39 = -weights * t17[..., :, None] * total11[..., None, None]
-    branch8 = np.where(differs[..., :, None], t39, 0.0)
-    t40 = t16 + branch3 + branch4 + branch5 + branch6 + branch7 + branch8
-    total12 = np.sum(t40, axis=-2)
-    total13 = np.sum(np.where(differs, share, 0.0), axis=-1)
-    t41 = -t * t2 * t4 * total13
-    t42 = 0.5 * t4 * total13
-    branch9 = np.where(differs[..., :, None], weights * t17[..., :, None], 0.0)
-    total14 = np.sum(branch9, axis=-2)
-    t43 = t30[..., None] * (t42[..., None] * picked - 0.5 * total14)
+    total6 = np.sum(unit3 * picked2, axis=-1)
+    t9 = picked2 - unit3 * total6[..., None]
+    t10 = unit2 * inverse3[..., None] * t9 + inverse2[..., None] * t6 * unit3
+    total7 = np.sum(t10, axis=-1)
+    t11 = -t2 * total7
+    t12 = share[..., None, :] * t11[..., None, None] * unit
+    branch3 = np.where(differs[..., None, :], t12, 0.0)
+    branch4 = np.where(differs, t2 * share * (total5 - total7[..., None]), 0.0)
+    total8 = np.sum(branch4, axis=-1)
+    t13 = -share[..., None, :] * total8[..., None, None] * unit
+    branch5 = np.where(differs[..., None, :], t13, 0.0)
+    total9 = np.sum(branch + branch2 + branch3 + branch5, axis=-1)
+    probability = fn.sigmoid(lse)
+    t14 = t2 * probability * inverse2 * cotangent
+    total10 = np.sum(np.where(differs, share, 0.0), axis=-1)
+    t15 = -t2 * total10 * probability * inverse2 * inverse3 * cotangent
+    t16 = t2 * probability * cotangent
+    branch6 = np.where(differs[..., None, :], share[..., None, :] * unit, 0.0)
+    total11 = np.sum(branch6, axis=-1)
+    t17 = total11 - total10[..., None] * unit3
+    total12 = np.sum(unit2 * t16[..., None] * t17, axis=-1)
+    t18 = inverse2**2
+    t19 = -total12 * t18
     probability2 = fn.sigmoid(-lse)
-    t44 = total11 * probability2
-    t45 = t * t29
-    branch10 = np.where(differs, share * t32 * t45[..., None], 0.0)
-    total15 = np.sum(branch10, axis=-1)
-    t46 = t3[..., None] * total14 + t41[..., None] * picked
-    t47 = t44[..., None] * (t46 + 2 * total15[..., None] * embedding)
-    branch11 = np.where(differs, share * t24[..., None], 0.0)
-    branch12 = np.where(differs, share * t27[..., None], 0.0)
-    branch13 = np.where(differs, -share * total11[..., None], 0.0)
-    branch14 = np.where(differs, share * t32 * t30[..., None], 0.0)
-    branch15 = np.where(differs, t6 * t3[..., None] * share * total7, 0.0)
-    t48 = -t * t2
-    branch16 = np.where(differs, share * t10 * total5 * t48[..., None] * total6, 0.0)
-    t49 = branch11 + branch12 + branch13 + branch14 + branch15 + branch16
-    total16 = np.sum(t49, axis=-1)
-    t50 = -t * t2 * t4 * total16
-    t51 = t * t2 * total13 * t26 * total9
-    t52 = 2 * total15[..., None] * embedding_tangent
-    t53 = 0.5 * t * t4 * t29
-    branch17 = np.where(differs, share * t53[..., None], 0.0)
-    t54 = 1 / temperature**2
-    t55 = t2**4
-    t56 = -t4 * t54 * t55
-    branch18 = np.where(differs, share * t32 * t56[..., None], 0.0)
-    t57 = total8[..., None] * (branch17 + branch18)
-    t58 = -0.5 * t * t29
-    branch19 = np.where(differs, t6 * share * t58[..., None], 0.0)
-    t59 = t54 * t55
-    branch20 = np.where(differs, t6 * share * t32 * t59[..., None], 0.0)
-    t60 = t * t2**5
-    t61 = -0.75 * t4 * total3
-    t62 = t61[..., None] + 0.75 * t6 * total5
-    branch21 = np.where(differs, share * t60[..., None] * t62, 0.0)
-    t63 = t54 * t2**6
-    branch22 = np.where(differs, share * t63[..., None] * t32**2, 0.0)
-    t64 = 2 * total10[..., None] * (branch21 + branch22)
-    t65 = -0.25 * t * total3 * t29 * t26
-    branch23 = np.where(differs, share * t65[..., None], 0.0)
-    t66 = 0.5 * total3 * t26 * t54 * t55
-    branch24 = np.where(differs, share * t32 * t66[..., None], 0.0)
-    t67 = 2 * total9[..., None] * (branch23 + branch24)
-    t68 = 0.25 * t * t29
-    branch25 = np.where(differs, share * t10 * total5 * t68[..., None], 0.0)
-    t69 = -0.5 * t54 * t55
-    branch26 = np.where(differs, share * t32 * t10 * total5 * t69[..., None], 0.0)
-    t70 = -t * t29 * total11
-    branch27 = np.where(differs, share * t32 * t70[..., None], 0.0)
-    t71 = t57 + total7 * (branch19 + branch20) + t64 + t67
-    t72 = t71 + 2 * total6 * (branch25 + branch26) + branch27
-    total17 = np.sum(t72, axis=-1)
-    t73 = t3[..., None] * total12 + t41[..., None] * picked2 + t43 + t47
-    t74 = t73 + t50[..., None] * picked + t51[..., None] * picked + t52
-    t75 = t74 + 2 * total17[..., None] * embedding
-    t76 = t * probability * cotangent
-    t77 = total3 * t26
-    t78 = t77[..., None] * picked - t4[..., None] * embedding
-    t79 = t2 * total16
-    t80 = t2 * total13 * total11 * probability2
-    t81 = -t2 * t4 * total13
-    t82 = 2 * total13 * t29 * total10
-    t83 = -0.5 * total3 * t26
-    t84 = t83[..., None] * picked + 0.5 * t4[..., None] * embedding
-    t85 = 2 * t2 * total13 * total9
-    t86 = -1.5 * total3 * t4**5
-    t87 = t86[..., None] * picked + 0.5 * t26[..., None] * embedding
-    t88 = t2 * total13 * total3 * t26
-    t89 = t2 * total13 * t26 * total8
-    t90 = t78 * t79[..., None] + t78 * t80[..., None]
-    t91 = t90 + t81[..., None] * embedding_tangent + t82[..., None] * t84
-    t92 = t91 + t85[..., None] * t87 + t88[..., None] * picked2
-    t93 = t76[..., None] * (t92 + t89[..., None] * picked)
-    spread = fn.scatter(t93, label, weights, 0, 0, 1)
+    t20 = total8 * probability2
+    t21 = -total10 * inverse3
+    branch7 = np.where(differs, share * t11[..., None], 0.0)
+    branch8 = np.where(differs, -share * total8[..., None], 0.0)
+    branch9 = np.where(differs, t2 * share * total5, 0.0)
+    total13 = np.sum(branch7 + branch8 + branch9, axis=-1)
+    t22 = unit2 * total9 + unit2 * t17 * t20[..., None] + unit2 * t9 * t21[..., None]
+    t23 = t22 + inverse2[..., None] * t6 * t17 - unit2 * total13[..., None] * unit3
+    total14 = np.sum(t16[..., None] * t23, axis=-1)
+    t24 = -inverse2 * total14
+    t25 = -t18 * total4
+    t26 = -t2 * total10 * probability * cotangent
+    t27 = total11 * t16[..., None] + t26[..., None] * unit3
+    t28 = t25[..., None] * (t27 - total12[..., None] * unit2)
+    t29 = -t2 * probability * inverse2 * total13 * cotangent
+    t30 = t2 * probability * inverse2 * total8 * probability2 * cotangent
+    t31 = total9 * t14[..., None] + t9 * t15[..., None] + t6 * t19[..., None]
+    t32 = t31 + t24[..., None] * unit2 + t28 + t29[..., None] * unit3
+    t33 = total3[..., None] * unit3 - unit2
+    t34 = inverse3 * total13
+    t35 = inverse3**2
+    t36 = -total10 * t35 * total6
+    t37 = total10 * inverse3 * total8 * probability2
+    t38 = total10 * t35 * total3
+    t39 = total10 * inverse3 * total7
+    t40 = -total10 * inverse2 * inverse3
+    t41 = t33 * t34[..., None] + t33 * t36[..., None] + t33 * t37[..., None]
+    t42 = t41 + t9 * t38[..., None] + t39[..., None] * unit3 + t6 * t40[..., None]
+    spread = fn.scatter(t16[..., None] * t42, label, weights, 0, 0, 1)
     spread2 = spread.mT
-    t94 = t * t2 * probability * cotangent
-    share2 = np.exp(t3[..., None] * t7 - lse[..., None])
-    t95 = share2 * t10 * total5
-    t96 = t94[..., None, None] * t95[..., :, None] * weights
-    branch28 = np.where(differs[..., :, None], t96, 0.0)
-    t97 = t6 * share2
-    t98 = -t * t2 * probability * cotangent
-    t99 = t97[..., :, None] * t98[..., None, None] * embedding[..., None, :]
-    branch29 = np.where(differs[..., :, None], t99, 0.0)
-    t100 = t * t2 * probability * probability2 * cotangent
-    t101 = t97[..., :, None] * t100[..., None, None] * embedding[..., None, :]
-    branch30 = np.where(differs[..., :, None], t101, 0.0)
-    t102 = -t * t2 * probability * probability2 * cotangent
-    t103 = t95[..., :, None] * t102[..., None, None] * weights
-    branch31 = np.where(differs[..., :, None], t103, 0.0)
-    t104 = total11[..., None, None] * (branch28 + branch29 + branch30 + branch31)
-    t105 = t2**2
-    t106 = -t4 * probability * t54 * t105 * cotangent
-    t107 = t97[..., :, None] * t106[..., None, None] * embedding[..., None, :]
-    branch32 = np.where(differs[..., :, None], t107, 0.0)
-    t108 = t4 * probability * t54 * t105 * cotangent
-    t109 = t95[..., :, None] * t108[..., None, None] * weights
-    branch33 = np.where(differs[..., :, None], t109, 0.0)
-    t110 = total8[..., None, None] * (branch32 + branch33)
-    t111 = share2 * t10
-    t112 = t98[..., None, None] * t111[..., :, None] * weights
-    branch34 = np.where(differs[..., :, None], t112, 0.0)
-    t113 = probability * t54 * t105 * cotangent
-    t114 = share2 * t18
-    t115 = t113[..., None, None] * t114[..., :, None] * embedding[..., None, :]
-    branch35 = np.where(differs[..., :, None], t115, 0.0)
-    t116 = -probability * t54 * t105 * cotangent
-    t117 = share2 * t13 * total5
-    t118 = t116[..., None, None] * t117[..., :, None] * weights
-    branch36 = np.where(differs[..., :, None], t118, 0.0)
-    t119 = total7[..., :, None] * (branch34 + branch35 + branch36)
-    t120 = -0.5 * t * probability * t29 * cotangent
-    t121 = t97[..., :, None] * t120[..., None, None] * embedding[..., None, :]
-    branch37 = np.where(differs[..., :, None], t121, 0.0)
-    t122 = 0.5 * t * probability * t29 * cotangent
-    t123 = t95[..., :, None] * t122[..., None, None] * weights
-    branch38 = np.where(differs[..., :, None], t123, 0.0)
-    t124 = probability * t54 * t55 * cotangent
-    t125 = t6 * share2 * t32
-    t126 = t124[..., None, None] * t125[..., :, None] * embedding[..., None, :]
-    branch39 = np.where(differs[..., :, None], t126, 0.0)
-    t127 = -probability * t54 * t55 * cotangent
-    t128 = share2 * t10 * t32 * total5
-    t129 = t127[..., None, None] * t128[..., :, None] * weights
-    branch40 = np.where(differs[..., :, None], t129, 0.0)
-    t130 = branch37 + branch38 + branch39 + branch40
-    t131 = 0.5 * probability * total3 * t26 * t54 * t105 * cotangent
-    t132 = t97[..., :, None] * t131[..., None, None] * embedding[..., None, :]
-    branch41 = np.where(differs[..., :, None], t132, 0.0)
-    t133 = -0.5 * probability * total3 * t26 * t54 * t105 * cotangent
-    t134 = t95[..., :, None] * t133[..., None, None] * weights
-    branch42 = np.where(differs[..., :, None], t134, 0.0)
-    t135 = 2 * total9[..., None, None] * (branch41 + branch42)
-    t136 = -0.5 * t * t2 * probability * cotangent
-    t137 = t111[..., :, None] * t136[..., None, None] * embedding[..., None, :]
-    branch43 = np.where(differs[..., :, None], t137, 0.0)
-    t138 = -0.5 * probability * t54 * t105 * cotangent
-    t139 = t117[..., :, None] * t138[..., None, None] * embedding[..., None, :]
-    branch44 = np.where(differs[..., :, None], t139, 0.0)
-    t140 = 0.5 * probability * t54 * t105 * cotangent
-    t141 = share2 * t6**6 * total5**2
-    t142 = t140[..., None, None] * t141[..., :, None] * weights
-    branch45 = np.where(differs[..., :, None], t142, 0.0)
-    t143 = 1.5 * t * t2 * probability * cotangent
-    t144 = share2 * total5 * t6**5
-    t145 = t143[..., None, None] * t144[..., :, None] * weights
-    branch46 = np.where(differs[..., :, None], t145, 0.0)
-    t146 = branch43 + branch44 + branch45 + branch46
-    t147 = t94[..., None, None] * t97[..., :, None] * embedding_tangent[..., None, :]
-    branch47 = np.where(differs[..., :, None], t147, 0.0)
-    t148 = t98[..., None, None] * weights_tangent * t95[..., :, None]
-    branch48 = np.where(differs[..., :, None], t148, 0.0)
-    t149 = spread2.mT + t104 + t110 + t119 + 2 * total10[..., None, None] * t130 + t135
-    return (t9[..., None] * t75, t149 + 2 * total6[..., :, None] * t146 + branch47 + branch48)
+    t43 = inverse * total5
+    t44 = -t2 * probability * cotangent
+    t45 = share[..., :, None] * t44[..., None, None] * unit.mT
+    branch10 = np.where(differs[..., :, None], t45, 0.0)
+    t46 = 1 / temperature**2
+    t47 = probability * t46 * cotangent
+    t48 = share[..., :, None] * t47[..., None, None] * unit2[..., None, :]
+    branch11 = np.where(differs[..., :, None], t48, 0.0)
+    t49 = share * total2
+    t50 = -probability * t46 * cotangent
+    t51 = t49[..., :, None] * t50[..., None, None] * unit.mT
+    branch12 = np.where(differs[..., :, None], t51, 0.0)
+    t52 = t43[..., :, None] * (branch10 + branch11 + branch12)
+    t53 = share[..., :, None] * t50[..., None, None] * unit2[..., None, :]
+    branch13 = np.where(differs[..., :, None], t53, 0.0)
+    t54 = t49[..., :, None] * t47[..., None, None] * unit.mT
+    branch14 = np.where(differs[..., :, None], t54, 0.0)
+    t55 = inverse[..., :, None] * total7[..., None, None] * (branch13 + branch14)
+    t56 = t16[..., None, None] * t49[..., :, None] * unit.mT
+    branch15 = np.where(differs[..., :, None], t56, 0.0)
+    t57 = share[..., :, None] * t44[..., None, None] * unit2[..., None, :]
+    branch16 = np.where(differs[..., :, None], t57, 0.0)
+    t58 = t2 * probability * probability2 * cotangent
+    t59 = share[..., :, None] * t58[..., None, None] * unit2[..., None, :]
+    branch17 = np.where(differs[..., :, None], t59, 0.0)
+    t60 = -t2 * probability * probability2 * cotangent
+    t61 = t49[..., :, None] * t60[..., None, None] * unit.mT
+    branch18 = np.where(differs[..., :, None], t61, 0.0)
+    t62 = branch15 + branch16 + branch17 + branch18
+    t63 = inverse[..., :, None] * total8[..., None, None] * t62
+    t64 = inverse**2
+    t65 = share * t64 * total2
+    t66 = t44[..., None, None] * t.mT * t65[..., :, None]
+    branch19 = np.where(differs[..., :, None], t66, 0.0)
+    t67 = t14[..., None, None] * t6[..., None, :] * t4[..., :, None]
+    branch20 = np.where(differs[..., :, None], t67, 0.0)
+    t68 = t64 * total
+    t69 = t16[..., None, None] * share[..., :, None] * unit2[..., None, :]
+    branch21 = np.where(differs[..., :, None], t69, 0.0)
+    t70 = t44[..., None, None] * t49[..., :, None] * unit.mT
+    branch22 = np.where(differs[..., :, None], t70, 0.0)
+    t71 = t68[..., :, None] * (branch21 + branch22)
+    return (t32 + t17 * t30[..., None], spread2.mT + t52 + t55 + t63 + branch19 + branch20 - t71)
 
 
 def _normalized_softmax_hessian_diagonal(
@@ -593,209 +483,154 @@ def _normalized_softmax_hessian_diagonal(
     cotangent: Array,
 ) -> tuple[Result, ...]:
     """The diagonal of the Hessian of sum(cotangent * loss)."""
+    length = fn.norm(embedding, axis=-1)
+    unit = fn.unit(embedding, length[..., None])
     t = 1 / temperature
-    total = np.sum(embedding**2, axis=-1)
-    t2 = fn.inverse_root(total)
-    t3 = t * t2
+    length2 = fn.norm(weights, axis=-1)
+    unit2 = fn.unit(weights.mT, length2[..., None, :])
+    total = np.sum(unit[..., :, None] * unit2, axis=-2)
     picked = fn.gather(weights, label, 0, 0, 1)
-    total2 = np.sum(picked**2, axis=-1)
-    t4 = fn.inverse_root(total2)
-    total3 = np.sum(picked * embedding, axis=-1)
-    t5 = -t4 * total3
-    t6 = weights.mT**2
-    total4 = np.sum(t6, axis=-2)
-    t7 = fn.inverse_root(total4)
-    total5 = np.sum(embedding[..., None, :] * weights, axis=-1)
-    t8 = t5[..., None] + t7 * total5
-    t9 = t3[..., None] * t8
+    length3 = fn.norm(picked, axis=-1)
+    unit3 = fn.unit(picked, length3[..., None])
+    total2 = np.sum(unit * unit3, axis=-1)
+    t2 = t * (total - total2[..., None])
     position = fn.positions(weights, -2)
     differs = position != label[..., None]
-    lse = fn.logsumexp(t9, -1, where=differs)
+    lse = fn.logsumexp(t2, -1, where=differs)
     probability = fn.sigmoid(lse)
-    t10 = cotangent * probability
-    t11 = t2**3
-    t12 = t * t11
-    t13 = 0.5 * t4 * total3
-    t14 = t13[..., None] - 0.5 * t7 * total5
-    share = np.exp(t9 - lse[..., None])
-    branch = np.where(differs, t12[..., None] * t14 * share, 0.0)
-    total6 = np.sum(branch, axis=-1)
-    t15 = t7**2
-    t16 = share * t15
-    t17 = t3[..., None, None] * t6 * t16[..., None, :]
-    branch2 = np.where(differs[..., None, :], t17, 0.0)
-    total7 = np.sum(branch2, axis=-1)
-    t18 = -t2 * t4
-    t19 = t18[..., None] * picked
-    t20 = weights * t2[..., None, None] * t7[..., :, None]
-    t21 = 2 * t11[..., None, None] * t14[..., :, None] * embedding[..., None, :]
-    t22 = t * share[..., :, None] * (t19[..., None, :] + t20 + t21)
-    branch3 = np.where(differs[..., :, None], t22, 0.0)
-    total8 = np.sum(branch3, axis=-2)
-    t23 = t7 * share
-    branch4 = np.where(differs[..., :, None], -weights * t23[..., :, None], 0.0)
-    total9 = np.sum(branch4, axis=-2)
-    t24 = -t * t2 * t4
-    t25 = weights * t23[..., :, None] * t24[..., None, None]
-    branch5 = np.where(differs[..., :, None], t25, 0.0)
-    total10 = np.sum(branch5, axis=-2)
-    t26 = t7 * share * t14
-    t27 = weights * t12[..., None, None] * t26[..., :, None]
-    branch6 = np.where(differs[..., :, None], t27, 0.0)
-    total11 = np.sum(branch6, axis=-2)
-    t28 = total7 + total8 * total9 + total10 * picked + 2 * total11 * embedding
-    t29 = -0.5 * t * t11
-    branch7 = np.where(differs, t29[..., None] * t7 * share, 0.0)
-    t30 = 1 / temperature**2
-    t31 = t2**4
-    t32 = t30 * t31
-    branch8 = np.where(differs, t32[..., None] * t7 * share * t14, 0.0)
-    t33 = branch7 + branch8
-    t34 = 0.5 * t * t4 * t11
-    branch9 = np.where(differs, t34[..., None] * share, 0.0)
-    t35 = -t4 * t30 * t31
-    branch10 = np.where(differs, t35[..., None] * share * t14, 0.0)
-    t36 = branch9 + branch10
-    t37 = t36[..., :, None] * picked[..., None, :]
-    t38 = t * t2**5
-    t39 = -0.75 * t4 * total3
-    t40 = t39[..., None] + 0.75 * t7 * total5
-    branch11 = np.where(differs, t38[..., None] * share * t40, 0.0)
-    t41 = t30 * t2**6
-    branch12 = np.where(differs, t41[..., None] * share * t14**2, 0.0)
-    t42 = branch11 + branch12
-    t43 = 2 * t42[..., :, None] * embedding[..., None, :]
-    t44 = -t * t11
-    t45 = share * t14
-    t46 = total8[..., None, :] * t44[..., None, None] * t45[..., :, None]
-    branch13 = np.where(differs[..., :, None], t46, 0.0)
-    t47 = weights * t33[..., :, None] + t37 + t43 + branch13
-    total12 = np.sum(t47, axis=-2)
+    t3 = t * probability * cotangent
+    share = np.exp(t2 - lse[..., None])
+    branch = np.where(differs[..., None, :], share[..., None, :] * unit2, 0.0)
+    total3 = np.sum(branch, axis=-1)
+    total4 = np.sum(np.where(differs, share, 0.0), axis=-1)
+    t4 = total3 - total4[..., None] * unit3
+    total5 = np.sum(unit * t3[..., None] * t4, axis=-1)
+    inverse = fn.reciprocal(length)
+    t5 = inverse**2
+    t6 = -total5 * t5
+    t7 = t * probability * inverse * cotangent
+    t8 = t * inverse
+    t9 = -unit[..., :, None] * total[..., None, :]
+    t10 = t9 + unit2
+    t11 = share[..., None, :] * t8[..., None, None] * t10 * unit2
+    branch2 = np.where(differs[..., None, :], t11, 0.0)
+    total6 = np.sum(branch2, axis=-1)
+    t12 = unit3 - total2[..., None] * unit
+    t13 = share[..., None, :] * t8[..., None, None] * (t9 + unit2 - t12[..., :, None])
+    branch3 = np.where(differs[..., None, :], t13, 0.0)
+    total7 = np.sum(branch3, axis=-1)
+    branch4 = np.where(differs[..., None, :], -share[..., None, :] * unit2, 0.0)
+    total8 = np.sum(branch4, axis=-1)
+    branch5 = np.where(differs[..., None, :], -t * share[..., None, :] * unit2, 0.0)
+    total9 = np.sum(branch5, axis=-1)
+    t14 = total6 + total7 * total8 + inverse[..., None] * t12 * total9
+    t15 = total5 * t5
     probability2 = fn.sigmoid(-lse)
-    branch14 = np.where(differs[..., :, None], weights * t23[..., :, None], 0.0)
-    total13 = np.sum(branch14, axis=-2)
-    total14 = np.sum(np.where(differs, share, 0.0), axis=-1)
-    t48 = -t * t2 * t4 * total14
-    t49 = t3[..., None] * total13 + t48[..., None] * picked
-    t50 = t49 + 2 * total6[..., None] * embedding
-    t51 = -share[..., :, None] * total8[..., None, :]
-    branch15 = np.where(differs[..., :, None], t51, 0.0)
-    t52 = weights * t3[..., None, None] * t23[..., :, None]
-    branch16 = np.where(differs[..., :, None], t52, 0.0)
-    t53 = share[..., :, None] * t24[..., None, None] * picked[..., None, :]
-    branch17 = np.where(differs[..., :, None], t53, 0.0)
-    t54 = 2 * t * t11
-    t55 = t45[..., :, None] * t54[..., None, None] * embedding[..., None, :]
-    branch18 = np.where(differs[..., :, None], t55, 0.0)
-    t56 = branch15 + branch16 + branch17 + branch18
-    total15 = np.sum(t56, axis=-2)
-    t57 = 0.5 * t4 * total14
-    t58 = t57[..., None] * picked - 0.5 * total13
-    t59 = 2 * total6[..., None] + t3[..., None] * t28 + 2 * total12 * embedding
-    t60 = t59 + total8 * probability2[..., None] * t50
-    t61 = t60 + t24[..., None] * total15 * picked + t54[..., None] * embedding * t58
-    t62 = t2**2
-    t63 = t30 * t62 * probability2 * total14**2
-    t64 = t4**3
-    t65 = total3 * t64
-    t66 = t65[..., None] * picked - t4[..., None] * embedding
-    total16 = np.sum(np.where(differs, -share, 0.0), axis=-1)
-    t67 = t * t2 * total14 * total16
-    branch19 = np.where(differs, share * t24[..., None], 0.0)
-    total17 = np.sum(branch19, axis=-1)
-    t68 = 0.5 * t * t2 * total3 * t64
-    branch20 = np.where(differs, share * t68[..., None], 0.0)
-    total18 = np.sum(branch20, axis=-1)
-    t69 = t66 * t67[..., None] + total17[..., None] * embedding
-    t70 = t69 + 2 * total18[..., None] * picked
-    t71 = 2 * t * t2 * total14
-    t72 = -1.5 * total3 * t4**5
-    t73 = t72[..., None] * picked + 0.5 * t64[..., None] * embedding
-    t74 = t * t2 * t64 * total14
-    t75 = t63[..., None] * t66**2 + t3[..., None] * t66 * t70
-    t76 = t75 + t71[..., None] * picked * t73 + t74[..., None] * picked * embedding
-    spread = fn.scatter(t10[..., None] * t76, label, weights, 0, 0, 1)
+    t16 = t * probability * inverse * probability2 * cotangent
+    t17 = -share[..., None, :] * total7[..., :, None]
+    branch6 = np.where(differs[..., None, :], t17, 0.0)
+    t18 = -t * inverse
+    t19 = share[..., None, :] * t12[..., :, None] * t18[..., None, None]
+    branch7 = np.where(differs[..., None, :], t19, 0.0)
+    t20 = share[..., None, :] * t8[..., None, None] * t10
+    branch8 = np.where(differs[..., None, :], t20, 0.0)
+    total10 = np.sum(branch6 + branch7 + branch8, axis=-1)
+    t21 = -t * probability * inverse * cotangent
+    branch9 = np.where(differs[..., None, :], t * share[..., None, :] * unit2, 0.0)
+    t22 = inverse[..., None, None] * t10
+    dot = branch9 @ t22.mT
+    t23 = total7[..., None, :] * total8[..., :, None]
+    t24 = inverse[..., None, None] * t12[..., None, :] * total9[..., :, None]
+    t25 = t4[..., :, None] * probability2[..., None, None] * total7[..., None, :]
+    t26 = total10[..., None, :] * unit3[..., :, None]
+    t27 = inverse[..., None, None] * t4[..., :, None] * unit[..., None, :]
+    t28 = unit[..., :, None] * t3[..., None, None]
+    t29 = t28 * (dot + t23 + t24 + t25 - t26 - t27)
+    total11 = np.sum(t29, axis=-2)
+    t30 = inverse[..., None] * unit * (total11 + t7[..., None] * t4)
+    t31 = -t * total4 * probability * cotangent
+    t32 = total3 * t3[..., None] + t31[..., None] * unit3 - total5[..., None] * unit
+    t33 = t6[..., None] + t7[..., None] * t14 + t15[..., None] * unit**2
+    t34 = t33 + t4 * total7 * t16[..., None] + total10 * t21[..., None] * unit3 - t30
+    inverse2 = fn.reciprocal(length3)
+    t35 = inverse2**2
+    t36 = probability * t35 * cotangent
+    t37 = 1 / temperature**2
+    t38 = probability2 * t37 * total4**2
+    t39 = total2[..., None] * unit3 - unit
+    t40 = -t * total4 * total2
+    total12 = np.sum(np.where(differs, -share, 0.0), axis=-1)
+    t41 = t * total4 * total12
+    total13 = np.sum(np.where(differs, -t * share, 0.0), axis=-1)
+    t42 = -total13 * total2
+    t43 = t39 * t41[..., None] + total13[..., None] * unit + t42[..., None] * unit3
+    t44 = -t * total4
+    t45 = t * total4
+    t46 = t45[..., None] * unit3 * (unit - total2[..., None] * unit3)
+    t47 = t38[..., None] * t39**2 + t40[..., None] * unit3**2 + t * t39 * t43
+    t48 = t36[..., None] * (t47 + t39 * t44[..., None] * unit3 + t46)
+    spread = fn.scatter(t48, label, weights, 0, 0, 1)
     spread2 = spread.mT
-    t77 = t * t2[..., None] * total3[..., None] * t64[..., None]
-    t78 = t77 * cotangent[..., None] * total14[..., None] * probability[..., None]
-    spread3 = fn.scatter(t78, label, weights, 0, 0, 1)
+    t49 = t * total4[..., None] * probability[..., None] * t35[..., None]
+    t50 = t49 * total2[..., None] * cotangent[..., None]
+    spread3 = fn.scatter(t50, label, weights, 0, 0, 1)
     spread4 = spread3.mT
+    inverse3 = fn.reciprocal(length2)
     equal = label[..., None] == position
-    t79 = t24[..., None] * embedding
-    branch21 = np.where(equal[..., None, :], t79[..., :, None], 0.0)
-    t80 = t * t2 * total3 * t64
-    t81 = t80[..., None] * picked
-    branch22 = np.where(equal[..., None, :], t81[..., :, None], 0.0)
-    t82 = total14[..., None, None] * (branch21 + branch22)
-    share2 = np.exp(t3[..., None] * t8 - lse[..., None])
-    t83 = t7[..., None, :] * embedding[..., :, None]
-    t84 = t7**3
-    t85 = total5 * t84
-    t86 = t83 - t85[..., None, :] * weights.mT
-    t87 = t3[..., None, None] * share2[..., None, :] * t86
-    branch23 = np.where(differs[..., None, :], t87, 0.0)
-    t88 = -t * t2 * cotangent * probability
-    t89 = t7 * share2
-    t90 = t88[..., None, None] * t89[..., None, :] * embedding[..., :, None]
-    branch24 = np.where(differs[..., None, :], t90, 0.0)
-    t91 = t * t2 * cotangent * probability
-    t92 = total5 * share2 * t84
-    t93 = t91[..., None, None] * t92[..., None, :] * weights.mT
-    branch25 = np.where(differs[..., None, :], t93, 0.0)
-    t94 = t * t2 * cotangent * probability * probability2
-    t95 = t94[..., None, None] * t89[..., None, :] * embedding[..., :, None]
-    branch26 = np.where(differs[..., None, :], t95, 0.0)
-    t96 = -t * t2 * cotangent * probability * probability2
-    t97 = t96[..., None, None] * t92[..., None, :] * weights.mT
-    branch27 = np.where(differs[..., None, :], t97, 0.0)
-    t98 = (t82 + branch23) * (branch24 + branch25 + branch26 + branch27)
-    branch28 = np.where(differs, total5 * share2 * t84 * t88[..., None], 0.0)
-    t99 = share2 * t84
-    t100 = weights * t88[..., None, None] * t99[..., :, None]
-    branch29 = np.where(differs[..., :, None], t100, 0.0)
-    t101 = -t30 * t62 * cotangent * probability
-    t102 = t7**4
-    t103 = total5 * share2 * t102
-    t104 = weights * t101[..., None, None] * t103[..., :, None]
-    branch30 = np.where(differs[..., :, None], t104, 0.0)
-    t105 = t30 * t62 * cotangent * probability
-    t106 = t15 * share2
-    t107 = t105[..., None, None] * t106[..., :, None] * embedding[..., None, :]
-    branch31 = np.where(differs[..., :, None], t107, 0.0)
-    t108 = embedding[..., None, :] * (branch29 + branch30 + branch31)
-    t109 = 0.5 * t30 * t62 * cotangent * probability
-    t110 = share2 * t7**6 * total5**2
-    t111 = weights * t109[..., None, None] * t110[..., :, None]
-    branch32 = np.where(differs[..., :, None], t111, 0.0)
-    t112 = 1.5 * t * t2 * cotangent * probability
-    t113 = total5 * share2 * t7**5
-    t114 = weights * t112[..., None, None] * t113[..., :, None]
-    branch33 = np.where(differs[..., :, None], t114, 0.0)
-    t115 = -0.5 * t * t2 * cotangent * probability
-    t116 = t99[..., :, None] * embedding[..., None, :] * t115[..., None, None]
-    branch34 = np.where(differs[..., :, None], t116, 0.0)
-    t117 = -0.5 * t30 * t62 * cotangent * probability
-    t118 = t103[..., :, None] * embedding[..., None, :] * t117[..., None, None]
-    branch35 = np.where(differs[..., :, None], t118, 0.0)
-    t119 = branch32 + branch33 + branch34 + branch35
-    t120 = t4 * t30 * t62 * cotangent * probability
-    t121 = weights * t92[..., :, None] * t120[..., None, None]
-    branch36 = np.where(differs[..., :, None], t121, 0.0)
-    t122 = -t4 * t30 * t62 * cotangent * probability
-    t123 = t89[..., :, None] * embedding[..., None, :] * t122[..., None, None]
-    branch37 = np.where(differs[..., :, None], t123, 0.0)
-    t124 = embedding[..., None, :] * (branch36 + branch37)
-    branch38 = np.where(equal[..., :, None], t124, 0.0)
-    t125 = -0.5 * total3 * t64 * t30 * t62 * cotangent * probability
-    t126 = weights * t92[..., :, None] * t125[..., None, None]
-    branch39 = np.where(differs[..., :, None], t126, 0.0)
-    t127 = 0.5 * total3 * t64 * t30 * t62 * cotangent * probability
-    t128 = t89[..., :, None] * embedding[..., None, :] * t127[..., None, None]
-    branch40 = np.where(differs[..., :, None], t128, 0.0)
-    t129 = 2 * picked[..., None, :] * (branch39 + branch40)
-    branch41 = np.where(equal[..., :, None], t129, 0.0)
-    t130 = spread2.mT + spread4.mT + t98.mT + branch28[..., :, None] + t108
-    return (t10[..., None] * t61, t130 + 2 * weights * t119 + branch38 + branch41)
+    t51 = -t * total4 * inverse2
+    t52 = t51[..., None] * unit
+    branch10 = np.where(equal[..., None, :], t52[..., :, None], 0.0)
+    t53 = t * total4 * inverse2 * total2
+    t54 = t53[..., None] * unit3
+    branch11 = np.where(equal[..., None, :], t54[..., :, None], 0.0)
+    t55 = share * inverse3
+    t56 = unit[..., :, None] - total[..., None, :] * unit2
+    branch12 = np.where(differs[..., None, :], t * t55[..., None, :] * t56, 0.0)
+    t57 = share * total
+    t58 = t3[..., None, None] * t57[..., None, :] * unit2
+    branch13 = np.where(differs[..., None, :], t58, 0.0)
+    t59 = -t * probability * cotangent
+    t60 = t59[..., None, None] * share[..., None, :] * unit[..., :, None]
+    branch14 = np.where(differs[..., None, :], t60, 0.0)
+    t61 = t * probability * probability2 * cotangent
+    t62 = t61[..., None, None] * share[..., None, :] * unit[..., :, None]
+    branch15 = np.where(differs[..., None, :], t62, 0.0)
+    t63 = -t * probability * probability2 * cotangent
+    t64 = t63[..., None, None] * t57[..., None, :] * unit2
+    branch16 = np.where(differs[..., None, :], t64, 0.0)
+    t65 = branch13 + branch14 + branch15 + branch16
+    t66 = inverse3[..., None, :] * (branch10 + branch11 + branch12) * t65
+    t67 = inverse3**2
+    branch17 = np.where(differs, share * t59[..., None] * t67 * total, 0.0)
+    t68 = inverse2[..., None] * unit
+    branch18 = np.where(equal[..., :, None], t68[..., None, :], 0.0)
+    t69 = -inverse2 * total2
+    t70 = t69[..., None] * unit3
+    branch19 = np.where(equal[..., :, None], t70[..., None, :], 0.0)
+    t71 = -probability * t37 * cotangent
+    t72 = share[..., :, None] * t71[..., None, None] * unit[..., None, :]
+    branch20 = np.where(differs[..., :, None], t72, 0.0)
+    t73 = probability * t37 * cotangent
+    t74 = t57[..., :, None] * t73[..., None, None] * unit2.mT
+    branch21 = np.where(differs[..., :, None], t74, 0.0)
+    t75 = inverse3[..., :, None] * (branch18 + branch19) * (branch20 + branch21)
+    t76 = share[..., :, None] * t59[..., None, None] * unit2.mT
+    branch22 = np.where(differs[..., :, None], t76, 0.0)
+    t77 = share[..., :, None] * t73[..., None, None] * unit[..., None, :]
+    branch23 = np.where(differs[..., :, None], t77, 0.0)
+    t78 = t57[..., :, None] * t71[..., None, None] * unit2.mT
+    branch24 = np.where(differs[..., :, None], t78, 0.0)
+    t79 = t67[..., :, None] * t56.mT * (branch22 + branch23 + branch24)
+    t80 = share * t67 * total
+    t81 = t3[..., None, None] * t80[..., :, None] * unit2.mT**2
+    branch25 = np.where(differs[..., :, None], t81, 0.0)
+    t82 = t3[..., None, None] * share[..., :, None] * unit[..., None, :]
+    branch26 = np.where(differs[..., :, None], t82, 0.0)
+    t83 = t59[..., None, None] * t57[..., :, None] * unit2.mT
+    branch27 = np.where(differs[..., :, None], t83, 0.0)
+    t84 = t67[..., :, None] * unit2.mT * (branch26 + branch27)
+    t85 = spread2.mT + spread4.mT + t66.mT + branch17[..., :, None] + t75 + t79
+    return (t34 - t5[..., None] * unit * t32, t85 + branch25 - t84)
 
 
 _NORMALIZED_SOFTMAX = Definition(
@@ -1021,20 +856,18 @@ def proxy_nca_hessian_diagonal(
 
 def _proxy_nca_value(embedding: Array, proxies: Array, label: Array, scale: Array) -> Result:
     """The unreduced loss."""
-    total = np.sum(embedding**2, axis=-1)
-    t = fn.inverse_root(total)
-    t2 = t[..., None] * embedding
+    length = fn.norm(embedding, axis=-1)
+    unit = fn.unit(embedding, length[..., None])
     picked = fn.gather(proxies, label, 0, 0, 1)
-    total2 = np.sum(picked**2, axis=-1)
-    t3 = fn.inverse_root(total2)
-    total3 = np.sum((t2 - picked * t3[..., None]) ** 2, axis=-1)
-    total4 = np.sum(proxies**2, axis=-1)
-    t4 = fn.inverse_root(total4)
-    t5 = t2[..., None, :] - proxies * t4[..., :, None]
-    total5 = np.sum(t5**2, axis=-1)
+    length2 = fn.norm(picked, axis=-1)
+    unit2 = fn.unit(picked, length2[..., None])
+    total = np.sum((unit - unit2) ** 2, axis=-1)
+    length3 = fn.norm(proxies, axis=-1)
+    unit3 = fn.unit(proxies.mT, length3[..., None, :])
+    total2 = np.sum((unit[..., :, None] - unit3) ** 2, axis=-2)
     position = fn.positions(proxies, -2)
-    t6 = scale * (total3[..., None] - total5)
-    lse = fn.logsumexp(t6, -1, where=position != label[..., None])
+    t = scale * (total[..., None] - total2)
+    lse = fn.logsumexp(t, -1, where=position != label[..., None])
     return fn.softplus(lse)
 
 
@@ -1046,51 +879,48 @@ def _proxy_nca_vjp(
     cotangent: Array,
 ) -> tuple[Result, ...]:
     """Gradients of sum(cotangent * loss)."""
-    total = np.sum(embedding**2, axis=-1)
-    t = fn.inverse_root(total)
-    t2 = t[..., None] * embedding
-    picked = fn.gather(proxies, label, 0, 0, 1)
-    total2 = np.sum(picked**2, axis=-1)
-    t3 = fn.inverse_root(total2)
-    t4 = t2 - t3[..., None] * picked
-    total3 = np.sum(t4**2, axis=-1)
-    total4 = np.sum(proxies**2, axis=-1)
-    t5 = fn.inverse_root(total4)
-    t6 = t2[..., :, None] - t5[..., None, :] * proxies.mT
-    total5 = np.sum(t6**2, axis=-2)
-    t7 = scale * (total3[..., None] - total5)
+    length = fn.norm(embedding, axis=-1)
+    inverse = fn.reciprocal(length)
     position = fn.positions(proxies, -2)
     differs = position != label[..., None]
-    lse = fn.logsumexp(t7, -1, where=differs)
+    unit = fn.unit(embedding, length[..., None])
+    picked = fn.gather(proxies, label, 0, 0, 1)
+    length2 = fn.norm(picked, axis=-1)
+    unit2 = fn.unit(picked, length2[..., None])
+    t = unit - unit2
+    total = np.sum(t**2, axis=-1)
+    length3 = fn.norm(proxies, axis=-1)
+    unit3 = fn.unit(proxies.mT, length3[..., None, :])
+    t2 = unit[..., :, None] - unit3
+    total2 = np.sum(t2**2, axis=-2)
+    t3 = scale * (total[..., None] - total2)
+    lse = fn.logsumexp(t3, -1, where=differs)
+    share = np.exp(t3 - lse[..., None])
+    branch = np.where(differs[..., None, :], share[..., None, :] * t2, 0.0)
+    total3 = np.sum(branch, axis=-1)
     probability = fn.sigmoid(lse)
-    t8 = probability * cotangent * scale
-    share = np.exp(t7 - lse[..., None])
-    total6 = np.sum(np.where(differs, share, 0.0), axis=-1)
-    t9 = 2 * t * total6
-    t10 = t6 * share[..., None, :] * embedding[..., :, None]
-    branch = np.where(differs[..., None, :], t10, 0.0)
-    total7 = np.sum(branch, axis=(-2, -1))
-    total8 = np.sum(t4 * embedding, axis=-1)
-    t11 = 2 * t**3 * (total7 - total8 * total6)
-    branch2 = np.where(differs[..., None, :], share[..., None, :] * t6, 0.0)
-    total9 = np.sum(branch2, axis=-1)
-    t12 = t4 * t9[..., None] + t11[..., None] * embedding - 2 * t[..., None] * total9
-    t13 = total6 * probability * cotangent * scale
-    total10 = np.sum(picked * t4, axis=-1)
-    t14 = 2 * total10 * t3**3
-    t15 = t14[..., None] * picked - 2 * t3[..., None] * t4
-    spread = fn.scatter(t13[..., None] * t15, label, proxies, 0, 0, 1)
+    t4 = -2 * probability * cotangent * scale
+    total4 = np.sum(np.where(differs, share, 0.0), axis=-1)
+    t5 = 2 * total4 * probability * cotangent * scale
+    t6 = probability * cotangent * scale
+    t7 = 2 * t * total4[..., None] - 2 * total3
+    total5 = np.sum(unit * t6[..., None] * t7, axis=-1)
+    t8 = total3 * t4[..., None] + t * t5[..., None] - total5[..., None] * unit
+    t9 = total4 * probability * cotangent * scale * fn.reciprocal(length2)
+    total6 = np.sum(unit2 * t, axis=-1)
+    t10 = t9[..., None] * (2 * total6[..., None] * unit2 - 2 * t)
+    spread = fn.scatter(t10, label, proxies, 0, 0, 1)
     spread2 = spread.mT
-    t16 = 2 * probability * cotangent * scale
-    t17 = t5 * share
-    t18 = t6.mT * t16[..., None, None] * t17[..., :, None]
-    branch3 = np.where(differs[..., :, None], t18, 0.0)
-    t19 = -2 * probability * cotangent * scale
-    total11 = np.sum(proxies * t6.mT, axis=-1)
-    t20 = total11 * share * t5**3
-    t21 = t19[..., None, None] * t20[..., :, None] * proxies
-    branch4 = np.where(differs[..., :, None], t21, 0.0)
-    return (t8[..., None] * t12, spread2.mT + branch3 + branch4)
+    inverse2 = fn.reciprocal(length3)
+    total7 = np.sum(t2 * unit3, axis=-2)
+    t11 = total7 * share
+    t12 = t4[..., None, None] * t11[..., :, None] * unit3.mT
+    branch2 = np.where(differs[..., :, None], t12, 0.0)
+    t13 = 2 * probability * cotangent * scale
+    t14 = t2.mT * share[..., :, None] * t13[..., None, None]
+    branch3 = np.where(differs[..., :, None], t14, 0.0)
+    t15 = inverse2[..., :, None] * (branch2 + branch3)
+    return (inverse[..., None] * t8, spread2.mT + t15)
 
 
 def _proxy_nca_jvp(
@@ -1104,38 +934,36 @@ def _proxy_nca_jvp(
     """The directional derivative of the unreduced loss along the tangents."""
     position = fn.positions(proxies, -2)
     differs = position != label[..., None]
-    total = np.sum(embedding**2, axis=-1)
-    t = fn.inverse_root(total)
-    t2 = t[..., None] * embedding
+    length = fn.norm(embedding, axis=-1)
+    unit = fn.unit(embedding, length[..., None])
     picked = fn.gather(proxies, label, 0, 0, 1)
-    total2 = np.sum(picked**2, axis=-1)
-    t3 = fn.inverse_root(total2)
-    t4 = t2 - t3[..., None] * picked
-    t5 = 2 * t[..., None] * embedding_tangent
-    total3 = np.sum(embedding * embedding_tangent, axis=-1)
-    t6 = -2 * total3 * t**3
-    t7 = t6[..., None] * embedding
+    length2 = fn.norm(picked, axis=-1)
+    unit2 = fn.unit(picked, length2[..., None])
+    t = unit - unit2
+    inverse = fn.reciprocal(length)
+    total = np.sum(unit * embedding_tangent, axis=-1)
+    t2 = embedding_tangent - unit * total[..., None]
+    t3 = 2 * inverse[..., None] * t2
+    inverse2 = fn.reciprocal(length2)
     picked2 = fn.gather(proxies_tangent, label, 0, 0, 1)
-    total4 = np.sum(picked * picked2, axis=-1)
-    t8 = 2 * total4 * t3**3
-    t9 = t5 + t7 + picked * t8[..., None] - 2 * t3[..., None] * picked2
-    total5 = np.sum(t4 * t9, axis=-1)
-    total6 = np.sum(proxies**2, axis=-1)
-    t10 = fn.inverse_root(total6)
-    t11 = t2[..., :, None] - t10[..., None, :] * proxies.mT
-    t12 = t5 + t7
-    total7 = np.sum(proxies * proxies_tangent, axis=-1)
-    t13 = total7 * t10**3
-    t14 = 2 * t10[..., :, None] * proxies_tangent
-    t15 = t12[..., None, :] + 2 * proxies * t13[..., :, None] - t14
-    total8 = np.sum(t11.mT * t15, axis=-1)
-    total9 = np.sum(t4**2, axis=-1)
-    total10 = np.sum(t11**2, axis=-2)
-    t16 = scale * (total9[..., None] - total10)
-    lse = fn.logsumexp(t16, -1, where=differs)
-    t17 = scale * (total5[..., None] - total8) * np.exp(t16 - lse[..., None])
-    total11 = np.sum(np.where(differs, t17, 0.0), axis=-1)
-    return total11 * fn.sigmoid(lse)
+    total2 = np.sum(unit2 * picked2, axis=-1)
+    t4 = picked2 - unit2 * total2[..., None]
+    total3 = np.sum(t * (t3 - 2 * inverse2[..., None] * t4), axis=-1)
+    length3 = fn.norm(proxies, axis=-1)
+    unit3 = fn.unit(proxies.mT, length3[..., None, :])
+    t5 = unit[..., :, None] - unit3
+    inverse3 = fn.reciprocal(length3)
+    total4 = np.sum(unit3 * proxies_tangent.mT, axis=-2)
+    t6 = proxies_tangent.mT - unit3 * total4[..., None, :]
+    t7 = t3[..., :, None] - 2 * inverse3[..., None, :] * t6
+    total5 = np.sum(t5 * t7, axis=-2)
+    total6 = np.sum(t**2, axis=-1)
+    total7 = np.sum(t5**2, axis=-2)
+    t8 = scale * (total6[..., None] - total7)
+    lse = fn.logsumexp(t8, -1, where=differs)
+    t9 = scale * (total3[..., None] - total5) * np.exp(t8 - lse[..., None])
+    total8 = np.sum(np.where(differs, t9, 0.0), axis=-1)
+    return total8 * fn.sigmoid(lse)
 
 
 def _proxy_nca_hvp(
@@ -1148,204 +976,149 @@ def _proxy_nca_hvp(
     proxies_tangent: Array,
 ) -> tuple[Result, ...]:
     """The Hessian of sum(cotangent * loss) times the tangents."""
-    t = embedding**2
-    total = np.sum(t, axis=-1)
-    t2 = fn.inverse_root(total)
-    t3 = t2[..., None] * embedding
+    length = fn.norm(embedding, axis=-1)
+    unit = fn.unit(embedding, length[..., None])
     picked = fn.gather(proxies, label, 0, 0, 1)
-    t4 = picked**2
-    total2 = np.sum(t4, axis=-1)
-    t5 = fn.inverse_root(total2)
-    t6 = -t5[..., None] * picked
-    t7 = t3 + t6
-    total3 = np.sum(t7**2, axis=-1)
-    t8 = proxies.mT**2
-    total4 = np.sum(t8, axis=-2)
-    t9 = fn.inverse_root(total4)
-    t10 = t3[..., :, None] - t9[..., None, :] * proxies.mT
-    total5 = np.sum(t10**2, axis=-2)
-    t11 = scale * (total3[..., None] - total5)
+    length2 = fn.norm(picked, axis=-1)
+    unit2 = fn.unit(picked, length2[..., None])
+    t = unit - unit2
+    total = np.sum(t**2, axis=-1)
+    length3 = fn.norm(proxies, axis=-1)
+    unit3 = fn.unit(proxies.mT, length3[..., None, :])
+    t2 = unit[..., :, None] - unit3
+    total2 = np.sum(t2**2, axis=-2)
+    t3 = scale * (total[..., None] - total2)
     position = fn.positions(proxies, -2)
     differs = position != label[..., None]
-    lse = fn.logsumexp(t11, -1, where=differs)
+    lse = fn.logsumexp(t3, -1, where=differs)
     probability = fn.sigmoid(lse)
-    t12 = cotangent * probability * scale
-    t13 = t2**3
-    share = np.exp(t11 - lse[..., None])
-    t14 = t10 * share[..., None, :] * embedding[..., :, None]
-    branch = np.where(differs[..., None, :], t14, 0.0)
-    total6 = np.sum(branch, axis=(-2, -1))
-    total7 = np.sum(t7 * embedding, axis=-1)
-    branch2 = np.where(differs, share, 0.0)
-    total8 = np.sum(branch2, axis=-1)
-    t15 = total6 - total7 * total8
-    t16 = 2 * t13 * t15 + 2 * total8 * t2**2
-    branch3 = np.where(differs[..., None, :], share[..., None, :] * t10, 0.0)
-    t17 = t2[..., None, None] * share[..., :, None] * embedding[..., None, :]
-    branch4 = np.where(differs[..., :, None], t17, 0.0)
-    t18 = embedding_tangent[..., None, :] * (branch3.mT + branch4)
-    t19 = t9**3
-    total9 = np.sum(proxies * proxies_tangent, axis=-1)
-    t20 = share * t19 * total9
-    t21 = embedding[..., None, :] * t20[..., :, None] * proxies
-    branch5 = np.where(differs[..., :, None], t21, 0.0)
-    t22 = t9 * share
-    t23 = -embedding[..., None, :] * t22[..., :, None] * proxies_tangent
-    branch6 = np.where(differs[..., :, None], t23, 0.0)
-    t24 = 2 * embedding_tangent * t2[..., None]
-    total10 = np.sum(embedding * embedding_tangent, axis=-1)
-    t25 = -2 * t13 * total10
-    t26 = t25[..., None] * embedding
-    t27 = t5**3
+    inverse = fn.reciprocal(length)
+    share = np.exp(t3 - lse[..., None])
+    total3 = np.sum(unit * embedding_tangent, axis=-1)
+    t4 = embedding_tangent - unit * total3[..., None]
+    t5 = 2 * inverse[..., None] * t4
+    inverse2 = fn.reciprocal(length2)
     picked2 = fn.gather(proxies_tangent, label, 0, 0, 1)
-    total11 = np.sum(picked * picked2, axis=-1)
-    t28 = 2 * t27 * total11
-    t29 = t24 + t26 + picked * t28[..., None] - 2 * t5[..., None] * picked2
-    total12 = np.sum(t7 * t29, axis=-1)
-    t30 = total12 * scale
-    t31 = t10.mT * share[..., :, None] * t30[..., None, None]
-    branch7 = np.where(differs[..., :, None], t31 * embedding[..., None, :], 0.0)
-    t32 = t24 + t26
-    t33 = t19 * total9
-    t34 = t32[..., None, :] + 2 * proxies * t33[..., :, None]
-    t35 = t10.mT * (t34 - 2 * t9[..., :, None] * proxies_tangent)
-    total13 = np.sum(t35, axis=-1)
-    branch8 = np.where(differs, share * scale * (total12[..., None] - total13), 0.0)
-    total14 = np.sum(branch8, axis=-1)
-    t36 = t10.mT * share[..., :, None] * total14[..., None, None]
-    branch9 = np.where(differs[..., :, None], -t36 * embedding[..., None, :], 0.0)
-    t37 = share * total13
-    t38 = -t10.mT * embedding[..., None, :] * t37[..., :, None] * scale
-    branch10 = np.where(differs[..., :, None], t38, 0.0)
-    t39 = t18 + branch5 + branch6 + branch7 + branch9 + branch10
-    total15 = np.sum(t39, axis=(-2, -1))
-    dot = np.einsum("...a,...b->...", t, branch2, optimize=True)
-    t40 = 2 * t13 * (total15 - t13 * dot * total10)
-    t41 = -t13 * total10
-    t42 = embedding_tangent * (t6 + 2 * t2[..., None] * embedding)
-    t43 = t27 * total11
-    t44 = t * t41[..., None] + t42 + picked * t43[..., None] * embedding
-    t45 = t44 - t5[..., None] * embedding * picked2
-    total16 = np.sum(t45, axis=-1)
-    t46 = -2 * t13 * total16 * total8
-    branch11 = np.where(differs, share * t30[..., None], 0.0)
-    branch12 = np.where(differs, -share * total14[..., None], 0.0)
-    branch13 = np.where(differs, -share * total13 * scale, 0.0)
-    total17 = np.sum(branch11 + branch12 + branch13, axis=-1)
-    t47 = -2 * total7 * t13
-    t48 = embedding * t47[..., None] + 2 * t2[..., None] * t7
-    t49 = -2 * t2 * t5 * total8
+    total4 = np.sum(unit2 * picked2, axis=-1)
+    t6 = picked2 - unit2 * total4[..., None]
+    total5 = np.sum(t * (t5 - 2 * inverse2[..., None] * t6), axis=-1)
+    t7 = total5 * scale
+    branch = np.where(differs, share * t7[..., None], 0.0)
+    inverse3 = fn.reciprocal(length3)
+    total6 = np.sum(unit3 * proxies_tangent.mT, axis=-2)
+    t8 = proxies_tangent.mT - unit3 * total6[..., None, :]
+    t9 = t5[..., :, None] - 2 * inverse3[..., None, :] * t8
+    total7 = np.sum(t2 * t9, axis=-2)
+    branch2 = np.where(differs, share * scale * (total5[..., None] - total7), 0.0)
+    total8 = np.sum(branch2, axis=-1)
+    branch3 = np.where(differs, -share * total8[..., None], 0.0)
+    branch4 = np.where(differs, -share * total7 * scale, 0.0)
+    total9 = np.sum(branch + branch3 + branch4, axis=-1)
+    t10 = 2 * probability * inverse * total9 * cotangent * scale
+    t11 = inverse**2
+    total10 = np.sum(np.where(differs, share, 0.0), axis=-1)
+    t12 = 2 * total10 * probability * cotangent * scale
+    t13 = probability * cotangent * scale
+    t14 = 2 * total10[..., None] * t
+    branch5 = np.where(differs[..., None, :], share[..., None, :] * t2, 0.0)
+    total11 = np.sum(branch5, axis=-1)
+    t15 = t14 - 2 * total11
+    total12 = np.sum(unit * t13[..., None] * t15, axis=-1)
+    t16 = t11 * (t12 - total12)
+    t17 = share * inverse3
+    branch6 = np.where(differs[..., None, :], -t8 * t17[..., None, :], 0.0)
+    t18 = share[..., None, :] * t2 * t7[..., None, None]
+    branch7 = np.where(differs[..., None, :], t18, 0.0)
+    t19 = share[..., None, :] * inverse[..., None, None] * t4[..., :, None]
+    branch8 = np.where(differs[..., None, :], t19, 0.0)
+    t20 = -share[..., None, :] * t2 * total8[..., None, None]
+    branch9 = np.where(differs[..., None, :], t20, 0.0)
+    t21 = share * total7
+    branch10 = np.where(differs[..., None, :], -t2 * t21[..., None, :] * scale, 0.0)
+    t22 = branch6 + branch7 + branch8 + branch9 + branch10
+    total13 = np.sum(t22, axis=-1)
+    t23 = -2 * probability * inverse * cotangent * scale
+    t24 = -2 * total10 * probability * inverse * inverse2 * cotangent * scale
     probability2 = fn.sigmoid(-lse)
-    t50 = total14 * probability2
-    t51 = 2 * t13 * t15
-    t52 = 2 * t2 * total8
-    total18 = np.sum(branch3, axis=-1)
-    t53 = embedding * t51[..., None] + t7 * t52[..., None]
-    t54 = t50[..., None] * (t53 - 2 * t2[..., None] * total18)
-    t55 = 2 * t2 * t27 * total8 * total11
-    t56 = -total8 * t2**4
-    t57 = 1.5 * total7 * total8 - 1.5 * total6
-    t58 = 2 * t2**5 * t57
-    t59 = -t13 * total8
-    t60 = t13[..., None] * total18 + embedding * t56[..., None]
-    t61 = t60 + embedding * t58[..., None] + t7 * t59[..., None]
-    branch14 = np.where(differs[..., :, None], t20[..., :, None] * proxies, 0.0)
-    branch15 = np.where(differs[..., :, None], -t22[..., :, None] * proxies_tangent, 0.0)
-    t62 = embedding_tangent[..., None, :] * t2[..., None, None] * share[..., :, None]
-    branch16 = np.where(differs[..., :, None], t62, 0.0)
-    t63 = t41[..., None, None] * share[..., :, None] * embedding[..., None, :]
-    branch17 = np.where(differs[..., :, None], t63, 0.0)
-    t64 = share[..., :, None] * t10.mT * t30[..., None, None]
-    branch18 = np.where(differs[..., :, None], t64, 0.0)
-    t65 = -share[..., :, None] * t10.mT * total14[..., None, None]
-    branch19 = np.where(differs[..., :, None], t65, 0.0)
-    branch20 = np.where(differs[..., :, None], -t10.mT * t37[..., :, None] * scale, 0.0)
-    t66 = branch14 + branch15 + branch16 + branch17 + branch18 + branch19 + branch20
-    total19 = np.sum(t66, axis=-2)
-    t67 = embedding_tangent * t16[..., None] + embedding * t40[..., None]
-    t68 = t67 + embedding * t46[..., None] + total17[..., None] * t48
-    t69 = t68 + t49[..., None] * picked2 + t54 + t55[..., None] * picked
-    t70 = t69 + 2 * total10[..., None] * t61 - 2 * t2[..., None] * total19
-    t71 = 2 * t5 * t13 * total8 * total10
-    total20 = np.sum(picked * t7, axis=-1)
-    t72 = 2 * t27 * total20
-    t73 = t72[..., None] * picked - 2 * t5[..., None] * t7
-    t74 = total8 * total14 * probability2
-    t75 = total8 * (2 * t5**2 + 2 * t27 * total20)
-    t76 = 2 * total8 * total11
-    t77 = -3 * total20 * t5**5
-    t78 = t5**4
-    t79 = t27[..., None] * t7 + t77[..., None] * picked - t78[..., None] * picked
-    t80 = picked2 * (t3 - 2 * picked * t5[..., None])
-    t81 = picked * t2[..., None] * embedding_tangent
-    t82 = t4 * t43[..., None] + t80 + t81 + picked * t41[..., None] * embedding
-    total21 = np.sum(t82, axis=-1)
-    t83 = 2 * t27 * total8 * total21
-    t84 = embedding_tangent * t49[..., None] + embedding * t71[..., None]
-    t85 = t84 + total17[..., None] * t73 + t73 * t74[..., None]
-    t86 = t85 + t75[..., None] * picked2 + t76[..., None] * t79
-    t87 = t12[..., None] * (t86 + t83[..., None] * picked)
-    spread = fn.scatter(t87, label, proxies, 0, 0, 1)
+    t25 = total8 * probability2
+    t26 = -2 * total10 * inverse2
+    t27 = t14 + 2 * unit * total10[..., None] - 2 * total11
+    t28 = unit * t15 * t25[..., None] + unit * t6 * t26[..., None]
+    t29 = t28 + inverse[..., None] * t4 * t27 + 2 * unit * t * total9[..., None]
+    t30 = t13[..., None] * (t29 - 2 * unit * total13)
+    total14 = np.sum(t30, axis=-1)
+    t31 = -inverse * total14
+    t32 = -t11 * total3
+    t33 = -2 * probability * cotangent * scale
+    t34 = total11 * t33[..., None] + t * t12[..., None] - total12[..., None] * unit
+    t35 = probability * inverse * total8 * probability2 * cotangent * scale
+    t36 = t * t10[..., None] + t4 * t16[..., None] + total13 * t23[..., None]
+    t37 = t36 + t6 * t24[..., None] + t31[..., None] * unit + t32[..., None] * t34
+    t38 = -2 * total10 * inverse * inverse2
+    total15 = np.sum(unit2 * t, axis=-1)
+    t39 = 2 * total15[..., None] * unit2 - 2 * t
+    t40 = inverse2 * total9
+    t41 = inverse2**2
+    t42 = -total10 * t41 * total4
+    t43 = total10 * inverse2 * total8 * probability2
+    t44 = total10 * t41 * (2 * total15 + 2)
+    t45 = inverse2[..., None] * t6 * (unit - 2 * unit2)
+    total16 = np.sum(unit2 * inverse[..., None] * t4 + t45, axis=-1)
+    t46 = 2 * total10 * inverse2 * total16
+    t47 = t4 * t38[..., None] + t39 * t40[..., None] + t39 * t42[..., None]
+    t48 = t47 + t39 * t43[..., None] + t6 * t44[..., None] + t46[..., None] * unit2
+    spread = fn.scatter(t13[..., None] * t48, label, proxies, 0, 0, 1)
     spread2 = spread.mT
-    t88 = -2 * cotangent * probability * scale
-    branch21 = np.where(differs, share * t88[..., None] * t9**2, 0.0)
-    total22 = np.sum(proxies * t10.mT, axis=-1)
-    branch22 = np.where(differs, share * t19 * total22 * t88[..., None], 0.0)
-    t89 = branch21 + branch22
-    t90 = scale**2
-    t91 = 2 * cotangent * probability * t90
-    t92 = t10.mT * t91[..., None, None] * t22[..., :, None]
-    branch23 = np.where(differs[..., :, None], t92, 0.0)
-    t93 = -2 * cotangent * probability * t90
-    t94 = share * t19 * total22
-    t95 = t93[..., None, None] * t94[..., :, None] * proxies
-    branch24 = np.where(differs[..., :, None], t95, 0.0)
-    t96 = total12[..., None, None] * (branch23 + branch24)
-    t97 = t10.mT * t22[..., :, None] * t93[..., None, None]
-    branch25 = np.where(differs[..., :, None], t97, 0.0)
-    t98 = t91[..., None, None] * t94[..., :, None] * proxies
-    branch26 = np.where(differs[..., :, None], t98, 0.0)
-    t99 = total13[..., :, None] * (branch25 + branch26)
-    t100 = t10.mT * t22[..., :, None] * t88[..., None, None]
-    branch27 = np.where(differs[..., :, None], t100, 0.0)
-    t101 = 2 * cotangent * probability * probability2 * scale
-    t102 = t10.mT * t22[..., :, None] * t101[..., None, None]
-    branch28 = np.where(differs[..., :, None], t102, 0.0)
-    t103 = 2 * cotangent * probability * scale
-    t104 = t94[..., :, None] * t103[..., None, None] * proxies
-    branch29 = np.where(differs[..., :, None], t104, 0.0)
-    t105 = -2 * cotangent * probability * probability2 * scale
-    t106 = t94[..., :, None] * t105[..., None, None] * proxies
-    branch30 = np.where(differs[..., :, None], t106, 0.0)
-    t107 = total14[..., None, None] * (branch27 + branch28 + branch29 + branch30)
-    t108 = share * t9**4
-    t109 = t12[..., None, None] * t108[..., :, None] * proxies
-    branch31 = np.where(differs[..., :, None], t109, 0.0)
-    t110 = -cotangent * probability * scale
-    t111 = share * t19
-    t112 = t10.mT * t110[..., None, None] * t111[..., :, None]
-    branch32 = np.where(differs[..., :, None], t112, 0.0)
-    t113 = 3 * cotangent * probability * scale
-    t114 = share * total22 * t9**5
-    t115 = t113[..., None, None] * t114[..., :, None] * proxies
-    branch33 = np.where(differs[..., :, None], t115, 0.0)
-    t116 = 2 * total9[..., :, None] * (branch31 + branch32 + branch33)
-    t117 = 2 * t2 * cotangent * probability * scale
-    t118 = t22[..., :, None] * t117[..., None, None] * embedding_tangent[..., None, :]
-    branch34 = np.where(differs[..., :, None], t118, 0.0)
-    t119 = -2 * t13 * cotangent * probability * total10 * scale
-    t120 = t22[..., :, None] * t119[..., None, None] * embedding[..., None, :]
-    branch35 = np.where(differs[..., :, None], t120, 0.0)
-    t121 = t3[..., None, :] - 2 * proxies * t9[..., :, None]
-    t122 = proxies * t2[..., None, None] * embedding_tangent[..., None, :]
-    t123 = proxies * t41[..., None, None] * embedding[..., None, :]
-    t124 = t8.mT * t33[..., :, None] + proxies_tangent * t121 + t122 + t123
-    total23 = np.sum(t124, axis=-1)
-    t125 = share * t19 * total23
-    t126 = t88[..., None, None] * t125[..., :, None] * proxies
-    branch36 = np.where(differs[..., :, None], t126, 0.0)
-    t127 = spread2.mT + proxies_tangent * t89[..., :, None] + t96 + t99 + t107 + t116
-    return (t12[..., None] * t70, t127 + branch34 + branch35 + branch36)
+    t49 = inverse3 * total7
+    t50 = scale**2
+    t51 = -2 * probability * t50 * cotangent
+    t52 = t2.mT * share[..., :, None] * t51[..., None, None]
+    branch11 = np.where(differs[..., :, None], t52, 0.0)
+    total17 = np.sum(t2 * unit3, axis=-2)
+    t53 = total17 * share
+    t54 = 2 * probability * t50 * cotangent
+    t55 = t53[..., :, None] * t54[..., None, None] * unit3.mT
+    branch12 = np.where(differs[..., :, None], t55, 0.0)
+    t56 = t49[..., :, None] * (branch11 + branch12)
+    t57 = inverse3**2
+    branch13 = np.where(differs, t33[..., None] * share, 0.0)
+    branch14 = np.where(differs, total17 * t33[..., None] * share, 0.0)
+    t58 = t57 * (branch13 + branch14)
+    t59 = t2.mT * share[..., :, None] * t54[..., None, None]
+    branch15 = np.where(differs[..., :, None], t59, 0.0)
+    t60 = t53[..., :, None] * t51[..., None, None] * unit3.mT
+    branch16 = np.where(differs[..., :, None], t60, 0.0)
+    t61 = inverse3[..., :, None] * total5[..., None, None] * (branch15 + branch16)
+    t62 = t33[..., None, None] * t2.mT * share[..., :, None]
+    branch17 = np.where(differs[..., :, None], t62, 0.0)
+    t63 = 2 * probability * probability2 * cotangent * scale
+    t64 = t2.mT * share[..., :, None] * t63[..., None, None]
+    branch18 = np.where(differs[..., :, None], t64, 0.0)
+    t65 = 2 * probability * cotangent * scale
+    t66 = t65[..., None, None] * t53[..., :, None] * unit3.mT
+    branch19 = np.where(differs[..., :, None], t66, 0.0)
+    t67 = -2 * probability * probability2 * cotangent * scale
+    t68 = t53[..., :, None] * t67[..., None, None] * unit3.mT
+    branch20 = np.where(differs[..., :, None], t68, 0.0)
+    t69 = branch17 + branch18 + branch19 + branch20
+    t70 = inverse3[..., :, None] * total8[..., None, None] * t69
+    t71 = inverse[..., None, None] * t4[..., :, None] * unit3
+    t72 = inverse3[..., None, :] * t8 * (unit[..., :, None] - 2 * unit3)
+    total18 = np.sum(t71 + t72, axis=-2)
+    t73 = share * inverse3 * total18
+    t74 = t33[..., None, None] * t73[..., :, None] * unit3.mT
+    branch21 = np.where(differs[..., :, None], t74, 0.0)
+    t75 = 2 * probability * inverse * cotangent * scale
+    t76 = t4[..., None, :] * t75[..., None, None] * t17[..., :, None]
+    branch22 = np.where(differs[..., :, None], t76, 0.0)
+    t77 = t57 * total6
+    t78 = t33[..., None, None] * t53[..., :, None] * unit3.mT
+    branch23 = np.where(differs[..., :, None], t78, 0.0)
+    t79 = t2.mT * share[..., :, None] * t65[..., None, None]
+    branch24 = np.where(differs[..., :, None], t79, 0.0)
+    t80 = t77[..., :, None] * (branch23 + branch24)
+    t81 = spread2.mT + t56 + t8.mT * t58[..., :, None] + t61 + t70 + branch21
+    return (t37 + t15 * t35[..., None], t81 + branch22 - t80)
 
 
 def _proxy_nca_hessian_diagonal(
@@ -1356,178 +1129,184 @@ def _proxy_nca_hessian_diagonal(
     cotangent: Array,
 ) -> tuple[Result, ...]:
     """The diagonal of the Hessian of sum(cotangent * loss)."""
-    t = embedding**2
-    total = np.sum(t, axis=-1)
-    t2 = fn.inverse_root(total)
-    t3 = t2**3
+    length = fn.norm(embedding, axis=-1)
+    inverse = fn.reciprocal(length)
+    t = inverse**2
     position = fn.positions(proxies, -2)
     differs = position != label[..., None]
-    t4 = t2[..., None] * embedding
-    total2 = np.sum(proxies**2, axis=-1)
-    t5 = fn.inverse_root(total2)
-    t6 = t4[..., :, None] - t5[..., None, :] * proxies.mT
+    unit = fn.unit(embedding, length[..., None])
     picked = fn.gather(proxies, label, 0, 0, 1)
-    total3 = np.sum(picked**2, axis=-1)
-    t7 = fn.inverse_root(total3)
-    t8 = -t7[..., None] * picked
-    t9 = t4 + t8
-    total4 = np.sum(t9**2, axis=-1)
-    total5 = np.sum(t6**2, axis=-2)
-    t10 = scale * (total4[..., None] - total5)
-    lse = fn.logsumexp(t10, -1, where=differs)
-    share = np.exp(t10 - lse[..., None])
-    t11 = embedding[..., :, None] * t6 * share[..., None, :]
-    branch = np.where(differs[..., None, :], t11, 0.0)
-    total6 = np.sum(branch, axis=(-2, -1))
-    total7 = np.sum(embedding * t9, axis=-1)
-    branch2 = np.where(differs, share, 0.0)
-    total8 = np.sum(branch2, axis=-1)
-    t12 = total6 - total7 * total8
-    t13 = 2 * t3 * t12
-    t14 = 2 * t2[..., None] * t9
-    t15 = -2 * t3 * total7
-    t16 = embedding * t15[..., None]
-    t17 = t14 + t16
-    total9 = np.sum(embedding[..., :, None] * t6, axis=-2)
-    t18 = 2 * t3[..., None, None] * embedding[..., :, None] * total9[..., None, :]
-    t19 = 2 * t2[..., None, None] * t6 - t18
-    t20 = share[..., None, :] * scale * (t17[..., :, None] - t19)
+    length2 = fn.norm(picked, axis=-1)
+    unit2 = fn.unit(picked, length2[..., None])
+    t2 = unit - unit2
+    total = np.sum(t2**2, axis=-1)
+    length3 = fn.norm(proxies, axis=-1)
+    unit3 = fn.unit(proxies.mT, length3[..., None, :])
+    t3 = unit[..., :, None] - unit3
+    total2 = np.sum(t3**2, axis=-2)
+    t4 = scale * (total[..., None] - total2)
+    lse = fn.logsumexp(t4, -1, where=differs)
+    share = np.exp(t4 - lse[..., None])
+    total3 = np.sum(np.where(differs, share, 0.0), axis=-1)
+    probability = fn.sigmoid(lse)
+    t5 = 2 * total3 * probability * cotangent * scale
+    t6 = probability * cotangent * scale
+    t7 = 2 * total3[..., None] * t2
+    branch = np.where(differs[..., None, :], share[..., None, :] * t3, 0.0)
+    total4 = np.sum(branch, axis=-1)
+    t8 = t7 - 2 * total4
+    total5 = np.sum(unit * t6[..., None] * t8, axis=-1)
+    t9 = t5 - total5
+    t10 = 2 * total3 * probability * t * cotangent * scale
+    t11 = t * t9 - t10
+    t12 = -2 * probability * inverse * cotangent * scale
+    total6 = np.sum(unit[..., :, None] * t3, axis=-2)
+    t13 = 2 * total6[..., None, :] * unit[..., :, None]
+    t14 = 2 * t3 - t13
+    t15 = -inverse * scale
+    t16 = share[..., None, :] * t3 * t14 * t15[..., None, None]
+    branch2 = np.where(differs[..., None, :], t16, 0.0)
+    total7 = np.sum(branch2, axis=-1)
+    t17 = inverse * scale
+    total8 = np.sum(unit * t2, axis=-1)
+    t18 = -2 * total8[..., None] * unit
+    t19 = t18 + 2 * t2
+    t20 = share[..., None, :] * t17[..., None, None] * (t19[..., :, None] - t14)
     branch3 = np.where(differs[..., None, :], t20, 0.0)
-    total10 = np.sum(branch3, axis=-1)
-    t21 = -share[..., None, :] * total10[..., :, None]
-    branch4 = np.where(differs[..., None, :], t21, 0.0)
-    t22 = share[..., None, :] * t17[..., :, None] * scale
-    branch5 = np.where(differs[..., None, :], t22, 0.0)
-    branch6 = np.where(differs[..., None, :], -share[..., None, :] * t19 * scale, 0.0)
-    total11 = np.sum(branch4 + branch5 + branch6, axis=-1)
-    branch7 = np.where(differs[..., None, :], share[..., None, :] * t6, 0.0)
-    total12 = np.sum(branch7, axis=-1)
-    t23 = -total8 * t2**4
-    t24 = 1.5 * total7 * total8 - 1.5 * total6
-    t25 = 2 * t2**5 * t24
-    t26 = -t3 * total8
-    t27 = t3[..., None] * total12 + embedding * t23[..., None]
-    t28 = t27 + embedding * t25[..., None] + t9 * t26[..., None]
-    t29 = -2 * t3 * total8
-    t30 = -total * t3
-    t31 = t8 + embedding * t30[..., None] + 2 * t2[..., None] * embedding
-    probability = fn.sigmoid(-lse)
-    t32 = 2 * t2 * total8
-    t33 = embedding * t13[..., None] + t9 * t32[..., None]
-    t34 = total10 * probability[..., None] * (t33 - 2 * t2[..., None] * total12)
-    t35 = t2[..., None, None] * embedding[..., :, None] * share[..., None, :]
-    branch8 = np.where(differs[..., None, :], t35, 0.0)
-    total13 = np.sum(branch7 + branch8, axis=-1)
-    t36 = -embedding[..., :, None] * t6 * share[..., None, :] * scale
-    branch9 = np.where(differs[..., None, :], t36, 0.0)
-    dot = np.einsum("...bc,...ac->...a", branch9, t19, optimize=True)
-    t37 = embedding[..., None, :, None] * t6[..., None, :, :]
-    t38 = -t37 * share[..., None, None, :] * total10[..., :, None, None]
-    branch10 = np.where(differs[..., None, None, :], t38, 0.0)
-    t39 = t37 * share[..., None, None, :] * t17[..., :, None, None] * scale
-    branch11 = np.where(differs[..., None, None, :], t39, 0.0)
-    total14 = np.sum(branch10 + branch11, axis=(-2, -1))
-    dot2 = np.einsum("...a,...b->...", t, branch2, optimize=True)
-    t40 = -t3 * dot2
-    t41 = total13 + dot + total14 + embedding * t40[..., None]
-    branch12 = np.where(differs[..., None, :], -share[..., None, :] * t6 * t19 * scale, 0.0)
-    total15 = np.sum(branch12, axis=-1)
-    branch13 = np.where(differs[..., None, :], share[..., None, :] * t6 * scale, 0.0)
-    total16 = np.sum(branch13, axis=-1)
-    branch14 = np.where(differs[..., None, :], -share[..., None, :] * t6, 0.0)
-    total17 = np.sum(branch14, axis=-1)
-    t42 = total15 + t17 * total16 + total10 * total17 + t * t26[..., None]
-    t43 = t13[..., None] + t17 * total11 + 2 * embedding * t28
-    t44 = t43 + embedding * t29[..., None] * t31 + t34
-    t45 = t44 + 2 * t3[..., None] * embedding * t41 - 2 * t2[..., None] * t42
-    probability2 = fn.sigmoid(lse)
-    t46 = cotangent * probability2 * scale
-    t47 = cotangent * probability2
-    t48 = -2 * t7[..., None] * t9
-    total18 = np.sum(picked * t9, axis=-1)
-    t49 = t7**3
-    t50 = 2 * total18 * t49
-    t51 = picked * t50[..., None]
-    t52 = (t48 + t51) ** 2
-    total19 = np.sum(np.where(differs, share * scale, 0.0), axis=-1)
-    total20 = np.sum(np.where(differs, -share, 0.0), axis=-1)
-    t53 = scale * (total19 + total8 * total20 * scale)
-    t54 = scale**2
-    t55 = t54 * probability * total8**2
-    t56 = 2 * total8 * scale
-    t57 = -3 * total18 * t7**5
-    t58 = t7**4
-    t59 = t9 * t49[..., None] + picked * t57[..., None] - picked * t58[..., None]
-    t60 = 2 * total8 * t49 * scale
-    t61 = t49 * total3
-    t62 = t4 + picked * t61[..., None] - 2 * t7[..., None] * picked
-    t63 = t52 * t53[..., None] + t52 * t55[..., None] + picked * t56[..., None] * t59
-    t64 = t47[..., None] * (t63 + picked * t60[..., None] * t62)
-    spread = fn.scatter(t64, label, proxies, 0, 0, 1)
+    total9 = np.sum(branch3, axis=-1)
+    branch4 = np.where(differs[..., None, :], -share[..., None, :] * t3, 0.0)
+    total10 = np.sum(branch4, axis=-1)
+    t21 = -total3 * inverse
+    t22 = unit**2
+    branch5 = np.where(differs[..., None, :], share[..., None, :] * t3 * scale, 0.0)
+    total11 = np.sum(branch5, axis=-1)
+    t23 = total7 + total9 * total10 + t21[..., None] * t22
+    t24 = t12[..., None] * (t23 + inverse[..., None] * t19 * total11)
+    t25 = -t * t9
+    t26 = 2 * probability * inverse * cotangent * scale
+    t27 = -share[..., None, :] * total9[..., :, None]
+    branch6 = np.where(differs[..., None, :], t27, 0.0)
+    t28 = share[..., None, :] * t14 * t15[..., None, None]
+    branch7 = np.where(differs[..., None, :], t28, 0.0)
+    t29 = share[..., None, :] * t19[..., :, None] * t17[..., None, None]
+    branch8 = np.where(differs[..., None, :], t29, 0.0)
+    total12 = np.sum(branch6 + branch7 + branch8, axis=-1)
+    probability2 = fn.sigmoid(-lse)
+    t30 = probability * inverse * probability2 * cotangent * scale
+    t31 = 2 * t2[..., :, None] * total12[..., None, :]
+    t32 = t8[..., :, None] * probability2[..., None, None] * total9[..., None, :]
+    branch9 = np.where(differs[..., None, :], -share[..., None, :] * t3 * scale, 0.0)
+    t33 = inverse[..., None, None] * t14
+    dot = branch9 @ t33.mT
+    t34 = total9[..., None, :] * total10[..., :, None]
+    t35 = unit[..., :, None] * t21[..., None, None] * unit[..., None, :]
+    t36 = inverse[..., None, None] * t19[..., None, :] * total11[..., :, None]
+    t37 = t7 + 2 * total3[..., None] * unit - 2 * total4
+    t38 = inverse[..., None, None] * t37[..., :, None] * unit[..., None, :]
+    t39 = t31 + t32 - 2 * (dot + t34 + t35 + t36) - t38
+    t40 = unit[..., :, None] * t6[..., None, None] * t39
+    total13 = np.sum(t40, axis=-2)
+    t41 = probability * inverse * cotangent * scale
+    t42 = -2 * total3 * probability * inverse * cotangent * scale
+    t43 = total13 + t37 * t41[..., None] + t42[..., None] * unit
+    t44 = -2 * probability * cotangent * scale
+    t45 = total4 * t44[..., None] + t2 * t5[..., None] - total5[..., None] * unit
+    t46 = t11[..., None] + t24 + t22 * t25[..., None] + t2 * t26[..., None] * total12
+    t47 = t46 + t8 * total9 * t30[..., None] - inverse[..., None] * unit * t43
+    total14 = np.sum(unit2 * t2, axis=-1)
+    t48 = 2 * total14 + 2
+    t49 = -total3 * t48 * scale
+    t50 = 2 * total14[..., None] * unit2
+    t51 = t50 - 2 * t2
+    t52 = t50 + 2 * unit2 - 2 * unit
+    t53 = scale**2
+    t54 = probability2 * t53 * total3**2
+    t55 = -total3 * scale
+    total15 = np.sum(np.where(differs, share * scale, 0.0), axis=-1)
+    t56 = 2 * total14 * total15
+    total16 = np.sum(np.where(differs, -share, 0.0), axis=-1)
+    t57 = total3 * total16 * scale
+    t58 = t56[..., None] * unit2 + t52 * t57[..., None]
+    t59 = t58 + 2 * total15[..., None] * unit2 - 2 * total15[..., None] * unit
+    t60 = 2 * total3 * scale
+    total17 = np.sum(unit2 * (unit - 2 * unit2), axis=-1)
+    t61 = unit - 2 * unit2 - total17[..., None] * unit2
+    t62 = t49[..., None] * unit2**2 + t51 * t52 * t54[..., None]
+    t63 = t62 + t51 * t55[..., None] * unit2 + t51 * scale * t59
+    t64 = t63 + t60[..., None] * unit2 * t61
+    inverse2 = fn.reciprocal(length2)
+    t65 = inverse2**2
+    t66 = probability * t65 * cotangent
+    spread = fn.scatter(t64 * t66[..., None], label, proxies, 0, 0, 1)
     spread2 = spread.mT
-    t65 = 2 * total18[..., None] * t49[..., None]
-    t66 = 2 * t7[..., None] ** 2 + t65
-    t67 = cotangent[..., None] * total8[..., None] * probability2[..., None] * scale
-    spread3 = fn.scatter(t67 * t66, label, proxies, 0, 0, 1)
+    t67 = total3[..., None] * probability[..., None] * t65[..., None] * t48[..., None]
+    spread3 = fn.scatter(t67 * cotangent[..., None] * scale, label, proxies, 0, 0, 1)
     spread4 = spread3.mT
-    t68 = -2 * cotangent * probability2 * scale
-    branch15 = np.where(differs, share * t68[..., None] * t5**2, 0.0)
-    total21 = np.sum(proxies * t6.mT, axis=-1)
-    t69 = t5**3
-    branch16 = np.where(differs, share * total21 * t69 * t68[..., None], 0.0)
-    t70 = branch15 + branch16
-    t71 = total21 * t69
-    t72 = 2 * proxies.mT * t71[..., None, :] - 2 * t5[..., None, :] * t6
-    t73 = 2 * cotangent * t54 * probability2
-    t74 = share * total21 * t69
-    t75 = proxies * t73[..., None, None] * t74[..., :, None]
-    branch17 = np.where(differs[..., :, None], t75, 0.0)
-    t76 = -2 * cotangent * t54 * probability2
-    t77 = t5 * share
-    t78 = t6.mT * t76[..., None, None] * t77[..., :, None]
-    branch18 = np.where(differs[..., :, None], t78, 0.0)
+    inverse3 = fn.reciprocal(length3)
     equal = label[..., None] == position
-    branch19 = np.where(equal[..., None, :], t48[..., :, None], 0.0)
-    branch20 = np.where(equal[..., None, :], t51[..., :, None], 0.0)
-    t79 = branch19 + branch20
-    t80 = proxies * t76[..., None, None] * t74[..., :, None]
-    branch21 = np.where(differs[..., :, None], t80, 0.0)
-    t81 = t6.mT * t77[..., :, None] * t73[..., None, None]
-    branch22 = np.where(differs[..., :, None], t81, 0.0)
-    t82 = total8 * scale
-    branch23 = np.where(differs[..., :, None], -share[..., :, None] * t72.mT * scale, 0.0)
-    t83 = 2 * cotangent * probability2 * scale
-    t84 = proxies * t74[..., :, None] * t83[..., None, None]
-    branch24 = np.where(differs[..., :, None], t84, 0.0)
-    t85 = -2 * cotangent * probability2 * probability * scale
-    t86 = proxies * t74[..., :, None] * t85[..., None, None]
-    branch25 = np.where(differs[..., :, None], t86, 0.0)
-    t87 = t6.mT * t77[..., :, None] * t68[..., None, None]
-    branch26 = np.where(differs[..., :, None], t87, 0.0)
-    t88 = 2 * cotangent * probability2 * probability * scale
-    t89 = t6.mT * t77[..., :, None] * t88[..., None, None]
-    branch27 = np.where(differs[..., :, None], t89, 0.0)
-    t90 = t79.mT * t82[..., None, None] + branch23
-    t91 = t90 * (branch24 + branch25 + branch26 + branch27)
-    t92 = share * t5**4
-    t93 = proxies * t46[..., None, None] * t92[..., :, None]
-    branch28 = np.where(differs[..., :, None], t93, 0.0)
-    t94 = 3 * cotangent * probability2 * scale
-    t95 = share * total21 * t5**5
-    t96 = proxies * t94[..., None, None] * t95[..., :, None]
-    branch29 = np.where(differs[..., :, None], t96, 0.0)
-    t97 = -cotangent * probability2 * scale
-    t98 = share * t69
-    t99 = t6.mT * t97[..., None, None] * t98[..., :, None]
-    branch30 = np.where(differs[..., :, None], t99, 0.0)
-    t100 = 2 * proxies * (branch28 + branch29 + branch30)
-    t101 = t69 * total2
-    t102 = t4[..., None, :] + proxies * t101[..., :, None]
-    t103 = t102 - 2 * t5[..., :, None] * proxies
-    t104 = proxies * t68[..., None, None] * t98[..., :, None] * t103
-    branch31 = np.where(differs[..., :, None], t104, 0.0)
-    t105 = spread2.mT + spread4.mT + t70[..., :, None] + t72.mT * (branch17 + branch18)
-    return (t45 * t46[..., None], t105 + t79.mT * (branch21 + branch22) + t91 + t100 + branch31)
+    t68 = -2 * total3 * inverse2 * scale
+    t69 = t68[..., None] * unit
+    branch10 = np.where(equal[..., None, :], t69[..., :, None], 0.0)
+    t70 = 2 * total3 * inverse2 * scale
+    t71 = t70[..., None] * unit2
+    branch11 = np.where(equal[..., None, :], t71[..., :, None], 0.0)
+    t72 = 2 * total3 * total14 * inverse2 * scale
+    t73 = t72[..., None] * unit2
+    branch12 = np.where(equal[..., None, :], t73[..., :, None], 0.0)
+    t74 = share * inverse3
+    total18 = np.sum(t3 * unit3, axis=-2)
+    t75 = 2 * total18[..., None, :] * unit3 - 2 * t3
+    branch13 = np.where(differs[..., None, :], -t74[..., None, :] * t75 * scale, 0.0)
+    t76 = branch10 + branch11 + branch12 + branch13
+    t77 = t44[..., None, None] * t3 * share[..., None, :]
+    branch14 = np.where(differs[..., None, :], t77, 0.0)
+    t78 = 2 * probability * cotangent * scale
+    t79 = total18 * share
+    t80 = t78[..., None, None] * t79[..., None, :] * unit3
+    branch15 = np.where(differs[..., None, :], t80, 0.0)
+    t81 = 2 * probability * probability2 * cotangent * scale
+    t82 = t81[..., None, None] * t3 * share[..., None, :]
+    branch16 = np.where(differs[..., None, :], t82, 0.0)
+    t83 = -2 * probability * probability2 * cotangent * scale
+    t84 = t83[..., None, None] * t79[..., None, :] * unit3
+    branch17 = np.where(differs[..., None, :], t84, 0.0)
+    t85 = branch14 + branch15 + branch16 + branch17
+    t86 = inverse3[..., None, :] * t76 * t85
+    t87 = inverse3**2
+    branch18 = np.where(differs, t44[..., None] * share, 0.0)
+    branch19 = np.where(differs, total18 * t44[..., None] * share, 0.0)
+    t88 = branch18 + branch19
+    t89 = t87 * t88
+    t90 = -2 * t2 * inverse2[..., None]
+    branch20 = np.where(equal[..., :, None], t90[..., None, :], 0.0)
+    t91 = 2 * total14 * inverse2
+    t92 = t91[..., None] * unit2
+    branch21 = np.where(equal[..., :, None], t92[..., None, :], 0.0)
+    t93 = 2 * probability * t53 * cotangent
+    t94 = t3.mT * share[..., :, None] * t93[..., None, None]
+    branch22 = np.where(differs[..., :, None], t94, 0.0)
+    t95 = -2 * probability * t53 * cotangent
+    t96 = t79[..., :, None] * t95[..., None, None] * unit3.mT
+    branch23 = np.where(differs[..., :, None], t96, 0.0)
+    t97 = inverse3[..., :, None] * (branch20 + branch21) * (branch22 + branch23)
+    t98 = t3.mT * share[..., :, None] * t95[..., None, None]
+    branch24 = np.where(differs[..., :, None], t98, 0.0)
+    t99 = t79[..., :, None] * t93[..., None, None] * unit3.mT
+    branch25 = np.where(differs[..., :, None], t99, 0.0)
+    t100 = t87[..., :, None] * t75.mT * (branch24 + branch25)
+    t101 = share * t87
+    t102 = unit3 * (unit[..., :, None] - 2 * unit3)
+    total19 = np.sum(t102, axis=-2)
+    t103 = unit[..., None, :] - 2 * unit3.mT - total19[..., :, None] * unit3.mT
+    t104 = t44[..., None, None] * t101[..., :, None] * unit3.mT * t103
+    branch26 = np.where(differs[..., :, None], t104, 0.0)
+    t105 = t44[..., None, None] * t79[..., :, None] * unit3.mT
+    branch27 = np.where(differs[..., :, None], t105, 0.0)
+    t106 = t3.mT * share[..., :, None] * t78[..., None, None]
+    branch28 = np.where(differs[..., :, None], t106, 0.0)
+    t107 = t87[..., :, None] * unit3.mT * (branch27 + branch28)
+    t108 = spread2.mT + spread4.mT + t86.mT + t89[..., :, None] + t97 + t100 + branch26
+    return (t47 - t[..., None] * unit * t45, t108 - t89[..., :, None] * unit3.mT**2 - t107)
 
 
 _PROXY_NCA = Definition(
@@ -1758,24 +1537,24 @@ def _proxy_anchor_value(
     alpha: Array,
 ) -> Result:
     """The unreduced loss."""
-    total = np.sum(embeddings**2, axis=-1)
-    t = fn.inverse_root(total)
-    total2 = np.sum(proxies**2, axis=-1)
-    t2 = fn.inverse_root(total2)
-    dot = embeddings @ proxies.mT
-    t3 = t[..., :, None] * t2[..., None, :] * dot
+    length = fn.norm(embeddings, axis=-1)
+    unit = fn.unit(embeddings, length[..., :, None])
+    length2 = fn.norm(proxies, axis=-1)
+    unit2 = fn.unit(proxies.mT, length2[..., None, :])
+    t = unit2.mT
+    dot = unit @ t.mT
     position = fn.positions(proxies, -2)
     equal = label[..., :, None] == position[..., None, :]
-    lse = fn.logsumexp(-alpha * (t3 - margin), -2, where=equal)
-    total3 = np.sum(fn.softplus(lse), axis=-1)
-    total4 = np.sum(fn.select(equal, 1.0, 0.0, embeddings), axis=-2)
-    branch = fn.select(total4 > 0, 1.0, 0.0, embeddings)
-    total5 = np.sum(branch, axis=-1)
+    lse = fn.logsumexp(-alpha * (dot - margin), -2, where=equal)
+    total = np.sum(fn.softplus(lse), axis=-1)
+    total2 = np.sum(fn.select(equal, 1.0, 0.0, embeddings), axis=-2)
+    branch = fn.select(total2 > 0, 1.0, 0.0, embeddings)
+    total3 = np.sum(branch, axis=-1)
     differs = label[..., :, None] != position[..., None, :]
-    lse2 = fn.logsumexp(alpha * (t3 + margin), -2, where=differs)
-    total6 = np.sum(fn.softplus(lse2), axis=-1)
+    lse2 = fn.logsumexp(alpha * (dot + margin), -2, where=differs)
+    total4 = np.sum(fn.softplus(lse2), axis=-1)
     class_size = fn.size(proxies, -2)
-    return total3 / np.maximum(total5, 1.0) + total6 / class_size
+    return total / np.maximum(total3, 1.0) + total4 / class_size
 
 
 def _proxy_anchor_vjp(
@@ -1787,56 +1566,43 @@ def _proxy_anchor_vjp(
     cotangent: Array,
 ) -> tuple[Result, ...]:
     """Gradients of sum(cotangent * loss)."""
-    t = proxies.mT
+    length = fn.norm(embeddings, axis=-1)
+    inverse = fn.reciprocal(length)
+    length2 = fn.norm(proxies, axis=-1)
+    unit = fn.unit(proxies.mT, length2[..., None, :])
     position = fn.positions(proxies, -2)
     differs = label[..., :, None] != position[..., None, :]
-    total = np.sum(embeddings**2, axis=-1)
-    t2 = fn.inverse_root(total)
     class_size = fn.size(proxies, -2)
-    t3 = cotangent * alpha / class_size
-    total2 = np.sum(proxies**2, axis=-1)
-    t4 = fn.inverse_root(total2)
-    dot = embeddings @ proxies.mT
-    t5 = t2[..., :, None] * t4[..., None, :] * dot
-    t6 = alpha * (t5 + margin)
-    lse = fn.logsumexp(t6, -2, where=differs)
-    share = np.exp(t6 - lse[..., None, :])
+    t = cotangent * alpha / class_size
+    unit2 = fn.unit(embeddings, length[..., :, None])
+    t2 = unit.mT
+    dot = unit2 @ t2.mT
+    t3 = alpha * (dot + margin)
+    lse = fn.logsumexp(t3, -2, where=differs)
     probability = fn.sigmoid(lse)
-    t7 = t4 * probability
-    t8 = t2[..., :, None] * t3[..., None, None] * share * t7[..., None, :]
+    t4 = t[..., None, None] * probability[..., None, :]
+    branch = np.where(differs, t4 * np.exp(t3 - lse[..., None, :]), 0.0)
     equal = label[..., :, None] == position[..., None, :]
-    total3 = np.sum(fn.select(equal, 1.0, 0.0, embeddings), axis=-2)
-    branch = fn.select(total3 > 0, 1.0, 0.0, embeddings)
-    total4 = np.sum(branch, axis=-1)
-    t9 = 1 / np.maximum(total4, 1.0)
-    t10 = -t9 * cotangent * alpha
-    t11 = -alpha * (t5 - margin)
-    lse2 = fn.logsumexp(t11, -2, where=equal)
-    share2 = np.exp(t11 - lse2[..., None, :])
+    total = np.sum(fn.select(equal, 1.0, 0.0, embeddings), axis=-2)
+    branch2 = fn.select(total > 0, 1.0, 0.0, embeddings)
+    total2 = np.sum(branch2, axis=-1)
+    t5 = -cotangent * alpha / np.maximum(total2, 1.0)
+    t6 = -alpha * (dot - margin)
+    lse2 = fn.logsumexp(t6, -2, where=equal)
     probability2 = fn.sigmoid(lse2)
-    t12 = t4 * probability2
-    t13 = t2[..., :, None] * t10[..., None, None] * share2 * t12[..., None, :]
-    t14 = np.where(differs, t8, 0.0) + np.where(equal, t13, 0.0)
-    dot2 = t14 @ t.mT
-    t15 = 2 * cotangent * alpha
-    branch2 = np.where(equal, share2 * t12[..., None, :] * dot, 0.0)
-    total5 = np.sum(branch2, axis=-1)
-    branch3 = np.where(differs, share * t7[..., None, :] * dot / class_size, 0.0)
-    total6 = np.sum(branch3, axis=-1)
-    t16 = t2**3 * (0.5 * total5 * t9[..., None] - 0.5 * total6)
-    t17 = t15[..., None, None] * t16[..., :, None] * embeddings
-    t18 = embeddings.mT
-    t19 = t14.mT
-    dot3 = t18 @ t19.mT
-    branch4 = np.where(equal, dot * t2[..., :, None] * share2, 0.0)
-    total7 = np.sum(branch4, axis=-2)
-    t20 = 0.5 * probability2 * t9[..., None] * total7
-    branch5 = np.where(differs, dot * t2[..., :, None] * share, 0.0)
-    total8 = np.sum(branch5, axis=-2)
-    t21 = 0.5 * probability * total8 / class_size
-    t22 = t4**3 * (t20 - t21)
-    t23 = t15[..., None, None] * t22[..., :, None] * proxies
-    return (dot2 + t17, dot3.mT + t23)
+    t7 = t5[..., None, None] * probability2[..., None, :]
+    branch3 = np.where(equal, t7 * np.exp(t6 - lse2[..., None, :]), 0.0)
+    t8 = branch + branch3
+    dot2 = t8 @ unit.mT
+    total3 = np.sum(unit2 * dot2, axis=-1)
+    inverse2 = fn.reciprocal(length2)
+    t9 = unit2.mT
+    t10 = t8.mT
+    dot3 = t9 @ t10.mT
+    total4 = np.sum(dot3 * unit, axis=-2)
+    result = inverse[..., :, None] * (dot2 - total3[..., :, None] * unit2)
+    result2 = inverse2[..., :, None] * (dot3.mT - total4[..., :, None] * unit.mT)
+    return (result, result2)
 
 
 def _proxy_anchor_jvp(
@@ -1850,41 +1616,39 @@ def _proxy_anchor_jvp(
 ) -> Result:
     """The directional derivative of the unreduced loss along the tangents."""
     position = fn.positions(proxies, -2)
-    equal = label[..., :, None] == position[..., None, :]
-    dot = embeddings @ proxies.mT
-    total = np.sum(embeddings**2, axis=-1)
-    t = fn.inverse_root(total)
-    total2 = np.sum(proxies**2, axis=-1)
-    t2 = fn.inverse_root(total2)
-    t3 = t2**3
-    total3 = np.sum(proxies * proxies_tangent, axis=-1)
-    t4 = t3 * total3
-    t5 = dot * t[..., :, None] * t4[..., None, :]
-    t6 = t**3
-    total4 = np.sum(embeddings * embeddings_tangent, axis=-1)
-    t7 = t6 * total4
-    t8 = dot * t2[..., None, :] * t7[..., :, None]
-    dot2 = embeddings_tangent @ proxies.mT
-    dot3 = embeddings @ proxies_tangent.mT
-    t9 = dot2 + dot3
-    t10 = t[..., :, None] * t2[..., None, :] * t9
-    t11 = t[..., :, None] * t2[..., None, :] * dot
-    t12 = -alpha * (t11 - margin)
-    lse = fn.logsumexp(t12, -2, where=equal)
-    t13 = alpha * (t5 + t8 - t10) * np.exp(t12 - lse[..., None, :])
-    total5 = np.sum(np.where(equal, t13, 0.0), axis=-2)
-    total6 = np.sum(total5 * fn.sigmoid(lse), axis=-1)
-    total7 = np.sum(fn.select(equal, 1.0, 0.0, embeddings), axis=-2)
-    branch = fn.select(total7 > 0, 1.0, 0.0, embeddings)
-    total8 = np.sum(branch, axis=-1)
     differs = label[..., :, None] != position[..., None, :]
-    t14 = alpha * (t11 + margin)
-    lse2 = fn.logsumexp(t14, -2, where=differs)
-    t15 = alpha * (t10 - t5 - t8) * np.exp(t14 - lse2[..., None, :])
-    total9 = np.sum(np.where(differs, t15, 0.0), axis=-2)
-    total10 = np.sum(total9 * fn.sigmoid(lse2), axis=-1)
+    length = fn.norm(embeddings, axis=-1)
+    inverse = fn.reciprocal(length)
+    length2 = fn.norm(proxies, axis=-1)
+    unit = fn.unit(proxies.mT, length2[..., None, :])
+    t = unit.mT
+    unit2 = fn.unit(embeddings, length[..., :, None])
+    total = np.sum(unit2 * embeddings_tangent, axis=-1)
+    t2 = embeddings_tangent - unit2 * total[..., :, None]
+    dot = t2 @ t.mT
+    inverse2 = fn.reciprocal(length2)
+    total2 = np.sum(unit * proxies_tangent.mT, axis=-2)
+    t3 = proxies_tangent - unit.mT * total2[..., :, None]
+    dot2 = unit2 @ t3.mT
+    t4 = inverse[..., :, None] * dot + inverse2[..., None, :] * dot2
+    dot3 = unit2 @ t.mT
+    t5 = alpha * (dot3 + margin)
+    lse = fn.logsumexp(t5, -2, where=differs)
+    branch = np.where(differs, t4 * np.exp(t5 - lse[..., None, :]), 0.0)
+    total3 = np.sum(branch, axis=-2)
+    total4 = np.sum(total3 * fn.sigmoid(lse), axis=-1)
     class_size = fn.size(proxies, -2)
-    return total6 / np.maximum(total8, 1.0) + total10 / class_size
+    equal = label[..., :, None] == position[..., None, :]
+    t6 = -alpha * (dot3 - margin)
+    lse2 = fn.logsumexp(t6, -2, where=equal)
+    branch2 = np.where(equal, t4 * np.exp(t6 - lse2[..., None, :]), 0.0)
+    total5 = np.sum(branch2, axis=-2)
+    total6 = np.sum(total5 * fn.sigmoid(lse2), axis=-1)
+    total7 = np.sum(fn.select(equal, 1.0, 0.0, embeddings), axis=-2)
+    branch3 = fn.select(total7 > 0, 1.0, 0.0, embeddings)
+    total8 = np.sum(branch3, axis=-1)
+    t7 = total4 / class_size - total6 / np.maximum(total8, 1.0)
+    return alpha * t7
 
 
 def _proxy_anchor_hvp(
@@ -1898,192 +1662,95 @@ def _proxy_anchor_hvp(
     proxies_tangent: Array,
 ) -> tuple[Result, ...]:
     """The Hessian of sum(cotangent * loss) times the tangents."""
-    t = proxies_tangent.mT
+    length = fn.norm(embeddings, axis=-1)
+    inverse = fn.reciprocal(length)
+    length2 = fn.norm(proxies, axis=-1)
+    unit = fn.unit(proxies.mT, length2[..., None, :])
+    total = np.sum(unit * proxies_tangent.mT, axis=-2)
+    t = proxies_tangent.mT - unit * total[..., None, :]
+    inverse2 = fn.reciprocal(length2)
+    t2 = t * inverse2[..., None, :]
     position = fn.positions(proxies, -2)
     differs = label[..., :, None] != position[..., None, :]
-    total = np.sum(embeddings**2, axis=-1)
-    t2 = fn.inverse_root(total)
     class_size = fn.size(proxies, -2)
     t3 = cotangent * alpha / class_size
-    total2 = np.sum(proxies**2, axis=-1)
-    t4 = fn.inverse_root(total2)
-    dot = embeddings @ proxies.mT
-    t5 = t2[..., :, None] * t4[..., None, :] * dot
-    t6 = alpha * (t5 + margin)
-    lse = fn.logsumexp(t6, -2, where=differs)
-    share = np.exp(t6 - lse[..., None, :])
+    unit2 = fn.unit(embeddings, length[..., :, None])
+    t4 = unit.mT
+    dot = unit2 @ t4.mT
+    t5 = alpha * (dot + margin)
+    lse = fn.logsumexp(t5, -2, where=differs)
     probability = fn.sigmoid(lse)
-    t7 = t4 * probability
-    t8 = t2[..., :, None] * t3[..., None, None] * share * t7[..., None, :]
+    share = np.exp(t5 - lse[..., None, :])
+    t6 = t3[..., None, None] * probability[..., None, :] * share
     equal = label[..., :, None] == position[..., None, :]
-    total3 = np.sum(fn.select(equal, 1.0, 0.0, embeddings), axis=-2)
-    branch = fn.select(total3 > 0, 1.0, 0.0, embeddings)
-    total4 = np.sum(branch, axis=-1)
-    t9 = 1 / np.maximum(total4, 1.0)
-    t10 = -t9 * cotangent * alpha
-    t11 = -alpha * (t5 - margin)
-    lse2 = fn.logsumexp(t11, -2, where=equal)
-    share2 = np.exp(t11 - lse2[..., None, :])
+    t7 = -alpha * (dot - margin)
+    lse2 = fn.logsumexp(t7, -2, where=equal)
     probability2 = fn.sigmoid(lse2)
-    t12 = t4 * probability2
-    t13 = t2[..., :, None] * t10[..., None, None] * share2 * t12[..., None, :]
-    t14 = np.where(differs, t8, 0.0) + np.where(equal, t13, 0.0)
-    dot2 = t14 @ t.mT
-    t15 = proxies.mT
-    dot3 = embeddings_tangent @ proxies.mT
-    dot4 = embeddings @ proxies_tangent.mT
-    t16 = dot3 + dot4
-    t17 = t2[..., :, None] * t4[..., None, :] * t16
-    t18 = t4**3
-    total5 = np.sum(proxies * proxies_tangent, axis=-1)
-    t19 = t18 * total5
-    t20 = dot * t2[..., :, None] * t19[..., None, :]
-    t21 = t2**3
-    total6 = np.sum(embeddings * embeddings_tangent, axis=-1)
-    t22 = t21 * total6
-    t23 = dot * t4[..., None, :] * t22[..., :, None]
-    branch2 = np.where(differs, share * alpha * (t17 - t20 - t23), 0.0)
-    total7 = np.sum(branch2, axis=-2)
-    probability3 = fn.sigmoid(-lse)
-    t24 = t4 * probability * probability3
-    t25 = t2[..., :, None] * t3[..., None, None] * share * t24[..., None, :]
-    t26 = -cotangent * alpha / class_size
-    t27 = t2[..., :, None] * share * t7[..., None, :] * t26[..., None, None]
-    t28 = np.where(differs, t25, 0.0) + np.where(differs, t27, 0.0)
-    t29 = t2**2
-    t30 = alpha**2
-    t31 = cotangent * t30 / class_size
-    t32 = t4**2
-    t33 = probability * t32
-    t34 = share * t29[..., :, None] * t31[..., None, None] * t33[..., None, :]
-    t35 = t9 * cotangent * t30
-    t36 = probability2 * t32
-    t37 = share2 * t29[..., :, None] * t35[..., None, None] * t36[..., None, :]
-    t38 = np.where(differs, t34, 0.0) + np.where(equal, t37, 0.0)
-    branch3 = np.where(equal, share2 * alpha * (t20 + t23 - t17), 0.0)
-    total8 = np.sum(branch3, axis=-2)
-    probability4 = fn.sigmoid(-lse2)
-    t39 = t4 * probability2 * probability4
-    t40 = t2[..., :, None] * t10[..., None, None] * share2 * t39[..., None, :]
-    t41 = t9 * cotangent * alpha
-    t42 = t2[..., :, None] * share2 * t12[..., None, :] * t41[..., None, None]
-    t43 = np.where(equal, t40, 0.0) + np.where(equal, t42, 0.0)
-    t44 = -0.5 * cotangent * alpha / class_size
-    t45 = share * t7[..., None, :] * t21[..., :, None] * t44[..., None, None]
-    t46 = 0.5 * t9 * cotangent * alpha
-    t47 = share2 * t12[..., None, :] * t21[..., :, None] * t46[..., None, None]
-    t48 = t2**4
-    t49 = -0.5 * cotangent * t30 / class_size
-    t50 = share * dot * t48[..., :, None] * t49[..., None, None] * t33[..., None, :]
-    t51 = -0.5 * t9 * cotangent * t30
-    t52 = share2 * dot * t48[..., :, None] * t51[..., None, None] * t36[..., None, :]
-    t53 = np.where(differs, t45, 0.0) + np.where(equal, t47, 0.0)
-    t54 = t53 + np.where(differs, t50, 0.0) + np.where(equal, t52, 0.0)
-    t55 = probability * t18
-    t56 = t2[..., :, None] * share * t44[..., None, None] * t55[..., None, :]
-    t57 = probability2 * t18
-    t58 = t2[..., :, None] * share2 * t46[..., None, None] * t57[..., None, :]
-    t59 = t4**4
-    t60 = probability * t59
-    t61 = share * dot * t29[..., :, None] * t49[..., None, None] * t60[..., None, :]
-    t62 = probability2 * t59
-    t63 = share2 * dot * t29[..., :, None] * t51[..., None, None] * t62[..., None, :]
-    t64 = np.where(differs, t56, 0.0) + np.where(equal, t58, 0.0)
-    t65 = t64 + np.where(differs, t61, 0.0) + np.where(equal, t63, 0.0)
-    t66 = total7[..., None, :] * t28 + t16 * t38 + total8[..., None, :] * t43
-    t67 = t66 + 2 * total6[..., :, None] * t54 + 2 * total5[..., None, :] * t65
-    dot5 = t67 @ t15.mT
-    t68 = 2 * cotangent * alpha
-    branch4 = np.where(equal, share2 * t12[..., None, :] * dot, 0.0)
-    total9 = np.sum(branch4, axis=-1)
-    branch5 = np.where(differs, share * t7[..., None, :] * dot / class_size, 0.0)
-    total10 = np.sum(branch5, axis=-1)
-    t69 = t21 * (0.5 * total9 * t9[..., None] - 0.5 * total10)
-    t70 = embeddings_tangent * t68[..., None, None] * t69[..., :, None]
-    branch6 = np.where(equal, share2 * t12[..., None, :], 0.0)
-    t71 = -t2[..., :, None] * share2 * t36[..., None, :] * dot * alpha
-    t72 = t16 * (branch6 + np.where(equal, t71, 0.0))
-    branch7 = np.where(equal, share2 * t39[..., None, :] * dot, 0.0)
-    branch8 = np.where(equal, -share2 * t12[..., None, :] * dot, 0.0)
-    t73 = total8[..., None, :] * (branch7 + branch8)
-    branch9 = np.where(equal, -0.5 * share2 * t57[..., None, :] * dot, 0.0)
-    t74 = dot**2
-    t75 = 0.5 * t2[..., :, None] * share2 * t74 * t62[..., None, :] * alpha
-    t76 = branch9 + np.where(equal, t75, 0.0)
-    t77 = share2 * t74 * t22[..., :, None] * t36[..., None, :] * alpha
-    t78 = t72 + t73 + 2 * total5[..., None, :] * t76 + np.where(equal, t77, 0.0)
-    total11 = np.sum(t78, axis=-1)
-    t79 = t21 * total11
-    t80 = t41[..., None, None] * t79[..., :, None] * embeddings
-    t81 = -cotangent * alpha
-    branch10 = np.where(differs, share * t24[..., None, :] * dot / class_size, 0.0)
-    branch11 = np.where(differs, -share * t7[..., None, :] * dot / class_size, 0.0)
-    t82 = total7[..., None, :] * (branch10 + branch11)
-    branch12 = np.where(differs, share * t7[..., None, :] / class_size, 0.0)
-    t83 = t2[..., :, None] * share * t33[..., None, :] * dot * alpha / class_size
-    t84 = t16 * (branch12 + np.where(differs, t83, 0.0))
-    branch13 = np.where(differs, -0.5 * share * t55[..., None, :] * dot / class_size, 0.0)
-    t85 = 0.5 * t2[..., :, None] * share * t74 * t60[..., None, :] * alpha
-    branch14 = np.where(differs, -t85 / class_size, 0.0)
-    t86 = 2 * total5[..., None, :] * (branch13 + branch14)
-    t87 = -share * t33[..., None, :] * t74 * t22[..., :, None] * alpha / class_size
-    t88 = t82 + t84 + t86 + np.where(differs, t87, 0.0)
-    total12 = np.sum(t88, axis=-1)
-    t89 = t21 * total12
-    t90 = t81[..., None, None] * t89[..., :, None] * embeddings
-    t91 = 4 * cotangent * alpha
-    t92 = 0.75 * total10 - 0.75 * total9 * t9[..., None]
-    t93 = total6 * t2**5 * t92
-    t94 = t91[..., None, None] * t93[..., :, None] * embeddings
-    t95 = embeddings_tangent.mT
-    t96 = t14.mT
-    dot6 = t95 @ t96.mT
-    t97 = embeddings.mT
-    t98 = t67.mT
-    dot7 = t97 @ t98.mT
-    branch15 = np.where(equal, dot * t2[..., :, None] * share2, 0.0)
-    total13 = np.sum(branch15, axis=-2)
-    t99 = 0.5 * probability2 * t9[..., None] * total13
-    branch16 = np.where(differs, dot * t2[..., :, None] * share, 0.0)
-    total14 = np.sum(branch16, axis=-2)
-    t100 = 0.5 * probability * total14 / class_size
-    t101 = t18 * (t99 - t100)
-    t102 = proxies_tangent * t68[..., None, None] * t101[..., :, None]
-    branch17 = np.where(equal, t2[..., :, None] * share2, 0.0)
-    t103 = -dot * t4[..., None, :] * share2 * t29[..., :, None] * alpha
-    t104 = t16 * (branch17 + np.where(equal, t103, 0.0))
-    branch18 = np.where(equal, -0.5 * dot * share2 * t21[..., :, None], 0.0)
-    t105 = 0.5 * t4[..., None, :] * share2 * t74 * t48[..., :, None] * alpha
-    t106 = branch18 + np.where(equal, t105, 0.0)
-    branch19 = np.where(equal, -dot * t2[..., :, None] * share2 * total8[..., None, :], 0.0)
-    t107 = share2 * t19[..., None, :] * t29[..., :, None] * t74 * alpha
-    t108 = t104 + 2 * total6[..., :, None] * t106 + branch19
-    total15 = np.sum(t108 + np.where(equal, t107, 0.0), axis=-2)
-    t109 = probability2 * t18 * total15
-    t110 = t41[..., None, None] * t109[..., :, None] * proxies
-    t111 = probability2 * total13 * t18 * total8 * probability4
-    t112 = t41[..., None, None] * t111[..., :, None] * proxies
-    branch20 = np.where(differs, t2[..., :, None] * share, 0.0)
-    t113 = dot * t4[..., None, :] * share * t29[..., :, None] * alpha
-    t114 = t16 * (branch20 + np.where(differs, t113, 0.0))
-    branch21 = np.where(differs, -0.5 * dot * share * t21[..., :, None], 0.0)
-    t115 = -0.5 * t4[..., None, :] * share * t74 * t48[..., :, None] * alpha
-    t116 = branch21 + np.where(differs, t115, 0.0)
-    branch22 = np.where(differs, -dot * t2[..., :, None] * share * total7[..., None, :], 0.0)
-    t117 = -share * t19[..., None, :] * t29[..., :, None] * t74 * alpha
-    t118 = t114 + 2 * total6[..., :, None] * t116 + branch22
-    total16 = np.sum(t118 + np.where(differs, t117, 0.0), axis=-2)
-    t119 = probability * t18 * total16
-    t120 = t26[..., None, None] * t119[..., :, None] * proxies
-    t121 = probability * total14 * t18 * total7 * probability3
-    t122 = t26[..., None, None] * t121[..., :, None] * proxies
-    t123 = 0.75 * probability * total14 / class_size
-    t124 = 0.75 * probability2 * t9[..., None] * total13
-    t125 = total5 * t4**5 * (t123 - t124)
-    t126 = t91[..., None, None] * t125[..., :, None] * proxies
-    result = dot2 + dot5 + t70 + t80 + t90 + t94
-    result2 = dot6.mT + dot7.mT + t102 + t110 + t112 + t120 + t122 + t126
-    return (result, result2)
+    total2 = np.sum(fn.select(equal, 1.0, 0.0, embeddings), axis=-2)
+    branch = fn.select(total2 > 0, 1.0, 0.0, embeddings)
+    total3 = np.sum(branch, axis=-1)
+    t8 = 1 / np.maximum(total3, 1.0)
+    t9 = -t8 * cotangent * alpha
+    share2 = np.exp(t7 - lse2[..., None, :])
+    t10 = probability2[..., None, :] * t9[..., None, None] * share2
+    t11 = np.where(differs, t6, 0.0) + np.where(equal, t10, 0.0)
+    dot2 = t11 @ t2.mT
+    total4 = np.sum(unit2 * embeddings_tangent, axis=-1)
+    t12 = embeddings_tangent - unit2 * total4[..., :, None]
+    dot3 = t12 @ t4.mT
+    t13 = t.mT
+    dot4 = unit2 @ t13.mT
+    t14 = inverse[..., :, None] * dot3 + inverse2[..., None, :] * dot4
+    t15 = alpha**2
+    t16 = cotangent * t15 / class_size
+    t17 = probability[..., None, :] * share * t16[..., None, None]
+    t18 = t8 * cotangent * t15
+    t19 = probability2[..., None, :] * share2 * t18[..., None, None]
+    t20 = np.where(differs, t17, 0.0) + np.where(equal, t19, 0.0)
+    total5 = np.sum(np.where(differs, t14 * share, 0.0), axis=-2)
+    t21 = probability * fn.sigmoid(-lse)
+    branch2 = np.where(differs, t3[..., None, None] * share * t21[..., None, :], 0.0)
+    t22 = -cotangent * alpha / class_size
+    t23 = probability[..., None, :] * share * t22[..., None, None]
+    t24 = branch2 + np.where(differs, t23, 0.0)
+    total6 = np.sum(np.where(equal, t14 * share2, 0.0), axis=-2)
+    t25 = t8 * cotangent * alpha
+    t26 = probability2[..., None, :] * share2 * t25[..., None, None]
+    t27 = probability2 * fn.sigmoid(-lse2)
+    branch3 = np.where(equal, t9[..., None, None] * share2 * t27[..., None, :], 0.0)
+    t28 = np.where(equal, t26, 0.0) + branch3
+    t29 = t14 * t20 + total5[..., None, :] * alpha * t24
+    t30 = t29 - total6[..., None, :] * alpha * t28
+    dot5 = t30 @ unit.mT
+    t31 = dot2 + dot5
+    dot6 = t11 @ unit.mT
+    total7 = np.sum(unit2 * dot6, axis=-1)
+    t32 = inverse**2
+    t33 = total7 * t32
+    t34 = unit2 * t31 + inverse[..., :, None] * dot6 * t12
+    total8 = np.sum(t34, axis=-1)
+    t35 = inverse * total8
+    t36 = t32 * total4
+    t37 = t36[..., :, None] * (dot6 - total7[..., :, None] * unit2)
+    t38 = inverse[..., :, None] * t31 - t12 * t33[..., :, None]
+    t39 = inverse[..., None, :] * t12.mT
+    t40 = t11.mT
+    dot7 = t39 @ t40.mT
+    t41 = unit2.mT
+    t42 = t30.mT
+    dot8 = t41 @ t42.mT
+    t43 = dot7 + dot8
+    t44 = inverse2**2
+    t45 = total * t44
+    dot9 = t41 @ t40.mT
+    total9 = np.sum(dot9 * unit, axis=-2)
+    t46 = t45[..., :, None] * (dot9.mT - total9[..., :, None] * unit.mT)
+    t47 = total9 * t44
+    t48 = t43 * unit + inverse2[..., None, :] * dot9 * t
+    total10 = np.sum(t48, axis=-2)
+    t49 = inverse2 * total10
+    t50 = inverse2[..., :, None] * t43.mT - t46 - t.mT * t47[..., :, None]
+    return (t38 - t35[..., :, None] * unit2 - t37, t50 - t49[..., :, None] * unit.mT)
 
 
 def _proxy_anchor_hessian_diagonal(
@@ -2095,248 +1762,204 @@ def _proxy_anchor_hessian_diagonal(
     cotangent: Array,
 ) -> tuple[Result, ...]:
     """The diagonal of the Hessian of sum(cotangent * loss)."""
-    t = embeddings**2
-    total = np.sum(t, axis=-1)
-    t2 = fn.inverse_root(total)
-    t3 = t2**3
+    length = fn.norm(proxies, axis=-1)
+    unit = fn.unit(proxies.mT, length[..., None, :])
+    t = unit**2
     position = fn.positions(proxies, -2)
-    equal = label[..., :, None] == position[..., None, :]
-    total2 = np.sum(fn.select(equal, 1.0, 0.0, embeddings), axis=-2)
-    branch = fn.select(total2 > 0, 1.0, 0.0, embeddings)
-    total3 = np.sum(branch, axis=-1)
-    t4 = 1 / np.maximum(total3, 1.0)
-    dot = embeddings @ proxies.mT
-    t5 = proxies.mT**2
-    total4 = np.sum(t5, axis=-2)
-    t6 = fn.inverse_root(total4)
-    t7 = dot * t2[..., :, None] * t6[..., None, :]
-    t8 = -alpha * (t7 - margin)
-    lse = fn.logsumexp(t8, -2, where=equal)
-    share = np.exp(t8 - lse[..., None, :])
-    probability = fn.sigmoid(lse)
-    t9 = t6 * probability
-    branch2 = np.where(equal, dot * share * t9[..., None, :], 0.0)
-    total5 = np.sum(branch2, axis=-1)
     differs = label[..., :, None] != position[..., None, :]
-    t10 = alpha * (t7 + margin)
-    lse2 = fn.logsumexp(t10, -2, where=differs)
-    share2 = np.exp(t10 - lse2[..., None, :])
-    probability2 = fn.sigmoid(lse2)
-    t11 = t6 * probability2
+    length2 = fn.norm(embeddings, axis=-1)
+    unit2 = fn.unit(embeddings, length2[..., :, None])
+    t2 = unit.mT
+    dot = unit2 @ t2.mT
+    t3 = alpha * (dot + margin)
+    lse = fn.logsumexp(t3, -2, where=differs)
+    probability = fn.sigmoid(lse)
+    share = np.exp(t3 - lse[..., None, :])
+    t4 = alpha**2
     class_size = fn.size(proxies, -2)
-    branch3 = np.where(differs, dot * share2 * t11[..., None, :] / class_size, 0.0)
-    total6 = np.sum(branch3, axis=-1)
-    t12 = 0.5 * t4[..., None] * total5 - 0.5 * total6
-    t13 = 2 * t3 * alpha * t12
-    t14 = alpha**2
-    t15 = t6**2
-    probability3 = fn.sigmoid(-lse2)
-    t16 = probability2 * t15 * probability3
-    t17 = t5 * t16[..., None, :] / class_size
-    t18 = share2**2
-    branch4 = np.where(differs, t18, 0.0)
-    dot2 = branch4 @ t17.mT
-    t19 = t2**2
-    t20 = probability2 * t15
-    t21 = t20[..., None, :] * t5 / class_size
-    branch5 = np.where(differs, -t18, 0.0)
-    dot3 = branch5 @ t21.mT
-    t22 = t11[..., None, :] * t5 / class_size
-    branch6 = np.where(differs, t2[..., :, None] * t6[..., None, :] * share2 * alpha, 0.0)
-    dot4 = branch6 @ t22.mT
-    t23 = t9[..., None, :] * t5
-    share3 = np.exp(alpha * (margin - t7) - lse[..., None, :])
-    branch7 = np.where(equal, -t2[..., :, None] * t6[..., None, :] * share3 * alpha, 0.0)
-    dot5 = branch7 @ t23.mT
-    t24 = -t4 * alpha
-    t25 = t2[..., :, None] * dot5 * t24[..., None, None]
-    probability4 = fn.sigmoid(-lse)
-    t26 = probability * t15 * probability4
-    t27 = t5 * t26[..., None, :]
-    t28 = share3**2
-    branch8 = np.where(equal, t28, 0.0)
-    dot6 = branch8 @ t27.mT
-    t29 = t4 * t14
-    t30 = dot6 * t19[..., :, None] * t29[..., None, None]
-    t31 = probability * t15
-    t32 = t31[..., None, :] * t5
-    branch9 = np.where(equal, -t28, 0.0)
-    dot7 = branch9 @ t32.mT
-    t33 = dot7 * t19[..., :, None] * t29[..., None, None]
-    t34 = t2**5 * (0.75 * total6 - 0.75 * t4[..., None] * total5)
-    t35 = proxies.mT * t9[..., None, :]
-    t36 = 0.5 * dot * t6[..., None, :] * t3[..., :, None] * share3 * alpha
-    branch10 = np.where(equal, t36, 0.0)
-    dot8 = branch10 @ t35.mT
-    t37 = -2 * t4 * alpha
-    t38 = t2[..., :, None] * dot8 * embeddings * t37[..., None, None]
-    branch11 = np.where(equal, share3, 0.0)
-    dot9 = branch11 @ t35.mT
-    t39 = t4 * alpha
-    t40 = t3[..., :, None] * dot9 * embeddings * t39[..., None, None]
-    t41 = t6 * probability * probability4
-    branch12 = np.where(equal, dot * share * t41[..., None, :], 0.0)
-    branch13 = np.where(equal, -dot * t9[..., None, :] * share, 0.0)
-    t42 = branch12 + branch13
-    branch14 = np.where(equal, dot * t6[..., None, :] * share * t42, 0.0)
-    total7 = np.sum(branch14, axis=-1)
-    t43 = t3 * total7
-    t44 = proxies.mT * t6[..., None, :]
-    branch15 = np.where(equal, share * t42, 0.0)
-    dot10 = branch15 @ t44.mT
-    t45 = embeddings * t43[..., :, None] - t2[..., :, None] * dot10
-    t46 = t3[..., :, None] * embeddings * t29[..., None, None] * t45
-    t47 = proxies.mT
-    branch16 = np.where(equal, share * t9[..., None, :], 0.0)
-    t48 = -dot * t2[..., :, None] * share * t31[..., None, :] * alpha
-    t49 = branch16 + np.where(equal, t48, 0.0)
-    dot11 = t49 @ t47.mT
-    t50 = dot**2
-    t51 = 0.5 * t50 * share * t3[..., :, None] * t31[..., None, :] * alpha
-    total8 = np.sum(np.where(equal, t51, 0.0), axis=-1)
-    t52 = dot11 + 2 * total8[..., :, None] * embeddings
-    t53 = t3[..., :, None] * embeddings * t39[..., None, None] * t52
-    t54 = t26[..., None, :] * proxies.mT
-    branch17 = np.where(equal, dot * t28, 0.0)
-    dot12 = branch17 @ t54.mT
-    t55 = t2**4
-    t56 = -t4 * t14
-    t57 = dot12 * embeddings * t55[..., :, None] * t56[..., None, None]
-    t58 = t31[..., None, :] * proxies.mT
-    branch18 = np.where(equal, -dot * t28, 0.0)
-    dot13 = branch18 @ t58.mT
-    t59 = dot13 * embeddings * t55[..., :, None] * t56[..., None, None]
-    t60 = proxies.mT * t11[..., None, :] / class_size
-    t61 = -0.5 * dot * t6[..., None, :] * share2 * t3[..., :, None] * alpha
-    branch19 = np.where(differs, t61, 0.0)
-    dot14 = branch19 @ t60.mT
-    t62 = 2 * t2[..., :, None] * dot14 * embeddings * alpha
-    t63 = t6 * probability2 * probability3
-    branch20 = np.where(differs, dot * share2 * t63[..., None, :] / class_size, 0.0)
-    branch21 = np.where(differs, -dot * share2 * t11[..., None, :] / class_size, 0.0)
-    t64 = branch20 + branch21
-    branch22 = np.where(differs, share2 * t64, 0.0)
-    dot15 = branch22 @ t44.mT
-    branch23 = np.where(differs, dot * t6[..., None, :] * share2 * t64, 0.0)
-    total9 = np.sum(branch23, axis=-1)
-    t65 = t3 * total9
-    t66 = t2[..., :, None] * dot15 - embeddings * t65[..., :, None]
-    t67 = t14 * t3[..., :, None] * embeddings * t66
-    t68 = t16[..., None, :] * proxies.mT / class_size
-    branch24 = np.where(differs, dot * t18, 0.0)
-    dot16 = branch24 @ t68.mT
-    t69 = t14 * dot16 * embeddings * t55[..., :, None]
-    t70 = t20[..., None, :] * proxies.mT / class_size
-    branch25 = np.where(differs, -dot * t18, 0.0)
-    dot17 = branch25 @ t70.mT
-    t71 = t14 * dot17 * embeddings * t55[..., :, None]
-    branch26 = np.where(differs, share2, 0.0)
-    dot18 = branch26 @ t60.mT
-    t72 = t3[..., :, None] * dot18 * embeddings * alpha
-    branch27 = np.where(differs, share2 * t11[..., None, :] / class_size, 0.0)
-    t73 = dot * t2[..., :, None] * share2 * t20[..., None, :] * alpha / class_size
-    t74 = branch27 + np.where(differs, t73, 0.0)
-    dot19 = t74 @ t47.mT
-    t75 = 0.5 * t50 * share2 * t3[..., :, None] * t20[..., None, :] * alpha
-    branch28 = np.where(differs, -t75 / class_size, 0.0)
-    total10 = np.sum(branch28, axis=-1)
-    t76 = dot19 + 2 * total10[..., :, None] * embeddings
-    t77 = t3[..., :, None] * embeddings * alpha * t76
-    t78 = t13[..., :, None] + t14 * dot2 * t19[..., :, None]
-    t79 = t78 + t14 * dot3 * t19[..., :, None] + t2[..., :, None] * dot4 * alpha + t25
-    t80 = t79 + t30 + t33 + 4 * t * t34[..., :, None] * alpha + t38 + t40 + t46 + t53
-    t81 = t80 + t57 + t59 + t62 - t67 - t69 - t71 - t72 - t77
-    t82 = t6**3
-    branch29 = np.where(equal, dot * t2[..., :, None] * share, 0.0)
-    total11 = np.sum(branch29, axis=-2)
-    t83 = 0.5 * t4[..., None] * probability * total11
-    branch30 = np.where(differs, dot * t2[..., :, None] * share2, 0.0)
-    total12 = np.sum(branch30, axis=-2)
-    t84 = 0.5 * probability2 * total12 / class_size
-    t85 = 2 * t82 * alpha * (t83 - t84)
-    t86 = t2[..., :, None] * t
-    t87 = t86.mT
-    t88 = branch7.mT
-    dot20 = t87 @ t88.mT
-    t89 = t9[..., None, :] * dot20 * t24[..., None, None]
-    t90 = 0.75 * probability2 * total12 / class_size
-    t91 = 0.75 * t4[..., None] * probability * total11
-    t92 = t6**5 * (t90 - t91)
-    t93 = t2[..., :, None] * embeddings
-    t94 = t93.mT
-    t95 = 0.5 * t2[..., None, :] * share3.mT * t82[..., :, None] * dot.mT * alpha
-    branch31 = np.where(equal.mT, t95, 0.0)
-    dot21 = t94 @ branch31.mT
-    t96 = proxies.mT * t9[..., None, :] * dot21 * t37[..., None, None]
-    t97 = branch11.mT
-    dot22 = t94 @ t97.mT
-    t98 = probability * t82
-    t99 = proxies.mT * dot22 * t39[..., None, None] * t98[..., None, :]
-    t100 = t6**4
-    t101 = probability * probability4 * total11 * t100
-    t102 = proxies.mT * dot22 * t56[..., None, None] * t101[..., None, :]
-    branch32 = np.where(equal.mT, -share3.mT, 0.0)
-    dot23 = t94 @ branch32.mT
-    t103 = probability * total11 * t100
-    t104 = proxies.mT * dot23 * t56[..., None, None] * t103[..., None, :]
-    t105 = total11 * t82
-    branch33 = np.where(equal.mT, share.mT, 0.0)
-    dot24 = t94 @ branch33.mT
-    t106 = proxies.mT * t105[..., None, :] - t6[..., None, :] * dot24
-    t107 = probability * probability4 * total11 * t82
-    t108 = proxies.mT * t29[..., None, None] * t106 * t107[..., None, :]
-    t109 = embeddings.mT
-    branch34 = np.where(equal.mT, t2[..., None, :] * share.mT, 0.0)
-    t110 = -t6[..., :, None] * share.mT * t19[..., None, :] * dot.mT * alpha
-    t111 = branch34 + np.where(equal.mT, t110, 0.0)
-    dot25 = t109 @ t111.mT
-    t112 = 0.5 * t50 * share * t19[..., :, None] * t82[..., None, :] * alpha
-    total13 = np.sum(np.where(equal, t112, 0.0), axis=-2)
-    branch35 = np.where(equal, -dot * t2[..., :, None] * share, 0.0)
-    total14 = np.sum(branch35, axis=-2)
-    t113 = dot25 + 2 * proxies.mT * total13[..., None, :]
-    t114 = t113 + t106 * total14[..., None, :] * alpha
-    t115 = proxies.mT * t39[..., None, None] * t98[..., None, :] * t114
-    t116 = branch26.mT
-    dot26 = t94 @ t116.mT
-    t117 = t14 * t16[..., None, :] * dot26**2 / class_size
-    t118 = branch6.mT
-    dot27 = t87 @ t118.mT
-    t119 = t11[..., None, :] * dot27 * alpha / class_size
-    t120 = dot24 * dot22 * t29[..., None, None] * t26[..., None, :]
-    t121 = dot24 * dot23 * t29[..., None, None] * t31[..., None, :]
-    branch36 = np.where(differs.mT, -share2.mT, 0.0)
-    dot28 = t94 @ branch36.mT
-    t122 = t14 * dot26 * dot28 * t20[..., None, :] / class_size
-    t123 = -0.5 * t2[..., None, :] * share2.mT * t82[..., :, None] * dot.mT * alpha
-    branch37 = np.where(differs.mT, t123, 0.0)
-    dot29 = t94 @ branch37.mT
-    t124 = 2 * proxies.mT * t11[..., None, :] * dot29 * alpha / class_size
-    t125 = probability2 * probability3 * total12 * t100
-    t126 = proxies.mT * t14 * dot26 * t125[..., None, :] / class_size
-    t127 = probability2 * total12 * t100
-    t128 = proxies.mT * t14 * dot28 * t127[..., None, :] / class_size
-    t129 = total12 * t82
-    t130 = t6[..., None, :] * dot26 - proxies.mT * t129[..., None, :]
-    t131 = probability2 * probability3 * total12 * t82
-    t132 = proxies.mT * t14 * t130 * t131[..., None, :] / class_size
-    t133 = probability2 * t82
-    t134 = proxies.mT * dot26 * t133[..., None, :] * alpha / class_size
-    branch38 = np.where(differs.mT, t2[..., None, :] * share2.mT, 0.0)
-    t135 = t6[..., :, None] * share2.mT * t19[..., None, :] * dot.mT * alpha
-    t136 = branch38 + np.where(differs.mT, t135, 0.0)
-    dot30 = t109 @ t136.mT
-    t137 = -0.5 * t50 * share2 * t19[..., :, None] * t82[..., None, :] * alpha
-    total15 = np.sum(np.where(differs, t137, 0.0), axis=-2)
-    branch39 = np.where(differs, -dot * t2[..., :, None] * share2, 0.0)
-    total16 = np.sum(branch39, axis=-2)
-    t138 = dot30 + 2 * proxies.mT * total15[..., None, :]
-    t139 = t138 + t130 * total16[..., None, :] * alpha
-    t140 = proxies.mT * t133[..., None, :] * alpha * t139 / class_size
-    t141 = t85[..., None, :] + t89 + 4 * t5 * t92[..., None, :] * alpha + t96 + t99
-    t142 = t141 + t102 + t104 + t108 + t115 + t117 + t119 + t120 + t121 + t122 + t124
-    t143 = t142 - t126 - t128 - t132 - t134 - t140
-    return (cotangent[..., None, None] * t81, cotangent[..., None, None] * t143.mT)
+    t5 = cotangent * t4 / class_size
+    t6 = probability[..., None, :] * share * t5[..., None, None]
+    equal = label[..., :, None] == position[..., None, :]
+    t7 = -alpha * (dot - margin)
+    lse2 = fn.logsumexp(t7, -2, where=equal)
+    probability2 = fn.sigmoid(lse2)
+    share2 = np.exp(t7 - lse2[..., None, :])
+    total = np.sum(fn.select(equal, 1.0, 0.0, embeddings), axis=-2)
+    branch = fn.select(total > 0, 1.0, 0.0, embeddings)
+    total2 = np.sum(branch, axis=-1)
+    t8 = 1 / np.maximum(total2, 1.0)
+    t9 = t8 * cotangent * t4
+    t10 = probability2[..., None, :] * share2 * t9[..., None, None]
+    t11 = np.where(differs, t6, 0.0) + np.where(equal, t10, 0.0)
+    dot2 = t11 @ t.mT
+    t12 = cotangent * alpha / class_size
+    t13 = t12[..., None, None] * probability[..., None, :] * share
+    t14 = -t8 * cotangent * alpha
+    t15 = probability2[..., None, :] * t14[..., None, None] * share2
+    t16 = np.where(differs, t13, 0.0) + np.where(equal, t15, 0.0)
+    dot3 = t16 @ unit.mT
+    total3 = np.sum(unit2 * dot3, axis=-1)
+    t17 = unit2**2
+    t18 = cotangent * t4
+    t19 = probability[..., None, :] * t / class_size
+    t20 = share**2
+    branch2 = np.where(differs, -t20, 0.0)
+    dot4 = branch2 @ t19.mT
+    probability3 = fn.sigmoid(-lse)
+    t21 = probability * probability3
+    t22 = t * t21[..., None, :] / class_size
+    branch3 = np.where(differs, t20, 0.0)
+    dot5 = branch3 @ t22.mT
+    t23 = probability2[..., None, :] * t
+    share3 = np.exp(alpha * (margin - dot) - lse2[..., None, :])
+    t24 = share3**2
+    branch4 = np.where(equal, -t24, 0.0)
+    dot6 = branch4 @ t23.mT
+    probability4 = fn.sigmoid(-lse2)
+    t25 = probability2 * probability4
+    t26 = t * t25[..., None, :]
+    branch5 = np.where(equal, t24, 0.0)
+    dot7 = branch5 @ t26.mT
+    t27 = probability[..., None, :] * unit / class_size
+    branch6 = np.where(differs, -dot * t20, 0.0)
+    dot8 = branch6 @ t27.mT
+    t28 = t21[..., None, :] * unit / class_size
+    branch7 = np.where(differs, dot * t20, 0.0)
+    dot9 = branch7 @ t28.mT
+    t29 = probability2[..., None, :] * unit
+    branch8 = np.where(equal, -dot * t24, 0.0)
+    dot10 = branch8 @ t29.mT
+    t30 = t25[..., None, :] * unit
+    branch9 = np.where(equal, dot * t24, 0.0)
+    dot11 = branch9 @ t30.mT
+    t31 = dot4 + dot5 + t8[..., None, None] * dot6 + t8[..., None, None] * dot7
+    t32 = t31 - dot8 * unit2 - dot9 * unit2 - t8[..., None, None] * dot10 * unit2
+    t33 = t18[..., None, None] * (t32 - t8[..., None, None] * dot11 * unit2)
+    t34 = -cotangent * t4
+    dot12 = unit2 @ t27
+    dot13 = branch2 * dot12
+    dot14 = dot13 @ unit.mT
+    dot15 = unit2 @ t28
+    dot16 = branch3 * dot15
+    dot17 = dot16 @ unit.mT
+    dot18 = unit2 @ t29
+    dot19 = branch4 * dot18
+    dot20 = dot19 @ unit.mT
+    dot21 = unit2 @ t30
+    dot22 = branch5 * dot21
+    dot23 = dot22 @ unit.mT
+    dot24 = np.einsum("...ab,...ab->...a", unit2, dot8, optimize=True)
+    dot25 = np.einsum("...ab,...ab->...a", unit2, dot9, optimize=True)
+    dot26 = np.einsum("...ab,...ab->...a", unit2, dot10, optimize=True)
+    t35 = t8[..., None, None] * dot26[..., :, None] * unit2
+    dot27 = np.einsum("...ab,...ab->...a", unit2, dot11, optimize=True)
+    t36 = t8[..., None, None] * dot27[..., :, None] * unit2
+    t37 = dot14 + dot17 + t8[..., None, None] * dot20 + t8[..., None, None] * dot23
+    t38 = t37 - dot24[..., :, None] * unit2 - dot25[..., :, None] * unit2 - t35 - t36
+    t39 = t11 * dot
+    dot28 = t39 @ unit.mT
+    t40 = -total3[..., :, None] * unit2
+    dot29 = unit2 @ unit
+    dot30 = t11 * dot29
+    dot31 = dot30 @ unit.mT
+    total4 = np.sum(unit2 * dot28, axis=-1)
+    t41 = dot3 + dot31 + t40 - total4[..., :, None] * unit2
+    t42 = dot2 + total3[..., :, None] * t17 + t33 + t34[..., None, None] * unit2 * t38
+    t43 = t42 - total3[..., :, None] - dot28 * unit2 - unit2 * (dot3 + t40)
+    t44 = t43 - unit2 * t41
+    t45 = fn.reciprocal(length2) ** 2
+    t46 = t17.mT
+    branch10 = np.where(equal, -share3 * alpha, 0.0)
+    t47 = branch10.mT
+    dot32 = t46 @ t47.mT
+    t48 = -t8 * alpha
+    t49 = probability2[..., None, :] * dot32 * t48[..., None, None]
+    branch11 = np.where(differs, share * alpha, 0.0)
+    t50 = branch11.mT
+    dot33 = t46 @ t50.mT
+    t51 = probability[..., None, :] * dot33 * alpha / class_size
+    t52 = unit2.mT
+    branch12 = np.where(equal.mT, share2.mT, 0.0)
+    dot34 = t52 @ branch12.mT
+    branch13 = np.where(equal.mT, -share3.mT, 0.0)
+    dot35 = t52 @ branch13.mT
+    t53 = t8 * t4
+    t54 = probability2[..., None, :] * dot34 * dot35 * t53[..., None, None]
+    branch14 = np.where(equal.mT, -dot.mT * share3.mT * alpha, 0.0)
+    dot36 = t52 @ branch14.mT
+    t55 = t8 * alpha
+    t56 = probability2[..., None, :] * unit * dot36 * t55[..., None, None]
+    branch15 = np.where(differs.mT, share.mT, 0.0)
+    dot37 = t52 @ branch15.mT
+    t57 = t4 * t21[..., None, :] * dot37**2 / class_size
+    branch16 = np.where(equal.mT, share3.mT, 0.0)
+    dot38 = t52 @ branch16.mT
+    t58 = t25[..., None, :] * dot34 * dot38 * t53[..., None, None]
+    t59 = -t8 * t4
+    total5 = np.sum(np.where(equal, dot * share2, 0.0), axis=-2)
+    t60 = probability2 * total5
+    t61 = unit * dot35 * t59[..., None, None] * t60[..., None, :]
+    t62 = probability2 * probability4 * total5
+    t63 = unit * dot38 * t59[..., None, None] * t62[..., None, :]
+    branch17 = np.where(differs.mT, -share.mT, 0.0)
+    dot39 = t52 @ branch17.mT
+    t64 = probability[..., None, :] * t4 * dot37 * dot39 / class_size
+    branch18 = np.where(differs.mT, share.mT * dot.mT * alpha, 0.0)
+    dot40 = t52 @ branch18.mT
+    t65 = probability[..., None, :] * unit * dot40 * alpha / class_size
+    total6 = np.sum(np.where(differs, dot * share, 0.0), axis=-2)
+    t66 = probability * probability3 * total6
+    t67 = t4 * dot37 * unit * t66[..., None, :] / class_size
+    t68 = probability * total6
+    t69 = t4 * unit * dot39 * t68[..., None, :] / class_size
+    t70 = t49 + t51 + t54 + t56 + t57 + t58 + t61 + t63 + t64 - t65 - t67 - t69
+    t71 = t16.mT
+    dot41 = t52 @ t71.mT
+    total7 = np.sum(dot41 * unit, axis=-2)
+    t72 = -unit * total7[..., None, :]
+    dot42 = t2 @ unit2.mT
+    dot43 = t50 * dot42
+    dot44 = t52 @ dot43.mT
+    t73 = t12[..., None, None] * probability[..., None, :] * dot44
+    dot45 = t47 * dot42
+    dot46 = t52 @ dot45.mT
+    t74 = probability2[..., None, :] * t14[..., None, None] * dot46
+    total8 = np.sum(dot39 * unit, axis=-2)
+    t75 = probability * total8
+    t76 = t5[..., None, None] * dot37 * t75[..., None, :]
+    total9 = np.sum(dot37 * unit, axis=-2)
+    t77 = probability * probability3 * total9
+    t78 = t5[..., None, None] * dot37 * t77[..., None, :]
+    total10 = np.sum(dot35 * unit, axis=-2)
+    t79 = probability2 * total10
+    t80 = t9[..., None, None] * dot34 * t79[..., None, :]
+    total11 = np.sum(dot38 * unit, axis=-2)
+    t81 = probability2 * probability4 * total11
+    t82 = t9[..., None, None] * dot34 * t81[..., None, :]
+    t83 = -cotangent * alpha / class_size
+    total12 = np.sum(dot40 * unit, axis=-2)
+    t84 = probability * total12
+    t85 = t83[..., None, None] * unit * t84[..., None, :]
+    t86 = t8 * cotangent * alpha
+    total13 = np.sum(dot36 * unit, axis=-2)
+    t87 = probability2 * total13
+    t88 = t86[..., None, None] * unit * t87[..., None, :]
+    t89 = -cotangent * t4 / class_size
+    t90 = probability * total6 * total8
+    t91 = unit * t89[..., None, None] * t90[..., None, :]
+    t92 = probability * probability3 * total6 * total9
+    t93 = unit * t89[..., None, None] * t92[..., None, :]
+    t94 = -t8 * cotangent * t4
+    t95 = probability2 * total5 * total10
+    t96 = unit * t94[..., None, None] * t95[..., None, :]
+    t97 = probability2 * probability4 * total5 * total11
+    t98 = unit * t94[..., None, None] * t97[..., None, :]
+    t99 = dot41 + t72 + t73 + t74 + t76 + t78 + t80 + t82 + t85 + t88 + t91 + t93
+    t100 = cotangent[..., None, None] * t70 + total7[..., None, :] * t
+    t101 = t100 - total7[..., None, :] - unit * (dot41 + t72)
+    t102 = t101 - unit * (t99 + t96 + t98)
+    t103 = fn.reciprocal(length) ** 2
+    return (t44 * t45[..., :, None], t102.mT * t103[..., :, None])
 
 
 _PROXY_ANCHOR = Definition(

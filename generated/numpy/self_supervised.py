@@ -517,7 +517,7 @@ def _barlow_twins_hvp(
     dot15 = t49 @ t54.mT
     t92 = 2 * t6[..., None, :] * off_diagonal * (dot14 + dot15) / larger**2
     t93 = t6 * t8 * t10
-    t94 = 2 * t93[..., None, :] * second_tangent / larger
+    t94 = 2 * second_tangent * t93[..., None, :] / larger
     t95 = t52[..., None, :] + t34[..., None, :] * t55 + total13[..., None, :] * t65
     t96 = t95 + t78 + 2 * first_tangent * t31[..., None, :]
     t97 = t96 + t4 * t79[..., None, :] / larger**2
@@ -590,7 +590,7 @@ def _barlow_twins_hvp(
     dot26 = t2 @ t142.mT
     dot27 = t87 @ t114.mT
     t143 = 2 * t8[..., None, :] * off_diagonal * (dot26 + dot27) / larger**2
-    t144 = 2 * t93[..., None, :] * first_tangent / larger
+    t144 = 2 * first_tangent * t93[..., None, :] / larger
     t145 = t112[..., None, :] + t38[..., None, :] * t115 + total13[..., None, :] * t118
     t146 = t145 + t131 + t132 + t2 * t133[..., None, :] / larger**2 + t141 + t143
     t147 = t146 - t144
@@ -610,172 +610,330 @@ def _barlow_twins_hessian_diagonal(
     larger = np.maximum(np.asarray(batch_size, first.dtype), 1.0)
     t = -total / larger
     t2 = t[..., None, :] + first
-    total2 = np.sum(second, axis=-2)
-    t3 = -total2 / larger
-    t4 = t3[..., None, :] + second
-    total3 = np.sum(t4**2, axis=-2)
-    t5 = epsilon + total3 / larger
-    t6 = 1 / np.sqrt(t5)
-    total4 = np.sum(t2**2, axis=-2)
+    total2 = np.sum(t2**2, axis=-2)
+    t3 = epsilon + total2 / larger
+    t4 = 1 / np.sqrt(t3)
+    total3 = np.sum(second, axis=-2)
+    t5 = -total3 / larger
+    t6 = t5[..., None, :] + second
+    total4 = np.sum(t6**2, axis=-2)
     t7 = epsilon + total4 / larger
-    t8 = 1 / t7**1.5
-    t9 = t6 * t8
-    total5 = np.sum(t2 * t4 * t9[..., None, :] / larger**2, axis=-2)
-    t10 = 1 / np.sqrt(t7)
-    t11 = t10 * t6
-    total6 = np.sum(t2 * t4 * t11[..., None, :], axis=-2)
-    t12 = 1 - total6 / larger
+    t8 = 1 / t7
+    t9 = t6 * second * t8[..., None, :]
     position = fn.positions(first, -1)
     differs = position[..., None, :] != position[..., :, None]
-    t13 = t10[..., None, :] * t2
-    t14 = t13.mT
-    t15 = t6[..., None, :] * t4
-    t16 = t15.mT
-    dot = t14 @ t16.mT
-    t17 = t8[..., :, None] * t6[..., None, :] * dot / larger**3
-    branch = np.where(differs.mT, t17, 0.0)
-    t18 = t2.mT
-    dot2 = branch @ t4.mT
-    dot3 = np.einsum("...ab,...ab->...a", t18, dot2, optimize=True)
-    t19 = total5 * t12 - dot3 * off_diagonal
-    t20 = 1 / np.maximum(np.asarray(batch_size, first.dtype), 1.0)
-    t21 = 2 * t19 * (t20 - batch_size / larger**2)
-    t22 = 2 * t19 - 2 * t19 / larger - t21
-    total7 = np.sum(t2 / larger, axis=-2)
-    total8 = np.sum(t4 * t11[..., None, :] / larger**2, axis=-2)
-    t23 = 2 * total5 * total7 / larger - 2 * total8 / larger
-    t24 = t23[..., None, :] + 2 * t4 * t11[..., None, :] / larger**2
-    total9 = np.sum(t4 * t11[..., None, :] / larger, axis=-2)
-    t25 = 2 * t2 - 2 * total7[..., None, :]
-    total10 = np.sum(t2 * t4 * t9[..., None, :] / larger, axis=-2)
-    t26 = t4 * t11[..., None, :] - total9[..., None, :]
-    t27 = t24 - 2 * total5[..., None, :] * t2 / larger
-    t28 = t27 * (t26 - 0.5 * t25 * total10[..., None, :])
-    total11 = np.sum(t4 * t9[..., None, :] / larger**3, axis=-2)
-    t29 = 1 / t7**2.5
-    t30 = t6 * t29
-    total12 = np.sum(t2 * t4 * t30[..., None, :] / larger**3, axis=-2)
-    t31 = t4 * t9[..., None, :] / larger**2 - total11[..., None, :]
-    t32 = t31 - 1.5 * t25 * total12[..., None, :]
-    t33 = t6 * t12
-    branch2 = np.where(differs.mT, t6[..., None, :] * dot, 0.0)
-    dot4 = t4 @ branch2.mT
-    t34 = t4 * t33[..., None, :] / larger**2 - dot4 * off_diagonal / larger**3
-    t35 = 0.5 * t8[..., None, :, None] * t2.mT[..., None, :, :] * t25[..., :, :, None]
-    t36 = -(t10[..., None, :, None] + t35) / larger
-    dot5 = np.einsum("...abd,...cd->...abc", t36, t16, optimize=True)
-    t37 = t6[..., None, :, None] * t4[..., :, :, None] * t10[..., None, None, :]
-    t38 = dot5.mT + t37
-    t39 = t6[..., None, None, :] * t8[..., None, :, None] * t38.mT / larger**3
-    branch3 = np.where(differs.mT[..., None, :, :], t39, 0.0)
-    t40 = 1.5 * t6[..., None, None, :] * t25[..., :, :, None] * dot[..., None, :, :]
-    t41 = -t40 * t29[..., None, :, None] / larger**4
-    branch4 = np.where(differs.mT[..., None, :, :], t41, 0.0)
-    t42 = branch3 + branch4
-    dot6 = t18 @ t4
-    dot7 = np.einsum("...abc,...bc->...ab", t42, dot6, optimize=True)
-    t43 = t8[..., :, None] * t6[..., None, :] * dot / larger**4
-    branch5 = np.where(differs.mT, t43, 0.0)
-    dot8 = np.einsum("...ab,...cb->...a", branch5, t4, optimize=True)
-    t44 = dot7 + t8[..., None, :] * dot4 / larger**3 - dot8[..., None, :]
-    t45 = off_diagonal * (2 * total7[..., None, :] - 2 * t2) * t44
-    t46 = t6[..., None, None, :] * t4[..., :, None, :] * dot5
-    branch6 = np.where(differs.mT[..., None, :, :], t46, 0.0)
-    total13 = np.sum(branch6, axis=-1)
-    t47 = 1 / t5
-    t48 = t4 * t47[..., None, :] * second
-    branch7 = fn.select(differs, 1.0, 0.0, first)
-    t49 = branch7.mT
-    dot9 = t48 @ t49.mT
-    t50 = total2 * t47
-    t51 = t4 * t50[..., None, :]
-    dot10 = t51 @ t49.mT
-    t52 = total13 + t10[..., None, :] * dot9 - t10[..., None, :] * dot10 / larger
-    t53 = 2 * t10[..., None, :] * off_diagonal * t52 / larger**2
-    t54 = t12 * total11
-    t55 = t6[..., None, None, :] * t10[..., None, :, None] * t38.mT / larger**3
-    branch8 = np.where(differs.mT[..., None, :, :], t55, 0.0)
-    t56 = 0.5 * t6[..., None, None, :] * t8[..., None, :, None] * t25[..., :, :, None]
-    t57 = -t56 * dot[..., None, :, :] / larger**4
-    branch9 = np.where(differs.mT[..., None, :, :], t57, 0.0)
-    t58 = branch8 + branch9
-    dot11 = np.einsum("...abc,...dc->...ab", t58, t4, optimize=True)
-    t59 = t22[..., None, :] + t28 + t12[..., None, :] * t25 * t32
-    t60 = t59 + t8[..., None, :] * t25 * t34 + t45 + t53 - t25 * t54[..., None, :]
-    t61 = t60 - 2 * dot11 * off_diagonal
-    t62 = 1 / t5**1.5
-    t63 = t10 * t62
-    total14 = np.sum(t2 * t4 * t63[..., None, :] / larger**2, axis=-2)
-    t64 = t62[..., :, None] * t10[..., None, :] * dot.mT / larger**3
-    branch10 = np.where(differs, t64, 0.0)
-    t65 = t4.mT
-    dot12 = branch10 @ t2.mT
-    dot13 = np.einsum("...ab,...ab->...a", t65, dot12, optimize=True)
-    t66 = total14 * t12 - dot13 * off_diagonal
-    t67 = 2 * t66 * (t20 - batch_size / larger**2)
-    t68 = 2 * t66 - 2 * t66 / larger - t67
-    total15 = np.sum(t4 / larger, axis=-2)
-    total16 = np.sum(t2 * t11[..., None, :] / larger**2, axis=-2)
-    t69 = 2 * total14 * total15 / larger - 2 * total16 / larger
-    t70 = 2 * t4 * total14[..., None, :] / larger
-    t71 = t69[..., None, :] + 2 * t2 * t11[..., None, :] / larger**2 - t70
-    total17 = np.sum(t2 * t11[..., None, :] / larger, axis=-2)
-    t72 = 2 * t4 - 2 * total15[..., None, :]
-    total18 = np.sum(t2 * t4 * t63[..., None, :] / larger, axis=-2)
-    t73 = t2 * t11[..., None, :] - total17[..., None, :]
-    t74 = t71 * (t73 - 0.5 * t72 * total18[..., None, :])
-    total19 = np.sum(t2 * t63[..., None, :] / larger**3, axis=-2)
-    t75 = 1 / t5**2.5
-    t76 = t10 * t75
-    total20 = np.sum(t2 * t4 * t76[..., None, :] / larger**3, axis=-2)
-    t77 = t2 * t63[..., None, :] / larger**2 - total19[..., None, :]
-    t78 = t77 - 1.5 * t72 * total20[..., None, :]
-    t79 = t10 * t12
-    branch11 = np.where(differs, t10[..., None, :] * dot.mT, 0.0)
-    dot14 = t2 @ branch11.mT
-    t80 = t2 * t79[..., None, :] / larger**2 - dot14 * off_diagonal / larger**3
-    t81 = 2 * total15[..., None, :] - 2 * t4
-    t82 = 0.5 * t4.mT[..., None, :, :] * t62[..., None, :, None]
-    t83 = t6[..., None, :, None] + t82 * t72[..., :, :, None]
-    t84 = -t83 / larger
-    dot15 = np.einsum("...acd,...bd->...abc", t84, t14, optimize=True)
-    t85 = t10[..., None, :, None] * t2[..., :, :, None] * t6[..., None, None, :]
-    t86 = dot15 + t85
-    t87 = t10[..., None, None, :] * t62[..., None, :, None] * t86.mT / larger**3
-    branch12 = np.where(differs[..., None, :, :], t87, 0.0)
-    t88 = 1.5 * t10[..., None, None, :] * dot.mT[..., None, :, :]
-    t89 = -t88 * t75[..., None, :, None] * t72[..., :, :, None] / larger**4
-    branch13 = np.where(differs[..., None, :, :], t89, 0.0)
-    t90 = branch12 + branch13
-    dot16 = t65 @ t2
-    dot17 = np.einsum("...abc,...bc->...ab", t90, dot16, optimize=True)
-    t91 = t62[..., :, None] * t10[..., None, :] * dot.mT / larger**4
-    branch14 = np.where(differs, t91, 0.0)
-    dot18 = np.einsum("...ab,...cb->...a", branch14, t2, optimize=True)
-    t92 = dot17 + t62[..., None, :] * dot14 / larger**3 - dot18[..., None, :]
-    t93 = t10[..., None, :, None] * t2[..., :, :, None] * dot15
-    branch15 = np.where(differs.mT[..., None, :, :], t93, 0.0)
-    total21 = np.sum(branch15, axis=-2)
-    t94 = 1 / t7
-    t95 = t2 * t94[..., None, :] * first
-    dot19 = t95 @ branch7.mT
-    t96 = t94 * total
-    t97 = t2 * t96[..., None, :]
-    dot20 = t97 @ branch7.mT
-    t98 = total21 + t6[..., None, :] * dot19 - t6[..., None, :] * dot20 / larger
-    t99 = 2 * t6[..., None, :] * off_diagonal * t98 / larger**2
-    t100 = t12 * total19
-    t101 = t6[..., None, :, None] * t10[..., None, None, :] * t86.mT / larger**3
-    branch16 = np.where(differs[..., None, :, :], t101, 0.0)
-    t102 = 0.5 * t10[..., None, None, :] * t62[..., None, :, None]
-    t103 = -t102 * dot.mT[..., None, :, :] * t72[..., :, :, None] / larger**4
-    branch17 = np.where(differs[..., None, :, :], t103, 0.0)
-    t104 = branch16 + branch17
-    dot21 = np.einsum("...abc,...dc->...ab", t104, t2, optimize=True)
-    t105 = t68[..., None, :] + t74 + t12[..., None, :] * t72 * t78
-    t106 = t105 + t62[..., None, :] * t72 * t80 + off_diagonal * t81 * t92 + t99
-    t107 = t106 - t72 * t100[..., None, :] - 2 * dot21 * off_diagonal
-    return (cotangent[..., None, None] * t61, cotangent[..., None, None] * t107)
+    branch = fn.select(differs, 1.0, 0.0, first)
+    t10 = branch.mT
+    dot = t9 @ t10.mT
+    t11 = 1 / np.sqrt(t7)
+    t12 = 1 / t3**1.5
+    t13 = first.mT * t12[..., :, None] / larger**2
+    t14 = t11[..., None, :] * t6
+    t15 = t14.mT
+    dot2 = t13 @ t15.mT
+    branch2 = np.where(differs.mT, t11[..., None, :] * dot2, 0.0)
+    dot3 = t6 @ branch2.mT
+    total5 = np.sum(t2 / larger, axis=-2)
+    t16 = first.mT * t12[..., :, None] / larger
+    dot4 = t16 @ t15.mT
+    branch3 = np.where(differs.mT, t11[..., None, :] * dot4, 0.0)
+    dot5 = t6 @ branch3.mT
+    t17 = t6.mT * t11[..., :, None] / larger**2
+    dot6 = np.einsum("...bc,...a->...ab", t17, t12, optimize=True)
+    branch4 = np.where(differs.mT, t11[..., None, :] * dot6, 0.0)
+    dot7 = t6 @ branch4.mT
+    t18 = t6.mT * t11[..., :, None] / larger
+    dot8 = np.einsum("...bc,...a->...ab", t18, t4, optimize=True)
+    branch5 = np.where(differs.mT, t11[..., None, :] * dot8, 0.0)
+    dot9 = t6 @ branch5.mT
+    t19 = t6.mT * t11[..., :, None] / larger**3
+    dot10 = np.einsum("...bc,...a->...ab", t19, t12, optimize=True)
+    branch6 = np.where(differs.mT, t11[..., None, :] * dot10, 0.0)
+    dot11 = t6 @ branch6.mT
+    t20 = total**2
+    t21 = total5 * total
+    t22 = total3 * t8
+    t23 = t6 * t22[..., None, :]
+    dot12 = t23 @ t10.mT
+    t24 = t4[..., None, :] * dot + total[..., None, :] * dot3
+    t25 = t24 + total5[..., None, :] * dot5 + first * total[..., None, :] * dot7
+    t26 = t25 - dot9 - first * dot5 - dot11 * t20[..., None, :]
+    t27 = t26 - dot7 * t21[..., None, :] - t4[..., None, :] * dot12 / larger
+    t28 = 2 * t4[..., None, :] * off_diagonal * t27 / larger**2
+    t29 = t11 * t12
+    total6 = np.sum(t2 * t6 * t29[..., None, :] / larger**2, axis=-2)
+    t30 = t4 * t11
+    total7 = np.sum(t2 * t6 * t30[..., None, :], axis=-2)
+    t31 = 1 - total7 / larger
+    t32 = t4[..., None, :] * t2
+    t33 = t32.mT
+    dot13 = t33 @ t15.mT
+    t34 = t12[..., :, None] * t11[..., None, :] * dot13 / larger**3
+    branch7 = np.where(differs.mT, t34, 0.0)
+    t35 = t2.mT
+    dot14 = branch7 @ t6.mT
+    dot15 = np.einsum("...ab,...ab->...a", t35, dot14, optimize=True)
+    t36 = total6 * t31 - dot15 * off_diagonal
+    t37 = 1 / np.maximum(np.asarray(batch_size, first.dtype), 1.0)
+    t38 = 2 * t36 * (t37 - batch_size / larger**2)
+    t39 = 2 * t36 - 2 * t36 / larger - t38
+    total8 = np.sum(t6 * t30[..., None, :] / larger**2, axis=-2)
+    t40 = 2 * total6 * total5 / larger - 2 * total8 / larger
+    t41 = t40[..., None, :] + 2 * t6 * t30[..., None, :] / larger**2
+    total9 = np.sum(t6 * t30[..., None, :] / larger, axis=-2)
+    total10 = np.sum(t2 * t6 * t29[..., None, :] / larger, axis=-2)
+    t42 = 2 * t2 - 2 * total5[..., None, :]
+    t43 = t6 * t30[..., None, :] - total9[..., None, :]
+    t44 = t41 - 2 * total6[..., None, :] * t2 / larger
+    t45 = t44 * (t43 - 0.5 * total10[..., None, :] * t42)
+    total11 = np.sum(t6 * t29[..., None, :] / larger**3, axis=-2)
+    t46 = 1 / t3**2.5
+    t47 = t11 * t46
+    total12 = np.sum(t2 * t6 * t47[..., None, :] / larger**3, axis=-2)
+    t48 = t6 * t29[..., None, :] / larger**2 - total11[..., None, :]
+    t49 = t48 - 1.5 * total12[..., None, :] * t42
+    t50 = t11 * t31
+    branch8 = np.where(differs.mT, t11[..., None, :] * dot13, 0.0)
+    dot16 = t6 @ branch8.mT
+    t51 = t6 * t50[..., None, :] / larger**2 - dot16 * off_diagonal / larger**3
+    t52 = 1 / t3**2
+    t53 = epsilon * larger**3
+    t54 = 1 / (t53 + total4 * larger**2)
+    branch9 = np.where(differs.mT, t52[..., :, None] * t54[..., None, :], 0.0)
+    dot17 = t35 @ t6
+    dot18 = branch9 * dot17
+    dot19 = second @ dot18.mT
+    t55 = t12[..., :, None] * t11[..., None, :] * dot4 / larger**3
+    branch10 = np.where(differs.mT, t55, 0.0)
+    dot20 = branch10 @ t6.mT
+    dot21 = np.einsum("...ab,...ab->...a", t35, dot20, optimize=True)
+    t56 = t12[..., :, None] * t11[..., None, :] * dot2 / larger**3
+    branch11 = np.where(differs.mT, t56, 0.0)
+    dot22 = branch11 @ t6.mT
+    dot23 = np.einsum("...ab,...ab->...a", t35, dot22, optimize=True)
+    t57 = t11[..., None, :] * dot13 * t46[..., :, None] / larger**4
+    branch12 = np.where(differs.mT, t57, 0.0)
+    dot24 = branch12 @ t6.mT
+    dot25 = np.einsum("...ab,...ab->...a", t35, dot24, optimize=True)
+    t58 = t11[..., None, :] * dot13 * t46[..., :, None] / larger**5
+    branch13 = np.where(differs.mT, t58, 0.0)
+    dot26 = branch13 @ t6.mT
+    dot27 = np.einsum("...ab,...ab->...a", t35, dot26, optimize=True)
+    t59 = epsilon * larger**4
+    t60 = total3 / (t59 + total4 * larger**3)
+    branch14 = np.where(differs.mT, t52[..., :, None] * t60[..., None, :], 0.0)
+    dot28 = branch14 @ t6.mT
+    dot29 = np.einsum("...ab,...ab->...a", t35, dot28, optimize=True)
+    t61 = t12[..., :, None] * t11[..., None, :] * dot8 / larger**3
+    branch15 = np.where(differs.mT, t61, 0.0)
+    dot30 = branch15 @ t6.mT
+    dot31 = np.einsum("...ab,...ab->...a", t35, dot30, optimize=True)
+    t62 = t12[..., :, None] * t11[..., None, :] * dot13 / larger**4
+    branch16 = np.where(differs.mT, t62, 0.0)
+    dot32 = np.einsum("...ab,...cb->...a", branch16, t6, optimize=True)
+    t63 = t12[..., :, None] * t11[..., None, :] * dot10 / larger**3
+    branch17 = np.where(differs.mT, t63, 0.0)
+    dot33 = branch17 @ t6.mT
+    dot34 = np.einsum("...ab,...ab->...a", t35, dot33, optimize=True)
+    t64 = t12[..., :, None] * t11[..., None, :] * dot6 / larger**3
+    branch18 = np.where(differs.mT, t64, 0.0)
+    dot35 = branch18 @ t6.mT
+    dot36 = np.einsum("...ab,...ab->...a", t35, dot35, optimize=True)
+    t65 = total5 * dot21 + dot23 * total + 3 * total5 * dot25 + 3 * dot27 * total
+    t66 = t65 - dot29 - dot31 - dot32 - dot34 * t20 - total5 * dot36 * total
+    t67 = dot36 * total
+    t68 = dot19 + t66[..., None, :] + first * t67[..., None, :]
+    t69 = t68 + t12[..., None, :] * dot16 / larger**3 - first * dot21[..., None, :]
+    t70 = t69 - 3 * first * dot25[..., None, :]
+    t71 = off_diagonal * (2 * total5[..., None, :] - 2 * t2) * t70
+    t72 = t31 * total11
+    t73 = total2 * epsilon * larger**2
+    t74 = total4 * epsilon * larger**2
+    t75 = epsilon**2
+    t76 = total4[..., :, None] * total2[..., None, :] * larger
+    t77 = 1 / (t73[..., None, :] + t74[..., :, None] + t75 * larger**3 + t76)
+    branch19 = np.where(differs, t77, 0.0)
+    t78 = branch19.mT
+    dot37 = np.einsum("...ab,...cb->...ab", second, t6, optimize=True)
+    dot38 = dot37 @ t78.mT
+    t79 = t4[..., :, None] * t11[..., None, :] * dot4 / larger**3
+    branch20 = np.where(differs.mT, t79, 0.0)
+    dot39 = np.einsum("...ab,...cb->...a", branch20, t6, optimize=True)
+    t80 = t4[..., :, None] * t11[..., None, :] * dot2 / larger**3
+    branch21 = np.where(differs.mT, t80, 0.0)
+    dot40 = np.einsum("...ab,...cb->...a", branch21, t6, optimize=True)
+    t81 = t12[..., :, None] * t11[..., None, :] * dot13 / larger**5
+    branch22 = np.where(differs.mT, t81, 0.0)
+    dot41 = np.einsum("...ab,...cb->...a", branch22, t6, optimize=True)
+    t82 = total2 * epsilon * larger**3
+    t83 = total4 * epsilon * larger**3
+    t84 = total4[..., :, None] * total2[..., None, :] * larger**2
+    t85 = 1 / (t82[..., None, :] + t83[..., :, None] + t75 * larger**4 + t84)
+    branch23 = np.where(differs.mT, total3[..., None, :] * t85.mT, 0.0)
+    dot42 = np.einsum("...ab,...cb->...a", branch23, t6, optimize=True)
+    t86 = t4[..., :, None] * t11[..., None, :] * dot8 / larger**3
+    branch24 = np.where(differs.mT, t86, 0.0)
+    dot43 = np.einsum("...ab,...cb->...a", branch24, t6, optimize=True)
+    t87 = t4[..., :, None] * t11[..., None, :] * dot10 / larger**3
+    branch25 = np.where(differs.mT, t87, 0.0)
+    dot44 = np.einsum("...ab,...cb->...a", branch25, t6, optimize=True)
+    t88 = t4[..., :, None] * t11[..., None, :] * dot6 / larger**3
+    branch26 = np.where(differs.mT, t88, 0.0)
+    dot45 = np.einsum("...ab,...cb->...a", branch26, t6, optimize=True)
+    t89 = total5 * dot32 + total5 * dot39 + dot40 * total + dot41 * total - dot42
+    t90 = t89 - dot43 - dot44 * t20 - total5 * dot45 * total
+    t91 = dot45 * total
+    t92 = dot38 + t90[..., None, :] + first * t91[..., None, :]
+    t93 = t92 - first * dot32[..., None, :] - first * dot39[..., None, :]
+    t94 = t28 + t39[..., None, :] + t45 + t31[..., None, :] * t42 * t49
+    t95 = t94 + t12[..., None, :] * t42 * t51 + t71 - t42 * t72[..., None, :]
+    t96 = t95 - 2 * off_diagonal * t93
+    t97 = 1 / t7**1.5
+    t98 = second.mT * t97[..., :, None] / larger**2
+    dot46 = t33 @ t98.mT
+    branch27 = np.where(differs, t4[..., None, :] * dot46.mT, 0.0)
+    dot47 = t2 @ branch27.mT
+    t99 = 1 / t3
+    t100 = t2 * first * t99[..., None, :]
+    dot48 = t100 @ branch.mT
+    total13 = np.sum(t6 / larger, axis=-2)
+    t101 = second.mT * t97[..., :, None] / larger
+    dot49 = t33 @ t101.mT
+    branch28 = np.where(differs, t4[..., None, :] * dot49.mT, 0.0)
+    dot50 = t2 @ branch28.mT
+    t102 = t2.mT * t4[..., :, None] / larger**2
+    dot51 = np.einsum("...ac,...b->...ab", t102, t97, optimize=True)
+    branch29 = np.where(differs, t4[..., None, :] * dot51.mT, 0.0)
+    dot52 = t2 @ branch29.mT
+    t103 = t2.mT * t4[..., :, None] / larger
+    dot53 = np.einsum("...ac,...b->...ab", t103, t11, optimize=True)
+    branch30 = np.where(differs, t4[..., None, :] * dot53.mT, 0.0)
+    dot54 = t2 @ branch30.mT
+    t104 = t2.mT * t4[..., :, None] / larger**3
+    dot55 = np.einsum("...ac,...b->...ab", t104, t97, optimize=True)
+    branch31 = np.where(differs, t4[..., None, :] * dot55.mT, 0.0)
+    dot56 = t2 @ branch31.mT
+    t105 = total3**2
+    t106 = total3 * total13
+    t107 = t99 * total
+    t108 = t2 * t107[..., None, :]
+    dot57 = t108 @ branch.mT
+    t109 = total3[..., None, :] * dot47 + t11[..., None, :] * dot48
+    t110 = t109 + total13[..., None, :] * dot50 + total3[..., None, :] * second * dot52
+    t111 = t110 - dot54 - second * dot50 - dot56 * t105[..., None, :]
+    t112 = t111 - dot52 * t106[..., None, :] - t11[..., None, :] * dot57 / larger
+    t113 = 2 * t11[..., None, :] * off_diagonal * t112 / larger**2
+    t114 = t4 * t97
+    t115 = t2 * t6 * t114[..., None, :] / larger**2
+    total14 = np.sum(t115, axis=-2)
+    t116 = t97[..., :, None] * t4[..., None, :] * dot13.mT / larger**3
+    branch32 = np.where(differs, t116, 0.0)
+    t117 = t6.mT
+    dot58 = branch32 @ t2.mT
+    dot59 = np.einsum("...ab,...ab->...a", t117, dot58, optimize=True)
+    t118 = total14 * t31 - dot59 * off_diagonal
+    t119 = 2 * t118 * (t37 - batch_size / larger**2)
+    t120 = 2 * t118 - 2 * t118 / larger - t119
+    total15 = np.sum(t2 * t30[..., None, :] / larger**2, axis=-2)
+    t121 = 2 * total14 * total13 / larger - 2 * total15 / larger
+    t122 = 2 * t6 * total14[..., None, :] / larger
+    t123 = t121[..., None, :] + 2 * t2 * t30[..., None, :] / larger**2 - t122
+    total16 = np.sum(t2 * t30[..., None, :] / larger, axis=-2)
+    total17 = np.sum(t2 * t6 * t114[..., None, :] / larger, axis=-2)
+    t124 = 2 * t6 - 2 * total13[..., None, :]
+    t125 = t2 * t30[..., None, :] - total16[..., None, :]
+    t126 = t123 * (t125 - 0.5 * total17[..., None, :] * t124)
+    total18 = np.sum(t2 * t114[..., None, :] / larger**3, axis=-2)
+    t127 = 1 / t7**2.5
+    t128 = t4 * t127
+    t129 = t2 * t6 * t128[..., None, :] / larger**3
+    total19 = np.sum(t129, axis=-2)
+    t130 = t2 * t114[..., None, :] / larger**2 - total18[..., None, :]
+    t131 = t130 - 1.5 * total19[..., None, :] * t124
+    t132 = t4 * t31
+    branch33 = np.where(differs, t4[..., None, :] * dot13.mT, 0.0)
+    dot60 = t2 @ branch33.mT
+    t133 = t2 * t132[..., None, :] / larger**2 - dot60 * off_diagonal / larger**3
+    t134 = 2 * total13[..., None, :] - 2 * t6
+    t135 = 1 / t7**2
+    t136 = 1 / (t53 + total2 * larger**2)
+    branch34 = np.where(differs, t135[..., :, None] * t136[..., None, :], 0.0)
+    dot61 = t117 @ t2
+    dot62 = branch34 * dot61
+    dot63 = first @ dot62.mT
+    t137 = t97[..., :, None] * t4[..., None, :] * dot46.mT / larger**3
+    branch35 = np.where(differs, t137, 0.0)
+    dot64 = branch35 @ t2.mT
+    dot65 = np.einsum("...ab,...ab->...a", t117, dot64, optimize=True)
+    t138 = t97[..., :, None] * t4[..., None, :] * dot49.mT / larger**3
+    branch36 = np.where(differs, t138, 0.0)
+    dot66 = branch36 @ t2.mT
+    dot67 = np.einsum("...ab,...ab->...a", t117, dot66, optimize=True)
+    t139 = t4[..., None, :] * dot13.mT * t127[..., :, None] / larger**5
+    branch37 = np.where(differs, t139, 0.0)
+    dot68 = branch37 @ t2.mT
+    dot69 = np.einsum("...ab,...ab->...a", t117, dot68, optimize=True)
+    t140 = t4[..., None, :] * dot13.mT * t127[..., :, None] / larger**4
+    branch38 = np.where(differs, t140, 0.0)
+    dot70 = branch38 @ t2.mT
+    dot71 = np.einsum("...ab,...ab->...a", t117, dot70, optimize=True)
+    t141 = total / (t59 + total2 * larger**3)
+    branch39 = np.where(differs, t135[..., :, None] * t141[..., None, :], 0.0)
+    dot72 = branch39 @ t2.mT
+    dot73 = np.einsum("...ab,...ab->...a", t117, dot72, optimize=True)
+    t142 = t97[..., :, None] * t4[..., None, :] * dot53.mT / larger**3
+    branch40 = np.where(differs, t142, 0.0)
+    dot74 = branch40 @ t2.mT
+    dot75 = np.einsum("...ab,...ab->...a", t117, dot74, optimize=True)
+    t143 = t97[..., :, None] * t4[..., None, :] * dot13.mT / larger**4
+    branch41 = np.where(differs, t143, 0.0)
+    dot76 = np.einsum("...ab,...cb->...a", branch41, t2, optimize=True)
+    t144 = t97[..., :, None] * t4[..., None, :] * dot55.mT / larger**3
+    branch42 = np.where(differs, t144, 0.0)
+    dot77 = branch42 @ t2.mT
+    dot78 = np.einsum("...ab,...ab->...a", t117, dot77, optimize=True)
+    t145 = t97[..., :, None] * t4[..., None, :] * dot51.mT / larger**3
+    branch43 = np.where(differs, t145, 0.0)
+    dot79 = branch43 @ t2.mT
+    dot80 = np.einsum("...ab,...ab->...a", t117, dot79, optimize=True)
+    t146 = total3 * dot65 + total13 * dot67 + 3 * total3 * dot69 + 3 * total13 * dot71
+    t147 = t146 - dot73 - dot75 - dot76 - dot78 * t105 - total3 * total13 * dot80
+    t148 = total3 * dot80
+    t149 = dot63 + t147[..., None, :] + second * t148[..., None, :]
+    t150 = t149 + t97[..., None, :] * dot60 / larger**3 - second * dot67[..., None, :]
+    t151 = t150 - 3 * second * dot71[..., None, :]
+    t152 = t31 * total18
+    dot81 = np.einsum("...ab,...cb->...ab", first, t2, optimize=True)
+    dot82 = dot81 @ branch19.mT
+    t153 = t11[..., :, None] * t4[..., None, :] * dot46.mT / larger**3
+    branch44 = np.where(differs, t153, 0.0)
+    dot83 = np.einsum("...ab,...cb->...a", branch44, t2, optimize=True)
+    t154 = t97[..., :, None] * t4[..., None, :] * dot13.mT / larger**5
+    branch45 = np.where(differs, t154, 0.0)
+    dot84 = np.einsum("...ab,...cb->...a", branch45, t2, optimize=True)
+    t155 = t11[..., :, None] * t4[..., None, :] * dot49.mT / larger**3
+    branch46 = np.where(differs, t155, 0.0)
+    dot85 = np.einsum("...ab,...cb->...a", branch46, t2, optimize=True)
+    branch47 = np.where(differs, total[..., None, :] * t85, 0.0)
+    dot86 = np.einsum("...ab,...cb->...a", branch47, t2, optimize=True)
+    t156 = t11[..., :, None] * t4[..., None, :] * dot53.mT / larger**3
+    branch48 = np.where(differs, t156, 0.0)
+    dot87 = np.einsum("...ab,...cb->...a", branch48, t2, optimize=True)
+    t157 = t11[..., :, None] * t4[..., None, :] * dot55.mT / larger**3
+    branch49 = np.where(differs, t157, 0.0)
+    dot88 = np.einsum("...ab,...cb->...a", branch49, t2, optimize=True)
+    t158 = t11[..., :, None] * t4[..., None, :] * dot51.mT / larger**3
+    branch50 = np.where(differs, t158, 0.0)
+    dot89 = np.einsum("...ab,...cb->...a", branch50, t2, optimize=True)
+    t159 = total3 * dot83 + total3 * dot84 + total13 * dot76 + total13 * dot85 - dot86
+    t160 = t159 - dot87 - dot88 * t105 - total3 * total13 * dot89
+    t161 = total3 * dot89
+    t162 = dot82 + t160[..., None, :] + second * t161[..., None, :]
+    t163 = t162 - second * dot76[..., None, :] - second * dot85[..., None, :]
+    t164 = t113 + t120[..., None, :] + t126 + t31[..., None, :] * t124 * t131
+    t165 = t164 + t97[..., None, :] * t124 * t133 + off_diagonal * t134 * t151
+    t166 = t165 - t124 * t152[..., None, :] - 2 * off_diagonal * t163
+    return (cotangent[..., None, None] * t96, cotangent[..., None, None] * t166)
 
 
 _BARLOW_TWINS = Definition(
@@ -1635,34 +1793,35 @@ def byol_hessian_diagonal(
 
 def _byol_value(prediction: Array, target: Array) -> Result:
     """The unreduced loss."""
-    total = np.sum(prediction * target, axis=-1)
-    total2 = np.sum(prediction**2, axis=-1)
-    total3 = np.sum(target**2, axis=-1)
-    t = 2 * total * fn.inverse_root(total2) * fn.inverse_root(total3)
-    return 2 - t
+    length = fn.norm(prediction, axis=-1)
+    unit = fn.unit(prediction, length[..., None])
+    length2 = fn.norm(target, axis=-1)
+    unit2 = fn.unit(target, length2[..., None])
+    total = np.sum(unit * unit2, axis=-1)
+    return 2 - 2 * total
 
 
 def _byol_vjp(prediction: Array, target: Array, cotangent: Array) -> tuple[Result, ...]:
     """Gradients of sum(cotangent * loss)."""
-    total = np.sum(target**2, axis=-1)
-    t = cotangent * fn.inverse_root(total)
-    total2 = np.sum(prediction * target, axis=-1)
-    total3 = np.sum(prediction**2, axis=-1)
-    t2 = fn.inverse_root(total3)
-    t3 = 2 * total2 * t2**3
-    t4 = prediction * t3[..., None] - 2 * target * t2[..., None]
-    return (t[..., None] * t4,)
+    length = fn.norm(prediction, axis=-1)
+    t = cotangent * fn.reciprocal(length)
+    unit = fn.unit(prediction, length[..., None])
+    length2 = fn.norm(target, axis=-1)
+    unit2 = fn.unit(target, length2[..., None])
+    total = np.sum(unit * unit2, axis=-1)
+    return (t[..., None] * (2 * total[..., None] * unit - 2 * unit2),)
 
 
 def _byol_jvp(prediction: Array, target: Array, prediction_tangent: Array) -> Result:
     """The directional derivative of the unreduced loss along the tangents."""
-    total = np.sum(prediction_tangent * prediction, axis=-1)
-    total2 = np.sum(prediction * target, axis=-1)
-    total3 = np.sum(prediction**2, axis=-1)
-    t = fn.inverse_root(total3)
-    total4 = np.sum(prediction_tangent * target, axis=-1)
-    total5 = np.sum(target**2, axis=-1)
-    return (2 * total * total2 * t**3 - 2 * total4 * t) * fn.inverse_root(total5)
+    length = fn.norm(target, axis=-1)
+    unit = fn.unit(target, length[..., None])
+    length2 = fn.norm(prediction, axis=-1)
+    unit2 = fn.unit(prediction, length2[..., None])
+    total = np.sum(unit2 * prediction_tangent, axis=-1)
+    t = unit * (prediction_tangent - unit2 * total[..., None])
+    total2 = np.sum(t, axis=-1)
+    return -2 * total2 * fn.reciprocal(length2)
 
 
 def _byol_hvp(
@@ -1672,20 +1831,18 @@ def _byol_hvp(
     prediction_tangent: Array,
 ) -> tuple[Result, ...]:
     """The Hessian of sum(cotangent * loss) times the tangents."""
-    total = np.sum(target**2, axis=-1)
-    t = cotangent * fn.inverse_root(total)
-    total2 = np.sum(prediction_tangent * target, axis=-1)
-    total3 = np.sum(prediction**2, axis=-1)
-    t2 = fn.inverse_root(total3)
-    t3 = t2**3
-    t4 = 2 * total2 * t3
-    total4 = np.sum(prediction * target, axis=-1)
-    t5 = 2 * t3 * total4
-    total5 = np.sum(prediction_tangent * prediction, axis=-1)
-    t6 = -3 * total4 * t2**5
-    t7 = target * t3[..., None] + prediction * t6[..., None]
-    t8 = prediction * t4[..., None] + t5[..., None] * prediction_tangent
-    return (t[..., None] * (t8 + 2 * total5[..., None] * t7),)
+    length = fn.norm(prediction, axis=-1)
+    t = cotangent * fn.reciprocal(length) ** 2
+    unit = fn.unit(prediction, length[..., None])
+    length2 = fn.norm(target, axis=-1)
+    unit2 = fn.unit(target, length2[..., None])
+    total = np.sum(unit * unit2, axis=-1)
+    total2 = np.sum(unit * prediction_tangent, axis=-1)
+    t2 = prediction_tangent - unit * total2[..., None]
+    total3 = np.sum(unit2 * t2, axis=-1)
+    t3 = total2[..., None] * (2 * total[..., None] * unit - 2 * unit2)
+    t4 = 2 * total[..., None] * t2 + 2 * unit * total3[..., None] - t3
+    return (t[..., None] * t4,)
 
 
 def _byol_hessian_diagonal(
@@ -1694,17 +1851,16 @@ def _byol_hessian_diagonal(
     cotangent: Array,
 ) -> tuple[Result, ...]:
     """The diagonal of the Hessian of sum(cotangent * loss)."""
-    total = np.sum(target**2, axis=-1)
-    t = cotangent * fn.inverse_root(total)
-    total2 = np.sum(prediction**2, axis=-1)
-    t2 = fn.inverse_root(total2)
-    t3 = t2**3
-    total3 = np.sum(prediction * target, axis=-1)
-    t4 = 2 * t3 * total3
-    t5 = -3 * total3 * t2**5
-    t6 = target * t3[..., None] + prediction * t5[..., None]
-    t7 = 2 * target * prediction * t3[..., None]
-    return (t[..., None] * (t4[..., None] + 2 * prediction * t6 + t7),)
+    length = fn.norm(prediction, axis=-1)
+    t = cotangent * fn.reciprocal(length) ** 2
+    unit = fn.unit(prediction, length[..., None])
+    length2 = fn.norm(target, axis=-1)
+    unit2 = fn.unit(target, length2[..., None])
+    total = np.sum(unit * unit2, axis=-1)
+    t2 = 2 * unit * (unit2 - total[..., None] * unit)
+    t3 = unit * (2 * total[..., None] * unit - 2 * unit2)
+    t4 = 2 * total[..., None] + t2 - t3 - 2 * total[..., None] * unit**2
+    return (t[..., None] * t4,)
 
 
 _BYOL = Definition(
@@ -1892,15 +2048,17 @@ def _simsiam_value(
     second_projection: Array,
 ) -> Result:
     """The unreduced loss."""
-    total = np.sum(first_prediction * second_projection, axis=-1)
-    total2 = np.sum(first_prediction**2, axis=-1)
-    total3 = np.sum(second_projection**2, axis=-1)
-    t = 0.5 * total * fn.inverse_root(total2) * fn.inverse_root(total3)
-    total4 = np.sum(second_prediction * first_projection, axis=-1)
-    total5 = np.sum(second_prediction**2, axis=-1)
-    total6 = np.sum(first_projection**2, axis=-1)
-    t2 = 0.5 * total4 * fn.inverse_root(total5) * fn.inverse_root(total6)
-    return -(t + t2)
+    length = fn.norm(first_prediction, axis=-1)
+    unit = fn.unit(first_prediction, length[..., None])
+    length2 = fn.norm(second_projection, axis=-1)
+    unit2 = fn.unit(second_projection, length2[..., None])
+    total = np.sum(unit * unit2, axis=-1)
+    length3 = fn.norm(second_prediction, axis=-1)
+    unit3 = fn.unit(second_prediction, length3[..., None])
+    length4 = fn.norm(first_projection, axis=-1)
+    unit4 = fn.unit(first_projection, length4[..., None])
+    total2 = np.sum(unit3 * unit4, axis=-1)
+    return -(0.5 * total + 0.5 * total2)
 
 
 def _simsiam_vjp(
@@ -1911,21 +2069,21 @@ def _simsiam_vjp(
     cotangent: Array,
 ) -> tuple[Result, ...]:
     """Gradients of sum(cotangent * loss)."""
-    total = np.sum(second_projection**2, axis=-1)
-    t = cotangent * fn.inverse_root(total)
-    total2 = np.sum(first_prediction * second_projection, axis=-1)
-    total3 = np.sum(first_prediction**2, axis=-1)
-    t2 = fn.inverse_root(total3)
-    t3 = 0.5 * total2 * t2**3
-    t4 = 0.5 * second_projection * t2[..., None]
-    total4 = np.sum(first_projection**2, axis=-1)
-    t5 = cotangent * fn.inverse_root(total4)
-    total5 = np.sum(second_prediction * first_projection, axis=-1)
-    total6 = np.sum(second_prediction**2, axis=-1)
-    t6 = fn.inverse_root(total6)
-    t7 = 0.5 * total5 * t6**3
-    t8 = second_prediction * t7[..., None] - 0.5 * first_projection * t6[..., None]
-    return (t[..., None] * (first_prediction * t3[..., None] - t4), t5[..., None] * t8, 0.0, 0.0)
+    length = fn.norm(first_prediction, axis=-1)
+    t = cotangent * fn.reciprocal(length)
+    unit = fn.unit(first_prediction, length[..., None])
+    length2 = fn.norm(second_projection, axis=-1)
+    unit2 = fn.unit(second_projection, length2[..., None])
+    total = np.sum(unit * unit2, axis=-1)
+    length3 = fn.norm(second_prediction, axis=-1)
+    t2 = cotangent * fn.reciprocal(length3)
+    unit3 = fn.unit(second_prediction, length3[..., None])
+    length4 = fn.norm(first_projection, axis=-1)
+    unit4 = fn.unit(first_projection, length4[..., None])
+    total2 = np.sum(unit3 * unit4, axis=-1)
+    result = t[..., None] * (0.5 * unit * total[..., None] - 0.5 * unit2)
+    result2 = t2[..., None] * (0.5 * unit3 * total2[..., None] - 0.5 * unit4)
+    return (result, result2, 0.0, 0.0)
 
 
 def _simsiam_jvp(
@@ -1939,26 +2097,22 @@ def _simsiam_jvp(
     second_projection_tangent: Array,
 ) -> Result:
     """The directional derivative of the unreduced loss along the tangents."""
-    t = first_prediction * first_prediction_tangent
-    total = np.sum(t, axis=-1)
-    total2 = np.sum(first_prediction * second_projection, axis=-1)
-    total3 = np.sum(second_projection**2, axis=-1)
-    t2 = fn.inverse_root(total3)
-    total4 = np.sum(first_prediction**2, axis=-1)
-    t3 = fn.inverse_root(total4)
-    t4 = second_prediction * second_prediction_tangent
-    total5 = np.sum(t4, axis=-1)
-    total6 = np.sum(second_prediction * first_projection, axis=-1)
-    total7 = np.sum(first_projection**2, axis=-1)
-    t5 = fn.inverse_root(total7)
-    total8 = np.sum(second_prediction**2, axis=-1)
-    t6 = fn.inverse_root(total8)
-    t7 = first_prediction_tangent * second_projection
-    total9 = np.sum(t7, axis=-1)
-    t8 = first_projection * second_prediction_tangent
-    total10 = np.sum(t8, axis=-1)
-    t9 = 0.5 * total * total2 * t2 * t3**3 + 0.5 * total5 * total6 * t5 * t6**3
-    return t9 - 0.5 * total9 * t3 * t2 - 0.5 * total10 * t6 * t5
+    length = fn.norm(second_projection, axis=-1)
+    unit = fn.unit(second_projection, length[..., None])
+    length2 = fn.norm(first_prediction, axis=-1)
+    unit2 = fn.unit(first_prediction, length2[..., None])
+    total = np.sum(unit2 * first_prediction_tangent, axis=-1)
+    t = first_prediction_tangent - unit2 * total[..., None]
+    total2 = np.sum(unit * t, axis=-1)
+    length3 = fn.norm(first_projection, axis=-1)
+    unit3 = fn.unit(first_projection, length3[..., None])
+    length4 = fn.norm(second_prediction, axis=-1)
+    unit4 = fn.unit(second_prediction, length4[..., None])
+    total3 = np.sum(unit4 * second_prediction_tangent, axis=-1)
+    t2 = second_prediction_tangent - unit4 * total3[..., None]
+    total4 = np.sum(unit3 * t2, axis=-1)
+    t3 = 0.5 * total2 * fn.reciprocal(length2)
+    return -(t3 + 0.5 * total4 * fn.reciprocal(length4))
 
 
 def _simsiam_hvp(
@@ -1973,41 +2127,29 @@ def _simsiam_hvp(
     second_projection_tangent: Array,
 ) -> tuple[Result, ...]:
     """The Hessian of sum(cotangent * loss) times the tangents."""
-    total = np.sum(second_projection**2, axis=-1)
-    t = cotangent * fn.inverse_root(total)
-    total2 = np.sum(first_prediction * second_projection, axis=-1)
-    total3 = np.sum(first_prediction**2, axis=-1)
-    t2 = fn.inverse_root(total3)
-    t3 = t2**3
-    t4 = 0.5 * total2 * t3
-    t5 = first_prediction_tangent * t4[..., None]
-    t6 = first_prediction_tangent * second_projection
-    total4 = np.sum(t6, axis=-1)
-    t7 = 0.5 * total4 * t3
-    t8 = first_prediction * first_prediction_tangent
-    total5 = np.sum(t8, axis=-1)
-    t9 = -0.75 * total2 * t2**5
-    t10 = 0.25 * second_projection * t3[..., None]
-    t11 = first_prediction * t9[..., None] + t10
-    t12 = t5 + first_prediction * t7[..., None] + 2 * total5[..., None] * t11
-    total6 = np.sum(first_projection**2, axis=-1)
-    t13 = cotangent * fn.inverse_root(total6)
-    total7 = np.sum(second_prediction * first_projection, axis=-1)
-    total8 = np.sum(second_prediction**2, axis=-1)
-    t14 = fn.inverse_root(total8)
-    t15 = t14**3
-    t16 = 0.5 * total7 * t15
-    t17 = second_prediction_tangent * t16[..., None]
-    t18 = first_projection * second_prediction_tangent
-    total9 = np.sum(t18, axis=-1)
-    t19 = 0.5 * total9 * t15
-    t20 = second_prediction * second_prediction_tangent
-    total10 = np.sum(t20, axis=-1)
-    t21 = -0.75 * total7 * t14**5
-    t22 = 0.25 * first_projection * t15[..., None]
-    t23 = second_prediction * t21[..., None] + t22
-    t24 = t17 + second_prediction * t19[..., None] + 2 * total10[..., None] * t23
-    return (t[..., None] * t12, t13[..., None] * t24, 0.0, 0.0)
+    length = fn.norm(first_prediction, axis=-1)
+    t = cotangent * fn.reciprocal(length) ** 2
+    unit = fn.unit(first_prediction, length[..., None])
+    length2 = fn.norm(second_projection, axis=-1)
+    unit2 = fn.unit(second_projection, length2[..., None])
+    total = np.sum(unit * first_prediction_tangent, axis=-1)
+    t2 = first_prediction_tangent - unit * total[..., None]
+    total2 = np.sum(unit2 * t2, axis=-1)
+    total3 = np.sum(unit * unit2, axis=-1)
+    t3 = total[..., None] * (0.5 * unit * total3[..., None] - 0.5 * unit2)
+    t4 = 0.5 * unit * total2[..., None] + 0.5 * total3[..., None] * t2 - t3
+    length3 = fn.norm(second_prediction, axis=-1)
+    t5 = cotangent * fn.reciprocal(length3) ** 2
+    unit3 = fn.unit(second_prediction, length3[..., None])
+    length4 = fn.norm(first_projection, axis=-1)
+    unit4 = fn.unit(first_projection, length4[..., None])
+    total4 = np.sum(unit3 * second_prediction_tangent, axis=-1)
+    t6 = second_prediction_tangent - unit3 * total4[..., None]
+    total5 = np.sum(unit4 * t6, axis=-1)
+    total6 = np.sum(unit3 * unit4, axis=-1)
+    t7 = total4[..., None] * (0.5 * unit3 * total6[..., None] - 0.5 * unit4)
+    t8 = 0.5 * unit3 * total5[..., None] + 0.5 * total6[..., None] * t6 - t7
+    return (t[..., None] * t4, t5[..., None] * t8, 0.0, 0.0)
 
 
 def _simsiam_hessian_diagonal(
@@ -2018,32 +2160,25 @@ def _simsiam_hessian_diagonal(
     cotangent: Array,
 ) -> tuple[Result, ...]:
     """The diagonal of the Hessian of sum(cotangent * loss)."""
-    total = np.sum(second_projection**2, axis=-1)
-    t = cotangent * fn.inverse_root(total)
-    total2 = np.sum(first_prediction * second_projection, axis=-1)
-    total3 = np.sum(first_prediction**2, axis=-1)
-    t2 = fn.inverse_root(total3)
-    t3 = t2**3
-    t4 = 0.5 * total2 * t3
-    t5 = -0.75 * total2 * t2**5
-    t6 = 0.25 * second_projection * t3[..., None]
-    t7 = first_prediction * t5[..., None] + t6
-    t8 = 0.5 * second_projection * first_prediction * t3[..., None]
-    total4 = np.sum(first_projection**2, axis=-1)
-    t9 = cotangent * fn.inverse_root(total4)
-    total5 = np.sum(second_prediction * first_projection, axis=-1)
-    total6 = np.sum(second_prediction**2, axis=-1)
-    t10 = fn.inverse_root(total6)
-    t11 = t10**3
-    t12 = 0.5 * total5 * t11
-    t13 = -0.75 * total5 * t10**5
-    t14 = 0.25 * first_projection * t11[..., None]
-    t15 = second_prediction * t13[..., None] + t14
-    t16 = 0.5 * first_projection * second_prediction * t11[..., None]
-    t17 = t12[..., None] + 2 * second_prediction * t15 + t16
-    result = t[..., None] * (t4[..., None] + 2 * first_prediction * t7 + t8)
-    result2 = t9[..., None] * t17
-    return (result, result2, 0.0, 0.0)
+    length = fn.norm(first_prediction, axis=-1)
+    t = cotangent * fn.reciprocal(length) ** 2
+    unit = fn.unit(first_prediction, length[..., None])
+    length2 = fn.norm(second_projection, axis=-1)
+    unit2 = fn.unit(second_projection, length2[..., None])
+    total = np.sum(unit * unit2, axis=-1)
+    t2 = 0.5 * unit * (unit2 - unit * total[..., None])
+    t3 = unit * (0.5 * unit * total[..., None] - 0.5 * unit2)
+    t4 = 0.5 * total[..., None] + t2 - t3 - 0.5 * total[..., None] * unit**2
+    length3 = fn.norm(second_prediction, axis=-1)
+    t5 = cotangent * fn.reciprocal(length3) ** 2
+    unit3 = fn.unit(second_prediction, length3[..., None])
+    length4 = fn.norm(first_projection, axis=-1)
+    unit4 = fn.unit(first_projection, length4[..., None])
+    total2 = np.sum(unit3 * unit4, axis=-1)
+    t6 = 0.5 * unit3 * (unit4 - unit3 * total2[..., None])
+    t7 = unit3 * (0.5 * unit3 * total2[..., None] - 0.5 * unit4)
+    t8 = 0.5 * total2[..., None] + t6 - t7 - 0.5 * total2[..., None] * unit3**2
+    return (t[..., None] * t4, t5[..., None] * t8, 0.0, 0.0)
 
 
 _SIMSIAM = Definition(

@@ -156,10 +156,12 @@ def negative_cosine_similarity_hessian_diagonal(
 
 def _negative_cosine_similarity_value(prediction: Array, target: Array) -> Result:
     """The unreduced loss."""
-    total = np.sum(prediction * target, axis=-1)
-    total2 = np.sum(prediction**2, axis=-1)
-    total3 = np.sum(target**2, axis=-1)
-    return -total * fn.inverse_root(total2) * fn.inverse_root(total3)
+    length = fn.norm(prediction, axis=-1)
+    unit = fn.unit(prediction, length[..., None])
+    length2 = fn.norm(target, axis=-1)
+    unit2 = fn.unit(target, length2[..., None])
+    total = np.sum(unit * unit2, axis=-1)
+    return -total
 
 
 def _negative_cosine_similarity_vjp(
@@ -168,14 +170,13 @@ def _negative_cosine_similarity_vjp(
     cotangent: Array,
 ) -> tuple[Result, ...]:
     """Gradients of sum(cotangent * loss)."""
-    total = np.sum(target**2, axis=-1)
-    t = cotangent * fn.inverse_root(total)
-    total2 = np.sum(prediction * target, axis=-1)
-    total3 = np.sum(prediction**2, axis=-1)
-    t2 = fn.inverse_root(total3)
-    t3 = total2 * t2**3
-    t4 = prediction * t3[..., None] - target * t2[..., None]
-    return (t[..., None] * t4,)
+    length = fn.norm(prediction, axis=-1)
+    t = cotangent * fn.reciprocal(length)
+    unit = fn.unit(prediction, length[..., None])
+    length2 = fn.norm(target, axis=-1)
+    unit2 = fn.unit(target, length2[..., None])
+    total = np.sum(unit * unit2, axis=-1)
+    return (t[..., None] * (total[..., None] * unit - unit2),)
 
 
 def _negative_cosine_similarity_jvp(
@@ -184,13 +185,14 @@ def _negative_cosine_similarity_jvp(
     prediction_tangent: Array,
 ) -> Result:
     """The directional derivative of the unreduced loss along the tangents."""
-    total = np.sum(prediction_tangent * prediction, axis=-1)
-    total2 = np.sum(prediction * target, axis=-1)
-    total3 = np.sum(prediction**2, axis=-1)
-    t = fn.inverse_root(total3)
-    total4 = np.sum(prediction_tangent * target, axis=-1)
-    total5 = np.sum(target**2, axis=-1)
-    return (total * total2 * t**3 - total4 * t) * fn.inverse_root(total5)
+    length = fn.norm(target, axis=-1)
+    unit = fn.unit(target, length[..., None])
+    length2 = fn.norm(prediction, axis=-1)
+    unit2 = fn.unit(prediction, length2[..., None])
+    total = np.sum(unit2 * prediction_tangent, axis=-1)
+    t = unit * (prediction_tangent - unit2 * total[..., None])
+    total2 = np.sum(t, axis=-1)
+    return -total2 * fn.reciprocal(length2)
 
 
 def _negative_cosine_similarity_hvp(
@@ -200,20 +202,18 @@ def _negative_cosine_similarity_hvp(
     prediction_tangent: Array,
 ) -> tuple[Result, ...]:
     """The Hessian of sum(cotangent * loss) times the tangents."""
-    total = np.sum(target**2, axis=-1)
-    t = cotangent * fn.inverse_root(total)
-    total2 = np.sum(prediction_tangent * target, axis=-1)
-    total3 = np.sum(prediction**2, axis=-1)
-    t2 = fn.inverse_root(total3)
-    t3 = t2**3
-    t4 = total2 * t3
-    total4 = np.sum(prediction * target, axis=-1)
-    t5 = t3 * total4
-    total5 = np.sum(prediction_tangent * prediction, axis=-1)
-    t6 = -1.5 * total4 * t2**5
-    t7 = prediction * t6[..., None] + 0.5 * target * t3[..., None]
-    t8 = prediction * t4[..., None] + t5[..., None] * prediction_tangent
-    return (t[..., None] * (t8 + 2 * total5[..., None] * t7),)
+    length = fn.norm(prediction, axis=-1)
+    t = cotangent * fn.reciprocal(length) ** 2
+    unit = fn.unit(prediction, length[..., None])
+    length2 = fn.norm(target, axis=-1)
+    unit2 = fn.unit(target, length2[..., None])
+    total = np.sum(unit * unit2, axis=-1)
+    total2 = np.sum(unit * prediction_tangent, axis=-1)
+    t2 = prediction_tangent - unit * total2[..., None]
+    total3 = np.sum(unit2 * t2, axis=-1)
+    t3 = total2[..., None] * (total[..., None] * unit - unit2)
+    t4 = total[..., None] * t2 + unit * total3[..., None] - t3
+    return (t[..., None] * t4,)
 
 
 def _negative_cosine_similarity_hessian_diagonal(
@@ -222,17 +222,16 @@ def _negative_cosine_similarity_hessian_diagonal(
     cotangent: Array,
 ) -> tuple[Result, ...]:
     """The diagonal of the Hessian of sum(cotangent * loss)."""
-    total = np.sum(target**2, axis=-1)
-    t = cotangent * fn.inverse_root(total)
-    total2 = np.sum(prediction**2, axis=-1)
-    t2 = fn.inverse_root(total2)
-    t3 = t2**3
-    total3 = np.sum(prediction * target, axis=-1)
-    t4 = t3 * total3
-    t5 = -1.5 * total3 * t2**5
-    t6 = prediction * t5[..., None] + 0.5 * target * t3[..., None]
-    t7 = t4[..., None] + 2 * prediction * t6 + target * prediction * t3[..., None]
-    return (t[..., None] * t7,)
+    length = fn.norm(prediction, axis=-1)
+    t = cotangent * fn.reciprocal(length) ** 2
+    unit = fn.unit(prediction, length[..., None])
+    length2 = fn.norm(target, axis=-1)
+    unit2 = fn.unit(target, length2[..., None])
+    total = np.sum(unit * unit2, axis=-1)
+    t2 = unit * (unit2 - total[..., None] * unit)
+    t3 = unit * (total[..., None] * unit - unit2)
+    t4 = total[..., None] + t2 - total[..., None] * unit**2 - t3
+    return (t[..., None] * t4,)
 
 
 _NEGATIVE_COSINE_SIMILARITY = Definition(

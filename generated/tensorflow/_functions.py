@@ -77,9 +77,24 @@ def relative_entropy(p: Any, q: Any) -> Array:
     return tf.where(tf.abs(x) < 0.5, near, xlogy(p, p / q) - p + q)
 
 
-def inverse_root(s: Array) -> Array:
-    """`1 / sqrt(s)`, and 0 where s is 0: the direction of a zero vector is taken to be 0."""
-    return tf.where(s > 0, 1 / tf.sqrt(s), tf.zeros_like(s))
+def reciprocal(n: Array) -> Array:
+    """`1 / n` of a length, and 0 where it is 0: the direction of a zero vector is taken to be 0."""
+    zero = tf.equal(n, 0)
+    return tf.where(zero, tf.zeros_like(n), 1 / tf.where(zero, tf.ones_like(n), n))
+
+
+def unit(x: Array, n: Array) -> Array:
+    """`x / n` of the entries of a vector of length n, and 0 where that is 0."""
+    return tf.math.divide_no_nan(x, n)
+
+
+def norm(x: Array, axis: int | tuple[int, ...]) -> Array:
+    """The Euclidean norm along axes, scaled by the largest magnitude: no square overflows."""
+    largest = tf.reduce_max(tf.abs(x), axis=axis, keepdims=True)
+    plain = tf.logical_and(largest > 0, tf.math.is_finite(largest))
+    scale = tf.where(plain, largest, tf.ones_like(largest))
+    axes = list(axis) if isinstance(axis, tuple) else [axis]
+    return tf.squeeze(scale, axes) * tf.sqrt(tf.reduce_sum(tf.square(x / scale), axis=axis))
 
 
 def log1mexp(x: Array) -> Array:

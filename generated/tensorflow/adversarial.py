@@ -2521,24 +2521,24 @@ class GradientPenaltyLoss(KerasLoss):
 
 def _gradient_penalty_value(gradient: Array, target: Array) -> Result:
     """The unreduced loss."""
-    total = tf.reduce_sum(gradient**2, axis=-1)
-    return (tf.math.sqrt(total) - target) ** 2
+    length = fn.norm(gradient, axis=-1)
+    return (length - target) ** 2
 
 
 def _gradient_penalty_vjp(gradient: Array, target: Array, cotangent: Array) -> tuple[Result, ...]:
     """Gradients of sum(cotangent * loss)."""
-    total = tf.reduce_sum(gradient**2, axis=-1)
-    t = tf.math.sqrt(total) - target
-    t2 = 2 * cotangent * t * fn.inverse_root(total)
-    return (t2[..., None] * gradient,)
+    length = fn.norm(gradient, axis=-1)
+    t = 2 * cotangent * (length - target)
+    unit = fn.unit(gradient, length[..., None])
+    return (t[..., None] * unit,)
 
 
 def _gradient_penalty_jvp(gradient: Array, target: Array, gradient_tangent: Array) -> Result:
     """The directional derivative of the unreduced loss along the tangents."""
-    total = tf.reduce_sum(gradient * gradient_tangent, axis=-1)
-    total2 = tf.reduce_sum(gradient**2, axis=-1)
-    t = tf.math.sqrt(total2) - target
-    return 2 * total * t * fn.inverse_root(total2)
+    length = fn.norm(gradient, axis=-1)
+    unit = fn.unit(gradient, length[..., None])
+    total = tf.reduce_sum(gradient_tangent * unit, axis=-1)
+    return 2 * total * (length - target)
 
 
 def _gradient_penalty_hvp(
@@ -2548,14 +2548,12 @@ def _gradient_penalty_hvp(
     gradient_tangent: Array,
 ) -> tuple[Result, ...]:
     """The Hessian of sum(cotangent * loss) times the tangents."""
-    total = tf.reduce_sum(gradient**2, axis=-1)
-    t = tf.math.sqrt(total) - target
-    t2 = fn.inverse_root(total)
-    t3 = 2 * t * t2
-    total2 = tf.reduce_sum(gradient * gradient_tangent, axis=-1)
-    t4 = 2 * total2 * (t2**2 - t * t2**3)
-    t5 = t3[..., None] * gradient_tangent + t4[..., None] * gradient
-    return (cotangent[..., None] * t5,)
+    length = fn.norm(gradient, axis=-1)
+    t = 2 * (length - target) * fn.reciprocal(length)
+    unit = fn.unit(gradient, length[..., None])
+    total = tf.reduce_sum(gradient_tangent * unit, axis=-1)
+    t2 = t[..., None] * (gradient_tangent - total[..., None] * unit)
+    return (cotangent[..., None] * (t2 + 2 * total[..., None] * unit),)
 
 
 def _gradient_penalty_hessian_diagonal(
@@ -2564,13 +2562,14 @@ def _gradient_penalty_hessian_diagonal(
     cotangent: Array,
 ) -> tuple[Result, ...]:
     """The diagonal of the Hessian of sum(cotangent * loss)."""
-    t = gradient**2
-    total = tf.reduce_sum(t, axis=-1)
-    t2 = fn.inverse_root(total)
-    t3 = tf.math.sqrt(total) - target
-    t4 = 2 * t2 * t3
-    t5 = t2**2 - t3 * t2**3
-    return (cotangent[..., None] * (t4[..., None] + 2 * t * t5[..., None]),)
+    length = fn.norm(gradient, axis=-1)
+    t = length - target
+    inverse = fn.reciprocal(length)
+    t2 = 2 * t * inverse
+    unit = fn.unit(gradient, length[..., None])
+    t3 = unit**2
+    t4 = -2 * t * inverse
+    return (cotangent[..., None] * (t2[..., None] + 2 * t3 + t3 * t4[..., None]),)
 
 
 _GRADIENT_PENALTY = Definition(

@@ -343,39 +343,38 @@ def _contrastive_batch_vjp(
     total = tf.reduce_sum(embeddings**2, axis=-1)
     dot = tf.matmul(embeddings, tf.linalg.matrix_transpose(embeddings))
     t2 = total[..., :, None] + total[..., None, :]
-    t3 = t2 - 2 * tf.linalg.matrix_transpose(dot)
-    t4 = tf.math.sqrt(tf.maximum(t3, 0.0))
-    condition = tf.linalg.matrix_transpose(differs) & (negative_margin > t4)
-    t5 = fn.inverse_root(t3)
+    t3 = tf.math.sqrt(tf.maximum(t2 - 2 * tf.linalg.matrix_transpose(dot), 0.0))
+    condition = tf.linalg.matrix_transpose(differs) & (negative_margin > t3)
+    inverse = fn.reciprocal(t3)
     branch = fn.select(differs, 1.0, 0.0, embeddings)
     total2 = tf.reduce_sum(branch, axis=(-2, -1))
-    t6 = 1 / tf.maximum(total2, 1.0)
-    t7 = t6 * cotangent
-    branch2 = tf.where(condition, t5 * t7[..., None, None], 0.0)
+    t4 = 1 / tf.maximum(total2, 1.0)
+    t5 = t4 * cotangent
+    branch2 = tf.where(condition, inverse * t5[..., None, None], 0.0)
     equal = identity[..., :, None] == identity[..., None, :]
     position = fn.positions(embeddings, -2)
     differs2 = position[..., :, None] != position[..., None, :]
     condition2 = tf.linalg.matrix_transpose(equal) & tf.linalg.matrix_transpose(differs2)
-    condition3 = condition2 & (t4 > positive_margin)
+    condition3 = condition2 & (t3 > positive_margin)
     branch3 = fn.select(equal & differs2, 1.0, 0.0, embeddings)
     total3 = tf.reduce_sum(branch3, axis=(-2, -1))
-    t8 = 1 / tf.maximum(total3, 1.0)
-    t9 = -t8 * cotangent
-    branch4 = tf.where(condition3, t5 * t9[..., None, None], 0.0)
-    t10 = branch2 + branch4
-    t11 = tf.linalg.matrix_transpose(t10)
-    dot2 = tf.matmul(t11, tf.linalg.matrix_transpose(t))
-    dot3 = tf.matmul(t10, tf.linalg.matrix_transpose(t))
-    branch5 = tf.where(condition3, 0.5 * t5, 0.0)
+    t6 = 1 / tf.maximum(total3, 1.0)
+    t7 = -t6 * cotangent
+    branch4 = tf.where(condition3, inverse * t7[..., None, None], 0.0)
+    t8 = branch2 + branch4
+    t9 = tf.linalg.matrix_transpose(t8)
+    dot2 = tf.matmul(t9, tf.linalg.matrix_transpose(t))
+    dot3 = tf.matmul(t8, tf.linalg.matrix_transpose(t))
+    branch5 = tf.where(condition3, 0.5 * inverse, 0.0)
     total4 = tf.reduce_sum(branch5, axis=-2)
     total5 = tf.reduce_sum(branch5, axis=-1)
-    branch6 = tf.where(condition, -0.5 * t5, 0.0)
+    branch6 = tf.where(condition, -0.5 * inverse, 0.0)
     total6 = tf.reduce_sum(branch6, axis=-2)
     total7 = tf.reduce_sum(branch6, axis=-1)
-    t12 = total4 * t8[..., None] + total5 * t8[..., None] + total6 * t6[..., None]
-    t13 = t12 + total7 * t6[..., None]
-    t14 = 2 * t13[..., :, None] * cotangent[..., None, None] * embeddings
-    return (dot2 + dot3 + t14,)
+    t10 = total4 * t6[..., None] + total5 * t6[..., None] + total6 * t4[..., None]
+    t11 = t10 + total7 * t4[..., None]
+    t12 = 2 * t11[..., :, None] * cotangent[..., None, None] * embeddings
+    return (dot2 + dot3 + t12,)
 
 
 def _contrastive_batch_jvp(
@@ -389,30 +388,30 @@ def _contrastive_batch_jvp(
     differs = identity[..., :, None] != identity[..., None, :]
     total = tf.reduce_sum(embeddings**2, axis=-1)
     dot = tf.matmul(embeddings, tf.linalg.matrix_transpose(embeddings))
-    t = total[..., :, None] + total[..., None, :] - 2 * dot
-    t2 = tf.math.sqrt(tf.maximum(t, 0.0))
-    condition = differs & (negative_margin > t2)
+    larger = tf.maximum(total[..., :, None] + total[..., None, :] - 2 * dot, 0.0)
+    t = tf.math.sqrt(larger)
+    condition = differs & (negative_margin > t)
     dot2 = tf.matmul(embeddings_tangent, tf.linalg.matrix_transpose(embeddings))
     dot3 = tf.matmul(embeddings, tf.linalg.matrix_transpose(embeddings_tangent))
-    t3 = dot2 + dot3
-    t4 = fn.inverse_root(t)
+    t2 = dot2 + dot3
+    inverse = fn.reciprocal(t)
     total2 = tf.reduce_sum(embeddings * embeddings_tangent, axis=-1)
-    branch = tf.where(condition, -t4 * total2[..., :, None], 0.0)
-    branch2 = tf.where(condition, -t4 * total2[..., None, :], 0.0)
-    t5 = tf.where(condition, t3 * t4, 0.0) + branch + branch2
-    total3 = tf.reduce_sum(t5, axis=(-2, -1))
+    branch = tf.where(condition, -inverse * total2[..., :, None], 0.0)
+    branch2 = tf.where(condition, -inverse * total2[..., None, :], 0.0)
+    t3 = tf.where(condition, t2 * inverse, 0.0) + branch + branch2
+    total3 = tf.reduce_sum(t3, axis=(-2, -1))
     branch3 = fn.select(differs, 1.0, 0.0, embeddings)
     total4 = tf.reduce_sum(branch3, axis=(-2, -1))
     equal = identity[..., :, None] == identity[..., None, :]
     position = fn.positions(embeddings, -2)
     differs2 = position[..., :, None] != position[..., None, :]
-    condition2 = equal & differs2 & (t2 > positive_margin)
-    branch4 = tf.where(condition2, t4 * total2[..., :, None], 0.0)
-    branch5 = tf.where(condition2, t4 * total2[..., None, :], 0.0)
-    t6 = branch4 + branch5 + tf.where(condition2, -t3 * t4, 0.0)
-    total5 = tf.reduce_sum(t6, axis=(-2, -1))
-    branch6 = fn.select(equal & differs2, 1.0, 0.0, embeddings)
-    total6 = tf.reduce_sum(branch6, axis=(-2, -1))
+    condition2 = equal & differs2 & (t > positive_margin)
+    branch4 = tf.where(condition2, inverse * total2[..., :, None], 0.0)
+    branch5 = tf.where(condition2, inverse * total2[..., None, :], 0.0)
+    branch6 = tf.where(condition2, -t2 * inverse, 0.0)
+    total5 = tf.reduce_sum(branch4 + branch5 + branch6, axis=(-2, -1))
+    branch7 = fn.select(equal & differs2, 1.0, 0.0, embeddings)
+    total6 = tf.reduce_sum(branch7, axis=(-2, -1))
     return total3 / tf.maximum(total4, 1.0) + total5 / tf.maximum(total6, 1.0)
 
 
@@ -430,83 +429,82 @@ def _contrastive_batch_hvp(
     total = tf.reduce_sum(embeddings**2, axis=-1)
     dot = tf.matmul(embeddings, tf.linalg.matrix_transpose(embeddings))
     t2 = total[..., :, None] + total[..., None, :]
-    t3 = t2 - 2 * tf.linalg.matrix_transpose(dot)
-    t4 = tf.math.sqrt(tf.maximum(t3, 0.0))
-    condition = tf.linalg.matrix_transpose(differs) & (negative_margin > t4)
-    t5 = fn.inverse_root(t3)
+    t3 = tf.math.sqrt(tf.maximum(t2 - 2 * tf.linalg.matrix_transpose(dot), 0.0))
+    condition = tf.linalg.matrix_transpose(differs) & (negative_margin > t3)
+    inverse = fn.reciprocal(t3)
     branch = fn.select(differs, 1.0, 0.0, embeddings)
     total2 = tf.reduce_sum(branch, axis=(-2, -1))
-    t6 = 1 / tf.maximum(total2, 1.0)
-    t7 = t6 * cotangent
-    branch2 = tf.where(condition, t5 * t7[..., None, None], 0.0)
+    t4 = 1 / tf.maximum(total2, 1.0)
+    t5 = t4 * cotangent
+    branch2 = tf.where(condition, inverse * t5[..., None, None], 0.0)
     equal = identity[..., :, None] == identity[..., None, :]
     position = fn.positions(embeddings, -2)
     differs2 = position[..., :, None] != position[..., None, :]
     condition2 = tf.linalg.matrix_transpose(equal) & tf.linalg.matrix_transpose(differs2)
-    condition3 = condition2 & (t4 > positive_margin)
+    condition3 = condition2 & (t3 > positive_margin)
     branch3 = fn.select(equal & differs2, 1.0, 0.0, embeddings)
     total3 = tf.reduce_sum(branch3, axis=(-2, -1))
-    t8 = 1 / tf.maximum(total3, 1.0)
-    t9 = -t8 * cotangent
-    branch4 = tf.where(condition3, t5 * t9[..., None, None], 0.0)
-    t10 = branch2 + branch4
-    t11 = tf.linalg.matrix_transpose(t10)
-    dot2 = tf.matmul(t11, tf.linalg.matrix_transpose(t))
-    t12 = tf.linalg.matrix_transpose(embeddings)
+    t6 = 1 / tf.maximum(total3, 1.0)
+    t7 = -t6 * cotangent
+    branch4 = tf.where(condition3, inverse * t7[..., None, None], 0.0)
+    t8 = branch2 + branch4
+    t9 = tf.linalg.matrix_transpose(t8)
+    dot2 = tf.matmul(t9, tf.linalg.matrix_transpose(t))
+    t10 = tf.linalg.matrix_transpose(embeddings)
     dot3 = tf.matmul(embeddings_tangent, tf.linalg.matrix_transpose(embeddings))
     dot4 = tf.matmul(embeddings, tf.linalg.matrix_transpose(embeddings_tangent))
-    t13 = tf.linalg.matrix_transpose(dot3) + tf.linalg.matrix_transpose(dot4)
-    equal2 = t4 == positive_margin
-    t14 = t5**3
-    branch5 = tf.where(condition, t7[..., None, None] * t14, 0.0)
-    branch6 = tf.where(condition3, t9[..., None, None] * t14, 0.0)
-    t15 = branch5 + branch6
-    t16 = tf.linalg.matrix_transpose(branch5)
-    t17 = tf.linalg.matrix_transpose(equal2)
-    branch7 = tf.where(t17, t16, tf.linalg.matrix_transpose(t15))
-    t18 = tf.linalg.matrix_transpose(t13) * branch7
-    t19 = -0.5 * t6 * cotangent
-    branch8 = tf.where(condition, t14 * t19[..., None, None], 0.0)
-    t20 = 0.5 * t8 * cotangent
-    branch9 = tf.where(condition3, t14 * t20[..., None, None], 0.0)
-    t21 = branch8 + branch9
-    branch10 = tf.where(equal2, branch8, t21)
+    t11 = tf.linalg.matrix_transpose(dot3) + tf.linalg.matrix_transpose(dot4)
+    equal2 = t3 == positive_margin
+    t12 = inverse**3
+    branch5 = tf.where(condition, t5[..., None, None] * t12, 0.0)
+    branch6 = tf.where(condition3, t7[..., None, None] * t12, 0.0)
+    t13 = branch5 + branch6
+    t14 = tf.linalg.matrix_transpose(branch5)
+    t15 = tf.linalg.matrix_transpose(equal2)
+    branch7 = tf.where(t15, t14, tf.linalg.matrix_transpose(t13))
+    t16 = tf.linalg.matrix_transpose(t11) * branch7
+    t17 = -0.5 * t4 * cotangent
+    branch8 = tf.where(condition, t12 * t17[..., None, None], 0.0)
+    t18 = 0.5 * t6 * cotangent
+    branch9 = tf.where(condition3, t12 * t18[..., None, None], 0.0)
+    t19 = branch8 + branch9
+    branch10 = tf.where(equal2, branch8, t19)
     total4 = tf.reduce_sum(embeddings * embeddings_tangent, axis=-1)
-    t22 = 2 * tf.linalg.matrix_transpose(branch10) * total4[..., :, None]
-    t23 = 2 * tf.linalg.matrix_transpose(branch10) * total4[..., None, :]
-    t24 = t18 + t22 + t23
-    dot5 = tf.matmul(t24, tf.linalg.matrix_transpose(t12))
-    dot6 = tf.matmul(t10, tf.linalg.matrix_transpose(t))
-    t25 = t13 * t15 + 2 * t21 * total4[..., :, None] + 2 * t21 * total4[..., None, :]
-    dot7 = tf.matmul(t25, tf.linalg.matrix_transpose(t12))
-    branch11 = tf.where(condition3, 0.5 * t14 * t13, 0.0)
-    branch12 = tf.where(condition3, -0.5 * total4[..., None, :] * t14, 0.0)
-    branch13 = tf.where(condition3, -0.5 * t14 * total4[..., :, None], 0.0)
-    t26 = branch11 + branch12 + branch13
-    total5 = tf.reduce_sum(t26, axis=-2)
-    t27 = 2 * t8 * cotangent
-    t28 = total5[..., :, None] * t27[..., None, None] * embeddings
-    total6 = tf.reduce_sum(t26, axis=-1)
-    t29 = total6[..., :, None] * t27[..., None, None] * embeddings
-    branch14 = tf.where(condition, 0.5 * total4[..., None, :] * t14, 0.0)
-    branch15 = tf.where(condition, 0.5 * t14 * total4[..., :, None], 0.0)
-    branch16 = tf.where(condition, -0.5 * t14 * t13, 0.0)
-    t30 = branch14 + branch15 + branch16
-    total7 = tf.reduce_sum(t30, axis=-2)
-    t31 = 2 * t6 * cotangent
-    t32 = total7[..., :, None] * t31[..., None, None] * embeddings
-    total8 = tf.reduce_sum(t30, axis=-1)
-    t33 = total8[..., :, None] * t31[..., None, None] * embeddings
-    branch17 = tf.where(condition3, 0.5 * t5, 0.0)
+    t20 = 2 * tf.linalg.matrix_transpose(branch10) * total4[..., :, None]
+    t21 = 2 * tf.linalg.matrix_transpose(branch10) * total4[..., None, :]
+    t22 = t16 + t20 + t21
+    dot5 = tf.matmul(t22, tf.linalg.matrix_transpose(t10))
+    dot6 = tf.matmul(t8, tf.linalg.matrix_transpose(t))
+    t23 = t11 * t13 + 2 * t19 * total4[..., :, None] + 2 * t19 * total4[..., None, :]
+    dot7 = tf.matmul(t23, tf.linalg.matrix_transpose(t10))
+    branch11 = tf.where(condition3, 0.5 * t12 * t11, 0.0)
+    branch12 = tf.where(condition3, -0.5 * total4[..., None, :] * t12, 0.0)
+    branch13 = tf.where(condition3, -0.5 * t12 * total4[..., :, None], 0.0)
+    t24 = branch11 + branch12 + branch13
+    total5 = tf.reduce_sum(t24, axis=-2)
+    t25 = 2 * t6 * cotangent
+    t26 = total5[..., :, None] * t25[..., None, None] * embeddings
+    total6 = tf.reduce_sum(t24, axis=-1)
+    t27 = total6[..., :, None] * t25[..., None, None] * embeddings
+    branch14 = tf.where(condition, 0.5 * total4[..., None, :] * t12, 0.0)
+    branch15 = tf.where(condition, 0.5 * t12 * total4[..., :, None], 0.0)
+    branch16 = tf.where(condition, -0.5 * t12 * t11, 0.0)
+    t28 = branch14 + branch15 + branch16
+    total7 = tf.reduce_sum(t28, axis=-2)
+    t29 = 2 * t4 * cotangent
+    t30 = total7[..., :, None] * t29[..., None, None] * embeddings
+    total8 = tf.reduce_sum(t28, axis=-1)
+    t31 = total8[..., :, None] * t29[..., None, None] * embeddings
+    branch17 = tf.where(condition3, 0.5 * inverse, 0.0)
     total9 = tf.reduce_sum(branch17, axis=-2)
     total10 = tf.reduce_sum(branch17, axis=-1)
-    branch18 = tf.where(condition, -0.5 * t5, 0.0)
+    branch18 = tf.where(condition, -0.5 * inverse, 0.0)
     total11 = tf.reduce_sum(branch18, axis=-2)
     total12 = tf.reduce_sum(branch18, axis=-1)
-    t34 = total9 * t8[..., None] + total10 * t8[..., None] + total11 * t6[..., None]
-    t35 = t34 + total12 * t6[..., None]
-    t36 = 2 * t35[..., :, None] * embeddings_tangent * cotangent[..., None, None]
-    return (dot2 + dot5 + dot6 + dot7 + t28 + t29 + t32 + t33 + t36,)
+    t32 = total9 * t6[..., None] + total10 * t6[..., None] + total11 * t4[..., None]
+    t33 = t32 + total12 * t4[..., None]
+    t34 = 2 * t33[..., :, None] * embeddings_tangent * cotangent[..., None, None]
+    return (dot2 + dot5 + dot6 + dot7 + t26 + t27 + t30 + t31 + t34,)
 
 
 def _contrastive_batch_hessian_diagonal(
@@ -522,87 +520,86 @@ def _contrastive_batch_hessian_diagonal(
     total = tf.reduce_sum(t, axis=-1)
     dot = tf.matmul(embeddings, tf.linalg.matrix_transpose(embeddings))
     t3 = total[..., :, None] + total[..., None, :]
-    t4 = t3 - 2 * tf.linalg.matrix_transpose(dot)
-    t5 = tf.math.sqrt(tf.maximum(t4, 0.0))
-    equal = t5 == positive_margin
+    t4 = tf.math.sqrt(tf.maximum(t3 - 2 * tf.linalg.matrix_transpose(dot), 0.0))
+    equal = t4 == positive_margin
     differs = identity[..., :, None] != identity[..., None, :]
-    condition = tf.linalg.matrix_transpose(differs) & (negative_margin > t5)
+    condition = tf.linalg.matrix_transpose(differs) & (negative_margin > t4)
     branch = fn.select(differs, 1.0, 0.0, embeddings)
     total2 = tf.reduce_sum(branch, axis=(-2, -1))
-    t6 = 1 / tf.maximum(total2, 1.0)
-    t7 = t6 * cotangent
-    t8 = fn.inverse_root(t4)
-    t9 = t8**3
-    branch2 = tf.where(condition, t7[..., None, None] * t9, 0.0)
+    t5 = 1 / tf.maximum(total2, 1.0)
+    t6 = t5 * cotangent
+    inverse = fn.reciprocal(t4)
+    t7 = inverse**3
+    branch2 = tf.where(condition, t6[..., None, None] * t7, 0.0)
     equal2 = identity[..., :, None] == identity[..., None, :]
     position = fn.positions(embeddings, -2)
     differs2 = position[..., :, None] != position[..., None, :]
     condition2 = tf.linalg.matrix_transpose(equal2) & tf.linalg.matrix_transpose(differs2)
-    condition3 = condition2 & (t5 > positive_margin)
+    condition3 = condition2 & (t4 > positive_margin)
     branch3 = fn.select(equal2 & differs2, 1.0, 0.0, embeddings)
     total3 = tf.reduce_sum(branch3, axis=(-2, -1))
-    t10 = 1 / tf.maximum(total3, 1.0)
-    t11 = -t10 * cotangent
-    t12 = t11[..., None, None] * tf.linalg.matrix_transpose(t9)
-    branch4 = tf.where(tf.linalg.matrix_transpose(condition3), t12, 0.0)
-    t13 = tf.linalg.matrix_transpose(branch2) + branch4
-    t14 = tf.linalg.matrix_transpose(branch2)
-    branch5 = tf.where(tf.linalg.matrix_transpose(equal), t14, t13)
+    t8 = 1 / tf.maximum(total3, 1.0)
+    t9 = -t8 * cotangent
+    t10 = t9[..., None, None] * tf.linalg.matrix_transpose(t7)
+    branch4 = tf.where(tf.linalg.matrix_transpose(condition3), t10, 0.0)
+    t11 = tf.linalg.matrix_transpose(branch2) + branch4
+    t12 = tf.linalg.matrix_transpose(branch2)
+    branch5 = tf.where(tf.linalg.matrix_transpose(equal), t12, t11)
     dot2 = tf.matmul(branch5, tf.linalg.matrix_transpose(t2))
-    branch6 = tf.where(condition, -0.5 * t8, 0.0)
+    branch6 = tf.where(condition, -0.5 * inverse, 0.0)
     total4 = tf.reduce_sum(branch6, axis=-2)
     total5 = tf.reduce_sum(branch6, axis=-1)
-    branch7 = tf.where(condition3, 0.5 * t8, 0.0)
+    branch7 = tf.where(condition3, 0.5 * inverse, 0.0)
     total6 = tf.reduce_sum(branch7, axis=-2)
     total7 = tf.reduce_sum(branch7, axis=-1)
-    t15 = t6[..., None] * total4 + t6[..., None] * total5 + t10[..., None] * total6
-    t16 = 2 * cotangent[..., None] * (t15 + t10[..., None] * total7)
-    branch8 = tf.where(condition, t9, 0.0)
+    t13 = t5[..., None] * total4 + t5[..., None] * total5 + t8[..., None] * total6
+    t14 = 2 * cotangent[..., None] * (t13 + t8[..., None] * total7)
+    branch8 = tf.where(condition, t7, 0.0)
     dot3 = tf.matmul(branch8, tf.linalg.matrix_transpose(t2))
-    branch9 = tf.where(condition3, -t9, 0.0)
+    branch9 = tf.where(condition3, -t7, 0.0)
     dot4 = tf.matmul(branch9, tf.linalg.matrix_transpose(t2))
-    t17 = t10 * cotangent
-    t18 = tf.linalg.matrix_transpose(embeddings)
-    t19 = -0.5 * t6 * cotangent
-    branch10 = tf.where(condition, t19[..., None, None] * t9, 0.0)
-    t20 = 0.5 * t10 * cotangent
-    t21 = t20[..., None, None] * tf.linalg.matrix_transpose(t9)
-    branch11 = tf.where(tf.linalg.matrix_transpose(condition3), t21, 0.0)
-    t22 = tf.linalg.matrix_transpose(branch10) + branch11
-    t23 = tf.linalg.matrix_transpose(branch10)
-    branch12 = tf.where(tf.linalg.matrix_transpose(equal), t23, t22)
-    dot5 = tf.matmul(branch12, tf.linalg.matrix_transpose(t18))
-    t24 = 2 * t10 * cotangent
-    t25 = tf.linalg.matrix_transpose(condition3)
-    branch13 = tf.where(t25, 0.5 * tf.linalg.matrix_transpose(t9), 0.0)
-    t26 = tf.linalg.matrix_transpose(branch13)
-    dot6 = tf.matmul(t26, tf.linalg.matrix_transpose(t18))
-    t27 = t24[..., None, None] * dot6 * embeddings
-    branch14 = tf.where(condition3, -0.25 * t9, 0.0)
+    t15 = t8 * cotangent
+    t16 = tf.linalg.matrix_transpose(embeddings)
+    t17 = -0.5 * t5 * cotangent
+    branch10 = tf.where(condition, t17[..., None, None] * t7, 0.0)
+    t18 = 0.5 * t8 * cotangent
+    t19 = t18[..., None, None] * tf.linalg.matrix_transpose(t7)
+    branch11 = tf.where(tf.linalg.matrix_transpose(condition3), t19, 0.0)
+    t20 = tf.linalg.matrix_transpose(branch10) + branch11
+    t21 = tf.linalg.matrix_transpose(branch10)
+    branch12 = tf.where(tf.linalg.matrix_transpose(equal), t21, t20)
+    dot5 = tf.matmul(branch12, tf.linalg.matrix_transpose(t16))
+    t22 = 2 * t8 * cotangent
+    t23 = tf.linalg.matrix_transpose(condition3)
+    branch13 = tf.where(t23, 0.5 * tf.linalg.matrix_transpose(t7), 0.0)
+    t24 = tf.linalg.matrix_transpose(branch13)
+    dot6 = tf.matmul(t24, tf.linalg.matrix_transpose(t16))
+    t25 = t22[..., None, None] * dot6 * embeddings
+    branch14 = tf.where(condition3, -0.25 * t7, 0.0)
     total8 = tf.reduce_sum(branch14, axis=-1)
-    t28 = dot6 + 2 * total8[..., :, None] * embeddings
-    t29 = t24[..., None, None] * embeddings * t28
-    dot7 = tf.matmul(branch13, tf.linalg.matrix_transpose(t18))
+    t26 = dot6 + 2 * total8[..., :, None] * embeddings
+    t27 = t22[..., None, None] * embeddings * t26
+    dot7 = tf.matmul(branch13, tf.linalg.matrix_transpose(t16))
     total9 = tf.reduce_sum(branch14, axis=-2)
-    t30 = dot7 + 2 * total9[..., :, None] * embeddings
-    t31 = t24[..., None, None] * embeddings * t30
-    t32 = 2 * t6 * cotangent
-    t33 = tf.linalg.matrix_transpose(condition)
-    branch15 = tf.where(t33, -0.5 * tf.linalg.matrix_transpose(t9), 0.0)
-    t34 = tf.linalg.matrix_transpose(branch15)
-    dot8 = tf.matmul(t34, tf.linalg.matrix_transpose(t18))
-    t35 = t32[..., None, None] * dot8 * embeddings
-    branch16 = tf.where(condition, 0.25 * t9, 0.0)
+    t28 = dot7 + 2 * total9[..., :, None] * embeddings
+    t29 = t22[..., None, None] * embeddings * t28
+    t30 = 2 * t5 * cotangent
+    t31 = tf.linalg.matrix_transpose(condition)
+    branch15 = tf.where(t31, -0.5 * tf.linalg.matrix_transpose(t7), 0.0)
+    t32 = tf.linalg.matrix_transpose(branch15)
+    dot8 = tf.matmul(t32, tf.linalg.matrix_transpose(t16))
+    t33 = t30[..., None, None] * dot8 * embeddings
+    branch16 = tf.where(condition, 0.25 * t7, 0.0)
     total10 = tf.reduce_sum(branch16, axis=-1)
-    t36 = dot8 + 2 * total10[..., :, None] * embeddings
-    t37 = t32[..., None, None] * embeddings * t36
-    dot9 = tf.matmul(branch15, tf.linalg.matrix_transpose(t18))
+    t34 = dot8 + 2 * total10[..., :, None] * embeddings
+    t35 = t30[..., None, None] * embeddings * t34
+    dot9 = tf.matmul(branch15, tf.linalg.matrix_transpose(t16))
     total11 = tf.reduce_sum(branch16, axis=-2)
-    t38 = dot9 + 2 * total11[..., :, None] * embeddings
-    t39 = t32[..., None, None] * embeddings * t38
-    t40 = dot2 + t16[..., :, None] + t7[..., None, None] * dot3
-    t41 = t40 + dot4 * t17[..., None, None] + 2 * dot5 * embeddings + t27 + t29 + t31
-    return (t41 + t35 + t37 + t39,)
+    t36 = dot9 + 2 * total11[..., :, None] * embeddings
+    t37 = t30[..., None, None] * embeddings * t36
+    t38 = dot2 + t14[..., :, None] + t6[..., None, None] * dot3
+    t39 = t38 + dot4 * t15[..., None, None] + 2 * dot5 * embeddings + t25 + t27 + t29
+    return (t39 + t33 + t35 + t37,)
 
 
 _CONTRASTIVE_BATCH = Definition(
@@ -868,47 +865,47 @@ def _triplet_batch_hard_vjp(
     total = tf.reduce_sum(embeddings**2, axis=-1)
     dot = tf.matmul(embeddings, tf.linalg.matrix_transpose(embeddings))
     t2 = total[..., :, None] + total[..., None, :]
-    t3 = t2 - 2 * tf.linalg.matrix_transpose(dot)
-    t4 = tf.math.sqrt(tf.maximum(t3, 0.0))
-    t5 = -tf.where(differs, t4, float("inf"))
-    largest = tf.reduce_max(t5, axis=-2)
+    t3 = tf.math.sqrt(tf.maximum(t2 - 2 * tf.linalg.matrix_transpose(dot), 0.0))
+    t4 = -tf.where(differs, t3, float("inf"))
+    largest = tf.reduce_max(t4, axis=-2)
     equal = identity[..., None, :] == identity[..., :, None]
     position = fn.positions(embeddings, -2)
     differs2 = position[..., None, :] != position[..., :, None]
-    branch = tf.where(equal & differs2, t4, float("-inf"))
+    branch = tf.where(equal & differs2, t3, float("-inf"))
     largest2 = tf.reduce_max(branch, axis=-2)
     above = largest + largest2 + margin > 0
-    above2 = t5 >= largest[..., None, :]
+    above2 = t4 >= largest[..., None, :]
     condition = tf.linalg.matrix_transpose(differs) & above[..., :, None]
     condition2 = condition & tf.linalg.matrix_transpose(above2)
-    t6 = fn.inverse_root(tf.linalg.matrix_transpose(t3))
+    inverse = fn.reciprocal(tf.linalg.matrix_transpose(t3))
     total2 = tf.reduce_sum(fn.select(above2, 1.0, 0.0, embeddings), axis=-2)
-    t7 = 1 / total2
-    t8 = t7 * cotangent
-    branch2 = tf.where(condition2, t6 * t8[..., :, None], 0.0)
+    t5 = 1 / total2
+    t6 = t5 * cotangent
+    branch2 = tf.where(condition2, inverse * t6[..., :, None], 0.0)
     above3 = branch >= largest2[..., None, :]
     condition3 = tf.linalg.matrix_transpose(equal) & tf.linalg.matrix_transpose(differs2)
     condition4 = condition3 & above[..., :, None] & tf.linalg.matrix_transpose(above3)
     total3 = tf.reduce_sum(fn.select(above3, 1.0, 0.0, embeddings), axis=-2)
-    t9 = 1 / total3
-    t10 = t9 * cotangent
-    branch3 = tf.where(condition4, -t6 * t10[..., :, None], 0.0)
-    t11 = branch2 + branch3
-    t12 = tf.linalg.matrix_transpose(t11)
-    dot2 = tf.matmul(t12, tf.linalg.matrix_transpose(t))
-    dot3 = tf.matmul(t11, tf.linalg.matrix_transpose(t))
-    branch4 = tf.where(condition4, 0.5 * t6 * t10[..., :, None], 0.0)
+    t7 = 1 / total3
+    t8 = t7 * cotangent
+    branch3 = tf.where(condition4, -inverse * t8[..., :, None], 0.0)
+    t9 = branch2 + branch3
+    t10 = tf.linalg.matrix_transpose(t9)
+    dot2 = tf.matmul(t10, tf.linalg.matrix_transpose(t))
+    dot3 = tf.matmul(t9, tf.linalg.matrix_transpose(t))
+    branch4 = tf.where(condition4, 0.5 * inverse * t8[..., :, None], 0.0)
     total4 = tf.reduce_sum(branch4, axis=-2)
-    branch5 = tf.where(equal & differs2 & above3, 0.5 * tf.linalg.matrix_transpose(t6), 0.0)
+    t11 = 0.5 * tf.linalg.matrix_transpose(inverse)
+    branch5 = tf.where(equal & differs2 & above3, t11, 0.0)
     total5 = tf.reduce_sum(branch5, axis=-2)
-    branch6 = tf.where(above, t9 * total5 * cotangent, 0.0)
-    branch7 = tf.where(differs & above2, 0.5 * tf.linalg.matrix_transpose(t6), 0.0)
+    branch6 = tf.where(above, t7 * total5 * cotangent, 0.0)
+    branch7 = tf.where(differs & above2, 0.5 * tf.linalg.matrix_transpose(inverse), 0.0)
     total6 = tf.reduce_sum(branch7, axis=-2)
-    branch8 = tf.where(above, -t7 * total6 * cotangent, 0.0)
-    branch9 = tf.where(condition2, 0.5 * t6 * t8[..., :, None], 0.0)
+    branch8 = tf.where(above, -t5 * total6 * cotangent, 0.0)
+    branch9 = tf.where(condition2, 0.5 * inverse * t6[..., :, None], 0.0)
     total7 = tf.reduce_sum(branch9, axis=-2)
-    t13 = total4 + branch6 + branch8 - total7
-    return (dot2 + dot3 + 2 * t13[..., :, None] * embeddings,)
+    t12 = total4 + branch6 + branch8 - total7
+    return (dot2 + dot3 + 2 * t12[..., :, None] * embeddings,)
 
 
 def _triplet_batch_hard_jvp(
@@ -922,36 +919,36 @@ def _triplet_batch_hard_jvp(
     total = tf.reduce_sum(embeddings**2, axis=-1)
     dot = tf.matmul(embeddings, tf.linalg.matrix_transpose(embeddings))
     t = total[..., :, None] + total[..., None, :]
-    t2 = t - 2 * tf.linalg.matrix_transpose(dot)
-    t3 = tf.math.sqrt(tf.maximum(t2, 0.0))
-    t4 = -tf.where(differs, t3, float("inf"))
-    largest = tf.reduce_max(t4, axis=-2)
+    t2 = tf.math.sqrt(tf.maximum(t - 2 * tf.linalg.matrix_transpose(dot), 0.0))
+    t3 = -tf.where(differs, t2, float("inf"))
+    largest = tf.reduce_max(t3, axis=-2)
     equal = identity[..., None, :] == identity[..., :, None]
     position = fn.positions(embeddings, -2)
     differs2 = position[..., None, :] != position[..., :, None]
     condition = equal & differs2
-    branch = tf.where(condition, t3, float("-inf"))
+    branch = tf.where(condition, t2, float("-inf"))
     largest2 = tf.reduce_max(branch, axis=-2)
     above = largest + largest2 + margin > 0
-    above2 = t4 >= largest[..., None, :]
+    above2 = t3 >= largest[..., None, :]
     dot2 = tf.matmul(embeddings, tf.linalg.matrix_transpose(embeddings_tangent))
     dot3 = tf.matmul(embeddings_tangent, tf.linalg.matrix_transpose(embeddings))
-    t5 = tf.linalg.matrix_transpose(dot2) + tf.linalg.matrix_transpose(dot3)
-    t6 = fn.inverse_root(t2)
+    t4 = tf.linalg.matrix_transpose(dot2) + tf.linalg.matrix_transpose(dot3)
+    inverse = fn.reciprocal(t2)
     total2 = tf.reduce_sum(embeddings_tangent * embeddings, axis=-1)
-    branch2 = tf.where(differs, -t6 * total2[..., None, :], 0.0)
-    branch3 = tf.where(differs, -t6 * total2[..., :, None], 0.0)
-    branch4 = tf.where(above2, tf.where(differs, t5 * t6, 0.0) + branch2 + branch3, 0.0)
-    total3 = tf.reduce_sum(branch4, axis=-2)
+    branch2 = tf.where(differs, -inverse * total2[..., None, :], 0.0)
+    branch3 = tf.where(differs, -inverse * total2[..., :, None], 0.0)
+    t5 = tf.where(differs, t4 * inverse, 0.0) + branch2 + branch3
+    total3 = tf.reduce_sum(tf.where(above2, t5, 0.0), axis=-2)
     total4 = tf.reduce_sum(fn.select(above2, 1.0, 0.0, embeddings), axis=-2)
     above3 = branch >= largest2[..., None, :]
-    branch5 = tf.where(condition, t6 * total2[..., None, :], 0.0)
-    branch6 = tf.where(condition, t6 * total2[..., :, None], 0.0)
-    branch7 = tf.where(above3, branch5 + branch6 + tf.where(condition, -t5 * t6, 0.0), 0.0)
+    branch4 = tf.where(condition, inverse * total2[..., None, :], 0.0)
+    branch5 = tf.where(condition, inverse * total2[..., :, None], 0.0)
+    branch6 = tf.where(condition, -t4 * inverse, 0.0)
+    branch7 = tf.where(above3, branch4 + branch5 + branch6, 0.0)
     total5 = tf.reduce_sum(branch7, axis=-2)
     total6 = tf.reduce_sum(fn.select(above3, 1.0, 0.0, embeddings), axis=-2)
-    t7 = tf.where(above, total3 / total4, 0.0)
-    return t7 + tf.where(above, total5 / total6, 0.0)
+    t6 = tf.where(above, total3 / total4, 0.0)
+    return t6 + tf.where(above, total5 / total6, 0.0)
 
 
 def _triplet_batch_hard_hvp(
@@ -968,112 +965,111 @@ def _triplet_batch_hard_hvp(
     total = tf.reduce_sum(t2, axis=-1)
     dot = tf.matmul(embeddings, tf.linalg.matrix_transpose(embeddings))
     t3 = total[..., :, None] + total[..., None, :]
-    t4 = t3 - 2 * tf.linalg.matrix_transpose(dot)
-    t5 = tf.math.sqrt(tf.maximum(t4, 0.0))
-    t6 = -tf.where(differs, t5, float("inf"))
-    largest = tf.reduce_max(t6, axis=-2)
+    t4 = tf.math.sqrt(tf.maximum(t3 - 2 * tf.linalg.matrix_transpose(dot), 0.0))
+    t5 = -tf.where(differs, t4, float("inf"))
+    largest = tf.reduce_max(t5, axis=-2)
     equal = identity[..., None, :] == identity[..., :, None]
     position = fn.positions(embeddings, -2)
     differs2 = position[..., None, :] != position[..., :, None]
-    branch = tf.where(equal & differs2, t5, float("-inf"))
+    branch = tf.where(equal & differs2, t4, float("-inf"))
     largest2 = tf.reduce_max(branch, axis=-2)
-    t7 = largest + largest2 + margin
-    above = t7 > 0
-    above2 = t6 >= largest[..., None, :]
+    t6 = largest + largest2 + margin
+    above = t6 > 0
+    above2 = t5 >= largest[..., None, :]
     condition = tf.linalg.matrix_transpose(differs) & above[..., :, None]
     condition2 = condition & tf.linalg.matrix_transpose(above2)
-    t8 = fn.inverse_root(tf.linalg.matrix_transpose(t4))
+    inverse = fn.reciprocal(tf.linalg.matrix_transpose(t4))
     total2 = tf.reduce_sum(fn.select(above2, 1.0, 0.0, embeddings), axis=-2)
-    t9 = 1 / total2
-    t10 = cotangent * t9
-    branch2 = tf.where(condition2, t8 * t10[..., :, None], 0.0)
+    t7 = 1 / total2
+    t8 = cotangent * t7
+    branch2 = tf.where(condition2, inverse * t8[..., :, None], 0.0)
     above3 = branch >= largest2[..., None, :]
     condition3 = tf.linalg.matrix_transpose(equal) & tf.linalg.matrix_transpose(differs2)
     condition4 = condition3 & above[..., :, None] & tf.linalg.matrix_transpose(above3)
     total3 = tf.reduce_sum(fn.select(above3, 1.0, 0.0, embeddings), axis=-2)
-    t11 = 1 / total3
-    t12 = cotangent * t11
-    branch3 = tf.where(condition4, -t8 * t12[..., :, None], 0.0)
-    t13 = branch2 + branch3
-    t14 = tf.linalg.matrix_transpose(t13)
-    dot2 = tf.matmul(t14, tf.linalg.matrix_transpose(t))
-    t15 = tf.linalg.matrix_transpose(embeddings)
+    t9 = 1 / total3
+    t10 = cotangent * t9
+    branch3 = tf.where(condition4, -inverse * t10[..., :, None], 0.0)
+    t11 = branch2 + branch3
+    t12 = tf.linalg.matrix_transpose(t11)
+    dot2 = tf.matmul(t12, tf.linalg.matrix_transpose(t))
+    t13 = tf.linalg.matrix_transpose(embeddings)
     dot3 = tf.matmul(embeddings, tf.linalg.matrix_transpose(embeddings_tangent))
     dot4 = tf.matmul(embeddings_tangent, tf.linalg.matrix_transpose(embeddings))
-    t16 = dot3 + dot4
-    t17 = t8**3
-    branch4 = tf.where(condition2, t17 * t10[..., :, None], 0.0)
-    branch5 = tf.where(condition4, -t17 * t12[..., :, None], 0.0)
+    t14 = dot3 + dot4
+    t15 = inverse**3
+    branch4 = tf.where(condition2, t15 * t8[..., :, None], 0.0)
+    branch5 = tf.where(condition4, -t15 * t10[..., :, None], 0.0)
     total4 = tf.reduce_sum(embeddings_tangent * embeddings, axis=-1)
-    branch6 = tf.where(condition4, 0.5 * t17 * t12[..., :, None], 0.0)
-    branch7 = tf.where(condition2, -0.5 * t17 * t10[..., :, None], 0.0)
-    t18 = branch6 + branch7
-    t19 = t16 * (branch4 + branch5) + 2 * total4[..., None, :] * t18
-    t20 = t19 + 2 * t18 * total4[..., :, None]
-    t21 = tf.linalg.matrix_transpose(t20)
-    dot5 = tf.matmul(t21, tf.linalg.matrix_transpose(t15))
-    dot6 = tf.matmul(t13, tf.linalg.matrix_transpose(t))
-    dot7 = tf.matmul(t20, tf.linalg.matrix_transpose(t15))
-    equal2 = t7 == 0
-    branch8 = tf.where(condition4, 0.5 * t8 * t12[..., :, None], 0.0)
+    branch6 = tf.where(condition4, 0.5 * t15 * t10[..., :, None], 0.0)
+    branch7 = tf.where(condition2, -0.5 * t15 * t8[..., :, None], 0.0)
+    t16 = branch6 + branch7
+    t17 = t14 * (branch4 + branch5) + 2 * total4[..., None, :] * t16
+    t18 = t17 + 2 * t16 * total4[..., :, None]
+    t19 = tf.linalg.matrix_transpose(t18)
+    dot5 = tf.matmul(t19, tf.linalg.matrix_transpose(t13))
+    dot6 = tf.matmul(t11, tf.linalg.matrix_transpose(t))
+    dot7 = tf.matmul(t18, tf.linalg.matrix_transpose(t13))
+    equal2 = t6 == 0
+    branch8 = tf.where(condition4, 0.5 * inverse * t10[..., :, None], 0.0)
     total5 = tf.reduce_sum(branch8, axis=-2)
     condition5 = equal & differs2 & above3
-    branch9 = tf.where(tf.linalg.matrix_transpose(condition5), 0.5 * t8, 0.0)
+    branch9 = tf.where(tf.linalg.matrix_transpose(condition5), 0.5 * inverse, 0.0)
     total6 = tf.reduce_sum(branch9, axis=-1)
-    t22 = cotangent * t11 * total6
+    t20 = cotangent * t9 * total6
     condition6 = differs & above2
-    branch10 = tf.where(tf.linalg.matrix_transpose(condition6), 0.5 * t8, 0.0)
+    branch10 = tf.where(tf.linalg.matrix_transpose(condition6), 0.5 * inverse, 0.0)
     total7 = tf.reduce_sum(branch10, axis=-1)
-    t23 = -cotangent * t9 * total7
-    branch11 = tf.where(condition2, 0.5 * t8 * t10[..., :, None], 0.0)
+    t21 = -cotangent * t7 * total7
+    branch11 = tf.where(condition2, 0.5 * inverse * t8[..., :, None], 0.0)
     total8 = tf.reduce_sum(branch11, axis=-2)
-    t24 = total5 - total8
-    t25 = 2 * (total5 + t22 + t23 - total8) - 2 * t24
-    t26 = t25**2
-    t27 = cotangent**2
-    t28 = t27 / total3**2
-    t29 = t27 / total2**2
-    t30 = t27 * total6**2 / total3**4
-    t31 = t27 * total7**2 / total2**4
-    t32 = t26[..., :, None] + 4 * t2 * t28[..., :, None] + 4 * t2 * t29[..., :, None]
-    t33 = t32 + 4 * t2 * t30[..., :, None] + 4 * t2 * t31[..., :, None]
-    above4 = t33 > 0
-    t34 = t24 * t25
-    smaller = tf.minimum(tf.maximum(-2 * t34[..., :, None] / t33, 0.0), 1.0)
-    t35 = 2 * t24[..., :, None] + t25[..., :, None] * smaller
-    t36 = total5 + tf.where(above, t22, 0.0) + tf.where(above, t23, 0.0) - total8
-    t37 = 2 * t36
-    branch12 = tf.where(above4, t35, 2 * t24[..., :, None])
-    branch13 = tf.where(equal2[..., :, None], branch12, t37[..., :, None])
-    t38 = 0.5 * tf.linalg.matrix_transpose(t17) * tf.linalg.matrix_transpose(t16)
-    t39 = -0.5 * total4[..., None, :] * tf.linalg.matrix_transpose(t17)
-    t40 = -0.5 * tf.linalg.matrix_transpose(t17) * total4[..., :, None]
-    t41 = tf.where(condition5, t38, 0.0) + tf.where(condition5, t39, 0.0)
-    total9 = tf.reduce_sum(t41 + tf.where(condition5, t40, 0.0), axis=-2)
-    branch14 = tf.where(above4, 2 * t12[..., :, None] * smaller * embeddings, 0.0)
-    branch15 = tf.where(above[..., :, None], 2 * t12[..., :, None] * embeddings, 0.0)
+    t22 = total5 - total8
+    t23 = 2 * (total5 + t20 + t21 - total8) - 2 * t22
+    t24 = t23**2
+    t25 = cotangent**2
+    t26 = t25 / total3**2
+    t27 = t25 / total2**2
+    t28 = t25 * total6**2 / total3**4
+    t29 = t25 * total7**2 / total2**4
+    t30 = t24[..., :, None] + 4 * t2 * t26[..., :, None] + 4 * t2 * t27[..., :, None]
+    t31 = t30 + 4 * t2 * t28[..., :, None] + 4 * t2 * t29[..., :, None]
+    above4 = t31 > 0
+    t32 = t22 * t23
+    smaller = tf.minimum(tf.maximum(-2 * t32[..., :, None] / t31, 0.0), 1.0)
+    t33 = 2 * t22[..., :, None] + t23[..., :, None] * smaller
+    t34 = total5 + tf.where(above, t20, 0.0) + tf.where(above, t21, 0.0) - total8
+    t35 = 2 * t34
+    branch12 = tf.where(above4, t33, 2 * t22[..., :, None])
+    branch13 = tf.where(equal2[..., :, None], branch12, t35[..., :, None])
+    t36 = 0.5 * tf.linalg.matrix_transpose(t15) * tf.linalg.matrix_transpose(t14)
+    t37 = -0.5 * total4[..., None, :] * tf.linalg.matrix_transpose(t15)
+    t38 = -0.5 * tf.linalg.matrix_transpose(t15) * total4[..., :, None]
+    t39 = tf.where(condition5, t36, 0.0) + tf.where(condition5, t37, 0.0)
+    total9 = tf.reduce_sum(t39 + tf.where(condition5, t38, 0.0), axis=-2)
+    branch14 = tf.where(above4, 2 * t10[..., :, None] * smaller * embeddings, 0.0)
+    branch15 = tf.where(above[..., :, None], 2 * t10[..., :, None] * embeddings, 0.0)
     branch16 = tf.where(equal2[..., :, None], branch14, branch15)
-    t42 = tf.where(condition6, t38, 0.0) + tf.where(condition6, t39, 0.0)
-    total10 = tf.reduce_sum(t42 + tf.where(condition6, t40, 0.0), axis=-2)
-    branch17 = tf.where(above4, -2 * t10[..., :, None] * smaller * embeddings, 0.0)
-    branch18 = tf.where(above[..., :, None], -2 * t10[..., :, None] * embeddings, 0.0)
+    t40 = tf.where(condition6, t36, 0.0) + tf.where(condition6, t37, 0.0)
+    total10 = tf.reduce_sum(t40 + tf.where(condition6, t38, 0.0), axis=-2)
+    branch17 = tf.where(above4, -2 * t8[..., :, None] * smaller * embeddings, 0.0)
+    branch18 = tf.where(above[..., :, None], -2 * t8[..., :, None] * embeddings, 0.0)
     branch19 = tf.where(equal2[..., :, None], branch17, branch18)
-    t43 = cotangent * t11 * total4
-    branch20 = tf.where(condition4, -0.5 * t17 * t43[..., :, None], 0.0)
-    branch21 = tf.where(condition4, 0.5 * t12[..., :, None] * t17 * t16, 0.0)
-    t44 = -0.5 * t12[..., :, None] * t17 * total4[..., None, :]
-    t45 = branch20 + branch21 + tf.where(condition4, t44, 0.0)
-    total11 = tf.reduce_sum(t45, axis=-2)
-    t46 = cotangent * t9 * total4
-    branch22 = tf.where(condition2, -0.5 * t17 * t46[..., :, None], 0.0)
-    branch23 = tf.where(condition2, 0.5 * t10[..., :, None] * t17 * t16, 0.0)
-    t47 = -0.5 * t10[..., :, None] * t17 * total4[..., None, :]
-    t48 = branch22 + branch23 + tf.where(condition2, t47, 0.0)
-    total12 = tf.reduce_sum(t48, axis=-2)
-    t49 = dot2 + dot5 + dot6 + dot7 + embeddings_tangent * branch13
-    t50 = t49 + total9[..., :, None] * branch16 + total10[..., :, None] * branch19
-    t51 = t50 + 2 * total11[..., :, None] * embeddings
-    return (t51 - 2 * total12[..., :, None] * embeddings,)
+    t41 = cotangent * t9 * total4
+    branch20 = tf.where(condition4, -0.5 * t15 * t41[..., :, None], 0.0)
+    branch21 = tf.where(condition4, 0.5 * t10[..., :, None] * t15 * t14, 0.0)
+    t42 = -0.5 * t10[..., :, None] * t15 * total4[..., None, :]
+    t43 = branch20 + branch21 + tf.where(condition4, t42, 0.0)
+    total11 = tf.reduce_sum(t43, axis=-2)
+    t44 = cotangent * t7 * total4
+    branch22 = tf.where(condition2, -0.5 * t15 * t44[..., :, None], 0.0)
+    branch23 = tf.where(condition2, 0.5 * t8[..., :, None] * t15 * t14, 0.0)
+    t45 = -0.5 * t8[..., :, None] * t15 * total4[..., None, :]
+    t46 = branch22 + branch23 + tf.where(condition2, t45, 0.0)
+    total12 = tf.reduce_sum(t46, axis=-2)
+    t47 = dot2 + dot5 + dot6 + dot7 + embeddings_tangent * branch13
+    t48 = t47 + total9[..., :, None] * branch16 + total10[..., :, None] * branch19
+    t49 = t48 + 2 * total11[..., :, None] * embeddings
+    return (t49 - 2 * total12[..., :, None] * embeddings,)
 
 
 def _triplet_batch_hard_hessian_diagonal(
@@ -1088,113 +1084,112 @@ def _triplet_batch_hard_hessian_diagonal(
     total = tf.reduce_sum(t, axis=-1)
     dot = tf.matmul(embeddings, tf.linalg.matrix_transpose(embeddings))
     t2 = total[..., :, None] + total[..., None, :]
-    t3 = t2 - 2 * tf.linalg.matrix_transpose(dot)
-    t4 = tf.math.sqrt(tf.maximum(t3, 0.0))
-    t5 = -tf.where(differs, t4, float("inf"))
-    largest = tf.reduce_max(t5, axis=-2)
+    t3 = tf.math.sqrt(tf.maximum(t2 - 2 * tf.linalg.matrix_transpose(dot), 0.0))
+    t4 = -tf.where(differs, t3, float("inf"))
+    largest = tf.reduce_max(t4, axis=-2)
     equal = identity[..., None, :] == identity[..., :, None]
     position = fn.positions(embeddings, -2)
     differs2 = position[..., None, :] != position[..., :, None]
-    branch = tf.where(equal & differs2, t4, float("-inf"))
+    branch = tf.where(equal & differs2, t3, float("-inf"))
     largest2 = tf.reduce_max(branch, axis=-2)
-    t6 = largest + largest2 + margin
-    above = t6 > 0
+    t5 = largest + largest2 + margin
+    above = t5 > 0
     above2 = branch >= largest2[..., None, :]
     total2 = tf.reduce_sum(fn.select(above2, 1.0, 0.0, embeddings), axis=-2)
-    t7 = 1 / total2
-    t8 = cotangent * t7
-    t9 = t8[..., None, :] * tf.linalg.matrix_transpose(t)
-    branch2 = tf.where(above[..., None, :], t9, 0.0)
+    t6 = 1 / total2
+    t7 = cotangent * t6
+    t8 = t7[..., None, :] * tf.linalg.matrix_transpose(t)
+    branch2 = tf.where(above[..., None, :], t8, 0.0)
     condition = equal & differs2 & above2
-    t10 = fn.inverse_root(tf.linalg.matrix_transpose(t3))
-    t11 = t10**3
-    branch3 = tf.where(tf.linalg.matrix_transpose(condition), -t11, 0.0)
-    t12 = tf.linalg.matrix_transpose(branch3)
-    dot2 = tf.matmul(t12, tf.linalg.matrix_transpose(branch2))
-    t13 = tf.linalg.matrix_transpose(embeddings)
-    above3 = t5 >= largest[..., None, :]
+    inverse = fn.reciprocal(tf.linalg.matrix_transpose(t3))
+    t9 = inverse**3
+    branch3 = tf.where(tf.linalg.matrix_transpose(condition), -t9, 0.0)
+    t10 = tf.linalg.matrix_transpose(branch3)
+    dot2 = tf.matmul(t10, tf.linalg.matrix_transpose(branch2))
+    t11 = tf.linalg.matrix_transpose(embeddings)
+    above3 = t4 >= largest[..., None, :]
     condition2 = differs & above3
-    branch4 = tf.where(tf.linalg.matrix_transpose(condition2), 0.5 * t11, 0.0)
-    dot3 = tf.matmul(branch4, tf.linalg.matrix_transpose(t13))
-    branch5 = tf.where(condition2, -0.25 * tf.linalg.matrix_transpose(t11), 0.0)
+    branch4 = tf.where(tf.linalg.matrix_transpose(condition2), 0.5 * t9, 0.0)
+    dot3 = tf.matmul(branch4, tf.linalg.matrix_transpose(t11))
+    branch5 = tf.where(condition2, -0.25 * tf.linalg.matrix_transpose(t9), 0.0)
     total3 = tf.reduce_sum(branch5, axis=-2)
-    equal2 = t6 == 0
+    equal2 = t5 == 0
     condition3 = tf.linalg.matrix_transpose(equal) & tf.linalg.matrix_transpose(differs2)
     condition4 = condition3 & above[..., :, None] & tf.linalg.matrix_transpose(above2)
-    branch6 = tf.where(condition4, 0.5 * t10 * t8[..., :, None], 0.0)
+    branch6 = tf.where(condition4, 0.5 * inverse * t7[..., :, None], 0.0)
     total4 = tf.reduce_sum(branch6, axis=-2)
-    branch7 = tf.where(tf.linalg.matrix_transpose(condition), 0.5 * t10, 0.0)
+    branch7 = tf.where(tf.linalg.matrix_transpose(condition), 0.5 * inverse, 0.0)
     total5 = tf.reduce_sum(branch7, axis=-1)
-    t14 = cotangent * t7 * total5
+    t12 = cotangent * t6 * total5
     total6 = tf.reduce_sum(fn.select(above3, 1.0, 0.0, embeddings), axis=-2)
-    t15 = 1 / total6
-    branch8 = tf.where(tf.linalg.matrix_transpose(condition2), 0.5 * t10, 0.0)
+    t13 = 1 / total6
+    branch8 = tf.where(tf.linalg.matrix_transpose(condition2), 0.5 * inverse, 0.0)
     total7 = tf.reduce_sum(branch8, axis=-1)
-    t16 = -cotangent * t15 * total7
+    t14 = -cotangent * t13 * total7
     condition5 = tf.linalg.matrix_transpose(differs) & above[..., :, None]
     condition6 = condition5 & tf.linalg.matrix_transpose(above3)
-    t17 = cotangent * t15
-    branch9 = tf.where(condition6, 0.5 * t10 * t17[..., :, None], 0.0)
+    t15 = cotangent * t13
+    branch9 = tf.where(condition6, 0.5 * inverse * t15[..., :, None], 0.0)
     total8 = tf.reduce_sum(branch9, axis=-2)
-    t18 = total4 - total8
-    t19 = 2 * (total4 + t14 + t16 - total8) - 2 * t18
-    t20 = t19**2
-    t21 = cotangent**2
-    t22 = t21 / total2**2
-    t23 = t21 / total6**2
-    t24 = t21 * total5**2 / total2**4
-    t25 = t21 * total7**2 / total6**4
-    t26 = t20[..., :, None] + 4 * t * t22[..., :, None] + 4 * t * t23[..., :, None]
-    t27 = t26 + 4 * t * t24[..., :, None] + 4 * t * t25[..., :, None]
-    above4 = t27 > 0
-    t28 = t18 * t19
-    smaller = tf.minimum(tf.maximum(-2 * t28[..., :, None] / t27, 0.0), 1.0)
-    branch10 = tf.where(above4, -2 * t17[..., :, None] * smaller * embeddings, 0.0)
-    branch11 = tf.where(above[..., :, None], -2 * t17[..., :, None] * embeddings, 0.0)
+    t16 = total4 - total8
+    t17 = 2 * (total4 + t12 + t14 - total8) - 2 * t16
+    t18 = t17**2
+    t19 = cotangent**2
+    t20 = t19 / total2**2
+    t21 = t19 / total6**2
+    t22 = t19 * total5**2 / total2**4
+    t23 = t19 * total7**2 / total6**4
+    t24 = t18[..., :, None] + 4 * t * t20[..., :, None] + 4 * t * t21[..., :, None]
+    t25 = t24 + 4 * t * t22[..., :, None] + 4 * t * t23[..., :, None]
+    above4 = t25 > 0
+    t26 = t16 * t17
+    smaller = tf.minimum(tf.maximum(-2 * t26[..., :, None] / t25, 0.0), 1.0)
+    branch10 = tf.where(above4, -2 * t15[..., :, None] * smaller * embeddings, 0.0)
+    branch11 = tf.where(above[..., :, None], -2 * t15[..., :, None] * embeddings, 0.0)
     branch12 = tf.where(equal2[..., :, None], branch10, branch11)
-    t29 = (dot3 + 2 * total3[..., :, None] * embeddings) * branch12
-    branch13 = tf.where(tf.linalg.matrix_transpose(condition), 0.5 * t11, 0.0)
-    dot4 = tf.matmul(branch13, tf.linalg.matrix_transpose(t13))
-    branch14 = tf.where(condition, -0.25 * tf.linalg.matrix_transpose(t11), 0.0)
+    t27 = (dot3 + 2 * total3[..., :, None] * embeddings) * branch12
+    branch13 = tf.where(tf.linalg.matrix_transpose(condition), 0.5 * t9, 0.0)
+    dot4 = tf.matmul(branch13, tf.linalg.matrix_transpose(t11))
+    branch14 = tf.where(condition, -0.25 * tf.linalg.matrix_transpose(t9), 0.0)
     total9 = tf.reduce_sum(branch14, axis=-2)
-    branch15 = tf.where(above4, 2 * t8[..., :, None] * smaller * embeddings, 0.0)
-    branch16 = tf.where(above[..., :, None], 2 * t8[..., :, None] * embeddings, 0.0)
+    branch15 = tf.where(above4, 2 * t7[..., :, None] * smaller * embeddings, 0.0)
+    branch16 = tf.where(above[..., :, None], 2 * t7[..., :, None] * embeddings, 0.0)
     branch17 = tf.where(equal2[..., :, None], branch15, branch16)
-    t30 = (dot4 + 2 * total9[..., :, None] * embeddings) * branch17
-    t31 = t8[..., None, :] * tf.linalg.matrix_transpose(embeddings)
-    branch18 = tf.where(above[..., None, :], t31, 0.0)
-    t32 = tf.linalg.matrix_transpose(branch13)
-    dot5 = tf.matmul(t32, tf.linalg.matrix_transpose(branch18))
-    branch19 = tf.where(condition4, -0.25 * t8[..., :, None] * t11, 0.0)
+    t28 = (dot4 + 2 * total9[..., :, None] * embeddings) * branch17
+    t29 = t7[..., None, :] * tf.linalg.matrix_transpose(embeddings)
+    branch18 = tf.where(above[..., None, :], t29, 0.0)
+    t30 = tf.linalg.matrix_transpose(branch13)
+    dot5 = tf.matmul(t30, tf.linalg.matrix_transpose(branch18))
+    branch19 = tf.where(condition4, -0.25 * t7[..., :, None] * t9, 0.0)
     total10 = tf.reduce_sum(branch19, axis=-2)
-    t33 = dot5 + 2 * total10[..., :, None] * embeddings
-    t34 = tf.linalg.matrix_transpose(t)
-    dot6 = tf.matmul(branch3, tf.linalg.matrix_transpose(t34))
-    branch20 = tf.where(above[..., :, None], t8[..., :, None] * dot6, 0.0)
-    branch21 = tf.where(tf.linalg.matrix_transpose(condition2), -t11, 0.0)
-    dot7 = tf.matmul(branch21, tf.linalg.matrix_transpose(t34))
-    branch22 = tf.where(above[..., :, None], -t17[..., :, None] * dot7, 0.0)
-    branch23 = tf.where(above[..., :, None], -2 * t17[..., :, None] * dot3 * embeddings, 0.0)
-    branch24 = tf.where(above[..., :, None], 2 * t8[..., :, None] * dot4 * embeddings, 0.0)
-    t35 = 2 * t18[..., :, None] + t19[..., :, None] * smaller
-    t36 = total4 + tf.where(above, t14, 0.0) + tf.where(above, t16, 0.0) - total8
-    t37 = 2 * t36
-    branch25 = tf.where(above4, t35, 2 * t18[..., :, None])
-    branch26 = tf.where(equal2[..., :, None], branch25, t37[..., :, None])
-    t38 = t17[..., None, :] * tf.linalg.matrix_transpose(t)
-    branch27 = tf.where(above[..., None, :], t38, 0.0)
-    t39 = tf.linalg.matrix_transpose(branch21)
-    dot8 = tf.matmul(t39, tf.linalg.matrix_transpose(branch27))
-    t40 = t17[..., None, :] * tf.linalg.matrix_transpose(embeddings)
-    branch28 = tf.where(above[..., None, :], t40, 0.0)
-    t41 = tf.linalg.matrix_transpose(branch4)
-    dot9 = tf.matmul(t41, tf.linalg.matrix_transpose(branch28))
-    branch29 = tf.where(condition6, -0.25 * t17[..., :, None] * t11, 0.0)
+    t31 = dot5 + 2 * total10[..., :, None] * embeddings
+    t32 = tf.linalg.matrix_transpose(t)
+    dot6 = tf.matmul(branch3, tf.linalg.matrix_transpose(t32))
+    branch20 = tf.where(above[..., :, None], t7[..., :, None] * dot6, 0.0)
+    branch21 = tf.where(tf.linalg.matrix_transpose(condition2), -t9, 0.0)
+    dot7 = tf.matmul(branch21, tf.linalg.matrix_transpose(t32))
+    branch22 = tf.where(above[..., :, None], -t15[..., :, None] * dot7, 0.0)
+    branch23 = tf.where(above[..., :, None], -2 * t15[..., :, None] * dot3 * embeddings, 0.0)
+    branch24 = tf.where(above[..., :, None], 2 * t7[..., :, None] * dot4 * embeddings, 0.0)
+    t33 = 2 * t16[..., :, None] + t17[..., :, None] * smaller
+    t34 = total4 + tf.where(above, t12, 0.0) + tf.where(above, t14, 0.0) - total8
+    t35 = 2 * t34
+    branch25 = tf.where(above4, t33, 2 * t16[..., :, None])
+    branch26 = tf.where(equal2[..., :, None], branch25, t35[..., :, None])
+    t36 = t15[..., None, :] * tf.linalg.matrix_transpose(t)
+    branch27 = tf.where(above[..., None, :], t36, 0.0)
+    t37 = tf.linalg.matrix_transpose(branch21)
+    dot8 = tf.matmul(t37, tf.linalg.matrix_transpose(branch27))
+    t38 = t15[..., None, :] * tf.linalg.matrix_transpose(embeddings)
+    branch28 = tf.where(above[..., None, :], t38, 0.0)
+    t39 = tf.linalg.matrix_transpose(branch4)
+    dot9 = tf.matmul(t39, tf.linalg.matrix_transpose(branch28))
+    branch29 = tf.where(condition6, -0.25 * t15[..., :, None] * t9, 0.0)
     total11 = tf.reduce_sum(branch29, axis=-2)
-    t42 = dot9 + 2 * total11[..., :, None] * embeddings
-    t43 = dot2 + t29 + t30 + 2 * dot5 * embeddings + 2 * embeddings * t33 + branch20
-    t44 = t43 + branch22 + branch23 + branch24 + branch26 - dot8
-    return (t44 - 2 * dot9 * embeddings - 2 * embeddings * t42,)
+    t40 = dot9 + 2 * total11[..., :, None] * embeddings
+    t41 = dot2 + t27 + t28 + 2 * dot5 * embeddings + 2 * embeddings * t31 + branch20
+    t42 = t41 + branch22 + branch23 + branch24 + branch26 - dot8
+    return (t42 - 2 * dot9 * embeddings - 2 * embeddings * t40,)
 
 
 _TRIPLET_BATCH_HARD = Definition(
@@ -1437,43 +1432,43 @@ def _triplet_batch_hard_soft_margin_vjp(
     total = tf.reduce_sum(embeddings**2, axis=-1)
     dot = tf.matmul(embeddings, tf.linalg.matrix_transpose(embeddings))
     t2 = total[..., :, None] + total[..., None, :]
-    t3 = t2 - 2 * tf.linalg.matrix_transpose(dot)
-    t4 = tf.math.sqrt(tf.maximum(t3, 0.0))
-    t5 = -tf.where(differs, t4, float("inf"))
-    largest = tf.reduce_max(t5, axis=-2)
-    above = t5 >= largest[..., None, :]
+    t3 = tf.math.sqrt(tf.maximum(t2 - 2 * tf.linalg.matrix_transpose(dot), 0.0))
+    t4 = -tf.where(differs, t3, float("inf"))
+    largest = tf.reduce_max(t4, axis=-2)
+    above = t4 >= largest[..., None, :]
     condition = tf.linalg.matrix_transpose(differs) & tf.linalg.matrix_transpose(above)
-    t6 = fn.inverse_root(tf.linalg.matrix_transpose(t3))
+    inverse = fn.reciprocal(tf.linalg.matrix_transpose(t3))
     equal = identity[..., None, :] == identity[..., :, None]
     position = fn.positions(embeddings, -2)
     differs2 = position[..., None, :] != position[..., :, None]
-    branch = tf.where(equal & differs2, t4, float("-inf"))
+    branch = tf.where(equal & differs2, t3, float("-inf"))
     largest2 = tf.reduce_max(branch, axis=-2)
     probability = fn.sigmoid(largest + largest2)
     total2 = tf.reduce_sum(fn.select(above, 1.0, 0.0, embeddings), axis=-2)
-    t7 = 1 / total2
-    t8 = cotangent * probability * t7
-    branch2 = tf.where(condition, t6 * t8[..., :, None], 0.0)
+    t5 = 1 / total2
+    t6 = cotangent * probability * t5
+    branch2 = tf.where(condition, inverse * t6[..., :, None], 0.0)
     above2 = branch >= largest2[..., None, :]
     condition2 = tf.linalg.matrix_transpose(equal) & tf.linalg.matrix_transpose(differs2)
     condition3 = condition2 & tf.linalg.matrix_transpose(above2)
     total3 = tf.reduce_sum(fn.select(above2, 1.0, 0.0, embeddings), axis=-2)
-    t9 = 1 / total3
-    t10 = cotangent * t9 * probability
-    branch3 = tf.where(condition3, -t6 * t10[..., :, None], 0.0)
-    t11 = branch2 + branch3
-    t12 = tf.linalg.matrix_transpose(t11)
-    dot2 = tf.matmul(t12, tf.linalg.matrix_transpose(t))
-    dot3 = tf.matmul(t11, tf.linalg.matrix_transpose(t))
-    branch4 = tf.where(condition3, 0.5 * t6 * t10[..., :, None], 0.0)
+    t7 = 1 / total3
+    t8 = cotangent * t7 * probability
+    branch3 = tf.where(condition3, -inverse * t8[..., :, None], 0.0)
+    t9 = branch2 + branch3
+    t10 = tf.linalg.matrix_transpose(t9)
+    dot2 = tf.matmul(t10, tf.linalg.matrix_transpose(t))
+    dot3 = tf.matmul(t9, tf.linalg.matrix_transpose(t))
+    branch4 = tf.where(condition3, 0.5 * inverse * t8[..., :, None], 0.0)
     total4 = tf.reduce_sum(branch4, axis=-2)
-    total5 = tf.reduce_sum(tf.where(condition3, 0.5 * t6, 0.0), axis=-1)
-    branch5 = tf.where(condition, 0.5 * t6 * t8[..., :, None], 0.0)
-    total6 = tf.reduce_sum(branch5, axis=-2)
-    total7 = tf.reduce_sum(tf.where(condition, 0.5 * t6, 0.0), axis=-1)
-    t13 = total4 + cotangent * t9 * probability * total5 - total6
-    t14 = t13 - cotangent * probability * t7 * total7
-    return (dot2 + dot3 + 2 * t14[..., :, None] * embeddings,)
+    branch5 = tf.where(condition3, 0.5 * inverse, 0.0)
+    total5 = tf.reduce_sum(branch5, axis=-1)
+    branch6 = tf.where(condition, 0.5 * inverse * t6[..., :, None], 0.0)
+    total6 = tf.reduce_sum(branch6, axis=-2)
+    total7 = tf.reduce_sum(tf.where(condition, 0.5 * inverse, 0.0), axis=-1)
+    t11 = total4 + cotangent * t7 * probability * total5 - total6
+    t12 = t11 - cotangent * probability * t5 * total7
+    return (dot2 + dot3 + 2 * t12[..., :, None] * embeddings,)
 
 
 def _triplet_batch_hard_soft_margin_jvp(
@@ -1486,32 +1481,32 @@ def _triplet_batch_hard_soft_margin_jvp(
     total = tf.reduce_sum(embeddings**2, axis=-1)
     dot = tf.matmul(embeddings, tf.linalg.matrix_transpose(embeddings))
     t = total[..., :, None] + total[..., None, :]
-    t2 = t - 2 * tf.linalg.matrix_transpose(dot)
-    t3 = tf.math.sqrt(tf.maximum(t2, 0.0))
-    t4 = -tf.where(differs, t3, float("inf"))
-    largest = tf.reduce_max(t4, axis=-2)
-    above = t4 >= largest[..., None, :]
+    t2 = tf.math.sqrt(tf.maximum(t - 2 * tf.linalg.matrix_transpose(dot), 0.0))
+    t3 = -tf.where(differs, t2, float("inf"))
+    largest = tf.reduce_max(t3, axis=-2)
+    above = t3 >= largest[..., None, :]
     dot2 = tf.matmul(embeddings, tf.linalg.matrix_transpose(embeddings_tangent))
     dot3 = tf.matmul(embeddings_tangent, tf.linalg.matrix_transpose(embeddings))
-    t5 = tf.linalg.matrix_transpose(dot2) + tf.linalg.matrix_transpose(dot3)
-    t6 = fn.inverse_root(t2)
+    t4 = tf.linalg.matrix_transpose(dot2) + tf.linalg.matrix_transpose(dot3)
+    inverse = fn.reciprocal(t2)
     total2 = tf.reduce_sum(embeddings_tangent * embeddings, axis=-1)
-    branch = tf.where(differs, -t6 * total2[..., None, :], 0.0)
-    branch2 = tf.where(differs, -t6 * total2[..., :, None], 0.0)
-    branch3 = tf.where(above, tf.where(differs, t5 * t6, 0.0) + branch + branch2, 0.0)
+    branch = tf.where(differs, -inverse * total2[..., None, :], 0.0)
+    branch2 = tf.where(differs, -inverse * total2[..., :, None], 0.0)
+    branch3 = tf.where(above, tf.where(differs, t4 * inverse, 0.0) + branch + branch2, 0.0)
     total3 = tf.reduce_sum(branch3, axis=-2)
     total4 = tf.reduce_sum(fn.select(above, 1.0, 0.0, embeddings), axis=-2)
     equal = identity[..., None, :] == identity[..., :, None]
     position = fn.positions(embeddings, -2)
     differs2 = position[..., None, :] != position[..., :, None]
     condition = equal & differs2
-    branch4 = tf.where(condition, t3, float("-inf"))
+    branch4 = tf.where(condition, t2, float("-inf"))
     largest2 = tf.reduce_max(branch4, axis=-2)
     above2 = branch4 >= largest2[..., None, :]
-    branch5 = tf.where(condition, t6 * total2[..., None, :], 0.0)
-    branch6 = tf.where(condition, t6 * total2[..., :, None], 0.0)
-    branch7 = tf.where(above2, branch5 + branch6 + tf.where(condition, -t5 * t6, 0.0), 0.0)
-    total5 = tf.reduce_sum(branch7, axis=-2)
+    branch5 = tf.where(condition, inverse * total2[..., None, :], 0.0)
+    branch6 = tf.where(condition, inverse * total2[..., :, None], 0.0)
+    branch7 = tf.where(condition, -t4 * inverse, 0.0)
+    branch8 = tf.where(above2, branch5 + branch6 + branch7, 0.0)
+    total5 = tf.reduce_sum(branch8, axis=-2)
     total6 = tf.reduce_sum(fn.select(above2, 1.0, 0.0, embeddings), axis=-2)
     return (total3 / total4 + total5 / total6) * fn.sigmoid(largest + largest2)
 
@@ -1528,124 +1523,125 @@ def _triplet_batch_hard_soft_margin_hvp(
     total = tf.reduce_sum(embeddings**2, axis=-1)
     dot = tf.matmul(embeddings, tf.linalg.matrix_transpose(embeddings))
     t2 = total[..., :, None] + total[..., None, :]
-    t3 = t2 - 2 * tf.linalg.matrix_transpose(dot)
-    t4 = tf.math.sqrt(tf.maximum(t3, 0.0))
-    t5 = -tf.where(differs, t4, float("inf"))
-    largest = tf.reduce_max(t5, axis=-2)
-    above = t5 >= largest[..., None, :]
+    t3 = tf.math.sqrt(tf.maximum(t2 - 2 * tf.linalg.matrix_transpose(dot), 0.0))
+    t4 = -tf.where(differs, t3, float("inf"))
+    largest = tf.reduce_max(t4, axis=-2)
+    above = t4 >= largest[..., None, :]
     condition = tf.linalg.matrix_transpose(differs) & tf.linalg.matrix_transpose(above)
-    t6 = fn.inverse_root(tf.linalg.matrix_transpose(t3))
+    inverse = fn.reciprocal(tf.linalg.matrix_transpose(t3))
     total2 = tf.reduce_sum(fn.select(above, 1.0, 0.0, embeddings), axis=-2)
-    t7 = 1 / total2
+    t5 = 1 / total2
     equal = identity[..., None, :] == identity[..., :, None]
     position = fn.positions(embeddings, -2)
     differs2 = position[..., None, :] != position[..., :, None]
     condition2 = equal & differs2
-    branch = tf.where(condition2, t4, float("-inf"))
+    branch = tf.where(condition2, t3, float("-inf"))
     largest2 = tf.reduce_max(branch, axis=-2)
-    t8 = largest + largest2
-    probability = fn.sigmoid(t8)
-    t9 = cotangent * t7 * probability
-    branch2 = tf.where(condition, t6 * t9[..., :, None], 0.0)
+    t6 = largest + largest2
+    probability = fn.sigmoid(t6)
+    t7 = cotangent * t5 * probability
+    branch2 = tf.where(condition, inverse * t7[..., :, None], 0.0)
     above2 = branch >= largest2[..., None, :]
     condition3 = tf.linalg.matrix_transpose(equal) & tf.linalg.matrix_transpose(differs2)
     condition4 = condition3 & tf.linalg.matrix_transpose(above2)
     total3 = tf.reduce_sum(fn.select(above2, 1.0, 0.0, embeddings), axis=-2)
-    t10 = 1 / total3
-    t11 = cotangent * t10 * probability
-    branch3 = tf.where(condition4, -t6 * t11[..., :, None], 0.0)
-    t12 = branch2 + branch3
-    t13 = tf.linalg.matrix_transpose(t12)
-    dot2 = tf.matmul(t13, tf.linalg.matrix_transpose(t))
-    t14 = tf.linalg.matrix_transpose(embeddings)
+    t8 = 1 / total3
+    t9 = cotangent * t8 * probability
+    branch3 = tf.where(condition4, -inverse * t9[..., :, None], 0.0)
+    t10 = branch2 + branch3
+    t11 = tf.linalg.matrix_transpose(t10)
+    dot2 = tf.matmul(t11, tf.linalg.matrix_transpose(t))
+    t12 = tf.linalg.matrix_transpose(embeddings)
     dot3 = tf.matmul(embeddings, tf.linalg.matrix_transpose(embeddings_tangent))
     dot4 = tf.matmul(embeddings_tangent, tf.linalg.matrix_transpose(embeddings))
-    t15 = tf.linalg.matrix_transpose(dot3) + tf.linalg.matrix_transpose(dot4)
-    t16 = t6**3
-    branch4 = tf.where(condition, t16 * t9[..., :, None], 0.0)
-    branch5 = tf.where(condition4, -t16 * t11[..., :, None], 0.0)
-    t17 = tf.linalg.matrix_transpose(t15) * (branch4 + branch5)
-    probability2 = fn.sigmoid(-t8)
-    t18 = cotangent * t7 * probability * probability2
-    branch6 = tf.where(condition, t6 * t18[..., :, None], 0.0)
-    t19 = cotangent * t10 * probability * probability2
-    branch7 = tf.where(condition4, -t6 * t19[..., :, None], 0.0)
-    t20 = branch6 + branch7
+    t13 = tf.linalg.matrix_transpose(dot3) + tf.linalg.matrix_transpose(dot4)
+    t14 = inverse**3
+    branch4 = tf.where(condition, t14 * t7[..., :, None], 0.0)
+    branch5 = tf.where(condition4, -t14 * t9[..., :, None], 0.0)
+    t15 = tf.linalg.matrix_transpose(t13) * (branch4 + branch5)
+    probability2 = fn.sigmoid(-t6)
+    t16 = cotangent * t5 * probability * probability2
+    branch6 = tf.where(condition, inverse * t16[..., :, None], 0.0)
+    t17 = cotangent * t8 * probability * probability2
+    branch7 = tf.where(condition4, -inverse * t17[..., :, None], 0.0)
+    t18 = branch6 + branch7
     total4 = tf.reduce_sum(embeddings_tangent * embeddings, axis=-1)
-    t21 = tf.linalg.matrix_transpose(condition2)
-    branch8 = tf.where(t21, t6 * total4[..., :, None], 0.0)
-    branch9 = tf.where(t21, t6 * total4[..., None, :], 0.0)
-    branch10 = tf.where(t21, -t6 * tf.linalg.matrix_transpose(t15), 0.0)
-    t22 = tf.linalg.matrix_transpose(above2)
-    branch11 = tf.where(t22, branch8 + branch9 + branch10, 0.0)
+    t19 = tf.linalg.matrix_transpose(condition2)
+    branch8 = tf.where(t19, inverse * total4[..., :, None], 0.0)
+    branch9 = tf.where(t19, inverse * total4[..., None, :], 0.0)
+    t20 = -inverse * tf.linalg.matrix_transpose(t13)
+    branch10 = tf.where(tf.linalg.matrix_transpose(condition2), t20, 0.0)
+    t21 = tf.linalg.matrix_transpose(above2)
+    branch11 = tf.where(t21, branch8 + branch9 + branch10, 0.0)
     total5 = tf.reduce_sum(branch11, axis=-1)
-    t23 = t10 * total5
-    branch12 = tf.where(differs, tf.linalg.matrix_transpose(t6) * t15, 0.0)
-    branch13 = tf.where(differs, -tf.linalg.matrix_transpose(t6) * total4[..., None, :], 0.0)
-    branch14 = tf.where(differs, -tf.linalg.matrix_transpose(t6) * total4[..., :, None], 0.0)
-    branch15 = tf.where(above, branch12 + branch13 + branch14, 0.0)
-    total6 = tf.reduce_sum(branch15, axis=-2)
-    t24 = t7 * total6
-    branch16 = tf.where(condition4, 0.5 * t16 * t11[..., :, None], 0.0)
-    branch17 = tf.where(condition, -0.5 * t16 * t9[..., :, None], 0.0)
-    t25 = branch16 + branch17
-    t26 = t17 + t20 * t23[..., :, None] + t20 * t24[..., :, None]
-    t27 = t26 + 2 * total4[..., None, :] * t25 + 2 * t25 * total4[..., :, None]
-    t28 = tf.linalg.matrix_transpose(t27)
-    dot5 = tf.matmul(t28, tf.linalg.matrix_transpose(t14))
-    dot6 = tf.matmul(t12, tf.linalg.matrix_transpose(t))
-    dot7 = tf.matmul(t27, tf.linalg.matrix_transpose(t14))
-    branch18 = tf.where(condition4, 0.5 * t6 * t11[..., :, None], 0.0)
-    total7 = tf.reduce_sum(branch18, axis=-2)
-    total8 = tf.reduce_sum(tf.where(condition4, 0.5 * t6, 0.0), axis=-1)
-    branch19 = tf.where(condition, 0.5 * t6 * t9[..., :, None], 0.0)
-    total9 = tf.reduce_sum(branch19, axis=-2)
-    total10 = tf.reduce_sum(tf.where(condition, 0.5 * t6, 0.0), axis=-1)
-    t29 = total7 + cotangent * t10 * probability * total8 - total9
-    t30 = t29 - cotangent * t7 * total10 * probability
-    t31 = 2 * embeddings_tangent * t30[..., :, None]
-    t32 = cotangent * probability * total5 * probability2 / total3**2
-    branch20 = tf.where(condition4, 0.5 * t6 * t32[..., :, None], 0.0)
-    t33 = cotangent * t7 * t10 * probability * total6 * probability2
-    branch21 = tf.where(condition4, 0.5 * t6 * t33[..., :, None], 0.0)
-    t34 = cotangent * t10 * probability * total4
-    branch22 = tf.where(condition4, -0.5 * t16 * t34[..., :, None], 0.0)
-    t35 = 0.5 * t11[..., :, None] * t16 * tf.linalg.matrix_transpose(t15)
-    t36 = -0.5 * t11[..., :, None] * t16 * total4[..., None, :]
-    t37 = branch20 + branch21 + branch22 + tf.where(condition4, t35, 0.0)
-    total11 = tf.reduce_sum(t37 + tf.where(condition4, t36, 0.0), axis=-2)
-    t38 = 0.5 * t15 * tf.linalg.matrix_transpose(t16)
-    branch23 = tf.where(condition4, tf.linalg.matrix_transpose(t38), 0.0)
-    t39 = -0.5 * total4[..., None, :] * tf.linalg.matrix_transpose(t16)
-    branch24 = tf.where(condition4, tf.linalg.matrix_transpose(t39), 0.0)
-    t40 = -0.5 * tf.linalg.matrix_transpose(t16) * total4[..., :, None]
-    branch25 = tf.where(condition4, tf.linalg.matrix_transpose(t40), 0.0)
-    total12 = tf.reduce_sum(branch23 + branch24 + branch25, axis=-1)
-    t41 = cotangent * t10 * probability * total12
-    t42 = t10 * total8 - t7 * total10
-    t43 = cotangent * t7 * probability * total6 * probability2 * t42
-    t44 = cotangent * t10 * probability * total5 * probability2 * t42
-    t45 = cotangent * probability * total6 * probability2 / total2**2
-    branch26 = tf.where(condition, 0.5 * t6 * t45[..., :, None], 0.0)
-    t46 = cotangent * t7 * t10 * probability * total5 * probability2
-    branch27 = tf.where(condition, 0.5 * t6 * t46[..., :, None], 0.0)
-    t47 = cotangent * t7 * probability * total4
-    branch28 = tf.where(condition, -0.5 * t16 * t47[..., :, None], 0.0)
-    t48 = 0.5 * t9[..., :, None] * t16 * tf.linalg.matrix_transpose(t15)
-    branch29 = tf.where(condition, -0.5 * t9[..., :, None] * t16 * total4[..., None, :], 0.0)
-    t49 = branch26 + branch27 + branch28 + tf.where(condition, t48, 0.0) + branch29
-    total13 = tf.reduce_sum(t49, axis=-2)
-    branch30 = tf.where(condition, tf.linalg.matrix_transpose(t38), 0.0)
-    branch31 = tf.where(condition, tf.linalg.matrix_transpose(t39), 0.0)
-    branch32 = tf.where(condition, tf.linalg.matrix_transpose(t40), 0.0)
-    total14 = tf.reduce_sum(branch30 + branch31 + branch32, axis=-1)
-    t50 = cotangent * t7 * probability * total14
-    t51 = dot2 + dot5 + dot6 + dot7 + t31 + 2 * total11[..., :, None] * embeddings
-    t52 = t51 + 2 * t41[..., :, None] * embeddings
-    t53 = t52 + 2 * t43[..., :, None] * embeddings
-    t54 = t53 + 2 * t44[..., :, None] * embeddings
-    t55 = t54 - 2 * total13[..., :, None] * embeddings
-    return (t55 - 2 * t50[..., :, None] * embeddings,)
+    t22 = t8 * total5
+    branch12 = tf.where(differs, tf.linalg.matrix_transpose(inverse) * t13, 0.0)
+    t23 = -tf.linalg.matrix_transpose(inverse) * total4[..., None, :]
+    t24 = -tf.linalg.matrix_transpose(inverse) * total4[..., :, None]
+    t25 = branch12 + tf.where(differs, t23, 0.0) + tf.where(differs, t24, 0.0)
+    total6 = tf.reduce_sum(tf.where(above, t25, 0.0), axis=-2)
+    t26 = t5 * total6
+    branch13 = tf.where(condition4, 0.5 * t14 * t9[..., :, None], 0.0)
+    branch14 = tf.where(condition, -0.5 * t14 * t7[..., :, None], 0.0)
+    t27 = branch13 + branch14
+    t28 = t15 + t18 * t22[..., :, None] + t18 * t26[..., :, None]
+    t29 = t28 + 2 * total4[..., None, :] * t27 + 2 * t27 * total4[..., :, None]
+    t30 = tf.linalg.matrix_transpose(t29)
+    dot5 = tf.matmul(t30, tf.linalg.matrix_transpose(t12))
+    dot6 = tf.matmul(t10, tf.linalg.matrix_transpose(t))
+    dot7 = tf.matmul(t29, tf.linalg.matrix_transpose(t12))
+    branch15 = tf.where(condition4, 0.5 * inverse * t9[..., :, None], 0.0)
+    total7 = tf.reduce_sum(branch15, axis=-2)
+    branch16 = tf.where(condition4, 0.5 * inverse, 0.0)
+    total8 = tf.reduce_sum(branch16, axis=-1)
+    branch17 = tf.where(condition, 0.5 * inverse * t7[..., :, None], 0.0)
+    total9 = tf.reduce_sum(branch17, axis=-2)
+    total10 = tf.reduce_sum(tf.where(condition, 0.5 * inverse, 0.0), axis=-1)
+    t31 = total7 + cotangent * t8 * probability * total8 - total9
+    t32 = t31 - cotangent * t5 * total10 * probability
+    t33 = 2 * embeddings_tangent * t32[..., :, None]
+    t34 = cotangent * probability * total5 * probability2 / total3**2
+    branch18 = tf.where(condition4, 0.5 * inverse * t34[..., :, None], 0.0)
+    t35 = cotangent * t5 * t8 * probability * total6 * probability2
+    branch19 = tf.where(condition4, 0.5 * inverse * t35[..., :, None], 0.0)
+    t36 = cotangent * t8 * probability * total4
+    branch20 = tf.where(condition4, -0.5 * t14 * t36[..., :, None], 0.0)
+    t37 = 0.5 * t9[..., :, None] * t14 * tf.linalg.matrix_transpose(t13)
+    t38 = -0.5 * t9[..., :, None] * t14 * total4[..., None, :]
+    t39 = branch18 + branch19 + branch20 + tf.where(condition4, t37, 0.0)
+    total11 = tf.reduce_sum(t39 + tf.where(condition4, t38, 0.0), axis=-2)
+    t40 = 0.5 * t13 * tf.linalg.matrix_transpose(t14)
+    branch21 = tf.where(condition4, tf.linalg.matrix_transpose(t40), 0.0)
+    t41 = -0.5 * total4[..., None, :] * tf.linalg.matrix_transpose(t14)
+    branch22 = tf.where(condition4, tf.linalg.matrix_transpose(t41), 0.0)
+    t42 = -0.5 * tf.linalg.matrix_transpose(t14) * total4[..., :, None]
+    branch23 = tf.where(condition4, tf.linalg.matrix_transpose(t42), 0.0)
+    total12 = tf.reduce_sum(branch21 + branch22 + branch23, axis=-1)
+    t43 = cotangent * t8 * probability * total12
+    t44 = t8 * total8 - t5 * total10
+    t45 = cotangent * t5 * probability * total6 * probability2 * t44
+    t46 = cotangent * t8 * probability * total5 * probability2 * t44
+    t47 = cotangent * probability * total6 * probability2 / total2**2
+    branch24 = tf.where(condition, 0.5 * inverse * t47[..., :, None], 0.0)
+    t48 = cotangent * t5 * t8 * probability * total5 * probability2
+    branch25 = tf.where(condition, 0.5 * inverse * t48[..., :, None], 0.0)
+    t49 = cotangent * t5 * probability * total4
+    branch26 = tf.where(condition, -0.5 * t14 * t49[..., :, None], 0.0)
+    t50 = 0.5 * t7[..., :, None] * t14 * tf.linalg.matrix_transpose(t13)
+    branch27 = tf.where(condition, -0.5 * t7[..., :, None] * t14 * total4[..., None, :], 0.0)
+    t51 = branch24 + branch25 + branch26 + tf.where(condition, t50, 0.0) + branch27
+    total13 = tf.reduce_sum(t51, axis=-2)
+    branch28 = tf.where(condition, tf.linalg.matrix_transpose(t40), 0.0)
+    branch29 = tf.where(condition, tf.linalg.matrix_transpose(t41), 0.0)
+    branch30 = tf.where(condition, tf.linalg.matrix_transpose(t42), 0.0)
+    total14 = tf.reduce_sum(branch28 + branch29 + branch30, axis=-1)
+    t52 = cotangent * t5 * probability * total14
+    t53 = dot2 + dot5 + dot6 + dot7 + t33 + 2 * total11[..., :, None] * embeddings
+    t54 = t53 + 2 * t43[..., :, None] * embeddings
+    t55 = t54 + 2 * t45[..., :, None] * embeddings
+    t56 = t55 + 2 * t46[..., :, None] * embeddings
+    t57 = t56 - 2 * total13[..., :, None] * embeddings
+    return (t57 - 2 * t52[..., :, None] * embeddings,)
 
 
 def _triplet_batch_hard_soft_margin_hessian_diagonal(
@@ -1659,136 +1655,137 @@ def _triplet_batch_hard_soft_margin_hessian_diagonal(
     total = tf.reduce_sum(t, axis=-1)
     dot = tf.matmul(embeddings, tf.linalg.matrix_transpose(embeddings))
     t2 = total[..., :, None] + total[..., None, :]
-    t3 = t2 - 2 * tf.linalg.matrix_transpose(dot)
-    t4 = tf.math.sqrt(tf.maximum(t3, 0.0))
-    t5 = -tf.where(differs, t4, float("inf"))
-    largest = tf.reduce_max(t5, axis=-2)
+    t3 = tf.math.sqrt(tf.maximum(t2 - 2 * tf.linalg.matrix_transpose(dot), 0.0))
+    t4 = -tf.where(differs, t3, float("inf"))
+    largest = tf.reduce_max(t4, axis=-2)
     equal = identity[..., None, :] == identity[..., :, None]
     position = fn.positions(embeddings, -2)
     differs2 = position[..., None, :] != position[..., :, None]
-    branch = tf.where(equal & differs2, t4, float("-inf"))
+    branch = tf.where(equal & differs2, t3, float("-inf"))
     largest2 = tf.reduce_max(branch, axis=-2)
-    t6 = largest + largest2
-    probability = fn.sigmoid(t6)
+    t5 = largest + largest2
+    probability = fn.sigmoid(t5)
     above = branch >= largest2[..., None, :]
     total2 = tf.reduce_sum(fn.select(above, 1.0, 0.0, embeddings), axis=-2)
-    t7 = 1 / total2**2
+    t6 = 1 / total2**2
     probability2 = fn.sigmoid(-(largest + largest2))
-    t8 = cotangent * probability * t7 * probability2
-    t9 = tf.linalg.matrix_transpose(t) * t8[..., None, :]
+    t7 = cotangent * probability * t6 * probability2
+    t8 = tf.linalg.matrix_transpose(t) * t7[..., None, :]
     condition = tf.linalg.matrix_transpose(equal) & tf.linalg.matrix_transpose(differs2)
     condition2 = condition & tf.linalg.matrix_transpose(above)
-    t10 = fn.inverse_root(tf.linalg.matrix_transpose(t3))
-    t11 = t10**2
-    t12 = tf.linalg.matrix_transpose(condition2)
-    branch2 = tf.where(t12, tf.linalg.matrix_transpose(t11), 0.0)
-    dot2 = tf.matmul(branch2, tf.linalg.matrix_transpose(t9))
-    above2 = t5 >= largest[..., None, :]
+    inverse = fn.reciprocal(tf.linalg.matrix_transpose(t3))
+    t9 = inverse**2
+    t10 = tf.linalg.matrix_transpose(condition2)
+    branch2 = tf.where(t10, tf.linalg.matrix_transpose(t9), 0.0)
+    dot2 = tf.matmul(branch2, tf.linalg.matrix_transpose(t8))
+    above2 = t4 >= largest[..., None, :]
     total3 = tf.reduce_sum(fn.select(above2, 1.0, 0.0, embeddings), axis=-2)
-    t13 = 1 / total3**2
-    t14 = cotangent * probability * probability2 * t13
-    t15 = tf.linalg.matrix_transpose(t) * t14[..., None, :]
+    t11 = 1 / total3**2
+    t12 = cotangent * probability * probability2 * t11
+    t13 = tf.linalg.matrix_transpose(t) * t12[..., None, :]
     condition3 = tf.linalg.matrix_transpose(differs) & tf.linalg.matrix_transpose(above2)
-    t16 = tf.linalg.matrix_transpose(condition3)
-    branch3 = tf.where(t16, tf.linalg.matrix_transpose(t11), 0.0)
-    dot3 = tf.matmul(branch3, tf.linalg.matrix_transpose(t15))
-    t17 = 1 / total2
-    t18 = cotangent * t17 * probability
-    t19 = t18[..., None, :] * tf.linalg.matrix_transpose(t)
-    t20 = t10**3
-    branch4 = tf.where(condition2, -t20, 0.0)
-    t21 = tf.linalg.matrix_transpose(branch4)
-    dot4 = tf.matmul(t21, tf.linalg.matrix_transpose(t19))
-    branch5 = tf.where(condition2, 0.5 * t10 * t18[..., :, None], 0.0)
+    t14 = tf.linalg.matrix_transpose(condition3)
+    branch3 = tf.where(t14, tf.linalg.matrix_transpose(t9), 0.0)
+    dot3 = tf.matmul(branch3, tf.linalg.matrix_transpose(t13))
+    t15 = 1 / total2
+    t16 = cotangent * t15 * probability
+    t17 = t16[..., None, :] * tf.linalg.matrix_transpose(t)
+    t18 = inverse**3
+    branch4 = tf.where(condition2, -t18, 0.0)
+    t19 = tf.linalg.matrix_transpose(branch4)
+    dot4 = tf.matmul(t19, tf.linalg.matrix_transpose(t17))
+    branch5 = tf.where(condition2, 0.5 * inverse * t16[..., :, None], 0.0)
     total4 = tf.reduce_sum(branch5, axis=-2)
-    total5 = tf.reduce_sum(tf.where(condition2, 0.5 * t10, 0.0), axis=-1)
-    t22 = 1 / total3
-    t23 = cotangent * probability * t22
-    branch6 = tf.where(condition3, 0.5 * t10 * t23[..., :, None], 0.0)
-    total6 = tf.reduce_sum(branch6, axis=-2)
-    total7 = tf.reduce_sum(tf.where(condition3, 0.5 * t10, 0.0), axis=-1)
-    t24 = total4 + cotangent * t17 * probability * total5 - total6
-    t25 = 2 * (t24 - cotangent * probability * t22 * total7)
-    t26 = tf.linalg.matrix_transpose(t)
-    dot5 = tf.matmul(branch4, tf.linalg.matrix_transpose(t26))
-    t27 = tf.linalg.matrix_transpose(embeddings)
-    branch7 = tf.where(condition2, -t10, 0.0)
-    dot6 = tf.matmul(branch7, tf.linalg.matrix_transpose(t27))
-    branch8 = tf.where(condition3, -t10, 0.0)
-    dot7 = tf.matmul(branch8, tf.linalg.matrix_transpose(t27))
-    t28 = tf.linalg.matrix_transpose(embeddings) * t8[..., None, :]
-    branch9 = tf.where(condition2, -0.5 * t11, 0.0)
-    t29 = tf.linalg.matrix_transpose(branch9)
-    dot8 = tf.matmul(t29, tf.linalg.matrix_transpose(t28))
-    t30 = tf.linalg.matrix_transpose(embeddings) * t14[..., None, :]
-    branch10 = tf.where(condition3, -0.5 * t11, 0.0)
-    t31 = tf.linalg.matrix_transpose(branch10)
-    dot9 = tf.matmul(t31, tf.linalg.matrix_transpose(t30))
-    t32 = t18[..., None, :] * tf.linalg.matrix_transpose(embeddings)
-    branch11 = tf.where(condition2, 0.5 * t20, 0.0)
-    t33 = tf.linalg.matrix_transpose(branch11)
-    dot10 = tf.matmul(t33, tf.linalg.matrix_transpose(t32))
-    probability3 = fn.sigmoid(-t6)
-    t34 = cotangent * probability * t7 * probability3
-    t35 = tf.linalg.matrix_transpose(embeddings) * t34[..., None, :]
-    dot11 = tf.matmul(t29, tf.linalg.matrix_transpose(t35))
-    branch12 = tf.where(condition2, 0.25 * t11 * t34[..., :, None], 0.0)
-    total8 = tf.reduce_sum(branch12, axis=-2)
-    t36 = dot11 + 2 * total8[..., :, None] * embeddings
-    branch13 = tf.where(condition2, -0.25 * t18[..., :, None] * t20, 0.0)
-    total9 = tf.reduce_sum(branch13, axis=-2)
-    t37 = dot10 + 2 * total9[..., :, None] * embeddings
-    t38 = cotangent * probability * total5 * t7 * probability2
-    t39 = 2 * dot6 * embeddings * t38[..., :, None]
-    t40 = cotangent * probability * total7 * probability2 * t13
-    t41 = 2 * dot7 * embeddings * t40[..., :, None]
-    dot12 = tf.matmul(branch11, tf.linalg.matrix_transpose(t27))
-    t42 = 2 * embeddings * dot12 * t18[..., :, None]
-    total10 = tf.reduce_sum(tf.where(condition2, -0.25 * t20, 0.0), axis=-1)
-    t43 = dot12 + 2 * total10[..., :, None] * embeddings
-    t44 = 2 * embeddings * t18[..., :, None] * t43
-    t45 = t17 * total5 - t22 * total7
-    t46 = cotangent * t17 * probability * probability3 * t45
-    t47 = dot6 + 2 * total5[..., :, None] * embeddings
-    t48 = 2 * embeddings * t46[..., :, None] * t47
-    t49 = cotangent * probability * t22 * probability3 * t45
-    t50 = dot7 + 2 * total7[..., :, None] * embeddings
-    t51 = -2 * embeddings * t49[..., :, None] * t50
-    t52 = t23[..., None, :] * tf.linalg.matrix_transpose(t)
-    branch14 = tf.where(condition3, -t20, 0.0)
-    t53 = tf.linalg.matrix_transpose(branch14)
-    dot13 = tf.matmul(t53, tf.linalg.matrix_transpose(t52))
-    dot14 = tf.matmul(branch14, tf.linalg.matrix_transpose(t26))
-    t54 = tf.linalg.matrix_transpose(embeddings) * t23[..., None, :]
-    branch15 = tf.where(condition3, 0.5 * t20, 0.0)
-    t55 = tf.linalg.matrix_transpose(branch15)
-    dot15 = tf.matmul(t55, tf.linalg.matrix_transpose(t54))
-    branch16 = tf.where(condition3, -0.25 * t23[..., :, None] * t20, 0.0)
-    total11 = tf.reduce_sum(branch16, axis=-2)
-    t56 = dot15 + 2 * total11[..., :, None] * embeddings
-    t57 = cotangent * probability * t13 * probability3
-    t58 = tf.linalg.matrix_transpose(embeddings) * t57[..., None, :]
-    dot16 = tf.matmul(t31, tf.linalg.matrix_transpose(t58))
-    branch17 = tf.where(condition3, 0.25 * t11 * t57[..., :, None], 0.0)
-    total12 = tf.reduce_sum(branch17, axis=-2)
-    t59 = dot16 + 2 * total12[..., :, None] * embeddings
-    t60 = cotangent * t17 * probability * t22 * probability2
-    t61 = cotangent * t17 * probability * t22 * total7 * probability2
-    t62 = 2 * dot6 * embeddings * t61[..., :, None]
-    t63 = cotangent * t17 * probability * total5 * t22 * probability2
-    t64 = 2 * dot7 * embeddings * t63[..., :, None]
-    dot17 = tf.matmul(branch15, tf.linalg.matrix_transpose(t27))
-    t65 = 2 * embeddings * dot17 * t23[..., :, None]
-    total13 = tf.reduce_sum(tf.where(condition3, -0.25 * t20, 0.0), axis=-1)
-    t66 = dot17 + 2 * total13[..., :, None] * embeddings
-    t67 = 2 * embeddings * t23[..., :, None] * t66
-    t68 = dot2 + dot3 + dot4 + t25[..., :, None] + dot5 * t18[..., :, None]
-    t69 = t68 + t8[..., :, None] * dot6**2 + t14[..., :, None] * dot7**2
-    t70 = t69 + 2 * dot8 * embeddings + 2 * dot9 * embeddings + 2 * embeddings * dot10
-    t71 = t70 + 2 * embeddings * t36 + 2 * embeddings * t37 + t39 + t41 + t42 + t44
-    t72 = t71 + t48 + t51 - dot13 - dot14 * t23[..., :, None] - 2 * embeddings * dot15
-    t73 = t72 - 2 * embeddings * t56 - -2 * embeddings * t59
-    return (t73 - 2 * dot6 * dot7 * t60[..., :, None] - t62 - t64 - t65 - t67,)
+    branch6 = tf.where(condition2, 0.5 * inverse, 0.0)
+    total5 = tf.reduce_sum(branch6, axis=-1)
+    t20 = 1 / total3
+    t21 = cotangent * probability * t20
+    branch7 = tf.where(condition3, 0.5 * inverse * t21[..., :, None], 0.0)
+    total6 = tf.reduce_sum(branch7, axis=-2)
+    branch8 = tf.where(condition3, 0.5 * inverse, 0.0)
+    total7 = tf.reduce_sum(branch8, axis=-1)
+    t22 = total4 + cotangent * t15 * probability * total5 - total6
+    t23 = 2 * (t22 - cotangent * probability * t20 * total7)
+    t24 = tf.linalg.matrix_transpose(t)
+    dot5 = tf.matmul(branch4, tf.linalg.matrix_transpose(t24))
+    t25 = tf.linalg.matrix_transpose(embeddings)
+    branch9 = tf.where(condition3, -inverse, 0.0)
+    dot6 = tf.matmul(branch9, tf.linalg.matrix_transpose(t25))
+    branch10 = tf.where(condition2, -inverse, 0.0)
+    dot7 = tf.matmul(branch10, tf.linalg.matrix_transpose(t25))
+    t26 = t16[..., None, :] * tf.linalg.matrix_transpose(embeddings)
+    branch11 = tf.where(condition2, 0.5 * t18, 0.0)
+    t27 = tf.linalg.matrix_transpose(branch11)
+    dot8 = tf.matmul(t27, tf.linalg.matrix_transpose(t26))
+    t28 = tf.linalg.matrix_transpose(embeddings) * t7[..., None, :]
+    branch12 = tf.where(condition2, -0.5 * t9, 0.0)
+    t29 = tf.linalg.matrix_transpose(branch12)
+    dot9 = tf.matmul(t29, tf.linalg.matrix_transpose(t28))
+    t30 = tf.linalg.matrix_transpose(embeddings) * t12[..., None, :]
+    branch13 = tf.where(condition3, -0.5 * t9, 0.0)
+    t31 = tf.linalg.matrix_transpose(branch13)
+    dot10 = tf.matmul(t31, tf.linalg.matrix_transpose(t30))
+    branch14 = tf.where(condition2, -0.25 * t16[..., :, None] * t18, 0.0)
+    total8 = tf.reduce_sum(branch14, axis=-2)
+    t32 = dot8 + 2 * total8[..., :, None] * embeddings
+    probability3 = fn.sigmoid(-t5)
+    t33 = cotangent * probability * t6 * probability3
+    t34 = tf.linalg.matrix_transpose(embeddings) * t33[..., None, :]
+    dot11 = tf.matmul(t29, tf.linalg.matrix_transpose(t34))
+    branch15 = tf.where(condition2, 0.25 * t9 * t33[..., :, None], 0.0)
+    total9 = tf.reduce_sum(branch15, axis=-2)
+    t35 = dot11 + 2 * embeddings * total9[..., :, None]
+    dot12 = tf.matmul(branch11, tf.linalg.matrix_transpose(t25))
+    t36 = 2 * dot12 * embeddings * t16[..., :, None]
+    t37 = cotangent * probability * total7 * probability2 * t11
+    t38 = 2 * dot6 * embeddings * t37[..., :, None]
+    t39 = cotangent * probability * total5 * t6 * probability2
+    t40 = 2 * dot7 * embeddings * t39[..., :, None]
+    total10 = tf.reduce_sum(tf.where(condition2, -0.25 * t18, 0.0), axis=-1)
+    t41 = dot12 + 2 * total10[..., :, None] * embeddings
+    t42 = 2 * embeddings * t16[..., :, None] * t41
+    t43 = t15 * total5 - t20 * total7
+    t44 = cotangent * t15 * probability * probability3 * t43
+    t45 = dot7 + 2 * total5[..., :, None] * embeddings
+    t46 = 2 * embeddings * t44[..., :, None] * t45
+    t47 = cotangent * probability * t20 * probability3 * t43
+    t48 = dot6 + 2 * total7[..., :, None] * embeddings
+    t49 = -2 * embeddings * t47[..., :, None] * t48
+    t50 = t21[..., None, :] * tf.linalg.matrix_transpose(t)
+    branch16 = tf.where(condition3, -t18, 0.0)
+    t51 = tf.linalg.matrix_transpose(branch16)
+    dot13 = tf.matmul(t51, tf.linalg.matrix_transpose(t50))
+    dot14 = tf.matmul(branch16, tf.linalg.matrix_transpose(t24))
+    t52 = t21[..., None, :] * tf.linalg.matrix_transpose(embeddings)
+    branch17 = tf.where(condition3, 0.5 * t18, 0.0)
+    t53 = tf.linalg.matrix_transpose(branch17)
+    dot15 = tf.matmul(t53, tf.linalg.matrix_transpose(t52))
+    branch18 = tf.where(condition3, -0.25 * t21[..., :, None] * t18, 0.0)
+    total11 = tf.reduce_sum(branch18, axis=-2)
+    t54 = dot15 + 2 * total11[..., :, None] * embeddings
+    t55 = cotangent * probability * t11 * probability3
+    t56 = tf.linalg.matrix_transpose(embeddings) * t55[..., None, :]
+    dot16 = tf.matmul(t31, tf.linalg.matrix_transpose(t56))
+    branch19 = tf.where(condition3, 0.25 * t9 * t55[..., :, None], 0.0)
+    total12 = tf.reduce_sum(branch19, axis=-2)
+    t57 = dot16 + 2 * embeddings * total12[..., :, None]
+    dot17 = tf.matmul(branch17, tf.linalg.matrix_transpose(t25))
+    t58 = 2 * dot17 * embeddings * t21[..., :, None]
+    t59 = cotangent * t15 * probability * t20 * probability2
+    t60 = cotangent * t15 * probability * total5 * t20 * probability2
+    t61 = 2 * dot6 * embeddings * t60[..., :, None]
+    t62 = cotangent * t15 * probability * t20 * total7 * probability2
+    t63 = 2 * dot7 * embeddings * t62[..., :, None]
+    total13 = tf.reduce_sum(tf.where(condition3, -0.25 * t18, 0.0), axis=-1)
+    t64 = dot17 + 2 * total13[..., :, None] * embeddings
+    t65 = 2 * embeddings * t21[..., :, None] * t64
+    t66 = dot2 + dot3 + dot4 + t23[..., :, None] + dot5 * t16[..., :, None]
+    t67 = t66 + t12[..., :, None] * dot6**2 + t7[..., :, None] * dot7**2
+    t68 = t67 + 2 * dot8 * embeddings + 2 * embeddings * dot9 + 2 * embeddings * dot10
+    t69 = t68 + 2 * embeddings * t32 + 2 * embeddings * t35 + t36 + t38 + t40 + t42
+    t70 = t69 + t46 + t49 - dot13 - dot14 * t21[..., :, None] - 2 * dot15 * embeddings
+    t71 = t70 - 2 * embeddings * t54 - -2 * embeddings * t57 - t58
+    return (t71 - 2 * dot6 * dot7 * t59[..., :, None] - t61 - t63 - t65,)
 
 
 _TRIPLET_BATCH_HARD_SOFT_MARGIN = Definition(
@@ -2086,24 +2083,23 @@ def _triplet_semi_hard_vjp(
     total3 = tf.reduce_sum(embeddings**2, axis=-1)
     dot = tf.matmul(embeddings, tf.linalg.matrix_transpose(embeddings))
     t4 = total3[..., :, None] + total3[..., None, :]
-    t5 = t4 - 2 * tf.linalg.matrix_transpose(dot)
-    t6 = tf.math.sqrt(tf.maximum(t5, 0.0))
-    t7 = total3[..., :, None] + total3[..., None, :] - 2 * dot
-    t8 = tf.math.sqrt(tf.maximum(t7, 0.0))
-    above2 = t6[..., :, :, None] > t8[..., None, :, :]
+    t5 = tf.math.sqrt(tf.maximum(t4 - 2 * tf.linalg.matrix_transpose(dot), 0.0))
+    larger = tf.maximum(total3[..., :, None] + total3[..., None, :] - 2 * dot, 0.0)
+    t6 = tf.math.sqrt(larger)
+    above2 = t5[..., :, :, None] > t6[..., None, :, :]
     turned = tf.experimental.numpy.moveaxis(above2, (-3, -2, -1), (-1, -3, -2))
     condition = differs[..., :, :, None] & above2
     branch3 = fn.select(condition, 1.0, 0.0, embeddings)
     total4 = tf.reduce_sum(branch3, axis=-3)
     above3 = tf.linalg.matrix_transpose(total4) > 0
-    t9 = tf.linalg.matrix_transpose(t8) + margin
-    t10 = -tf.where(condition, t6[..., :, :, None], float("inf"))
-    largest = tf.reduce_max(t10, axis=-3)
-    branch4 = tf.where(differs, t6, float("-inf"))
+    t7 = tf.linalg.matrix_transpose(t6) + margin
+    t8 = -tf.where(condition, t5[..., :, :, None], float("inf"))
+    largest = tf.reduce_max(t8, axis=-3)
+    branch4 = tf.where(differs, t5, float("-inf"))
     largest2 = tf.reduce_max(branch4, axis=-2)
     branch5 = tf.where(above3, -tf.linalg.matrix_transpose(largest), largest2[..., None, :])
-    above4 = t9 > branch5
-    above5 = t10 >= largest[..., None, :, :]
+    above4 = t7 > branch5
+    above5 = t8 >= largest[..., None, :, :]
     turned2 = tf.experimental.numpy.moveaxis(above5, (-3, -2, -1), (-1, -3, -2))
     condition2 = above[..., :, None, None]
     condition3 = condition2 & tf.linalg.matrix_transpose(differs)[..., :, None, :] & turned
@@ -2111,12 +2107,12 @@ def _triplet_semi_hard_vjp(
     condition5 = condition4 & equal[..., :, :, None] & differs2[..., :, :, None]
     condition6 = condition5 & tf.linalg.matrix_transpose(above4)[..., :, :, None] & turned2
     turned3 = tf.experimental.numpy.moveaxis(condition6, (-3, -2, -1), (-2, -1, -3))
-    t11 = fn.inverse_root(tf.linalg.matrix_transpose(t5))
+    inverse = fn.reciprocal(tf.linalg.matrix_transpose(t5))
     total5 = tf.reduce_sum(fn.select(above5, 1.0, 0.0, embeddings), axis=-3)
-    t12 = 1 / total5
-    t13 = -tf.linalg.matrix_transpose(t11)[..., :, :, None] * t12[..., None, :, :]
-    total6 = tf.reduce_sum(tf.where(turned3, t13, 0.0), axis=-1)
-    t14 = t3[..., None, None] * tf.linalg.matrix_transpose(total6)
+    t9 = 1 / total5
+    t10 = -tf.linalg.matrix_transpose(inverse)[..., :, :, None] * t9[..., None, :, :]
+    total6 = tf.reduce_sum(tf.where(turned3, t10, 0.0), axis=-1)
+    t11 = t3[..., None, None] * tf.linalg.matrix_transpose(total6)
     above6 = branch4 >= largest2[..., None, :]
     condition7 = tf.linalg.matrix_transpose(differs) & tf.linalg.matrix_transpose(above6)
     condition8 = above[..., None, :] & tf.linalg.matrix_transpose(equal)
@@ -2124,33 +2120,35 @@ def _triplet_semi_hard_vjp(
     branch6 = tf.where(condition9, -fn.select(above3, 0.0, 1.0, embeddings), 0.0)
     total7 = tf.reduce_sum(branch6, axis=-2)
     total8 = tf.reduce_sum(fn.select(above6, 1.0, 0.0, embeddings), axis=-2)
-    t15 = 1 / total8
-    t16 = total7 * t15
-    branch7 = tf.where(condition7, t11 * t3[..., None, None] * t16[..., :, None], 0.0)
-    t17 = t14 + branch7
-    t18 = tf.linalg.matrix_transpose(t17)
-    dot2 = tf.matmul(t18, tf.linalg.matrix_transpose(t))
-    dot3 = tf.matmul(t17, tf.linalg.matrix_transpose(t))
-    t19 = fn.inverse_root(tf.linalg.matrix_transpose(t7))
-    branch8 = tf.where(condition9, -t19, 0.0)
-    t20 = tf.linalg.matrix_transpose(branch8)
-    dot4 = tf.matmul(t20, tf.linalg.matrix_transpose(t))
-    t21 = cotangent * t2
+    t12 = 1 / total8
+    t13 = total7 * t12
+    branch7 = tf.where(condition7, inverse * t3[..., None, None] * t13[..., :, None], 0.0)
+    t14 = t11 + branch7
+    t15 = tf.linalg.matrix_transpose(t14)
+    dot2 = tf.matmul(t15, tf.linalg.matrix_transpose(t))
+    dot3 = tf.matmul(t14, tf.linalg.matrix_transpose(t))
+    inverse2 = fn.reciprocal(tf.linalg.matrix_transpose(t6))
+    branch8 = tf.where(condition9, -inverse2, 0.0)
+    t16 = tf.linalg.matrix_transpose(branch8)
+    dot4 = tf.matmul(t16, tf.linalg.matrix_transpose(t))
+    t17 = cotangent * t2
     dot5 = tf.matmul(branch8, tf.linalg.matrix_transpose(t))
-    t22 = 2 * cotangent * t2
-    branch9 = tf.where(condition9, 0.5 * t19, 0.0)
+    t18 = 2 * cotangent * t2
+    branch9 = tf.where(condition9, 0.5 * inverse2, 0.0)
     total9 = tf.reduce_sum(branch9, axis=-2)
     total10 = tf.reduce_sum(branch9, axis=-1)
-    branch10 = tf.where(condition7, 0.5 * t11 * t16[..., :, None], 0.0)
+    branch10 = tf.where(condition7, 0.5 * inverse * t13[..., :, None], 0.0)
     total11 = tf.reduce_sum(branch10, axis=-2)
-    total12 = tf.reduce_sum(tf.where(condition7, 0.5 * t11, 0.0), axis=-1)
-    branch11 = tf.where(condition6, 0.5 * t11[..., :, None, :] * t12[..., :, :, None], 0.0)
-    total13 = tf.reduce_sum(branch11, axis=(-3, -2))
-    total14 = tf.reduce_sum(branch11, axis=(-2, -1))
-    t23 = total9 + total10 + total11 + total7 * t15 * total12 - total13 - total14
-    t24 = embeddings * t22[..., None, None] * t23[..., :, None]
-    t25 = dot2 + dot3 + dot4 * t21[..., None, None] + dot5 * t21[..., None, None]
-    return (t25 + t24,)
+    branch11 = tf.where(condition7, 0.5 * inverse, 0.0)
+    total12 = tf.reduce_sum(branch11, axis=-1)
+    t19 = 0.5 * inverse[..., :, None, :] * t9[..., :, :, None]
+    branch12 = tf.where(condition6, t19, 0.0)
+    total13 = tf.reduce_sum(branch12, axis=(-3, -2))
+    total14 = tf.reduce_sum(branch12, axis=(-2, -1))
+    t20 = total9 + total10 + total11 + total7 * t12 * total12 - total13 - total14
+    t21 = embeddings * t18[..., None, None] * t20[..., :, None]
+    t22 = dot2 + dot3 + dot4 * t17[..., None, None] + dot5 * t17[..., None, None]
+    return (t22 + t21,)
 
 
 def _triplet_semi_hard_jvp(
@@ -2169,56 +2167,55 @@ def _triplet_semi_hard_jvp(
     differs2 = position[..., :, None] != position[..., None, :]
     total2 = tf.reduce_sum(embeddings**2, axis=-1)
     dot = tf.matmul(embeddings, tf.linalg.matrix_transpose(embeddings))
-    t = total2[..., :, None] + total2[..., None, :] - 2 * dot
-    t2 = tf.math.sqrt(tf.maximum(t, 0.0))
-    t3 = total2[..., :, None] + total2[..., None, :]
-    t4 = t3 - 2 * tf.linalg.matrix_transpose(dot)
-    t5 = tf.math.sqrt(tf.maximum(t4, 0.0))
-    above2 = t5[..., :, :, None] > t2[..., None, :, :]
+    larger = tf.maximum(total2[..., :, None] + total2[..., None, :] - 2 * dot, 0.0)
+    t = tf.math.sqrt(larger)
+    t2 = total2[..., :, None] + total2[..., None, :]
+    t3 = tf.math.sqrt(tf.maximum(t2 - 2 * tf.linalg.matrix_transpose(dot), 0.0))
+    above2 = t3[..., :, :, None] > t[..., None, :, :]
     condition = differs[..., :, :, None] & above2
     branch2 = fn.select(condition, 1.0, 0.0, embeddings)
     total3 = tf.reduce_sum(branch2, axis=-3)
     above3 = total3 > 0
-    t6 = -tf.where(condition, t5[..., :, :, None], float("inf"))
-    largest = tf.reduce_max(t6, axis=-3)
-    branch3 = tf.where(differs, t5, float("-inf"))
+    t4 = -tf.where(condition, t3[..., :, :, None], float("inf"))
+    largest = tf.reduce_max(t4, axis=-3)
+    branch3 = tf.where(differs, t3, float("-inf"))
     largest2 = tf.reduce_max(branch3, axis=-2)
     branch4 = tf.where(above3, -largest, largest2[..., :, None])
-    above4 = t2 + margin > branch4
+    above4 = t + margin > branch4
     condition2 = above[..., :, None] & equal & differs2 & above4
     total4 = tf.reduce_sum(embeddings_tangent * embeddings, axis=-1)
-    t7 = fn.inverse_root(t)
-    branch5 = tf.where(condition2, total4[..., :, None] * t7, 0.0)
-    branch6 = tf.where(condition2, total4[..., None, :] * t7, 0.0)
-    above5 = t6 >= largest[..., None, :, :]
+    inverse = fn.reciprocal(t)
+    branch5 = tf.where(condition2, total4[..., :, None] * inverse, 0.0)
+    branch6 = tf.where(condition2, total4[..., None, :] * inverse, 0.0)
+    above5 = t4 >= largest[..., None, :, :]
     dot2 = tf.matmul(embeddings, tf.linalg.matrix_transpose(embeddings_tangent))
     dot3 = tf.matmul(embeddings_tangent, tf.linalg.matrix_transpose(embeddings))
-    t8 = tf.linalg.matrix_transpose(dot2) + tf.linalg.matrix_transpose(dot3)
-    t9 = fn.inverse_root(t4)
-    t10 = t8 * t9
-    branch7 = tf.where(condition, t10[..., :, :, None], 0.0)
-    t11 = -total4[..., None, :] * t9
-    branch8 = tf.where(condition, t11[..., :, :, None], 0.0)
-    t12 = -total4[..., :, None] * t9
-    branch9 = tf.where(condition, t12[..., :, :, None], 0.0)
+    t5 = tf.linalg.matrix_transpose(dot2) + tf.linalg.matrix_transpose(dot3)
+    inverse2 = fn.reciprocal(t3)
+    t6 = t5 * inverse2
+    branch7 = tf.where(condition, t6[..., :, :, None], 0.0)
+    t7 = -total4[..., None, :] * inverse2
+    branch8 = tf.where(condition, t7[..., :, :, None], 0.0)
+    t8 = -total4[..., :, None] * inverse2
+    branch9 = tf.where(condition, t8[..., :, :, None], 0.0)
     branch10 = tf.where(above5, branch7 + branch8 + branch9, 0.0)
     total5 = tf.reduce_sum(branch10, axis=-3)
     total6 = tf.reduce_sum(fn.select(above5, 1.0, 0.0, embeddings), axis=-3)
     condition3 = above[..., :, None] & equal & differs2 & above3 & above4
     branch11 = tf.where(condition3, total5 / total6, 0.0)
-    branch12 = tf.where(condition2, -t7 * tf.linalg.matrix_transpose(t8), 0.0)
+    branch12 = tf.where(condition2, -inverse * tf.linalg.matrix_transpose(t5), 0.0)
     above6 = branch3 >= largest2[..., None, :]
-    branch13 = tf.where(differs, total4[..., None, :] * t9, 0.0)
-    branch14 = tf.where(differs, total4[..., :, None] * t9, 0.0)
-    branch15 = tf.where(above6, branch13 + branch14 + tf.where(differs, -t8 * t9, 0.0), 0.0)
-    total7 = tf.reduce_sum(branch15, axis=-2)
+    branch13 = tf.where(differs, total4[..., None, :] * inverse2, 0.0)
+    branch14 = tf.where(differs, total4[..., :, None] * inverse2, 0.0)
+    t9 = branch13 + branch14 + tf.where(differs, -t5 * inverse2, 0.0)
+    total7 = tf.reduce_sum(tf.where(above6, t9, 0.0), axis=-2)
     total8 = tf.reduce_sum(fn.select(above6, 1.0, 0.0, embeddings), axis=-2)
-    t13 = total7 / total8
-    t14 = -t13[..., :, None] * fn.select(above3, 0.0, 1.0, embeddings)
-    t15 = branch5 + branch6 + branch11 + branch12 + tf.where(condition2, t14, 0.0)
-    total9 = tf.reduce_sum(t15, axis=(-2, -1))
-    branch16 = fn.select(above[..., :, None] & equal & differs2, 1.0, 0.0, embeddings)
-    total10 = tf.reduce_sum(branch16, axis=(-2, -1))
+    t10 = total7 / total8
+    t11 = -t10[..., :, None] * fn.select(above3, 0.0, 1.0, embeddings)
+    t12 = branch5 + branch6 + branch11 + branch12 + tf.where(condition2, t11, 0.0)
+    total9 = tf.reduce_sum(t12, axis=(-2, -1))
+    branch15 = fn.select(above[..., :, None] & equal & differs2, 1.0, 0.0, embeddings)
+    total10 = tf.reduce_sum(branch15, axis=(-2, -1))
     return total9 / tf.maximum(total10, 1.0)
 
 
@@ -2245,24 +2242,23 @@ def _triplet_semi_hard_hvp(
     total3 = tf.reduce_sum(embeddings**2, axis=-1)
     dot = tf.matmul(embeddings, tf.linalg.matrix_transpose(embeddings))
     t4 = total3[..., :, None] + total3[..., None, :]
-    t5 = t4 - 2 * tf.linalg.matrix_transpose(dot)
-    t6 = tf.math.sqrt(tf.maximum(t5, 0.0))
-    t7 = total3[..., :, None] + total3[..., None, :] - 2 * dot
-    t8 = tf.math.sqrt(tf.maximum(t7, 0.0))
-    above2 = t6[..., :, :, None] > t8[..., None, :, :]
+    t5 = tf.math.sqrt(tf.maximum(t4 - 2 * tf.linalg.matrix_transpose(dot), 0.0))
+    larger = tf.maximum(total3[..., :, None] + total3[..., None, :] - 2 * dot, 0.0)
+    t6 = tf.math.sqrt(larger)
+    above2 = t5[..., :, :, None] > t6[..., None, :, :]
     turned = tf.experimental.numpy.moveaxis(above2, (-3, -2, -1), (-1, -3, -2))
     condition = differs[..., :, :, None] & above2
     branch3 = fn.select(condition, 1.0, 0.0, embeddings)
     total4 = tf.reduce_sum(branch3, axis=-3)
     above3 = tf.linalg.matrix_transpose(total4) > 0
-    t9 = tf.linalg.matrix_transpose(t8) + margin
-    t10 = -tf.where(condition, t6[..., :, :, None], float("inf"))
-    largest = tf.reduce_max(t10, axis=-3)
-    branch4 = tf.where(differs, t6, float("-inf"))
+    t7 = tf.linalg.matrix_transpose(t6) + margin
+    t8 = -tf.where(condition, t5[..., :, :, None], float("inf"))
+    largest = tf.reduce_max(t8, axis=-3)
+    branch4 = tf.where(differs, t5, float("-inf"))
     largest2 = tf.reduce_max(branch4, axis=-2)
     branch5 = tf.where(above3, -tf.linalg.matrix_transpose(largest), largest2[..., None, :])
-    above4 = t9 > branch5
-    above5 = t10 >= largest[..., None, :, :]
+    above4 = t7 > branch5
+    above5 = t8 >= largest[..., None, :, :]
     turned2 = tf.experimental.numpy.moveaxis(above5, (-3, -2, -1), (-1, -3, -2))
     condition2 = above[..., :, None, None]
     condition3 = condition2 & tf.linalg.matrix_transpose(differs)[..., :, None, :] & turned
@@ -2270,12 +2266,12 @@ def _triplet_semi_hard_hvp(
     condition5 = condition4 & equal[..., :, :, None] & differs2[..., :, :, None]
     condition6 = condition5 & tf.linalg.matrix_transpose(above4)[..., :, :, None] & turned2
     turned3 = tf.experimental.numpy.moveaxis(condition6, (-3, -2, -1), (-2, -1, -3))
-    t11 = fn.inverse_root(tf.linalg.matrix_transpose(t5))
+    inverse = fn.reciprocal(tf.linalg.matrix_transpose(t5))
     total5 = tf.reduce_sum(fn.select(above5, 1.0, 0.0, embeddings), axis=-3)
-    t12 = 1 / total5
-    t13 = -tf.linalg.matrix_transpose(t11)[..., :, :, None] * t12[..., None, :, :]
-    total6 = tf.reduce_sum(tf.where(turned3, t13, 0.0), axis=-1)
-    t14 = t3[..., None, None] * tf.linalg.matrix_transpose(total6)
+    t9 = 1 / total5
+    t10 = -tf.linalg.matrix_transpose(inverse)[..., :, :, None] * t9[..., None, :, :]
+    total6 = tf.reduce_sum(tf.where(turned3, t10, 0.0), axis=-1)
+    t11 = t3[..., None, None] * tf.linalg.matrix_transpose(total6)
     above6 = branch4 >= largest2[..., None, :]
     condition7 = tf.linalg.matrix_transpose(differs) & tf.linalg.matrix_transpose(above6)
     condition8 = above[..., None, :] & tf.linalg.matrix_transpose(equal)
@@ -2283,96 +2279,98 @@ def _triplet_semi_hard_hvp(
     branch6 = tf.where(condition9, -fn.select(above3, 0.0, 1.0, embeddings), 0.0)
     total7 = tf.reduce_sum(branch6, axis=-2)
     total8 = tf.reduce_sum(fn.select(above6, 1.0, 0.0, embeddings), axis=-2)
-    t15 = 1 / total8
-    t16 = total7 * t15
-    branch7 = tf.where(condition7, t11 * t3[..., None, None] * t16[..., :, None], 0.0)
-    t17 = t14 + branch7
-    t18 = tf.linalg.matrix_transpose(t17)
-    dot2 = tf.matmul(t18, tf.linalg.matrix_transpose(t))
-    t19 = tf.linalg.matrix_transpose(embeddings)
+    t12 = 1 / total8
+    t13 = total7 * t12
+    branch7 = tf.where(condition7, inverse * t3[..., None, None] * t13[..., :, None], 0.0)
+    t14 = t11 + branch7
+    t15 = tf.linalg.matrix_transpose(t14)
+    dot2 = tf.matmul(t15, tf.linalg.matrix_transpose(t))
+    t16 = tf.linalg.matrix_transpose(embeddings)
     dot3 = tf.matmul(embeddings, tf.linalg.matrix_transpose(embeddings_tangent))
     dot4 = tf.matmul(embeddings_tangent, tf.linalg.matrix_transpose(embeddings))
-    t20 = tf.linalg.matrix_transpose(dot3) + tf.linalg.matrix_transpose(dot4)
-    t21 = t11**3
-    t22 = tf.linalg.matrix_transpose(t20) * t21
-    t23 = -t12[..., None, :, :] * tf.linalg.matrix_transpose(t22)[..., :, :, None]
+    t17 = tf.linalg.matrix_transpose(dot3) + tf.linalg.matrix_transpose(dot4)
+    t18 = inverse**3
+    t19 = tf.linalg.matrix_transpose(t17) * t18
+    t20 = -t9[..., None, :, :] * tf.linalg.matrix_transpose(t19)[..., :, :, None]
     total9 = tf.reduce_sum(embeddings_tangent * embeddings, axis=-1)
-    t24 = total9[..., :, None, None] * t12[..., None, :, :]
-    branch8 = tf.where(turned3, t24 * tf.linalg.matrix_transpose(t21)[..., :, :, None], 0.0)
-    t25 = total9[..., None, :, None] * t12[..., None, :, :]
-    branch9 = tf.where(turned3, t25 * tf.linalg.matrix_transpose(t21)[..., :, :, None], 0.0)
-    t26 = tf.where(turned3, t23, 0.0) + branch8 + branch9
-    total10 = tf.reduce_sum(t26, axis=-1)
-    t27 = t3[..., None, None] * tf.linalg.matrix_transpose(total10)
-    t28 = cotangent * t2
-    t29 = total9 * total7 * t15
-    branch10 = tf.where(condition7, t28[..., None, None] * t21 * t29[..., :, None], 0.0)
-    t30 = total9[..., None, :] * t16[..., :, None] * t28[..., None, None] * t21
-    t31 = t3[..., None, None] * t16[..., :, None] * tf.linalg.matrix_transpose(t20)
-    t32 = t27 + branch10 + tf.where(condition7, t30, 0.0)
-    t33 = t32 + tf.where(condition7, t31 * t21, 0.0)
-    t34 = tf.linalg.matrix_transpose(t33)
-    dot5 = tf.matmul(t34, tf.linalg.matrix_transpose(t19))
-    dot6 = tf.matmul(t17, tf.linalg.matrix_transpose(t))
-    dot7 = tf.matmul(t33, tf.linalg.matrix_transpose(t19))
-    t35 = fn.inverse_root(tf.linalg.matrix_transpose(t7))
-    branch11 = tf.where(condition9, -t35, 0.0)
-    t36 = tf.linalg.matrix_transpose(branch11)
-    dot8 = tf.matmul(t36, tf.linalg.matrix_transpose(t))
-    t37 = t35**3
-    branch12 = tf.where(condition9, total9[..., :, None] * t37, 0.0)
-    branch13 = tf.where(condition9, total9[..., None, :] * t37, 0.0)
-    t38 = branch12 + branch13 + tf.where(condition9, -t20 * t37, 0.0)
-    t39 = tf.linalg.matrix_transpose(t38)
-    dot9 = tf.matmul(t39, tf.linalg.matrix_transpose(t19))
+    t21 = total9[..., :, None, None] * t9[..., None, :, :]
+    branch8 = tf.where(turned3, t21 * tf.linalg.matrix_transpose(t18)[..., :, :, None], 0.0)
+    t22 = total9[..., None, :, None] * t9[..., None, :, :]
+    branch9 = tf.where(turned3, t22 * tf.linalg.matrix_transpose(t18)[..., :, :, None], 0.0)
+    t23 = tf.where(turned3, t20, 0.0) + branch8 + branch9
+    total10 = tf.reduce_sum(t23, axis=-1)
+    t24 = t3[..., None, None] * tf.linalg.matrix_transpose(total10)
+    t25 = cotangent * t2
+    t26 = total9 * total7 * t12
+    branch10 = tf.where(condition7, t25[..., None, None] * t18 * t26[..., :, None], 0.0)
+    t27 = total9[..., None, :] * t13[..., :, None] * t25[..., None, None] * t18
+    t28 = t3[..., None, None] * t13[..., :, None] * tf.linalg.matrix_transpose(t17)
+    t29 = t24 + branch10 + tf.where(condition7, t27, 0.0)
+    t30 = t29 + tf.where(condition7, t28 * t18, 0.0)
+    t31 = tf.linalg.matrix_transpose(t30)
+    dot5 = tf.matmul(t31, tf.linalg.matrix_transpose(t16))
+    dot6 = tf.matmul(t14, tf.linalg.matrix_transpose(t))
+    dot7 = tf.matmul(t30, tf.linalg.matrix_transpose(t16))
+    inverse2 = fn.reciprocal(tf.linalg.matrix_transpose(t6))
+    branch11 = tf.where(condition9, -inverse2, 0.0)
+    t32 = tf.linalg.matrix_transpose(branch11)
+    dot8 = tf.matmul(t32, tf.linalg.matrix_transpose(t))
+    t33 = inverse2**3
+    branch12 = tf.where(condition9, total9[..., :, None] * t33, 0.0)
+    branch13 = tf.where(condition9, total9[..., None, :] * t33, 0.0)
+    t34 = branch12 + branch13 + tf.where(condition9, -t17 * t33, 0.0)
+    t35 = tf.linalg.matrix_transpose(t34)
+    dot9 = tf.matmul(t35, tf.linalg.matrix_transpose(t16))
     dot10 = tf.matmul(branch11, tf.linalg.matrix_transpose(t))
-    dot11 = tf.matmul(t38, tf.linalg.matrix_transpose(t19))
-    t40 = 2 * cotangent * t2
-    branch14 = tf.where(condition9, 0.5 * t20 * t37, 0.0)
-    branch15 = tf.where(condition9, -0.5 * total9[..., :, None] * t37, 0.0)
-    branch16 = tf.where(condition9, -0.5 * total9[..., None, :] * t37, 0.0)
-    t41 = branch14 + branch15 + branch16
-    total11 = tf.reduce_sum(t41, axis=-2)
-    t42 = embeddings * t40[..., None, None] * total11[..., :, None]
-    total12 = tf.reduce_sum(t41, axis=-1)
-    t43 = embeddings * t40[..., None, None] * total12[..., :, None]
-    branch17 = tf.where(condition7, -0.5 * t21 * t29[..., :, None], 0.0)
-    t44 = 0.5 * t16[..., :, None] * tf.linalg.matrix_transpose(t20) * t21
-    t45 = -0.5 * total9[..., None, :] * t16[..., :, None] * t21
-    t46 = branch17 + tf.where(condition7, t44, 0.0) + tf.where(condition7, t45, 0.0)
-    total13 = tf.reduce_sum(t46, axis=-2)
-    t47 = embeddings * t40[..., None, None] * total13[..., :, None]
-    branch18 = tf.where(condition7, 0.5 * tf.linalg.matrix_transpose(t20) * t21, 0.0)
-    branch19 = tf.where(condition7, -0.5 * total9[..., :, None] * t21, 0.0)
-    branch20 = tf.where(condition7, -0.5 * total9[..., None, :] * t21, 0.0)
+    dot11 = tf.matmul(t34, tf.linalg.matrix_transpose(t16))
+    t36 = 2 * cotangent * t2
+    branch14 = tf.where(condition9, 0.5 * t17 * t33, 0.0)
+    branch15 = tf.where(condition9, -0.5 * total9[..., :, None] * t33, 0.0)
+    branch16 = tf.where(condition9, -0.5 * total9[..., None, :] * t33, 0.0)
+    t37 = branch14 + branch15 + branch16
+    total11 = tf.reduce_sum(t37, axis=-2)
+    t38 = embeddings * t36[..., None, None] * total11[..., :, None]
+    total12 = tf.reduce_sum(t37, axis=-1)
+    t39 = embeddings * t36[..., None, None] * total12[..., :, None]
+    branch17 = tf.where(condition7, -0.5 * t18 * t26[..., :, None], 0.0)
+    t40 = 0.5 * t13[..., :, None] * tf.linalg.matrix_transpose(t17) * t18
+    t41 = -0.5 * total9[..., None, :] * t13[..., :, None] * t18
+    t42 = branch17 + tf.where(condition7, t40, 0.0) + tf.where(condition7, t41, 0.0)
+    total13 = tf.reduce_sum(t42, axis=-2)
+    t43 = embeddings * t36[..., None, None] * total13[..., :, None]
+    branch18 = tf.where(condition7, 0.5 * tf.linalg.matrix_transpose(t17) * t18, 0.0)
+    branch19 = tf.where(condition7, -0.5 * total9[..., :, None] * t18, 0.0)
+    branch20 = tf.where(condition7, -0.5 * total9[..., None, :] * t18, 0.0)
     total14 = tf.reduce_sum(branch18 + branch19 + branch20, axis=-1)
-    t48 = total7 * t15 * total14
-    t49 = embeddings * t40[..., None, None] * t48[..., :, None]
-    branch21 = tf.where(condition6, 0.5 * t12[..., :, :, None] * t22[..., :, None, :], 0.0)
-    t50 = 0.5 * total9[..., :, None, None] * t12[..., :, :, None]
-    branch22 = tf.where(condition6, -t50 * t21[..., :, None, :], 0.0)
-    t51 = 0.5 * t12[..., :, :, None] * total9[..., None, None, :]
-    branch23 = tf.where(condition6, -t51 * t21[..., :, None, :], 0.0)
-    t52 = branch21 + branch22 + branch23
-    total15 = tf.reduce_sum(t52, axis=(-3, -2))
-    t53 = -2 * cotangent * t2
-    t54 = embeddings * total15[..., :, None] * t53[..., None, None]
-    total16 = tf.reduce_sum(t52, axis=(-2, -1))
-    t55 = embeddings * total16[..., :, None] * t53[..., None, None]
-    branch24 = tf.where(condition9, 0.5 * t35, 0.0)
+    t44 = total7 * t12 * total14
+    t45 = embeddings * t36[..., None, None] * t44[..., :, None]
+    branch21 = tf.where(condition6, 0.5 * t9[..., :, :, None] * t19[..., :, None, :], 0.0)
+    t46 = 0.5 * total9[..., :, None, None] * t9[..., :, :, None]
+    branch22 = tf.where(condition6, -t46 * t18[..., :, None, :], 0.0)
+    t47 = 0.5 * t9[..., :, :, None] * total9[..., None, None, :]
+    branch23 = tf.where(condition6, -t47 * t18[..., :, None, :], 0.0)
+    t48 = branch21 + branch22 + branch23
+    total15 = tf.reduce_sum(t48, axis=(-3, -2))
+    t49 = -2 * cotangent * t2
+    t50 = embeddings * total15[..., :, None] * t49[..., None, None]
+    total16 = tf.reduce_sum(t48, axis=(-2, -1))
+    t51 = embeddings * total16[..., :, None] * t49[..., None, None]
+    branch24 = tf.where(condition9, 0.5 * inverse2, 0.0)
     total17 = tf.reduce_sum(branch24, axis=-2)
     total18 = tf.reduce_sum(branch24, axis=-1)
-    branch25 = tf.where(condition7, 0.5 * t11 * t16[..., :, None], 0.0)
+    branch25 = tf.where(condition7, 0.5 * inverse * t13[..., :, None], 0.0)
     total19 = tf.reduce_sum(branch25, axis=-2)
-    total20 = tf.reduce_sum(tf.where(condition7, 0.5 * t11, 0.0), axis=-1)
-    branch26 = tf.where(condition6, 0.5 * t11[..., :, None, :] * t12[..., :, :, None], 0.0)
-    total21 = tf.reduce_sum(branch26, axis=(-3, -2))
-    total22 = tf.reduce_sum(branch26, axis=(-2, -1))
-    t56 = total17 + total18 + total19 + total7 * t15 * total20 - total21 - total22
-    t57 = embeddings_tangent * t40[..., None, None] * t56[..., :, None]
-    t58 = dot2 + dot5 + dot6 + dot7 + t28[..., None, None] * (dot8 + dot9)
-    t59 = t58 + t28[..., None, None] * (dot10 + dot11) + t42 + t43 + t47 + t49 + t54
-    return (t59 + t55 + t57,)
+    branch26 = tf.where(condition7, 0.5 * inverse, 0.0)
+    total20 = tf.reduce_sum(branch26, axis=-1)
+    t52 = 0.5 * inverse[..., :, None, :] * t9[..., :, :, None]
+    branch27 = tf.where(condition6, t52, 0.0)
+    total21 = tf.reduce_sum(branch27, axis=(-3, -2))
+    total22 = tf.reduce_sum(branch27, axis=(-2, -1))
+    t53 = total17 + total18 + total19 + total7 * t12 * total20 - total21 - total22
+    t54 = embeddings_tangent * t36[..., None, None] * t53[..., :, None]
+    t55 = dot2 + dot5 + dot6 + dot7 + t25[..., None, None] * (dot8 + dot9)
+    t56 = t55 + t25[..., None, None] * (dot10 + dot11) + t38 + t39 + t43 + t45 + t50
+    return (t56 + t51 + t54,)
 
 
 def _triplet_semi_hard_hessian_diagonal(
@@ -2392,53 +2390,53 @@ def _triplet_semi_hard_hessian_diagonal(
     t = embeddings**2
     total2 = tf.reduce_sum(t, axis=-1)
     dot = tf.matmul(embeddings, tf.linalg.matrix_transpose(embeddings))
-    t2 = total2[..., :, None] + total2[..., None, :] - 2 * dot
-    t3 = tf.math.sqrt(tf.maximum(t2, 0.0))
-    t4 = tf.linalg.matrix_transpose(t3) + margin
-    t5 = total2[..., :, None] + total2[..., None, :]
-    t6 = t5 - 2 * tf.linalg.matrix_transpose(dot)
-    t7 = tf.math.sqrt(tf.maximum(t6, 0.0))
-    above2 = t7[..., :, :, None] > t3[..., None, :, :]
+    larger = tf.maximum(total2[..., :, None] + total2[..., None, :] - 2 * dot, 0.0)
+    t2 = tf.math.sqrt(larger)
+    t3 = tf.linalg.matrix_transpose(t2) + margin
+    t4 = total2[..., :, None] + total2[..., None, :]
+    t5 = tf.math.sqrt(tf.maximum(t4 - 2 * tf.linalg.matrix_transpose(dot), 0.0))
+    above2 = t5[..., :, :, None] > t2[..., None, :, :]
     condition = differs[..., :, :, None] & above2
     branch2 = fn.select(condition, 1.0, 0.0, embeddings)
     total3 = tf.reduce_sum(branch2, axis=-3)
     above3 = tf.linalg.matrix_transpose(total3) > 0
-    t8 = -tf.where(condition, t7[..., :, :, None], float("inf"))
-    largest = tf.reduce_max(t8, axis=-3)
-    branch3 = tf.where(differs, t7, float("-inf"))
+    t6 = -tf.where(condition, t5[..., :, :, None], float("inf"))
+    largest = tf.reduce_max(t6, axis=-3)
+    branch3 = tf.where(differs, t5, float("-inf"))
     largest2 = tf.reduce_max(branch3, axis=-2)
     branch4 = tf.where(above3, -tf.linalg.matrix_transpose(largest), largest2[..., None, :])
-    above4 = t4 > branch4
+    above4 = t3 > branch4
     condition2 = above[..., None, :] & tf.linalg.matrix_transpose(equal)
     condition3 = condition2 & tf.linalg.matrix_transpose(differs2) & above4
     branch5 = tf.where(condition3, -fn.select(above3, 0.0, 1.0, embeddings), 0.0)
     total4 = tf.reduce_sum(branch5, axis=-2)
     above5 = branch3 >= largest2[..., None, :]
     total5 = tf.reduce_sum(fn.select(above5, 1.0, 0.0, embeddings), axis=-2)
-    t9 = 1 / total5
-    t10 = total4 * t9
-    t11 = t10[..., None, :] * tf.linalg.matrix_transpose(t)
+    t7 = 1 / total5
+    t8 = total4 * t7
+    t9 = t8[..., None, :] * tf.linalg.matrix_transpose(t)
     condition4 = tf.linalg.matrix_transpose(differs) & tf.linalg.matrix_transpose(above5)
-    t12 = fn.inverse_root(tf.linalg.matrix_transpose(t6))
-    t13 = t12**3
-    branch6 = tf.where(condition4, -t13, 0.0)
-    t14 = tf.linalg.matrix_transpose(branch6)
-    dot2 = tf.matmul(t14, tf.linalg.matrix_transpose(t11))
-    t15 = tf.linalg.matrix_transpose(t)
-    t16 = fn.inverse_root(tf.linalg.matrix_transpose(t2))
-    t17 = t16**3
-    branch7 = tf.where(condition3, -t17, 0.0)
-    t18 = tf.linalg.matrix_transpose(branch7)
-    dot3 = tf.matmul(t18, tf.linalg.matrix_transpose(t15))
-    dot4 = tf.matmul(branch7, tf.linalg.matrix_transpose(t15))
-    branch8 = tf.where(condition3, 0.5 * t16, 0.0)
+    inverse = fn.reciprocal(tf.linalg.matrix_transpose(t5))
+    t10 = inverse**3
+    branch6 = tf.where(condition4, -t10, 0.0)
+    t11 = tf.linalg.matrix_transpose(branch6)
+    dot2 = tf.matmul(t11, tf.linalg.matrix_transpose(t9))
+    t12 = tf.linalg.matrix_transpose(t)
+    inverse2 = fn.reciprocal(tf.linalg.matrix_transpose(t2))
+    t13 = inverse2**3
+    branch7 = tf.where(condition3, -t13, 0.0)
+    t14 = tf.linalg.matrix_transpose(branch7)
+    dot3 = tf.matmul(t14, tf.linalg.matrix_transpose(t12))
+    dot4 = tf.matmul(branch7, tf.linalg.matrix_transpose(t12))
+    branch8 = tf.where(condition3, 0.5 * inverse2, 0.0)
     total6 = tf.reduce_sum(branch8, axis=-2)
     total7 = tf.reduce_sum(branch8, axis=-1)
-    branch9 = tf.where(condition4, 0.5 * t12 * t10[..., :, None], 0.0)
+    branch9 = tf.where(condition4, 0.5 * inverse * t8[..., :, None], 0.0)
     total8 = tf.reduce_sum(branch9, axis=-2)
-    total9 = tf.reduce_sum(tf.where(condition4, 0.5 * t12, 0.0), axis=-1)
+    branch10 = tf.where(condition4, 0.5 * inverse, 0.0)
+    total9 = tf.reduce_sum(branch10, axis=-1)
     turned = tf.experimental.numpy.moveaxis(above2, (-3, -2, -1), (-1, -3, -2))
-    above6 = t8 >= largest[..., None, :, :]
+    above6 = t6 >= largest[..., None, :, :]
     turned2 = tf.experimental.numpy.moveaxis(above6, (-3, -2, -1), (-1, -3, -2))
     condition5 = above[..., :, None, None]
     condition6 = condition5 & tf.linalg.matrix_transpose(differs)[..., :, None, :]
@@ -2446,66 +2444,67 @@ def _triplet_semi_hard_hessian_diagonal(
     condition8 = condition7 & tf.linalg.matrix_transpose(above3)[..., :, :, None]
     condition9 = condition8 & tf.linalg.matrix_transpose(above4)[..., :, :, None] & turned2
     total10 = tf.reduce_sum(fn.select(above6, 1.0, 0.0, embeddings), axis=-3)
-    t19 = 1 / total10
-    branch10 = tf.where(condition9, 0.5 * t12[..., :, None, :] * t19[..., :, :, None], 0.0)
-    total11 = tf.reduce_sum(branch10, axis=(-3, -2))
-    total12 = tf.reduce_sum(branch10, axis=(-2, -1))
-    t20 = total6 + total7 + total8 + total4 * t9 * total9 - total11 - total12
-    t21 = 2 * t20
-    dot5 = tf.matmul(branch6, tf.linalg.matrix_transpose(t15))
-    t22 = t10[..., None, :] * tf.linalg.matrix_transpose(embeddings)
-    branch11 = tf.where(condition4, 0.5 * t13, 0.0)
-    t23 = tf.linalg.matrix_transpose(branch11)
-    dot6 = tf.matmul(t23, tf.linalg.matrix_transpose(t22))
-    t24 = tf.linalg.matrix_transpose(embeddings)
-    branch12 = tf.where(condition3, 0.5 * t17, 0.0)
-    t25 = tf.linalg.matrix_transpose(branch12)
-    dot7 = tf.matmul(t25, tf.linalg.matrix_transpose(t24))
-    dot8 = tf.matmul(branch12, tf.linalg.matrix_transpose(t24))
-    branch13 = tf.where(condition4, -0.25 * t10[..., :, None] * t13, 0.0)
-    total13 = tf.reduce_sum(branch13, axis=-2)
-    t26 = dot6 + 2 * embeddings * total13[..., :, None]
-    branch14 = tf.where(condition3, -0.25 * t17, 0.0)
-    total14 = tf.reduce_sum(branch14, axis=-2)
-    t27 = dot7 + 2 * embeddings * total14[..., :, None]
-    total15 = tf.reduce_sum(branch14, axis=-1)
-    t28 = dot8 + 2 * embeddings * total15[..., :, None]
-    dot9 = tf.matmul(branch11, tf.linalg.matrix_transpose(t24))
-    t29 = 2 * embeddings * dot9 * t10[..., :, None]
-    total16 = tf.reduce_sum(tf.where(condition4, -0.25 * t13, 0.0), axis=-1)
-    t30 = dot9 + 2 * embeddings * total16[..., :, None]
-    t31 = 2 * embeddings * t10[..., :, None] * t30
+    t15 = 1 / total10
+    t16 = 0.5 * inverse[..., :, None, :] * t15[..., :, :, None]
+    branch11 = tf.where(condition9, t16, 0.0)
+    total11 = tf.reduce_sum(branch11, axis=(-3, -2))
+    total12 = tf.reduce_sum(branch11, axis=(-2, -1))
+    t17 = total6 + total7 + total8 + total4 * t7 * total9 - total11 - total12
+    t18 = 2 * t17
+    dot5 = tf.matmul(branch6, tf.linalg.matrix_transpose(t12))
+    t19 = tf.linalg.matrix_transpose(embeddings)
+    branch12 = tf.where(condition3, 0.5 * t13, 0.0)
+    t20 = tf.linalg.matrix_transpose(branch12)
+    dot6 = tf.matmul(t20, tf.linalg.matrix_transpose(t19))
+    dot7 = tf.matmul(branch12, tf.linalg.matrix_transpose(t19))
+    t21 = t8[..., None, :] * tf.linalg.matrix_transpose(embeddings)
+    branch13 = tf.where(condition4, 0.5 * t10, 0.0)
+    t22 = tf.linalg.matrix_transpose(branch13)
+    dot8 = tf.matmul(t22, tf.linalg.matrix_transpose(t21))
+    branch14 = tf.where(condition3, -0.25 * t13, 0.0)
+    total13 = tf.reduce_sum(branch14, axis=-2)
+    t23 = dot6 + 2 * embeddings * total13[..., :, None]
+    total14 = tf.reduce_sum(branch14, axis=-1)
+    t24 = dot7 + 2 * embeddings * total14[..., :, None]
+    branch15 = tf.where(condition4, -0.25 * t8[..., :, None] * t10, 0.0)
+    total15 = tf.reduce_sum(branch15, axis=-2)
+    t25 = dot8 + 2 * embeddings * total15[..., :, None]
+    dot9 = tf.matmul(branch13, tf.linalg.matrix_transpose(t19))
+    t26 = 2 * embeddings * dot9 * t8[..., :, None]
+    total16 = tf.reduce_sum(tf.where(condition4, -0.25 * t10, 0.0), axis=-1)
+    t27 = dot9 + 2 * embeddings * total16[..., :, None]
+    t28 = 2 * embeddings * t8[..., :, None] * t27
     turned3 = tf.experimental.numpy.moveaxis(condition9, (-3, -2, -1), (-2, -1, -3))
-    t32 = -tf.linalg.matrix_transpose(t13)[..., :, :, None] * t19[..., None, :, :]
-    total17 = tf.reduce_sum(tf.where(turned3, t32, 0.0), axis=-1)
-    dot10 = tf.matmul(total17, tf.linalg.matrix_transpose(t15))
-    t33 = tf.linalg.matrix_transpose(total17)
-    dot11 = tf.matmul(t33, tf.linalg.matrix_transpose(t15))
+    t29 = -tf.linalg.matrix_transpose(t10)[..., :, :, None] * t15[..., None, :, :]
+    total17 = tf.reduce_sum(tf.where(turned3, t29, 0.0), axis=-1)
+    dot10 = tf.matmul(total17, tf.linalg.matrix_transpose(t12))
+    t30 = tf.linalg.matrix_transpose(total17)
+    dot11 = tf.matmul(t30, tf.linalg.matrix_transpose(t12))
     turned4 = tf.experimental.numpy.moveaxis(condition9, (-3, -2, -1), (-1, -3, -2))
-    t34 = 0.5 * tf.linalg.matrix_transpose(t19)[..., :, None, :]
-    branch15 = tf.where(turned4, t34 * tf.linalg.matrix_transpose(t13)[..., None, :, :], 0.0)
-    total18 = tf.reduce_sum(branch15, axis=-3)
-    dot12 = tf.matmul(total18, tf.linalg.matrix_transpose(t24))
-    t35 = tf.linalg.matrix_transpose(total18)
-    dot13 = tf.matmul(t35, tf.linalg.matrix_transpose(t24))
-    turned5 = tf.experimental.numpy.moveaxis(branch15, (-3, -2, -1), (-1, -3, -2))
-    dot14 = tf.einsum("...acd,...bc->...ab", turned5, t24)
-    branch16 = tf.where(condition9, -0.25 * t19[..., :, :, None] * t13[..., :, None, :], 0.0)
-    total19 = tf.reduce_sum(branch16, axis=(-3, -2))
-    t36 = dot14 + 2 * embeddings * total19[..., :, None]
-    turned6 = tf.experimental.numpy.moveaxis(branch15, (-3, -1), (-1, -3))
-    dot15 = tf.einsum("...acd,...bc->...ab", turned6, t24)
-    total20 = tf.reduce_sum(branch16, axis=(-2, -1))
-    t37 = dot15 + 2 * embeddings * total20[..., :, None]
-    t38 = dot2 + dot3 + dot4 + t21[..., :, None] + dot5 * t10[..., :, None]
-    t39 = t38 + 2 * embeddings * dot6 + 2 * embeddings * dot7 + 2 * embeddings * dot8
-    t40 = t39 + 2 * embeddings * t26 + 2 * embeddings * t27 + 2 * embeddings * t28
-    t41 = t40 + t29 + t31 - dot10 - dot11 - 2 * embeddings * dot12
-    t42 = t41 - 2 * embeddings * dot13 - 2 * embeddings * t36 - 2 * embeddings * t37
-    branch17 = fn.select(above[..., :, None] & equal & differs2, 1.0, 0.0, embeddings)
-    total21 = tf.reduce_sum(branch17, axis=(-2, -1))
-    t43 = cotangent / tf.maximum(total21, 1.0)
-    return (t42 * t43[..., None, None],)
+    t31 = 0.5 * tf.linalg.matrix_transpose(t15)[..., :, None, :]
+    branch16 = tf.where(turned4, t31 * tf.linalg.matrix_transpose(t10)[..., None, :, :], 0.0)
+    total18 = tf.reduce_sum(branch16, axis=-3)
+    dot12 = tf.matmul(total18, tf.linalg.matrix_transpose(t19))
+    t32 = tf.linalg.matrix_transpose(total18)
+    dot13 = tf.matmul(t32, tf.linalg.matrix_transpose(t19))
+    turned5 = tf.experimental.numpy.moveaxis(branch16, (-3, -2, -1), (-1, -3, -2))
+    dot14 = tf.einsum("...acd,...bc->...ab", turned5, t19)
+    branch17 = tf.where(condition9, -0.25 * t15[..., :, :, None] * t10[..., :, None, :], 0.0)
+    total19 = tf.reduce_sum(branch17, axis=(-3, -2))
+    t33 = dot14 + 2 * embeddings * total19[..., :, None]
+    turned6 = tf.experimental.numpy.moveaxis(branch16, (-3, -1), (-1, -3))
+    dot15 = tf.einsum("...acd,...bc->...ab", turned6, t19)
+    total20 = tf.reduce_sum(branch17, axis=(-2, -1))
+    t34 = dot15 + 2 * embeddings * total20[..., :, None]
+    t35 = dot2 + dot3 + dot4 + t18[..., :, None] + dot5 * t8[..., :, None]
+    t36 = t35 + 2 * embeddings * dot6 + 2 * embeddings * dot7 + 2 * embeddings * dot8
+    t37 = t36 + 2 * embeddings * t23 + 2 * embeddings * t24 + 2 * embeddings * t25
+    t38 = t37 + t26 + t28 - dot10 - dot11 - 2 * embeddings * dot12
+    t39 = t38 - 2 * embeddings * dot13 - 2 * embeddings * t33 - 2 * embeddings * t34
+    branch18 = fn.select(above[..., :, None] & equal & differs2, 1.0, 0.0, embeddings)
+    total21 = tf.reduce_sum(branch18, axis=(-2, -1))
+    t40 = cotangent / tf.maximum(total21, 1.0)
+    return (t39 * t40[..., None, None],)
 
 
 _TRIPLET_SEMI_HARD = Definition(
@@ -2783,11 +2782,11 @@ def _lifted_structure_vjp(
     total2 = tf.reduce_sum(embeddings**2, axis=-1)
     dot = tf.matmul(embeddings, tf.linalg.matrix_transpose(embeddings))
     t = total2[..., :, None] + total2[..., None, :]
-    t2 = t - 2 * tf.linalg.matrix_transpose(dot)
-    t3 = margin - tf.math.sqrt(tf.maximum(t2, 0.0))
+    t2 = tf.math.sqrt(tf.maximum(t - 2 * tf.linalg.matrix_transpose(dot), 0.0))
+    t3 = margin - t2
     lse = fn.logsumexp(t3, -2, where=differs)
     total3 = fn.log_add_exp(lse[..., None, :], lse[..., :, None])
-    t4 = total3 + tf.math.sqrt(tf.maximum(t2, 0.0))
+    t4 = t2 + total3
     condition = above[..., None, :] & tf.linalg.matrix_transpose(equal)
     condition2 = condition & tf.linalg.matrix_transpose(differs2) & (t4 > 0)
     larger = tf.maximum(t4, 0.0)
@@ -2801,36 +2800,36 @@ def _lifted_structure_vjp(
     branch4 = fn.select(above[..., :, None] & equal & differs2, 1.0, 0.0, embeddings)
     total6 = tf.reduce_sum(branch4, axis=(-2, -1))
     t7 = 1 / tf.maximum(total6, 1.0)
-    t8 = t7 * cotangent
+    t8 = cotangent * t7
     t9 = t6[..., None, :] * t8[..., None, None]
     t10 = t9 * tf.linalg.matrix_transpose(embeddings)
     share2 = tf.math.exp(tf.linalg.matrix_transpose(t3) - lse[..., :, None])
-    t11 = fn.inverse_root(tf.linalg.matrix_transpose(t2))
-    t12 = tf.linalg.matrix_transpose(share2) * tf.linalg.matrix_transpose(t11)
-    branch5 = tf.where(differs, t12, 0.0)
+    inverse = fn.reciprocal(tf.linalg.matrix_transpose(t2))
+    t11 = tf.linalg.matrix_transpose(share2) * tf.linalg.matrix_transpose(inverse)
+    branch5 = tf.where(differs, t11, 0.0)
     dot2 = tf.matmul(branch5, tf.linalg.matrix_transpose(t10))
-    t13 = tf.linalg.matrix_transpose(embeddings)
-    t14 = fn.inverse_root(t2)
-    branch6 = tf.where(condition2, -2 * t14 * larger, 0.0)
-    t15 = tf.linalg.matrix_transpose(branch6)
-    dot3 = tf.matmul(t15, tf.linalg.matrix_transpose(t13))
-    t16 = 0.5 * t7 * cotangent
-    dot4 = tf.matmul(branch6, tf.linalg.matrix_transpose(t13))
-    branch7 = tf.where(condition2, t14 * larger, 0.0)
+    t12 = tf.linalg.matrix_transpose(embeddings)
+    inverse2 = fn.reciprocal(t2)
+    branch6 = tf.where(condition2, -2 * larger * inverse2, 0.0)
+    t13 = tf.linalg.matrix_transpose(branch6)
+    dot3 = tf.matmul(t13, tf.linalg.matrix_transpose(t12))
+    t14 = 0.5 * cotangent * t7
+    dot4 = tf.matmul(branch6, tf.linalg.matrix_transpose(t12))
+    branch7 = tf.where(condition2, larger * inverse2, 0.0)
     total7 = tf.reduce_sum(branch7, axis=-2)
     total8 = tf.reduce_sum(branch7, axis=-1)
     total9 = tf.reduce_sum(branch5, axis=-2)
-    t17 = -0.5 * t7 * cotangent
-    t18 = t6[..., :, None] * share2 * t11 * t8[..., None, None]
-    branch8 = tf.where(tf.linalg.matrix_transpose(differs), t18, 0.0)
+    t15 = -0.5 * cotangent * t7
+    t16 = t6[..., :, None] * share2 * inverse * t8[..., None, None]
+    branch8 = tf.where(tf.linalg.matrix_transpose(differs), t16, 0.0)
     total10 = tf.reduce_sum(branch8, axis=-2)
-    t19 = total7 * t16[..., None] + total8 * t16[..., None]
-    t20 = t19 + total9 * t6 * t17[..., None] - 0.5 * total10
-    t21 = tf.linalg.matrix_transpose(branch5)
-    dot5 = tf.matmul(t21, tf.linalg.matrix_transpose(t13))
-    t22 = t8[..., None, None] * dot5 * t6[..., :, None]
-    t23 = dot2 + dot3 * t16[..., None, None] + dot4 * t16[..., None, None]
-    return (t23 + 2 * t20[..., :, None] * embeddings + t22,)
+    t17 = total7 * t14[..., None] + total8 * t14[..., None]
+    t18 = t17 + total9 * t6 * t15[..., None] - 0.5 * total10
+    t19 = tf.linalg.matrix_transpose(branch5)
+    dot5 = tf.matmul(t19, tf.linalg.matrix_transpose(t12))
+    t20 = t8[..., None, None] * dot5 * t6[..., :, None]
+    t21 = dot2 + dot3 * t14[..., None, None] + dot4 * t14[..., None, None]
+    return (t21 + 2 * t18[..., :, None] * embeddings + t20,)
 
 
 def _lifted_structure_jvp(
@@ -2849,32 +2848,33 @@ def _lifted_structure_jvp(
     differs2 = position[..., :, None] != position[..., None, :]
     total2 = tf.reduce_sum(embeddings**2, axis=-1)
     dot = tf.matmul(embeddings, tf.linalg.matrix_transpose(embeddings))
-    t = total2[..., :, None] + total2[..., None, :]
-    t2 = t - 2 * tf.linalg.matrix_transpose(dot)
-    t3 = margin - tf.math.sqrt(tf.maximum(t2, 0.0))
-    lse = fn.logsumexp(t3, -2, where=differs)
+    larger = tf.maximum(total2[..., :, None] + total2[..., None, :] - 2 * dot, 0.0)
+    t = tf.math.sqrt(larger)
+    t2 = total2[..., :, None] + total2[..., None, :]
+    t3 = tf.math.sqrt(tf.maximum(t2 - 2 * tf.linalg.matrix_transpose(dot), 0.0))
+    t4 = margin - t3
+    lse = fn.logsumexp(t4, -2, where=differs)
     total3 = fn.log_add_exp(lse[..., :, None], lse[..., None, :])
-    t4 = total2[..., :, None] + total2[..., None, :] - 2 * dot
-    t5 = total3 + tf.math.sqrt(tf.maximum(t4, 0.0))
+    t5 = t + total3
     condition = above[..., :, None] & equal & differs2 & (t5 > 0)
-    t6 = fn.inverse_root(t4)
-    larger = tf.maximum(t5, 0.0)
+    larger2 = tf.maximum(t5, 0.0)
+    inverse = fn.reciprocal(t)
     dot2 = tf.matmul(embeddings, tf.linalg.matrix_transpose(embeddings_tangent))
     dot3 = tf.matmul(embeddings_tangent, tf.linalg.matrix_transpose(embeddings))
-    branch2 = tf.where(condition, -2 * t6 * larger * (dot2 + dot3), 0.0)
+    branch2 = tf.where(condition, -2 * larger2 * inverse * (dot2 + dot3), 0.0)
     total4 = tf.reduce_sum(embeddings * embeddings_tangent, axis=-1)
-    t7 = dot2 + dot3 - total4[..., :, None] - total4[..., None, :]
-    share = tf.math.exp(tf.linalg.matrix_transpose(t3) - lse[..., :, None])
-    t8 = fn.inverse_root(tf.linalg.matrix_transpose(t2))
-    branch3 = tf.where(tf.linalg.matrix_transpose(differs), t7 * share * t8, 0.0)
+    t6 = dot2 + dot3 - total4[..., :, None] - total4[..., None, :]
+    share = tf.math.exp(tf.linalg.matrix_transpose(t4) - lse[..., :, None])
+    inverse2 = fn.reciprocal(tf.linalg.matrix_transpose(t3))
+    branch3 = tf.where(tf.linalg.matrix_transpose(differs), t6 * share * inverse2, 0.0)
     total5 = tf.reduce_sum(branch3, axis=-1)
     share2 = fn.pair_share(lse[..., :, None], lse[..., None, :])
-    branch4 = tf.where(condition, 2 * total5[..., :, None] * larger * share2, 0.0)
-    t9 = 2 * total5[..., None, :] * larger * tf.linalg.matrix_transpose(share2)
-    branch5 = tf.where(condition, 2 * t6 * larger * total4[..., :, None], 0.0)
-    branch6 = tf.where(condition, 2 * t6 * larger * total4[..., None, :], 0.0)
-    t10 = branch2 + branch4 + tf.where(condition, t9, 0.0) + branch5 + branch6
-    total6 = tf.reduce_sum(t10, axis=(-2, -1))
+    branch4 = tf.where(condition, 2 * total5[..., :, None] * larger2 * share2, 0.0)
+    t7 = 2 * total5[..., None, :] * larger2 * tf.linalg.matrix_transpose(share2)
+    branch5 = tf.where(condition, 2 * larger2 * inverse * total4[..., :, None], 0.0)
+    branch6 = tf.where(condition, 2 * larger2 * inverse * total4[..., None, :], 0.0)
+    t8 = branch2 + branch4 + tf.where(condition, t7, 0.0) + branch5 + branch6
+    total6 = tf.reduce_sum(t8, axis=(-2, -1))
     branch7 = fn.select(above[..., :, None] & equal & differs2, 1.0, 0.0, embeddings)
     total7 = tf.reduce_sum(branch7, axis=(-2, -1))
     return 0.5 * total6 / tf.maximum(total7, 1.0)
@@ -2903,11 +2903,11 @@ def _lifted_structure_hvp(
     total3 = tf.reduce_sum(embeddings**2, axis=-1)
     dot = tf.matmul(embeddings, tf.linalg.matrix_transpose(embeddings))
     t3 = total3[..., :, None] + total3[..., None, :]
-    t4 = t3 - 2 * tf.linalg.matrix_transpose(dot)
-    t5 = margin - tf.math.sqrt(tf.maximum(t4, 0.0))
+    t4 = tf.math.sqrt(tf.maximum(t3 - 2 * tf.linalg.matrix_transpose(dot), 0.0))
+    t5 = margin - t4
     lse = fn.logsumexp(t5, -2, where=differs)
     total4 = fn.log_add_exp(lse[..., None, :], lse[..., :, None])
-    t6 = total4 + tf.math.sqrt(tf.maximum(t4, 0.0))
+    t6 = t4 + total4
     above2 = t6 > 0
     condition2 = above[..., None, :] & tf.linalg.matrix_transpose(equal)
     condition3 = condition2 & tf.linalg.matrix_transpose(differs2) & above2
@@ -2921,141 +2921,141 @@ def _lifted_structure_hvp(
     t8 = 0.5 * total5 + 0.5 * total6
     t9 = t8[..., None, :] * tf.linalg.matrix_transpose(embeddings_tangent)
     share2 = tf.math.exp(tf.linalg.matrix_transpose(t5) - lse[..., :, None])
-    t10 = fn.inverse_root(tf.linalg.matrix_transpose(t4))
+    inverse = fn.reciprocal(tf.linalg.matrix_transpose(t4))
     dot2 = tf.matmul(embeddings, tf.linalg.matrix_transpose(embeddings_tangent))
     dot3 = tf.matmul(embeddings_tangent, tf.linalg.matrix_transpose(embeddings))
     total7 = tf.reduce_sum(embeddings * embeddings_tangent, axis=-1)
-    t11 = dot2 + dot3 - total7[..., :, None] - total7[..., None, :]
-    branch5 = tf.where(tf.linalg.matrix_transpose(differs), share2 * t10 * t11, 0.0)
+    t10 = dot2 + dot3 - total7[..., :, None] - total7[..., None, :]
+    branch5 = tf.where(tf.linalg.matrix_transpose(differs), share2 * inverse * t10, 0.0)
     total8 = tf.reduce_sum(branch5, axis=-1)
     branch6 = tf.where(above2, 2 * larger * share * tf.linalg.matrix_transpose(share), 0.0)
-    t12 = 2 * share**2
-    t13 = total8[..., None, :] * (branch6 + tf.where(above2, t12, 0.0))
-    branch7 = tf.where(tf.linalg.matrix_transpose(condition), t13, 0.0)
+    t11 = 2 * share**2
+    t12 = total8[..., None, :] * (branch6 + tf.where(above2, t11, 0.0))
+    branch7 = tf.where(tf.linalg.matrix_transpose(condition), t12, 0.0)
     branch8 = tf.where(above2, 2 * share * tf.linalg.matrix_transpose(share), 0.0)
     branch9 = tf.where(above2, -2 * larger * share * tf.linalg.matrix_transpose(share), 0.0)
-    t14 = branch8 + branch9
-    t15 = tf.linalg.matrix_transpose(condition)
-    branch10 = tf.where(t15, total8[..., :, None] * t14, 0.0)
-    t16 = fn.inverse_root(t4)
-    t17 = tf.linalg.matrix_transpose(dot2) + tf.linalg.matrix_transpose(dot3)
-    branch11 = tf.where(condition3, -2 * t16 * share * t17, 0.0)
-    branch12 = tf.where(condition3, 2 * t16 * share * total7[..., None, :], 0.0)
-    branch13 = tf.where(condition3, 2 * t16 * share * total7[..., :, None], 0.0)
-    t18 = branch7 + branch10 + branch11 + branch12 + branch13
-    total9 = tf.reduce_sum(t18, axis=-2)
-    t19 = 0.5 * total9[..., None, :] * tf.linalg.matrix_transpose(embeddings)
-    branch14 = tf.where(tf.linalg.matrix_transpose(above2), t12, 0.0)
-    t20 = total8[..., None, :] * (tf.linalg.matrix_transpose(branch6) + branch14)
-    t21 = total8[..., :, None] * tf.linalg.matrix_transpose(t14)
-    t22 = 2 * share * tf.linalg.matrix_transpose(t16)
-    t23 = tf.linalg.matrix_transpose(condition3)
-    branch15 = tf.where(t23, -t22 * tf.linalg.matrix_transpose(t17), 0.0)
-    t24 = 2 * share * tf.linalg.matrix_transpose(t16) * total7[..., None, :]
-    branch16 = tf.where(tf.linalg.matrix_transpose(condition3), t24, 0.0)
-    t25 = 2 * share * tf.linalg.matrix_transpose(t16) * total7[..., :, None]
-    branch17 = tf.where(tf.linalg.matrix_transpose(condition3), t25, 0.0)
-    t26 = tf.where(condition, t20, 0.0) + tf.where(condition, t21, 0.0) + branch15
-    total10 = tf.reduce_sum(t26 + branch16 + branch17, axis=-2)
-    t27 = 0.5 * total10[..., None, :] * tf.linalg.matrix_transpose(embeddings)
-    t28 = t2[..., None, None] * (t9 + t19 + t27)
-    t29 = tf.linalg.matrix_transpose(share2) * tf.linalg.matrix_transpose(t10)
-    branch18 = tf.where(differs, t29, 0.0)
-    dot4 = tf.matmul(branch18, tf.linalg.matrix_transpose(t28))
-    t30 = t8[..., None, :] * t2[..., None, None]
-    t31 = t30 * tf.linalg.matrix_transpose(embeddings)
-    t32 = t10**2
+    t13 = branch8 + branch9
+    t14 = tf.linalg.matrix_transpose(condition)
+    branch10 = tf.where(t14, total8[..., :, None] * t13, 0.0)
+    inverse2 = fn.reciprocal(t4)
+    t15 = tf.linalg.matrix_transpose(dot2) + tf.linalg.matrix_transpose(dot3)
+    branch11 = tf.where(condition3, -2 * inverse2 * share * t15, 0.0)
+    branch12 = tf.where(condition3, 2 * inverse2 * share * total7[..., None, :], 0.0)
+    branch13 = tf.where(condition3, 2 * inverse2 * share * total7[..., :, None], 0.0)
+    t16 = branch7 + branch10 + branch11 + branch12 + branch13
+    total9 = tf.reduce_sum(t16, axis=-2)
+    t17 = 0.5 * total9[..., None, :] * tf.linalg.matrix_transpose(embeddings)
+    branch14 = tf.where(tf.linalg.matrix_transpose(above2), t11, 0.0)
+    t18 = total8[..., None, :] * (tf.linalg.matrix_transpose(branch6) + branch14)
+    t19 = total8[..., :, None] * tf.linalg.matrix_transpose(t13)
+    t20 = 2 * share * tf.linalg.matrix_transpose(inverse2)
+    t21 = tf.linalg.matrix_transpose(condition3)
+    branch15 = tf.where(t21, -t20 * tf.linalg.matrix_transpose(t15), 0.0)
+    t22 = 2 * share * tf.linalg.matrix_transpose(inverse2) * total7[..., None, :]
+    branch16 = tf.where(tf.linalg.matrix_transpose(condition3), t22, 0.0)
+    t23 = 2 * share * tf.linalg.matrix_transpose(inverse2) * total7[..., :, None]
+    branch17 = tf.where(tf.linalg.matrix_transpose(condition3), t23, 0.0)
+    t24 = tf.where(condition, t18, 0.0) + tf.where(condition, t19, 0.0) + branch15
+    total10 = tf.reduce_sum(t24 + branch16 + branch17, axis=-2)
+    t25 = 0.5 * total10[..., None, :] * tf.linalg.matrix_transpose(embeddings)
+    t26 = t2[..., None, None] * (t9 + t17 + t25)
+    t27 = tf.linalg.matrix_transpose(share2) * tf.linalg.matrix_transpose(inverse)
+    branch18 = tf.where(differs, t27, 0.0)
+    dot4 = tf.matmul(branch18, tf.linalg.matrix_transpose(t26))
+    t28 = t8[..., None, :] * t2[..., None, None]
+    t29 = t28 * tf.linalg.matrix_transpose(embeddings)
+    t30 = inverse**2
+    t31 = tf.linalg.matrix_transpose(share2) * tf.linalg.matrix_transpose(t30)
+    t32 = inverse**3
     t33 = tf.linalg.matrix_transpose(share2) * tf.linalg.matrix_transpose(t32)
-    t34 = t10**3
-    t35 = tf.linalg.matrix_transpose(share2) * tf.linalg.matrix_transpose(t34)
-    t36 = tf.where(differs, t33, 0.0) + tf.where(differs, t35, 0.0)
-    t37 = -0.5 * tf.linalg.matrix_transpose(share2) * tf.linalg.matrix_transpose(t32)
-    t38 = -0.5 * tf.linalg.matrix_transpose(share2) * tf.linalg.matrix_transpose(t34)
-    t39 = tf.where(differs, t37, 0.0) + tf.where(differs, t38, 0.0)
-    branch19 = tf.where(differs, -t29 * total8[..., None, :], 0.0)
-    t40 = t17 * t36 + 2 * total7[..., None, :] * t39 + 2 * t39 * total7[..., :, None]
-    t41 = t40 + branch19
-    dot5 = tf.matmul(t41, tf.linalg.matrix_transpose(t31))
-    t42 = 0.5 * cotangent * t
-    t43 = tf.linalg.matrix_transpose(embeddings_tangent)
-    branch20 = tf.where(condition3, -2 * t16 * larger, 0.0)
-    t44 = tf.linalg.matrix_transpose(branch20)
-    dot6 = tf.matmul(t44, tf.linalg.matrix_transpose(t43))
-    t45 = tf.linalg.matrix_transpose(embeddings)
-    t46 = t16**2
-    t47 = t16**3
-    branch21 = tf.where(above2, -2 * larger * t47, 0.0)
-    t48 = t17 * (tf.where(above2, 2 * t46, 0.0) + branch21)
-    branch22 = tf.where(tf.linalg.matrix_transpose(condition), t48, 0.0)
-    t49 = tf.where(above2, -t46, 0.0) + tf.where(above2, larger * t47, 0.0)
-    branch23 = tf.where(t15, 2 * total7[..., None, :] * t49, 0.0)
-    branch24 = tf.where(t15, 2 * t49 * total7[..., :, None], 0.0)
-    t50 = -2 * t16 * total8[..., :, None] * tf.linalg.matrix_transpose(share)
-    branch25 = tf.where(condition3, -2 * t16 * share * total8[..., None, :], 0.0)
-    t51 = branch22 + branch23 + branch24 + tf.where(condition3, t50, 0.0) + branch25
-    t52 = tf.linalg.matrix_transpose(t51)
-    dot7 = tf.matmul(t52, tf.linalg.matrix_transpose(t45))
-    dot8 = tf.matmul(branch20, tf.linalg.matrix_transpose(t43))
-    dot9 = tf.matmul(t51, tf.linalg.matrix_transpose(t45))
-    branch26 = tf.where(condition3, t16 * larger, 0.0)
+    t34 = tf.where(differs, t31, 0.0) + tf.where(differs, t33, 0.0)
+    t35 = -0.5 * tf.linalg.matrix_transpose(share2) * tf.linalg.matrix_transpose(t30)
+    t36 = -0.5 * tf.linalg.matrix_transpose(share2) * tf.linalg.matrix_transpose(t32)
+    t37 = tf.where(differs, t35, 0.0) + tf.where(differs, t36, 0.0)
+    branch19 = tf.where(differs, -t27 * total8[..., None, :], 0.0)
+    t38 = t15 * t34 + 2 * total7[..., None, :] * t37 + 2 * t37 * total7[..., :, None]
+    t39 = t38 + branch19
+    dot5 = tf.matmul(t39, tf.linalg.matrix_transpose(t29))
+    t40 = 0.5 * cotangent * t
+    t41 = tf.linalg.matrix_transpose(embeddings_tangent)
+    branch20 = tf.where(condition3, -2 * larger * inverse2, 0.0)
+    t42 = tf.linalg.matrix_transpose(branch20)
+    dot6 = tf.matmul(t42, tf.linalg.matrix_transpose(t41))
+    t43 = tf.linalg.matrix_transpose(embeddings)
+    t44 = inverse2**2
+    t45 = inverse2**3
+    branch21 = tf.where(above2, -2 * larger * t45, 0.0)
+    t46 = t15 * (tf.where(above2, 2 * t44, 0.0) + branch21)
+    branch22 = tf.where(tf.linalg.matrix_transpose(condition), t46, 0.0)
+    t47 = tf.where(above2, -t44, 0.0) + tf.where(above2, larger * t45, 0.0)
+    branch23 = tf.where(t14, 2 * total7[..., None, :] * t47, 0.0)
+    branch24 = tf.where(t14, 2 * t47 * total7[..., :, None], 0.0)
+    t48 = -2 * inverse2 * total8[..., :, None] * tf.linalg.matrix_transpose(share)
+    branch25 = tf.where(condition3, -2 * inverse2 * share * total8[..., None, :], 0.0)
+    t49 = branch22 + branch23 + branch24 + tf.where(condition3, t48, 0.0) + branch25
+    t50 = tf.linalg.matrix_transpose(t49)
+    dot7 = tf.matmul(t50, tf.linalg.matrix_transpose(t43))
+    dot8 = tf.matmul(branch20, tf.linalg.matrix_transpose(t41))
+    dot9 = tf.matmul(t49, tf.linalg.matrix_transpose(t43))
+    branch26 = tf.where(condition3, larger * inverse2, 0.0)
     total11 = tf.reduce_sum(branch26, axis=-2)
     total12 = tf.reduce_sum(branch26, axis=-1)
     total13 = tf.reduce_sum(branch18, axis=-2)
-    t53 = -0.5 * cotangent * t
-    t54 = share2 * t10 * t8[..., :, None] * t2[..., None, None]
-    branch27 = tf.where(tf.linalg.matrix_transpose(differs), t54, 0.0)
+    t51 = -0.5 * cotangent * t
+    t52 = share2 * inverse * t8[..., :, None] * t2[..., None, None]
+    branch27 = tf.where(tf.linalg.matrix_transpose(differs), t52, 0.0)
     total14 = tf.reduce_sum(branch27, axis=-2)
-    t55 = total11 * t42[..., None] + total12 * t42[..., None]
-    t56 = t55 + total13 * t53[..., None] * t8 - 0.5 * total14
-    t57 = 2 * embeddings_tangent * t56[..., :, None]
-    branch28 = tf.where(tf.linalg.matrix_transpose(condition), t17 * t49, 0.0)
-    branch29 = tf.where(above2, -0.5 * larger * t47, 0.0)
-    t58 = tf.where(above2, 0.5 * t46, 0.0) + branch29
-    branch30 = tf.where(t15, 2 * total7[..., None, :] * t58, 0.0)
-    branch31 = tf.where(t15, 2 * t58 * total7[..., :, None], 0.0)
-    t59 = t16 * total8[..., :, None] * tf.linalg.matrix_transpose(share)
-    branch32 = tf.where(condition3, t16 * share * total8[..., None, :], 0.0)
-    t60 = branch28 + branch30 + branch31 + tf.where(condition3, t59, 0.0) + branch32
-    total15 = tf.reduce_sum(t60, axis=-2)
-    t61 = t2[..., None, None] * total15[..., :, None] * embeddings
-    t62 = tf.linalg.matrix_transpose(branch18)
-    dot10 = tf.matmul(t62, tf.linalg.matrix_transpose(t45))
-    t63 = 0.5 * total13[..., :, None] * embeddings
-    t64 = 0.5 * dot10 - t63
-    t65 = t2[..., None, None] * total9[..., :, None] * t64
-    t66 = t2[..., None, None] * total10[..., :, None] * t64
-    total16 = tf.reduce_sum(t60, axis=-1)
-    t67 = t2[..., None, None] * total16[..., :, None] * embeddings
-    dot11 = tf.matmul(t62, tf.linalg.matrix_transpose(t43))
-    t68 = tf.linalg.matrix_transpose(t41)
-    dot12 = tf.matmul(t68, tf.linalg.matrix_transpose(t45))
-    t69 = t2[..., None, None] * t8[..., :, None] * (dot11 + dot12)
-    t70 = -cotangent * t
-    total17 = tf.reduce_sum(t41, axis=-2)
-    t71 = t8 * total17
-    t72 = t70[..., None, None] * t71[..., :, None] * embeddings
-    t73 = share2 * t8[..., :, None] * t2[..., None, None] * t32
-    branch33 = tf.where(tf.linalg.matrix_transpose(differs), t73, 0.0)
-    t74 = share2 * t8[..., :, None] * t2[..., None, None] * t34
-    branch34 = tf.where(tf.linalg.matrix_transpose(differs), t74, 0.0)
-    t75 = tf.linalg.matrix_transpose(t17) * (branch33 + branch34)
-    t76 = share2 * t53[..., None, None] * t8[..., :, None] * t32
-    branch35 = tf.where(tf.linalg.matrix_transpose(differs), t76, 0.0)
-    t77 = share2 * t53[..., None, None] * t8[..., :, None] * t34
-    branch36 = tf.where(tf.linalg.matrix_transpose(differs), t77, 0.0)
-    t78 = branch35 + branch36
-    t79 = share2 * t10 * total9[..., :, None] * t42[..., None, None]
-    branch37 = tf.where(tf.linalg.matrix_transpose(differs), t79, 0.0)
-    t80 = share2 * t10 * total10[..., :, None] * t42[..., None, None]
-    branch38 = tf.where(tf.linalg.matrix_transpose(differs), t80, 0.0)
-    t81 = total8 * t8
-    t82 = share2 * t10 * t70[..., None, None] * t81[..., :, None]
-    branch39 = tf.where(tf.linalg.matrix_transpose(differs), t82, 0.0)
-    t83 = t75 + 2 * t78 * total7[..., None, :] + 2 * t78 * total7[..., :, None]
-    total18 = tf.reduce_sum(t83 + branch37 + branch38 + branch39, axis=-2)
-    t84 = dot4 + dot5 + t42[..., None, None] * (dot6 + dot7)
-    t85 = t84 + t42[..., None, None] * (dot8 + dot9) + t57 + t61 + t65 + t66 + t67
-    return (t85 + t69 + t72 - total18[..., :, None] * embeddings,)
+    t53 = total11 * t40[..., None] + total12 * t40[..., None]
+    t54 = t53 + total13 * t51[..., None] * t8 - 0.5 * total14
+    t55 = 2 * embeddings_tangent * t54[..., :, None]
+    branch28 = tf.where(tf.linalg.matrix_transpose(condition), t15 * t47, 0.0)
+    branch29 = tf.where(above2, -0.5 * larger * t45, 0.0)
+    t56 = tf.where(above2, 0.5 * t44, 0.0) + branch29
+    branch30 = tf.where(t14, 2 * total7[..., None, :] * t56, 0.0)
+    branch31 = tf.where(t14, 2 * t56 * total7[..., :, None], 0.0)
+    t57 = inverse2 * total8[..., :, None] * tf.linalg.matrix_transpose(share)
+    branch32 = tf.where(condition3, inverse2 * share * total8[..., None, :], 0.0)
+    t58 = branch28 + branch30 + branch31 + tf.where(condition3, t57, 0.0) + branch32
+    total15 = tf.reduce_sum(t58, axis=-2)
+    t59 = t2[..., None, None] * total15[..., :, None] * embeddings
+    t60 = tf.linalg.matrix_transpose(branch18)
+    dot10 = tf.matmul(t60, tf.linalg.matrix_transpose(t43))
+    t61 = 0.5 * total13[..., :, None] * embeddings
+    t62 = 0.5 * dot10 - t61
+    t63 = t2[..., None, None] * total9[..., :, None] * t62
+    t64 = t2[..., None, None] * total10[..., :, None] * t62
+    total16 = tf.reduce_sum(t58, axis=-1)
+    t65 = t2[..., None, None] * total16[..., :, None] * embeddings
+    dot11 = tf.matmul(t60, tf.linalg.matrix_transpose(t41))
+    t66 = tf.linalg.matrix_transpose(t39)
+    dot12 = tf.matmul(t66, tf.linalg.matrix_transpose(t43))
+    t67 = t2[..., None, None] * t8[..., :, None] * (dot11 + dot12)
+    t68 = -cotangent * t
+    total17 = tf.reduce_sum(t39, axis=-2)
+    t69 = t8 * total17
+    t70 = t68[..., None, None] * t69[..., :, None] * embeddings
+    t71 = share2 * t8[..., :, None] * t2[..., None, None] * t30
+    branch33 = tf.where(tf.linalg.matrix_transpose(differs), t71, 0.0)
+    t72 = share2 * t8[..., :, None] * t2[..., None, None] * t32
+    branch34 = tf.where(tf.linalg.matrix_transpose(differs), t72, 0.0)
+    t73 = tf.linalg.matrix_transpose(t15) * (branch33 + branch34)
+    t74 = share2 * t51[..., None, None] * t8[..., :, None] * t30
+    branch35 = tf.where(tf.linalg.matrix_transpose(differs), t74, 0.0)
+    t75 = share2 * t51[..., None, None] * t8[..., :, None] * t32
+    branch36 = tf.where(tf.linalg.matrix_transpose(differs), t75, 0.0)
+    t76 = branch35 + branch36
+    t77 = share2 * inverse * total9[..., :, None] * t40[..., None, None]
+    branch37 = tf.where(tf.linalg.matrix_transpose(differs), t77, 0.0)
+    t78 = share2 * inverse * total10[..., :, None] * t40[..., None, None]
+    branch38 = tf.where(tf.linalg.matrix_transpose(differs), t78, 0.0)
+    t79 = total8 * t8
+    t80 = share2 * inverse * t68[..., None, None] * t79[..., :, None]
+    branch39 = tf.where(tf.linalg.matrix_transpose(differs), t80, 0.0)
+    t81 = t73 + 2 * t76 * total7[..., None, :] + 2 * t76 * total7[..., :, None]
+    total18 = tf.reduce_sum(t81 + branch37 + branch38 + branch39, axis=-2)
+    t82 = dot4 + dot5 + t40[..., None, None] * (dot6 + dot7)
+    t83 = t82 + t40[..., None, None] * (dot8 + dot9) + t55 + t59 + t63 + t64 + t65
+    return (t83 + t67 + t70 - total18[..., :, None] * embeddings,)
 
 
 def _lifted_structure_hessian_diagonal(
@@ -3076,200 +3076,209 @@ def _lifted_structure_hessian_diagonal(
     branch2 = fn.select(condition, 1.0, 0.0, embeddings)
     total2 = tf.reduce_sum(branch2, axis=(-2, -1))
     t = 1 / tf.maximum(total2, 1.0)
-    t2 = 0.5 * cotangent * t
+    t2 = cotangent * t
     t3 = embeddings**2
     total3 = tf.reduce_sum(t3, axis=-1)
     dot = tf.matmul(embeddings, tf.linalg.matrix_transpose(embeddings))
     t4 = total3[..., :, None] + total3[..., None, :]
-    t5 = t4 - 2 * tf.linalg.matrix_transpose(dot)
-    t6 = margin - tf.math.sqrt(tf.maximum(t5, 0.0))
+    t5 = tf.math.sqrt(tf.maximum(t4 - 2 * tf.linalg.matrix_transpose(dot), 0.0))
+    t6 = margin - t5
     lse = fn.logsumexp(t6, -2, where=differs)
-    share = tf.math.exp(tf.linalg.matrix_transpose(t6) - lse[..., :, None])
-    t7 = fn.inverse_root(tf.linalg.matrix_transpose(t5))
-    t8 = share * t7
-    t9 = embeddings[..., :, None, :] - embeddings[..., None, :, :]
-    t10 = tf.linalg.matrix_transpose(differs)[..., :, :, None]
-    branch3 = tf.where(t10, t8[..., :, :, None] * t9, 0.0)
-    turned = tf.experimental.numpy.moveaxis(branch3, (-3, -2, -1), (-1, -3, -2))
     total4 = fn.log_add_exp(lse[..., None, :], lse[..., :, None])
-    t11 = total4 + tf.math.sqrt(tf.maximum(t5, 0.0))
-    above2 = t11 > 0
-    share2 = fn.pair_share(lse[..., None, :], lse[..., :, None])
-    branch4 = tf.where(above2, 2 * share2 * tf.linalg.matrix_transpose(share2), 0.0)
-    larger = tf.maximum(t11, 0.0)
-    t12 = -2 * larger * share2 * tf.linalg.matrix_transpose(share2)
-    t13 = tf.linalg.matrix_transpose(condition)
-    branch5 = tf.where(t13, branch4 + tf.where(above2, t12, 0.0), 0.0)
-    t14 = tf.linalg.matrix_transpose(branch5)
-    dot2 = tf.einsum("...bcd,...ad->...abc", turned, t14)
-    t15 = t2[..., None, None, None] * embeddings[..., :, None, :] * dot2
-    branch6 = tf.where(t10, t15 * t8[..., :, :, None], 0.0)
-    dot3 = tf.einsum("...bcd,...ad->...abc", turned, branch5)
-    t16 = t2[..., None, None, None] * embeddings[..., :, None, :] * dot3
-    branch7 = tf.where(t10, t16 * t8[..., :, :, None], 0.0)
-    total5 = tf.reduce_sum(branch6 + branch7, axis=-3)
-    t17 = cotangent * t
+    t7 = t5 + total4
+    above2 = t7 > 0
     condition2 = above[..., None, :] & tf.linalg.matrix_transpose(equal)
     condition3 = condition2 & tf.linalg.matrix_transpose(differs2) & above2
-    branch8 = tf.where(condition3, 2 * larger * share2, 0.0)
-    total6 = tf.reduce_sum(branch8, axis=-2)
-    t18 = 2 * share2 * tf.linalg.matrix_transpose(larger)
-    branch9 = tf.where(tf.linalg.matrix_transpose(condition3), t18, 0.0)
-    total7 = tf.reduce_sum(branch9, axis=-2)
-    t19 = 0.5 * total6 + 0.5 * total7
-    t20 = t17[..., None, None] * t19[..., :, None] * t3
-    t21 = tf.linalg.matrix_transpose(t20)
-    t22 = t7**2
-    t23 = share**2
-    branch10 = tf.where(tf.linalg.matrix_transpose(differs), -t22 * t23, 0.0)
-    t24 = tf.linalg.matrix_transpose(branch10)
-    dot4 = tf.matmul(t24, tf.linalg.matrix_transpose(t21))
-    t25 = t7**3
-    branch11 = tf.where(tf.linalg.matrix_transpose(differs), share * t25, 0.0)
-    t26 = tf.linalg.matrix_transpose(branch11)
-    dot5 = tf.matmul(t26, tf.linalg.matrix_transpose(t21))
-    branch12 = tf.where(tf.linalg.matrix_transpose(differs), share * t22, 0.0)
-    t27 = tf.linalg.matrix_transpose(branch12)
-    dot6 = tf.matmul(t27, tf.linalg.matrix_transpose(t21))
-    t28 = fn.inverse_root(t5)
-    branch13 = tf.where(condition3, t28 * larger, 0.0)
-    total8 = tf.reduce_sum(branch13, axis=-2)
-    total9 = tf.reduce_sum(branch13, axis=-1)
-    t29 = -0.5 * cotangent * t
-    t30 = tf.linalg.matrix_transpose(share) * tf.linalg.matrix_transpose(t7)
-    branch14 = tf.where(differs, t30, 0.0)
-    total10 = tf.reduce_sum(branch14, axis=-2)
-    t31 = t17[..., None, None] * t19[..., None, :] * tf.linalg.matrix_transpose(share)
-    branch15 = tf.where(differs, t31 * tf.linalg.matrix_transpose(t7), 0.0)
-    total11 = tf.reduce_sum(branch15, axis=-1)
-    t32 = t2[..., None] * total8 + t2[..., None] * total9
-    t33 = t32 + t29[..., None] * total10 * t19 - 0.5 * total11
-    t34 = 2 * t33
-    t35 = 2 * larger * share2 * tf.linalg.matrix_transpose(share2)
-    branch16 = tf.where(above2, t35, 0.0)
-    t36 = 2 * share2**2
-    t37 = tf.linalg.matrix_transpose(above2)
-    branch17 = tf.where(t37, tf.linalg.matrix_transpose(t36), 0.0)
-    branch18 = tf.where(condition, tf.linalg.matrix_transpose(branch16) + branch17, 0.0)
-    total12 = tf.reduce_sum(branch18, axis=-1)
-    t38 = total12[..., None, :] * tf.linalg.matrix_transpose(t3)
-    branch19 = tf.where(tf.linalg.matrix_transpose(differs), t22 * t23, 0.0)
-    t39 = tf.linalg.matrix_transpose(branch19)
-    dot7 = tf.matmul(t39, tf.linalg.matrix_transpose(t38))
-    branch20 = tf.where(tf.linalg.matrix_transpose(above2), t36, 0.0)
-    branch21 = tf.where(condition, tf.linalg.matrix_transpose(branch16) + branch20, 0.0)
-    total13 = tf.reduce_sum(branch21, axis=-2)
-    t40 = tf.linalg.matrix_transpose(t3) * total13[..., None, :]
-    dot8 = tf.matmul(t39, tf.linalg.matrix_transpose(t40))
-    t41 = tf.linalg.matrix_transpose(t3)
-    t42 = t28**2
-    t43 = t28**3
-    branch22 = tf.where(above2, -2 * larger * t43, 0.0)
-    t44 = tf.where(above2, 2 * t42, 0.0) + branch22
-    branch23 = tf.where(tf.linalg.matrix_transpose(condition), t44, 0.0)
-    t45 = tf.linalg.matrix_transpose(branch23)
-    dot9 = tf.matmul(t45, tf.linalg.matrix_transpose(t41))
-    t46 = tf.linalg.matrix_transpose(embeddings)
-    t47 = tf.linalg.matrix_transpose(branch14)
-    dot10 = tf.matmul(t47, tf.linalg.matrix_transpose(t46))
-    t48 = -2 * tf.linalg.matrix_transpose(t28) * tf.linalg.matrix_transpose(share2)
-    branch24 = tf.where(tf.linalg.matrix_transpose(condition3), t48, 0.0)
-    dot11 = tf.matmul(branch24, tf.linalg.matrix_transpose(t46))
-    t49 = tf.where(above2, -t42, 0.0) + tf.where(above2, larger * t43, 0.0)
-    branch25 = tf.where(tf.linalg.matrix_transpose(condition), t49, 0.0)
+    larger = tf.maximum(t7, 0.0)
+    share = fn.pair_share(lse[..., None, :], lse[..., :, None])
+    branch3 = tf.where(condition3, 2 * larger * share, 0.0)
+    total5 = tf.reduce_sum(branch3, axis=-2)
+    t8 = 2 * share * tf.linalg.matrix_transpose(larger)
+    branch4 = tf.where(tf.linalg.matrix_transpose(condition3), t8, 0.0)
+    total6 = tf.reduce_sum(branch4, axis=-2)
+    t9 = 0.5 * total5 + 0.5 * total6
+    t10 = t2[..., None, None] * t9[..., :, None] * t3
+    t11 = tf.linalg.matrix_transpose(t10)
+    inverse = fn.reciprocal(tf.linalg.matrix_transpose(t5))
+    t12 = inverse**2
+    share2 = tf.math.exp(tf.linalg.matrix_transpose(t6) - lse[..., :, None])
+    t13 = share2**2
+    branch5 = tf.where(tf.linalg.matrix_transpose(differs), -t12 * t13, 0.0)
+    t14 = tf.linalg.matrix_transpose(branch5)
+    dot2 = tf.matmul(t14, tf.linalg.matrix_transpose(t11))
+    t15 = inverse**3
+    branch6 = tf.where(tf.linalg.matrix_transpose(differs), share2 * t15, 0.0)
+    t16 = tf.linalg.matrix_transpose(branch6)
+    dot3 = tf.matmul(t16, tf.linalg.matrix_transpose(t11))
+    branch7 = tf.where(tf.linalg.matrix_transpose(differs), share2 * t12, 0.0)
+    t17 = tf.linalg.matrix_transpose(branch7)
+    dot4 = tf.matmul(t17, tf.linalg.matrix_transpose(t11))
+    t18 = 0.5 * cotangent * t
+    inverse2 = fn.reciprocal(t5)
+    branch8 = tf.where(condition3, larger * inverse2, 0.0)
+    total7 = tf.reduce_sum(branch8, axis=-2)
+    total8 = tf.reduce_sum(branch8, axis=-1)
+    t19 = -0.5 * cotangent * t
+    t20 = tf.linalg.matrix_transpose(share2) * tf.linalg.matrix_transpose(inverse)
+    branch9 = tf.where(differs, t20, 0.0)
+    total9 = tf.reduce_sum(branch9, axis=-2)
+    t21 = t2[..., None, None] * t9[..., None, :] * tf.linalg.matrix_transpose(share2)
+    branch10 = tf.where(differs, t21 * tf.linalg.matrix_transpose(inverse), 0.0)
+    total10 = tf.reduce_sum(branch10, axis=-1)
+    t22 = t18[..., None] * total7 + t18[..., None] * total8
+    t23 = t22 + t19[..., None] * total9 * t9 - 0.5 * total10
+    t24 = 2 * t23
+    t25 = tf.linalg.matrix_transpose(embeddings)
+    branch11 = tf.where(above2, 2 * share * tf.linalg.matrix_transpose(share), 0.0)
+    branch12 = tf.where(above2, -2 * larger * share * tf.linalg.matrix_transpose(share), 0.0)
+    branch13 = tf.where(tf.linalg.matrix_transpose(condition), branch11 + branch12, 0.0)
+    t26 = tf.linalg.matrix_transpose(branch13)
+    dot5 = tf.einsum("...ab,...ac->...abc", t25, t25)
+    dot6 = tf.einsum("...bc,...ab->...abc", t26, branch9)
+    dot7 = tf.einsum("...ac,...abc->...abc", branch9, dot6)
+    dot8 = tf.einsum("...bcd,...acd->...ab", dot5, dot7)
+    dot9 = tf.einsum("...bc,...ab->...abc", branch13, branch9)
+    dot10 = tf.einsum("...ac,...abc->...abc", branch9, dot9)
+    dot11 = tf.einsum("...bcd,...acd->...ab", dot5, dot10)
+    branch14 = tf.where(above2, 2 * larger * share * tf.linalg.matrix_transpose(share), 0.0)
+    t27 = 2 * share**2
+    t28 = tf.linalg.matrix_transpose(above2)
+    branch15 = tf.where(t28, tf.linalg.matrix_transpose(t27), 0.0)
+    branch16 = tf.where(condition, tf.linalg.matrix_transpose(branch14) + branch15, 0.0)
+    total11 = tf.reduce_sum(branch16, axis=-1)
+    t29 = tf.linalg.matrix_transpose(t3) * total11[..., None, :]
+    branch17 = tf.where(tf.linalg.matrix_transpose(differs), t12 * t13, 0.0)
+    t30 = tf.linalg.matrix_transpose(branch17)
+    dot12 = tf.matmul(t30, tf.linalg.matrix_transpose(t29))
+    branch18 = tf.where(tf.linalg.matrix_transpose(above2), t27, 0.0)
+    branch19 = tf.where(condition, tf.linalg.matrix_transpose(branch14) + branch18, 0.0)
+    total12 = tf.reduce_sum(branch19, axis=-2)
+    t31 = tf.linalg.matrix_transpose(t3) * total12[..., None, :]
+    dot13 = tf.matmul(t30, tf.linalg.matrix_transpose(t31))
+    t32 = tf.linalg.matrix_transpose(t3)
+    t33 = inverse2**2
+    t34 = inverse2**3
+    branch20 = tf.where(above2, -2 * larger * t34, 0.0)
+    t35 = tf.where(above2, 2 * t33, 0.0) + branch20
+    branch21 = tf.where(tf.linalg.matrix_transpose(condition), t35, 0.0)
+    t36 = tf.linalg.matrix_transpose(branch21)
+    dot14 = tf.matmul(t36, tf.linalg.matrix_transpose(t32))
+    t37 = tf.linalg.matrix_transpose(branch9)
+    dot15 = tf.matmul(t37, tf.linalg.matrix_transpose(t25))
+    t38 = -2 * tf.linalg.matrix_transpose(inverse2) * tf.linalg.matrix_transpose(share)
+    branch22 = tf.where(tf.linalg.matrix_transpose(condition3), t38, 0.0)
+    dot16 = tf.matmul(branch22, tf.linalg.matrix_transpose(t25))
+    t39 = tf.where(above2, -t33, 0.0) + tf.where(above2, larger * t34, 0.0)
+    branch23 = tf.where(tf.linalg.matrix_transpose(condition), t39, 0.0)
+    t40 = tf.linalg.matrix_transpose(branch23)
+    dot17 = tf.matmul(t40, tf.linalg.matrix_transpose(t25))
+    t41 = total9[..., :, None] * dot16 * embeddings
+    t42 = dot14 + dot15 * dot16 + 2 * dot17 * embeddings - t41
+    dot18 = tf.matmul(branch21, tf.linalg.matrix_transpose(t32))
+    branch24 = tf.where(condition3, -2 * tf.linalg.matrix_transpose(share) * inverse2, 0.0)
+    dot19 = tf.matmul(branch24, tf.linalg.matrix_transpose(t25))
+    dot20 = tf.matmul(branch23, tf.linalg.matrix_transpose(t25))
+    t43 = total9[..., :, None] * dot19 * embeddings
+    t44 = dot18 + dot15 * dot19 + 2 * dot20 * embeddings - t43
+    t45 = t2[..., None, None] * t9[..., :, None] * embeddings
+    t46 = tf.linalg.matrix_transpose(t45)
+    t47 = -0.5 * tf.linalg.matrix_transpose(share2) * tf.linalg.matrix_transpose(t12)
+    branch25 = tf.where(differs, t47, 0.0)
+    dot21 = tf.matmul(branch25, tf.linalg.matrix_transpose(t46))
+    dot22 = tf.matmul(branch6, tf.linalg.matrix_transpose(t32))
+    dot23 = tf.matmul(branch7, tf.linalg.matrix_transpose(t32))
+    t48 = -tf.linalg.matrix_transpose(share2) * tf.linalg.matrix_transpose(inverse)
+    branch26 = tf.where(differs, t48, 0.0)
+    t49 = tf.linalg.matrix_transpose(branch26)
+    dot24 = tf.matmul(t49, tf.linalg.matrix_transpose(t25))
     t50 = tf.linalg.matrix_transpose(branch25)
-    dot12 = tf.matmul(t50, tf.linalg.matrix_transpose(t46))
-    t51 = total10[..., :, None] * dot11 * embeddings
-    t52 = dot9 + dot10 * dot11 + 2 * dot12 * embeddings - t51
-    dot13 = tf.matmul(branch23, tf.linalg.matrix_transpose(t41))
-    branch26 = tf.where(condition3, -2 * tf.linalg.matrix_transpose(share2) * t28, 0.0)
-    dot14 = tf.matmul(branch26, tf.linalg.matrix_transpose(t46))
-    dot15 = tf.matmul(branch25, tf.linalg.matrix_transpose(t46))
-    t53 = total10[..., :, None] * dot14 * embeddings
-    t54 = dot13 + dot10 * dot14 + 2 * dot15 * embeddings - t53
-    t55 = t17[..., None, None] * t19[..., :, None] * embeddings
-    t56 = tf.linalg.matrix_transpose(t55)
-    t57 = -0.5 * tf.linalg.matrix_transpose(share) * tf.linalg.matrix_transpose(t22)
-    branch27 = tf.where(differs, t57, 0.0)
-    dot16 = tf.matmul(branch27, tf.linalg.matrix_transpose(t56))
-    dot17 = tf.matmul(branch11, tf.linalg.matrix_transpose(t41))
-    dot18 = tf.matmul(branch12, tf.linalg.matrix_transpose(t41))
-    t58 = -tf.linalg.matrix_transpose(share) * tf.linalg.matrix_transpose(t7)
-    branch28 = tf.where(differs, t58, 0.0)
-    t59 = tf.linalg.matrix_transpose(branch28)
-    dot19 = tf.matmul(t59, tf.linalg.matrix_transpose(t46))
-    t60 = tf.linalg.matrix_transpose(branch27)
-    dot20 = tf.matmul(t60, tf.linalg.matrix_transpose(t46))
-    dot21 = tf.matmul(branch11, tf.linalg.matrix_transpose(t46))
-    t61 = total10[..., :, None] * dot19 * embeddings
-    t62 = dot17 + dot18 + dot10 * dot19 + 2 * dot20 * embeddings - dot21 * embeddings
-    t63 = t17[..., None, None] * t19[..., :, None] * (t62 - t61)
-    t64 = 0.5 * total10[..., :, None] * embeddings
-    t65 = 0.5 * dot10 - t64
-    t66 = dot10 - total10[..., :, None] * embeddings
-    total14 = tf.reduce_sum(tf.where(condition3, t28 * share2, 0.0), axis=-2)
-    t67 = dot11 + total12[..., :, None] * t66 + 2 * total14[..., :, None] * embeddings
-    t68 = share2 * tf.linalg.matrix_transpose(t28)
-    branch29 = tf.where(tf.linalg.matrix_transpose(condition3), t68, 0.0)
-    total15 = tf.reduce_sum(branch29, axis=-2)
-    t69 = dot14 + total13[..., :, None] * t66 + 2 * total15[..., :, None] * embeddings
-    branch30 = tf.where(above2, -0.5 * larger * t43, 0.0)
-    t70 = tf.where(above2, 0.5 * t42, 0.0) + branch30
-    branch31 = tf.where(tf.linalg.matrix_transpose(condition), t70, 0.0)
-    total16 = tf.reduce_sum(branch31, axis=-2)
-    t71 = dot12 + total14[..., :, None] * t66 + 2 * total16[..., :, None] * embeddings
-    t72 = t17[..., None, None] * embeddings * t71
-    total17 = tf.reduce_sum(branch31, axis=-1)
-    t73 = dot15 + total15[..., :, None] * t66 + 2 * total17[..., :, None] * embeddings
-    t74 = t17[..., None, None] * embeddings * t73
-    t75 = tf.linalg.matrix_transpose(embeddings) * total12[..., None, :]
-    dot22 = tf.matmul(t39, tf.linalg.matrix_transpose(t75))
-    t76 = t29[..., None, None] * dot22 * embeddings
-    t77 = tf.linalg.matrix_transpose(embeddings) * total13[..., None, :]
-    dot23 = tf.matmul(t39, tf.linalg.matrix_transpose(t77))
-    t78 = t29[..., None, None] * dot23 * embeddings
-    t79 = -cotangent * t
-    t80 = branch11 + branch12
-    dot24 = tf.matmul(t80, tf.linalg.matrix_transpose(t46))
-    total18 = tf.reduce_sum(branch28, axis=-2)
-    t81 = -0.5 * tf.linalg.matrix_transpose(share) * tf.linalg.matrix_transpose(t25)
-    total19 = tf.reduce_sum(branch27 + tf.where(differs, t81, 0.0), axis=-2)
-    t82 = dot24 + total18[..., :, None] * t66 + 2 * total19[..., :, None] * embeddings
-    t83 = t79[..., None, None] * t19[..., :, None] * embeddings * t82
-    dot25 = tf.matmul(t24, tf.linalg.matrix_transpose(t56))
-    dot26 = tf.matmul(t26, tf.linalg.matrix_transpose(t56))
-    branch32 = tf.where(differs, t31 * tf.linalg.matrix_transpose(t22), 0.0)
-    branch33 = tf.where(differs, t31 * tf.linalg.matrix_transpose(t25), 0.0)
-    t84 = branch32 + branch33
-    dot27 = tf.matmul(t84, tf.linalg.matrix_transpose(t46))
-    t85 = t29[..., None, None] * t19[..., None, :] * tf.linalg.matrix_transpose(share)
-    branch34 = tf.where(differs, t85 * tf.linalg.matrix_transpose(t22), 0.0)
-    branch35 = tf.where(differs, t85 * tf.linalg.matrix_transpose(t25), 0.0)
-    total20 = tf.reduce_sum(branch34 + branch35, axis=-1)
-    t86 = embeddings * (dot27 + 2 * total20[..., :, None] * embeddings)
-    branch36 = tf.where(t10, dot2 * t8[..., :, :, None], 0.0)
-    total21 = tf.reduce_sum(branch36, axis=-3)
-    t87 = tf.linalg.matrix_transpose(t22) * total12[..., None, :]
-    branch37 = tf.where(differs, t87 * tf.linalg.matrix_transpose(t23), 0.0)
-    total22 = tf.reduce_sum(branch37, axis=-1)
-    t88 = dot22 + total21 - total22[..., :, None] * embeddings
-    branch38 = tf.where(t10, dot3 * t8[..., :, :, None], 0.0)
-    total23 = tf.reduce_sum(branch38, axis=-3)
-    t89 = tf.linalg.matrix_transpose(t22) * tf.linalg.matrix_transpose(t23)
-    branch39 = tf.where(differs, t89 * total13[..., None, :], 0.0)
+    dot25 = tf.matmul(t50, tf.linalg.matrix_transpose(t25))
+    dot26 = tf.matmul(branch6, tf.linalg.matrix_transpose(t25))
+    t51 = total9[..., :, None] * dot24 * embeddings
+    t52 = dot22 + dot23 + dot15 * dot24 + 2 * dot25 * embeddings - dot26 * embeddings
+    t53 = t2[..., None, None] * t9[..., :, None] * (t52 - t51)
+    branch27 = tf.where(condition3, inverse2 * share, 0.0)
+    total13 = tf.reduce_sum(branch27, axis=-2)
+    t54 = dot15 - total9[..., :, None] * embeddings
+    branch28 = tf.where(above2, -0.5 * larger * t34, 0.0)
+    t55 = tf.where(above2, 0.5 * t33, 0.0) + branch28
+    branch29 = tf.where(tf.linalg.matrix_transpose(condition), t55, 0.0)
+    total14 = tf.reduce_sum(branch29, axis=-2)
+    t56 = dot17 + total13[..., :, None] * t54 + 2 * total14[..., :, None] * embeddings
+    t57 = share * tf.linalg.matrix_transpose(inverse2)
+    branch30 = tf.where(tf.linalg.matrix_transpose(condition3), t57, 0.0)
+    total15 = tf.reduce_sum(branch30, axis=-2)
+    total16 = tf.reduce_sum(branch29, axis=-1)
+    t58 = dot20 + total15[..., :, None] * t54 + 2 * total16[..., :, None] * embeddings
+    t59 = 0.5 * total9[..., :, None] * embeddings
+    t60 = 0.5 * dot15 - t59
+    t61 = dot16 + total11[..., :, None] * t54 + 2 * total13[..., :, None] * embeddings
+    t62 = dot19 + total12[..., :, None] * t54 + 2 * total15[..., :, None] * embeddings
+    t63 = tf.linalg.matrix_transpose(embeddings) * total11[..., None, :]
+    dot27 = tf.matmul(t30, tf.linalg.matrix_transpose(t63))
+    t64 = t19[..., None, None] * embeddings * dot27
+    t65 = tf.linalg.matrix_transpose(embeddings) * total12[..., None, :]
+    dot28 = tf.matmul(t30, tf.linalg.matrix_transpose(t65))
+    t66 = t19[..., None, None] * embeddings * dot28
+    dot29 = tf.matmul(t26, tf.linalg.matrix_transpose(branch9))
+    branch31 = tf.where(tf.linalg.matrix_transpose(differs), share2 * inverse * dot29, 0.0)
+    t67 = tf.linalg.matrix_transpose(branch31)
+    dot30 = tf.matmul(t67, tf.linalg.matrix_transpose(t25))
+    t68 = t19[..., None, None] * embeddings * dot30
+    dot31 = tf.matmul(branch13, tf.linalg.matrix_transpose(branch9))
+    branch32 = tf.where(tf.linalg.matrix_transpose(differs), share2 * inverse * dot31, 0.0)
+    t69 = tf.linalg.matrix_transpose(branch32)
+    dot32 = tf.matmul(t69, tf.linalg.matrix_transpose(t25))
+    t70 = t19[..., None, None] * embeddings * dot32
+    t71 = -cotangent * t
+    t72 = branch6 + branch7
+    dot33 = tf.matmul(t72, tf.linalg.matrix_transpose(t25))
+    total17 = tf.reduce_sum(branch26, axis=-2)
+    t73 = -0.5 * tf.linalg.matrix_transpose(share2) * tf.linalg.matrix_transpose(t15)
+    total18 = tf.reduce_sum(branch25 + tf.where(differs, t73, 0.0), axis=-2)
+    t74 = dot33 + total17[..., :, None] * t54 + 2 * total18[..., :, None] * embeddings
+    t75 = t71[..., None, None] * t9[..., :, None] * embeddings * t74
+    dot34 = tf.matmul(t16, tf.linalg.matrix_transpose(t46))
+    dot35 = tf.matmul(t14, tf.linalg.matrix_transpose(t46))
+    branch33 = tf.where(differs, t21 * tf.linalg.matrix_transpose(t12), 0.0)
+    branch34 = tf.where(differs, t21 * tf.linalg.matrix_transpose(t15), 0.0)
+    t76 = branch33 + branch34
+    dot36 = tf.matmul(t76, tf.linalg.matrix_transpose(t25))
+    t77 = t19[..., None, None] * t9[..., None, :] * tf.linalg.matrix_transpose(share2)
+    branch35 = tf.where(differs, t77 * tf.linalg.matrix_transpose(t12), 0.0)
+    branch36 = tf.where(differs, t77 * tf.linalg.matrix_transpose(t15), 0.0)
+    total19 = tf.reduce_sum(branch35 + branch36, axis=-1)
+    t78 = embeddings * (dot36 + 2 * total19[..., :, None] * embeddings)
+    dot37 = tf.matmul(branch9, t26)
+    dot38 = branch9 * dot37
+    dot39 = tf.matmul(dot38, tf.linalg.matrix_transpose(t25))
+    total20 = tf.reduce_sum(branch31, axis=-2)
+    t79 = tf.linalg.matrix_transpose(t12) * tf.linalg.matrix_transpose(t13)
+    branch37 = tf.where(differs, t79 * total11[..., None, :], 0.0)
+    total21 = tf.reduce_sum(branch37, axis=-1)
+    t80 = dot39 + dot27 - embeddings * total20[..., :, None]
+    t81 = t18[..., None, None] * (t80 - embeddings * total21[..., :, None])
+    dot40 = tf.matmul(branch9, branch13)
+    dot41 = branch9 * dot40
+    dot42 = tf.matmul(dot41, tf.linalg.matrix_transpose(t25))
+    total22 = tf.reduce_sum(branch32, axis=-2)
+    branch38 = tf.where(differs, t79 * total12[..., None, :], 0.0)
+    total23 = tf.reduce_sum(branch38, axis=-1)
+    t82 = dot42 + dot28 - embeddings * total22[..., :, None]
+    t83 = t18[..., None, None] * (t82 - embeddings * total23[..., :, None])
+    t84 = t71[..., None, None] * t9[..., None, :] * tf.linalg.matrix_transpose(t12)
+    branch39 = tf.where(differs, t84 * tf.linalg.matrix_transpose(t13), 0.0)
     total24 = tf.reduce_sum(branch39, axis=-1)
-    t90 = dot23 + total23 - total24[..., :, None] * embeddings
-    t91 = t79[..., None, None] * t19[..., None, :] * tf.linalg.matrix_transpose(t22)
-    branch40 = tf.where(differs, t91 * tf.linalg.matrix_transpose(t23), 0.0)
-    total25 = tf.reduce_sum(branch40, axis=-1)
-    t92 = dot25 + t2[..., None, None] * t88 + t2[..., None, None] * t90
-    t93 = embeddings * (t92 - total25[..., :, None] * embeddings)
-    t94 = total5 + dot4 + dot5 + dot6 + t34[..., :, None] + t2[..., None, None] * dot7
-    t95 = t94 + t2[..., None, None] * dot8 + t2[..., None, None] * t52
-    t96 = t95 + t2[..., None, None] * t54 + 2 * dot16 * embeddings + t63
-    t97 = t96 + t17[..., None, None] * t65 * t67 + t17[..., None, None] * t65 * t69
-    t98 = t97 + t72 + t74 + t76 + t78 + t83 - dot25 * embeddings - dot26 * embeddings
-    return (t98 - t86 - t93,)
+    t85 = dot35 + t81 + t83 - total24[..., :, None] * embeddings
+    t86 = dot2 + dot3 + dot4 + t24[..., :, None] + t18[..., None, None] * dot8
+    t87 = t86 + t18[..., None, None] * dot11 + t18[..., None, None] * dot12
+    t88 = t87 + t18[..., None, None] * dot13 + t18[..., None, None] * t42
+    t89 = t88 + t18[..., None, None] * t44 + 2 * dot21 * embeddings + t53
+    t90 = t89 + t2[..., None, None] * embeddings * t56
+    t91 = t90 + t2[..., None, None] * embeddings * t58
+    t92 = t91 + t2[..., None, None] * t60 * t61 + t2[..., None, None] * t60 * t62
+    t93 = t92 + t64 + t66 + t68 + t70 + t75 - dot34 * embeddings - dot35 * embeddings
+    return (t93 - t78 - embeddings * t85,)
 
 
 _LIFTED_STRUCTURE = Definition(
@@ -3528,40 +3537,39 @@ def _lifted_structure_generalized_vjp(
     total = tf.reduce_sum(embeddings**2, axis=-1)
     dot = tf.matmul(embeddings, tf.linalg.matrix_transpose(embeddings))
     t2 = total[..., :, None] + total[..., None, :]
-    t3 = t2 - 2 * tf.linalg.matrix_transpose(dot)
-    t4 = tf.math.sqrt(tf.maximum(t3, 0.0))
-    t5 = margin - t4
+    t3 = tf.math.sqrt(tf.maximum(t2 - 2 * tf.linalg.matrix_transpose(dot), 0.0))
+    t4 = margin - t3
     differs = identity[..., None, :] != identity[..., :, None]
-    lse = fn.logsumexp(t5, -2, where=differs)
+    lse = fn.logsumexp(t4, -2, where=differs)
     equal = identity[..., None, :] == identity[..., :, None]
     position = fn.positions(embeddings, -2)
     differs2 = position[..., None, :] != position[..., :, None]
     condition = equal & differs2
-    lse2 = fn.logsumexp(t4, -2, where=condition)
+    lse2 = fn.logsumexp(t3, -2, where=condition)
     above = lse + lse2 > 0
-    t6 = fn.inverse_root(tf.linalg.matrix_transpose(t3))
-    share = tf.math.exp(tf.linalg.matrix_transpose(t5) - lse[..., :, None])
+    inverse = fn.reciprocal(tf.linalg.matrix_transpose(t3))
+    share = tf.math.exp(tf.linalg.matrix_transpose(t4) - lse[..., :, None])
     condition2 = above[..., :, None] & tf.linalg.matrix_transpose(differs)
-    branch = tf.where(condition2, t6 * cotangent[..., :, None] * share, 0.0)
+    branch = tf.where(condition2, inverse * share * cotangent[..., :, None], 0.0)
     condition3 = tf.linalg.matrix_transpose(equal) & tf.linalg.matrix_transpose(differs2)
     condition4 = condition3 & above[..., :, None]
-    share2 = tf.math.exp(tf.linalg.matrix_transpose(t4) - lse2[..., :, None])
-    branch2 = tf.where(condition4, -t6 * cotangent[..., :, None] * share2, 0.0)
-    t7 = branch + branch2
-    t8 = tf.linalg.matrix_transpose(t7)
-    dot2 = tf.matmul(t8, tf.linalg.matrix_transpose(t))
-    dot3 = tf.matmul(t7, tf.linalg.matrix_transpose(t))
-    branch3 = tf.where(condition4, share2 * t6 * cotangent[..., :, None], 0.0)
+    share2 = tf.math.exp(tf.linalg.matrix_transpose(t3) - lse2[..., :, None])
+    branch2 = tf.where(condition4, -inverse * cotangent[..., :, None] * share2, 0.0)
+    t5 = branch + branch2
+    t6 = tf.linalg.matrix_transpose(t5)
+    dot2 = tf.matmul(t6, tf.linalg.matrix_transpose(t))
+    dot3 = tf.matmul(t5, tf.linalg.matrix_transpose(t))
+    branch3 = tf.where(condition4, share2 * inverse * cotangent[..., :, None], 0.0)
     total2 = tf.reduce_sum(branch3, axis=-2)
-    t9 = tf.linalg.matrix_transpose(share2) * tf.linalg.matrix_transpose(t6)
-    total3 = tf.reduce_sum(tf.where(condition, t9, 0.0), axis=-2)
+    t7 = tf.linalg.matrix_transpose(share2) * tf.linalg.matrix_transpose(inverse)
+    total3 = tf.reduce_sum(tf.where(condition, t7, 0.0), axis=-2)
     branch4 = tf.where(above, 0.5 * total3 * cotangent, 0.0)
-    t10 = tf.linalg.matrix_transpose(t6) * tf.linalg.matrix_transpose(share)
-    total4 = tf.reduce_sum(tf.where(differs, t10, 0.0), axis=-2)
+    t8 = tf.linalg.matrix_transpose(inverse) * tf.linalg.matrix_transpose(share)
+    total4 = tf.reduce_sum(tf.where(differs, t8, 0.0), axis=-2)
     branch5 = tf.where(above, -0.5 * cotangent * total4, 0.0)
     total5 = tf.reduce_sum(branch, axis=-2)
-    t11 = 0.5 * total2 + branch4 + branch5 - 0.5 * total5
-    return (dot2 + dot3 + 2 * t11[..., :, None] * embeddings,)
+    t9 = 0.5 * total2 + branch4 + branch5 - 0.5 * total5
+    return (dot2 + dot3 + 2 * t9[..., :, None] * embeddings,)
 
 
 def _lifted_structure_generalized_jvp(
@@ -3574,30 +3582,29 @@ def _lifted_structure_generalized_jvp(
     total = tf.reduce_sum(embeddings**2, axis=-1)
     dot = tf.matmul(embeddings, tf.linalg.matrix_transpose(embeddings))
     t = total[..., :, None] + total[..., None, :]
-    t2 = t - 2 * tf.linalg.matrix_transpose(dot)
-    t3 = tf.math.sqrt(tf.maximum(t2, 0.0))
-    t4 = margin - t3
+    t2 = tf.math.sqrt(tf.maximum(t - 2 * tf.linalg.matrix_transpose(dot), 0.0))
+    t3 = margin - t2
     differs = identity[..., None, :] != identity[..., :, None]
-    lse = fn.logsumexp(t4, -2, where=differs)
+    lse = fn.logsumexp(t3, -2, where=differs)
     equal = identity[..., None, :] == identity[..., :, None]
     position = fn.positions(embeddings, -2)
     differs2 = position[..., None, :] != position[..., :, None]
     condition = equal & differs2
-    lse2 = fn.logsumexp(t3, -2, where=condition)
+    lse2 = fn.logsumexp(t2, -2, where=condition)
     above = lse + lse2 > 0
-    t5 = fn.inverse_root(t2)
+    inverse = fn.reciprocal(t2)
     dot2 = tf.matmul(embeddings, tf.linalg.matrix_transpose(embeddings_tangent))
     dot3 = tf.matmul(embeddings_tangent, tf.linalg.matrix_transpose(embeddings))
     total2 = tf.reduce_sum(embeddings_tangent * embeddings, axis=-1)
-    t6 = dot2 + dot3 - total2[..., :, None] - total2[..., None, :]
-    share = tf.math.exp(tf.linalg.matrix_transpose(t4) - lse[..., :, None])
-    t7 = tf.linalg.matrix_transpose(t5) * t6 * share
-    branch = tf.where(tf.linalg.matrix_transpose(differs), t7, 0.0)
+    t4 = dot2 + dot3 - total2[..., :, None] - total2[..., None, :]
+    share = tf.math.exp(tf.linalg.matrix_transpose(t3) - lse[..., :, None])
+    t5 = tf.linalg.matrix_transpose(inverse) * t4 * share
+    branch = tf.where(tf.linalg.matrix_transpose(differs), t5, 0.0)
     total3 = tf.reduce_sum(branch, axis=-1)
-    t8 = total2[..., :, None] + total2[..., None, :] - (dot2 + dot3)
-    share2 = tf.math.exp(tf.linalg.matrix_transpose(t3) - lse2[..., :, None])
-    t9 = tf.linalg.matrix_transpose(t5) * t8 * share2
-    branch2 = tf.where(tf.linalg.matrix_transpose(condition), t9, 0.0)
+    t6 = total2[..., :, None] + total2[..., None, :] - (dot2 + dot3)
+    share2 = tf.math.exp(tf.linalg.matrix_transpose(t2) - lse2[..., :, None])
+    t7 = tf.linalg.matrix_transpose(inverse) * t6 * share2
+    branch2 = tf.where(tf.linalg.matrix_transpose(condition), t7, 0.0)
     total4 = tf.reduce_sum(branch2, axis=-1)
     return tf.where(above, total3, 0.0) + tf.where(above, total4, 0.0)
 
@@ -3616,127 +3623,125 @@ def _lifted_structure_generalized_hvp(
     total = tf.reduce_sum(t2, axis=-1)
     dot = tf.matmul(embeddings, tf.linalg.matrix_transpose(embeddings))
     t3 = total[..., :, None] + total[..., None, :]
-    t4 = t3 - 2 * tf.linalg.matrix_transpose(dot)
-    t5 = tf.math.sqrt(tf.maximum(t4, 0.0))
-    t6 = margin - t5
-    lse = fn.logsumexp(t6, -2, where=differs)
+    t4 = tf.math.sqrt(tf.maximum(t3 - 2 * tf.linalg.matrix_transpose(dot), 0.0))
+    t5 = margin - t4
+    lse = fn.logsumexp(t5, -2, where=differs)
     equal = identity[..., None, :] == identity[..., :, None]
     position = fn.positions(embeddings, -2)
     differs2 = position[..., None, :] != position[..., :, None]
     condition = equal & differs2
-    lse2 = fn.logsumexp(t5, -2, where=condition)
-    t7 = lse + lse2
-    above = t7 > 0
+    lse2 = fn.logsumexp(t4, -2, where=condition)
+    t6 = lse + lse2
+    above = t6 > 0
     condition2 = tf.linalg.matrix_transpose(differs) & above[..., :, None]
-    t8 = fn.inverse_root(tf.linalg.matrix_transpose(t4))
-    share = tf.math.exp(tf.linalg.matrix_transpose(t6) - lse[..., :, None])
-    branch = tf.where(condition2, cotangent[..., :, None] * t8 * share, 0.0)
+    inverse = fn.reciprocal(tf.linalg.matrix_transpose(t4))
+    share = tf.math.exp(tf.linalg.matrix_transpose(t5) - lse[..., :, None])
+    branch = tf.where(condition2, cotangent[..., :, None] * inverse * share, 0.0)
     condition3 = tf.linalg.matrix_transpose(equal) & tf.linalg.matrix_transpose(differs2)
     condition4 = condition3 & above[..., :, None]
-    share2 = tf.math.exp(tf.linalg.matrix_transpose(t5) - lse2[..., :, None])
-    branch2 = tf.where(condition4, -cotangent[..., :, None] * t8 * share2, 0.0)
-    t9 = branch + branch2
-    t10 = tf.linalg.matrix_transpose(t9)
-    dot2 = tf.matmul(t10, tf.linalg.matrix_transpose(t))
-    t11 = tf.linalg.matrix_transpose(embeddings)
+    share2 = tf.math.exp(tf.linalg.matrix_transpose(t4) - lse2[..., :, None])
+    branch2 = tf.where(condition4, -cotangent[..., :, None] * inverse * share2, 0.0)
+    t7 = branch + branch2
+    t8 = tf.linalg.matrix_transpose(t7)
+    dot2 = tf.matmul(t8, tf.linalg.matrix_transpose(t))
+    t9 = tf.linalg.matrix_transpose(embeddings)
     dot3 = tf.matmul(embeddings, tf.linalg.matrix_transpose(embeddings_tangent))
     dot4 = tf.matmul(embeddings_tangent, tf.linalg.matrix_transpose(embeddings))
     total2 = tf.reduce_sum(embeddings_tangent * embeddings, axis=-1)
-    t12 = dot3 + dot4 - total2[..., :, None] - total2[..., None, :]
-    branch3 = tf.where(tf.linalg.matrix_transpose(differs), t8 * share * t12, 0.0)
+    t10 = dot3 + dot4 - total2[..., :, None] - total2[..., None, :]
+    branch3 = tf.where(tf.linalg.matrix_transpose(differs), inverse * share * t10, 0.0)
     total3 = tf.reduce_sum(branch3, axis=-1)
-    t13 = cotangent * total3
-    branch4 = tf.where(condition2, -t8 * share * t13[..., :, None], 0.0)
-    t14 = tf.linalg.matrix_transpose(dot3) + tf.linalg.matrix_transpose(dot4)
-    t15 = t8**2
-    branch5 = tf.where(condition2, cotangent[..., :, None] * share * t15, 0.0)
-    t16 = t8**3
-    branch6 = tf.where(condition2, cotangent[..., :, None] * share * t16, 0.0)
-    branch7 = tf.where(condition4, cotangent[..., :, None] * share2 * t15, 0.0)
-    branch8 = tf.where(condition4, -cotangent[..., :, None] * share2 * t16, 0.0)
-    t17 = tf.linalg.matrix_transpose(t14) * (branch5 + branch6 + branch7 + branch8)
-    branch9 = tf.where(condition2, -0.5 * cotangent[..., :, None] * share * t15, 0.0)
-    branch10 = tf.where(condition2, -0.5 * cotangent[..., :, None] * share * t16, 0.0)
-    branch11 = tf.where(condition4, 0.5 * cotangent[..., :, None] * share2 * t16, 0.0)
-    branch12 = tf.where(condition4, -0.5 * cotangent[..., :, None] * share2 * t15, 0.0)
-    t18 = branch9 + branch10 + branch11 + branch12
-    t19 = total2[..., None, :] + total2[..., :, None] - t14
-    t20 = tf.linalg.matrix_transpose(share2) * tf.linalg.matrix_transpose(t8) * t19
-    total4 = tf.reduce_sum(tf.where(condition, t20, 0.0), axis=-2)
-    t21 = cotangent * total4
-    branch13 = tf.where(condition4, t8 * share2 * t21[..., :, None], 0.0)
-    t22 = branch4 + t17 + 2 * total2[..., None, :] * t18
-    t23 = t22 + 2 * t18 * total2[..., :, None] + branch13
-    t24 = tf.linalg.matrix_transpose(t23)
-    dot5 = tf.matmul(t24, tf.linalg.matrix_transpose(t11))
-    dot6 = tf.matmul(t9, tf.linalg.matrix_transpose(t))
-    dot7 = tf.matmul(t23, tf.linalg.matrix_transpose(t11))
-    equal2 = t7 == 0
-    t25 = tf.linalg.matrix_transpose(share2) * tf.linalg.matrix_transpose(t8)
-    total5 = tf.reduce_sum(tf.where(condition, t25, 0.0), axis=-2)
-    t26 = 0.5 * cotangent * total5
-    t27 = tf.linalg.matrix_transpose(t8) * tf.linalg.matrix_transpose(share)
-    total6 = tf.reduce_sum(tf.where(differs, t27, 0.0), axis=-2)
-    t28 = -0.5 * cotangent * total6
-    branch14 = tf.where(condition4, cotangent[..., :, None] * share2 * t8, 0.0)
+    t11 = cotangent * total3
+    branch4 = tf.where(condition2, -inverse * share * t11[..., :, None], 0.0)
+    t12 = tf.linalg.matrix_transpose(dot3) + tf.linalg.matrix_transpose(dot4)
+    t13 = inverse**2
+    branch5 = tf.where(condition2, cotangent[..., :, None] * share * t13, 0.0)
+    t14 = inverse**3
+    branch6 = tf.where(condition2, cotangent[..., :, None] * share * t14, 0.0)
+    branch7 = tf.where(condition4, cotangent[..., :, None] * share2 * t13, 0.0)
+    branch8 = tf.where(condition4, -cotangent[..., :, None] * share2 * t14, 0.0)
+    t15 = tf.linalg.matrix_transpose(t12) * (branch5 + branch6 + branch7 + branch8)
+    branch9 = tf.where(condition2, -0.5 * cotangent[..., :, None] * share * t13, 0.0)
+    branch10 = tf.where(condition2, -0.5 * cotangent[..., :, None] * share * t14, 0.0)
+    branch11 = tf.where(condition4, 0.5 * cotangent[..., :, None] * share2 * t14, 0.0)
+    branch12 = tf.where(condition4, -0.5 * cotangent[..., :, None] * share2 * t13, 0.0)
+    t16 = branch9 + branch10 + branch11 + branch12
+    t17 = total2[..., None, :] + total2[..., :, None] - t12
+    t18 = tf.linalg.matrix_transpose(share2) * tf.linalg.matrix_transpose(inverse)
+    total4 = tf.reduce_sum(tf.where(condition, t18 * t17, 0.0), axis=-2)
+    t19 = cotangent * total4
+    branch13 = tf.where(condition4, inverse * share2 * t19[..., :, None], 0.0)
+    t20 = branch4 + t15 + 2 * total2[..., None, :] * t16
+    t21 = t20 + 2 * t16 * total2[..., :, None] + branch13
+    t22 = tf.linalg.matrix_transpose(t21)
+    dot5 = tf.matmul(t22, tf.linalg.matrix_transpose(t9))
+    dot6 = tf.matmul(t7, tf.linalg.matrix_transpose(t))
+    dot7 = tf.matmul(t21, tf.linalg.matrix_transpose(t9))
+    equal2 = t6 == 0
+    total5 = tf.reduce_sum(tf.where(condition, t18, 0.0), axis=-2)
+    t23 = 0.5 * cotangent * total5
+    t24 = tf.linalg.matrix_transpose(inverse) * tf.linalg.matrix_transpose(share)
+    total6 = tf.reduce_sum(tf.where(differs, t24, 0.0), axis=-2)
+    t25 = -0.5 * cotangent * total6
+    branch14 = tf.where(condition4, cotangent[..., :, None] * share2 * inverse, 0.0)
     total7 = tf.reduce_sum(branch14, axis=-2)
     total8 = tf.reduce_sum(branch, axis=-2)
-    t29 = 2 * (t26 + t28 + 0.5 * total7 - 0.5 * total8)
-    t30 = 0.5 * total7 - 0.5 * total8
-    t31 = t29 - 2 * t30
-    t32 = t31**2
-    t33 = cotangent**2
-    t34 = t32[..., :, None] + 2 * t2 * t33[..., :, None]
-    above2 = t34 > 0
-    t35 = t30 * t31
-    smaller = tf.minimum(tf.maximum(-2 * t35[..., :, None] / t34, 0.0), 1.0)
-    t36 = 2 * t30[..., :, None] + t31[..., :, None] * smaller
-    t37 = 0.5 * total7 + tf.where(above, t26, 0.0) + tf.where(above, t28, 0.0)
-    t38 = 2 * (t37 - 0.5 * total8)
-    branch15 = tf.where(above2, t36, 2 * t30[..., :, None])
-    branch16 = tf.where(equal2[..., :, None], branch15, t38[..., :, None])
-    branch17 = tf.where(condition4, cotangent[..., :, None] * share2 * t16, 0.0)
-    branch18 = tf.where(condition4, -cotangent[..., :, None] * share2 * t15, 0.0)
-    t39 = tf.linalg.matrix_transpose(t14) * (branch17 + branch18)
-    branch19 = tf.where(condition4, 0.5 * cotangent[..., :, None] * share2 * t15, 0.0)
-    branch20 = tf.where(condition4, -0.5 * cotangent[..., :, None] * share2 * t16, 0.0)
-    t40 = branch19 + branch20
-    branch21 = tf.where(condition4, -share2 * t8 * t21[..., :, None], 0.0)
-    t41 = t39 + 2 * t40 * total2[..., None, :] + 2 * t40 * total2[..., :, None]
-    total9 = tf.reduce_sum(t41 + branch21, axis=-2)
-    t42 = tf.linalg.matrix_transpose(share2) * tf.linalg.matrix_transpose(t16)
-    t43 = -tf.linalg.matrix_transpose(share2) * tf.linalg.matrix_transpose(t15)
+    t26 = 2 * (t23 + t25 + 0.5 * total7 - 0.5 * total8)
+    t27 = 0.5 * total7 - 0.5 * total8
+    t28 = t26 - 2 * t27
+    t29 = t28**2
+    t30 = cotangent**2
+    t31 = t29[..., :, None] + 2 * t2 * t30[..., :, None]
+    above2 = t31 > 0
+    t32 = t27 * t28
+    smaller = tf.minimum(tf.maximum(-2 * t32[..., :, None] / t31, 0.0), 1.0)
+    t33 = 2 * t27[..., :, None] + t28[..., :, None] * smaller
+    t34 = 0.5 * total7 + tf.where(above, t23, 0.0) + tf.where(above, t25, 0.0)
+    t35 = 2 * (t34 - 0.5 * total8)
+    branch15 = tf.where(above2, t33, 2 * t27[..., :, None])
+    branch16 = tf.where(equal2[..., :, None], branch15, t35[..., :, None])
+    branch17 = tf.where(condition4, cotangent[..., :, None] * share2 * t14, 0.0)
+    branch18 = tf.where(condition4, -cotangent[..., :, None] * share2 * t13, 0.0)
+    t36 = tf.linalg.matrix_transpose(t12) * (branch17 + branch18)
+    branch19 = tf.where(condition4, 0.5 * cotangent[..., :, None] * share2 * t13, 0.0)
+    branch20 = tf.where(condition4, -0.5 * cotangent[..., :, None] * share2 * t14, 0.0)
+    t37 = branch19 + branch20
+    branch21 = tf.where(condition4, -share2 * inverse * t19[..., :, None], 0.0)
+    t38 = t36 + 2 * t37 * total2[..., None, :] + 2 * t37 * total2[..., :, None]
+    total9 = tf.reduce_sum(t38 + branch21, axis=-2)
+    t39 = tf.linalg.matrix_transpose(share2) * tf.linalg.matrix_transpose(t14)
+    t40 = -tf.linalg.matrix_transpose(share2) * tf.linalg.matrix_transpose(t13)
+    t41 = tf.where(condition, t39, 0.0) + tf.where(condition, t40, 0.0)
+    t42 = 0.5 * tf.linalg.matrix_transpose(share2) * tf.linalg.matrix_transpose(t13)
+    t43 = -0.5 * tf.linalg.matrix_transpose(share2) * tf.linalg.matrix_transpose(t14)
     t44 = tf.where(condition, t42, 0.0) + tf.where(condition, t43, 0.0)
-    t45 = 0.5 * tf.linalg.matrix_transpose(share2) * tf.linalg.matrix_transpose(t15)
-    t46 = -0.5 * tf.linalg.matrix_transpose(share2) * tf.linalg.matrix_transpose(t16)
-    t47 = tf.where(condition, t45, 0.0) + tf.where(condition, t46, 0.0)
-    branch22 = tf.where(condition, -t25 * total4[..., None, :], 0.0)
-    t48 = t14 * t44 + 2 * t47 * total2[..., None, :] + 2 * t47 * total2[..., :, None]
-    total10 = tf.reduce_sum(t48 + branch22, axis=-2)
+    branch22 = tf.where(condition, -t18 * total4[..., None, :], 0.0)
+    t45 = t12 * t41 + 2 * t44 * total2[..., None, :] + 2 * t44 * total2[..., :, None]
+    total10 = tf.reduce_sum(t45 + branch22, axis=-2)
     branch23 = tf.where(above2, cotangent[..., :, None] * smaller * embeddings, 0.0)
     branch24 = tf.where(above[..., :, None], cotangent[..., :, None] * embeddings, 0.0)
     branch25 = tf.where(equal2[..., :, None], branch23, branch24)
-    t49 = tf.linalg.matrix_transpose(share) * tf.linalg.matrix_transpose(t16)
-    t50 = tf.linalg.matrix_transpose(share) * tf.linalg.matrix_transpose(t15)
+    t46 = tf.linalg.matrix_transpose(share) * tf.linalg.matrix_transpose(t14)
+    t47 = tf.linalg.matrix_transpose(share) * tf.linalg.matrix_transpose(t13)
+    t48 = tf.where(differs, t46, 0.0) + tf.where(differs, t47, 0.0)
+    t49 = -0.5 * tf.linalg.matrix_transpose(share) * tf.linalg.matrix_transpose(t13)
+    t50 = -0.5 * tf.linalg.matrix_transpose(share) * tf.linalg.matrix_transpose(t14)
     t51 = tf.where(differs, t49, 0.0) + tf.where(differs, t50, 0.0)
-    t52 = -0.5 * tf.linalg.matrix_transpose(share) * tf.linalg.matrix_transpose(t15)
-    t53 = -0.5 * tf.linalg.matrix_transpose(share) * tf.linalg.matrix_transpose(t16)
-    t54 = tf.where(differs, t52, 0.0) + tf.where(differs, t53, 0.0)
-    branch26 = tf.where(differs, -t27 * total3[..., None, :], 0.0)
-    t55 = t14 * t51 + 2 * t54 * total2[..., None, :] + 2 * t54 * total2[..., :, None]
-    total11 = tf.reduce_sum(t55 + branch26, axis=-2)
+    branch26 = tf.where(differs, -t24 * total3[..., None, :], 0.0)
+    t52 = t12 * t48 + 2 * t51 * total2[..., None, :] + 2 * t51 * total2[..., :, None]
+    total11 = tf.reduce_sum(t52 + branch26, axis=-2)
     branch27 = tf.where(above2, -cotangent[..., :, None] * smaller * embeddings, 0.0)
     branch28 = tf.where(above[..., :, None], -cotangent[..., :, None] * embeddings, 0.0)
     branch29 = tf.where(equal2[..., :, None], branch27, branch28)
-    t56 = tf.linalg.matrix_transpose(branch5) + tf.linalg.matrix_transpose(branch6)
-    t57 = branch9 + branch10
-    t58 = 2 * tf.linalg.matrix_transpose(t57) * total2[..., :, None]
-    t59 = 2 * tf.linalg.matrix_transpose(t57) * total2[..., None, :]
-    t60 = tf.linalg.matrix_transpose(branch4) + t14 * t56 + t58 + t59
-    total12 = tf.reduce_sum(t60, axis=-1)
-    t61 = dot2 + dot5 + dot6 + dot7 + embeddings_tangent * branch16
-    t62 = t61 + total9[..., :, None] * embeddings + total10[..., :, None] * branch25
-    return (t62 + total11[..., :, None] * branch29 - total12[..., :, None] * embeddings,)
+    t53 = tf.linalg.matrix_transpose(branch5) + tf.linalg.matrix_transpose(branch6)
+    t54 = branch9 + branch10
+    t55 = 2 * tf.linalg.matrix_transpose(t54) * total2[..., :, None]
+    t56 = 2 * tf.linalg.matrix_transpose(t54) * total2[..., None, :]
+    t57 = tf.linalg.matrix_transpose(branch4) + t12 * t53 + t55 + t56
+    total12 = tf.reduce_sum(t57, axis=-1)
+    t58 = dot2 + dot5 + dot6 + dot7 + embeddings_tangent * branch16
+    t59 = t58 + total9[..., :, None] * embeddings + total10[..., :, None] * branch25
+    return (t59 + total11[..., :, None] * branch29 - total12[..., :, None] * embeddings,)
 
 
 def _lifted_structure_generalized_hessian_diagonal(
@@ -3750,181 +3755,180 @@ def _lifted_structure_generalized_hessian_diagonal(
     total = tf.reduce_sum(t, axis=-1)
     dot = tf.matmul(embeddings, tf.linalg.matrix_transpose(embeddings))
     t2 = total[..., :, None] + total[..., None, :]
-    t3 = t2 - 2 * tf.linalg.matrix_transpose(dot)
-    t4 = tf.math.sqrt(tf.maximum(t3, 0.0))
-    t5 = margin - t4
+    t3 = tf.math.sqrt(tf.maximum(t2 - 2 * tf.linalg.matrix_transpose(dot), 0.0))
+    t4 = margin - t3
     differs = identity[..., None, :] != identity[..., :, None]
-    lse = fn.logsumexp(t5, -2, where=differs)
+    lse = fn.logsumexp(t4, -2, where=differs)
     equal = identity[..., None, :] == identity[..., :, None]
     position = fn.positions(embeddings, -2)
     differs2 = position[..., None, :] != position[..., :, None]
     condition = equal & differs2
-    lse2 = fn.logsumexp(t4, -2, where=condition)
-    t6 = lse + lse2
-    above = t6 > 0
+    lse2 = fn.logsumexp(t3, -2, where=condition)
+    t5 = lse + lse2
+    above = t5 > 0
     branch = tf.where(above[..., :, None], cotangent[..., :, None] * t, 0.0)
-    t7 = tf.linalg.matrix_transpose(branch)
-    t8 = fn.inverse_root(tf.linalg.matrix_transpose(t3))
-    t9 = t8**2
-    share = tf.math.exp(tf.linalg.matrix_transpose(t5) - lse[..., :, None])
-    t10 = share**2
-    branch2 = tf.where(tf.linalg.matrix_transpose(differs), -t9 * t10, 0.0)
-    t11 = tf.linalg.matrix_transpose(branch2)
-    dot2 = tf.matmul(t11, tf.linalg.matrix_transpose(t7))
-    share2 = tf.math.exp(tf.linalg.matrix_transpose(t4) - lse2[..., :, None])
-    t12 = share2**2
-    branch3 = tf.where(tf.linalg.matrix_transpose(condition), -t9 * t12, 0.0)
-    t13 = tf.linalg.matrix_transpose(branch3)
-    dot3 = tf.matmul(t13, tf.linalg.matrix_transpose(t7))
-    t14 = t8**3
-    branch4 = tf.where(tf.linalg.matrix_transpose(differs), share * t14, 0.0)
-    t15 = tf.linalg.matrix_transpose(branch4)
-    dot4 = tf.matmul(t15, tf.linalg.matrix_transpose(t7))
-    branch5 = tf.where(tf.linalg.matrix_transpose(differs), share * t9, 0.0)
-    t16 = tf.linalg.matrix_transpose(branch5)
-    dot5 = tf.matmul(t16, tf.linalg.matrix_transpose(t7))
+    t6 = tf.linalg.matrix_transpose(branch)
+    inverse = fn.reciprocal(tf.linalg.matrix_transpose(t3))
+    t7 = inverse**2
+    share = tf.math.exp(tf.linalg.matrix_transpose(t4) - lse[..., :, None])
+    t8 = share**2
+    branch2 = tf.where(tf.linalg.matrix_transpose(differs), -t7 * t8, 0.0)
+    t9 = tf.linalg.matrix_transpose(branch2)
+    dot2 = tf.matmul(t9, tf.linalg.matrix_transpose(t6))
+    share2 = tf.math.exp(tf.linalg.matrix_transpose(t3) - lse2[..., :, None])
+    t10 = share2**2
+    branch3 = tf.where(tf.linalg.matrix_transpose(condition), -t7 * t10, 0.0)
+    t11 = tf.linalg.matrix_transpose(branch3)
+    dot3 = tf.matmul(t11, tf.linalg.matrix_transpose(t6))
+    t12 = inverse**3
+    branch4 = tf.where(tf.linalg.matrix_transpose(differs), share * t12, 0.0)
+    t13 = tf.linalg.matrix_transpose(branch4)
+    dot4 = tf.matmul(t13, tf.linalg.matrix_transpose(t6))
+    branch5 = tf.where(tf.linalg.matrix_transpose(differs), share * t7, 0.0)
+    t14 = tf.linalg.matrix_transpose(branch5)
+    dot5 = tf.matmul(t14, tf.linalg.matrix_transpose(t6))
     branch6 = tf.where(above[..., :, None], cotangent[..., :, None] * embeddings, 0.0)
-    t17 = tf.linalg.matrix_transpose(branch6)
-    branch7 = tf.where(tf.linalg.matrix_transpose(condition), share2 * t14, 0.0)
-    t18 = tf.linalg.matrix_transpose(branch7)
-    dot6 = tf.matmul(t18, tf.linalg.matrix_transpose(t17))
-    t19 = tf.linalg.matrix_transpose(embeddings)
+    t15 = tf.linalg.matrix_transpose(branch6)
+    branch7 = tf.where(tf.linalg.matrix_transpose(condition), share2 * t12, 0.0)
+    t16 = tf.linalg.matrix_transpose(branch7)
+    dot6 = tf.matmul(t16, tf.linalg.matrix_transpose(t15))
+    t17 = tf.linalg.matrix_transpose(embeddings)
     condition2 = tf.linalg.matrix_transpose(equal) & tf.linalg.matrix_transpose(differs2)
     condition3 = condition2 & above[..., :, None]
-    t20 = cotangent[..., None, :] * tf.linalg.matrix_transpose(share2)
-    t21 = tf.linalg.matrix_transpose(condition3)
-    branch8 = tf.where(t21, t20 * tf.linalg.matrix_transpose(t14), 0.0)
-    branch9 = tf.where(t21, -t20 * tf.linalg.matrix_transpose(t9), 0.0)
-    t22 = branch8 + branch9
-    dot7 = tf.matmul(t22, tf.linalg.matrix_transpose(t19))
-    branch10 = tf.where(condition3, 0.5 * cotangent[..., :, None] * share2 * t9, 0.0)
-    branch11 = tf.where(condition3, -0.5 * cotangent[..., :, None] * share2 * t14, 0.0)
+    t18 = cotangent[..., None, :] * tf.linalg.matrix_transpose(share2)
+    t19 = tf.linalg.matrix_transpose(condition3)
+    branch8 = tf.where(t19, t18 * tf.linalg.matrix_transpose(t12), 0.0)
+    branch9 = tf.where(t19, -t18 * tf.linalg.matrix_transpose(t7), 0.0)
+    t20 = branch8 + branch9
+    dot7 = tf.matmul(t20, tf.linalg.matrix_transpose(t17))
+    branch10 = tf.where(condition3, 0.5 * cotangent[..., :, None] * share2 * t7, 0.0)
+    branch11 = tf.where(condition3, -0.5 * cotangent[..., :, None] * share2 * t12, 0.0)
     total2 = tf.reduce_sum(branch10 + branch11, axis=-2)
-    t23 = embeddings * (dot7 + 2 * total2[..., :, None] * embeddings)
-    branch12 = tf.where(condition3, -cotangent[..., :, None] * t9 * t12, 0.0)
+    t21 = embeddings * (dot7 + 2 * total2[..., :, None] * embeddings)
+    branch12 = tf.where(condition3, -cotangent[..., :, None] * t7 * t10, 0.0)
     total3 = tf.reduce_sum(branch12, axis=-2)
-    dot8 = tf.matmul(t13, tf.linalg.matrix_transpose(t17))
-    t24 = embeddings * (total3[..., :, None] * embeddings - dot8)
-    branch13 = tf.where(tf.linalg.matrix_transpose(condition), -share2 * t9, 0.0)
-    t25 = branch7 + branch13
-    dot9 = tf.matmul(t25, tf.linalg.matrix_transpose(t19))
-    t26 = -tf.linalg.matrix_transpose(t8) * tf.linalg.matrix_transpose(share2)
-    branch14 = tf.where(condition, t26, 0.0)
+    dot8 = tf.matmul(t11, tf.linalg.matrix_transpose(t15))
+    t22 = embeddings * (total3[..., :, None] * embeddings - dot8)
+    branch13 = tf.where(tf.linalg.matrix_transpose(condition), -share2 * t7, 0.0)
+    t23 = branch7 + branch13
+    dot9 = tf.matmul(t23, tf.linalg.matrix_transpose(t17))
+    t24 = -tf.linalg.matrix_transpose(inverse) * tf.linalg.matrix_transpose(share2)
+    branch14 = tf.where(condition, t24, 0.0)
     total4 = tf.reduce_sum(branch14, axis=-2)
-    t27 = tf.linalg.matrix_transpose(t8) * tf.linalg.matrix_transpose(share2)
-    branch15 = tf.where(condition, t27, 0.0)
+    t25 = tf.linalg.matrix_transpose(inverse) * tf.linalg.matrix_transpose(share2)
+    branch15 = tf.where(condition, t25, 0.0)
     total5 = tf.reduce_sum(branch15, axis=-2)
-    t28 = tf.linalg.matrix_transpose(branch15)
-    dot10 = tf.matmul(t28, tf.linalg.matrix_transpose(t19))
-    t29 = total4[..., :, None] * (total5[..., :, None] * embeddings - dot10)
-    t30 = 0.5 * tf.linalg.matrix_transpose(share2) * tf.linalg.matrix_transpose(t9)
-    branch16 = tf.where(condition, t30, 0.0)
-    t31 = -0.5 * tf.linalg.matrix_transpose(share2) * tf.linalg.matrix_transpose(t14)
-    t32 = branch16 + tf.where(condition, t31, 0.0)
-    total6 = tf.reduce_sum(t32, axis=-2)
-    t33 = dot9 + t29 + 2 * total6[..., :, None] * embeddings
-    equal2 = t6 == 0
-    t34 = 0.5 * cotangent * total5
-    t35 = tf.linalg.matrix_transpose(t8) * tf.linalg.matrix_transpose(share)
-    branch17 = tf.where(differs, t35, 0.0)
+    t26 = tf.linalg.matrix_transpose(branch15)
+    dot10 = tf.matmul(t26, tf.linalg.matrix_transpose(t17))
+    t27 = total4[..., :, None] * (total5[..., :, None] * embeddings - dot10)
+    t28 = 0.5 * tf.linalg.matrix_transpose(share2) * tf.linalg.matrix_transpose(t7)
+    branch16 = tf.where(condition, t28, 0.0)
+    t29 = -0.5 * tf.linalg.matrix_transpose(share2) * tf.linalg.matrix_transpose(t12)
+    t30 = branch16 + tf.where(condition, t29, 0.0)
+    total6 = tf.reduce_sum(t30, axis=-2)
+    t31 = dot9 + t27 + 2 * total6[..., :, None] * embeddings
+    equal2 = t5 == 0
+    t32 = 0.5 * cotangent * total5
+    t33 = tf.linalg.matrix_transpose(inverse) * tf.linalg.matrix_transpose(share)
+    branch17 = tf.where(differs, t33, 0.0)
     total7 = tf.reduce_sum(branch17, axis=-2)
-    t36 = -0.5 * cotangent * total7
-    branch18 = tf.where(condition3, cotangent[..., :, None] * share2 * t8, 0.0)
+    t34 = -0.5 * cotangent * total7
+    branch18 = tf.where(condition3, cotangent[..., :, None] * share2 * inverse, 0.0)
     total8 = tf.reduce_sum(branch18, axis=-2)
     condition4 = tf.linalg.matrix_transpose(differs) & above[..., :, None]
-    branch19 = tf.where(condition4, cotangent[..., :, None] * t8 * share, 0.0)
+    branch19 = tf.where(condition4, cotangent[..., :, None] * inverse * share, 0.0)
     total9 = tf.reduce_sum(branch19, axis=-2)
-    t37 = 2 * (t34 + t36 + 0.5 * total8 - 0.5 * total9)
-    t38 = 0.5 * total8 - 0.5 * total9
-    t39 = t37 - 2 * t38
-    t40 = t39**2
-    t41 = cotangent**2
-    t42 = t40[..., :, None] + 2 * t * t41[..., :, None]
-    above2 = t42 > 0
-    t43 = t38 * t39
-    smaller = tf.minimum(tf.maximum(-2 * t43[..., :, None] / t42, 0.0), 1.0)
+    t35 = 2 * (t32 + t34 + 0.5 * total8 - 0.5 * total9)
+    t36 = 0.5 * total8 - 0.5 * total9
+    t37 = t35 - 2 * t36
+    t38 = t37**2
+    t39 = cotangent**2
+    t40 = t38[..., :, None] + 2 * t * t39[..., :, None]
+    above2 = t40 > 0
+    t41 = t36 * t37
+    smaller = tf.minimum(tf.maximum(-2 * t41[..., :, None] / t40, 0.0), 1.0)
     branch20 = tf.where(above2, cotangent[..., :, None] * embeddings * smaller, 0.0)
     branch21 = tf.where(equal2[..., :, None], branch20, branch6)
-    t44 = branch4 + branch5
-    dot11 = tf.matmul(t44, tf.linalg.matrix_transpose(t19))
-    t45 = -tf.linalg.matrix_transpose(t8) * tf.linalg.matrix_transpose(share)
-    branch22 = tf.where(differs, t45, 0.0)
+    t42 = branch4 + branch5
+    dot11 = tf.matmul(t42, tf.linalg.matrix_transpose(t17))
+    t43 = -tf.linalg.matrix_transpose(inverse) * tf.linalg.matrix_transpose(share)
+    branch22 = tf.where(differs, t43, 0.0)
     total10 = tf.reduce_sum(branch22, axis=-2)
-    t46 = tf.linalg.matrix_transpose(branch17)
-    dot12 = tf.matmul(t46, tf.linalg.matrix_transpose(t19))
-    t47 = total10[..., :, None] * (dot12 - total7[..., :, None] * embeddings)
-    t48 = -0.5 * tf.linalg.matrix_transpose(share) * tf.linalg.matrix_transpose(t9)
-    branch23 = tf.where(differs, t48, 0.0)
-    t49 = -0.5 * tf.linalg.matrix_transpose(share) * tf.linalg.matrix_transpose(t14)
-    total11 = tf.reduce_sum(branch23 + tf.where(differs, t49, 0.0), axis=-2)
-    t50 = dot11 + t47 + 2 * total11[..., :, None] * embeddings
+    t44 = tf.linalg.matrix_transpose(branch17)
+    dot12 = tf.matmul(t44, tf.linalg.matrix_transpose(t17))
+    t45 = total10[..., :, None] * (dot12 - total7[..., :, None] * embeddings)
+    t46 = -0.5 * tf.linalg.matrix_transpose(share) * tf.linalg.matrix_transpose(t7)
+    branch23 = tf.where(differs, t46, 0.0)
+    t47 = -0.5 * tf.linalg.matrix_transpose(share) * tf.linalg.matrix_transpose(t12)
+    total11 = tf.reduce_sum(branch23 + tf.where(differs, t47, 0.0), axis=-2)
+    t48 = dot11 + t45 + 2 * total11[..., :, None] * embeddings
     branch24 = tf.where(above2, -cotangent[..., :, None] * embeddings * smaller, 0.0)
     branch25 = tf.where(above[..., :, None], -cotangent[..., :, None] * embeddings, 0.0)
     branch26 = tf.where(equal2[..., :, None], branch24, branch25)
-    dot13 = tf.matmul(branch23, tf.linalg.matrix_transpose(t17))
-    t51 = tf.linalg.matrix_transpose(t)
-    dot14 = tf.matmul(branch4, tf.linalg.matrix_transpose(t51))
+    dot13 = tf.matmul(branch23, tf.linalg.matrix_transpose(t15))
+    t49 = tf.linalg.matrix_transpose(t)
+    dot14 = tf.matmul(branch4, tf.linalg.matrix_transpose(t49))
     branch27 = tf.where(above[..., :, None], cotangent[..., :, None] * dot14, 0.0)
-    dot15 = tf.matmul(branch5, tf.linalg.matrix_transpose(t51))
+    dot15 = tf.matmul(branch5, tf.linalg.matrix_transpose(t49))
     branch28 = tf.where(above[..., :, None], cotangent[..., :, None] * dot15, 0.0)
-    dot16 = tf.matmul(branch7, tf.linalg.matrix_transpose(t51))
+    dot16 = tf.matmul(branch7, tf.linalg.matrix_transpose(t49))
     branch29 = tf.where(above[..., :, None], -cotangent[..., :, None] * dot16, 0.0)
-    dot17 = tf.matmul(branch13, tf.linalg.matrix_transpose(t51))
+    dot17 = tf.matmul(branch13, tf.linalg.matrix_transpose(t49))
     branch30 = tf.where(above[..., :, None], -cotangent[..., :, None] * dot17, 0.0)
-    t52 = tf.linalg.matrix_transpose(branch22)
-    dot18 = tf.matmul(t52, tf.linalg.matrix_transpose(t19))
-    branch31 = tf.where(above[..., :, None], cotangent[..., :, None] * dot12 * dot18, 0.0)
-    t53 = tf.linalg.matrix_transpose(branch14)
-    dot19 = tf.matmul(t53, tf.linalg.matrix_transpose(t19))
-    branch32 = tf.where(above[..., :, None], cotangent[..., :, None] * dot10 * dot19, 0.0)
-    dot20 = tf.matmul(branch7, tf.linalg.matrix_transpose(t19))
-    t54 = cotangent[..., :, None] * embeddings * dot20
-    branch33 = tf.where(above[..., :, None], t54, 0.0)
-    dot21 = tf.matmul(branch4, tf.linalg.matrix_transpose(t19))
-    t55 = -cotangent[..., :, None] * embeddings * dot21
-    branch34 = tf.where(above[..., :, None], t55, 0.0)
-    t56 = cotangent * total7
-    branch35 = tf.where(above[..., :, None], -dot18 * embeddings * t56[..., :, None], 0.0)
-    t57 = cotangent * total5
-    branch36 = tf.where(above[..., :, None], -dot19 * embeddings * t57[..., :, None], 0.0)
-    t58 = tf.linalg.matrix_transpose(branch16)
-    dot22 = tf.matmul(t58, tf.linalg.matrix_transpose(t19))
-    t59 = -2 * cotangent[..., :, None] * embeddings * dot22
-    branch37 = tf.where(above[..., :, None], t59, 0.0)
-    t60 = tf.linalg.matrix_transpose(branch23)
-    dot23 = tf.matmul(t60, tf.linalg.matrix_transpose(t19))
-    t61 = 2 * cotangent[..., :, None] * embeddings * dot23
-    branch38 = tf.where(above[..., :, None], t61, 0.0)
-    t62 = 2 * t38[..., :, None] + t39[..., :, None] * smaller
-    t63 = 0.5 * total8 + tf.where(above, t34, 0.0) + tf.where(above, t36, 0.0)
-    t64 = 2 * (t63 - 0.5 * total9)
-    branch39 = tf.where(above2, t62, 2 * t38[..., :, None])
-    branch40 = tf.where(equal2[..., :, None], branch39, t64[..., :, None])
-    dot24 = tf.matmul(t18, tf.linalg.matrix_transpose(t7))
-    t65 = tf.linalg.matrix_transpose(branch13)
-    dot25 = tf.matmul(t65, tf.linalg.matrix_transpose(t7))
-    dot26 = tf.matmul(t11, tf.linalg.matrix_transpose(t17))
-    dot27 = tf.matmul(t15, tf.linalg.matrix_transpose(t17))
-    branch41 = tf.where(condition4, -cotangent[..., :, None] * t9 * t10, 0.0)
+    dot18 = tf.matmul(branch7, tf.linalg.matrix_transpose(t17))
+    t50 = cotangent[..., :, None] * dot18 * embeddings
+    branch31 = tf.where(above[..., :, None], t50, 0.0)
+    t51 = tf.linalg.matrix_transpose(branch22)
+    dot19 = tf.matmul(t51, tf.linalg.matrix_transpose(t17))
+    branch32 = tf.where(above[..., :, None], cotangent[..., :, None] * dot19 * dot12, 0.0)
+    t52 = tf.linalg.matrix_transpose(branch14)
+    dot20 = tf.matmul(t52, tf.linalg.matrix_transpose(t17))
+    branch33 = tf.where(above[..., :, None], cotangent[..., :, None] * dot20 * dot10, 0.0)
+    dot21 = tf.matmul(branch4, tf.linalg.matrix_transpose(t17))
+    t53 = -cotangent[..., :, None] * dot21 * embeddings
+    branch34 = tf.where(above[..., :, None], t53, 0.0)
+    t54 = cotangent * total7
+    branch35 = tf.where(above[..., :, None], -dot19 * embeddings * t54[..., :, None], 0.0)
+    t55 = cotangent * total5
+    branch36 = tf.where(above[..., :, None], -dot20 * embeddings * t55[..., :, None], 0.0)
+    t56 = tf.linalg.matrix_transpose(branch16)
+    dot22 = tf.matmul(t56, tf.linalg.matrix_transpose(t17))
+    t57 = -2 * cotangent[..., :, None] * dot22 * embeddings
+    branch37 = tf.where(above[..., :, None], t57, 0.0)
+    t58 = tf.linalg.matrix_transpose(branch23)
+    dot23 = tf.matmul(t58, tf.linalg.matrix_transpose(t17))
+    t59 = 2 * cotangent[..., :, None] * dot23 * embeddings
+    branch38 = tf.where(above[..., :, None], t59, 0.0)
+    t60 = 2 * t36[..., :, None] + t37[..., :, None] * smaller
+    t61 = 0.5 * total8 + tf.where(above, t32, 0.0) + tf.where(above, t34, 0.0)
+    t62 = 2 * (t61 - 0.5 * total9)
+    branch39 = tf.where(above2, t60, 2 * t36[..., :, None])
+    branch40 = tf.where(equal2[..., :, None], branch39, t62[..., :, None])
+    dot24 = tf.matmul(t16, tf.linalg.matrix_transpose(t6))
+    t63 = tf.linalg.matrix_transpose(branch13)
+    dot25 = tf.matmul(t63, tf.linalg.matrix_transpose(t6))
+    dot26 = tf.matmul(t13, tf.linalg.matrix_transpose(t15))
+    dot27 = tf.matmul(t9, tf.linalg.matrix_transpose(t15))
+    branch41 = tf.where(condition4, -cotangent[..., :, None] * t7 * t8, 0.0)
     total12 = tf.reduce_sum(branch41, axis=-2)
-    t66 = embeddings * (dot26 - total12[..., :, None] * embeddings)
-    t67 = cotangent[..., None, :] * tf.linalg.matrix_transpose(share)
-    t68 = tf.linalg.matrix_transpose(condition4)
-    branch42 = tf.where(t68, t67 * tf.linalg.matrix_transpose(t14), 0.0)
-    branch43 = tf.where(t68, t67 * tf.linalg.matrix_transpose(t9), 0.0)
-    t69 = branch42 + branch43
-    dot28 = tf.matmul(t69, tf.linalg.matrix_transpose(t19))
-    branch44 = tf.where(condition4, -0.5 * cotangent[..., :, None] * share * t14, 0.0)
-    branch45 = tf.where(condition4, -0.5 * cotangent[..., :, None] * share * t9, 0.0)
+    t64 = embeddings * (dot27 - total12[..., :, None] * embeddings)
+    t65 = cotangent[..., None, :] * tf.linalg.matrix_transpose(share)
+    t66 = tf.linalg.matrix_transpose(condition4)
+    branch42 = tf.where(t66, t65 * tf.linalg.matrix_transpose(t12), 0.0)
+    branch43 = tf.where(t66, t65 * tf.linalg.matrix_transpose(t7), 0.0)
+    t67 = branch42 + branch43
+    dot28 = tf.matmul(t67, tf.linalg.matrix_transpose(t17))
+    branch44 = tf.where(condition4, -0.5 * cotangent[..., :, None] * share * t12, 0.0)
+    branch45 = tf.where(condition4, -0.5 * cotangent[..., :, None] * share * t7, 0.0)
     total13 = tf.reduce_sum(branch44 + branch45, axis=-2)
-    t70 = embeddings * (dot28 + 2 * total13[..., :, None] * embeddings)
-    dot29 = tf.matmul(branch16, tf.linalg.matrix_transpose(t17))
-    t71 = dot2 + dot3 + dot4 + dot5 + dot6 * embeddings + t23 + t24 + t33 * branch21
-    t72 = t71 + t50 * branch26 + 2 * dot13 * embeddings + branch27 + branch28
-    t73 = t72 + branch29 + branch30 + branch31 + branch32 + branch33 + branch34
-    t74 = t73 + branch35 + branch36 + branch37 + branch38 + branch40 - dot24 - dot25
-    t75 = t74 - dot26 * embeddings - dot8 * embeddings - dot27 * embeddings - t66
-    return (t75 - t70 - 2 * dot29 * embeddings,)
+    t68 = embeddings * (dot28 + 2 * total13[..., :, None] * embeddings)
+    dot29 = tf.matmul(branch16, tf.linalg.matrix_transpose(t15))
+    t69 = dot2 + dot3 + dot4 + dot5 + dot6 * embeddings + t21 + t22 + t31 * branch21
+    t70 = t69 + t48 * branch26 + 2 * dot13 * embeddings + branch27 + branch28
+    t71 = t70 + branch29 + branch30 + branch31 + branch32 + branch33 + branch34
+    t72 = t71 + branch35 + branch36 + branch37 + branch38 + branch40 - dot24 - dot25
+    t73 = t72 - dot26 * embeddings - dot8 * embeddings - dot27 * embeddings - t64
+    return (t73 - t68 - 2 * dot29 * embeddings,)
 
 
 _LIFTED_STRUCTURE_GENERALIZED = Definition(
@@ -4521,16 +4525,16 @@ def _supervised_contrastive_value(embeddings: Array, identity: Array, temperatur
     equal = identity[..., None, :] == identity[..., :, None]
     condition = differs & equal
     t = 1 / temperature
-    total = tf.reduce_sum(embeddings**2, axis=-1)
-    t2 = fn.inverse_root(total)
-    dot = tf.matmul(embeddings, tf.linalg.matrix_transpose(embeddings))
-    t3 = t * t2[..., :, None] * t2[..., None, :] * dot
-    lse = fn.logsumexp(t3, -1, where=tf.linalg.matrix_transpose(differs))
-    branch = tf.where(tf.linalg.matrix_transpose(condition), lse[..., :, None] - t3, 0.0)
-    total2 = tf.reduce_sum(branch, axis=-1)
+    length = fn.norm(embeddings, axis=-1)
+    unit = fn.unit(embeddings, length[..., :, None])
+    dot = tf.matmul(unit, tf.linalg.matrix_transpose(unit))
+    lse = fn.logsumexp(t * dot, -1, where=tf.linalg.matrix_transpose(differs))
+    t2 = tf.linalg.matrix_transpose(condition)
+    branch = tf.where(t2, lse[..., :, None] - t * dot, 0.0)
+    total = tf.reduce_sum(branch, axis=-1)
     branch2 = fn.select(condition, 1.0, 0.0, embeddings)
-    total3 = tf.reduce_sum(branch2, axis=-2)
-    return total2 / tf.maximum(total3, 1.0)
+    total2 = tf.reduce_sum(branch2, axis=-2)
+    return total / tf.maximum(total2, 1.0)
 
 
 def _supervised_contrastive_vjp(
@@ -4540,45 +4544,32 @@ def _supervised_contrastive_vjp(
     cotangent: Array,
 ) -> tuple[Result, ...]:
     """Gradients of sum(cotangent * loss)."""
-    t = tf.linalg.matrix_transpose(embeddings)
+    length = fn.norm(embeddings, axis=-1)
+    inverse = fn.reciprocal(length)
+    unit = fn.unit(embeddings, length[..., :, None])
+    t = tf.linalg.matrix_transpose(unit)
     position = fn.positions(embeddings, -2)
     differs = position[..., None, :] != position[..., :, None]
     equal = identity[..., None, :] == identity[..., :, None]
     condition = differs & equal
     t2 = 1 / temperature
-    total = tf.reduce_sum(embeddings**2, axis=-1)
-    t3 = fn.inverse_root(total)
     branch = fn.select(condition, 1.0, 0.0, embeddings)
-    total2 = tf.reduce_sum(branch, axis=-2)
-    t4 = 1 / tf.maximum(total2, 1.0)
-    t5 = t3 * t4 * cotangent
-    branch2 = tf.where(condition, -t2 * t3[..., :, None] * t5[..., None, :], 0.0)
-    dot = tf.matmul(embeddings, tf.linalg.matrix_transpose(embeddings))
-    t6 = tf.linalg.matrix_transpose(dot) * t2 * t3[..., :, None] * t3[..., None, :]
+    total = tf.reduce_sum(branch, axis=-2)
+    t3 = 1 / tf.maximum(total, 1.0)
+    t4 = -t2 * t3 * cotangent
+    branch2 = tf.where(condition, t4[..., None, :], 0.0)
+    t5 = t3 * cotangent * total
+    dot = tf.matmul(unit, tf.linalg.matrix_transpose(unit))
+    t6 = tf.linalg.matrix_transpose(dot) * t2
     lse = fn.logsumexp(t6, -2, where=differs)
     share = tf.math.exp(t6 - lse[..., None, :])
-    t7 = t3 * t4 * cotangent * total2
-    branch3 = tf.where(differs, t2 * t3[..., :, None] * share * t7[..., None, :], 0.0)
-    t8 = branch2 + branch3
-    t9 = tf.linalg.matrix_transpose(t8)
-    dot2 = tf.matmul(t9, tf.linalg.matrix_transpose(t))
-    dot3 = tf.matmul(t8, tf.linalg.matrix_transpose(t))
-    t10 = t3**3
-    t11 = 0.5 * t2 * t10[..., None, :] * t5[..., :, None] * dot
-    branch4 = tf.where(tf.linalg.matrix_transpose(condition), t11, 0.0)
-    total3 = tf.reduce_sum(branch4, axis=-2)
-    t12 = 0.5 * t2 * t3[..., None, :] * t10[..., :, None] * dot
-    branch5 = tf.where(tf.linalg.matrix_transpose(condition), t12, 0.0)
-    total4 = tf.reduce_sum(branch5, axis=-1)
-    t13 = tf.linalg.matrix_transpose(share) * t7[..., :, None] * dot
-    branch6 = tf.where(tf.linalg.matrix_transpose(differs), t13, 0.0)
-    total5 = tf.reduce_sum(branch6, axis=-2)
-    t14 = t3[..., None, :] * tf.linalg.matrix_transpose(share) * dot
-    branch7 = tf.where(tf.linalg.matrix_transpose(differs), t14, 0.0)
-    total6 = tf.reduce_sum(branch7, axis=-1)
-    t15 = 0.5 * t2 * t10 * t4 * total6 * cotangent * total2
-    t16 = total3 + total4 * t4 * cotangent - 0.5 * t2 * t10 * total5 - t15
-    return (dot2 + dot3 + 2 * t16[..., :, None] * embeddings,)
+    branch3 = tf.where(differs, t2 * t5[..., None, :] * share, 0.0)
+    t7 = branch2 + branch3
+    t8 = tf.linalg.matrix_transpose(t7)
+    dot2 = tf.matmul(t8, tf.linalg.matrix_transpose(t))
+    dot3 = tf.matmul(t7, tf.linalg.matrix_transpose(t))
+    total2 = tf.reduce_sum(unit * (dot2 + dot3), axis=-1)
+    return (inverse[..., :, None] * (dot2 + dot3 - total2[..., :, None] * unit),)
 
 
 def _supervised_contrastive_jvp(
@@ -4593,34 +4584,28 @@ def _supervised_contrastive_jvp(
     equal = identity[..., None, :] == identity[..., :, None]
     condition = differs & equal
     t = 1 / temperature
-    total = tf.reduce_sum(embeddings**2, axis=-1)
-    t2 = fn.inverse_root(total)
-    dot = tf.matmul(embeddings_tangent, tf.linalg.matrix_transpose(embeddings))
-    dot2 = tf.matmul(embeddings, tf.linalg.matrix_transpose(embeddings_tangent))
-    t3 = tf.linalg.matrix_transpose(dot) + tf.linalg.matrix_transpose(dot2)
-    t4 = t2[..., :, None] * t2[..., None, :] * tf.linalg.matrix_transpose(t3)
-    t5 = t2**3
-    total2 = tf.reduce_sum(embeddings * embeddings_tangent, axis=-1)
-    t6 = t5 * total2
-    dot3 = tf.matmul(embeddings, tf.linalg.matrix_transpose(embeddings))
-    t7 = t2[..., :, None] * t6[..., None, :] * dot3
-    t8 = t2[..., None, :] * t6[..., :, None] * dot3
-    t9 = tf.linalg.matrix_transpose(dot3) * t * t2[..., :, None] * t2[..., None, :]
-    lse = fn.logsumexp(t9, -2, where=differs)
-    share = tf.math.exp(tf.linalg.matrix_transpose(t9) - lse[..., :, None])
-    branch = tf.where(tf.linalg.matrix_transpose(differs), t * (t4 - t7 - t8) * share, 0.0)
-    total3 = tf.reduce_sum(branch, axis=-1)
-    branch2 = tf.where(tf.linalg.matrix_transpose(condition), total3[..., :, None], 0.0)
-    t10 = t * t2[..., :, None] * t6[..., None, :] * dot3
-    branch3 = tf.where(tf.linalg.matrix_transpose(condition), t10, 0.0)
-    t11 = t * t2[..., None, :] * t6[..., :, None] * dot3
-    branch4 = tf.where(tf.linalg.matrix_transpose(condition), t11, 0.0)
-    t12 = -t * t2[..., :, None] * t2[..., None, :] * tf.linalg.matrix_transpose(t3)
-    branch5 = tf.where(tf.linalg.matrix_transpose(condition), t12, 0.0)
-    total4 = tf.reduce_sum(branch2 + branch3 + branch4 + branch5, axis=-1)
-    branch6 = fn.select(condition, 1.0, 0.0, embeddings)
-    total5 = tf.reduce_sum(branch6, axis=-2)
-    return total4 / tf.maximum(total5, 1.0)
+    length = fn.norm(embeddings, axis=-1)
+    inverse = fn.reciprocal(length)
+    unit = fn.unit(embeddings, length[..., :, None])
+    total = tf.reduce_sum(unit * embeddings_tangent, axis=-1)
+    t2 = embeddings_tangent - unit * total[..., :, None]
+    dot = tf.matmul(unit, tf.linalg.matrix_transpose(t2))
+    t3 = inverse[..., :, None] * tf.linalg.matrix_transpose(dot)
+    dot2 = tf.matmul(t2, tf.linalg.matrix_transpose(unit))
+    t4 = inverse[..., None, :] * tf.linalg.matrix_transpose(dot2)
+    t5 = t3 + t4
+    dot3 = tf.matmul(unit, tf.linalg.matrix_transpose(unit))
+    t6 = tf.linalg.matrix_transpose(dot3) * t
+    lse = fn.logsumexp(t6, -2, where=differs)
+    branch = tf.where(differs, t5 * tf.math.exp(t6 - lse[..., None, :]), 0.0)
+    total2 = tf.reduce_sum(branch, axis=-2)
+    t7 = t * total2
+    branch2 = tf.where(condition, t7[..., None, :], 0.0)
+    t8 = branch2 + tf.where(condition, -t * t5, 0.0)
+    total3 = tf.reduce_sum(t8, axis=-2)
+    branch3 = fn.select(condition, 1.0, 0.0, embeddings)
+    total4 = tf.reduce_sum(branch3, axis=-2)
+    return total3 / tf.maximum(total4, 1.0)
 
 
 def _supervised_contrastive_hvp(
@@ -4631,146 +4616,63 @@ def _supervised_contrastive_hvp(
     embeddings_tangent: Array,
 ) -> tuple[Result, ...]:
     """The Hessian of sum(cotangent * loss) times the tangents."""
-    t = tf.linalg.matrix_transpose(embeddings_tangent)
+    length = fn.norm(embeddings, axis=-1)
+    inverse = fn.reciprocal(length)
+    unit = fn.unit(embeddings, length[..., :, None])
+    total = tf.reduce_sum(unit * embeddings_tangent, axis=-1)
+    t = embeddings_tangent - unit * total[..., :, None]
+    t2 = inverse[..., :, None] * t
+    t3 = tf.linalg.matrix_transpose(t2)
     position = fn.positions(embeddings, -2)
     differs = position[..., None, :] != position[..., :, None]
     equal = identity[..., None, :] == identity[..., :, None]
     condition = differs & equal
-    t2 = 1 / temperature
-    total = tf.reduce_sum(embeddings**2, axis=-1)
-    t3 = fn.inverse_root(total)
+    t4 = 1 / temperature
     branch = fn.select(condition, 1.0, 0.0, embeddings)
     total2 = tf.reduce_sum(branch, axis=-2)
-    t4 = 1 / tf.maximum(total2, 1.0)
-    t5 = t3 * t4 * cotangent
-    branch2 = tf.where(condition, -t2 * t3[..., :, None] * t5[..., None, :], 0.0)
-    dot = tf.matmul(embeddings, tf.linalg.matrix_transpose(embeddings))
-    t6 = tf.linalg.matrix_transpose(dot) * t2 * t3[..., :, None] * t3[..., None, :]
-    lse = fn.logsumexp(t6, -2, where=differs)
-    share = tf.math.exp(t6 - lse[..., None, :])
-    t7 = t3 * t4 * cotangent * total2
-    branch3 = tf.where(differs, t2 * t3[..., :, None] * share * t7[..., None, :], 0.0)
-    t8 = branch2 + branch3
-    t9 = tf.linalg.matrix_transpose(t8)
-    dot2 = tf.matmul(t9, tf.linalg.matrix_transpose(t))
-    t10 = tf.linalg.matrix_transpose(embeddings)
-    total3 = tf.reduce_sum(embeddings * embeddings_tangent, axis=-1)
-    t11 = t3**3
-    t12 = t11 * t4 * cotangent
-    branch4 = tf.where(condition, 0.5 * t2 * t3[..., :, None] * t12[..., None, :], 0.0)
-    t13 = t11 * t4 * cotangent * total2
-    t14 = -0.5 * t2 * t3[..., :, None] * share * t13[..., None, :]
-    t15 = t3**2
-    t16 = 1 / temperature**2
-    t17 = t3**4
-    t18 = t4 * t17 * cotangent * total2
-    t19 = 0.5 * tf.linalg.matrix_transpose(dot) * share * t15[..., :, None] * t16
-    branch5 = tf.where(differs, -t19 * t18[..., None, :], 0.0)
-    t20 = branch4 + tf.where(differs, t14, 0.0) + branch5
-    branch6 = tf.where(condition, 0.5 * t2 * t11[..., :, None] * t5[..., None, :], 0.0)
-    t21 = -0.5 * t2 * t11[..., :, None] * share * t7[..., None, :]
-    t22 = t4 * t15 * cotangent * total2
-    t23 = 0.5 * tf.linalg.matrix_transpose(dot) * share * t17[..., :, None] * t16
-    branch7 = tf.where(differs, -t23 * t22[..., None, :], 0.0)
-    t24 = branch6 + tf.where(differs, t21, 0.0) + branch7
-    dot3 = tf.matmul(embeddings_tangent, tf.linalg.matrix_transpose(embeddings))
-    dot4 = tf.matmul(embeddings, tf.linalg.matrix_transpose(embeddings_tangent))
-    t25 = tf.linalg.matrix_transpose(dot3) + tf.linalg.matrix_transpose(dot4)
-    t26 = t3[..., :, None] * t3[..., None, :] * tf.linalg.matrix_transpose(t25)
-    t27 = t11 * total3
-    t28 = t3[..., :, None] * t27[..., None, :] * dot
-    t29 = t3[..., None, :] * t27[..., :, None] * dot
-    t30 = t2 * tf.linalg.matrix_transpose(share) * (t26 - t28 - t29)
-    branch8 = tf.where(tf.linalg.matrix_transpose(differs), t30, 0.0)
-    total4 = tf.reduce_sum(branch8, axis=-1)
-    t31 = t3 * t4 * total4 * cotangent * total2
-    branch9 = tf.where(differs, -t2 * t3[..., :, None] * share * t31[..., None, :], 0.0)
-    t32 = share * t15[..., :, None] * t16 * t22[..., None, :] * t25
-    t33 = 2 * total3[..., None, :] * t20 + 2 * total3[..., :, None] * t24 + branch9
-    t34 = t33 + tf.where(differs, t32, 0.0)
-    t35 = tf.linalg.matrix_transpose(t34)
-    dot5 = tf.matmul(t35, tf.linalg.matrix_transpose(t10))
-    dot6 = tf.matmul(t8, tf.linalg.matrix_transpose(t))
-    dot7 = tf.matmul(t34, tf.linalg.matrix_transpose(t10))
-    t36 = 0.5 * t2 * t11[..., None, :] * t5[..., :, None] * dot
-    branch10 = tf.where(tf.linalg.matrix_transpose(condition), t36, 0.0)
-    total5 = tf.reduce_sum(branch10, axis=-2)
-    t37 = 0.5 * t2 * t3[..., None, :] * t11[..., :, None] * dot
-    branch11 = tf.where(tf.linalg.matrix_transpose(condition), t37, 0.0)
-    total6 = tf.reduce_sum(branch11, axis=-1)
-    t38 = tf.linalg.matrix_transpose(share) * t7[..., :, None] * dot
-    branch12 = tf.where(tf.linalg.matrix_transpose(differs), t38, 0.0)
-    total7 = tf.reduce_sum(branch12, axis=-2)
-    t39 = t3[..., None, :] * tf.linalg.matrix_transpose(share) * dot
-    branch13 = tf.where(tf.linalg.matrix_transpose(differs), t39, 0.0)
-    total8 = tf.reduce_sum(branch13, axis=-1)
-    t40 = 0.5 * t2 * t11 * t4 * total8 * cotangent * total2
-    t41 = total5 + total6 * t4 * cotangent - 0.5 * t2 * t11 * total7 - t40
-    t42 = 2 * t41[..., :, None] * embeddings_tangent
-    t43 = 0.5 * t2 * t11[..., None, :] * t5[..., :, None]
-    t44 = tf.linalg.matrix_transpose(condition)
-    branch14 = tf.where(t44, t43 * tf.linalg.matrix_transpose(t25), 0.0)
-    t45 = t3**5
-    t46 = t45 * total3
-    t47 = -1.5 * t2 * t5[..., :, None] * t46[..., None, :] * dot
-    branch15 = tf.where(tf.linalg.matrix_transpose(condition), t47, 0.0)
-    t48 = t11 * t4 * cotangent * total3
-    t49 = -0.5 * t2 * t11[..., None, :] * t48[..., :, None] * dot
-    branch16 = tf.where(tf.linalg.matrix_transpose(condition), t49, 0.0)
-    total9 = tf.reduce_sum(branch14 + branch15 + branch16, axis=-2)
-    t50 = 0.5 * t2 * t3[..., None, :] * t11[..., :, None]
-    branch17 = tf.where(t44, t50 * tf.linalg.matrix_transpose(t25), 0.0)
-    t51 = -1.5 * t2 * t3[..., None, :] * t46[..., :, None] * dot
-    branch18 = tf.where(tf.linalg.matrix_transpose(condition), t51, 0.0)
-    t52 = -0.5 * t2 * t11[..., :, None] * t27[..., None, :] * dot
-    branch19 = tf.where(tf.linalg.matrix_transpose(condition), t52, 0.0)
-    total10 = tf.reduce_sum(branch17 + branch18 + branch19, axis=-1)
-    t53 = t4 * total10 * cotangent
-    t54 = 0.75 * t4 * total8 * cotangent * total2
-    t55 = t45 * total3 * (0.75 * total7 + t54)
-    t56 = 4 * t2 * t55[..., :, None] * embeddings
-    t57 = tf.linalg.matrix_transpose(share) * t7[..., :, None]
-    branch20 = tf.where(tf.linalg.matrix_transpose(differs), t57, 0.0)
-    t58 = t2 * t3[..., None, :] * tf.linalg.matrix_transpose(share)
-    t59 = tf.linalg.matrix_transpose(differs)
-    branch21 = tf.where(t59, t58 * t22[..., :, None] * dot, 0.0)
-    t60 = tf.linalg.matrix_transpose(t25) * (branch20 + branch21)
-    t61 = -0.5 * tf.linalg.matrix_transpose(share) * t13[..., :, None] * dot
-    branch22 = tf.where(tf.linalg.matrix_transpose(differs), t61, 0.0)
-    t62 = tf.linalg.matrix_transpose(dot) ** 2
-    t63 = 0.5 * t2 * t3[..., None, :] * tf.linalg.matrix_transpose(share)
-    t64 = -t63 * tf.linalg.matrix_transpose(t62) * t18[..., :, None]
-    branch23 = tf.where(tf.linalg.matrix_transpose(differs), t64, 0.0)
-    t65 = 2 * total3[..., :, None] * (branch22 + branch23)
-    t66 = -tf.linalg.matrix_transpose(share) * t31[..., :, None] * dot
-    branch24 = tf.where(tf.linalg.matrix_transpose(differs), t66, 0.0)
-    t67 = t2 * tf.linalg.matrix_transpose(share) * t27[..., None, :]
-    t68 = -t67 * t22[..., :, None] * tf.linalg.matrix_transpose(t62)
-    branch25 = tf.where(tf.linalg.matrix_transpose(differs), t68, 0.0)
-    total11 = tf.reduce_sum(t60 + t65 + branch24 + branch25, axis=-2)
-    t69 = t11 * total11
-    t70 = t3[..., None, :] * tf.linalg.matrix_transpose(share)
-    branch26 = tf.where(tf.linalg.matrix_transpose(differs), t70, 0.0)
-    t71 = t2 * t3[..., :, None] * tf.linalg.matrix_transpose(share)
-    branch27 = tf.where(t59, t71 * t15[..., None, :] * dot, 0.0)
-    t72 = tf.linalg.matrix_transpose(t25) * (branch26 + branch27)
-    t73 = -0.5 * tf.linalg.matrix_transpose(share) * t11[..., None, :] * dot
-    branch28 = tf.where(tf.linalg.matrix_transpose(differs), t73, 0.0)
-    t74 = 0.5 * t2 * t3[..., :, None] * tf.linalg.matrix_transpose(share)
-    t75 = -t74 * tf.linalg.matrix_transpose(t62) * t17[..., None, :]
-    branch29 = tf.where(tf.linalg.matrix_transpose(differs), t75, 0.0)
-    t76 = 2 * total3[..., None, :] * (branch28 + branch29)
-    t77 = t3[..., None, :] * tf.linalg.matrix_transpose(share) * total4[..., :, None]
-    branch30 = tf.where(tf.linalg.matrix_transpose(differs), -t77 * dot, 0.0)
-    t78 = t2 * tf.linalg.matrix_transpose(share) * t27[..., :, None]
-    t79 = -t78 * t15[..., None, :] * tf.linalg.matrix_transpose(t62)
-    branch31 = tf.where(tf.linalg.matrix_transpose(differs), t79, 0.0)
-    total12 = tf.reduce_sum(t72 + t76 + branch30 + branch31, axis=-1)
-    t80 = t11 * t4 * total12 * cotangent * total2
-    t81 = dot2 + dot5 + dot6 + dot7 + t42 + 2 * total9[..., :, None] * embeddings
-    t82 = t81 + 2 * t53[..., :, None] * embeddings + t56
-    t83 = t82 - t2 * t69[..., :, None] * embeddings
-    return (t83 - t2 * t80[..., :, None] * embeddings,)
+    t5 = 1 / tf.maximum(total2, 1.0)
+    t6 = -t4 * t5 * cotangent
+    branch2 = tf.where(condition, t6[..., None, :], 0.0)
+    t7 = t5 * cotangent * total2
+    dot = tf.matmul(unit, tf.linalg.matrix_transpose(unit))
+    t8 = tf.linalg.matrix_transpose(dot) * t4
+    lse = fn.logsumexp(t8, -2, where=differs)
+    share = tf.math.exp(t8 - lse[..., None, :])
+    branch3 = tf.where(differs, t4 * t7[..., None, :] * share, 0.0)
+    t9 = branch2 + branch3
+    t10 = tf.linalg.matrix_transpose(t9)
+    dot2 = tf.matmul(t10, tf.linalg.matrix_transpose(t3))
+    t11 = tf.linalg.matrix_transpose(unit)
+    t12 = 1 / temperature**2
+    dot3 = tf.matmul(unit, tf.linalg.matrix_transpose(t))
+    t13 = inverse[..., :, None] * tf.linalg.matrix_transpose(dot3)
+    dot4 = tf.matmul(t, tf.linalg.matrix_transpose(unit))
+    t14 = inverse[..., None, :] * tf.linalg.matrix_transpose(dot4)
+    t15 = t13 + t14
+    total3 = tf.reduce_sum(tf.where(differs, t15 * share, 0.0), axis=-2)
+    t16 = t5 * total3 * cotangent * total2
+    branch4 = tf.where(differs, -share * t12 * t16[..., None, :], 0.0)
+    branch5 = tf.where(differs, t7[..., None, :] * share * t12 * t15, 0.0)
+    t17 = branch4 + branch5
+    t18 = tf.linalg.matrix_transpose(t17)
+    dot5 = tf.matmul(t18, tf.linalg.matrix_transpose(t11))
+    t19 = dot2 + dot5
+    dot6 = tf.matmul(t9, tf.linalg.matrix_transpose(t3))
+    dot7 = tf.matmul(t17, tf.linalg.matrix_transpose(t11))
+    t20 = dot6 + dot7
+    dot8 = tf.matmul(t10, tf.linalg.matrix_transpose(t11))
+    dot9 = tf.matmul(t9, tf.linalg.matrix_transpose(t11))
+    t21 = dot8 + dot9
+    total4 = tf.reduce_sum(unit * t21, axis=-1)
+    t22 = inverse**2
+    t23 = total4 * t22
+    t24 = unit * t19 + unit * t20 + inverse[..., :, None] * t * t21
+    total5 = tf.reduce_sum(t24, axis=-1)
+    t25 = inverse * total5
+    t26 = t22 * total
+    t27 = t26[..., :, None] * (dot8 + dot9 - total4[..., :, None] * unit)
+    t28 = inverse[..., :, None] * t19 + inverse[..., :, None] * t20
+    return (t28 - t * t23[..., :, None] - t25[..., :, None] * unit - t27,)
 
 
 def _supervised_contrastive_hessian_diagonal(
@@ -4780,139 +4682,88 @@ def _supervised_contrastive_hessian_diagonal(
     cotangent: Array,
 ) -> tuple[Result, ...]:
     """The diagonal of the Hessian of sum(cotangent * loss)."""
+    t = 1 / temperature
     position = fn.positions(embeddings, -2)
     differs = position[..., None, :] != position[..., :, None]
     equal = identity[..., None, :] == identity[..., :, None]
     condition = differs & equal
-    t = 1 / temperature
-    t2 = embeddings**2
-    total = tf.reduce_sum(t2, axis=-1)
-    t3 = fn.inverse_root(total)
-    t4 = t3**3
     branch = fn.select(condition, 1.0, 0.0, embeddings)
-    total2 = tf.reduce_sum(branch, axis=-2)
-    t5 = 1 / tf.maximum(total2, 1.0)
-    t6 = t5 * t3 * cotangent
-    dot = tf.matmul(embeddings, tf.linalg.matrix_transpose(embeddings))
-    t7 = 0.5 * t * t4[..., None, :] * t6[..., :, None] * dot
-    branch2 = tf.where(tf.linalg.matrix_transpose(condition), t7, 0.0)
-    total3 = tf.reduce_sum(branch2, axis=-2)
-    t8 = 0.5 * t * dot * t4[..., :, None] * t3[..., None, :]
-    branch3 = tf.where(tf.linalg.matrix_transpose(condition), t8, 0.0)
-    total4 = tf.reduce_sum(branch3, axis=-1)
-    t9 = t5 * t3 * cotangent * total2
-    t10 = tf.linalg.matrix_transpose(dot) * t * t3[..., :, None] * t3[..., None, :]
-    lse = fn.logsumexp(t10, -2, where=differs)
-    share = tf.math.exp(t10 - lse[..., None, :])
-    t11 = t9[..., :, None] * tf.linalg.matrix_transpose(share) * dot
-    branch4 = tf.where(tf.linalg.matrix_transpose(differs), t11, 0.0)
-    total5 = tf.reduce_sum(branch4, axis=-2)
-    t12 = dot * t3[..., None, :] * tf.linalg.matrix_transpose(share)
-    branch5 = tf.where(tf.linalg.matrix_transpose(differs), t12, 0.0)
-    total6 = tf.reduce_sum(branch5, axis=-1)
-    t13 = 0.5 * t * t5 * t4 * total6 * cotangent * total2
-    t14 = total3 + t5 * total4 * cotangent - 0.5 * t * t4 * total5 - t13
-    t15 = 2 * t14
-    t16 = t5 * cotangent
-    t17 = t16[..., None, :] * tf.linalg.matrix_transpose(embeddings)
-    t18 = 0.5 * t * t3[..., :, None] * t4[..., None, :]
-    branch6 = tf.where(condition, tf.linalg.matrix_transpose(t18), 0.0)
-    dot2 = tf.matmul(branch6, tf.linalg.matrix_transpose(t17))
-    t19 = t3**5
-    t20 = -0.75 * t * t19[..., None, :] * t6[..., :, None] * dot
-    branch7 = tf.where(tf.linalg.matrix_transpose(condition), t20, 0.0)
-    total7 = tf.reduce_sum(branch7, axis=-2)
-    t21 = dot2 + 2 * total7[..., :, None] * embeddings
-    t22 = tf.linalg.matrix_transpose(t2) * t9[..., None, :]
-    branch8 = tf.where(differs, t * t3[..., :, None] * t3[..., None, :] * share, 0.0)
-    dot3 = tf.matmul(branch8, tf.linalg.matrix_transpose(t22))
-    t23 = t3[..., None, :] * tf.linalg.matrix_transpose(t2)
-    t24 = tf.linalg.matrix_transpose(branch8)
-    dot4 = tf.matmul(t24, tf.linalg.matrix_transpose(t23))
-    t25 = 1 / temperature**2
-    t26 = t3**2
-    t27 = t5 * t26 * cotangent * total2
-    t28 = tf.linalg.matrix_transpose(t2) * t27[..., None, :]
-    t29 = tf.linalg.matrix_transpose(share) ** 2
-    branch9 = tf.where(differs, -tf.linalg.matrix_transpose(t29), 0.0)
-    dot5 = tf.matmul(branch9, tf.linalg.matrix_transpose(t28))
-    t30 = t27[..., None, :] * tf.linalg.matrix_transpose(embeddings)
-    t31 = -tf.linalg.matrix_transpose(t29) * tf.linalg.matrix_transpose(dot)
-    branch10 = tf.where(differs, t31, 0.0)
-    dot6 = tf.matmul(branch10, tf.linalg.matrix_transpose(t30))
-    t32 = t3[..., :, None] * dot5 - t4[..., :, None] * dot6 * embeddings
-    t33 = tf.linalg.matrix_transpose(embeddings)
-    t34 = tf.linalg.matrix_transpose(condition)
-    branch11 = tf.where(t34, tf.linalg.matrix_transpose(t18), 0.0)
-    dot7 = tf.matmul(branch11, tf.linalg.matrix_transpose(t33))
-    t35 = 2 * dot7 * t16[..., :, None] * embeddings
-    t36 = -0.75 * t * dot * t3[..., None, :] * t19[..., :, None]
-    branch12 = tf.where(tf.linalg.matrix_transpose(condition), t36, 0.0)
-    total8 = tf.reduce_sum(branch12, axis=-1)
-    t37 = dot7 + 2 * total8[..., :, None] * embeddings
-    t38 = 2 * t16[..., :, None] * embeddings * t37
-    t39 = 0.75 * t5 * total6 * cotangent * total2
-    t40 = t19 * (0.75 * total5 + t39)
-    t41 = t3[..., :, None] * embeddings
-    t42 = tf.linalg.matrix_transpose(t41)
-    t43 = tf.linalg.matrix_transpose(differs)
-    branch13 = tf.where(t43, -tf.linalg.matrix_transpose(share), 0.0)
-    dot8 = tf.matmul(branch13, tf.linalg.matrix_transpose(t42))
-    branch14 = tf.where(differs, share, 0.0)
-    t44 = tf.linalg.matrix_transpose(branch14)
-    dot9 = tf.matmul(t44, tf.linalg.matrix_transpose(t42))
-    t45 = t9[..., :, None] * embeddings
-    t46 = tf.linalg.matrix_transpose(t45)
-    t47 = 0.5 * t * t4[..., :, None] * t3[..., None, :] * share
-    branch15 = tf.where(differs, -t47 * tf.linalg.matrix_transpose(dot), 0.0)
-    dot10 = tf.matmul(branch15, tf.linalg.matrix_transpose(t46))
-    t48 = 2 * t * t3[..., :, None] * dot10 * embeddings
-    t49 = -t8 * tf.linalg.matrix_transpose(share)
-    branch16 = tf.where(tf.linalg.matrix_transpose(differs), t49, 0.0)
-    dot11 = tf.matmul(branch16, tf.linalg.matrix_transpose(t42))
-    t50 = 2 * t * dot11 * t9[..., :, None] * embeddings
-    dot12 = tf.matmul(branch14, tf.linalg.matrix_transpose(t46))
-    t51 = t * t4[..., :, None] * dot12 * embeddings
-    branch17 = tf.where(differs, t9[..., None, :] * share, 0.0)
-    t52 = t * t3[..., :, None] * share * t27[..., None, :]
-    branch18 = tf.where(differs, t52 * tf.linalg.matrix_transpose(dot), 0.0)
-    t53 = branch17 + branch18
-    dot13 = tf.matmul(t53, tf.linalg.matrix_transpose(t33))
-    t54 = tf.linalg.matrix_transpose(dot) ** 2
-    t55 = -0.5 * t * t54 * t4[..., :, None] * share * t27[..., None, :]
-    total9 = tf.reduce_sum(tf.where(differs, t55, 0.0), axis=-1)
-    t56 = dot13 + 2 * total9[..., :, None] * embeddings
-    t57 = t * t4[..., :, None] * embeddings * t56
-    t58 = t5 * t4 * cotangent * total2
-    t59 = t * dot9 * t58[..., :, None] * embeddings
-    t60 = t3[..., None, :] * tf.linalg.matrix_transpose(share)
-    branch19 = tf.where(tf.linalg.matrix_transpose(differs), t60, 0.0)
-    t61 = t * dot * t3[..., :, None] * tf.linalg.matrix_transpose(share)
-    branch20 = tf.where(tf.linalg.matrix_transpose(differs), t61 * t26[..., None, :], 0.0)
-    t62 = branch19 + branch20
-    dot14 = tf.matmul(t62, tf.linalg.matrix_transpose(t33))
-    t63 = -0.5 * t * t54 * t4[..., None, :] * share * t26[..., :, None]
-    total10 = tf.reduce_sum(tf.where(differs, t63, 0.0), axis=-2)
-    t64 = -dot * t3[..., None, :] * tf.linalg.matrix_transpose(share)
-    branch21 = tf.where(tf.linalg.matrix_transpose(differs), t64, 0.0)
-    total11 = tf.reduce_sum(branch21, axis=-1)
-    t65 = t4 * total6
-    t66 = t3[..., :, None] * dot9 - t65[..., :, None] * embeddings
-    t67 = dot14 + 2 * total10[..., :, None] * embeddings
-    t68 = t67 + t * total11[..., :, None] * t66
-    t69 = t * t58[..., :, None] * embeddings * t68
-    t70 = -t54 * t27[..., None, :] * tf.linalg.matrix_transpose(t29)
-    total12 = tf.reduce_sum(tf.where(differs, t70, 0.0), axis=-1)
-    t71 = t4 * total12
-    t72 = t3[..., :, None] * dot6 - t71[..., :, None] * embeddings
-    t73 = t25 * t4[..., :, None] * embeddings * t72
-    t74 = t5 * total6 * cotangent * total2 * t3**4
-    t75 = t25 * dot8 * t74[..., :, None] * embeddings
-    t76 = t15[..., :, None] + 2 * dot2 * embeddings + 2 * embeddings * t21
-    t77 = t76 + t * t3[..., :, None] * dot3 + t * dot4 * t9[..., :, None]
-    t78 = t77 + t25 * t3[..., :, None] * t32 + t35 + t38
-    t79 = t78 + 4 * t * t2 * t40[..., :, None] + t25 * dot8 * dot9 * t27[..., :, None]
-    return (t79 + t48 + t50 - t51 - t57 - t59 - t69 - t73 - t75,)
+    total = tf.reduce_sum(branch, axis=-2)
+    t2 = 1 / tf.maximum(total, 1.0)
+    t3 = t2 * cotangent * total
+    length = fn.norm(embeddings, axis=-1)
+    unit = fn.unit(embeddings, length[..., :, None])
+    t4 = unit**2
+    t5 = t3[..., :, None] * t4
+    t6 = tf.linalg.matrix_transpose(t5)
+    dot = tf.matmul(unit, tf.linalg.matrix_transpose(unit))
+    t7 = tf.linalg.matrix_transpose(dot) * t
+    lse = fn.logsumexp(t7, -2, where=differs)
+    share = tf.math.exp(t7 - lse[..., None, :])
+    t8 = t * tf.linalg.matrix_transpose(share)
+    branch2 = tf.where(tf.linalg.matrix_transpose(differs), t8, 0.0)
+    t9 = tf.linalg.matrix_transpose(branch2)
+    dot2 = tf.matmul(t9, tf.linalg.matrix_transpose(t6))
+    t10 = t3[..., :, None] * unit
+    t11 = tf.linalg.matrix_transpose(t10)
+    branch3 = tf.where(differs, tf.linalg.matrix_transpose(dot) * t * share, 0.0)
+    dot3 = tf.matmul(branch3, tf.linalg.matrix_transpose(t11))
+    t12 = tf.linalg.matrix_transpose(t4)
+    dot4 = tf.matmul(branch2, tf.linalg.matrix_transpose(t12))
+    t13 = 1 / temperature**2
+    t14 = tf.linalg.matrix_transpose(unit)
+    t15 = tf.linalg.matrix_transpose(differs)
+    branch4 = tf.where(t15, -tf.linalg.matrix_transpose(share), 0.0)
+    dot5 = tf.matmul(branch4, tf.linalg.matrix_transpose(t14))
+    branch5 = tf.where(t15, tf.linalg.matrix_transpose(share), 0.0)
+    dot6 = tf.matmul(branch5, tf.linalg.matrix_transpose(t14))
+    t16 = tf.linalg.matrix_transpose(branch3)
+    dot7 = tf.matmul(t16, tf.linalg.matrix_transpose(t14))
+    t17 = tf.linalg.matrix_transpose(share) * dot
+    branch6 = tf.where(tf.linalg.matrix_transpose(differs), t17, 0.0)
+    total2 = tf.reduce_sum(branch6, axis=-1)
+    t18 = t13 * dot5 * total2[..., :, None] * unit
+    t19 = t * dot4 + t13 * dot5 * dot6 - t * dot7 * unit - t18
+    t20 = tf.linalg.matrix_transpose(share) ** 2
+    branch7 = tf.where(tf.linalg.matrix_transpose(differs), -t20, 0.0)
+    t21 = tf.linalg.matrix_transpose(branch7)
+    dot8 = tf.matmul(t21, tf.linalg.matrix_transpose(t6))
+    branch8 = tf.where(tf.linalg.matrix_transpose(differs), -t20 * dot, 0.0)
+    t22 = tf.linalg.matrix_transpose(branch8)
+    dot9 = tf.matmul(t22, tf.linalg.matrix_transpose(t11))
+    t23 = -t * t2 * cotangent
+    branch9 = tf.where(condition, t23[..., None, :], 0.0)
+    branch10 = tf.where(differs, t * t3[..., None, :] * share, 0.0)
+    t24 = branch9 + branch10
+    t25 = tf.linalg.matrix_transpose(t24)
+    dot10 = tf.matmul(t25, tf.linalg.matrix_transpose(t14))
+    dot11 = tf.matmul(t24, tf.linalg.matrix_transpose(t14))
+    total3 = tf.reduce_sum(unit * (dot10 + dot11), axis=-1)
+    t26 = -total3[..., :, None] * unit
+    dot12 = tf.matmul(unit, tf.linalg.matrix_transpose(t10))
+    dot13 = t9 * dot12
+    dot14 = tf.matmul(dot13, tf.linalg.matrix_transpose(t14))
+    dot15 = branch2 * dot
+    dot16 = tf.matmul(dot15, tf.linalg.matrix_transpose(t14))
+    total4 = tf.reduce_sum(unit * dot5, axis=-1)
+    t27 = t2 * total4 * cotangent * total
+    total5 = tf.reduce_sum(unit * dot3, axis=-1)
+    total6 = tf.reduce_sum(unit * dot7, axis=-1)
+    t28 = t2 * total6 * cotangent * total
+    t29 = t2 * total4 * total2 * cotangent * total
+    t30 = dot10 + dot11 + t26 + t * dot14 + t * t3[..., :, None] * dot16
+    t31 = t30 + t13 * dot6 * t27[..., :, None] - t * total5[..., :, None] * unit
+    t32 = t31 - t * t28[..., :, None] * unit - t13 * t29[..., :, None] * unit
+    dot17 = t21 * dot
+    dot18 = tf.matmul(dot17, tf.linalg.matrix_transpose(t11))
+    dot19 = tf.einsum("...ab,...ab->...a", t22, dot12)
+    t33 = dot18 - dot19[..., :, None] * unit
+    t34 = t * (dot2 - dot3 * unit) + t3[..., :, None] * t19
+    t35 = t34 + t13 * (dot8 - dot9 * unit) + t4 * total3[..., :, None]
+    t36 = t35 - total3[..., :, None] - unit * (dot10 + dot11 + t26) - unit * t32
+    t37 = t36 - t13 * unit * t33
+    t38 = fn.reciprocal(length) ** 2
+    return (t37 * t38[..., :, None],)
 
 
 _SUPERVISED_CONTRASTIVE = Definition(
@@ -5175,13 +5026,13 @@ def _soft_nearest_neighbor_value(embeddings: Array, identity: Array, temperature
     branch = fn.select(condition, 1.0, 0.0, embeddings)
     total = tf.reduce_sum(branch, axis=-2)
     t = 1 / temperature
-    total2 = tf.reduce_sum(embeddings**2, axis=-1)
-    t2 = fn.inverse_root(total2)
-    dot = tf.matmul(embeddings, tf.linalg.matrix_transpose(embeddings))
-    t3 = 2 * t2[..., :, None] * t2[..., None, :] * dot
-    lse = fn.logsumexp(t * (t3 - 2), -1, where=tf.linalg.matrix_transpose(differs))
-    t4 = 2 * dot * t2[..., :, None] * t2[..., None, :]
-    lse2 = fn.logsumexp(t * (t4 - 2), -1, where=tf.linalg.matrix_transpose(condition))
+    length = fn.norm(embeddings, axis=-1)
+    unit = fn.unit(embeddings, length[..., :, None])
+    dot = tf.matmul(unit, tf.linalg.matrix_transpose(unit))
+    t2 = tf.linalg.matrix_transpose(differs)
+    lse = fn.logsumexp(t * (2 * dot - 2), -1, where=t2)
+    t3 = tf.linalg.matrix_transpose(condition)
+    lse2 = fn.logsumexp(t * (2 * dot - 2), -1, where=t3)
     return tf.where(total > 0, lse - lse2, 0.0)
 
 
@@ -5192,6 +5043,9 @@ def _soft_nearest_neighbor_vjp(
     cotangent: Array,
 ) -> tuple[Result, ...]:
     """Gradients of sum(cotangent * loss)."""
+    length = fn.norm(embeddings, axis=-1)
+    inverse = fn.reciprocal(length)
+    t = 1 / temperature
     position = fn.positions(embeddings, -2)
     differs = position[..., None, :] != position[..., :, None]
     equal = identity[..., None, :] == identity[..., :, None]
@@ -5199,52 +5053,31 @@ def _soft_nearest_neighbor_vjp(
     branch = fn.select(condition, 1.0, 0.0, embeddings)
     total = tf.reduce_sum(branch, axis=-2)
     above = total > 0
-    t = 1 / temperature
-    dot = tf.matmul(embeddings, tf.linalg.matrix_transpose(embeddings))
-    total2 = tf.reduce_sum(embeddings**2, axis=-1)
-    t2 = fn.inverse_root(total2)
-    t3 = 2 * tf.linalg.matrix_transpose(dot) * t2[..., :, None] * t2[..., None, :]
-    t4 = t * (t3 - 2)
-    lse = fn.logsumexp(t4, -2, where=condition)
-    share = tf.math.exp(t4 - lse[..., None, :])
-    t5 = dot * t2[..., None, :] * tf.linalg.matrix_transpose(share)
-    branch2 = tf.where(tf.linalg.matrix_transpose(condition), t5, 0.0)
-    total3 = tf.reduce_sum(branch2, axis=-1)
-    t6 = t2**3
-    branch3 = tf.where(above, t * total3 * t6 * cotangent, 0.0)
-    lse2 = fn.logsumexp(t4, -2, where=differs)
-    share2 = tf.math.exp(t4 - lse2[..., None, :])
-    t7 = t2[..., None, :] * tf.linalg.matrix_transpose(share2) * dot
-    branch4 = tf.where(tf.linalg.matrix_transpose(differs), t7, 0.0)
-    total4 = tf.reduce_sum(branch4, axis=-1)
-    branch5 = tf.where(above, -t * total4 * t6 * cotangent, 0.0)
-    t8 = t2 * cotangent
-    t9 = tf.linalg.matrix_transpose(share2) * t8[..., :, None] * dot
-    branch6 = tf.where(above[..., :, None] & tf.linalg.matrix_transpose(differs), t9, 0.0)
-    total5 = tf.reduce_sum(branch6, axis=-2)
-    condition2 = above[..., :, None] & tf.linalg.matrix_transpose(differs)
-    t10 = -t8[..., :, None] * tf.linalg.matrix_transpose(share) * dot
-    branch7 = tf.where(condition2 & tf.linalg.matrix_transpose(equal), t10, 0.0)
-    total6 = tf.reduce_sum(branch7, axis=-2)
-    t11 = branch3 + branch5 - t * total5 * t6 - t * total6 * t6
-    t12 = t8[..., None, :] * tf.linalg.matrix_transpose(embeddings)
-    branch8 = tf.where(above[..., None, :], t12, 0.0)
-    branch9 = tf.where(differs, share2, 0.0)
-    dot2 = tf.matmul(branch9, tf.linalg.matrix_transpose(branch8))
-    t13 = -t8[..., None, :] * tf.linalg.matrix_transpose(embeddings)
-    branch10 = tf.where(above[..., None, :], t13, 0.0)
-    branch11 = tf.where(condition, share, 0.0)
-    dot3 = tf.matmul(branch11, tf.linalg.matrix_transpose(branch10))
-    t14 = t2[..., :, None] * embeddings
-    t15 = tf.linalg.matrix_transpose(t14)
-    t16 = tf.linalg.matrix_transpose(branch11)
-    dot4 = tf.matmul(t16, tf.linalg.matrix_transpose(t15))
-    branch12 = tf.where(above[..., :, None], -2 * t * dot4 * t8[..., :, None], 0.0)
-    t17 = tf.linalg.matrix_transpose(branch9)
-    dot5 = tf.matmul(t17, tf.linalg.matrix_transpose(t15))
-    branch13 = tf.where(above[..., :, None], 2 * t * dot5 * t8[..., :, None], 0.0)
-    t18 = 2 * t11[..., :, None] * embeddings + 2 * t * t2[..., :, None] * dot2
-    return (t18 + 2 * t * t2[..., :, None] * dot3 + branch12 + branch13,)
+    unit = fn.unit(embeddings, length[..., :, None])
+    t2 = tf.linalg.matrix_transpose(unit) * cotangent[..., None, :]
+    branch2 = tf.where(above[..., None, :], t2, 0.0)
+    dot = tf.matmul(unit, tf.linalg.matrix_transpose(unit))
+    t3 = t * (2 * tf.linalg.matrix_transpose(dot) - 2)
+    lse = fn.logsumexp(t3, -2, where=differs)
+    branch3 = tf.where(differs, tf.math.exp(t3 - lse[..., None, :]), 0.0)
+    dot2 = tf.matmul(branch3, tf.linalg.matrix_transpose(branch2))
+    t4 = 2 * t * dot2
+    t5 = -tf.linalg.matrix_transpose(unit) * cotangent[..., None, :]
+    branch4 = tf.where(above[..., None, :], t5, 0.0)
+    lse2 = fn.logsumexp(t3, -2, where=condition)
+    branch5 = tf.where(condition, tf.math.exp(t3 - lse2[..., None, :]), 0.0)
+    dot3 = tf.matmul(branch5, tf.linalg.matrix_transpose(branch4))
+    t6 = 2 * t * dot3
+    t7 = tf.linalg.matrix_transpose(unit)
+    t8 = tf.linalg.matrix_transpose(branch5)
+    dot4 = tf.matmul(t8, tf.linalg.matrix_transpose(t7))
+    branch6 = tf.where(above[..., :, None], -2 * t * dot4 * cotangent[..., :, None], 0.0)
+    t9 = tf.linalg.matrix_transpose(branch3)
+    dot5 = tf.matmul(t9, tf.linalg.matrix_transpose(t7))
+    branch7 = tf.where(above[..., :, None], 2 * t * dot5 * cotangent[..., :, None], 0.0)
+    total2 = tf.reduce_sum(unit * (t4 + t6 + branch6 + branch7), axis=-1)
+    t10 = t4 + t6 + branch6 + branch7 - total2[..., :, None] * unit
+    return (inverse[..., :, None] * t10,)
 
 
 def _soft_nearest_neighbor_jvp(
@@ -5262,33 +5095,25 @@ def _soft_nearest_neighbor_jvp(
     total = tf.reduce_sum(branch, axis=-2)
     above = total > 0
     t = 1 / temperature
-    total2 = tf.reduce_sum(embeddings**2, axis=-1)
-    t2 = fn.inverse_root(total2)
-    dot = tf.matmul(embeddings_tangent, tf.linalg.matrix_transpose(embeddings))
-    dot2 = tf.matmul(embeddings, tf.linalg.matrix_transpose(embeddings_tangent))
-    t3 = tf.linalg.matrix_transpose(dot) + tf.linalg.matrix_transpose(dot2)
-    t4 = 2 * t2[..., :, None] * t2[..., None, :] * t3
-    dot3 = tf.matmul(embeddings, tf.linalg.matrix_transpose(embeddings))
-    t5 = t2**3
-    total3 = tf.reduce_sum(embeddings * embeddings_tangent, axis=-1)
-    t6 = t5 * total3
-    t7 = 2 * t2[..., :, None] * dot3 * t6[..., None, :]
-    t8 = 2 * t2[..., None, :] * dot3 * t6[..., :, None]
-    t9 = tf.linalg.matrix_transpose(t4) - t7 - t8
-    t10 = 2 * tf.linalg.matrix_transpose(dot3) * t2[..., :, None] * t2[..., None, :]
-    t11 = t * (t10 - 2)
-    lse = fn.logsumexp(t11, -2, where=differs)
-    share = tf.math.exp(tf.linalg.matrix_transpose(t11) - lse[..., :, None])
-    branch2 = tf.where(tf.linalg.matrix_transpose(differs), t * t9 * share, 0.0)
-    total4 = tf.reduce_sum(branch2, axis=-1)
-    t12 = 2 * dot3 * t2[..., :, None] * t6[..., None, :]
-    t13 = 2 * dot3 * t2[..., None, :] * t6[..., :, None]
-    t14 = tf.linalg.matrix_transpose(t4) - t12 - t13
-    lse2 = fn.logsumexp(t11, -2, where=condition)
-    share2 = tf.math.exp(tf.linalg.matrix_transpose(t11) - lse2[..., :, None])
-    branch3 = tf.where(tf.linalg.matrix_transpose(condition), t * t14 * share2, 0.0)
-    total5 = tf.reduce_sum(branch3, axis=-1)
-    return tf.where(above, total4, 0.0) + tf.where(above, -total5, 0.0)
+    length = fn.norm(embeddings, axis=-1)
+    inverse = fn.reciprocal(length)
+    unit = fn.unit(embeddings, length[..., :, None])
+    total2 = tf.reduce_sum(unit * embeddings_tangent, axis=-1)
+    t2 = embeddings_tangent - unit * total2[..., :, None]
+    dot = tf.matmul(unit, tf.linalg.matrix_transpose(t2))
+    t3 = inverse[..., :, None] * tf.linalg.matrix_transpose(dot)
+    dot2 = tf.matmul(t2, tf.linalg.matrix_transpose(unit))
+    t4 = inverse[..., None, :] * tf.linalg.matrix_transpose(dot2)
+    t5 = t3 + t4
+    dot3 = tf.matmul(unit, tf.linalg.matrix_transpose(unit))
+    t6 = t * (2 * tf.linalg.matrix_transpose(dot3) - 2)
+    lse = fn.logsumexp(t6, -2, where=condition)
+    branch2 = tf.where(condition, t5 * tf.math.exp(t6 - lse[..., None, :]), 0.0)
+    total3 = tf.reduce_sum(branch2, axis=-2)
+    lse2 = fn.logsumexp(t6, -2, where=differs)
+    branch3 = tf.where(differs, t5 * tf.math.exp(t6 - lse2[..., None, :]), 0.0)
+    total4 = tf.reduce_sum(branch3, axis=-2)
+    return tf.where(above, -2 * t * total3, 0.0) + tf.where(above, 2 * t * total4, 0.0)
 
 
 def _soft_nearest_neighbor_hvp(
@@ -5299,6 +5124,9 @@ def _soft_nearest_neighbor_hvp(
     embeddings_tangent: Array,
 ) -> tuple[Result, ...]:
     """The Hessian of sum(cotangent * loss) times the tangents."""
+    t = 1 / temperature
+    length = fn.norm(embeddings, axis=-1)
+    inverse = fn.reciprocal(length)
     position = fn.positions(embeddings, -2)
     differs = position[..., None, :] != position[..., :, None]
     equal = identity[..., None, :] == identity[..., :, None]
@@ -5306,197 +5134,86 @@ def _soft_nearest_neighbor_hvp(
     branch = fn.select(condition, 1.0, 0.0, embeddings)
     total = tf.reduce_sum(branch, axis=-2)
     above = total > 0
-    t = 1 / temperature
-    dot = tf.matmul(embeddings, tf.linalg.matrix_transpose(embeddings))
-    total2 = tf.reduce_sum(embeddings**2, axis=-1)
-    t2 = fn.inverse_root(total2)
-    t3 = 2 * tf.linalg.matrix_transpose(dot) * t2[..., :, None] * t2[..., None, :]
-    t4 = t * (t3 - 2)
-    lse = fn.logsumexp(t4, -2, where=condition)
-    share = tf.math.exp(t4 - lse[..., None, :])
-    t5 = dot * t2[..., None, :] * tf.linalg.matrix_transpose(share)
-    branch2 = tf.where(tf.linalg.matrix_transpose(condition), t5, 0.0)
-    total3 = tf.reduce_sum(branch2, axis=-1)
-    t6 = t2**3
-    branch3 = tf.where(above, t * total3 * t6 * cotangent, 0.0)
-    lse2 = fn.logsumexp(t4, -2, where=differs)
-    share2 = tf.math.exp(t4 - lse2[..., None, :])
-    t7 = t2[..., None, :] * tf.linalg.matrix_transpose(share2) * dot
-    branch4 = tf.where(tf.linalg.matrix_transpose(differs), t7, 0.0)
-    total4 = tf.reduce_sum(branch4, axis=-1)
-    branch5 = tf.where(above, -t * total4 * t6 * cotangent, 0.0)
-    condition2 = tf.linalg.matrix_transpose(differs) & above[..., :, None]
-    t8 = t2 * cotangent
-    t9 = tf.linalg.matrix_transpose(share2) * t8[..., :, None] * dot
-    total5 = tf.reduce_sum(tf.where(condition2, t9, 0.0), axis=-2)
-    condition3 = tf.linalg.matrix_transpose(differs) & tf.linalg.matrix_transpose(equal)
-    condition4 = condition3 & above[..., :, None]
-    t10 = -t8[..., :, None] * tf.linalg.matrix_transpose(share) * dot
-    total6 = tf.reduce_sum(tf.where(condition4, t10, 0.0), axis=-2)
-    t11 = branch3 + branch5 - t * t6 * total5 - t * t6 * total6
-    t12 = 2 * embeddings_tangent * t11[..., :, None]
-    total7 = tf.reduce_sum(embeddings * embeddings_tangent, axis=-1)
-    t13 = t2**5
-    branch6 = tf.where(above, -1.5 * t * total3 * cotangent * t13, 0.0)
-    branch7 = tf.where(above, 1.5 * t * total4 * cotangent * t13, 0.0)
-    t14 = 1.5 * t * total5 * t13 + 1.5 * t * total6 * t13 + branch6 + branch7
-    t15 = t2[..., :, None] * embeddings
-    t16 = tf.linalg.matrix_transpose(t15)
-    branch8 = tf.where(condition, share, 0.0)
-    t17 = tf.linalg.matrix_transpose(branch8)
-    dot2 = tf.matmul(t17, tf.linalg.matrix_transpose(t16))
-    t18 = t6 * cotangent
-    branch9 = tf.where(above[..., :, None], t * dot2 * t18[..., :, None], 0.0)
-    branch10 = tf.where(differs, share2, 0.0)
-    t19 = tf.linalg.matrix_transpose(branch10)
-    dot3 = tf.matmul(t19, tf.linalg.matrix_transpose(t16))
-    branch11 = tf.where(above[..., :, None], -t * dot3 * t18[..., :, None], 0.0)
-    branch12 = tf.where(above[..., :, None], t8[..., :, None] * embeddings, 0.0)
-    t20 = tf.linalg.matrix_transpose(branch12)
-    dot4 = tf.matmul(branch10, tf.linalg.matrix_transpose(t20))
-    branch13 = tf.where(above[..., :, None], -t8[..., :, None] * embeddings, 0.0)
-    t21 = tf.linalg.matrix_transpose(branch13)
-    dot5 = tf.matmul(branch8, tf.linalg.matrix_transpose(t21))
-    t22 = 2 * t14[..., :, None] * embeddings + branch9 + branch11
-    t23 = t22 - t * t6[..., :, None] * dot4 - t * t6[..., :, None] * dot5
-    t24 = t8[..., None, :] * tf.linalg.matrix_transpose(embeddings_tangent)
-    branch14 = tf.where(above[..., None, :], t24, 0.0)
-    t25 = t6 * cotangent * total7
-    t26 = -t25[..., None, :] * tf.linalg.matrix_transpose(embeddings)
-    branch15 = tf.where(above[..., None, :], t26, 0.0)
-    t27 = branch14 + branch15
-    dot6 = tf.matmul(branch10, tf.linalg.matrix_transpose(t27))
-    dot7 = tf.matmul(embeddings_tangent, tf.linalg.matrix_transpose(embeddings))
-    dot8 = tf.matmul(embeddings, tf.linalg.matrix_transpose(embeddings_tangent))
-    t28 = tf.linalg.matrix_transpose(dot7) + tf.linalg.matrix_transpose(dot8)
-    t29 = 2 * t2[..., :, None] * t2[..., None, :] * t28
-    t30 = t6 * total7
-    t31 = 2 * t2[..., :, None] * dot * t30[..., None, :]
-    t32 = 2 * t2[..., None, :] * dot * t30[..., :, None]
-    t33 = tf.linalg.matrix_transpose(t29) - t31 - t32
-    t34 = t * tf.linalg.matrix_transpose(share2) * t33
-    branch16 = tf.where(tf.linalg.matrix_transpose(differs), t34, 0.0)
-    total8 = tf.reduce_sum(branch16, axis=-1)
-    t35 = -tf.linalg.matrix_transpose(share2) * total8[..., :, None]
-    branch17 = tf.where(tf.linalg.matrix_transpose(differs), t35, 0.0)
-    t36 = 2 * t * t2[..., :, None] * tf.linalg.matrix_transpose(share2)
-    t37 = tf.linalg.matrix_transpose(differs)
-    branch18 = tf.where(t37, -t36 * t30[..., None, :] * dot, 0.0)
-    t38 = 2 * t * t2[..., None, :] * tf.linalg.matrix_transpose(share2)
-    branch19 = tf.where(t37, -t38 * t30[..., :, None] * dot, 0.0)
-    t39 = 2 * t * t2[..., :, None] * t2[..., None, :]
-    t40 = t39 * tf.linalg.matrix_transpose(share2) * tf.linalg.matrix_transpose(t28)
-    branch20 = tf.where(tf.linalg.matrix_transpose(differs), t40, 0.0)
-    t41 = branch17 + branch18 + branch19 + branch20
-    t42 = tf.linalg.matrix_transpose(t41)
-    dot9 = tf.matmul(t42, tf.linalg.matrix_transpose(t20))
-    t43 = 2 * t * t2[..., :, None] * (dot6 + dot9)
-    t44 = t25[..., None, :] * tf.linalg.matrix_transpose(embeddings)
-    branch21 = tf.where(above[..., None, :], t44, 0.0)
-    t45 = -t8[..., None, :] * tf.linalg.matrix_transpose(embeddings_tangent)
-    branch22 = tf.where(above[..., None, :], t45, 0.0)
-    t46 = branch21 + branch22
-    dot10 = tf.matmul(branch8, tf.linalg.matrix_transpose(t46))
-    t47 = 2 * dot * t2[..., :, None] * t30[..., None, :]
-    t48 = 2 * dot * t2[..., None, :] * t30[..., :, None]
-    t49 = tf.linalg.matrix_transpose(t29) - t47 - t48
-    t50 = t * tf.linalg.matrix_transpose(share) * t49
-    branch23 = tf.where(tf.linalg.matrix_transpose(condition), t50, 0.0)
-    total9 = tf.reduce_sum(branch23, axis=-1)
-    branch24 = tf.where(condition, -share * total9[..., None, :], 0.0)
-    t51 = 2 * tf.linalg.matrix_transpose(dot) * t * t2[..., :, None] * share
-    branch25 = tf.where(condition, -t51 * t30[..., None, :], 0.0)
-    t52 = 2 * tf.linalg.matrix_transpose(dot) * t * t2[..., None, :] * share
-    branch26 = tf.where(condition, -t52 * t30[..., :, None], 0.0)
-    t53 = 2 * t * t2[..., :, None] * t2[..., None, :] * share * t28
-    t54 = branch24 + branch25 + branch26 + tf.where(condition, t53, 0.0)
-    dot11 = tf.matmul(t54, tf.linalg.matrix_transpose(t21))
-    t55 = 2 * t * t2[..., :, None] * (dot10 + dot11)
-    t56 = t2[..., :, None] * embeddings_tangent - t30[..., :, None] * embeddings
-    t57 = tf.linalg.matrix_transpose(t56)
-    dot12 = tf.matmul(t17, tf.linalg.matrix_transpose(t57))
-    t58 = tf.linalg.matrix_transpose(t54)
-    dot13 = tf.matmul(t58, tf.linalg.matrix_transpose(t16))
-    t59 = -2 * t * t8[..., :, None] * (dot12 + dot13)
-    branch27 = tf.where(above[..., :, None], t59, 0.0)
-    t60 = t2[..., None, :] * tf.linalg.matrix_transpose(share2)
-    branch28 = tf.where(tf.linalg.matrix_transpose(differs), t60, 0.0)
-    t61 = t2**2
-    t62 = 2 * t * t2[..., :, None] * tf.linalg.matrix_transpose(share2) * dot
-    branch29 = tf.where(tf.linalg.matrix_transpose(differs), t62 * t61[..., None, :], 0.0)
-    t63 = tf.linalg.matrix_transpose(t28) * (branch28 + branch29)
-    t64 = -0.5 * tf.linalg.matrix_transpose(share2) * dot * t6[..., None, :]
-    branch30 = tf.where(tf.linalg.matrix_transpose(differs), t64, 0.0)
-    t65 = tf.linalg.matrix_transpose(dot) ** 2
-    t66 = t2**4
-    t67 = t * t2[..., :, None] * tf.linalg.matrix_transpose(share2)
-    t68 = -t67 * tf.linalg.matrix_transpose(t65) * t66[..., None, :]
-    branch31 = tf.where(tf.linalg.matrix_transpose(differs), t68, 0.0)
-    t69 = 2 * total7[..., None, :] * (branch30 + branch31)
-    branch32 = tf.where(tf.linalg.matrix_transpose(differs), -t7 * total8[..., :, None], 0.0)
-    t70 = 2 * t * tf.linalg.matrix_transpose(share2) * t30[..., :, None]
-    t71 = -t70 * t61[..., None, :] * tf.linalg.matrix_transpose(t65)
-    branch33 = tf.where(tf.linalg.matrix_transpose(differs), t71, 0.0)
-    total10 = tf.reduce_sum(t63 + t69 + branch32 + branch33, axis=-1)
-    t72 = t6 * total10 * cotangent
-    branch34 = tf.where(above[..., :, None], -2 * t * t72[..., :, None] * embeddings, 0.0)
-    dot14 = tf.matmul(t19, tf.linalg.matrix_transpose(t57))
-    dot15 = tf.matmul(t41, tf.linalg.matrix_transpose(t16))
-    branch35 = tf.where(above[..., :, None], 2 * t * t8[..., :, None] * (dot14 + dot15), 0.0)
-    t73 = t2[..., None, :] * tf.linalg.matrix_transpose(share)
-    branch36 = tf.where(tf.linalg.matrix_transpose(condition), t73, 0.0)
-    t74 = 2 * dot * t * t2[..., :, None] * tf.linalg.matrix_transpose(share)
-    branch37 = tf.where(tf.linalg.matrix_transpose(condition), t74 * t61[..., None, :], 0.0)
-    t75 = tf.linalg.matrix_transpose(t28) * (branch36 + branch37)
-    t76 = -0.5 * dot * tf.linalg.matrix_transpose(share) * t6[..., None, :]
-    branch38 = tf.where(tf.linalg.matrix_transpose(condition), t76, 0.0)
-    t77 = t * t2[..., :, None] * tf.linalg.matrix_transpose(share) * t66[..., None, :]
-    t78 = -t77 * tf.linalg.matrix_transpose(t65)
-    branch39 = tf.where(tf.linalg.matrix_transpose(condition), t78, 0.0)
-    t79 = 2 * total7[..., None, :] * (branch38 + branch39)
-    t80 = tf.linalg.matrix_transpose(condition)
-    branch40 = tf.where(t80, -t5 * total9[..., :, None], 0.0)
-    t81 = 2 * t * tf.linalg.matrix_transpose(share) * t30[..., :, None]
-    t82 = -t81 * t61[..., None, :] * tf.linalg.matrix_transpose(t65)
-    branch41 = tf.where(tf.linalg.matrix_transpose(condition), t82, 0.0)
-    total11 = tf.reduce_sum(t75 + t79 + branch40 + branch41, axis=-1)
-    t83 = t6 * cotangent * total11
-    branch42 = tf.where(above[..., :, None], 2 * t * t83[..., :, None] * embeddings, 0.0)
-    t84 = tf.linalg.matrix_transpose(share2) * t8[..., :, None]
-    t85 = t61 * cotangent
-    branch43 = tf.where(condition2, t38 * t85[..., :, None] * dot, 0.0)
-    t86 = tf.linalg.matrix_transpose(t28)
-    t87 = t86 * (tf.where(condition2, t84, 0.0) + branch43)
-    t88 = -0.5 * tf.linalg.matrix_transpose(share2) * t18[..., :, None] * dot
-    t89 = t66 * cotangent
-    t90 = t * t2[..., None, :] * tf.linalg.matrix_transpose(share2)
-    t91 = -t90 * tf.linalg.matrix_transpose(t65) * t89[..., :, None]
-    t92 = tf.where(condition2, t88, 0.0) + tf.where(condition2, t91, 0.0)
-    t93 = t2 * total8 * cotangent
-    t94 = -tf.linalg.matrix_transpose(share2) * t93[..., :, None] * dot
-    t95 = 2 * t * tf.linalg.matrix_transpose(share2) * t30[..., None, :]
-    t96 = -t95 * t85[..., :, None] * tf.linalg.matrix_transpose(t65)
-    t97 = t87 + 2 * total7[..., :, None] * t92 + tf.where(condition2, t94, 0.0)
-    total12 = tf.reduce_sum(t97 + tf.where(condition2, t96, 0.0), axis=-2)
-    t98 = t6 * total12
-    t99 = -t8[..., :, None] * tf.linalg.matrix_transpose(share)
-    t100 = 2 * t * t2[..., None, :] * tf.linalg.matrix_transpose(share)
-    branch44 = tf.where(condition4, -t100 * t85[..., :, None] * dot, 0.0)
-    t101 = t86 * (tf.where(condition4, t99, 0.0) + branch44)
-    t102 = 0.5 * tf.linalg.matrix_transpose(share) * t18[..., :, None] * dot
-    t103 = t * t2[..., None, :] * tf.linalg.matrix_transpose(share) * t89[..., :, None]
-    branch45 = tf.where(condition4, t103 * tf.linalg.matrix_transpose(t65), 0.0)
-    t104 = tf.where(condition4, t102, 0.0) + branch45
-    t105 = t2 * cotangent * total9
-    t106 = tf.linalg.matrix_transpose(share) * t105[..., :, None] * dot
-    t107 = 2 * t * tf.linalg.matrix_transpose(share) * t30[..., None, :]
-    t108 = t107 * t85[..., :, None] * tf.linalg.matrix_transpose(t65)
-    t109 = t101 + 2 * total7[..., :, None] * t104 + tf.where(condition4, t106, 0.0)
-    total13 = tf.reduce_sum(t109 + tf.where(condition4, t108, 0.0), axis=-2)
-    t110 = t6 * total13
-    t111 = 2 * t * t110[..., :, None] * embeddings
-    t112 = t12 + 2 * total7[..., :, None] * t23 + t43 + t55 + branch27 + branch34
-    return (t112 + branch35 + branch42 - 2 * t * t98[..., :, None] * embeddings - t111,)
+    unit = fn.unit(embeddings, length[..., :, None])
+    total2 = tf.reduce_sum(unit * embeddings_tangent, axis=-1)
+    t2 = embeddings_tangent - unit * total2[..., :, None]
+    t3 = inverse * cotangent
+    t4 = tf.linalg.matrix_transpose(t2) * t3[..., None, :]
+    branch2 = tf.where(above[..., None, :], t4, 0.0)
+    dot = tf.matmul(unit, tf.linalg.matrix_transpose(unit))
+    t5 = t * (2 * tf.linalg.matrix_transpose(dot) - 2)
+    lse = fn.logsumexp(t5, -2, where=differs)
+    share = tf.math.exp(t5 - lse[..., None, :])
+    branch3 = tf.where(differs, share, 0.0)
+    dot2 = tf.matmul(branch3, tf.linalg.matrix_transpose(branch2))
+    branch4 = tf.where(above[..., :, None], cotangent[..., :, None] * unit, 0.0)
+    t6 = tf.linalg.matrix_transpose(branch4)
+    dot3 = tf.matmul(unit, tf.linalg.matrix_transpose(t2))
+    t7 = inverse[..., :, None] * tf.linalg.matrix_transpose(dot3)
+    dot4 = tf.matmul(t2, tf.linalg.matrix_transpose(unit))
+    t8 = inverse[..., None, :] * tf.linalg.matrix_transpose(dot4)
+    t9 = t7 + t8
+    total3 = tf.reduce_sum(tf.where(differs, t9 * share, 0.0), axis=-2)
+    t10 = -2 * t * tf.linalg.matrix_transpose(share) * total3[..., :, None]
+    branch5 = tf.where(tf.linalg.matrix_transpose(differs), t10, 0.0)
+    t11 = 2 * t * tf.linalg.matrix_transpose(share) * tf.linalg.matrix_transpose(t9)
+    branch6 = tf.where(tf.linalg.matrix_transpose(differs), t11, 0.0)
+    t12 = branch5 + branch6
+    t13 = tf.linalg.matrix_transpose(t12)
+    dot5 = tf.matmul(t13, tf.linalg.matrix_transpose(t6))
+    t14 = dot2 + dot5
+    t15 = -tf.linalg.matrix_transpose(t2) * t3[..., None, :]
+    branch7 = tf.where(above[..., None, :], t15, 0.0)
+    lse2 = fn.logsumexp(t5, -2, where=condition)
+    share2 = tf.math.exp(t5 - lse2[..., None, :])
+    branch8 = tf.where(condition, share2, 0.0)
+    dot6 = tf.matmul(branch8, tf.linalg.matrix_transpose(branch7))
+    branch9 = tf.where(above[..., :, None], -cotangent[..., :, None] * unit, 0.0)
+    t16 = tf.linalg.matrix_transpose(branch9)
+    total4 = tf.reduce_sum(tf.where(condition, t9 * share2, 0.0), axis=-2)
+    branch10 = tf.where(condition, -2 * t * share2 * total4[..., None, :], 0.0)
+    branch11 = tf.where(condition, 2 * t * share2 * t9, 0.0)
+    t17 = branch10 + branch11
+    dot7 = tf.matmul(t17, tf.linalg.matrix_transpose(t16))
+    t18 = dot6 + dot7
+    t19 = inverse[..., :, None] * t2
+    t20 = tf.linalg.matrix_transpose(t19)
+    t21 = tf.linalg.matrix_transpose(branch8)
+    dot8 = tf.matmul(t21, tf.linalg.matrix_transpose(t20))
+    t22 = tf.linalg.matrix_transpose(unit)
+    t23 = tf.linalg.matrix_transpose(t17)
+    dot9 = tf.matmul(t23, tf.linalg.matrix_transpose(t22))
+    t24 = dot8 + dot9
+    branch12 = tf.where(above[..., :, None], -2 * t * t24 * t3[..., :, None], 0.0)
+    t25 = tf.linalg.matrix_transpose(branch3)
+    dot10 = tf.matmul(t25, tf.linalg.matrix_transpose(t20))
+    dot11 = tf.matmul(t12, tf.linalg.matrix_transpose(t22))
+    t26 = dot10 + dot11
+    branch13 = tf.where(above[..., :, None], 2 * t * t3[..., :, None] * t26, 0.0)
+    dot12 = tf.matmul(branch3, tf.linalg.matrix_transpose(t6))
+    t27 = 2 * t * dot12
+    dot13 = tf.matmul(branch8, tf.linalg.matrix_transpose(t16))
+    t28 = 2 * t * dot13
+    dot14 = tf.matmul(t21, tf.linalg.matrix_transpose(t22))
+    branch14 = tf.where(above[..., :, None], -2 * t * dot14 * cotangent[..., :, None], 0.0)
+    dot15 = tf.matmul(t25, tf.linalg.matrix_transpose(t22))
+    branch15 = tf.where(above[..., :, None], 2 * t * dot15 * cotangent[..., :, None], 0.0)
+    t29 = t27 + t28 + branch14 + branch15
+    total5 = tf.reduce_sum(unit * t29, axis=-1)
+    t30 = inverse**2
+    t31 = total5 * t30
+    t32 = -2 * unit * t * t24 * cotangent[..., :, None]
+    branch16 = tf.where(above[..., :, None], t32, 0.0)
+    t33 = 2 * unit * t * t26 * cotangent[..., :, None]
+    branch17 = tf.where(above[..., :, None], t33, 0.0)
+    t34 = inverse[..., :, None] * t2 * t29 + 2 * unit * t * t14 + 2 * unit * t * t18
+    total6 = tf.reduce_sum(t34 + branch16 + branch17, axis=-1)
+    t35 = inverse * total6
+    t36 = t30 * total2
+    t37 = t27 + t28 + branch14 + branch15 - total5[..., :, None] * unit
+    t38 = 2 * t * inverse[..., :, None] * t14 + 2 * t * inverse[..., :, None] * t18
+    t39 = t38 + branch12 + branch13 - t2 * t31[..., :, None]
+    return (t39 - t35[..., :, None] * unit - t36[..., :, None] * t37,)
 
 
 def _soft_nearest_neighbor_hessian_diagonal(
@@ -5506,6 +5223,9 @@ def _soft_nearest_neighbor_hessian_diagonal(
     cotangent: Array,
 ) -> tuple[Result, ...]:
     """The diagonal of the Hessian of sum(cotangent * loss)."""
+    length = fn.norm(embeddings, axis=-1)
+    unit = fn.unit(embeddings, length[..., :, None])
+    t = 1 / temperature
     position = fn.positions(embeddings, -2)
     differs = position[..., None, :] != position[..., :, None]
     equal = identity[..., None, :] == identity[..., :, None]
@@ -5513,203 +5233,150 @@ def _soft_nearest_neighbor_hessian_diagonal(
     branch = fn.select(condition, 1.0, 0.0, embeddings)
     total = tf.reduce_sum(branch, axis=-2)
     above = total > 0
-    t = 1 / temperature
-    dot = tf.matmul(embeddings, tf.linalg.matrix_transpose(embeddings))
-    t2 = embeddings**2
-    total2 = tf.reduce_sum(t2, axis=-1)
-    t3 = fn.inverse_root(total2)
-    t4 = 2 * tf.linalg.matrix_transpose(dot) * t3[..., :, None] * t3[..., None, :]
-    t5 = t * (t4 - 2)
-    lse = fn.logsumexp(t5, -2, where=condition)
-    share = tf.math.exp(t5 - lse[..., None, :])
-    t6 = dot * t3[..., None, :] * tf.linalg.matrix_transpose(share)
-    branch2 = tf.where(tf.linalg.matrix_transpose(condition), t6, 0.0)
-    total3 = tf.reduce_sum(branch2, axis=-1)
-    t7 = t3**3
-    branch3 = tf.where(above, t * cotangent * total3 * t7, 0.0)
-    lse2 = fn.logsumexp(t5, -2, where=differs)
-    share2 = tf.math.exp(t5 - lse2[..., None, :])
-    t8 = dot * t3[..., None, :] * tf.linalg.matrix_transpose(share2)
-    branch4 = tf.where(tf.linalg.matrix_transpose(differs), t8, 0.0)
-    total4 = tf.reduce_sum(branch4, axis=-1)
-    branch5 = tf.where(above, -t * cotangent * total4 * t7, 0.0)
-    condition2 = tf.linalg.matrix_transpose(differs) & above[..., :, None]
-    t9 = cotangent * t3
-    t10 = dot * tf.linalg.matrix_transpose(share2) * t9[..., :, None]
-    total5 = tf.reduce_sum(tf.where(condition2, t10, 0.0), axis=-2)
-    condition3 = tf.linalg.matrix_transpose(differs) & tf.linalg.matrix_transpose(equal)
-    condition4 = condition3 & above[..., :, None]
-    t11 = -t9[..., :, None] * tf.linalg.matrix_transpose(share) * dot
-    total6 = tf.reduce_sum(tf.where(condition4, t11, 0.0), axis=-2)
-    t12 = branch3 + branch5 - t * total5 * t7 - t * total6 * t7
-    t13 = 2 * t12
-    t14 = t3**5
-    branch6 = tf.where(above, -1.5 * t * cotangent * total3 * t14, 0.0)
-    branch7 = tf.where(above, 1.5 * t * cotangent * total4 * t14, 0.0)
-    t15 = 1.5 * t * total5 * t14 + 1.5 * t * total6 * t14 + branch6 + branch7
-    t16 = t3[..., :, None] * embeddings
-    t17 = tf.linalg.matrix_transpose(t16)
-    branch8 = tf.where(condition, share, 0.0)
-    t18 = tf.linalg.matrix_transpose(branch8)
-    dot2 = tf.matmul(t18, tf.linalg.matrix_transpose(t17))
-    t19 = cotangent * t7
-    branch9 = tf.where(above[..., :, None], t * dot2 * t19[..., :, None], 0.0)
-    branch10 = tf.where(differs, share2, 0.0)
-    t20 = tf.linalg.matrix_transpose(branch10)
-    dot3 = tf.matmul(t20, tf.linalg.matrix_transpose(t17))
-    branch11 = tf.where(above[..., :, None], -t * dot3 * t19[..., :, None], 0.0)
-    branch12 = tf.where(above[..., :, None], t9[..., :, None] * embeddings, 0.0)
-    t21 = tf.linalg.matrix_transpose(branch12)
-    dot4 = tf.matmul(branch10, tf.linalg.matrix_transpose(t21))
-    branch13 = tf.where(above[..., :, None], -t9[..., :, None] * embeddings, 0.0)
-    t22 = tf.linalg.matrix_transpose(branch13)
-    dot5 = tf.matmul(branch8, tf.linalg.matrix_transpose(t22))
-    t23 = 2 * t15[..., :, None] * embeddings + branch9 + branch11
-    t24 = t23 - t * dot4 * t7[..., :, None] - t * dot5 * t7[..., :, None]
-    t25 = t9[..., None, :] * tf.linalg.matrix_transpose(t2)
-    branch14 = tf.where(above[..., None, :], t25, 0.0)
-    t26 = 2 * t * t3[..., :, None] * t3[..., None, :]
-    t27 = t26 * tf.linalg.matrix_transpose(share2)
-    branch15 = tf.where(tf.linalg.matrix_transpose(differs), t27, 0.0)
+    branch2 = tf.where(above[..., :, None], cotangent[..., :, None] * unit, 0.0)
+    t2 = tf.linalg.matrix_transpose(branch2)
+    dot = tf.matmul(unit, tf.linalg.matrix_transpose(unit))
+    t3 = t * (2 * tf.linalg.matrix_transpose(dot) - 2)
+    lse = fn.logsumexp(t3, -2, where=differs)
+    share = tf.math.exp(t3 - lse[..., None, :])
+    branch3 = tf.where(differs, share, 0.0)
+    dot2 = tf.matmul(branch3, tf.linalg.matrix_transpose(t2))
+    t4 = 2 * t * dot2
+    branch4 = tf.where(above[..., :, None], -cotangent[..., :, None] * unit, 0.0)
+    t5 = tf.linalg.matrix_transpose(branch4)
+    lse2 = fn.logsumexp(t3, -2, where=condition)
+    share2 = tf.math.exp(t3 - lse2[..., None, :])
+    branch5 = tf.where(condition, share2, 0.0)
+    dot3 = tf.matmul(branch5, tf.linalg.matrix_transpose(t5))
+    t6 = 2 * t * dot3
+    t7 = tf.linalg.matrix_transpose(unit)
+    t8 = tf.linalg.matrix_transpose(branch5)
+    dot4 = tf.matmul(t8, tf.linalg.matrix_transpose(t7))
+    branch6 = tf.where(above[..., :, None], -2 * t * dot4 * cotangent[..., :, None], 0.0)
+    t9 = tf.linalg.matrix_transpose(branch3)
+    dot5 = tf.matmul(t9, tf.linalg.matrix_transpose(t7))
+    branch7 = tf.where(above[..., :, None], 2 * t * dot5 * cotangent[..., :, None], 0.0)
+    t10 = t4 + t6 + branch6 + branch7
+    total2 = tf.reduce_sum(unit * t10, axis=-1)
+    inverse = fn.reciprocal(length)
+    t11 = inverse**2
+    t12 = -total2 * t11
+    t13 = total2 * t11
+    t14 = unit**2
+    branch8 = tf.where(above[..., :, None], cotangent[..., :, None] * t14, 0.0)
+    t15 = tf.linalg.matrix_transpose(branch8)
+    t16 = 2 * t * tf.linalg.matrix_transpose(share)
+    branch9 = tf.where(tf.linalg.matrix_transpose(differs), t16, 0.0)
+    t17 = tf.linalg.matrix_transpose(branch9)
+    dot6 = tf.matmul(t17, tf.linalg.matrix_transpose(t15))
+    t18 = 2 * t * tf.linalg.matrix_transpose(share) * dot
+    branch10 = tf.where(tf.linalg.matrix_transpose(differs), t18, 0.0)
+    t19 = tf.linalg.matrix_transpose(branch10)
+    dot7 = tf.matmul(t19, tf.linalg.matrix_transpose(t2))
+    t20 = 2 * t * t11[..., :, None] * (dot6 - dot7 * unit)
+    branch11 = tf.where(above[..., :, None], -cotangent[..., :, None] * t14, 0.0)
+    t21 = tf.linalg.matrix_transpose(branch11)
+    t22 = 2 * t * tf.linalg.matrix_transpose(share2)
+    branch12 = tf.where(tf.linalg.matrix_transpose(condition), t22, 0.0)
+    t23 = tf.linalg.matrix_transpose(branch12)
+    dot8 = tf.matmul(t23, tf.linalg.matrix_transpose(t21))
+    branch13 = tf.where(condition, 2 * tf.linalg.matrix_transpose(dot) * t * share2, 0.0)
+    dot9 = tf.matmul(branch13, tf.linalg.matrix_transpose(t5))
+    t24 = 2 * t * t11[..., :, None] * (dot8 - dot9 * unit)
+    t25 = 1 / temperature**2
+    t26 = tf.linalg.matrix_transpose(share) ** 2
+    branch14 = tf.where(tf.linalg.matrix_transpose(differs), -t26, 0.0)
+    t27 = tf.linalg.matrix_transpose(branch14)
+    dot10 = tf.matmul(t27, tf.linalg.matrix_transpose(t15))
+    branch15 = tf.where(tf.linalg.matrix_transpose(differs), -t26 * dot, 0.0)
     t28 = tf.linalg.matrix_transpose(branch15)
-    dot6 = tf.matmul(t28, tf.linalg.matrix_transpose(branch14))
-    t29 = t * t3[..., None, :] * tf.linalg.matrix_transpose(dot) * share2
-    branch16 = tf.where(differs, -t29 * t7[..., :, None], 0.0)
-    dot7 = tf.matmul(branch16, tf.linalg.matrix_transpose(t21))
-    t30 = dot6 + 2 * dot7 * embeddings
-    t31 = -t9[..., None, :] * tf.linalg.matrix_transpose(t2)
-    branch17 = tf.where(above[..., None, :], t31, 0.0)
-    t32 = t26 * tf.linalg.matrix_transpose(share)
-    branch18 = tf.where(tf.linalg.matrix_transpose(condition), t32, 0.0)
-    t33 = tf.linalg.matrix_transpose(branch18)
-    dot8 = tf.matmul(t33, tf.linalg.matrix_transpose(branch17))
-    t34 = t * t3[..., None, :] * share * t7[..., :, None]
-    branch19 = tf.where(condition, -t34 * tf.linalg.matrix_transpose(dot), 0.0)
-    dot9 = tf.matmul(branch19, tf.linalg.matrix_transpose(t22))
-    t35 = dot8 + 2 * dot9 * embeddings
-    t36 = 1 / temperature**2
-    t37 = t3**2
-    t38 = cotangent * t37
-    t39 = t38[..., None, :] * tf.linalg.matrix_transpose(t2)
-    branch20 = tf.where(above[..., None, :], t39, 0.0)
-    t40 = tf.linalg.matrix_transpose(share2) ** 2
-    branch21 = tf.where(differs, -tf.linalg.matrix_transpose(t40), 0.0)
-    dot10 = tf.matmul(branch21, tf.linalg.matrix_transpose(branch20))
-    t41 = t38[..., None, :] * tf.linalg.matrix_transpose(embeddings)
-    branch22 = tf.where(above[..., None, :], t41, 0.0)
-    t42 = -tf.linalg.matrix_transpose(dot) * tf.linalg.matrix_transpose(t40)
-    branch23 = tf.where(differs, t42, 0.0)
-    dot11 = tf.matmul(branch23, tf.linalg.matrix_transpose(branch22))
-    t43 = 2 * t7[..., :, None] * dot11 * embeddings
-    t44 = 2 * t3[..., :, None] * dot10 - t43
-    t45 = -t38[..., None, :] * tf.linalg.matrix_transpose(t2)
-    branch24 = tf.where(above[..., None, :], t45, 0.0)
-    t46 = tf.linalg.matrix_transpose(share) ** 2
-    branch25 = tf.where(condition, -tf.linalg.matrix_transpose(t46), 0.0)
-    dot12 = tf.matmul(branch25, tf.linalg.matrix_transpose(branch24))
-    t47 = -t38[..., None, :] * tf.linalg.matrix_transpose(embeddings)
-    branch26 = tf.where(above[..., None, :], t47, 0.0)
-    t48 = -tf.linalg.matrix_transpose(t46) * tf.linalg.matrix_transpose(dot)
-    branch27 = tf.where(condition, t48, 0.0)
-    dot13 = tf.matmul(branch27, tf.linalg.matrix_transpose(branch26))
-    t49 = 2 * t7[..., :, None] * dot13 * embeddings
-    t50 = 2 * t3[..., :, None] * dot12 - t49
-    t51 = t3[..., :, None] * t2
-    t52 = tf.linalg.matrix_transpose(t51)
-    dot14 = tf.matmul(branch18, tf.linalg.matrix_transpose(t52))
-    t53 = dot * t * t3[..., None, :] * tf.linalg.matrix_transpose(share)
-    branch28 = tf.where(tf.linalg.matrix_transpose(condition), -t53 * t7[..., :, None], 0.0)
-    dot15 = tf.matmul(branch28, tf.linalg.matrix_transpose(t17))
-    t54 = tf.linalg.matrix_transpose(condition)
-    branch29 = tf.where(t54, -tf.linalg.matrix_transpose(share), 0.0)
-    dot16 = tf.matmul(branch29, tf.linalg.matrix_transpose(t17))
-    t55 = 2 * t * t3[..., :, None] * dot2 * dot16
-    t56 = total3 * t7
-    t57 = 2 * t * dot16 * t56[..., :, None] * embeddings
-    t58 = dot14 + 2 * dot15 * embeddings + t55 - t57
-    branch30 = tf.where(above[..., :, None], -2 * t * t9[..., :, None] * t58, 0.0)
-    dot17 = tf.matmul(branch15, tf.linalg.matrix_transpose(t52))
-    t59 = t * dot * t3[..., None, :] * tf.linalg.matrix_transpose(share2)
-    branch31 = tf.where(tf.linalg.matrix_transpose(differs), -t59 * t7[..., :, None], 0.0)
-    dot18 = tf.matmul(branch31, tf.linalg.matrix_transpose(t17))
-    t60 = tf.linalg.matrix_transpose(differs)
-    branch32 = tf.where(t60, -tf.linalg.matrix_transpose(share2), 0.0)
-    dot19 = tf.matmul(branch32, tf.linalg.matrix_transpose(t17))
-    t61 = 2 * t * t3[..., :, None] * dot3 * dot19
-    t62 = total4 * t7
-    t63 = 2 * t * dot19 * t62[..., :, None] * embeddings
-    t64 = dot17 + 2 * dot18 * embeddings + t61 - t63
-    branch33 = tf.where(above[..., :, None], 2 * t * t9[..., :, None] * t64, 0.0)
-    t65 = tf.linalg.matrix_transpose(embeddings)
-    t66 = t3[..., None, :] * tf.linalg.matrix_transpose(share2)
-    branch34 = tf.where(tf.linalg.matrix_transpose(differs), t66, 0.0)
-    t67 = 2 * t * dot * t3[..., :, None] * tf.linalg.matrix_transpose(share2)
-    branch35 = tf.where(tf.linalg.matrix_transpose(differs), t67 * t37[..., None, :], 0.0)
-    t68 = branch34 + branch35
-    dot20 = tf.matmul(t68, tf.linalg.matrix_transpose(t65))
-    t69 = tf.linalg.matrix_transpose(dot) ** 2
-    t70 = -t * t69 * share2 * t7[..., None, :] * t37[..., :, None]
-    total7 = tf.reduce_sum(tf.where(differs, t70, 0.0), axis=-2)
-    t71 = -dot * t3[..., None, :] * tf.linalg.matrix_transpose(share2)
-    branch36 = tf.where(tf.linalg.matrix_transpose(differs), t71, 0.0)
-    total8 = tf.reduce_sum(branch36, axis=-1)
-    t72 = 2 * t3[..., :, None] * dot3 - 2 * t62[..., :, None] * embeddings
-    t73 = dot20 + 2 * total7[..., :, None] * embeddings
-    t74 = t73 + t * total8[..., :, None] * t72
-    t75 = -2 * t * t19[..., :, None] * embeddings * t74
-    branch37 = tf.where(above[..., :, None], t75, 0.0)
-    t76 = t3[..., None, :] * tf.linalg.matrix_transpose(share)
-    branch38 = tf.where(tf.linalg.matrix_transpose(condition), t76, 0.0)
-    t77 = 2 * dot * t * t3[..., :, None] * tf.linalg.matrix_transpose(share)
-    branch39 = tf.where(tf.linalg.matrix_transpose(condition), t77 * t37[..., None, :], 0.0)
-    t78 = branch38 + branch39
-    dot21 = tf.matmul(t78, tf.linalg.matrix_transpose(t65))
-    t79 = -t * t69 * share * t7[..., None, :] * t37[..., :, None]
-    total9 = tf.reduce_sum(tf.where(condition, t79, 0.0), axis=-2)
-    t80 = -dot * t3[..., None, :] * tf.linalg.matrix_transpose(share)
-    branch40 = tf.where(tf.linalg.matrix_transpose(condition), t80, 0.0)
-    total10 = tf.reduce_sum(branch40, axis=-1)
-    t81 = 2 * t3[..., :, None] * dot2 - 2 * t56[..., :, None] * embeddings
-    t82 = dot21 + 2 * total9[..., :, None] * embeddings
-    t83 = t82 + t * total10[..., :, None] * t81
-    t84 = 2 * t * t19[..., :, None] * embeddings * t83
-    branch41 = tf.where(above[..., :, None], t84, 0.0)
-    t85 = tf.linalg.matrix_transpose(condition2)
-    branch42 = tf.where(t85, share2 * t9[..., None, :], 0.0)
-    t86 = 2 * t * t3[..., :, None] * tf.linalg.matrix_transpose(dot) * share2
-    branch43 = tf.where(tf.linalg.matrix_transpose(condition2), t86 * t38[..., None, :], 0.0)
-    t87 = branch42 + branch43
-    dot22 = tf.matmul(t87, tf.linalg.matrix_transpose(t65))
-    t88 = t * tf.linalg.matrix_transpose(t69) * tf.linalg.matrix_transpose(share2)
-    branch44 = tf.where(condition2, -t88 * t7[..., None, :] * t38[..., :, None], 0.0)
-    total11 = tf.reduce_sum(branch44, axis=-2)
-    t89 = dot22 + 2 * total11[..., :, None] * embeddings
-    t90 = 2 * t * t7[..., :, None] * embeddings * t89
-    t91 = tf.linalg.matrix_transpose(condition4)
-    branch45 = tf.where(t91, -t9[..., None, :] * share, 0.0)
-    t92 = 2 * t * t3[..., :, None] * share * t38[..., None, :]
-    branch46 = tf.where(t91, -t92 * tf.linalg.matrix_transpose(dot), 0.0)
-    t93 = branch45 + branch46
-    dot23 = tf.matmul(t93, tf.linalg.matrix_transpose(t65))
-    t94 = t * tf.linalg.matrix_transpose(t69) * tf.linalg.matrix_transpose(share)
-    branch47 = tf.where(condition4, t94 * t7[..., None, :] * t38[..., :, None], 0.0)
-    total12 = tf.reduce_sum(branch47, axis=-2)
-    t95 = dot23 + 2 * total12[..., :, None] * embeddings
-    t96 = 2 * t * t7[..., :, None] * embeddings * t95
-    t97 = -tf.linalg.matrix_transpose(t69) * t38[..., :, None] * t40
-    total13 = tf.reduce_sum(tf.where(condition2, t97, 0.0), axis=-2)
-    t98 = t7 * total13
-    t99 = 2 * t3[..., :, None] * dot11 - 2 * t98[..., :, None] * embeddings
-    t100 = 2 * t7[..., :, None] * t36 * embeddings * t99
-    t101 = tf.linalg.matrix_transpose(t69) * t38[..., :, None] * t46
-    total14 = tf.reduce_sum(tf.where(condition4, t101, 0.0), axis=-2)
-    t102 = t7 * total14
-    t103 = 2 * t3[..., :, None] * dot13 - 2 * t102[..., :, None] * embeddings
-    t104 = 2 * t7[..., :, None] * t36 * embeddings * t103
-    t105 = t13[..., :, None] + 2 * embeddings * t24 + 2 * t * t3[..., :, None] * t30
-    t106 = t105 + 2 * t * t3[..., :, None] * t35 + 2 * t3[..., :, None] * t36 * t44
-    t107 = t106 + 2 * t3[..., :, None] * t36 * t50 + branch30 + branch33 + branch37
-    return (t107 + branch41 - t90 - t96 - t100 - t104,)
+    dot11 = tf.matmul(t28, tf.linalg.matrix_transpose(t2))
+    t29 = 2 * dot10 - 2 * dot11 * unit
+    t30 = tf.linalg.matrix_transpose(share2) ** 2
+    branch16 = tf.where(tf.linalg.matrix_transpose(condition), -t30, 0.0)
+    t31 = tf.linalg.matrix_transpose(branch16)
+    dot12 = tf.matmul(t31, tf.linalg.matrix_transpose(t21))
+    branch17 = tf.where(tf.linalg.matrix_transpose(condition), -t30 * dot, 0.0)
+    t32 = tf.linalg.matrix_transpose(branch17)
+    dot13 = tf.matmul(t32, tf.linalg.matrix_transpose(t5))
+    t33 = 2 * dot12 - 2 * dot13 * unit
+    t34 = t11 * cotangent
+    t35 = tf.linalg.matrix_transpose(t14)
+    dot14 = tf.matmul(branch12, tf.linalg.matrix_transpose(t35))
+    t36 = tf.linalg.matrix_transpose(condition)
+    branch18 = tf.where(t36, -tf.linalg.matrix_transpose(share2), 0.0)
+    dot15 = tf.matmul(branch18, tf.linalg.matrix_transpose(t7))
+    t37 = tf.linalg.matrix_transpose(branch13)
+    dot16 = tf.matmul(t37, tf.linalg.matrix_transpose(t7))
+    t38 = dot * tf.linalg.matrix_transpose(share2)
+    branch19 = tf.where(tf.linalg.matrix_transpose(condition), t38, 0.0)
+    total3 = tf.reduce_sum(branch19, axis=-1)
+    t39 = 2 * t * dot15 * total3[..., :, None] * unit
+    t40 = dot14 + 2 * t * dot4 * dot15 - dot16 * unit - t39
+    branch20 = tf.where(above[..., :, None], -2 * t * t34[..., :, None] * t40, 0.0)
+    dot17 = tf.matmul(branch9, tf.linalg.matrix_transpose(t35))
+    t41 = tf.linalg.matrix_transpose(differs)
+    branch21 = tf.where(t41, -tf.linalg.matrix_transpose(share), 0.0)
+    dot18 = tf.matmul(branch21, tf.linalg.matrix_transpose(t7))
+    dot19 = tf.matmul(branch10, tf.linalg.matrix_transpose(t7))
+    t42 = dot * tf.linalg.matrix_transpose(share)
+    branch22 = tf.where(tf.linalg.matrix_transpose(differs), t42, 0.0)
+    total4 = tf.reduce_sum(branch22, axis=-1)
+    t43 = 2 * t * dot18 * total4[..., :, None] * unit
+    t44 = dot17 + 2 * t * dot5 * dot18 - dot19 * unit - t43
+    branch23 = tf.where(above[..., :, None], 2 * t * t34[..., :, None] * t44, 0.0)
+    dot20 = t17 * dot
+    dot21 = tf.matmul(dot20, tf.linalg.matrix_transpose(t2))
+    dot22 = t23 * dot
+    dot23 = tf.matmul(dot22, tf.linalg.matrix_transpose(t5))
+    total5 = tf.reduce_sum(unit * dot15, axis=-1)
+    t45 = inverse * total5 * cotangent
+    branch24 = tf.where(above[..., :, None], -4 * dot4 * t25 * t45[..., :, None], 0.0)
+    total6 = tf.reduce_sum(unit * dot18, axis=-1)
+    t46 = inverse * total6 * total4 * cotangent
+    branch25 = tf.where(above[..., :, None], -4 * t25 * t46[..., :, None] * unit, 0.0)
+    t47 = inverse * cotangent
+    dot24 = branch12 * dot
+    dot25 = tf.matmul(dot24, tf.linalg.matrix_transpose(t7))
+    branch26 = tf.where(above[..., :, None], -2 * t * t47[..., :, None] * dot25, 0.0)
+    total7 = tf.reduce_sum(unit * dot19, axis=-1)
+    t48 = inverse * total7 * cotangent
+    branch27 = tf.where(above[..., :, None], -2 * t * t48[..., :, None] * unit, 0.0)
+    dot26 = branch9 * dot
+    dot27 = tf.matmul(dot26, tf.linalg.matrix_transpose(t7))
+    branch28 = tf.where(above[..., :, None], 2 * t * t47[..., :, None] * dot27, 0.0)
+    total8 = tf.reduce_sum(unit * dot16, axis=-1)
+    t49 = inverse * cotangent * total8
+    branch29 = tf.where(above[..., :, None], 2 * t * t49[..., :, None] * unit, 0.0)
+    t50 = inverse * total6 * cotangent
+    branch30 = tf.where(above[..., :, None], 4 * dot5 * t25 * t50[..., :, None], 0.0)
+    t51 = inverse * total5 * total3 * cotangent
+    branch31 = tf.where(above[..., :, None], 4 * t25 * t51[..., :, None] * unit, 0.0)
+    t52 = inverse * total2
+    total9 = tf.reduce_sum(unit * dot7, axis=-1)
+    t53 = inverse * total9
+    total10 = tf.reduce_sum(unit * dot9, axis=-1)
+    t54 = inverse * total10
+    t55 = inverse[..., :, None] * t10 + 2 * t * inverse[..., :, None] * dot21
+    t56 = t55 + 2 * t * inverse[..., :, None] * dot23 + branch24 + branch25 + branch26
+    t57 = t56 + branch27 + branch28 + branch29 + branch30 + branch31
+    t58 = t57 - t52[..., :, None] * unit - 2 * t * t53[..., :, None] * unit
+    t59 = t58 - 2 * t * t54[..., :, None] * unit
+    t60 = t4 + t6 + branch6 + branch7 - total2[..., :, None] * unit
+    dot28 = t27 * dot
+    dot29 = tf.matmul(dot28, tf.linalg.matrix_transpose(t2))
+    dot30 = t31 * dot
+    dot31 = tf.matmul(dot30, tf.linalg.matrix_transpose(t5))
+    dot32 = tf.matmul(unit, tf.linalg.matrix_transpose(branch2))
+    dot33 = tf.einsum("...ab,...ab->...a", t28, dot32)
+    dot34 = tf.matmul(unit, tf.linalg.matrix_transpose(branch4))
+    dot35 = tf.einsum("...ab,...ab->...a", t32, dot34)
+    t61 = 4 * dot29 + 4 * dot31 - 4 * dot33[..., :, None] * unit
+    t62 = t61 - 4 * dot35[..., :, None] * unit
+    t63 = t12[..., :, None] + t13[..., :, None] * t14 + t20 + t24
+    t64 = t63 + 2 * t11[..., :, None] * t25 * t29 + 2 * t11[..., :, None] * t25 * t33
+    t65 = t64 + branch20 + branch23 - inverse[..., :, None] * t59 * unit
+    return (t65 - t11[..., :, None] * unit * t60 - t11[..., :, None] * t25 * unit * t62,)
 
 
 _SOFT_NEAREST_NEIGHBOR = Definition(
@@ -5978,17 +5645,16 @@ def _multi_similarity_value(
     base: Array,
 ) -> Result:
     """The unreduced loss."""
-    dot = tf.matmul(embeddings, tf.linalg.matrix_transpose(embeddings))
-    total = tf.reduce_sum(embeddings**2, axis=-1)
-    t = fn.inverse_root(total)
-    t2 = tf.linalg.matrix_transpose(dot) * t[..., :, None] * t[..., None, :]
-    t3 = t2 - base
+    length = fn.norm(embeddings, axis=-1)
+    unit = fn.unit(embeddings, length[..., :, None])
+    dot = tf.matmul(unit, tf.linalg.matrix_transpose(unit))
+    t = tf.linalg.matrix_transpose(dot) - base
     equal = identity[..., None, :] == identity[..., :, None]
     position = fn.positions(embeddings, -2)
     differs = position[..., None, :] != position[..., :, None]
-    lse = fn.logsumexp(-t3 * alpha, -2, where=equal & differs)
+    lse = fn.logsumexp(-t * alpha, -2, where=equal & differs)
     differs2 = identity[..., None, :] != identity[..., :, None]
-    lse2 = fn.logsumexp(t3 * beta, -2, where=differs2)
+    lse2 = fn.logsumexp(t * beta, -2, where=differs2)
     return fn.softplus(lse) / alpha + fn.softplus(lse2) / beta
 
 
@@ -6001,49 +5667,31 @@ def _multi_similarity_vjp(
     cotangent: Array,
 ) -> tuple[Result, ...]:
     """Gradients of sum(cotangent * loss)."""
-    t = tf.linalg.matrix_transpose(embeddings)
+    length = fn.norm(embeddings, axis=-1)
+    inverse = fn.reciprocal(length)
+    unit = fn.unit(embeddings, length[..., :, None])
+    t = tf.linalg.matrix_transpose(unit)
     differs = identity[..., None, :] != identity[..., :, None]
-    total = tf.reduce_sum(embeddings**2, axis=-1)
-    t2 = fn.inverse_root(total)
-    dot = tf.matmul(embeddings, tf.linalg.matrix_transpose(embeddings))
-    t3 = tf.linalg.matrix_transpose(dot) * t2[..., :, None] * t2[..., None, :]
-    t4 = t3 - base
-    t5 = t4 * beta
-    lse = fn.logsumexp(t5, -2, where=differs)
-    share = tf.math.exp(t5 - lse[..., None, :])
-    probability = fn.sigmoid(lse)
-    t6 = t2 * probability * cotangent
-    branch = tf.where(differs, t2[..., :, None] * share * t6[..., None, :], 0.0)
+    dot = tf.matmul(unit, tf.linalg.matrix_transpose(unit))
+    t2 = tf.linalg.matrix_transpose(dot) - base
+    t3 = t2 * beta
+    lse = fn.logsumexp(t3, -2, where=differs)
+    t4 = cotangent * fn.sigmoid(lse)
+    branch = tf.where(differs, t4[..., None, :] * tf.math.exp(t3 - lse[..., None, :]), 0.0)
     equal = identity[..., None, :] == identity[..., :, None]
     position = fn.positions(embeddings, -2)
     differs2 = position[..., None, :] != position[..., :, None]
     condition = equal & differs2
-    t7 = -t4 * alpha
-    lse2 = fn.logsumexp(t7, -2, where=condition)
-    share2 = tf.math.exp(t7 - lse2[..., None, :])
-    probability2 = fn.sigmoid(lse2)
-    t8 = t2 * probability2 * cotangent
-    branch2 = tf.where(condition, -t2[..., :, None] * share2 * t8[..., None, :], 0.0)
-    t9 = branch + branch2
-    t10 = tf.linalg.matrix_transpose(t9)
-    dot2 = tf.matmul(t10, tf.linalg.matrix_transpose(t))
-    dot3 = tf.matmul(t9, tf.linalg.matrix_transpose(t))
-    t11 = tf.linalg.matrix_transpose(share2) * t8[..., :, None] * dot
-    branch3 = tf.where(tf.linalg.matrix_transpose(condition), t11, 0.0)
-    total2 = tf.reduce_sum(branch3, axis=-2)
-    t12 = dot * t2[..., None, :] * tf.linalg.matrix_transpose(share2)
-    branch4 = tf.where(tf.linalg.matrix_transpose(condition), t12, 0.0)
-    total3 = tf.reduce_sum(branch4, axis=-1)
-    t13 = 0.5 * total3 * probability2 * cotangent
-    t14 = tf.linalg.matrix_transpose(share) * t6[..., :, None] * dot
-    branch5 = tf.where(tf.linalg.matrix_transpose(differs), t14, 0.0)
-    total4 = tf.reduce_sum(branch5, axis=-2)
-    t15 = dot * t2[..., None, :] * tf.linalg.matrix_transpose(share)
-    branch6 = tf.where(tf.linalg.matrix_transpose(differs), t15, 0.0)
-    total5 = tf.reduce_sum(branch6, axis=-1)
-    t16 = 0.5 * total2 + t13 - 0.5 * total4 - 0.5 * total5 * probability * cotangent
-    t17 = t2**3 * t16
-    return (dot2 + dot3 + 2 * t17[..., :, None] * embeddings,)
+    t5 = -t2 * alpha
+    lse2 = fn.logsumexp(t5, -2, where=condition)
+    t6 = cotangent * fn.sigmoid(lse2)
+    t7 = -t6[..., None, :] * tf.math.exp(t5 - lse2[..., None, :])
+    t8 = branch + tf.where(condition, t7, 0.0)
+    t9 = tf.linalg.matrix_transpose(t8)
+    dot2 = tf.matmul(t9, tf.linalg.matrix_transpose(t))
+    dot3 = tf.matmul(t8, tf.linalg.matrix_transpose(t))
+    total = tf.reduce_sum(unit * (dot2 + dot3), axis=-1)
+    return (inverse[..., :, None] * (dot2 + dot3 - total[..., :, None] * unit),)
 
 
 def _multi_similarity_jvp(
@@ -6055,38 +5703,32 @@ def _multi_similarity_jvp(
     embeddings_tangent: Array,
 ) -> Result:
     """The directional derivative of the unreduced loss along the tangents."""
+    differs = identity[..., None, :] != identity[..., :, None]
+    length = fn.norm(embeddings, axis=-1)
+    inverse = fn.reciprocal(length)
+    unit = fn.unit(embeddings, length[..., :, None])
+    total = tf.reduce_sum(unit * embeddings_tangent, axis=-1)
+    t = embeddings_tangent - unit * total[..., :, None]
+    dot = tf.matmul(unit, tf.linalg.matrix_transpose(t))
+    t2 = inverse[..., :, None] * tf.linalg.matrix_transpose(dot)
+    dot2 = tf.matmul(t, tf.linalg.matrix_transpose(unit))
+    t3 = inverse[..., None, :] * tf.linalg.matrix_transpose(dot2)
+    t4 = t2 + t3
+    dot3 = tf.matmul(unit, tf.linalg.matrix_transpose(unit))
+    t5 = tf.linalg.matrix_transpose(dot3) - base
+    t6 = t5 * beta
+    lse = fn.logsumexp(t6, -2, where=differs)
+    branch = tf.where(differs, t4 * tf.math.exp(t6 - lse[..., None, :]), 0.0)
+    total2 = tf.reduce_sum(branch, axis=-2)
     equal = identity[..., None, :] == identity[..., :, None]
     position = fn.positions(embeddings, -2)
-    differs = position[..., None, :] != position[..., :, None]
-    condition = equal & differs
-    dot = tf.matmul(embeddings, tf.linalg.matrix_transpose(embeddings))
-    total = tf.reduce_sum(embeddings**2, axis=-1)
-    t = fn.inverse_root(total)
-    t2 = t**3
-    total2 = tf.reduce_sum(embeddings * embeddings_tangent, axis=-1)
-    t3 = t2 * total2
-    t4 = dot * t[..., :, None] * t3[..., None, :]
-    t5 = dot * t[..., None, :] * t3[..., :, None]
-    dot2 = tf.matmul(embeddings_tangent, tf.linalg.matrix_transpose(embeddings))
-    dot3 = tf.matmul(embeddings, tf.linalg.matrix_transpose(embeddings_tangent))
-    t6 = tf.linalg.matrix_transpose(dot2) + tf.linalg.matrix_transpose(dot3)
-    t7 = t[..., :, None] * t[..., None, :] * tf.linalg.matrix_transpose(t6)
-    t8 = tf.linalg.matrix_transpose(dot) * t[..., :, None] * t[..., None, :]
-    t9 = t8 - base
-    t10 = -t9 * alpha
-    lse = fn.logsumexp(t10, -2, where=condition)
-    share = tf.math.exp(tf.linalg.matrix_transpose(t10) - lse[..., :, None])
-    t11 = tf.linalg.matrix_transpose(condition)
-    branch = tf.where(t11, alpha * (t4 + t5 - t7) * share, 0.0)
-    total3 = tf.reduce_sum(branch, axis=-1)
-    differs2 = identity[..., None, :] != identity[..., :, None]
-    t12 = t9 * beta
-    lse2 = fn.logsumexp(t12, -2, where=differs2)
-    share2 = tf.math.exp(tf.linalg.matrix_transpose(t12) - lse2[..., :, None])
-    t13 = tf.linalg.matrix_transpose(differs2)
-    branch2 = tf.where(t13, beta * (t7 - t4 - t5) * share2, 0.0)
-    total4 = tf.reduce_sum(branch2, axis=-1)
-    return total3 * fn.sigmoid(lse) / alpha + total4 * fn.sigmoid(lse2) / beta
+    differs2 = position[..., None, :] != position[..., :, None]
+    condition = equal & differs2
+    t7 = -t5 * alpha
+    lse2 = fn.logsumexp(t7, -2, where=condition)
+    branch2 = tf.where(condition, t4 * tf.math.exp(t7 - lse2[..., None, :]), 0.0)
+    total3 = tf.reduce_sum(branch2, axis=-2)
+    return total2 * fn.sigmoid(lse) - total3 * fn.sigmoid(lse2)
 
 
 def _multi_similarity_hvp(
@@ -6099,19 +5741,22 @@ def _multi_similarity_hvp(
     embeddings_tangent: Array,
 ) -> tuple[Result, ...]:
     """The Hessian of sum(cotangent * loss) times the tangents."""
-    t = tf.linalg.matrix_transpose(embeddings_tangent)
+    length = fn.norm(embeddings, axis=-1)
+    inverse = fn.reciprocal(length)
+    unit = fn.unit(embeddings, length[..., :, None])
+    total = tf.reduce_sum(unit * embeddings_tangent, axis=-1)
+    t = embeddings_tangent - unit * total[..., :, None]
+    t2 = inverse[..., :, None] * t
+    t3 = tf.linalg.matrix_transpose(t2)
     differs = identity[..., None, :] != identity[..., :, None]
-    total = tf.reduce_sum(embeddings**2, axis=-1)
-    t2 = fn.inverse_root(total)
-    dot = tf.matmul(embeddings, tf.linalg.matrix_transpose(embeddings))
-    t3 = tf.linalg.matrix_transpose(dot) * t2[..., :, None] * t2[..., None, :]
-    t4 = t3 - base
+    dot = tf.matmul(unit, tf.linalg.matrix_transpose(unit))
+    t4 = tf.linalg.matrix_transpose(dot) - base
     t5 = t4 * beta
     lse = fn.logsumexp(t5, -2, where=differs)
     share = tf.math.exp(t5 - lse[..., None, :])
     probability = fn.sigmoid(lse)
-    t6 = t2 * probability * cotangent
-    branch = tf.where(differs, t2[..., :, None] * share * t6[..., None, :], 0.0)
+    t6 = cotangent * probability
+    branch = tf.where(differs, share * t6[..., None, :], 0.0)
     equal = identity[..., None, :] == identity[..., :, None]
     position = fn.positions(embeddings, -2)
     differs2 = position[..., None, :] != position[..., :, None]
@@ -6120,173 +5765,49 @@ def _multi_similarity_hvp(
     lse2 = fn.logsumexp(t7, -2, where=condition)
     share2 = tf.math.exp(t7 - lse2[..., None, :])
     probability2 = fn.sigmoid(lse2)
-    t8 = t2 * probability2 * cotangent
-    branch2 = tf.where(condition, -t2[..., :, None] * share2 * t8[..., None, :], 0.0)
+    t8 = cotangent * probability2
+    branch2 = tf.where(condition, -share2 * t8[..., None, :], 0.0)
     t9 = branch + branch2
     t10 = tf.linalg.matrix_transpose(t9)
-    dot2 = tf.matmul(t10, tf.linalg.matrix_transpose(t))
-    t11 = tf.linalg.matrix_transpose(embeddings)
-    dot3 = tf.matmul(embeddings_tangent, tf.linalg.matrix_transpose(embeddings))
-    dot4 = tf.matmul(embeddings, tf.linalg.matrix_transpose(embeddings_tangent))
-    t12 = tf.linalg.matrix_transpose(dot3) + tf.linalg.matrix_transpose(dot4)
-    t13 = t2**2
-    t14 = probability * cotangent * t13
-    branch3 = tf.where(differs, share * t13[..., :, None] * t14[..., None, :] * beta, 0.0)
-    t15 = probability2 * cotangent * t13
-    t16 = share2 * t13[..., :, None] * t15[..., None, :] * alpha
-    t17 = t12 * (branch3 + tf.where(condition, t16, 0.0))
-    t18 = t2**3
-    total2 = tf.reduce_sum(embeddings * embeddings_tangent, axis=-1)
-    t19 = t18 * total2
-    t20 = dot * t2[..., :, None] * t19[..., None, :]
-    t21 = dot * t2[..., None, :] * t19[..., :, None]
-    t22 = t2[..., :, None] * t2[..., None, :] * tf.linalg.matrix_transpose(t12)
-    t23 = tf.linalg.matrix_transpose(share2) * alpha * (t20 + t21 - t22)
-    branch4 = tf.where(tf.linalg.matrix_transpose(condition), t23, 0.0)
-    total3 = tf.reduce_sum(branch4, axis=-1)
-    branch5 = tf.where(condition, t2[..., :, None] * share2 * t8[..., None, :], 0.0)
-    probability3 = fn.sigmoid(-lse2)
-    t24 = t2 * probability2 * cotangent * probability3
-    branch6 = tf.where(condition, -t2[..., :, None] * share2 * t24[..., None, :], 0.0)
-    t25 = total3[..., None, :] * (branch5 + branch6)
-    t26 = tf.linalg.matrix_transpose(share) * beta * (t22 - t20 - t21)
-    branch7 = tf.where(tf.linalg.matrix_transpose(differs), t26, 0.0)
-    total4 = tf.reduce_sum(branch7, axis=-1)
-    probability4 = fn.sigmoid(-lse)
-    t27 = t2 * probability * cotangent * probability4
-    branch8 = tf.where(differs, t2[..., :, None] * share * t27[..., None, :], 0.0)
-    branch9 = tf.where(differs, -t2[..., :, None] * share * t6[..., None, :], 0.0)
-    t28 = total4[..., None, :] * (branch8 + branch9)
-    t29 = probability2 * cotangent * t18
-    branch10 = tf.where(condition, 0.5 * t2[..., :, None] * share2 * t29[..., None, :], 0.0)
-    t30 = probability * cotangent * t18
-    branch11 = tf.where(differs, -0.5 * t2[..., :, None] * share * t30[..., None, :], 0.0)
-    t31 = t2**4
-    t32 = probability * cotangent * t31
-    t33 = 0.5 * tf.linalg.matrix_transpose(dot) * share * t13[..., :, None]
-    branch12 = tf.where(differs, -t33 * t32[..., None, :] * beta, 0.0)
-    t34 = probability2 * cotangent * t31
-    t35 = 0.5 * tf.linalg.matrix_transpose(dot) * share2 * t13[..., :, None]
-    branch13 = tf.where(condition, -t35 * t34[..., None, :] * alpha, 0.0)
-    t36 = branch10 + branch11 + branch12 + branch13
-    branch14 = tf.where(condition, 0.5 * share2 * t8[..., None, :] * t18[..., :, None], 0.0)
-    branch15 = tf.where(differs, -0.5 * share * t6[..., None, :] * t18[..., :, None], 0.0)
-    t37 = 0.5 * tf.linalg.matrix_transpose(dot) * share * t31[..., :, None]
-    branch16 = tf.where(differs, -t37 * t14[..., None, :] * beta, 0.0)
-    t38 = 0.5 * tf.linalg.matrix_transpose(dot) * share2 * t31[..., :, None]
-    branch17 = tf.where(condition, -t38 * t15[..., None, :] * alpha, 0.0)
-    t39 = branch14 + branch15 + branch16 + branch17
-    t40 = t17 + t25 + t28 + 2 * total2[..., None, :] * t36
-    t41 = t40 + 2 * total2[..., :, None] * t39
-    t42 = tf.linalg.matrix_transpose(t41)
-    dot5 = tf.matmul(t42, tf.linalg.matrix_transpose(t11))
-    dot6 = tf.matmul(t9, tf.linalg.matrix_transpose(t))
-    dot7 = tf.matmul(t41, tf.linalg.matrix_transpose(t11))
-    t43 = tf.linalg.matrix_transpose(share2) * t8[..., :, None]
-    branch18 = tf.where(tf.linalg.matrix_transpose(condition), t43, 0.0)
-    t44 = t2[..., None, :] * tf.linalg.matrix_transpose(share2) * t15[..., :, None]
-    branch19 = tf.where(tf.linalg.matrix_transpose(condition), -t44 * dot * alpha, 0.0)
-    t45 = tf.linalg.matrix_transpose(t12) * (branch18 + branch19)
-    t46 = tf.linalg.matrix_transpose(share2) * t24[..., :, None] * dot
-    branch20 = tf.where(tf.linalg.matrix_transpose(condition), t46, 0.0)
-    t47 = -tf.linalg.matrix_transpose(share2) * t8[..., :, None] * dot
-    branch21 = tf.where(tf.linalg.matrix_transpose(condition), t47, 0.0)
-    t48 = total3[..., :, None] * (branch20 + branch21)
-    t49 = -0.5 * tf.linalg.matrix_transpose(share2) * t29[..., :, None] * dot
-    branch22 = tf.where(tf.linalg.matrix_transpose(condition), t49, 0.0)
-    t50 = tf.linalg.matrix_transpose(dot) ** 2
-    t51 = 0.5 * t2[..., None, :] * tf.linalg.matrix_transpose(share2)
-    t52 = t51 * tf.linalg.matrix_transpose(t50) * t34[..., :, None] * alpha
-    branch23 = tf.where(tf.linalg.matrix_transpose(condition), t52, 0.0)
-    t53 = 2 * total2[..., :, None] * (branch22 + branch23)
-    t54 = tf.linalg.matrix_transpose(share2) * t19[..., None, :]
-    t55 = t54 * tf.linalg.matrix_transpose(t50) * t15[..., :, None] * alpha
-    branch24 = tf.where(tf.linalg.matrix_transpose(condition), t55, 0.0)
-    total5 = tf.reduce_sum(t45 + t48 + t53 + branch24, axis=-2)
-    t56 = t18 * total5
-    t57 = t2[..., None, :] * tf.linalg.matrix_transpose(share2)
-    branch25 = tf.where(tf.linalg.matrix_transpose(condition), t57, 0.0)
-    t58 = dot * t2[..., :, None] * tf.linalg.matrix_transpose(share2)
-    t59 = tf.linalg.matrix_transpose(condition)
-    branch26 = tf.where(t59, -t58 * t13[..., None, :] * alpha, 0.0)
-    t60 = tf.linalg.matrix_transpose(t12) * (branch25 + branch26)
-    t61 = -0.5 * dot * tf.linalg.matrix_transpose(share2) * t18[..., None, :]
-    branch27 = tf.where(tf.linalg.matrix_transpose(condition), t61, 0.0)
-    t62 = 0.5 * t2[..., :, None] * tf.linalg.matrix_transpose(share2)
-    t63 = t62 * tf.linalg.matrix_transpose(t50) * t31[..., None, :] * alpha
-    branch28 = tf.where(tf.linalg.matrix_transpose(condition), t63, 0.0)
-    t64 = 2 * total2[..., None, :] * (branch27 + branch28)
-    t65 = dot * t2[..., None, :] * tf.linalg.matrix_transpose(share2)
-    branch29 = tf.where(t59, -t65 * total3[..., :, None], 0.0)
-    t66 = tf.linalg.matrix_transpose(share2) * t19[..., :, None] * t13[..., None, :]
-    t67 = t66 * tf.linalg.matrix_transpose(t50) * alpha
-    branch30 = tf.where(tf.linalg.matrix_transpose(condition), t67, 0.0)
-    total6 = tf.reduce_sum(t60 + t64 + branch29 + branch30, axis=-1)
-    t68 = probability2 * cotangent * t18 * total6
-    branch31 = tf.where(tf.linalg.matrix_transpose(condition), t65, 0.0)
-    total7 = tf.reduce_sum(branch31, axis=-1)
-    t69 = total7 * probability2 * cotangent * t18 * total3 * probability3
-    t70 = tf.linalg.matrix_transpose(share2) * t8[..., :, None] * dot
-    branch32 = tf.where(tf.linalg.matrix_transpose(condition), t70, 0.0)
-    total8 = tf.reduce_sum(branch32, axis=-2)
-    t71 = 0.5 * total7 * probability2 * cotangent
-    t72 = tf.linalg.matrix_transpose(share) * t6[..., :, None] * dot
-    branch33 = tf.where(tf.linalg.matrix_transpose(differs), t72, 0.0)
-    total9 = tf.reduce_sum(branch33, axis=-2)
-    t73 = dot * t2[..., None, :] * tf.linalg.matrix_transpose(share)
-    branch34 = tf.where(tf.linalg.matrix_transpose(differs), t73, 0.0)
-    total10 = tf.reduce_sum(branch34, axis=-1)
-    t74 = 0.5 * total10 * probability * cotangent
-    t75 = t18 * (0.5 * total8 + t71 - 0.5 * total9 - t74)
-    t76 = 2 * embeddings_tangent * t75[..., :, None]
-    t77 = 0.75 * total10 * probability * cotangent
-    t78 = 0.75 * total7 * probability2 * cotangent
-    t79 = 0.75 * total9 + t77 - 0.75 * total8 - t78
-    t80 = total2 * t2**5 * t79
-    t81 = tf.linalg.matrix_transpose(share) * t27[..., :, None] * dot
-    branch35 = tf.where(tf.linalg.matrix_transpose(differs), t81, 0.0)
-    t82 = -tf.linalg.matrix_transpose(share) * t6[..., :, None] * dot
-    branch36 = tf.where(tf.linalg.matrix_transpose(differs), t82, 0.0)
-    t83 = total4[..., :, None] * (branch35 + branch36)
-    t84 = tf.linalg.matrix_transpose(share) * t6[..., :, None]
-    branch37 = tf.where(tf.linalg.matrix_transpose(differs), t84, 0.0)
-    t85 = t2[..., None, :] * tf.linalg.matrix_transpose(share) * t14[..., :, None]
-    branch38 = tf.where(tf.linalg.matrix_transpose(differs), t85 * dot * beta, 0.0)
-    t86 = tf.linalg.matrix_transpose(t12) * (branch37 + branch38)
-    t87 = -0.5 * tf.linalg.matrix_transpose(share) * t30[..., :, None] * dot
-    branch39 = tf.where(tf.linalg.matrix_transpose(differs), t87, 0.0)
-    t88 = 0.5 * t2[..., None, :] * tf.linalg.matrix_transpose(share)
-    t89 = -t88 * tf.linalg.matrix_transpose(t50) * t32[..., :, None] * beta
-    branch40 = tf.where(tf.linalg.matrix_transpose(differs), t89, 0.0)
-    t90 = 2 * total2[..., :, None] * (branch39 + branch40)
-    t91 = tf.linalg.matrix_transpose(share) * t19[..., None, :] * t14[..., :, None]
-    t92 = -t91 * tf.linalg.matrix_transpose(t50) * beta
-    branch41 = tf.where(tf.linalg.matrix_transpose(differs), t92, 0.0)
-    total11 = tf.reduce_sum(t83 + t86 + t90 + branch41, axis=-2)
-    t93 = t18 * total11
-    t94 = t2[..., None, :] * tf.linalg.matrix_transpose(share)
-    branch42 = tf.where(tf.linalg.matrix_transpose(differs), t94, 0.0)
-    t95 = dot * t2[..., :, None] * tf.linalg.matrix_transpose(share)
-    t96 = tf.linalg.matrix_transpose(differs)
-    branch43 = tf.where(t96, t95 * t13[..., None, :] * beta, 0.0)
-    t97 = tf.linalg.matrix_transpose(t12) * (branch42 + branch43)
-    t98 = -0.5 * dot * tf.linalg.matrix_transpose(share) * t18[..., None, :]
-    branch44 = tf.where(tf.linalg.matrix_transpose(differs), t98, 0.0)
-    t99 = 0.5 * t2[..., :, None] * tf.linalg.matrix_transpose(share)
-    t100 = -t99 * tf.linalg.matrix_transpose(t50) * t31[..., None, :] * beta
-    branch45 = tf.where(tf.linalg.matrix_transpose(differs), t100, 0.0)
-    t101 = 2 * total2[..., None, :] * (branch44 + branch45)
-    branch46 = tf.where(t96, -t73 * total4[..., :, None], 0.0)
-    t102 = tf.linalg.matrix_transpose(share) * t19[..., :, None] * t13[..., None, :]
-    t103 = -t102 * tf.linalg.matrix_transpose(t50) * beta
-    branch47 = tf.where(tf.linalg.matrix_transpose(differs), t103, 0.0)
-    total12 = tf.reduce_sum(t97 + t101 + branch46 + branch47, axis=-1)
-    t104 = probability * cotangent * t18 * total12
-    t105 = total10 * probability * cotangent * t18 * total4 * probability4
-    t106 = dot2 + dot5 + dot6 + dot7 + t56[..., :, None] * embeddings
-    t107 = t106 + t68[..., :, None] * embeddings + t69[..., :, None] * embeddings + t76
-    t108 = t107 + 4 * t80[..., :, None] * embeddings - t93[..., :, None] * embeddings
-    return (t108 - t104[..., :, None] * embeddings - t105[..., :, None] * embeddings,)
+    dot2 = tf.matmul(t10, tf.linalg.matrix_transpose(t3))
+    t11 = tf.linalg.matrix_transpose(unit)
+    dot3 = tf.matmul(unit, tf.linalg.matrix_transpose(t))
+    t12 = inverse[..., :, None] * tf.linalg.matrix_transpose(dot3)
+    dot4 = tf.matmul(t, tf.linalg.matrix_transpose(unit))
+    t13 = inverse[..., None, :] * tf.linalg.matrix_transpose(dot4)
+    t14 = t12 + t13
+    branch3 = tf.where(differs, share * t6[..., None, :] * beta, 0.0)
+    branch4 = tf.where(condition, share2 * t8[..., None, :] * alpha, 0.0)
+    total2 = tf.reduce_sum(tf.where(differs, t14 * share, 0.0), axis=-2)
+    t15 = cotangent * probability * fn.sigmoid(-lse)
+    branch5 = tf.where(differs, share * t15[..., None, :], 0.0)
+    branch6 = tf.where(differs, -share * t6[..., None, :], 0.0)
+    t16 = total2[..., None, :] * beta * (branch5 + branch6)
+    total3 = tf.reduce_sum(tf.where(condition, t14 * share2, 0.0), axis=-2)
+    branch7 = tf.where(condition, share2 * t8[..., None, :], 0.0)
+    t17 = cotangent * probability2 * fn.sigmoid(-lse2)
+    branch8 = tf.where(condition, -share2 * t17[..., None, :], 0.0)
+    t18 = total3[..., None, :] * alpha * (branch7 + branch8)
+    t19 = t14 * (branch3 + branch4) + t16 - t18
+    t20 = tf.linalg.matrix_transpose(t19)
+    dot5 = tf.matmul(t20, tf.linalg.matrix_transpose(t11))
+    t21 = dot2 + dot5
+    dot6 = tf.matmul(t9, tf.linalg.matrix_transpose(t3))
+    dot7 = tf.matmul(t19, tf.linalg.matrix_transpose(t11))
+    t22 = dot6 + dot7
+    dot8 = tf.matmul(t10, tf.linalg.matrix_transpose(t11))
+    dot9 = tf.matmul(t9, tf.linalg.matrix_transpose(t11))
+    t23 = dot8 + dot9
+    total4 = tf.reduce_sum(unit * t23, axis=-1)
+    t24 = inverse**2
+    t25 = total4 * t24
+    t26 = unit * t21 + unit * t22 + inverse[..., :, None] * t * t23
+    total5 = tf.reduce_sum(t26, axis=-1)
+    t27 = inverse * total5
+    t28 = t24 * total
+    t29 = t28[..., :, None] * (dot8 + dot9 - total4[..., :, None] * unit)
+    t30 = inverse[..., :, None] * t21 + inverse[..., :, None] * t22
+    return (t30 - t * t25[..., :, None] - t27[..., :, None] * unit - t29,)
 
 
 def _multi_similarity_hessian_diagonal(
@@ -6298,248 +5819,195 @@ def _multi_similarity_hessian_diagonal(
     cotangent: Array,
 ) -> tuple[Result, ...]:
     """The diagonal of the Hessian of sum(cotangent * loss)."""
-    t = embeddings**2
-    total = tf.reduce_sum(t, axis=-1)
-    t2 = fn.inverse_root(total)
-    t3 = t2**3
+    length = fn.norm(embeddings, axis=-1)
+    unit = fn.unit(embeddings, length[..., :, None])
+    t = unit**2
+    t2 = tf.linalg.matrix_transpose(t)
+    differs = identity[..., None, :] != identity[..., :, None]
+    dot = tf.matmul(unit, tf.linalg.matrix_transpose(unit))
+    t3 = tf.linalg.matrix_transpose(dot) - base
+    t4 = t3 * beta
+    lse = fn.logsumexp(t4, -2, where=differs)
+    probability = fn.sigmoid(lse)
+    t5 = cotangent * probability
+    share = tf.math.exp(t4 - lse[..., None, :])
+    t6 = t5[..., :, None] * tf.linalg.matrix_transpose(share) * beta
+    branch = tf.where(tf.linalg.matrix_transpose(differs), t6, 0.0)
     equal = identity[..., None, :] == identity[..., :, None]
     position = fn.positions(embeddings, -2)
-    differs = position[..., None, :] != position[..., :, None]
-    condition = equal & differs
-    dot = tf.matmul(embeddings, tf.linalg.matrix_transpose(embeddings))
-    t4 = tf.linalg.matrix_transpose(dot) * t2[..., :, None] * t2[..., None, :]
-    t5 = t4 - base
-    t6 = -t5 * alpha
-    lse = fn.logsumexp(t6, -2, where=condition)
-    share = tf.math.exp(t6 - lse[..., None, :])
-    probability = fn.sigmoid(lse)
-    t7 = cotangent * t2 * probability
-    t8 = dot * tf.linalg.matrix_transpose(share) * t7[..., :, None]
-    branch = tf.where(tf.linalg.matrix_transpose(condition), t8, 0.0)
-    total2 = tf.reduce_sum(branch, axis=-2)
-    t9 = dot * t2[..., None, :] * tf.linalg.matrix_transpose(share)
-    branch2 = tf.where(tf.linalg.matrix_transpose(condition), t9, 0.0)
-    total3 = tf.reduce_sum(branch2, axis=-1)
-    differs2 = identity[..., None, :] != identity[..., :, None]
-    t10 = t5 * beta
-    lse2 = fn.logsumexp(t10, -2, where=differs2)
-    share2 = tf.math.exp(t10 - lse2[..., None, :])
+    differs2 = position[..., None, :] != position[..., :, None]
+    condition = equal & differs2
+    t7 = -t3 * alpha
+    lse2 = fn.logsumexp(t7, -2, where=condition)
     probability2 = fn.sigmoid(lse2)
-    t11 = cotangent * t2 * probability2
-    t12 = dot * tf.linalg.matrix_transpose(share2) * t11[..., :, None]
-    branch3 = tf.where(tf.linalg.matrix_transpose(differs2), t12, 0.0)
-    total4 = tf.reduce_sum(branch3, axis=-2)
-    t13 = dot * t2[..., None, :] * tf.linalg.matrix_transpose(share2)
-    branch4 = tf.where(tf.linalg.matrix_transpose(differs2), t13, 0.0)
-    total5 = tf.reduce_sum(branch4, axis=-1)
-    t14 = 0.5 * cotangent * total5 * probability2
-    t15 = 0.5 * total2 + 0.5 * cotangent * total3 * probability - 0.5 * total4 - t14
-    t16 = 2 * t3 * t15
-    t17 = t11[..., None, :] * tf.linalg.matrix_transpose(t)
-    branch5 = tf.where(differs2, t2[..., :, None] * t2[..., None, :] * share2 * beta, 0.0)
-    dot2 = tf.matmul(branch5, tf.linalg.matrix_transpose(t17))
-    t18 = t2[..., :, None] * t
-    t19 = tf.linalg.matrix_transpose(t18)
-    t20 = tf.linalg.matrix_transpose(branch5)
-    dot3 = tf.matmul(t20, tf.linalg.matrix_transpose(t19))
-    t21 = 0.75 * cotangent * total5 * probability2
-    t22 = 0.75 * cotangent * total3 * probability
-    t23 = t2**5 * (0.75 * total4 + t21 - 0.75 * total2 - t22)
-    t24 = t7[..., :, None] * embeddings
-    t25 = tf.linalg.matrix_transpose(t24)
-    share3 = tf.math.exp(alpha * (base - t4) - lse[..., None, :])
-    branch6 = tf.where(condition, share3, 0.0)
-    dot4 = tf.matmul(branch6, tf.linalg.matrix_transpose(t25))
-    t26 = tf.linalg.matrix_transpose(embeddings)
-    branch7 = tf.where(condition, share * t7[..., None, :], 0.0)
-    t27 = t2**2
-    t28 = cotangent * probability * t27
-    t29 = tf.linalg.matrix_transpose(dot) * t2[..., :, None] * share
-    branch8 = tf.where(condition, -t29 * t28[..., None, :] * alpha, 0.0)
-    t30 = branch7 + branch8
-    dot5 = tf.matmul(t30, tf.linalg.matrix_transpose(t26))
-    t31 = tf.linalg.matrix_transpose(dot) ** 2
-    t32 = 0.5 * t31 * share * t3[..., :, None] * t28[..., None, :] * alpha
-    total6 = tf.reduce_sum(tf.where(condition, t32, 0.0), axis=-1)
-    t33 = dot5 + 2 * total6[..., :, None] * embeddings
+    t8 = cotangent * probability2
+    share2 = tf.math.exp(t7 - lse2[..., None, :])
+    t9 = t8[..., :, None] * tf.linalg.matrix_transpose(share2) * alpha
+    branch2 = tf.where(tf.linalg.matrix_transpose(condition), t9, 0.0)
+    t10 = branch + branch2
+    t11 = tf.linalg.matrix_transpose(t10)
+    dot2 = tf.matmul(t11, tf.linalg.matrix_transpose(t2))
+    branch3 = tf.where(differs, share * beta, 0.0)
+    t12 = tf.linalg.matrix_transpose(branch3)
+    dot3 = tf.matmul(t12, tf.linalg.matrix_transpose(t2))
+    t13 = alpha * (base - tf.linalg.matrix_transpose(dot))
+    share3 = tf.math.exp(t13 - lse2[..., None, :])
+    t14 = -dot * tf.linalg.matrix_transpose(share3) * alpha
+    branch4 = tf.where(tf.linalg.matrix_transpose(condition), t14, 0.0)
+    t15 = tf.linalg.matrix_transpose(unit)
+    dot4 = tf.matmul(branch4, tf.linalg.matrix_transpose(t15))
+    t16 = probability2[..., :, None] * dot4 * unit
     probability3 = fn.sigmoid(-lse)
-    t34 = cotangent * probability * t27 * probability3
-    t35 = tf.linalg.matrix_transpose(t) * t34[..., None, :]
-    t36 = tf.linalg.matrix_transpose(share3) ** 2
-    branch9 = tf.where(condition, tf.linalg.matrix_transpose(t36), 0.0)
-    dot6 = tf.matmul(branch9, tf.linalg.matrix_transpose(t35))
-    t37 = t28[..., None, :] * tf.linalg.matrix_transpose(t)
-    branch10 = tf.where(condition, -tf.linalg.matrix_transpose(t36), 0.0)
-    dot7 = tf.matmul(branch10, tf.linalg.matrix_transpose(t37))
+    t17 = probability * probability3
+    t18 = tf.linalg.matrix_transpose(differs)
+    branch5 = tf.where(t18, tf.linalg.matrix_transpose(share), 0.0)
+    dot5 = tf.matmul(branch5, tf.linalg.matrix_transpose(t15))
+    branch6 = tf.where(t18, -tf.linalg.matrix_transpose(share), 0.0)
+    dot6 = tf.matmul(branch6, tf.linalg.matrix_transpose(t15))
+    t19 = probability[..., :, None] * dot5 * dot6 * beta
+    t20 = tf.linalg.matrix_transpose(condition)
+    branch7 = tf.where(t20, tf.linalg.matrix_transpose(share2), 0.0)
+    dot7 = tf.matmul(branch7, tf.linalg.matrix_transpose(t15))
+    branch8 = tf.where(t20, -tf.linalg.matrix_transpose(share3), 0.0)
+    dot8 = tf.matmul(branch8, tf.linalg.matrix_transpose(t15))
+    t21 = probability2[..., :, None] * dot7 * dot8 * alpha
+    branch9 = tf.where(t20, tf.linalg.matrix_transpose(share3), 0.0)
+    dot9 = tf.matmul(branch9, tf.linalg.matrix_transpose(t15))
     probability4 = fn.sigmoid(-lse2)
-    t38 = cotangent * probability2 * t27 * probability4
-    t39 = tf.linalg.matrix_transpose(t) * t38[..., None, :]
-    t40 = tf.linalg.matrix_transpose(share2) ** 2
-    branch11 = tf.where(differs2, tf.linalg.matrix_transpose(t40), 0.0)
-    dot8 = tf.matmul(branch11, tf.linalg.matrix_transpose(t39))
-    t41 = cotangent * probability2 * t27
-    t42 = t41[..., None, :] * tf.linalg.matrix_transpose(t)
-    branch12 = tf.where(differs2, -tf.linalg.matrix_transpose(t40), 0.0)
-    dot9 = tf.matmul(branch12, tf.linalg.matrix_transpose(t42))
-    t43 = t2[..., :, None] * embeddings
-    t44 = tf.linalg.matrix_transpose(t43)
-    t45 = tf.linalg.matrix_transpose(branch6)
-    dot10 = tf.matmul(t45, tf.linalg.matrix_transpose(t44))
-    t46 = cotangent * probability * t3
-    t47 = t2[..., None, :] * tf.linalg.matrix_transpose(share)
-    branch13 = tf.where(tf.linalg.matrix_transpose(condition), t47, 0.0)
-    t48 = dot * t2[..., :, None] * tf.linalg.matrix_transpose(share)
-    t49 = tf.linalg.matrix_transpose(condition)
-    branch14 = tf.where(t49, -t48 * t27[..., None, :] * alpha, 0.0)
-    t50 = branch13 + branch14
-    dot11 = tf.matmul(t50, tf.linalg.matrix_transpose(t26))
-    t51 = 0.5 * t31 * share * t3[..., None, :] * t27[..., :, None] * alpha
-    total7 = tf.reduce_sum(tf.where(condition, t51, 0.0), axis=-2)
-    t52 = -dot * t2[..., None, :] * tf.linalg.matrix_transpose(share)
-    branch15 = tf.where(tf.linalg.matrix_transpose(condition), t52, 0.0)
-    total8 = tf.reduce_sum(branch15, axis=-1)
-    t53 = total3 * t3
-    branch16 = tf.where(t49, tf.linalg.matrix_transpose(share), 0.0)
-    dot12 = tf.matmul(branch16, tf.linalg.matrix_transpose(t44))
-    t54 = embeddings * t53[..., :, None] - t2[..., :, None] * dot12
-    t55 = dot11 + 2 * total7[..., :, None] * embeddings
-    t56 = t55 + total8[..., :, None] * t54 * alpha
-    branch17 = tf.where(differs2, share2, 0.0)
-    t57 = tf.linalg.matrix_transpose(branch17)
-    dot13 = tf.matmul(t57, tf.linalg.matrix_transpose(t44))
-    t58 = t11[..., :, None] * embeddings
-    t59 = tf.linalg.matrix_transpose(t58)
-    t60 = 0.5 * tf.linalg.matrix_transpose(dot) * t2[..., None, :] * share2
-    branch18 = tf.where(differs2, -t60 * t3[..., :, None] * beta, 0.0)
-    dot14 = tf.matmul(branch18, tf.linalg.matrix_transpose(t59))
-    t61 = 2 * t2[..., :, None] * dot14 * embeddings
-    t62 = 0.5 * dot * t2[..., None, :] * tf.linalg.matrix_transpose(share2)
-    t63 = tf.linalg.matrix_transpose(differs2)
-    branch19 = tf.where(t63, -t62 * t3[..., :, None] * beta, 0.0)
-    dot15 = tf.matmul(branch19, tf.linalg.matrix_transpose(t44))
-    t64 = 2 * dot15 * t11[..., :, None] * embeddings
-    branch20 = tf.where(t63, -tf.linalg.matrix_transpose(share2), 0.0)
-    dot16 = tf.matmul(branch20, tf.linalg.matrix_transpose(t44))
-    t65 = dot13 * dot16 * t41[..., :, None] * beta
-    t66 = dot12 * dot10 * t34[..., :, None] * alpha
-    branch21 = tf.where(t49, -tf.linalg.matrix_transpose(share3), 0.0)
-    dot17 = tf.matmul(branch21, tf.linalg.matrix_transpose(t44))
-    t67 = dot12 * dot17 * t28[..., :, None] * alpha
-    t68 = cotangent * t2 * probability * probability3
-    t69 = dot * tf.linalg.matrix_transpose(share) * t68[..., :, None]
-    branch22 = tf.where(tf.linalg.matrix_transpose(condition), t69, 0.0)
-    t70 = -dot * t7[..., :, None] * tf.linalg.matrix_transpose(share)
-    branch23 = tf.where(tf.linalg.matrix_transpose(condition), t70, 0.0)
-    t71 = branch22 + branch23
-    t72 = dot * t2[..., :, None] * tf.linalg.matrix_transpose(share) * t71
-    branch24 = tf.where(tf.linalg.matrix_transpose(condition), t72, 0.0)
-    total9 = tf.reduce_sum(branch24, axis=-2)
-    t73 = t3 * total9
-    branch25 = tf.where(condition, share * tf.linalg.matrix_transpose(t71), 0.0)
-    dot18 = tf.matmul(branch25, tf.linalg.matrix_transpose(t44))
-    t74 = embeddings * t73[..., :, None] - t2[..., :, None] * dot18
-    t75 = t3[..., :, None] * embeddings * alpha * t74
-    t76 = cotangent * total3 * probability * t3 * probability3
-    t77 = embeddings * t54 * t76[..., :, None] * alpha
-    t78 = t7[..., None, :] * tf.linalg.matrix_transpose(t)
-    t79 = -t2[..., :, None] * t2[..., None, :] * share3 * alpha
-    branch26 = tf.where(condition, t79, 0.0)
-    dot19 = tf.matmul(branch26, tf.linalg.matrix_transpose(t78))
-    t80 = tf.linalg.matrix_transpose(branch26)
-    dot20 = tf.matmul(t80, tf.linalg.matrix_transpose(t19))
-    t81 = cotangent * probability2 * t3
-    dot21 = tf.matmul(branch17, tf.linalg.matrix_transpose(t59))
-    branch27 = tf.where(differs2, share2 * t11[..., None, :], 0.0)
-    t82 = tf.linalg.matrix_transpose(dot) * t2[..., :, None] * share2
-    branch28 = tf.where(differs2, t82 * t41[..., None, :] * beta, 0.0)
-    t83 = branch27 + branch28
-    dot22 = tf.matmul(t83, tf.linalg.matrix_transpose(t26))
-    t84 = -0.5 * t31 * share2 * t3[..., :, None] * t41[..., None, :] * beta
-    total10 = tf.reduce_sum(tf.where(differs2, t84, 0.0), axis=-1)
-    t85 = dot22 + 2 * total10[..., :, None] * embeddings
-    t86 = t2[..., None, :] * tf.linalg.matrix_transpose(share2)
-    branch29 = tf.where(tf.linalg.matrix_transpose(differs2), t86, 0.0)
-    t87 = dot * t2[..., :, None] * tf.linalg.matrix_transpose(share2)
-    branch30 = tf.where(t63, t87 * t27[..., None, :] * beta, 0.0)
-    t88 = branch29 + branch30
-    dot23 = tf.matmul(t88, tf.linalg.matrix_transpose(t26))
-    t89 = -0.5 * t31 * share2 * t3[..., None, :] * t27[..., :, None] * beta
-    total11 = tf.reduce_sum(tf.where(differs2, t89, 0.0), axis=-2)
-    t90 = -dot * t2[..., None, :] * tf.linalg.matrix_transpose(share2)
-    branch31 = tf.where(tf.linalg.matrix_transpose(differs2), t90, 0.0)
-    total12 = tf.reduce_sum(branch31, axis=-1)
-    t91 = total5 * t3
-    t92 = t2[..., :, None] * dot13 - embeddings * t91[..., :, None]
-    t93 = dot23 + 2 * total11[..., :, None] * embeddings
-    t94 = t93 + total12[..., :, None] * t92 * beta
-    t95 = 0.5 * tf.linalg.matrix_transpose(dot) * t2[..., None, :] * t3[..., :, None]
-    branch32 = tf.where(condition, t95 * share3 * alpha, 0.0)
-    dot24 = tf.matmul(branch32, tf.linalg.matrix_transpose(t25))
-    t96 = 2 * t2[..., :, None] * dot24 * embeddings
-    t97 = 0.5 * dot * t2[..., None, :] * t3[..., :, None]
-    t98 = t97 * tf.linalg.matrix_transpose(share3) * alpha
-    branch33 = tf.where(tf.linalg.matrix_transpose(condition), t98, 0.0)
-    dot25 = tf.matmul(branch33, tf.linalg.matrix_transpose(t44))
-    t99 = 2 * dot25 * t7[..., :, None] * embeddings
-    t100 = t2**4
-    t101 = cotangent * total5 * probability2 * probability4 * t100
-    t102 = dot13 * embeddings * t101[..., :, None] * beta
-    t103 = cotangent * t2 * probability2 * probability4
-    t104 = dot * tf.linalg.matrix_transpose(share2) * t103[..., :, None]
-    branch34 = tf.where(tf.linalg.matrix_transpose(differs2), t104, 0.0)
-    t105 = -dot * tf.linalg.matrix_transpose(share2) * t11[..., :, None]
-    branch35 = tf.where(tf.linalg.matrix_transpose(differs2), t105, 0.0)
-    t106 = branch34 + branch35
-    branch36 = tf.where(differs2, share2 * tf.linalg.matrix_transpose(t106), 0.0)
-    dot26 = tf.matmul(branch36, tf.linalg.matrix_transpose(t44))
-    t107 = dot * t2[..., :, None] * tf.linalg.matrix_transpose(share2) * t106
-    branch37 = tf.where(tf.linalg.matrix_transpose(differs2), t107, 0.0)
-    total13 = tf.reduce_sum(branch37, axis=-2)
-    t108 = t3 * total13
-    t109 = t2[..., :, None] * dot26 - embeddings * t108[..., :, None]
-    t110 = t3[..., :, None] * embeddings * beta * t109
-    t111 = cotangent * total3 * probability * probability3 * t100
-    t112 = dot10 * embeddings * t111[..., :, None] * alpha
-    t113 = cotangent * total5 * probability2 * t100
-    t114 = dot16 * embeddings * t113[..., :, None] * beta
-    t115 = cotangent * total3 * probability * t100
-    t116 = dot17 * embeddings * t115[..., :, None] * alpha
-    t117 = t34[..., None, :] * tf.linalg.matrix_transpose(embeddings)
-    t118 = tf.linalg.matrix_transpose(dot) * tf.linalg.matrix_transpose(t36)
-    branch38 = tf.where(condition, t118, 0.0)
-    dot27 = tf.matmul(branch38, tf.linalg.matrix_transpose(t117))
-    t119 = embeddings * dot27 * t100[..., :, None] * alpha
-    t120 = t28[..., None, :] * tf.linalg.matrix_transpose(embeddings)
-    t121 = -tf.linalg.matrix_transpose(dot) * tf.linalg.matrix_transpose(t36)
-    branch39 = tf.where(condition, t121, 0.0)
-    dot28 = tf.matmul(branch39, tf.linalg.matrix_transpose(t120))
-    t122 = embeddings * dot28 * t100[..., :, None] * alpha
-    t123 = t38[..., None, :] * tf.linalg.matrix_transpose(embeddings)
-    t124 = tf.linalg.matrix_transpose(dot) * tf.linalg.matrix_transpose(t40)
-    branch40 = tf.where(differs2, t124, 0.0)
-    dot29 = tf.matmul(branch40, tf.linalg.matrix_transpose(t123))
-    t125 = embeddings * dot29 * t100[..., :, None] * beta
-    t126 = t41[..., None, :] * tf.linalg.matrix_transpose(embeddings)
-    t127 = -tf.linalg.matrix_transpose(dot) * tf.linalg.matrix_transpose(t40)
-    branch41 = tf.where(differs2, t127, 0.0)
-    dot30 = tf.matmul(branch41, tf.linalg.matrix_transpose(t126))
-    t128 = embeddings * dot30 * t100[..., :, None] * beta
-    t129 = cotangent * total5 * probability2 * t3 * probability4
-    t130 = embeddings * t92 * t129[..., :, None] * beta
-    t131 = t16[..., :, None] + t2[..., :, None] * dot2 + dot3 * t11[..., :, None]
-    t132 = t131 + 4 * t * t23[..., :, None] + t3[..., :, None] * dot4 * embeddings
-    t133 = t132 + t3[..., :, None] * embeddings * t33
-    t134 = t133 + t27[..., :, None] * dot6 * alpha + t27[..., :, None] * dot7 * alpha
-    t135 = t134 + t27[..., :, None] * dot8 * beta + t27[..., :, None] * dot9 * beta
-    t136 = t135 + dot10 * embeddings * t46[..., :, None]
-    t137 = t136 + embeddings * t46[..., :, None] * t56
-    t138 = t137 + t38[..., :, None] * beta * dot13**2 + t61 + t64 + t65 + t66 + t67
-    t139 = t138 + t75 + t77 - t2[..., :, None] * dot19 - dot20 * t7[..., :, None]
-    t140 = t139 - dot13 * embeddings * t81[..., :, None]
-    t141 = t140 - t3[..., :, None] * dot21 * embeddings
-    t142 = t141 - t3[..., :, None] * embeddings * t85
-    t143 = t142 - embeddings * t81[..., :, None] * t94 - t96 - t99 - t102 - t110 - t112
-    return (t143 - t114 - t116 - t119 - t122 - t125 - t128 - t130,)
+    t22 = probability2 * probability4
+    t23 = dot7 * dot9 * t22[..., :, None] * alpha
+    branch10 = tf.where(condition, -share3 * alpha, 0.0)
+    t24 = tf.linalg.matrix_transpose(branch10)
+    dot10 = tf.matmul(t24, tf.linalg.matrix_transpose(t2))
+    t25 = dot * tf.linalg.matrix_transpose(share) * beta
+    branch11 = tf.where(tf.linalg.matrix_transpose(differs), t25, 0.0)
+    dot11 = tf.matmul(branch11, tf.linalg.matrix_transpose(t15))
+    t26 = probability[..., :, None] * dot11 * unit
+    t27 = dot * tf.linalg.matrix_transpose(share)
+    branch12 = tf.where(tf.linalg.matrix_transpose(differs), t27, 0.0)
+    total = tf.reduce_sum(branch12, axis=-1)
+    t28 = probability * total * probability3
+    t29 = dot * tf.linalg.matrix_transpose(share2)
+    branch13 = tf.where(tf.linalg.matrix_transpose(condition), t29, 0.0)
+    total2 = tf.reduce_sum(branch13, axis=-1)
+    t30 = probability2 * total2
+    t31 = dot8 * unit * t30[..., :, None] * alpha
+    t32 = probability * total
+    t33 = probability2 * total2 * probability4
+    t34 = dot9 * unit * t33[..., :, None] * alpha
+    t35 = probability[..., :, None] * dot3 + t16 + t17[..., :, None] * beta * dot5**2
+    t36 = t35 + t19 + t21 + t23 - probability2[..., :, None] * dot10 - t26
+    t37 = t36 - dot5 * unit * t28[..., :, None] * beta - t31
+    t38 = t37 - dot6 * unit * t32[..., :, None] * beta - t34
+    t39 = cotangent[..., :, None] * t38
+    branch14 = tf.where(differs, share * t5[..., None, :], 0.0)
+    branch15 = tf.where(condition, -share2 * t8[..., None, :], 0.0)
+    t40 = branch14 + branch15
+    t41 = tf.linalg.matrix_transpose(t40)
+    dot12 = tf.matmul(t41, tf.linalg.matrix_transpose(t15))
+    dot13 = tf.matmul(t40, tf.linalg.matrix_transpose(t15))
+    dot14 = t11 * dot
+    dot15 = tf.matmul(dot14, tf.linalg.matrix_transpose(t15))
+    total3 = tf.reduce_sum(unit * (dot12 + dot13), axis=-1)
+    t42 = -total3[..., :, None] * unit
+    dot16 = t12 * dot
+    dot17 = tf.matmul(dot16, tf.linalg.matrix_transpose(t15))
+    total4 = tf.reduce_sum(unit * dot4, axis=-1)
+    t43 = cotangent * probability2 * total4
+    total5 = tf.reduce_sum(unit * dot8, axis=-1)
+    t44 = cotangent * probability2 * total5
+    total6 = tf.reduce_sum(unit * dot9, axis=-1)
+    t45 = cotangent * probability2 * total6 * probability4
+    total7 = tf.reduce_sum(unit * dot6, axis=-1)
+    t46 = cotangent * probability * total7
+    total8 = tf.reduce_sum(unit * dot5, axis=-1)
+    t47 = cotangent * probability * total8 * probability3
+    dot18 = t24 * dot
+    dot19 = tf.matmul(dot18, tf.linalg.matrix_transpose(t15))
+    t48 = tf.linalg.matrix_transpose(dot) * tf.linalg.matrix_transpose(t10)
+    dot20 = tf.matmul(t48, tf.linalg.matrix_transpose(t15))
+    total9 = tf.reduce_sum(unit * dot20, axis=-1)
+    total10 = tf.reduce_sum(unit * dot11, axis=-1)
+    t49 = cotangent * probability * total10
+    t50 = cotangent * probability2 * total2 * total5
+    t51 = cotangent * probability * total * total7
+    t52 = cotangent * probability2 * total2 * total6 * probability4
+    t53 = cotangent * probability * total * total8 * probability3
+    t54 = dot12 + dot13 + dot15 + t42 + t5[..., :, None] * dot17
+    t55 = t54 + unit * t43[..., :, None] + dot7 * t44[..., :, None] * alpha
+    t56 = t55 + dot7 * t45[..., :, None] * alpha + dot5 * t46[..., :, None] * beta
+    t57 = t56 + dot5 * t47[..., :, None] * beta - t8[..., :, None] * dot19
+    t58 = t57 - total9[..., :, None] * unit - unit * t49[..., :, None]
+    t59 = t58 - unit * t50[..., :, None] * alpha - unit * t51[..., :, None] * beta
+    t60 = t59 - unit * t52[..., :, None] * alpha - unit * t53[..., :, None] * beta
+    t61 = -unit * t60
+    t62 = t8[..., None, :] * tf.linalg.matrix_transpose(t)
+    t63 = tf.linalg.matrix_transpose(share3) ** 2
+    branch16 = tf.where(tf.linalg.matrix_transpose(condition), -t63, 0.0)
+    t64 = tf.linalg.matrix_transpose(branch16)
+    dot21 = tf.matmul(t64, tf.linalg.matrix_transpose(t62))
+    t65 = t5[..., None, :] * tf.linalg.matrix_transpose(t)
+    t66 = tf.linalg.matrix_transpose(share) ** 2
+    branch17 = tf.where(tf.linalg.matrix_transpose(differs), -t66, 0.0)
+    t67 = tf.linalg.matrix_transpose(branch17)
+    dot22 = tf.matmul(t67, tf.linalg.matrix_transpose(t65))
+    t68 = cotangent * probability2 * probability4
+    t69 = tf.linalg.matrix_transpose(t) * t68[..., None, :]
+    branch18 = tf.where(tf.linalg.matrix_transpose(condition), t63, 0.0)
+    t70 = tf.linalg.matrix_transpose(branch18)
+    dot23 = tf.matmul(t70, tf.linalg.matrix_transpose(t69))
+    t71 = cotangent * probability * probability3
+    t72 = tf.linalg.matrix_transpose(t) * t71[..., None, :]
+    branch19 = tf.where(tf.linalg.matrix_transpose(differs), t66, 0.0)
+    t73 = tf.linalg.matrix_transpose(branch19)
+    dot24 = tf.matmul(t73, tf.linalg.matrix_transpose(t72))
+    t74 = t8[..., :, None] * unit
+    dot25 = tf.matmul(unit, tf.linalg.matrix_transpose(t74))
+    dot26 = t64 * dot25
+    dot27 = tf.matmul(dot26, tf.linalg.matrix_transpose(t15))
+    t75 = t5[..., :, None] * unit
+    dot28 = tf.matmul(unit, tf.linalg.matrix_transpose(t75))
+    dot29 = t67 * dot28
+    dot30 = tf.matmul(dot29, tf.linalg.matrix_transpose(t15))
+    t76 = unit * t68[..., :, None]
+    dot31 = tf.matmul(unit, tf.linalg.matrix_transpose(t76))
+    dot32 = t70 * dot31
+    dot33 = tf.matmul(dot32, tf.linalg.matrix_transpose(t15))
+    t77 = unit * t71[..., :, None]
+    dot34 = tf.matmul(unit, tf.linalg.matrix_transpose(t77))
+    dot35 = t73 * dot34
+    dot36 = tf.matmul(dot35, tf.linalg.matrix_transpose(t15))
+    t78 = -tf.linalg.matrix_transpose(dot) * tf.linalg.matrix_transpose(t63)
+    branch20 = tf.where(condition, t78, 0.0)
+    dot37 = tf.einsum("...ab,...ab->...a", branch20, dot25)
+    t79 = -tf.linalg.matrix_transpose(dot) * tf.linalg.matrix_transpose(t66)
+    branch21 = tf.where(differs, t79, 0.0)
+    dot38 = tf.einsum("...ab,...ab->...a", branch21, dot28)
+    t80 = tf.linalg.matrix_transpose(dot) * tf.linalg.matrix_transpose(t63)
+    branch22 = tf.where(condition, t80, 0.0)
+    dot39 = tf.einsum("...ab,...ab->...a", branch22, dot31)
+    t81 = tf.linalg.matrix_transpose(dot) * tf.linalg.matrix_transpose(t66)
+    branch23 = tf.where(differs, t81, 0.0)
+    dot40 = tf.einsum("...ab,...ab->...a", branch23, dot34)
+    t82 = dot27 * alpha + dot30 * beta + dot33 * alpha + dot36 * beta
+    t83 = t82 - unit * dot37[..., :, None] * alpha - unit * dot38[..., :, None] * beta
+    t84 = t83 - unit * dot39[..., :, None] * alpha - unit * dot40[..., :, None] * beta
+    t85 = t8[..., None, :] * tf.linalg.matrix_transpose(dot)
+    branch24 = tf.where(condition, -t85 * tf.linalg.matrix_transpose(t63), 0.0)
+    dot41 = tf.matmul(branch24, tf.linalg.matrix_transpose(t15))
+    t86 = t5[..., None, :] * tf.linalg.matrix_transpose(dot)
+    branch25 = tf.where(differs, -t86 * tf.linalg.matrix_transpose(t66), 0.0)
+    dot42 = tf.matmul(branch25, tf.linalg.matrix_transpose(t15))
+    branch26 = tf.where(condition, t80 * t68[..., None, :], 0.0)
+    dot43 = tf.matmul(branch26, tf.linalg.matrix_transpose(t15))
+    branch27 = tf.where(differs, t81 * t71[..., None, :], 0.0)
+    dot44 = tf.matmul(branch27, tf.linalg.matrix_transpose(t15))
+    t87 = dot2 + t39 + t61 + total3[..., :, None] * t + dot21 * alpha + dot22 * beta
+    t88 = t87 + dot23 * alpha + dot24 * beta - total3[..., :, None] - dot20 * unit
+    t89 = t88 - unit * (dot12 + dot13 + t42) - unit * t84 - unit * dot41 * alpha
+    t90 = t89 - unit * dot42 * beta - unit * dot43 * alpha - unit * dot44 * beta
+    t91 = fn.reciprocal(length) ** 2
+    return (t90 * t91[..., :, None],)
 
 
 _MULTI_SIMILARITY = Definition(
@@ -6796,20 +6264,17 @@ class CircleLoss(KerasLoss):
 
 def _circle_value(embeddings: Array, identity: Array, margin: Array, gamma: Array) -> Result:
     """The unreduced loss."""
-    dot = tf.matmul(embeddings, tf.linalg.matrix_transpose(embeddings))
-    total = tf.reduce_sum(embeddings**2, axis=-1)
-    t = fn.inverse_root(total)
-    t2 = tf.linalg.matrix_transpose(dot) * t[..., :, None] * t[..., None, :]
-    t3 = gamma * (t2 - margin) * tf.maximum(t2 + margin, 0.0)
-    differs = identity[..., None, :] != identity[..., :, None]
-    lse = fn.logsumexp(t3, -2, where=differs)
-    t4 = tf.linalg.matrix_transpose(t2) + margin - 1
-    t5 = dot * t[..., :, None] * t[..., None, :]
-    t6 = -gamma * t4 * tf.maximum(margin + 1 - t5, 0.0)
+    length = fn.norm(embeddings, axis=-1)
+    unit = fn.unit(embeddings, length[..., :, None])
+    dot = tf.matmul(unit, tf.linalg.matrix_transpose(unit))
+    t = gamma * (dot - margin) * tf.maximum(dot + margin, 0.0)
+    differs = identity[..., :, None] != identity[..., None, :]
+    lse = fn.logsumexp(t, -1, where=differs)
+    t2 = -gamma * (dot + margin - 1) * tf.maximum(margin + 1 - dot, 0.0)
     equal = identity[..., :, None] == identity[..., None, :]
     position = fn.positions(embeddings, -2)
     differs2 = position[..., :, None] != position[..., None, :]
-    lse2 = fn.logsumexp(t6, -1, where=equal & differs2)
+    lse2 = fn.logsumexp(t2, -1, where=equal & differs2)
     return fn.softplus(lse + lse2)
 
 
@@ -6821,52 +6286,36 @@ def _circle_vjp(
     cotangent: Array,
 ) -> tuple[Result, ...]:
     """Gradients of sum(cotangent * loss)."""
-    t = tf.linalg.matrix_transpose(embeddings)
+    length = fn.norm(embeddings, axis=-1)
+    inverse = fn.reciprocal(length)
+    unit = fn.unit(embeddings, length[..., :, None])
+    t = tf.linalg.matrix_transpose(unit)
     differs = identity[..., None, :] != identity[..., :, None]
-    total = tf.reduce_sum(embeddings**2, axis=-1)
-    t2 = fn.inverse_root(total)
-    dot = tf.matmul(embeddings, tf.linalg.matrix_transpose(embeddings))
-    t3 = tf.linalg.matrix_transpose(dot) * t2[..., :, None] * t2[..., None, :]
-    larger = tf.maximum(t3 + margin, 0.0)
-    t4 = larger * gamma * (t3 - margin)
-    lse = fn.logsumexp(t4, -2, where=differs)
-    share = tf.math.exp(t4 - lse[..., None, :])
-    larger2 = tf.maximum(margin + 1 - t3, 0.0)
-    t5 = -larger2 * gamma * (t3 + margin - 1)
+    dot = tf.matmul(unit, tf.linalg.matrix_transpose(unit))
+    larger = tf.maximum(tf.linalg.matrix_transpose(dot) + margin, 0.0)
+    t2 = tf.linalg.matrix_transpose(dot) - margin
+    t3 = larger * gamma * t2
+    lse = fn.logsumexp(t3, -2, where=differs)
+    larger2 = tf.maximum(margin + 1 - tf.linalg.matrix_transpose(dot), 0.0)
+    t4 = tf.linalg.matrix_transpose(dot) + margin - 1
+    t5 = -larger2 * gamma * t4
     equal = identity[..., None, :] == identity[..., :, None]
     position = fn.positions(embeddings, -2)
     differs2 = position[..., None, :] != position[..., :, None]
     condition = equal & differs2
     lse2 = fn.logsumexp(t5, -2, where=condition)
     probability = fn.sigmoid(lse + lse2)
-    t6 = t2 * probability * cotangent
-    t7 = t2[..., :, None] * larger * share * t6[..., None, :] * gamma
+    t6 = cotangent * probability
+    share = tf.math.exp(t3 - lse[..., None, :])
+    branch = tf.where(differs, larger * t6[..., None, :] * gamma * share, 0.0)
     share2 = tf.math.exp(t5 - lse2[..., None, :])
-    t8 = -t2[..., :, None] * larger2 * t6[..., None, :] * share2 * gamma
-    t9 = tf.where(differs, t7, 0.0) + tf.where(condition, t8, 0.0)
-    t10 = tf.linalg.matrix_transpose(t9)
-    dot2 = tf.matmul(t10, tf.linalg.matrix_transpose(t))
-    dot3 = tf.matmul(t9, tf.linalg.matrix_transpose(t))
-    t11 = tf.linalg.matrix_transpose(larger2) * tf.linalg.matrix_transpose(share2)
-    t12 = tf.linalg.matrix_transpose(condition)
-    branch = tf.where(t12, t11 * t6[..., :, None] * dot, 0.0)
-    total2 = tf.reduce_sum(branch, axis=-2)
-    t13 = dot * t2[..., None, :] * tf.linalg.matrix_transpose(larger2)
-    t14 = t13 * tf.linalg.matrix_transpose(share2)
-    branch2 = tf.where(tf.linalg.matrix_transpose(condition), t14, 0.0)
-    total3 = tf.reduce_sum(branch2, axis=-1)
-    t15 = t6[..., :, None] * tf.linalg.matrix_transpose(larger)
-    t16 = t15 * tf.linalg.matrix_transpose(share) * dot
-    branch3 = tf.where(tf.linalg.matrix_transpose(differs), t16, 0.0)
-    total4 = tf.reduce_sum(branch3, axis=-2)
-    t17 = dot * t2[..., None, :] * tf.linalg.matrix_transpose(larger)
-    t18 = t17 * tf.linalg.matrix_transpose(share)
-    branch4 = tf.where(tf.linalg.matrix_transpose(differs), t18, 0.0)
-    total5 = tf.reduce_sum(branch4, axis=-1)
-    t19 = 0.5 * total2 + 0.5 * total3 * probability * cotangent - 0.5 * total4
-    t20 = t2**3 * (t19 - 0.5 * probability * cotangent * total5)
-    t21 = 2 * t20[..., :, None] * embeddings * gamma
-    return (dot2 + dot3 + t21,)
+    branch2 = tf.where(condition, -larger2 * t6[..., None, :] * gamma * share2, 0.0)
+    t7 = branch + branch2
+    t8 = tf.linalg.matrix_transpose(t7)
+    dot2 = tf.matmul(t8, tf.linalg.matrix_transpose(t))
+    dot3 = tf.matmul(t7, tf.linalg.matrix_transpose(t))
+    total = tf.reduce_sum(unit * (dot2 + dot3), axis=-1)
+    return (inverse[..., :, None] * (dot2 + dot3 - total[..., :, None] * unit),)
 
 
 def _circle_jvp(
@@ -6878,38 +6327,36 @@ def _circle_jvp(
 ) -> Result:
     """The directional derivative of the unreduced loss along the tangents."""
     differs = identity[..., None, :] != identity[..., :, None]
-    dot = tf.matmul(embeddings, tf.linalg.matrix_transpose(embeddings))
-    total = tf.reduce_sum(embeddings**2, axis=-1)
-    t = fn.inverse_root(total)
-    t2 = tf.linalg.matrix_transpose(dot) * t[..., :, None] * t[..., None, :]
-    larger = tf.maximum(t2 + margin, 0.0)
-    dot2 = tf.matmul(embeddings_tangent, tf.linalg.matrix_transpose(embeddings))
-    dot3 = tf.matmul(embeddings, tf.linalg.matrix_transpose(embeddings_tangent))
-    t3 = tf.linalg.matrix_transpose(dot2) + tf.linalg.matrix_transpose(dot3)
-    t4 = t[..., :, None] * t[..., None, :] * tf.linalg.matrix_transpose(t3)
-    t5 = t**3
-    total2 = tf.reduce_sum(embeddings * embeddings_tangent, axis=-1)
-    t6 = t5 * total2
-    t7 = dot * t[..., :, None] * t6[..., None, :]
-    t8 = dot * t[..., None, :] * t6[..., :, None]
-    t9 = larger * gamma * (t2 - margin)
-    lse = fn.logsumexp(t9, -2, where=differs)
-    share = tf.math.exp(tf.linalg.matrix_transpose(t9) - lse[..., :, None])
-    t10 = tf.linalg.matrix_transpose(larger) * gamma * (t4 - t7 - t8) * share
-    branch = tf.where(tf.linalg.matrix_transpose(differs), t10, 0.0)
-    total3 = tf.reduce_sum(branch, axis=-1)
+    length = fn.norm(embeddings, axis=-1)
+    unit = fn.unit(embeddings, length[..., :, None])
+    dot = tf.matmul(unit, tf.linalg.matrix_transpose(unit))
+    larger = tf.maximum(tf.linalg.matrix_transpose(dot) + margin, 0.0)
+    inverse = fn.reciprocal(length)
+    total = tf.reduce_sum(unit * embeddings_tangent, axis=-1)
+    t = embeddings_tangent - unit * total[..., :, None]
+    dot2 = tf.matmul(unit, tf.linalg.matrix_transpose(t))
+    t2 = inverse[..., :, None] * tf.linalg.matrix_transpose(dot2)
+    dot3 = tf.matmul(t, tf.linalg.matrix_transpose(unit))
+    t3 = inverse[..., None, :] * tf.linalg.matrix_transpose(dot3)
+    t4 = t2 + t3
+    t5 = tf.linalg.matrix_transpose(dot) - margin
+    t6 = larger * gamma * t5
+    lse = fn.logsumexp(t6, -2, where=differs)
+    share = tf.math.exp(t6 - lse[..., None, :])
+    branch = tf.where(differs, larger * t4 * share, 0.0)
+    total2 = tf.reduce_sum(branch, axis=-2)
     equal = identity[..., None, :] == identity[..., :, None]
     position = fn.positions(embeddings, -2)
     differs2 = position[..., None, :] != position[..., :, None]
     condition = equal & differs2
-    larger2 = tf.maximum(margin + 1 - t2, 0.0)
-    t11 = -larger2 * gamma * (t2 + margin - 1)
-    lse2 = fn.logsumexp(t11, -2, where=condition)
-    share2 = tf.math.exp(tf.linalg.matrix_transpose(t11) - lse2[..., :, None])
-    t12 = tf.linalg.matrix_transpose(larger2) * gamma * (t7 + t8 - t4) * share2
-    branch2 = tf.where(tf.linalg.matrix_transpose(condition), t12, 0.0)
-    total4 = tf.reduce_sum(branch2, axis=-1)
-    return (total3 + total4) * fn.sigmoid(lse + lse2)
+    larger2 = tf.maximum(margin + 1 - tf.linalg.matrix_transpose(dot), 0.0)
+    t7 = tf.linalg.matrix_transpose(dot) + margin - 1
+    t8 = -larger2 * gamma * t7
+    lse2 = fn.logsumexp(t8, -2, where=condition)
+    share2 = tf.math.exp(t8 - lse2[..., None, :])
+    branch2 = tf.where(condition, larger2 * t4 * share2, 0.0)
+    total3 = tf.reduce_sum(branch2, axis=-2)
+    return gamma * (total2 - total3) * fn.sigmoid(lse + lse2)
 
 
 def _circle_hvp(
@@ -6921,214 +6368,78 @@ def _circle_hvp(
     embeddings_tangent: Array,
 ) -> tuple[Result, ...]:
     """The Hessian of sum(cotangent * loss) times the tangents."""
-    t = tf.linalg.matrix_transpose(embeddings_tangent)
+    length = fn.norm(embeddings, axis=-1)
+    inverse = fn.reciprocal(length)
+    unit = fn.unit(embeddings, length[..., :, None])
+    total = tf.reduce_sum(unit * embeddings_tangent, axis=-1)
+    t = embeddings_tangent - unit * total[..., :, None]
+    t2 = inverse[..., :, None] * t
+    t3 = tf.linalg.matrix_transpose(t2)
     differs = identity[..., None, :] != identity[..., :, None]
-    total = tf.reduce_sum(embeddings**2, axis=-1)
-    t2 = fn.inverse_root(total)
-    dot = tf.matmul(embeddings, tf.linalg.matrix_transpose(embeddings))
-    t3 = tf.linalg.matrix_transpose(dot) * t2[..., :, None] * t2[..., None, :]
-    larger = tf.maximum(t3 + margin, 0.0)
-    t4 = larger * gamma * (t3 - margin)
-    lse = fn.logsumexp(t4, -2, where=differs)
-    share = tf.math.exp(t4 - lse[..., None, :])
-    larger2 = tf.maximum(margin + 1 - t3, 0.0)
-    t5 = -larger2 * gamma * (t3 + margin - 1)
+    dot = tf.matmul(unit, tf.linalg.matrix_transpose(unit))
+    larger = tf.maximum(tf.linalg.matrix_transpose(dot) + margin, 0.0)
+    t4 = tf.linalg.matrix_transpose(dot) - margin
+    t5 = larger * gamma * t4
+    lse = fn.logsumexp(t5, -2, where=differs)
+    share = tf.math.exp(t5 - lse[..., None, :])
+    larger2 = tf.maximum(margin + 1 - tf.linalg.matrix_transpose(dot), 0.0)
+    t6 = tf.linalg.matrix_transpose(dot) + margin - 1
+    t7 = -larger2 * gamma * t6
     equal = identity[..., None, :] == identity[..., :, None]
     position = fn.positions(embeddings, -2)
     differs2 = position[..., None, :] != position[..., :, None]
     condition = equal & differs2
-    lse2 = fn.logsumexp(t5, -2, where=condition)
-    t6 = lse + lse2
-    probability = fn.sigmoid(t6)
-    t7 = t2 * cotangent * probability
-    t8 = t2[..., :, None] * larger * share * t7[..., None, :] * gamma
-    share2 = tf.math.exp(t5 - lse2[..., None, :])
-    t9 = -t2[..., :, None] * larger2 * share2 * t7[..., None, :] * gamma
-    t10 = tf.where(differs, t8, 0.0) + tf.where(condition, t9, 0.0)
+    lse2 = fn.logsumexp(t7, -2, where=condition)
+    t8 = lse + lse2
+    probability = fn.sigmoid(t8)
+    t9 = cotangent * probability
+    branch = tf.where(differs, larger * share * t9[..., None, :] * gamma, 0.0)
+    share2 = tf.math.exp(t7 - lse2[..., None, :])
+    branch2 = tf.where(condition, -larger2 * t9[..., None, :] * share2 * gamma, 0.0)
+    t10 = branch + branch2
     t11 = tf.linalg.matrix_transpose(t10)
-    dot2 = tf.matmul(t11, tf.linalg.matrix_transpose(t))
-    t12 = tf.linalg.matrix_transpose(embeddings)
-    dot3 = tf.matmul(embeddings_tangent, tf.linalg.matrix_transpose(embeddings))
-    dot4 = tf.matmul(embeddings, tf.linalg.matrix_transpose(embeddings_tangent))
-    t13 = tf.linalg.matrix_transpose(dot3) + tf.linalg.matrix_transpose(dot4)
-    t14 = t2**2
-    t15 = gamma**2
-    t16 = cotangent * probability * t14
-    t17 = larger**2
-    t18 = share * t14[..., :, None] * t15 * t16[..., None, :] * t17
-    t19 = larger2**2
-    t20 = share2 * t14[..., :, None] * t15 * t19 * t16[..., None, :]
-    t21 = tf.where(differs, t18, 0.0) + tf.where(condition, t20, 0.0)
-    t22 = t2[..., :, None] * t2[..., None, :] * tf.linalg.matrix_transpose(t13)
-    t23 = t2**3
-    total2 = tf.reduce_sum(embeddings * embeddings_tangent, axis=-1)
-    t24 = t23 * total2
-    t25 = dot * t2[..., :, None] * t24[..., None, :]
-    t26 = dot * t2[..., None, :] * t24[..., :, None]
-    t27 = tf.linalg.matrix_transpose(larger) * tf.linalg.matrix_transpose(share)
-    t28 = tf.linalg.matrix_transpose(differs)
-    branch = tf.where(t28, t27 * gamma * (t22 - t25 - t26), 0.0)
-    total3 = tf.reduce_sum(branch, axis=-1)
-    probability2 = fn.sigmoid(-t6)
-    t29 = t2 * cotangent * probability * probability2
-    t30 = t2[..., :, None] * larger * share * t29[..., None, :] * gamma
-    branch2 = tf.where(differs, t30, 0.0)
-    t31 = -t2[..., :, None] * larger2 * share2 * t29[..., None, :] * gamma
-    branch3 = tf.where(condition, t31, 0.0)
-    t32 = -t2[..., :, None] * larger * share * t7[..., None, :] * gamma
-    t33 = branch2 + branch3 + tf.where(differs, t32, 0.0)
-    t34 = tf.linalg.matrix_transpose(larger2) * tf.linalg.matrix_transpose(share2)
-    t35 = tf.linalg.matrix_transpose(condition)
-    branch4 = tf.where(t35, t34 * gamma * (t25 + t26 - t22), 0.0)
-    total4 = tf.reduce_sum(branch4, axis=-1)
-    t36 = t2[..., :, None] * larger2 * share2 * t7[..., None, :] * gamma
-    t37 = branch2 + branch3 + tf.where(condition, t36, 0.0)
-    t38 = cotangent * t23 * probability
-    t39 = 0.5 * t2[..., :, None] * larger2 * share2 * t38[..., None, :] * gamma
-    t40 = -0.5 * t2[..., :, None] * larger * share * t38[..., None, :] * gamma
-    t41 = t2**4
-    t42 = cotangent * probability * t41
-    t43 = 0.5 * tf.linalg.matrix_transpose(dot) * share * t14[..., :, None] * t15
-    branch5 = tf.where(differs, -t43 * t17 * t42[..., None, :], 0.0)
-    t44 = 0.5 * tf.linalg.matrix_transpose(dot) * share2 * t14[..., :, None] * t15
-    branch6 = tf.where(condition, -t44 * t19 * t42[..., None, :], 0.0)
-    t45 = tf.where(condition, t39, 0.0) + tf.where(differs, t40, 0.0) + branch5
-    t46 = 2 * total2[..., None, :] * (t45 + branch6)
-    t47 = 0.5 * larger2 * share2 * t23[..., :, None] * t7[..., None, :] * gamma
-    t48 = -0.5 * larger * share * t23[..., :, None] * t7[..., None, :] * gamma
-    t49 = 0.5 * tf.linalg.matrix_transpose(dot) * share * t41[..., :, None] * t15
-    branch7 = tf.where(differs, -t49 * t16[..., None, :] * t17, 0.0)
-    t50 = 0.5 * tf.linalg.matrix_transpose(dot) * share2 * t41[..., :, None] * t15
-    branch8 = tf.where(condition, -t50 * t19 * t16[..., None, :], 0.0)
-    t51 = tf.where(condition, t47, 0.0) + tf.where(differs, t48, 0.0) + branch7
-    t52 = 2 * total2[..., :, None] * (t51 + branch8)
-    t53 = t13 * t21 + total3[..., None, :] * t33 + total4[..., None, :] * t37 + t46
-    t54 = t53 + t52
-    t55 = tf.linalg.matrix_transpose(t54)
-    dot5 = tf.matmul(t55, tf.linalg.matrix_transpose(t12))
-    dot6 = tf.matmul(t10, tf.linalg.matrix_transpose(t))
-    dot7 = tf.matmul(t54, tf.linalg.matrix_transpose(t12))
-    branch9 = tf.where(t35, t34 * t29[..., :, None] * dot, 0.0)
-    branch10 = tf.where(t35, -t34 * t7[..., :, None] * dot, 0.0)
-    t56 = total4[..., :, None] * (branch9 + branch10)
-    branch11 = tf.where(tf.linalg.matrix_transpose(condition), t34 * t7[..., :, None], 0.0)
-    t57 = t2[..., None, :] * tf.linalg.matrix_transpose(share2)
-    t58 = -t57 * tf.linalg.matrix_transpose(t19) * t16[..., :, None] * dot * gamma
-    branch12 = tf.where(tf.linalg.matrix_transpose(condition), t58, 0.0)
-    t59 = tf.linalg.matrix_transpose(t13) * (branch11 + branch12)
-    t60 = 0.5 * tf.linalg.matrix_transpose(larger2)
-    t61 = -t60 * tf.linalg.matrix_transpose(share2) * t38[..., :, None] * dot
-    branch13 = tf.where(tf.linalg.matrix_transpose(condition), t61, 0.0)
-    t62 = tf.linalg.matrix_transpose(dot) ** 2
-    t63 = 0.5 * t2[..., None, :] * tf.linalg.matrix_transpose(share2)
-    t64 = t63 * tf.linalg.matrix_transpose(t19) * tf.linalg.matrix_transpose(t62)
-    branch14 = tf.where(t35, t64 * t42[..., :, None] * gamma, 0.0)
-    t65 = 2 * total2[..., :, None] * (branch13 + branch14)
-    t66 = t2 * cotangent * probability * total3 * probability2
-    branch15 = tf.where(t35, t34 * t66[..., :, None] * dot, 0.0)
-    t67 = tf.linalg.matrix_transpose(share2) * t24[..., None, :]
-    t68 = t67 * tf.linalg.matrix_transpose(t19) * t16[..., :, None]
-    t69 = t68 * tf.linalg.matrix_transpose(t62) * gamma
-    branch16 = tf.where(tf.linalg.matrix_transpose(condition), t69, 0.0)
-    total5 = tf.reduce_sum(t56 + t59 + t65 + branch15 + branch16, axis=-2)
-    t70 = t23 * total5
-    t71 = t2[..., None, :] * tf.linalg.matrix_transpose(larger2)
-    t72 = t71 * tf.linalg.matrix_transpose(share2)
-    branch17 = tf.where(tf.linalg.matrix_transpose(condition), t72, 0.0)
-    t73 = dot * t2[..., :, None] * tf.linalg.matrix_transpose(share2)
-    t74 = -t73 * t14[..., None, :] * tf.linalg.matrix_transpose(t19) * gamma
-    branch18 = tf.where(tf.linalg.matrix_transpose(condition), t74, 0.0)
-    t75 = tf.linalg.matrix_transpose(t13) * (branch17 + branch18)
-    t76 = 0.5 * dot * tf.linalg.matrix_transpose(larger2)
-    t77 = -t76 * tf.linalg.matrix_transpose(share2) * t23[..., None, :]
-    branch19 = tf.where(tf.linalg.matrix_transpose(condition), t77, 0.0)
-    t78 = 0.5 * t2[..., :, None] * tf.linalg.matrix_transpose(share2)
-    t79 = t78 * tf.linalg.matrix_transpose(t19) * tf.linalg.matrix_transpose(t62)
-    branch20 = tf.where(t35, t79 * t41[..., None, :] * gamma, 0.0)
-    t80 = 2 * total2[..., None, :] * (branch19 + branch20)
-    t81 = dot * t2[..., None, :] * tf.linalg.matrix_transpose(larger2)
-    t82 = -t81 * tf.linalg.matrix_transpose(share2) * total4[..., :, None]
-    branch21 = tf.where(tf.linalg.matrix_transpose(condition), t82, 0.0)
-    t83 = tf.linalg.matrix_transpose(share2) * t24[..., :, None] * t14[..., None, :]
-    t84 = t83 * tf.linalg.matrix_transpose(t19) * tf.linalg.matrix_transpose(t62)
-    branch22 = tf.where(tf.linalg.matrix_transpose(condition), t84 * gamma, 0.0)
-    total6 = tf.reduce_sum(t75 + t80 + branch21 + branch22, axis=-1)
-    t85 = cotangent * t23 * probability * total6
-    branch23 = tf.where(t35, t34 * t7[..., :, None] * dot, 0.0)
-    total7 = tf.reduce_sum(branch23, axis=-2)
-    t86 = t81 * tf.linalg.matrix_transpose(share2)
-    branch24 = tf.where(tf.linalg.matrix_transpose(condition), t86, 0.0)
-    total8 = tf.reduce_sum(branch24, axis=-1)
-    branch25 = tf.where(t28, t27 * t7[..., :, None] * dot, 0.0)
-    total9 = tf.reduce_sum(branch25, axis=-2)
-    t87 = dot * t2[..., None, :] * tf.linalg.matrix_transpose(larger)
-    t88 = t87 * tf.linalg.matrix_transpose(share)
-    branch26 = tf.where(tf.linalg.matrix_transpose(differs), t88, 0.0)
-    total10 = tf.reduce_sum(branch26, axis=-1)
-    t89 = 0.5 * cotangent * total10 * probability
-    t90 = 0.5 * total7 + 0.5 * total8 * cotangent * probability - 0.5 * total9 - t89
-    t91 = t23 * t90
-    t92 = 2 * embeddings_tangent * t91[..., :, None] * gamma
-    t93 = 0.5 * total8 - 0.5 * total10
-    t94 = cotangent * t23 * probability * total3 * probability2 * t93
-    t95 = 2 * t94[..., :, None] * embeddings * gamma
-    t96 = cotangent * t23 * probability * total4 * probability2 * t93
-    t97 = 2 * t96[..., :, None] * embeddings * gamma
-    t98 = 0.75 * cotangent * total10 * probability
-    t99 = 0.75 * total8 * cotangent * probability
-    t100 = 0.75 * total9 + t98 - 0.75 * total7 - t99
-    t101 = total2 * t2**5 * t100
-    t102 = 4 * t101[..., :, None] * embeddings * gamma
-    branch27 = tf.where(t28, t27 * t29[..., :, None] * dot, 0.0)
-    branch28 = tf.where(t28, -t27 * t7[..., :, None] * dot, 0.0)
-    t103 = total3[..., :, None] * (branch27 + branch28)
-    branch29 = tf.where(tf.linalg.matrix_transpose(differs), t27 * t7[..., :, None], 0.0)
-    t104 = t2[..., None, :] * tf.linalg.matrix_transpose(share) * t16[..., :, None]
-    t105 = t104 * tf.linalg.matrix_transpose(t17) * dot * gamma
-    branch30 = tf.where(tf.linalg.matrix_transpose(differs), t105, 0.0)
-    t106 = tf.linalg.matrix_transpose(t13) * (branch29 + branch30)
-    t107 = 0.5 * tf.linalg.matrix_transpose(larger) * tf.linalg.matrix_transpose(share)
-    branch31 = tf.where(t28, -t107 * t38[..., :, None] * dot, 0.0)
-    t108 = 0.5 * t2[..., None, :] * tf.linalg.matrix_transpose(share)
-    t109 = t108 * tf.linalg.matrix_transpose(t62) * t42[..., :, None]
-    t110 = -t109 * tf.linalg.matrix_transpose(t17) * gamma
-    branch32 = tf.where(tf.linalg.matrix_transpose(differs), t110, 0.0)
-    t111 = 2 * total2[..., :, None] * (branch31 + branch32)
-    t112 = t2 * cotangent * probability * total4 * probability2
-    branch33 = tf.where(t28, t27 * t112[..., :, None] * dot, 0.0)
-    t113 = tf.linalg.matrix_transpose(share) * t24[..., None, :] * t16[..., :, None]
-    t114 = t113 * tf.linalg.matrix_transpose(t62) * tf.linalg.matrix_transpose(t17)
-    branch34 = tf.where(tf.linalg.matrix_transpose(differs), -t114 * gamma, 0.0)
-    t115 = t103 + t106 + t111 + branch33 + branch34
-    total11 = tf.reduce_sum(t115, axis=-2)
-    t116 = t23 * total11
-    t117 = t116[..., :, None] * embeddings * gamma
-    t118 = t2[..., None, :] * tf.linalg.matrix_transpose(larger)
-    t119 = t118 * tf.linalg.matrix_transpose(share)
-    branch35 = tf.where(tf.linalg.matrix_transpose(differs), t119, 0.0)
-    t120 = dot * t2[..., :, None] * tf.linalg.matrix_transpose(share)
-    t121 = t120 * t14[..., None, :] * tf.linalg.matrix_transpose(t17) * gamma
-    branch36 = tf.where(tf.linalg.matrix_transpose(differs), t121, 0.0)
-    t122 = tf.linalg.matrix_transpose(t13) * (branch35 + branch36)
-    t123 = 0.5 * dot * tf.linalg.matrix_transpose(larger)
-    t124 = -t123 * tf.linalg.matrix_transpose(share) * t23[..., None, :]
-    branch37 = tf.where(tf.linalg.matrix_transpose(differs), t124, 0.0)
-    t125 = 0.5 * t2[..., :, None] * tf.linalg.matrix_transpose(share)
-    t126 = t125 * tf.linalg.matrix_transpose(t62) * t41[..., None, :]
-    t127 = -t126 * tf.linalg.matrix_transpose(t17) * gamma
-    branch38 = tf.where(tf.linalg.matrix_transpose(differs), t127, 0.0)
-    t128 = 2 * total2[..., None, :] * (branch37 + branch38)
-    t129 = -t87 * tf.linalg.matrix_transpose(share) * total3[..., :, None]
-    branch39 = tf.where(tf.linalg.matrix_transpose(differs), t129, 0.0)
-    t130 = tf.linalg.matrix_transpose(share) * t24[..., :, None] * t14[..., None, :]
-    t131 = t130 * tf.linalg.matrix_transpose(t62) * tf.linalg.matrix_transpose(t17)
-    branch40 = tf.where(tf.linalg.matrix_transpose(differs), -t131 * gamma, 0.0)
-    total12 = tf.reduce_sum(t122 + t128 + branch39 + branch40, axis=-1)
-    t132 = cotangent * t23 * probability * total12
-    t133 = t132[..., :, None] * embeddings * gamma
-    t134 = dot2 + dot5 + dot6 + dot7 + t70[..., :, None] * embeddings * gamma
-    t135 = t134 + t85[..., :, None] * embeddings * gamma + t92 + t95 + t97 + t102
-    return (t135 - t117 - t133,)
+    dot2 = tf.matmul(t11, tf.linalg.matrix_transpose(t3))
+    t12 = tf.linalg.matrix_transpose(unit)
+    dot3 = tf.matmul(unit, tf.linalg.matrix_transpose(t))
+    t13 = inverse[..., :, None] * tf.linalg.matrix_transpose(dot3)
+    dot4 = tf.matmul(t, tf.linalg.matrix_transpose(unit))
+    t14 = inverse[..., None, :] * tf.linalg.matrix_transpose(dot4)
+    t15 = t13 + t14
+    t16 = gamma**2
+    branch3 = tf.where(differs, share * t9[..., None, :] * t16 * larger**2, 0.0)
+    branch4 = tf.where(condition, t9[..., None, :] * share2 * t16 * larger2**2, 0.0)
+    branch5 = tf.where(differs, larger * t15 * share, 0.0)
+    total2 = tf.reduce_sum(branch5, axis=-2)
+    probability2 = fn.sigmoid(-t8)
+    t17 = cotangent * probability * probability2
+    branch6 = tf.where(differs, larger * share * t17[..., None, :] * gamma, 0.0)
+    branch7 = tf.where(condition, -larger2 * share2 * t17[..., None, :] * gamma, 0.0)
+    branch8 = tf.where(differs, -larger * share * t9[..., None, :] * gamma, 0.0)
+    t18 = total2[..., None, :] * gamma * (branch6 + branch7 + branch8)
+    branch9 = tf.where(condition, larger2 * t15 * share2, 0.0)
+    total3 = tf.reduce_sum(branch9, axis=-2)
+    branch10 = tf.where(condition, larger2 * t9[..., None, :] * share2 * gamma, 0.0)
+    t19 = total3[..., None, :] * gamma * (branch6 + branch7 + branch10)
+    t20 = t15 * (branch3 + branch4) + t18 - t19
+    t21 = tf.linalg.matrix_transpose(t20)
+    dot5 = tf.matmul(t21, tf.linalg.matrix_transpose(t12))
+    t22 = dot2 + dot5
+    dot6 = tf.matmul(t10, tf.linalg.matrix_transpose(t3))
+    dot7 = tf.matmul(t20, tf.linalg.matrix_transpose(t12))
+    t23 = dot6 + dot7
+    dot8 = tf.matmul(t11, tf.linalg.matrix_transpose(t12))
+    dot9 = tf.matmul(t10, tf.linalg.matrix_transpose(t12))
+    t24 = dot8 + dot9
+    total4 = tf.reduce_sum(unit * t24, axis=-1)
+    t25 = inverse**2
+    t26 = total4 * t25
+    t27 = unit * t22 + unit * t23 + inverse[..., :, None] * t * t24
+    total5 = tf.reduce_sum(t27, axis=-1)
+    t28 = inverse * total5
+    t29 = t25 * total
+    t30 = t29[..., :, None] * (dot8 + dot9 - total4[..., :, None] * unit)
+    t31 = inverse[..., :, None] * t22 + inverse[..., :, None] * t23
+    return (t31 - t * t26[..., :, None] - unit * t28[..., :, None] - t30,)
 
 
 def _circle_hessian_diagonal(
@@ -7139,265 +6450,206 @@ def _circle_hessian_diagonal(
     cotangent: Array,
 ) -> tuple[Result, ...]:
     """The diagonal of the Hessian of sum(cotangent * loss)."""
-    t = embeddings**2
-    total = tf.reduce_sum(t, axis=-1)
-    t2 = fn.inverse_root(total)
-    t3 = t2**3
+    length = fn.norm(embeddings, axis=-1)
+    unit = fn.unit(embeddings, length[..., :, None])
+    t = unit**2
+    t2 = tf.linalg.matrix_transpose(t)
+    differs = identity[..., None, :] != identity[..., :, None]
+    dot = tf.matmul(unit, tf.linalg.matrix_transpose(unit))
+    larger = tf.maximum(tf.linalg.matrix_transpose(dot) + margin, 0.0)
+    t3 = tf.linalg.matrix_transpose(dot) - margin
+    t4 = larger * gamma * t3
+    lse = fn.logsumexp(t4, -2, where=differs)
+    larger2 = tf.maximum(margin + 1 - tf.linalg.matrix_transpose(dot), 0.0)
+    t5 = tf.linalg.matrix_transpose(dot) + margin - 1
+    t6 = -larger2 * gamma * t5
     equal = identity[..., None, :] == identity[..., :, None]
     position = fn.positions(embeddings, -2)
-    differs = position[..., None, :] != position[..., :, None]
-    condition = equal & differs
-    dot = tf.matmul(embeddings, tf.linalg.matrix_transpose(embeddings))
-    t4 = -tf.linalg.matrix_transpose(dot) * t2[..., :, None] * t2[..., None, :]
-    larger = tf.maximum(t4 + margin + 1, 0.0)
-    t5 = tf.linalg.matrix_transpose(dot) * t2[..., :, None] * t2[..., None, :]
-    t6 = -larger * gamma * (t5 + margin - 1)
-    lse = fn.logsumexp(t6, -2, where=condition)
-    share = tf.math.exp(t6 - lse[..., None, :])
-    larger2 = tf.maximum(t5 + margin, 0.0)
-    t7 = larger2 * gamma * (t5 - margin)
-    differs2 = identity[..., None, :] != identity[..., :, None]
-    lse2 = fn.logsumexp(t7, -2, where=differs2)
-    t8 = lse2 + lse
-    probability = fn.sigmoid(t8)
-    t9 = cotangent * t2 * probability
-    t10 = dot * tf.linalg.matrix_transpose(larger) * tf.linalg.matrix_transpose(share)
-    branch = tf.where(tf.linalg.matrix_transpose(condition), t10 * t9[..., :, None], 0.0)
-    total2 = tf.reduce_sum(branch, axis=-2)
-    t11 = dot * t2[..., None, :] * tf.linalg.matrix_transpose(larger)
-    t12 = t11 * tf.linalg.matrix_transpose(share)
-    branch2 = tf.where(tf.linalg.matrix_transpose(condition), t12, 0.0)
-    total3 = tf.reduce_sum(branch2, axis=-1)
-    share2 = tf.math.exp(t7 - lse2[..., None, :])
-    t13 = dot * t9[..., :, None] * tf.linalg.matrix_transpose(larger2)
-    t14 = t13 * tf.linalg.matrix_transpose(share2)
-    branch3 = tf.where(tf.linalg.matrix_transpose(differs2), t14, 0.0)
-    total4 = tf.reduce_sum(branch3, axis=-2)
-    t15 = dot * t2[..., None, :] * tf.linalg.matrix_transpose(larger2)
-    t16 = t15 * tf.linalg.matrix_transpose(share2)
-    branch4 = tf.where(tf.linalg.matrix_transpose(differs2), t16, 0.0)
-    total5 = tf.reduce_sum(branch4, axis=-1)
-    t17 = 0.5 * total2 + 0.5 * cotangent * total3 * probability - 0.5 * total4
-    t18 = t17 - 0.5 * cotangent * probability * total5
-    t19 = 2 * t3 * gamma * t18
-    t20 = gamma**2
-    t21 = t2**2
-    probability2 = fn.sigmoid(-(lse2 + lse))
-    t22 = cotangent * probability * t21 * probability2
-    t23 = t * t22[..., :, None]
-    t24 = tf.linalg.matrix_transpose(t23)
-    t25 = larger2**2
-    t26 = tf.linalg.matrix_transpose(share2) ** 2
-    branch5 = tf.where(differs2, t25 * tf.linalg.matrix_transpose(t26), 0.0)
-    dot2 = tf.matmul(branch5, tf.linalg.matrix_transpose(t24))
-    t27 = cotangent * probability * t21
-    t28 = t * t27[..., :, None]
-    t29 = tf.linalg.matrix_transpose(t28)
-    branch6 = tf.where(differs2, -t25 * tf.linalg.matrix_transpose(t26), 0.0)
-    dot3 = tf.matmul(branch6, tf.linalg.matrix_transpose(t29))
-    t30 = larger**2
-    share3 = tf.math.exp(larger * gamma * (t4 + 1 - margin) - lse[..., None, :])
-    t31 = tf.linalg.matrix_transpose(share3) ** 2
-    branch7 = tf.where(condition, t30 * tf.linalg.matrix_transpose(t31), 0.0)
-    dot4 = tf.matmul(branch7, tf.linalg.matrix_transpose(t24))
-    branch8 = tf.where(condition, -t30 * tf.linalg.matrix_transpose(t31), 0.0)
-    dot5 = tf.matmul(branch8, tf.linalg.matrix_transpose(t29))
-    t32 = t2[..., :, None] * embeddings
-    t33 = tf.linalg.matrix_transpose(t32)
-    branch9 = tf.where(differs2, larger2 * share2, 0.0)
-    t34 = tf.linalg.matrix_transpose(branch9)
-    dot6 = tf.matmul(t34, tf.linalg.matrix_transpose(t33))
-    t35 = t * t9[..., :, None]
-    t36 = tf.linalg.matrix_transpose(t35)
-    t37 = t2[..., :, None] * t2[..., None, :] * share2 * t25 * gamma
-    branch10 = tf.where(differs2, t37, 0.0)
-    dot7 = tf.matmul(branch10, tf.linalg.matrix_transpose(t36))
-    t38 = t2[..., :, None] * t
-    t39 = tf.linalg.matrix_transpose(t38)
-    t40 = tf.linalg.matrix_transpose(branch10)
-    dot8 = tf.matmul(t40, tf.linalg.matrix_transpose(t39))
-    t41 = 0.75 * cotangent * probability * total5
-    t42 = 0.75 * cotangent * total3 * probability
-    t43 = t2**5 * (0.75 * total4 + t41 - 0.75 * total2 - t42)
-    probability3 = fn.sigmoid(-t8)
-    t44 = cotangent * t2 * probability * probability3
-    branch11 = tf.where(tf.linalg.matrix_transpose(condition), t10 * t44[..., :, None], 0.0)
-    t45 = dot * tf.linalg.matrix_transpose(larger) * t9[..., :, None]
-    t46 = -t45 * tf.linalg.matrix_transpose(share)
-    branch12 = tf.where(tf.linalg.matrix_transpose(condition), t46, 0.0)
-    t47 = branch11 + branch12
-    t48 = dot * t2[..., :, None] * tf.linalg.matrix_transpose(larger)
-    t49 = t48 * tf.linalg.matrix_transpose(share) * t47
-    branch13 = tf.where(tf.linalg.matrix_transpose(condition), t49, 0.0)
-    total6 = tf.reduce_sum(branch13, axis=-2)
-    t50 = t3 * total6
-    branch14 = tf.where(condition, larger * share * tf.linalg.matrix_transpose(t47), 0.0)
-    dot9 = tf.matmul(branch14, tf.linalg.matrix_transpose(t33))
-    t51 = embeddings * t50[..., :, None] - t2[..., :, None] * dot9
-    t52 = t20 * embeddings * t3[..., :, None] * t51
-    t53 = t2**4
-    t54 = cotangent * total3 * probability * probability2 * t53
-    t55 = t20 * embeddings * dot6 * t54[..., :, None]
-    branch15 = tf.where(condition, larger * share3, 0.0)
-    t56 = tf.linalg.matrix_transpose(branch15)
-    dot10 = tf.matmul(t56, tf.linalg.matrix_transpose(t33))
-    t57 = cotangent * probability * total5 * probability2 * t53
-    t58 = t20 * embeddings * dot10 * t57[..., :, None]
-    t59 = -tf.linalg.matrix_transpose(larger2) * tf.linalg.matrix_transpose(share2)
-    branch16 = tf.where(tf.linalg.matrix_transpose(differs2), t59, 0.0)
-    dot11 = tf.matmul(branch16, tf.linalg.matrix_transpose(t33))
-    t60 = tf.linalg.matrix_transpose(larger) * tf.linalg.matrix_transpose(share)
-    branch17 = tf.where(tf.linalg.matrix_transpose(condition), t60, 0.0)
-    dot12 = tf.matmul(branch17, tf.linalg.matrix_transpose(t33))
-    t61 = -tf.linalg.matrix_transpose(larger) * tf.linalg.matrix_transpose(share3)
-    branch18 = tf.where(tf.linalg.matrix_transpose(condition), t61, 0.0)
-    dot13 = tf.matmul(branch18, tf.linalg.matrix_transpose(t33))
-    t62 = t20 * dot12 * dot13 * t27[..., :, None]
-    t63 = t20 * dot12 * dot10 * t22[..., :, None]
-    t64 = embeddings * t9[..., :, None]
-    t65 = tf.linalg.matrix_transpose(t64)
-    dot14 = tf.matmul(branch15, tf.linalg.matrix_transpose(t65))
-    t66 = embeddings * t3[..., :, None] * dot14 * gamma
-    t67 = tf.linalg.matrix_transpose(embeddings)
-    branch19 = tf.where(condition, larger * share * t9[..., None, :], 0.0)
-    t68 = tf.linalg.matrix_transpose(dot) * t2[..., :, None] * share * t30
-    branch20 = tf.where(condition, -t68 * t27[..., None, :] * gamma, 0.0)
-    t69 = branch19 + branch20
-    dot15 = tf.matmul(t69, tf.linalg.matrix_transpose(t67))
-    t70 = tf.linalg.matrix_transpose(dot) ** 2
-    t71 = 0.5 * t70 * share * t3[..., :, None] * t30 * t27[..., None, :] * gamma
-    total7 = tf.reduce_sum(tf.where(condition, t71, 0.0), axis=-1)
-    t72 = dot15 + 2 * embeddings * total7[..., :, None]
-    t73 = embeddings * t3[..., :, None] * gamma * t72
-    t74 = cotangent * probability * t3
-    t75 = embeddings * dot10 * t74[..., :, None] * gamma
-    t76 = t2[..., None, :] * tf.linalg.matrix_transpose(larger)
-    t77 = t76 * tf.linalg.matrix_transpose(share)
-    branch21 = tf.where(tf.linalg.matrix_transpose(condition), t77, 0.0)
-    t78 = dot * t2[..., :, None] * tf.linalg.matrix_transpose(share)
-    t79 = -t78 * t21[..., None, :] * tf.linalg.matrix_transpose(t30) * gamma
-    branch22 = tf.where(tf.linalg.matrix_transpose(condition), t79, 0.0)
-    t80 = branch21 + branch22
-    dot16 = tf.matmul(t80, tf.linalg.matrix_transpose(t67))
-    t81 = 0.5 * t70 * share * t3[..., None, :] * t21[..., :, None] * t30 * gamma
-    total8 = tf.reduce_sum(tf.where(condition, t81, 0.0), axis=-2)
-    t82 = -t11 * tf.linalg.matrix_transpose(share)
-    branch23 = tf.where(tf.linalg.matrix_transpose(condition), t82, 0.0)
-    total9 = tf.reduce_sum(branch23, axis=-1)
-    t83 = total3 * t3
-    t84 = embeddings * t83[..., :, None] - t2[..., :, None] * dot12
-    t85 = dot16 + 2 * embeddings * total8[..., :, None]
-    t86 = t85 + total9[..., :, None] * t84 * gamma
-    t87 = embeddings * t74[..., :, None] * gamma * t86
-    t88 = 0.5 * total3 - 0.5 * total5
-    t89 = cotangent * probability * t3 * probability3 * t88
-    t90 = 2 * t20 * embeddings * t84 * t89[..., :, None]
-    t91 = total5 * t3
-    t92 = t2[..., :, None] * dot6 - embeddings * t91[..., :, None]
-    t93 = 2 * t20 * embeddings * t92 * t89[..., :, None]
-    t94 = 0.5 * tf.linalg.matrix_transpose(dot) * t2[..., None, :] * share2
-    branch24 = tf.where(differs2, -t94 * t3[..., :, None] * t25 * gamma, 0.0)
-    dot17 = tf.matmul(branch24, tf.linalg.matrix_transpose(t65))
-    t95 = 2 * t2[..., :, None] * embeddings * dot17 * gamma
-    t96 = 0.5 * dot * t2[..., None, :] * tf.linalg.matrix_transpose(share2)
-    t97 = -t96 * t3[..., :, None] * tf.linalg.matrix_transpose(t25) * gamma
-    branch25 = tf.where(tf.linalg.matrix_transpose(differs2), t97, 0.0)
-    dot18 = tf.matmul(branch25, tf.linalg.matrix_transpose(t33))
-    t98 = 2 * embeddings * dot18 * t9[..., :, None] * gamma
-    t99 = -t2[..., :, None] * t2[..., None, :] * share3 * t30 * gamma
-    branch26 = tf.where(condition, t99, 0.0)
-    dot19 = tf.matmul(branch26, tf.linalg.matrix_transpose(t36))
-    t100 = tf.linalg.matrix_transpose(branch26)
-    dot20 = tf.matmul(t100, tf.linalg.matrix_transpose(t39))
-    t101 = dot * tf.linalg.matrix_transpose(larger2)
-    t102 = t101 * tf.linalg.matrix_transpose(share2) * t44[..., :, None]
-    branch27 = tf.where(tf.linalg.matrix_transpose(differs2), t102, 0.0)
-    t103 = -t101 * tf.linalg.matrix_transpose(share2) * t9[..., :, None]
-    branch28 = tf.where(tf.linalg.matrix_transpose(differs2), t103, 0.0)
-    t104 = branch27 + branch28
-    branch29 = tf.where(differs2, larger2 * share2 * tf.linalg.matrix_transpose(t104), 0.0)
-    dot21 = tf.matmul(branch29, tf.linalg.matrix_transpose(t33))
-    t105 = dot * t2[..., :, None] * tf.linalg.matrix_transpose(larger2)
-    t106 = t105 * tf.linalg.matrix_transpose(share2) * t104
-    branch30 = tf.where(tf.linalg.matrix_transpose(differs2), t106, 0.0)
-    total10 = tf.reduce_sum(branch30, axis=-2)
-    t107 = t3 * total10
-    t108 = t2[..., :, None] * dot21 - embeddings * t107[..., :, None]
-    t109 = t20 * embeddings * t3[..., :, None] * t108
-    t110 = t20 * embeddings * dot6 * t57[..., :, None]
-    t111 = cotangent * probability * total5 * t53
-    t112 = t20 * embeddings * dot11 * t111[..., :, None]
-    t113 = cotangent * total3 * probability * t53
-    t114 = t20 * embeddings * dot13 * t113[..., :, None]
-    t115 = t20 * embeddings * dot10 * t54[..., :, None]
-    t116 = embeddings * t22[..., :, None]
-    t117 = tf.linalg.matrix_transpose(t116)
-    t118 = tf.linalg.matrix_transpose(dot) * t25 * tf.linalg.matrix_transpose(t26)
-    branch31 = tf.where(differs2, t118, 0.0)
-    dot22 = tf.matmul(branch31, tf.linalg.matrix_transpose(t117))
-    t119 = t20 * embeddings * dot22 * t53[..., :, None]
-    t120 = embeddings * t27[..., :, None]
-    t121 = tf.linalg.matrix_transpose(t120)
-    t122 = -tf.linalg.matrix_transpose(dot) * t25 * tf.linalg.matrix_transpose(t26)
-    branch32 = tf.where(differs2, t122, 0.0)
-    dot23 = tf.matmul(branch32, tf.linalg.matrix_transpose(t121))
-    t123 = t20 * embeddings * dot23 * t53[..., :, None]
-    t124 = tf.linalg.matrix_transpose(dot) * t30 * tf.linalg.matrix_transpose(t31)
-    branch33 = tf.where(condition, t124, 0.0)
-    dot24 = tf.matmul(branch33, tf.linalg.matrix_transpose(t117))
-    t125 = t20 * embeddings * dot24 * t53[..., :, None]
-    t126 = -tf.linalg.matrix_transpose(dot) * t30 * tf.linalg.matrix_transpose(t31)
-    branch34 = tf.where(condition, t126, 0.0)
-    dot25 = tf.matmul(branch34, tf.linalg.matrix_transpose(t121))
-    t127 = t20 * embeddings * dot25 * t53[..., :, None]
-    dot26 = tf.matmul(branch9, tf.linalg.matrix_transpose(t65))
-    t128 = embeddings * t3[..., :, None] * dot26 * gamma
-    branch35 = tf.where(differs2, t9[..., None, :] * larger2 * share2, 0.0)
-    t129 = tf.linalg.matrix_transpose(dot) * t2[..., :, None] * share2
-    branch36 = tf.where(differs2, t129 * t27[..., None, :] * t25 * gamma, 0.0)
-    t130 = branch35 + branch36
-    dot27 = tf.matmul(t130, tf.linalg.matrix_transpose(t67))
-    t131 = -0.5 * t70 * share2 * t3[..., :, None] * t27[..., None, :] * t25 * gamma
-    total11 = tf.reduce_sum(tf.where(differs2, t131, 0.0), axis=-1)
-    t132 = dot27 + 2 * embeddings * total11[..., :, None]
-    t133 = embeddings * t3[..., :, None] * gamma * t132
-    t134 = embeddings * dot6 * t74[..., :, None] * gamma
-    t135 = t2[..., None, :] * tf.linalg.matrix_transpose(larger2)
-    t136 = t135 * tf.linalg.matrix_transpose(share2)
-    branch37 = tf.where(tf.linalg.matrix_transpose(differs2), t136, 0.0)
-    t137 = dot * t2[..., :, None] * tf.linalg.matrix_transpose(share2)
-    t138 = t137 * t21[..., None, :] * tf.linalg.matrix_transpose(t25) * gamma
-    branch38 = tf.where(tf.linalg.matrix_transpose(differs2), t138, 0.0)
-    t139 = branch37 + branch38
-    dot28 = tf.matmul(t139, tf.linalg.matrix_transpose(t67))
-    t140 = -0.5 * t70 * share2 * t3[..., None, :] * t21[..., :, None] * t25 * gamma
-    total12 = tf.reduce_sum(tf.where(differs2, t140, 0.0), axis=-2)
-    t141 = -t15 * tf.linalg.matrix_transpose(share2)
-    branch39 = tf.where(tf.linalg.matrix_transpose(differs2), t141, 0.0)
-    total13 = tf.reduce_sum(branch39, axis=-1)
-    t142 = dot28 + 2 * embeddings * total12[..., :, None]
-    t143 = t142 + total13[..., :, None] * t92 * gamma
-    t144 = embeddings * t74[..., :, None] * gamma * t143
-    t145 = 0.5 * tf.linalg.matrix_transpose(dot) * t2[..., None, :] * t3[..., :, None]
-    branch40 = tf.where(condition, t145 * t30 * share3 * gamma, 0.0)
-    dot29 = tf.matmul(branch40, tf.linalg.matrix_transpose(t65))
-    t146 = 2 * t2[..., :, None] * embeddings * dot29 * gamma
-    t147 = 0.5 * dot * t2[..., None, :] * t3[..., :, None]
-    t148 = t147 * tf.linalg.matrix_transpose(t30) * tf.linalg.matrix_transpose(share3)
-    branch41 = tf.where(tf.linalg.matrix_transpose(condition), t148 * gamma, 0.0)
-    dot30 = tf.matmul(branch41, tf.linalg.matrix_transpose(t33))
-    t149 = 2 * embeddings * dot30 * t9[..., :, None] * gamma
-    t150 = t19[..., :, None] + t20 * t21[..., :, None] * dot2
-    t151 = t150 + t20 * t21[..., :, None] * dot3 + t20 * t21[..., :, None] * dot4
-    t152 = t151 + t20 * t21[..., :, None] * dot5 + t20 * t22[..., :, None] * dot6**2
-    t153 = t152 + t2[..., :, None] * dot7 * gamma + dot8 * t9[..., :, None] * gamma
-    t154 = t153 + 4 * t * t43[..., :, None] * gamma + t52 + t55 + t58
-    t155 = t154 + t20 * dot6 * dot11 * t27[..., :, None] + t62 + t63 + t66 + t73 + t75
-    t156 = t155 + t87 + t90 + t93 + t95 + t98 - t2[..., :, None] * dot19 * gamma
-    t157 = t156 - dot20 * t9[..., :, None] * gamma - t109 - t110 - t112 - t114 - t115
-    t158 = t157 - t119 - t123 - t125 - t127 - t20 * dot6 * dot12 * t22[..., :, None]
-    t159 = t158 - t20 * dot6 * dot10 * t22[..., :, None] - t128 - t133 - t134 - t144
-    return (t159 - t146 - t149,)
+    differs2 = position[..., None, :] != position[..., :, None]
+    condition = equal & differs2
+    lse2 = fn.logsumexp(t6, -2, where=condition)
+    probability = fn.sigmoid(lse + lse2)
+    t7 = cotangent * probability
+    share = tf.math.exp(t4 - lse[..., None, :])
+    t8 = gamma**2
+    t9 = larger**2
+    t10 = t7[..., :, None] * tf.linalg.matrix_transpose(share) * t8
+    t11 = t10 * tf.linalg.matrix_transpose(t9)
+    branch = tf.where(tf.linalg.matrix_transpose(differs), t11, 0.0)
+    share2 = tf.math.exp(t6 - lse2[..., None, :])
+    t12 = larger2**2
+    t13 = t7[..., :, None] * tf.linalg.matrix_transpose(share2) * t8
+    t14 = tf.linalg.matrix_transpose(condition)
+    branch2 = tf.where(t14, t13 * tf.linalg.matrix_transpose(t12), 0.0)
+    t15 = branch + branch2
+    t16 = tf.linalg.matrix_transpose(t15)
+    dot2 = tf.matmul(t16, tf.linalg.matrix_transpose(t2))
+    branch3 = tf.where(differs, share * t9 * gamma, 0.0)
+    t17 = tf.linalg.matrix_transpose(branch3)
+    dot3 = tf.matmul(t17, tf.linalg.matrix_transpose(t2))
+    t18 = tf.linalg.matrix_transpose(unit)
+    t19 = -tf.linalg.matrix_transpose(larger) * tf.linalg.matrix_transpose(share)
+    branch4 = tf.where(tf.linalg.matrix_transpose(differs), t19, 0.0)
+    dot4 = tf.matmul(branch4, tf.linalg.matrix_transpose(t18))
+    branch5 = tf.where(differs, larger * share, 0.0)
+    t20 = tf.linalg.matrix_transpose(branch5)
+    dot5 = tf.matmul(t20, tf.linalg.matrix_transpose(t18))
+    t21 = 1 - tf.linalg.matrix_transpose(dot) - margin
+    share3 = tf.math.exp(larger2 * gamma * t21 - lse2[..., None, :])
+    t22 = -tf.linalg.matrix_transpose(larger2) * tf.linalg.matrix_transpose(share3)
+    branch6 = tf.where(tf.linalg.matrix_transpose(condition), t22, 0.0)
+    dot6 = tf.matmul(branch6, tf.linalg.matrix_transpose(t18))
+    t23 = tf.linalg.matrix_transpose(larger2) * tf.linalg.matrix_transpose(share2)
+    branch7 = tf.where(tf.linalg.matrix_transpose(condition), t23, 0.0)
+    dot7 = tf.matmul(branch7, tf.linalg.matrix_transpose(t18))
+    probability2 = fn.sigmoid(-(lse + lse2))
+    t24 = t8 * probability2[..., :, None] * dot5**2
+    t25 = dot * tf.linalg.matrix_transpose(share3) * tf.linalg.matrix_transpose(t12)
+    branch8 = tf.where(tf.linalg.matrix_transpose(condition), -t25 * gamma, 0.0)
+    dot8 = tf.matmul(branch8, tf.linalg.matrix_transpose(t18))
+    t26 = dot * tf.linalg.matrix_transpose(larger2)
+    t27 = t26 * tf.linalg.matrix_transpose(share2)
+    branch9 = tf.where(tf.linalg.matrix_transpose(condition), t27, 0.0)
+    total = tf.reduce_sum(branch9, axis=-1)
+    t28 = total * probability2
+    t29 = tf.linalg.matrix_transpose(larger2) * tf.linalg.matrix_transpose(share3)
+    branch10 = tf.where(tf.linalg.matrix_transpose(condition), t29, 0.0)
+    dot9 = tf.matmul(branch10, tf.linalg.matrix_transpose(t18))
+    t30 = dot * tf.linalg.matrix_transpose(larger) * tf.linalg.matrix_transpose(share)
+    branch11 = tf.where(tf.linalg.matrix_transpose(differs), t30, 0.0)
+    total2 = tf.reduce_sum(branch11, axis=-1)
+    t31 = total2 * probability2
+    t32 = t8 * dot9 * dot7 * probability2[..., :, None]
+    branch12 = tf.where(condition, -t12 * share3 * gamma, 0.0)
+    t33 = tf.linalg.matrix_transpose(branch12)
+    dot10 = tf.matmul(t33, tf.linalg.matrix_transpose(t2))
+    t34 = dot * tf.linalg.matrix_transpose(share) * tf.linalg.matrix_transpose(t9)
+    branch13 = tf.where(tf.linalg.matrix_transpose(differs), t34 * gamma, 0.0)
+    dot11 = tf.matmul(branch13, tf.linalg.matrix_transpose(t18))
+    t35 = t8 * unit * total2[..., :, None] * dot4
+    t36 = t8 * dot5 * dot9 * probability2[..., :, None]
+    t37 = t8 * dot5 * dot7 * probability2[..., :, None]
+    t38 = dot3 * gamma + t8 * dot4 * dot5 + t8 * dot6 * dot7 + t24
+    t39 = t38 + unit * dot8 * gamma + t8 * unit * dot5 * t28[..., :, None]
+    t40 = t39 + t8 * unit * dot9 * t31[..., :, None] + t32 - dot10 * gamma
+    t41 = t40 - unit * dot11 * gamma - t35 - t8 * unit * total[..., :, None] * dot6
+    t42 = t41 - t8 * unit * dot5 * t31[..., :, None]
+    t43 = t42 - t8 * unit * dot9 * t28[..., :, None] - t36 - t37
+    t44 = t7[..., :, None] * t
+    t45 = tf.linalg.matrix_transpose(t44)
+    t46 = tf.linalg.matrix_transpose(share) ** 2
+    t47 = -tf.linalg.matrix_transpose(t9) * t46
+    branch14 = tf.where(tf.linalg.matrix_transpose(differs), t47, 0.0)
+    t48 = tf.linalg.matrix_transpose(branch14)
+    dot12 = tf.matmul(t48, tf.linalg.matrix_transpose(t45))
+    t49 = tf.linalg.matrix_transpose(share3) ** 2
+    t50 = -tf.linalg.matrix_transpose(t12) * t49
+    branch15 = tf.where(tf.linalg.matrix_transpose(condition), t50, 0.0)
+    t51 = tf.linalg.matrix_transpose(branch15)
+    dot13 = tf.matmul(t51, tf.linalg.matrix_transpose(t45))
+    t52 = cotangent * probability * probability2
+    t53 = t * t52[..., :, None]
+    t54 = tf.linalg.matrix_transpose(t53)
+    t55 = tf.linalg.matrix_transpose(t9) * t46
+    branch16 = tf.where(tf.linalg.matrix_transpose(differs), t55, 0.0)
+    t56 = tf.linalg.matrix_transpose(branch16)
+    dot14 = tf.matmul(t56, tf.linalg.matrix_transpose(t54))
+    branch17 = tf.where(t14, tf.linalg.matrix_transpose(t12) * t49, 0.0)
+    t57 = tf.linalg.matrix_transpose(branch17)
+    dot15 = tf.matmul(t57, tf.linalg.matrix_transpose(t54))
+    t58 = t7[..., None, :] * tf.linalg.matrix_transpose(dot) * t9
+    branch18 = tf.where(differs, -t58 * tf.linalg.matrix_transpose(t46), 0.0)
+    dot16 = tf.matmul(branch18, tf.linalg.matrix_transpose(t18))
+    t59 = t7[..., None, :] * tf.linalg.matrix_transpose(dot) * t12
+    branch19 = tf.where(condition, -t59 * tf.linalg.matrix_transpose(t49), 0.0)
+    dot17 = tf.matmul(branch19, tf.linalg.matrix_transpose(t18))
+    t60 = tf.linalg.matrix_transpose(dot) * t9 * tf.linalg.matrix_transpose(t46)
+    branch20 = tf.where(differs, t60 * t52[..., None, :], 0.0)
+    dot18 = tf.matmul(branch20, tf.linalg.matrix_transpose(t18))
+    t61 = tf.linalg.matrix_transpose(dot) * t12 * tf.linalg.matrix_transpose(t49)
+    branch21 = tf.where(condition, t61 * t52[..., None, :], 0.0)
+    dot19 = tf.matmul(branch21, tf.linalg.matrix_transpose(t18))
+    t62 = dot12 + dot13 + dot14 + dot15 - unit * dot16 - unit * dot17 - unit * dot18
+    branch22 = tf.where(differs, larger * t7[..., None, :] * share * gamma, 0.0)
+    branch23 = tf.where(condition, -larger2 * t7[..., None, :] * share2 * gamma, 0.0)
+    t63 = branch22 + branch23
+    t64 = tf.linalg.matrix_transpose(t63)
+    dot20 = tf.matmul(t64, tf.linalg.matrix_transpose(t18))
+    dot21 = tf.matmul(t63, tf.linalg.matrix_transpose(t18))
+    total3 = tf.reduce_sum(unit * (dot20 + dot21), axis=-1)
+    t65 = tf.linalg.matrix_transpose(dot) * tf.linalg.matrix_transpose(t15)
+    dot22 = tf.matmul(t65, tf.linalg.matrix_transpose(t18))
+    dot23 = t16 * dot
+    dot24 = tf.matmul(dot23, tf.linalg.matrix_transpose(t18))
+    t66 = -unit * total3[..., :, None]
+    dot25 = t17 * dot
+    dot26 = tf.matmul(dot25, tf.linalg.matrix_transpose(t18))
+    total4 = tf.reduce_sum(unit * dot9, axis=-1)
+    t67 = cotangent * probability * total2 * total4 * probability2
+    total5 = tf.reduce_sum(unit * dot5, axis=-1)
+    t68 = cotangent * probability * total * total5 * probability2
+    total6 = tf.reduce_sum(unit * dot4, axis=-1)
+    t69 = cotangent * probability * total6
+    t70 = cotangent * probability * total5 * probability2
+    total7 = tf.reduce_sum(unit * dot6, axis=-1)
+    t71 = cotangent * probability * total7
+    t72 = cotangent * probability * total4 * probability2
+    total8 = tf.reduce_sum(unit * dot8, axis=-1)
+    t73 = cotangent * probability * total8
+    total9 = tf.reduce_sum(unit * dot22, axis=-1)
+    dot27 = t33 * dot
+    dot28 = tf.matmul(dot27, tf.linalg.matrix_transpose(t18))
+    t74 = cotangent * probability * total2 * total6
+    t75 = cotangent * probability * total * total7
+    t76 = cotangent * probability * total2 * total5 * probability2
+    t77 = cotangent * probability * total * total4 * probability2
+    total10 = tf.reduce_sum(unit * dot11, axis=-1)
+    t78 = cotangent * probability * total10
+    t79 = dot20 + dot21 + dot24 + t66 + t7[..., :, None] * dot26 * gamma
+    t80 = t79 + t8 * unit * t67[..., :, None] + t8 * unit * t68[..., :, None]
+    t81 = t80 + t8 * dot5 * t69[..., :, None] + t8 * dot5 * t70[..., :, None]
+    t82 = t81 + t8 * dot7 * t71[..., :, None] + t8 * dot7 * t72[..., :, None]
+    t83 = t82 + unit * t73[..., :, None] * gamma - unit * total9[..., :, None]
+    t84 = t83 - t7[..., :, None] * dot28 * gamma - t8 * unit * t74[..., :, None]
+    t85 = t84 - t8 * unit * t75[..., :, None] - t8 * unit * t76[..., :, None]
+    t86 = t85 - t8 * unit * t77[..., :, None] - t8 * dot5 * t72[..., :, None]
+    t87 = t86 - t8 * dot7 * t70[..., :, None] - unit * t78[..., :, None] * gamma
+    t88 = t7[..., :, None] * unit
+    dot29 = tf.matmul(unit, tf.linalg.matrix_transpose(t88))
+    dot30 = t48 * dot29
+    dot31 = tf.matmul(dot30, tf.linalg.matrix_transpose(t18))
+    dot32 = t51 * dot29
+    dot33 = tf.matmul(dot32, tf.linalg.matrix_transpose(t18))
+    t89 = unit * t52[..., :, None]
+    dot34 = tf.matmul(unit, tf.linalg.matrix_transpose(t89))
+    dot35 = t56 * dot34
+    dot36 = tf.matmul(dot35, tf.linalg.matrix_transpose(t18))
+    dot37 = t57 * dot34
+    dot38 = tf.matmul(dot37, tf.linalg.matrix_transpose(t18))
+    t90 = 0
+    dot39 = tf.einsum("...ba,...->...a", t89, t90)
+    dot40 = tf.einsum("...ab,...b->...a", unit, dot39)
+    dot41 = tf.einsum("...ab,...->...ab", unit, t90)
+    dot42 = tf.matmul(t18, t89)
+    dot43 = tf.matmul(dot41, tf.linalg.matrix_transpose(dot42))
+    t91 = -tf.linalg.matrix_transpose(dot) * t9 * tf.linalg.matrix_transpose(t46)
+    branch24 = tf.where(differs, t91, 0.0)
+    dot44 = tf.einsum("...ab,...ab->...a", branch24, dot29)
+    t92 = -tf.linalg.matrix_transpose(dot) * t12 * tf.linalg.matrix_transpose(t49)
+    branch25 = tf.where(condition, t92, 0.0)
+    dot45 = tf.einsum("...ab,...ab->...a", branch25, dot29)
+    branch26 = tf.where(differs, t60, 0.0)
+    dot46 = tf.einsum("...ab,...ab->...a", branch26, dot34)
+    branch27 = tf.where(condition, t61, 0.0)
+    dot47 = tf.einsum("...ab,...ab->...a", branch27, dot34)
+    t93 = dot31 + dot33 + dot36 + dot38 + 2 * unit * dot40[..., :, None] - 2 * dot43
+    t94 = t93 - unit * dot44[..., :, None] - unit * dot45[..., :, None]
+    t95 = t94 - unit * dot46[..., :, None] - unit * dot47[..., :, None]
+    t96 = dot2 + t7[..., :, None] * t43 + t8 * (t62 - unit * dot19)
+    t97 = t96 + total3[..., :, None] * t - total3[..., :, None] - unit * dot22
+    t98 = t97 - unit * t87 - unit * (dot20 + dot21 + t66) - t8 * unit * t95
+    t99 = fn.reciprocal(length) ** 2
+    return (t98 * t99[..., :, None],)
 
 
 _CIRCLE = Definition(

@@ -270,15 +270,14 @@ class InfoNceLoss(KerasLoss):
 def _info_nce_value(query: Array, key: Array, temperature: Array) -> Result:
     """The unreduced loss."""
     t = 1 / temperature
-    total = tf.reduce_sum(query**2, axis=-1)
-    t2 = fn.inverse_root(total)
-    total2 = tf.reduce_sum(key**2, axis=-1)
-    t3 = fn.inverse_root(total2)
-    dot = tf.matmul(query, tf.linalg.matrix_transpose(key))
-    t4 = t * t2[..., :, None] * t3[..., None, :] * dot
-    lse = fn.logsumexp(t4, -1)
-    total3 = tf.reduce_sum(key * query, axis=-1)
-    return lse - total3 * t * t2 * t3
+    length = fn.norm(query, axis=-1)
+    unit = fn.unit(query, length[..., :, None])
+    length2 = fn.norm(key, axis=-1)
+    unit2 = fn.unit(key, length2[..., :, None])
+    dot = tf.matmul(unit, tf.linalg.matrix_transpose(unit2))
+    lse = fn.logsumexp(t * dot, -1)
+    total = tf.reduce_sum(unit * unit2, axis=-1)
+    return lse - t * total
 
 
 def _info_nce_vjp(
@@ -288,34 +287,30 @@ def _info_nce_vjp(
     cotangent: Array,
 ) -> tuple[Result, ...]:
     """Gradients of sum(cotangent * loss)."""
+    length = fn.norm(query, axis=-1)
+    inverse = fn.reciprocal(length)
     t = 1 / temperature
-    total = tf.reduce_sum(query**2, axis=-1)
-    t2 = fn.inverse_root(total)
-    total2 = tf.reduce_sum(key**2, axis=-1)
-    t3 = fn.inverse_root(total2)
-    t4 = t3[..., None, :] * tf.linalg.matrix_transpose(key)
-    dot = tf.matmul(query, tf.linalg.matrix_transpose(key))
-    t5 = tf.linalg.matrix_transpose(dot) * t * t2[..., None, :] * t3[..., :, None]
-    lse = fn.logsumexp(t5, -2)
-    share = tf.math.exp(t5 - lse[..., None, :])
-    t6 = tf.linalg.matrix_transpose(share)
-    dot2 = tf.matmul(t6, tf.linalg.matrix_transpose(t4))
-    total3 = tf.reduce_sum(key * query, axis=-1)
-    t7 = t3[..., None, :] * tf.linalg.matrix_transpose(share) * dot
-    total4 = tf.reduce_sum(t7, axis=-1)
-    t8 = t2**3 * (0.5 * t3 * total3 - 0.5 * total4)
-    t9 = t2 * t3
-    t10 = t2[..., :, None] * dot2 + 2 * t8[..., :, None] * query
-    t11 = t2 * cotangent
-    t12 = t11[..., None, :] * tf.linalg.matrix_transpose(query)
-    dot3 = tf.matmul(share, tf.linalg.matrix_transpose(t12))
-    t13 = tf.linalg.matrix_transpose(share) * t11[..., :, None] * dot
-    total5 = tf.reduce_sum(t13, axis=-2)
-    t14 = t3**3 * (0.5 * t2 * total3 * cotangent - 0.5 * total5)
-    t15 = t2 * t3 * cotangent
-    t16 = t3[..., :, None] * dot3 + 2 * t14[..., :, None] * key
-    result = t * cotangent[..., :, None] * (t10 - t9[..., :, None] * key)
-    result2 = t * (t16 - t15[..., :, None] * query)
+    length2 = fn.norm(key, axis=-1)
+    unit = fn.unit(key, length2[..., :, None])
+    t2 = tf.linalg.matrix_transpose(unit)
+    unit2 = fn.unit(query, length[..., :, None])
+    dot = tf.matmul(unit2, tf.linalg.matrix_transpose(unit))
+    t3 = tf.linalg.matrix_transpose(dot) * t
+    lse = fn.logsumexp(t3, -2)
+    share = tf.math.exp(t3 - lse[..., None, :])
+    t4 = tf.linalg.matrix_transpose(share)
+    dot2 = tf.matmul(t4, tf.linalg.matrix_transpose(t2))
+    t5 = unit2 * t * cotangent[..., :, None] * (dot2 - unit)
+    total = tf.reduce_sum(t5, axis=-1)
+    t6 = t * dot2 * cotangent[..., :, None] - total[..., :, None] * unit2
+    inverse2 = fn.reciprocal(length2)
+    t7 = tf.linalg.matrix_transpose(unit2) * cotangent[..., None, :]
+    dot3 = tf.matmul(share, tf.linalg.matrix_transpose(t7))
+    t8 = dot3 - unit2 * cotangent[..., :, None]
+    total2 = tf.reduce_sum(t * unit * t8, axis=-1)
+    t9 = t * dot3 - total2[..., :, None] * unit - t * cotangent[..., :, None] * unit2
+    result = inverse[..., :, None] * (t6 - t * cotangent[..., :, None] * unit)
+    result2 = inverse2[..., :, None] * t9
     return (result, result2)
 
 
@@ -328,31 +323,28 @@ def _info_nce_jvp(
 ) -> Result:
     """The directional derivative of the unreduced loss along the tangents."""
     t = 1 / temperature
-    total = tf.reduce_sum(query**2, axis=-1)
-    t2 = fn.inverse_root(total)
-    total2 = tf.reduce_sum(key**2, axis=-1)
-    t3 = fn.inverse_root(total2)
-    dot = tf.matmul(query, tf.linalg.matrix_transpose(key_tangent))
-    dot2 = tf.matmul(query_tangent, tf.linalg.matrix_transpose(key))
-    t4 = t2[..., :, None] * t3[..., None, :] * (dot + dot2)
-    t5 = t3**3
-    total3 = tf.reduce_sum(key * key_tangent, axis=-1)
-    t6 = t5 * total3
-    dot3 = tf.matmul(query, tf.linalg.matrix_transpose(key))
-    t7 = t2[..., :, None] * t6[..., None, :] * dot3
-    t8 = t2**3
-    total4 = tf.reduce_sum(query_tangent * query, axis=-1)
-    t9 = t8 * total4
-    t10 = t3[..., None, :] * t9[..., :, None] * dot3
-    t11 = tf.linalg.matrix_transpose(dot3) * t * t2[..., None, :] * t3[..., :, None]
-    lse = fn.logsumexp(t11, -2)
-    share = tf.math.exp(tf.linalg.matrix_transpose(t11) - lse[..., :, None])
-    total5 = tf.reduce_sum(t * (t4 - t7 - t10) * share, axis=-1)
-    total6 = tf.reduce_sum(key * query, axis=-1)
-    t12 = key * query_tangent + key_tangent * query
-    total7 = tf.reduce_sum(t12, axis=-1)
-    t13 = total5 + total6 * t * t2 * t5 * total3 + total6 * t * t3 * t8 * total4
-    return t13 - t * t2 * t3 * total7
+    length = fn.norm(query, axis=-1)
+    inverse = fn.reciprocal(length)
+    length2 = fn.norm(key, axis=-1)
+    unit = fn.unit(key, length2[..., :, None])
+    unit2 = fn.unit(query, length[..., :, None])
+    total = tf.reduce_sum(unit2 * query_tangent, axis=-1)
+    t2 = query_tangent - unit2 * total[..., :, None]
+    dot = tf.matmul(t2, tf.linalg.matrix_transpose(unit))
+    t3 = inverse[..., None, :] * tf.linalg.matrix_transpose(dot)
+    total2 = tf.reduce_sum(unit * key_tangent, axis=-1)
+    t4 = key_tangent - unit * total2[..., :, None]
+    dot2 = tf.matmul(unit2, tf.linalg.matrix_transpose(t4))
+    inverse2 = fn.reciprocal(length2)
+    t5 = tf.linalg.matrix_transpose(dot2) * inverse2[..., :, None]
+    dot3 = tf.matmul(unit2, tf.linalg.matrix_transpose(unit))
+    t6 = tf.linalg.matrix_transpose(dot3) * t
+    lse = fn.logsumexp(t6, -2)
+    t7 = (t3 + t5) * tf.math.exp(t6 - lse[..., None, :])
+    total3 = tf.reduce_sum(t7, axis=-2)
+    t8 = unit2 * inverse2[..., :, None] * t4 + inverse[..., :, None] * t2 * unit
+    total4 = tf.reduce_sum(t8, axis=-1)
+    return t * (total3 - total4)
 
 
 def _info_nce_hvp(
@@ -365,111 +357,71 @@ def _info_nce_hvp(
 ) -> tuple[Result, ...]:
     """The Hessian of sum(cotangent * loss) times the tangents."""
     t = 1 / temperature
-    total = tf.reduce_sum(query**2, axis=-1)
-    t2 = fn.inverse_root(total)
-    total2 = tf.reduce_sum(key**2, axis=-1)
-    t3 = fn.inverse_root(total2)
-    t4 = t3[..., None, :] * tf.linalg.matrix_transpose(key_tangent)
-    t5 = t3**3
-    total3 = tf.reduce_sum(key * key_tangent, axis=-1)
-    t6 = t5 * total3
-    t7 = t6[..., None, :] * tf.linalg.matrix_transpose(key)
-    t8 = t4 - t7
-    dot = tf.matmul(query, tf.linalg.matrix_transpose(key))
-    t9 = tf.linalg.matrix_transpose(dot) * t * t2[..., None, :] * t3[..., :, None]
-    lse = fn.logsumexp(t9, -2)
-    share = tf.math.exp(t9 - lse[..., None, :])
-    t10 = tf.linalg.matrix_transpose(share)
-    dot2 = tf.matmul(t10, tf.linalg.matrix_transpose(t8))
-    t11 = t3[..., :, None] * key
+    length = fn.norm(query, axis=-1)
+    inverse = fn.reciprocal(length)
+    t2 = inverse * cotangent
+    length2 = fn.norm(key, axis=-1)
+    inverse2 = fn.reciprocal(length2)
+    unit = fn.unit(key, length2[..., :, None])
+    total = tf.reduce_sum(unit * key_tangent, axis=-1)
+    t3 = key_tangent - unit * total[..., :, None]
+    t4 = inverse2[..., None, :] * tf.linalg.matrix_transpose(t3)
+    unit2 = fn.unit(query, length[..., :, None])
+    dot = tf.matmul(unit2, tf.linalg.matrix_transpose(unit))
+    t5 = tf.linalg.matrix_transpose(dot) * t
+    lse = fn.logsumexp(t5, -2)
+    share = tf.math.exp(t5 - lse[..., None, :])
+    t6 = tf.linalg.matrix_transpose(share)
+    dot2 = tf.matmul(t6, tf.linalg.matrix_transpose(t4))
+    t7 = tf.linalg.matrix_transpose(unit)
+    total2 = tf.reduce_sum(unit2 * query_tangent, axis=-1)
+    t8 = query_tangent - unit2 * total2[..., :, None]
+    dot3 = tf.matmul(t8, tf.linalg.matrix_transpose(unit))
+    t9 = inverse[..., None, :] * tf.linalg.matrix_transpose(dot3)
+    dot4 = tf.matmul(unit2, tf.linalg.matrix_transpose(t3))
+    t10 = inverse2[..., :, None] * tf.linalg.matrix_transpose(dot4)
+    total3 = tf.reduce_sum(share * (t9 + t10), axis=-2)
+    t11 = t * share * (t9 + t10 - total3[..., None, :])
     t12 = tf.linalg.matrix_transpose(t11)
-    dot3 = tf.matmul(query, tf.linalg.matrix_transpose(key_tangent))
-    dot4 = tf.matmul(query_tangent, tf.linalg.matrix_transpose(key))
-    t13 = tf.linalg.matrix_transpose(dot3) + tf.linalg.matrix_transpose(dot4)
-    t14 = t * t2[..., None, :] * t3[..., :, None] * t13
-    t15 = t2[..., :, None] * t3[..., None, :] * tf.linalg.matrix_transpose(t13)
-    t16 = t2[..., :, None] * t6[..., None, :] * dot
-    t17 = t2**3
-    total4 = tf.reduce_sum(query_tangent * query, axis=-1)
-    t18 = t17 * total4
-    t19 = t3[..., None, :] * t18[..., :, None] * dot
-    t20 = t * tf.linalg.matrix_transpose(share) * (t15 - t16 - t19)
-    total5 = tf.reduce_sum(t20, axis=-1)
-    t21 = tf.linalg.matrix_transpose(dot) * t * t2[..., None, :] * t6[..., :, None]
-    t22 = tf.linalg.matrix_transpose(dot) * t * t3[..., :, None] * t18[..., None, :]
-    t23 = share * (t14 - total5[..., None, :] - t21 - t22)
-    t24 = tf.linalg.matrix_transpose(t23)
-    dot5 = tf.matmul(t24, tf.linalg.matrix_transpose(t12))
-    t25 = key * query_tangent + key_tangent * query
-    total6 = tf.reduce_sum(t25, axis=-1)
-    t26 = t3 * t17 * total6
-    total7 = tf.reduce_sum(key * query, axis=-1)
-    t27 = t17 * total7
-    t28 = 0.5 * t2[..., :, None] * key - 0.5 * t27[..., :, None] * query
-    t29 = t3[..., None, :] * tf.linalg.matrix_transpose(share) * dot
-    total8 = tf.reduce_sum(t29, axis=-1)
-    t30 = t17 * (0.5 * t3 * total7 - 0.5 * total8)
-    t31 = t3 * t17
-    t32 = t2**5 * (0.75 * total8 - 0.75 * t3 * total7)
-    dot6 = tf.matmul(t10, tf.linalg.matrix_transpose(t12))
-    t33 = 0.5 * t31[..., :, None] * key + 2 * t32[..., :, None] * query
-    t34 = t33 - 0.5 * t17[..., :, None] * dot6
-    t35 = t2 * t3
-    t36 = t3**2
-    t37 = t * t2[..., :, None] * dot * t36[..., None, :]
-    t38 = tf.linalg.matrix_transpose(t13) * (t3[..., None, :] + t37)
-    t39 = tf.linalg.matrix_transpose(dot) ** 2
-    t40 = t3**4
-    t41 = 0.5 * t * t2[..., :, None] * tf.linalg.matrix_transpose(t39)
-    t42 = 0.5 * t5[..., None, :] * dot + t41 * t40[..., None, :]
-    t43 = t3[..., None, :] * dot * total5[..., :, None]
-    t44 = t * t18[..., :, None] * t36[..., None, :] * tf.linalg.matrix_transpose(t39)
-    t45 = t38 + -2 * total3[..., None, :] * t42 - t43 - t44
-    total9 = tf.reduce_sum(tf.linalg.matrix_transpose(share) * t45, axis=-1)
-    t46 = t17 * total9
-    t47 = t2[..., :, None] * (dot2 + dot5) + t26[..., :, None] * query
-    t48 = t47 + 2 * t6[..., :, None] * t28 + 2 * t30[..., :, None] * query_tangent
-    t49 = t48 + 2 * total4[..., :, None] * t34 - t35[..., :, None] * key_tangent
-    t50 = t49 - t46[..., :, None] * query
-    t51 = t2[..., None, :] * tf.linalg.matrix_transpose(query_tangent)
-    t52 = t18[..., None, :] * tf.linalg.matrix_transpose(query)
-    t53 = cotangent[..., None, :] * (t51 - t52)
-    dot7 = tf.matmul(share, tf.linalg.matrix_transpose(t53))
-    t54 = t2 * cotangent
-    t55 = t54[..., :, None] * query
-    t56 = tf.linalg.matrix_transpose(t55)
-    dot8 = tf.matmul(t23, tf.linalg.matrix_transpose(t56))
-    t57 = t2 * t5 * cotangent * total6
-    t58 = tf.linalg.matrix_transpose(share) * t54[..., :, None] * dot
-    total10 = tf.reduce_sum(t58, axis=-2)
-    t59 = t5 * (0.5 * t2 * total7 * cotangent - 0.5 * total10)
-    t60 = t17 * cotangent * total4
-    t61 = t5 * total7
-    t62 = 0.5 * t3[..., :, None] * query - 0.5 * t61[..., :, None] * key
-    t63 = t2 * t5 * cotangent
-    t64 = 0.75 * total10 - 0.75 * t2 * total7 * cotangent
-    t65 = t3**5 * t64
-    dot9 = tf.matmul(share, tf.linalg.matrix_transpose(t56))
-    t66 = 0.5 * t63[..., :, None] * query + 2 * t65[..., :, None] * key
-    t67 = t66 - 0.5 * t5[..., :, None] * dot9
-    t68 = t2 * t3 * cotangent
-    t69 = t2**2
-    t70 = t * t3[..., None, :] * t69[..., :, None] * dot
-    t71 = tf.linalg.matrix_transpose(t13) * (t2[..., :, None] + t70)
-    t72 = t2**4
-    t73 = 0.5 * t * t3[..., None, :] * tf.linalg.matrix_transpose(t39)
-    t74 = 0.5 * t17[..., :, None] * dot + t73 * t72[..., :, None]
-    t75 = t2 * total5
-    t76 = t * t6[..., None, :] * t69[..., :, None] * tf.linalg.matrix_transpose(t39)
-    t77 = t71 + -2 * total4[..., :, None] * t74 - t75[..., :, None] * dot - t76
-    t78 = tf.linalg.matrix_transpose(share) * cotangent[..., :, None] * t77
-    total11 = tf.reduce_sum(t78, axis=-2)
-    t79 = t5 * total11
-    t80 = t3[..., :, None] * (dot7 + dot8) + t57[..., :, None] * key
-    t81 = t80 + 2 * t59[..., :, None] * key_tangent + 2 * t60[..., :, None] * t62
-    t82 = t81 + 2 * total3[..., :, None] * t67 - t68[..., :, None] * query_tangent
-    t83 = t82 - t79[..., :, None] * key
-    return (t * t50 * cotangent[..., :, None], t * t83)
+    dot5 = tf.matmul(t12, tf.linalg.matrix_transpose(t7))
+    t13 = dot2 + dot5
+    dot6 = tf.matmul(t6, tf.linalg.matrix_transpose(t7))
+    t14 = dot6 - unit
+    t15 = unit2 * t * t14 * cotangent[..., :, None]
+    total4 = tf.reduce_sum(t15, axis=-1)
+    t16 = inverse**2
+    t17 = total4 * t16
+    t18 = unit2 * t13 + inverse[..., :, None] * t8 * t14
+    t19 = t18 - unit2 * inverse2[..., :, None] * t3
+    total5 = tf.reduce_sum(t * cotangent[..., :, None] * t19, axis=-1)
+    t20 = inverse * total5
+    t21 = t16 * total2
+    t22 = t * dot6 * cotangent[..., :, None] - total4[..., :, None] * unit2
+    t23 = t21[..., :, None] * (t22 - t * cotangent[..., :, None] * unit)
+    t24 = inverse * inverse2 * cotangent
+    t25 = t * t2[..., :, None] * t13 - t8 * t17[..., :, None]
+    t26 = tf.linalg.matrix_transpose(t8) * t2[..., None, :]
+    dot7 = tf.matmul(share, tf.linalg.matrix_transpose(t26))
+    t27 = cotangent[..., :, None] * unit2
+    t28 = tf.linalg.matrix_transpose(t27)
+    dot8 = tf.matmul(t11, tf.linalg.matrix_transpose(t28))
+    t29 = dot7 + dot8
+    dot9 = tf.matmul(share, tf.linalg.matrix_transpose(t28))
+    t30 = dot9 - cotangent[..., :, None] * unit2
+    total6 = tf.reduce_sum(t * unit * t30, axis=-1)
+    t31 = inverse2**2
+    t32 = total6 * t31
+    t33 = unit * t29 + inverse2[..., :, None] * t3 * t30
+    t34 = t * (t33 - t8 * unit * t2[..., :, None])
+    total7 = tf.reduce_sum(t34, axis=-1)
+    t35 = inverse2 * total7
+    t36 = t31 * total
+    t37 = t * dot9 - total6[..., :, None] * unit - t * cotangent[..., :, None] * unit2
+    t38 = t * inverse2[..., :, None] * t29 - t3 * t32[..., :, None]
+    t39 = t38 - t35[..., :, None] * unit - t36[..., :, None] * t37
+    result = t25 - t20[..., :, None] * unit2 - t23 - t * t3 * t24[..., :, None]
+    result2 = t39 - t * t8 * t24[..., :, None]
+    return (result, result2)
 
 
 def _info_nce_hessian_diagonal(
@@ -479,93 +431,78 @@ def _info_nce_hessian_diagonal(
     cotangent: Array,
 ) -> tuple[Result, ...]:
     """The diagonal of the Hessian of sum(cotangent * loss)."""
+    length = fn.norm(query, axis=-1)
+    unit = fn.unit(query, length[..., :, None])
     t = 1 / temperature
-    t2 = query**2
-    total = tf.reduce_sum(t2, axis=-1)
-    t3 = fn.inverse_root(total)
-    t4 = t3**3
-    t5 = key**2
-    total2 = tf.reduce_sum(t5, axis=-1)
-    t6 = fn.inverse_root(total2)
-    total3 = tf.reduce_sum(key * query, axis=-1)
-    dot = tf.matmul(query, tf.linalg.matrix_transpose(key))
-    t7 = tf.linalg.matrix_transpose(dot) * t * t3[..., None, :] * t6[..., :, None]
-    lse = fn.logsumexp(t7, -2)
-    share = tf.math.exp(t7 - lse[..., None, :])
-    t8 = dot * t6[..., None, :] * tf.linalg.matrix_transpose(share)
-    total4 = tf.reduce_sum(t8, axis=-1)
-    t9 = 0.5 * t6 * total3 - 0.5 * total4
-    t10 = 2 * t * t4 * t9
-    t11 = 1 / temperature**2
-    t12 = t6**2
-    t13 = t12[..., None, :] * tf.linalg.matrix_transpose(t5)
-    t14 = tf.linalg.matrix_transpose(share)
-    dot2 = tf.matmul(t14, tf.linalg.matrix_transpose(t13))
-    t15 = t6[..., None, :] * tf.linalg.matrix_transpose(key)
-    dot3 = tf.matmul(t14, tf.linalg.matrix_transpose(t15))
-    t16 = total4 * t4
-    t17 = dot * tf.linalg.matrix_transpose(share) * t12[..., None, :]
-    t18 = tf.linalg.matrix_transpose(key)
-    dot4 = tf.matmul(t17, tf.linalg.matrix_transpose(t18))
-    t19 = t3[..., :, None] * dot2 + dot3 * t16[..., :, None] * query
-    t20 = t19 - t3[..., :, None] * dot3**2 - dot4 * t4[..., :, None] * query
-    t21 = t6 * t4
-    t22 = t3**5 * (0.75 * total4 - 0.75 * t6 * total3)
-    t23 = 0.5 * t21[..., :, None] * key + 2 * t22[..., :, None] * query
-    t24 = t23 - 0.5 * dot3 * t4[..., :, None]
-    t25 = t * dot * t3[..., :, None] * t12[..., None, :]
-    t26 = tf.linalg.matrix_transpose(share) * (t6[..., None, :] + t25)
-    dot5 = tf.matmul(t26, tf.linalg.matrix_transpose(t18))
-    t27 = t3[..., :, None] * dot3 - t16[..., :, None] * query
-    t28 = tf.linalg.matrix_transpose(dot) ** 2
-    total5 = tf.reduce_sum(t28 * share * t12[..., :, None], axis=-2)
-    t29 = total5 * t4
-    t30 = dot5 - t * total4[..., :, None] * t27 - t * t29[..., :, None] * query
-    t31 = t10[..., :, None] + t3[..., :, None] * t11 * t20 + 2 * t * query * t24
-    t32 = t31 + t * t21[..., :, None] * query * key
-    t33 = t32 - t * t4[..., :, None] * query * t30
-    t34 = t6**3
-    t35 = t3 * cotangent
-    t36 = tf.linalg.matrix_transpose(share) * t35[..., :, None] * dot
-    total6 = tf.reduce_sum(t36, axis=-2)
-    t37 = 0.5 * t3 * total3 * cotangent - 0.5 * total6
-    t38 = 2 * t * t34 * t37
-    t39 = t3**2
-    t40 = cotangent * t39
-    t41 = t40[..., :, None] * t2
-    t42 = tf.linalg.matrix_transpose(t41)
-    dot6 = tf.matmul(share, tf.linalg.matrix_transpose(t42))
-    t43 = share * t40[..., None, :] * tf.linalg.matrix_transpose(dot)
-    t44 = tf.linalg.matrix_transpose(query)
-    dot7 = tf.matmul(t43, tf.linalg.matrix_transpose(t44))
-    t45 = t6[..., :, None] * dot6 - dot7 * t34[..., :, None] * key
-    t46 = t3 * cotangent * t34
-    t47 = t6**5 * (0.75 * total6 - 0.75 * t3 * total3 * cotangent)
-    t48 = t35[..., None, :] * tf.linalg.matrix_transpose(query)
-    dot8 = tf.matmul(share, tf.linalg.matrix_transpose(t48))
-    t49 = 0.5 * t46[..., :, None] * query + 2 * t47[..., :, None] * key
-    t50 = t49 - 0.5 * dot8 * t34[..., :, None]
-    t51 = tf.linalg.matrix_transpose(share) ** 2
-    t52 = t40[..., None, :] * tf.linalg.matrix_transpose(t51)
-    t53 = t52 * tf.linalg.matrix_transpose(dot)
-    dot9 = tf.matmul(t53, tf.linalg.matrix_transpose(t44))
-    t54 = t28 * t40[..., None, :] * tf.linalg.matrix_transpose(t51)
-    total7 = tf.reduce_sum(t54, axis=-1)
-    t55 = total7 * t34
-    t56 = t6[..., :, None] * dot9 - t55[..., :, None] * key
-    t57 = tf.linalg.matrix_transpose(t51)
-    dot10 = tf.matmul(t57, tf.linalg.matrix_transpose(t42))
-    t58 = t6[..., :, None] * dot10 - dot9 * t34[..., :, None] * key
-    t59 = t * t6[..., :, None] * t39[..., None, :] * tf.linalg.matrix_transpose(dot)
-    t60 = share * cotangent[..., None, :] * (t3[..., None, :] + t59)
-    dot11 = tf.matmul(t60, tf.linalg.matrix_transpose(t44))
-    total8 = tf.reduce_sum(t28 * share * t40[..., None, :], axis=-1)
-    t61 = total8 * t34
-    t62 = dot11 - t * t61[..., :, None] * key
-    t63 = t38[..., :, None] + t6[..., :, None] * t11 * t45 + 2 * t * key * t50
-    t64 = t63 + t * t46[..., :, None] * query * key
-    t65 = t64 + t11 * t34[..., :, None] * key * t56 - t6[..., :, None] * t11 * t58
-    return (cotangent[..., :, None] * t33, t65 - t * t34[..., :, None] * key * t62)
+    length2 = fn.norm(key, axis=-1)
+    unit2 = fn.unit(key, length2[..., :, None])
+    t2 = tf.linalg.matrix_transpose(unit2)
+    dot = tf.matmul(unit, tf.linalg.matrix_transpose(unit2))
+    t3 = tf.linalg.matrix_transpose(dot) * t
+    lse = fn.logsumexp(t3, -2)
+    share = tf.math.exp(t3 - lse[..., None, :])
+    t4 = tf.linalg.matrix_transpose(share)
+    dot2 = tf.matmul(t4, tf.linalg.matrix_transpose(t2))
+    t5 = dot2 - unit2
+    total = tf.reduce_sum(unit * t * t5 * cotangent[..., :, None], axis=-1)
+    t6 = unit**2
+    t7 = 1 / temperature**2
+    t8 = unit2**2
+    t9 = tf.linalg.matrix_transpose(t8)
+    dot3 = tf.matmul(t4, tf.linalg.matrix_transpose(t9))
+    t10 = tf.linalg.matrix_transpose(dot) * share
+    total2 = tf.reduce_sum(t10, axis=-2)
+    t11 = tf.linalg.matrix_transpose(t10)
+    dot4 = tf.matmul(t11, tf.linalg.matrix_transpose(t2))
+    t12 = dot3 + dot2 * total2[..., :, None] * unit - dot2**2 - dot4 * unit
+    t13 = -total[..., :, None] * unit
+    t14 = t13 + t * dot2 * cotangent[..., :, None]
+    t15 = unit * (t14 - t * cotangent[..., :, None] * unit2)
+    dot5 = t4 * dot
+    dot6 = tf.matmul(dot5, tf.linalg.matrix_transpose(t2))
+    total3 = tf.reduce_sum(unit * dot2, axis=-1)
+    t16 = total2 * total3 * cotangent
+    t17 = total3 * cotangent
+    total4 = tf.reduce_sum(unit * dot4, axis=-1)
+    t18 = total4 * cotangent
+    t19 = t13 + t * t5 * cotangent[..., :, None] + dot6 * t7 * cotangent[..., :, None]
+    t20 = t19 + t7 * t16[..., :, None] * unit - dot2 * t7 * t17[..., :, None]
+    t21 = unit * (t20 - t7 * t18[..., :, None] * unit)
+    t22 = total[..., :, None] * t6 + t7 * cotangent[..., :, None] * t12
+    t23 = t22 - total[..., :, None] - t15 - t21
+    t24 = fn.reciprocal(length) ** 2
+    t25 = cotangent[..., :, None] * unit
+    t26 = tf.linalg.matrix_transpose(t25)
+    dot7 = tf.matmul(share, tf.linalg.matrix_transpose(t26))
+    t27 = dot7 - cotangent[..., :, None] * unit
+    total5 = tf.reduce_sum(t * unit2 * t27, axis=-1)
+    t28 = t6 * cotangent[..., :, None]
+    t29 = tf.linalg.matrix_transpose(t28)
+    dot8 = tf.matmul(share, tf.linalg.matrix_transpose(t29))
+    dot9 = tf.matmul(t10, tf.linalg.matrix_transpose(t26))
+    t30 = tf.linalg.matrix_transpose(share) ** 2
+    t31 = t30 * dot
+    t32 = tf.linalg.matrix_transpose(t31)
+    dot10 = tf.matmul(t32, tf.linalg.matrix_transpose(t26))
+    t33 = tf.linalg.matrix_transpose(t30)
+    dot11 = tf.matmul(t33, tf.linalg.matrix_transpose(t29))
+    t34 = -total5[..., :, None] * unit2
+    t35 = t34 + t * dot7 - t * cotangent[..., :, None] * unit
+    dot12 = tf.matmul(unit2, tf.linalg.matrix_transpose(unit))
+    dot13 = share * dot12
+    dot14 = tf.matmul(dot13, tf.linalg.matrix_transpose(t26))
+    total6 = tf.reduce_sum(unit2 * dot9, axis=-1)
+    t36 = t34 + t * t27 + dot14 * t7 - total6[..., :, None] * t7 * unit2
+    dot15 = tf.matmul(unit2, tf.linalg.matrix_transpose(t25))
+    dot16 = tf.einsum("...ab,...ab->...a", t32, dot15)
+    dot17 = t33 * dot12
+    dot18 = tf.matmul(dot17, tf.linalg.matrix_transpose(t26))
+    t37 = dot16[..., :, None] * unit2 - dot18
+    t38 = total5[..., :, None] * t8 + t7 * (dot8 - dot9 * unit2)
+    t39 = t38 + t7 * (dot10 * unit2 - dot11) - total5[..., :, None] - unit2 * t35
+    t40 = t39 - unit2 * t36 - t7 * unit2 * t37
+    t41 = fn.reciprocal(length2) ** 2
+    return (t23 * t24[..., :, None], t40 * t41[..., :, None])
 
 
 _INFO_NCE = Definition(
@@ -872,17 +809,16 @@ def _nt_xent_value(embeddings: Array, positive: Array, temperature: Array) -> Re
     """The unreduced loss."""
     position = fn.positions(embeddings, -2)
     t = 1 / temperature
-    total = tf.reduce_sum(embeddings**2, axis=-1)
-    t2 = fn.inverse_root(total)
-    dot = tf.matmul(embeddings, tf.linalg.matrix_transpose(embeddings))
-    t3 = t * t2[..., :, None] * t2[..., None, :] * dot
+    length = fn.norm(embeddings, axis=-1)
+    unit = fn.unit(embeddings, length[..., :, None])
+    dot = tf.matmul(unit, tf.linalg.matrix_transpose(unit))
     differs = position[..., None, :] != position[..., :, None]
-    lse = fn.logsumexp(t3, -1, where=differs)
+    lse = fn.logsumexp(t * dot, -1, where=differs)
     picked = fn.gather(embeddings, positive, 0, 1, 1)
-    total2 = tf.reduce_sum(embeddings * picked, axis=-1)
-    total3 = tf.reduce_sum(picked**2, axis=-1)
-    t4 = total2 * t * t2 * fn.inverse_root(total3)
-    return tf.where(positive != position, lse - t4, 0.0)
+    length2 = fn.norm(picked, axis=-1)
+    unit2 = fn.unit(picked, length2[..., :, None])
+    total = tf.reduce_sum(unit * unit2, axis=-1)
+    return tf.where(positive != position, lse - t * total, 0.0)
 
 
 def _nt_xent_vjp(
@@ -892,47 +828,39 @@ def _nt_xent_vjp(
     cotangent: Array,
 ) -> tuple[Result, ...]:
     """Gradients of sum(cotangent * loss)."""
+    picked = fn.gather(embeddings, positive, 0, 1, 1)
+    length = fn.norm(picked, axis=-1)
+    inverse = fn.reciprocal(length)
     position = fn.positions(embeddings, -2)
     differs = positive != position
     t = 1 / temperature
-    total = tf.reduce_sum(embeddings**2, axis=-1)
-    t2 = fn.inverse_root(total)
-    picked = fn.gather(embeddings, positive, 0, 1, 1)
-    total2 = tf.reduce_sum(embeddings * picked, axis=-1)
-    total3 = tf.reduce_sum(picked**2, axis=-1)
-    t3 = fn.inverse_root(total3)
-    t4 = t2 * cotangent * total2 * t3**3
-    branch = tf.where(differs[..., :, None], t * t4[..., :, None] * picked, 0.0)
-    t5 = t2 * t3 * cotangent
-    branch2 = tf.where(differs[..., :, None], -t * t5[..., :, None] * embeddings, 0.0)
-    spread = fn.scatter(branch + branch2, positive, embeddings, 0, 1, 1)
+    length2 = fn.norm(embeddings, axis=-1)
+    unit = fn.unit(embeddings, length2[..., :, None])
+    unit2 = fn.unit(picked, length[..., :, None])
+    total = tf.reduce_sum(unit * unit2, axis=-1)
+    t2 = cotangent * total
+    branch = tf.where(differs[..., :, None], t * t2[..., :, None] * unit2, 0.0)
+    branch2 = tf.where(differs[..., :, None], -t * unit * cotangent[..., :, None], 0.0)
+    t3 = inverse[..., :, None] * (branch + branch2)
+    spread = fn.scatter(t3, positive, embeddings, 0, 1, 1)
+    inverse2 = fn.reciprocal(length2)
+    t4 = tf.linalg.matrix_transpose(unit) * cotangent[..., None, :]
+    branch3 = tf.where(differs[..., None, :], t4, 0.0)
     differs2 = position[..., :, None] != position[..., None, :]
-    dot = tf.matmul(embeddings, tf.linalg.matrix_transpose(embeddings))
-    t6 = tf.linalg.matrix_transpose(dot) * t * t2[..., :, None] * t2[..., None, :]
-    lse = fn.logsumexp(t6, -2, where=differs2)
-    share = tf.math.exp(t6 - lse[..., None, :])
-    t7 = t2[..., None, :] * tf.linalg.matrix_transpose(share) * dot
-    branch3 = tf.where(tf.linalg.matrix_transpose(differs2), t7, 0.0)
-    total4 = tf.reduce_sum(branch3, axis=-1)
-    t8 = t2**3
-    branch4 = tf.where(differs, -0.5 * t * total4 * t8 * cotangent, 0.0)
-    branch5 = tf.where(differs, 0.5 * t * t3 * t8 * cotangent * total2, 0.0)
-    t9 = t2 * cotangent
-    condition = tf.linalg.matrix_transpose(differs2) & differs[..., :, None]
-    t10 = tf.linalg.matrix_transpose(share) * t9[..., :, None] * dot
-    total5 = tf.reduce_sum(tf.where(condition, t10, 0.0), axis=-2)
-    t11 = branch4 + branch5 - 0.5 * t * total5 * t8
-    t12 = t9[..., None, :] * tf.linalg.matrix_transpose(embeddings)
-    branch6 = tf.where(differs[..., None, :], t12, 0.0)
-    branch7 = tf.where(differs2, share, 0.0)
-    dot2 = tf.matmul(branch7, tf.linalg.matrix_transpose(branch6))
-    t13 = t2[..., None, :] * tf.linalg.matrix_transpose(embeddings)
-    t14 = tf.linalg.matrix_transpose(branch7)
-    dot3 = tf.matmul(t14, tf.linalg.matrix_transpose(t13))
-    branch8 = tf.where(differs[..., :, None], t * dot3 * t9[..., :, None], 0.0)
-    branch9 = tf.where(differs[..., :, None], -t * t5[..., :, None] * picked, 0.0)
-    t15 = spread + 2 * t11[..., :, None] * embeddings + t * t2[..., :, None] * dot2
-    return (t15 + branch8 + branch9,)
+    dot = tf.matmul(unit, tf.linalg.matrix_transpose(unit))
+    t5 = tf.linalg.matrix_transpose(dot) * t
+    lse = fn.logsumexp(t5, -2, where=differs2)
+    branch4 = tf.where(differs2, tf.math.exp(t5 - lse[..., None, :]), 0.0)
+    dot2 = tf.matmul(branch4, tf.linalg.matrix_transpose(branch3))
+    t6 = t * dot2
+    t7 = tf.linalg.matrix_transpose(unit)
+    t8 = tf.linalg.matrix_transpose(branch4)
+    dot3 = tf.matmul(t8, tf.linalg.matrix_transpose(t7))
+    branch5 = tf.where(differs[..., :, None], t * dot3 * cotangent[..., :, None], 0.0)
+    branch6 = tf.where(differs[..., :, None], -t * cotangent[..., :, None] * unit2, 0.0)
+    total2 = tf.reduce_sum(unit * (t6 + branch5 + branch6), axis=-1)
+    t9 = t6 + branch5 + branch6 - total2[..., :, None] * unit
+    return (spread + inverse2[..., :, None] * t9,)
 
 
 def _nt_xent_jvp(
@@ -944,37 +872,32 @@ def _nt_xent_jvp(
     """The directional derivative of the unreduced loss along the tangents."""
     position = fn.positions(embeddings, -2)
     differs = positive != position
-    differs2 = position[..., :, None] != position[..., None, :]
     t = 1 / temperature
-    total = tf.reduce_sum(embeddings**2, axis=-1)
-    t2 = fn.inverse_root(total)
-    dot = tf.matmul(embeddings_tangent, tf.linalg.matrix_transpose(embeddings))
-    dot2 = tf.matmul(embeddings, tf.linalg.matrix_transpose(embeddings_tangent))
-    t3 = t2[..., :, None] * t2[..., None, :] * (dot + dot2)
-    dot3 = tf.matmul(embeddings, tf.linalg.matrix_transpose(embeddings))
-    t4 = t2**3
-    total2 = tf.reduce_sum(embeddings * embeddings_tangent, axis=-1)
-    t5 = t4 * total2
-    t6 = t2[..., :, None] * dot3 * t5[..., None, :]
-    t7 = t2[..., None, :] * t5[..., :, None] * dot3
-    t8 = tf.linalg.matrix_transpose(dot3) * t * t2[..., :, None] * t2[..., None, :]
-    lse = fn.logsumexp(t8, -2, where=differs2)
-    share = tf.math.exp(tf.linalg.matrix_transpose(t8) - lse[..., :, None])
-    t9 = tf.linalg.matrix_transpose(differs2)
-    branch = tf.where(t9, t * (t3 - t6 - t7) * share, 0.0)
-    total3 = tf.reduce_sum(branch, axis=-1)
+    differs2 = position[..., :, None] != position[..., None, :]
+    length = fn.norm(embeddings, axis=-1)
+    inverse = fn.reciprocal(length)
+    unit = fn.unit(embeddings, length[..., :, None])
+    total = tf.reduce_sum(unit * embeddings_tangent, axis=-1)
+    t2 = embeddings_tangent - unit * total[..., :, None]
+    dot = tf.matmul(t2, tf.linalg.matrix_transpose(unit))
+    t3 = inverse[..., None, :] * tf.linalg.matrix_transpose(dot)
+    dot2 = tf.matmul(unit, tf.linalg.matrix_transpose(t2))
+    t4 = tf.linalg.matrix_transpose(dot2) * inverse[..., :, None]
+    dot3 = tf.matmul(unit, tf.linalg.matrix_transpose(unit))
+    t5 = tf.linalg.matrix_transpose(dot3) * t
+    lse = fn.logsumexp(t5, -2, where=differs2)
+    branch = tf.where(differs2, (t3 + t4) * tf.math.exp(t5 - lse[..., None, :]), 0.0)
+    total2 = tf.reduce_sum(branch, axis=-2)
     picked = fn.gather(embeddings, positive, 0, 1, 1)
-    total4 = tf.reduce_sum(picked**2, axis=-1)
-    t10 = fn.inverse_root(total4)
+    length2 = fn.norm(picked, axis=-1)
+    inverse2 = fn.reciprocal(length2)
     picked2 = fn.gather(embeddings_tangent, positive, 0, 1, 1)
-    t11 = embeddings * picked2 + embeddings_tangent * picked
-    total5 = tf.reduce_sum(t11, axis=-1)
-    branch2 = tf.where(differs, -t * t2 * t10 * total5, 0.0)
-    total6 = tf.reduce_sum(embeddings * picked, axis=-1)
-    total7 = tf.reduce_sum(picked2 * picked, axis=-1)
-    branch3 = tf.where(differs, total6 * t * t2 * total7 * t10**3, 0.0)
-    branch4 = tf.where(differs, total6 * t * t10 * t4 * total2, 0.0)
-    return tf.where(differs, total3, 0.0) + branch2 + branch3 + branch4
+    unit2 = fn.unit(picked, length2[..., :, None])
+    total3 = tf.reduce_sum(unit2 * picked2, axis=-1)
+    t6 = picked2 - unit2 * total3[..., :, None]
+    t7 = unit * inverse2[..., :, None] * t6 + unit2 * inverse[..., :, None] * t2
+    total4 = tf.reduce_sum(t7, axis=-1)
+    return tf.where(differs, t * total2, 0.0) + tf.where(differs, -t * total4, 0.0)
 
 
 def _nt_xent_hvp(
@@ -985,153 +908,89 @@ def _nt_xent_hvp(
     embeddings_tangent: Array,
 ) -> tuple[Result, ...]:
     """The Hessian of sum(cotangent * loss) times the tangents."""
-    total = tf.reduce_sum(embeddings * embeddings_tangent, axis=-1)
     position = fn.positions(embeddings, -2)
     differs = positive != position
     t = 1 / temperature
     picked = fn.gather(embeddings, positive, 0, 1, 1)
-    total2 = tf.reduce_sum(picked**2, axis=-1)
-    t2 = fn.inverse_root(total2)
-    total3 = tf.reduce_sum(embeddings**2, axis=-1)
-    t3 = fn.inverse_root(total3)
-    t4 = t3**3
-    t5 = t2 * t4 * cotangent
-    branch = tf.where(differs[..., :, None], 0.5 * t * t5[..., :, None] * embeddings, 0.0)
-    t6 = t2**3
-    total4 = tf.reduce_sum(embeddings * picked, axis=-1)
-    t7 = t4 * t6 * cotangent * total4
-    branch2 = tf.where(differs[..., :, None], -0.5 * t * t7[..., :, None] * picked, 0.0)
-    t8 = 2 * total[..., :, None] * (branch + branch2)
+    length = fn.norm(picked, axis=-1)
+    inverse = fn.reciprocal(length)
+    length2 = fn.norm(embeddings, axis=-1)
+    unit = fn.unit(embeddings, length2[..., :, None])
     picked2 = fn.gather(embeddings_tangent, positive, 0, 1, 1)
-    total5 = tf.reduce_sum(picked2 * picked, axis=-1)
-    t9 = t3 * t6 * cotangent
-    branch3 = tf.where(differs[..., :, None], 0.5 * t * t9[..., :, None] * embeddings, 0.0)
-    t10 = t3 * cotangent * total4 * t2**5
-    branch4 = tf.where(differs[..., :, None], -1.5 * t * t10[..., :, None] * picked, 0.0)
-    t11 = 2 * total5[..., :, None] * (branch3 + branch4)
-    t12 = embeddings * picked2 + embeddings_tangent * picked
-    total6 = tf.reduce_sum(t12, axis=-1)
-    t13 = t3 * t6 * cotangent * total6
-    branch5 = tf.where(differs[..., :, None], t * t13[..., :, None] * picked, 0.0)
-    t14 = t3 * t6 * cotangent * total4
-    branch6 = tf.where(differs[..., :, None], t * t14[..., :, None] * picked2, 0.0)
-    t15 = t3 * t2 * cotangent
-    t16 = -t * t15[..., :, None] * embeddings_tangent
-    branch7 = tf.where(differs[..., :, None], t16, 0.0)
-    spread = fn.scatter(t8 + t11 + branch5 + branch6 + branch7, positive, embeddings, 0, 1, 1)
+    unit2 = fn.unit(picked, length[..., :, None])
+    total = tf.reduce_sum(unit2 * picked2, axis=-1)
+    t2 = picked2 - unit2 * total[..., :, None]
+    inverse2 = fn.reciprocal(length2)
+    total2 = tf.reduce_sum(unit * embeddings_tangent, axis=-1)
+    t3 = embeddings_tangent - unit * total2[..., :, None]
+    t4 = unit * inverse[..., :, None] * t2 + unit2 * inverse2[..., :, None] * t3
+    total3 = tf.reduce_sum(t4, axis=-1)
+    t5 = inverse * total3 * cotangent
+    branch = tf.where(differs[..., :, None], t * t5[..., :, None] * unit2, 0.0)
+    t6 = inverse**2
+    total4 = tf.reduce_sum(unit * unit2, axis=-1)
+    t7 = t6 * cotangent * total4
+    branch2 = tf.where(differs[..., :, None], t * t2 * t7[..., :, None], 0.0)
+    t8 = inverse2 * inverse * cotangent
+    branch3 = tf.where(differs[..., :, None], -t * t3 * t8[..., :, None], 0.0)
+    t9 = t6 * total
+    t10 = cotangent * total4
+    branch4 = tf.where(differs[..., :, None], t * t10[..., :, None] * unit2, 0.0)
+    branch5 = tf.where(differs[..., :, None], -t * unit * cotangent[..., :, None], 0.0)
+    t11 = branch + branch2 + branch3 - t9[..., :, None] * (branch4 + branch5)
+    spread = fn.scatter(t11, positive, embeddings, 0, 1, 1)
+    t12 = inverse2 * cotangent
+    t13 = tf.linalg.matrix_transpose(t3) * t12[..., None, :]
+    branch6 = tf.where(differs[..., None, :], t13, 0.0)
     differs2 = position[..., :, None] != position[..., None, :]
-    dot = tf.matmul(embeddings, tf.linalg.matrix_transpose(embeddings))
-    t17 = tf.linalg.matrix_transpose(dot) * t * t3[..., :, None] * t3[..., None, :]
-    lse = fn.logsumexp(t17, -2, where=differs2)
-    share = tf.math.exp(t17 - lse[..., None, :])
-    t18 = t3[..., None, :] * tf.linalg.matrix_transpose(share) * dot
-    branch8 = tf.where(tf.linalg.matrix_transpose(differs2), t18, 0.0)
-    total7 = tf.reduce_sum(branch8, axis=-1)
-    branch9 = tf.where(differs, -0.5 * t * total7 * t4 * cotangent, 0.0)
-    branch10 = tf.where(differs, 0.5 * t * t2 * t4 * cotangent * total4, 0.0)
-    condition = tf.linalg.matrix_transpose(differs2) & differs[..., :, None]
-    t19 = t3 * cotangent
-    t20 = tf.linalg.matrix_transpose(share) * t19[..., :, None] * dot
-    total8 = tf.reduce_sum(tf.where(condition, t20, 0.0), axis=-2)
-    t21 = branch9 + branch10 - 0.5 * t * t4 * total8
-    t22 = 2 * t21[..., :, None] * embeddings_tangent
-    branch11 = tf.where(differs[..., :, None], 0.5 * t * t9[..., :, None] * picked, 0.0)
-    branch12 = tf.where(differs[..., :, None], -0.5 * t * t7[..., :, None] * embeddings, 0.0)
-    t23 = 2 * total5[..., :, None] * (branch11 + branch12)
-    t24 = t3**5
-    branch13 = tf.where(differs, 0.75 * t * total7 * t24 * cotangent, 0.0)
-    branch14 = tf.where(differs, -0.75 * t * t2 * t24 * cotangent * total4, 0.0)
-    t25 = 0.75 * t * total8 * t24 + branch13 + branch14
-    branch15 = tf.where(differs[..., :, None], 0.5 * t * t5[..., :, None] * picked, 0.0)
-    t26 = t3[..., :, None] * embeddings
-    t27 = tf.linalg.matrix_transpose(t26)
-    branch16 = tf.where(differs2, share, 0.0)
-    t28 = tf.linalg.matrix_transpose(branch16)
-    dot2 = tf.matmul(t28, tf.linalg.matrix_transpose(t27))
-    t29 = t4 * cotangent
-    branch17 = tf.where(differs[..., :, None], -0.5 * t * dot2 * t29[..., :, None], 0.0)
-    branch18 = tf.where(differs[..., :, None], t19[..., :, None] * embeddings, 0.0)
-    t30 = tf.linalg.matrix_transpose(branch18)
-    dot3 = tf.matmul(branch16, tf.linalg.matrix_transpose(t30))
-    t31 = 2 * t25[..., :, None] * embeddings + branch15 + branch17
-    t32 = t31 - 0.5 * t * t4[..., :, None] * dot3
-    t33 = t19[..., None, :] * tf.linalg.matrix_transpose(embeddings_tangent)
-    branch19 = tf.where(differs[..., None, :], t33, 0.0)
-    t34 = t4 * cotangent * total
-    t35 = -t34[..., None, :] * tf.linalg.matrix_transpose(embeddings)
-    branch20 = tf.where(differs[..., None, :], t35, 0.0)
-    t36 = branch19 + branch20
-    dot4 = tf.matmul(branch16, tf.linalg.matrix_transpose(t36))
-    dot5 = tf.matmul(embeddings_tangent, tf.linalg.matrix_transpose(embeddings))
-    dot6 = tf.matmul(embeddings, tf.linalg.matrix_transpose(embeddings_tangent))
-    t37 = tf.linalg.matrix_transpose(dot5) + tf.linalg.matrix_transpose(dot6)
-    t38 = t3[..., :, None] * t3[..., None, :] * tf.linalg.matrix_transpose(t37)
-    t39 = t4 * total
-    t40 = t3[..., :, None] * dot * t39[..., None, :]
-    t41 = t3[..., None, :] * t39[..., :, None] * dot
-    t42 = t * tf.linalg.matrix_transpose(share) * (t38 - t40 - t41)
-    branch21 = tf.where(tf.linalg.matrix_transpose(differs2), t42, 0.0)
-    total9 = tf.reduce_sum(branch21, axis=-1)
-    branch22 = tf.where(differs2, -share * total9[..., None, :], 0.0)
-    branch23 = tf.where(differs2, t * t3[..., :, None] * t3[..., None, :] * share * t37, 0.0)
-    t43 = tf.linalg.matrix_transpose(dot) * t * t3[..., :, None] * share
-    branch24 = tf.where(differs2, -t43 * t39[..., None, :], 0.0)
-    t44 = tf.linalg.matrix_transpose(dot) * t * t3[..., None, :] * share
-    branch25 = tf.where(differs2, -t44 * t39[..., :, None], 0.0)
-    t45 = branch22 + branch23 + branch24 + branch25
-    dot7 = tf.matmul(t45, tf.linalg.matrix_transpose(t30))
-    t46 = t3[..., None, :] * tf.linalg.matrix_transpose(embeddings_tangent)
-    t47 = t39[..., None, :] * tf.linalg.matrix_transpose(embeddings)
-    t48 = t46 - t47
-    dot8 = tf.matmul(t28, tf.linalg.matrix_transpose(t48))
-    t49 = tf.linalg.matrix_transpose(t45)
-    dot9 = tf.matmul(t49, tf.linalg.matrix_transpose(t27))
-    branch26 = tf.where(differs[..., :, None], t * t19[..., :, None] * (dot8 + dot9), 0.0)
-    t50 = t2 * t4 * cotangent * total6
-    branch27 = tf.where(differs[..., :, None], t * t50[..., :, None] * embeddings, 0.0)
-    branch28 = tf.where(differs[..., :, None], -t * t15[..., :, None] * picked2, 0.0)
-    t51 = t3[..., None, :] * tf.linalg.matrix_transpose(share)
-    branch29 = tf.where(tf.linalg.matrix_transpose(differs2), t51, 0.0)
-    t52 = t3**2
-    t53 = t * t3[..., :, None] * tf.linalg.matrix_transpose(share) * dot
-    branch30 = tf.where(tf.linalg.matrix_transpose(differs2), t53 * t52[..., None, :], 0.0)
-    t54 = tf.linalg.matrix_transpose(t37) * (branch29 + branch30)
-    t55 = -0.5 * tf.linalg.matrix_transpose(share) * dot * t4[..., None, :]
-    branch31 = tf.where(tf.linalg.matrix_transpose(differs2), t55, 0.0)
-    t56 = tf.linalg.matrix_transpose(dot) ** 2
-    t57 = t3**4
-    t58 = 0.5 * t * t3[..., :, None] * tf.linalg.matrix_transpose(share)
-    t59 = -t58 * tf.linalg.matrix_transpose(t56) * t57[..., None, :]
-    branch32 = tf.where(tf.linalg.matrix_transpose(differs2), t59, 0.0)
-    t60 = 2 * total[..., None, :] * (branch31 + branch32)
-    t61 = tf.linalg.matrix_transpose(differs2)
-    branch33 = tf.where(t61, -t18 * total9[..., :, None], 0.0)
-    t62 = t * tf.linalg.matrix_transpose(share) * t39[..., :, None]
-    t63 = -t62 * t52[..., None, :] * tf.linalg.matrix_transpose(t56)
-    branch34 = tf.where(tf.linalg.matrix_transpose(differs2), t63, 0.0)
-    total10 = tf.reduce_sum(t54 + t60 + branch33 + branch34, axis=-1)
-    t64 = t4 * total10 * cotangent
-    branch35 = tf.where(differs[..., :, None], -t * t64[..., :, None] * embeddings, 0.0)
-    t65 = tf.linalg.matrix_transpose(share) * t19[..., :, None]
-    t66 = t52 * cotangent
-    t67 = t * t3[..., None, :] * tf.linalg.matrix_transpose(share) * t66[..., :, None]
-    t68 = tf.where(condition, t65, 0.0) + tf.where(condition, t67 * dot, 0.0)
-    t69 = -0.5 * tf.linalg.matrix_transpose(share) * t29[..., :, None] * dot
-    t70 = t57 * cotangent
-    t71 = 0.5 * t * t3[..., None, :] * tf.linalg.matrix_transpose(share)
-    t72 = -t71 * tf.linalg.matrix_transpose(t56) * t70[..., :, None]
-    t73 = tf.where(condition, t69, 0.0) + tf.where(condition, t72, 0.0)
-    t74 = t3 * total9 * cotangent
-    t75 = -tf.linalg.matrix_transpose(share) * t74[..., :, None] * dot
-    t76 = t * tf.linalg.matrix_transpose(share) * t39[..., None, :]
-    t77 = -t76 * t66[..., :, None] * tf.linalg.matrix_transpose(t56)
-    t78 = tf.linalg.matrix_transpose(t37) * t68 + 2 * total[..., :, None] * t73
-    t79 = t78 + tf.where(condition, t75, 0.0) + tf.where(condition, t77, 0.0)
-    total11 = tf.reduce_sum(t79, axis=-2)
-    t80 = t4 * total11
-    t81 = spread + t22 + t23 + 2 * total[..., :, None] * t32
-    t82 = t81 + t * t3[..., :, None] * (dot4 + dot7) + branch26 + branch27 + branch28
-    return (t82 + branch35 - t * t80[..., :, None] * embeddings,)
+    dot = tf.matmul(unit, tf.linalg.matrix_transpose(unit))
+    t14 = tf.linalg.matrix_transpose(dot) * t
+    lse = fn.logsumexp(t14, -2, where=differs2)
+    share = tf.math.exp(t14 - lse[..., None, :])
+    branch7 = tf.where(differs2, share, 0.0)
+    dot2 = tf.matmul(branch7, tf.linalg.matrix_transpose(branch6))
+    branch8 = tf.where(differs[..., :, None], cotangent[..., :, None] * unit, 0.0)
+    t15 = tf.linalg.matrix_transpose(branch8)
+    dot3 = tf.matmul(unit, tf.linalg.matrix_transpose(t3))
+    t16 = inverse2[..., :, None] * tf.linalg.matrix_transpose(dot3)
+    dot4 = tf.matmul(t3, tf.linalg.matrix_transpose(unit))
+    t17 = inverse2[..., None, :] * tf.linalg.matrix_transpose(dot4)
+    t18 = t16 + t17
+    branch9 = tf.where(differs2, t * share * t18, 0.0)
+    total5 = tf.reduce_sum(tf.where(differs2, share * t18, 0.0), axis=-2)
+    branch10 = tf.where(differs2, -t * share * total5[..., None, :], 0.0)
+    t19 = branch9 + branch10
+    dot5 = tf.matmul(t19, tf.linalg.matrix_transpose(t15))
+    t20 = dot2 + dot5
+    t21 = inverse2[..., None, :] * tf.linalg.matrix_transpose(t3)
+    t22 = tf.linalg.matrix_transpose(branch7)
+    dot6 = tf.matmul(t22, tf.linalg.matrix_transpose(t21))
+    t23 = tf.linalg.matrix_transpose(unit)
+    t24 = tf.linalg.matrix_transpose(t19)
+    dot7 = tf.matmul(t24, tf.linalg.matrix_transpose(t23))
+    t25 = dot6 + dot7
+    branch11 = tf.where(differs[..., :, None], t * t25 * t12[..., :, None], 0.0)
+    branch12 = tf.where(differs[..., :, None], -t * t2 * t8[..., :, None], 0.0)
+    branch13 = tf.where(differs[..., :, None], -t * cotangent[..., :, None] * unit2, 0.0)
+    dot8 = tf.matmul(branch7, tf.linalg.matrix_transpose(t15))
+    t26 = t * dot8
+    dot9 = tf.matmul(t22, tf.linalg.matrix_transpose(t23))
+    branch14 = tf.where(differs[..., :, None], t * dot9 * cotangent[..., :, None], 0.0)
+    t27 = branch13 + t26 + branch14
+    total6 = tf.reduce_sum(unit * t27, axis=-1)
+    t28 = inverse2**2
+    t29 = total6 * t28
+    branch15 = tf.where(differs[..., :, None], unit * t * t25 * cotangent[..., :, None], 0.0)
+    t30 = inverse * cotangent
+    branch16 = tf.where(differs[..., :, None], -unit * t * t2 * t30[..., :, None], 0.0)
+    t31 = unit * t * t20 + inverse2[..., :, None] * t3 * t27 + branch15 + branch16
+    total7 = tf.reduce_sum(t31, axis=-1)
+    t32 = inverse2 * total7
+    t33 = t28 * total2
+    t34 = branch13 + t26 + branch14 - total6[..., :, None] * unit
+    t35 = spread + t * inverse2[..., :, None] * t20 + branch11 + branch12
+    t36 = t35 - t3 * t29[..., :, None] - t32[..., :, None] * unit
+    return (t36 - t33[..., :, None] * t34,)
 
 
 def _nt_xent_hessian_diagonal(
@@ -1141,148 +1000,118 @@ def _nt_xent_hessian_diagonal(
     cotangent: Array,
 ) -> tuple[Result, ...]:
     """The diagonal of the Hessian of sum(cotangent * loss)."""
-    picked = fn.gather(embeddings, positive, 0, 1, 1)
     position = fn.positions(embeddings, -2)
     differs = positive != position
     t = 1 / temperature
-    t2 = embeddings**2
-    total = tf.reduce_sum(t2, axis=-1)
-    t3 = fn.inverse_root(total)
-    t4 = picked**2
-    total2 = tf.reduce_sum(t4, axis=-1)
-    t5 = fn.inverse_root(total2)
-    t6 = t5**3
-    t7 = t3 * cotangent * t6
-    branch = tf.where(differs[..., :, None], 0.5 * t * t7[..., :, None] * embeddings, 0.0)
-    total3 = tf.reduce_sum(embeddings * picked, axis=-1)
-    t8 = t3 * cotangent * total3 * t5**5
-    branch2 = tf.where(differs[..., :, None], -1.5 * t * t8[..., :, None] * picked, 0.0)
-    t9 = t * t7[..., :, None] * embeddings * picked
-    branch3 = tf.where(differs[..., :, None], t9, 0.0)
-    t10 = 2 * picked * (branch + branch2) + branch3
-    spread = fn.scatter(t10, positive, embeddings, 0, 1, 1)
-    t11 = t * t3[..., :, None] * t6[..., :, None] * cotangent[..., :, None]
-    branch4 = tf.where(differs[..., :, None], t11 * total3[..., :, None], 0.0)
-    spread2 = fn.scatter(branch4, positive, embeddings, 0, 1, 1)
-    t12 = t3**3
+    picked = fn.gather(embeddings, positive, 0, 1, 1)
+    length = fn.norm(picked, axis=-1)
+    inverse = fn.reciprocal(length)
+    t2 = inverse**2
+    length2 = fn.norm(embeddings, axis=-1)
+    unit = fn.unit(embeddings, length2[..., :, None])
+    unit2 = fn.unit(picked, length[..., :, None])
+    total = tf.reduce_sum(unit * unit2, axis=-1)
+    t3 = t * t2[..., :, None] * cotangent[..., :, None] * total[..., :, None]
+    branch = tf.where(differs[..., :, None], t3, 0.0)
+    spread = fn.scatter(branch, positive, embeddings, 0, 1, 1)
+    t4 = t2 * cotangent * total
+    branch2 = tf.where(differs[..., :, None], -t * t4[..., :, None] * unit2**2, 0.0)
+    t5 = t2 * cotangent
+    t6 = unit - unit2 * total[..., :, None]
+    branch3 = tf.where(differs[..., :, None], t * t5[..., :, None] * unit2 * t6, 0.0)
+    t7 = cotangent * total
+    branch4 = tf.where(differs[..., :, None], t * t7[..., :, None] * unit2, 0.0)
+    branch5 = tf.where(differs[..., :, None], -t * unit * cotangent[..., :, None], 0.0)
+    t8 = t2[..., :, None] * unit2 * (branch4 + branch5)
+    spread2 = fn.scatter(branch2 + branch3 - t8, positive, embeddings, 0, 1, 1)
+    branch6 = tf.where(differs[..., :, None], -t * cotangent[..., :, None] * unit2, 0.0)
+    branch7 = tf.where(differs[..., :, None], cotangent[..., :, None] * unit, 0.0)
+    t9 = tf.linalg.matrix_transpose(branch7)
     differs2 = position[..., :, None] != position[..., None, :]
-    dot = tf.matmul(embeddings, tf.linalg.matrix_transpose(embeddings))
-    t13 = tf.linalg.matrix_transpose(dot) * t * t3[..., :, None] * t3[..., None, :]
-    lse = fn.logsumexp(t13, -2, where=differs2)
-    share = tf.math.exp(t13 - lse[..., None, :])
-    t14 = dot * t3[..., None, :] * tf.linalg.matrix_transpose(share)
-    branch5 = tf.where(tf.linalg.matrix_transpose(differs2), t14, 0.0)
-    total4 = tf.reduce_sum(branch5, axis=-1)
-    branch6 = tf.where(differs, -0.5 * t * cotangent * t12 * total4, 0.0)
-    branch7 = tf.where(differs, 0.5 * t * cotangent * t12 * total3 * t5, 0.0)
-    condition = tf.linalg.matrix_transpose(differs2) & differs[..., :, None]
-    t15 = t3 * cotangent
-    t16 = tf.linalg.matrix_transpose(share) * t15[..., :, None] * dot
-    total5 = tf.reduce_sum(tf.where(condition, t16, 0.0), axis=-2)
-    t17 = 2 * (branch6 + branch7 - 0.5 * t * t12 * total5)
-    t18 = t3**5
-    branch8 = tf.where(differs, 0.75 * t * cotangent * total4 * t18, 0.0)
-    branch9 = tf.where(differs, -0.75 * t * cotangent * total3 * t5 * t18, 0.0)
-    t19 = 0.75 * t * total5 * t18 + branch8 + branch9
-    t20 = cotangent * t12 * t5
-    branch10 = tf.where(differs[..., :, None], 0.5 * t * t20[..., :, None] * picked, 0.0)
-    t21 = t3[..., :, None] * embeddings
-    t22 = tf.linalg.matrix_transpose(t21)
-    branch11 = tf.where(differs2, share, 0.0)
-    t23 = tf.linalg.matrix_transpose(branch11)
-    dot2 = tf.matmul(t23, tf.linalg.matrix_transpose(t22))
-    t24 = cotangent * t12
-    branch12 = tf.where(differs[..., :, None], -0.5 * t * dot2 * t24[..., :, None], 0.0)
-    branch13 = tf.where(differs[..., :, None], t15[..., :, None] * embeddings, 0.0)
-    t25 = tf.linalg.matrix_transpose(branch13)
-    dot3 = tf.matmul(branch11, tf.linalg.matrix_transpose(t25))
-    t26 = 2 * t19[..., :, None] * embeddings + branch10 + branch12
-    t27 = t26 - 0.5 * t * t12[..., :, None] * dot3
-    t28 = tf.linalg.matrix_transpose(t2) * t15[..., None, :]
-    branch14 = tf.where(differs[..., None, :], t28, 0.0)
-    branch15 = tf.where(differs2, t * t3[..., :, None] * t3[..., None, :] * share, 0.0)
-    dot4 = tf.matmul(branch15, tf.linalg.matrix_transpose(branch14))
-    t29 = 0.5 * t * t3[..., None, :] * t12[..., :, None] * share
-    branch16 = tf.where(differs2, -t29 * tf.linalg.matrix_transpose(dot), 0.0)
-    dot5 = tf.matmul(branch16, tf.linalg.matrix_transpose(t25))
-    t30 = t * t3[..., :, None] * (dot4 + 2 * dot5 * embeddings)
-    t31 = 1 / temperature**2
-    t32 = t3**2
-    t33 = cotangent * t32
-    t34 = tf.linalg.matrix_transpose(t2) * t33[..., None, :]
-    branch17 = tf.where(differs[..., None, :], t34, 0.0)
-    t35 = tf.linalg.matrix_transpose(share) ** 2
-    branch18 = tf.where(differs2, -tf.linalg.matrix_transpose(t35), 0.0)
-    dot6 = tf.matmul(branch18, tf.linalg.matrix_transpose(branch17))
-    t36 = t33[..., None, :] * tf.linalg.matrix_transpose(embeddings)
-    branch19 = tf.where(differs[..., None, :], t36, 0.0)
-    t37 = -tf.linalg.matrix_transpose(t35) * tf.linalg.matrix_transpose(dot)
-    branch20 = tf.where(differs2, t37, 0.0)
-    dot7 = tf.matmul(branch20, tf.linalg.matrix_transpose(branch19))
-    t38 = t3[..., :, None] * dot6 - t12[..., :, None] * dot7 * embeddings
+    dot = tf.matmul(unit, tf.linalg.matrix_transpose(unit))
+    t10 = tf.linalg.matrix_transpose(dot) * t
+    lse = fn.logsumexp(t10, -2, where=differs2)
+    share = tf.math.exp(t10 - lse[..., None, :])
+    branch8 = tf.where(differs2, share, 0.0)
+    dot2 = tf.matmul(branch8, tf.linalg.matrix_transpose(t9))
+    t11 = t * dot2
+    t12 = tf.linalg.matrix_transpose(unit)
+    t13 = tf.linalg.matrix_transpose(branch8)
+    dot3 = tf.matmul(t13, tf.linalg.matrix_transpose(t12))
+    branch9 = tf.where(differs[..., :, None], t * dot3 * cotangent[..., :, None], 0.0)
+    t14 = branch6 + t11 + branch9
+    total2 = tf.reduce_sum(unit * t14, axis=-1)
+    inverse2 = fn.reciprocal(length2)
+    t15 = inverse2**2
+    t16 = -total2 * t15
+    t17 = total2 * t15
+    t18 = unit**2
+    branch10 = tf.where(differs[..., :, None], t18 * cotangent[..., :, None], 0.0)
+    t19 = tf.linalg.matrix_transpose(branch10)
+    branch11 = tf.where(differs2, t * share, 0.0)
+    dot4 = tf.matmul(branch11, tf.linalg.matrix_transpose(t19))
+    branch12 = tf.where(differs2, tf.linalg.matrix_transpose(dot) * t * share, 0.0)
+    dot5 = tf.matmul(branch12, tf.linalg.matrix_transpose(t9))
+    t20 = t * t15[..., :, None] * (dot4 - dot5 * unit)
+    t21 = 1 / temperature**2
+    t22 = tf.linalg.matrix_transpose(share) ** 2
+    branch13 = tf.where(tf.linalg.matrix_transpose(differs2), -t22, 0.0)
+    t23 = tf.linalg.matrix_transpose(branch13)
+    dot6 = tf.matmul(t23, tf.linalg.matrix_transpose(t19))
+    branch14 = tf.where(tf.linalg.matrix_transpose(differs2), -t22 * dot, 0.0)
+    t24 = tf.linalg.matrix_transpose(branch14)
+    dot7 = tf.matmul(t24, tf.linalg.matrix_transpose(t9))
+    t25 = t15[..., :, None] * t21 * (dot6 - dot7 * unit)
+    t26 = t15 * cotangent
+    t27 = tf.linalg.matrix_transpose(t18)
+    t28 = tf.linalg.matrix_transpose(branch11)
+    dot8 = tf.matmul(t28, tf.linalg.matrix_transpose(t27))
+    t29 = tf.linalg.matrix_transpose(differs2)
+    branch15 = tf.where(t29, -tf.linalg.matrix_transpose(share), 0.0)
+    dot9 = tf.matmul(branch15, tf.linalg.matrix_transpose(t12))
+    t30 = tf.linalg.matrix_transpose(branch12)
+    dot10 = tf.matmul(t30, tf.linalg.matrix_transpose(t12))
+    t31 = tf.linalg.matrix_transpose(share) * dot
+    branch16 = tf.where(tf.linalg.matrix_transpose(differs2), t31, 0.0)
+    total3 = tf.reduce_sum(branch16, axis=-1)
+    t32 = dot8 + t * dot3 * dot9 - dot10 * unit
+    t33 = t32 - t * dot9 * total3[..., :, None] * unit
+    branch17 = tf.where(differs[..., :, None], t * t26[..., :, None] * t33, 0.0)
     equal = positive == position
-    branch21 = tf.where(differs[..., :, None], 0.5 * t * t7[..., :, None] * picked, 0.0)
-    t39 = cotangent * t12 * total3 * t6
-    t40 = -0.5 * t * t39[..., :, None] * embeddings
-    branch22 = tf.where(differs[..., :, None], t40, 0.0)
-    branch23 = tf.where(equal[..., :, None], 2 * picked * (branch21 + branch22), 0.0)
-    t41 = t3[..., None, :] * tf.linalg.matrix_transpose(t2)
-    t42 = tf.linalg.matrix_transpose(branch15)
-    dot8 = tf.matmul(t42, tf.linalg.matrix_transpose(t41))
-    t43 = 0.5 * t * dot * t3[..., None, :] * tf.linalg.matrix_transpose(share)
-    branch24 = tf.where(tf.linalg.matrix_transpose(differs2), -t43 * t12[..., :, None], 0.0)
-    dot9 = tf.matmul(branch24, tf.linalg.matrix_transpose(t22))
-    t44 = tf.linalg.matrix_transpose(differs2)
-    branch25 = tf.where(t44, -tf.linalg.matrix_transpose(share), 0.0)
-    dot10 = tf.matmul(branch25, tf.linalg.matrix_transpose(t22))
-    t45 = t12 * total4
-    t46 = t * dot10 * t45[..., :, None] * embeddings
-    t47 = dot8 + 2 * dot9 * embeddings + t * t3[..., :, None] * dot2 * dot10 - t46
-    branch26 = tf.where(differs[..., :, None], t * t15[..., :, None] * t47, 0.0)
-    t48 = t * t20[..., :, None] * embeddings * picked
-    branch27 = tf.where(differs[..., :, None], t48, 0.0)
-    t49 = tf.linalg.matrix_transpose(embeddings)
-    t50 = t3[..., None, :] * tf.linalg.matrix_transpose(share)
-    branch28 = tf.where(tf.linalg.matrix_transpose(differs2), t50, 0.0)
-    t51 = t * dot * t3[..., :, None] * tf.linalg.matrix_transpose(share)
-    branch29 = tf.where(tf.linalg.matrix_transpose(differs2), t51 * t32[..., None, :], 0.0)
-    t52 = branch28 + branch29
-    dot11 = tf.matmul(t52, tf.linalg.matrix_transpose(t49))
-    t53 = tf.linalg.matrix_transpose(dot) ** 2
-    t54 = -0.5 * t * t53 * share * t12[..., None, :] * t32[..., :, None]
-    total6 = tf.reduce_sum(tf.where(differs2, t54, 0.0), axis=-2)
-    t55 = -dot * t3[..., None, :] * tf.linalg.matrix_transpose(share)
-    branch30 = tf.where(tf.linalg.matrix_transpose(differs2), t55, 0.0)
-    total7 = tf.reduce_sum(branch30, axis=-1)
-    t56 = t3[..., :, None] * dot2 - t45[..., :, None] * embeddings
-    t57 = dot11 + 2 * total6[..., :, None] * embeddings
-    t58 = t57 + t * total7[..., :, None] * t56
-    t59 = -t * t24[..., :, None] * embeddings * t58
-    branch31 = tf.where(differs[..., :, None], t59, 0.0)
-    branch32 = tf.where(differs[..., :, None], 0.5 * t * t20[..., :, None] * embeddings, 0.0)
-    branch33 = tf.where(differs[..., :, None], -0.5 * t * t39[..., :, None] * picked, 0.0)
-    branch34 = tf.where(differs[..., :, None], t * t7[..., :, None] * t4, 0.0)
-    t60 = 2 * embeddings * (branch32 + branch33) + branch34
-    branch35 = tf.where(equal[..., :, None], t60, 0.0)
-    t61 = tf.linalg.matrix_transpose(condition)
-    branch36 = tf.where(t61, share * t15[..., None, :], 0.0)
-    t62 = t * t3[..., :, None] * share * t33[..., None, :]
-    branch37 = tf.where(t61, t62 * tf.linalg.matrix_transpose(dot), 0.0)
-    t63 = branch36 + branch37
-    dot12 = tf.matmul(t63, tf.linalg.matrix_transpose(t49))
-    t64 = 0.5 * t * tf.linalg.matrix_transpose(t53) * t12[..., None, :]
-    t65 = -t64 * tf.linalg.matrix_transpose(share) * t33[..., :, None]
-    total8 = tf.reduce_sum(tf.where(condition, t65, 0.0), axis=-2)
-    t66 = dot12 + 2 * total8[..., :, None] * embeddings
-    t67 = t * t12[..., :, None] * embeddings * t66
-    t68 = -tf.linalg.matrix_transpose(t53) * t33[..., :, None] * t35
-    total9 = tf.reduce_sum(tf.where(condition, t68, 0.0), axis=-2)
-    t69 = t12 * total9
-    t70 = t3[..., :, None] * dot7 - t69[..., :, None] * embeddings
-    t71 = t12[..., :, None] * t31 * embeddings * t70
-    t72 = spread + spread2 + t17[..., :, None] + 2 * embeddings * t27 + t30
-    t73 = t72 + t3[..., :, None] * t31 * t38 + branch23 + branch26 + branch27
-    return (t73 + branch31 + branch35 - t67 - t71,)
+    t34 = inverse2 * inverse * cotangent
+    branch18 = tf.where(differs[..., :, None], t * t34[..., :, None] * t18, 0.0)
+    t35 = unit2 - unit * total[..., :, None]
+    branch19 = tf.where(differs[..., :, None], t * t34[..., :, None] * unit2 * t35, 0.0)
+    branch20 = tf.where(equal[..., :, None], branch18 + branch19, 0.0)
+    dot11 = branch11 * dot
+    dot12 = tf.matmul(dot11, tf.linalg.matrix_transpose(t9))
+    t36 = inverse2 * cotangent
+    dot13 = t28 * dot
+    dot14 = tf.matmul(dot13, tf.linalg.matrix_transpose(t12))
+    branch21 = tf.where(differs[..., :, None], t * t36[..., :, None] * dot14, 0.0)
+    total4 = tf.reduce_sum(unit * dot9, axis=-1)
+    t37 = inverse2 * total4 * cotangent
+    branch22 = tf.where(differs[..., :, None], dot3 * t21 * t37[..., :, None], 0.0)
+    total5 = tf.reduce_sum(unit * dot10, axis=-1)
+    t38 = inverse2 * total5 * cotangent
+    branch23 = tf.where(differs[..., :, None], -t * t38[..., :, None] * unit, 0.0)
+    t39 = inverse2 * total4 * total3 * cotangent
+    branch24 = tf.where(differs[..., :, None], -t21 * t39[..., :, None] * unit, 0.0)
+    t40 = inverse2 * total2
+    total6 = tf.reduce_sum(unit * dot5, axis=-1)
+    t41 = inverse2 * total6
+    t42 = inverse2[..., :, None] * t14 + t * inverse2[..., :, None] * dot12 + branch21
+    t43 = t42 + branch22 + branch23 + branch24 - t40[..., :, None] * unit
+    t44 = t43 - t * t41[..., :, None] * unit
+    t45 = branch6 + t11 + branch9 - total2[..., :, None] * unit
+    dot15 = t23 * dot
+    dot16 = tf.matmul(dot15, tf.linalg.matrix_transpose(t9))
+    dot17 = tf.matmul(unit, tf.linalg.matrix_transpose(branch7))
+    dot18 = tf.einsum("...ab,...ab->...a", t24, dot17)
+    t46 = dot16 - dot18[..., :, None] * unit
+    t47 = spread + spread2 + t16[..., :, None] + t17[..., :, None] * t18 + t20 + t25
+    t48 = t47 + branch17 + branch20 - inverse2[..., :, None] * unit * t44
+    return (t48 - t15[..., :, None] * unit * t45 - t15[..., :, None] * t21 * unit * t46,)
 
 
 _NT_XENT = Definition(
@@ -1540,18 +1369,16 @@ class ClipLoss(KerasLoss):
 
 def _clip_value(image: Array, text: Array, logit_scale: Array) -> Result:
     """The unreduced loss."""
-    dot = tf.matmul(image, tf.linalg.matrix_transpose(text))
-    total = tf.reduce_sum(image**2, axis=-1)
-    t = fn.inverse_root(total)
-    total2 = tf.reduce_sum(text**2, axis=-1)
-    t2 = fn.inverse_root(total2)
-    t3 = dot * t[..., :, None] * t2[..., None, :] * logit_scale
-    lse = fn.logsumexp(t3, -1)
-    dot2 = tf.matmul(text, tf.linalg.matrix_transpose(image))
-    t4 = t[..., None, :] * t2[..., :, None] * dot2 * logit_scale
-    lse2 = fn.logsumexp(t4, -1)
-    total3 = tf.reduce_sum(image * text, axis=-1)
-    return 0.5 * lse + 0.5 * lse2 - t2 * t * total3 * logit_scale
+    length = fn.norm(image, axis=-1)
+    unit = fn.unit(image, length[..., :, None])
+    length2 = fn.norm(text, axis=-1)
+    unit2 = fn.unit(text, length2[..., :, None])
+    dot = tf.matmul(unit, tf.linalg.matrix_transpose(unit2))
+    lse = fn.logsumexp(dot * logit_scale, -1)
+    dot2 = tf.matmul(unit2, tf.linalg.matrix_transpose(unit))
+    lse2 = fn.logsumexp(dot2 * logit_scale, -1)
+    total = tf.reduce_sum(unit * unit2, axis=-1)
+    return 0.5 * lse + 0.5 * lse2 - total * logit_scale
 
 
 def _clip_vjp(
@@ -1561,54 +1388,51 @@ def _clip_vjp(
     cotangent: Array,
 ) -> tuple[Result, ...]:
     """Gradients of sum(cotangent * loss)."""
-    total = tf.reduce_sum(image**2, axis=-1)
-    t = fn.inverse_root(total)
-    total2 = tf.reduce_sum(text**2, axis=-1)
-    t2 = fn.inverse_root(total2)
-    t3 = t2 * cotangent
-    t4 = t3[..., None, :] * tf.linalg.matrix_transpose(text)
-    dot = tf.matmul(text, tf.linalg.matrix_transpose(image))
-    t5 = tf.linalg.matrix_transpose(dot) * t[..., :, None] * t2[..., None, :]
-    t6 = t5 * logit_scale
-    lse = fn.logsumexp(t6, -2)
-    share = tf.math.exp(tf.linalg.matrix_transpose(t6) - lse[..., :, None])
-    t7 = tf.linalg.matrix_transpose(share)
-    dot2 = tf.matmul(t7, tf.linalg.matrix_transpose(t4))
-    t8 = t2[..., None, :] * tf.linalg.matrix_transpose(text)
-    dot3 = tf.matmul(image, tf.linalg.matrix_transpose(text))
-    t9 = tf.linalg.matrix_transpose(dot3) * t2[..., :, None] * t[..., None, :]
-    t10 = t9 * logit_scale
-    lse2 = fn.logsumexp(t10, -2)
-    share2 = tf.math.exp(t10 - lse2[..., None, :])
-    t11 = tf.linalg.matrix_transpose(share2)
-    dot4 = tf.matmul(t11, tf.linalg.matrix_transpose(t8))
-    t12 = t * cotangent
-    total3 = tf.reduce_sum(image * text, axis=-1)
-    total4 = tf.reduce_sum(share * t3[..., :, None] * dot, axis=-2)
-    t13 = dot3 * t2[..., None, :] * tf.linalg.matrix_transpose(share2)
-    total5 = tf.reduce_sum(t13, axis=-1)
-    t14 = 0.5 * t2 * total3 * cotangent - 0.25 * total4 - 0.25 * total5 * cotangent
-    t15 = t**3 * t14
-    t16 = t * t2 * cotangent
-    t17 = 0.5 * t[..., :, None] * dot2 + 0.5 * dot4 * t12[..., :, None]
-    t18 = t17 + 2 * t15[..., :, None] * image - t16[..., :, None] * text
-    t19 = t12[..., None, :] * tf.linalg.matrix_transpose(image)
-    dot5 = tf.matmul(share2, tf.linalg.matrix_transpose(t19))
-    t20 = t[..., None, :] * tf.linalg.matrix_transpose(image)
-    dot6 = tf.matmul(share, tf.linalg.matrix_transpose(t20))
-    t21 = tf.linalg.matrix_transpose(share2) * t12[..., :, None] * dot3
-    total6 = tf.reduce_sum(t21, axis=-2)
-    total7 = tf.reduce_sum(t[..., None, :] * dot * share, axis=-1)
-    t22 = 0.5 * t * total3 * cotangent - 0.25 * total6 - 0.25 * total7 * cotangent
-    t23 = t2**3 * t22
-    t24 = 0.5 * t2[..., :, None] * dot5 + 0.5 * dot6 * t3[..., :, None]
-    t25 = t24 + 2 * t23[..., :, None] * text - t16[..., :, None] * image
-    t26 = t[..., None, :] * share * t3[..., :, None] * dot
-    total8 = tf.reduce_sum(t26, axis=(-2, -1))
-    t27 = t2[..., None, :] * tf.linalg.matrix_transpose(share2) * t12[..., :, None]
-    total9 = tf.reduce_sum(t27 * dot3, axis=(-2, -1))
-    total10 = tf.reduce_sum(t2 * t * total3 * cotangent, axis=-1)
-    return (logit_scale * t18, logit_scale * t25, 0.5 * total8 + 0.5 * total9 - total10)
+    length = fn.norm(image, axis=-1)
+    inverse = fn.reciprocal(length)
+    length2 = fn.norm(text, axis=-1)
+    unit = fn.unit(text, length2[..., :, None])
+    t = cotangent[..., None, :] * tf.linalg.matrix_transpose(unit)
+    unit2 = fn.unit(image, length[..., :, None])
+    dot = tf.matmul(unit, tf.linalg.matrix_transpose(unit2))
+    t2 = tf.linalg.matrix_transpose(dot) * logit_scale
+    lse = fn.logsumexp(t2, -2)
+    share = tf.math.exp(tf.linalg.matrix_transpose(t2) - lse[..., :, None])
+    t3 = tf.linalg.matrix_transpose(share)
+    dot2 = tf.matmul(t3, tf.linalg.matrix_transpose(t))
+    t4 = tf.linalg.matrix_transpose(unit)
+    dot3 = tf.matmul(unit2, tf.linalg.matrix_transpose(unit))
+    t5 = tf.linalg.matrix_transpose(dot3) * logit_scale
+    lse2 = fn.logsumexp(t5, -2)
+    share2 = tf.math.exp(t5 - lse2[..., None, :])
+    t6 = tf.linalg.matrix_transpose(share2)
+    dot4 = tf.matmul(t6, tf.linalg.matrix_transpose(t4))
+    t7 = 0.5 * dot4 * cotangent[..., :, None] * logit_scale
+    t8 = 0.5 * dot2 + 0.5 * dot4 * cotangent[..., :, None]
+    t9 = t8 - unit * cotangent[..., :, None]
+    total = tf.reduce_sum(unit2 * logit_scale * t9, axis=-1)
+    t10 = cotangent[..., :, None] * unit * logit_scale
+    t11 = 0.5 * dot2 * logit_scale + t7 - total[..., :, None] * unit2 - t10
+    inverse2 = fn.reciprocal(length2)
+    t12 = cotangent[..., None, :] * tf.linalg.matrix_transpose(unit2)
+    dot5 = tf.matmul(share2, tf.linalg.matrix_transpose(t12))
+    t13 = tf.linalg.matrix_transpose(unit2)
+    dot6 = tf.matmul(share, tf.linalg.matrix_transpose(t13))
+    t14 = 0.5 * dot6 * cotangent[..., :, None] * logit_scale
+    t15 = 0.5 * dot5 + 0.5 * dot6 * cotangent[..., :, None]
+    t16 = t15 - unit2 * cotangent[..., :, None]
+    total2 = tf.reduce_sum(unit * logit_scale * t16, axis=-1)
+    t17 = cotangent[..., :, None] * unit2 * logit_scale
+    t18 = 0.5 * dot5 * logit_scale + t14 - total2[..., :, None] * unit - t17
+    total3 = tf.reduce_sum(share * dot * cotangent[..., :, None], axis=(-2, -1))
+    t19 = tf.linalg.matrix_transpose(share2) * cotangent[..., :, None] * dot3
+    total4 = tf.reduce_sum(t19, axis=(-2, -1))
+    total5 = tf.reduce_sum(unit2 * unit, axis=-1)
+    total6 = tf.reduce_sum(total5 * cotangent, axis=-1)
+    result = inverse[..., :, None] * t11
+    result2 = inverse2[..., :, None] * t18
+    result3 = 0.5 * total3 + 0.5 * total4 - total6
+    return (result, result2, result3)
 
 
 def _clip_jvp(
@@ -1620,49 +1444,39 @@ def _clip_jvp(
     logit_scale_tangent: Array,
 ) -> Result:
     """The directional derivative of the unreduced loss along the tangents."""
-    dot = tf.matmul(image, tf.linalg.matrix_transpose(text))
-    total = tf.reduce_sum(image**2, axis=-1)
-    t = fn.inverse_root(total)
-    total2 = tf.reduce_sum(text**2, axis=-1)
-    t2 = fn.inverse_root(total2)
-    t3 = dot * t[..., :, None] * t2[..., None, :]
-    t4 = t3 * logit_scale_tangent[..., None, None]
-    dot2 = tf.matmul(image_tangent, tf.linalg.matrix_transpose(text))
-    dot3 = tf.matmul(image, tf.linalg.matrix_transpose(text_tangent))
-    t5 = t[..., :, None] * t2[..., None, :] * logit_scale * (dot2 + dot3)
-    t6 = t2**3
-    total3 = tf.reduce_sum(text * text_tangent, axis=-1)
-    t7 = t6 * total3
-    t8 = dot * t[..., :, None] * t7[..., None, :] * logit_scale
-    t9 = t**3
-    total4 = tf.reduce_sum(image * image_tangent, axis=-1)
-    t10 = t9 * total4
-    t11 = dot * t2[..., None, :] * t10[..., :, None] * logit_scale
-    t12 = tf.linalg.matrix_transpose(dot) * t2[..., :, None] * t[..., None, :]
-    t13 = t12 * logit_scale
-    lse = fn.logsumexp(t13, -2)
-    share = tf.math.exp(tf.linalg.matrix_transpose(t13) - lse[..., :, None])
-    total5 = tf.reduce_sum((t4 + t5 - t8 - t11) * share, axis=-1)
-    dot4 = tf.matmul(text, tf.linalg.matrix_transpose(image))
-    t14 = t[..., None, :] * t2[..., :, None] * dot4
-    t15 = t14 * logit_scale_tangent[..., None, None]
-    dot5 = tf.matmul(text, tf.linalg.matrix_transpose(image_tangent))
-    dot6 = tf.matmul(text_tangent, tf.linalg.matrix_transpose(image))
-    t16 = t[..., None, :] * t2[..., :, None] * logit_scale * (dot5 + dot6)
-    t17 = t[..., None, :] * dot4 * t7[..., :, None] * logit_scale
-    t18 = t2[..., :, None] * dot4 * t10[..., None, :] * logit_scale
-    t19 = tf.linalg.matrix_transpose(dot4) * t[..., :, None] * t2[..., None, :]
-    t20 = t19 * logit_scale
-    lse2 = fn.logsumexp(t20, -2)
-    share2 = tf.math.exp(tf.linalg.matrix_transpose(t20) - lse2[..., :, None])
-    total6 = tf.reduce_sum((t15 + t16 - t17 - t18) * share2, axis=-1)
-    total7 = tf.reduce_sum(image * text, axis=-1)
-    t21 = t2 * total7 * t9 * total4 * logit_scale
-    t22 = t2 * t * total7 * logit_scale_tangent[..., None]
-    t23 = image * text_tangent + image_tangent * text
-    total8 = tf.reduce_sum(t23, axis=-1)
-    t24 = 0.5 * total5 + 0.5 * total6 + t21 + t * total7 * t6 * total3 * logit_scale
-    return t24 - t22 - t2 * t * total8 * logit_scale
+    length = fn.norm(image, axis=-1)
+    unit = fn.unit(image, length[..., :, None])
+    length2 = fn.norm(text, axis=-1)
+    unit2 = fn.unit(text, length2[..., :, None])
+    dot = tf.matmul(unit, tf.linalg.matrix_transpose(unit2))
+    t = dot * logit_scale_tangent[..., None, None]
+    inverse = fn.reciprocal(length)
+    total = tf.reduce_sum(unit * image_tangent, axis=-1)
+    t2 = image_tangent - unit * total[..., :, None]
+    dot2 = tf.matmul(t2, tf.linalg.matrix_transpose(unit2))
+    total2 = tf.reduce_sum(text_tangent * unit2, axis=-1)
+    t3 = text_tangent - total2[..., :, None] * unit2
+    dot3 = tf.matmul(unit, tf.linalg.matrix_transpose(t3))
+    inverse2 = fn.reciprocal(length2)
+    t4 = inverse[..., :, None] * dot2 + dot3 * inverse2[..., None, :]
+    t5 = tf.linalg.matrix_transpose(dot) * logit_scale
+    lse = fn.logsumexp(t5, -2)
+    share = tf.math.exp(tf.linalg.matrix_transpose(t5) - lse[..., :, None])
+    total3 = tf.reduce_sum((t + logit_scale * t4) * share, axis=-1)
+    dot4 = tf.matmul(unit2, tf.linalg.matrix_transpose(unit))
+    t6 = dot4 * logit_scale_tangent[..., None, None]
+    dot5 = tf.matmul(t3, tf.linalg.matrix_transpose(unit))
+    dot6 = tf.matmul(unit2, tf.linalg.matrix_transpose(t2))
+    t7 = inverse2[..., :, None] * dot5 + dot6 * inverse[..., None, :]
+    t8 = tf.linalg.matrix_transpose(dot4) * logit_scale
+    lse2 = fn.logsumexp(t8, -2)
+    share2 = tf.math.exp(tf.linalg.matrix_transpose(t8) - lse2[..., :, None])
+    total4 = tf.reduce_sum((t6 + logit_scale * t7) * share2, axis=-1)
+    t9 = unit * inverse2[..., :, None] * t3 + inverse[..., :, None] * t2 * unit2
+    total5 = tf.reduce_sum(t9, axis=-1)
+    total6 = tf.reduce_sum(unit * unit2, axis=-1)
+    t10 = total6 * logit_scale_tangent[..., None]
+    return 0.5 * total3 + 0.5 * total4 - total5 * logit_scale - t10
 
 
 def _clip_hvp(
@@ -1675,226 +1489,131 @@ def _clip_hvp(
     logit_scale_tangent: Array,
 ) -> tuple[Result, ...]:
     """The Hessian of sum(cotangent * loss) times the tangents."""
-    total = tf.reduce_sum(image**2, axis=-1)
-    t = fn.inverse_root(total)
-    total2 = tf.reduce_sum(text**2, axis=-1)
-    t2 = fn.inverse_root(total2)
-    t3 = t2 * cotangent
-    t4 = t3[..., :, None] * text
-    t5 = tf.linalg.matrix_transpose(t4)
-    dot = tf.matmul(text, tf.linalg.matrix_transpose(image))
-    t6 = tf.linalg.matrix_transpose(dot) * t[..., :, None] * t2[..., None, :]
-    t7 = t6 * logit_scale
-    lse = fn.logsumexp(t7, -2)
-    share = tf.math.exp(tf.linalg.matrix_transpose(t7) - lse[..., :, None])
-    t8 = tf.linalg.matrix_transpose(share)
-    dot2 = tf.matmul(t8, tf.linalg.matrix_transpose(t5))
-    t9 = t * cotangent
-    t10 = t2[..., :, None] * text
-    t11 = tf.linalg.matrix_transpose(t10)
-    dot3 = tf.matmul(image, tf.linalg.matrix_transpose(text))
-    t12 = tf.linalg.matrix_transpose(dot3) * t2[..., :, None] * t[..., None, :]
-    t13 = t12 * logit_scale
-    lse2 = fn.logsumexp(t13, -2)
-    share2 = tf.math.exp(t13 - lse2[..., None, :])
-    t14 = tf.linalg.matrix_transpose(share2)
-    dot4 = tf.matmul(t14, tf.linalg.matrix_transpose(t11))
-    t15 = t**3
-    total3 = tf.reduce_sum(image * text, axis=-1)
-    total4 = tf.reduce_sum(share * t3[..., :, None] * dot, axis=-2)
-    t16 = dot3 * t2[..., None, :] * tf.linalg.matrix_transpose(share2)
-    total5 = tf.reduce_sum(t16, axis=-1)
-    t17 = 0.5 * t2 * total3 * cotangent - 0.25 * total4 - 0.25 * total5 * cotangent
-    t18 = t15 * t17
-    t19 = t * t2 * cotangent
-    t20 = 0.5 * t[..., :, None] * dot2 + 0.5 * t9[..., :, None] * dot4
-    t21 = t20 + 2 * image * t18[..., :, None] - t19[..., :, None] * text
-    t22 = logit_scale_tangent[..., None, None] * t21
-    t23 = image * text_tangent + image_tangent * text
-    total6 = tf.reduce_sum(t23, axis=-1)
-    t24 = t2 * t15 * cotangent * total6
-    t25 = image * t24[..., :, None] * logit_scale
-    t26 = t2**3
-    total7 = tf.reduce_sum(text * text_tangent, axis=-1)
-    t27 = t26 * total7
-    t28 = t2[..., :, None] * text_tangent - t27[..., :, None] * text
-    t29 = tf.linalg.matrix_transpose(t28) * cotangent[..., None, :]
-    dot5 = tf.matmul(t8, tf.linalg.matrix_transpose(t29))
-    t30 = t6 * logit_scale_tangent[..., None, None]
-    dot6 = tf.matmul(text, tf.linalg.matrix_transpose(image_tangent))
-    dot7 = tf.matmul(text_tangent, tf.linalg.matrix_transpose(image))
-    t31 = tf.linalg.matrix_transpose(dot6) + tf.linalg.matrix_transpose(dot7)
-    t32 = t[..., :, None] * t2[..., None, :] * t31 * logit_scale
-    total8 = tf.reduce_sum(image * image_tangent, axis=-1)
-    t33 = t15 * total8
-    t34 = tf.linalg.matrix_transpose(dot) * t2[..., None, :] * t33[..., :, None]
-    t35 = -t34 * logit_scale
-    t36 = tf.linalg.matrix_transpose(dot) * t[..., :, None] * t27[..., None, :]
-    t37 = -t36 * logit_scale
-    t38 = tf.linalg.matrix_transpose(t30) + tf.linalg.matrix_transpose(t32)
-    t39 = t38 + tf.linalg.matrix_transpose(t37) + tf.linalg.matrix_transpose(t35)
-    total9 = tf.reduce_sum(share * t39, axis=-1)
-    t40 = t38 + tf.linalg.matrix_transpose(t35) + tf.linalg.matrix_transpose(t37)
-    t41 = share * (t40 - total9[..., :, None])
-    t42 = tf.linalg.matrix_transpose(t41)
-    dot8 = tf.matmul(t42, tf.linalg.matrix_transpose(t5))
-    t43 = 0.5 * t[..., :, None] * logit_scale * (dot5 + dot8)
-    t44 = tf.linalg.matrix_transpose(t28)
-    dot9 = tf.matmul(t14, tf.linalg.matrix_transpose(t44))
-    t45 = t12 * logit_scale_tangent[..., None, None]
-    dot10 = tf.matmul(image_tangent, tf.linalg.matrix_transpose(text))
-    dot11 = tf.matmul(image, tf.linalg.matrix_transpose(text_tangent))
-    t46 = tf.linalg.matrix_transpose(dot10) + tf.linalg.matrix_transpose(dot11)
-    t47 = t2[..., :, None] * t[..., None, :] * t46 * logit_scale
-    t48 = tf.linalg.matrix_transpose(dot3) * t2[..., :, None] * t33[..., None, :]
-    t49 = -t48 * logit_scale
-    t50 = tf.linalg.matrix_transpose(dot3) * t[..., None, :] * t27[..., :, None]
-    t51 = -t50 * logit_scale
-    total10 = tf.reduce_sum(share2 * (t45 + t47 + t49 + t51), axis=-2)
-    t52 = share2 * (t45 + t47 + t49 + t51 - total10[..., None, :])
-    t53 = tf.linalg.matrix_transpose(t52)
-    dot12 = tf.matmul(t53, tf.linalg.matrix_transpose(t11))
-    t54 = 0.5 * t9[..., :, None] * logit_scale * (dot9 + dot12)
-    t55 = 2 * image_tangent * t18[..., :, None] * logit_scale
-    t56 = t26 * cotangent * total7
-    t57 = t15 * total3
-    t58 = 0.5 * t[..., :, None] * text - 0.5 * image * t57[..., :, None]
-    t59 = 2 * t56[..., :, None] * logit_scale * t58
-    t60 = t2 * t15 * cotangent
-    t61 = 0.375 * total4 + 0.375 * total5 * cotangent - 0.75 * t2 * total3 * cotangent
-    t62 = t**5 * t61
-    t63 = t15 * cotangent
-    t64 = 0.5 * text * t60[..., :, None] + 2 * image * t62[..., :, None]
-    t65 = t64 - 0.25 * t15[..., :, None] * dot2 - 0.25 * dot4 * t63[..., :, None]
-    t66 = 2 * total8[..., :, None] * logit_scale * t65
-    t67 = t19[..., :, None] * text_tangent * logit_scale
-    t68 = t2**2
-    t69 = t[..., None, :] * t68[..., :, None] * dot * logit_scale
-    t70 = tf.linalg.matrix_transpose(t31) * (t2[..., :, None] + t69)
-    t71 = dot**2
-    t72 = t2**4
-    t73 = 0.5 * t[..., None, :] * t71 * t72[..., :, None] * logit_scale
-    t74 = 0.5 * t26[..., :, None] * dot + t73
-    t75 = t[..., None, :] * logit_scale_tangent[..., None, None] * t68[..., :, None]
-    t76 = t2 * total9
-    t77 = t33[..., None, :] * t68[..., :, None] * t71 * logit_scale
-    t78 = t70 + -2 * total7[..., :, None] * t74 + t75 * t71 - t76[..., :, None] * dot
-    t79 = share * cotangent[..., :, None] * (t78 - t77)
-    total11 = tf.reduce_sum(t79, axis=-2)
-    t80 = t15 * total11
-    t81 = 0.5 * image * t80[..., :, None] * logit_scale
-    t82 = dot3 * t[..., :, None] * t68[..., None, :] * logit_scale
-    t83 = tf.linalg.matrix_transpose(t46) * (t2[..., None, :] + t82)
-    t84 = tf.linalg.matrix_transpose(dot3) ** 2
-    t85 = 0.5 * t[..., :, None] * t72[..., None, :] * tf.linalg.matrix_transpose(t84)
-    t86 = 0.5 * dot3 * t26[..., None, :] + t85 * logit_scale
-    t87 = t[..., :, None] * logit_scale_tangent[..., None, None] * t68[..., None, :]
-    t88 = dot3 * t2[..., None, :] * total10[..., :, None]
-    t89 = t33[..., :, None] * t68[..., None, :] * tf.linalg.matrix_transpose(t84)
-    t90 = t83 + -2 * total7[..., None, :] * t86
-    t91 = t90 + t87 * tf.linalg.matrix_transpose(t84) - t88 - t89 * logit_scale
-    t92 = tf.linalg.matrix_transpose(share2) * t91
-    total12 = tf.reduce_sum(t92, axis=-1)
-    t93 = t15 * cotangent * total12
-    t94 = 0.5 * image * t93[..., :, None] * logit_scale
-    t95 = t9[..., :, None] * image
-    t96 = tf.linalg.matrix_transpose(t95)
-    dot13 = tf.matmul(share2, tf.linalg.matrix_transpose(t96))
-    t97 = t[..., :, None] * image
-    t98 = tf.linalg.matrix_transpose(t97)
-    dot14 = tf.matmul(share, tf.linalg.matrix_transpose(t98))
-    t99 = tf.linalg.matrix_transpose(share2) * t9[..., :, None] * dot3
-    total13 = tf.reduce_sum(t99, axis=-2)
-    total14 = tf.reduce_sum(t[..., None, :] * dot * share, axis=-1)
-    t100 = 0.5 * t * total3 * cotangent - 0.25 * total13 - 0.25 * total14 * cotangent
-    t101 = t26 * t100
-    t102 = 0.5 * t2[..., :, None] * dot13 + 0.5 * t3[..., :, None] * dot14
-    t103 = t102 + 2 * text * t101[..., :, None] - t19[..., :, None] * image
-    t104 = logit_scale_tangent[..., None, None] * t103
-    t105 = t * t26 * cotangent * total6
-    t106 = text * t105[..., :, None] * logit_scale
-    t107 = t[..., :, None] * image_tangent - t33[..., :, None] * image
-    t108 = cotangent[..., None, :] * tf.linalg.matrix_transpose(t107)
-    dot15 = tf.matmul(share2, tf.linalg.matrix_transpose(t108))
-    dot16 = tf.matmul(t52, tf.linalg.matrix_transpose(t96))
-    t109 = 0.5 * t2[..., :, None] * logit_scale * (dot15 + dot16)
-    t110 = tf.linalg.matrix_transpose(t107)
-    dot17 = tf.matmul(share, tf.linalg.matrix_transpose(t110))
-    dot18 = tf.matmul(t41, tf.linalg.matrix_transpose(t98))
-    t111 = 0.5 * t3[..., :, None] * logit_scale * (dot17 + dot18)
-    t112 = 2 * text_tangent * t101[..., :, None] * logit_scale
-    t113 = t15 * cotangent * total8
-    t114 = t26 * total3
-    t115 = 0.5 * t2[..., :, None] * image - 0.5 * text * t114[..., :, None]
-    t116 = 2 * t113[..., :, None] * logit_scale * t115
-    t117 = t * t26 * cotangent
-    t118 = 0.375 * total13 + 0.375 * total14 * cotangent
-    t119 = t2**5 * (t118 - 0.75 * t * total3 * cotangent)
-    t120 = t26 * cotangent
-    t121 = 0.5 * image * t117[..., :, None] + 2 * text * t119[..., :, None]
-    t122 = t121 - 0.25 * t26[..., :, None] * dot13 - 0.25 * dot14 * t120[..., :, None]
-    t123 = 2 * total7[..., :, None] * logit_scale * t122
-    t124 = t19[..., :, None] * image_tangent * logit_scale
-    t125 = t**2
-    t126 = t2[..., None, :] * t125[..., :, None] * dot3 * logit_scale
-    t127 = tf.linalg.matrix_transpose(t46) * (t[..., :, None] + t126)
-    t128 = t**4
-    t129 = 0.5 * t2[..., None, :] * t128[..., :, None]
-    t130 = t129 * tf.linalg.matrix_transpose(t84) * logit_scale
-    t131 = 0.5 * t15[..., :, None] * dot3 + t130
-    t132 = t2[..., None, :] * logit_scale_tangent[..., None, None] * t125[..., :, None]
-    t133 = t * total10
-    t134 = t27[..., None, :] * t125[..., :, None] * tf.linalg.matrix_transpose(t84)
-    t135 = t127 + -2 * total8[..., :, None] * t131
-    t136 = t135 + t132 * tf.linalg.matrix_transpose(t84) - t133[..., :, None] * dot3
-    t137 = tf.linalg.matrix_transpose(share2) * cotangent[..., :, None]
-    total15 = tf.reduce_sum(t137 * (t136 - t134 * logit_scale), axis=-2)
-    t138 = t26 * total15
-    t139 = 0.5 * text * t138[..., :, None] * logit_scale
-    t140 = t2[..., :, None] * dot * t125[..., None, :] * logit_scale
-    t141 = tf.linalg.matrix_transpose(t31) * (t[..., None, :] + t140)
-    t142 = 0.5 * t2[..., :, None] * t71 * t128[..., None, :] * logit_scale
-    t143 = 0.5 * dot * t15[..., None, :] + t142
-    t144 = t2[..., :, None] * logit_scale_tangent[..., None, None] * t125[..., None, :]
-    t145 = t[..., None, :] * dot * total9[..., :, None]
-    t146 = t27[..., :, None] * t125[..., None, :] * t71 * logit_scale
-    t147 = t141 + -2 * total8[..., None, :] * t143 + t144 * t71 - t145 - t146
-    total16 = tf.reduce_sum(share * t147, axis=-1)
-    t148 = t26 * cotangent * total16
-    t149 = 0.5 * text * t148[..., :, None] * logit_scale
-    t150 = t[..., :, None] * t2[..., None, :]
-    t151 = t125[..., None, :] * t68[..., :, None] * dot * logit_scale
-    t152 = tf.linalg.matrix_transpose(t31) * (tf.linalg.matrix_transpose(t150) + t151)
-    t153 = 0.5 * t[..., None, :] * t26[..., :, None] * dot
-    t154 = 0.5 * t125[..., None, :] * t71 * t72[..., :, None] * logit_scale
-    t155 = -2 * total7[..., :, None] * (t153 + t154)
-    t156 = 0.5 * t2[..., :, None] * t15[..., None, :] * dot
-    t157 = 0.5 * t128[..., None, :] * t68[..., :, None] * t71 * logit_scale
-    t158 = -2 * total8[..., None, :] * (t156 + t157)
-    t159 = logit_scale_tangent[..., None, None] * t125[..., None, :]
-    t160 = t[..., None, :] * t76[..., :, None] * dot
-    t161 = t152 + t155 + t158 + t159 * t68[..., :, None] * t71 - t160
-    total17 = tf.reduce_sum(share * cotangent[..., :, None] * t161, axis=(-2, -1))
-    t162 = t68[..., None, :] * t125[..., :, None] * dot3 * logit_scale
-    t163 = tf.linalg.matrix_transpose(t46) * (t150 + t162)
-    t164 = 0.5 * t2[..., None, :] * t15[..., :, None] * dot3
-    t165 = 0.5 * t68[..., None, :] * tf.linalg.matrix_transpose(t84)
-    t166 = t165 * t128[..., :, None] * logit_scale
-    t167 = -2 * total8[..., :, None] * (t164 + t166)
-    t168 = 0.5 * t[..., :, None] * t26[..., None, :] * dot3
-    t169 = 0.5 * t72[..., None, :] * t125[..., :, None]
-    t170 = t169 * tf.linalg.matrix_transpose(t84) * logit_scale
-    t171 = -2 * total7[..., None, :] * (t168 + t170)
-    t172 = logit_scale_tangent[..., None, None] * t68[..., None, :]
-    t173 = t172 * t125[..., :, None] * tf.linalg.matrix_transpose(t84)
-    t174 = t2[..., None, :] * t133[..., :, None] * dot3
-    t175 = t137 * (t163 + t167 + t171 + t173 - t174)
-    total18 = tf.reduce_sum(t175, axis=(-2, -1))
-    t176 = total6 * t2 * t - t2 * t15 * total3 * total8 - t * t26 * total3 * total7
-    total19 = tf.reduce_sum(cotangent * t176, axis=-1)
-    result = t22 + t25 + t43 + t54 + t55 + t59 + t66 - t67 - t81 - t94
-    result2 = t104 + t106 + t109 + t111 + t112 + t116 + t123 - t124 - t139 - t149
-    result3 = 0.5 * total17 + 0.5 * total18 - total19
+    length = fn.norm(image, axis=-1)
+    inverse = fn.reciprocal(length)
+    length2 = fn.norm(text, axis=-1)
+    unit = fn.unit(text, length2[..., :, None])
+    t = cotangent[..., :, None] * unit
+    t2 = tf.linalg.matrix_transpose(t)
+    unit2 = fn.unit(image, length[..., :, None])
+    dot = tf.matmul(unit, tf.linalg.matrix_transpose(unit2))
+    t3 = tf.linalg.matrix_transpose(dot) * logit_scale
+    lse = fn.logsumexp(t3, -2)
+    share = tf.math.exp(tf.linalg.matrix_transpose(t3) - lse[..., :, None])
+    t4 = tf.linalg.matrix_transpose(share)
+    dot2 = tf.matmul(t4, tf.linalg.matrix_transpose(t2))
+    t5 = tf.linalg.matrix_transpose(unit)
+    dot3 = tf.matmul(unit2, tf.linalg.matrix_transpose(unit))
+    t6 = tf.linalg.matrix_transpose(dot3) * logit_scale
+    lse2 = fn.logsumexp(t6, -2)
+    share2 = tf.math.exp(t6 - lse2[..., None, :])
+    t7 = tf.linalg.matrix_transpose(share2)
+    dot4 = tf.matmul(t7, tf.linalg.matrix_transpose(t5))
+    t8 = 0.5 * dot2 + 0.5 * dot4 * cotangent[..., :, None]
+    t9 = t8 - cotangent[..., :, None] * unit
+    t10 = inverse[..., :, None] * t9 * logit_scale_tangent[..., None, None]
+    total = tf.reduce_sum(text_tangent * unit, axis=-1)
+    t11 = text_tangent - total[..., :, None] * unit
+    inverse2 = fn.reciprocal(length2)
+    t12 = inverse2 * cotangent
+    t13 = tf.linalg.matrix_transpose(t11) * t12[..., None, :]
+    dot5 = tf.matmul(t4, tf.linalg.matrix_transpose(t13))
+    t14 = tf.linalg.matrix_transpose(dot) * logit_scale_tangent[..., None, None]
+    total2 = tf.reduce_sum(unit2 * image_tangent, axis=-1)
+    t15 = image_tangent - unit2 * total2[..., :, None]
+    dot6 = tf.matmul(unit, tf.linalg.matrix_transpose(t15))
+    t16 = inverse[..., :, None] * tf.linalg.matrix_transpose(dot6)
+    dot7 = tf.matmul(t11, tf.linalg.matrix_transpose(unit2))
+    t17 = inverse2[..., None, :] * tf.linalg.matrix_transpose(dot7)
+    t18 = t16 + t17
+    t19 = t18 * logit_scale
+    t20 = tf.linalg.matrix_transpose(t14) + tf.linalg.matrix_transpose(t19)
+    total3 = tf.reduce_sum(share * t20, axis=-1)
+    t21 = share * (t20 - total3[..., :, None])
+    t22 = tf.linalg.matrix_transpose(t21)
+    dot8 = tf.matmul(t22, tf.linalg.matrix_transpose(t2))
+    t23 = dot5 + dot8
+    t24 = 0.5 * inverse[..., :, None] * t23 * logit_scale
+    t25 = inverse * cotangent
+    t26 = inverse2[..., None, :] * tf.linalg.matrix_transpose(t11)
+    dot9 = tf.matmul(t7, tf.linalg.matrix_transpose(t26))
+    t27 = tf.linalg.matrix_transpose(dot3) * logit_scale_tangent[..., None, None]
+    dot10 = tf.matmul(unit2, tf.linalg.matrix_transpose(t11))
+    t28 = inverse2[..., :, None] * tf.linalg.matrix_transpose(dot10)
+    dot11 = tf.matmul(t15, tf.linalg.matrix_transpose(unit))
+    t29 = inverse[..., None, :] * tf.linalg.matrix_transpose(dot11)
+    t30 = t28 + t29
+    t31 = t30 * logit_scale
+    total4 = tf.reduce_sum(share2 * (t27 + t31), axis=-2)
+    t32 = share2 * (t27 + t31 - total4[..., None, :])
+    t33 = tf.linalg.matrix_transpose(t32)
+    dot12 = tf.matmul(t33, tf.linalg.matrix_transpose(t5))
+    t34 = dot9 + dot12
+    t35 = 0.5 * t25[..., :, None] * t34 * logit_scale
+    total5 = tf.reduce_sum(unit2 * t9 * logit_scale, axis=-1)
+    t36 = inverse**2
+    t37 = total5 * t36
+    t38 = unit2 * t9 * logit_scale_tangent[..., None, None]
+    t39 = inverse[..., :, None] * t15 * t9 * logit_scale
+    t40 = 0.5 * unit2 * t34 * cotangent[..., :, None] * logit_scale
+    t41 = unit2 * t11 * t12[..., :, None] * logit_scale
+    t42 = t38 + 0.5 * unit2 * t23 * logit_scale + t39 + t40 - t41
+    total6 = tf.reduce_sum(t42, axis=-1)
+    t43 = inverse * total6
+    t44 = t36 * total2
+    t45 = 0.5 * dot4 * cotangent[..., :, None] * logit_scale
+    t46 = cotangent[..., :, None] * unit * logit_scale
+    t47 = 0.5 * dot2 * logit_scale + t45 - total5[..., :, None] * unit2 - t46
+    t48 = inverse * inverse2 * cotangent
+    t49 = t10 + t24 + t35 - t15 * t37[..., :, None] - t43[..., :, None] * unit2
+    t50 = cotangent[..., :, None] * unit2
+    t51 = tf.linalg.matrix_transpose(t50)
+    dot13 = tf.matmul(share2, tf.linalg.matrix_transpose(t51))
+    t52 = tf.linalg.matrix_transpose(unit2)
+    dot14 = tf.matmul(share, tf.linalg.matrix_transpose(t52))
+    t53 = 0.5 * dot13 + 0.5 * dot14 * cotangent[..., :, None]
+    t54 = t53 - cotangent[..., :, None] * unit2
+    t55 = inverse2[..., :, None] * t54 * logit_scale_tangent[..., None, None]
+    t56 = tf.linalg.matrix_transpose(t15) * t25[..., None, :]
+    dot15 = tf.matmul(share2, tf.linalg.matrix_transpose(t56))
+    dot16 = tf.matmul(t32, tf.linalg.matrix_transpose(t51))
+    t57 = dot15 + dot16
+    t58 = 0.5 * inverse2[..., :, None] * t57 * logit_scale
+    t59 = inverse[..., None, :] * tf.linalg.matrix_transpose(t15)
+    dot17 = tf.matmul(share, tf.linalg.matrix_transpose(t59))
+    dot18 = tf.matmul(t21, tf.linalg.matrix_transpose(t52))
+    t60 = dot17 + dot18
+    t61 = 0.5 * t12[..., :, None] * t60 * logit_scale
+    total7 = tf.reduce_sum(unit * t54 * logit_scale, axis=-1)
+    t62 = inverse2**2
+    t63 = total7 * t62
+    t64 = total * t62
+    t65 = 0.5 * dot14 * cotangent[..., :, None] * logit_scale
+    t66 = cotangent[..., :, None] * unit2 * logit_scale
+    t67 = 0.5 * dot13 * logit_scale + t65 - total7[..., :, None] * unit - t66
+    t68 = unit * t54 * logit_scale_tangent[..., None, None]
+    t69 = inverse2[..., :, None] * t11 * t54 * logit_scale
+    t70 = 0.5 * unit * t60 * cotangent[..., :, None] * logit_scale
+    t71 = t15 * unit * t25[..., :, None] * logit_scale
+    t72 = t68 + 0.5 * unit * t57 * logit_scale + t69 + t70 - t71
+    total8 = tf.reduce_sum(t72, axis=-1)
+    t73 = inverse2 * total8
+    t74 = t55 + t58 + t61 - t11 * t63[..., :, None] - t64[..., :, None] * t67
+    t75 = tf.linalg.matrix_transpose(t18) * (tf.linalg.matrix_transpose(t3) + 1)
+    t76 = logit_scale_tangent[..., None, None] * dot**2
+    t77 = t75 + t76 - total3[..., :, None] * dot
+    total9 = tf.reduce_sum(share * cotangent[..., :, None] * t77, axis=(-2, -1))
+    t78 = tf.linalg.matrix_transpose(t30) * (tf.linalg.matrix_transpose(t6) + 1)
+    t79 = logit_scale_tangent[..., None, None] * dot3**2
+    t80 = t78 + t79 - total4[..., :, None] * dot3
+    t81 = tf.linalg.matrix_transpose(share2) * cotangent[..., :, None] * t80
+    total10 = tf.reduce_sum(t81, axis=(-2, -1))
+    t82 = unit2 * inverse2[..., :, None] * t11 + inverse[..., :, None] * t15 * unit
+    total11 = tf.reduce_sum(t82, axis=-1)
+    total12 = tf.reduce_sum(total11 * cotangent, axis=-1)
+    result = t49 - t44[..., :, None] * t47 - t11 * t48[..., :, None] * logit_scale
+    result2 = t74 - t73[..., :, None] * unit - t15 * t48[..., :, None] * logit_scale
+    result3 = 0.5 * total9 + 0.5 * total10 - total12
     return (result, result2, result3)
 
 
@@ -1905,170 +1624,137 @@ def _clip_hessian_diagonal(
     cotangent: Array,
 ) -> tuple[Result, ...]:
     """The diagonal of the Hessian of sum(cotangent * loss)."""
-    t = image**2
-    total = tf.reduce_sum(t, axis=-1)
-    t2 = fn.inverse_root(total)
-    t3 = t2**3
-    total2 = tf.reduce_sum(image * text, axis=-1)
-    t4 = text**2
-    total3 = tf.reduce_sum(t4, axis=-1)
-    t5 = fn.inverse_root(total3)
-    dot = tf.matmul(text, tf.linalg.matrix_transpose(image))
-    t6 = tf.linalg.matrix_transpose(dot) * t2[..., :, None] * t5[..., None, :]
-    t7 = t6 * logit_scale
-    lse = fn.logsumexp(t7, -2)
-    share = tf.math.exp(tf.linalg.matrix_transpose(t7) - lse[..., :, None])
-    t8 = cotangent * t5
-    total4 = tf.reduce_sum(share * t8[..., :, None] * dot, axis=-2)
-    dot2 = tf.matmul(image, tf.linalg.matrix_transpose(text))
-    t9 = tf.linalg.matrix_transpose(dot2) * t5[..., :, None] * t2[..., None, :]
-    t10 = t9 * logit_scale
-    lse2 = fn.logsumexp(t10, -2)
-    share2 = tf.math.exp(t10 - lse2[..., None, :])
-    t11 = dot2 * t5[..., None, :] * tf.linalg.matrix_transpose(share2)
-    total5 = tf.reduce_sum(t11, axis=-1)
-    t12 = 0.5 * total2 * cotangent * t5 - 0.25 * total4 - 0.25 * cotangent * total5
-    t13 = 2 * t3 * logit_scale * t12
-    t14 = logit_scale**2
-    t15 = t5**2
-    t16 = cotangent * t15
-    t17 = t16[..., :, None] * t4
-    t18 = tf.linalg.matrix_transpose(t17)
-    t19 = tf.linalg.matrix_transpose(share)
-    dot3 = tf.matmul(t19, tf.linalg.matrix_transpose(t18))
-    t20 = tf.linalg.matrix_transpose(share) * t16[..., None, :]
-    t21 = t20 * tf.linalg.matrix_transpose(dot)
-    t22 = tf.linalg.matrix_transpose(text)
-    dot4 = tf.matmul(t21, tf.linalg.matrix_transpose(t22))
-    t23 = t2[..., :, None] * dot3 - image * dot4 * t3[..., :, None]
-    t24 = cotangent * t2
-    t25 = t15[..., None, :] * tf.linalg.matrix_transpose(t4)
-    t26 = tf.linalg.matrix_transpose(share2)
-    dot5 = tf.matmul(t26, tf.linalg.matrix_transpose(t25))
-    t27 = t5[..., None, :] * tf.linalg.matrix_transpose(text)
-    dot6 = tf.matmul(t26, tf.linalg.matrix_transpose(t27))
-    t28 = total5 * t3
-    t29 = dot2 * tf.linalg.matrix_transpose(share2) * t15[..., None, :]
-    dot7 = tf.matmul(t29, tf.linalg.matrix_transpose(t22))
-    t30 = t2[..., :, None] * dot5 + image * dot6 * t28[..., :, None]
-    t31 = t30 - t2[..., :, None] * dot6**2 - image * dot7 * t3[..., :, None]
-    t32 = cotangent * t5 * t3
-    t33 = 0.375 * total4 + 0.375 * cotangent * total5 - 0.75 * total2 * cotangent * t5
-    t34 = t2**5 * t33
-    t35 = t8[..., None, :] * tf.linalg.matrix_transpose(text)
-    dot8 = tf.matmul(t19, tf.linalg.matrix_transpose(t35))
-    t36 = cotangent * t3
-    t37 = 0.5 * text * t32[..., :, None] + 2 * image * t34[..., :, None]
-    t38 = t37 - 0.25 * dot8 * t3[..., :, None] - 0.25 * dot6 * t36[..., :, None]
-    t39 = text * image * t32[..., :, None] * logit_scale
-    t40 = t16[..., None, :] * tf.linalg.matrix_transpose(text)
-    t41 = share**2
-    t42 = tf.linalg.matrix_transpose(t41) * tf.linalg.matrix_transpose(dot)
-    dot9 = tf.matmul(t42, tf.linalg.matrix_transpose(t40))
-    t43 = dot**2
-    total6 = tf.reduce_sum(t43 * t16[..., :, None] * t41, axis=-2)
-    t44 = total6 * t3
-    t45 = t2[..., :, None] * dot9 - image * t44[..., :, None]
-    t46 = 0.5 * image * t14 * t3[..., :, None] * t45
-    t47 = tf.linalg.matrix_transpose(t41)
-    dot10 = tf.matmul(t47, tf.linalg.matrix_transpose(t18))
-    t48 = t2[..., :, None] * dot10 - image * dot9 * t3[..., :, None]
-    t49 = t2[..., :, None] * t15[..., None, :] * tf.linalg.matrix_transpose(dot)
-    t50 = t5[..., None, :] + t49 * logit_scale
-    t51 = cotangent[..., None, :] * tf.linalg.matrix_transpose(share) * t50
-    dot11 = tf.matmul(t51, tf.linalg.matrix_transpose(t22))
-    total7 = tf.reduce_sum(t43 * share * t16[..., :, None], axis=-2)
-    t52 = total7 * t3
-    t53 = image * t52[..., :, None] * logit_scale
-    t54 = 0.5 * image * t3[..., :, None] * logit_scale * (dot11 - t53)
-    t55 = dot2 * t2[..., :, None] * t15[..., None, :] * logit_scale
-    t56 = tf.linalg.matrix_transpose(share2) * (t5[..., None, :] + t55)
-    dot12 = tf.matmul(t56, tf.linalg.matrix_transpose(t22))
-    t57 = tf.linalg.matrix_transpose(dot2) ** 2
-    total8 = tf.reduce_sum(t57 * share2 * t15[..., :, None], axis=-2)
-    t58 = total8 * t3
-    t59 = image * t58[..., :, None] * logit_scale
-    t60 = t2[..., :, None] * dot6 - image * t28[..., :, None]
-    t61 = total5[..., :, None] * logit_scale * t60
-    t62 = 0.5 * image * t36[..., :, None] * logit_scale * (dot12 - t59 - t61)
-    t63 = t13[..., :, None] + 0.5 * t2[..., :, None] * t14 * t23
-    t64 = t63 + 0.5 * t14 * t24[..., :, None] * t31 + 2 * image * logit_scale * t38
-    t65 = t5**3
-    t66 = tf.linalg.matrix_transpose(share2) * t24[..., :, None] * dot2
-    total9 = tf.reduce_sum(t66, axis=-2)
-    total10 = tf.reduce_sum(dot * t2[..., None, :] * share, axis=-1)
-    t67 = 0.5 * total2 * cotangent * t2 - 0.25 * total9 - 0.25 * cotangent * total10
-    t68 = 2 * t65 * logit_scale * t67
-    t69 = t2**2
-    t70 = cotangent * t69
-    t71 = t70[..., :, None] * t
-    t72 = tf.linalg.matrix_transpose(t71)
-    dot13 = tf.matmul(share2, tf.linalg.matrix_transpose(t72))
-    t73 = image * t70[..., :, None]
-    t74 = tf.linalg.matrix_transpose(t73)
-    t75 = share2 * tf.linalg.matrix_transpose(dot2)
-    dot14 = tf.matmul(t75, tf.linalg.matrix_transpose(t74))
-    t76 = t5[..., :, None] * dot13 - text * dot14 * t65[..., :, None]
-    t77 = t69[..., None, :] * tf.linalg.matrix_transpose(t)
-    dot15 = tf.matmul(share, tf.linalg.matrix_transpose(t77))
-    t78 = t2[..., None, :] * tf.linalg.matrix_transpose(image)
-    dot16 = tf.matmul(share, tf.linalg.matrix_transpose(t78))
-    t79 = total10 * t65
-    t80 = dot * share * t69[..., None, :]
-    t81 = tf.linalg.matrix_transpose(image)
-    dot17 = tf.matmul(t80, tf.linalg.matrix_transpose(t81))
-    t82 = t5[..., :, None] * dot15 + text * dot16 * t79[..., :, None]
-    t83 = t82 - t5[..., :, None] * dot16**2 - text * dot17 * t65[..., :, None]
-    t84 = cotangent * t2 * t65
-    t85 = 0.375 * total9 + 0.375 * cotangent * total10
-    t86 = t5**5 * (t85 - 0.75 * total2 * cotangent * t2)
-    t87 = cotangent * t65
-    t88 = t24[..., None, :] * tf.linalg.matrix_transpose(image)
-    dot18 = tf.matmul(share2, tf.linalg.matrix_transpose(t88))
-    t89 = 0.5 * image * t84[..., :, None] + 2 * text * t86[..., :, None]
-    t90 = t89 - 0.25 * dot16 * t87[..., :, None] - 0.25 * dot18 * t65[..., :, None]
-    t91 = text * image * t84[..., :, None] * logit_scale
-    t92 = tf.linalg.matrix_transpose(share2) ** 2
-    t93 = tf.linalg.matrix_transpose(t92) * tf.linalg.matrix_transpose(dot2)
-    dot19 = tf.matmul(t93, tf.linalg.matrix_transpose(t74))
-    t94 = t57 * t70[..., None, :] * tf.linalg.matrix_transpose(t92)
-    total11 = tf.reduce_sum(t94, axis=-1)
-    t95 = total11 * t65
-    t96 = t5[..., :, None] * dot19 - text * t95[..., :, None]
-    t97 = 0.5 * text * t14 * t65[..., :, None] * t96
-    t98 = tf.linalg.matrix_transpose(t92)
-    dot20 = tf.matmul(t98, tf.linalg.matrix_transpose(t72))
-    t99 = t5[..., :, None] * dot20 - text * dot19 * t65[..., :, None]
-    t100 = t5[..., :, None] * t69[..., None, :] * tf.linalg.matrix_transpose(dot2)
-    t101 = t2[..., None, :] + t100 * logit_scale
-    t102 = cotangent[..., None, :] * share2 * t101
-    dot21 = tf.matmul(t102, tf.linalg.matrix_transpose(t81))
-    total12 = tf.reduce_sum(t57 * share2 * t70[..., None, :], axis=-1)
-    t103 = total12 * t65
-    t104 = text * t103[..., :, None] * logit_scale
-    t105 = 0.5 * text * t65[..., :, None] * logit_scale * (dot21 - t104)
-    t106 = dot * t5[..., :, None] * t69[..., None, :] * logit_scale
-    t107 = share * (t2[..., None, :] + t106)
-    dot22 = tf.matmul(t107, tf.linalg.matrix_transpose(t81))
-    total13 = tf.reduce_sum(t43 * share * t69[..., None, :], axis=-1)
-    t108 = total13 * t65
-    t109 = text * t108[..., :, None] * logit_scale
-    t110 = t5[..., :, None] * dot16 - text * t79[..., :, None]
-    t111 = total10[..., :, None] * logit_scale * t110
-    t112 = 0.5 * text * t87[..., :, None] * logit_scale * (dot22 - t109 - t111)
-    t113 = t68[..., :, None] + 0.5 * t5[..., :, None] * t14 * t76
-    t114 = t113 + 0.5 * t14 * t8[..., :, None] * t83 + 2 * text * logit_scale * t90
-    t115 = dot * t2[..., None, :] * total10[..., :, None]
-    t116 = share * t16[..., :, None] * (t43 * t69[..., None, :] - t115)
-    total14 = tf.reduce_sum(t116, axis=(-2, -1))
-    t117 = tf.linalg.matrix_transpose(t57) * t15[..., None, :]
-    t118 = t5[..., None, :] * total5[..., :, None] * dot2
-    t119 = tf.linalg.matrix_transpose(share2) * t70[..., :, None] * (t117 - t118)
-    total15 = tf.reduce_sum(t119, axis=(-2, -1))
-    result = t64 + t39 + t46 - 0.5 * t2[..., :, None] * t14 * t48 - t54 - t62
-    result2 = t114 + t91 + t97 - 0.5 * t5[..., :, None] * t14 * t99 - t105 - t112
-    result3 = 0.5 * total14 + 0.5 * total15
-    return (result, result2, result3)
+    length = fn.norm(image, axis=-1)
+    unit = fn.unit(image, length[..., :, None])
+    length2 = fn.norm(text, axis=-1)
+    unit2 = fn.unit(text, length2[..., :, None])
+    t = cotangent[..., :, None] * unit2
+    t2 = tf.linalg.matrix_transpose(t)
+    dot = tf.matmul(unit2, tf.linalg.matrix_transpose(unit))
+    t3 = tf.linalg.matrix_transpose(dot) * logit_scale
+    lse = fn.logsumexp(t3, -2)
+    share = tf.math.exp(tf.linalg.matrix_transpose(t3) - lse[..., :, None])
+    t4 = tf.linalg.matrix_transpose(share)
+    dot2 = tf.matmul(t4, tf.linalg.matrix_transpose(t2))
+    t5 = tf.linalg.matrix_transpose(unit2)
+    dot3 = tf.matmul(unit, tf.linalg.matrix_transpose(unit2))
+    t6 = tf.linalg.matrix_transpose(dot3) * logit_scale
+    lse2 = fn.logsumexp(t6, -2)
+    share2 = tf.math.exp(t6 - lse2[..., None, :])
+    t7 = tf.linalg.matrix_transpose(share2)
+    dot4 = tf.matmul(t7, tf.linalg.matrix_transpose(t5))
+    t8 = 0.5 * dot2 + 0.5 * dot4 * cotangent[..., :, None]
+    t9 = t8 - cotangent[..., :, None] * unit2
+    total = tf.reduce_sum(unit * t9 * logit_scale, axis=-1)
+    t10 = unit**2
+    t11 = logit_scale**2
+    t12 = unit2**2
+    t13 = t12 * cotangent[..., :, None]
+    t14 = tf.linalg.matrix_transpose(t13)
+    dot5 = tf.matmul(t4, tf.linalg.matrix_transpose(t14))
+    t15 = share * dot
+    t16 = tf.linalg.matrix_transpose(t15)
+    dot6 = tf.matmul(t16, tf.linalg.matrix_transpose(t2))
+    t17 = share**2
+    t18 = t17 * dot
+    t19 = tf.linalg.matrix_transpose(t18)
+    dot7 = tf.matmul(t19, tf.linalg.matrix_transpose(t2))
+    t20 = tf.linalg.matrix_transpose(t17)
+    dot8 = tf.matmul(t20, tf.linalg.matrix_transpose(t14))
+    t21 = tf.linalg.matrix_transpose(t12)
+    dot9 = tf.matmul(t7, tf.linalg.matrix_transpose(t21))
+    t22 = tf.linalg.matrix_transpose(dot3) * share2
+    total2 = tf.reduce_sum(t22, axis=-2)
+    t23 = tf.linalg.matrix_transpose(t22)
+    dot10 = tf.matmul(t23, tf.linalg.matrix_transpose(t5))
+    t24 = dot9 + dot4 * total2[..., :, None] * unit - dot4**2 - dot10 * unit
+    t25 = 0.5 * t11 * cotangent[..., :, None] * t24
+    t26 = -total[..., :, None] * unit
+    t27 = 0.5 * dot4 * cotangent[..., :, None] * logit_scale
+    t28 = cotangent[..., :, None] * unit2 * logit_scale
+    t29 = unit * (t26 + 0.5 * dot2 * logit_scale + t27 - t28)
+    dot11 = t4 * dot3
+    dot12 = tf.matmul(dot11, tf.linalg.matrix_transpose(t2))
+    dot13 = t7 * dot3
+    dot14 = tf.matmul(dot13, tf.linalg.matrix_transpose(t5))
+    t30 = 0.5 * dot14 * t11 * cotangent[..., :, None]
+    total3 = tf.reduce_sum(unit * dot4, axis=-1)
+    t31 = total2 * total3 * cotangent
+    t32 = total3 * cotangent
+    total4 = tf.reduce_sum(unit * dot6, axis=-1)
+    t33 = 0.5 * total4[..., :, None] * t11 * unit
+    total5 = tf.reduce_sum(unit * dot10, axis=-1)
+    t34 = total5 * cotangent
+    t35 = t26 + t9 * logit_scale + 0.5 * dot12 * t11 + t30
+    t36 = t35 + 0.5 * t11 * t31[..., :, None] * unit
+    t37 = t36 - 0.5 * dot4 * t11 * t32[..., :, None] - t33
+    t38 = unit * (t37 - 0.5 * t11 * t34[..., :, None] * unit)
+    dot15 = tf.matmul(unit, tf.linalg.matrix_transpose(t))
+    dot16 = tf.einsum("...ab,...ab->...a", t19, dot15)
+    dot17 = t20 * dot3
+    dot18 = tf.matmul(dot17, tf.linalg.matrix_transpose(t2))
+    t39 = 0.5 * dot16[..., :, None] * unit - 0.5 * dot18
+    t40 = total[..., :, None] * t10 + 0.5 * t11 * (dot5 - dot6 * unit)
+    t41 = t40 + 0.5 * t11 * (dot7 * unit - dot8) + t25 - total[..., :, None] - t29
+    t42 = t41 - t38 - t11 * unit * t39
+    t43 = fn.reciprocal(length) ** 2
+    t44 = cotangent[..., :, None] * unit
+    t45 = tf.linalg.matrix_transpose(t44)
+    dot19 = tf.matmul(share2, tf.linalg.matrix_transpose(t45))
+    t46 = tf.linalg.matrix_transpose(unit)
+    dot20 = tf.matmul(share, tf.linalg.matrix_transpose(t46))
+    t47 = 0.5 * dot19 + 0.5 * dot20 * cotangent[..., :, None]
+    t48 = t47 - cotangent[..., :, None] * unit
+    total6 = tf.reduce_sum(unit2 * t48 * logit_scale, axis=-1)
+    t49 = t10 * cotangent[..., :, None]
+    t50 = tf.linalg.matrix_transpose(t49)
+    dot21 = tf.matmul(share2, tf.linalg.matrix_transpose(t50))
+    dot22 = tf.matmul(t22, tf.linalg.matrix_transpose(t45))
+    t51 = tf.linalg.matrix_transpose(share2) ** 2
+    t52 = t51 * dot3
+    t53 = tf.linalg.matrix_transpose(t52)
+    dot23 = tf.matmul(t53, tf.linalg.matrix_transpose(t45))
+    t54 = tf.linalg.matrix_transpose(t51)
+    dot24 = tf.matmul(t54, tf.linalg.matrix_transpose(t50))
+    t55 = tf.linalg.matrix_transpose(t10)
+    dot25 = tf.matmul(share, tf.linalg.matrix_transpose(t55))
+    total7 = tf.reduce_sum(t15, axis=-1)
+    dot26 = tf.matmul(t15, tf.linalg.matrix_transpose(t46))
+    t56 = dot25 + dot20 * total7[..., :, None] * unit2 - dot20**2 - dot26 * unit2
+    t57 = 0.5 * t11 * cotangent[..., :, None] * t56
+    t58 = -total6[..., :, None] * unit2
+    t59 = 0.5 * dot20 * cotangent[..., :, None] * logit_scale
+    t60 = cotangent[..., :, None] * unit * logit_scale
+    t61 = unit2 * (t58 + 0.5 * dot19 * logit_scale + t59 - t60)
+    dot27 = share2 * dot
+    dot28 = tf.matmul(dot27, tf.linalg.matrix_transpose(t45))
+    t62 = 0.5 * dot26 * t11 * cotangent[..., :, None]
+    total8 = tf.reduce_sum(dot20 * unit2, axis=-1)
+    t63 = total7 * total8 * cotangent
+    t64 = total8 * cotangent
+    total9 = tf.reduce_sum(unit2 * dot22, axis=-1)
+    t65 = 0.5 * total9[..., :, None] * t11 * unit2
+    total10 = tf.reduce_sum(unit2 * dot26, axis=-1)
+    t66 = total10 * cotangent
+    t67 = t58 + t48 * logit_scale + 0.5 * dot28 * t11 + t62
+    t68 = t67 + 0.5 * t11 * t63[..., :, None] * unit2
+    t69 = t68 - 0.5 * dot20 * t11 * t64[..., :, None] - t65
+    t70 = unit2 * (t69 - 0.5 * t11 * t66[..., :, None] * unit2)
+    dot29 = tf.matmul(unit2, tf.linalg.matrix_transpose(t44))
+    dot30 = tf.einsum("...ab,...ab->...a", t53, dot29)
+    dot31 = t54 * dot
+    dot32 = tf.matmul(dot31, tf.linalg.matrix_transpose(t45))
+    t71 = 0.5 * dot30[..., :, None] * unit2 - 0.5 * dot32
+    t72 = total6[..., :, None] * t12 + 0.5 * t11 * (dot21 - dot22 * unit2)
+    t73 = t72 + 0.5 * t11 * (dot23 * unit2 - dot24) + t57 - total6[..., :, None] - t61
+    t74 = t73 - t70 - t11 * unit2 * t71
+    t75 = fn.reciprocal(length2) ** 2
+    t76 = dot**2 - total7[..., :, None] * dot
+    total11 = tf.reduce_sum(share * cotangent[..., :, None] * t76, axis=(-2, -1))
+    t77 = dot3**2 - total2[..., :, None] * dot3
+    t78 = tf.linalg.matrix_transpose(share2) * cotangent[..., :, None] * t77
+    total12 = tf.reduce_sum(t78, axis=(-2, -1))
+    return (t42 * t43[..., :, None], t74 * t75[..., :, None], 0.5 * total11 + 0.5 * total12)
 
 
 _CLIP = Definition(
@@ -2341,17 +2027,16 @@ class SiglipLoss(KerasLoss):
 def _siglip_value(image: Array, text: Array, logit_scale: Array, logit_bias: Array) -> Result:
     """The unreduced loss."""
     position = fn.positions(image, -2)
-    total = tf.reduce_sum(image**2, axis=-1)
-    t = fn.inverse_root(total)
-    total2 = tf.reduce_sum(text**2, axis=-1)
-    t2 = fn.inverse_root(total2)
-    dot = tf.matmul(image, tf.linalg.matrix_transpose(text))
-    t3 = t[..., :, None] * t2[..., None, :] * dot * logit_scale
+    length = fn.norm(image, axis=-1)
+    unit = fn.unit(image, length[..., :, None])
+    length2 = fn.norm(text, axis=-1)
+    unit2 = fn.unit(text, length2[..., :, None])
+    dot = tf.matmul(unit, tf.linalg.matrix_transpose(unit2))
     differs = position[..., :, None] != position[..., None, :]
-    penalty = fn.softplus(-(logit_bias + t3))
-    branch = tf.where(differs, fn.softplus(logit_bias + t3), penalty)
-    total3 = tf.reduce_sum(branch, axis=-1)
-    return total3
+    penalty = fn.softplus(-(logit_bias + dot * logit_scale))
+    branch = tf.where(differs, fn.softplus(logit_bias + dot * logit_scale), penalty)
+    total = tf.reduce_sum(branch, axis=-1)
+    return total
 
 
 def _siglip_vjp(
@@ -2362,47 +2047,36 @@ def _siglip_vjp(
     cotangent: Array,
 ) -> tuple[Result, ...]:
     """Gradients of sum(cotangent * loss)."""
-    t = tf.linalg.matrix_transpose(text)
+    length = fn.norm(image, axis=-1)
+    t = cotangent * fn.reciprocal(length)
+    length2 = fn.norm(text, axis=-1)
+    unit = fn.unit(text, length2[..., :, None])
+    t2 = tf.linalg.matrix_transpose(unit)
     position = fn.positions(image, -2)
     differs = position[..., None, :] != position[..., :, None]
-    total = tf.reduce_sum(image**2, axis=-1)
-    t2 = fn.inverse_root(total)
-    total2 = tf.reduce_sum(text**2, axis=-1)
-    t3 = fn.inverse_root(total2)
-    dot = tf.matmul(image, tf.linalg.matrix_transpose(text))
-    t4 = tf.linalg.matrix_transpose(dot) * t2[..., None, :] * t3[..., :, None]
-    probability = fn.sigmoid(logit_bias + t4 * logit_scale)
-    probability2 = fn.sigmoid(-(logit_bias + t4 * logit_scale))
-    t5 = -t2[..., None, :] * t3[..., :, None] * probability2 * logit_scale
-    t6 = t2[..., None, :] * t3[..., :, None] * probability * logit_scale
-    branch = tf.where(differs, t6, t5)
-    t7 = tf.linalg.matrix_transpose(branch)
-    dot2 = tf.matmul(t7, tf.linalg.matrix_transpose(t))
-    t8 = t2**3
-    t9 = 0.5 * t3[..., None, :] * t8[..., :, None]
-    t10 = -t9 * tf.linalg.matrix_transpose(probability) * dot * logit_scale
-    t11 = t9 * tf.linalg.matrix_transpose(probability2) * dot * logit_scale
-    branch2 = tf.where(tf.linalg.matrix_transpose(differs), t10, t11)
-    total3 = tf.reduce_sum(branch2, axis=-1)
-    t12 = cotangent[..., None, :] * tf.linalg.matrix_transpose(image)
-    dot3 = tf.matmul(branch, tf.linalg.matrix_transpose(t12))
-    t13 = t3**3
-    t14 = 0.5 * t13[..., None, :] * t2[..., :, None]
-    t15 = -t14 * tf.linalg.matrix_transpose(probability) * dot * logit_scale
-    t16 = t14 * tf.linalg.matrix_transpose(probability2) * dot * logit_scale
-    branch3 = tf.where(tf.linalg.matrix_transpose(differs), t15, t16)
-    total4 = tf.reduce_sum(cotangent[..., :, None] * branch3, axis=-2)
-    t17 = t3[..., None, :] * t2[..., :, None]
-    t18 = -t17 * tf.linalg.matrix_transpose(probability2) * dot
-    t19 = t17 * tf.linalg.matrix_transpose(probability) * dot
-    branch4 = tf.where(tf.linalg.matrix_transpose(differs), t19, t18)
-    total5 = tf.reduce_sum(cotangent[..., :, None] * branch4, axis=(-2, -1))
-    t20 = cotangent[..., None, :] * tf.where(differs, probability, -probability2)
-    total6 = tf.reduce_sum(t20, axis=(-2, -1))
-    result = cotangent[..., :, None] * (dot2 + 2 * total3[..., :, None] * image)
-    result2 = dot3 + 2 * total4[..., :, None] * text
-    result3 = total5
-    result4 = total6
+    unit2 = fn.unit(image, length[..., :, None])
+    dot = tf.matmul(unit2, tf.linalg.matrix_transpose(unit))
+    t3 = tf.linalg.matrix_transpose(dot) * logit_scale
+    probability = fn.sigmoid(logit_bias + t3)
+    probability2 = fn.sigmoid(-(logit_bias + t3))
+    branch = tf.where(differs, probability * logit_scale, -probability2 * logit_scale)
+    t4 = tf.linalg.matrix_transpose(branch)
+    dot2 = tf.matmul(t4, tf.linalg.matrix_transpose(t2))
+    total = tf.reduce_sum(dot2 * unit2, axis=-1)
+    inverse = fn.reciprocal(length2)
+    t5 = tf.linalg.matrix_transpose(unit2) * cotangent[..., None, :]
+    dot3 = tf.matmul(branch, tf.linalg.matrix_transpose(t5))
+    total2 = tf.reduce_sum(dot3 * unit, axis=-1)
+    t6 = -tf.linalg.matrix_transpose(probability2) * dot
+    t7 = tf.linalg.matrix_transpose(probability) * dot
+    branch2 = tf.where(tf.linalg.matrix_transpose(differs), t7, t6)
+    total3 = tf.reduce_sum(cotangent[..., :, None] * branch2, axis=(-2, -1))
+    t8 = cotangent[..., None, :] * tf.where(differs, probability, -probability2)
+    total4 = tf.reduce_sum(t8, axis=(-2, -1))
+    result = t[..., :, None] * (dot2 - total[..., :, None] * unit2)
+    result2 = inverse[..., :, None] * (dot3 - total2[..., :, None] * unit)
+    result3 = total3
+    result4 = total4
     return (result, result2, result3, result4)
 
 
@@ -2419,44 +2093,36 @@ def _siglip_jvp(
     """The directional derivative of the unreduced loss along the tangents."""
     position = fn.positions(image, -2)
     differs = position[..., None, :] != position[..., :, None]
-    total = tf.reduce_sum(image**2, axis=-1)
-    t = fn.inverse_root(total)
-    total2 = tf.reduce_sum(text**2, axis=-1)
-    t2 = fn.inverse_root(total2)
-    dot = tf.matmul(image, tf.linalg.matrix_transpose(text))
-    t3 = tf.linalg.matrix_transpose(dot) * t[..., None, :] * t2[..., :, None]
-    probability = fn.sigmoid(logit_bias + t3 * logit_scale)
-    t4 = t[..., :, None] * t2[..., None, :] * tf.linalg.matrix_transpose(probability)
-    probability2 = fn.sigmoid(-(logit_bias + t3 * logit_scale))
-    t5 = t[..., :, None] * t2[..., None, :]
-    t6 = -t5 * tf.linalg.matrix_transpose(probability2) * dot
-    branch = tf.where(tf.linalg.matrix_transpose(differs), t4 * dot, t6)
-    t7 = logit_scale_tangent[..., None, None] * branch
-    t8 = -tf.linalg.matrix_transpose(probability2)
-    t9 = tf.linalg.matrix_transpose(probability)
-    branch2 = tf.where(tf.linalg.matrix_transpose(differs), t9, t8)
-    t10 = logit_bias_tangent[..., None, None] * branch2
-    dot2 = tf.matmul(image_tangent, tf.linalg.matrix_transpose(text))
-    dot3 = tf.matmul(image, tf.linalg.matrix_transpose(text_tangent))
-    t11 = -t5 * tf.linalg.matrix_transpose(probability2) * logit_scale
-    branch3 = tf.where(tf.linalg.matrix_transpose(differs), t4 * logit_scale, t11)
-    total3 = tf.reduce_sum(image * image_tangent, axis=-1)
-    t12 = t**3
-    t13 = 0.5 * t2[..., None, :] * t12[..., :, None]
-    t14 = -t13 * tf.linalg.matrix_transpose(probability) * dot * logit_scale
-    t15 = t13 * tf.linalg.matrix_transpose(probability2) * dot * logit_scale
-    branch4 = tf.where(tf.linalg.matrix_transpose(differs), t14, t15)
-    total4 = tf.reduce_sum(text_tangent * text, axis=-1)
-    t16 = t2**3
-    t17 = 0.5 * t[..., :, None] * tf.linalg.matrix_transpose(probability)
-    t18 = 0.5 * t[..., :, None] * tf.linalg.matrix_transpose(probability2)
-    t19 = -t17 * t16[..., None, :] * dot * logit_scale
-    t20 = t18 * t16[..., None, :] * dot * logit_scale
-    branch5 = tf.where(tf.linalg.matrix_transpose(differs), t19, t20)
-    t21 = t7 + t10 + (dot2 + dot3) * branch3 + 2 * total3[..., :, None] * branch4
-    t22 = t21 + 2 * total4[..., None, :] * branch5
-    total5 = tf.reduce_sum(t22, axis=-1)
-    return total5
+    length = fn.norm(image, axis=-1)
+    unit = fn.unit(image, length[..., :, None])
+    length2 = fn.norm(text, axis=-1)
+    unit2 = fn.unit(text, length2[..., :, None])
+    dot = tf.matmul(unit, tf.linalg.matrix_transpose(unit2))
+    t = tf.linalg.matrix_transpose(dot) * logit_scale
+    probability = fn.sigmoid(logit_bias + t)
+    probability2 = fn.sigmoid(-(logit_bias + t))
+    t2 = -tf.linalg.matrix_transpose(probability2) * dot
+    t3 = tf.linalg.matrix_transpose(probability) * dot
+    branch = tf.where(tf.linalg.matrix_transpose(differs), t3, t2)
+    t4 = logit_scale_tangent[..., None, None] * branch
+    t5 = -tf.linalg.matrix_transpose(probability2)
+    t6 = tf.linalg.matrix_transpose(probability)
+    branch2 = tf.where(tf.linalg.matrix_transpose(differs), t6, t5)
+    t7 = logit_bias_tangent[..., None, None] * branch2
+    inverse = fn.reciprocal(length)
+    total = tf.reduce_sum(unit * image_tangent, axis=-1)
+    t8 = image_tangent - unit * total[..., :, None]
+    dot2 = tf.matmul(t8, tf.linalg.matrix_transpose(unit2))
+    inverse2 = fn.reciprocal(length2)
+    total2 = tf.reduce_sum(unit2 * text_tangent, axis=-1)
+    t9 = text_tangent - unit2 * total2[..., :, None]
+    dot3 = tf.matmul(unit, tf.linalg.matrix_transpose(t9))
+    t10 = inverse[..., :, None] * dot2 + inverse2[..., None, :] * dot3
+    t11 = -tf.linalg.matrix_transpose(probability2) * logit_scale
+    t12 = tf.linalg.matrix_transpose(probability) * logit_scale
+    branch3 = tf.where(tf.linalg.matrix_transpose(differs), t12, t11)
+    total3 = tf.reduce_sum(t4 + t7 + t10 * branch3, axis=-1)
+    return total3
 
 
 def _siglip_hvp(
@@ -2471,164 +2137,96 @@ def _siglip_hvp(
     logit_bias_tangent: Array,
 ) -> tuple[Result, ...]:
     """The Hessian of sum(cotangent * loss) times the tangents."""
-    t = tf.linalg.matrix_transpose(text_tangent)
+    length = fn.norm(image, axis=-1)
+    inverse = fn.reciprocal(length)
+    length2 = fn.norm(text, axis=-1)
+    inverse2 = fn.reciprocal(length2)
+    unit = fn.unit(text, length2[..., :, None])
+    total = tf.reduce_sum(unit * text_tangent, axis=-1)
+    t = text_tangent - unit * total[..., :, None]
+    t2 = inverse2[..., None, :] * tf.linalg.matrix_transpose(t)
     position = fn.positions(image, -2)
     differs = position[..., None, :] != position[..., :, None]
-    total = tf.reduce_sum(image**2, axis=-1)
-    t2 = fn.inverse_root(total)
-    total2 = tf.reduce_sum(text**2, axis=-1)
-    t3 = fn.inverse_root(total2)
-    dot = tf.matmul(image, tf.linalg.matrix_transpose(text))
-    t4 = tf.linalg.matrix_transpose(dot) * t2[..., None, :] * t3[..., :, None]
-    t5 = logit_bias + t4 * logit_scale
-    probability = fn.sigmoid(t5)
-    t6 = -(logit_bias + t4 * logit_scale)
-    probability2 = fn.sigmoid(t6)
-    t7 = -t2[..., None, :] * t3[..., :, None] * probability2 * logit_scale
-    t8 = t2[..., None, :] * t3[..., :, None] * probability * logit_scale
-    branch = tf.where(differs, t8, t7)
-    t9 = tf.linalg.matrix_transpose(branch)
-    dot2 = tf.matmul(t9, tf.linalg.matrix_transpose(t))
-    t10 = tf.linalg.matrix_transpose(text)
-    dot3 = tf.matmul(image_tangent, tf.linalg.matrix_transpose(text))
-    dot4 = tf.matmul(image, tf.linalg.matrix_transpose(text_tangent))
-    t11 = tf.linalg.matrix_transpose(dot3) + tf.linalg.matrix_transpose(dot4)
-    t12 = t3**2
-    probability3 = fn.sigmoid(-t5)
-    t13 = logit_scale**2
-    t14 = t2**2
-    t15 = probability * t12[..., :, None] * probability3 * t13 * t14[..., None, :]
-    probability4 = fn.sigmoid(-t6)
-    t16 = probability2 * t12[..., :, None] * probability4 * t13 * t14[..., None, :]
-    t17 = tf.linalg.matrix_transpose(dot) * t12[..., :, None] * probability3
-    t18 = t2[..., None, :] * t3[..., :, None] + t17 * t14[..., None, :] * logit_scale
-    t19 = tf.linalg.matrix_transpose(dot) * t12[..., :, None] * probability4
-    t20 = t19 * t14[..., None, :] * logit_scale - t2[..., None, :] * t3[..., :, None]
-    branch2 = tf.where(differs, probability * t18, probability2 * t20)
-    t21 = branch2 * logit_scale_tangent[..., None, None]
-    t22 = t2[..., None, :] * t3[..., :, None] * probability * probability3
-    t23 = t2[..., None, :] * t3[..., :, None] * probability2 * probability4
-    branch3 = tf.where(differs, t22 * logit_scale, t23 * logit_scale)
-    t24 = branch3 * logit_bias_tangent[..., None, None]
-    total3 = tf.reduce_sum(image * image_tangent, axis=-1)
-    t25 = t2**3
-    t26 = 0.5 * t3[..., :, None] * t25[..., None, :] * logit_scale
-    t27 = t2**4
-    t28 = 0.5 * tf.linalg.matrix_transpose(dot) * t27[..., None, :]
-    t29 = t28 * t12[..., :, None] * probability3 * t13
-    t30 = t28 * t12[..., :, None] * probability4 * t13
-    branch4 = tf.where(differs, -probability * (t26 + t29), probability2 * (t26 - t30))
-    t31 = t3**3
-    t32 = 0.5 * t2[..., None, :] * t31[..., :, None] * logit_scale
-    t33 = t3**4
-    t34 = 0.5 * tf.linalg.matrix_transpose(dot) * probability3 * t13
-    t35 = t34 * t33[..., :, None] * t14[..., None, :]
-    t36 = 0.5 * tf.linalg.matrix_transpose(dot) * probability4 * t13
-    t37 = t36 * t33[..., :, None] * t14[..., None, :]
-    branch5 = tf.where(differs, -probability * (t32 + t35), probability2 * (t32 - t37))
-    total4 = tf.reduce_sum(text_tangent * text, axis=-1)
-    t38 = t11 * tf.where(differs, t15, t16) + t21 + t24
-    t39 = t38 + 2 * total3[..., None, :] * branch4
-    t40 = t39 + 2 * branch5 * total4[..., :, None]
-    t41 = tf.linalg.matrix_transpose(t40)
-    dot5 = tf.matmul(t41, tf.linalg.matrix_transpose(t10))
-    t42 = 0.5 * t3[..., None, :] * t25[..., :, None] * dot
-    t43 = -t42 * tf.linalg.matrix_transpose(probability) * logit_scale
-    t44 = t42 * tf.linalg.matrix_transpose(probability2) * logit_scale
-    branch6 = tf.where(tf.linalg.matrix_transpose(differs), t43, t44)
-    total5 = tf.reduce_sum(branch6, axis=-1)
-    t45 = 2 * total5[..., :, None] * image_tangent
-    t46 = 0.5 * tf.linalg.matrix_transpose(dot) * t3[..., :, None] * t25[..., None, :]
-    t47 = tf.linalg.matrix_transpose(dot) ** 2
-    t48 = 0.5 * t47 * t27[..., None, :] * t12[..., :, None] * probability3
-    t49 = 0.5 * t47 * t27[..., None, :] * t12[..., :, None] * probability4
-    t50 = -probability * (t46 + t48 * logit_scale)
-    branch7 = tf.where(differs, t50, probability2 * (t46 - t49 * logit_scale))
-    t51 = tf.linalg.matrix_transpose(branch7) * logit_scale_tangent[..., None, None]
-    t52 = 0.5 * tf.linalg.matrix_transpose(dot) * t3[..., :, None] * probability
-    t53 = 0.5 * tf.linalg.matrix_transpose(dot) * t3[..., :, None] * probability2
-    t54 = -t52 * t25[..., None, :] * probability3 * logit_scale
-    branch8 = tf.where(differs, t54, -t53 * t25[..., None, :] * probability4 * logit_scale)
-    t55 = tf.linalg.matrix_transpose(branch8) * logit_bias_tangent[..., None, None]
-    t56 = tf.linalg.matrix_transpose(t11) * tf.linalg.matrix_transpose(branch4)
-    t57 = 0.25 * tf.linalg.matrix_transpose(dot) * t31[..., :, None]
-    t58 = 0.25 * t47 * t27[..., None, :] * probability3 * t13 * t33[..., :, None]
-    t59 = 0.25 * t47 * t27[..., None, :] * probability4 * t13 * t33[..., :, None]
-    t60 = probability2 * (t59 - t57 * t25[..., None, :] * logit_scale)
-    t61 = probability * (t57 * t25[..., None, :] * logit_scale + t58)
-    branch9 = tf.where(differs, t61, t60)
-    t62 = 2 * tf.linalg.matrix_transpose(branch9) * total4[..., None, :]
-    t63 = t2**5
-    t64 = 0.75 * t3[..., None, :] * dot * t63[..., :, None] * logit_scale
-    t65 = t2**6
-    t66 = 0.25 * tf.linalg.matrix_transpose(t47) * t12[..., None, :]
-    t67 = t66 * tf.linalg.matrix_transpose(probability3) * t13 * t65[..., :, None]
-    t68 = t66 * tf.linalg.matrix_transpose(probability4) * t13 * t65[..., :, None]
-    t69 = tf.linalg.matrix_transpose(probability2) * (t68 - t64)
-    t70 = tf.linalg.matrix_transpose(probability) * (t64 + t67)
-    branch10 = tf.where(tf.linalg.matrix_transpose(differs), t70, t69)
-    t71 = t51 + t55 + t56 + t62 + 2 * total3[..., :, None] * branch10
-    total6 = tf.reduce_sum(t71, axis=-1)
-    t72 = dot2 + dot5 + t45 + 2 * total6[..., :, None] * image
-    t73 = cotangent[..., None, :] * tf.linalg.matrix_transpose(image_tangent)
-    dot6 = tf.matmul(branch, tf.linalg.matrix_transpose(t73))
-    t74 = cotangent[..., None, :] * tf.linalg.matrix_transpose(image)
-    dot7 = tf.matmul(t40, tf.linalg.matrix_transpose(t74))
-    t75 = 0.5 * t31[..., None, :] * t2[..., :, None]
-    t76 = -t75 * tf.linalg.matrix_transpose(probability) * dot * logit_scale
-    t77 = t75 * tf.linalg.matrix_transpose(probability2) * dot * logit_scale
-    branch11 = tf.where(tf.linalg.matrix_transpose(differs), t76, t77)
-    total7 = tf.reduce_sum(cotangent[..., :, None] * branch11, axis=-2)
-    t78 = 2 * total7[..., :, None] * text_tangent
-    t79 = tf.linalg.matrix_transpose(t11) * tf.linalg.matrix_transpose(branch5)
-    t80 = 0.5 * t2[..., :, None] * t31[..., None, :] * dot
-    t81 = 0.5 * tf.linalg.matrix_transpose(t47)
-    t82 = t81 * tf.linalg.matrix_transpose(probability3) * t33[..., None, :]
-    t83 = tf.linalg.matrix_transpose(probability)
-    t84 = t81 * tf.linalg.matrix_transpose(probability4) * t33[..., None, :]
-    t85 = tf.linalg.matrix_transpose(probability2)
-    t86 = -t83 * (t80 + t82 * t14[..., :, None] * logit_scale)
-    t87 = t85 * (t80 - t84 * t14[..., :, None] * logit_scale)
-    branch12 = tf.where(tf.linalg.matrix_transpose(differs), t86, t87)
-    t88 = logit_scale_tangent[..., None, None] * branch12
-    t89 = 0.5 * t2[..., :, None] * tf.linalg.matrix_transpose(probability)
-    t90 = t89 * tf.linalg.matrix_transpose(probability3) * t31[..., None, :] * dot
-    t91 = 0.5 * t2[..., :, None] * tf.linalg.matrix_transpose(probability2)
-    t92 = t91 * tf.linalg.matrix_transpose(probability4) * t31[..., None, :] * dot
-    t93 = tf.linalg.matrix_transpose(differs)
-    branch13 = tf.where(t93, -t90 * logit_scale, -t92 * logit_scale)
-    t94 = branch13 * logit_bias_tangent[..., None, None]
-    t95 = t3**5
-    t96 = 0.75 * t2[..., :, None] * t95[..., None, :] * dot * logit_scale
-    t97 = t3**6
-    t98 = 0.25 * tf.linalg.matrix_transpose(t47)
-    t99 = t98 * tf.linalg.matrix_transpose(probability3) * t13 * t14[..., :, None]
-    t100 = tf.linalg.matrix_transpose(probability) * (t96 + t99 * t97[..., None, :])
-    t101 = t98 * tf.linalg.matrix_transpose(probability4) * t13 * t14[..., :, None]
-    t102 = tf.linalg.matrix_transpose(probability2) * (t101 * t97[..., None, :] - t96)
-    branch14 = tf.where(tf.linalg.matrix_transpose(differs), t100, t102)
-    t103 = 2 * tf.linalg.matrix_transpose(branch9) * total3[..., :, None]
-    t104 = t79 + t88 + t94 + 2 * total4[..., None, :] * branch14 + t103
-    total8 = tf.reduce_sum(t104 * cotangent[..., :, None], axis=-2)
-    t105 = t12[..., :, None] * t47 * t14[..., None, :] * probability3 * probability
-    t106 = t12[..., :, None] * t47 * t14[..., None, :] * probability4 * probability2
-    t107 = logit_scale_tangent[..., None, None] * tf.where(differs, t105, t106)
-    t108 = t4 * probability2 * probability4
-    branch15 = tf.where(differs, t4 * probability * probability3, t108)
-    t109 = logit_bias_tangent[..., None, None] * branch15
-    t110 = 2 * tf.linalg.matrix_transpose(branch12) * total4[..., :, None]
-    t111 = t107 + t109 + t11 * branch2 + t110 + 2 * branch7 * total3[..., None, :]
-    total9 = tf.reduce_sum(cotangent[..., None, :] * t111, axis=(-2, -1))
-    t112 = logit_scale_tangent[..., None, None] * branch15
-    branch16 = tf.where(differs, probability3 * probability, probability4 * probability2)
-    t113 = logit_bias_tangent[..., None, None] * branch16
-    t114 = 2 * tf.linalg.matrix_transpose(branch13) * total4[..., :, None]
-    t115 = t112 + t113 + t11 * branch3 + t114 + 2 * branch8 * total3[..., None, :]
-    total10 = tf.reduce_sum(cotangent[..., None, :] * t115, axis=(-2, -1))
-    result = cotangent[..., :, None] * t72
-    result2 = dot6 + dot7 + t78 + 2 * total8[..., :, None] * text
-    result3 = total9
-    result4 = total10
+    unit2 = fn.unit(image, length[..., :, None])
+    dot = tf.matmul(unit2, tf.linalg.matrix_transpose(unit))
+    t3 = tf.linalg.matrix_transpose(dot) * logit_scale
+    t4 = logit_bias + t3
+    probability = fn.sigmoid(t4)
+    t5 = -(logit_bias + t3)
+    probability2 = fn.sigmoid(t5)
+    branch = tf.where(differs, probability * logit_scale, -probability2 * logit_scale)
+    t6 = tf.linalg.matrix_transpose(branch)
+    dot2 = tf.matmul(t6, tf.linalg.matrix_transpose(t2))
+    t7 = tf.linalg.matrix_transpose(unit)
+    probability3 = fn.sigmoid(-t4)
+    t8 = tf.linalg.matrix_transpose(dot) * probability3 * logit_scale
+    probability4 = fn.sigmoid(-t5)
+    t9 = tf.linalg.matrix_transpose(dot) * probability4 * logit_scale
+    branch2 = tf.where(differs, probability * (t8 + 1), probability2 * (t9 - 1))
+    t10 = branch2 * logit_scale_tangent[..., None, None]
+    t11 = probability2 * probability4 * logit_scale
+    branch3 = tf.where(differs, probability * probability3 * logit_scale, t11)
+    t12 = branch3 * logit_bias_tangent[..., None, None]
+    dot3 = tf.matmul(unit2, tf.linalg.matrix_transpose(t))
+    t13 = inverse2[..., :, None] * tf.linalg.matrix_transpose(dot3)
+    total2 = tf.reduce_sum(unit2 * image_tangent, axis=-1)
+    t14 = image_tangent - unit2 * total2[..., :, None]
+    dot4 = tf.matmul(t14, tf.linalg.matrix_transpose(unit))
+    t15 = inverse[..., None, :] * tf.linalg.matrix_transpose(dot4)
+    t16 = t13 + t15
+    t17 = logit_scale**2
+    t18 = probability2 * probability4 * t17
+    branch4 = tf.where(differs, probability * probability3 * t17, t18)
+    t19 = t10 + t12 + t16 * branch4
+    t20 = tf.linalg.matrix_transpose(t19)
+    dot5 = tf.matmul(t20, tf.linalg.matrix_transpose(t7))
+    t21 = dot2 + dot5
+    dot6 = tf.matmul(t6, tf.linalg.matrix_transpose(t7))
+    t22 = unit2 * t21 + inverse[..., :, None] * dot6 * t14
+    total3 = tf.reduce_sum(t22, axis=-1)
+    t23 = inverse * total3
+    total4 = tf.reduce_sum(unit2 * dot6, axis=-1)
+    t24 = inverse**2
+    t25 = total4 * t24
+    t26 = t24 * total2
+    t27 = t26[..., :, None] * (dot6 - total4[..., :, None] * unit2)
+    t28 = inverse[..., :, None] * t21 - t23[..., :, None] * unit2
+    t29 = inverse * cotangent
+    t30 = tf.linalg.matrix_transpose(t14) * t29[..., None, :]
+    dot7 = tf.matmul(branch, tf.linalg.matrix_transpose(t30))
+    t31 = cotangent[..., :, None] * unit2
+    t32 = tf.linalg.matrix_transpose(t31)
+    dot8 = tf.matmul(t19, tf.linalg.matrix_transpose(t32))
+    t33 = dot7 + dot8
+    dot9 = tf.matmul(branch, tf.linalg.matrix_transpose(t32))
+    t34 = t33 * unit + inverse2[..., :, None] * dot9 * t
+    total5 = tf.reduce_sum(t34, axis=-1)
+    t35 = inverse2 * total5
+    total6 = tf.reduce_sum(dot9 * unit, axis=-1)
+    t36 = inverse2**2
+    t37 = total6 * t36
+    t38 = t36 * total
+    t39 = t38[..., :, None] * (dot9 - total6[..., :, None] * unit)
+    t40 = inverse2[..., :, None] * t33 - t35[..., :, None] * unit
+    t41 = tf.linalg.matrix_transpose(dot) * probability2 * probability4
+    t42 = tf.linalg.matrix_transpose(dot) * probability * probability3
+    branch5 = tf.where(differs, t42, t41)
+    t43 = branch5 * logit_bias_tangent[..., None, None]
+    t44 = tf.linalg.matrix_transpose(dot) ** 2
+    t45 = t44 * probability4 * probability2
+    branch6 = tf.where(differs, t44 * probability3 * probability, t45)
+    t46 = logit_scale_tangent[..., None, None] * branch6
+    t47 = cotangent[..., None, :] * (t43 + t16 * branch2 + t46)
+    total7 = tf.reduce_sum(t47, axis=(-2, -1))
+    t48 = branch5 * logit_scale_tangent[..., None, None]
+    branch7 = tf.where(differs, probability3 * probability, probability4 * probability2)
+    t49 = logit_bias_tangent[..., None, None] * branch7
+    t50 = cotangent[..., None, :] * (t48 + t16 * branch3 + t49)
+    total8 = tf.reduce_sum(t50, axis=(-2, -1))
+    result = cotangent[..., :, None] * (t28 - t14 * t25[..., :, None] - t27)
+    result2 = t40 - t * t37[..., :, None] - t39
+    result3 = total7
+    result4 = total8
     return (result, result2, result3, result4)
 
 
@@ -2640,117 +2238,68 @@ def _siglip_hessian_diagonal(
     cotangent: Array,
 ) -> tuple[Result, ...]:
     """The diagonal of the Hessian of sum(cotangent * loss)."""
+    length = fn.norm(image, axis=-1)
+    t = cotangent * fn.reciprocal(length) ** 2
+    length2 = fn.norm(text, axis=-1)
+    unit = fn.unit(text, length2[..., :, None])
+    t2 = unit**2
+    t3 = tf.linalg.matrix_transpose(t2)
     position = fn.positions(image, -2)
     differs = position[..., None, :] != position[..., :, None]
-    dot = tf.matmul(image, tf.linalg.matrix_transpose(text))
-    t = image**2
-    total = tf.reduce_sum(t, axis=-1)
-    t2 = fn.inverse_root(total)
-    t3 = t2**3
-    t4 = text**2
-    total2 = tf.reduce_sum(t4, axis=-1)
-    t5 = fn.inverse_root(total2)
-    t6 = tf.linalg.matrix_transpose(dot) * t2[..., None, :] * t5[..., :, None]
-    t7 = logit_bias + t6 * logit_scale
-    probability = fn.sigmoid(t7)
-    t8 = 0.5 * dot * t3[..., :, None] * t5[..., None, :]
-    t9 = -(logit_bias + t6 * logit_scale)
-    probability2 = fn.sigmoid(t9)
-    t10 = -t8 * tf.linalg.matrix_transpose(probability) * logit_scale
-    t11 = t8 * tf.linalg.matrix_transpose(probability2) * logit_scale
-    branch = tf.where(tf.linalg.matrix_transpose(differs), t10, t11)
-    total3 = tf.reduce_sum(branch, axis=-1)
-    t12 = tf.linalg.matrix_transpose(text)
-    t13 = -0.5 * t5[..., :, None] * t3[..., None, :] * logit_scale
-    t14 = logit_scale**2
-    t15 = t5**2
-    t16 = t2**4
-    t17 = 0.5 * dot * t14 * tf.linalg.matrix_transpose(probability2)
-    t18 = t17 * t15[..., None, :] * t16[..., :, None]
-    t19 = tf.linalg.matrix_transpose(probability)
-    t20 = 0.5 * t5[..., :, None] * t3[..., None, :] * logit_scale
-    t21 = 0.5 * dot * t14 * tf.linalg.matrix_transpose(probability)
-    t22 = t21 * t15[..., None, :] * t16[..., :, None]
-    t23 = tf.linalg.matrix_transpose(probability2)
-    t24 = t19 * (tf.linalg.matrix_transpose(t13) - t18)
-    t25 = t23 * (tf.linalg.matrix_transpose(t20) - t22)
-    branch2 = tf.where(tf.linalg.matrix_transpose(differs), t24, t25)
-    dot2 = tf.matmul(branch2, tf.linalg.matrix_transpose(t12))
-    probability3 = fn.sigmoid(-t7)
-    t26 = 0.5 * dot * t14 * t15[..., None, :]
-    t27 = t26 * tf.linalg.matrix_transpose(probability3) * t16[..., :, None]
-    probability4 = fn.sigmoid(-t9)
-    t28 = t26 * tf.linalg.matrix_transpose(probability4) * t16[..., :, None]
-    t29 = t19 * (tf.linalg.matrix_transpose(t13) - t27)
-    t30 = t23 * (tf.linalg.matrix_transpose(t20) - t28)
-    branch3 = tf.where(tf.linalg.matrix_transpose(differs), t29, t30)
-    dot3 = tf.matmul(branch3, tf.linalg.matrix_transpose(t12))
-    t31 = t2**5
-    t32 = 0.75 * dot * t5[..., None, :] * t31[..., :, None] * logit_scale
-    t33 = tf.linalg.matrix_transpose(dot) ** 2
-    t34 = t2**6
-    t35 = 0.25 * tf.linalg.matrix_transpose(t33) * t14 * t15[..., None, :]
-    t36 = t35 * t34[..., :, None] * tf.linalg.matrix_transpose(probability3)
-    t37 = t35 * t34[..., :, None] * tf.linalg.matrix_transpose(probability4)
-    t38 = tf.linalg.matrix_transpose(probability2) * (t37 - t32)
-    t39 = tf.linalg.matrix_transpose(probability) * (t32 + t36)
-    branch4 = tf.where(tf.linalg.matrix_transpose(differs), t39, t38)
-    total4 = tf.reduce_sum(branch4, axis=-1)
-    t40 = dot3 + 2 * total4[..., :, None] * image
-    t41 = tf.linalg.matrix_transpose(t4) * t15[..., None, :]
-    t42 = probability * probability2
-    t43 = tf.linalg.matrix_transpose(t42)
-    dot4 = tf.matmul(t43, tf.linalg.matrix_transpose(t41))
-    t44 = t2**2
-    t45 = 2 * total3[..., :, None] + 2 * dot2 * image + 2 * image * t40
-    t46 = t5**3
-    t47 = 0.5 * t46[..., None, :] * t2[..., :, None]
-    t48 = -t47 * tf.linalg.matrix_transpose(probability) * dot * logit_scale
-    t49 = t47 * tf.linalg.matrix_transpose(probability2) * dot * logit_scale
-    branch5 = tf.where(tf.linalg.matrix_transpose(differs), t48, t49)
-    total5 = tf.reduce_sum(cotangent[..., :, None] * branch5, axis=-2)
-    t50 = cotangent[..., :, None] * image
-    t51 = tf.linalg.matrix_transpose(t50)
-    t52 = -0.5 * t2[..., :, None] * t46[..., None, :] * logit_scale
-    t53 = t5**4
-    t54 = 0.5 * t14 * probability2 * t44[..., None, :] * t53[..., :, None]
-    t55 = tf.linalg.matrix_transpose(t52) - t54 * tf.linalg.matrix_transpose(dot)
-    t56 = 0.5 * t2[..., :, None] * t46[..., None, :] * logit_scale
-    t57 = 0.5 * t14 * probability * t44[..., None, :] * t53[..., :, None]
-    t58 = tf.linalg.matrix_transpose(t56) - t57 * tf.linalg.matrix_transpose(dot)
-    branch6 = tf.where(differs, probability * t55, probability2 * t58)
-    dot5 = tf.matmul(branch6, tf.linalg.matrix_transpose(t51))
-    t59 = 0.5 * t14 * t44[..., None, :] * probability3 * t53[..., :, None]
-    t60 = tf.linalg.matrix_transpose(t52) - t59 * tf.linalg.matrix_transpose(dot)
-    t61 = 0.5 * t14 * t44[..., None, :] * probability4 * t53[..., :, None]
-    t62 = tf.linalg.matrix_transpose(t56) - t61 * tf.linalg.matrix_transpose(dot)
-    branch7 = tf.where(differs, probability * t60, probability2 * t62)
-    dot6 = tf.matmul(branch7, tf.linalg.matrix_transpose(t51))
-    t63 = t5**5
-    t64 = 0.75 * t2[..., :, None] * t63[..., None, :] * dot * logit_scale
-    t65 = t5**6
-    t66 = 0.25 * t14 * tf.linalg.matrix_transpose(t33) * t44[..., :, None]
-    t67 = t66 * t65[..., None, :] * tf.linalg.matrix_transpose(probability3)
-    t68 = t66 * t65[..., None, :] * tf.linalg.matrix_transpose(probability4)
-    t69 = tf.linalg.matrix_transpose(probability2) * (t68 - t64)
-    t70 = tf.linalg.matrix_transpose(probability) * (t64 + t67)
-    branch8 = tf.where(tf.linalg.matrix_transpose(differs), t70, t69)
-    total6 = tf.reduce_sum(cotangent[..., :, None] * branch8, axis=-2)
-    t71 = dot6 + 2 * total6[..., :, None] * text
-    t72 = cotangent * t44
-    t73 = tf.linalg.matrix_transpose(t) * t72[..., None, :]
-    dot7 = tf.matmul(t42, tf.linalg.matrix_transpose(t73))
-    t74 = 2 * total5[..., :, None] + 2 * dot5 * text + 2 * text * t71
-    t75 = t33 * t15[..., :, None] * t44[..., None, :] * probability3 * probability
-    t76 = t33 * t15[..., :, None] * t44[..., None, :] * probability4 * probability2
-    t77 = cotangent[..., None, :] * tf.where(differs, t75, t76)
-    total7 = tf.reduce_sum(t77, axis=(-2, -1))
-    branch9 = tf.where(differs, probability3 * probability, probability4 * probability2)
-    total8 = tf.reduce_sum(cotangent[..., None, :] * branch9, axis=(-2, -1))
-    result = cotangent[..., :, None] * (t45 + t14 * dot4 * t44[..., :, None])
-    result2 = t74 + t14 * dot7 * t15[..., :, None]
-    result3 = total7
-    result4 = total8
+    unit2 = fn.unit(image, length[..., :, None])
+    dot = tf.matmul(unit2, tf.linalg.matrix_transpose(unit))
+    t4 = tf.linalg.matrix_transpose(dot) * logit_scale
+    t5 = logit_bias + t4
+    probability = fn.sigmoid(t5)
+    probability2 = fn.sigmoid(-t5)
+    t6 = logit_scale**2
+    t7 = -(logit_bias + t4)
+    probability3 = fn.sigmoid(t7)
+    probability4 = fn.sigmoid(-t7)
+    t8 = probability3 * probability4 * t6
+    branch = tf.where(differs, probability * probability2 * t6, t8)
+    t9 = tf.linalg.matrix_transpose(branch)
+    dot2 = tf.matmul(t9, tf.linalg.matrix_transpose(t3))
+    t10 = tf.linalg.matrix_transpose(unit)
+    branch2 = tf.where(differs, probability * logit_scale, -probability3 * logit_scale)
+    t11 = tf.linalg.matrix_transpose(branch2)
+    dot3 = tf.matmul(t11, tf.linalg.matrix_transpose(t10))
+    total = tf.reduce_sum(unit2 * dot3, axis=-1)
+    t12 = unit2**2
+    t13 = tf.linalg.matrix_transpose(dot) * branch
+    t14 = tf.linalg.matrix_transpose(t13)
+    dot4 = tf.matmul(t14, tf.linalg.matrix_transpose(t10))
+    t15 = -total[..., :, None] * unit2
+    dot5 = t9 * dot
+    dot6 = tf.matmul(dot5, tf.linalg.matrix_transpose(t10))
+    total2 = tf.reduce_sum(unit2 * dot4, axis=-1)
+    t16 = dot3 + dot6 + t15 - total2[..., :, None] * unit2
+    t17 = dot2 + total[..., :, None] * t12 - total[..., :, None] - dot4 * unit2
+    t18 = fn.reciprocal(length2) ** 2
+    t19 = tf.linalg.matrix_transpose(t12) * cotangent[..., None, :]
+    dot7 = tf.matmul(branch, tf.linalg.matrix_transpose(t19))
+    t20 = cotangent[..., :, None] * unit2
+    t21 = tf.linalg.matrix_transpose(t20)
+    dot8 = tf.matmul(branch2, tf.linalg.matrix_transpose(t21))
+    total3 = tf.reduce_sum(dot8 * unit, axis=-1)
+    dot9 = tf.matmul(t13, tf.linalg.matrix_transpose(t21))
+    t22 = -total3[..., :, None] * unit
+    dot10 = tf.matmul(unit, tf.linalg.matrix_transpose(unit2))
+    dot11 = branch * dot10
+    dot12 = tf.matmul(dot11, tf.linalg.matrix_transpose(t21))
+    total4 = tf.reduce_sum(dot9 * unit, axis=-1)
+    t23 = dot8 + dot12 + t22 - total4[..., :, None] * unit
+    t24 = dot7 + total3[..., :, None] * t2 - total3[..., :, None] - dot9 * unit
+    t25 = tf.linalg.matrix_transpose(dot) ** 2
+    t26 = t25 * probability4 * probability3
+    branch3 = tf.where(differs, t25 * probability2 * probability, t26)
+    total5 = tf.reduce_sum(cotangent[..., None, :] * branch3, axis=(-2, -1))
+    branch4 = tf.where(differs, probability2 * probability, probability4 * probability3)
+    total6 = tf.reduce_sum(cotangent[..., None, :] * branch4, axis=(-2, -1))
+    result = t[..., :, None] * (t17 - unit2 * (dot3 + t15) - unit2 * t16)
+    result2 = t18[..., :, None] * (t24 - unit * (dot8 + t22) - unit * t23)
+    result3 = total5
+    result4 = total6
     return (result, result2, result3, result4)
 
 
@@ -2990,29 +2539,27 @@ class AlignmentLoss(KerasLoss):
 
 def _alignment_value(first: Array, second: Array) -> Result:
     """The unreduced loss."""
-    total = tf.reduce_sum(first**2, axis=-1)
-    t = fn.inverse_root(total)
-    total2 = tf.reduce_sum(second**2, axis=-1)
-    t2 = fn.inverse_root(total2)
-    t3 = first * t[..., None] - t2[..., None] * second
-    total3 = tf.reduce_sum(t3**2, axis=-1)
-    return total3
+    length = fn.norm(first, axis=-1)
+    unit = fn.unit(first, length[..., None])
+    length2 = fn.norm(second, axis=-1)
+    unit2 = fn.unit(second, length2[..., None])
+    total = tf.reduce_sum((unit - unit2) ** 2, axis=-1)
+    return total
 
 
 def _alignment_vjp(first: Array, second: Array, cotangent: Array) -> tuple[Result, ...]:
     """Gradients of sum(cotangent * loss)."""
-    total = tf.reduce_sum(first**2, axis=-1)
-    t = fn.inverse_root(total)
-    total2 = tf.reduce_sum(second**2, axis=-1)
-    t2 = fn.inverse_root(total2)
-    t3 = first * t[..., None] - second * t2[..., None]
-    total3 = tf.reduce_sum(first * t3, axis=-1)
-    t4 = -2 * total3 * t**3
-    total4 = tf.reduce_sum(t3 * second, axis=-1)
-    t5 = 2 * total4 * t2**3
-    t6 = second * t5[..., None] - 2 * t2[..., None] * t3
-    result = cotangent[..., None] * (first * t4[..., None] + 2 * t[..., None] * t3)
-    result2 = cotangent[..., None] * t6
+    length = fn.norm(first, axis=-1)
+    t = cotangent * fn.reciprocal(length)
+    unit = fn.unit(first, length[..., None])
+    length2 = fn.norm(second, axis=-1)
+    unit2 = fn.unit(second, length2[..., None])
+    t2 = unit - unit2
+    total = tf.reduce_sum(unit * t2, axis=-1)
+    t3 = cotangent * fn.reciprocal(length2)
+    total2 = tf.reduce_sum(unit2 * t2, axis=-1)
+    result = t[..., None] * (2 * t2 - 2 * unit * total[..., None])
+    result2 = t3[..., None] * (2 * unit2 * total2[..., None] - 2 * t2)
     return (result, result2)
 
 
@@ -3023,19 +2570,19 @@ def _alignment_jvp(
     second_tangent: Array,
 ) -> Result:
     """The directional derivative of the unreduced loss along the tangents."""
-    total = tf.reduce_sum(first**2, axis=-1)
-    t = fn.inverse_root(total)
-    total2 = tf.reduce_sum(second**2, axis=-1)
-    t2 = fn.inverse_root(total2)
-    total3 = tf.reduce_sum(first_tangent * first, axis=-1)
-    t3 = -2 * total3 * t**3
-    total4 = tf.reduce_sum(second_tangent * second, axis=-1)
-    t4 = 2 * total4 * t2**3
-    t5 = first * t3[..., None] + t4[..., None] * second
-    t6 = t5 + 2 * first_tangent * t[..., None] - 2 * second_tangent * t2[..., None]
-    t7 = (first * t[..., None] - t2[..., None] * second) * t6
-    total5 = tf.reduce_sum(t7, axis=-1)
-    return total5
+    length = fn.norm(first, axis=-1)
+    unit = fn.unit(first, length[..., None])
+    length2 = fn.norm(second, axis=-1)
+    unit2 = fn.unit(second, length2[..., None])
+    inverse = fn.reciprocal(length)
+    total = tf.reduce_sum(unit * first_tangent, axis=-1)
+    t = first_tangent - unit * total[..., None]
+    inverse2 = fn.reciprocal(length2)
+    total2 = tf.reduce_sum(unit2 * second_tangent, axis=-1)
+    t2 = second_tangent - unit2 * total2[..., None]
+    t3 = 2 * inverse[..., None] * t - 2 * inverse2[..., None] * t2
+    total3 = tf.reduce_sum((unit - unit2) * t3, axis=-1)
+    return total3
 
 
 def _alignment_hvp(
@@ -3046,50 +2593,37 @@ def _alignment_hvp(
     second_tangent: Array,
 ) -> tuple[Result, ...]:
     """The Hessian of sum(cotangent * loss) times the tangents."""
-    t = first**2
-    total = tf.reduce_sum(t, axis=-1)
-    t2 = fn.inverse_root(total)
-    t3 = second**2
-    total2 = tf.reduce_sum(t3, axis=-1)
-    t4 = fn.inverse_root(total2)
-    t5 = -2 * t2 * t4
-    t6 = t2**3
-    t7 = -second * t4[..., None]
-    t8 = first_tangent * (t7 + 2 * first * t2[..., None])
-    total3 = tf.reduce_sum(first_tangent * first, axis=-1)
-    t9 = -total3 * t6
-    total4 = tf.reduce_sum(second_tangent * second, axis=-1)
-    t10 = t4**3
-    t11 = total4 * t10
-    t12 = t8 + t * t9[..., None] + first * t11[..., None] * second
-    t13 = t12 - second_tangent * first * t4[..., None]
-    total5 = tf.reduce_sum(t13, axis=-1)
-    t14 = -2 * t6 * total5
-    t15 = 2 * total4 * t2 * t10
-    t16 = first * t2[..., None]
-    t17 = t16 + t7
-    total6 = tf.reduce_sum(first * t17, axis=-1)
-    t18 = 2 * t2**2 - 2 * total6 * t6
-    t19 = 3 * total6 * t2**5
-    t20 = t2**4
-    t21 = first * t19[..., None] - first * t20[..., None] - t6[..., None] * t17
-    t22 = second_tangent * t5[..., None] + first * t14[..., None]
-    t23 = t22 + second * t15[..., None] + t18[..., None] * first_tangent
-    total7 = tf.reduce_sum(t17 * second, axis=-1)
-    t24 = 2 * t4**2 + 2 * t10 * total7
-    t25 = 2 * total3 * t4 * t6
-    t26 = second_tangent * (t16 - 2 * t4[..., None] * second)
-    t27 = t26 + t3 * t11[..., None] + first_tangent * t2[..., None] * second
-    total8 = tf.reduce_sum(t27 + first * t9[..., None] * second, axis=-1)
-    t28 = 2 * t10 * total8
-    t29 = -3 * total7 * t4**5
-    t30 = t4**4
-    t31 = second * t29[..., None] + t10[..., None] * t17 - second * t30[..., None]
-    t32 = second_tangent * t24[..., None] + first * t25[..., None]
-    t33 = t32 + second * t28[..., None] + t5[..., None] * first_tangent
-    result = cotangent[..., None] * (t23 + 2 * total3[..., None] * t21)
-    result2 = cotangent[..., None] * (t33 + 2 * total4[..., None] * t31)
-    return (result, result2)
+    length = fn.norm(first, axis=-1)
+    unit = fn.unit(first, length[..., None])
+    inverse = fn.reciprocal(length)
+    total = tf.reduce_sum(unit * first_tangent, axis=-1)
+    t = first_tangent - unit * total[..., None]
+    length2 = fn.norm(second, axis=-1)
+    unit2 = fn.unit(second, length2[..., None])
+    t2 = inverse[..., None] * t * (2 * unit - unit2)
+    inverse2 = fn.reciprocal(length2)
+    total2 = tf.reduce_sum(unit2 * second_tangent, axis=-1)
+    t3 = second_tangent - unit2 * total2[..., None]
+    total3 = tf.reduce_sum(t2 - unit * inverse2[..., None] * t3, axis=-1)
+    t4 = -2 * inverse * total3
+    t5 = inverse**2
+    t6 = unit - unit2
+    total4 = tf.reduce_sum(unit * t6, axis=-1)
+    t7 = t5 * (2 - 2 * total4)
+    t8 = -total * t5
+    t9 = t8[..., None] * (2 * t6 - 2 * unit * total4[..., None])
+    t10 = -2 * inverse2 * inverse
+    t11 = unit * t4[..., None] + t * t7[..., None] + t9 + t3 * t10[..., None]
+    t12 = inverse2[..., None] * t3 * (unit - 2 * unit2)
+    total5 = tf.reduce_sum(unit2 * inverse[..., None] * t + t12, axis=-1)
+    t13 = 2 * inverse2 * total5
+    t14 = inverse2**2
+    total6 = tf.reduce_sum(unit2 * t6, axis=-1)
+    t15 = t14 * (2 * total6 + 2)
+    t16 = -total2 * t14
+    t17 = t16[..., None] * (2 * unit2 * total6[..., None] - 2 * t6)
+    t18 = unit2 * t13[..., None] + t * t10[..., None] + t3 * t15[..., None] + t17
+    return (cotangent[..., None] * t11, cotangent[..., None] * t18)
 
 
 def _alignment_hessian_diagonal(
@@ -3098,32 +2632,26 @@ def _alignment_hessian_diagonal(
     cotangent: Array,
 ) -> tuple[Result, ...]:
     """The diagonal of the Hessian of sum(cotangent * loss)."""
-    total = tf.reduce_sum(first**2, axis=-1)
-    t = fn.inverse_root(total)
-    t2 = first * t[..., None]
-    total2 = tf.reduce_sum(second**2, axis=-1)
-    t3 = fn.inverse_root(total2)
-    t4 = -second * t3[..., None]
-    t5 = t2 + t4
-    total3 = tf.reduce_sum(first * t5, axis=-1)
-    t6 = t**3
-    t7 = 2 * t**2 - 2 * total3 * t6
-    t8 = 3 * total3 * t**5
-    t9 = t**4
-    t10 = first * t8[..., None] - first * t9[..., None] - t6[..., None] * t5
-    t11 = -t6 * total
-    t12 = t4 + first * t11[..., None] + 2 * first * t[..., None]
-    t13 = t7[..., None] + 2 * first * t10 - 2 * first * t6[..., None] * t12
-    total4 = tf.reduce_sum(second * t5, axis=-1)
-    t14 = t3**3
-    t15 = 2 * t3**2 + 2 * total4 * t14
-    t16 = -3 * total4 * t3**5
-    t17 = t3**4
-    t18 = second * t16[..., None] + t5 * t14[..., None] - second * t17[..., None]
-    t19 = t14 * total2
-    t20 = t2 + second * t19[..., None] - 2 * second * t3[..., None]
-    t21 = t15[..., None] + 2 * second * t18 + 2 * second * t14[..., None] * t20
-    return (cotangent[..., None] * t13, cotangent[..., None] * t21)
+    length = fn.norm(first, axis=-1)
+    t = cotangent * fn.reciprocal(length) ** 2
+    unit = fn.unit(first, length[..., None])
+    length2 = fn.norm(second, axis=-1)
+    unit2 = fn.unit(second, length2[..., None])
+    t2 = unit - unit2
+    total = tf.reduce_sum(unit * t2, axis=-1)
+    t3 = unit * (2 * t2 - 2 * unit * total[..., None])
+    t4 = 2 - 2 * total
+    total2 = tf.reduce_sum(unit * (2 * unit - unit2), axis=-1)
+    t5 = 2 * unit - unit2 - unit * total2[..., None]
+    t6 = 2 - 2 * total[..., None] - t3 - t4[..., None] * unit**2 - 2 * unit * t5
+    t7 = cotangent * fn.reciprocal(length2) ** 2
+    total3 = tf.reduce_sum(unit2 * t2, axis=-1)
+    total4 = tf.reduce_sum(unit2 * (unit - 2 * unit2), axis=-1)
+    t8 = unit - 2 * unit2 - unit2 * total4[..., None]
+    t9 = unit2 * (2 * unit2 * total3[..., None] - 2 * t2)
+    t10 = 2 * total3 + 2
+    t11 = 2 * total3[..., None] + 2 * unit2 * t8 + 2 - t9 - t10[..., None] * unit2**2
+    return (t[..., None] * t6, t7[..., None] * t11)
 
 
 _ALIGNMENT = Definition(
@@ -3341,53 +2869,40 @@ class UniformityLoss(KerasLoss):
 def _uniformity_value(embeddings: Array, t: Array) -> Result:
     """The unreduced loss."""
     batch_size = fn.size(embeddings, -2)
-    total = tf.reduce_sum(embeddings**2, axis=-1)
-    t2 = fn.inverse_root(total)
-    dot = tf.matmul(embeddings, tf.linalg.matrix_transpose(embeddings))
-    t3 = 2 * t2[..., None, :] * t2[..., :, None] * dot
+    length = fn.norm(embeddings, axis=-1)
+    unit = fn.unit(embeddings, length[..., :, None])
+    dot = tf.matmul(unit, tf.linalg.matrix_transpose(unit))
     position = fn.positions(embeddings, -2)
     differs = position[..., :, None] != position[..., None, :]
-    lse = fn.logsumexp(-t * (2 - t3), (-2, -1), where=differs)
+    lse = fn.logsumexp(-t * (2 - 2 * dot), (-2, -1), where=differs)
     branch = fn.select(differs, 1.0, 0.0, embeddings)
-    total2 = tf.reduce_sum(branch, axis=(-2, -1))
-    t4 = lse - tf.math.log(tf.maximum(total2, 1.0))
-    return tf.where(tf.cast(batch_size, embeddings.dtype) > 1, t4, 0.0)
+    total = tf.reduce_sum(branch, axis=(-2, -1))
+    above = tf.cast(batch_size, embeddings.dtype) > 1
+    return tf.where(above, lse - tf.math.log(tf.maximum(total, 1.0)), 0.0)
 
 
 def _uniformity_vjp(embeddings: Array, t: Array, cotangent: Array) -> tuple[Result, ...]:
     """Gradients of sum(cotangent * loss)."""
+    length = fn.norm(embeddings, axis=-1)
+    inverse = fn.reciprocal(length)
     batch_size = fn.size(embeddings, -2)
+    unit = fn.unit(embeddings, length[..., :, None])
+    t2 = tf.linalg.matrix_transpose(unit)
     position = fn.positions(embeddings, -2)
     differs = position[..., :, None] != position[..., None, :]
-    total = tf.reduce_sum(embeddings**2, axis=-1)
-    t2 = fn.inverse_root(total)
-    dot = tf.matmul(embeddings, tf.linalg.matrix_transpose(embeddings))
-    t3 = 2 * t2[..., None, :] * t2[..., :, None] * dot
-    t4 = -t * (2 - t3)
-    lse = fn.logsumexp(t4, (-2, -1), where=differs)
-    share = tf.math.exp(t4 - lse[..., None, None])
-    branch = tf.where(differs, t2[..., :, None] * share * dot, 0.0)
-    total2 = tf.reduce_sum(branch, axis=-2)
-    t5 = t2**3
-    t6 = -cotangent * t
+    dot = tf.matmul(unit, tf.linalg.matrix_transpose(unit))
+    t3 = -t * (2 - 2 * dot)
+    lse = fn.logsumexp(t3, (-2, -1), where=differs)
+    branch = tf.where(differs, tf.math.exp(t3 - lse[..., None, None]), 0.0)
+    t4 = tf.linalg.matrix_transpose(branch)
+    dot2 = tf.matmul(t4, tf.linalg.matrix_transpose(t2))
+    t5 = 2 * cotangent * t
     above = tf.cast(batch_size, embeddings.dtype) > 1
-    branch2 = tf.where(above, total2 * t5 * t6[..., None], 0.0)
-    branch3 = tf.where(differs, t2[..., None, :] * share * dot, 0.0)
-    total3 = tf.reduce_sum(branch3, axis=-1)
-    branch4 = tf.where(above, total3 * t5 * t6[..., None], 0.0)
-    t7 = branch2 + branch4
-    t8 = t2[..., :, None] * embeddings
-    t9 = tf.linalg.matrix_transpose(t8)
-    branch5 = tf.where(differs, share, 0.0)
-    t10 = tf.linalg.matrix_transpose(branch5)
-    dot2 = tf.matmul(t10, tf.linalg.matrix_transpose(t9))
-    t11 = 2 * cotangent * t
-    t12 = t2[..., :, None] * dot2 * t11[..., None, None]
-    branch6 = tf.where(tf.cast(batch_size, embeddings.dtype) > 1, t12, 0.0)
-    dot3 = tf.matmul(branch5, tf.linalg.matrix_transpose(t9))
-    t13 = t2[..., :, None] * dot3 * t11[..., None, None]
-    branch7 = tf.where(tf.cast(batch_size, embeddings.dtype) > 1, t13, 0.0)
-    return (2 * t7[..., :, None] * embeddings + branch6 + branch7,)
+    branch2 = tf.where(above, dot2 * t5[..., None, None], 0.0)
+    dot3 = tf.matmul(branch, tf.linalg.matrix_transpose(t2))
+    branch3 = tf.where(above, dot3 * t5[..., None, None], 0.0)
+    total = tf.reduce_sum(unit * (branch3 + branch2), axis=-1)
+    return (inverse[..., :, None] * (branch2 + branch3 - total[..., :, None] * unit),)
 
 
 def _uniformity_jvp(embeddings: Array, t: Array, embeddings_tangent: Array) -> Result:
@@ -3395,24 +2910,20 @@ def _uniformity_jvp(embeddings: Array, t: Array, embeddings_tangent: Array) -> R
     batch_size = fn.size(embeddings, -2)
     position = fn.positions(embeddings, -2)
     differs = position[..., :, None] != position[..., None, :]
-    total = tf.reduce_sum(embeddings**2, axis=-1)
-    t2 = fn.inverse_root(total)
-    dot = tf.matmul(embeddings, tf.linalg.matrix_transpose(embeddings_tangent))
-    dot2 = tf.matmul(embeddings_tangent, tf.linalg.matrix_transpose(embeddings))
-    t3 = 2 * t2[..., None, :] * t2[..., :, None] * (dot + dot2)
-    t4 = t2**3
-    total2 = tf.reduce_sum(embeddings_tangent * embeddings, axis=-1)
-    t5 = t4 * total2
-    dot3 = tf.matmul(embeddings, tf.linalg.matrix_transpose(embeddings))
-    t6 = 2 * t2[..., None, :] * t5[..., :, None] * dot3
-    t7 = 2 * t2[..., :, None] * t5[..., None, :] * dot3
-    t8 = 2 * t2[..., None, :] * t2[..., :, None] * dot3
-    t9 = -t * (2 - t8)
-    lse = fn.logsumexp(t9, (-2, -1), where=differs)
-    share = tf.math.exp(t9 - lse[..., None, None])
-    branch = tf.where(differs, t * (t3 - t6 - t7) * share, 0.0)
-    total3 = tf.reduce_sum(branch, axis=(-2, -1))
-    return tf.where(tf.cast(batch_size, embeddings.dtype) > 1, total3, 0.0)
+    length = fn.norm(embeddings, axis=-1)
+    unit = fn.unit(embeddings, length[..., :, None])
+    total = tf.reduce_sum(unit * embeddings_tangent, axis=-1)
+    t2 = embeddings_tangent - unit * total[..., :, None]
+    dot = tf.matmul(unit, tf.linalg.matrix_transpose(t2))
+    inverse = fn.reciprocal(length)
+    dot2 = tf.matmul(t2, tf.linalg.matrix_transpose(unit))
+    t3 = dot * inverse[..., None, :] + dot2 * inverse[..., :, None]
+    dot3 = tf.matmul(unit, tf.linalg.matrix_transpose(unit))
+    t4 = -t * (2 - 2 * dot3)
+    lse = fn.logsumexp(t4, (-2, -1), where=differs)
+    branch = tf.where(differs, t3 * tf.math.exp(t4 - lse[..., None, None]), 0.0)
+    total2 = tf.reduce_sum(branch, axis=(-2, -1))
+    return tf.where(tf.cast(batch_size, embeddings.dtype) > 1, 2 * total2 * t, 0.0)
 
 
 def _uniformity_hvp(
@@ -3423,102 +2934,60 @@ def _uniformity_hvp(
 ) -> tuple[Result, ...]:
     """The Hessian of sum(cotangent * loss) times the tangents."""
     batch_size = fn.size(embeddings, -2)
+    t2 = 2 * cotangent * t
+    length = fn.norm(embeddings, axis=-1)
+    inverse = fn.reciprocal(length)
+    unit = fn.unit(embeddings, length[..., :, None])
+    total = tf.reduce_sum(unit * embeddings_tangent, axis=-1)
+    t3 = embeddings_tangent - unit * total[..., :, None]
+    t4 = inverse[..., :, None] * t3
+    t5 = tf.linalg.matrix_transpose(t4)
     position = fn.positions(embeddings, -2)
     differs = position[..., :, None] != position[..., None, :]
-    total = tf.reduce_sum(embeddings**2, axis=-1)
-    t2 = fn.inverse_root(total)
-    dot = tf.matmul(embeddings, tf.linalg.matrix_transpose(embeddings))
-    t3 = 2 * t2[..., None, :] * t2[..., :, None] * dot
-    t4 = -t * (2 - t3)
-    lse = fn.logsumexp(t4, (-2, -1), where=differs)
-    share = tf.math.exp(t4 - lse[..., None, None])
-    branch = tf.where(differs, t2[..., :, None] * share * dot, 0.0)
-    total2 = tf.reduce_sum(branch, axis=-2)
-    t5 = t2**3
-    t6 = -cotangent * t
+    dot = tf.matmul(unit, tf.linalg.matrix_transpose(unit))
+    t6 = -t * (2 - 2 * dot)
+    lse = fn.logsumexp(t6, (-2, -1), where=differs)
+    share = tf.math.exp(t6 - lse[..., None, None])
+    branch = tf.where(differs, share, 0.0)
+    t7 = tf.linalg.matrix_transpose(branch)
+    dot2 = tf.matmul(t7, tf.linalg.matrix_transpose(t5))
+    t8 = tf.linalg.matrix_transpose(unit)
+    dot3 = tf.matmul(t3, tf.linalg.matrix_transpose(unit))
+    dot4 = tf.matmul(unit, tf.linalg.matrix_transpose(t3))
+    t9 = inverse[..., :, None] * dot3 + dot4 * inverse[..., None, :]
+    total2 = tf.reduce_sum(tf.where(differs, t9 * share, 0.0), axis=(-2, -1))
+    t10 = -2 * total2 * t
+    branch2 = tf.where(differs, share * t10[..., None, None], 0.0)
+    branch3 = tf.where(differs, 2 * share * t9 * t, 0.0)
+    t11 = branch2 + branch3
+    t12 = tf.linalg.matrix_transpose(t11)
+    dot5 = tf.matmul(t12, tf.linalg.matrix_transpose(t8))
+    t13 = dot2 + dot5
+    t14 = t2[..., None, None] * inverse[..., :, None] * t13
+    branch4 = tf.where(tf.cast(batch_size, embeddings.dtype) > 1, t14, 0.0)
+    dot6 = tf.matmul(branch, tf.linalg.matrix_transpose(t5))
+    dot7 = tf.matmul(t11, tf.linalg.matrix_transpose(t8))
+    t15 = dot6 + dot7
+    t16 = t2[..., None, None] * inverse[..., :, None] * t15
+    branch5 = tf.where(tf.cast(batch_size, embeddings.dtype) > 1, t16, 0.0)
+    dot8 = tf.matmul(branch, tf.linalg.matrix_transpose(t8))
     above = tf.cast(batch_size, embeddings.dtype) > 1
-    branch2 = tf.where(above, total2 * t5 * t6[..., None], 0.0)
-    branch3 = tf.where(differs, t2[..., None, :] * share * dot, 0.0)
-    total3 = tf.reduce_sum(branch3, axis=-1)
-    branch4 = tf.where(above, total3 * t5 * t6[..., None], 0.0)
-    t7 = branch2 + branch4
-    t8 = 2 * t7[..., :, None] * embeddings_tangent
-    total4 = tf.reduce_sum(embeddings_tangent * embeddings, axis=-1)
-    t9 = t2**5
-    t10 = 1.5 * cotangent * t
-    branch5 = tf.where(above, total2 * t9 * t10[..., None], 0.0)
-    branch6 = tf.where(above, total3 * t9 * t10[..., None], 0.0)
-    t11 = branch5 + branch6
-    t12 = t2[..., :, None] * embeddings
-    t13 = tf.linalg.matrix_transpose(t12)
-    branch7 = tf.where(differs, share, 0.0)
-    t14 = tf.linalg.matrix_transpose(branch7)
-    dot2 = tf.matmul(t14, tf.linalg.matrix_transpose(t13))
-    t15 = dot2 * t5[..., :, None] * t6[..., None, None]
-    branch8 = tf.where(tf.cast(batch_size, embeddings.dtype) > 1, t15, 0.0)
-    dot3 = tf.matmul(branch7, tf.linalg.matrix_transpose(t13))
-    t16 = dot3 * t5[..., :, None] * t6[..., None, None]
-    branch9 = tf.where(tf.cast(batch_size, embeddings.dtype) > 1, t16, 0.0)
-    t17 = 2 * t11[..., :, None] * embeddings + branch8 + branch9
-    t18 = 2 * cotangent * t
-    t19 = t5 * total4
-    t20 = t2[..., :, None] * embeddings_tangent - t19[..., :, None] * embeddings
-    t21 = tf.linalg.matrix_transpose(t20)
-    dot4 = tf.matmul(t14, tf.linalg.matrix_transpose(t21))
-    dot5 = tf.matmul(embeddings, tf.linalg.matrix_transpose(embeddings_tangent))
-    dot6 = tf.matmul(embeddings_tangent, tf.linalg.matrix_transpose(embeddings))
-    t22 = dot5 + dot6
-    t23 = 2 * t2[..., None, :] * t2[..., :, None] * t22
-    t24 = 2 * t2[..., None, :] * t19[..., :, None] * dot
-    t25 = 2 * t2[..., :, None] * t19[..., None, :] * dot
-    branch10 = tf.where(differs, share * t * (t23 - t24 - t25), 0.0)
-    total5 = tf.reduce_sum(branch10, axis=(-2, -1))
-    branch11 = tf.where(differs, -share * total5[..., None, None], 0.0)
-    t26 = -2 * t2[..., None, :] * share * t19[..., :, None] * dot * t
-    t27 = -2 * t2[..., :, None] * share * t19[..., None, :] * dot * t
-    t28 = 2 * t2[..., None, :] * t2[..., :, None] * share * t22 * t
-    t29 = branch11 + tf.where(differs, t26, 0.0) + tf.where(differs, t27, 0.0)
-    t30 = t29 + tf.where(differs, t28, 0.0)
-    t31 = tf.linalg.matrix_transpose(t30)
-    dot7 = tf.matmul(t31, tf.linalg.matrix_transpose(t13))
-    t32 = t2[..., :, None] * t18[..., None, None] * (dot4 + dot7)
-    branch12 = tf.where(tf.cast(batch_size, embeddings.dtype) > 1, t32, 0.0)
-    dot8 = tf.matmul(branch7, tf.linalg.matrix_transpose(t21))
-    dot9 = tf.matmul(t30, tf.linalg.matrix_transpose(t13))
-    t33 = t2[..., :, None] * t18[..., None, None] * (dot8 + dot9)
-    branch13 = tf.where(tf.cast(batch_size, embeddings.dtype) > 1, t33, 0.0)
-    t34 = -2 * cotangent * t
-    branch14 = tf.where(differs, t2[..., :, None] * share, 0.0)
-    t35 = t2**2
-    t36 = 2 * t2[..., None, :] * share * t35[..., :, None] * dot * t
-    t37 = t22 * (branch14 + tf.where(differs, t36, 0.0))
-    branch15 = tf.where(differs, -0.5 * share * t5[..., :, None] * dot, 0.0)
-    t38 = dot**2
-    t39 = t2**4
-    t40 = -t2[..., None, :] * share * t38 * t39[..., :, None] * t
-    t41 = branch15 + tf.where(differs, t40, 0.0)
-    t42 = -t2[..., :, None] * share * total5[..., None, None] * dot
-    t43 = -2 * share * t19[..., None, :] * t35[..., :, None] * t38 * t
-    t44 = t37 + 2 * total4[..., :, None] * t41 + tf.where(differs, t42, 0.0)
-    total6 = tf.reduce_sum(t44 + tf.where(differs, t43, 0.0), axis=-2)
-    t45 = t5 * total6
-    t46 = t34[..., None, None] * t45[..., :, None] * embeddings
-    branch16 = tf.where(tf.cast(batch_size, embeddings.dtype) > 1, t46, 0.0)
-    branch17 = tf.where(differs, t2[..., None, :] * share, 0.0)
-    t47 = 2 * t2[..., :, None] * share * t35[..., None, :] * dot * t
-    t48 = t22 * (branch17 + tf.where(differs, t47, 0.0))
-    branch18 = tf.where(differs, -0.5 * share * t5[..., None, :] * dot, 0.0)
-    t49 = -t2[..., :, None] * share * t39[..., None, :] * t38 * t
-    t50 = branch18 + tf.where(differs, t49, 0.0)
-    t51 = -t2[..., None, :] * share * total5[..., None, None] * dot
-    t52 = -2 * share * t19[..., :, None] * t35[..., None, :] * t38 * t
-    t53 = t48 + 2 * total4[..., None, :] * t50 + tf.where(differs, t51, 0.0)
-    total7 = tf.reduce_sum(t53 + tf.where(differs, t52, 0.0), axis=-1)
-    t54 = t5 * total7
-    t55 = t34[..., None, None] * t54[..., :, None] * embeddings
-    branch19 = tf.where(tf.cast(batch_size, embeddings.dtype) > 1, t55, 0.0)
-    t56 = t8 + 2 * total4[..., :, None] * t17 + branch12 + branch13 + branch16
-    return (t56 + branch19,)
+    branch6 = tf.where(above, t2[..., None, None] * dot8, 0.0)
+    dot9 = tf.matmul(t7, tf.linalg.matrix_transpose(t8))
+    branch7 = tf.where(above, t2[..., None, None] * dot9, 0.0)
+    t17 = branch6 + branch7
+    total3 = tf.reduce_sum(t17 * unit, axis=-1)
+    t18 = inverse**2
+    t19 = total3 * t18
+    branch8 = tf.where(above, t2[..., None, None] * t15 * unit, 0.0)
+    branch9 = tf.where(above, t2[..., None, None] * t13 * unit, 0.0)
+    t20 = inverse[..., :, None] * t3 * t17 + branch8 + branch9
+    total4 = tf.reduce_sum(t20, axis=-1)
+    t21 = inverse * total4
+    t22 = t18 * total
+    t23 = branch6 + branch7 - total3[..., :, None] * unit
+    t24 = branch4 + branch5 - t3 * t19[..., :, None] - t21[..., :, None] * unit
+    return (t24 - t22[..., :, None] * t23,)
 
 
 def _uniformity_hessian_diagonal(
@@ -3528,114 +2997,110 @@ def _uniformity_hessian_diagonal(
 ) -> tuple[Result, ...]:
     """The diagonal of the Hessian of sum(cotangent * loss)."""
     batch_size = fn.size(embeddings, -2)
-    t2 = -cotangent * t
+    t2 = 2 * cotangent * t
+    length = fn.norm(embeddings, axis=-1)
+    unit = fn.unit(embeddings, length[..., :, None])
+    t3 = tf.linalg.matrix_transpose(unit)
     position = fn.positions(embeddings, -2)
     differs = position[..., :, None] != position[..., None, :]
-    t3 = embeddings**2
-    total = tf.reduce_sum(t3, axis=-1)
-    t4 = fn.inverse_root(total)
-    dot = tf.matmul(embeddings, tf.linalg.matrix_transpose(embeddings))
-    t5 = 2 * t4[..., None, :] * t4[..., :, None] * dot
-    t6 = -t * (2 - t5)
-    lse = fn.logsumexp(t6, (-2, -1), where=differs)
-    share = tf.math.exp(t6 - lse[..., None, None])
-    branch = tf.where(differs, t4[..., :, None] * share * dot, 0.0)
-    total2 = tf.reduce_sum(branch, axis=-2)
-    t7 = t4**3
+    dot = tf.matmul(unit, tf.linalg.matrix_transpose(unit))
+    t4 = -t * (2 - 2 * dot)
+    lse = fn.logsumexp(t4, (-2, -1), where=differs)
+    share = tf.math.exp(t4 - lse[..., None, None])
+    branch = tf.where(differs, share, 0.0)
+    dot2 = tf.matmul(branch, tf.linalg.matrix_transpose(t3))
     above = tf.cast(batch_size, embeddings.dtype) > 1
-    branch2 = tf.where(above, t2[..., None] * total2 * t7, 0.0)
-    branch3 = tf.where(differs, t4[..., None, :] * share * dot, 0.0)
-    total3 = tf.reduce_sum(branch3, axis=-1)
-    branch4 = tf.where(above, t2[..., None] * total3 * t7, 0.0)
-    t8 = 2 * (branch2 + branch4)
-    t9 = 1.5 * cotangent * t
-    t10 = t4**5
-    branch5 = tf.where(above, t9[..., None] * total2 * t10, 0.0)
-    branch6 = tf.where(above, t9[..., None] * total3 * t10, 0.0)
-    t11 = branch5 + branch6
-    t12 = t4[..., :, None] * embeddings
-    t13 = tf.linalg.matrix_transpose(t12)
-    branch7 = tf.where(differs, share, 0.0)
-    t14 = tf.linalg.matrix_transpose(branch7)
-    dot2 = tf.matmul(t14, tf.linalg.matrix_transpose(t13))
-    t15 = t2[..., None, None] * dot2 * t7[..., :, None]
-    branch8 = tf.where(tf.cast(batch_size, embeddings.dtype) > 1, t15, 0.0)
-    dot3 = tf.matmul(branch7, tf.linalg.matrix_transpose(t13))
-    t16 = t2[..., None, None] * dot3 * t7[..., :, None]
-    branch9 = tf.where(tf.cast(batch_size, embeddings.dtype) > 1, t16, 0.0)
-    t17 = 2 * t11[..., :, None] * embeddings + branch8 + branch9
-    t18 = 2 * cotangent * t
-    t19 = t4[..., :, None] * t3
-    t20 = tf.linalg.matrix_transpose(t19)
-    share2 = tf.math.exp(t * (t5 - 2) - lse[..., None, None])
-    branch10 = tf.where(differs, 2 * t4[..., None, :] * t4[..., :, None] * share2 * t, 0.0)
-    t21 = tf.linalg.matrix_transpose(branch10)
-    dot4 = tf.matmul(t21, tf.linalg.matrix_transpose(t20))
-    t22 = t4[..., None, :] * t7[..., :, None] * tf.linalg.matrix_transpose(share2)
-    t23 = -t22 * tf.linalg.matrix_transpose(dot) * t
-    branch11 = tf.where(tf.linalg.matrix_transpose(differs), t23, 0.0)
-    dot5 = tf.matmul(branch11, tf.linalg.matrix_transpose(t13))
-    t24 = t18[..., None, None] * t4[..., :, None] * (dot4 + 2 * dot5 * embeddings)
-    branch12 = tf.where(tf.cast(batch_size, embeddings.dtype) > 1, t24, 0.0)
-    dot6 = tf.matmul(branch10, tf.linalg.matrix_transpose(t20))
-    t25 = -t4[..., None, :] * t7[..., :, None] * share2 * dot * t
-    branch13 = tf.where(differs, t25, 0.0)
-    dot7 = tf.matmul(branch13, tf.linalg.matrix_transpose(t13))
-    t26 = t18[..., None, None] * t4[..., :, None] * (dot6 + 2 * dot7 * embeddings)
-    branch14 = tf.where(tf.cast(batch_size, embeddings.dtype) > 1, t26, 0.0)
-    t27 = -2 * cotangent * t
-    t28 = tf.linalg.matrix_transpose(embeddings)
-    t29 = t4[..., None, :] * tf.linalg.matrix_transpose(share)
-    branch15 = tf.where(tf.linalg.matrix_transpose(differs), t29, 0.0)
-    t30 = t4**2
-    t31 = 2 * t4[..., :, None] * tf.linalg.matrix_transpose(share) * t30[..., None, :]
-    t32 = t31 * tf.linalg.matrix_transpose(dot) * t
-    branch16 = tf.where(tf.linalg.matrix_transpose(differs), t32, 0.0)
-    t33 = branch15 + branch16
-    dot8 = tf.matmul(t33, tf.linalg.matrix_transpose(t28))
-    t34 = dot**2
-    t35 = -t34 * share * t30[..., :, None] * t7[..., None, :] * t
-    total4 = tf.reduce_sum(tf.where(differs, t35, 0.0), axis=-2)
-    t36 = dot8 + 2 * total4[..., :, None] * embeddings
-    t37 = t27[..., None, None] * t7[..., :, None] * embeddings * t36
+    branch2 = tf.where(above, t2[..., None, None] * dot2, 0.0)
+    t5 = tf.linalg.matrix_transpose(branch)
+    dot3 = tf.matmul(t5, tf.linalg.matrix_transpose(t3))
+    branch3 = tf.where(above, t2[..., None, None] * dot3, 0.0)
+    t6 = branch2 + branch3
+    total = tf.reduce_sum(t6 * unit, axis=-1)
+    inverse = fn.reciprocal(length)
+    t7 = inverse**2
+    t8 = -total * t7
+    t9 = total * t7
+    t10 = unit**2
+    t11 = tf.linalg.matrix_transpose(t10)
+    branch4 = tf.where(differs, 2 * share * t, 0.0)
+    t12 = tf.linalg.matrix_transpose(branch4)
+    dot4 = tf.matmul(t12, tf.linalg.matrix_transpose(t11))
+    branch5 = tf.where(differs, 2 * share * dot * t, 0.0)
+    t13 = tf.linalg.matrix_transpose(branch5)
+    dot5 = tf.matmul(t13, tf.linalg.matrix_transpose(t3))
+    t14 = t2[..., None, None] * t7[..., :, None] * (dot4 - dot5 * unit)
+    branch6 = tf.where(tf.cast(batch_size, embeddings.dtype) > 1, t14, 0.0)
+    dot6 = tf.matmul(branch4, tf.linalg.matrix_transpose(t11))
+    dot7 = tf.matmul(branch5, tf.linalg.matrix_transpose(t3))
+    t15 = t2[..., None, None] * t7[..., :, None] * (dot6 - dot7 * unit)
+    branch7 = tf.where(tf.cast(batch_size, embeddings.dtype) > 1, t15, 0.0)
+    branch8 = tf.where(differs, -share, 0.0)
+    t16 = tf.linalg.matrix_transpose(branch8)
+    dot8 = tf.matmul(t16, tf.linalg.matrix_transpose(t3))
+    branch9 = tf.where(differs, share * dot, 0.0)
+    total2 = tf.reduce_sum(branch9, axis=-2)
+    total3 = tf.reduce_sum(branch9, axis=-1)
+    t17 = 2 * dot3 + 2 * dot2 - 2 * total2[..., :, None] * unit
+    t18 = t17 - 2 * total3[..., :, None] * unit
+    t19 = t**2
+    t20 = 2 * t19 * cotangent
+    t21 = t7[..., :, None] * dot8 * t18 * t20[..., None, None]
+    branch10 = tf.where(tf.cast(batch_size, embeddings.dtype) > 1, t21, 0.0)
+    dot9 = tf.matmul(branch8, tf.linalg.matrix_transpose(t3))
+    t22 = t7[..., :, None] * dot9 * t18 * t20[..., None, None]
+    branch11 = tf.where(tf.cast(batch_size, embeddings.dtype) > 1, t22, 0.0)
+    dot10 = t12 * dot
+    dot11 = tf.matmul(dot10, tf.linalg.matrix_transpose(t3))
+    t23 = t2[..., None, None] * inverse[..., :, None] * dot11
+    branch12 = tf.where(tf.cast(batch_size, embeddings.dtype) > 1, t23, 0.0)
+    dot12 = branch4 * dot
+    dot13 = tf.matmul(dot12, tf.linalg.matrix_transpose(t3))
+    t24 = t2[..., None, None] * inverse[..., :, None] * dot13
+    branch13 = tf.where(tf.cast(batch_size, embeddings.dtype) > 1, t24, 0.0)
+    t25 = -2 * cotangent * t
+    total4 = tf.reduce_sum(unit * dot5, axis=-1)
+    t26 = inverse * total4
+    t27 = t25[..., None, None] * t26[..., :, None] * unit
+    branch14 = tf.where(tf.cast(batch_size, embeddings.dtype) > 1, t27, 0.0)
+    total5 = tf.reduce_sum(unit * dot7, axis=-1)
+    t28 = inverse * total5
+    t29 = t25[..., None, None] * t28[..., :, None] * unit
+    branch15 = tf.where(tf.cast(batch_size, embeddings.dtype) > 1, t29, 0.0)
+    t30 = inverse * total
+    t31 = inverse[..., :, None] * t6 + branch12 + branch13 + branch14 + branch15
+    t32 = t31 - t30[..., :, None] * unit
+    t33 = 4 * t19 * cotangent
+    total6 = tf.reduce_sum(dot8 * unit, axis=-1)
+    t34 = inverse * total6
+    t35 = dot3 * t33[..., None, None] * t34[..., :, None]
+    branch16 = tf.where(tf.cast(batch_size, embeddings.dtype) > 1, t35, 0.0)
+    total7 = tf.reduce_sum(dot9 * unit, axis=-1)
+    t36 = inverse * total7
+    t37 = dot3 * t33[..., None, None] * t36[..., :, None]
     branch17 = tf.where(tf.cast(batch_size, embeddings.dtype) > 1, t37, 0.0)
-    branch18 = tf.where(differs, t4[..., None, :] * share, 0.0)
-    t38 = 2 * t4[..., :, None] * share * t30[..., None, :] * dot * t
-    t39 = branch18 + tf.where(differs, t38, 0.0)
-    dot9 = tf.matmul(t39, tf.linalg.matrix_transpose(t28))
-    t40 = -t34 * share * t30[..., None, :] * t7[..., :, None] * t
-    total5 = tf.reduce_sum(tf.where(differs, t40, 0.0), axis=-1)
-    t41 = dot9 + 2 * total5[..., :, None] * embeddings
-    t42 = t27[..., None, None] * t7[..., :, None] * embeddings * t41
-    branch19 = tf.where(tf.cast(batch_size, embeddings.dtype) > 1, t42, 0.0)
-    branch20 = tf.where(differs, -share, 0.0)
-    t43 = tf.linalg.matrix_transpose(branch20)
-    dot10 = tf.matmul(t43, tf.linalg.matrix_transpose(t13))
-    t44 = total2 * t7
-    t45 = total3 * t7
-    t46 = 2 * t4[..., :, None] * dot2 + 2 * t4[..., :, None] * dot3
-    t47 = t46 - 2 * t44[..., :, None] * embeddings
-    t48 = t47 - 2 * t45[..., :, None] * embeddings
-    t49 = t**2
-    t50 = 2 * cotangent * t49
-    t51 = t4[..., :, None] * dot10 * t48 * t50[..., None, None]
-    branch21 = tf.where(tf.cast(batch_size, embeddings.dtype) > 1, t51, 0.0)
-    dot11 = tf.matmul(branch20, tf.linalg.matrix_transpose(t13))
-    t52 = t4[..., :, None] * dot11 * t48 * t50[..., None, None]
-    branch22 = tf.where(tf.cast(batch_size, embeddings.dtype) > 1, t52, 0.0)
-    t53 = -2 * cotangent * t49
-    branch23 = tf.where(differs, -t4[..., :, None] * share * dot, 0.0)
-    total6 = tf.reduce_sum(branch23, axis=-2)
-    t54 = total6 * t7
-    t55 = t48 * t53[..., None, None] * t54[..., :, None] * embeddings
-    branch24 = tf.where(tf.cast(batch_size, embeddings.dtype) > 1, t55, 0.0)
-    branch25 = tf.where(differs, -t4[..., None, :] * share * dot, 0.0)
-    total7 = tf.reduce_sum(branch25, axis=-1)
-    t56 = t7 * total7
-    t57 = t48 * t53[..., None, None] * t56[..., :, None] * embeddings
-    branch26 = tf.where(tf.cast(batch_size, embeddings.dtype) > 1, t57, 0.0)
-    t58 = t8[..., :, None] + 2 * embeddings * t17 + branch12 + branch14 + branch17
-    return (t58 + branch19 + branch21 + branch22 + branch24 + branch26,)
+    t38 = dot2 * t33[..., None, None] * t34[..., :, None]
+    branch18 = tf.where(tf.cast(batch_size, embeddings.dtype) > 1, t38, 0.0)
+    t39 = dot2 * t33[..., None, None] * t36[..., :, None]
+    branch19 = tf.where(tf.cast(batch_size, embeddings.dtype) > 1, t39, 0.0)
+    t40 = -4 * t19 * cotangent
+    t41 = inverse * total6 * total2
+    t42 = t40[..., None, None] * t41[..., :, None] * unit
+    branch20 = tf.where(tf.cast(batch_size, embeddings.dtype) > 1, t42, 0.0)
+    t43 = inverse * total6 * total3
+    t44 = t40[..., None, None] * t43[..., :, None] * unit
+    branch21 = tf.where(tf.cast(batch_size, embeddings.dtype) > 1, t44, 0.0)
+    t45 = inverse * total7 * total2
+    t46 = t40[..., None, None] * t45[..., :, None] * unit
+    branch22 = tf.where(tf.cast(batch_size, embeddings.dtype) > 1, t46, 0.0)
+    t47 = inverse * total7 * total3
+    t48 = t40[..., None, None] * t47[..., :, None] * unit
+    branch23 = tf.where(tf.cast(batch_size, embeddings.dtype) > 1, t48, 0.0)
+    t49 = branch16 + branch17 + branch18 + branch19 + branch20 + branch21 + branch22
+    t50 = t49 + branch23
+    t51 = branch2 + branch3 - total[..., :, None] * unit
+    t52 = t8[..., :, None] + t9[..., :, None] * t10 + branch6 + branch7 + branch10
+    t53 = t52 + branch11 - inverse[..., :, None] * t32 * unit
+    return (t53 - inverse[..., :, None] * t50 * unit - t7[..., :, None] * unit * t51,)
 
 
 _UNIFORMITY = Definition(

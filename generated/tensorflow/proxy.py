@@ -307,17 +307,19 @@ def _normalized_softmax_value(
     temperature: Array,
 ) -> Result:
     """The unreduced loss."""
-    total = tf.reduce_sum(embedding**2, axis=-1)
-    t = fn.inverse_root(total) / temperature
+    length = fn.norm(embedding, axis=-1)
+    unit = fn.unit(embedding, length[..., None])
+    length2 = fn.norm(weights, axis=-1)
+    t = tf.linalg.matrix_transpose(weights)
+    unit2 = fn.unit(t, length2[..., None, :])
+    total = tf.reduce_sum(unit[..., :, None] * unit2, axis=-2)
     picked = fn.gather(weights, label, 0, 0, 1)
-    total2 = tf.reduce_sum(picked * embedding, axis=-1)
-    total3 = tf.reduce_sum(picked**2, axis=-1)
-    t2 = -total2 * fn.inverse_root(total3)
-    total4 = tf.reduce_sum(embedding[..., None, :] * weights, axis=-1)
-    total5 = tf.reduce_sum(weights**2, axis=-1)
-    t3 = t2[..., None] + total4 * fn.inverse_root(total5)
+    length3 = fn.norm(picked, axis=-1)
+    unit3 = fn.unit(picked, length3[..., None])
+    total2 = tf.reduce_sum(unit * unit3, axis=-1)
+    t2 = (total - total2[..., None]) / temperature
     position = fn.positions(weights, -2)
-    lse = fn.logsumexp(t[..., None] * t3, -1, where=position != label[..., None])
+    lse = fn.logsumexp(t2, -1, where=position != label[..., None])
     return fn.softplus(lse)
 
 
@@ -329,54 +331,45 @@ def _normalized_softmax_vjp(
     cotangent: Array,
 ) -> tuple[Result, ...]:
     """Gradients of sum(cotangent * loss)."""
-    t = 1 / temperature
-    total = tf.reduce_sum(embedding**2, axis=-1)
-    t2 = fn.inverse_root(total)
-    t3 = t * t2
-    picked = fn.gather(weights, label, 0, 0, 1)
-    total2 = tf.reduce_sum(picked**2, axis=-1)
-    t4 = fn.inverse_root(total2)
-    total3 = tf.reduce_sum(picked * embedding, axis=-1)
-    t5 = -t4 * total3
-    total4 = tf.reduce_sum(weights**2, axis=-1)
-    t6 = fn.inverse_root(total4)
-    total5 = tf.reduce_sum(embedding[..., None, :] * weights, axis=-1)
-    t7 = t5[..., None] + t6 * total5
-    t8 = t3[..., None] * t7
+    length = fn.norm(embedding, axis=-1)
+    inverse = fn.reciprocal(length)
     position = fn.positions(weights, -2)
     differs = position != label[..., None]
-    lse = fn.logsumexp(t8, -1, where=differs)
+    t = 1 / temperature
+    unit = fn.unit(embedding, length[..., None])
+    length2 = fn.norm(weights, axis=-1)
+    t2 = tf.linalg.matrix_transpose(weights)
+    unit2 = fn.unit(t2, length2[..., None, :])
+    total = tf.reduce_sum(unit[..., :, None] * unit2, axis=-2)
+    picked = fn.gather(weights, label, 0, 0, 1)
+    length3 = fn.norm(picked, axis=-1)
+    unit3 = fn.unit(picked, length3[..., None])
+    total2 = tf.reduce_sum(unit * unit3, axis=-1)
+    t3 = t * (total - total2[..., None])
+    lse = fn.logsumexp(t3, -1, where=differs)
+    share = tf.math.exp(t3 - lse[..., None])
+    branch = tf.where(differs[..., None, :], share[..., None, :] * unit2, 0.0)
+    total3 = tf.reduce_sum(branch, axis=-1)
     probability = fn.sigmoid(lse)
-    t9 = probability * cotangent
-    share = tf.math.exp(t8 - lse[..., None])
-    t10 = t6 * share
-    branch = tf.where(differs[..., :, None], weights * t10[..., :, None], 0.0)
-    total6 = tf.reduce_sum(branch, axis=-2)
-    total7 = tf.reduce_sum(tf.where(differs, share, 0.0), axis=-1)
-    t11 = -t * t2 * t4 * total7
-    t12 = t * t2**3
-    t13 = 0.5 * t4 * total3
-    t14 = t13[..., None] - 0.5 * t6 * total5
-    branch2 = tf.where(differs, share * t12[..., None] * t14, 0.0)
-    total8 = tf.reduce_sum(branch2, axis=-1)
-    t15 = t3[..., None] * total6 + t11[..., None] * picked
-    t16 = t * t2 * total7 * probability * cotangent
-    t17 = total3 * t4**3
-    t18 = t17[..., None] * picked - t4[..., None] * embedding
-    spread = fn.scatter(t16[..., None] * t18, label, weights, 0, 0, 1)
+    t4 = t * probability * cotangent
+    total4 = tf.reduce_sum(tf.where(differs, share, 0.0), axis=-1)
+    t5 = -t * total4 * probability * cotangent
+    t6 = total3 - total4[..., None] * unit3
+    total5 = tf.reduce_sum(unit * t4[..., None] * t6, axis=-1)
+    t7 = total3 * t4[..., None] + t5[..., None] * unit3 - total5[..., None] * unit
+    t8 = t * total4 * probability * cotangent * fn.reciprocal(length3)
+    t9 = t8[..., None] * (total2[..., None] * unit3 - unit)
+    spread = fn.scatter(t9, label, weights, 0, 0, 1)
     spread2 = tf.linalg.matrix_transpose(spread)
-    t19 = t * t2 * probability * cotangent
-    share2 = tf.math.exp(t3[..., None] * t7 - lse[..., None])
-    t20 = t6 * share2
-    t21 = t19[..., None, None] * t20[..., :, None] * embedding[..., None, :]
-    branch3 = tf.where(differs[..., :, None], t21, 0.0)
-    t22 = -t * t2 * probability * cotangent
-    t23 = share2 * total5 * t6**3
-    t24 = t22[..., None, None] * t23[..., :, None] * weights
-    branch4 = tf.where(differs[..., :, None], t24, 0.0)
-    result = t9[..., None] * (t15 + 2 * total8[..., None] * embedding)
-    result2 = tf.linalg.matrix_transpose(spread2) + branch3 + branch4
-    return (result, result2)
+    inverse2 = fn.reciprocal(length2)
+    t10 = t4[..., None, None] * share[..., :, None] * unit[..., None, :]
+    branch2 = tf.where(differs[..., :, None], t10, 0.0)
+    t11 = -t * probability * cotangent
+    t12 = share * total
+    t13 = t11[..., None, None] * t12[..., :, None] * tf.linalg.matrix_transpose(unit2)
+    branch3 = tf.where(differs[..., :, None], t13, 0.0)
+    t14 = inverse2[..., :, None] * (branch2 + branch3)
+    return (inverse[..., None] * t7, tf.linalg.matrix_transpose(spread2) + t14)
 
 
 def _normalized_softmax_jvp(
@@ -391,37 +384,37 @@ def _normalized_softmax_jvp(
     position = fn.positions(weights, -2)
     differs = position != label[..., None]
     t = 1 / temperature
-    total = tf.reduce_sum(embedding**2, axis=-1)
-    t2 = fn.inverse_root(total)
+    length = fn.norm(embedding, axis=-1)
+    unit = fn.unit(embedding, length[..., None])
+    length2 = fn.norm(weights, axis=-1)
+    inverse = fn.reciprocal(length2)
+    t2 = tf.linalg.matrix_transpose(weights)
+    unit2 = fn.unit(t2, length2[..., None, :])
+    t3 = unit2 * tf.linalg.matrix_transpose(weights_tangent)
+    total = tf.reduce_sum(t3, axis=-2)
+    t4 = tf.linalg.matrix_transpose(weights_tangent) - unit2 * total[..., None, :]
+    t5 = unit[..., :, None] * inverse[..., None, :] * t4
+    inverse2 = fn.reciprocal(length)
+    total2 = tf.reduce_sum(unit * embedding_tangent, axis=-1)
+    t6 = embedding_tangent - unit * total2[..., None]
+    t7 = inverse2[..., None, None] * t6[..., :, None] * unit2
+    total3 = tf.reduce_sum(t5 + t7, axis=-2)
     picked = fn.gather(weights, label, 0, 0, 1)
-    total2 = tf.reduce_sum(picked * embedding, axis=-1)
+    length3 = fn.norm(picked, axis=-1)
+    inverse3 = fn.reciprocal(length3)
     picked2 = fn.gather(weights_tangent, label, 0, 0, 1)
-    total3 = tf.reduce_sum(picked * picked2, axis=-1)
-    total4 = tf.reduce_sum(picked**2, axis=-1)
-    t3 = fn.inverse_root(total4)
-    t4 = picked * embedding_tangent + embedding * picked2
-    total5 = tf.reduce_sum(t4, axis=-1)
-    t5 = t2 * total2 * total3 * t3**3 - t2 * t3 * total5
-    total6 = tf.reduce_sum(embedding * embedding_tangent, axis=-1)
-    t6 = 2 * total6 * t2**3
-    t7 = 0.5 * t3 * total2
-    total7 = tf.reduce_sum(weights**2, axis=-1)
-    t8 = fn.inverse_root(total7)
-    total8 = tf.reduce_sum(embedding[..., None, :] * weights, axis=-1)
-    t9 = t6[..., None] * (t7[..., None] - 0.5 * t8 * total8)
-    t10 = embedding[..., None, :] * weights_tangent
-    t11 = embedding_tangent[..., None, :] * weights
-    total9 = tf.reduce_sum(t10 + t11, axis=-1)
-    total10 = tf.reduce_sum(weights_tangent * weights, axis=-1)
-    t12 = t2[..., None] * total8 * total10 * t8**3
-    t13 = t5[..., None] + t9 + t2[..., None] * t8 * total9 - t12
-    t14 = t * t2
-    t15 = -t3 * total2
-    t16 = t14[..., None] * (t15[..., None] + t8 * total8)
-    lse = fn.logsumexp(t16, -1, where=differs)
-    branch = tf.where(differs, t * t13 * tf.math.exp(t16 - lse[..., None]), 0.0)
-    total11 = tf.reduce_sum(branch, axis=-1)
-    return total11 * fn.sigmoid(lse)
+    unit3 = fn.unit(picked, length3[..., None])
+    total4 = tf.reduce_sum(unit3 * picked2, axis=-1)
+    t8 = picked2 - unit3 * total4[..., None]
+    t9 = unit * inverse3[..., None] * t8 + inverse2[..., None] * t6 * unit3
+    total5 = tf.reduce_sum(t9, axis=-1)
+    total6 = tf.reduce_sum(unit[..., :, None] * unit2, axis=-2)
+    total7 = tf.reduce_sum(unit * unit3, axis=-1)
+    t10 = t * (total6 - total7[..., None])
+    lse = fn.logsumexp(t10, -1, where=differs)
+    t11 = t * (total3 - total5[..., None]) * tf.math.exp(t10 - lse[..., None])
+    total8 = tf.reduce_sum(tf.where(differs, t11, 0.0), axis=-1)
+    return total8 * fn.sigmoid(lse)
 
 
 def _normalized_softmax_hvp(
@@ -434,233 +427,136 @@ def _normalized_softmax_hvp(
     weights_tangent: Array,
 ) -> tuple[Result, ...]:
     """The Hessian of sum(cotangent * loss) times the tangents."""
-    t = 1 / temperature
-    total = tf.reduce_sum(embedding**2, axis=-1)
-    t2 = fn.inverse_root(total)
-    t3 = t * t2
-    picked = fn.gather(weights, label, 0, 0, 1)
-    total2 = tf.reduce_sum(picked**2, axis=-1)
-    t4 = fn.inverse_root(total2)
-    total3 = tf.reduce_sum(picked * embedding, axis=-1)
-    t5 = -t4 * total3
-    total4 = tf.reduce_sum(weights**2, axis=-1)
-    t6 = fn.inverse_root(total4)
-    total5 = tf.reduce_sum(embedding[..., None, :] * weights, axis=-1)
-    t7 = t5[..., None] + t6 * total5
-    t8 = t3[..., None] * t7
     position = fn.positions(weights, -2)
     differs = position != label[..., None]
-    lse = fn.logsumexp(t8, -1, where=differs)
-    probability = fn.sigmoid(lse)
-    t9 = probability * cotangent
-    total6 = tf.reduce_sum(weights_tangent * weights, axis=-1)
-    share = tf.math.exp(t8 - lse[..., None])
-    t10 = t6**3
-    t11 = share * t10
-    branch = tf.where(differs[..., :, None], -0.5 * weights * t11[..., :, None], 0.0)
-    t12 = -0.5 * t * t2
-    t13 = t6**4
-    t14 = share * t13 * total5
-    t15 = weights * t12[..., None, None] * t14[..., :, None]
-    branch2 = tf.where(differs[..., :, None], t15, 0.0)
-    t16 = 2 * total6[..., :, None] * (branch + branch2)
-    t17 = t6 * share
-    branch3 = tf.where(differs[..., :, None], t17[..., :, None] * weights_tangent, 0.0)
-    t18 = t6**2
-    t19 = embedding[..., None, :] * weights_tangent
-    t20 = embedding_tangent[..., None, :] * weights
-    total7 = tf.reduce_sum(t19 + t20, axis=-1)
-    t21 = share * t18 * total7
-    t22 = weights * t3[..., None, None] * t21[..., :, None]
-    branch4 = tf.where(differs[..., :, None], t22, 0.0)
+    length = fn.norm(weights, axis=-1)
+    t = tf.linalg.matrix_transpose(weights)
+    unit = fn.unit(t, length[..., None, :])
+    t2 = unit * tf.linalg.matrix_transpose(weights_tangent)
+    total = tf.reduce_sum(t2, axis=-2)
+    t3 = tf.linalg.matrix_transpose(weights_tangent) - unit * total[..., None, :]
+    t4 = 1 / temperature
+    length2 = fn.norm(embedding, axis=-1)
+    unit2 = fn.unit(embedding, length2[..., None])
+    total2 = tf.reduce_sum(unit2[..., :, None] * unit, axis=-2)
+    picked = fn.gather(weights, label, 0, 0, 1)
+    length3 = fn.norm(picked, axis=-1)
+    unit3 = fn.unit(picked, length3[..., None])
+    total3 = tf.reduce_sum(unit2 * unit3, axis=-1)
+    t5 = t4 * (total2 - total3[..., None])
+    lse = fn.logsumexp(t5, -1, where=differs)
+    share = tf.math.exp(t5 - lse[..., None])
+    inverse = fn.reciprocal(length)
+    t6 = share * inverse
+    branch = tf.where(differs[..., None, :], t3 * t6[..., None, :], 0.0)
+    t7 = unit2[..., :, None] * inverse[..., None, :] * t3
+    inverse2 = fn.reciprocal(length2)
+    total4 = tf.reduce_sum(unit2 * embedding_tangent, axis=-1)
+    t8 = embedding_tangent - unit2 * total4[..., None]
+    t9 = inverse2[..., None, None] * t8[..., :, None] * unit
+    total5 = tf.reduce_sum(t7 + t9, axis=-2)
+    t10 = share * total5
+    branch2 = tf.where(differs[..., None, :], t4 * t10[..., None, :] * unit, 0.0)
+    inverse3 = fn.reciprocal(length3)
     picked2 = fn.gather(weights_tangent, label, 0, 0, 1)
-    t23 = picked * embedding_tangent + embedding * picked2
-    total8 = tf.reduce_sum(t23, axis=-1)
-    t24 = -t * t2 * t4 * total8
-    t25 = weights * t17[..., :, None] * t24[..., None, None]
-    branch5 = tf.where(differs[..., :, None], t25, 0.0)
-    t26 = t4**3
-    total9 = tf.reduce_sum(picked * picked2, axis=-1)
-    t27 = t * t2 * total3 * t26 * total9
-    t28 = weights * t17[..., :, None] * t27[..., None, None]
-    branch6 = tf.where(differs[..., :, None], t28, 0.0)
-    t29 = t2**3
-    total10 = tf.reduce_sum(embedding * embedding_tangent, axis=-1)
-    t30 = 2 * t * t29 * total10
-    t31 = 0.5 * t4 * total3
-    t32 = t31[..., None] - 0.5 * t6 * total5
-    t33 = t6 * share * t32
-    t34 = weights * t30[..., None, None] * t33[..., :, None]
-    branch7 = tf.where(differs[..., :, None], t34, 0.0)
-    t35 = t2 * total3 * t26 * total9 - t2 * t4 * total8
-    t36 = 2 * t29 * total10
-    t37 = t35[..., None] + t32 * t36[..., None] + t2[..., None] * t6 * total7
-    t38 = t37 - t2[..., None] * t10 * total5 * total6
-    total11 = tf.reduce_sum(tf.where(differs, t * share * t38, 0.0), axis=-1)
-    t39 = -weights * t17[..., :, None] * total11[..., None, None]
-    branch8 = tf.where(differs[..., :, None], t39, 0.0)
-    t40 = t16 + branch3 + branch4 + branch5 + branch6 + branch7 + branch8
-    total12 = tf.reduce_sum(t40, axis=-2)
-    total13 = tf.reduce_sum(tf.where(differs, share, 0.0), axis=-1)
-    t41 = -t * t2 * t4 * total13
-    t42 = 0.5 * t4 * total13
-    branch9 = tf.where(differs[..., :, None], weights * t17[..., :, None], 0.0)
-    total14 = tf.reduce_sum(branch9, axis=-2)
-    t43 = t30[..., None] * (t42[..., None] * picked - 0.5 * total14)
+    total6 = tf.reduce_sum(unit3 * picked2, axis=-1)
+    t11 = picked2 - unit3 * total6[..., None]
+    t12 = unit2 * inverse3[..., None] * t11 + inverse2[..., None] * t8 * unit3
+    total7 = tf.reduce_sum(t12, axis=-1)
+    t13 = -t4 * total7
+    t14 = share[..., None, :] * t13[..., None, None] * unit
+    branch3 = tf.where(differs[..., None, :], t14, 0.0)
+    branch4 = tf.where(differs, t4 * share * (total5 - total7[..., None]), 0.0)
+    total8 = tf.reduce_sum(branch4, axis=-1)
+    t15 = -share[..., None, :] * total8[..., None, None] * unit
+    branch5 = tf.where(differs[..., None, :], t15, 0.0)
+    total9 = tf.reduce_sum(branch + branch2 + branch3 + branch5, axis=-1)
+    probability = fn.sigmoid(lse)
+    t16 = t4 * probability * inverse2 * cotangent
+    total10 = tf.reduce_sum(tf.where(differs, share, 0.0), axis=-1)
+    t17 = -t4 * total10 * probability * inverse2 * inverse3 * cotangent
+    t18 = t4 * probability * cotangent
+    branch6 = tf.where(differs[..., None, :], share[..., None, :] * unit, 0.0)
+    total11 = tf.reduce_sum(branch6, axis=-1)
+    t19 = total11 - total10[..., None] * unit3
+    total12 = tf.reduce_sum(unit2 * t18[..., None] * t19, axis=-1)
+    t20 = inverse2**2
+    t21 = -total12 * t20
     probability2 = fn.sigmoid(-lse)
-    t44 = total11 * probability2
-    t45 = t * t29
-    branch10 = tf.where(differs, share * t32 * t45[..., None], 0.0)
-    total15 = tf.reduce_sum(branch10, axis=-1)
-    t46 = t3[..., None] * total14 + t41[..., None] * picked
-    t47 = t44[..., None] * (t46 + 2 * total15[..., None] * embedding)
-    branch11 = tf.where(differs, share * t24[..., None], 0.0)
-    branch12 = tf.where(differs, share * t27[..., None], 0.0)
-    branch13 = tf.where(differs, -share * total11[..., None], 0.0)
-    branch14 = tf.where(differs, share * t32 * t30[..., None], 0.0)
-    branch15 = tf.where(differs, t6 * t3[..., None] * share * total7, 0.0)
-    t48 = -t * t2
-    branch16 = tf.where(differs, share * t10 * total5 * t48[..., None] * total6, 0.0)
-    t49 = branch11 + branch12 + branch13 + branch14 + branch15 + branch16
-    total16 = tf.reduce_sum(t49, axis=-1)
-    t50 = -t * t2 * t4 * total16
-    t51 = t * t2 * total13 * t26 * total9
-    t52 = 2 * total15[..., None] * embedding_tangent
-    t53 = 0.5 * t * t4 * t29
-    branch17 = tf.where(differs, share * t53[..., None], 0.0)
-    t54 = 1 / temperature**2
-    t55 = t2**4
-    t56 = -t4 * t54 * t55
-    branch18 = tf.where(differs, share * t32 * t56[..., None], 0.0)
-    t57 = total8[..., None] * (branch17 + branch18)
-    t58 = -0.5 * t * t29
-    branch19 = tf.where(differs, t6 * share * t58[..., None], 0.0)
-    t59 = t54 * t55
-    branch20 = tf.where(differs, t6 * share * t32 * t59[..., None], 0.0)
-    t60 = t * t2**5
-    t61 = -0.75 * t4 * total3
-    t62 = t61[..., None] + 0.75 * t6 * total5
-    branch21 = tf.where(differs, share * t60[..., None] * t62, 0.0)
-    t63 = t54 * t2**6
-    branch22 = tf.where(differs, share * t63[..., None] * t32**2, 0.0)
-    t64 = 2 * total10[..., None] * (branch21 + branch22)
-    t65 = -0.25 * t * total3 * t29 * t26
-    branch23 = tf.where(differs, share * t65[..., None], 0.0)
-    t66 = 0.5 * total3 * t26 * t54 * t55
-    branch24 = tf.where(differs, share * t32 * t66[..., None], 0.0)
-    t67 = 2 * total9[..., None] * (branch23 + branch24)
-    t68 = 0.25 * t * t29
-    branch25 = tf.where(differs, share * t10 * total5 * t68[..., None], 0.0)
-    t69 = -0.5 * t54 * t55
-    branch26 = tf.where(differs, share * t32 * t10 * total5 * t69[..., None], 0.0)
-    t70 = -t * t29 * total11
-    branch27 = tf.where(differs, share * t32 * t70[..., None], 0.0)
-    t71 = t57 + total7 * (branch19 + branch20) + t64 + t67
-    t72 = t71 + 2 * total6 * (branch25 + branch26) + branch27
-    total17 = tf.reduce_sum(t72, axis=-1)
-    t73 = t3[..., None] * total12 + t41[..., None] * picked2 + t43 + t47
-    t74 = t73 + t50[..., None] * picked + t51[..., None] * picked + t52
-    t75 = t74 + 2 * total17[..., None] * embedding
-    t76 = t * probability * cotangent
-    t77 = total3 * t26
-    t78 = t77[..., None] * picked - t4[..., None] * embedding
-    t79 = t2 * total16
-    t80 = t2 * total13 * total11 * probability2
-    t81 = -t2 * t4 * total13
-    t82 = 2 * total13 * t29 * total10
-    t83 = -0.5 * total3 * t26
-    t84 = t83[..., None] * picked + 0.5 * t4[..., None] * embedding
-    t85 = 2 * t2 * total13 * total9
-    t86 = -1.5 * total3 * t4**5
-    t87 = t86[..., None] * picked + 0.5 * t26[..., None] * embedding
-    t88 = t2 * total13 * total3 * t26
-    t89 = t2 * total13 * t26 * total8
-    t90 = t78 * t79[..., None] + t78 * t80[..., None]
-    t91 = t90 + t81[..., None] * embedding_tangent + t82[..., None] * t84
-    t92 = t91 + t85[..., None] * t87 + t88[..., None] * picked2
-    t93 = t76[..., None] * (t92 + t89[..., None] * picked)
-    spread = fn.scatter(t93, label, weights, 0, 0, 1)
+    t22 = total8 * probability2
+    t23 = -total10 * inverse3
+    branch7 = tf.where(differs, share * t13[..., None], 0.0)
+    branch8 = tf.where(differs, -share * total8[..., None], 0.0)
+    branch9 = tf.where(differs, t4 * share * total5, 0.0)
+    total13 = tf.reduce_sum(branch7 + branch8 + branch9, axis=-1)
+    t24 = unit2 * total9 + unit2 * t19 * t22[..., None] + unit2 * t11 * t23[..., None]
+    t25 = t24 + inverse2[..., None] * t8 * t19 - unit2 * total13[..., None] * unit3
+    total14 = tf.reduce_sum(t18[..., None] * t25, axis=-1)
+    t26 = -inverse2 * total14
+    t27 = -t20 * total4
+    t28 = -t4 * total10 * probability * cotangent
+    t29 = total11 * t18[..., None] + t28[..., None] * unit3
+    t30 = t27[..., None] * (t29 - total12[..., None] * unit2)
+    t31 = -t4 * probability * inverse2 * total13 * cotangent
+    t32 = t4 * probability * inverse2 * total8 * probability2 * cotangent
+    t33 = total9 * t16[..., None] + t11 * t17[..., None] + t8 * t21[..., None]
+    t34 = t33 + t26[..., None] * unit2 + t30 + t31[..., None] * unit3
+    t35 = total3[..., None] * unit3 - unit2
+    t36 = inverse3 * total13
+    t37 = inverse3**2
+    t38 = -total10 * t37 * total6
+    t39 = total10 * inverse3 * total8 * probability2
+    t40 = total10 * t37 * total3
+    t41 = total10 * inverse3 * total7
+    t42 = -total10 * inverse2 * inverse3
+    t43 = t35 * t36[..., None] + t35 * t38[..., None] + t35 * t39[..., None]
+    t44 = t43 + t11 * t40[..., None] + t41[..., None] * unit3 + t8 * t42[..., None]
+    spread = fn.scatter(t18[..., None] * t44, label, weights, 0, 0, 1)
     spread2 = tf.linalg.matrix_transpose(spread)
-    t94 = t * t2 * probability * cotangent
-    share2 = tf.math.exp(t3[..., None] * t7 - lse[..., None])
-    t95 = share2 * t10 * total5
-    t96 = t94[..., None, None] * t95[..., :, None] * weights
-    branch28 = tf.where(differs[..., :, None], t96, 0.0)
-    t97 = t6 * share2
-    t98 = -t * t2 * probability * cotangent
-    t99 = t97[..., :, None] * t98[..., None, None] * embedding[..., None, :]
-    branch29 = tf.where(differs[..., :, None], t99, 0.0)
-    t100 = t * t2 * probability * probability2 * cotangent
-    t101 = t97[..., :, None] * t100[..., None, None] * embedding[..., None, :]
-    branch30 = tf.where(differs[..., :, None], t101, 0.0)
-    t102 = -t * t2 * probability * probability2 * cotangent
-    t103 = t95[..., :, None] * t102[..., None, None] * weights
-    branch31 = tf.where(differs[..., :, None], t103, 0.0)
-    t104 = total11[..., None, None] * (branch28 + branch29 + branch30 + branch31)
-    t105 = t2**2
-    t106 = -t4 * probability * t54 * t105 * cotangent
-    t107 = t97[..., :, None] * t106[..., None, None] * embedding[..., None, :]
-    branch32 = tf.where(differs[..., :, None], t107, 0.0)
-    t108 = t4 * probability * t54 * t105 * cotangent
-    t109 = t95[..., :, None] * t108[..., None, None] * weights
-    branch33 = tf.where(differs[..., :, None], t109, 0.0)
-    t110 = total8[..., None, None] * (branch32 + branch33)
-    t111 = share2 * t10
-    t112 = t98[..., None, None] * t111[..., :, None] * weights
-    branch34 = tf.where(differs[..., :, None], t112, 0.0)
-    t113 = probability * t54 * t105 * cotangent
-    t114 = share2 * t18
-    t115 = t113[..., None, None] * t114[..., :, None] * embedding[..., None, :]
-    branch35 = tf.where(differs[..., :, None], t115, 0.0)
-    t116 = -probability * t54 * t105 * cotangent
-    t117 = share2 * t13 * total5
-    t118 = t116[..., None, None] * t117[..., :, None] * weights
-    branch36 = tf.where(differs[..., :, None], t118, 0.0)
-    t119 = total7[..., :, None] * (branch34 + branch35 + branch36)
-    t120 = -0.5 * t * probability * t29 * cotangent
-    t121 = t97[..., :, None] * t120[..., None, None] * embedding[..., None, :]
-    branch37 = tf.where(differs[..., :, None], t121, 0.0)
-    t122 = 0.5 * t * probability * t29 * cotangent
-    t123 = t95[..., :, None] * t122[..., None, None] * weights
-    branch38 = tf.where(differs[..., :, None], t123, 0.0)
-    t124 = probability * t54 * t55 * cotangent
-    t125 = t6 * share2 * t32
-    t126 = t124[..., None, None] * t125[..., :, None] * embedding[..., None, :]
-    branch39 = tf.where(differs[..., :, None], t126, 0.0)
-    t127 = -probability * t54 * t55 * cotangent
-    t128 = share2 * t10 * t32 * total5
-    t129 = t127[..., None, None] * t128[..., :, None] * weights
-    branch40 = tf.where(differs[..., :, None], t129, 0.0)
-    t130 = branch37 + branch38 + branch39 + branch40
-    t131 = 0.5 * probability * total3 * t26 * t54 * t105 * cotangent
-    t132 = t97[..., :, None] * t131[..., None, None] * embedding[..., None, :]
-    branch41 = tf.where(differs[..., :, None], t132, 0.0)
-    t133 = -0.5 * probability * total3 * t26 * t54 * t105 * cotangent
-    t134 = t95[..., :, None] * t133[..., None, None] * weights
-    branch42 = tf.where(differs[..., :, None], t134, 0.0)
-    t135 = 2 * total9[..., None, None] * (branch41 + branch42)
-    t136 = -0.5 * t * t2 * probability * cotangent
-    t137 = t111[..., :, None] * t136[..., None, None] * embedding[..., None, :]
-    branch43 = tf.where(differs[..., :, None], t137, 0.0)
-    t138 = -0.5 * probability * t54 * t105 * cotangent
-    t139 = t117[..., :, None] * t138[..., None, None] * embedding[..., None, :]
-    branch44 = tf.where(differs[..., :, None], t139, 0.0)
-    t140 = 0.5 * probability * t54 * t105 * cotangent
-    t141 = share2 * t6**6 * total5**2
-    t142 = t140[..., None, None] * t141[..., :, None] * weights
-    branch45 = tf.where(differs[..., :, None], t142, 0.0)
-    t143 = 1.5 * t * t2 * probability * cotangent
-    t144 = share2 * total5 * t6**5
-    t145 = t143[..., None, None] * t144[..., :, None] * weights
-    branch46 = tf.where(differs[..., :, None], t145, 0.0)
-    t146 = branch43 + branch44 + branch45 + branch46
-    t147 = t94[..., None, None] * t97[..., :, None] * embedding_tangent[..., None, :]
-    branch47 = tf.where(differs[..., :, None], t147, 0.0)
-    t148 = t98[..., None, None] * weights_tangent * t95[..., :, None]
-    branch48 = tf.where(differs[..., :, None], t148, 0.0)
-    t149 = tf.linalg.matrix_transpose(spread2) + t104 + t110 + t119
-    t150 = t149 + 2 * total10[..., None, None] * t130 + t135
-    return (t9[..., None] * t75, t150 + 2 * total6[..., :, None] * t146 + branch47 + branch48)
+    t45 = inverse * total5
+    t46 = -t4 * probability * cotangent
+    t47 = share[..., :, None] * t46[..., None, None]
+    branch10 = tf.where(differs[..., :, None], t47 * tf.linalg.matrix_transpose(unit), 0.0)
+    t48 = 1 / temperature**2
+    t49 = probability * t48 * cotangent
+    t50 = share[..., :, None] * t49[..., None, None] * unit2[..., None, :]
+    branch11 = tf.where(differs[..., :, None], t50, 0.0)
+    t51 = share * total2
+    t52 = -probability * t48 * cotangent
+    t53 = t51[..., :, None] * t52[..., None, None] * tf.linalg.matrix_transpose(unit)
+    branch12 = tf.where(differs[..., :, None], t53, 0.0)
+    t54 = t45[..., :, None] * (branch10 + branch11 + branch12)
+    t55 = share[..., :, None] * t52[..., None, None] * unit2[..., None, :]
+    branch13 = tf.where(differs[..., :, None], t55, 0.0)
+    t56 = t51[..., :, None] * t49[..., None, None] * tf.linalg.matrix_transpose(unit)
+    branch14 = tf.where(differs[..., :, None], t56, 0.0)
+    t57 = inverse[..., :, None] * total7[..., None, None] * (branch13 + branch14)
+    t58 = t18[..., None, None] * t51[..., :, None] * tf.linalg.matrix_transpose(unit)
+    branch15 = tf.where(differs[..., :, None], t58, 0.0)
+    t59 = share[..., :, None] * t46[..., None, None] * unit2[..., None, :]
+    branch16 = tf.where(differs[..., :, None], t59, 0.0)
+    t60 = t4 * probability * probability2 * cotangent
+    t61 = share[..., :, None] * t60[..., None, None] * unit2[..., None, :]
+    branch17 = tf.where(differs[..., :, None], t61, 0.0)
+    t62 = -t4 * probability * probability2 * cotangent
+    t63 = t51[..., :, None] * t62[..., None, None] * tf.linalg.matrix_transpose(unit)
+    branch18 = tf.where(differs[..., :, None], t63, 0.0)
+    t64 = branch15 + branch16 + branch17 + branch18
+    t65 = inverse[..., :, None] * total8[..., None, None] * t64
+    t66 = inverse**2
+    t67 = share * t66 * total2
+    t68 = t46[..., None, None] * tf.linalg.matrix_transpose(t3) * t67[..., :, None]
+    branch19 = tf.where(differs[..., :, None], t68, 0.0)
+    t69 = t16[..., None, None] * t8[..., None, :] * t6[..., :, None]
+    branch20 = tf.where(differs[..., :, None], t69, 0.0)
+    t70 = t66 * total
+    t71 = t18[..., None, None] * share[..., :, None] * unit2[..., None, :]
+    branch21 = tf.where(differs[..., :, None], t71, 0.0)
+    t72 = t46[..., None, None] * t51[..., :, None] * tf.linalg.matrix_transpose(unit)
+    branch22 = tf.where(differs[..., :, None], t72, 0.0)
+    t73 = t70[..., :, None] * (branch21 + branch22)
+    t74 = tf.linalg.matrix_transpose(spread2) + t54 + t57 + t65 + branch19 + branch20
+    return (t34 + t19 * t32[..., None], t74 - t73)
 
 
 def _normalized_softmax_hessian_diagonal(
@@ -671,212 +567,158 @@ def _normalized_softmax_hessian_diagonal(
     cotangent: Array,
 ) -> tuple[Result, ...]:
     """The diagonal of the Hessian of sum(cotangent * loss)."""
+    length = fn.norm(embedding, axis=-1)
+    unit = fn.unit(embedding, length[..., None])
     t = 1 / temperature
-    total = tf.reduce_sum(embedding**2, axis=-1)
-    t2 = fn.inverse_root(total)
-    t3 = t * t2
+    length2 = fn.norm(weights, axis=-1)
+    t2 = tf.linalg.matrix_transpose(weights)
+    unit2 = fn.unit(t2, length2[..., None, :])
+    total = tf.reduce_sum(unit[..., :, None] * unit2, axis=-2)
     picked = fn.gather(weights, label, 0, 0, 1)
-    total2 = tf.reduce_sum(picked**2, axis=-1)
-    t4 = fn.inverse_root(total2)
-    total3 = tf.reduce_sum(picked * embedding, axis=-1)
-    t5 = -t4 * total3
-    t6 = tf.linalg.matrix_transpose(weights) ** 2
-    total4 = tf.reduce_sum(t6, axis=-2)
-    t7 = fn.inverse_root(total4)
-    total5 = tf.reduce_sum(embedding[..., None, :] * weights, axis=-1)
-    t8 = t5[..., None] + t7 * total5
-    t9 = t3[..., None] * t8
+    length3 = fn.norm(picked, axis=-1)
+    unit3 = fn.unit(picked, length3[..., None])
+    total2 = tf.reduce_sum(unit * unit3, axis=-1)
+    t3 = t * (total - total2[..., None])
     position = fn.positions(weights, -2)
     differs = position != label[..., None]
-    lse = fn.logsumexp(t9, -1, where=differs)
+    lse = fn.logsumexp(t3, -1, where=differs)
     probability = fn.sigmoid(lse)
-    t10 = cotangent * probability
-    t11 = t2**3
-    t12 = t * t11
-    t13 = 0.5 * t4 * total3
-    t14 = t13[..., None] - 0.5 * t7 * total5
-    share = tf.math.exp(t9 - lse[..., None])
-    branch = tf.where(differs, t12[..., None] * t14 * share, 0.0)
-    total6 = tf.reduce_sum(branch, axis=-1)
-    t15 = t7**2
-    t16 = share * t15
-    t17 = t3[..., None, None] * t6 * t16[..., None, :]
-    branch2 = tf.where(differs[..., None, :], t17, 0.0)
-    total7 = tf.reduce_sum(branch2, axis=-1)
-    t18 = -t2 * t4
-    t19 = t18[..., None] * picked
-    t20 = weights * t2[..., None, None] * t7[..., :, None]
-    t21 = 2 * t11[..., None, None] * t14[..., :, None] * embedding[..., None, :]
-    t22 = t * share[..., :, None] * (t19[..., None, :] + t20 + t21)
-    branch3 = tf.where(differs[..., :, None], t22, 0.0)
-    total8 = tf.reduce_sum(branch3, axis=-2)
-    t23 = t7 * share
-    branch4 = tf.where(differs[..., :, None], -weights * t23[..., :, None], 0.0)
-    total9 = tf.reduce_sum(branch4, axis=-2)
-    t24 = -t * t2 * t4
-    t25 = weights * t23[..., :, None] * t24[..., None, None]
-    branch5 = tf.where(differs[..., :, None], t25, 0.0)
-    total10 = tf.reduce_sum(branch5, axis=-2)
-    t26 = t7 * share * t14
-    t27 = weights * t12[..., None, None] * t26[..., :, None]
-    branch6 = tf.where(differs[..., :, None], t27, 0.0)
-    total11 = tf.reduce_sum(branch6, axis=-2)
-    t28 = total7 + total8 * total9 + total10 * picked + 2 * total11 * embedding
-    t29 = -0.5 * t * t11
-    branch7 = tf.where(differs, t29[..., None] * t7 * share, 0.0)
-    t30 = 1 / temperature**2
-    t31 = t2**4
-    t32 = t30 * t31
-    branch8 = tf.where(differs, t32[..., None] * t7 * share * t14, 0.0)
-    t33 = branch7 + branch8
-    t34 = 0.5 * t * t4 * t11
-    branch9 = tf.where(differs, t34[..., None] * share, 0.0)
-    t35 = -t4 * t30 * t31
-    branch10 = tf.where(differs, t35[..., None] * share * t14, 0.0)
-    t36 = branch9 + branch10
-    t37 = t36[..., :, None] * picked[..., None, :]
-    t38 = t * t2**5
-    t39 = -0.75 * t4 * total3
-    t40 = t39[..., None] + 0.75 * t7 * total5
-    branch11 = tf.where(differs, t38[..., None] * share * t40, 0.0)
-    t41 = t30 * t2**6
-    branch12 = tf.where(differs, t41[..., None] * share * t14**2, 0.0)
-    t42 = branch11 + branch12
-    t43 = 2 * t42[..., :, None] * embedding[..., None, :]
-    t44 = -t * t11
-    t45 = share * t14
-    t46 = total8[..., None, :] * t44[..., None, None] * t45[..., :, None]
-    branch13 = tf.where(differs[..., :, None], t46, 0.0)
-    t47 = weights * t33[..., :, None] + t37 + t43 + branch13
-    total12 = tf.reduce_sum(t47, axis=-2)
+    t4 = t * probability * cotangent
+    share = tf.math.exp(t3 - lse[..., None])
+    branch = tf.where(differs[..., None, :], share[..., None, :] * unit2, 0.0)
+    total3 = tf.reduce_sum(branch, axis=-1)
+    total4 = tf.reduce_sum(tf.where(differs, share, 0.0), axis=-1)
+    t5 = total3 - total4[..., None] * unit3
+    total5 = tf.reduce_sum(unit * t4[..., None] * t5, axis=-1)
+    inverse = fn.reciprocal(length)
+    t6 = inverse**2
+    t7 = -total5 * t6
+    t8 = t * probability * inverse * cotangent
+    t9 = t * inverse
+    t10 = -unit[..., :, None] * total[..., None, :]
+    t11 = t10 + unit2
+    t12 = share[..., None, :] * t9[..., None, None] * t11 * unit2
+    branch2 = tf.where(differs[..., None, :], t12, 0.0)
+    total6 = tf.reduce_sum(branch2, axis=-1)
+    t13 = unit3 - total2[..., None] * unit
+    t14 = share[..., None, :] * t9[..., None, None]
+    branch3 = tf.where(differs[..., None, :], t14 * (t10 + unit2 - t13[..., :, None]), 0.0)
+    total7 = tf.reduce_sum(branch3, axis=-1)
+    branch4 = tf.where(differs[..., None, :], -share[..., None, :] * unit2, 0.0)
+    total8 = tf.reduce_sum(branch4, axis=-1)
+    branch5 = tf.where(differs[..., None, :], -t * share[..., None, :] * unit2, 0.0)
+    total9 = tf.reduce_sum(branch5, axis=-1)
+    t15 = total6 + total7 * total8 + inverse[..., None] * t13 * total9
+    t16 = total5 * t6
     probability2 = fn.sigmoid(-lse)
-    branch14 = tf.where(differs[..., :, None], weights * t23[..., :, None], 0.0)
-    total13 = tf.reduce_sum(branch14, axis=-2)
-    total14 = tf.reduce_sum(tf.where(differs, share, 0.0), axis=-1)
-    t48 = -t * t2 * t4 * total14
-    t49 = t3[..., None] * total13 + t48[..., None] * picked
-    t50 = t49 + 2 * total6[..., None] * embedding
-    t51 = -share[..., :, None] * total8[..., None, :]
-    branch15 = tf.where(differs[..., :, None], t51, 0.0)
-    t52 = weights * t3[..., None, None] * t23[..., :, None]
-    branch16 = tf.where(differs[..., :, None], t52, 0.0)
-    t53 = share[..., :, None] * t24[..., None, None] * picked[..., None, :]
-    branch17 = tf.where(differs[..., :, None], t53, 0.0)
-    t54 = 2 * t * t11
-    t55 = t45[..., :, None] * t54[..., None, None] * embedding[..., None, :]
-    branch18 = tf.where(differs[..., :, None], t55, 0.0)
-    t56 = branch15 + branch16 + branch17 + branch18
-    total15 = tf.reduce_sum(t56, axis=-2)
-    t57 = 0.5 * t4 * total14
-    t58 = t57[..., None] * picked - 0.5 * total13
-    t59 = 2 * total6[..., None] + t3[..., None] * t28 + 2 * total12 * embedding
-    t60 = t59 + total8 * probability2[..., None] * t50
-    t61 = t60 + t24[..., None] * total15 * picked + t54[..., None] * embedding * t58
-    t62 = t2**2
-    t63 = t30 * t62 * probability2 * total14**2
-    t64 = t4**3
-    t65 = total3 * t64
-    t66 = t65[..., None] * picked - t4[..., None] * embedding
-    total16 = tf.reduce_sum(tf.where(differs, -share, 0.0), axis=-1)
-    t67 = t * t2 * total14 * total16
-    branch19 = tf.where(differs, share * t24[..., None], 0.0)
-    total17 = tf.reduce_sum(branch19, axis=-1)
-    t68 = 0.5 * t * t2 * total3 * t64
-    branch20 = tf.where(differs, share * t68[..., None], 0.0)
-    total18 = tf.reduce_sum(branch20, axis=-1)
-    t69 = t66 * t67[..., None] + total17[..., None] * embedding
-    t70 = t69 + 2 * total18[..., None] * picked
-    t71 = 2 * t * t2 * total14
-    t72 = -1.5 * total3 * t4**5
-    t73 = t72[..., None] * picked + 0.5 * t64[..., None] * embedding
-    t74 = t * t2 * t64 * total14
-    t75 = t63[..., None] * t66**2 + t3[..., None] * t66 * t70
-    t76 = t75 + t71[..., None] * picked * t73 + t74[..., None] * picked * embedding
-    spread = fn.scatter(t10[..., None] * t76, label, weights, 0, 0, 1)
+    t17 = t * probability * inverse * probability2 * cotangent
+    t18 = -share[..., None, :] * total7[..., :, None]
+    branch6 = tf.where(differs[..., None, :], t18, 0.0)
+    t19 = -t * inverse
+    t20 = share[..., None, :] * t13[..., :, None] * t19[..., None, None]
+    branch7 = tf.where(differs[..., None, :], t20, 0.0)
+    t21 = share[..., None, :] * t9[..., None, None] * t11
+    branch8 = tf.where(differs[..., None, :], t21, 0.0)
+    total10 = tf.reduce_sum(branch6 + branch7 + branch8, axis=-1)
+    t22 = -t * probability * inverse * cotangent
+    branch9 = tf.where(differs[..., None, :], t * share[..., None, :] * unit2, 0.0)
+    t23 = inverse[..., None, None] * t11
+    dot = tf.matmul(branch9, tf.linalg.matrix_transpose(t23))
+    t24 = total7[..., None, :] * total8[..., :, None]
+    t25 = inverse[..., None, None] * t13[..., None, :] * total9[..., :, None]
+    t26 = t5[..., :, None] * probability2[..., None, None] * total7[..., None, :]
+    t27 = total10[..., None, :] * unit3[..., :, None]
+    t28 = inverse[..., None, None] * t5[..., :, None] * unit[..., None, :]
+    t29 = unit[..., :, None] * t4[..., None, None]
+    t30 = t29 * (dot + t24 + t25 + t26 - t27 - t28)
+    total11 = tf.reduce_sum(t30, axis=-2)
+    t31 = inverse[..., None] * unit * (total11 + t8[..., None] * t5)
+    t32 = -t * total4 * probability * cotangent
+    t33 = total3 * t4[..., None] + t32[..., None] * unit3 - total5[..., None] * unit
+    t34 = t7[..., None] + t8[..., None] * t15 + t16[..., None] * unit**2
+    t35 = t34 + t5 * total7 * t17[..., None] + total10 * t22[..., None] * unit3 - t31
+    inverse2 = fn.reciprocal(length3)
+    t36 = inverse2**2
+    t37 = probability * t36 * cotangent
+    t38 = 1 / temperature**2
+    t39 = probability2 * t38 * total4**2
+    t40 = total2[..., None] * unit3 - unit
+    t41 = -t * total4 * total2
+    total12 = tf.reduce_sum(tf.where(differs, -share, 0.0), axis=-1)
+    t42 = t * total4 * total12
+    total13 = tf.reduce_sum(tf.where(differs, -t * share, 0.0), axis=-1)
+    t43 = -total13 * total2
+    t44 = t40 * t42[..., None] + total13[..., None] * unit + t43[..., None] * unit3
+    t45 = -t * total4
+    t46 = t * total4
+    t47 = t46[..., None] * unit3 * (unit - total2[..., None] * unit3)
+    t48 = t39[..., None] * t40**2 + t41[..., None] * unit3**2 + t * t40 * t44
+    t49 = t37[..., None] * (t48 + t40 * t45[..., None] * unit3 + t47)
+    spread = fn.scatter(t49, label, weights, 0, 0, 1)
     spread2 = tf.linalg.matrix_transpose(spread)
-    t77 = t * t2[..., None] * total3[..., None] * t64[..., None]
-    t78 = t77 * cotangent[..., None] * total14[..., None] * probability[..., None]
-    spread3 = fn.scatter(t78, label, weights, 0, 0, 1)
+    t50 = t * total4[..., None] * probability[..., None] * t36[..., None]
+    t51 = t50 * total2[..., None] * cotangent[..., None]
+    spread3 = fn.scatter(t51, label, weights, 0, 0, 1)
     spread4 = tf.linalg.matrix_transpose(spread3)
+    inverse3 = fn.reciprocal(length2)
     equal = label[..., None] == position
-    t79 = t24[..., None] * embedding
-    branch21 = tf.where(equal[..., None, :], t79[..., :, None], 0.0)
-    t80 = t * t2 * total3 * t64
-    t81 = t80[..., None] * picked
-    branch22 = tf.where(equal[..., None, :], t81[..., :, None], 0.0)
-    t82 = total14[..., None, None] * (branch21 + branch22)
-    share2 = tf.math.exp(t3[..., None] * t8 - lse[..., None])
-    t83 = t7[..., None, :] * embedding[..., :, None]
-    t84 = t7**3
-    t85 = total5 * t84
-    t86 = t85[..., None, :] * tf.linalg.matrix_transpose(weights)
-    t87 = t3[..., None, None] * share2[..., None, :] * (t83 - t86)
-    branch23 = tf.where(differs[..., None, :], t87, 0.0)
-    t88 = -t * t2 * cotangent * probability
-    t89 = t7 * share2
-    t90 = t88[..., None, None] * t89[..., None, :] * embedding[..., :, None]
-    branch24 = tf.where(differs[..., None, :], t90, 0.0)
-    t91 = t * t2 * cotangent * probability
-    t92 = total5 * share2 * t84
-    t93 = t91[..., None, None] * t92[..., None, :]
-    t94 = t93 * tf.linalg.matrix_transpose(weights)
-    branch25 = tf.where(differs[..., None, :], t94, 0.0)
-    t95 = t * t2 * cotangent * probability * probability2
-    t96 = t95[..., None, None] * t89[..., None, :] * embedding[..., :, None]
-    branch26 = tf.where(differs[..., None, :], t96, 0.0)
-    t97 = -t * t2 * cotangent * probability * probability2
-    t98 = t97[..., None, None] * t92[..., None, :]
-    t99 = t98 * tf.linalg.matrix_transpose(weights)
-    branch27 = tf.where(differs[..., None, :], t99, 0.0)
-    t100 = (t82 + branch23) * (branch24 + branch25 + branch26 + branch27)
-    branch28 = tf.where(differs, total5 * share2 * t84 * t88[..., None], 0.0)
-    t101 = share2 * t84
-    t102 = weights * t88[..., None, None] * t101[..., :, None]
-    branch29 = tf.where(differs[..., :, None], t102, 0.0)
-    t103 = -t30 * t62 * cotangent * probability
-    t104 = t7**4
-    t105 = total5 * share2 * t104
-    t106 = weights * t103[..., None, None] * t105[..., :, None]
-    branch30 = tf.where(differs[..., :, None], t106, 0.0)
-    t107 = t30 * t62 * cotangent * probability
-    t108 = t15 * share2
-    t109 = t107[..., None, None] * t108[..., :, None] * embedding[..., None, :]
-    branch31 = tf.where(differs[..., :, None], t109, 0.0)
-    t110 = embedding[..., None, :] * (branch29 + branch30 + branch31)
-    t111 = 0.5 * t30 * t62 * cotangent * probability
-    t112 = share2 * t7**6 * total5**2
-    t113 = weights * t111[..., None, None] * t112[..., :, None]
-    branch32 = tf.where(differs[..., :, None], t113, 0.0)
-    t114 = 1.5 * t * t2 * cotangent * probability
-    t115 = total5 * share2 * t7**5
-    t116 = weights * t114[..., None, None] * t115[..., :, None]
-    branch33 = tf.where(differs[..., :, None], t116, 0.0)
-    t117 = -0.5 * t * t2 * cotangent * probability
-    t118 = t101[..., :, None] * embedding[..., None, :] * t117[..., None, None]
-    branch34 = tf.where(differs[..., :, None], t118, 0.0)
-    t119 = -0.5 * t30 * t62 * cotangent * probability
-    t120 = t105[..., :, None] * embedding[..., None, :] * t119[..., None, None]
-    branch35 = tf.where(differs[..., :, None], t120, 0.0)
-    t121 = branch32 + branch33 + branch34 + branch35
-    t122 = t4 * t30 * t62 * cotangent * probability
-    t123 = weights * t92[..., :, None] * t122[..., None, None]
-    branch36 = tf.where(differs[..., :, None], t123, 0.0)
-    t124 = -t4 * t30 * t62 * cotangent * probability
-    t125 = t89[..., :, None] * embedding[..., None, :] * t124[..., None, None]
-    branch37 = tf.where(differs[..., :, None], t125, 0.0)
-    t126 = embedding[..., None, :] * (branch36 + branch37)
-    branch38 = tf.where(equal[..., :, None], t126, 0.0)
-    t127 = -0.5 * total3 * t64 * t30 * t62 * cotangent * probability
-    t128 = weights * t92[..., :, None] * t127[..., None, None]
-    branch39 = tf.where(differs[..., :, None], t128, 0.0)
-    t129 = 0.5 * total3 * t64 * t30 * t62 * cotangent * probability
-    t130 = t89[..., :, None] * embedding[..., None, :] * t129[..., None, None]
-    branch40 = tf.where(differs[..., :, None], t130, 0.0)
-    t131 = 2 * picked[..., None, :] * (branch39 + branch40)
-    branch41 = tf.where(equal[..., :, None], t131, 0.0)
-    t132 = tf.linalg.matrix_transpose(spread2) + tf.linalg.matrix_transpose(spread4)
-    t133 = t132 + tf.linalg.matrix_transpose(t100) + branch28[..., :, None] + t110
-    return (t10[..., None] * t61, t133 + 2 * weights * t121 + branch38 + branch41)
+    t52 = -t * total4 * inverse2
+    t53 = t52[..., None] * unit
+    branch10 = tf.where(equal[..., None, :], t53[..., :, None], 0.0)
+    t54 = t * total4 * inverse2 * total2
+    t55 = t54[..., None] * unit3
+    branch11 = tf.where(equal[..., None, :], t55[..., :, None], 0.0)
+    t56 = share * inverse3
+    t57 = unit[..., :, None] - total[..., None, :] * unit2
+    branch12 = tf.where(differs[..., None, :], t * t56[..., None, :] * t57, 0.0)
+    t58 = share * total
+    t59 = t4[..., None, None] * t58[..., None, :] * unit2
+    branch13 = tf.where(differs[..., None, :], t59, 0.0)
+    t60 = -t * probability * cotangent
+    t61 = t60[..., None, None] * share[..., None, :] * unit[..., :, None]
+    branch14 = tf.where(differs[..., None, :], t61, 0.0)
+    t62 = t * probability * probability2 * cotangent
+    t63 = t62[..., None, None] * share[..., None, :] * unit[..., :, None]
+    branch15 = tf.where(differs[..., None, :], t63, 0.0)
+    t64 = -t * probability * probability2 * cotangent
+    t65 = t64[..., None, None] * t58[..., None, :] * unit2
+    branch16 = tf.where(differs[..., None, :], t65, 0.0)
+    t66 = branch13 + branch14 + branch15 + branch16
+    t67 = inverse3[..., None, :] * (branch10 + branch11 + branch12) * t66
+    t68 = inverse3**2
+    branch17 = tf.where(differs, share * t60[..., None] * t68 * total, 0.0)
+    t69 = inverse2[..., None] * unit
+    branch18 = tf.where(equal[..., :, None], t69[..., None, :], 0.0)
+    t70 = -inverse2 * total2
+    t71 = t70[..., None] * unit3
+    branch19 = tf.where(equal[..., :, None], t71[..., None, :], 0.0)
+    t72 = -probability * t38 * cotangent
+    t73 = share[..., :, None] * t72[..., None, None] * unit[..., None, :]
+    branch20 = tf.where(differs[..., :, None], t73, 0.0)
+    t74 = probability * t38 * cotangent
+    t75 = t58[..., :, None] * t74[..., None, None] * tf.linalg.matrix_transpose(unit2)
+    branch21 = tf.where(differs[..., :, None], t75, 0.0)
+    t76 = inverse3[..., :, None] * (branch18 + branch19) * (branch20 + branch21)
+    t77 = share[..., :, None] * t60[..., None, None]
+    branch22 = tf.where(differs[..., :, None], t77 * tf.linalg.matrix_transpose(unit2), 0.0)
+    t78 = share[..., :, None] * t74[..., None, None] * unit[..., None, :]
+    branch23 = tf.where(differs[..., :, None], t78, 0.0)
+    t79 = t58[..., :, None] * t72[..., None, None] * tf.linalg.matrix_transpose(unit2)
+    branch24 = tf.where(differs[..., :, None], t79, 0.0)
+    t80 = t68[..., :, None] * tf.linalg.matrix_transpose(t57)
+    t81 = share * t68 * total
+    t82 = tf.linalg.matrix_transpose(unit2) ** 2
+    t83 = t4[..., None, None] * t81[..., :, None] * t82
+    branch25 = tf.where(differs[..., :, None], t83, 0.0)
+    t84 = t4[..., None, None] * share[..., :, None] * unit[..., None, :]
+    branch26 = tf.where(differs[..., :, None], t84, 0.0)
+    t85 = t60[..., None, None] * t58[..., :, None] * tf.linalg.matrix_transpose(unit2)
+    branch27 = tf.where(differs[..., :, None], t85, 0.0)
+    t86 = t68[..., :, None] * tf.linalg.matrix_transpose(unit2)
+    t87 = tf.linalg.matrix_transpose(spread2) + tf.linalg.matrix_transpose(spread4)
+    t88 = t87 + tf.linalg.matrix_transpose(t67) + branch17[..., :, None] + t76
+    t89 = t88 + t80 * (branch22 + branch23 + branch24) + branch25
+    return (t35 - t6[..., None] * unit * t33, t89 - t86 * (branch26 + branch27))
 
 
 _NORMALIZED_SOFTMAX = Definition(
@@ -1174,20 +1016,19 @@ class ProxyNcaLoss(KerasLoss):
 
 def _proxy_nca_value(embedding: Array, proxies: Array, label: Array, scale: Array) -> Result:
     """The unreduced loss."""
-    total = tf.reduce_sum(embedding**2, axis=-1)
-    t = fn.inverse_root(total)
-    t2 = t[..., None] * embedding
+    length = fn.norm(embedding, axis=-1)
+    unit = fn.unit(embedding, length[..., None])
     picked = fn.gather(proxies, label, 0, 0, 1)
-    total2 = tf.reduce_sum(picked**2, axis=-1)
-    t3 = fn.inverse_root(total2)
-    total3 = tf.reduce_sum((t2 - picked * t3[..., None]) ** 2, axis=-1)
-    total4 = tf.reduce_sum(proxies**2, axis=-1)
-    t4 = fn.inverse_root(total4)
-    t5 = t2[..., None, :] - proxies * t4[..., :, None]
-    total5 = tf.reduce_sum(t5**2, axis=-1)
+    length2 = fn.norm(picked, axis=-1)
+    unit2 = fn.unit(picked, length2[..., None])
+    total = tf.reduce_sum((unit - unit2) ** 2, axis=-1)
+    length3 = fn.norm(proxies, axis=-1)
+    t = tf.linalg.matrix_transpose(proxies)
+    unit3 = fn.unit(t, length3[..., None, :])
+    total2 = tf.reduce_sum((unit[..., :, None] - unit3) ** 2, axis=-2)
     position = fn.positions(proxies, -2)
-    t6 = scale * (total3[..., None] - total5)
-    lse = fn.logsumexp(t6, -1, where=position != label[..., None])
+    t2 = scale * (total[..., None] - total2)
+    lse = fn.logsumexp(t2, -1, where=position != label[..., None])
     return fn.softplus(lse)
 
 
@@ -1199,53 +1040,49 @@ def _proxy_nca_vjp(
     cotangent: Array,
 ) -> tuple[Result, ...]:
     """Gradients of sum(cotangent * loss)."""
-    total = tf.reduce_sum(embedding**2, axis=-1)
-    t = fn.inverse_root(total)
-    t2 = t[..., None] * embedding
-    picked = fn.gather(proxies, label, 0, 0, 1)
-    total2 = tf.reduce_sum(picked**2, axis=-1)
-    t3 = fn.inverse_root(total2)
-    t4 = t2 - t3[..., None] * picked
-    total3 = tf.reduce_sum(t4**2, axis=-1)
-    total4 = tf.reduce_sum(proxies**2, axis=-1)
-    t5 = fn.inverse_root(total4)
-    t6 = t5[..., None, :] * tf.linalg.matrix_transpose(proxies)
-    t7 = t2[..., :, None] - t6
-    total5 = tf.reduce_sum(t7**2, axis=-2)
-    t8 = scale * (total3[..., None] - total5)
+    length = fn.norm(embedding, axis=-1)
+    inverse = fn.reciprocal(length)
     position = fn.positions(proxies, -2)
     differs = position != label[..., None]
-    lse = fn.logsumexp(t8, -1, where=differs)
+    unit = fn.unit(embedding, length[..., None])
+    picked = fn.gather(proxies, label, 0, 0, 1)
+    length2 = fn.norm(picked, axis=-1)
+    unit2 = fn.unit(picked, length2[..., None])
+    t = unit - unit2
+    total = tf.reduce_sum(t**2, axis=-1)
+    length3 = fn.norm(proxies, axis=-1)
+    t2 = tf.linalg.matrix_transpose(proxies)
+    unit3 = fn.unit(t2, length3[..., None, :])
+    t3 = unit[..., :, None] - unit3
+    total2 = tf.reduce_sum(t3**2, axis=-2)
+    t4 = scale * (total[..., None] - total2)
+    lse = fn.logsumexp(t4, -1, where=differs)
+    share = tf.math.exp(t4 - lse[..., None])
+    branch = tf.where(differs[..., None, :], share[..., None, :] * t3, 0.0)
+    total3 = tf.reduce_sum(branch, axis=-1)
     probability = fn.sigmoid(lse)
-    t9 = probability * cotangent * scale
-    share = tf.math.exp(t8 - lse[..., None])
-    total6 = tf.reduce_sum(tf.where(differs, share, 0.0), axis=-1)
-    t10 = 2 * t * total6
-    t11 = t7 * share[..., None, :] * embedding[..., :, None]
-    branch = tf.where(differs[..., None, :], t11, 0.0)
-    total7 = tf.reduce_sum(branch, axis=(-2, -1))
-    total8 = tf.reduce_sum(t4 * embedding, axis=-1)
-    t12 = 2 * t**3 * (total7 - total8 * total6)
-    branch2 = tf.where(differs[..., None, :], share[..., None, :] * t7, 0.0)
-    total9 = tf.reduce_sum(branch2, axis=-1)
-    t13 = t4 * t10[..., None] + t12[..., None] * embedding - 2 * t[..., None] * total9
-    t14 = total6 * probability * cotangent * scale
-    total10 = tf.reduce_sum(picked * t4, axis=-1)
-    t15 = 2 * total10 * t3**3
-    t16 = t15[..., None] * picked - 2 * t3[..., None] * t4
-    spread = fn.scatter(t14[..., None] * t16, label, proxies, 0, 0, 1)
+    t5 = -2 * probability * cotangent * scale
+    total4 = tf.reduce_sum(tf.where(differs, share, 0.0), axis=-1)
+    t6 = 2 * total4 * probability * cotangent * scale
+    t7 = probability * cotangent * scale
+    t8 = 2 * t * total4[..., None] - 2 * total3
+    total5 = tf.reduce_sum(unit * t7[..., None] * t8, axis=-1)
+    t9 = total3 * t5[..., None] + t * t6[..., None] - total5[..., None] * unit
+    t10 = total4 * probability * cotangent * scale * fn.reciprocal(length2)
+    total6 = tf.reduce_sum(unit2 * t, axis=-1)
+    t11 = t10[..., None] * (2 * total6[..., None] * unit2 - 2 * t)
+    spread = fn.scatter(t11, label, proxies, 0, 0, 1)
     spread2 = tf.linalg.matrix_transpose(spread)
-    t17 = 2 * probability * cotangent * scale
-    t18 = t5 * share
-    t19 = tf.linalg.matrix_transpose(t7) * t17[..., None, None] * t18[..., :, None]
-    branch3 = tf.where(differs[..., :, None], t19, 0.0)
-    t20 = -2 * probability * cotangent * scale
-    t21 = proxies * tf.linalg.matrix_transpose(t7)
-    total11 = tf.reduce_sum(t21, axis=-1)
-    t22 = total11 * share * t5**3
-    t23 = t20[..., None, None] * t22[..., :, None] * proxies
-    branch4 = tf.where(differs[..., :, None], t23, 0.0)
-    return (t9[..., None] * t13, tf.linalg.matrix_transpose(spread2) + branch3 + branch4)
+    inverse2 = fn.reciprocal(length3)
+    total7 = tf.reduce_sum(t3 * unit3, axis=-2)
+    t12 = total7 * share
+    t13 = t5[..., None, None] * t12[..., :, None] * tf.linalg.matrix_transpose(unit3)
+    branch2 = tf.where(differs[..., :, None], t13, 0.0)
+    t14 = 2 * probability * cotangent * scale
+    t15 = tf.linalg.matrix_transpose(t3) * share[..., :, None] * t14[..., None, None]
+    branch3 = tf.where(differs[..., :, None], t15, 0.0)
+    t16 = inverse2[..., :, None] * (branch2 + branch3)
+    return (inverse[..., None] * t9, tf.linalg.matrix_transpose(spread2) + t16)
 
 
 def _proxy_nca_jvp(
@@ -1259,39 +1096,38 @@ def _proxy_nca_jvp(
     """The directional derivative of the unreduced loss along the tangents."""
     position = fn.positions(proxies, -2)
     differs = position != label[..., None]
-    total = tf.reduce_sum(embedding**2, axis=-1)
-    t = fn.inverse_root(total)
-    t2 = t[..., None] * embedding
+    length = fn.norm(embedding, axis=-1)
+    unit = fn.unit(embedding, length[..., None])
     picked = fn.gather(proxies, label, 0, 0, 1)
-    total2 = tf.reduce_sum(picked**2, axis=-1)
-    t3 = fn.inverse_root(total2)
-    t4 = t2 - t3[..., None] * picked
-    t5 = 2 * t[..., None] * embedding_tangent
-    total3 = tf.reduce_sum(embedding * embedding_tangent, axis=-1)
-    t6 = -2 * total3 * t**3
-    t7 = t6[..., None] * embedding
+    length2 = fn.norm(picked, axis=-1)
+    unit2 = fn.unit(picked, length2[..., None])
+    t = unit - unit2
+    inverse = fn.reciprocal(length)
+    total = tf.reduce_sum(unit * embedding_tangent, axis=-1)
+    t2 = embedding_tangent - unit * total[..., None]
+    t3 = 2 * inverse[..., None] * t2
+    inverse2 = fn.reciprocal(length2)
     picked2 = fn.gather(proxies_tangent, label, 0, 0, 1)
-    total4 = tf.reduce_sum(picked * picked2, axis=-1)
-    t8 = 2 * total4 * t3**3
-    t9 = t5 + t7 + picked * t8[..., None] - 2 * t3[..., None] * picked2
-    total5 = tf.reduce_sum(t4 * t9, axis=-1)
-    total6 = tf.reduce_sum(proxies**2, axis=-1)
-    t10 = fn.inverse_root(total6)
-    t11 = t10[..., None, :] * tf.linalg.matrix_transpose(proxies)
-    t12 = t2[..., :, None] - t11
-    t13 = t5 + t7
-    total7 = tf.reduce_sum(proxies * proxies_tangent, axis=-1)
-    t14 = total7 * t10**3
-    t15 = 2 * t10[..., :, None] * proxies_tangent
-    t16 = t13[..., None, :] + 2 * proxies * t14[..., :, None] - t15
-    total8 = tf.reduce_sum(tf.linalg.matrix_transpose(t12) * t16, axis=-1)
-    total9 = tf.reduce_sum(t4**2, axis=-1)
-    total10 = tf.reduce_sum(t12**2, axis=-2)
-    t17 = scale * (total9[..., None] - total10)
-    lse = fn.logsumexp(t17, -1, where=differs)
-    t18 = scale * (total5[..., None] - total8) * tf.math.exp(t17 - lse[..., None])
-    total11 = tf.reduce_sum(tf.where(differs, t18, 0.0), axis=-1)
-    return total11 * fn.sigmoid(lse)
+    total2 = tf.reduce_sum(unit2 * picked2, axis=-1)
+    t4 = picked2 - unit2 * total2[..., None]
+    total3 = tf.reduce_sum(t * (t3 - 2 * inverse2[..., None] * t4), axis=-1)
+    length3 = fn.norm(proxies, axis=-1)
+    t5 = tf.linalg.matrix_transpose(proxies)
+    unit3 = fn.unit(t5, length3[..., None, :])
+    t6 = unit[..., :, None] - unit3
+    inverse3 = fn.reciprocal(length3)
+    t7 = unit3 * tf.linalg.matrix_transpose(proxies_tangent)
+    total4 = tf.reduce_sum(t7, axis=-2)
+    t8 = tf.linalg.matrix_transpose(proxies_tangent) - unit3 * total4[..., None, :]
+    t9 = t3[..., :, None] - 2 * inverse3[..., None, :] * t8
+    total5 = tf.reduce_sum(t6 * t9, axis=-2)
+    total6 = tf.reduce_sum(t**2, axis=-1)
+    total7 = tf.reduce_sum(t6**2, axis=-2)
+    t10 = scale * (total6[..., None] - total7)
+    lse = fn.logsumexp(t10, -1, where=differs)
+    t11 = scale * (total3[..., None] - total5) * tf.math.exp(t10 - lse[..., None])
+    total8 = tf.reduce_sum(tf.where(differs, t11, 0.0), axis=-1)
+    return total8 * fn.sigmoid(lse)
 
 
 def _proxy_nca_hvp(
@@ -1304,213 +1140,152 @@ def _proxy_nca_hvp(
     proxies_tangent: Array,
 ) -> tuple[Result, ...]:
     """The Hessian of sum(cotangent * loss) times the tangents."""
-    t = embedding**2
-    total = tf.reduce_sum(t, axis=-1)
-    t2 = fn.inverse_root(total)
-    t3 = t2[..., None] * embedding
+    length = fn.norm(embedding, axis=-1)
+    unit = fn.unit(embedding, length[..., None])
     picked = fn.gather(proxies, label, 0, 0, 1)
-    t4 = picked**2
-    total2 = tf.reduce_sum(t4, axis=-1)
-    t5 = fn.inverse_root(total2)
-    t6 = -t5[..., None] * picked
-    t7 = t3 + t6
-    total3 = tf.reduce_sum(t7**2, axis=-1)
-    t8 = tf.linalg.matrix_transpose(proxies) ** 2
-    total4 = tf.reduce_sum(t8, axis=-2)
-    t9 = fn.inverse_root(total4)
-    t10 = t9[..., None, :] * tf.linalg.matrix_transpose(proxies)
-    t11 = t3[..., :, None] - t10
-    total5 = tf.reduce_sum(t11**2, axis=-2)
-    t12 = scale * (total3[..., None] - total5)
+    length2 = fn.norm(picked, axis=-1)
+    unit2 = fn.unit(picked, length2[..., None])
+    t = unit - unit2
+    total = tf.reduce_sum(t**2, axis=-1)
+    length3 = fn.norm(proxies, axis=-1)
+    t2 = tf.linalg.matrix_transpose(proxies)
+    unit3 = fn.unit(t2, length3[..., None, :])
+    t3 = unit[..., :, None] - unit3
+    total2 = tf.reduce_sum(t3**2, axis=-2)
+    t4 = scale * (total[..., None] - total2)
     position = fn.positions(proxies, -2)
     differs = position != label[..., None]
-    lse = fn.logsumexp(t12, -1, where=differs)
+    lse = fn.logsumexp(t4, -1, where=differs)
     probability = fn.sigmoid(lse)
-    t13 = cotangent * probability * scale
-    t14 = t2**3
-    share = tf.math.exp(t12 - lse[..., None])
-    t15 = t11 * share[..., None, :] * embedding[..., :, None]
-    branch = tf.where(differs[..., None, :], t15, 0.0)
-    total6 = tf.reduce_sum(branch, axis=(-2, -1))
-    total7 = tf.reduce_sum(t7 * embedding, axis=-1)
-    branch2 = tf.where(differs, share, 0.0)
-    total8 = tf.reduce_sum(branch2, axis=-1)
-    t16 = total6 - total7 * total8
-    t17 = 2 * t14 * t16 + 2 * total8 * t2**2
-    branch3 = tf.where(differs[..., None, :], share[..., None, :] * t11, 0.0)
-    t18 = t2[..., None, None] * share[..., :, None] * embedding[..., None, :]
-    branch4 = tf.where(differs[..., :, None], t18, 0.0)
-    t19 = embedding_tangent[..., None, :]
-    t20 = t19 * (tf.linalg.matrix_transpose(branch3) + branch4)
-    t21 = t9**3
-    total9 = tf.reduce_sum(proxies * proxies_tangent, axis=-1)
-    t22 = share * t21 * total9
-    t23 = embedding[..., None, :] * t22[..., :, None] * proxies
-    branch5 = tf.where(differs[..., :, None], t23, 0.0)
-    t24 = t9 * share
-    t25 = -embedding[..., None, :] * t24[..., :, None] * proxies_tangent
-    branch6 = tf.where(differs[..., :, None], t25, 0.0)
-    t26 = 2 * embedding_tangent * t2[..., None]
-    total10 = tf.reduce_sum(embedding * embedding_tangent, axis=-1)
-    t27 = -2 * t14 * total10
-    t28 = t27[..., None] * embedding
-    t29 = t5**3
+    inverse = fn.reciprocal(length)
+    share = tf.math.exp(t4 - lse[..., None])
+    total3 = tf.reduce_sum(unit * embedding_tangent, axis=-1)
+    t5 = embedding_tangent - unit * total3[..., None]
+    t6 = 2 * inverse[..., None] * t5
+    inverse2 = fn.reciprocal(length2)
     picked2 = fn.gather(proxies_tangent, label, 0, 0, 1)
-    total11 = tf.reduce_sum(picked * picked2, axis=-1)
-    t30 = 2 * t29 * total11
-    t31 = t26 + t28 + picked * t30[..., None] - 2 * t5[..., None] * picked2
-    total12 = tf.reduce_sum(t7 * t31, axis=-1)
-    t32 = total12 * scale
-    t33 = tf.linalg.matrix_transpose(t11) * share[..., :, None] * t32[..., None, None]
-    branch7 = tf.where(differs[..., :, None], t33 * embedding[..., None, :], 0.0)
-    t34 = t26 + t28
-    t35 = t21 * total9
-    t36 = t34[..., None, :] + 2 * proxies * t35[..., :, None]
-    t37 = tf.linalg.matrix_transpose(t11)
-    t38 = t37 * (t36 - 2 * t9[..., :, None] * proxies_tangent)
-    total13 = tf.reduce_sum(t38, axis=-1)
-    branch8 = tf.where(differs, share * scale * (total12[..., None] - total13), 0.0)
-    total14 = tf.reduce_sum(branch8, axis=-1)
-    t39 = tf.linalg.matrix_transpose(t11) * share[..., :, None]
-    t40 = -t39 * total14[..., None, None] * embedding[..., None, :]
-    branch9 = tf.where(differs[..., :, None], t40, 0.0)
-    t41 = share * total13
-    t42 = tf.linalg.matrix_transpose(t11) * embedding[..., None, :]
-    branch10 = tf.where(differs[..., :, None], -t42 * t41[..., :, None] * scale, 0.0)
-    t43 = t20 + branch5 + branch6 + branch7 + branch9 + branch10
-    total15 = tf.reduce_sum(t43, axis=(-2, -1))
-    dot = tf.einsum("...a,...b->...", t, branch2)
-    t44 = 2 * t14 * (total15 - t14 * dot * total10)
-    t45 = -t14 * total10
-    t46 = embedding_tangent * (t6 + 2 * t2[..., None] * embedding)
-    t47 = t29 * total11
-    t48 = t * t45[..., None] + t46 + picked * t47[..., None] * embedding
-    t49 = t48 - t5[..., None] * embedding * picked2
-    total16 = tf.reduce_sum(t49, axis=-1)
-    t50 = -2 * t14 * total16 * total8
-    branch11 = tf.where(differs, share * t32[..., None], 0.0)
-    branch12 = tf.where(differs, -share * total14[..., None], 0.0)
-    branch13 = tf.where(differs, -share * total13 * scale, 0.0)
-    total17 = tf.reduce_sum(branch11 + branch12 + branch13, axis=-1)
-    t51 = -2 * total7 * t14
-    t52 = embedding * t51[..., None] + 2 * t2[..., None] * t7
-    t53 = -2 * t2 * t5 * total8
+    total4 = tf.reduce_sum(unit2 * picked2, axis=-1)
+    t7 = picked2 - unit2 * total4[..., None]
+    total5 = tf.reduce_sum(t * (t6 - 2 * inverse2[..., None] * t7), axis=-1)
+    t8 = total5 * scale
+    branch = tf.where(differs, share * t8[..., None], 0.0)
+    inverse3 = fn.reciprocal(length3)
+    t9 = unit3 * tf.linalg.matrix_transpose(proxies_tangent)
+    total6 = tf.reduce_sum(t9, axis=-2)
+    t10 = tf.linalg.matrix_transpose(proxies_tangent) - unit3 * total6[..., None, :]
+    t11 = t6[..., :, None] - 2 * inverse3[..., None, :] * t10
+    total7 = tf.reduce_sum(t3 * t11, axis=-2)
+    branch2 = tf.where(differs, share * scale * (total5[..., None] - total7), 0.0)
+    total8 = tf.reduce_sum(branch2, axis=-1)
+    branch3 = tf.where(differs, -share * total8[..., None], 0.0)
+    branch4 = tf.where(differs, -share * total7 * scale, 0.0)
+    total9 = tf.reduce_sum(branch + branch3 + branch4, axis=-1)
+    t12 = 2 * probability * inverse * total9 * cotangent * scale
+    t13 = inverse**2
+    total10 = tf.reduce_sum(tf.where(differs, share, 0.0), axis=-1)
+    t14 = 2 * total10 * probability * cotangent * scale
+    t15 = probability * cotangent * scale
+    t16 = 2 * total10[..., None] * t
+    branch5 = tf.where(differs[..., None, :], share[..., None, :] * t3, 0.0)
+    total11 = tf.reduce_sum(branch5, axis=-1)
+    t17 = t16 - 2 * total11
+    total12 = tf.reduce_sum(unit * t15[..., None] * t17, axis=-1)
+    t18 = t13 * (t14 - total12)
+    t19 = share * inverse3
+    branch6 = tf.where(differs[..., None, :], -t10 * t19[..., None, :], 0.0)
+    t20 = share[..., None, :] * t3 * t8[..., None, None]
+    branch7 = tf.where(differs[..., None, :], t20, 0.0)
+    t21 = share[..., None, :] * inverse[..., None, None] * t5[..., :, None]
+    branch8 = tf.where(differs[..., None, :], t21, 0.0)
+    t22 = -share[..., None, :] * t3 * total8[..., None, None]
+    branch9 = tf.where(differs[..., None, :], t22, 0.0)
+    t23 = share * total7
+    branch10 = tf.where(differs[..., None, :], -t3 * t23[..., None, :] * scale, 0.0)
+    t24 = branch6 + branch7 + branch8 + branch9 + branch10
+    total13 = tf.reduce_sum(t24, axis=-1)
+    t25 = -2 * probability * inverse * cotangent * scale
+    t26 = -2 * total10 * probability * inverse * inverse2 * cotangent * scale
     probability2 = fn.sigmoid(-lse)
-    t54 = total14 * probability2
-    t55 = 2 * t14 * t16
-    t56 = 2 * t2 * total8
-    total18 = tf.reduce_sum(branch3, axis=-1)
-    t57 = embedding * t55[..., None] + t7 * t56[..., None]
-    t58 = t54[..., None] * (t57 - 2 * t2[..., None] * total18)
-    t59 = 2 * t2 * t29 * total8 * total11
-    t60 = -total8 * t2**4
-    t61 = 1.5 * total7 * total8 - 1.5 * total6
-    t62 = 2 * t2**5 * t61
-    t63 = -t14 * total8
-    t64 = t14[..., None] * total18 + embedding * t60[..., None]
-    t65 = t64 + embedding * t62[..., None] + t7 * t63[..., None]
-    branch14 = tf.where(differs[..., :, None], t22[..., :, None] * proxies, 0.0)
-    branch15 = tf.where(differs[..., :, None], -t24[..., :, None] * proxies_tangent, 0.0)
-    t66 = embedding_tangent[..., None, :] * t2[..., None, None] * share[..., :, None]
-    branch16 = tf.where(differs[..., :, None], t66, 0.0)
-    t67 = t45[..., None, None] * share[..., :, None] * embedding[..., None, :]
-    branch17 = tf.where(differs[..., :, None], t67, 0.0)
-    t68 = share[..., :, None] * tf.linalg.matrix_transpose(t11) * t32[..., None, None]
-    branch18 = tf.where(differs[..., :, None], t68, 0.0)
-    t69 = share[..., :, None] * tf.linalg.matrix_transpose(t11)
-    branch19 = tf.where(differs[..., :, None], -t69 * total14[..., None, None], 0.0)
-    t70 = -tf.linalg.matrix_transpose(t11) * t41[..., :, None] * scale
-    branch20 = tf.where(differs[..., :, None], t70, 0.0)
-    t71 = branch14 + branch15 + branch16 + branch17 + branch18 + branch19 + branch20
-    total19 = tf.reduce_sum(t71, axis=-2)
-    t72 = embedding_tangent * t17[..., None] + embedding * t44[..., None]
-    t73 = t72 + embedding * t50[..., None] + total17[..., None] * t52
-    t74 = t73 + t53[..., None] * picked2 + t58 + t59[..., None] * picked
-    t75 = t74 + 2 * total10[..., None] * t65 - 2 * t2[..., None] * total19
-    t76 = 2 * t5 * t14 * total8 * total10
-    total20 = tf.reduce_sum(picked * t7, axis=-1)
-    t77 = 2 * t29 * total20
-    t78 = t77[..., None] * picked - 2 * t5[..., None] * t7
-    t79 = total8 * total14 * probability2
-    t80 = total8 * (2 * t5**2 + 2 * t29 * total20)
-    t81 = 2 * total8 * total11
-    t82 = -3 * total20 * t5**5
-    t83 = t5**4
-    t84 = t29[..., None] * t7 + t82[..., None] * picked - t83[..., None] * picked
-    t85 = picked2 * (t3 - 2 * picked * t5[..., None])
-    t86 = picked * t2[..., None] * embedding_tangent
-    t87 = t4 * t47[..., None] + t85 + t86 + picked * t45[..., None] * embedding
-    total21 = tf.reduce_sum(t87, axis=-1)
-    t88 = 2 * t29 * total8 * total21
-    t89 = embedding_tangent * t53[..., None] + embedding * t76[..., None]
-    t90 = t89 + total17[..., None] * t78 + t78 * t79[..., None]
-    t91 = t90 + t80[..., None] * picked2 + t81[..., None] * t84
-    t92 = t13[..., None] * (t91 + t88[..., None] * picked)
-    spread = fn.scatter(t92, label, proxies, 0, 0, 1)
+    t27 = total8 * probability2
+    t28 = -2 * total10 * inverse2
+    t29 = t16 + 2 * unit * total10[..., None] - 2 * total11
+    t30 = unit * t17 * t27[..., None] + unit * t7 * t28[..., None]
+    t31 = t30 + inverse[..., None] * t5 * t29 + 2 * unit * t * total9[..., None]
+    t32 = t15[..., None] * (t31 - 2 * unit * total13)
+    total14 = tf.reduce_sum(t32, axis=-1)
+    t33 = -inverse * total14
+    t34 = -t13 * total3
+    t35 = -2 * probability * cotangent * scale
+    t36 = total11 * t35[..., None] + t * t14[..., None] - total12[..., None] * unit
+    t37 = probability * inverse * total8 * probability2 * cotangent * scale
+    t38 = t * t12[..., None] + t5 * t18[..., None] + total13 * t25[..., None]
+    t39 = t38 + t7 * t26[..., None] + t33[..., None] * unit + t34[..., None] * t36
+    t40 = -2 * total10 * inverse * inverse2
+    total15 = tf.reduce_sum(unit2 * t, axis=-1)
+    t41 = 2 * total15[..., None] * unit2 - 2 * t
+    t42 = inverse2 * total9
+    t43 = inverse2**2
+    t44 = -total10 * t43 * total4
+    t45 = total10 * inverse2 * total8 * probability2
+    t46 = total10 * t43 * (2 * total15 + 2)
+    t47 = inverse2[..., None] * t7 * (unit - 2 * unit2)
+    total16 = tf.reduce_sum(unit2 * inverse[..., None] * t5 + t47, axis=-1)
+    t48 = 2 * total10 * inverse2 * total16
+    t49 = t5 * t40[..., None] + t41 * t42[..., None] + t41 * t44[..., None]
+    t50 = t49 + t41 * t45[..., None] + t7 * t46[..., None] + t48[..., None] * unit2
+    spread = fn.scatter(t15[..., None] * t50, label, proxies, 0, 0, 1)
     spread2 = tf.linalg.matrix_transpose(spread)
-    t93 = -2 * cotangent * probability * scale
-    branch21 = tf.where(differs, share * t93[..., None] * t9**2, 0.0)
-    t94 = proxies * tf.linalg.matrix_transpose(t11)
-    total22 = tf.reduce_sum(t94, axis=-1)
-    branch22 = tf.where(differs, share * t21 * total22 * t93[..., None], 0.0)
-    t95 = branch21 + branch22
-    t96 = scale**2
-    t97 = 2 * cotangent * probability * t96
-    t98 = tf.linalg.matrix_transpose(t11) * t97[..., None, None] * t24[..., :, None]
-    branch23 = tf.where(differs[..., :, None], t98, 0.0)
-    t99 = -2 * cotangent * probability * t96
-    t100 = share * t21 * total22
-    t101 = t99[..., None, None] * t100[..., :, None] * proxies
-    branch24 = tf.where(differs[..., :, None], t101, 0.0)
-    t102 = total12[..., None, None] * (branch23 + branch24)
-    t103 = tf.linalg.matrix_transpose(t11) * t24[..., :, None] * t99[..., None, None]
-    branch25 = tf.where(differs[..., :, None], t103, 0.0)
-    t104 = t97[..., None, None] * t100[..., :, None] * proxies
-    branch26 = tf.where(differs[..., :, None], t104, 0.0)
-    t105 = total13[..., :, None] * (branch25 + branch26)
-    t106 = tf.linalg.matrix_transpose(t11) * t24[..., :, None] * t93[..., None, None]
-    branch27 = tf.where(differs[..., :, None], t106, 0.0)
-    t107 = 2 * cotangent * probability * probability2 * scale
-    t108 = tf.linalg.matrix_transpose(t11) * t24[..., :, None] * t107[..., None, None]
-    branch28 = tf.where(differs[..., :, None], t108, 0.0)
-    t109 = 2 * cotangent * probability * scale
-    t110 = t100[..., :, None] * t109[..., None, None] * proxies
-    branch29 = tf.where(differs[..., :, None], t110, 0.0)
-    t111 = -2 * cotangent * probability * probability2 * scale
-    t112 = t100[..., :, None] * t111[..., None, None] * proxies
-    branch30 = tf.where(differs[..., :, None], t112, 0.0)
-    t113 = total14[..., None, None] * (branch27 + branch28 + branch29 + branch30)
-    t114 = share * t9**4
-    t115 = t13[..., None, None] * t114[..., :, None] * proxies
-    branch31 = tf.where(differs[..., :, None], t115, 0.0)
-    t116 = -cotangent * probability * scale
-    t117 = share * t21
-    t118 = tf.linalg.matrix_transpose(t11) * t116[..., None, None] * t117[..., :, None]
-    branch32 = tf.where(differs[..., :, None], t118, 0.0)
-    t119 = 3 * cotangent * probability * scale
-    t120 = share * total22 * t9**5
-    t121 = t119[..., None, None] * t120[..., :, None] * proxies
-    branch33 = tf.where(differs[..., :, None], t121, 0.0)
-    t122 = 2 * total9[..., :, None] * (branch31 + branch32 + branch33)
-    t123 = 2 * t2 * cotangent * probability * scale
-    t124 = t24[..., :, None] * t123[..., None, None] * embedding_tangent[..., None, :]
-    branch34 = tf.where(differs[..., :, None], t124, 0.0)
-    t125 = -2 * t14 * cotangent * probability * total10 * scale
-    t126 = t24[..., :, None] * t125[..., None, None] * embedding[..., None, :]
-    branch35 = tf.where(differs[..., :, None], t126, 0.0)
-    t127 = tf.linalg.matrix_transpose(t8) * t35[..., :, None]
-    t128 = t3[..., None, :] - 2 * proxies * t9[..., :, None]
-    t129 = proxies * t2[..., None, None] * embedding_tangent[..., None, :]
-    t130 = proxies * t45[..., None, None] * embedding[..., None, :]
-    t131 = t127 + proxies_tangent * t128 + t129 + t130
-    total23 = tf.reduce_sum(t131, axis=-1)
-    t132 = share * t21 * total23
-    t133 = t93[..., None, None] * t132[..., :, None] * proxies
-    branch36 = tf.where(differs[..., :, None], t133, 0.0)
-    t134 = tf.linalg.matrix_transpose(spread2) + proxies_tangent * t95[..., :, None]
-    result = t13[..., None] * t75
-    result2 = t134 + t102 + t105 + t113 + t122 + branch34 + branch35 + branch36
-    return (result, result2)
+    t51 = inverse3 * total7
+    t52 = scale**2
+    t53 = -2 * probability * t52 * cotangent
+    t54 = tf.linalg.matrix_transpose(t3) * share[..., :, None] * t53[..., None, None]
+    branch11 = tf.where(differs[..., :, None], t54, 0.0)
+    total17 = tf.reduce_sum(t3 * unit3, axis=-2)
+    t55 = total17 * share
+    t56 = 2 * probability * t52 * cotangent
+    t57 = t55[..., :, None] * t56[..., None, None] * tf.linalg.matrix_transpose(unit3)
+    branch12 = tf.where(differs[..., :, None], t57, 0.0)
+    t58 = t51[..., :, None] * (branch11 + branch12)
+    t59 = inverse3**2
+    branch13 = tf.where(differs, t35[..., None] * share, 0.0)
+    branch14 = tf.where(differs, total17 * t35[..., None] * share, 0.0)
+    t60 = t59 * (branch13 + branch14)
+    t61 = tf.linalg.matrix_transpose(t10) * t60[..., :, None]
+    t62 = tf.linalg.matrix_transpose(t3) * share[..., :, None] * t56[..., None, None]
+    branch15 = tf.where(differs[..., :, None], t62, 0.0)
+    t63 = t55[..., :, None] * t53[..., None, None] * tf.linalg.matrix_transpose(unit3)
+    branch16 = tf.where(differs[..., :, None], t63, 0.0)
+    t64 = inverse3[..., :, None] * total5[..., None, None] * (branch15 + branch16)
+    t65 = t35[..., None, None] * tf.linalg.matrix_transpose(t3) * share[..., :, None]
+    branch17 = tf.where(differs[..., :, None], t65, 0.0)
+    t66 = 2 * probability * probability2 * cotangent * scale
+    t67 = tf.linalg.matrix_transpose(t3) * share[..., :, None] * t66[..., None, None]
+    branch18 = tf.where(differs[..., :, None], t67, 0.0)
+    t68 = 2 * probability * cotangent * scale
+    t69 = t68[..., None, None] * t55[..., :, None] * tf.linalg.matrix_transpose(unit3)
+    branch19 = tf.where(differs[..., :, None], t69, 0.0)
+    t70 = -2 * probability * probability2 * cotangent * scale
+    t71 = t55[..., :, None] * t70[..., None, None] * tf.linalg.matrix_transpose(unit3)
+    branch20 = tf.where(differs[..., :, None], t71, 0.0)
+    t72 = branch17 + branch18 + branch19 + branch20
+    t73 = inverse3[..., :, None] * total8[..., None, None] * t72
+    t74 = inverse[..., None, None] * t5[..., :, None] * unit3
+    t75 = inverse3[..., None, :] * t10 * (unit[..., :, None] - 2 * unit3)
+    total18 = tf.reduce_sum(t74 + t75, axis=-2)
+    t76 = share * inverse3 * total18
+    t77 = t35[..., None, None] * t76[..., :, None] * tf.linalg.matrix_transpose(unit3)
+    branch21 = tf.where(differs[..., :, None], t77, 0.0)
+    t78 = 2 * probability * inverse * cotangent * scale
+    t79 = t5[..., None, :] * t78[..., None, None] * t19[..., :, None]
+    branch22 = tf.where(differs[..., :, None], t79, 0.0)
+    t80 = t59 * total6
+    t81 = t35[..., None, None] * t55[..., :, None] * tf.linalg.matrix_transpose(unit3)
+    branch23 = tf.where(differs[..., :, None], t81, 0.0)
+    t82 = tf.linalg.matrix_transpose(t3) * share[..., :, None] * t68[..., None, None]
+    branch24 = tf.where(differs[..., :, None], t82, 0.0)
+    t83 = t80[..., :, None] * (branch23 + branch24)
+    t84 = tf.linalg.matrix_transpose(spread2) + t58 + t61 + t64 + t73 + branch21
+    return (t39 + t17 * t37[..., None], t84 + branch22 - t83)
 
 
 def _proxy_nca_hessian_diagonal(
@@ -1521,184 +1296,191 @@ def _proxy_nca_hessian_diagonal(
     cotangent: Array,
 ) -> tuple[Result, ...]:
     """The diagonal of the Hessian of sum(cotangent * loss)."""
-    t = embedding**2
-    total = tf.reduce_sum(t, axis=-1)
-    t2 = fn.inverse_root(total)
-    t3 = t2**3
+    length = fn.norm(embedding, axis=-1)
+    inverse = fn.reciprocal(length)
+    t = inverse**2
     position = fn.positions(proxies, -2)
     differs = position != label[..., None]
-    t4 = t2[..., None] * embedding
-    total2 = tf.reduce_sum(proxies**2, axis=-1)
-    t5 = fn.inverse_root(total2)
-    t6 = t5[..., None, :] * tf.linalg.matrix_transpose(proxies)
-    t7 = t4[..., :, None] - t6
+    unit = fn.unit(embedding, length[..., None])
     picked = fn.gather(proxies, label, 0, 0, 1)
-    total3 = tf.reduce_sum(picked**2, axis=-1)
-    t8 = fn.inverse_root(total3)
-    t9 = -t8[..., None] * picked
-    t10 = t4 + t9
-    total4 = tf.reduce_sum(t10**2, axis=-1)
-    total5 = tf.reduce_sum(t7**2, axis=-2)
-    t11 = scale * (total4[..., None] - total5)
-    lse = fn.logsumexp(t11, -1, where=differs)
-    share = tf.math.exp(t11 - lse[..., None])
-    t12 = embedding[..., :, None] * t7 * share[..., None, :]
-    branch = tf.where(differs[..., None, :], t12, 0.0)
-    total6 = tf.reduce_sum(branch, axis=(-2, -1))
-    total7 = tf.reduce_sum(embedding * t10, axis=-1)
-    branch2 = tf.where(differs, share, 0.0)
-    total8 = tf.reduce_sum(branch2, axis=-1)
-    t13 = total6 - total7 * total8
-    t14 = 2 * t3 * t13
-    t15 = 2 * t2[..., None] * t10
-    t16 = -2 * t3 * total7
-    t17 = embedding * t16[..., None]
-    t18 = t15 + t17
-    total9 = tf.reduce_sum(embedding[..., :, None] * t7, axis=-2)
-    t19 = 2 * t3[..., None, None] * embedding[..., :, None] * total9[..., None, :]
-    t20 = 2 * t2[..., None, None] * t7 - t19
-    t21 = share[..., None, :] * scale * (t18[..., :, None] - t20)
+    length2 = fn.norm(picked, axis=-1)
+    unit2 = fn.unit(picked, length2[..., None])
+    t2 = unit - unit2
+    total = tf.reduce_sum(t2**2, axis=-1)
+    length3 = fn.norm(proxies, axis=-1)
+    t3 = tf.linalg.matrix_transpose(proxies)
+    unit3 = fn.unit(t3, length3[..., None, :])
+    t4 = unit[..., :, None] - unit3
+    total2 = tf.reduce_sum(t4**2, axis=-2)
+    t5 = scale * (total[..., None] - total2)
+    lse = fn.logsumexp(t5, -1, where=differs)
+    share = tf.math.exp(t5 - lse[..., None])
+    total3 = tf.reduce_sum(tf.where(differs, share, 0.0), axis=-1)
+    probability = fn.sigmoid(lse)
+    t6 = 2 * total3 * probability * cotangent * scale
+    t7 = probability * cotangent * scale
+    t8 = 2 * total3[..., None] * t2
+    branch = tf.where(differs[..., None, :], share[..., None, :] * t4, 0.0)
+    total4 = tf.reduce_sum(branch, axis=-1)
+    t9 = t8 - 2 * total4
+    total5 = tf.reduce_sum(unit * t7[..., None] * t9, axis=-1)
+    t10 = t6 - total5
+    t11 = 2 * total3 * probability * t * cotangent * scale
+    t12 = t * t10 - t11
+    t13 = -2 * probability * inverse * cotangent * scale
+    total6 = tf.reduce_sum(unit[..., :, None] * t4, axis=-2)
+    t14 = 2 * total6[..., None, :] * unit[..., :, None]
+    t15 = 2 * t4 - t14
+    t16 = -inverse * scale
+    t17 = share[..., None, :] * t4 * t15 * t16[..., None, None]
+    branch2 = tf.where(differs[..., None, :], t17, 0.0)
+    total7 = tf.reduce_sum(branch2, axis=-1)
+    t18 = inverse * scale
+    total8 = tf.reduce_sum(unit * t2, axis=-1)
+    t19 = -2 * total8[..., None] * unit
+    t20 = t19 + 2 * t2
+    t21 = share[..., None, :] * t18[..., None, None] * (t20[..., :, None] - t15)
     branch3 = tf.where(differs[..., None, :], t21, 0.0)
-    total10 = tf.reduce_sum(branch3, axis=-1)
-    t22 = -share[..., None, :] * total10[..., :, None]
-    branch4 = tf.where(differs[..., None, :], t22, 0.0)
-    t23 = share[..., None, :] * t18[..., :, None] * scale
-    branch5 = tf.where(differs[..., None, :], t23, 0.0)
-    branch6 = tf.where(differs[..., None, :], -share[..., None, :] * t20 * scale, 0.0)
-    total11 = tf.reduce_sum(branch4 + branch5 + branch6, axis=-1)
-    branch7 = tf.where(differs[..., None, :], share[..., None, :] * t7, 0.0)
-    total12 = tf.reduce_sum(branch7, axis=-1)
-    t24 = -total8 * t2**4
-    t25 = 1.5 * total7 * total8 - 1.5 * total6
-    t26 = 2 * t2**5 * t25
-    t27 = -t3 * total8
-    t28 = t3[..., None] * total12 + embedding * t24[..., None]
-    t29 = t28 + embedding * t26[..., None] + t10 * t27[..., None]
-    t30 = -2 * t3 * total8
-    t31 = -total * t3
-    t32 = t9 + embedding * t31[..., None] + 2 * t2[..., None] * embedding
-    probability = fn.sigmoid(-lse)
-    t33 = 2 * t2 * total8
-    t34 = embedding * t14[..., None] + t10 * t33[..., None]
-    t35 = total10 * probability[..., None] * (t34 - 2 * t2[..., None] * total12)
-    t36 = t2[..., None, None] * embedding[..., :, None] * share[..., None, :]
-    branch8 = tf.where(differs[..., None, :], t36, 0.0)
-    total13 = tf.reduce_sum(branch7 + branch8, axis=-1)
-    t37 = -embedding[..., :, None] * t7 * share[..., None, :] * scale
-    branch9 = tf.where(differs[..., None, :], t37, 0.0)
-    dot = tf.einsum("...bc,...ac->...a", branch9, t20)
-    t38 = embedding[..., None, :, None] * t7[..., None, :, :]
-    t39 = -t38 * share[..., None, None, :] * total10[..., :, None, None]
-    branch10 = tf.where(differs[..., None, None, :], t39, 0.0)
-    t40 = t38 * share[..., None, None, :] * t18[..., :, None, None] * scale
-    branch11 = tf.where(differs[..., None, None, :], t40, 0.0)
-    total14 = tf.reduce_sum(branch10 + branch11, axis=(-2, -1))
-    dot2 = tf.einsum("...a,...b->...", t, branch2)
-    t41 = -t3 * dot2
-    t42 = total13 + dot + total14 + embedding * t41[..., None]
-    branch12 = tf.where(differs[..., None, :], -share[..., None, :] * t7 * t20 * scale, 0.0)
-    total15 = tf.reduce_sum(branch12, axis=-1)
-    branch13 = tf.where(differs[..., None, :], share[..., None, :] * t7 * scale, 0.0)
-    total16 = tf.reduce_sum(branch13, axis=-1)
-    branch14 = tf.where(differs[..., None, :], -share[..., None, :] * t7, 0.0)
-    total17 = tf.reduce_sum(branch14, axis=-1)
-    t43 = total15 + t18 * total16 + total10 * total17 + t * t27[..., None]
-    t44 = t14[..., None] + t18 * total11 + 2 * embedding * t29
-    t45 = t44 + embedding * t30[..., None] * t32 + t35
-    t46 = t45 + 2 * t3[..., None] * embedding * t42 - 2 * t2[..., None] * t43
-    probability2 = fn.sigmoid(lse)
-    t47 = cotangent * probability2 * scale
-    t48 = cotangent * probability2
-    t49 = -2 * t8[..., None] * t10
-    total18 = tf.reduce_sum(picked * t10, axis=-1)
-    t50 = t8**3
-    t51 = 2 * total18 * t50
-    t52 = picked * t51[..., None]
-    t53 = (t49 + t52) ** 2
-    total19 = tf.reduce_sum(tf.where(differs, share * scale, 0.0), axis=-1)
-    total20 = tf.reduce_sum(tf.where(differs, -share, 0.0), axis=-1)
-    t54 = scale * (total19 + total8 * total20 * scale)
-    t55 = scale**2
-    t56 = t55 * probability * total8**2
-    t57 = 2 * total8 * scale
-    t58 = -3 * total18 * t8**5
-    t59 = t8**4
-    t60 = t10 * t50[..., None] + picked * t58[..., None] - picked * t59[..., None]
-    t61 = 2 * total8 * t50 * scale
-    t62 = t50 * total3
-    t63 = t4 + picked * t62[..., None] - 2 * t8[..., None] * picked
-    t64 = t53 * t54[..., None] + t53 * t56[..., None] + picked * t57[..., None] * t60
-    t65 = t48[..., None] * (t64 + picked * t61[..., None] * t63)
-    spread = fn.scatter(t65, label, proxies, 0, 0, 1)
+    total9 = tf.reduce_sum(branch3, axis=-1)
+    branch4 = tf.where(differs[..., None, :], -share[..., None, :] * t4, 0.0)
+    total10 = tf.reduce_sum(branch4, axis=-1)
+    t22 = -total3 * inverse
+    t23 = unit**2
+    branch5 = tf.where(differs[..., None, :], share[..., None, :] * t4 * scale, 0.0)
+    total11 = tf.reduce_sum(branch5, axis=-1)
+    t24 = total7 + total9 * total10 + t22[..., None] * t23
+    t25 = t13[..., None] * (t24 + inverse[..., None] * t20 * total11)
+    t26 = -t * t10
+    t27 = 2 * probability * inverse * cotangent * scale
+    t28 = -share[..., None, :] * total9[..., :, None]
+    branch6 = tf.where(differs[..., None, :], t28, 0.0)
+    t29 = share[..., None, :] * t15 * t16[..., None, None]
+    branch7 = tf.where(differs[..., None, :], t29, 0.0)
+    t30 = share[..., None, :] * t20[..., :, None] * t18[..., None, None]
+    branch8 = tf.where(differs[..., None, :], t30, 0.0)
+    total12 = tf.reduce_sum(branch6 + branch7 + branch8, axis=-1)
+    probability2 = fn.sigmoid(-lse)
+    t31 = probability * inverse * probability2 * cotangent * scale
+    t32 = 2 * t2[..., :, None] * total12[..., None, :]
+    t33 = t9[..., :, None] * probability2[..., None, None] * total9[..., None, :]
+    branch9 = tf.where(differs[..., None, :], -share[..., None, :] * t4 * scale, 0.0)
+    t34 = inverse[..., None, None] * t15
+    dot = tf.matmul(branch9, tf.linalg.matrix_transpose(t34))
+    t35 = total9[..., None, :] * total10[..., :, None]
+    t36 = unit[..., :, None] * t22[..., None, None] * unit[..., None, :]
+    t37 = inverse[..., None, None] * t20[..., None, :] * total11[..., :, None]
+    t38 = t8 + 2 * total3[..., None] * unit - 2 * total4
+    t39 = inverse[..., None, None] * t38[..., :, None] * unit[..., None, :]
+    t40 = t32 + t33 - 2 * (dot + t35 + t36 + t37) - t39
+    t41 = unit[..., :, None] * t7[..., None, None] * t40
+    total13 = tf.reduce_sum(t41, axis=-2)
+    t42 = probability * inverse * cotangent * scale
+    t43 = -2 * total3 * probability * inverse * cotangent * scale
+    t44 = total13 + t38 * t42[..., None] + t43[..., None] * unit
+    t45 = -2 * probability * cotangent * scale
+    t46 = total4 * t45[..., None] + t2 * t6[..., None] - total5[..., None] * unit
+    t47 = t12[..., None] + t25 + t23 * t26[..., None] + t2 * t27[..., None] * total12
+    t48 = t47 + t9 * total9 * t31[..., None] - inverse[..., None] * unit * t44
+    total14 = tf.reduce_sum(unit2 * t2, axis=-1)
+    t49 = 2 * total14 + 2
+    t50 = -total3 * t49 * scale
+    t51 = 2 * total14[..., None] * unit2
+    t52 = t51 - 2 * t2
+    t53 = t51 + 2 * unit2 - 2 * unit
+    t54 = scale**2
+    t55 = probability2 * t54 * total3**2
+    t56 = -total3 * scale
+    total15 = tf.reduce_sum(tf.where(differs, share * scale, 0.0), axis=-1)
+    t57 = 2 * total14 * total15
+    total16 = tf.reduce_sum(tf.where(differs, -share, 0.0), axis=-1)
+    t58 = total3 * total16 * scale
+    t59 = t57[..., None] * unit2 + t53 * t58[..., None]
+    t60 = t59 + 2 * total15[..., None] * unit2 - 2 * total15[..., None] * unit
+    t61 = 2 * total3 * scale
+    total17 = tf.reduce_sum(unit2 * (unit - 2 * unit2), axis=-1)
+    t62 = unit - 2 * unit2 - total17[..., None] * unit2
+    t63 = t50[..., None] * unit2**2 + t52 * t53 * t55[..., None]
+    t64 = t63 + t52 * t56[..., None] * unit2 + t52 * scale * t60
+    t65 = t64 + t61[..., None] * unit2 * t62
+    inverse2 = fn.reciprocal(length2)
+    t66 = inverse2**2
+    t67 = probability * t66 * cotangent
+    spread = fn.scatter(t65 * t67[..., None], label, proxies, 0, 0, 1)
     spread2 = tf.linalg.matrix_transpose(spread)
-    t66 = 2 * total18[..., None] * t50[..., None]
-    t67 = 2 * t8[..., None] ** 2 + t66
-    t68 = cotangent[..., None] * total8[..., None] * probability2[..., None] * scale
-    spread3 = fn.scatter(t68 * t67, label, proxies, 0, 0, 1)
+    t68 = total3[..., None] * probability[..., None] * t66[..., None] * t49[..., None]
+    spread3 = fn.scatter(t68 * cotangent[..., None] * scale, label, proxies, 0, 0, 1)
     spread4 = tf.linalg.matrix_transpose(spread3)
-    t69 = -2 * cotangent * probability2 * scale
-    branch15 = tf.where(differs, share * t69[..., None] * t5**2, 0.0)
-    t70 = proxies * tf.linalg.matrix_transpose(t7)
-    total21 = tf.reduce_sum(t70, axis=-1)
-    t71 = t5**3
-    branch16 = tf.where(differs, share * total21 * t71 * t69[..., None], 0.0)
-    t72 = branch15 + branch16
-    t73 = total21 * t71
-    t74 = 2 * tf.linalg.matrix_transpose(proxies) * t73[..., None, :]
-    t75 = t74 - 2 * t5[..., None, :] * t7
-    t76 = 2 * cotangent * t55 * probability2
-    t77 = share * total21 * t71
-    t78 = proxies * t76[..., None, None] * t77[..., :, None]
-    branch17 = tf.where(differs[..., :, None], t78, 0.0)
-    t79 = -2 * cotangent * t55 * probability2
-    t80 = t5 * share
-    t81 = tf.linalg.matrix_transpose(t7) * t79[..., None, None] * t80[..., :, None]
-    branch18 = tf.where(differs[..., :, None], t81, 0.0)
-    t82 = tf.linalg.matrix_transpose(t75) * (branch17 + branch18)
+    inverse3 = fn.reciprocal(length3)
     equal = label[..., None] == position
-    branch19 = tf.where(equal[..., None, :], t49[..., :, None], 0.0)
-    branch20 = tf.where(equal[..., None, :], t52[..., :, None], 0.0)
-    t83 = branch19 + branch20
-    t84 = proxies * t79[..., None, None] * t77[..., :, None]
-    branch21 = tf.where(differs[..., :, None], t84, 0.0)
-    t85 = tf.linalg.matrix_transpose(t7) * t80[..., :, None] * t76[..., None, None]
-    branch22 = tf.where(differs[..., :, None], t85, 0.0)
-    t86 = tf.linalg.matrix_transpose(t83) * (branch21 + branch22)
-    t87 = total8 * scale
-    t88 = tf.linalg.matrix_transpose(t83) * t87[..., None, None]
-    t89 = -share[..., :, None] * tf.linalg.matrix_transpose(t75) * scale
-    branch23 = tf.where(differs[..., :, None], t89, 0.0)
-    t90 = 2 * cotangent * probability2 * scale
-    t91 = proxies * t77[..., :, None] * t90[..., None, None]
-    branch24 = tf.where(differs[..., :, None], t91, 0.0)
-    t92 = -2 * cotangent * probability2 * probability * scale
-    t93 = proxies * t77[..., :, None] * t92[..., None, None]
-    branch25 = tf.where(differs[..., :, None], t93, 0.0)
-    t94 = tf.linalg.matrix_transpose(t7) * t80[..., :, None] * t69[..., None, None]
-    branch26 = tf.where(differs[..., :, None], t94, 0.0)
-    t95 = 2 * cotangent * probability2 * probability * scale
-    t96 = tf.linalg.matrix_transpose(t7) * t80[..., :, None] * t95[..., None, None]
-    branch27 = tf.where(differs[..., :, None], t96, 0.0)
-    t97 = (t88 + branch23) * (branch24 + branch25 + branch26 + branch27)
-    t98 = share * t5**4
-    t99 = proxies * t47[..., None, None] * t98[..., :, None]
-    branch28 = tf.where(differs[..., :, None], t99, 0.0)
-    t100 = 3 * cotangent * probability2 * scale
-    t101 = share * total21 * t5**5
-    t102 = proxies * t100[..., None, None] * t101[..., :, None]
-    branch29 = tf.where(differs[..., :, None], t102, 0.0)
-    t103 = -cotangent * probability2 * scale
-    t104 = share * t71
-    t105 = tf.linalg.matrix_transpose(t7) * t103[..., None, None] * t104[..., :, None]
-    branch30 = tf.where(differs[..., :, None], t105, 0.0)
-    t106 = 2 * proxies * (branch28 + branch29 + branch30)
-    t107 = t71 * total2
-    t108 = t4[..., None, :] + proxies * t107[..., :, None]
-    t109 = t108 - 2 * t5[..., :, None] * proxies
-    t110 = proxies * t69[..., None, None] * t104[..., :, None] * t109
-    branch31 = tf.where(differs[..., :, None], t110, 0.0)
-    t111 = tf.linalg.matrix_transpose(spread2) + tf.linalg.matrix_transpose(spread4)
-    return (t46 * t47[..., None], t111 + t72[..., :, None] + t82 + t86 + t97 + t106 + branch31)
+    t69 = -2 * total3 * inverse2 * scale
+    t70 = t69[..., None] * unit
+    branch10 = tf.where(equal[..., None, :], t70[..., :, None], 0.0)
+    t71 = 2 * total3 * inverse2 * scale
+    t72 = t71[..., None] * unit2
+    branch11 = tf.where(equal[..., None, :], t72[..., :, None], 0.0)
+    t73 = 2 * total3 * total14 * inverse2 * scale
+    t74 = t73[..., None] * unit2
+    branch12 = tf.where(equal[..., None, :], t74[..., :, None], 0.0)
+    t75 = share * inverse3
+    total18 = tf.reduce_sum(t4 * unit3, axis=-2)
+    t76 = 2 * total18[..., None, :] * unit3 - 2 * t4
+    branch13 = tf.where(differs[..., None, :], -t75[..., None, :] * t76 * scale, 0.0)
+    t77 = branch10 + branch11 + branch12 + branch13
+    t78 = t45[..., None, None] * t4 * share[..., None, :]
+    branch14 = tf.where(differs[..., None, :], t78, 0.0)
+    t79 = 2 * probability * cotangent * scale
+    t80 = total18 * share
+    t81 = t79[..., None, None] * t80[..., None, :] * unit3
+    branch15 = tf.where(differs[..., None, :], t81, 0.0)
+    t82 = 2 * probability * probability2 * cotangent * scale
+    t83 = t82[..., None, None] * t4 * share[..., None, :]
+    branch16 = tf.where(differs[..., None, :], t83, 0.0)
+    t84 = -2 * probability * probability2 * cotangent * scale
+    t85 = t84[..., None, None] * t80[..., None, :] * unit3
+    branch17 = tf.where(differs[..., None, :], t85, 0.0)
+    t86 = branch14 + branch15 + branch16 + branch17
+    t87 = inverse3[..., None, :] * t77 * t86
+    t88 = inverse3**2
+    branch18 = tf.where(differs, t45[..., None] * share, 0.0)
+    branch19 = tf.where(differs, total18 * t45[..., None] * share, 0.0)
+    t89 = branch18 + branch19
+    t90 = t88 * t89
+    t91 = -2 * t2 * inverse2[..., None]
+    branch20 = tf.where(equal[..., :, None], t91[..., None, :], 0.0)
+    t92 = 2 * total14 * inverse2
+    t93 = t92[..., None] * unit2
+    branch21 = tf.where(equal[..., :, None], t93[..., None, :], 0.0)
+    t94 = 2 * probability * t54 * cotangent
+    t95 = tf.linalg.matrix_transpose(t4) * share[..., :, None] * t94[..., None, None]
+    branch22 = tf.where(differs[..., :, None], t95, 0.0)
+    t96 = -2 * probability * t54 * cotangent
+    t97 = t80[..., :, None] * t96[..., None, None] * tf.linalg.matrix_transpose(unit3)
+    branch23 = tf.where(differs[..., :, None], t97, 0.0)
+    t98 = inverse3[..., :, None] * (branch20 + branch21) * (branch22 + branch23)
+    t99 = tf.linalg.matrix_transpose(t4) * share[..., :, None] * t96[..., None, None]
+    branch24 = tf.where(differs[..., :, None], t99, 0.0)
+    t100 = t80[..., :, None] * t94[..., None, None] * tf.linalg.matrix_transpose(unit3)
+    branch25 = tf.where(differs[..., :, None], t100, 0.0)
+    t101 = t88[..., :, None] * tf.linalg.matrix_transpose(t76) * (branch24 + branch25)
+    t102 = share * t88
+    t103 = unit3 * (unit[..., :, None] - 2 * unit3)
+    total19 = tf.reduce_sum(t103, axis=-2)
+    t104 = total19[..., :, None] * tf.linalg.matrix_transpose(unit3)
+    t105 = unit[..., None, :] - 2 * tf.linalg.matrix_transpose(unit3) - t104
+    t106 = t45[..., None, None] * t102[..., :, None]
+    t107 = t106 * tf.linalg.matrix_transpose(unit3) * t105
+    branch26 = tf.where(differs[..., :, None], t107, 0.0)
+    t108 = t90[..., :, None] * tf.linalg.matrix_transpose(unit3) ** 2
+    t109 = t45[..., None, None] * t80[..., :, None] * tf.linalg.matrix_transpose(unit3)
+    branch27 = tf.where(differs[..., :, None], t109, 0.0)
+    t110 = tf.linalg.matrix_transpose(t4) * share[..., :, None] * t79[..., None, None]
+    branch28 = tf.where(differs[..., :, None], t110, 0.0)
+    t111 = t88[..., :, None] * tf.linalg.matrix_transpose(unit3)
+    t112 = tf.linalg.matrix_transpose(spread2) + tf.linalg.matrix_transpose(spread4)
+    t113 = t112 + tf.linalg.matrix_transpose(t87) + t90[..., :, None] + t98 + t101
+    result = t48 - t[..., None] * unit * t46
+    result2 = t113 + branch26 - t108 - t111 * (branch27 + branch28)
+    return (result, result2)
 
 
 _PROXY_NCA = Definition(
@@ -2007,24 +1789,25 @@ def _proxy_anchor_value(
     alpha: Array,
 ) -> Result:
     """The unreduced loss."""
-    total = tf.reduce_sum(embeddings**2, axis=-1)
-    t = fn.inverse_root(total)
-    total2 = tf.reduce_sum(proxies**2, axis=-1)
-    t2 = fn.inverse_root(total2)
-    dot = tf.matmul(embeddings, tf.linalg.matrix_transpose(proxies))
-    t3 = t[..., :, None] * t2[..., None, :] * dot
+    length = fn.norm(embeddings, axis=-1)
+    unit = fn.unit(embeddings, length[..., :, None])
+    length2 = fn.norm(proxies, axis=-1)
+    t = tf.linalg.matrix_transpose(proxies)
+    unit2 = fn.unit(t, length2[..., None, :])
+    t2 = tf.linalg.matrix_transpose(unit2)
+    dot = tf.matmul(unit, tf.linalg.matrix_transpose(t2))
     position = fn.positions(proxies, -2)
     equal = label[..., :, None] == position[..., None, :]
-    lse = fn.logsumexp(-alpha * (t3 - margin), -2, where=equal)
-    total3 = tf.reduce_sum(fn.softplus(lse), axis=-1)
-    total4 = tf.reduce_sum(fn.select(equal, 1.0, 0.0, embeddings), axis=-2)
-    branch = fn.select(total4 > 0, 1.0, 0.0, embeddings)
-    total5 = tf.reduce_sum(branch, axis=-1)
+    lse = fn.logsumexp(-alpha * (dot - margin), -2, where=equal)
+    total = tf.reduce_sum(fn.softplus(lse), axis=-1)
+    total2 = tf.reduce_sum(fn.select(equal, 1.0, 0.0, embeddings), axis=-2)
+    branch = fn.select(total2 > 0, 1.0, 0.0, embeddings)
+    total3 = tf.reduce_sum(branch, axis=-1)
     differs = label[..., :, None] != position[..., None, :]
-    lse2 = fn.logsumexp(alpha * (t3 + margin), -2, where=differs)
-    total6 = tf.reduce_sum(fn.softplus(lse2), axis=-1)
+    lse2 = fn.logsumexp(alpha * (dot + margin), -2, where=differs)
+    total4 = tf.reduce_sum(fn.softplus(lse2), axis=-1)
     class_size = fn.size(proxies, -2)
-    return total3 / tf.maximum(total5, 1.0) + total6 / class_size
+    return total / tf.maximum(total3, 1.0) + total4 / class_size
 
 
 def _proxy_anchor_vjp(
@@ -2036,56 +1819,45 @@ def _proxy_anchor_vjp(
     cotangent: Array,
 ) -> tuple[Result, ...]:
     """Gradients of sum(cotangent * loss)."""
+    length = fn.norm(embeddings, axis=-1)
+    inverse = fn.reciprocal(length)
+    length2 = fn.norm(proxies, axis=-1)
     t = tf.linalg.matrix_transpose(proxies)
+    unit = fn.unit(t, length2[..., None, :])
     position = fn.positions(proxies, -2)
     differs = label[..., :, None] != position[..., None, :]
-    total = tf.reduce_sum(embeddings**2, axis=-1)
-    t2 = fn.inverse_root(total)
     class_size = fn.size(proxies, -2)
-    t3 = cotangent * alpha / class_size
-    total2 = tf.reduce_sum(proxies**2, axis=-1)
-    t4 = fn.inverse_root(total2)
-    dot = tf.matmul(embeddings, tf.linalg.matrix_transpose(proxies))
-    t5 = t2[..., :, None] * t4[..., None, :] * dot
-    t6 = alpha * (t5 + margin)
-    lse = fn.logsumexp(t6, -2, where=differs)
-    share = tf.math.exp(t6 - lse[..., None, :])
+    t2 = cotangent * alpha / class_size
+    unit2 = fn.unit(embeddings, length[..., :, None])
+    t3 = tf.linalg.matrix_transpose(unit)
+    dot = tf.matmul(unit2, tf.linalg.matrix_transpose(t3))
+    t4 = alpha * (dot + margin)
+    lse = fn.logsumexp(t4, -2, where=differs)
     probability = fn.sigmoid(lse)
-    t7 = t4 * probability
-    t8 = t2[..., :, None] * t3[..., None, None] * share * t7[..., None, :]
+    share = tf.math.exp(t4 - lse[..., None, :])
+    t5 = t2[..., None, None] * probability[..., None, :] * share
     equal = label[..., :, None] == position[..., None, :]
-    total3 = tf.reduce_sum(fn.select(equal, 1.0, 0.0, embeddings), axis=-2)
-    branch = fn.select(total3 > 0, 1.0, 0.0, embeddings)
-    total4 = tf.reduce_sum(branch, axis=-1)
-    t9 = 1 / tf.maximum(total4, 1.0)
-    t10 = -t9 * cotangent * alpha
-    t11 = -alpha * (t5 - margin)
-    lse2 = fn.logsumexp(t11, -2, where=equal)
-    share2 = tf.math.exp(t11 - lse2[..., None, :])
+    total = tf.reduce_sum(fn.select(equal, 1.0, 0.0, embeddings), axis=-2)
+    branch = fn.select(total > 0, 1.0, 0.0, embeddings)
+    total2 = tf.reduce_sum(branch, axis=-1)
+    t6 = -cotangent * alpha / tf.maximum(total2, 1.0)
+    t7 = -alpha * (dot - margin)
+    lse2 = fn.logsumexp(t7, -2, where=equal)
     probability2 = fn.sigmoid(lse2)
-    t12 = t4 * probability2
-    t13 = t2[..., :, None] * t10[..., None, None] * share2 * t12[..., None, :]
-    t14 = tf.where(differs, t8, 0.0) + tf.where(equal, t13, 0.0)
-    dot2 = tf.matmul(t14, tf.linalg.matrix_transpose(t))
-    t15 = 2 * cotangent * alpha
-    branch2 = tf.where(equal, share2 * t12[..., None, :] * dot, 0.0)
-    total5 = tf.reduce_sum(branch2, axis=-1)
-    branch3 = tf.where(differs, share * t7[..., None, :] * dot / class_size, 0.0)
-    total6 = tf.reduce_sum(branch3, axis=-1)
-    t16 = t2**3 * (0.5 * total5 * t9[..., None] - 0.5 * total6)
-    t17 = t15[..., None, None] * t16[..., :, None] * embeddings
-    t18 = tf.linalg.matrix_transpose(embeddings)
-    t19 = tf.linalg.matrix_transpose(t14)
-    dot3 = tf.matmul(t18, tf.linalg.matrix_transpose(t19))
-    branch4 = tf.where(equal, dot * t2[..., :, None] * share2, 0.0)
-    total7 = tf.reduce_sum(branch4, axis=-2)
-    t20 = 0.5 * probability2 * t9[..., None] * total7
-    branch5 = tf.where(differs, dot * t2[..., :, None] * share, 0.0)
-    total8 = tf.reduce_sum(branch5, axis=-2)
-    t21 = 0.5 * probability * total8 / class_size
-    t22 = t4**3 * (t20 - t21)
-    t23 = t15[..., None, None] * t22[..., :, None] * proxies
-    return (dot2 + t17, tf.linalg.matrix_transpose(dot3) + t23)
+    share2 = tf.math.exp(t7 - lse2[..., None, :])
+    t8 = t6[..., None, None] * probability2[..., None, :] * share2
+    t9 = tf.where(differs, t5, 0.0) + tf.where(equal, t8, 0.0)
+    dot2 = tf.matmul(t9, tf.linalg.matrix_transpose(unit))
+    total3 = tf.reduce_sum(unit2 * dot2, axis=-1)
+    inverse2 = fn.reciprocal(length2)
+    t10 = tf.linalg.matrix_transpose(unit2)
+    t11 = tf.linalg.matrix_transpose(t9)
+    dot3 = tf.matmul(t10, tf.linalg.matrix_transpose(t11))
+    total4 = tf.reduce_sum(dot3 * unit, axis=-2)
+    t12 = total4[..., :, None] * tf.linalg.matrix_transpose(unit)
+    result = inverse[..., :, None] * (dot2 - total3[..., :, None] * unit2)
+    result2 = inverse2[..., :, None] * (tf.linalg.matrix_transpose(dot3) - t12)
+    return (result, result2)
 
 
 def _proxy_anchor_jvp(
@@ -2099,43 +1871,42 @@ def _proxy_anchor_jvp(
 ) -> Result:
     """The directional derivative of the unreduced loss along the tangents."""
     position = fn.positions(proxies, -2)
-    equal = label[..., :, None] == position[..., None, :]
-    dot = tf.matmul(embeddings, tf.linalg.matrix_transpose(proxies))
-    total = tf.reduce_sum(embeddings**2, axis=-1)
-    t = fn.inverse_root(total)
-    total2 = tf.reduce_sum(proxies**2, axis=-1)
-    t2 = fn.inverse_root(total2)
-    t3 = t2**3
-    total3 = tf.reduce_sum(proxies * proxies_tangent, axis=-1)
-    t4 = t3 * total3
-    t5 = dot * t[..., :, None] * t4[..., None, :]
-    t6 = t**3
-    total4 = tf.reduce_sum(embeddings * embeddings_tangent, axis=-1)
-    t7 = t6 * total4
-    t8 = dot * t2[..., None, :] * t7[..., :, None]
-    dot2 = tf.matmul(embeddings_tangent, tf.linalg.matrix_transpose(proxies))
-    dot3 = tf.matmul(embeddings, tf.linalg.matrix_transpose(proxies_tangent))
-    t9 = dot2 + dot3
-    t10 = t[..., :, None] * t2[..., None, :] * t9
-    t11 = t[..., :, None] * t2[..., None, :] * dot
-    t12 = -alpha * (t11 - margin)
-    lse = fn.logsumexp(t12, -2, where=equal)
-    share = tf.math.exp(t12 - lse[..., None, :])
-    branch = tf.where(equal, alpha * (t5 + t8 - t10) * share, 0.0)
-    total5 = tf.reduce_sum(branch, axis=-2)
-    total6 = tf.reduce_sum(total5 * fn.sigmoid(lse), axis=-1)
-    total7 = tf.reduce_sum(fn.select(equal, 1.0, 0.0, embeddings), axis=-2)
-    branch2 = fn.select(total7 > 0, 1.0, 0.0, embeddings)
-    total8 = tf.reduce_sum(branch2, axis=-1)
     differs = label[..., :, None] != position[..., None, :]
-    t13 = alpha * (t11 + margin)
-    lse2 = fn.logsumexp(t13, -2, where=differs)
-    share2 = tf.math.exp(t13 - lse2[..., None, :])
-    branch3 = tf.where(differs, alpha * (t10 - t5 - t8) * share2, 0.0)
-    total9 = tf.reduce_sum(branch3, axis=-2)
-    total10 = tf.reduce_sum(total9 * fn.sigmoid(lse2), axis=-1)
+    length = fn.norm(embeddings, axis=-1)
+    inverse = fn.reciprocal(length)
+    length2 = fn.norm(proxies, axis=-1)
+    t = tf.linalg.matrix_transpose(proxies)
+    unit = fn.unit(t, length2[..., None, :])
+    t2 = tf.linalg.matrix_transpose(unit)
+    unit2 = fn.unit(embeddings, length[..., :, None])
+    total = tf.reduce_sum(unit2 * embeddings_tangent, axis=-1)
+    t3 = embeddings_tangent - unit2 * total[..., :, None]
+    dot = tf.matmul(t3, tf.linalg.matrix_transpose(t2))
+    inverse2 = fn.reciprocal(length2)
+    t4 = unit * tf.linalg.matrix_transpose(proxies_tangent)
+    total2 = tf.reduce_sum(t4, axis=-2)
+    t5 = tf.linalg.matrix_transpose(unit) * total2[..., :, None]
+    t6 = proxies_tangent - t5
+    dot2 = tf.matmul(unit2, tf.linalg.matrix_transpose(t6))
+    t7 = inverse[..., :, None] * dot + inverse2[..., None, :] * dot2
+    dot3 = tf.matmul(unit2, tf.linalg.matrix_transpose(t2))
+    t8 = alpha * (dot3 + margin)
+    lse = fn.logsumexp(t8, -2, where=differs)
+    branch = tf.where(differs, t7 * tf.math.exp(t8 - lse[..., None, :]), 0.0)
+    total3 = tf.reduce_sum(branch, axis=-2)
+    total4 = tf.reduce_sum(total3 * fn.sigmoid(lse), axis=-1)
     class_size = fn.size(proxies, -2)
-    return total6 / tf.maximum(total8, 1.0) + total10 / class_size
+    equal = label[..., :, None] == position[..., None, :]
+    t9 = -alpha * (dot3 - margin)
+    lse2 = fn.logsumexp(t9, -2, where=equal)
+    branch2 = tf.where(equal, t7 * tf.math.exp(t9 - lse2[..., None, :]), 0.0)
+    total5 = tf.reduce_sum(branch2, axis=-2)
+    total6 = tf.reduce_sum(total5 * fn.sigmoid(lse2), axis=-1)
+    total7 = tf.reduce_sum(fn.select(equal, 1.0, 0.0, embeddings), axis=-2)
+    branch3 = fn.select(total7 > 0, 1.0, 0.0, embeddings)
+    total8 = tf.reduce_sum(branch3, axis=-1)
+    t10 = total4 / class_size - total6 / tf.maximum(total8, 1.0)
+    return alpha * t10
 
 
 def _proxy_anchor_hvp(
@@ -2149,191 +1920,100 @@ def _proxy_anchor_hvp(
     proxies_tangent: Array,
 ) -> tuple[Result, ...]:
     """The Hessian of sum(cotangent * loss) times the tangents."""
-    t = tf.linalg.matrix_transpose(proxies_tangent)
+    length = fn.norm(embeddings, axis=-1)
+    inverse = fn.reciprocal(length)
+    length2 = fn.norm(proxies, axis=-1)
+    t = tf.linalg.matrix_transpose(proxies)
+    unit = fn.unit(t, length2[..., None, :])
+    t2 = unit * tf.linalg.matrix_transpose(proxies_tangent)
+    total = tf.reduce_sum(t2, axis=-2)
+    t3 = tf.linalg.matrix_transpose(proxies_tangent) - unit * total[..., None, :]
+    inverse2 = fn.reciprocal(length2)
+    t4 = t3 * inverse2[..., None, :]
     position = fn.positions(proxies, -2)
     differs = label[..., :, None] != position[..., None, :]
-    total = tf.reduce_sum(embeddings**2, axis=-1)
-    t2 = fn.inverse_root(total)
     class_size = fn.size(proxies, -2)
-    t3 = cotangent * alpha / class_size
-    total2 = tf.reduce_sum(proxies**2, axis=-1)
-    t4 = fn.inverse_root(total2)
-    dot = tf.matmul(embeddings, tf.linalg.matrix_transpose(proxies))
-    t5 = t2[..., :, None] * t4[..., None, :] * dot
-    t6 = alpha * (t5 + margin)
-    lse = fn.logsumexp(t6, -2, where=differs)
-    share = tf.math.exp(t6 - lse[..., None, :])
+    t5 = cotangent * alpha / class_size
+    unit2 = fn.unit(embeddings, length[..., :, None])
+    t6 = tf.linalg.matrix_transpose(unit)
+    dot = tf.matmul(unit2, tf.linalg.matrix_transpose(t6))
+    t7 = alpha * (dot + margin)
+    lse = fn.logsumexp(t7, -2, where=differs)
     probability = fn.sigmoid(lse)
-    t7 = t4 * probability
-    t8 = t2[..., :, None] * t3[..., None, None] * share * t7[..., None, :]
+    share = tf.math.exp(t7 - lse[..., None, :])
+    t8 = t5[..., None, None] * probability[..., None, :] * share
     equal = label[..., :, None] == position[..., None, :]
-    total3 = tf.reduce_sum(fn.select(equal, 1.0, 0.0, embeddings), axis=-2)
-    branch = fn.select(total3 > 0, 1.0, 0.0, embeddings)
-    total4 = tf.reduce_sum(branch, axis=-1)
-    t9 = 1 / tf.maximum(total4, 1.0)
-    t10 = -t9 * cotangent * alpha
-    t11 = -alpha * (t5 - margin)
-    lse2 = fn.logsumexp(t11, -2, where=equal)
-    share2 = tf.math.exp(t11 - lse2[..., None, :])
+    t9 = -alpha * (dot - margin)
+    lse2 = fn.logsumexp(t9, -2, where=equal)
     probability2 = fn.sigmoid(lse2)
-    t12 = t4 * probability2
-    t13 = t2[..., :, None] * t10[..., None, None] * share2 * t12[..., None, :]
-    t14 = tf.where(differs, t8, 0.0) + tf.where(equal, t13, 0.0)
-    dot2 = tf.matmul(t14, tf.linalg.matrix_transpose(t))
-    t15 = tf.linalg.matrix_transpose(proxies)
-    dot3 = tf.matmul(embeddings_tangent, tf.linalg.matrix_transpose(proxies))
-    dot4 = tf.matmul(embeddings, tf.linalg.matrix_transpose(proxies_tangent))
-    t16 = dot3 + dot4
-    t17 = t2[..., :, None] * t4[..., None, :] * t16
-    t18 = t4**3
-    total5 = tf.reduce_sum(proxies * proxies_tangent, axis=-1)
-    t19 = t18 * total5
-    t20 = dot * t2[..., :, None] * t19[..., None, :]
-    t21 = t2**3
-    total6 = tf.reduce_sum(embeddings * embeddings_tangent, axis=-1)
-    t22 = t21 * total6
-    t23 = dot * t4[..., None, :] * t22[..., :, None]
-    branch2 = tf.where(differs, share * alpha * (t17 - t20 - t23), 0.0)
-    total7 = tf.reduce_sum(branch2, axis=-2)
-    probability3 = fn.sigmoid(-lse)
-    t24 = t4 * probability * probability3
-    t25 = t2[..., :, None] * t3[..., None, None] * share * t24[..., None, :]
-    t26 = -cotangent * alpha / class_size
-    t27 = t2[..., :, None] * share * t7[..., None, :] * t26[..., None, None]
-    t28 = tf.where(differs, t25, 0.0) + tf.where(differs, t27, 0.0)
-    t29 = t2**2
-    t30 = alpha**2
-    t31 = cotangent * t30 / class_size
-    t32 = t4**2
-    t33 = probability * t32
-    t34 = share * t29[..., :, None] * t31[..., None, None] * t33[..., None, :]
-    t35 = t9 * cotangent * t30
-    t36 = probability2 * t32
-    t37 = share2 * t29[..., :, None] * t35[..., None, None] * t36[..., None, :]
-    t38 = tf.where(differs, t34, 0.0) + tf.where(equal, t37, 0.0)
-    branch3 = tf.where(equal, share2 * alpha * (t20 + t23 - t17), 0.0)
-    total8 = tf.reduce_sum(branch3, axis=-2)
-    probability4 = fn.sigmoid(-lse2)
-    t39 = t4 * probability2 * probability4
-    t40 = t2[..., :, None] * t10[..., None, None] * share2 * t39[..., None, :]
-    t41 = t9 * cotangent * alpha
-    t42 = t2[..., :, None] * share2 * t12[..., None, :] * t41[..., None, None]
-    t43 = tf.where(equal, t40, 0.0) + tf.where(equal, t42, 0.0)
-    t44 = -0.5 * cotangent * alpha / class_size
-    t45 = share * t7[..., None, :] * t21[..., :, None] * t44[..., None, None]
-    t46 = 0.5 * t9 * cotangent * alpha
-    t47 = share2 * t12[..., None, :] * t21[..., :, None] * t46[..., None, None]
-    t48 = t2**4
-    t49 = -0.5 * cotangent * t30 / class_size
-    t50 = share * dot * t48[..., :, None] * t49[..., None, None] * t33[..., None, :]
-    t51 = -0.5 * t9 * cotangent * t30
-    t52 = share2 * dot * t48[..., :, None] * t51[..., None, None] * t36[..., None, :]
-    t53 = tf.where(differs, t45, 0.0) + tf.where(equal, t47, 0.0)
-    t54 = t53 + tf.where(differs, t50, 0.0) + tf.where(equal, t52, 0.0)
-    t55 = probability * t18
-    t56 = t2[..., :, None] * share * t44[..., None, None] * t55[..., None, :]
-    t57 = probability2 * t18
-    t58 = t2[..., :, None] * share2 * t46[..., None, None] * t57[..., None, :]
-    t59 = t4**4
-    t60 = probability * t59
-    t61 = share * dot * t29[..., :, None] * t49[..., None, None] * t60[..., None, :]
-    t62 = probability2 * t59
-    t63 = share2 * dot * t29[..., :, None] * t51[..., None, None] * t62[..., None, :]
-    t64 = tf.where(differs, t56, 0.0) + tf.where(equal, t58, 0.0)
-    t65 = t64 + tf.where(differs, t61, 0.0) + tf.where(equal, t63, 0.0)
-    t66 = total7[..., None, :] * t28 + t16 * t38 + total8[..., None, :] * t43
-    t67 = t66 + 2 * total6[..., :, None] * t54 + 2 * total5[..., None, :] * t65
-    dot5 = tf.matmul(t67, tf.linalg.matrix_transpose(t15))
-    t68 = 2 * cotangent * alpha
-    branch4 = tf.where(equal, share2 * t12[..., None, :] * dot, 0.0)
-    total9 = tf.reduce_sum(branch4, axis=-1)
-    branch5 = tf.where(differs, share * t7[..., None, :] * dot / class_size, 0.0)
-    total10 = tf.reduce_sum(branch5, axis=-1)
-    t69 = t21 * (0.5 * total9 * t9[..., None] - 0.5 * total10)
-    t70 = embeddings_tangent * t68[..., None, None] * t69[..., :, None]
-    branch6 = tf.where(equal, share2 * t12[..., None, :], 0.0)
-    t71 = -t2[..., :, None] * share2 * t36[..., None, :] * dot * alpha
-    t72 = t16 * (branch6 + tf.where(equal, t71, 0.0))
-    branch7 = tf.where(equal, share2 * t39[..., None, :] * dot, 0.0)
-    branch8 = tf.where(equal, -share2 * t12[..., None, :] * dot, 0.0)
-    t73 = total8[..., None, :] * (branch7 + branch8)
-    branch9 = tf.where(equal, -0.5 * share2 * t57[..., None, :] * dot, 0.0)
-    t74 = dot**2
-    t75 = 0.5 * t2[..., :, None] * share2 * t74 * t62[..., None, :] * alpha
-    t76 = branch9 + tf.where(equal, t75, 0.0)
-    t77 = share2 * t74 * t22[..., :, None] * t36[..., None, :] * alpha
-    t78 = t72 + t73 + 2 * total5[..., None, :] * t76 + tf.where(equal, t77, 0.0)
-    total11 = tf.reduce_sum(t78, axis=-1)
-    t79 = t21 * total11
-    t80 = t41[..., None, None] * t79[..., :, None] * embeddings
-    t81 = -cotangent * alpha
-    branch10 = tf.where(differs, share * t24[..., None, :] * dot / class_size, 0.0)
-    branch11 = tf.where(differs, -share * t7[..., None, :] * dot / class_size, 0.0)
-    t82 = total7[..., None, :] * (branch10 + branch11)
-    branch12 = tf.where(differs, share * t7[..., None, :] / class_size, 0.0)
-    t83 = t2[..., :, None] * share * t33[..., None, :] * dot * alpha / class_size
-    t84 = t16 * (branch12 + tf.where(differs, t83, 0.0))
-    branch13 = tf.where(differs, -0.5 * share * t55[..., None, :] * dot / class_size, 0.0)
-    t85 = 0.5 * t2[..., :, None] * share * t74 * t60[..., None, :] * alpha
-    branch14 = tf.where(differs, -t85 / class_size, 0.0)
-    t86 = 2 * total5[..., None, :] * (branch13 + branch14)
-    t87 = -share * t33[..., None, :] * t74 * t22[..., :, None] * alpha / class_size
-    t88 = t82 + t84 + t86 + tf.where(differs, t87, 0.0)
-    total12 = tf.reduce_sum(t88, axis=-1)
-    t89 = t21 * total12
-    t90 = t81[..., None, None] * t89[..., :, None] * embeddings
-    t91 = 4 * cotangent * alpha
-    t92 = 0.75 * total10 - 0.75 * total9 * t9[..., None]
-    t93 = total6 * t2**5 * t92
-    t94 = t91[..., None, None] * t93[..., :, None] * embeddings
-    t95 = tf.linalg.matrix_transpose(embeddings_tangent)
-    t96 = tf.linalg.matrix_transpose(t14)
-    dot6 = tf.matmul(t95, tf.linalg.matrix_transpose(t96))
-    t97 = tf.linalg.matrix_transpose(embeddings)
-    t98 = tf.linalg.matrix_transpose(t67)
-    dot7 = tf.matmul(t97, tf.linalg.matrix_transpose(t98))
-    branch15 = tf.where(equal, dot * t2[..., :, None] * share2, 0.0)
-    total13 = tf.reduce_sum(branch15, axis=-2)
-    t99 = 0.5 * probability2 * t9[..., None] * total13
-    branch16 = tf.where(differs, dot * t2[..., :, None] * share, 0.0)
-    total14 = tf.reduce_sum(branch16, axis=-2)
-    t100 = 0.5 * probability * total14 / class_size
-    t101 = t18 * (t99 - t100)
-    t102 = proxies_tangent * t68[..., None, None] * t101[..., :, None]
-    branch17 = tf.where(equal, t2[..., :, None] * share2, 0.0)
-    t103 = -dot * t4[..., None, :] * share2 * t29[..., :, None] * alpha
-    t104 = t16 * (branch17 + tf.where(equal, t103, 0.0))
-    branch18 = tf.where(equal, -0.5 * dot * share2 * t21[..., :, None], 0.0)
-    t105 = 0.5 * t4[..., None, :] * share2 * t74 * t48[..., :, None] * alpha
-    t106 = branch18 + tf.where(equal, t105, 0.0)
-    branch19 = tf.where(equal, -dot * t2[..., :, None] * share2 * total8[..., None, :], 0.0)
-    t107 = share2 * t19[..., None, :] * t29[..., :, None] * t74 * alpha
-    t108 = t104 + 2 * total6[..., :, None] * t106 + branch19
-    total15 = tf.reduce_sum(t108 + tf.where(equal, t107, 0.0), axis=-2)
-    t109 = probability2 * t18 * total15
-    t110 = t41[..., None, None] * t109[..., :, None] * proxies
-    t111 = probability2 * total13 * t18 * total8 * probability4
-    t112 = t41[..., None, None] * t111[..., :, None] * proxies
-    branch20 = tf.where(differs, t2[..., :, None] * share, 0.0)
-    t113 = dot * t4[..., None, :] * share * t29[..., :, None] * alpha
-    t114 = t16 * (branch20 + tf.where(differs, t113, 0.0))
-    branch21 = tf.where(differs, -0.5 * dot * share * t21[..., :, None], 0.0)
-    t115 = -0.5 * t4[..., None, :] * share * t74 * t48[..., :, None] * alpha
-    t116 = branch21 + tf.where(differs, t115, 0.0)
-    branch22 = tf.where(differs, -dot * t2[..., :, None] * share * total7[..., None, :], 0.0)
-    t117 = -share * t19[..., None, :] * t29[..., :, None] * t74 * alpha
-    t118 = t114 + 2 * total6[..., :, None] * t116 + branch22
-    total16 = tf.reduce_sum(t118 + tf.where(differs, t117, 0.0), axis=-2)
-    t119 = probability * t18 * total16
-    t120 = t26[..., None, None] * t119[..., :, None] * proxies
-    t121 = probability * total14 * t18 * total7 * probability3
-    t122 = t26[..., None, None] * t121[..., :, None] * proxies
-    t123 = 0.75 * probability * total14 / class_size
-    t124 = 0.75 * probability2 * t9[..., None] * total13
-    t125 = total5 * t4**5 * (t123 - t124)
-    t126 = t91[..., None, None] * t125[..., :, None] * proxies
-    t127 = tf.linalg.matrix_transpose(dot6) + tf.linalg.matrix_transpose(dot7) + t102
-    return (dot2 + dot5 + t70 + t80 + t90 + t94, t127 + t110 + t112 + t120 + t122 + t126)
+    total2 = tf.reduce_sum(fn.select(equal, 1.0, 0.0, embeddings), axis=-2)
+    branch = fn.select(total2 > 0, 1.0, 0.0, embeddings)
+    total3 = tf.reduce_sum(branch, axis=-1)
+    t10 = 1 / tf.maximum(total3, 1.0)
+    t11 = -t10 * cotangent * alpha
+    share2 = tf.math.exp(t9 - lse2[..., None, :])
+    t12 = probability2[..., None, :] * t11[..., None, None] * share2
+    t13 = tf.where(differs, t8, 0.0) + tf.where(equal, t12, 0.0)
+    dot2 = tf.matmul(t13, tf.linalg.matrix_transpose(t4))
+    total4 = tf.reduce_sum(unit2 * embeddings_tangent, axis=-1)
+    t14 = embeddings_tangent - unit2 * total4[..., :, None]
+    dot3 = tf.matmul(t14, tf.linalg.matrix_transpose(t6))
+    t15 = tf.linalg.matrix_transpose(t3)
+    dot4 = tf.matmul(unit2, tf.linalg.matrix_transpose(t15))
+    t16 = inverse[..., :, None] * dot3 + inverse2[..., None, :] * dot4
+    t17 = alpha**2
+    t18 = cotangent * t17 / class_size
+    t19 = probability[..., None, :] * share * t18[..., None, None]
+    t20 = t10 * cotangent * t17
+    t21 = probability2[..., None, :] * share2 * t20[..., None, None]
+    t22 = tf.where(differs, t19, 0.0) + tf.where(equal, t21, 0.0)
+    total5 = tf.reduce_sum(tf.where(differs, t16 * share, 0.0), axis=-2)
+    t23 = probability * fn.sigmoid(-lse)
+    branch2 = tf.where(differs, t5[..., None, None] * share * t23[..., None, :], 0.0)
+    t24 = -cotangent * alpha / class_size
+    t25 = probability[..., None, :] * share * t24[..., None, None]
+    t26 = branch2 + tf.where(differs, t25, 0.0)
+    total6 = tf.reduce_sum(tf.where(equal, t16 * share2, 0.0), axis=-2)
+    t27 = t10 * cotangent * alpha
+    t28 = probability2[..., None, :] * share2 * t27[..., None, None]
+    t29 = probability2 * fn.sigmoid(-lse2)
+    branch3 = tf.where(equal, t11[..., None, None] * share2 * t29[..., None, :], 0.0)
+    t30 = tf.where(equal, t28, 0.0) + branch3
+    t31 = t16 * t22 + total5[..., None, :] * alpha * t26
+    t32 = t31 - total6[..., None, :] * alpha * t30
+    dot5 = tf.matmul(t32, tf.linalg.matrix_transpose(unit))
+    t33 = dot2 + dot5
+    dot6 = tf.matmul(t13, tf.linalg.matrix_transpose(unit))
+    total7 = tf.reduce_sum(unit2 * dot6, axis=-1)
+    t34 = inverse**2
+    t35 = total7 * t34
+    t36 = unit2 * t33 + inverse[..., :, None] * dot6 * t14
+    total8 = tf.reduce_sum(t36, axis=-1)
+    t37 = inverse * total8
+    t38 = t34 * total4
+    t39 = t38[..., :, None] * (dot6 - total7[..., :, None] * unit2)
+    t40 = inverse[..., :, None] * t33 - t14 * t35[..., :, None]
+    t41 = inverse[..., None, :] * tf.linalg.matrix_transpose(t14)
+    t42 = tf.linalg.matrix_transpose(t13)
+    dot7 = tf.matmul(t41, tf.linalg.matrix_transpose(t42))
+    t43 = tf.linalg.matrix_transpose(unit2)
+    t44 = tf.linalg.matrix_transpose(t32)
+    dot8 = tf.matmul(t43, tf.linalg.matrix_transpose(t44))
+    t45 = dot7 + dot8
+    t46 = inverse2[..., :, None] * tf.linalg.matrix_transpose(t45)
+    t47 = inverse2**2
+    t48 = total * t47
+    dot9 = tf.matmul(t43, tf.linalg.matrix_transpose(t42))
+    total9 = tf.reduce_sum(dot9 * unit, axis=-2)
+    t49 = total9[..., :, None] * tf.linalg.matrix_transpose(unit)
+    t50 = t48[..., :, None] * (tf.linalg.matrix_transpose(dot9) - t49)
+    t51 = total9 * t47
+    t52 = tf.linalg.matrix_transpose(t3) * t51[..., :, None]
+    t53 = t45 * unit + inverse2[..., None, :] * dot9 * t3
+    total10 = tf.reduce_sum(t53, axis=-2)
+    t54 = inverse2 * total10
+    t55 = t54[..., :, None] * tf.linalg.matrix_transpose(unit)
+    return (t40 - t37[..., :, None] * unit2 - t39, t46 - t50 - t52 - t55)
 
 
 def _proxy_anchor_hessian_diagonal(
@@ -2345,267 +2025,211 @@ def _proxy_anchor_hessian_diagonal(
     cotangent: Array,
 ) -> tuple[Result, ...]:
     """The diagonal of the Hessian of sum(cotangent * loss)."""
-    t = embeddings**2
-    total = tf.reduce_sum(t, axis=-1)
-    t2 = fn.inverse_root(total)
-    t3 = t2**3
+    length = fn.norm(proxies, axis=-1)
+    t = tf.linalg.matrix_transpose(proxies)
+    unit = fn.unit(t, length[..., None, :])
+    t2 = unit**2
     position = fn.positions(proxies, -2)
-    equal = label[..., :, None] == position[..., None, :]
-    total2 = tf.reduce_sum(fn.select(equal, 1.0, 0.0, embeddings), axis=-2)
-    branch = fn.select(total2 > 0, 1.0, 0.0, embeddings)
-    total3 = tf.reduce_sum(branch, axis=-1)
-    t4 = 1 / tf.maximum(total3, 1.0)
-    dot = tf.matmul(embeddings, tf.linalg.matrix_transpose(proxies))
-    t5 = tf.linalg.matrix_transpose(proxies) ** 2
-    total4 = tf.reduce_sum(t5, axis=-2)
-    t6 = fn.inverse_root(total4)
-    t7 = dot * t2[..., :, None] * t6[..., None, :]
-    t8 = -alpha * (t7 - margin)
-    lse = fn.logsumexp(t8, -2, where=equal)
-    share = tf.math.exp(t8 - lse[..., None, :])
-    probability = fn.sigmoid(lse)
-    t9 = t6 * probability
-    branch2 = tf.where(equal, dot * share * t9[..., None, :], 0.0)
-    total5 = tf.reduce_sum(branch2, axis=-1)
     differs = label[..., :, None] != position[..., None, :]
-    t10 = alpha * (t7 + margin)
-    lse2 = fn.logsumexp(t10, -2, where=differs)
-    share2 = tf.math.exp(t10 - lse2[..., None, :])
-    probability2 = fn.sigmoid(lse2)
-    t11 = t6 * probability2
+    length2 = fn.norm(embeddings, axis=-1)
+    unit2 = fn.unit(embeddings, length2[..., :, None])
+    t3 = tf.linalg.matrix_transpose(unit)
+    dot = tf.matmul(unit2, tf.linalg.matrix_transpose(t3))
+    t4 = alpha * (dot + margin)
+    lse = fn.logsumexp(t4, -2, where=differs)
+    probability = fn.sigmoid(lse)
+    share = tf.math.exp(t4 - lse[..., None, :])
+    t5 = alpha**2
     class_size = fn.size(proxies, -2)
-    branch3 = tf.where(differs, dot * share2 * t11[..., None, :] / class_size, 0.0)
-    total6 = tf.reduce_sum(branch3, axis=-1)
-    t12 = 0.5 * t4[..., None] * total5 - 0.5 * total6
-    t13 = 2 * t3 * alpha * t12
-    t14 = alpha**2
-    t15 = t6**2
-    probability3 = fn.sigmoid(-lse2)
-    t16 = probability2 * t15 * probability3
-    t17 = t5 * t16[..., None, :] / class_size
-    t18 = share2**2
-    branch4 = tf.where(differs, t18, 0.0)
-    dot2 = tf.matmul(branch4, tf.linalg.matrix_transpose(t17))
-    t19 = t2**2
-    t20 = probability2 * t15
-    t21 = t20[..., None, :] * t5 / class_size
-    branch5 = tf.where(differs, -t18, 0.0)
-    dot3 = tf.matmul(branch5, tf.linalg.matrix_transpose(t21))
-    t22 = t11[..., None, :] * t5 / class_size
-    branch6 = tf.where(differs, t2[..., :, None] * t6[..., None, :] * share2 * alpha, 0.0)
-    dot4 = tf.matmul(branch6, tf.linalg.matrix_transpose(t22))
-    t23 = t9[..., None, :] * t5
-    share3 = tf.math.exp(alpha * (margin - t7) - lse[..., None, :])
-    branch7 = tf.where(equal, -t2[..., :, None] * t6[..., None, :] * share3 * alpha, 0.0)
-    dot5 = tf.matmul(branch7, tf.linalg.matrix_transpose(t23))
-    t24 = -t4 * alpha
-    t25 = t2[..., :, None] * dot5 * t24[..., None, None]
-    probability4 = fn.sigmoid(-lse)
-    t26 = probability * t15 * probability4
-    t27 = t5 * t26[..., None, :]
-    t28 = share3**2
-    branch8 = tf.where(equal, t28, 0.0)
-    dot6 = tf.matmul(branch8, tf.linalg.matrix_transpose(t27))
-    t29 = t4 * t14
-    t30 = dot6 * t19[..., :, None] * t29[..., None, None]
-    t31 = probability * t15
-    t32 = t31[..., None, :] * t5
-    branch9 = tf.where(equal, -t28, 0.0)
-    dot7 = tf.matmul(branch9, tf.linalg.matrix_transpose(t32))
-    t33 = dot7 * t19[..., :, None] * t29[..., None, None]
-    t34 = t2**5 * (0.75 * total6 - 0.75 * t4[..., None] * total5)
-    t35 = tf.linalg.matrix_transpose(proxies) * t9[..., None, :]
-    t36 = 0.5 * dot * t6[..., None, :] * t3[..., :, None] * share3 * alpha
-    branch10 = tf.where(equal, t36, 0.0)
-    dot8 = tf.matmul(branch10, tf.linalg.matrix_transpose(t35))
-    t37 = -2 * t4 * alpha
-    t38 = t2[..., :, None] * dot8 * embeddings * t37[..., None, None]
-    branch11 = tf.where(equal, share3, 0.0)
-    dot9 = tf.matmul(branch11, tf.linalg.matrix_transpose(t35))
-    t39 = t4 * alpha
-    t40 = t3[..., :, None] * dot9 * embeddings * t39[..., None, None]
-    t41 = t6 * probability * probability4
-    branch12 = tf.where(equal, dot * share * t41[..., None, :], 0.0)
-    branch13 = tf.where(equal, -dot * t9[..., None, :] * share, 0.0)
-    t42 = branch12 + branch13
-    branch14 = tf.where(equal, dot * t6[..., None, :] * share * t42, 0.0)
-    total7 = tf.reduce_sum(branch14, axis=-1)
-    t43 = t3 * total7
-    t44 = tf.linalg.matrix_transpose(proxies) * t6[..., None, :]
-    branch15 = tf.where(equal, share * t42, 0.0)
-    dot10 = tf.matmul(branch15, tf.linalg.matrix_transpose(t44))
-    t45 = embeddings * t43[..., :, None] - t2[..., :, None] * dot10
-    t46 = t3[..., :, None] * embeddings * t29[..., None, None] * t45
-    t47 = tf.linalg.matrix_transpose(proxies)
-    branch16 = tf.where(equal, share * t9[..., None, :], 0.0)
-    t48 = -dot * t2[..., :, None] * share * t31[..., None, :] * alpha
-    t49 = branch16 + tf.where(equal, t48, 0.0)
-    dot11 = tf.matmul(t49, tf.linalg.matrix_transpose(t47))
-    t50 = dot**2
-    t51 = 0.5 * t50 * share * t3[..., :, None] * t31[..., None, :] * alpha
-    total8 = tf.reduce_sum(tf.where(equal, t51, 0.0), axis=-1)
-    t52 = dot11 + 2 * total8[..., :, None] * embeddings
-    t53 = t3[..., :, None] * embeddings * t39[..., None, None] * t52
-    t54 = t26[..., None, :] * tf.linalg.matrix_transpose(proxies)
-    branch17 = tf.where(equal, dot * t28, 0.0)
-    dot12 = tf.matmul(branch17, tf.linalg.matrix_transpose(t54))
-    t55 = t2**4
-    t56 = -t4 * t14
-    t57 = dot12 * embeddings * t55[..., :, None] * t56[..., None, None]
-    t58 = t31[..., None, :] * tf.linalg.matrix_transpose(proxies)
-    branch18 = tf.where(equal, -dot * t28, 0.0)
-    dot13 = tf.matmul(branch18, tf.linalg.matrix_transpose(t58))
-    t59 = dot13 * embeddings * t55[..., :, None] * t56[..., None, None]
-    t60 = tf.linalg.matrix_transpose(proxies) * t11[..., None, :] / class_size
-    t61 = -0.5 * dot * t6[..., None, :] * share2 * t3[..., :, None] * alpha
-    branch19 = tf.where(differs, t61, 0.0)
-    dot14 = tf.matmul(branch19, tf.linalg.matrix_transpose(t60))
-    t62 = 2 * t2[..., :, None] * dot14 * embeddings * alpha
-    t63 = t6 * probability2 * probability3
-    branch20 = tf.where(differs, dot * share2 * t63[..., None, :] / class_size, 0.0)
-    branch21 = tf.where(differs, -dot * share2 * t11[..., None, :] / class_size, 0.0)
-    t64 = branch20 + branch21
-    branch22 = tf.where(differs, share2 * t64, 0.0)
-    dot15 = tf.matmul(branch22, tf.linalg.matrix_transpose(t44))
-    branch23 = tf.where(differs, dot * t6[..., None, :] * share2 * t64, 0.0)
-    total9 = tf.reduce_sum(branch23, axis=-1)
-    t65 = t3 * total9
-    t66 = t2[..., :, None] * dot15 - embeddings * t65[..., :, None]
-    t67 = t14 * t3[..., :, None] * embeddings * t66
-    t68 = t16[..., None, :] * tf.linalg.matrix_transpose(proxies) / class_size
-    branch24 = tf.where(differs, dot * t18, 0.0)
-    dot16 = tf.matmul(branch24, tf.linalg.matrix_transpose(t68))
-    t69 = t14 * dot16 * embeddings * t55[..., :, None]
-    t70 = t20[..., None, :] * tf.linalg.matrix_transpose(proxies) / class_size
-    branch25 = tf.where(differs, -dot * t18, 0.0)
-    dot17 = tf.matmul(branch25, tf.linalg.matrix_transpose(t70))
-    t71 = t14 * dot17 * embeddings * t55[..., :, None]
-    branch26 = tf.where(differs, share2, 0.0)
-    dot18 = tf.matmul(branch26, tf.linalg.matrix_transpose(t60))
-    t72 = t3[..., :, None] * dot18 * embeddings * alpha
-    branch27 = tf.where(differs, share2 * t11[..., None, :] / class_size, 0.0)
-    t73 = dot * t2[..., :, None] * share2 * t20[..., None, :] * alpha / class_size
-    t74 = branch27 + tf.where(differs, t73, 0.0)
-    dot19 = tf.matmul(t74, tf.linalg.matrix_transpose(t47))
-    t75 = 0.5 * t50 * share2 * t3[..., :, None] * t20[..., None, :] * alpha
-    branch28 = tf.where(differs, -t75 / class_size, 0.0)
-    total10 = tf.reduce_sum(branch28, axis=-1)
-    t76 = dot19 + 2 * total10[..., :, None] * embeddings
-    t77 = t3[..., :, None] * embeddings * alpha * t76
-    t78 = t13[..., :, None] + t14 * dot2 * t19[..., :, None]
-    t79 = t78 + t14 * dot3 * t19[..., :, None] + t2[..., :, None] * dot4 * alpha + t25
-    t80 = t79 + t30 + t33 + 4 * t * t34[..., :, None] * alpha + t38 + t40 + t46 + t53
-    t81 = t80 + t57 + t59 + t62 - t67 - t69 - t71 - t72 - t77
-    t82 = t6**3
-    branch29 = tf.where(equal, dot * t2[..., :, None] * share, 0.0)
-    total11 = tf.reduce_sum(branch29, axis=-2)
-    t83 = 0.5 * t4[..., None] * probability * total11
-    branch30 = tf.where(differs, dot * t2[..., :, None] * share2, 0.0)
-    total12 = tf.reduce_sum(branch30, axis=-2)
-    t84 = 0.5 * probability2 * total12 / class_size
-    t85 = 2 * t82 * alpha * (t83 - t84)
-    t86 = t2[..., :, None] * t
-    t87 = tf.linalg.matrix_transpose(t86)
-    t88 = tf.linalg.matrix_transpose(branch7)
-    dot20 = tf.matmul(t87, tf.linalg.matrix_transpose(t88))
-    t89 = t9[..., None, :] * dot20 * t24[..., None, None]
-    t90 = 0.75 * probability2 * total12 / class_size
-    t91 = 0.75 * t4[..., None] * probability * total11
-    t92 = t6**5 * (t90 - t91)
-    t93 = t2[..., :, None] * embeddings
-    t94 = tf.linalg.matrix_transpose(t93)
-    t95 = 0.5 * t2[..., None, :] * tf.linalg.matrix_transpose(share3)
-    t96 = t95 * t82[..., :, None] * tf.linalg.matrix_transpose(dot) * alpha
-    branch31 = tf.where(tf.linalg.matrix_transpose(equal), t96, 0.0)
-    dot21 = tf.matmul(t94, tf.linalg.matrix_transpose(branch31))
-    t97 = tf.linalg.matrix_transpose(proxies) * t9[..., None, :] * dot21
-    t98 = tf.linalg.matrix_transpose(branch11)
-    dot22 = tf.matmul(t94, tf.linalg.matrix_transpose(t98))
-    t99 = probability * t82
-    t100 = tf.linalg.matrix_transpose(proxies) * dot22 * t39[..., None, None]
-    t101 = t6**4
-    t102 = probability * probability4 * total11 * t101
-    t103 = tf.linalg.matrix_transpose(proxies) * dot22 * t56[..., None, None]
-    t104 = -tf.linalg.matrix_transpose(share3)
-    branch32 = tf.where(tf.linalg.matrix_transpose(equal), t104, 0.0)
-    dot23 = tf.matmul(t94, tf.linalg.matrix_transpose(branch32))
-    t105 = probability * total11 * t101
-    t106 = tf.linalg.matrix_transpose(proxies) * dot23 * t56[..., None, None]
-    t107 = total11 * t82
-    t108 = tf.linalg.matrix_transpose(proxies) * t107[..., None, :]
-    t109 = tf.linalg.matrix_transpose(equal)
-    branch33 = tf.where(t109, tf.linalg.matrix_transpose(share), 0.0)
-    dot24 = tf.matmul(t94, tf.linalg.matrix_transpose(branch33))
-    t110 = t108 - t6[..., None, :] * dot24
-    t111 = probability * probability4 * total11 * t82
-    t112 = tf.linalg.matrix_transpose(proxies) * t29[..., None, None] * t110
-    t113 = tf.linalg.matrix_transpose(embeddings)
-    t114 = t2[..., None, :] * tf.linalg.matrix_transpose(share)
-    branch34 = tf.where(tf.linalg.matrix_transpose(equal), t114, 0.0)
-    t115 = t6[..., :, None] * tf.linalg.matrix_transpose(share) * t19[..., None, :]
-    t116 = -t115 * tf.linalg.matrix_transpose(dot) * alpha
-    branch35 = tf.where(tf.linalg.matrix_transpose(equal), t116, 0.0)
-    t117 = branch34 + branch35
-    dot25 = tf.matmul(t113, tf.linalg.matrix_transpose(t117))
-    t118 = 0.5 * t50 * share * t19[..., :, None] * t82[..., None, :] * alpha
-    total13 = tf.reduce_sum(tf.where(equal, t118, 0.0), axis=-2)
-    t119 = 2 * tf.linalg.matrix_transpose(proxies) * total13[..., None, :]
-    branch36 = tf.where(equal, -dot * t2[..., :, None] * share, 0.0)
-    total14 = tf.reduce_sum(branch36, axis=-2)
-    t120 = dot25 + t119 + t110 * total14[..., None, :] * alpha
-    t121 = tf.linalg.matrix_transpose(proxies) * t39[..., None, None]
-    t122 = tf.linalg.matrix_transpose(branch26)
-    dot26 = tf.matmul(t94, tf.linalg.matrix_transpose(t122))
-    t123 = t14 * t16[..., None, :] * dot26**2 / class_size
-    t124 = tf.linalg.matrix_transpose(branch6)
-    dot27 = tf.matmul(t87, tf.linalg.matrix_transpose(t124))
-    t125 = t11[..., None, :] * dot27 * alpha / class_size
-    t126 = dot24 * dot22 * t29[..., None, None] * t26[..., None, :]
-    t127 = dot24 * dot23 * t29[..., None, None] * t31[..., None, :]
-    t128 = tf.linalg.matrix_transpose(differs)
-    branch37 = tf.where(t128, -tf.linalg.matrix_transpose(share2), 0.0)
-    dot28 = tf.matmul(t94, tf.linalg.matrix_transpose(branch37))
-    t129 = t14 * dot26 * dot28 * t20[..., None, :] / class_size
-    t130 = 0.5 * t2[..., None, :] * tf.linalg.matrix_transpose(share2)
-    t131 = -t130 * t82[..., :, None] * tf.linalg.matrix_transpose(dot) * alpha
-    branch38 = tf.where(tf.linalg.matrix_transpose(differs), t131, 0.0)
-    dot29 = tf.matmul(t94, tf.linalg.matrix_transpose(branch38))
-    t132 = 2 * tf.linalg.matrix_transpose(proxies) * t11[..., None, :] * dot29 * alpha
-    t133 = probability2 * probability3 * total12 * t101
-    t134 = tf.linalg.matrix_transpose(proxies) * t14 * dot26 * t133[..., None, :]
-    t135 = probability2 * total12 * t101
-    t136 = tf.linalg.matrix_transpose(proxies) * t14 * dot28 * t135[..., None, :]
-    t137 = total12 * t82
-    t138 = tf.linalg.matrix_transpose(proxies) * t137[..., None, :]
-    t139 = t6[..., None, :] * dot26 - t138
-    t140 = probability2 * probability3 * total12 * t82
-    t141 = tf.linalg.matrix_transpose(proxies) * t14 * t139 * t140[..., None, :]
-    t142 = probability2 * t82
-    t143 = tf.linalg.matrix_transpose(proxies) * dot26 * t142[..., None, :] * alpha
-    t144 = t2[..., None, :] * tf.linalg.matrix_transpose(share2)
-    branch39 = tf.where(tf.linalg.matrix_transpose(differs), t144, 0.0)
-    t145 = t6[..., :, None] * tf.linalg.matrix_transpose(share2) * t19[..., None, :]
-    t146 = t145 * tf.linalg.matrix_transpose(dot) * alpha
-    branch40 = tf.where(tf.linalg.matrix_transpose(differs), t146, 0.0)
-    t147 = branch39 + branch40
-    dot30 = tf.matmul(t113, tf.linalg.matrix_transpose(t147))
-    t148 = -0.5 * t50 * share2 * t19[..., :, None] * t82[..., None, :] * alpha
-    total15 = tf.reduce_sum(tf.where(differs, t148, 0.0), axis=-2)
-    t149 = 2 * tf.linalg.matrix_transpose(proxies) * total15[..., None, :]
-    branch41 = tf.where(differs, -dot * t2[..., :, None] * share2, 0.0)
-    total16 = tf.reduce_sum(branch41, axis=-2)
-    t150 = dot30 + t149 + t139 * total16[..., None, :] * alpha
-    t151 = tf.linalg.matrix_transpose(proxies) * t142[..., None, :] * alpha * t150
-    t152 = t85[..., None, :] + t89 + 4 * t5 * t92[..., None, :] * alpha
-    t153 = t152 + t97 * t37[..., None, None] + t100 * t99[..., None, :]
-    t154 = t153 + t103 * t102[..., None, :] + t106 * t105[..., None, :]
-    t155 = t154 + t112 * t111[..., None, :] + t121 * t99[..., None, :] * t120 + t123
-    t156 = t155 + t125 + t126 + t127 + t129 + t132 / class_size - t134 / class_size
-    t157 = t156 - t136 / class_size - t141 / class_size - t143 / class_size
-    t158 = t157 - t151 / class_size
-    result = cotangent[..., None, None] * t81
-    result2 = cotangent[..., None, None] * tf.linalg.matrix_transpose(t158)
-    return (result, result2)
+    t6 = cotangent * t5 / class_size
+    t7 = probability[..., None, :] * share * t6[..., None, None]
+    equal = label[..., :, None] == position[..., None, :]
+    t8 = -alpha * (dot - margin)
+    lse2 = fn.logsumexp(t8, -2, where=equal)
+    probability2 = fn.sigmoid(lse2)
+    share2 = tf.math.exp(t8 - lse2[..., None, :])
+    total = tf.reduce_sum(fn.select(equal, 1.0, 0.0, embeddings), axis=-2)
+    branch = fn.select(total > 0, 1.0, 0.0, embeddings)
+    total2 = tf.reduce_sum(branch, axis=-1)
+    t9 = 1 / tf.maximum(total2, 1.0)
+    t10 = t9 * cotangent * t5
+    t11 = probability2[..., None, :] * share2 * t10[..., None, None]
+    t12 = tf.where(differs, t7, 0.0) + tf.where(equal, t11, 0.0)
+    dot2 = tf.matmul(t12, tf.linalg.matrix_transpose(t2))
+    t13 = cotangent * alpha / class_size
+    t14 = t13[..., None, None] * probability[..., None, :] * share
+    t15 = -t9 * cotangent * alpha
+    t16 = probability2[..., None, :] * t15[..., None, None] * share2
+    t17 = tf.where(differs, t14, 0.0) + tf.where(equal, t16, 0.0)
+    dot3 = tf.matmul(t17, tf.linalg.matrix_transpose(unit))
+    total3 = tf.reduce_sum(unit2 * dot3, axis=-1)
+    t18 = unit2**2
+    t19 = cotangent * t5
+    t20 = probability[..., None, :] * t2 / class_size
+    t21 = share**2
+    branch2 = tf.where(differs, -t21, 0.0)
+    dot4 = tf.matmul(branch2, tf.linalg.matrix_transpose(t20))
+    probability3 = fn.sigmoid(-lse)
+    t22 = probability * probability3
+    t23 = t2 * t22[..., None, :] / class_size
+    branch3 = tf.where(differs, t21, 0.0)
+    dot5 = tf.matmul(branch3, tf.linalg.matrix_transpose(t23))
+    t24 = probability2[..., None, :] * t2
+    share3 = tf.math.exp(alpha * (margin - dot) - lse2[..., None, :])
+    t25 = share3**2
+    branch4 = tf.where(equal, -t25, 0.0)
+    dot6 = tf.matmul(branch4, tf.linalg.matrix_transpose(t24))
+    probability4 = fn.sigmoid(-lse2)
+    t26 = probability2 * probability4
+    t27 = t2 * t26[..., None, :]
+    branch5 = tf.where(equal, t25, 0.0)
+    dot7 = tf.matmul(branch5, tf.linalg.matrix_transpose(t27))
+    t28 = probability[..., None, :] * unit / class_size
+    branch6 = tf.where(differs, -dot * t21, 0.0)
+    dot8 = tf.matmul(branch6, tf.linalg.matrix_transpose(t28))
+    t29 = t22[..., None, :] * unit / class_size
+    branch7 = tf.where(differs, dot * t21, 0.0)
+    dot9 = tf.matmul(branch7, tf.linalg.matrix_transpose(t29))
+    t30 = probability2[..., None, :] * unit
+    branch8 = tf.where(equal, -dot * t25, 0.0)
+    dot10 = tf.matmul(branch8, tf.linalg.matrix_transpose(t30))
+    t31 = t26[..., None, :] * unit
+    branch9 = tf.where(equal, dot * t25, 0.0)
+    dot11 = tf.matmul(branch9, tf.linalg.matrix_transpose(t31))
+    t32 = dot4 + dot5 + t9[..., None, None] * dot6 + t9[..., None, None] * dot7
+    t33 = t32 - dot8 * unit2 - dot9 * unit2 - t9[..., None, None] * dot10 * unit2
+    t34 = t19[..., None, None] * (t33 - t9[..., None, None] * dot11 * unit2)
+    t35 = -cotangent * t5
+    dot12 = tf.matmul(unit2, t28)
+    dot13 = branch2 * dot12
+    dot14 = tf.matmul(dot13, tf.linalg.matrix_transpose(unit))
+    dot15 = tf.matmul(unit2, t29)
+    dot16 = branch3 * dot15
+    dot17 = tf.matmul(dot16, tf.linalg.matrix_transpose(unit))
+    dot18 = tf.matmul(unit2, t30)
+    dot19 = branch4 * dot18
+    dot20 = tf.matmul(dot19, tf.linalg.matrix_transpose(unit))
+    dot21 = tf.matmul(unit2, t31)
+    dot22 = branch5 * dot21
+    dot23 = tf.matmul(dot22, tf.linalg.matrix_transpose(unit))
+    dot24 = tf.einsum("...ab,...ab->...a", unit2, dot8)
+    dot25 = tf.einsum("...ab,...ab->...a", unit2, dot9)
+    dot26 = tf.einsum("...ab,...ab->...a", unit2, dot10)
+    t36 = t9[..., None, None] * dot26[..., :, None] * unit2
+    dot27 = tf.einsum("...ab,...ab->...a", unit2, dot11)
+    t37 = t9[..., None, None] * dot27[..., :, None] * unit2
+    t38 = dot14 + dot17 + t9[..., None, None] * dot20 + t9[..., None, None] * dot23
+    t39 = t38 - dot24[..., :, None] * unit2 - dot25[..., :, None] * unit2 - t36 - t37
+    t40 = t12 * dot
+    dot28 = tf.matmul(t40, tf.linalg.matrix_transpose(unit))
+    t41 = -total3[..., :, None] * unit2
+    dot29 = tf.matmul(unit2, unit)
+    dot30 = t12 * dot29
+    dot31 = tf.matmul(dot30, tf.linalg.matrix_transpose(unit))
+    total4 = tf.reduce_sum(unit2 * dot28, axis=-1)
+    t42 = dot3 + dot31 + t41 - total4[..., :, None] * unit2
+    t43 = dot2 + total3[..., :, None] * t18 + t34 + t35[..., None, None] * unit2 * t39
+    t44 = t43 - total3[..., :, None] - dot28 * unit2 - unit2 * (dot3 + t41)
+    t45 = t44 - unit2 * t42
+    t46 = fn.reciprocal(length2) ** 2
+    t47 = tf.linalg.matrix_transpose(t18)
+    branch10 = tf.where(equal, -share3 * alpha, 0.0)
+    t48 = tf.linalg.matrix_transpose(branch10)
+    dot32 = tf.matmul(t47, tf.linalg.matrix_transpose(t48))
+    t49 = -t9 * alpha
+    t50 = probability2[..., None, :] * dot32 * t49[..., None, None]
+    branch11 = tf.where(differs, share * alpha, 0.0)
+    t51 = tf.linalg.matrix_transpose(branch11)
+    dot33 = tf.matmul(t47, tf.linalg.matrix_transpose(t51))
+    t52 = probability[..., None, :] * dot33 * alpha / class_size
+    t53 = tf.linalg.matrix_transpose(unit2)
+    t54 = tf.linalg.matrix_transpose(share2)
+    branch12 = tf.where(tf.linalg.matrix_transpose(equal), t54, 0.0)
+    dot34 = tf.matmul(t53, tf.linalg.matrix_transpose(branch12))
+    t55 = -tf.linalg.matrix_transpose(share3)
+    branch13 = tf.where(tf.linalg.matrix_transpose(equal), t55, 0.0)
+    dot35 = tf.matmul(t53, tf.linalg.matrix_transpose(branch13))
+    t56 = t9 * t5
+    t57 = probability2[..., None, :] * dot34 * dot35 * t56[..., None, None]
+    t58 = -tf.linalg.matrix_transpose(dot) * tf.linalg.matrix_transpose(share3) * alpha
+    branch14 = tf.where(tf.linalg.matrix_transpose(equal), t58, 0.0)
+    dot36 = tf.matmul(t53, tf.linalg.matrix_transpose(branch14))
+    t59 = t9 * alpha
+    t60 = probability2[..., None, :] * unit * dot36 * t59[..., None, None]
+    t61 = tf.linalg.matrix_transpose(differs)
+    branch15 = tf.where(t61, tf.linalg.matrix_transpose(share), 0.0)
+    dot37 = tf.matmul(t53, tf.linalg.matrix_transpose(branch15))
+    t62 = t5 * t22[..., None, :] * dot37**2 / class_size
+    t63 = tf.linalg.matrix_transpose(share3)
+    branch16 = tf.where(tf.linalg.matrix_transpose(equal), t63, 0.0)
+    dot38 = tf.matmul(t53, tf.linalg.matrix_transpose(branch16))
+    t64 = t26[..., None, :] * dot34 * dot38 * t56[..., None, None]
+    t65 = -t9 * t5
+    total5 = tf.reduce_sum(tf.where(equal, dot * share2, 0.0), axis=-2)
+    t66 = probability2 * total5
+    t67 = unit * dot35 * t65[..., None, None] * t66[..., None, :]
+    t68 = probability2 * probability4 * total5
+    t69 = unit * dot38 * t65[..., None, None] * t68[..., None, :]
+    branch17 = tf.where(t61, -tf.linalg.matrix_transpose(share), 0.0)
+    dot39 = tf.matmul(t53, tf.linalg.matrix_transpose(branch17))
+    t70 = probability[..., None, :] * t5 * dot37 * dot39 / class_size
+    t71 = tf.linalg.matrix_transpose(share) * tf.linalg.matrix_transpose(dot) * alpha
+    branch18 = tf.where(tf.linalg.matrix_transpose(differs), t71, 0.0)
+    dot40 = tf.matmul(t53, tf.linalg.matrix_transpose(branch18))
+    t72 = probability[..., None, :] * unit * dot40 * alpha / class_size
+    total6 = tf.reduce_sum(tf.where(differs, dot * share, 0.0), axis=-2)
+    t73 = probability * probability3 * total6
+    t74 = t5 * dot37 * unit * t73[..., None, :] / class_size
+    t75 = probability * total6
+    t76 = t5 * unit * dot39 * t75[..., None, :] / class_size
+    t77 = t50 + t52 + t57 + t60 + t62 + t64 + t67 + t69 + t70 - t72 - t74 - t76
+    t78 = tf.linalg.matrix_transpose(t17)
+    dot41 = tf.matmul(t53, tf.linalg.matrix_transpose(t78))
+    total7 = tf.reduce_sum(dot41 * unit, axis=-2)
+    t79 = -unit * total7[..., None, :]
+    dot42 = tf.matmul(t3, tf.linalg.matrix_transpose(unit2))
+    dot43 = t51 * dot42
+    dot44 = tf.matmul(t53, tf.linalg.matrix_transpose(dot43))
+    t80 = t13[..., None, None] * probability[..., None, :] * dot44
+    dot45 = t48 * dot42
+    dot46 = tf.matmul(t53, tf.linalg.matrix_transpose(dot45))
+    t81 = probability2[..., None, :] * t15[..., None, None] * dot46
+    total8 = tf.reduce_sum(dot39 * unit, axis=-2)
+    t82 = probability * total8
+    t83 = t6[..., None, None] * dot37 * t82[..., None, :]
+    total9 = tf.reduce_sum(dot37 * unit, axis=-2)
+    t84 = probability * probability3 * total9
+    t85 = t6[..., None, None] * dot37 * t84[..., None, :]
+    total10 = tf.reduce_sum(dot35 * unit, axis=-2)
+    t86 = probability2 * total10
+    t87 = t10[..., None, None] * dot34 * t86[..., None, :]
+    total11 = tf.reduce_sum(dot38 * unit, axis=-2)
+    t88 = probability2 * probability4 * total11
+    t89 = t10[..., None, None] * dot34 * t88[..., None, :]
+    t90 = -cotangent * alpha / class_size
+    total12 = tf.reduce_sum(dot40 * unit, axis=-2)
+    t91 = probability * total12
+    t92 = t90[..., None, None] * unit * t91[..., None, :]
+    t93 = t9 * cotangent * alpha
+    total13 = tf.reduce_sum(dot36 * unit, axis=-2)
+    t94 = probability2 * total13
+    t95 = t93[..., None, None] * unit * t94[..., None, :]
+    t96 = -cotangent * t5 / class_size
+    t97 = probability * total6 * total8
+    t98 = unit * t96[..., None, None] * t97[..., None, :]
+    t99 = probability * probability3 * total6 * total9
+    t100 = unit * t96[..., None, None] * t99[..., None, :]
+    t101 = -t9 * cotangent * t5
+    t102 = probability2 * total5 * total10
+    t103 = unit * t101[..., None, None] * t102[..., None, :]
+    t104 = probability2 * probability4 * total5 * total11
+    t105 = unit * t101[..., None, None] * t104[..., None, :]
+    t106 = dot41 + t79 + t80 + t81 + t83 + t85 + t87 + t89 + t92 + t95 + t98 + t100
+    t107 = cotangent[..., None, None] * t77 + total7[..., None, :] * t2
+    t108 = t107 - total7[..., None, :] - unit * (dot41 + t79)
+    t109 = t108 - unit * (t106 + t103 + t105)
+    t110 = fn.reciprocal(length) ** 2
+    return (t45 * t46[..., :, None], tf.linalg.matrix_transpose(t109) * t110[..., :, None])
 
 
 _PROXY_ANCHOR = Definition(

@@ -2124,10 +2124,9 @@ def _translation_margin_value(
     margin: Array,
 ) -> Result:
     """The unreduced loss."""
-    total = tf.reduce_sum((head + relation - tail) ** 2, axis=-1)
-    t = (false_head + relation - false_tail) ** 2
-    total2 = tf.reduce_sum(t, axis=-1)
-    return tf.maximum(margin + tf.math.sqrt(total) - tf.math.sqrt(total2), 0.0)
+    length = fn.norm(head + relation - tail, axis=-1)
+    length2 = fn.norm(false_head + relation - false_tail, axis=-1)
+    return tf.maximum(margin + length - length2, 0.0)
 
 
 def _translation_margin_vjp(
@@ -2141,23 +2140,19 @@ def _translation_margin_vjp(
 ) -> tuple[Result, ...]:
     """Gradients of sum(cotangent * loss)."""
     t = head + relation - tail
-    total = tf.reduce_sum(t**2, axis=-1)
+    length = fn.norm(t, axis=-1)
     t2 = relation + false_head - false_tail
-    total2 = tf.reduce_sum(t2**2, axis=-1)
-    above = margin + tf.math.sqrt(total) > tf.math.sqrt(total2)
-    t3 = fn.inverse_root(total)
-    t4 = cotangent * t3
-    branch = tf.where(above[..., None], t * t4[..., None], 0.0)
-    t5 = fn.inverse_root(total2)
-    t6 = -cotangent * t5
-    branch2 = tf.where(above[..., None], t2 * t6[..., None], 0.0)
-    t7 = -cotangent * t3
-    t8 = cotangent * t5
+    length2 = fn.norm(t2, axis=-1)
+    above = margin + length > length2
+    unit = fn.unit(t, length[..., None])
+    branch = tf.where(above[..., None], cotangent[..., None] * unit, 0.0)
+    unit2 = fn.unit(t2, length2[..., None])
+    branch2 = tf.where(above[..., None], -cotangent[..., None] * unit2, 0.0)
     result = branch
     result2 = branch + branch2
-    result3 = tf.where(above[..., None], t * t7[..., None], 0.0)
+    result3 = tf.where(above[..., None], -cotangent[..., None] * unit, 0.0)
     result4 = branch2
-    result5 = tf.where(above[..., None], t2 * t8[..., None], 0.0)
+    result5 = tf.where(above[..., None], cotangent[..., None] * unit2, 0.0)
     return (result, result2, result3, result4, result5)
 
 
@@ -2176,17 +2171,17 @@ def _translation_margin_jvp(
 ) -> Result:
     """The directional derivative of the unreduced loss along the tangents."""
     t = head + relation - tail
-    total = tf.reduce_sum(t**2, axis=-1)
+    length = fn.norm(t, axis=-1)
     t2 = relation + false_head - false_tail
-    total2 = tf.reduce_sum(t2**2, axis=-1)
-    above = margin + tf.math.sqrt(total) > tf.math.sqrt(total2)
-    t3 = 2 * relation_tangent + 2 * head_tangent - 2 * tail_tangent
-    total3 = tf.reduce_sum(t * t3, axis=-1)
-    branch = tf.where(above, 0.5 * total3 * fn.inverse_root(total), 0.0)
-    t4 = 2 * false_head_tangent + 2 * relation_tangent - 2 * false_tail_tangent
-    total4 = tf.reduce_sum(t2 * t4, axis=-1)
-    branch2 = tf.where(above, -0.5 * total4 * fn.inverse_root(total2), 0.0)
-    return branch + branch2
+    length2 = fn.norm(t2, axis=-1)
+    above = margin + length > length2
+    unit = fn.unit(t, length[..., None])
+    t3 = unit * (relation_tangent + head_tangent - tail_tangent)
+    total = tf.reduce_sum(t3, axis=-1)
+    unit2 = fn.unit(t2, length2[..., None])
+    t4 = false_head_tangent + relation_tangent - false_tail_tangent
+    total2 = tf.reduce_sum(unit2 * t4, axis=-1)
+    return tf.where(above, total, 0.0) + tf.where(above, -total2, 0.0)
 
 
 def _translation_margin_hvp(
@@ -2205,49 +2200,32 @@ def _translation_margin_hvp(
 ) -> tuple[Result, ...]:
     """The Hessian of sum(cotangent * loss) times the tangents."""
     t = head + relation - tail
-    total = tf.reduce_sum(t**2, axis=-1)
+    length = fn.norm(t, axis=-1)
     t2 = relation + false_head - false_tail
-    total2 = tf.reduce_sum(t2**2, axis=-1)
-    above = margin + tf.math.sqrt(total) > tf.math.sqrt(total2)
-    t3 = fn.inverse_root(total)
-    t4 = cotangent * t3
-    branch = tf.where(above[..., None], head_tangent * t4[..., None], 0.0)
-    t5 = -cotangent * t3
-    branch2 = tf.where(above[..., None], tail_tangent * t5[..., None], 0.0)
-    t6 = 2 * relation_tangent + 2 * head_tangent - 2 * tail_tangent
-    total3 = tf.reduce_sum(t * t6, axis=-1)
-    t7 = t3**3
-    t8 = -0.5 * cotangent * total3 * t7
-    branch3 = tf.where(above[..., None], t * t8[..., None], 0.0)
-    branch4 = tf.where(above[..., None], relation_tangent * t4[..., None], 0.0)
-    t9 = fn.inverse_root(total2)
-    t10 = cotangent * t9
-    branch5 = tf.where(above[..., None], false_tail_tangent * t10[..., None], 0.0)
-    t11 = -cotangent * t9
-    branch6 = tf.where(above[..., None], false_head_tangent * t11[..., None], 0.0)
-    t12 = 2 * false_head_tangent + 2 * relation_tangent - 2 * false_tail_tangent
-    total4 = tf.reduce_sum(t2 * t12, axis=-1)
-    t13 = t9**3
-    t14 = 0.5 * cotangent * total4 * t13
-    branch7 = tf.where(above[..., None], t2 * t14[..., None], 0.0)
-    t15 = tf.where(above, cotangent * t3, 0.0) + tf.where(above, -cotangent * t9, 0.0)
-    t16 = branch + branch2 + branch3 + branch5 + branch6 + branch7
-    branch8 = tf.where(above[..., None], head_tangent * t5[..., None], 0.0)
-    branch9 = tf.where(above[..., None], relation_tangent * t5[..., None], 0.0)
-    branch10 = tf.where(above[..., None], tail_tangent * t4[..., None], 0.0)
-    t17 = 0.5 * cotangent * total3 * t7
-    branch11 = tf.where(above[..., None], t * t17[..., None], 0.0)
-    branch12 = tf.where(above[..., None], relation_tangent * t11[..., None], 0.0)
-    branch13 = tf.where(above[..., None], relation_tangent * t10[..., None], 0.0)
-    branch14 = tf.where(above[..., None], false_head_tangent * t10[..., None], 0.0)
-    branch15 = tf.where(above[..., None], false_tail_tangent * t11[..., None], 0.0)
-    t18 = -0.5 * cotangent * total4 * t13
-    branch16 = tf.where(above[..., None], t2 * t18[..., None], 0.0)
-    result = branch + branch2 + branch3 + branch4
-    result2 = t16 + relation_tangent * t15[..., None]
-    result3 = branch8 + branch9 + branch10 + branch11
-    result4 = branch5 + branch6 + branch7 + branch12
-    result5 = branch13 + branch14 + branch15 + branch16
+    length2 = fn.norm(t2, axis=-1)
+    above = margin + length > length2
+    unit = fn.unit(t, length[..., None])
+    t3 = unit * (relation_tangent + head_tangent - tail_tangent)
+    total = tf.reduce_sum(t3, axis=-1)
+    t4 = head_tangent + relation_tangent - tail_tangent - unit * total[..., None]
+    inverse = fn.reciprocal(length)
+    t5 = cotangent * inverse
+    branch = tf.where(above[..., None], t4 * t5[..., None], 0.0)
+    unit2 = fn.unit(t2, length2[..., None])
+    t6 = false_head_tangent + relation_tangent - false_tail_tangent
+    total2 = tf.reduce_sum(unit2 * t6, axis=-1)
+    t7 = relation_tangent + false_head_tangent - false_tail_tangent
+    t8 = t7 - unit2 * total2[..., None]
+    inverse2 = fn.reciprocal(length2)
+    t9 = -cotangent * inverse2
+    branch2 = tf.where(above[..., None], t8 * t9[..., None], 0.0)
+    t10 = -cotangent * inverse
+    t11 = cotangent * inverse2
+    result = branch
+    result2 = branch + branch2
+    result3 = tf.where(above[..., None], t4 * t10[..., None], 0.0)
+    result4 = branch2
+    result5 = tf.where(above[..., None], t8 * t11[..., None], 0.0)
     return (result, result2, result3, result4, result5)
 
 
@@ -2261,23 +2239,25 @@ def _translation_margin_hessian_diagonal(
     cotangent: Array,
 ) -> tuple[Result, ...]:
     """The diagonal of the Hessian of sum(cotangent * loss)."""
-    t = (head + relation - tail) ** 2
-    total = tf.reduce_sum(t, axis=-1)
-    t2 = (relation + false_head - false_tail) ** 2
-    total2 = tf.reduce_sum(t2, axis=-1)
-    above = margin + tf.math.sqrt(total) > tf.math.sqrt(total2)
-    t3 = fn.inverse_root(total)
-    branch = tf.where(above, cotangent * t3, 0.0)
-    t4 = -cotangent * t3**3
-    branch2 = tf.where(above[..., None], t * t4[..., None], 0.0)
-    t5 = branch[..., None] + branch2
-    t6 = fn.inverse_root(total2)
-    t7 = cotangent * t6**3
-    branch3 = tf.where(above[..., None], t2 * t7[..., None], 0.0)
-    branch4 = tf.where(above, -cotangent * t6, 0.0)
-    t8 = branch + branch4
-    t9 = branch3 + branch4[..., None]
-    return (t5, branch3 + t8[..., None] + branch2, t5, t9, t9)
+    t = head + relation - tail
+    length = fn.norm(t, axis=-1)
+    t2 = relation + false_head - false_tail
+    length2 = fn.norm(t2, axis=-1)
+    above = margin + length > length2
+    inverse = fn.reciprocal(length)
+    branch = tf.where(above, cotangent * inverse, 0.0)
+    t3 = -cotangent * inverse
+    unit = fn.unit(t, length[..., None])
+    branch2 = tf.where(above[..., None], t3[..., None] * unit**2, 0.0)
+    t4 = branch[..., None] + branch2
+    inverse2 = fn.reciprocal(length2)
+    t5 = cotangent * inverse2
+    unit2 = fn.unit(t2, length2[..., None])
+    branch3 = tf.where(above[..., None], t5[..., None] * unit2**2, 0.0)
+    branch4 = tf.where(above, -cotangent * inverse2, 0.0)
+    t6 = branch + branch4
+    t7 = branch4[..., None] + branch3
+    return (t4, branch2 + branch3 + t6[..., None], t4, t7, t7)
 
 
 _TRANSLATION_MARGIN = Definition(

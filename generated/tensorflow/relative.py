@@ -798,10 +798,10 @@ class RootMeanSquaredErrorLoss(KerasLoss):
 
 def _root_mean_squared_error_value(prediction: Array, target: Array) -> Result:
     """The unreduced loss."""
-    total = tf.reduce_sum((prediction - target) ** 2, axis=-1)
+    length = fn.norm(prediction - target, axis=-1)
     batch_size = fn.size(prediction, -1)
     t = tf.math.sqrt(tf.cast(batch_size, prediction.dtype))
-    return tf.math.sqrt(total) / t
+    return length / t
 
 
 def _root_mean_squared_error_vjp(
@@ -811,11 +811,12 @@ def _root_mean_squared_error_vjp(
 ) -> tuple[Result, ...]:
     """Gradients of sum(cotangent * loss)."""
     t = prediction - target
-    total = tf.reduce_sum(t**2, axis=-1)
+    length = fn.norm(t, axis=-1)
+    unit = fn.unit(t, length[..., None])
     batch_size = fn.size(prediction, -1)
     t2 = tf.math.sqrt(tf.cast(batch_size, prediction.dtype))
-    t3 = cotangent * fn.inverse_root(total) / t2
-    return (t * t3[..., None],)
+    t3 = cotangent / t2
+    return (unit * t3[..., None],)
 
 
 def _root_mean_squared_error_jvp(
@@ -825,11 +826,12 @@ def _root_mean_squared_error_jvp(
 ) -> Result:
     """The directional derivative of the unreduced loss along the tangents."""
     t = prediction - target
-    total = tf.reduce_sum(prediction_tangent * t, axis=-1)
-    total2 = tf.reduce_sum(t**2, axis=-1)
+    length = fn.norm(t, axis=-1)
+    unit = fn.unit(t, length[..., None])
+    total = tf.reduce_sum(prediction_tangent * unit, axis=-1)
     batch_size = fn.size(prediction, -1)
     t2 = tf.math.sqrt(tf.cast(batch_size, prediction.dtype))
-    return total * fn.inverse_root(total2) / t2
+    return total / t2
 
 
 def _root_mean_squared_error_hvp(
@@ -839,16 +841,14 @@ def _root_mean_squared_error_hvp(
     prediction_tangent: Array,
 ) -> tuple[Result, ...]:
     """The Hessian of sum(cotangent * loss) times the tangents."""
+    t = prediction - target
+    length = fn.norm(t, axis=-1)
     batch_size = fn.size(prediction, -1)
-    t = tf.math.sqrt(tf.cast(batch_size, prediction.dtype))
-    t2 = cotangent / t
-    t3 = prediction - target
-    total = tf.reduce_sum(prediction_tangent * t3, axis=-1)
-    total2 = tf.reduce_sum(t3**2, axis=-1)
-    t4 = fn.inverse_root(total2)
-    t5 = -total * t4**3
-    t6 = t3 * t5[..., None] + t4[..., None] * prediction_tangent
-    return (t2[..., None] * t6,)
+    t2 = tf.math.sqrt(tf.cast(batch_size, prediction.dtype))
+    t3 = cotangent * fn.reciprocal(length) / t2
+    unit = fn.unit(t, length[..., None])
+    total = tf.reduce_sum(prediction_tangent * unit, axis=-1)
+    return (t3[..., None] * (prediction_tangent - unit * total[..., None]),)
 
 
 def _root_mean_squared_error_hessian_diagonal(
@@ -857,14 +857,13 @@ def _root_mean_squared_error_hessian_diagonal(
     cotangent: Array,
 ) -> tuple[Result, ...]:
     """The diagonal of the Hessian of sum(cotangent * loss)."""
+    t = prediction - target
+    length = fn.norm(t, axis=-1)
     batch_size = fn.size(prediction, -1)
-    t = tf.math.sqrt(tf.cast(batch_size, prediction.dtype))
-    t2 = cotangent / t
-    t3 = (prediction - target) ** 2
-    total = tf.reduce_sum(t3, axis=-1)
-    t4 = fn.inverse_root(total)
-    t5 = t4**3
-    return (t2[..., None] * (t4[..., None] - t3 * t5[..., None]),)
+    t2 = tf.math.sqrt(tf.cast(batch_size, prediction.dtype))
+    t3 = cotangent * fn.reciprocal(length) / t2
+    unit = fn.unit(t, length[..., None])
+    return (t3[..., None] * (1 - unit**2),)
 
 
 _ROOT_MEAN_SQUARED_ERROR = Definition(

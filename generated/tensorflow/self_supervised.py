@@ -611,7 +611,7 @@ def _barlow_twins_hvp(
     dot15 = tf.matmul(t51, tf.linalg.matrix_transpose(t56))
     t95 = 2 * t6[..., None, :] * off_diagonal * (dot14 + dot15) / larger**2
     t96 = t6 * t8 * t10
-    t97 = 2 * t96[..., None, :] * second_tangent / larger
+    t97 = 2 * second_tangent * t96[..., None, :] / larger
     t98 = t54[..., None, :] + t35[..., None, :] * t57 + total13[..., None, :] * t67
     t99 = t98 + t80 + 2 * first_tangent * t31[..., None, :]
     t100 = t99 + t4 * t81[..., None, :] / larger**2
@@ -686,7 +686,7 @@ def _barlow_twins_hvp(
     dot26 = tf.matmul(t2, tf.linalg.matrix_transpose(t146))
     dot27 = tf.matmul(t88, tf.linalg.matrix_transpose(t117))
     t147 = 2 * t8[..., None, :] * off_diagonal * (dot26 + dot27) / larger**2
-    t148 = 2 * t96[..., None, :] * first_tangent / larger
+    t148 = 2 * first_tangent * t96[..., None, :] / larger
     t149 = t115[..., None, :] + t40[..., None, :] * t118 + total13[..., None, :] * t121
     t150 = t149 + t134 + t135 + t2 * t136[..., None, :] / larger**2 + t144 + t147
     t151 = t150 - t148
@@ -706,174 +706,330 @@ def _barlow_twins_hessian_diagonal(
     larger = tf.maximum(tf.cast(batch_size, first.dtype), 1.0)
     t = -total / larger
     t2 = t[..., None, :] + first
-    total2 = tf.reduce_sum(second, axis=-2)
-    t3 = -total2 / larger
-    t4 = t3[..., None, :] + second
-    total3 = tf.reduce_sum(t4**2, axis=-2)
-    t5 = epsilon + total3 / larger
-    t6 = 1 / tf.math.sqrt(t5)
-    total4 = tf.reduce_sum(t2**2, axis=-2)
+    total2 = tf.reduce_sum(t2**2, axis=-2)
+    t3 = epsilon + total2 / larger
+    t4 = 1 / tf.math.sqrt(t3)
+    total3 = tf.reduce_sum(second, axis=-2)
+    t5 = -total3 / larger
+    t6 = t5[..., None, :] + second
+    total4 = tf.reduce_sum(t6**2, axis=-2)
     t7 = epsilon + total4 / larger
-    t8 = 1 / t7**1.5
-    t9 = t6 * t8
-    total5 = tf.reduce_sum(t2 * t4 * t9[..., None, :] / larger**2, axis=-2)
-    t10 = 1 / tf.math.sqrt(t7)
-    t11 = t10 * t6
-    total6 = tf.reduce_sum(t2 * t4 * t11[..., None, :], axis=-2)
-    t12 = 1 - total6 / larger
+    t8 = 1 / t7
+    t9 = t6 * second * t8[..., None, :]
     position = fn.positions(first, -1)
     differs = position[..., None, :] != position[..., :, None]
-    t13 = t10[..., None, :] * t2
-    t14 = tf.linalg.matrix_transpose(t13)
-    t15 = t6[..., None, :] * t4
-    t16 = tf.linalg.matrix_transpose(t15)
-    dot = tf.matmul(t14, tf.linalg.matrix_transpose(t16))
-    t17 = t8[..., :, None] * t6[..., None, :] * dot / larger**3
-    branch = tf.where(tf.linalg.matrix_transpose(differs), t17, 0.0)
-    t18 = tf.linalg.matrix_transpose(t2)
-    dot2 = tf.matmul(branch, tf.linalg.matrix_transpose(t4))
-    dot3 = tf.einsum("...ab,...ab->...a", t18, dot2)
-    t19 = total5 * t12 - dot3 * off_diagonal
-    t20 = 1 / tf.maximum(tf.cast(batch_size, first.dtype), 1.0)
-    t21 = 2 * t19 * (t20 - batch_size / larger**2)
-    t22 = 2 * t19 - 2 * t19 / larger - t21
-    total7 = tf.reduce_sum(t2 / larger, axis=-2)
-    total8 = tf.reduce_sum(t4 * t11[..., None, :] / larger**2, axis=-2)
-    t23 = 2 * total5 * total7 / larger - 2 * total8 / larger
-    t24 = t23[..., None, :] + 2 * t4 * t11[..., None, :] / larger**2
-    total9 = tf.reduce_sum(t4 * t11[..., None, :] / larger, axis=-2)
-    t25 = 2 * t2 - 2 * total7[..., None, :]
-    total10 = tf.reduce_sum(t2 * t4 * t9[..., None, :] / larger, axis=-2)
-    t26 = t4 * t11[..., None, :] - total9[..., None, :]
-    t27 = t24 - 2 * total5[..., None, :] * t2 / larger
-    t28 = t27 * (t26 - 0.5 * t25 * total10[..., None, :])
-    total11 = tf.reduce_sum(t4 * t9[..., None, :] / larger**3, axis=-2)
-    t29 = 1 / t7**2.5
-    t30 = t6 * t29
-    total12 = tf.reduce_sum(t2 * t4 * t30[..., None, :] / larger**3, axis=-2)
-    t31 = t4 * t9[..., None, :] / larger**2 - total11[..., None, :]
-    t32 = t31 - 1.5 * t25 * total12[..., None, :]
-    t33 = t6 * t12
-    branch2 = tf.where(tf.linalg.matrix_transpose(differs), t6[..., None, :] * dot, 0.0)
-    dot4 = tf.matmul(t4, tf.linalg.matrix_transpose(branch2))
-    t34 = t4 * t33[..., None, :] / larger**2 - dot4 * off_diagonal / larger**3
-    t35 = 0.5 * t8[..., None, :, None]
-    t36 = t35 * tf.linalg.matrix_transpose(t2)[..., None, :, :] * t25[..., :, :, None]
-    t37 = -(t10[..., None, :, None] + t36) / larger
-    dot5 = tf.einsum("...abd,...cd->...abc", t37, t16)
-    t38 = t6[..., None, :, None] * t4[..., :, :, None] * t10[..., None, None, :]
-    t39 = tf.linalg.matrix_transpose(dot5) + t38
-    t40 = t6[..., None, None, :] * t8[..., None, :, None]
-    t41 = tf.linalg.matrix_transpose(differs)[..., None, :, :]
-    branch3 = tf.where(t41, t40 * tf.linalg.matrix_transpose(t39) / larger**3, 0.0)
-    t42 = 1.5 * t6[..., None, None, :] * t25[..., :, :, None] * dot[..., None, :, :]
-    branch4 = tf.where(t41, -t42 * t29[..., None, :, None] / larger**4, 0.0)
-    t43 = branch3 + branch4
-    dot6 = tf.matmul(t18, t4)
-    dot7 = tf.einsum("...abc,...bc->...ab", t43, dot6)
-    t44 = t8[..., :, None] * t6[..., None, :] * dot / larger**4
-    branch5 = tf.where(tf.linalg.matrix_transpose(differs), t44, 0.0)
-    dot8 = tf.einsum("...ab,...cb->...a", branch5, t4)
-    t45 = dot7 + t8[..., None, :] * dot4 / larger**3 - dot8[..., None, :]
-    t46 = off_diagonal * (2 * total7[..., None, :] - 2 * t2) * t45
-    branch6 = tf.where(t41, t6[..., None, None, :] * t4[..., :, None, :] * dot5, 0.0)
-    total13 = tf.reduce_sum(branch6, axis=-1)
-    t47 = 1 / t5
-    t48 = t4 * t47[..., None, :] * second
-    branch7 = fn.select(differs, 1.0, 0.0, first)
-    t49 = tf.linalg.matrix_transpose(branch7)
-    dot9 = tf.matmul(t48, tf.linalg.matrix_transpose(t49))
-    t50 = total2 * t47
-    t51 = t4 * t50[..., None, :]
-    dot10 = tf.matmul(t51, tf.linalg.matrix_transpose(t49))
-    t52 = total13 + t10[..., None, :] * dot9 - t10[..., None, :] * dot10 / larger
-    t53 = 2 * t10[..., None, :] * off_diagonal * t52 / larger**2
-    t54 = t12 * total11
-    t55 = t6[..., None, None, :] * t10[..., None, :, None]
-    branch8 = tf.where(t41, t55 * tf.linalg.matrix_transpose(t39) / larger**3, 0.0)
-    t56 = 0.5 * t6[..., None, None, :] * t8[..., None, :, None] * t25[..., :, :, None]
-    branch9 = tf.where(t41, -t56 * dot[..., None, :, :] / larger**4, 0.0)
-    t57 = branch8 + branch9
-    dot11 = tf.einsum("...abc,...dc->...ab", t57, t4)
-    t58 = t22[..., None, :] + t28 + t12[..., None, :] * t25 * t32
-    t59 = t58 + t8[..., None, :] * t25 * t34 + t46 + t53 - t25 * t54[..., None, :]
-    t60 = t59 - 2 * dot11 * off_diagonal
-    t61 = 1 / t5**1.5
-    t62 = t10 * t61
-    total14 = tf.reduce_sum(t2 * t4 * t62[..., None, :] / larger**2, axis=-2)
-    t63 = t61[..., :, None] * t10[..., None, :] * tf.linalg.matrix_transpose(dot)
-    branch10 = tf.where(differs, t63 / larger**3, 0.0)
-    t64 = tf.linalg.matrix_transpose(t4)
-    dot12 = tf.matmul(branch10, tf.linalg.matrix_transpose(t2))
-    dot13 = tf.einsum("...ab,...ab->...a", t64, dot12)
-    t65 = total14 * t12 - dot13 * off_diagonal
-    t66 = 2 * t65 * (t20 - batch_size / larger**2)
-    t67 = 2 * t65 - 2 * t65 / larger - t66
-    total15 = tf.reduce_sum(t4 / larger, axis=-2)
-    total16 = tf.reduce_sum(t2 * t11[..., None, :] / larger**2, axis=-2)
-    t68 = 2 * total14 * total15 / larger - 2 * total16 / larger
-    t69 = 2 * t4 * total14[..., None, :] / larger
-    t70 = t68[..., None, :] + 2 * t2 * t11[..., None, :] / larger**2 - t69
-    total17 = tf.reduce_sum(t2 * t11[..., None, :] / larger, axis=-2)
-    t71 = 2 * t4 - 2 * total15[..., None, :]
-    total18 = tf.reduce_sum(t2 * t4 * t62[..., None, :] / larger, axis=-2)
-    t72 = t2 * t11[..., None, :] - total17[..., None, :]
-    t73 = t70 * (t72 - 0.5 * t71 * total18[..., None, :])
-    total19 = tf.reduce_sum(t2 * t62[..., None, :] / larger**3, axis=-2)
-    t74 = 1 / t5**2.5
-    t75 = t10 * t74
-    total20 = tf.reduce_sum(t2 * t4 * t75[..., None, :] / larger**3, axis=-2)
-    t76 = t2 * t62[..., None, :] / larger**2 - total19[..., None, :]
-    t77 = t76 - 1.5 * t71 * total20[..., None, :]
-    t78 = t10 * t12
-    branch11 = tf.where(differs, t10[..., None, :] * tf.linalg.matrix_transpose(dot), 0.0)
-    dot14 = tf.matmul(t2, tf.linalg.matrix_transpose(branch11))
-    t79 = t2 * t78[..., None, :] / larger**2 - dot14 * off_diagonal / larger**3
-    t80 = 2 * total15[..., None, :] - 2 * t4
-    t81 = 0.5 * tf.linalg.matrix_transpose(t4)[..., None, :, :]
-    t82 = t81 * t61[..., None, :, None] * t71[..., :, :, None]
-    t83 = -(t6[..., None, :, None] + t82) / larger
-    dot15 = tf.einsum("...acd,...bd->...abc", t83, t14)
-    t84 = t10[..., None, :, None] * t2[..., :, :, None] * t6[..., None, None, :]
-    t85 = dot15 + t84
-    t86 = t10[..., None, None, :] * t61[..., None, :, None]
-    t87 = t86 * tf.linalg.matrix_transpose(t85) / larger**3
-    branch12 = tf.where(differs[..., None, :, :], t87, 0.0)
-    t88 = 1.5 * t10[..., None, None, :]
-    t89 = t88 * tf.linalg.matrix_transpose(dot)[..., None, :, :]
-    t90 = -t89 * t74[..., None, :, None] * t71[..., :, :, None] / larger**4
-    branch13 = tf.where(differs[..., None, :, :], t90, 0.0)
-    t91 = branch12 + branch13
-    dot16 = tf.matmul(t64, t2)
-    dot17 = tf.einsum("...abc,...bc->...ab", t91, dot16)
-    branch14 = tf.where(differs, t63 / larger**4, 0.0)
-    dot18 = tf.einsum("...ab,...cb->...a", branch14, t2)
-    t92 = dot17 + t61[..., None, :] * dot14 / larger**3 - dot18[..., None, :]
-    t93 = t10[..., None, :, None] * t2[..., :, :, None] * dot15
-    branch15 = tf.where(tf.linalg.matrix_transpose(differs)[..., None, :, :], t93, 0.0)
-    total21 = tf.reduce_sum(branch15, axis=-2)
-    t94 = 1 / t7
-    t95 = t2 * t94[..., None, :] * first
-    dot19 = tf.matmul(t95, tf.linalg.matrix_transpose(branch7))
-    t96 = t94 * total
-    t97 = t2 * t96[..., None, :]
-    dot20 = tf.matmul(t97, tf.linalg.matrix_transpose(branch7))
-    t98 = total21 + t6[..., None, :] * dot19 - t6[..., None, :] * dot20 / larger
-    t99 = 2 * t6[..., None, :] * off_diagonal * t98 / larger**2
-    t100 = t12 * total19
-    t101 = t6[..., None, :, None] * t10[..., None, None, :]
-    t102 = t101 * tf.linalg.matrix_transpose(t85) / larger**3
-    branch16 = tf.where(differs[..., None, :, :], t102, 0.0)
-    t103 = 0.5 * t10[..., None, None, :] * t61[..., None, :, None]
-    t104 = t103 * tf.linalg.matrix_transpose(dot)[..., None, :, :]
-    t105 = -t104 * t71[..., :, :, None] / larger**4
-    branch17 = tf.where(differs[..., None, :, :], t105, 0.0)
-    t106 = branch16 + branch17
-    dot21 = tf.einsum("...abc,...dc->...ab", t106, t2)
-    t107 = t67[..., None, :] + t73 + t12[..., None, :] * t71 * t77
-    t108 = t107 + t61[..., None, :] * t71 * t79 + off_diagonal * t80 * t92 + t99
-    t109 = t108 - t71 * t100[..., None, :] - 2 * dot21 * off_diagonal
-    return (cotangent[..., None, None] * t60, cotangent[..., None, None] * t109)
+    branch = fn.select(differs, 1.0, 0.0, first)
+    t10 = tf.linalg.matrix_transpose(branch)
+    dot = tf.matmul(t9, tf.linalg.matrix_transpose(t10))
+    t11 = 1 / tf.math.sqrt(t7)
+    t12 = 1 / t3**1.5
+    t13 = tf.linalg.matrix_transpose(first) * t12[..., :, None] / larger**2
+    t14 = t11[..., None, :] * t6
+    t15 = tf.linalg.matrix_transpose(t14)
+    dot2 = tf.matmul(t13, tf.linalg.matrix_transpose(t15))
+    branch2 = tf.where(tf.linalg.matrix_transpose(differs), t11[..., None, :] * dot2, 0.0)
+    dot3 = tf.matmul(t6, tf.linalg.matrix_transpose(branch2))
+    total5 = tf.reduce_sum(t2 / larger, axis=-2)
+    t16 = tf.linalg.matrix_transpose(first) * t12[..., :, None] / larger
+    dot4 = tf.matmul(t16, tf.linalg.matrix_transpose(t15))
+    branch3 = tf.where(tf.linalg.matrix_transpose(differs), t11[..., None, :] * dot4, 0.0)
+    dot5 = tf.matmul(t6, tf.linalg.matrix_transpose(branch3))
+    t17 = tf.linalg.matrix_transpose(t6) * t11[..., :, None] / larger**2
+    dot6 = tf.einsum("...bc,...a->...ab", t17, t12)
+    branch4 = tf.where(tf.linalg.matrix_transpose(differs), t11[..., None, :] * dot6, 0.0)
+    dot7 = tf.matmul(t6, tf.linalg.matrix_transpose(branch4))
+    t18 = tf.linalg.matrix_transpose(t6) * t11[..., :, None] / larger
+    dot8 = tf.einsum("...bc,...a->...ab", t18, t4)
+    branch5 = tf.where(tf.linalg.matrix_transpose(differs), t11[..., None, :] * dot8, 0.0)
+    dot9 = tf.matmul(t6, tf.linalg.matrix_transpose(branch5))
+    t19 = tf.linalg.matrix_transpose(t6) * t11[..., :, None] / larger**3
+    dot10 = tf.einsum("...bc,...a->...ab", t19, t12)
+    branch6 = tf.where(tf.linalg.matrix_transpose(differs), t11[..., None, :] * dot10, 0.0)
+    dot11 = tf.matmul(t6, tf.linalg.matrix_transpose(branch6))
+    t20 = total**2
+    t21 = total5 * total
+    t22 = total3 * t8
+    t23 = t6 * t22[..., None, :]
+    dot12 = tf.matmul(t23, tf.linalg.matrix_transpose(t10))
+    t24 = t4[..., None, :] * dot + total[..., None, :] * dot3
+    t25 = t24 + total5[..., None, :] * dot5 + first * total[..., None, :] * dot7
+    t26 = t25 - dot9 - first * dot5 - dot11 * t20[..., None, :]
+    t27 = t26 - dot7 * t21[..., None, :] - t4[..., None, :] * dot12 / larger
+    t28 = 2 * t4[..., None, :] * off_diagonal * t27 / larger**2
+    t29 = t11 * t12
+    total6 = tf.reduce_sum(t2 * t6 * t29[..., None, :] / larger**2, axis=-2)
+    t30 = t4 * t11
+    total7 = tf.reduce_sum(t2 * t6 * t30[..., None, :], axis=-2)
+    t31 = 1 - total7 / larger
+    t32 = t4[..., None, :] * t2
+    t33 = tf.linalg.matrix_transpose(t32)
+    dot13 = tf.matmul(t33, tf.linalg.matrix_transpose(t15))
+    t34 = t12[..., :, None] * t11[..., None, :] * dot13 / larger**3
+    branch7 = tf.where(tf.linalg.matrix_transpose(differs), t34, 0.0)
+    t35 = tf.linalg.matrix_transpose(t2)
+    dot14 = tf.matmul(branch7, tf.linalg.matrix_transpose(t6))
+    dot15 = tf.einsum("...ab,...ab->...a", t35, dot14)
+    t36 = total6 * t31 - dot15 * off_diagonal
+    t37 = 1 / tf.maximum(tf.cast(batch_size, first.dtype), 1.0)
+    t38 = 2 * t36 * (t37 - batch_size / larger**2)
+    t39 = 2 * t36 - 2 * t36 / larger - t38
+    total8 = tf.reduce_sum(t6 * t30[..., None, :] / larger**2, axis=-2)
+    t40 = 2 * total6 * total5 / larger - 2 * total8 / larger
+    t41 = t40[..., None, :] + 2 * t6 * t30[..., None, :] / larger**2
+    total9 = tf.reduce_sum(t6 * t30[..., None, :] / larger, axis=-2)
+    total10 = tf.reduce_sum(t2 * t6 * t29[..., None, :] / larger, axis=-2)
+    t42 = 2 * t2 - 2 * total5[..., None, :]
+    t43 = t6 * t30[..., None, :] - total9[..., None, :]
+    t44 = t41 - 2 * total6[..., None, :] * t2 / larger
+    t45 = t44 * (t43 - 0.5 * total10[..., None, :] * t42)
+    total11 = tf.reduce_sum(t6 * t29[..., None, :] / larger**3, axis=-2)
+    t46 = 1 / t3**2.5
+    t47 = t11 * t46
+    total12 = tf.reduce_sum(t2 * t6 * t47[..., None, :] / larger**3, axis=-2)
+    t48 = t6 * t29[..., None, :] / larger**2 - total11[..., None, :]
+    t49 = t48 - 1.5 * total12[..., None, :] * t42
+    t50 = t11 * t31
+    branch8 = tf.where(tf.linalg.matrix_transpose(differs), t11[..., None, :] * dot13, 0.0)
+    dot16 = tf.matmul(t6, tf.linalg.matrix_transpose(branch8))
+    t51 = t6 * t50[..., None, :] / larger**2 - dot16 * off_diagonal / larger**3
+    t52 = 1 / t3**2
+    t53 = epsilon * larger**3
+    t54 = 1 / (t53 + total4 * larger**2)
+    t55 = t52[..., :, None] * t54[..., None, :]
+    branch9 = tf.where(tf.linalg.matrix_transpose(differs), t55, 0.0)
+    dot17 = tf.matmul(t35, t6)
+    dot18 = branch9 * dot17
+    dot19 = tf.matmul(second, tf.linalg.matrix_transpose(dot18))
+    t56 = t12[..., :, None] * t11[..., None, :] * dot4 / larger**3
+    branch10 = tf.where(tf.linalg.matrix_transpose(differs), t56, 0.0)
+    dot20 = tf.matmul(branch10, tf.linalg.matrix_transpose(t6))
+    dot21 = tf.einsum("...ab,...ab->...a", t35, dot20)
+    t57 = t12[..., :, None] * t11[..., None, :] * dot2 / larger**3
+    branch11 = tf.where(tf.linalg.matrix_transpose(differs), t57, 0.0)
+    dot22 = tf.matmul(branch11, tf.linalg.matrix_transpose(t6))
+    dot23 = tf.einsum("...ab,...ab->...a", t35, dot22)
+    t58 = t11[..., None, :] * dot13 * t46[..., :, None] / larger**4
+    branch12 = tf.where(tf.linalg.matrix_transpose(differs), t58, 0.0)
+    dot24 = tf.matmul(branch12, tf.linalg.matrix_transpose(t6))
+    dot25 = tf.einsum("...ab,...ab->...a", t35, dot24)
+    t59 = t11[..., None, :] * dot13 * t46[..., :, None] / larger**5
+    branch13 = tf.where(tf.linalg.matrix_transpose(differs), t59, 0.0)
+    dot26 = tf.matmul(branch13, tf.linalg.matrix_transpose(t6))
+    dot27 = tf.einsum("...ab,...ab->...a", t35, dot26)
+    t60 = epsilon * larger**4
+    t61 = total3 / (t60 + total4 * larger**3)
+    t62 = t52[..., :, None] * t61[..., None, :]
+    branch14 = tf.where(tf.linalg.matrix_transpose(differs), t62, 0.0)
+    dot28 = tf.matmul(branch14, tf.linalg.matrix_transpose(t6))
+    dot29 = tf.einsum("...ab,...ab->...a", t35, dot28)
+    t63 = t12[..., :, None] * t11[..., None, :] * dot8 / larger**3
+    branch15 = tf.where(tf.linalg.matrix_transpose(differs), t63, 0.0)
+    dot30 = tf.matmul(branch15, tf.linalg.matrix_transpose(t6))
+    dot31 = tf.einsum("...ab,...ab->...a", t35, dot30)
+    t64 = t12[..., :, None] * t11[..., None, :] * dot13 / larger**4
+    branch16 = tf.where(tf.linalg.matrix_transpose(differs), t64, 0.0)
+    dot32 = tf.einsum("...ab,...cb->...a", branch16, t6)
+    t65 = t12[..., :, None] * t11[..., None, :] * dot10 / larger**3
+    branch17 = tf.where(tf.linalg.matrix_transpose(differs), t65, 0.0)
+    dot33 = tf.matmul(branch17, tf.linalg.matrix_transpose(t6))
+    dot34 = tf.einsum("...ab,...ab->...a", t35, dot33)
+    t66 = t12[..., :, None] * t11[..., None, :] * dot6 / larger**3
+    branch18 = tf.where(tf.linalg.matrix_transpose(differs), t66, 0.0)
+    dot35 = tf.matmul(branch18, tf.linalg.matrix_transpose(t6))
+    dot36 = tf.einsum("...ab,...ab->...a", t35, dot35)
+    t67 = total5 * dot21 + dot23 * total + 3 * total5 * dot25 + 3 * dot27 * total
+    t68 = t67 - dot29 - dot31 - dot32 - dot34 * t20 - total5 * dot36 * total
+    t69 = dot36 * total
+    t70 = dot19 + t68[..., None, :] + first * t69[..., None, :]
+    t71 = t70 + t12[..., None, :] * dot16 / larger**3 - first * dot21[..., None, :]
+    t72 = t71 - 3 * first * dot25[..., None, :]
+    t73 = off_diagonal * (2 * total5[..., None, :] - 2 * t2) * t72
+    t74 = t31 * total11
+    t75 = total2 * epsilon * larger**2
+    t76 = total4 * epsilon * larger**2
+    t77 = epsilon**2
+    t78 = total4[..., :, None] * total2[..., None, :] * larger
+    t79 = 1 / (t75[..., None, :] + t76[..., :, None] + t77 * larger**3 + t78)
+    branch19 = tf.where(differs, t79, 0.0)
+    t80 = tf.linalg.matrix_transpose(branch19)
+    dot37 = tf.einsum("...ab,...cb->...ab", second, t6)
+    dot38 = tf.matmul(dot37, tf.linalg.matrix_transpose(t80))
+    t81 = t4[..., :, None] * t11[..., None, :] * dot4 / larger**3
+    branch20 = tf.where(tf.linalg.matrix_transpose(differs), t81, 0.0)
+    dot39 = tf.einsum("...ab,...cb->...a", branch20, t6)
+    t82 = t4[..., :, None] * t11[..., None, :] * dot2 / larger**3
+    branch21 = tf.where(tf.linalg.matrix_transpose(differs), t82, 0.0)
+    dot40 = tf.einsum("...ab,...cb->...a", branch21, t6)
+    t83 = t12[..., :, None] * t11[..., None, :] * dot13 / larger**5
+    branch22 = tf.where(tf.linalg.matrix_transpose(differs), t83, 0.0)
+    dot41 = tf.einsum("...ab,...cb->...a", branch22, t6)
+    t84 = total2 * epsilon * larger**3
+    t85 = total4 * epsilon * larger**3
+    t86 = total4[..., :, None] * total2[..., None, :] * larger**2
+    t87 = 1 / (t84[..., None, :] + t85[..., :, None] + t77 * larger**4 + t86)
+    t88 = total3[..., None, :] * tf.linalg.matrix_transpose(t87)
+    branch23 = tf.where(tf.linalg.matrix_transpose(differs), t88, 0.0)
+    dot42 = tf.einsum("...ab,...cb->...a", branch23, t6)
+    t89 = t4[..., :, None] * t11[..., None, :] * dot8 / larger**3
+    branch24 = tf.where(tf.linalg.matrix_transpose(differs), t89, 0.0)
+    dot43 = tf.einsum("...ab,...cb->...a", branch24, t6)
+    t90 = t4[..., :, None] * t11[..., None, :] * dot10 / larger**3
+    branch25 = tf.where(tf.linalg.matrix_transpose(differs), t90, 0.0)
+    dot44 = tf.einsum("...ab,...cb->...a", branch25, t6)
+    t91 = t4[..., :, None] * t11[..., None, :] * dot6 / larger**3
+    branch26 = tf.where(tf.linalg.matrix_transpose(differs), t91, 0.0)
+    dot45 = tf.einsum("...ab,...cb->...a", branch26, t6)
+    t92 = total5 * dot32 + total5 * dot39 + dot40 * total + dot41 * total - dot42
+    t93 = t92 - dot43 - dot44 * t20 - total5 * dot45 * total
+    t94 = dot45 * total
+    t95 = dot38 + t93[..., None, :] + first * t94[..., None, :]
+    t96 = t95 - first * dot32[..., None, :] - first * dot39[..., None, :]
+    t97 = t28 + t39[..., None, :] + t45 + t31[..., None, :] * t42 * t49
+    t98 = t97 + t12[..., None, :] * t42 * t51 + t73 - t42 * t74[..., None, :]
+    t99 = t98 - 2 * off_diagonal * t96
+    t100 = 1 / t7**1.5
+    t101 = tf.linalg.matrix_transpose(second) * t100[..., :, None] / larger**2
+    dot46 = tf.matmul(t33, tf.linalg.matrix_transpose(t101))
+    branch27 = tf.where(differs, t4[..., None, :] * tf.linalg.matrix_transpose(dot46), 0.0)
+    dot47 = tf.matmul(t2, tf.linalg.matrix_transpose(branch27))
+    t102 = 1 / t3
+    t103 = t2 * first * t102[..., None, :]
+    dot48 = tf.matmul(t103, tf.linalg.matrix_transpose(branch))
+    total13 = tf.reduce_sum(t6 / larger, axis=-2)
+    t104 = tf.linalg.matrix_transpose(second) * t100[..., :, None] / larger
+    dot49 = tf.matmul(t33, tf.linalg.matrix_transpose(t104))
+    branch28 = tf.where(differs, t4[..., None, :] * tf.linalg.matrix_transpose(dot49), 0.0)
+    dot50 = tf.matmul(t2, tf.linalg.matrix_transpose(branch28))
+    t105 = tf.linalg.matrix_transpose(t2) * t4[..., :, None] / larger**2
+    dot51 = tf.einsum("...ac,...b->...ab", t105, t100)
+    branch29 = tf.where(differs, t4[..., None, :] * tf.linalg.matrix_transpose(dot51), 0.0)
+    dot52 = tf.matmul(t2, tf.linalg.matrix_transpose(branch29))
+    t106 = tf.linalg.matrix_transpose(t2) * t4[..., :, None] / larger
+    dot53 = tf.einsum("...ac,...b->...ab", t106, t11)
+    branch30 = tf.where(differs, t4[..., None, :] * tf.linalg.matrix_transpose(dot53), 0.0)
+    dot54 = tf.matmul(t2, tf.linalg.matrix_transpose(branch30))
+    t107 = tf.linalg.matrix_transpose(t2) * t4[..., :, None] / larger**3
+    dot55 = tf.einsum("...ac,...b->...ab", t107, t100)
+    branch31 = tf.where(differs, t4[..., None, :] * tf.linalg.matrix_transpose(dot55), 0.0)
+    dot56 = tf.matmul(t2, tf.linalg.matrix_transpose(branch31))
+    t108 = total3**2
+    t109 = total3 * total13
+    t110 = t102 * total
+    t111 = t2 * t110[..., None, :]
+    dot57 = tf.matmul(t111, tf.linalg.matrix_transpose(branch))
+    t112 = total3[..., None, :] * dot47 + t11[..., None, :] * dot48
+    t113 = t112 + total13[..., None, :] * dot50 + total3[..., None, :] * second * dot52
+    t114 = t113 - dot54 - second * dot50 - dot56 * t108[..., None, :]
+    t115 = t114 - dot52 * t109[..., None, :] - t11[..., None, :] * dot57 / larger
+    t116 = 2 * t11[..., None, :] * off_diagonal * t115 / larger**2
+    t117 = t4 * t100
+    t118 = t2 * t6 * t117[..., None, :] / larger**2
+    total14 = tf.reduce_sum(t118, axis=-2)
+    t119 = t100[..., :, None] * t4[..., None, :] * tf.linalg.matrix_transpose(dot13)
+    branch32 = tf.where(differs, t119 / larger**3, 0.0)
+    t120 = tf.linalg.matrix_transpose(t6)
+    dot58 = tf.matmul(branch32, tf.linalg.matrix_transpose(t2))
+    dot59 = tf.einsum("...ab,...ab->...a", t120, dot58)
+    t121 = total14 * t31 - dot59 * off_diagonal
+    t122 = 2 * t121 * (t37 - batch_size / larger**2)
+    t123 = 2 * t121 - 2 * t121 / larger - t122
+    total15 = tf.reduce_sum(t2 * t30[..., None, :] / larger**2, axis=-2)
+    t124 = 2 * total14 * total13 / larger - 2 * total15 / larger
+    t125 = 2 * t6 * total14[..., None, :] / larger
+    t126 = t124[..., None, :] + 2 * t2 * t30[..., None, :] / larger**2 - t125
+    total16 = tf.reduce_sum(t2 * t30[..., None, :] / larger, axis=-2)
+    total17 = tf.reduce_sum(t2 * t6 * t117[..., None, :] / larger, axis=-2)
+    t127 = 2 * t6 - 2 * total13[..., None, :]
+    t128 = t2 * t30[..., None, :] - total16[..., None, :]
+    t129 = t126 * (t128 - 0.5 * total17[..., None, :] * t127)
+    total18 = tf.reduce_sum(t2 * t117[..., None, :] / larger**3, axis=-2)
+    t130 = 1 / t7**2.5
+    t131 = t4 * t130
+    t132 = t2 * t6 * t131[..., None, :] / larger**3
+    total19 = tf.reduce_sum(t132, axis=-2)
+    t133 = t2 * t117[..., None, :] / larger**2 - total18[..., None, :]
+    t134 = t133 - 1.5 * total19[..., None, :] * t127
+    t135 = t4 * t31
+    branch33 = tf.where(differs, t4[..., None, :] * tf.linalg.matrix_transpose(dot13), 0.0)
+    dot60 = tf.matmul(t2, tf.linalg.matrix_transpose(branch33))
+    t136 = t2 * t135[..., None, :] / larger**2 - dot60 * off_diagonal / larger**3
+    t137 = 2 * total13[..., None, :] - 2 * t6
+    t138 = 1 / t7**2
+    t139 = 1 / (t53 + total2 * larger**2)
+    branch34 = tf.where(differs, t138[..., :, None] * t139[..., None, :], 0.0)
+    dot61 = tf.matmul(t120, t2)
+    dot62 = branch34 * dot61
+    dot63 = tf.matmul(first, tf.linalg.matrix_transpose(dot62))
+    t140 = t100[..., :, None] * t4[..., None, :] * tf.linalg.matrix_transpose(dot46)
+    branch35 = tf.where(differs, t140 / larger**3, 0.0)
+    dot64 = tf.matmul(branch35, tf.linalg.matrix_transpose(t2))
+    dot65 = tf.einsum("...ab,...ab->...a", t120, dot64)
+    t141 = t100[..., :, None] * t4[..., None, :] * tf.linalg.matrix_transpose(dot49)
+    branch36 = tf.where(differs, t141 / larger**3, 0.0)
+    dot66 = tf.matmul(branch36, tf.linalg.matrix_transpose(t2))
+    dot67 = tf.einsum("...ab,...ab->...a", t120, dot66)
+    t142 = t4[..., None, :] * tf.linalg.matrix_transpose(dot13) * t130[..., :, None]
+    branch37 = tf.where(differs, t142 / larger**5, 0.0)
+    dot68 = tf.matmul(branch37, tf.linalg.matrix_transpose(t2))
+    dot69 = tf.einsum("...ab,...ab->...a", t120, dot68)
+    branch38 = tf.where(differs, t142 / larger**4, 0.0)
+    dot70 = tf.matmul(branch38, tf.linalg.matrix_transpose(t2))
+    dot71 = tf.einsum("...ab,...ab->...a", t120, dot70)
+    t143 = total / (t60 + total2 * larger**3)
+    branch39 = tf.where(differs, t138[..., :, None] * t143[..., None, :], 0.0)
+    dot72 = tf.matmul(branch39, tf.linalg.matrix_transpose(t2))
+    dot73 = tf.einsum("...ab,...ab->...a", t120, dot72)
+    t144 = t100[..., :, None] * t4[..., None, :] * tf.linalg.matrix_transpose(dot53)
+    branch40 = tf.where(differs, t144 / larger**3, 0.0)
+    dot74 = tf.matmul(branch40, tf.linalg.matrix_transpose(t2))
+    dot75 = tf.einsum("...ab,...ab->...a", t120, dot74)
+    branch41 = tf.where(differs, t119 / larger**4, 0.0)
+    dot76 = tf.einsum("...ab,...cb->...a", branch41, t2)
+    t145 = t100[..., :, None] * t4[..., None, :] * tf.linalg.matrix_transpose(dot55)
+    branch42 = tf.where(differs, t145 / larger**3, 0.0)
+    dot77 = tf.matmul(branch42, tf.linalg.matrix_transpose(t2))
+    dot78 = tf.einsum("...ab,...ab->...a", t120, dot77)
+    t146 = t100[..., :, None] * t4[..., None, :] * tf.linalg.matrix_transpose(dot51)
+    branch43 = tf.where(differs, t146 / larger**3, 0.0)
+    dot79 = tf.matmul(branch43, tf.linalg.matrix_transpose(t2))
+    dot80 = tf.einsum("...ab,...ab->...a", t120, dot79)
+    t147 = total3 * dot65 + total13 * dot67 + 3 * total3 * dot69 + 3 * total13 * dot71
+    t148 = t147 - dot73 - dot75 - dot76 - dot78 * t108 - total3 * total13 * dot80
+    t149 = total3 * dot80
+    t150 = dot63 + t148[..., None, :] + second * t149[..., None, :]
+    t151 = t150 + t100[..., None, :] * dot60 / larger**3 - second * dot67[..., None, :]
+    t152 = t151 - 3 * second * dot71[..., None, :]
+    t153 = t31 * total18
+    dot81 = tf.einsum("...ab,...cb->...ab", first, t2)
+    dot82 = tf.matmul(dot81, tf.linalg.matrix_transpose(branch19))
+    t154 = t11[..., :, None] * t4[..., None, :] * tf.linalg.matrix_transpose(dot46)
+    branch44 = tf.where(differs, t154 / larger**3, 0.0)
+    dot83 = tf.einsum("...ab,...cb->...a", branch44, t2)
+    branch45 = tf.where(differs, t119 / larger**5, 0.0)
+    dot84 = tf.einsum("...ab,...cb->...a", branch45, t2)
+    t155 = t11[..., :, None] * t4[..., None, :] * tf.linalg.matrix_transpose(dot49)
+    branch46 = tf.where(differs, t155 / larger**3, 0.0)
+    dot85 = tf.einsum("...ab,...cb->...a", branch46, t2)
+    branch47 = tf.where(differs, total[..., None, :] * t87, 0.0)
+    dot86 = tf.einsum("...ab,...cb->...a", branch47, t2)
+    t156 = t11[..., :, None] * t4[..., None, :] * tf.linalg.matrix_transpose(dot53)
+    branch48 = tf.where(differs, t156 / larger**3, 0.0)
+    dot87 = tf.einsum("...ab,...cb->...a", branch48, t2)
+    t157 = t11[..., :, None] * t4[..., None, :] * tf.linalg.matrix_transpose(dot55)
+    branch49 = tf.where(differs, t157 / larger**3, 0.0)
+    dot88 = tf.einsum("...ab,...cb->...a", branch49, t2)
+    t158 = t11[..., :, None] * t4[..., None, :] * tf.linalg.matrix_transpose(dot51)
+    branch50 = tf.where(differs, t158 / larger**3, 0.0)
+    dot89 = tf.einsum("...ab,...cb->...a", branch50, t2)
+    t159 = total3 * dot83 + total3 * dot84 + total13 * dot76 + total13 * dot85 - dot86
+    t160 = t159 - dot87 - dot88 * t108 - total3 * total13 * dot89
+    t161 = total3 * dot89
+    t162 = dot82 + t160[..., None, :] + second * t161[..., None, :]
+    t163 = t162 - second * dot76[..., None, :] - second * dot85[..., None, :]
+    t164 = t116 + t123[..., None, :] + t129 + t31[..., None, :] * t127 * t134
+    t165 = t164 + t100[..., None, :] * t127 * t136 + off_diagonal * t137 * t152
+    t166 = t165 - t127 * t153[..., None, :] - 2 * off_diagonal * t163
+    return (cotangent[..., None, None] * t99, cotangent[..., None, None] * t166)
 
 
 _BARLOW_TWINS = Definition(
@@ -1878,34 +2034,35 @@ class ByolLoss(KerasLoss):
 
 def _byol_value(prediction: Array, target: Array) -> Result:
     """The unreduced loss."""
-    total = tf.reduce_sum(prediction * target, axis=-1)
-    total2 = tf.reduce_sum(prediction**2, axis=-1)
-    total3 = tf.reduce_sum(target**2, axis=-1)
-    t = 2 * total * fn.inverse_root(total2) * fn.inverse_root(total3)
-    return 2 - t
+    length = fn.norm(prediction, axis=-1)
+    unit = fn.unit(prediction, length[..., None])
+    length2 = fn.norm(target, axis=-1)
+    unit2 = fn.unit(target, length2[..., None])
+    total = tf.reduce_sum(unit * unit2, axis=-1)
+    return 2 - 2 * total
 
 
 def _byol_vjp(prediction: Array, target: Array, cotangent: Array) -> tuple[Result, ...]:
     """Gradients of sum(cotangent * loss)."""
-    total = tf.reduce_sum(target**2, axis=-1)
-    t = cotangent * fn.inverse_root(total)
-    total2 = tf.reduce_sum(prediction * target, axis=-1)
-    total3 = tf.reduce_sum(prediction**2, axis=-1)
-    t2 = fn.inverse_root(total3)
-    t3 = 2 * total2 * t2**3
-    t4 = prediction * t3[..., None] - 2 * target * t2[..., None]
-    return (t[..., None] * t4,)
+    length = fn.norm(prediction, axis=-1)
+    t = cotangent * fn.reciprocal(length)
+    unit = fn.unit(prediction, length[..., None])
+    length2 = fn.norm(target, axis=-1)
+    unit2 = fn.unit(target, length2[..., None])
+    total = tf.reduce_sum(unit * unit2, axis=-1)
+    return (t[..., None] * (2 * total[..., None] * unit - 2 * unit2),)
 
 
 def _byol_jvp(prediction: Array, target: Array, prediction_tangent: Array) -> Result:
     """The directional derivative of the unreduced loss along the tangents."""
-    total = tf.reduce_sum(prediction_tangent * prediction, axis=-1)
-    total2 = tf.reduce_sum(prediction * target, axis=-1)
-    total3 = tf.reduce_sum(prediction**2, axis=-1)
-    t = fn.inverse_root(total3)
-    total4 = tf.reduce_sum(prediction_tangent * target, axis=-1)
-    total5 = tf.reduce_sum(target**2, axis=-1)
-    return (2 * total * total2 * t**3 - 2 * total4 * t) * fn.inverse_root(total5)
+    length = fn.norm(target, axis=-1)
+    unit = fn.unit(target, length[..., None])
+    length2 = fn.norm(prediction, axis=-1)
+    unit2 = fn.unit(prediction, length2[..., None])
+    total = tf.reduce_sum(unit2 * prediction_tangent, axis=-1)
+    t = unit * (prediction_tangent - unit2 * total[..., None])
+    total2 = tf.reduce_sum(t, axis=-1)
+    return -2 * total2 * fn.reciprocal(length2)
 
 
 def _byol_hvp(
@@ -1915,20 +2072,18 @@ def _byol_hvp(
     prediction_tangent: Array,
 ) -> tuple[Result, ...]:
     """The Hessian of sum(cotangent * loss) times the tangents."""
-    total = tf.reduce_sum(target**2, axis=-1)
-    t = cotangent * fn.inverse_root(total)
-    total2 = tf.reduce_sum(prediction_tangent * target, axis=-1)
-    total3 = tf.reduce_sum(prediction**2, axis=-1)
-    t2 = fn.inverse_root(total3)
-    t3 = t2**3
-    t4 = 2 * total2 * t3
-    total4 = tf.reduce_sum(prediction * target, axis=-1)
-    t5 = 2 * t3 * total4
-    total5 = tf.reduce_sum(prediction_tangent * prediction, axis=-1)
-    t6 = -3 * total4 * t2**5
-    t7 = target * t3[..., None] + prediction * t6[..., None]
-    t8 = prediction * t4[..., None] + t5[..., None] * prediction_tangent
-    return (t[..., None] * (t8 + 2 * total5[..., None] * t7),)
+    length = fn.norm(prediction, axis=-1)
+    t = cotangent * fn.reciprocal(length) ** 2
+    unit = fn.unit(prediction, length[..., None])
+    length2 = fn.norm(target, axis=-1)
+    unit2 = fn.unit(target, length2[..., None])
+    total = tf.reduce_sum(unit * unit2, axis=-1)
+    total2 = tf.reduce_sum(unit * prediction_tangent, axis=-1)
+    t2 = prediction_tangent - unit * total2[..., None]
+    total3 = tf.reduce_sum(unit2 * t2, axis=-1)
+    t3 = total2[..., None] * (2 * total[..., None] * unit - 2 * unit2)
+    t4 = 2 * total[..., None] * t2 + 2 * unit * total3[..., None] - t3
+    return (t[..., None] * t4,)
 
 
 def _byol_hessian_diagonal(
@@ -1937,17 +2092,16 @@ def _byol_hessian_diagonal(
     cotangent: Array,
 ) -> tuple[Result, ...]:
     """The diagonal of the Hessian of sum(cotangent * loss)."""
-    total = tf.reduce_sum(target**2, axis=-1)
-    t = cotangent * fn.inverse_root(total)
-    total2 = tf.reduce_sum(prediction**2, axis=-1)
-    t2 = fn.inverse_root(total2)
-    t3 = t2**3
-    total3 = tf.reduce_sum(prediction * target, axis=-1)
-    t4 = 2 * t3 * total3
-    t5 = -3 * total3 * t2**5
-    t6 = target * t3[..., None] + prediction * t5[..., None]
-    t7 = 2 * target * prediction * t3[..., None]
-    return (t[..., None] * (t4[..., None] + 2 * prediction * t6 + t7),)
+    length = fn.norm(prediction, axis=-1)
+    t = cotangent * fn.reciprocal(length) ** 2
+    unit = fn.unit(prediction, length[..., None])
+    length2 = fn.norm(target, axis=-1)
+    unit2 = fn.unit(target, length2[..., None])
+    total = tf.reduce_sum(unit * unit2, axis=-1)
+    t2 = 2 * unit * (unit2 - total[..., None] * unit)
+    t3 = unit * (2 * total[..., None] * unit - 2 * unit2)
+    t4 = 2 * total[..., None] + t2 - t3 - 2 * total[..., None] * unit**2
+    return (t[..., None] * t4,)
 
 
 _BYOL = Definition(
@@ -2197,15 +2351,17 @@ def _simsiam_value(
     second_projection: Array,
 ) -> Result:
     """The unreduced loss."""
-    total = tf.reduce_sum(first_prediction * second_projection, axis=-1)
-    total2 = tf.reduce_sum(first_prediction**2, axis=-1)
-    total3 = tf.reduce_sum(second_projection**2, axis=-1)
-    t = 0.5 * total * fn.inverse_root(total2) * fn.inverse_root(total3)
-    total4 = tf.reduce_sum(second_prediction * first_projection, axis=-1)
-    total5 = tf.reduce_sum(second_prediction**2, axis=-1)
-    total6 = tf.reduce_sum(first_projection**2, axis=-1)
-    t2 = 0.5 * total4 * fn.inverse_root(total5) * fn.inverse_root(total6)
-    return -(t + t2)
+    length = fn.norm(first_prediction, axis=-1)
+    unit = fn.unit(first_prediction, length[..., None])
+    length2 = fn.norm(second_projection, axis=-1)
+    unit2 = fn.unit(second_projection, length2[..., None])
+    total = tf.reduce_sum(unit * unit2, axis=-1)
+    length3 = fn.norm(second_prediction, axis=-1)
+    unit3 = fn.unit(second_prediction, length3[..., None])
+    length4 = fn.norm(first_projection, axis=-1)
+    unit4 = fn.unit(first_projection, length4[..., None])
+    total2 = tf.reduce_sum(unit3 * unit4, axis=-1)
+    return -(0.5 * total + 0.5 * total2)
 
 
 def _simsiam_vjp(
@@ -2216,21 +2372,21 @@ def _simsiam_vjp(
     cotangent: Array,
 ) -> tuple[Result, ...]:
     """Gradients of sum(cotangent * loss)."""
-    total = tf.reduce_sum(second_projection**2, axis=-1)
-    t = cotangent * fn.inverse_root(total)
-    total2 = tf.reduce_sum(first_prediction * second_projection, axis=-1)
-    total3 = tf.reduce_sum(first_prediction**2, axis=-1)
-    t2 = fn.inverse_root(total3)
-    t3 = 0.5 * total2 * t2**3
-    t4 = 0.5 * second_projection * t2[..., None]
-    total4 = tf.reduce_sum(first_projection**2, axis=-1)
-    t5 = cotangent * fn.inverse_root(total4)
-    total5 = tf.reduce_sum(second_prediction * first_projection, axis=-1)
-    total6 = tf.reduce_sum(second_prediction**2, axis=-1)
-    t6 = fn.inverse_root(total6)
-    t7 = 0.5 * total5 * t6**3
-    t8 = second_prediction * t7[..., None] - 0.5 * first_projection * t6[..., None]
-    return (t[..., None] * (first_prediction * t3[..., None] - t4), t5[..., None] * t8, 0.0, 0.0)
+    length = fn.norm(first_prediction, axis=-1)
+    t = cotangent * fn.reciprocal(length)
+    unit = fn.unit(first_prediction, length[..., None])
+    length2 = fn.norm(second_projection, axis=-1)
+    unit2 = fn.unit(second_projection, length2[..., None])
+    total = tf.reduce_sum(unit * unit2, axis=-1)
+    length3 = fn.norm(second_prediction, axis=-1)
+    t2 = cotangent * fn.reciprocal(length3)
+    unit3 = fn.unit(second_prediction, length3[..., None])
+    length4 = fn.norm(first_projection, axis=-1)
+    unit4 = fn.unit(first_projection, length4[..., None])
+    total2 = tf.reduce_sum(unit3 * unit4, axis=-1)
+    result = t[..., None] * (0.5 * unit * total[..., None] - 0.5 * unit2)
+    result2 = t2[..., None] * (0.5 * unit3 * total2[..., None] - 0.5 * unit4)
+    return (result, result2, 0.0, 0.0)
 
 
 def _simsiam_jvp(
@@ -2244,26 +2400,22 @@ def _simsiam_jvp(
     second_projection_tangent: Array,
 ) -> Result:
     """The directional derivative of the unreduced loss along the tangents."""
-    t = first_prediction * first_prediction_tangent
-    total = tf.reduce_sum(t, axis=-1)
-    total2 = tf.reduce_sum(first_prediction * second_projection, axis=-1)
-    total3 = tf.reduce_sum(second_projection**2, axis=-1)
-    t2 = fn.inverse_root(total3)
-    total4 = tf.reduce_sum(first_prediction**2, axis=-1)
-    t3 = fn.inverse_root(total4)
-    t4 = second_prediction * second_prediction_tangent
-    total5 = tf.reduce_sum(t4, axis=-1)
-    total6 = tf.reduce_sum(second_prediction * first_projection, axis=-1)
-    total7 = tf.reduce_sum(first_projection**2, axis=-1)
-    t5 = fn.inverse_root(total7)
-    total8 = tf.reduce_sum(second_prediction**2, axis=-1)
-    t6 = fn.inverse_root(total8)
-    t7 = first_prediction_tangent * second_projection
-    total9 = tf.reduce_sum(t7, axis=-1)
-    t8 = first_projection * second_prediction_tangent
-    total10 = tf.reduce_sum(t8, axis=-1)
-    t9 = 0.5 * total * total2 * t2 * t3**3 + 0.5 * total5 * total6 * t5 * t6**3
-    return t9 - 0.5 * total9 * t3 * t2 - 0.5 * total10 * t6 * t5
+    length = fn.norm(second_projection, axis=-1)
+    unit = fn.unit(second_projection, length[..., None])
+    length2 = fn.norm(first_prediction, axis=-1)
+    unit2 = fn.unit(first_prediction, length2[..., None])
+    total = tf.reduce_sum(unit2 * first_prediction_tangent, axis=-1)
+    t = first_prediction_tangent - unit2 * total[..., None]
+    total2 = tf.reduce_sum(unit * t, axis=-1)
+    length3 = fn.norm(first_projection, axis=-1)
+    unit3 = fn.unit(first_projection, length3[..., None])
+    length4 = fn.norm(second_prediction, axis=-1)
+    unit4 = fn.unit(second_prediction, length4[..., None])
+    total3 = tf.reduce_sum(unit4 * second_prediction_tangent, axis=-1)
+    t2 = second_prediction_tangent - unit4 * total3[..., None]
+    total4 = tf.reduce_sum(unit3 * t2, axis=-1)
+    t3 = 0.5 * total2 * fn.reciprocal(length2)
+    return -(t3 + 0.5 * total4 * fn.reciprocal(length4))
 
 
 def _simsiam_hvp(
@@ -2278,41 +2430,29 @@ def _simsiam_hvp(
     second_projection_tangent: Array,
 ) -> tuple[Result, ...]:
     """The Hessian of sum(cotangent * loss) times the tangents."""
-    total = tf.reduce_sum(second_projection**2, axis=-1)
-    t = cotangent * fn.inverse_root(total)
-    total2 = tf.reduce_sum(first_prediction * second_projection, axis=-1)
-    total3 = tf.reduce_sum(first_prediction**2, axis=-1)
-    t2 = fn.inverse_root(total3)
-    t3 = t2**3
-    t4 = 0.5 * total2 * t3
-    t5 = first_prediction_tangent * t4[..., None]
-    t6 = first_prediction_tangent * second_projection
-    total4 = tf.reduce_sum(t6, axis=-1)
-    t7 = 0.5 * total4 * t3
-    t8 = first_prediction * first_prediction_tangent
-    total5 = tf.reduce_sum(t8, axis=-1)
-    t9 = -0.75 * total2 * t2**5
-    t10 = 0.25 * second_projection * t3[..., None]
-    t11 = first_prediction * t9[..., None] + t10
-    t12 = t5 + first_prediction * t7[..., None] + 2 * total5[..., None] * t11
-    total6 = tf.reduce_sum(first_projection**2, axis=-1)
-    t13 = cotangent * fn.inverse_root(total6)
-    total7 = tf.reduce_sum(second_prediction * first_projection, axis=-1)
-    total8 = tf.reduce_sum(second_prediction**2, axis=-1)
-    t14 = fn.inverse_root(total8)
-    t15 = t14**3
-    t16 = 0.5 * total7 * t15
-    t17 = second_prediction_tangent * t16[..., None]
-    t18 = first_projection * second_prediction_tangent
-    total9 = tf.reduce_sum(t18, axis=-1)
-    t19 = 0.5 * total9 * t15
-    t20 = second_prediction * second_prediction_tangent
-    total10 = tf.reduce_sum(t20, axis=-1)
-    t21 = -0.75 * total7 * t14**5
-    t22 = 0.25 * first_projection * t15[..., None]
-    t23 = second_prediction * t21[..., None] + t22
-    t24 = t17 + second_prediction * t19[..., None] + 2 * total10[..., None] * t23
-    return (t[..., None] * t12, t13[..., None] * t24, 0.0, 0.0)
+    length = fn.norm(first_prediction, axis=-1)
+    t = cotangent * fn.reciprocal(length) ** 2
+    unit = fn.unit(first_prediction, length[..., None])
+    length2 = fn.norm(second_projection, axis=-1)
+    unit2 = fn.unit(second_projection, length2[..., None])
+    total = tf.reduce_sum(unit * first_prediction_tangent, axis=-1)
+    t2 = first_prediction_tangent - unit * total[..., None]
+    total2 = tf.reduce_sum(unit2 * t2, axis=-1)
+    total3 = tf.reduce_sum(unit * unit2, axis=-1)
+    t3 = total[..., None] * (0.5 * unit * total3[..., None] - 0.5 * unit2)
+    t4 = 0.5 * unit * total2[..., None] + 0.5 * total3[..., None] * t2 - t3
+    length3 = fn.norm(second_prediction, axis=-1)
+    t5 = cotangent * fn.reciprocal(length3) ** 2
+    unit3 = fn.unit(second_prediction, length3[..., None])
+    length4 = fn.norm(first_projection, axis=-1)
+    unit4 = fn.unit(first_projection, length4[..., None])
+    total4 = tf.reduce_sum(unit3 * second_prediction_tangent, axis=-1)
+    t6 = second_prediction_tangent - unit3 * total4[..., None]
+    total5 = tf.reduce_sum(unit4 * t6, axis=-1)
+    total6 = tf.reduce_sum(unit3 * unit4, axis=-1)
+    t7 = total4[..., None] * (0.5 * unit3 * total6[..., None] - 0.5 * unit4)
+    t8 = 0.5 * unit3 * total5[..., None] + 0.5 * total6[..., None] * t6 - t7
+    return (t[..., None] * t4, t5[..., None] * t8, 0.0, 0.0)
 
 
 def _simsiam_hessian_diagonal(
@@ -2323,32 +2463,25 @@ def _simsiam_hessian_diagonal(
     cotangent: Array,
 ) -> tuple[Result, ...]:
     """The diagonal of the Hessian of sum(cotangent * loss)."""
-    total = tf.reduce_sum(second_projection**2, axis=-1)
-    t = cotangent * fn.inverse_root(total)
-    total2 = tf.reduce_sum(first_prediction * second_projection, axis=-1)
-    total3 = tf.reduce_sum(first_prediction**2, axis=-1)
-    t2 = fn.inverse_root(total3)
-    t3 = t2**3
-    t4 = 0.5 * total2 * t3
-    t5 = -0.75 * total2 * t2**5
-    t6 = 0.25 * second_projection * t3[..., None]
-    t7 = first_prediction * t5[..., None] + t6
-    t8 = 0.5 * second_projection * first_prediction * t3[..., None]
-    total4 = tf.reduce_sum(first_projection**2, axis=-1)
-    t9 = cotangent * fn.inverse_root(total4)
-    total5 = tf.reduce_sum(second_prediction * first_projection, axis=-1)
-    total6 = tf.reduce_sum(second_prediction**2, axis=-1)
-    t10 = fn.inverse_root(total6)
-    t11 = t10**3
-    t12 = 0.5 * total5 * t11
-    t13 = -0.75 * total5 * t10**5
-    t14 = 0.25 * first_projection * t11[..., None]
-    t15 = second_prediction * t13[..., None] + t14
-    t16 = 0.5 * first_projection * second_prediction * t11[..., None]
-    t17 = t12[..., None] + 2 * second_prediction * t15 + t16
-    result = t[..., None] * (t4[..., None] + 2 * first_prediction * t7 + t8)
-    result2 = t9[..., None] * t17
-    return (result, result2, 0.0, 0.0)
+    length = fn.norm(first_prediction, axis=-1)
+    t = cotangent * fn.reciprocal(length) ** 2
+    unit = fn.unit(first_prediction, length[..., None])
+    length2 = fn.norm(second_projection, axis=-1)
+    unit2 = fn.unit(second_projection, length2[..., None])
+    total = tf.reduce_sum(unit * unit2, axis=-1)
+    t2 = 0.5 * unit * (unit2 - unit * total[..., None])
+    t3 = unit * (0.5 * unit * total[..., None] - 0.5 * unit2)
+    t4 = 0.5 * total[..., None] + t2 - t3 - 0.5 * total[..., None] * unit**2
+    length3 = fn.norm(second_prediction, axis=-1)
+    t5 = cotangent * fn.reciprocal(length3) ** 2
+    unit3 = fn.unit(second_prediction, length3[..., None])
+    length4 = fn.norm(first_projection, axis=-1)
+    unit4 = fn.unit(first_projection, length4[..., None])
+    total2 = tf.reduce_sum(unit3 * unit4, axis=-1)
+    t6 = 0.5 * unit3 * (unit4 - unit3 * total2[..., None])
+    t7 = unit3 * (0.5 * unit3 * total2[..., None] - 0.5 * unit4)
+    t8 = 0.5 * total2[..., None] + t6 - t7 - 0.5 * total2[..., None] * unit3**2
+    return (t[..., None] * t4, t5[..., None] * t8, 0.0, 0.0)
 
 
 _SIMSIAM = Definition(

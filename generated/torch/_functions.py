@@ -95,9 +95,24 @@ def relative_entropy(p: Tensor, q: Tensor) -> Tensor:
     return torch.where(torch.abs(x) < 0.5, near, xlogy(p, p / q) - p + q)
 
 
-def inverse_root(s: Tensor) -> Tensor:
-    """`1 / sqrt(s)`, and 0 where s is 0: the direction of a zero vector is taken to be 0."""
-    return torch.where(s > 0.0, 1.0 / torch.sqrt(s), 0.0)
+def reciprocal(n: Tensor) -> Tensor:
+    """`1 / n` of a length, and 0 where it is 0: the direction of a zero vector is taken to be 0."""
+    return torch.where(n == 0.0, 0.0, 1.0 / torch.where(n == 0.0, 1.0, n))
+
+
+def unit(x: Tensor, n: Tensor) -> Tensor:
+    """`x / n` of the entries of a vector of length n, and 0 where that is 0."""
+    return x / torch.where(n == 0.0, math.inf, n)
+
+
+def norm(x: Tensor, axis: int | tuple[int, ...]) -> Tensor:
+    """The Euclidean norm along axes, scaled by the largest magnitude: no square overflows."""
+    axes = axis if isinstance(axis, tuple) else (axis,)
+    if any(x.shape[a] == 0 for a in axes):
+        return torch.sum(x, dim=axes)
+    top = torch.amax(torch.abs(x), dim=axes, keepdim=True).detach()
+    scale = torch.where((top > 0.0) & (top < math.inf), top, 1.0)
+    return scale.squeeze(axes) * torch.sqrt(torch.sum(torch.square(x / scale), dim=axes))
 
 
 def log1mexp(x: Tensor) -> Tensor:

@@ -2653,22 +2653,24 @@ class GradientPenaltyLoss(nn.Module):
 
 def _gradient_penalty_value(gradient: Array, target: Array) -> Result:
     """The unreduced loss."""
-    total = torch.sum(gradient**2, dim=-1)
-    return (torch.sqrt(total) - target) ** 2
+    length = fn.norm(gradient, axis=-1)
+    return (length - target) ** 2
 
 
 def _gradient_penalty_vjp(gradient: Array, target: Array, cotangent: Array) -> tuple[Result, ...]:
     """Gradients of sum(cotangent * loss)."""
-    total = torch.sum(gradient**2, dim=-1)
-    t = 2 * cotangent * (torch.sqrt(total) - target) * fn.inverse_root(total)
-    return (t[..., None] * gradient,)
+    length = fn.norm(gradient, axis=-1)
+    t = 2 * cotangent * (length - target)
+    unit = fn.unit(gradient, length[..., None])
+    return (t[..., None] * unit,)
 
 
 def _gradient_penalty_jvp(gradient: Array, target: Array, gradient_tangent: Array) -> Result:
     """The directional derivative of the unreduced loss along the tangents."""
-    total = torch.sum(gradient * gradient_tangent, dim=-1)
-    total2 = torch.sum(gradient**2, dim=-1)
-    return 2 * total * (torch.sqrt(total2) - target) * fn.inverse_root(total2)
+    length = fn.norm(gradient, axis=-1)
+    unit = fn.unit(gradient, length[..., None])
+    total = torch.sum(gradient_tangent * unit, dim=-1)
+    return 2 * total * (length - target)
 
 
 def _gradient_penalty_hvp(
@@ -2678,14 +2680,12 @@ def _gradient_penalty_hvp(
     gradient_tangent: Array,
 ) -> tuple[Result, ...]:
     """The Hessian of sum(cotangent * loss) times the tangents."""
-    total = torch.sum(gradient**2, dim=-1)
-    t = torch.sqrt(total) - target
-    t2 = fn.inverse_root(total)
-    t3 = 2 * t * t2
-    total2 = torch.sum(gradient * gradient_tangent, dim=-1)
-    t4 = 2 * total2 * (t2**2 - t * t2**3)
-    t5 = t3[..., None] * gradient_tangent + t4[..., None] * gradient
-    return (cotangent[..., None] * t5,)
+    length = fn.norm(gradient, axis=-1)
+    t = 2 * (length - target) * fn.reciprocal(length)
+    unit = fn.unit(gradient, length[..., None])
+    total = torch.sum(gradient_tangent * unit, dim=-1)
+    t2 = t[..., None] * (gradient_tangent - total[..., None] * unit)
+    return (cotangent[..., None] * (t2 + 2 * total[..., None] * unit),)
 
 
 def _gradient_penalty_hessian_diagonal(
@@ -2694,13 +2694,14 @@ def _gradient_penalty_hessian_diagonal(
     cotangent: Array,
 ) -> tuple[Result, ...]:
     """The diagonal of the Hessian of sum(cotangent * loss)."""
-    t = gradient**2
-    total = torch.sum(t, dim=-1)
-    t2 = fn.inverse_root(total)
-    t3 = torch.sqrt(total) - target
-    t4 = 2 * t2 * t3
-    t5 = t2**2 - t3 * t2**3
-    return (cotangent[..., None] * (t4[..., None] + 2 * t * t5[..., None]),)
+    length = fn.norm(gradient, axis=-1)
+    t = length - target
+    inverse = fn.reciprocal(length)
+    t2 = 2 * t * inverse
+    unit = fn.unit(gradient, length[..., None])
+    t3 = unit**2
+    t4 = -2 * t * inverse
+    return (cotangent[..., None] * (t2[..., None] + 2 * t3 + t3 * t4[..., None]),)
 
 
 _GRADIENT_PENALTY = Definition(

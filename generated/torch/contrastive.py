@@ -282,15 +282,14 @@ class InfoNceLoss(nn.Module):
 def _info_nce_value(query: Array, key: Array, temperature: Array) -> Result:
     """The unreduced loss."""
     t = 1 / temperature
-    total = torch.sum(query**2, dim=-1)
-    t2 = fn.inverse_root(total)
-    total2 = torch.sum(key**2, dim=-1)
-    t3 = fn.inverse_root(total2)
-    dot = query @ key.mT
-    t4 = t * t2[..., :, None] * t3[..., None, :] * dot
-    lse = fn.logsumexp(t4, -1)
-    total3 = torch.sum(key * query, dim=-1)
-    return lse - total3 * t * t2 * t3
+    length = fn.norm(query, axis=-1)
+    unit = fn.unit(query, length[..., :, None])
+    length2 = fn.norm(key, axis=-1)
+    unit2 = fn.unit(key, length2[..., :, None])
+    dot = unit @ unit2.mT
+    lse = fn.logsumexp(t * dot, -1)
+    total = torch.sum(unit * unit2, dim=-1)
+    return lse - t * total
 
 
 def _info_nce_vjp(
@@ -300,32 +299,30 @@ def _info_nce_vjp(
     cotangent: Array,
 ) -> tuple[Result, ...]:
     """Gradients of sum(cotangent * loss)."""
+    length = fn.norm(query, axis=-1)
+    inverse = fn.reciprocal(length)
     t = 1 / temperature
-    total = torch.sum(query**2, dim=-1)
-    t2 = fn.inverse_root(total)
-    total2 = torch.sum(key**2, dim=-1)
-    t3 = fn.inverse_root(total2)
-    t4 = t3[..., None, :] * key.mT
-    dot = query @ key.mT
-    t5 = dot.mT * t * t2[..., None, :] * t3[..., :, None]
-    lse = fn.logsumexp(t5, -2)
-    share = torch.exp(t5 - lse[..., None, :])
-    t6 = share.mT
-    dot2 = t6 @ t4.mT
-    total3 = torch.sum(key * query, dim=-1)
-    total4 = torch.sum(t3[..., None, :] * share.mT * dot, dim=-1)
-    t7 = t2**3 * (0.5 * t3 * total3 - 0.5 * total4)
-    t8 = t2 * t3
-    t9 = t2[..., :, None] * dot2 + 2 * t7[..., :, None] * query
-    t10 = t2 * cotangent
-    t11 = t10[..., None, :] * query.mT
-    dot3 = share @ t11.mT
-    total5 = torch.sum(share.mT * t10[..., :, None] * dot, dim=-2)
-    t12 = t3**3 * (0.5 * t2 * total3 * cotangent - 0.5 * total5)
-    t13 = t2 * t3 * cotangent
-    t14 = t3[..., :, None] * dot3 + 2 * t12[..., :, None] * key
-    result = t * cotangent[..., :, None] * (t9 - t8[..., :, None] * key)
-    result2 = t * (t14 - t13[..., :, None] * query)
+    length2 = fn.norm(key, axis=-1)
+    unit = fn.unit(key, length2[..., :, None])
+    t2 = unit.mT
+    unit2 = fn.unit(query, length[..., :, None])
+    dot = unit2 @ unit.mT
+    t3 = dot.mT * t
+    lse = fn.logsumexp(t3, -2)
+    share = torch.exp(t3 - lse[..., None, :])
+    t4 = share.mT
+    dot2 = t4 @ t2.mT
+    t5 = unit2 * t * cotangent[..., :, None] * (dot2 - unit)
+    total = torch.sum(t5, dim=-1)
+    t6 = t * dot2 * cotangent[..., :, None] - total[..., :, None] * unit2
+    inverse2 = fn.reciprocal(length2)
+    t7 = unit2.mT * cotangent[..., None, :]
+    dot3 = share @ t7.mT
+    t8 = dot3 - unit2 * cotangent[..., :, None]
+    total2 = torch.sum(t * unit * t8, dim=-1)
+    t9 = t * dot3 - total2[..., :, None] * unit - t * cotangent[..., :, None] * unit2
+    result = inverse[..., :, None] * (t6 - t * cotangent[..., :, None] * unit)
+    result2 = inverse2[..., :, None] * t9
     return (result, result2)
 
 
@@ -338,31 +335,26 @@ def _info_nce_jvp(
 ) -> Result:
     """The directional derivative of the unreduced loss along the tangents."""
     t = 1 / temperature
-    total = torch.sum(query**2, dim=-1)
-    t2 = fn.inverse_root(total)
-    total2 = torch.sum(key**2, dim=-1)
-    t3 = fn.inverse_root(total2)
-    dot = query @ key_tangent.mT
-    dot2 = query_tangent @ key.mT
-    t4 = t2[..., :, None] * t3[..., None, :] * (dot + dot2)
-    t5 = t3**3
-    total3 = torch.sum(key * key_tangent, dim=-1)
-    t6 = t5 * total3
-    dot3 = query @ key.mT
-    t7 = t2[..., :, None] * t6[..., None, :] * dot3
-    t8 = t2**3
-    total4 = torch.sum(query_tangent * query, dim=-1)
-    t9 = t8 * total4
-    t10 = t3[..., None, :] * t9[..., :, None] * dot3
-    t11 = dot3.mT * t * t2[..., None, :] * t3[..., :, None]
-    lse = fn.logsumexp(t11, -2)
-    share = torch.exp(t11.mT - lse[..., :, None])
-    total5 = torch.sum(t * (t4 - t7 - t10) * share, dim=-1)
-    total6 = torch.sum(key * query, dim=-1)
-    t12 = key * query_tangent + key_tangent * query
-    total7 = torch.sum(t12, dim=-1)
-    t13 = total5 + total6 * t * t2 * t5 * total3 + total6 * t * t3 * t8 * total4
-    return t13 - t * t2 * t3 * total7
+    length = fn.norm(query, axis=-1)
+    inverse = fn.reciprocal(length)
+    length2 = fn.norm(key, axis=-1)
+    unit = fn.unit(key, length2[..., :, None])
+    unit2 = fn.unit(query, length[..., :, None])
+    total = torch.sum(unit2 * query_tangent, dim=-1)
+    t2 = query_tangent - unit2 * total[..., :, None]
+    dot = t2 @ unit.mT
+    total2 = torch.sum(unit * key_tangent, dim=-1)
+    t3 = key_tangent - unit * total2[..., :, None]
+    dot2 = unit2 @ t3.mT
+    inverse2 = fn.reciprocal(length2)
+    t4 = inverse[..., None, :] * dot.mT + dot2.mT * inverse2[..., :, None]
+    dot3 = unit2 @ unit.mT
+    t5 = dot3.mT * t
+    lse = fn.logsumexp(t5, -2)
+    total3 = torch.sum(t4 * torch.exp(t5 - lse[..., None, :]), dim=-2)
+    t6 = unit2 * inverse2[..., :, None] * t3 + inverse[..., :, None] * t2 * unit
+    total4 = torch.sum(t6, dim=-1)
+    return t * (total3 - total4)
 
 
 def _info_nce_hvp(
@@ -375,104 +367,71 @@ def _info_nce_hvp(
 ) -> tuple[Result, ...]:
     """The Hessian of sum(cotangent * loss) times the tangents."""
     t = 1 / temperature
-    total = torch.sum(query**2, dim=-1)
-    t2 = fn.inverse_root(total)
-    total2 = torch.sum(key**2, dim=-1)
-    t3 = fn.inverse_root(total2)
-    t4 = t3**3
-    total3 = torch.sum(key * key_tangent, dim=-1)
-    t5 = t4 * total3
-    t6 = t3[..., None, :] * key_tangent.mT - t5[..., None, :] * key.mT
-    dot = query @ key.mT
-    t7 = dot.mT * t * t2[..., None, :] * t3[..., :, None]
-    lse = fn.logsumexp(t7, -2)
-    share = torch.exp(t7 - lse[..., None, :])
-    t8 = share.mT
-    dot2 = t8 @ t6.mT
-    t9 = t3[..., :, None] * key
-    t10 = t9.mT
-    dot3 = query @ key_tangent.mT
-    dot4 = query_tangent @ key.mT
-    t11 = dot3.mT + dot4.mT
-    t12 = t * t2[..., None, :] * t3[..., :, None] * t11
-    t13 = t2[..., :, None] * t3[..., None, :] * t11.mT
-    t14 = t2[..., :, None] * t5[..., None, :] * dot
-    t15 = t2**3
-    total4 = torch.sum(query_tangent * query, dim=-1)
-    t16 = t15 * total4
-    t17 = t3[..., None, :] * t16[..., :, None] * dot
-    total5 = torch.sum(t * share.mT * (t13 - t14 - t17), dim=-1)
-    t18 = dot.mT * t * t2[..., None, :] * t5[..., :, None]
-    t19 = dot.mT * t * t3[..., :, None] * t16[..., None, :]
-    t20 = share * (t12 - total5[..., None, :] - t18 - t19)
-    t21 = t20.mT
-    dot5 = t21 @ t10.mT
-    t22 = key * query_tangent + key_tangent * query
-    total6 = torch.sum(t22, dim=-1)
-    t23 = t3 * t15 * total6
-    total7 = torch.sum(key * query, dim=-1)
-    t24 = t15 * total7
-    t25 = 0.5 * t2[..., :, None] * key - 0.5 * t24[..., :, None] * query
-    total8 = torch.sum(t3[..., None, :] * share.mT * dot, dim=-1)
-    t26 = t15 * (0.5 * t3 * total7 - 0.5 * total8)
-    t27 = t3 * t15
-    t28 = t2**5 * (0.75 * total8 - 0.75 * t3 * total7)
-    dot6 = t8 @ t10.mT
-    t29 = 0.5 * t27[..., :, None] * key + 2 * t28[..., :, None] * query
-    t30 = t29 - 0.5 * t15[..., :, None] * dot6
-    t31 = t2 * t3
-    t32 = t3**2
-    t33 = t * t2[..., :, None] * dot * t32[..., None, :]
-    t34 = dot.mT**2
-    t35 = t3**4
-    t36 = 0.5 * t * t2[..., :, None] * t34.mT * t35[..., None, :]
-    t37 = 0.5 * t4[..., None, :] * dot + t36
-    t38 = t3[..., None, :] * dot * total5[..., :, None]
-    t39 = t * t16[..., :, None] * t32[..., None, :] * t34.mT
-    t40 = t11.mT * (t3[..., None, :] + t33) + -2 * total3[..., None, :] * t37 - t38
-    total9 = torch.sum(share.mT * (t40 - t39), dim=-1)
-    t41 = t15 * total9
-    t42 = t2[..., :, None] * (dot2 + dot5) + t23[..., :, None] * query
-    t43 = t42 + 2 * t5[..., :, None] * t25 + 2 * t26[..., :, None] * query_tangent
-    t44 = t43 + 2 * total4[..., :, None] * t30 - t31[..., :, None] * key_tangent
-    t45 = t44 - t41[..., :, None] * query
-    t46 = t2[..., None, :] * query_tangent.mT - t16[..., None, :] * query.mT
-    t47 = cotangent[..., None, :] * t46
-    dot7 = share @ t47.mT
-    t48 = t2 * cotangent
-    t49 = t48[..., :, None] * query
-    t50 = t49.mT
-    dot8 = t20 @ t50.mT
-    t51 = t2 * t4 * cotangent * total6
-    total10 = torch.sum(share.mT * t48[..., :, None] * dot, dim=-2)
-    t52 = t4 * (0.5 * t2 * total7 * cotangent - 0.5 * total10)
-    t53 = t15 * cotangent * total4
-    t54 = t4 * total7
-    t55 = 0.5 * t3[..., :, None] * query - 0.5 * t54[..., :, None] * key
-    t56 = t2 * t4 * cotangent
-    t57 = 0.75 * total10 - 0.75 * t2 * total7 * cotangent
-    t58 = t3**5 * t57
-    dot9 = share @ t50.mT
-    t59 = 0.5 * t56[..., :, None] * query + 2 * t58[..., :, None] * key
-    t60 = t59 - 0.5 * t4[..., :, None] * dot9
-    t61 = t2 * t3 * cotangent
-    t62 = t2**2
-    t63 = t * t3[..., None, :] * t62[..., :, None] * dot
-    t64 = t2**4
-    t65 = 0.5 * t * t3[..., None, :] * t34.mT * t64[..., :, None]
-    t66 = 0.5 * t15[..., :, None] * dot + t65
-    t67 = t2 * total5
-    t68 = t * t5[..., None, :] * t62[..., :, None] * t34.mT
-    t69 = t11.mT * (t2[..., :, None] + t63) + -2 * total4[..., :, None] * t66
-    t70 = t69 - t67[..., :, None] * dot - t68
-    t71 = share.mT * cotangent[..., :, None] * t70
-    total11 = torch.sum(t71, dim=-2)
-    t72 = t4 * total11
-    t73 = t3[..., :, None] * (dot7 + dot8) + t51[..., :, None] * key
-    t74 = t73 + 2 * t52[..., :, None] * key_tangent + 2 * t53[..., :, None] * t55
-    t75 = t74 + 2 * total3[..., :, None] * t60 - t61[..., :, None] * query_tangent
-    t76 = t75 - t72[..., :, None] * key
-    return (t * t45 * cotangent[..., :, None], t * t76)
+    length = fn.norm(query, axis=-1)
+    inverse = fn.reciprocal(length)
+    t2 = inverse * cotangent
+    length2 = fn.norm(key, axis=-1)
+    inverse2 = fn.reciprocal(length2)
+    unit = fn.unit(key, length2[..., :, None])
+    total = torch.sum(unit * key_tangent, dim=-1)
+    t3 = key_tangent - unit * total[..., :, None]
+    t4 = inverse2[..., None, :] * t3.mT
+    unit2 = fn.unit(query, length[..., :, None])
+    dot = unit2 @ unit.mT
+    t5 = dot.mT * t
+    lse = fn.logsumexp(t5, -2)
+    share = torch.exp(t5 - lse[..., None, :])
+    t6 = share.mT
+    dot2 = t6 @ t4.mT
+    t7 = unit.mT
+    total2 = torch.sum(unit2 * query_tangent, dim=-1)
+    t8 = query_tangent - unit2 * total2[..., :, None]
+    dot3 = t8 @ unit.mT
+    t9 = inverse[..., None, :] * dot3.mT
+    dot4 = unit2 @ t3.mT
+    t10 = inverse2[..., :, None] * dot4.mT
+    total3 = torch.sum(share * (t9 + t10), dim=-2)
+    t11 = t * share * (t9 + t10 - total3[..., None, :])
+    t12 = t11.mT
+    dot5 = t12 @ t7.mT
+    t13 = dot2 + dot5
+    dot6 = t6 @ t7.mT
+    t14 = dot6 - unit
+    t15 = unit2 * t * t14 * cotangent[..., :, None]
+    total4 = torch.sum(t15, dim=-1)
+    t16 = inverse**2
+    t17 = total4 * t16
+    t18 = unit2 * t13 + inverse[..., :, None] * t8 * t14
+    t19 = t18 - unit2 * inverse2[..., :, None] * t3
+    total5 = torch.sum(t * cotangent[..., :, None] * t19, dim=-1)
+    t20 = inverse * total5
+    t21 = t16 * total2
+    t22 = t * dot6 * cotangent[..., :, None] - total4[..., :, None] * unit2
+    t23 = t21[..., :, None] * (t22 - t * cotangent[..., :, None] * unit)
+    t24 = inverse * inverse2 * cotangent
+    t25 = t * t2[..., :, None] * t13 - t8 * t17[..., :, None]
+    t26 = t8.mT * t2[..., None, :]
+    dot7 = share @ t26.mT
+    t27 = cotangent[..., :, None] * unit2
+    t28 = t27.mT
+    dot8 = t11 @ t28.mT
+    t29 = dot7 + dot8
+    dot9 = share @ t28.mT
+    t30 = dot9 - cotangent[..., :, None] * unit2
+    total6 = torch.sum(t * unit * t30, dim=-1)
+    t31 = inverse2**2
+    t32 = total6 * t31
+    t33 = unit * t29 + inverse2[..., :, None] * t3 * t30
+    t34 = t * (t33 - t8 * unit * t2[..., :, None])
+    total7 = torch.sum(t34, dim=-1)
+    t35 = inverse2 * total7
+    t36 = t31 * total
+    t37 = t * dot9 - total6[..., :, None] * unit - t * cotangent[..., :, None] * unit2
+    t38 = t * inverse2[..., :, None] * t29 - t3 * t32[..., :, None]
+    t39 = t38 - t35[..., :, None] * unit - t36[..., :, None] * t37
+    result = t25 - t20[..., :, None] * unit2 - t23 - t * t3 * t24[..., :, None]
+    result2 = t39 - t * t8 * t24[..., :, None]
+    return (result, result2)
 
 
 def _info_nce_hessian_diagonal(
@@ -482,89 +441,78 @@ def _info_nce_hessian_diagonal(
     cotangent: Array,
 ) -> tuple[Result, ...]:
     """The diagonal of the Hessian of sum(cotangent * loss)."""
+    length = fn.norm(query, axis=-1)
+    unit = fn.unit(query, length[..., :, None])
     t = 1 / temperature
-    t2 = query**2
-    total = torch.sum(t2, dim=-1)
-    t3 = fn.inverse_root(total)
-    t4 = t3**3
-    t5 = key**2
-    total2 = torch.sum(t5, dim=-1)
-    t6 = fn.inverse_root(total2)
-    total3 = torch.sum(key * query, dim=-1)
-    dot = query @ key.mT
-    t7 = dot.mT * t * t3[..., None, :] * t6[..., :, None]
-    lse = fn.logsumexp(t7, -2)
-    share = torch.exp(t7 - lse[..., None, :])
-    total4 = torch.sum(dot * t6[..., None, :] * share.mT, dim=-1)
-    t8 = 0.5 * t6 * total3 - 0.5 * total4
-    t9 = 2 * t * t4 * t8
-    t10 = 1 / temperature**2
-    t11 = t6**2
-    t12 = t11[..., None, :] * t5.mT
-    t13 = share.mT
-    dot2 = t13 @ t12.mT
-    t14 = t6[..., None, :] * key.mT
-    dot3 = t13 @ t14.mT
-    t15 = total4 * t4
-    t16 = dot * share.mT * t11[..., None, :]
-    t17 = key.mT
-    dot4 = t16 @ t17.mT
-    t18 = t3[..., :, None] * dot2 + dot3 * t15[..., :, None] * query
-    t19 = t18 - t3[..., :, None] * dot3**2 - dot4 * t4[..., :, None] * query
-    t20 = t6 * t4
-    t21 = t3**5 * (0.75 * total4 - 0.75 * t6 * total3)
-    t22 = 0.5 * t20[..., :, None] * key + 2 * t21[..., :, None] * query
-    t23 = t22 - 0.5 * dot3 * t4[..., :, None]
-    t24 = t * dot * t3[..., :, None] * t11[..., None, :]
-    t25 = share.mT * (t6[..., None, :] + t24)
-    dot5 = t25 @ t17.mT
-    t26 = t3[..., :, None] * dot3 - t15[..., :, None] * query
-    t27 = dot.mT**2
-    total5 = torch.sum(t27 * share * t11[..., :, None], dim=-2)
-    t28 = total5 * t4
-    t29 = dot5 - t * total4[..., :, None] * t26 - t * t28[..., :, None] * query
-    t30 = t9[..., :, None] + t3[..., :, None] * t10 * t19 + 2 * t * query * t23
-    t31 = t30 + t * t20[..., :, None] * query * key
-    t32 = t31 - t * t4[..., :, None] * query * t29
-    t33 = t6**3
-    t34 = t3 * cotangent
-    total6 = torch.sum(share.mT * t34[..., :, None] * dot, dim=-2)
-    t35 = 0.5 * t3 * total3 * cotangent - 0.5 * total6
-    t36 = 2 * t * t33 * t35
-    t37 = t3**2
-    t38 = cotangent * t37
-    t39 = t38[..., :, None] * t2
-    t40 = t39.mT
-    dot6 = share @ t40.mT
-    t41 = share * t38[..., None, :] * dot.mT
-    t42 = query.mT
-    dot7 = t41 @ t42.mT
-    t43 = t6[..., :, None] * dot6 - dot7 * t33[..., :, None] * key
-    t44 = t3 * cotangent * t33
-    t45 = t6**5 * (0.75 * total6 - 0.75 * t3 * total3 * cotangent)
-    t46 = t34[..., None, :] * query.mT
-    dot8 = share @ t46.mT
-    t47 = 0.5 * t44[..., :, None] * query + 2 * t45[..., :, None] * key
-    t48 = t47 - 0.5 * dot8 * t33[..., :, None]
-    t49 = share.mT**2
-    t50 = t38[..., None, :] * t49.mT * dot.mT
-    dot9 = t50 @ t42.mT
-    total7 = torch.sum(t27 * t38[..., None, :] * t49.mT, dim=-1)
-    t51 = total7 * t33
-    t52 = t6[..., :, None] * dot9 - t51[..., :, None] * key
-    t53 = t49.mT
-    dot10 = t53 @ t40.mT
-    t54 = t6[..., :, None] * dot10 - dot9 * t33[..., :, None] * key
-    t55 = t * t6[..., :, None] * t37[..., None, :] * dot.mT
-    t56 = share * cotangent[..., None, :] * (t3[..., None, :] + t55)
-    dot11 = t56 @ t42.mT
-    total8 = torch.sum(t27 * share * t38[..., None, :], dim=-1)
-    t57 = total8 * t33
-    t58 = dot11 - t * t57[..., :, None] * key
-    t59 = t36[..., :, None] + t6[..., :, None] * t10 * t43 + 2 * t * key * t48
-    t60 = t59 + t * t44[..., :, None] * query * key
-    t61 = t60 + t10 * t33[..., :, None] * key * t52 - t6[..., :, None] * t10 * t54
-    return (cotangent[..., :, None] * t32, t61 - t * t33[..., :, None] * key * t58)
+    length2 = fn.norm(key, axis=-1)
+    unit2 = fn.unit(key, length2[..., :, None])
+    t2 = unit2.mT
+    dot = unit @ unit2.mT
+    t3 = dot.mT * t
+    lse = fn.logsumexp(t3, -2)
+    share = torch.exp(t3 - lse[..., None, :])
+    t4 = share.mT
+    dot2 = t4 @ t2.mT
+    t5 = dot2 - unit2
+    total = torch.sum(unit * t * t5 * cotangent[..., :, None], dim=-1)
+    t6 = unit**2
+    t7 = 1 / temperature**2
+    t8 = unit2**2
+    t9 = t8.mT
+    dot3 = t4 @ t9.mT
+    t10 = dot.mT * share
+    total2 = torch.sum(t10, dim=-2)
+    t11 = t10.mT
+    dot4 = t11 @ t2.mT
+    t12 = dot3 + dot2 * total2[..., :, None] * unit - dot2**2 - dot4 * unit
+    t13 = -total[..., :, None] * unit
+    t14 = t13 + t * dot2 * cotangent[..., :, None]
+    t15 = unit * (t14 - t * cotangent[..., :, None] * unit2)
+    dot5 = t4 * dot
+    dot6 = dot5 @ t2.mT
+    total3 = torch.sum(unit * dot2, dim=-1)
+    t16 = total2 * total3 * cotangent
+    t17 = total3 * cotangent
+    total4 = torch.sum(unit * dot4, dim=-1)
+    t18 = total4 * cotangent
+    t19 = t13 + t * t5 * cotangent[..., :, None] + dot6 * t7 * cotangent[..., :, None]
+    t20 = t19 + t7 * t16[..., :, None] * unit - dot2 * t7 * t17[..., :, None]
+    t21 = unit * (t20 - t7 * t18[..., :, None] * unit)
+    t22 = total[..., :, None] * t6 + t7 * cotangent[..., :, None] * t12
+    t23 = t22 - total[..., :, None] - t15 - t21
+    t24 = fn.reciprocal(length) ** 2
+    t25 = cotangent[..., :, None] * unit
+    t26 = t25.mT
+    dot7 = share @ t26.mT
+    t27 = dot7 - cotangent[..., :, None] * unit
+    total5 = torch.sum(t * unit2 * t27, dim=-1)
+    t28 = t6 * cotangent[..., :, None]
+    t29 = t28.mT
+    dot8 = share @ t29.mT
+    dot9 = t10 @ t26.mT
+    t30 = share.mT**2
+    t31 = t30 * dot
+    t32 = t31.mT
+    dot10 = t32 @ t26.mT
+    t33 = t30.mT
+    dot11 = t33 @ t29.mT
+    t34 = -total5[..., :, None] * unit2
+    t35 = t34 + t * dot7 - t * cotangent[..., :, None] * unit
+    dot12 = unit2 @ unit.mT
+    dot13 = share * dot12
+    dot14 = dot13 @ t26.mT
+    total6 = torch.sum(unit2 * dot9, dim=-1)
+    t36 = t34 + t * t27 + dot14 * t7 - total6[..., :, None] * t7 * unit2
+    dot15 = unit2 @ t25.mT
+    dot16 = torch.einsum("...ab,...ab->...a", t32, dot15)
+    dot17 = t33 * dot12
+    dot18 = dot17 @ t26.mT
+    t37 = dot16[..., :, None] * unit2 - dot18
+    t38 = total5[..., :, None] * t8 + t7 * (dot8 - dot9 * unit2)
+    t39 = t38 + t7 * (dot10 * unit2 - dot11) - total5[..., :, None] - unit2 * t35
+    t40 = t39 - unit2 * t36 - t7 * unit2 * t37
+    t41 = fn.reciprocal(length2) ** 2
+    return (t23 * t24[..., :, None], t40 * t41[..., :, None])
 
 
 _INFO_NCE = Definition(
@@ -887,17 +835,16 @@ def _nt_xent_value(embeddings: Array, positive: Array, temperature: Array) -> Re
     """The unreduced loss."""
     position = fn.positions(embeddings, -2)
     t = 1 / temperature
-    total = torch.sum(embeddings**2, dim=-1)
-    t2 = fn.inverse_root(total)
-    dot = embeddings @ embeddings.mT
-    t3 = t * t2[..., :, None] * t2[..., None, :] * dot
+    length = fn.norm(embeddings, axis=-1)
+    unit = fn.unit(embeddings, length[..., :, None])
+    dot = unit @ unit.mT
     differs = position[..., None, :] != position[..., :, None]
-    lse = fn.logsumexp(t3, -1, where=differs)
+    lse = fn.logsumexp(t * dot, -1, where=differs)
     picked = fn.gather(embeddings, positive, 0, 1, 1)
-    total2 = torch.sum(embeddings * picked, dim=-1)
-    total3 = torch.sum(picked**2, dim=-1)
-    t4 = total2 * t * t2 * fn.inverse_root(total3)
-    return torch.where(positive != position, lse - t4, 0.0)
+    length2 = fn.norm(picked, axis=-1)
+    unit2 = fn.unit(picked, length2[..., :, None])
+    total = torch.sum(unit * unit2, dim=-1)
+    return torch.where(positive != position, lse - t * total, 0.0)
 
 
 def _nt_xent_vjp(
@@ -907,45 +854,38 @@ def _nt_xent_vjp(
     cotangent: Array,
 ) -> tuple[Result, ...]:
     """Gradients of sum(cotangent * loss)."""
+    picked = fn.gather(embeddings, positive, 0, 1, 1)
+    length = fn.norm(picked, axis=-1)
+    inverse = fn.reciprocal(length)
     position = fn.positions(embeddings, -2)
     differs = positive != position
     t = 1 / temperature
-    total = torch.sum(embeddings**2, dim=-1)
-    t2 = fn.inverse_root(total)
-    picked = fn.gather(embeddings, positive, 0, 1, 1)
-    total2 = torch.sum(embeddings * picked, dim=-1)
-    total3 = torch.sum(picked**2, dim=-1)
-    t3 = fn.inverse_root(total3)
-    t4 = t2 * cotangent * total2 * t3**3
-    branch = torch.where(differs[..., :, None], t * t4[..., :, None] * picked, 0.0)
-    t5 = t2 * t3 * cotangent
-    branch2 = torch.where(differs[..., :, None], -t * t5[..., :, None] * embeddings, 0.0)
-    spread = fn.scatter(branch + branch2, positive, embeddings, 0, 1, 1)
+    length2 = fn.norm(embeddings, axis=-1)
+    unit = fn.unit(embeddings, length2[..., :, None])
+    unit2 = fn.unit(picked, length[..., :, None])
+    total = torch.sum(unit * unit2, dim=-1)
+    t2 = cotangent * total
+    branch = torch.where(differs[..., :, None], t * t2[..., :, None] * unit2, 0.0)
+    branch2 = torch.where(differs[..., :, None], -t * unit * cotangent[..., :, None], 0.0)
+    t3 = inverse[..., :, None] * (branch + branch2)
+    spread = fn.scatter(t3, positive, embeddings, 0, 1, 1)
+    inverse2 = fn.reciprocal(length2)
+    branch3 = torch.where(differs[..., None, :], unit.mT * cotangent[..., None, :], 0.0)
     differs2 = position[..., :, None] != position[..., None, :]
-    dot = embeddings @ embeddings.mT
-    t6 = dot.mT * t * t2[..., :, None] * t2[..., None, :]
-    lse = fn.logsumexp(t6, -2, where=differs2)
-    share = torch.exp(t6 - lse[..., None, :])
-    branch3 = torch.where(differs2.mT, t2[..., None, :] * share.mT * dot, 0.0)
-    total4 = torch.sum(branch3, dim=-1)
-    t7 = t2**3
-    branch4 = torch.where(differs, -0.5 * t * total4 * t7 * cotangent, 0.0)
-    branch5 = torch.where(differs, 0.5 * t * t3 * t7 * cotangent * total2, 0.0)
-    t8 = t2 * cotangent
-    condition = differs2.mT & differs[..., :, None]
-    branch6 = torch.where(condition, share.mT * t8[..., :, None] * dot, 0.0)
-    total5 = torch.sum(branch6, dim=-2)
-    t9 = branch4 + branch5 - 0.5 * t * total5 * t7
-    branch7 = torch.where(differs[..., None, :], t8[..., None, :] * embeddings.mT, 0.0)
-    branch8 = torch.where(differs2, share, 0.0)
-    dot2 = branch8 @ branch7.mT
-    t10 = t2[..., None, :] * embeddings.mT
-    t11 = branch8.mT
-    dot3 = t11 @ t10.mT
-    branch9 = torch.where(differs[..., :, None], t * dot3 * t8[..., :, None], 0.0)
-    branch10 = torch.where(differs[..., :, None], -t * t5[..., :, None] * picked, 0.0)
-    t12 = spread + 2 * t9[..., :, None] * embeddings + t * t2[..., :, None] * dot2
-    return (t12 + branch9 + branch10,)
+    dot = unit @ unit.mT
+    t4 = dot.mT * t
+    lse = fn.logsumexp(t4, -2, where=differs2)
+    branch4 = torch.where(differs2, torch.exp(t4 - lse[..., None, :]), 0.0)
+    dot2 = branch4 @ branch3.mT
+    t5 = t * dot2
+    t6 = unit.mT
+    t7 = branch4.mT
+    dot3 = t7 @ t6.mT
+    branch5 = torch.where(differs[..., :, None], t * dot3 * cotangent[..., :, None], 0.0)
+    branch6 = torch.where(differs[..., :, None], -t * cotangent[..., :, None] * unit2, 0.0)
+    total2 = torch.sum(unit * (t5 + branch5 + branch6), dim=-1)
+    t8 = t5 + branch5 + branch6 - total2[..., :, None] * unit
+    return (spread + inverse2[..., :, None] * t8,)
 
 
 def _nt_xent_jvp(
@@ -957,36 +897,32 @@ def _nt_xent_jvp(
     """The directional derivative of the unreduced loss along the tangents."""
     position = fn.positions(embeddings, -2)
     differs = positive != position
-    differs2 = position[..., :, None] != position[..., None, :]
     t = 1 / temperature
-    total = torch.sum(embeddings**2, dim=-1)
-    t2 = fn.inverse_root(total)
-    dot = embeddings_tangent @ embeddings.mT
-    dot2 = embeddings @ embeddings_tangent.mT
-    t3 = t2[..., :, None] * t2[..., None, :] * (dot + dot2)
-    dot3 = embeddings @ embeddings.mT
-    t4 = t2**3
-    total2 = torch.sum(embeddings * embeddings_tangent, dim=-1)
-    t5 = t4 * total2
-    t6 = t2[..., :, None] * dot3 * t5[..., None, :]
-    t7 = t2[..., None, :] * t5[..., :, None] * dot3
-    t8 = dot3.mT * t * t2[..., :, None] * t2[..., None, :]
-    lse = fn.logsumexp(t8, -2, where=differs2)
-    share = torch.exp(t8.mT - lse[..., :, None])
-    branch = torch.where(differs2.mT, t * (t3 - t6 - t7) * share, 0.0)
-    total3 = torch.sum(branch, dim=-1)
+    differs2 = position[..., :, None] != position[..., None, :]
+    length = fn.norm(embeddings, axis=-1)
+    inverse = fn.reciprocal(length)
+    unit = fn.unit(embeddings, length[..., :, None])
+    total = torch.sum(unit * embeddings_tangent, dim=-1)
+    t2 = embeddings_tangent - unit * total[..., :, None]
+    dot = t2 @ unit.mT
+    dot2 = unit @ t2.mT
+    t3 = inverse[..., None, :] * dot.mT + dot2.mT * inverse[..., :, None]
+    dot3 = unit @ unit.mT
+    t4 = dot3.mT * t
+    lse = fn.logsumexp(t4, -2, where=differs2)
+    branch = torch.where(differs2, t3 * torch.exp(t4 - lse[..., None, :]), 0.0)
+    total2 = torch.sum(branch, dim=-2)
     picked = fn.gather(embeddings, positive, 0, 1, 1)
-    total4 = torch.sum(picked**2, dim=-1)
-    t9 = fn.inverse_root(total4)
+    length2 = fn.norm(picked, axis=-1)
+    inverse2 = fn.reciprocal(length2)
     picked2 = fn.gather(embeddings_tangent, positive, 0, 1, 1)
-    t10 = embeddings * picked2 + embeddings_tangent * picked
-    total5 = torch.sum(t10, dim=-1)
-    branch2 = torch.where(differs, -t * t2 * t9 * total5, 0.0)
-    total6 = torch.sum(embeddings * picked, dim=-1)
-    total7 = torch.sum(picked2 * picked, dim=-1)
-    branch3 = torch.where(differs, total6 * t * t2 * total7 * t9**3, 0.0)
-    branch4 = torch.where(differs, total6 * t * t9 * t4 * total2, 0.0)
-    return torch.where(differs, total3, 0.0) + branch2 + branch3 + branch4
+    unit2 = fn.unit(picked, length2[..., :, None])
+    total3 = torch.sum(unit2 * picked2, dim=-1)
+    t5 = picked2 - unit2 * total3[..., :, None]
+    t6 = unit * inverse2[..., :, None] * t5 + unit2 * inverse[..., :, None] * t2
+    total4 = torch.sum(t6, dim=-1)
+    t7 = torch.where(differs, t * total2, 0.0)
+    return t7 + torch.where(differs, -t * total4, 0.0)
 
 
 def _nt_xent_hvp(
@@ -997,139 +933,86 @@ def _nt_xent_hvp(
     embeddings_tangent: Array,
 ) -> tuple[Result, ...]:
     """The Hessian of sum(cotangent * loss) times the tangents."""
-    total = torch.sum(embeddings * embeddings_tangent, dim=-1)
     position = fn.positions(embeddings, -2)
     differs = positive != position
     t = 1 / temperature
     picked = fn.gather(embeddings, positive, 0, 1, 1)
-    total2 = torch.sum(picked**2, dim=-1)
-    t2 = fn.inverse_root(total2)
-    total3 = torch.sum(embeddings**2, dim=-1)
-    t3 = fn.inverse_root(total3)
-    t4 = t3**3
-    t5 = t2 * t4 * cotangent
-    branch = torch.where(differs[..., :, None], 0.5 * t * t5[..., :, None] * embeddings, 0.0)
-    t6 = t2**3
-    total4 = torch.sum(embeddings * picked, dim=-1)
-    t7 = t4 * t6 * cotangent * total4
-    branch2 = torch.where(differs[..., :, None], -0.5 * t * t7[..., :, None] * picked, 0.0)
-    t8 = 2 * total[..., :, None] * (branch + branch2)
+    length = fn.norm(picked, axis=-1)
+    inverse = fn.reciprocal(length)
+    length2 = fn.norm(embeddings, axis=-1)
+    unit = fn.unit(embeddings, length2[..., :, None])
     picked2 = fn.gather(embeddings_tangent, positive, 0, 1, 1)
-    total5 = torch.sum(picked2 * picked, dim=-1)
-    t9 = t3 * t6 * cotangent
-    branch3 = torch.where(differs[..., :, None], 0.5 * t * t9[..., :, None] * embeddings, 0.0)
-    t10 = t3 * cotangent * total4 * t2**5
-    branch4 = torch.where(differs[..., :, None], -1.5 * t * t10[..., :, None] * picked, 0.0)
-    t11 = 2 * total5[..., :, None] * (branch3 + branch4)
-    t12 = embeddings * picked2 + embeddings_tangent * picked
-    total6 = torch.sum(t12, dim=-1)
-    t13 = t3 * t6 * cotangent * total6
-    branch5 = torch.where(differs[..., :, None], t * t13[..., :, None] * picked, 0.0)
-    t14 = t3 * t6 * cotangent * total4
-    branch6 = torch.where(differs[..., :, None], t * t14[..., :, None] * picked2, 0.0)
-    t15 = t3 * t2 * cotangent
-    t16 = -t * t15[..., :, None] * embeddings_tangent
-    branch7 = torch.where(differs[..., :, None], t16, 0.0)
-    spread = fn.scatter(t8 + t11 + branch5 + branch6 + branch7, positive, embeddings, 0, 1, 1)
+    unit2 = fn.unit(picked, length[..., :, None])
+    total = torch.sum(unit2 * picked2, dim=-1)
+    t2 = picked2 - unit2 * total[..., :, None]
+    inverse2 = fn.reciprocal(length2)
+    total2 = torch.sum(unit * embeddings_tangent, dim=-1)
+    t3 = embeddings_tangent - unit * total2[..., :, None]
+    t4 = unit * inverse[..., :, None] * t2 + unit2 * inverse2[..., :, None] * t3
+    total3 = torch.sum(t4, dim=-1)
+    t5 = inverse * total3 * cotangent
+    branch = torch.where(differs[..., :, None], t * t5[..., :, None] * unit2, 0.0)
+    t6 = inverse**2
+    total4 = torch.sum(unit * unit2, dim=-1)
+    t7 = t6 * cotangent * total4
+    branch2 = torch.where(differs[..., :, None], t * t2 * t7[..., :, None], 0.0)
+    t8 = inverse2 * inverse * cotangent
+    branch3 = torch.where(differs[..., :, None], -t * t3 * t8[..., :, None], 0.0)
+    t9 = t6 * total
+    t10 = cotangent * total4
+    branch4 = torch.where(differs[..., :, None], t * t10[..., :, None] * unit2, 0.0)
+    branch5 = torch.where(differs[..., :, None], -t * unit * cotangent[..., :, None], 0.0)
+    t11 = branch + branch2 + branch3 - t9[..., :, None] * (branch4 + branch5)
+    spread = fn.scatter(t11, positive, embeddings, 0, 1, 1)
+    t12 = inverse2 * cotangent
+    branch6 = torch.where(differs[..., None, :], t3.mT * t12[..., None, :], 0.0)
     differs2 = position[..., :, None] != position[..., None, :]
-    dot = embeddings @ embeddings.mT
-    t17 = dot.mT * t * t3[..., :, None] * t3[..., None, :]
-    lse = fn.logsumexp(t17, -2, where=differs2)
-    share = torch.exp(t17 - lse[..., None, :])
-    branch8 = torch.where(differs2.mT, t3[..., None, :] * share.mT * dot, 0.0)
-    total7 = torch.sum(branch8, dim=-1)
-    branch9 = torch.where(differs, -0.5 * t * total7 * t4 * cotangent, 0.0)
-    branch10 = torch.where(differs, 0.5 * t * t2 * t4 * cotangent * total4, 0.0)
-    condition = differs2.mT & differs[..., :, None]
-    t18 = t3 * cotangent
-    branch11 = torch.where(condition, share.mT * t18[..., :, None] * dot, 0.0)
-    total8 = torch.sum(branch11, dim=-2)
-    t19 = branch9 + branch10 - 0.5 * t * t4 * total8
-    t20 = 2 * t19[..., :, None] * embeddings_tangent
-    branch12 = torch.where(differs[..., :, None], 0.5 * t * t9[..., :, None] * picked, 0.0)
-    branch13 = torch.where(differs[..., :, None], -0.5 * t * t7[..., :, None] * embeddings, 0.0)
-    t21 = 2 * total5[..., :, None] * (branch12 + branch13)
-    t22 = t3**5
-    branch14 = torch.where(differs, 0.75 * t * total7 * t22 * cotangent, 0.0)
-    branch15 = torch.where(differs, -0.75 * t * t2 * t22 * cotangent * total4, 0.0)
-    t23 = 0.75 * t * total8 * t22 + branch14 + branch15
-    branch16 = torch.where(differs[..., :, None], 0.5 * t * t5[..., :, None] * picked, 0.0)
-    t24 = t3[..., :, None] * embeddings
-    t25 = t24.mT
-    branch17 = torch.where(differs2, share, 0.0)
-    t26 = branch17.mT
-    dot2 = t26 @ t25.mT
-    t27 = t4 * cotangent
-    branch18 = torch.where(differs[..., :, None], -0.5 * t * dot2 * t27[..., :, None], 0.0)
-    branch19 = torch.where(differs[..., :, None], t18[..., :, None] * embeddings, 0.0)
-    t28 = branch19.mT
-    dot3 = branch17 @ t28.mT
-    t29 = 2 * t23[..., :, None] * embeddings + branch16 + branch18
-    t30 = t29 - 0.5 * t * t4[..., :, None] * dot3
-    t31 = t18[..., None, :] * embeddings_tangent.mT
-    branch20 = torch.where(differs[..., None, :], t31, 0.0)
-    t32 = t4 * cotangent * total
-    branch21 = torch.where(differs[..., None, :], -t32[..., None, :] * embeddings.mT, 0.0)
-    t33 = branch20 + branch21
-    dot4 = branch17 @ t33.mT
-    dot5 = embeddings_tangent @ embeddings.mT
-    dot6 = embeddings @ embeddings_tangent.mT
-    t34 = dot5.mT + dot6.mT
-    t35 = t3[..., :, None] * t3[..., None, :] * t34.mT
-    t36 = t4 * total
-    t37 = t3[..., :, None] * dot * t36[..., None, :]
-    t38 = t3[..., None, :] * t36[..., :, None] * dot
-    branch22 = torch.where(differs2.mT, t * share.mT * (t35 - t37 - t38), 0.0)
-    total9 = torch.sum(branch22, dim=-1)
-    branch23 = torch.where(differs2, -share * total9[..., None, :], 0.0)
-    branch24 = torch.where(differs2, t * t3[..., :, None] * t3[..., None, :] * share * t34, 0.0)
-    t39 = -dot.mT * t * t3[..., :, None] * share * t36[..., None, :]
-    t40 = -dot.mT * t * t3[..., None, :] * share * t36[..., :, None]
-    t41 = branch23 + branch24 + torch.where(differs2, t39, 0.0)
-    t42 = t41 + torch.where(differs2, t40, 0.0)
-    dot7 = t42 @ t28.mT
-    t43 = t3[..., None, :] * embeddings_tangent.mT
-    t44 = t43 - t36[..., None, :] * embeddings.mT
-    dot8 = t26 @ t44.mT
-    t45 = t42.mT
-    dot9 = t45 @ t25.mT
-    branch25 = torch.where(differs[..., :, None], t * t18[..., :, None] * (dot8 + dot9), 0.0)
-    t46 = t2 * t4 * cotangent * total6
-    branch26 = torch.where(differs[..., :, None], t * t46[..., :, None] * embeddings, 0.0)
-    branch27 = torch.where(differs[..., :, None], -t * t15[..., :, None] * picked2, 0.0)
-    branch28 = torch.where(differs2.mT, t3[..., None, :] * share.mT, 0.0)
-    t47 = t3**2
-    t48 = t * t3[..., :, None] * share.mT * dot * t47[..., None, :]
-    t49 = t34.mT * (branch28 + torch.where(differs2.mT, t48, 0.0))
-    branch29 = torch.where(differs2.mT, -0.5 * share.mT * dot * t4[..., None, :], 0.0)
-    t50 = dot.mT**2
-    t51 = t3**4
-    t52 = -0.5 * t * t3[..., :, None] * share.mT * t50.mT * t51[..., None, :]
-    t53 = branch29 + torch.where(differs2.mT, t52, 0.0)
-    t54 = -t3[..., None, :] * share.mT * dot * total9[..., :, None]
-    t55 = -t * share.mT * t36[..., :, None] * t47[..., None, :] * t50.mT
-    t56 = t49 + 2 * total[..., None, :] * t53 + torch.where(differs2.mT, t54, 0.0)
-    t57 = t56 + torch.where(differs2.mT, t55, 0.0)
-    total10 = torch.sum(t57, dim=-1)
-    t58 = t4 * total10 * cotangent
-    branch30 = torch.where(differs[..., :, None], -t * t58[..., :, None] * embeddings, 0.0)
-    branch31 = torch.where(condition, share.mT * t18[..., :, None], 0.0)
-    t59 = t47 * cotangent
-    t60 = t * t3[..., None, :] * share.mT * t59[..., :, None] * dot
-    t61 = t34.mT * (branch31 + torch.where(condition, t60, 0.0))
-    branch32 = torch.where(condition, -0.5 * share.mT * t27[..., :, None] * dot, 0.0)
-    t62 = t51 * cotangent
-    t63 = -0.5 * t * t3[..., None, :] * share.mT * t50.mT * t62[..., :, None]
-    t64 = branch32 + torch.where(condition, t63, 0.0)
-    t65 = t3 * total9 * cotangent
-    branch33 = torch.where(condition, -share.mT * t65[..., :, None] * dot, 0.0)
-    t66 = -t * share.mT * t36[..., None, :] * t59[..., :, None] * t50.mT
-    t67 = t61 + 2 * total[..., :, None] * t64 + branch33
-    total11 = torch.sum(t67 + torch.where(condition, t66, 0.0), dim=-2)
-    t68 = t4 * total11
-    t69 = spread + t20 + t21 + 2 * total[..., :, None] * t30
-    t70 = t69 + t * t3[..., :, None] * (dot4 + dot7) + branch25 + branch26 + branch27
-    return (t70 + branch30 - t * t68[..., :, None] * embeddings,)
+    dot = unit @ unit.mT
+    t13 = dot.mT * t
+    lse = fn.logsumexp(t13, -2, where=differs2)
+    share = torch.exp(t13 - lse[..., None, :])
+    branch7 = torch.where(differs2, share, 0.0)
+    dot2 = branch7 @ branch6.mT
+    branch8 = torch.where(differs[..., :, None], cotangent[..., :, None] * unit, 0.0)
+    t14 = branch8.mT
+    dot3 = unit @ t3.mT
+    dot4 = t3 @ unit.mT
+    t15 = inverse2[..., :, None] * dot3.mT + inverse2[..., None, :] * dot4.mT
+    branch9 = torch.where(differs2, t * share * t15, 0.0)
+    total5 = torch.sum(torch.where(differs2, share * t15, 0.0), dim=-2)
+    branch10 = torch.where(differs2, -t * share * total5[..., None, :], 0.0)
+    t16 = branch9 + branch10
+    dot5 = t16 @ t14.mT
+    t17 = dot2 + dot5
+    t18 = inverse2[..., None, :] * t3.mT
+    t19 = branch7.mT
+    dot6 = t19 @ t18.mT
+    t20 = unit.mT
+    t21 = t16.mT
+    dot7 = t21 @ t20.mT
+    t22 = dot6 + dot7
+    branch11 = torch.where(differs[..., :, None], t * t22 * t12[..., :, None], 0.0)
+    branch12 = torch.where(differs[..., :, None], -t * t2 * t8[..., :, None], 0.0)
+    branch13 = torch.where(differs[..., :, None], -t * cotangent[..., :, None] * unit2, 0.0)
+    dot8 = branch7 @ t14.mT
+    t23 = t * dot8
+    dot9 = t19 @ t20.mT
+    branch14 = torch.where(differs[..., :, None], t * dot9 * cotangent[..., :, None], 0.0)
+    t24 = branch13 + t23 + branch14
+    total6 = torch.sum(unit * t24, dim=-1)
+    t25 = inverse2**2
+    t26 = total6 * t25
+    branch15 = torch.where(differs[..., :, None], unit * t * t22 * cotangent[..., :, None], 0.0)
+    t27 = inverse * cotangent
+    branch16 = torch.where(differs[..., :, None], -unit * t * t2 * t27[..., :, None], 0.0)
+    t28 = unit * t * t17 + inverse2[..., :, None] * t3 * t24 + branch15 + branch16
+    total7 = torch.sum(t28, dim=-1)
+    t29 = inverse2 * total7
+    t30 = t25 * total2
+    t31 = branch13 + t23 + branch14 - total6[..., :, None] * unit
+    t32 = spread + t * inverse2[..., :, None] * t17 + branch11 + branch12
+    t33 = t32 - t3 * t26[..., :, None] - t29[..., :, None] * unit
+    return (t33 - t30[..., :, None] * t31,)
 
 
 def _nt_xent_hessian_diagonal(
@@ -1139,136 +1022,116 @@ def _nt_xent_hessian_diagonal(
     cotangent: Array,
 ) -> tuple[Result, ...]:
     """The diagonal of the Hessian of sum(cotangent * loss)."""
-    picked = fn.gather(embeddings, positive, 0, 1, 1)
     position = fn.positions(embeddings, -2)
     differs = positive != position
     t = 1 / temperature
-    t2 = embeddings**2
-    total = torch.sum(t2, dim=-1)
-    t3 = fn.inverse_root(total)
-    t4 = picked**2
-    total2 = torch.sum(t4, dim=-1)
-    t5 = fn.inverse_root(total2)
-    t6 = t5**3
-    t7 = t3 * cotangent * t6
-    branch = torch.where(differs[..., :, None], 0.5 * t * t7[..., :, None] * embeddings, 0.0)
-    total3 = torch.sum(embeddings * picked, dim=-1)
-    t8 = t3 * cotangent * total3 * t5**5
-    branch2 = torch.where(differs[..., :, None], -1.5 * t * t8[..., :, None] * picked, 0.0)
-    t9 = t * t7[..., :, None] * embeddings * picked
-    branch3 = torch.where(differs[..., :, None], t9, 0.0)
-    t10 = 2 * picked * (branch + branch2) + branch3
-    spread = fn.scatter(t10, positive, embeddings, 0, 1, 1)
-    t11 = t * t3[..., :, None] * t6[..., :, None] * cotangent[..., :, None]
-    branch4 = torch.where(differs[..., :, None], t11 * total3[..., :, None], 0.0)
-    spread2 = fn.scatter(branch4, positive, embeddings, 0, 1, 1)
-    t12 = t3**3
+    picked = fn.gather(embeddings, positive, 0, 1, 1)
+    length = fn.norm(picked, axis=-1)
+    inverse = fn.reciprocal(length)
+    t2 = inverse**2
+    length2 = fn.norm(embeddings, axis=-1)
+    unit = fn.unit(embeddings, length2[..., :, None])
+    unit2 = fn.unit(picked, length[..., :, None])
+    total = torch.sum(unit * unit2, dim=-1)
+    t3 = t * t2[..., :, None] * cotangent[..., :, None] * total[..., :, None]
+    branch = torch.where(differs[..., :, None], t3, 0.0)
+    spread = fn.scatter(branch, positive, embeddings, 0, 1, 1)
+    t4 = t2 * cotangent * total
+    branch2 = torch.where(differs[..., :, None], -t * t4[..., :, None] * unit2**2, 0.0)
+    t5 = t2 * cotangent
+    t6 = unit - unit2 * total[..., :, None]
+    branch3 = torch.where(differs[..., :, None], t * t5[..., :, None] * unit2 * t6, 0.0)
+    t7 = cotangent * total
+    branch4 = torch.where(differs[..., :, None], t * t7[..., :, None] * unit2, 0.0)
+    branch5 = torch.where(differs[..., :, None], -t * unit * cotangent[..., :, None], 0.0)
+    t8 = t2[..., :, None] * unit2 * (branch4 + branch5)
+    spread2 = fn.scatter(branch2 + branch3 - t8, positive, embeddings, 0, 1, 1)
+    branch6 = torch.where(differs[..., :, None], -t * cotangent[..., :, None] * unit2, 0.0)
+    branch7 = torch.where(differs[..., :, None], cotangent[..., :, None] * unit, 0.0)
+    t9 = branch7.mT
     differs2 = position[..., :, None] != position[..., None, :]
-    dot = embeddings @ embeddings.mT
-    t13 = dot.mT * t * t3[..., :, None] * t3[..., None, :]
-    lse = fn.logsumexp(t13, -2, where=differs2)
-    share = torch.exp(t13 - lse[..., None, :])
-    branch5 = torch.where(differs2.mT, dot * t3[..., None, :] * share.mT, 0.0)
-    total4 = torch.sum(branch5, dim=-1)
-    branch6 = torch.where(differs, -0.5 * t * cotangent * t12 * total4, 0.0)
-    branch7 = torch.where(differs, 0.5 * t * cotangent * t12 * total3 * t5, 0.0)
-    condition = differs2.mT & differs[..., :, None]
-    t14 = t3 * cotangent
-    branch8 = torch.where(condition, share.mT * t14[..., :, None] * dot, 0.0)
-    total5 = torch.sum(branch8, dim=-2)
-    t15 = 2 * (branch6 + branch7 - 0.5 * t * t12 * total5)
-    t16 = t3**5
-    branch9 = torch.where(differs, 0.75 * t * cotangent * total4 * t16, 0.0)
-    branch10 = torch.where(differs, -0.75 * t * cotangent * total3 * t5 * t16, 0.0)
-    t17 = 0.75 * t * total5 * t16 + branch9 + branch10
-    t18 = cotangent * t12 * t5
-    branch11 = torch.where(differs[..., :, None], 0.5 * t * t18[..., :, None] * picked, 0.0)
-    t19 = t3[..., :, None] * embeddings
-    t20 = t19.mT
-    branch12 = torch.where(differs2, share, 0.0)
-    t21 = branch12.mT
-    dot2 = t21 @ t20.mT
-    t22 = cotangent * t12
-    branch13 = torch.where(differs[..., :, None], -0.5 * t * dot2 * t22[..., :, None], 0.0)
-    branch14 = torch.where(differs[..., :, None], t14[..., :, None] * embeddings, 0.0)
-    t23 = branch14.mT
-    dot3 = branch12 @ t23.mT
-    t24 = 2 * t17[..., :, None] * embeddings + branch11 + branch13
-    t25 = t24 - 0.5 * t * t12[..., :, None] * dot3
-    branch15 = torch.where(differs[..., None, :], t2.mT * t14[..., None, :], 0.0)
-    branch16 = torch.where(differs2, t * t3[..., :, None] * t3[..., None, :] * share, 0.0)
-    dot4 = branch16 @ branch15.mT
-    t26 = -0.5 * t * t3[..., None, :] * t12[..., :, None] * share * dot.mT
-    branch17 = torch.where(differs2, t26, 0.0)
-    dot5 = branch17 @ t23.mT
-    t27 = t * t3[..., :, None] * (dot4 + 2 * dot5 * embeddings)
-    t28 = 1 / temperature**2
-    t29 = t3**2
-    t30 = cotangent * t29
-    branch18 = torch.where(differs[..., None, :], t2.mT * t30[..., None, :], 0.0)
-    t31 = share.mT**2
-    branch19 = torch.where(differs2, -t31.mT, 0.0)
-    dot6 = branch19 @ branch18.mT
-    branch20 = torch.where(differs[..., None, :], t30[..., None, :] * embeddings.mT, 0.0)
-    branch21 = torch.where(differs2, -t31.mT * dot.mT, 0.0)
-    dot7 = branch21 @ branch20.mT
-    t32 = t3[..., :, None] * dot6 - t12[..., :, None] * dot7 * embeddings
+    dot = unit @ unit.mT
+    t10 = dot.mT * t
+    lse = fn.logsumexp(t10, -2, where=differs2)
+    share = torch.exp(t10 - lse[..., None, :])
+    branch8 = torch.where(differs2, share, 0.0)
+    dot2 = branch8 @ t9.mT
+    t11 = t * dot2
+    t12 = unit.mT
+    t13 = branch8.mT
+    dot3 = t13 @ t12.mT
+    branch9 = torch.where(differs[..., :, None], t * dot3 * cotangent[..., :, None], 0.0)
+    t14 = branch6 + t11 + branch9
+    total2 = torch.sum(unit * t14, dim=-1)
+    inverse2 = fn.reciprocal(length2)
+    t15 = inverse2**2
+    t16 = -total2 * t15
+    t17 = total2 * t15
+    t18 = unit**2
+    branch10 = torch.where(differs[..., :, None], t18 * cotangent[..., :, None], 0.0)
+    t19 = branch10.mT
+    branch11 = torch.where(differs2, t * share, 0.0)
+    dot4 = branch11 @ t19.mT
+    branch12 = torch.where(differs2, dot.mT * t * share, 0.0)
+    dot5 = branch12 @ t9.mT
+    t20 = t * t15[..., :, None] * (dot4 - dot5 * unit)
+    t21 = 1 / temperature**2
+    t22 = share.mT**2
+    branch13 = torch.where(differs2.mT, -t22, 0.0)
+    t23 = branch13.mT
+    dot6 = t23 @ t19.mT
+    branch14 = torch.where(differs2.mT, -t22 * dot, 0.0)
+    t24 = branch14.mT
+    dot7 = t24 @ t9.mT
+    t25 = t15[..., :, None] * t21 * (dot6 - dot7 * unit)
+    t26 = t15 * cotangent
+    t27 = t18.mT
+    t28 = branch11.mT
+    dot8 = t28 @ t27.mT
+    branch15 = torch.where(differs2.mT, -share.mT, 0.0)
+    dot9 = branch15 @ t12.mT
+    t29 = branch12.mT
+    dot10 = t29 @ t12.mT
+    branch16 = torch.where(differs2.mT, share.mT * dot, 0.0)
+    total3 = torch.sum(branch16, dim=-1)
+    t30 = dot8 + t * dot3 * dot9 - dot10 * unit
+    t31 = t30 - t * dot9 * total3[..., :, None] * unit
+    branch17 = torch.where(differs[..., :, None], t * t26[..., :, None] * t31, 0.0)
     equal = positive == position
-    branch22 = torch.where(differs[..., :, None], 0.5 * t * t7[..., :, None] * picked, 0.0)
-    t33 = cotangent * t12 * total3 * t6
-    t34 = -0.5 * t * t33[..., :, None] * embeddings
-    branch23 = torch.where(differs[..., :, None], t34, 0.0)
-    branch24 = torch.where(equal[..., :, None], 2 * picked * (branch22 + branch23), 0.0)
-    t35 = t3[..., None, :] * t2.mT
-    t36 = branch16.mT
-    dot8 = t36 @ t35.mT
-    t37 = -0.5 * t * dot * t3[..., None, :] * share.mT * t12[..., :, None]
-    branch25 = torch.where(differs2.mT, t37, 0.0)
-    dot9 = branch25 @ t20.mT
-    branch26 = torch.where(differs2.mT, -share.mT, 0.0)
-    dot10 = branch26 @ t20.mT
-    t38 = t12 * total4
-    t39 = t * dot10 * t38[..., :, None] * embeddings
-    t40 = dot8 + 2 * dot9 * embeddings + t * t3[..., :, None] * dot2 * dot10 - t39
-    branch27 = torch.where(differs[..., :, None], t * t14[..., :, None] * t40, 0.0)
-    t41 = t * t18[..., :, None] * embeddings * picked
-    branch28 = torch.where(differs[..., :, None], t41, 0.0)
-    t42 = embeddings.mT
-    branch29 = torch.where(differs2.mT, t3[..., None, :] * share.mT, 0.0)
-    t43 = t * dot * t3[..., :, None] * share.mT * t29[..., None, :]
-    t44 = branch29 + torch.where(differs2.mT, t43, 0.0)
-    dot11 = t44 @ t42.mT
-    t45 = dot.mT**2
-    t46 = -0.5 * t * t45 * share * t12[..., None, :] * t29[..., :, None]
-    total6 = torch.sum(torch.where(differs2, t46, 0.0), dim=-2)
-    branch30 = torch.where(differs2.mT, -dot * t3[..., None, :] * share.mT, 0.0)
-    total7 = torch.sum(branch30, dim=-1)
-    t47 = t3[..., :, None] * dot2 - t38[..., :, None] * embeddings
-    t48 = dot11 + 2 * total6[..., :, None] * embeddings
-    t49 = t48 + t * total7[..., :, None] * t47
-    t50 = -t * t22[..., :, None] * embeddings * t49
-    branch31 = torch.where(differs[..., :, None], t50, 0.0)
-    branch32 = torch.where(differs[..., :, None], 0.5 * t * t18[..., :, None] * embeddings, 0.0)
-    branch33 = torch.where(differs[..., :, None], -0.5 * t * t33[..., :, None] * picked, 0.0)
-    branch34 = torch.where(differs[..., :, None], t * t7[..., :, None] * t4, 0.0)
-    t51 = 2 * embeddings * (branch32 + branch33) + branch34
-    branch35 = torch.where(equal[..., :, None], t51, 0.0)
-    branch36 = torch.where(condition.mT, share * t14[..., None, :], 0.0)
-    t52 = t * t3[..., :, None] * share * t30[..., None, :] * dot.mT
-    t53 = branch36 + torch.where(condition.mT, t52, 0.0)
-    dot12 = t53 @ t42.mT
-    t54 = -0.5 * t * t45.mT * t12[..., None, :] * share.mT * t30[..., :, None]
-    total8 = torch.sum(torch.where(condition, t54, 0.0), dim=-2)
-    t55 = dot12 + 2 * total8[..., :, None] * embeddings
-    t56 = t * t12[..., :, None] * embeddings * t55
-    branch37 = torch.where(condition, -t45.mT * t30[..., :, None] * t31, 0.0)
-    total9 = torch.sum(branch37, dim=-2)
-    t57 = t12 * total9
-    t58 = t3[..., :, None] * dot7 - t57[..., :, None] * embeddings
-    t59 = t12[..., :, None] * t28 * embeddings * t58
-    t60 = spread + spread2 + t15[..., :, None] + 2 * embeddings * t25 + t27
-    t61 = t60 + t3[..., :, None] * t28 * t32 + branch24 + branch27 + branch28
-    return (t61 + branch31 + branch35 - t56 - t59,)
+    t32 = inverse2 * inverse * cotangent
+    branch18 = torch.where(differs[..., :, None], t * t32[..., :, None] * t18, 0.0)
+    t33 = unit2 - unit * total[..., :, None]
+    branch19 = torch.where(differs[..., :, None], t * t32[..., :, None] * unit2 * t33, 0.0)
+    branch20 = torch.where(equal[..., :, None], branch18 + branch19, 0.0)
+    dot11 = branch11 * dot
+    dot12 = dot11 @ t9.mT
+    t34 = inverse2 * cotangent
+    dot13 = t28 * dot
+    dot14 = dot13 @ t12.mT
+    branch21 = torch.where(differs[..., :, None], t * t34[..., :, None] * dot14, 0.0)
+    total4 = torch.sum(unit * dot9, dim=-1)
+    t35 = inverse2 * total4 * cotangent
+    branch22 = torch.where(differs[..., :, None], dot3 * t21 * t35[..., :, None], 0.0)
+    total5 = torch.sum(unit * dot10, dim=-1)
+    t36 = inverse2 * total5 * cotangent
+    branch23 = torch.where(differs[..., :, None], -t * t36[..., :, None] * unit, 0.0)
+    t37 = inverse2 * total4 * total3 * cotangent
+    branch24 = torch.where(differs[..., :, None], -t21 * t37[..., :, None] * unit, 0.0)
+    t38 = inverse2 * total2
+    total6 = torch.sum(unit * dot5, dim=-1)
+    t39 = inverse2 * total6
+    t40 = inverse2[..., :, None] * t14 + t * inverse2[..., :, None] * dot12 + branch21
+    t41 = t40 + branch22 + branch23 + branch24 - t38[..., :, None] * unit
+    t42 = t41 - t * t39[..., :, None] * unit
+    t43 = branch6 + t11 + branch9 - total2[..., :, None] * unit
+    dot15 = t23 * dot
+    dot16 = dot15 @ t9.mT
+    dot17 = unit @ branch7.mT
+    dot18 = torch.einsum("...ab,...ab->...a", t24, dot17)
+    t44 = dot16 - dot18[..., :, None] * unit
+    t45 = spread + spread2 + t16[..., :, None] + t17[..., :, None] * t18 + t20 + t25
+    t46 = t45 + branch17 + branch20 - inverse2[..., :, None] * unit * t42
+    return (t46 - t15[..., :, None] * unit * t43 - t15[..., :, None] * t21 * unit * t44,)
 
 
 _NT_XENT = Definition(
@@ -1537,18 +1400,16 @@ class ClipLoss(nn.Module):
 
 def _clip_value(image: Array, text: Array, logit_scale: Array) -> Result:
     """The unreduced loss."""
-    dot = image @ text.mT
-    total = torch.sum(image**2, dim=-1)
-    t = fn.inverse_root(total)
-    total2 = torch.sum(text**2, dim=-1)
-    t2 = fn.inverse_root(total2)
-    t3 = dot * t[..., :, None] * t2[..., None, :] * logit_scale
-    lse = fn.logsumexp(t3, -1)
-    dot2 = text @ image.mT
-    t4 = t[..., None, :] * t2[..., :, None] * dot2 * logit_scale
-    lse2 = fn.logsumexp(t4, -1)
-    total3 = torch.sum(image * text, dim=-1)
-    return 0.5 * lse + 0.5 * lse2 - t2 * t * total3 * logit_scale
+    length = fn.norm(image, axis=-1)
+    unit = fn.unit(image, length[..., :, None])
+    length2 = fn.norm(text, axis=-1)
+    unit2 = fn.unit(text, length2[..., :, None])
+    dot = unit @ unit2.mT
+    lse = fn.logsumexp(dot * logit_scale, -1)
+    dot2 = unit2 @ unit.mT
+    lse2 = fn.logsumexp(dot2 * logit_scale, -1)
+    total = torch.sum(unit * unit2, dim=-1)
+    return 0.5 * lse + 0.5 * lse2 - total * logit_scale
 
 
 def _clip_vjp(
@@ -1558,50 +1419,51 @@ def _clip_vjp(
     cotangent: Array,
 ) -> tuple[Result, ...]:
     """Gradients of sum(cotangent * loss)."""
-    total = torch.sum(image**2, dim=-1)
-    t = fn.inverse_root(total)
-    total2 = torch.sum(text**2, dim=-1)
-    t2 = fn.inverse_root(total2)
-    t3 = t2 * cotangent
-    t4 = t3[..., None, :] * text.mT
-    dot = text @ image.mT
-    t5 = dot.mT * t[..., :, None] * t2[..., None, :] * logit_scale
-    lse = fn.logsumexp(t5, -2)
-    share = torch.exp(t5.mT - lse[..., :, None])
-    t6 = share.mT
-    dot2 = t6 @ t4.mT
-    t7 = t2[..., None, :] * text.mT
-    dot3 = image @ text.mT
-    t8 = dot3.mT * t2[..., :, None] * t[..., None, :] * logit_scale
-    lse2 = fn.logsumexp(t8, -2)
-    share2 = torch.exp(t8 - lse2[..., None, :])
-    t9 = share2.mT
-    dot4 = t9 @ t7.mT
-    t10 = t * cotangent
-    total3 = torch.sum(image * text, dim=-1)
-    total4 = torch.sum(share * t3[..., :, None] * dot, dim=-2)
-    total5 = torch.sum(dot3 * t2[..., None, :] * share2.mT, dim=-1)
-    t11 = 0.5 * t2 * total3 * cotangent - 0.25 * total4 - 0.25 * total5 * cotangent
-    t12 = t**3 * t11
-    t13 = t * t2 * cotangent
-    t14 = 0.5 * t[..., :, None] * dot2 + 0.5 * dot4 * t10[..., :, None]
-    t15 = t14 + 2 * t12[..., :, None] * image - t13[..., :, None] * text
-    t16 = t10[..., None, :] * image.mT
-    dot5 = share2 @ t16.mT
-    t17 = t[..., None, :] * image.mT
-    dot6 = share @ t17.mT
-    total6 = torch.sum(share2.mT * t10[..., :, None] * dot3, dim=-2)
-    total7 = torch.sum(t[..., None, :] * dot * share, dim=-1)
-    t18 = 0.5 * t * total3 * cotangent - 0.25 * total6 - 0.25 * total7 * cotangent
-    t19 = t2**3 * t18
-    t20 = 0.5 * t2[..., :, None] * dot5 + 0.5 * dot6 * t3[..., :, None]
-    t21 = t20 + 2 * t19[..., :, None] * text - t13[..., :, None] * image
-    t22 = t[..., None, :] * share * t3[..., :, None] * dot
-    total8 = torch.sum(t22, dim=(-2, -1))
-    t23 = t2[..., None, :] * share2.mT * t10[..., :, None] * dot3
-    total9 = torch.sum(t23, dim=(-2, -1))
-    total10 = torch.sum(t2 * t * total3 * cotangent, dim=-1)
-    return (logit_scale * t15, logit_scale * t21, 0.5 * total8 + 0.5 * total9 - total10)
+    length = fn.norm(image, axis=-1)
+    inverse = fn.reciprocal(length)
+    length2 = fn.norm(text, axis=-1)
+    unit = fn.unit(text, length2[..., :, None])
+    t = cotangent[..., None, :] * unit.mT
+    unit2 = fn.unit(image, length[..., :, None])
+    dot = unit @ unit2.mT
+    t2 = dot.mT * logit_scale
+    lse = fn.logsumexp(t2, -2)
+    share = torch.exp(t2.mT - lse[..., :, None])
+    t3 = share.mT
+    dot2 = t3 @ t.mT
+    t4 = unit.mT
+    dot3 = unit2 @ unit.mT
+    t5 = dot3.mT * logit_scale
+    lse2 = fn.logsumexp(t5, -2)
+    share2 = torch.exp(t5 - lse2[..., None, :])
+    t6 = share2.mT
+    dot4 = t6 @ t4.mT
+    t7 = 0.5 * dot4 * cotangent[..., :, None] * logit_scale
+    t8 = 0.5 * dot2 + 0.5 * dot4 * cotangent[..., :, None]
+    t9 = t8 - unit * cotangent[..., :, None]
+    total = torch.sum(unit2 * logit_scale * t9, dim=-1)
+    t10 = cotangent[..., :, None] * unit * logit_scale
+    t11 = 0.5 * dot2 * logit_scale + t7 - total[..., :, None] * unit2 - t10
+    inverse2 = fn.reciprocal(length2)
+    t12 = cotangent[..., None, :] * unit2.mT
+    dot5 = share2 @ t12.mT
+    t13 = unit2.mT
+    dot6 = share @ t13.mT
+    t14 = 0.5 * dot6 * cotangent[..., :, None] * logit_scale
+    t15 = 0.5 * dot5 + 0.5 * dot6 * cotangent[..., :, None]
+    t16 = t15 - unit2 * cotangent[..., :, None]
+    total2 = torch.sum(unit * logit_scale * t16, dim=-1)
+    t17 = cotangent[..., :, None] * unit2 * logit_scale
+    t18 = 0.5 * dot5 * logit_scale + t14 - total2[..., :, None] * unit - t17
+    total3 = torch.sum(share * dot * cotangent[..., :, None], dim=(-2, -1))
+    t19 = share2.mT * cotangent[..., :, None] * dot3
+    total4 = torch.sum(t19, dim=(-2, -1))
+    total5 = torch.sum(unit2 * unit, dim=-1)
+    total6 = torch.sum(total5 * cotangent, dim=-1)
+    result = inverse[..., :, None] * t11
+    result2 = inverse2[..., :, None] * t18
+    result3 = 0.5 * total3 + 0.5 * total4 - total6
+    return (result, result2, result3)
 
 
 def _clip_jvp(
@@ -1613,47 +1475,39 @@ def _clip_jvp(
     logit_scale_tangent: Array,
 ) -> Result:
     """The directional derivative of the unreduced loss along the tangents."""
-    dot = image @ text.mT
-    total = torch.sum(image**2, dim=-1)
-    t = fn.inverse_root(total)
-    total2 = torch.sum(text**2, dim=-1)
-    t2 = fn.inverse_root(total2)
-    t3 = dot * t[..., :, None] * t2[..., None, :]
-    t4 = t3 * logit_scale_tangent[..., None, None]
-    dot2 = image_tangent @ text.mT
-    dot3 = image @ text_tangent.mT
-    t5 = t[..., :, None] * t2[..., None, :] * logit_scale * (dot2 + dot3)
-    t6 = t2**3
-    total3 = torch.sum(text * text_tangent, dim=-1)
-    t7 = t6 * total3
-    t8 = dot * t[..., :, None] * t7[..., None, :] * logit_scale
-    t9 = t**3
-    total4 = torch.sum(image * image_tangent, dim=-1)
-    t10 = t9 * total4
-    t11 = dot * t2[..., None, :] * t10[..., :, None] * logit_scale
-    t12 = dot.mT * t2[..., :, None] * t[..., None, :] * logit_scale
-    lse = fn.logsumexp(t12, -2)
-    t13 = (t4 + t5 - t8 - t11) * torch.exp(t12.mT - lse[..., :, None])
-    total5 = torch.sum(t13, dim=-1)
-    dot4 = text @ image.mT
-    t14 = t[..., None, :] * t2[..., :, None] * dot4
-    t15 = t14 * logit_scale_tangent[..., None, None]
-    dot5 = text @ image_tangent.mT
-    dot6 = text_tangent @ image.mT
-    t16 = t[..., None, :] * t2[..., :, None] * logit_scale * (dot5 + dot6)
-    t17 = t[..., None, :] * dot4 * t7[..., :, None] * logit_scale
-    t18 = t2[..., :, None] * dot4 * t10[..., None, :] * logit_scale
-    t19 = dot4.mT * t[..., :, None] * t2[..., None, :] * logit_scale
-    lse2 = fn.logsumexp(t19, -2)
-    t20 = (t15 + t16 - t17 - t18) * torch.exp(t19.mT - lse2[..., :, None])
-    total6 = torch.sum(t20, dim=-1)
-    total7 = torch.sum(image * text, dim=-1)
-    t21 = t2 * total7 * t9 * total4 * logit_scale
-    t22 = t2 * t * total7 * logit_scale_tangent[..., None]
-    t23 = image * text_tangent + image_tangent * text
-    total8 = torch.sum(t23, dim=-1)
-    t24 = 0.5 * total5 + 0.5 * total6 + t21 + t * total7 * t6 * total3 * logit_scale
-    return t24 - t22 - t2 * t * total8 * logit_scale
+    length = fn.norm(image, axis=-1)
+    unit = fn.unit(image, length[..., :, None])
+    length2 = fn.norm(text, axis=-1)
+    unit2 = fn.unit(text, length2[..., :, None])
+    dot = unit @ unit2.mT
+    t = dot * logit_scale_tangent[..., None, None]
+    inverse = fn.reciprocal(length)
+    total = torch.sum(unit * image_tangent, dim=-1)
+    t2 = image_tangent - unit * total[..., :, None]
+    dot2 = t2 @ unit2.mT
+    total2 = torch.sum(text_tangent * unit2, dim=-1)
+    t3 = text_tangent - total2[..., :, None] * unit2
+    dot3 = unit @ t3.mT
+    inverse2 = fn.reciprocal(length2)
+    t4 = inverse[..., :, None] * dot2 + dot3 * inverse2[..., None, :]
+    t5 = dot.mT * logit_scale
+    lse = fn.logsumexp(t5, -2)
+    t6 = (t + logit_scale * t4) * torch.exp(t5.mT - lse[..., :, None])
+    total3 = torch.sum(t6, dim=-1)
+    dot4 = unit2 @ unit.mT
+    t7 = dot4 * logit_scale_tangent[..., None, None]
+    dot5 = t3 @ unit.mT
+    dot6 = unit2 @ t2.mT
+    t8 = inverse2[..., :, None] * dot5 + dot6 * inverse[..., None, :]
+    t9 = dot4.mT * logit_scale
+    lse2 = fn.logsumexp(t9, -2)
+    t10 = (t7 + logit_scale * t8) * torch.exp(t9.mT - lse2[..., :, None])
+    total4 = torch.sum(t10, dim=-1)
+    t11 = unit * inverse2[..., :, None] * t3 + inverse[..., :, None] * t2 * unit2
+    total5 = torch.sum(t11, dim=-1)
+    total6 = torch.sum(unit * unit2, dim=-1)
+    t12 = total6 * logit_scale_tangent[..., None]
+    return 0.5 * total3 + 0.5 * total4 - total5 * logit_scale - t12
 
 
 def _clip_hvp(
@@ -1666,211 +1520,124 @@ def _clip_hvp(
     logit_scale_tangent: Array,
 ) -> tuple[Result, ...]:
     """The Hessian of sum(cotangent * loss) times the tangents."""
-    total = torch.sum(image**2, dim=-1)
-    t = fn.inverse_root(total)
-    total2 = torch.sum(text**2, dim=-1)
-    t2 = fn.inverse_root(total2)
-    t3 = t2 * cotangent
-    t4 = t3[..., :, None] * text
-    t5 = t4.mT
-    dot = text @ image.mT
-    t6 = dot.mT * t[..., :, None] * t2[..., None, :] * logit_scale
-    lse = fn.logsumexp(t6, -2)
-    share = torch.exp(t6.mT - lse[..., :, None])
-    t7 = share.mT
-    dot2 = t7 @ t5.mT
-    t8 = t * cotangent
-    t9 = t2[..., :, None] * text
-    t10 = t9.mT
-    dot3 = image @ text.mT
-    t11 = dot3.mT * t2[..., :, None] * t[..., None, :] * logit_scale
-    lse2 = fn.logsumexp(t11, -2)
-    share2 = torch.exp(t11 - lse2[..., None, :])
-    t12 = share2.mT
-    dot4 = t12 @ t10.mT
-    t13 = t**3
-    total3 = torch.sum(image * text, dim=-1)
-    total4 = torch.sum(share * t3[..., :, None] * dot, dim=-2)
-    total5 = torch.sum(dot3 * t2[..., None, :] * share2.mT, dim=-1)
-    t14 = 0.5 * t2 * total3 * cotangent - 0.25 * total4 - 0.25 * total5 * cotangent
-    t15 = t13 * t14
-    t16 = t * t2 * cotangent
-    t17 = 0.5 * t[..., :, None] * dot2 + 0.5 * t8[..., :, None] * dot4
-    t18 = t17 + 2 * image * t15[..., :, None] - t16[..., :, None] * text
-    t19 = logit_scale_tangent[..., None, None] * t18
-    t20 = image * text_tangent + image_tangent * text
-    total6 = torch.sum(t20, dim=-1)
-    t21 = t2 * t13 * cotangent * total6
-    t22 = image * t21[..., :, None] * logit_scale
-    t23 = t2**3
-    total7 = torch.sum(text * text_tangent, dim=-1)
-    t24 = t23 * total7
-    t25 = t2[..., :, None] * text_tangent - t24[..., :, None] * text
-    t26 = t25.mT * cotangent[..., None, :]
-    dot5 = t7 @ t26.mT
-    t27 = dot.mT * t[..., :, None] * t2[..., None, :]
-    t28 = t27 * logit_scale_tangent[..., None, None]
-    dot6 = text @ image_tangent.mT
-    dot7 = text_tangent @ image.mT
-    t29 = dot6.mT + dot7.mT
-    t30 = t[..., :, None] * t2[..., None, :] * t29 * logit_scale
-    total8 = torch.sum(image * image_tangent, dim=-1)
-    t31 = t13 * total8
-    t32 = -dot.mT * t2[..., None, :] * t31[..., :, None] * logit_scale
-    t33 = -dot.mT * t[..., :, None] * t24[..., None, :] * logit_scale
-    t34 = share * (t28.mT + t30.mT + t33.mT + t32.mT)
-    total9 = torch.sum(t34, dim=-1)
-    t35 = t28.mT + t30.mT + t32.mT + t33.mT - total9[..., :, None]
-    t36 = share * t35
-    t37 = t36.mT
-    dot8 = t37 @ t5.mT
-    t38 = 0.5 * t[..., :, None] * logit_scale * (dot5 + dot8)
-    t39 = t25.mT
-    dot9 = t12 @ t39.mT
-    t40 = dot3.mT * t2[..., :, None] * t[..., None, :]
-    t41 = t40 * logit_scale_tangent[..., None, None]
-    dot10 = image_tangent @ text.mT
-    dot11 = image @ text_tangent.mT
-    t42 = dot10.mT + dot11.mT
-    t43 = t2[..., :, None] * t[..., None, :] * t42 * logit_scale
-    t44 = -dot3.mT * t2[..., :, None] * t31[..., None, :] * logit_scale
-    t45 = -dot3.mT * t[..., None, :] * t24[..., :, None] * logit_scale
-    total10 = torch.sum(share2 * (t41 + t43 + t44 + t45), dim=-2)
-    t46 = share2 * (t41 + t43 + t44 + t45 - total10[..., None, :])
-    t47 = t46.mT
-    dot12 = t47 @ t10.mT
-    t48 = 0.5 * t8[..., :, None] * logit_scale * (dot9 + dot12)
-    t49 = 2 * image_tangent * t15[..., :, None] * logit_scale
-    t50 = t23 * cotangent * total7
-    t51 = t13 * total3
-    t52 = 0.5 * t[..., :, None] * text - 0.5 * image * t51[..., :, None]
-    t53 = 2 * t50[..., :, None] * logit_scale * t52
-    t54 = t2 * t13 * cotangent
-    t55 = 0.375 * total4 + 0.375 * total5 * cotangent - 0.75 * t2 * total3 * cotangent
-    t56 = t**5 * t55
-    t57 = t13 * cotangent
-    t58 = 0.5 * text * t54[..., :, None] + 2 * image * t56[..., :, None]
-    t59 = t58 - 0.25 * t13[..., :, None] * dot2 - 0.25 * dot4 * t57[..., :, None]
-    t60 = 2 * total8[..., :, None] * logit_scale * t59
-    t61 = t16[..., :, None] * text_tangent * logit_scale
-    t62 = t2**2
-    t63 = t[..., None, :] * t62[..., :, None] * dot * logit_scale
-    t64 = dot**2
-    t65 = t2**4
-    t66 = 0.5 * t[..., None, :] * t64 * t65[..., :, None] * logit_scale
-    t67 = 0.5 * t23[..., :, None] * dot + t66
-    t68 = t[..., None, :] * logit_scale_tangent[..., None, None] * t62[..., :, None]
-    t69 = t2 * total9
-    t70 = t31[..., None, :] * t62[..., :, None] * t64 * logit_scale
-    t71 = t29.mT * (t2[..., :, None] + t63) + -2 * total7[..., :, None] * t67
-    t72 = t71 + t68 * t64 - t69[..., :, None] * dot - t70
-    total11 = torch.sum(share * cotangent[..., :, None] * t72, dim=-2)
-    t73 = t13 * total11
-    t74 = 0.5 * image * t73[..., :, None] * logit_scale
-    t75 = dot3 * t[..., :, None] * t62[..., None, :] * logit_scale
-    t76 = dot3.mT**2
-    t77 = 0.5 * t[..., :, None] * t65[..., None, :] * t76.mT * logit_scale
-    t78 = 0.5 * dot3 * t23[..., None, :] + t77
-    t79 = t[..., :, None] * logit_scale_tangent[..., None, None] * t62[..., None, :]
-    t80 = dot3 * t2[..., None, :] * total10[..., :, None]
-    t81 = t31[..., :, None] * t62[..., None, :] * t76.mT * logit_scale
-    t82 = t42.mT * (t2[..., None, :] + t75) + -2 * total7[..., None, :] * t78
-    t83 = share2.mT * (t82 + t79 * t76.mT - t80 - t81)
-    total12 = torch.sum(t83, dim=-1)
-    t84 = t13 * cotangent * total12
-    t85 = 0.5 * image * t84[..., :, None] * logit_scale
-    t86 = t8[..., :, None] * image
-    t87 = t86.mT
-    dot13 = share2 @ t87.mT
-    t88 = t[..., :, None] * image
-    t89 = t88.mT
-    dot14 = share @ t89.mT
-    total13 = torch.sum(share2.mT * t8[..., :, None] * dot3, dim=-2)
-    total14 = torch.sum(t[..., None, :] * dot * share, dim=-1)
-    t90 = 0.5 * t * total3 * cotangent - 0.25 * total13 - 0.25 * total14 * cotangent
-    t91 = t23 * t90
-    t92 = 0.5 * t2[..., :, None] * dot13 + 0.5 * t3[..., :, None] * dot14
-    t93 = t92 + 2 * text * t91[..., :, None] - t16[..., :, None] * image
-    t94 = logit_scale_tangent[..., None, None] * t93
-    t95 = t * t23 * cotangent * total6
-    t96 = t[..., :, None] * image_tangent - t31[..., :, None] * image
-    t97 = cotangent[..., None, :] * t96.mT
-    dot15 = share2 @ t97.mT
-    dot16 = t46 @ t87.mT
-    t98 = 0.5 * t2[..., :, None] * logit_scale * (dot15 + dot16)
-    t99 = t96.mT
-    dot17 = share @ t99.mT
-    dot18 = t36 @ t89.mT
-    t100 = 0.5 * t3[..., :, None] * logit_scale * (dot17 + dot18)
-    t101 = 2 * text_tangent * t91[..., :, None] * logit_scale
-    t102 = t13 * cotangent * total8
-    t103 = t23 * total3
-    t104 = 0.5 * t2[..., :, None] * image - 0.5 * text * t103[..., :, None]
-    t105 = 2 * t102[..., :, None] * logit_scale * t104
-    t106 = t * t23 * cotangent
-    t107 = 0.375 * total13 + 0.375 * total14 * cotangent
-    t108 = t2**5 * (t107 - 0.75 * t * total3 * cotangent)
-    t109 = t23 * cotangent
-    t110 = 0.5 * image * t106[..., :, None] + 2 * text * t108[..., :, None]
-    t111 = t110 - 0.25 * t23[..., :, None] * dot13 - 0.25 * dot14 * t109[..., :, None]
-    t112 = 2 * total7[..., :, None] * logit_scale * t111
-    t113 = t16[..., :, None] * image_tangent * logit_scale
-    t114 = t**2
-    t115 = t2[..., None, :] * t114[..., :, None] * dot3 * logit_scale
-    t116 = t**4
-    t117 = 0.5 * t2[..., None, :] * t116[..., :, None] * t76.mT * logit_scale
-    t118 = 0.5 * t13[..., :, None] * dot3 + t117
-    t119 = t2[..., None, :] * logit_scale_tangent[..., None, None] * t114[..., :, None]
-    t120 = t * total10
-    t121 = t24[..., None, :] * t114[..., :, None] * t76.mT * logit_scale
-    t122 = t42.mT * (t[..., :, None] + t115) + -2 * total8[..., :, None] * t118
-    t123 = t122 + t119 * t76.mT - t120[..., :, None] * dot3 - t121
-    t124 = share2.mT * cotangent[..., :, None] * t123
-    total15 = torch.sum(t124, dim=-2)
-    t125 = t23 * total15
-    t126 = 0.5 * text * t125[..., :, None] * logit_scale
-    t127 = t2[..., :, None] * dot * t114[..., None, :] * logit_scale
-    t128 = 0.5 * t2[..., :, None] * t64 * t116[..., None, :] * logit_scale
-    t129 = 0.5 * dot * t13[..., None, :] + t128
-    t130 = t2[..., :, None] * logit_scale_tangent[..., None, None] * t114[..., None, :]
-    t131 = t[..., None, :] * dot * total9[..., :, None]
-    t132 = t24[..., :, None] * t114[..., None, :] * t64 * logit_scale
-    t133 = t29.mT * (t[..., None, :] + t127) + -2 * total8[..., None, :] * t129
-    t134 = share * (t133 + t130 * t64 - t131 - t132)
-    total16 = torch.sum(t134, dim=-1)
-    t135 = t23 * cotangent * total16
-    t136 = 0.5 * text * t135[..., :, None] * logit_scale
-    t137 = t94 + text * t95[..., :, None] * logit_scale + t98 + t100 + t101 + t105
-    t138 = t[..., :, None] * t2[..., None, :]
-    t139 = t114[..., None, :] * t62[..., :, None] * dot * logit_scale
-    t140 = 0.5 * t[..., None, :] * t23[..., :, None] * dot
-    t141 = 0.5 * t114[..., None, :] * t64 * t65[..., :, None] * logit_scale
-    t142 = -2 * total7[..., :, None] * (t140 + t141)
-    t143 = 0.5 * t2[..., :, None] * t13[..., None, :] * dot
-    t144 = 0.5 * t116[..., None, :] * t62[..., :, None] * t64 * logit_scale
-    t145 = -2 * total8[..., None, :] * (t143 + t144)
-    t146 = logit_scale_tangent[..., None, None] * t114[..., None, :]
-    t147 = t[..., None, :] * t69[..., :, None] * dot
-    t148 = t29.mT * (t138.mT + t139) + t142 + t145 + t146 * t62[..., :, None] * t64
-    t149 = share * cotangent[..., :, None] * (t148 - t147)
-    total17 = torch.sum(t149, dim=(-2, -1))
-    t150 = t62[..., None, :] * t114[..., :, None] * dot3 * logit_scale
-    t151 = 0.5 * t2[..., None, :] * t13[..., :, None] * dot3
-    t152 = 0.5 * t62[..., None, :] * t76.mT * t116[..., :, None] * logit_scale
-    t153 = -2 * total8[..., :, None] * (t151 + t152)
-    t154 = 0.5 * t[..., :, None] * t23[..., None, :] * dot3
-    t155 = 0.5 * t65[..., None, :] * t114[..., :, None] * t76.mT * logit_scale
-    t156 = -2 * total7[..., None, :] * (t154 + t155)
-    t157 = logit_scale_tangent[..., None, None] * t62[..., None, :]
-    t158 = t2[..., None, :] * t120[..., :, None] * dot3
-    t159 = t42.mT * (t138 + t150) + t153 + t156 + t157 * t114[..., :, None] * t76.mT
-    t160 = share2.mT * cotangent[..., :, None] * (t159 - t158)
-    total18 = torch.sum(t160, dim=(-2, -1))
-    t161 = total6 * t2 * t - t2 * t13 * total3 * total8 - t * t23 * total3 * total7
-    total19 = torch.sum(cotangent * t161, dim=-1)
-    result = t19 + t22 + t38 + t48 + t49 + t53 + t60 - t61 - t74 - t85
-    result2 = t137 + t112 - t113 - t126 - t136
-    result3 = 0.5 * total17 + 0.5 * total18 - total19
+    length = fn.norm(image, axis=-1)
+    inverse = fn.reciprocal(length)
+    length2 = fn.norm(text, axis=-1)
+    unit = fn.unit(text, length2[..., :, None])
+    t = cotangent[..., :, None] * unit
+    t2 = t.mT
+    unit2 = fn.unit(image, length[..., :, None])
+    dot = unit @ unit2.mT
+    t3 = dot.mT * logit_scale
+    lse = fn.logsumexp(t3, -2)
+    share = torch.exp(t3.mT - lse[..., :, None])
+    t4 = share.mT
+    dot2 = t4 @ t2.mT
+    t5 = unit.mT
+    dot3 = unit2 @ unit.mT
+    t6 = dot3.mT * logit_scale
+    lse2 = fn.logsumexp(t6, -2)
+    share2 = torch.exp(t6 - lse2[..., None, :])
+    t7 = share2.mT
+    dot4 = t7 @ t5.mT
+    t8 = 0.5 * dot2 + 0.5 * dot4 * cotangent[..., :, None]
+    t9 = t8 - cotangent[..., :, None] * unit
+    t10 = inverse[..., :, None] * t9 * logit_scale_tangent[..., None, None]
+    total = torch.sum(text_tangent * unit, dim=-1)
+    t11 = text_tangent - total[..., :, None] * unit
+    inverse2 = fn.reciprocal(length2)
+    t12 = inverse2 * cotangent
+    t13 = t11.mT * t12[..., None, :]
+    dot5 = t4 @ t13.mT
+    t14 = dot.mT * logit_scale_tangent[..., None, None]
+    total2 = torch.sum(unit2 * image_tangent, dim=-1)
+    t15 = image_tangent - unit2 * total2[..., :, None]
+    dot6 = unit @ t15.mT
+    dot7 = t11 @ unit2.mT
+    t16 = inverse[..., :, None] * dot6.mT + inverse2[..., None, :] * dot7.mT
+    t17 = t16 * logit_scale
+    total3 = torch.sum(share * (t14.mT + t17.mT), dim=-1)
+    t18 = share * (t14.mT + t17.mT - total3[..., :, None])
+    t19 = t18.mT
+    dot8 = t19 @ t2.mT
+    t20 = dot5 + dot8
+    t21 = 0.5 * inverse[..., :, None] * t20 * logit_scale
+    t22 = inverse * cotangent
+    t23 = inverse2[..., None, :] * t11.mT
+    dot9 = t7 @ t23.mT
+    t24 = dot3.mT * logit_scale_tangent[..., None, None]
+    dot10 = unit2 @ t11.mT
+    dot11 = t15 @ unit.mT
+    t25 = inverse2[..., :, None] * dot10.mT + inverse[..., None, :] * dot11.mT
+    t26 = t25 * logit_scale
+    total4 = torch.sum(share2 * (t24 + t26), dim=-2)
+    t27 = share2 * (t24 + t26 - total4[..., None, :])
+    t28 = t27.mT
+    dot12 = t28 @ t5.mT
+    t29 = dot9 + dot12
+    t30 = 0.5 * t22[..., :, None] * t29 * logit_scale
+    total5 = torch.sum(unit2 * t9 * logit_scale, dim=-1)
+    t31 = inverse**2
+    t32 = total5 * t31
+    t33 = unit2 * t9 * logit_scale_tangent[..., None, None]
+    t34 = inverse[..., :, None] * t15 * t9 * logit_scale
+    t35 = 0.5 * unit2 * t29 * cotangent[..., :, None] * logit_scale
+    t36 = unit2 * t11 * t12[..., :, None] * logit_scale
+    t37 = t33 + 0.5 * unit2 * t20 * logit_scale + t34 + t35 - t36
+    total6 = torch.sum(t37, dim=-1)
+    t38 = inverse * total6
+    t39 = t31 * total2
+    t40 = 0.5 * dot4 * cotangent[..., :, None] * logit_scale
+    t41 = cotangent[..., :, None] * unit * logit_scale
+    t42 = 0.5 * dot2 * logit_scale + t40 - total5[..., :, None] * unit2 - t41
+    t43 = inverse * inverse2 * cotangent
+    t44 = t10 + t21 + t30 - t15 * t32[..., :, None] - t38[..., :, None] * unit2
+    t45 = cotangent[..., :, None] * unit2
+    t46 = t45.mT
+    dot13 = share2 @ t46.mT
+    t47 = unit2.mT
+    dot14 = share @ t47.mT
+    t48 = 0.5 * dot13 + 0.5 * dot14 * cotangent[..., :, None]
+    t49 = t48 - cotangent[..., :, None] * unit2
+    t50 = inverse2[..., :, None] * t49 * logit_scale_tangent[..., None, None]
+    t51 = t15.mT * t22[..., None, :]
+    dot15 = share2 @ t51.mT
+    dot16 = t27 @ t46.mT
+    t52 = dot15 + dot16
+    t53 = 0.5 * inverse2[..., :, None] * t52 * logit_scale
+    t54 = inverse[..., None, :] * t15.mT
+    dot17 = share @ t54.mT
+    dot18 = t18 @ t47.mT
+    t55 = dot17 + dot18
+    t56 = 0.5 * t12[..., :, None] * t55 * logit_scale
+    total7 = torch.sum(unit * t49 * logit_scale, dim=-1)
+    t57 = inverse2**2
+    t58 = total7 * t57
+    t59 = total * t57
+    t60 = 0.5 * dot14 * cotangent[..., :, None] * logit_scale
+    t61 = cotangent[..., :, None] * unit2 * logit_scale
+    t62 = 0.5 * dot13 * logit_scale + t60 - total7[..., :, None] * unit - t61
+    t63 = unit * t49 * logit_scale_tangent[..., None, None]
+    t64 = inverse2[..., :, None] * t11 * t49 * logit_scale
+    t65 = 0.5 * unit * t55 * cotangent[..., :, None] * logit_scale
+    t66 = t15 * unit * t22[..., :, None] * logit_scale
+    t67 = t63 + 0.5 * unit * t52 * logit_scale + t64 + t65 - t66
+    total8 = torch.sum(t67, dim=-1)
+    t68 = inverse2 * total8
+    t69 = t50 + t53 + t56 - t11 * t58[..., :, None] - t59[..., :, None] * t62
+    t70 = logit_scale_tangent[..., None, None] * dot**2
+    t71 = t16.mT * (t3.mT + 1) + t70 - total3[..., :, None] * dot
+    total9 = torch.sum(share * cotangent[..., :, None] * t71, dim=(-2, -1))
+    t72 = logit_scale_tangent[..., None, None] * dot3**2
+    t73 = t25.mT * (t6.mT + 1) + t72 - total4[..., :, None] * dot3
+    t74 = share2.mT * cotangent[..., :, None] * t73
+    total10 = torch.sum(t74, dim=(-2, -1))
+    t75 = unit2 * inverse2[..., :, None] * t11 + inverse[..., :, None] * t15 * unit
+    total11 = torch.sum(t75, dim=-1)
+    total12 = torch.sum(total11 * cotangent, dim=-1)
+    result = t44 - t39[..., :, None] * t42 - t11 * t43[..., :, None] * logit_scale
+    result2 = t69 - t68[..., :, None] * unit - t15 * t43[..., :, None] * logit_scale
+    result3 = 0.5 * total9 + 0.5 * total10 - total12
     return (result, result2, result3)
 
 
@@ -1881,161 +1648,137 @@ def _clip_hessian_diagonal(
     cotangent: Array,
 ) -> tuple[Result, ...]:
     """The diagonal of the Hessian of sum(cotangent * loss)."""
-    t = image**2
-    total = torch.sum(t, dim=-1)
-    t2 = fn.inverse_root(total)
-    t3 = t2**3
-    total2 = torch.sum(image * text, dim=-1)
-    t4 = text**2
-    total3 = torch.sum(t4, dim=-1)
-    t5 = fn.inverse_root(total3)
-    dot = text @ image.mT
-    t6 = dot.mT * t2[..., :, None] * t5[..., None, :] * logit_scale
-    lse = fn.logsumexp(t6, -2)
-    share = torch.exp(t6.mT - lse[..., :, None])
-    t7 = cotangent * t5
-    total4 = torch.sum(share * t7[..., :, None] * dot, dim=-2)
-    dot2 = image @ text.mT
-    t8 = dot2.mT * t5[..., :, None] * t2[..., None, :] * logit_scale
-    lse2 = fn.logsumexp(t8, -2)
-    share2 = torch.exp(t8 - lse2[..., None, :])
-    total5 = torch.sum(dot2 * t5[..., None, :] * share2.mT, dim=-1)
-    t9 = 0.5 * total2 * cotangent * t5 - 0.25 * total4 - 0.25 * cotangent * total5
-    t10 = 2 * t3 * logit_scale * t9
+    length = fn.norm(image, axis=-1)
+    unit = fn.unit(image, length[..., :, None])
+    length2 = fn.norm(text, axis=-1)
+    unit2 = fn.unit(text, length2[..., :, None])
+    t = cotangent[..., :, None] * unit2
+    t2 = t.mT
+    dot = unit2 @ unit.mT
+    t3 = dot.mT * logit_scale
+    lse = fn.logsumexp(t3, -2)
+    share = torch.exp(t3.mT - lse[..., :, None])
+    t4 = share.mT
+    dot2 = t4 @ t2.mT
+    t5 = unit2.mT
+    dot3 = unit @ unit2.mT
+    t6 = dot3.mT * logit_scale
+    lse2 = fn.logsumexp(t6, -2)
+    share2 = torch.exp(t6 - lse2[..., None, :])
+    t7 = share2.mT
+    dot4 = t7 @ t5.mT
+    t8 = 0.5 * dot2 + 0.5 * dot4 * cotangent[..., :, None]
+    t9 = t8 - cotangent[..., :, None] * unit2
+    total = torch.sum(unit * t9 * logit_scale, dim=-1)
+    t10 = unit**2
     t11 = logit_scale**2
-    t12 = t5**2
-    t13 = cotangent * t12
-    t14 = t13[..., :, None] * t4
-    t15 = t14.mT
-    t16 = share.mT
-    dot3 = t16 @ t15.mT
-    t17 = share.mT * t13[..., None, :] * dot.mT
-    t18 = text.mT
-    dot4 = t17 @ t18.mT
-    t19 = t2[..., :, None] * dot3 - image * dot4 * t3[..., :, None]
-    t20 = cotangent * t2
-    t21 = t12[..., None, :] * t4.mT
-    t22 = share2.mT
-    dot5 = t22 @ t21.mT
-    t23 = t5[..., None, :] * text.mT
-    dot6 = t22 @ t23.mT
-    t24 = total5 * t3
-    t25 = dot2 * share2.mT * t12[..., None, :]
-    dot7 = t25 @ t18.mT
-    t26 = t2[..., :, None] * dot5 + image * dot6 * t24[..., :, None]
-    t27 = t26 - t2[..., :, None] * dot6**2 - image * dot7 * t3[..., :, None]
-    t28 = cotangent * t5 * t3
-    t29 = 0.375 * total4 + 0.375 * cotangent * total5 - 0.75 * total2 * cotangent * t5
-    t30 = t2**5 * t29
-    t31 = t7[..., None, :] * text.mT
-    dot8 = t16 @ t31.mT
-    t32 = cotangent * t3
-    t33 = 0.5 * text * t28[..., :, None] + 2 * image * t30[..., :, None]
-    t34 = t33 - 0.25 * dot8 * t3[..., :, None] - 0.25 * dot6 * t32[..., :, None]
-    t35 = text * image * t28[..., :, None] * logit_scale
-    t36 = t13[..., None, :] * text.mT
-    t37 = share**2
-    t38 = t37.mT * dot.mT
-    dot9 = t38 @ t36.mT
-    t39 = dot**2
-    total6 = torch.sum(t39 * t13[..., :, None] * t37, dim=-2)
-    t40 = total6 * t3
-    t41 = t2[..., :, None] * dot9 - image * t40[..., :, None]
-    t42 = 0.5 * image * t11 * t3[..., :, None] * t41
-    t43 = t37.mT
-    dot10 = t43 @ t15.mT
-    t44 = t2[..., :, None] * dot10 - image * dot9 * t3[..., :, None]
-    t45 = t2[..., :, None] * t12[..., None, :] * dot.mT * logit_scale
-    t46 = cotangent[..., None, :] * share.mT * (t5[..., None, :] + t45)
-    dot11 = t46 @ t18.mT
-    total7 = torch.sum(t39 * share * t13[..., :, None], dim=-2)
-    t47 = total7 * t3
-    t48 = image * t47[..., :, None] * logit_scale
-    t49 = 0.5 * image * t3[..., :, None] * logit_scale * (dot11 - t48)
-    t50 = dot2 * t2[..., :, None] * t12[..., None, :] * logit_scale
-    t51 = share2.mT * (t5[..., None, :] + t50)
-    dot12 = t51 @ t18.mT
-    t52 = dot2.mT**2
-    total8 = torch.sum(t52 * share2 * t12[..., :, None], dim=-2)
-    t53 = total8 * t3
-    t54 = image * t53[..., :, None] * logit_scale
-    t55 = t2[..., :, None] * dot6 - image * t24[..., :, None]
-    t56 = total5[..., :, None] * logit_scale * t55
-    t57 = 0.5 * image * t32[..., :, None] * logit_scale * (dot12 - t54 - t56)
-    t58 = t10[..., :, None] + 0.5 * t2[..., :, None] * t11 * t19
-    t59 = t58 + 0.5 * t11 * t20[..., :, None] * t27 + 2 * image * logit_scale * t34
-    t60 = t5**3
-    total9 = torch.sum(share2.mT * t20[..., :, None] * dot2, dim=-2)
-    total10 = torch.sum(dot * t2[..., None, :] * share, dim=-1)
-    t61 = 0.5 * total2 * cotangent * t2 - 0.25 * total9 - 0.25 * cotangent * total10
-    t62 = 2 * t60 * logit_scale * t61
-    t63 = t2**2
-    t64 = cotangent * t63
-    t65 = t64[..., :, None] * t
-    t66 = t65.mT
-    dot13 = share2 @ t66.mT
-    t67 = image * t64[..., :, None]
-    t68 = t67.mT
-    t69 = share2 * dot2.mT
-    dot14 = t69 @ t68.mT
-    t70 = t5[..., :, None] * dot13 - text * dot14 * t60[..., :, None]
-    t71 = t63[..., None, :] * t.mT
-    dot15 = share @ t71.mT
-    t72 = t2[..., None, :] * image.mT
-    dot16 = share @ t72.mT
-    t73 = total10 * t60
-    t74 = dot * share * t63[..., None, :]
-    t75 = image.mT
-    dot17 = t74 @ t75.mT
-    t76 = t5[..., :, None] * dot15 + text * dot16 * t73[..., :, None]
-    t77 = t76 - t5[..., :, None] * dot16**2 - text * dot17 * t60[..., :, None]
-    t78 = cotangent * t2 * t60
-    t79 = 0.375 * total9 + 0.375 * cotangent * total10
-    t80 = t5**5 * (t79 - 0.75 * total2 * cotangent * t2)
-    t81 = cotangent * t60
-    t82 = t20[..., None, :] * image.mT
-    dot18 = share2 @ t82.mT
-    t83 = 0.5 * image * t78[..., :, None] + 2 * text * t80[..., :, None]
-    t84 = t83 - 0.25 * dot16 * t81[..., :, None] - 0.25 * dot18 * t60[..., :, None]
-    t85 = text * image * t78[..., :, None] * logit_scale
-    t86 = share2.mT**2
-    t87 = t86.mT * dot2.mT
-    dot19 = t87 @ t68.mT
-    total11 = torch.sum(t52 * t64[..., None, :] * t86.mT, dim=-1)
-    t88 = total11 * t60
-    t89 = t5[..., :, None] * dot19 - text * t88[..., :, None]
-    t90 = 0.5 * text * t11 * t60[..., :, None] * t89
-    t91 = t86.mT
-    dot20 = t91 @ t66.mT
-    t92 = t5[..., :, None] * dot20 - text * dot19 * t60[..., :, None]
-    t93 = t5[..., :, None] * t63[..., None, :] * dot2.mT * logit_scale
-    t94 = cotangent[..., None, :] * share2 * (t2[..., None, :] + t93)
-    dot21 = t94 @ t75.mT
-    total12 = torch.sum(t52 * share2 * t64[..., None, :], dim=-1)
-    t95 = total12 * t60
-    t96 = dot21 - text * t95[..., :, None] * logit_scale
-    t97 = 0.5 * text * t60[..., :, None] * logit_scale * t96
-    t98 = dot * t5[..., :, None] * t63[..., None, :] * logit_scale
-    t99 = share * (t2[..., None, :] + t98)
-    dot22 = t99 @ t75.mT
-    total13 = torch.sum(t39 * share * t63[..., None, :], dim=-1)
-    t100 = total13 * t60
-    t101 = text * t100[..., :, None] * logit_scale
-    t102 = t5[..., :, None] * dot16 - text * t73[..., :, None]
-    t103 = total10[..., :, None] * logit_scale * t102
-    t104 = 0.5 * text * t81[..., :, None] * logit_scale * (dot22 - t101 - t103)
-    t105 = t62[..., :, None] + 0.5 * t5[..., :, None] * t11 * t70
-    t106 = t105 + 0.5 * t11 * t7[..., :, None] * t77 + 2 * text * logit_scale * t84
-    t107 = dot * t2[..., None, :] * total10[..., :, None]
-    t108 = share * t13[..., :, None] * (t39 * t63[..., None, :] - t107)
-    total14 = torch.sum(t108, dim=(-2, -1))
-    t109 = t5[..., None, :] * total5[..., :, None] * dot2
-    t110 = share2.mT * t64[..., :, None] * (t52.mT * t12[..., None, :] - t109)
-    total15 = torch.sum(t110, dim=(-2, -1))
-    result = t59 + t35 + t42 - 0.5 * t2[..., :, None] * t11 * t44 - t49 - t57
-    result2 = t106 + t85 + t90 - 0.5 * t5[..., :, None] * t11 * t92 - t97 - t104
-    result3 = 0.5 * total14 + 0.5 * total15
-    return (result, result2, result3)
+    t12 = unit2**2
+    t13 = t12 * cotangent[..., :, None]
+    t14 = t13.mT
+    dot5 = t4 @ t14.mT
+    t15 = share * dot
+    t16 = t15.mT
+    dot6 = t16 @ t2.mT
+    t17 = share**2
+    t18 = t17 * dot
+    t19 = t18.mT
+    dot7 = t19 @ t2.mT
+    t20 = t17.mT
+    dot8 = t20 @ t14.mT
+    t21 = t12.mT
+    dot9 = t7 @ t21.mT
+    t22 = dot3.mT * share2
+    total2 = torch.sum(t22, dim=-2)
+    t23 = t22.mT
+    dot10 = t23 @ t5.mT
+    t24 = dot9 + dot4 * total2[..., :, None] * unit - dot4**2 - dot10 * unit
+    t25 = 0.5 * t11 * cotangent[..., :, None] * t24
+    t26 = -total[..., :, None] * unit
+    t27 = 0.5 * dot4 * cotangent[..., :, None] * logit_scale
+    t28 = cotangent[..., :, None] * unit2 * logit_scale
+    t29 = unit * (t26 + 0.5 * dot2 * logit_scale + t27 - t28)
+    dot11 = t4 * dot3
+    dot12 = dot11 @ t2.mT
+    dot13 = t7 * dot3
+    dot14 = dot13 @ t5.mT
+    t30 = 0.5 * dot14 * t11 * cotangent[..., :, None]
+    total3 = torch.sum(unit * dot4, dim=-1)
+    t31 = total2 * total3 * cotangent
+    t32 = total3 * cotangent
+    total4 = torch.sum(unit * dot6, dim=-1)
+    t33 = 0.5 * total4[..., :, None] * t11 * unit
+    total5 = torch.sum(unit * dot10, dim=-1)
+    t34 = total5 * cotangent
+    t35 = t26 + t9 * logit_scale + 0.5 * dot12 * t11 + t30
+    t36 = t35 + 0.5 * t11 * t31[..., :, None] * unit
+    t37 = t36 - 0.5 * dot4 * t11 * t32[..., :, None] - t33
+    t38 = unit * (t37 - 0.5 * t11 * t34[..., :, None] * unit)
+    dot15 = unit @ t.mT
+    dot16 = torch.einsum("...ab,...ab->...a", t19, dot15)
+    dot17 = t20 * dot3
+    dot18 = dot17 @ t2.mT
+    t39 = 0.5 * dot16[..., :, None] * unit - 0.5 * dot18
+    t40 = total[..., :, None] * t10 + 0.5 * t11 * (dot5 - dot6 * unit)
+    t41 = t40 + 0.5 * t11 * (dot7 * unit - dot8) + t25 - total[..., :, None] - t29
+    t42 = t41 - t38 - t11 * unit * t39
+    t43 = fn.reciprocal(length) ** 2
+    t44 = cotangent[..., :, None] * unit
+    t45 = t44.mT
+    dot19 = share2 @ t45.mT
+    t46 = unit.mT
+    dot20 = share @ t46.mT
+    t47 = 0.5 * dot19 + 0.5 * dot20 * cotangent[..., :, None]
+    t48 = t47 - cotangent[..., :, None] * unit
+    total6 = torch.sum(unit2 * t48 * logit_scale, dim=-1)
+    t49 = t10 * cotangent[..., :, None]
+    t50 = t49.mT
+    dot21 = share2 @ t50.mT
+    dot22 = t22 @ t45.mT
+    t51 = share2.mT**2
+    t52 = t51 * dot3
+    t53 = t52.mT
+    dot23 = t53 @ t45.mT
+    t54 = t51.mT
+    dot24 = t54 @ t50.mT
+    t55 = t10.mT
+    dot25 = share @ t55.mT
+    total7 = torch.sum(t15, dim=-1)
+    dot26 = t15 @ t46.mT
+    t56 = dot25 + dot20 * total7[..., :, None] * unit2 - dot20**2 - dot26 * unit2
+    t57 = 0.5 * t11 * cotangent[..., :, None] * t56
+    t58 = -total6[..., :, None] * unit2
+    t59 = 0.5 * dot20 * cotangent[..., :, None] * logit_scale
+    t60 = cotangent[..., :, None] * unit * logit_scale
+    t61 = unit2 * (t58 + 0.5 * dot19 * logit_scale + t59 - t60)
+    dot27 = share2 * dot
+    dot28 = dot27 @ t45.mT
+    t62 = 0.5 * dot26 * t11 * cotangent[..., :, None]
+    total8 = torch.sum(dot20 * unit2, dim=-1)
+    t63 = total7 * total8 * cotangent
+    t64 = total8 * cotangent
+    total9 = torch.sum(unit2 * dot22, dim=-1)
+    t65 = 0.5 * total9[..., :, None] * t11 * unit2
+    total10 = torch.sum(unit2 * dot26, dim=-1)
+    t66 = total10 * cotangent
+    t67 = t58 + t48 * logit_scale + 0.5 * dot28 * t11 + t62
+    t68 = t67 + 0.5 * t11 * t63[..., :, None] * unit2
+    t69 = t68 - 0.5 * dot20 * t11 * t64[..., :, None] - t65
+    t70 = unit2 * (t69 - 0.5 * t11 * t66[..., :, None] * unit2)
+    dot29 = unit2 @ t44.mT
+    dot30 = torch.einsum("...ab,...ab->...a", t53, dot29)
+    dot31 = t54 * dot
+    dot32 = dot31 @ t45.mT
+    t71 = 0.5 * dot30[..., :, None] * unit2 - 0.5 * dot32
+    t72 = total6[..., :, None] * t12 + 0.5 * t11 * (dot21 - dot22 * unit2)
+    t73 = t72 + 0.5 * t11 * (dot23 * unit2 - dot24) + t57 - total6[..., :, None] - t61
+    t74 = t73 - t70 - t11 * unit2 * t71
+    t75 = fn.reciprocal(length2) ** 2
+    t76 = dot**2 - total7[..., :, None] * dot
+    total11 = torch.sum(share * cotangent[..., :, None] * t76, dim=(-2, -1))
+    t77 = dot3**2 - total2[..., :, None] * dot3
+    t78 = share2.mT * cotangent[..., :, None] * t77
+    total12 = torch.sum(t78, dim=(-2, -1))
+    return (t42 * t43[..., :, None], t74 * t75[..., :, None], 0.5 * total11 + 0.5 * total12)
 
 
 _CLIP = Definition(
@@ -2323,17 +2066,16 @@ class SiglipLoss(nn.Module):
 def _siglip_value(image: Array, text: Array, logit_scale: Array, logit_bias: Array) -> Result:
     """The unreduced loss."""
     position = fn.positions(image, -2)
-    total = torch.sum(image**2, dim=-1)
-    t = fn.inverse_root(total)
-    total2 = torch.sum(text**2, dim=-1)
-    t2 = fn.inverse_root(total2)
-    dot = image @ text.mT
-    t3 = t[..., :, None] * t2[..., None, :] * dot * logit_scale
+    length = fn.norm(image, axis=-1)
+    unit = fn.unit(image, length[..., :, None])
+    length2 = fn.norm(text, axis=-1)
+    unit2 = fn.unit(text, length2[..., :, None])
+    dot = unit @ unit2.mT
     differs = position[..., :, None] != position[..., None, :]
-    penalty = fn.softplus(-(logit_bias + t3))
-    branch = torch.where(differs, fn.softplus(logit_bias + t3), penalty)
-    total3 = torch.sum(branch, dim=-1)
-    return total3
+    penalty = fn.softplus(-(logit_bias + dot * logit_scale))
+    branch = torch.where(differs, fn.softplus(logit_bias + dot * logit_scale), penalty)
+    total = torch.sum(branch, dim=-1)
+    return total
 
 
 def _siglip_vjp(
@@ -2344,44 +2086,33 @@ def _siglip_vjp(
     cotangent: Array,
 ) -> tuple[Result, ...]:
     """Gradients of sum(cotangent * loss)."""
-    t = text.mT
+    length = fn.norm(image, axis=-1)
+    t = cotangent * fn.reciprocal(length)
+    length2 = fn.norm(text, axis=-1)
+    unit = fn.unit(text, length2[..., :, None])
+    t2 = unit.mT
     position = fn.positions(image, -2)
     differs = position[..., None, :] != position[..., :, None]
-    total = torch.sum(image**2, dim=-1)
-    t2 = fn.inverse_root(total)
-    total2 = torch.sum(text**2, dim=-1)
-    t3 = fn.inverse_root(total2)
-    dot = image @ text.mT
-    t4 = dot.mT * t2[..., None, :] * t3[..., :, None] * logit_scale
-    probability = fn.sigmoid(logit_bias + t4)
-    probability2 = fn.sigmoid(-(logit_bias + t4))
-    t5 = -t2[..., None, :] * t3[..., :, None] * probability2 * logit_scale
-    t6 = t2[..., None, :] * t3[..., :, None] * probability * logit_scale
-    branch = torch.where(differs, t6, t5)
-    t7 = branch.mT
-    dot2 = t7 @ t.mT
-    t8 = t2**3
-    t9 = 0.5 * t3[..., None, :] * t8[..., :, None] * probability.mT * dot
-    t10 = 0.5 * t3[..., None, :] * t8[..., :, None] * probability2.mT * dot
-    branch2 = torch.where(differs.mT, -t9 * logit_scale, t10 * logit_scale)
-    total3 = torch.sum(branch2, dim=-1)
-    t11 = cotangent[..., None, :] * image.mT
-    dot3 = branch @ t11.mT
-    t12 = t3**3
-    t13 = 0.5 * t12[..., None, :] * t2[..., :, None] * probability.mT * dot
-    t14 = 0.5 * t12[..., None, :] * t2[..., :, None] * probability2.mT * dot
-    branch3 = torch.where(differs.mT, -t13 * logit_scale, t14 * logit_scale)
-    total4 = torch.sum(cotangent[..., :, None] * branch3, dim=-2)
-    t15 = -t3[..., None, :] * t2[..., :, None] * probability2.mT * dot
-    t16 = t3[..., None, :] * t2[..., :, None] * probability.mT * dot
-    t17 = cotangent[..., :, None] * torch.where(differs.mT, t16, t15)
-    total5 = torch.sum(t17, dim=(-2, -1))
-    branch4 = torch.where(differs, probability, -probability2)
-    total6 = torch.sum(cotangent[..., None, :] * branch4, dim=(-2, -1))
-    result = cotangent[..., :, None] * (dot2 + 2 * total3[..., :, None] * image)
-    result2 = dot3 + 2 * total4[..., :, None] * text
-    result3 = total5
-    result4 = total6
+    unit2 = fn.unit(image, length[..., :, None])
+    dot = unit2 @ unit.mT
+    probability = fn.sigmoid(logit_bias + dot.mT * logit_scale)
+    probability2 = fn.sigmoid(-(logit_bias + dot.mT * logit_scale))
+    branch = torch.where(differs, probability * logit_scale, -probability2 * logit_scale)
+    t3 = branch.mT
+    dot2 = t3 @ t2.mT
+    total = torch.sum(dot2 * unit2, dim=-1)
+    inverse = fn.reciprocal(length2)
+    t4 = unit2.mT * cotangent[..., None, :]
+    dot3 = branch @ t4.mT
+    total2 = torch.sum(dot3 * unit, dim=-1)
+    branch2 = torch.where(differs.mT, probability.mT * dot, -probability2.mT * dot)
+    total3 = torch.sum(cotangent[..., :, None] * branch2, dim=(-2, -1))
+    branch3 = torch.where(differs, probability, -probability2)
+    total4 = torch.sum(cotangent[..., None, :] * branch3, dim=(-2, -1))
+    result = t[..., :, None] * (dot2 - total[..., :, None] * unit2)
+    result2 = inverse[..., :, None] * (dot3 - total2[..., :, None] * unit)
+    result3 = total3
+    result4 = total4
     return (result, result2, result3, result4)
 
 
@@ -2398,38 +2129,30 @@ def _siglip_jvp(
     """The directional derivative of the unreduced loss along the tangents."""
     position = fn.positions(image, -2)
     differs = position[..., None, :] != position[..., :, None]
-    total = torch.sum(image**2, dim=-1)
-    t = fn.inverse_root(total)
-    total2 = torch.sum(text**2, dim=-1)
-    t2 = fn.inverse_root(total2)
-    dot = image @ text.mT
-    t3 = dot.mT * t[..., None, :] * t2[..., :, None] * logit_scale
-    probability = fn.sigmoid(logit_bias + t3)
-    probability2 = fn.sigmoid(-(logit_bias + t3))
-    t4 = -t[..., :, None] * t2[..., None, :] * probability2.mT * dot
-    t5 = t[..., :, None] * t2[..., None, :] * probability.mT * dot
-    t6 = logit_scale_tangent[..., None, None] * torch.where(differs.mT, t5, t4)
-    branch = torch.where(differs.mT, probability.mT, -probability2.mT)
-    t7 = logit_bias_tangent[..., None, None] * branch
-    dot2 = image_tangent @ text.mT
-    dot3 = image @ text_tangent.mT
-    t8 = t[..., :, None] * t2[..., None, :] * probability.mT * logit_scale
-    t9 = -t[..., :, None] * t2[..., None, :] * probability2.mT * logit_scale
-    t10 = (dot2 + dot3) * torch.where(differs.mT, t8, t9)
-    total3 = torch.sum(image * image_tangent, dim=-1)
-    t11 = t**3
-    t12 = 0.5 * t2[..., None, :] * t11[..., :, None] * probability.mT * dot
-    t13 = 0.5 * t2[..., None, :] * t11[..., :, None] * probability2.mT * dot
-    branch2 = torch.where(differs.mT, -t12 * logit_scale, t13 * logit_scale)
-    total4 = torch.sum(text_tangent * text, dim=-1)
-    t14 = t2**3
-    t15 = 0.5 * t[..., :, None] * probability.mT * t14[..., None, :] * dot
-    t16 = 0.5 * t[..., :, None] * probability2.mT * t14[..., None, :] * dot
-    branch3 = torch.where(differs.mT, -t15 * logit_scale, t16 * logit_scale)
-    t17 = t6 + t7 + t10 + 2 * total3[..., :, None] * branch2
-    t18 = t17 + 2 * total4[..., None, :] * branch3
-    total5 = torch.sum(t18, dim=-1)
-    return total5
+    length = fn.norm(image, axis=-1)
+    unit = fn.unit(image, length[..., :, None])
+    length2 = fn.norm(text, axis=-1)
+    unit2 = fn.unit(text, length2[..., :, None])
+    dot = unit @ unit2.mT
+    probability = fn.sigmoid(logit_bias + dot.mT * logit_scale)
+    probability2 = fn.sigmoid(-(logit_bias + dot.mT * logit_scale))
+    branch = torch.where(differs.mT, probability.mT * dot, -probability2.mT * dot)
+    t = logit_scale_tangent[..., None, None] * branch
+    branch2 = torch.where(differs.mT, probability.mT, -probability2.mT)
+    t2 = logit_bias_tangent[..., None, None] * branch2
+    inverse = fn.reciprocal(length)
+    total = torch.sum(unit * image_tangent, dim=-1)
+    t3 = image_tangent - unit * total[..., :, None]
+    dot2 = t3 @ unit2.mT
+    inverse2 = fn.reciprocal(length2)
+    total2 = torch.sum(unit2 * text_tangent, dim=-1)
+    t4 = text_tangent - unit2 * total2[..., :, None]
+    dot3 = unit @ t4.mT
+    t5 = inverse[..., :, None] * dot2 + inverse2[..., None, :] * dot3
+    t6 = -probability2.mT * logit_scale
+    branch3 = torch.where(differs.mT, probability.mT * logit_scale, t6)
+    total3 = torch.sum(t + t2 + t5 * branch3, dim=-1)
+    return total3
 
 
 def _siglip_hvp(
@@ -2444,146 +2167,91 @@ def _siglip_hvp(
     logit_bias_tangent: Array,
 ) -> tuple[Result, ...]:
     """The Hessian of sum(cotangent * loss) times the tangents."""
-    t = text_tangent.mT
+    length = fn.norm(image, axis=-1)
+    inverse = fn.reciprocal(length)
+    length2 = fn.norm(text, axis=-1)
+    inverse2 = fn.reciprocal(length2)
+    unit = fn.unit(text, length2[..., :, None])
+    total = torch.sum(unit * text_tangent, dim=-1)
+    t = text_tangent - unit * total[..., :, None]
+    t2 = inverse2[..., None, :] * t.mT
     position = fn.positions(image, -2)
     differs = position[..., None, :] != position[..., :, None]
-    total = torch.sum(image**2, dim=-1)
-    t2 = fn.inverse_root(total)
-    total2 = torch.sum(text**2, dim=-1)
-    t3 = fn.inverse_root(total2)
-    dot = image @ text.mT
-    t4 = dot.mT * t2[..., None, :] * t3[..., :, None] * logit_scale
-    t5 = logit_bias + t4
-    probability = fn.sigmoid(t5)
-    t6 = -(logit_bias + t4)
-    probability2 = fn.sigmoid(t6)
-    t7 = -t2[..., None, :] * t3[..., :, None] * probability2 * logit_scale
-    t8 = t2[..., None, :] * t3[..., :, None] * probability * logit_scale
-    branch = torch.where(differs, t8, t7)
-    t9 = branch.mT
-    dot2 = t9 @ t.mT
-    t10 = text.mT
-    dot3 = image_tangent @ text.mT
-    dot4 = image @ text_tangent.mT
-    t11 = dot3.mT + dot4.mT
-    t12 = t3**2
-    probability3 = fn.sigmoid(-t5)
+    unit2 = fn.unit(image, length[..., :, None])
+    dot = unit2 @ unit.mT
+    t3 = logit_bias + dot.mT * logit_scale
+    probability = fn.sigmoid(t3)
+    t4 = -(logit_bias + dot.mT * logit_scale)
+    probability2 = fn.sigmoid(t4)
+    branch = torch.where(differs, probability * logit_scale, -probability2 * logit_scale)
+    t5 = branch.mT
+    dot2 = t5 @ t2.mT
+    t6 = unit.mT
+    probability3 = fn.sigmoid(-t3)
+    probability4 = fn.sigmoid(-t4)
+    t7 = probability2 * (dot.mT * probability4 * logit_scale - 1)
+    branch2 = torch.where(differs, probability * (dot.mT * probability3 * logit_scale + 1), t7)
+    t8 = branch2 * logit_scale_tangent[..., None, None]
+    t9 = probability2 * probability4 * logit_scale
+    branch3 = torch.where(differs, probability * probability3 * logit_scale, t9)
+    t10 = branch3 * logit_bias_tangent[..., None, None]
+    dot3 = unit2 @ t.mT
+    total2 = torch.sum(unit2 * image_tangent, dim=-1)
+    t11 = image_tangent - unit2 * total2[..., :, None]
+    dot4 = t11 @ unit.mT
+    t12 = inverse2[..., :, None] * dot3.mT + inverse[..., None, :] * dot4.mT
     t13 = logit_scale**2
-    t14 = t2**2
-    t15 = probability * t12[..., :, None] * probability3 * t13 * t14[..., None, :]
-    probability4 = fn.sigmoid(-t6)
-    t16 = probability2 * t12[..., :, None] * probability4 * t13 * t14[..., None, :]
-    t17 = dot.mT * t12[..., :, None] * probability3 * t14[..., None, :] * logit_scale
-    t18 = dot.mT * t12[..., :, None] * probability4 * t14[..., None, :] * logit_scale
-    t19 = probability2 * (t18 - t2[..., None, :] * t3[..., :, None])
-    t20 = probability * (t2[..., None, :] * t3[..., :, None] + t17)
-    branch2 = torch.where(differs, t20, t19)
-    t21 = branch2 * logit_scale_tangent[..., None, None]
-    t22 = t2[..., None, :] * t3[..., :, None] * probability * probability3
-    t23 = t2[..., None, :] * t3[..., :, None] * probability2 * probability4
-    branch3 = torch.where(differs, t22 * logit_scale, t23 * logit_scale)
-    t24 = branch3 * logit_bias_tangent[..., None, None]
-    total3 = torch.sum(image * image_tangent, dim=-1)
-    t25 = t2**3
-    t26 = 0.5 * t3[..., :, None] * t25[..., None, :] * logit_scale
-    t27 = t2**4
-    t28 = 0.5 * dot.mT * t27[..., None, :] * t12[..., :, None] * probability3 * t13
-    t29 = 0.5 * dot.mT * t27[..., None, :] * t12[..., :, None] * probability4 * t13
-    branch4 = torch.where(differs, -probability * (t26 + t28), probability2 * (t26 - t29))
-    t30 = t3**3
-    t31 = 0.5 * t2[..., None, :] * t30[..., :, None] * logit_scale
-    t32 = t3**4
-    t33 = 0.5 * dot.mT * probability3 * t13 * t32[..., :, None] * t14[..., None, :]
-    t34 = 0.5 * dot.mT * probability4 * t13 * t32[..., :, None] * t14[..., None, :]
-    branch5 = torch.where(differs, -probability * (t31 + t33), probability2 * (t31 - t34))
-    total4 = torch.sum(text_tangent * text, dim=-1)
-    t35 = t11 * torch.where(differs, t15, t16) + t21 + t24
-    t36 = t35 + 2 * total3[..., None, :] * branch4
-    t37 = t36 + 2 * branch5 * total4[..., :, None]
-    t38 = t37.mT
-    dot5 = t38 @ t10.mT
-    t39 = 0.5 * t3[..., None, :] * t25[..., :, None] * dot * probability.mT
-    t40 = 0.5 * t3[..., None, :] * t25[..., :, None] * dot * probability2.mT
-    branch6 = torch.where(differs.mT, -t39 * logit_scale, t40 * logit_scale)
-    total5 = torch.sum(branch6, dim=-1)
-    t41 = 2 * total5[..., :, None] * image_tangent
-    t42 = 0.5 * dot.mT * t3[..., :, None] * t25[..., None, :]
-    t43 = dot.mT**2
-    t44 = 0.5 * t43 * t27[..., None, :] * t12[..., :, None] * probability3
-    t45 = 0.5 * t43 * t27[..., None, :] * t12[..., :, None] * probability4
-    t46 = -probability * (t42 + t44 * logit_scale)
-    branch7 = torch.where(differs, t46, probability2 * (t42 - t45 * logit_scale))
-    t47 = branch7.mT * logit_scale_tangent[..., None, None]
-    t48 = 0.5 * dot.mT * t3[..., :, None] * probability * t25[..., None, :]
-    t49 = 0.5 * dot.mT * t3[..., :, None] * probability2 * t25[..., None, :]
-    t50 = -t48 * probability3 * logit_scale
-    branch8 = torch.where(differs, t50, -t49 * probability4 * logit_scale)
-    t51 = branch8.mT * logit_bias_tangent[..., None, None]
-    t52 = 0.25 * dot.mT * t30[..., :, None] * t25[..., None, :] * logit_scale
-    t53 = 0.25 * t43 * t27[..., None, :] * probability3 * t13 * t32[..., :, None]
-    t54 = 0.25 * t43 * t27[..., None, :] * probability4 * t13 * t32[..., :, None]
-    branch9 = torch.where(differs, probability * (t52 + t53), probability2 * (t54 - t52))
-    t55 = t2**5
-    t56 = 0.75 * t3[..., None, :] * dot * t55[..., :, None] * logit_scale
-    t57 = t2**6
-    t58 = 0.25 * t43.mT * t12[..., None, :] * probability3.mT * t13
-    t59 = 0.25 * t43.mT * t12[..., None, :] * probability4.mT * t13
-    t60 = probability2.mT * (t59 * t57[..., :, None] - t56)
-    branch10 = torch.where(differs.mT, probability.mT * (t56 + t58 * t57[..., :, None]), t60)
-    t61 = t47 + t51 + t11.mT * branch4.mT + 2 * branch9.mT * total4[..., None, :]
-    t62 = t61 + 2 * total3[..., :, None] * branch10
-    total6 = torch.sum(t62, dim=-1)
-    t63 = dot2 + dot5 + t41 + 2 * total6[..., :, None] * image
-    t64 = cotangent[..., None, :] * image_tangent.mT
-    dot6 = branch @ t64.mT
-    t65 = cotangent[..., None, :] * image.mT
-    dot7 = t37 @ t65.mT
-    t66 = 0.5 * t30[..., None, :] * t2[..., :, None] * probability.mT * dot
-    t67 = 0.5 * t30[..., None, :] * t2[..., :, None] * probability2.mT * dot
-    branch11 = torch.where(differs.mT, -t66 * logit_scale, t67 * logit_scale)
-    total7 = torch.sum(cotangent[..., :, None] * branch11, dim=-2)
-    t68 = 2 * total7[..., :, None] * text_tangent
-    t69 = 0.5 * t2[..., :, None] * t30[..., None, :] * dot
-    t70 = 0.5 * t43.mT * probability3.mT * t32[..., None, :] * t14[..., :, None]
-    t71 = 0.5 * t43.mT * probability4.mT * t32[..., None, :] * t14[..., :, None]
-    t72 = -probability.mT * (t69 + t70 * logit_scale)
-    branch12 = torch.where(differs.mT, t72, probability2.mT * (t69 - t71 * logit_scale))
-    t73 = logit_scale_tangent[..., None, None] * branch12
-    t74 = 0.5 * t2[..., :, None] * probability.mT * probability3.mT
-    t75 = 0.5 * t2[..., :, None] * probability2.mT * probability4.mT
-    t76 = -t74 * t30[..., None, :] * dot * logit_scale
-    branch13 = torch.where(differs.mT, t76, -t75 * t30[..., None, :] * dot * logit_scale)
-    t77 = branch13 * logit_bias_tangent[..., None, None]
-    t78 = t3**5
-    t79 = 0.75 * t2[..., :, None] * t78[..., None, :] * dot * logit_scale
-    t80 = t3**6
-    t81 = 0.25 * t43.mT * probability3.mT * t13 * t14[..., :, None]
-    t82 = 0.25 * t43.mT * probability4.mT * t13 * t14[..., :, None]
-    t83 = probability2.mT * (t82 * t80[..., None, :] - t79)
-    branch14 = torch.where(differs.mT, probability.mT * (t79 + t81 * t80[..., None, :]), t83)
-    t84 = t11.mT * branch5.mT + t73 + t77 + 2 * total4[..., None, :] * branch14
-    t85 = t84 + 2 * branch9.mT * total3[..., :, None]
-    total8 = torch.sum(t85 * cotangent[..., :, None], dim=-2)
-    t86 = t12[..., :, None] * t43 * t14[..., None, :] * probability3 * probability
-    t87 = t12[..., :, None] * t43 * t14[..., None, :] * probability4 * probability2
-    t88 = logit_scale_tangent[..., None, None] * torch.where(differs, t86, t87)
-    t89 = dot.mT * t2[..., None, :] * t3[..., :, None] * probability * probability3
-    t90 = dot.mT * t2[..., None, :] * t3[..., :, None] * probability2 * probability4
-    branch15 = torch.where(differs, t89, t90)
-    t91 = logit_bias_tangent[..., None, None] * branch15
-    t92 = t88 + t91 + t11 * branch2 + 2 * branch12.mT * total4[..., :, None]
-    t93 = cotangent[..., None, :] * (t92 + 2 * branch7 * total3[..., None, :])
-    total9 = torch.sum(t93, dim=(-2, -1))
-    t94 = logit_scale_tangent[..., None, None] * branch15
-    branch16 = torch.where(differs, probability3 * probability, probability4 * probability2)
-    t95 = logit_bias_tangent[..., None, None] * branch16
-    t96 = t94 + t95 + t11 * branch3 + 2 * branch13.mT * total4[..., :, None]
-    t97 = cotangent[..., None, :] * (t96 + 2 * branch8 * total3[..., None, :])
-    total10 = torch.sum(t97, dim=(-2, -1))
-    result = cotangent[..., :, None] * t63
-    result2 = dot6 + dot7 + t68 + 2 * total8[..., :, None] * text
-    result3 = total9
-    result4 = total10
+    t14 = probability2 * probability4 * t13
+    branch4 = torch.where(differs, probability * probability3 * t13, t14)
+    t15 = t8 + t10 + t12 * branch4
+    t16 = t15.mT
+    dot5 = t16 @ t6.mT
+    t17 = dot2 + dot5
+    dot6 = t5 @ t6.mT
+    t18 = unit2 * t17 + inverse[..., :, None] * dot6 * t11
+    total3 = torch.sum(t18, dim=-1)
+    t19 = inverse * total3
+    total4 = torch.sum(unit2 * dot6, dim=-1)
+    t20 = inverse**2
+    t21 = total4 * t20
+    t22 = t20 * total2
+    t23 = t22[..., :, None] * (dot6 - total4[..., :, None] * unit2)
+    t24 = inverse[..., :, None] * t17 - t19[..., :, None] * unit2
+    t25 = inverse * cotangent
+    t26 = t11.mT * t25[..., None, :]
+    dot7 = branch @ t26.mT
+    t27 = cotangent[..., :, None] * unit2
+    t28 = t27.mT
+    dot8 = t15 @ t28.mT
+    t29 = dot7 + dot8
+    dot9 = branch @ t28.mT
+    t30 = t29 * unit + inverse2[..., :, None] * dot9 * t
+    total5 = torch.sum(t30, dim=-1)
+    t31 = inverse2 * total5
+    total6 = torch.sum(dot9 * unit, dim=-1)
+    t32 = inverse2**2
+    t33 = total6 * t32
+    t34 = t32 * total
+    t35 = t34[..., :, None] * (dot9 - total6[..., :, None] * unit)
+    t36 = inverse2[..., :, None] * t29 - t31[..., :, None] * unit
+    t37 = dot.mT * probability2 * probability4
+    branch5 = torch.where(differs, dot.mT * probability * probability3, t37)
+    t38 = branch5 * logit_bias_tangent[..., None, None]
+    t39 = dot.mT**2
+    t40 = t39 * probability4 * probability2
+    branch6 = torch.where(differs, t39 * probability3 * probability, t40)
+    t41 = logit_scale_tangent[..., None, None] * branch6
+    t42 = cotangent[..., None, :] * (t38 + t12 * branch2 + t41)
+    total7 = torch.sum(t42, dim=(-2, -1))
+    t43 = branch5 * logit_scale_tangent[..., None, None]
+    branch7 = torch.where(differs, probability3 * probability, probability4 * probability2)
+    t44 = logit_bias_tangent[..., None, None] * branch7
+    t45 = cotangent[..., None, :] * (t43 + t12 * branch3 + t44)
+    total8 = torch.sum(t45, dim=(-2, -1))
+    result = cotangent[..., :, None] * (t24 - t11 * t21[..., :, None] - t23)
+    result2 = t36 - t * t33[..., :, None] - t35
+    result3 = total7
+    result4 = total8
     return (result, result2, result3, result4)
 
 
@@ -2595,98 +2263,67 @@ def _siglip_hessian_diagonal(
     cotangent: Array,
 ) -> tuple[Result, ...]:
     """The diagonal of the Hessian of sum(cotangent * loss)."""
+    length = fn.norm(image, axis=-1)
+    t = cotangent * fn.reciprocal(length) ** 2
+    length2 = fn.norm(text, axis=-1)
+    unit = fn.unit(text, length2[..., :, None])
+    t2 = unit**2
+    t3 = t2.mT
     position = fn.positions(image, -2)
     differs = position[..., None, :] != position[..., :, None]
-    dot = image @ text.mT
-    t = image**2
-    total = torch.sum(t, dim=-1)
-    t2 = fn.inverse_root(total)
-    t3 = t2**3
-    t4 = text**2
-    total2 = torch.sum(t4, dim=-1)
-    t5 = fn.inverse_root(total2)
-    t6 = dot.mT * t2[..., None, :] * t5[..., :, None] * logit_scale
-    t7 = logit_bias + t6
-    probability = fn.sigmoid(t7)
-    t8 = 0.5 * dot * t3[..., :, None] * t5[..., None, :] * probability.mT
-    t9 = -(logit_bias + t6)
-    probability2 = fn.sigmoid(t9)
-    t10 = 0.5 * dot * t3[..., :, None] * t5[..., None, :] * probability2.mT
-    branch = torch.where(differs.mT, -t8 * logit_scale, t10 * logit_scale)
-    total3 = torch.sum(branch, dim=-1)
-    t11 = text.mT
-    t12 = -0.5 * t5[..., :, None] * t3[..., None, :] * logit_scale
-    t13 = logit_scale**2
-    t14 = t5**2
-    t15 = t2**4
-    t16 = 0.5 * dot * t13 * probability2.mT * t14[..., None, :] * t15[..., :, None]
-    t17 = 0.5 * t5[..., :, None] * t3[..., None, :] * logit_scale
-    t18 = 0.5 * dot * t13 * probability.mT * t14[..., None, :] * t15[..., :, None]
-    t19 = probability2.mT * (t17.mT - t18)
-    branch2 = torch.where(differs.mT, probability.mT * (t12.mT - t16), t19)
-    dot2 = branch2 @ t11.mT
-    probability3 = fn.sigmoid(-t7)
-    t20 = 0.5 * dot * t13 * t14[..., None, :] * probability3.mT * t15[..., :, None]
-    probability4 = fn.sigmoid(-t9)
-    t21 = 0.5 * dot * t13 * t14[..., None, :] * probability4.mT * t15[..., :, None]
-    t22 = probability2.mT * (t17.mT - t21)
-    branch3 = torch.where(differs.mT, probability.mT * (t12.mT - t20), t22)
-    dot3 = branch3 @ t11.mT
-    t23 = t2**5
-    t24 = 0.75 * dot * t5[..., None, :] * t23[..., :, None] * logit_scale
-    t25 = dot.mT**2
-    t26 = t2**6
-    t27 = 0.25 * t25.mT * t13 * t14[..., None, :] * t26[..., :, None]
-    t28 = probability2.mT * (t27 * probability4.mT - t24)
-    branch4 = torch.where(differs.mT, probability.mT * (t24 + t27 * probability3.mT), t28)
-    total4 = torch.sum(branch4, dim=-1)
-    t29 = dot3 + 2 * total4[..., :, None] * image
-    t30 = t4.mT * t14[..., None, :]
-    t31 = probability * probability2
-    t32 = t31.mT
-    dot4 = t32 @ t30.mT
-    t33 = t2**2
-    t34 = 2 * total3[..., :, None] + 2 * dot2 * image + 2 * image * t29
-    t35 = t5**3
-    t36 = 0.5 * t35[..., None, :] * t2[..., :, None] * probability.mT * dot
-    t37 = 0.5 * t35[..., None, :] * t2[..., :, None] * probability2.mT * dot
-    branch5 = torch.where(differs.mT, -t36 * logit_scale, t37 * logit_scale)
-    total5 = torch.sum(cotangent[..., :, None] * branch5, dim=-2)
-    t38 = cotangent[..., :, None] * image
-    t39 = t38.mT
-    t40 = -0.5 * t2[..., :, None] * t35[..., None, :] * logit_scale
-    t41 = t5**4
-    t42 = 0.5 * t13 * probability2 * t33[..., None, :] * t41[..., :, None] * dot.mT
-    t43 = 0.5 * t2[..., :, None] * t35[..., None, :] * logit_scale
-    t44 = 0.5 * t13 * probability * t33[..., None, :] * t41[..., :, None] * dot.mT
-    branch6 = torch.where(differs, probability * (t40.mT - t42), probability2 * (t43.mT - t44))
-    dot5 = branch6 @ t39.mT
-    t45 = 0.5 * t13 * t33[..., None, :] * probability3 * t41[..., :, None] * dot.mT
-    t46 = 0.5 * t13 * t33[..., None, :] * probability4 * t41[..., :, None] * dot.mT
-    branch7 = torch.where(differs, probability * (t40.mT - t45), probability2 * (t43.mT - t46))
-    dot6 = branch7 @ t39.mT
-    t47 = t5**5
-    t48 = 0.75 * t2[..., :, None] * t47[..., None, :] * dot * logit_scale
-    t49 = t5**6
-    t50 = 0.25 * t13 * t25.mT * t33[..., :, None] * t49[..., None, :]
-    t51 = probability2.mT * (t50 * probability4.mT - t48)
-    branch8 = torch.where(differs.mT, probability.mT * (t48 + t50 * probability3.mT), t51)
-    total6 = torch.sum(cotangent[..., :, None] * branch8, dim=-2)
-    t52 = dot6 + 2 * total6[..., :, None] * text
-    t53 = cotangent * t33
-    t54 = t.mT * t53[..., None, :]
-    dot7 = t31 @ t54.mT
-    t55 = 2 * total5[..., :, None] + 2 * dot5 * text + 2 * text * t52
-    t56 = t25 * t14[..., :, None] * t33[..., None, :] * probability3 * probability
-    t57 = t25 * t14[..., :, None] * t33[..., None, :] * probability4 * probability2
-    t58 = cotangent[..., None, :] * torch.where(differs, t56, t57)
-    total7 = torch.sum(t58, dim=(-2, -1))
-    branch9 = torch.where(differs, probability3 * probability, probability4 * probability2)
-    total8 = torch.sum(cotangent[..., None, :] * branch9, dim=(-2, -1))
-    result = cotangent[..., :, None] * (t34 + t13 * dot4 * t33[..., :, None])
-    result2 = t55 + t13 * dot7 * t14[..., :, None]
-    result3 = total7
-    result4 = total8
+    unit2 = fn.unit(image, length[..., :, None])
+    dot = unit2 @ unit.mT
+    t4 = logit_bias + dot.mT * logit_scale
+    probability = fn.sigmoid(t4)
+    probability2 = fn.sigmoid(-t4)
+    t5 = logit_scale**2
+    t6 = -(logit_bias + dot.mT * logit_scale)
+    probability3 = fn.sigmoid(t6)
+    probability4 = fn.sigmoid(-t6)
+    t7 = probability3 * probability4 * t5
+    branch = torch.where(differs, probability * probability2 * t5, t7)
+    t8 = branch.mT
+    dot2 = t8 @ t3.mT
+    t9 = unit.mT
+    branch2 = torch.where(differs, probability * logit_scale, -probability3 * logit_scale)
+    t10 = branch2.mT
+    dot3 = t10 @ t9.mT
+    total = torch.sum(unit2 * dot3, dim=-1)
+    t11 = unit2**2
+    t12 = dot.mT * branch
+    t13 = t12.mT
+    dot4 = t13 @ t9.mT
+    t14 = -total[..., :, None] * unit2
+    dot5 = t8 * dot
+    dot6 = dot5 @ t9.mT
+    total2 = torch.sum(unit2 * dot4, dim=-1)
+    t15 = dot3 + dot6 + t14 - total2[..., :, None] * unit2
+    t16 = dot2 + total[..., :, None] * t11 - total[..., :, None] - dot4 * unit2
+    t17 = fn.reciprocal(length2) ** 2
+    t18 = t11.mT * cotangent[..., None, :]
+    dot7 = branch @ t18.mT
+    t19 = cotangent[..., :, None] * unit2
+    t20 = t19.mT
+    dot8 = branch2 @ t20.mT
+    total3 = torch.sum(dot8 * unit, dim=-1)
+    dot9 = t12 @ t20.mT
+    t21 = -total3[..., :, None] * unit
+    dot10 = unit @ unit2.mT
+    dot11 = branch * dot10
+    dot12 = dot11 @ t20.mT
+    total4 = torch.sum(dot9 * unit, dim=-1)
+    t22 = dot8 + dot12 + t21 - total4[..., :, None] * unit
+    t23 = dot7 + total3[..., :, None] * t2 - total3[..., :, None] - dot9 * unit
+    t24 = dot.mT**2
+    t25 = t24 * probability4 * probability3
+    branch3 = torch.where(differs, t24 * probability2 * probability, t25)
+    total5 = torch.sum(cotangent[..., None, :] * branch3, dim=(-2, -1))
+    branch4 = torch.where(differs, probability2 * probability, probability4 * probability3)
+    total6 = torch.sum(cotangent[..., None, :] * branch4, dim=(-2, -1))
+    result = t[..., :, None] * (t16 - unit2 * (dot3 + t14) - unit2 * t15)
+    result2 = t17[..., :, None] * (t23 - unit * (dot8 + t21) - unit * t22)
+    result3 = total5
+    result4 = total6
     return (result, result2, result3, result4)
 
 
@@ -2934,29 +2571,27 @@ class AlignmentLoss(nn.Module):
 
 def _alignment_value(first: Array, second: Array) -> Result:
     """The unreduced loss."""
-    total = torch.sum(first**2, dim=-1)
-    t = fn.inverse_root(total)
-    total2 = torch.sum(second**2, dim=-1)
-    t2 = fn.inverse_root(total2)
-    t3 = first * t[..., None] - t2[..., None] * second
-    total3 = torch.sum(t3**2, dim=-1)
-    return total3
+    length = fn.norm(first, axis=-1)
+    unit = fn.unit(first, length[..., None])
+    length2 = fn.norm(second, axis=-1)
+    unit2 = fn.unit(second, length2[..., None])
+    total = torch.sum((unit - unit2) ** 2, dim=-1)
+    return total
 
 
 def _alignment_vjp(first: Array, second: Array, cotangent: Array) -> tuple[Result, ...]:
     """Gradients of sum(cotangent * loss)."""
-    total = torch.sum(first**2, dim=-1)
-    t = fn.inverse_root(total)
-    total2 = torch.sum(second**2, dim=-1)
-    t2 = fn.inverse_root(total2)
-    t3 = first * t[..., None] - second * t2[..., None]
-    total3 = torch.sum(first * t3, dim=-1)
-    t4 = -2 * total3 * t**3
-    total4 = torch.sum(t3 * second, dim=-1)
-    t5 = 2 * total4 * t2**3
-    t6 = second * t5[..., None] - 2 * t2[..., None] * t3
-    result = cotangent[..., None] * (first * t4[..., None] + 2 * t[..., None] * t3)
-    result2 = cotangent[..., None] * t6
+    length = fn.norm(first, axis=-1)
+    t = cotangent * fn.reciprocal(length)
+    unit = fn.unit(first, length[..., None])
+    length2 = fn.norm(second, axis=-1)
+    unit2 = fn.unit(second, length2[..., None])
+    t2 = unit - unit2
+    total = torch.sum(unit * t2, dim=-1)
+    t3 = cotangent * fn.reciprocal(length2)
+    total2 = torch.sum(unit2 * t2, dim=-1)
+    result = t[..., None] * (2 * t2 - 2 * unit * total[..., None])
+    result2 = t3[..., None] * (2 * unit2 * total2[..., None] - 2 * t2)
     return (result, result2)
 
 
@@ -2967,19 +2602,19 @@ def _alignment_jvp(
     second_tangent: Array,
 ) -> Result:
     """The directional derivative of the unreduced loss along the tangents."""
-    total = torch.sum(first**2, dim=-1)
-    t = fn.inverse_root(total)
-    total2 = torch.sum(second**2, dim=-1)
-    t2 = fn.inverse_root(total2)
-    total3 = torch.sum(first_tangent * first, dim=-1)
-    t3 = -2 * total3 * t**3
-    total4 = torch.sum(second_tangent * second, dim=-1)
-    t4 = 2 * total4 * t2**3
-    t5 = first * t3[..., None] + t4[..., None] * second
-    t6 = t5 + 2 * first_tangent * t[..., None] - 2 * second_tangent * t2[..., None]
-    t7 = (first * t[..., None] - t2[..., None] * second) * t6
-    total5 = torch.sum(t7, dim=-1)
-    return total5
+    length = fn.norm(first, axis=-1)
+    unit = fn.unit(first, length[..., None])
+    length2 = fn.norm(second, axis=-1)
+    unit2 = fn.unit(second, length2[..., None])
+    inverse = fn.reciprocal(length)
+    total = torch.sum(unit * first_tangent, dim=-1)
+    t = first_tangent - unit * total[..., None]
+    inverse2 = fn.reciprocal(length2)
+    total2 = torch.sum(unit2 * second_tangent, dim=-1)
+    t2 = second_tangent - unit2 * total2[..., None]
+    t3 = 2 * inverse[..., None] * t - 2 * inverse2[..., None] * t2
+    total3 = torch.sum((unit - unit2) * t3, dim=-1)
+    return total3
 
 
 def _alignment_hvp(
@@ -2990,50 +2625,37 @@ def _alignment_hvp(
     second_tangent: Array,
 ) -> tuple[Result, ...]:
     """The Hessian of sum(cotangent * loss) times the tangents."""
-    t = first**2
-    total = torch.sum(t, dim=-1)
-    t2 = fn.inverse_root(total)
-    t3 = second**2
-    total2 = torch.sum(t3, dim=-1)
-    t4 = fn.inverse_root(total2)
-    t5 = -2 * t2 * t4
-    t6 = t2**3
-    t7 = -second * t4[..., None]
-    t8 = first_tangent * (t7 + 2 * first * t2[..., None])
-    total3 = torch.sum(first_tangent * first, dim=-1)
-    t9 = -total3 * t6
-    total4 = torch.sum(second_tangent * second, dim=-1)
-    t10 = t4**3
-    t11 = total4 * t10
-    t12 = t8 + t * t9[..., None] + first * t11[..., None] * second
-    t13 = t12 - second_tangent * first * t4[..., None]
-    total5 = torch.sum(t13, dim=-1)
-    t14 = -2 * t6 * total5
-    t15 = 2 * total4 * t2 * t10
-    t16 = first * t2[..., None]
-    t17 = t16 + t7
-    total6 = torch.sum(first * t17, dim=-1)
-    t18 = 2 * t2**2 - 2 * total6 * t6
-    t19 = 3 * total6 * t2**5
-    t20 = t2**4
-    t21 = first * t19[..., None] - first * t20[..., None] - t6[..., None] * t17
-    t22 = second_tangent * t5[..., None] + first * t14[..., None]
-    t23 = t22 + second * t15[..., None] + t18[..., None] * first_tangent
-    total7 = torch.sum(t17 * second, dim=-1)
-    t24 = 2 * t4**2 + 2 * t10 * total7
-    t25 = 2 * total3 * t4 * t6
-    t26 = second_tangent * (t16 - 2 * t4[..., None] * second)
-    t27 = t26 + t3 * t11[..., None] + first_tangent * t2[..., None] * second
-    total8 = torch.sum(t27 + first * t9[..., None] * second, dim=-1)
-    t28 = 2 * t10 * total8
-    t29 = -3 * total7 * t4**5
-    t30 = t4**4
-    t31 = second * t29[..., None] + t10[..., None] * t17 - second * t30[..., None]
-    t32 = second_tangent * t24[..., None] + first * t25[..., None]
-    t33 = t32 + second * t28[..., None] + t5[..., None] * first_tangent
-    result = cotangent[..., None] * (t23 + 2 * total3[..., None] * t21)
-    result2 = cotangent[..., None] * (t33 + 2 * total4[..., None] * t31)
-    return (result, result2)
+    length = fn.norm(first, axis=-1)
+    unit = fn.unit(first, length[..., None])
+    inverse = fn.reciprocal(length)
+    total = torch.sum(unit * first_tangent, dim=-1)
+    t = first_tangent - unit * total[..., None]
+    length2 = fn.norm(second, axis=-1)
+    unit2 = fn.unit(second, length2[..., None])
+    t2 = inverse[..., None] * t * (2 * unit - unit2)
+    inverse2 = fn.reciprocal(length2)
+    total2 = torch.sum(unit2 * second_tangent, dim=-1)
+    t3 = second_tangent - unit2 * total2[..., None]
+    total3 = torch.sum(t2 - unit * inverse2[..., None] * t3, dim=-1)
+    t4 = -2 * inverse * total3
+    t5 = inverse**2
+    t6 = unit - unit2
+    total4 = torch.sum(unit * t6, dim=-1)
+    t7 = t5 * (2 - 2 * total4)
+    t8 = -total * t5
+    t9 = t8[..., None] * (2 * t6 - 2 * unit * total4[..., None])
+    t10 = -2 * inverse2 * inverse
+    t11 = unit * t4[..., None] + t * t7[..., None] + t9 + t3 * t10[..., None]
+    t12 = inverse2[..., None] * t3 * (unit - 2 * unit2)
+    total5 = torch.sum(unit2 * inverse[..., None] * t + t12, dim=-1)
+    t13 = 2 * inverse2 * total5
+    t14 = inverse2**2
+    total6 = torch.sum(unit2 * t6, dim=-1)
+    t15 = t14 * (2 * total6 + 2)
+    t16 = -total2 * t14
+    t17 = t16[..., None] * (2 * unit2 * total6[..., None] - 2 * t6)
+    t18 = unit2 * t13[..., None] + t * t10[..., None] + t3 * t15[..., None] + t17
+    return (cotangent[..., None] * t11, cotangent[..., None] * t18)
 
 
 def _alignment_hessian_diagonal(
@@ -3042,32 +2664,26 @@ def _alignment_hessian_diagonal(
     cotangent: Array,
 ) -> tuple[Result, ...]:
     """The diagonal of the Hessian of sum(cotangent * loss)."""
-    total = torch.sum(first**2, dim=-1)
-    t = fn.inverse_root(total)
-    t2 = first * t[..., None]
-    total2 = torch.sum(second**2, dim=-1)
-    t3 = fn.inverse_root(total2)
-    t4 = -second * t3[..., None]
-    t5 = t2 + t4
-    total3 = torch.sum(first * t5, dim=-1)
-    t6 = t**3
-    t7 = 2 * t**2 - 2 * total3 * t6
-    t8 = 3 * total3 * t**5
-    t9 = t**4
-    t10 = first * t8[..., None] - first * t9[..., None] - t6[..., None] * t5
-    t11 = -t6 * total
-    t12 = t4 + first * t11[..., None] + 2 * first * t[..., None]
-    t13 = t7[..., None] + 2 * first * t10 - 2 * first * t6[..., None] * t12
-    total4 = torch.sum(second * t5, dim=-1)
-    t14 = t3**3
-    t15 = 2 * t3**2 + 2 * total4 * t14
-    t16 = -3 * total4 * t3**5
-    t17 = t3**4
-    t18 = second * t16[..., None] + t5 * t14[..., None] - second * t17[..., None]
-    t19 = t14 * total2
-    t20 = t2 + second * t19[..., None] - 2 * second * t3[..., None]
-    t21 = t15[..., None] + 2 * second * t18 + 2 * second * t14[..., None] * t20
-    return (cotangent[..., None] * t13, cotangent[..., None] * t21)
+    length = fn.norm(first, axis=-1)
+    t = cotangent * fn.reciprocal(length) ** 2
+    unit = fn.unit(first, length[..., None])
+    length2 = fn.norm(second, axis=-1)
+    unit2 = fn.unit(second, length2[..., None])
+    t2 = unit - unit2
+    total = torch.sum(unit * t2, dim=-1)
+    t3 = unit * (2 * t2 - 2 * unit * total[..., None])
+    t4 = 2 - 2 * total
+    total2 = torch.sum(unit * (2 * unit - unit2), dim=-1)
+    t5 = 2 * unit - unit2 - unit * total2[..., None]
+    t6 = 2 - 2 * total[..., None] - t3 - t4[..., None] * unit**2 - 2 * unit * t5
+    t7 = cotangent * fn.reciprocal(length2) ** 2
+    total3 = torch.sum(unit2 * t2, dim=-1)
+    total4 = torch.sum(unit2 * (unit - 2 * unit2), dim=-1)
+    t8 = unit - 2 * unit2 - unit2 * total4[..., None]
+    t9 = unit2 * (2 * unit2 * total3[..., None] - 2 * t2)
+    t10 = 2 * total3 + 2
+    t11 = 2 * total3[..., None] + 2 * unit2 * t8 + 2 - t9 - t10[..., None] * unit2**2
+    return (t[..., None] * t6, t7[..., None] * t11)
 
 
 _ALIGNMENT = Definition(
@@ -3297,51 +2913,39 @@ def _uniformity_value(embeddings: Array, t: Array) -> Result:
     """The unreduced loss."""
     batch_size = fn.size(embeddings, -2)
     t2 = torch.full((), batch_size, dtype=embeddings.dtype, device=embeddings.device)
-    total = torch.sum(embeddings**2, dim=-1)
-    t3 = fn.inverse_root(total)
-    dot = embeddings @ embeddings.mT
-    t4 = 2 * t3[..., None, :] * t3[..., :, None] * dot
+    length = fn.norm(embeddings, axis=-1)
+    unit = fn.unit(embeddings, length[..., :, None])
+    dot = unit @ unit.mT
     position = fn.positions(embeddings, -2)
     differs = position[..., :, None] != position[..., None, :]
-    lse = fn.logsumexp(-t * (2 - t4), (-2, -1), where=differs)
+    lse = fn.logsumexp(-t * (2 - 2 * dot), (-2, -1), where=differs)
     branch = fn.select(differs, 1.0, 0.0, embeddings)
-    total2 = torch.sum(branch, dim=(-2, -1))
-    logarithm = torch.log(torch.clamp(total2, min=1.0))
-    return torch.where(t2 > 1, lse - logarithm, 0.0)
+    total = torch.sum(branch, dim=(-2, -1))
+    return torch.where(t2 > 1, lse - torch.log(torch.clamp(total, min=1.0)), 0.0)
 
 
 def _uniformity_vjp(embeddings: Array, t: Array, cotangent: Array) -> tuple[Result, ...]:
     """Gradients of sum(cotangent * loss)."""
+    length = fn.norm(embeddings, axis=-1)
+    inverse = fn.reciprocal(length)
     batch_size = fn.size(embeddings, -2)
     t2 = torch.full((), batch_size, dtype=embeddings.dtype, device=embeddings.device)
+    unit = fn.unit(embeddings, length[..., :, None])
+    t3 = unit.mT
     position = fn.positions(embeddings, -2)
     differs = position[..., :, None] != position[..., None, :]
-    total = torch.sum(embeddings**2, dim=-1)
-    t3 = fn.inverse_root(total)
-    dot = embeddings @ embeddings.mT
-    t4 = 2 * t3[..., None, :] * t3[..., :, None] * dot
-    t5 = -t * (2 - t4)
-    lse = fn.logsumexp(t5, (-2, -1), where=differs)
-    share = torch.exp(t5 - lse[..., None, None])
-    branch = torch.where(differs, t3[..., :, None] * share * dot, 0.0)
-    total2 = torch.sum(branch, dim=-2)
-    t6 = t3**3
-    t7 = -cotangent * t
-    branch2 = torch.where(t2 > 1, total2 * t6 * t7[..., None], 0.0)
-    branch3 = torch.where(differs, t3[..., None, :] * share * dot, 0.0)
-    total3 = torch.sum(branch3, dim=-1)
-    branch4 = torch.where(t2 > 1, total3 * t6 * t7[..., None], 0.0)
-    t8 = branch2 + branch4
-    t9 = t3[..., :, None] * embeddings
-    t10 = t9.mT
-    branch5 = torch.where(differs, share, 0.0)
-    t11 = branch5.mT
-    dot2 = t11 @ t10.mT
-    t12 = 2 * cotangent * t
-    branch6 = torch.where(t2 > 1, t3[..., :, None] * dot2 * t12[..., None, None], 0.0)
-    dot3 = branch5 @ t10.mT
-    branch7 = torch.where(t2 > 1, t3[..., :, None] * dot3 * t12[..., None, None], 0.0)
-    return (2 * t8[..., :, None] * embeddings + branch6 + branch7,)
+    dot = unit @ unit.mT
+    t4 = -t * (2 - 2 * dot)
+    lse = fn.logsumexp(t4, (-2, -1), where=differs)
+    branch = torch.where(differs, torch.exp(t4 - lse[..., None, None]), 0.0)
+    t5 = branch.mT
+    dot2 = t5 @ t3.mT
+    t6 = 2 * cotangent * t
+    branch2 = torch.where(t2 > 1, dot2 * t6[..., None, None], 0.0)
+    dot3 = branch @ t3.mT
+    branch3 = torch.where(t2 > 1, dot3 * t6[..., None, None], 0.0)
+    total = torch.sum(unit * (branch3 + branch2), dim=-1)
+    return (inverse[..., :, None] * (branch2 + branch3 - total[..., :, None] * unit),)
 
 
 def _uniformity_jvp(embeddings: Array, t: Array, embeddings_tangent: Array) -> Result:
@@ -3350,24 +2954,20 @@ def _uniformity_jvp(embeddings: Array, t: Array, embeddings_tangent: Array) -> R
     t2 = torch.full((), batch_size, dtype=embeddings.dtype, device=embeddings.device)
     position = fn.positions(embeddings, -2)
     differs = position[..., :, None] != position[..., None, :]
-    total = torch.sum(embeddings**2, dim=-1)
-    t3 = fn.inverse_root(total)
-    dot = embeddings @ embeddings_tangent.mT
-    dot2 = embeddings_tangent @ embeddings.mT
-    t4 = 2 * t3[..., None, :] * t3[..., :, None] * (dot + dot2)
-    t5 = t3**3
-    total2 = torch.sum(embeddings_tangent * embeddings, dim=-1)
-    t6 = t5 * total2
-    dot3 = embeddings @ embeddings.mT
-    t7 = 2 * t3[..., None, :] * t6[..., :, None] * dot3
-    t8 = 2 * t3[..., :, None] * t6[..., None, :] * dot3
-    t9 = 2 * t3[..., None, :] * t3[..., :, None] * dot3
-    t10 = -t * (2 - t9)
-    lse = fn.logsumexp(t10, (-2, -1), where=differs)
-    share = torch.exp(t10 - lse[..., None, None])
-    branch = torch.where(differs, t * (t4 - t7 - t8) * share, 0.0)
-    total3 = torch.sum(branch, dim=(-2, -1))
-    return torch.where(t2 > 1, total3, 0.0)
+    length = fn.norm(embeddings, axis=-1)
+    unit = fn.unit(embeddings, length[..., :, None])
+    total = torch.sum(unit * embeddings_tangent, dim=-1)
+    t3 = embeddings_tangent - unit * total[..., :, None]
+    dot = unit @ t3.mT
+    inverse = fn.reciprocal(length)
+    dot2 = t3 @ unit.mT
+    t4 = dot * inverse[..., None, :] + dot2 * inverse[..., :, None]
+    dot3 = unit @ unit.mT
+    t5 = -t * (2 - 2 * dot3)
+    lse = fn.logsumexp(t5, (-2, -1), where=differs)
+    branch = torch.where(differs, t4 * torch.exp(t5 - lse[..., None, None]), 0.0)
+    total2 = torch.sum(branch, dim=(-2, -1))
+    return torch.where(t2 > 1, 2 * total2 * t, 0.0)
 
 
 def _uniformity_hvp(
@@ -3379,95 +2979,57 @@ def _uniformity_hvp(
     """The Hessian of sum(cotangent * loss) times the tangents."""
     batch_size = fn.size(embeddings, -2)
     t2 = torch.full((), batch_size, dtype=embeddings.dtype, device=embeddings.device)
+    t3 = 2 * cotangent * t
+    length = fn.norm(embeddings, axis=-1)
+    inverse = fn.reciprocal(length)
+    unit = fn.unit(embeddings, length[..., :, None])
+    total = torch.sum(unit * embeddings_tangent, dim=-1)
+    t4 = embeddings_tangent - unit * total[..., :, None]
+    t5 = inverse[..., :, None] * t4
+    t6 = t5.mT
     position = fn.positions(embeddings, -2)
     differs = position[..., :, None] != position[..., None, :]
-    total = torch.sum(embeddings**2, dim=-1)
-    t3 = fn.inverse_root(total)
-    dot = embeddings @ embeddings.mT
-    t4 = 2 * t3[..., None, :] * t3[..., :, None] * dot
-    t5 = -t * (2 - t4)
-    lse = fn.logsumexp(t5, (-2, -1), where=differs)
-    share = torch.exp(t5 - lse[..., None, None])
-    branch = torch.where(differs, t3[..., :, None] * share * dot, 0.0)
-    total2 = torch.sum(branch, dim=-2)
-    t6 = t3**3
-    t7 = -cotangent * t
-    branch2 = torch.where(t2 > 1, total2 * t6 * t7[..., None], 0.0)
-    branch3 = torch.where(differs, t3[..., None, :] * share * dot, 0.0)
-    total3 = torch.sum(branch3, dim=-1)
-    branch4 = torch.where(t2 > 1, total3 * t6 * t7[..., None], 0.0)
-    t8 = branch2 + branch4
-    t9 = 2 * t8[..., :, None] * embeddings_tangent
-    total4 = torch.sum(embeddings_tangent * embeddings, dim=-1)
-    t10 = t3**5
-    t11 = 1.5 * cotangent * t
-    branch5 = torch.where(t2 > 1, total2 * t10 * t11[..., None], 0.0)
-    branch6 = torch.where(t2 > 1, total3 * t10 * t11[..., None], 0.0)
-    t12 = branch5 + branch6
-    t13 = t3[..., :, None] * embeddings
-    t14 = t13.mT
-    branch7 = torch.where(differs, share, 0.0)
-    t15 = branch7.mT
-    dot2 = t15 @ t14.mT
-    branch8 = torch.where(t2 > 1, dot2 * t6[..., :, None] * t7[..., None, None], 0.0)
-    dot3 = branch7 @ t14.mT
-    branch9 = torch.where(t2 > 1, dot3 * t6[..., :, None] * t7[..., None, None], 0.0)
-    t16 = 2 * t12[..., :, None] * embeddings + branch8 + branch9
-    t17 = 2 * cotangent * t
-    t18 = t6 * total4
-    t19 = t3[..., :, None] * embeddings_tangent - t18[..., :, None] * embeddings
-    t20 = t19.mT
-    dot4 = t15 @ t20.mT
-    dot5 = embeddings @ embeddings_tangent.mT
-    dot6 = embeddings_tangent @ embeddings.mT
-    t21 = dot5 + dot6
-    t22 = 2 * t3[..., None, :] * t3[..., :, None] * t21
-    t23 = 2 * t3[..., None, :] * t18[..., :, None] * dot
-    t24 = 2 * t3[..., :, None] * t18[..., None, :] * dot
-    branch10 = torch.where(differs, share * t * (t22 - t23 - t24), 0.0)
-    total5 = torch.sum(branch10, dim=(-2, -1))
-    branch11 = torch.where(differs, -share * total5[..., None, None], 0.0)
-    t25 = -2 * t3[..., None, :] * share * t18[..., :, None] * dot * t
-    t26 = -2 * t3[..., :, None] * share * t18[..., None, :] * dot * t
-    t27 = 2 * t3[..., None, :] * t3[..., :, None] * share * t21 * t
-    t28 = branch11 + torch.where(differs, t25, 0.0) + torch.where(differs, t26, 0.0)
-    t29 = t28 + torch.where(differs, t27, 0.0)
-    t30 = t29.mT
-    dot7 = t30 @ t14.mT
-    branch12 = torch.where(t2 > 1, t3[..., :, None] * t17[..., None, None] * (dot4 + dot7), 0.0)
-    dot8 = branch7 @ t20.mT
-    dot9 = t29 @ t14.mT
-    branch13 = torch.where(t2 > 1, t3[..., :, None] * t17[..., None, None] * (dot8 + dot9), 0.0)
-    t31 = -2 * cotangent * t
-    branch14 = torch.where(differs, t3[..., :, None] * share, 0.0)
-    t32 = t3**2
-    t33 = 2 * t3[..., None, :] * share * t32[..., :, None] * dot * t
-    t34 = t21 * (branch14 + torch.where(differs, t33, 0.0))
-    branch15 = torch.where(differs, -0.5 * share * t6[..., :, None] * dot, 0.0)
-    t35 = dot**2
-    t36 = t3**4
-    t37 = -t3[..., None, :] * share * t35 * t36[..., :, None] * t
-    t38 = branch15 + torch.where(differs, t37, 0.0)
-    t39 = -t3[..., :, None] * share * total5[..., None, None] * dot
-    t40 = -2 * share * t18[..., None, :] * t32[..., :, None] * t35 * t
-    t41 = t34 + 2 * total4[..., :, None] * t38 + torch.where(differs, t39, 0.0)
-    total6 = torch.sum(t41 + torch.where(differs, t40, 0.0), dim=-2)
-    t42 = t6 * total6
-    branch16 = torch.where(t2 > 1, t31[..., None, None] * t42[..., :, None] * embeddings, 0.0)
-    branch17 = torch.where(differs, t3[..., None, :] * share, 0.0)
-    t43 = 2 * t3[..., :, None] * share * t32[..., None, :] * dot * t
-    t44 = t21 * (branch17 + torch.where(differs, t43, 0.0))
-    branch18 = torch.where(differs, -0.5 * share * t6[..., None, :] * dot, 0.0)
-    t45 = -t3[..., :, None] * share * t36[..., None, :] * t35 * t
-    t46 = branch18 + torch.where(differs, t45, 0.0)
-    t47 = -t3[..., None, :] * share * total5[..., None, None] * dot
-    t48 = -2 * share * t18[..., :, None] * t32[..., None, :] * t35 * t
-    t49 = t44 + 2 * total4[..., None, :] * t46 + torch.where(differs, t47, 0.0)
-    total7 = torch.sum(t49 + torch.where(differs, t48, 0.0), dim=-1)
-    t50 = t6 * total7
-    branch19 = torch.where(t2 > 1, t31[..., None, None] * t50[..., :, None] * embeddings, 0.0)
-    t51 = t9 + 2 * total4[..., :, None] * t16 + branch12 + branch13 + branch16
-    return (t51 + branch19,)
+    dot = unit @ unit.mT
+    t7 = -t * (2 - 2 * dot)
+    lse = fn.logsumexp(t7, (-2, -1), where=differs)
+    share = torch.exp(t7 - lse[..., None, None])
+    branch = torch.where(differs, share, 0.0)
+    t8 = branch.mT
+    dot2 = t8 @ t6.mT
+    t9 = unit.mT
+    dot3 = t4 @ unit.mT
+    dot4 = unit @ t4.mT
+    t10 = inverse[..., :, None] * dot3 + dot4 * inverse[..., None, :]
+    total2 = torch.sum(torch.where(differs, t10 * share, 0.0), dim=(-2, -1))
+    t11 = -2 * total2 * t
+    branch2 = torch.where(differs, share * t11[..., None, None], 0.0)
+    branch3 = torch.where(differs, 2 * share * t10 * t, 0.0)
+    t12 = branch2 + branch3
+    t13 = t12.mT
+    dot5 = t13 @ t9.mT
+    t14 = dot2 + dot5
+    branch4 = torch.where(t2 > 1, t3[..., None, None] * inverse[..., :, None] * t14, 0.0)
+    dot6 = branch @ t6.mT
+    dot7 = t12 @ t9.mT
+    t15 = dot6 + dot7
+    branch5 = torch.where(t2 > 1, t3[..., None, None] * inverse[..., :, None] * t15, 0.0)
+    dot8 = branch @ t9.mT
+    branch6 = torch.where(t2 > 1, t3[..., None, None] * dot8, 0.0)
+    dot9 = t8 @ t9.mT
+    branch7 = torch.where(t2 > 1, t3[..., None, None] * dot9, 0.0)
+    t16 = branch6 + branch7
+    total3 = torch.sum(t16 * unit, dim=-1)
+    t17 = inverse**2
+    t18 = total3 * t17
+    branch8 = torch.where(t2 > 1, t3[..., None, None] * t15 * unit, 0.0)
+    branch9 = torch.where(t2 > 1, t3[..., None, None] * t14 * unit, 0.0)
+    t19 = inverse[..., :, None] * t4 * t16 + branch8 + branch9
+    total4 = torch.sum(t19, dim=-1)
+    t20 = inverse * total4
+    t21 = t17 * total
+    t22 = branch6 + branch7 - total3[..., :, None] * unit
+    t23 = branch4 + branch5 - t4 * t18[..., :, None] - t20[..., :, None] * unit
+    return (t23 - t21[..., :, None] * t22,)
 
 
 def _uniformity_hessian_diagonal(
@@ -3478,101 +3040,94 @@ def _uniformity_hessian_diagonal(
     """The diagonal of the Hessian of sum(cotangent * loss)."""
     batch_size = fn.size(embeddings, -2)
     t2 = torch.full((), batch_size, dtype=embeddings.dtype, device=embeddings.device)
-    t3 = -cotangent * t
+    t3 = 2 * cotangent * t
+    length = fn.norm(embeddings, axis=-1)
+    unit = fn.unit(embeddings, length[..., :, None])
+    t4 = unit.mT
     position = fn.positions(embeddings, -2)
     differs = position[..., :, None] != position[..., None, :]
-    t4 = embeddings**2
-    total = torch.sum(t4, dim=-1)
-    t5 = fn.inverse_root(total)
-    dot = embeddings @ embeddings.mT
-    t6 = 2 * t5[..., None, :] * t5[..., :, None] * dot
-    t7 = -t * (2 - t6)
-    lse = fn.logsumexp(t7, (-2, -1), where=differs)
-    share = torch.exp(t7 - lse[..., None, None])
-    branch = torch.where(differs, t5[..., :, None] * share * dot, 0.0)
-    total2 = torch.sum(branch, dim=-2)
-    t8 = t5**3
-    branch2 = torch.where(t2 > 1, t3[..., None] * total2 * t8, 0.0)
-    branch3 = torch.where(differs, t5[..., None, :] * share * dot, 0.0)
-    total3 = torch.sum(branch3, dim=-1)
-    branch4 = torch.where(t2 > 1, t3[..., None] * total3 * t8, 0.0)
-    t9 = 2 * (branch2 + branch4)
-    t10 = 1.5 * cotangent * t
-    t11 = t5**5
-    branch5 = torch.where(t2 > 1, t10[..., None] * total2 * t11, 0.0)
-    branch6 = torch.where(t2 > 1, t10[..., None] * total3 * t11, 0.0)
-    t12 = branch5 + branch6
-    t13 = t5[..., :, None] * embeddings
-    t14 = t13.mT
-    branch7 = torch.where(differs, share, 0.0)
-    t15 = branch7.mT
-    dot2 = t15 @ t14.mT
-    branch8 = torch.where(t2 > 1, t3[..., None, None] * dot2 * t8[..., :, None], 0.0)
-    dot3 = branch7 @ t14.mT
-    branch9 = torch.where(t2 > 1, t3[..., None, None] * dot3 * t8[..., :, None], 0.0)
-    t16 = 2 * t12[..., :, None] * embeddings + branch8 + branch9
-    t17 = 2 * cotangent * t
-    t18 = t5[..., :, None] * t4
-    t19 = t18.mT
-    share2 = torch.exp(t * (t6 - 2) - lse[..., None, None])
-    branch10 = torch.where(differs, 2 * t5[..., None, :] * t5[..., :, None] * share2 * t, 0.0)
-    t20 = branch10.mT
-    dot4 = t20 @ t19.mT
-    t21 = -t5[..., None, :] * t8[..., :, None] * share2.mT * dot.mT * t
-    branch11 = torch.where(differs.mT, t21, 0.0)
-    dot5 = branch11 @ t14.mT
-    t22 = t17[..., None, None] * t5[..., :, None] * (dot4 + 2 * dot5 * embeddings)
-    dot6 = branch10 @ t19.mT
-    t23 = -t5[..., None, :] * t8[..., :, None] * share2 * dot * t
-    branch12 = torch.where(differs, t23, 0.0)
-    dot7 = branch12 @ t14.mT
-    t24 = t17[..., None, None] * t5[..., :, None] * (dot6 + 2 * dot7 * embeddings)
-    t25 = -2 * cotangent * t
-    t26 = embeddings.mT
-    branch13 = torch.where(differs.mT, t5[..., None, :] * share.mT, 0.0)
-    t27 = t5**2
-    t28 = 2 * t5[..., :, None] * share.mT * t27[..., None, :] * dot.mT * t
-    t29 = branch13 + torch.where(differs.mT, t28, 0.0)
-    dot8 = t29 @ t26.mT
-    t30 = dot**2
-    t31 = -t30 * share * t27[..., :, None] * t8[..., None, :] * t
-    total4 = torch.sum(torch.where(differs, t31, 0.0), dim=-2)
-    t32 = dot8 + 2 * total4[..., :, None] * embeddings
-    t33 = t25[..., None, None] * t8[..., :, None] * embeddings * t32
-    branch14 = torch.where(differs, t5[..., None, :] * share, 0.0)
-    t34 = 2 * t5[..., :, None] * share * t27[..., None, :] * dot * t
-    t35 = branch14 + torch.where(differs, t34, 0.0)
-    dot9 = t35 @ t26.mT
-    t36 = -t30 * share * t27[..., None, :] * t8[..., :, None] * t
-    total5 = torch.sum(torch.where(differs, t36, 0.0), dim=-1)
-    t37 = dot9 + 2 * total5[..., :, None] * embeddings
-    t38 = t25[..., None, None] * t8[..., :, None] * embeddings * t37
-    branch15 = torch.where(differs, -share, 0.0)
-    t39 = branch15.mT
-    dot10 = t39 @ t14.mT
-    t40 = total2 * t8
-    t41 = total3 * t8
-    t42 = 2 * t5[..., :, None] * dot2 + 2 * t5[..., :, None] * dot3
-    t43 = t42 - 2 * t40[..., :, None] * embeddings
-    t44 = t43 - 2 * t41[..., :, None] * embeddings
-    t45 = t**2
-    t46 = 2 * cotangent * t45
-    branch16 = torch.where(t2 > 1, t5[..., :, None] * dot10 * t44 * t46[..., None, None], 0.0)
-    dot11 = branch15 @ t14.mT
-    branch17 = torch.where(t2 > 1, t5[..., :, None] * dot11 * t44 * t46[..., None, None], 0.0)
-    t47 = -2 * cotangent * t45
-    branch18 = torch.where(differs, -t5[..., :, None] * share * dot, 0.0)
-    total6 = torch.sum(branch18, dim=-2)
-    t48 = total6 * t8
-    t49 = t44 * t47[..., None, None] * t48[..., :, None] * embeddings
-    branch19 = torch.where(differs, -t5[..., None, :] * share * dot, 0.0)
-    total7 = torch.sum(branch19, dim=-1)
-    t50 = t8 * total7
-    t51 = t44 * t47[..., None, None] * t50[..., :, None] * embeddings
-    t52 = t9[..., :, None] + 2 * embeddings * t16 + torch.where(t2 > 1, t22, 0.0)
-    t53 = t52 + torch.where(t2 > 1, t24, 0.0) + torch.where(t2 > 1, t33, 0.0)
-    t54 = t53 + torch.where(t2 > 1, t38, 0.0) + branch16 + branch17
-    return (t54 + torch.where(t2 > 1, t49, 0.0) + torch.where(t2 > 1, t51, 0.0),)
+    dot = unit @ unit.mT
+    t5 = -t * (2 - 2 * dot)
+    lse = fn.logsumexp(t5, (-2, -1), where=differs)
+    share = torch.exp(t5 - lse[..., None, None])
+    branch = torch.where(differs, share, 0.0)
+    dot2 = branch @ t4.mT
+    branch2 = torch.where(t2 > 1, t3[..., None, None] * dot2, 0.0)
+    t6 = branch.mT
+    dot3 = t6 @ t4.mT
+    branch3 = torch.where(t2 > 1, t3[..., None, None] * dot3, 0.0)
+    t7 = branch2 + branch3
+    total = torch.sum(t7 * unit, dim=-1)
+    inverse = fn.reciprocal(length)
+    t8 = inverse**2
+    t9 = -total * t8
+    t10 = total * t8
+    t11 = unit**2
+    t12 = t11.mT
+    branch4 = torch.where(differs, 2 * share * t, 0.0)
+    t13 = branch4.mT
+    dot4 = t13 @ t12.mT
+    branch5 = torch.where(differs, 2 * share * dot * t, 0.0)
+    t14 = branch5.mT
+    dot5 = t14 @ t4.mT
+    t15 = t3[..., None, None] * t8[..., :, None] * (dot4 - dot5 * unit)
+    dot6 = branch4 @ t12.mT
+    dot7 = branch5 @ t4.mT
+    t16 = t3[..., None, None] * t8[..., :, None] * (dot6 - dot7 * unit)
+    branch6 = torch.where(differs, -share, 0.0)
+    t17 = branch6.mT
+    dot8 = t17 @ t4.mT
+    branch7 = torch.where(differs, share * dot, 0.0)
+    total2 = torch.sum(branch7, dim=-2)
+    total3 = torch.sum(branch7, dim=-1)
+    t18 = 2 * dot3 + 2 * dot2 - 2 * total2[..., :, None] * unit
+    t19 = t18 - 2 * total3[..., :, None] * unit
+    t20 = t**2
+    t21 = 2 * t20 * cotangent
+    branch8 = torch.where(t2 > 1, t8[..., :, None] * dot8 * t19 * t21[..., None, None], 0.0)
+    dot9 = branch6 @ t4.mT
+    branch9 = torch.where(t2 > 1, t8[..., :, None] * dot9 * t19 * t21[..., None, None], 0.0)
+    dot10 = t13 * dot
+    dot11 = dot10 @ t4.mT
+    branch10 = torch.where(t2 > 1, t3[..., None, None] * inverse[..., :, None] * dot11, 0.0)
+    dot12 = branch4 * dot
+    dot13 = dot12 @ t4.mT
+    branch11 = torch.where(t2 > 1, t3[..., None, None] * inverse[..., :, None] * dot13, 0.0)
+    t22 = -2 * cotangent * t
+    total4 = torch.sum(unit * dot5, dim=-1)
+    t23 = inverse * total4
+    branch12 = torch.where(t2 > 1, t22[..., None, None] * t23[..., :, None] * unit, 0.0)
+    total5 = torch.sum(unit * dot7, dim=-1)
+    t24 = inverse * total5
+    branch13 = torch.where(t2 > 1, t22[..., None, None] * t24[..., :, None] * unit, 0.0)
+    t25 = inverse * total
+    t26 = inverse[..., :, None] * t7 + branch10 + branch11 + branch12 + branch13
+    t27 = t26 - t25[..., :, None] * unit
+    t28 = 4 * t20 * cotangent
+    total6 = torch.sum(dot8 * unit, dim=-1)
+    t29 = inverse * total6
+    branch14 = torch.where(t2 > 1, dot3 * t28[..., None, None] * t29[..., :, None], 0.0)
+    total7 = torch.sum(dot9 * unit, dim=-1)
+    t30 = inverse * total7
+    branch15 = torch.where(t2 > 1, dot3 * t28[..., None, None] * t30[..., :, None], 0.0)
+    branch16 = torch.where(t2 > 1, dot2 * t28[..., None, None] * t29[..., :, None], 0.0)
+    branch17 = torch.where(t2 > 1, dot2 * t28[..., None, None] * t30[..., :, None], 0.0)
+    t31 = -4 * t20 * cotangent
+    t32 = inverse * total6 * total2
+    branch18 = torch.where(t2 > 1, t31[..., None, None] * t32[..., :, None] * unit, 0.0)
+    t33 = inverse * total6 * total3
+    branch19 = torch.where(t2 > 1, t31[..., None, None] * t33[..., :, None] * unit, 0.0)
+    t34 = inverse * total7 * total2
+    branch20 = torch.where(t2 > 1, t31[..., None, None] * t34[..., :, None] * unit, 0.0)
+    t35 = inverse * total7 * total3
+    branch21 = torch.where(t2 > 1, t31[..., None, None] * t35[..., :, None] * unit, 0.0)
+    t36 = branch14 + branch15 + branch16 + branch17 + branch18 + branch19 + branch20
+    t37 = t36 + branch21
+    t38 = branch2 + branch3 - total[..., :, None] * unit
+    t39 = t9[..., :, None] + t10[..., :, None] * t11 + torch.where(t2 > 1, t15, 0.0)
+    t40 = t39 + torch.where(t2 > 1, t16, 0.0) + branch8 + branch9
+    t41 = t40 - inverse[..., :, None] * t27 * unit
+    return (t41 - inverse[..., :, None] * t37 * unit - t8[..., :, None] * unit * t38,)
 
 
 _UNIFORMITY = Definition(

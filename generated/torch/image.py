@@ -309,18 +309,19 @@ class PearsonCorrelationLoss(nn.Module):
 
 def _pearson_correlation_value(prediction: Array, target: Array) -> Result:
     """The unreduced loss."""
-    total = torch.sum(prediction, dim=-1)
+    total = torch.sum(target, dim=-1)
     position_size = fn.size(prediction, -1)
     t = -total / position_size
-    t2 = prediction + t[..., None]
-    total2 = torch.sum(target, dim=-1)
+    t2 = target + t[..., None]
+    length = fn.norm(t2, axis=-1)
+    unit = fn.unit(t2, length[..., None])
+    total2 = torch.sum(prediction, dim=-1)
     t3 = -total2 / position_size
-    t4 = target + t3[..., None]
-    total3 = torch.sum(t2 * t4, dim=-1)
-    total4 = torch.sum(t2**2, dim=-1)
-    total5 = torch.sum(t4**2, dim=-1)
-    t5 = total3 * fn.inverse_root(total4) * fn.inverse_root(total5)
-    return 1 - t5
+    t4 = prediction + t3[..., None]
+    length2 = fn.norm(t4, axis=-1)
+    unit2 = fn.unit(t4, length2[..., None])
+    total3 = torch.sum(unit * unit2, dim=-1)
+    return 1 - total3
 
 
 def _pearson_correlation_vjp(
@@ -329,48 +330,45 @@ def _pearson_correlation_vjp(
     cotangent: Array,
 ) -> tuple[Result, ...]:
     """Gradients of sum(cotangent * loss)."""
-    total = torch.sum(target, dim=-1)
-    position_size = fn.size(prediction, -1)
-    t = -total / position_size
-    t2 = target + t[..., None]
-    total2 = torch.sum(t2**2, dim=-1)
-    t3 = cotangent * fn.inverse_root(total2)
-    total3 = torch.sum(t2 / position_size, dim=-1)
-    total4 = torch.sum(prediction, dim=-1)
-    t4 = -total4 / position_size
-    t5 = prediction + t4[..., None]
-    total5 = torch.sum(t5**2, dim=-1)
-    t6 = fn.inverse_root(total5)
-    total6 = torch.sum(t5 * t2, dim=-1)
-    total7 = torch.sum(t5 / position_size, dim=-1)
-    t7 = t6**3
-    t8 = total3 * t6 - total6 * total7 * t7
-    t9 = total6 * t7
-    t10 = t8[..., None] + t5 * t9[..., None] - t6[..., None] * t2
-    return (t3[..., None] * t10,)
-
-
-def _pearson_correlation_jvp(prediction: Array, target: Array, prediction_tangent: Array) -> Result:
-    """The directional derivative of the unreduced loss along the tangents."""
     total = torch.sum(prediction, dim=-1)
     position_size = fn.size(prediction, -1)
     t = -total / position_size
     t2 = prediction + t[..., None]
+    length = fn.norm(t2, axis=-1)
+    inverse = fn.reciprocal(length)
+    unit = fn.unit(t2, length[..., None])
     total2 = torch.sum(target, dim=-1)
     t3 = -total2 / position_size
     t4 = target + t3[..., None]
-    total3 = torch.sum(t2 * t4, dim=-1)
-    total4 = torch.sum(prediction_tangent, dim=-1)
-    t5 = -2 * total4 / position_size
-    t6 = t2 * (t5[..., None] + 2 * prediction_tangent)
-    total5 = torch.sum(t6, dim=-1)
-    total6 = torch.sum(t2**2, dim=-1)
-    t7 = fn.inverse_root(total6)
-    t8 = -total4 / position_size
-    t9 = t4 * (prediction_tangent + t8[..., None])
-    total7 = torch.sum(t9, dim=-1)
-    total8 = torch.sum(t4**2, dim=-1)
-    return (0.5 * total3 * total5 * t7**3 - t7 * total7) * fn.inverse_root(total8)
+    length2 = fn.norm(t4, axis=-1)
+    unit2 = fn.unit(t4, length2[..., None])
+    total3 = torch.sum(unit2 * unit, dim=-1)
+    t5 = unit * total3[..., None] - unit2
+    t6 = cotangent / position_size
+    total4 = torch.sum(t5 * t6[..., None], dim=-1)
+    return (inverse[..., None] * (cotangent[..., None] * t5 - total4[..., None]),)
+
+
+def _pearson_correlation_jvp(prediction: Array, target: Array, prediction_tangent: Array) -> Result:
+    """The directional derivative of the unreduced loss along the tangents."""
+    total = torch.sum(target, dim=-1)
+    position_size = fn.size(prediction, -1)
+    t = -total / position_size
+    t2 = target + t[..., None]
+    length = fn.norm(t2, axis=-1)
+    unit = fn.unit(t2, length[..., None])
+    total2 = torch.sum(prediction_tangent, dim=-1)
+    t3 = -total2 / position_size
+    total3 = torch.sum(prediction, dim=-1)
+    t4 = -total3 / position_size
+    t5 = prediction + t4[..., None]
+    length2 = fn.norm(t5, axis=-1)
+    unit2 = fn.unit(t5, length2[..., None])
+    t6 = unit2 * (prediction_tangent + t3[..., None])
+    total4 = torch.sum(t6, dim=-1)
+    t7 = prediction_tangent + t3[..., None] - unit2 * total4[..., None]
+    total5 = torch.sum(unit * t7, dim=-1)
+    return -total5 * fn.reciprocal(length2)
 
 
 def _pearson_correlation_hvp(
@@ -380,40 +378,38 @@ def _pearson_correlation_hvp(
     prediction_tangent: Array,
 ) -> tuple[Result, ...]:
     """The Hessian of sum(cotangent * loss) times the tangents."""
-    total = torch.sum(target, dim=-1)
+    total = torch.sum(prediction, dim=-1)
     position_size = fn.size(prediction, -1)
     t = -total / position_size
-    t2 = target + t[..., None]
-    total2 = torch.sum(t2**2, dim=-1)
-    t3 = cotangent * fn.inverse_root(total2)
-    total3 = torch.sum(prediction, dim=-1)
-    t4 = -total3 / position_size
-    t5 = prediction + t4[..., None]
-    total4 = torch.sum(t5 * t2, dim=-1)
-    total5 = torch.sum(t5**2, dim=-1)
-    t6 = fn.inverse_root(total5)
-    t7 = t6**3
-    total6 = torch.sum(prediction_tangent / position_size, dim=-1)
-    total7 = torch.sum(prediction_tangent, dim=-1)
-    t8 = -total7 / position_size
-    t9 = -(total4 * t7 * (total6 + t8) + total7 * total4 * t7 / position_size)
-    t10 = total4 * t7
-    t11 = -2 * total7 / position_size
-    t12 = t5 * (t11[..., None] + 2 * prediction_tangent)
-    total8 = torch.sum(t12, dim=-1)
-    total9 = torch.sum(t5 / position_size, dim=-1)
-    t13 = t6**5
-    total10 = torch.sum(t2 / position_size, dim=-1)
-    t14 = 1.5 * total4 * total9 * t13 - 0.5 * total10 * t7
-    t15 = -1.5 * total4 * t13
-    t16 = t14[..., None] + t5 * t15[..., None] + 0.5 * t2 * t7[..., None]
-    t17 = t2 * (prediction_tangent + t8[..., None])
-    total11 = torch.sum(t17, dim=-1)
-    t18 = t7 * total11
-    t19 = t4 - total9
-    t20 = t18[..., None] * (prediction + t19[..., None])
-    t21 = t9[..., None] + prediction_tangent * t10[..., None]
-    return (t3[..., None] * (t21 + total8[..., None] * t16 + t20),)
+    t2 = prediction + t[..., None]
+    length = fn.norm(t2, axis=-1)
+    inverse = fn.reciprocal(length)
+    t3 = cotangent * inverse / position_size
+    unit = fn.unit(t2, length[..., None])
+    total2 = torch.sum(target, dim=-1)
+    t4 = -total2 / position_size
+    t5 = target + t4[..., None]
+    length2 = fn.norm(t5, axis=-1)
+    unit2 = fn.unit(t5, length2[..., None])
+    total3 = torch.sum(prediction_tangent, dim=-1)
+    t6 = -total3 / position_size
+    t7 = unit * (prediction_tangent + t6[..., None])
+    total4 = torch.sum(t7, dim=-1)
+    t8 = prediction_tangent + t6[..., None] - unit * total4[..., None]
+    total5 = torch.sum(unit2 * t8, dim=-1)
+    total6 = torch.sum(unit2 * unit, dim=-1)
+    t9 = unit * total5[..., None] + total6[..., None] * t8
+    total7 = torch.sum(t3[..., None] * t9, dim=-1)
+    t10 = -inverse * total7
+    t11 = inverse**2
+    t12 = cotangent * total5 * t11
+    t13 = total4 * t11
+    t14 = unit * total6[..., None] - unit2
+    t15 = cotangent / position_size
+    total8 = torch.sum(t14 * t15[..., None], dim=-1)
+    t16 = t13[..., None] * (total8[..., None] - cotangent[..., None] * t14)
+    t17 = cotangent * total6 * t11
+    return (t10[..., None] + unit * t12[..., None] + t16 + t8 * t17[..., None],)
 
 
 def _pearson_correlation_hessian_diagonal(
@@ -426,27 +422,36 @@ def _pearson_correlation_hessian_diagonal(
     position_size = fn.size(prediction, -1)
     t = -total / position_size
     t2 = target + t[..., None]
-    total2 = torch.sum(t2**2, dim=-1)
-    t3 = cotangent * fn.inverse_root(total2)
-    total3 = torch.sum(prediction, dim=-1)
-    t4 = -total3 / position_size
-    t5 = prediction + t4[..., None]
-    total4 = torch.sum(t5 * t2, dim=-1)
-    total5 = torch.sum(t5**2, dim=-1)
-    t6 = fn.inverse_root(total5)
-    t7 = t6**3
-    t8 = total4 * t7 - total4 * t7 / position_size
-    total6 = torch.sum(t5 / position_size, dim=-1)
-    t9 = t6**5
-    total7 = torch.sum(t2 / position_size, dim=-1)
-    t10 = 1.5 * total4 * total6 * t9 - 0.5 * total7 * t7
-    t11 = -1.5 * total4 * t9
-    t12 = t10[..., None] + t5 * t11[..., None] + 0.5 * t2 * t7[..., None]
-    t13 = t - total7
-    t14 = t4 - total6
-    t15 = t7[..., None] * (target + t13[..., None]) * (prediction + t14[..., None])
-    t16 = t8[..., None] + (2 * t5 - 2 * total6[..., None]) * t12 + t15
-    return (t3[..., None] * t16,)
+    length = fn.norm(t2, axis=-1)
+    unit = fn.unit(t2, length[..., None])
+    total2 = torch.sum(prediction, dim=-1)
+    t3 = -total2 / position_size
+    t4 = prediction + t3[..., None]
+    length2 = fn.norm(t4, axis=-1)
+    unit2 = fn.unit(t4, length2[..., None])
+    total3 = torch.sum(unit * unit2, dim=-1)
+    inverse = fn.reciprocal(length2)
+    t5 = inverse**2
+    t6 = cotangent * total3 * t5
+    total4 = torch.sum(unit2 / position_size, dim=-1)
+    t7 = unit2 - total4[..., None]
+    t8 = -t6[..., None] * (1 / position_size + unit2 * t7)
+    t9 = -(1 / position_size + unit2[..., :, None] * t7[..., None, :])
+    total5 = torch.sum(unit[..., :, None] * t9, dim=-2)
+    t10 = unit + total5
+    t11 = cotangent * t5
+    t12 = unit2 * total3[..., None] - unit
+    t13 = cotangent / position_size
+    total6 = torch.sum(t12 * t13[..., None], dim=-1)
+    t14 = total6[..., None] - cotangent[..., None] * t12
+    t15 = cotangent * inverse / position_size
+    t16 = unit2[..., :, None] * t10[..., None, :]
+    t17 = t15[..., None, None] * (t16 + total3[..., None, None] * t9)
+    total7 = torch.sum(t17, dim=-2)
+    t18 = cotangent * total3 * inverse / position_size
+    t19 = inverse[..., None] * (total7 + t18[..., None])
+    t20 = t6[..., None] + t8 + unit2 * t10 * t11[..., None] + t5[..., None] * t7 * t14
+    return (t20 - t19,)
 
 
 _PEARSON_CORRELATION = Definition(

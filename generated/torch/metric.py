@@ -278,34 +278,35 @@ class CosineDistanceLoss(nn.Module):
 
 def _cosine_distance_value(prediction: Array, target: Array) -> Result:
     """The unreduced loss."""
-    total = torch.sum(prediction * target, dim=-1)
-    total2 = torch.sum(prediction**2, dim=-1)
-    total3 = torch.sum(target**2, dim=-1)
-    t = total * fn.inverse_root(total2) * fn.inverse_root(total3)
-    return 1 - t
+    length = fn.norm(prediction, axis=-1)
+    unit = fn.unit(prediction, length[..., None])
+    length2 = fn.norm(target, axis=-1)
+    unit2 = fn.unit(target, length2[..., None])
+    total = torch.sum(unit * unit2, dim=-1)
+    return 1 - total
 
 
 def _cosine_distance_vjp(prediction: Array, target: Array, cotangent: Array) -> tuple[Result, ...]:
     """Gradients of sum(cotangent * loss)."""
-    total = torch.sum(target**2, dim=-1)
-    t = cotangent * fn.inverse_root(total)
-    total2 = torch.sum(prediction * target, dim=-1)
-    total3 = torch.sum(prediction**2, dim=-1)
-    t2 = fn.inverse_root(total3)
-    t3 = total2 * t2**3
-    t4 = prediction * t3[..., None] - target * t2[..., None]
-    return (t[..., None] * t4,)
+    length = fn.norm(prediction, axis=-1)
+    t = cotangent * fn.reciprocal(length)
+    unit = fn.unit(prediction, length[..., None])
+    length2 = fn.norm(target, axis=-1)
+    unit2 = fn.unit(target, length2[..., None])
+    total = torch.sum(unit * unit2, dim=-1)
+    return (t[..., None] * (total[..., None] * unit - unit2),)
 
 
 def _cosine_distance_jvp(prediction: Array, target: Array, prediction_tangent: Array) -> Result:
     """The directional derivative of the unreduced loss along the tangents."""
-    total = torch.sum(prediction_tangent * prediction, dim=-1)
-    total2 = torch.sum(prediction * target, dim=-1)
-    total3 = torch.sum(prediction**2, dim=-1)
-    t = fn.inverse_root(total3)
-    total4 = torch.sum(prediction_tangent * target, dim=-1)
-    total5 = torch.sum(target**2, dim=-1)
-    return (total * total2 * t**3 - total4 * t) * fn.inverse_root(total5)
+    length = fn.norm(target, axis=-1)
+    unit = fn.unit(target, length[..., None])
+    length2 = fn.norm(prediction, axis=-1)
+    unit2 = fn.unit(prediction, length2[..., None])
+    total = torch.sum(unit2 * prediction_tangent, dim=-1)
+    t = unit * (prediction_tangent - unit2 * total[..., None])
+    total2 = torch.sum(t, dim=-1)
+    return -total2 * fn.reciprocal(length2)
 
 
 def _cosine_distance_hvp(
@@ -315,20 +316,18 @@ def _cosine_distance_hvp(
     prediction_tangent: Array,
 ) -> tuple[Result, ...]:
     """The Hessian of sum(cotangent * loss) times the tangents."""
-    total = torch.sum(target**2, dim=-1)
-    t = cotangent * fn.inverse_root(total)
-    total2 = torch.sum(prediction_tangent * target, dim=-1)
-    total3 = torch.sum(prediction**2, dim=-1)
-    t2 = fn.inverse_root(total3)
-    t3 = t2**3
-    t4 = total2 * t3
-    total4 = torch.sum(prediction * target, dim=-1)
-    t5 = t3 * total4
-    total5 = torch.sum(prediction_tangent * prediction, dim=-1)
-    t6 = -1.5 * total4 * t2**5
-    t7 = prediction * t6[..., None] + 0.5 * target * t3[..., None]
-    t8 = prediction * t4[..., None] + t5[..., None] * prediction_tangent
-    return (t[..., None] * (t8 + 2 * total5[..., None] * t7),)
+    length = fn.norm(prediction, axis=-1)
+    t = cotangent * fn.reciprocal(length) ** 2
+    unit = fn.unit(prediction, length[..., None])
+    length2 = fn.norm(target, axis=-1)
+    unit2 = fn.unit(target, length2[..., None])
+    total = torch.sum(unit * unit2, dim=-1)
+    total2 = torch.sum(unit * prediction_tangent, dim=-1)
+    t2 = prediction_tangent - unit * total2[..., None]
+    total3 = torch.sum(unit2 * t2, dim=-1)
+    t3 = total2[..., None] * (total[..., None] * unit - unit2)
+    t4 = total[..., None] * t2 + unit * total3[..., None] - t3
+    return (t[..., None] * t4,)
 
 
 def _cosine_distance_hessian_diagonal(
@@ -337,17 +336,16 @@ def _cosine_distance_hessian_diagonal(
     cotangent: Array,
 ) -> tuple[Result, ...]:
     """The diagonal of the Hessian of sum(cotangent * loss)."""
-    total = torch.sum(target**2, dim=-1)
-    t = cotangent * fn.inverse_root(total)
-    total2 = torch.sum(prediction**2, dim=-1)
-    t2 = fn.inverse_root(total2)
-    t3 = t2**3
-    total3 = torch.sum(prediction * target, dim=-1)
-    t4 = t3 * total3
-    t5 = -1.5 * total3 * t2**5
-    t6 = prediction * t5[..., None] + 0.5 * target * t3[..., None]
-    t7 = t4[..., None] + 2 * prediction * t6 + target * prediction * t3[..., None]
-    return (t[..., None] * t7,)
+    length = fn.norm(prediction, axis=-1)
+    t = cotangent * fn.reciprocal(length) ** 2
+    unit = fn.unit(prediction, length[..., None])
+    length2 = fn.norm(target, axis=-1)
+    unit2 = fn.unit(target, length2[..., None])
+    total = torch.sum(unit * unit2, dim=-1)
+    t2 = unit * (unit2 - total[..., None] * unit)
+    t3 = unit * (total[..., None] * unit - unit2)
+    t4 = total[..., None] + t2 - total[..., None] * unit**2 - t3
+    return (t[..., None] * t4,)
 
 
 _COSINE_DISTANCE = Definition(
@@ -604,13 +602,12 @@ class CosineEmbeddingLoss(nn.Module):
 
 def _cosine_embedding_value(first: Array, second: Array, target: Array, margin: Array) -> Result:
     """The unreduced loss."""
-    total = torch.sum(first**2, dim=-1)
-    t = fn.inverse_root(total)
-    total2 = torch.sum(second**2, dim=-1)
-    t2 = fn.inverse_root(total2)
-    total3 = torch.sum(first * second, dim=-1)
-    larger = torch.clamp(t * t2 * total3 - margin, min=0.0)
-    return torch.where(target == 1, 1 - t * t2 * total3, larger)
+    length = fn.norm(first, axis=-1)
+    unit = fn.unit(first, length[..., None])
+    length2 = fn.norm(second, axis=-1)
+    unit2 = fn.unit(second, length2[..., None])
+    total = torch.sum(unit * unit2, dim=-1)
+    return torch.where(target == 1, 1 - total, torch.clamp(total - margin, min=0.0))
 
 
 def _cosine_embedding_vjp(
@@ -621,23 +618,17 @@ def _cosine_embedding_vjp(
     cotangent: Array,
 ) -> tuple[Result, ...]:
     """Gradients of sum(cotangent * loss)."""
-    equal = target == 1
-    total = torch.sum(first**2, dim=-1)
-    t = fn.inverse_root(total)
-    total2 = torch.sum(second**2, dim=-1)
-    t2 = fn.inverse_root(total2)
-    total3 = torch.sum(first * second, dim=-1)
-    above = t * t2 * total3 > margin
-    branch = torch.where(equal, -t * t2, torch.where(above, t * t2, 0.0))
-    t3 = t**3
-    branch2 = torch.where(above, -0.5 * t2 * t3 * total3, 0.0)
-    branch3 = torch.where(equal, 0.5 * t2 * t3 * total3, branch2)
-    t4 = second * branch[..., None] + 2 * first * branch3[..., None]
-    t5 = t2**3
-    branch4 = torch.where(above, -0.5 * t * t5 * total3, 0.0)
-    branch5 = torch.where(equal, 0.5 * t * t5 * total3, branch4)
-    t6 = first * branch[..., None] + 2 * second * branch5[..., None]
-    return (cotangent[..., None] * t4, cotangent[..., None] * t6)
+    length = fn.norm(first, axis=-1)
+    unit = fn.unit(first, length[..., None])
+    length2 = fn.norm(second, axis=-1)
+    unit2 = fn.unit(second, length2[..., None])
+    total = torch.sum(unit * unit2, dim=-1)
+    branch = torch.where(target == 1, -1.0, fn.select(total > margin, 1.0, 0.0, first))
+    t = cotangent * branch * fn.reciprocal(length)
+    t2 = cotangent * branch * fn.reciprocal(length2)
+    result = t[..., None] * (unit2 - total[..., None] * unit)
+    result2 = t2[..., None] * (unit - total[..., None] * unit2)
+    return (result, result2)
 
 
 def _cosine_embedding_jvp(
@@ -649,25 +640,21 @@ def _cosine_embedding_jvp(
     second_tangent: Array,
 ) -> Result:
     """The directional derivative of the unreduced loss along the tangents."""
-    t = first_tangent * second + second_tangent * first
-    total = torch.sum(t, dim=-1)
-    equal = target == 1
-    total2 = torch.sum(first**2, dim=-1)
-    t2 = fn.inverse_root(total2)
-    total3 = torch.sum(second**2, dim=-1)
-    t3 = fn.inverse_root(total3)
-    total4 = torch.sum(first * second, dim=-1)
-    above = t2 * t3 * total4 > margin
-    branch = torch.where(equal, -t2 * t3, torch.where(above, t2 * t3, 0.0))
-    total5 = torch.sum(first_tangent * first, dim=-1)
-    t4 = t2**3
-    branch2 = torch.where(above, -0.5 * t3 * t4 * total4, 0.0)
-    branch3 = torch.where(equal, 0.5 * t3 * t4 * total4, branch2)
-    total6 = torch.sum(second_tangent * second, dim=-1)
-    t5 = t3**3
-    branch4 = torch.where(above, -0.5 * t2 * t5 * total4, 0.0)
-    branch5 = torch.where(equal, 0.5 * t2 * t5 * total4, branch4)
-    return total * branch + 2 * total5 * branch3 + 2 * total6 * branch5
+    length = fn.norm(first, axis=-1)
+    unit = fn.unit(first, length[..., None])
+    length2 = fn.norm(second, axis=-1)
+    inverse = fn.reciprocal(length2)
+    unit2 = fn.unit(second, length2[..., None])
+    total = torch.sum(unit2 * second_tangent, dim=-1)
+    t = second_tangent - unit2 * total[..., None]
+    inverse2 = fn.reciprocal(length)
+    total2 = torch.sum(unit * first_tangent, dim=-1)
+    t2 = first_tangent - unit * total2[..., None]
+    t3 = unit * inverse[..., None] * t + unit2 * inverse2[..., None] * t2
+    total3 = torch.sum(t3, dim=-1)
+    total4 = torch.sum(unit * unit2, dim=-1)
+    branch = torch.where(target == 1, -1.0, fn.select(total4 > margin, 1.0, 0.0, first))
+    return total3 * branch
 
 
 def _cosine_embedding_hvp(
@@ -680,48 +667,35 @@ def _cosine_embedding_hvp(
     second_tangent: Array,
 ) -> tuple[Result, ...]:
     """The Hessian of sum(cotangent * loss) times the tangents."""
-    equal = target == 1
-    total = torch.sum(first**2, dim=-1)
-    t = fn.inverse_root(total)
-    total2 = torch.sum(second**2, dim=-1)
-    t2 = fn.inverse_root(total2)
-    total3 = torch.sum(first * second, dim=-1)
-    above = t * t2 * total3 > margin
-    branch = torch.where(equal, -t * t2, torch.where(above, t * t2, 0.0))
-    t3 = first_tangent * second + second_tangent * first
-    total4 = torch.sum(t3, dim=-1)
-    t4 = t**3
-    branch2 = torch.where(equal, 0.5 * t2 * t4, torch.where(above, -0.5 * t2 * t4, 0.0))
-    t5 = 2 * total4 * branch2
-    branch3 = torch.where(above, -0.5 * t2 * t4 * total3, 0.0)
-    branch4 = torch.where(equal, 0.5 * t2 * t4 * total3, branch3)
-    total5 = torch.sum(first_tangent * first, dim=-1)
-    t6 = t**5
-    branch5 = torch.where(above, 0.75 * t2 * t6 * total3, 0.0)
-    branch6 = torch.where(equal, -0.75 * t2 * t6 * total3, branch5)
-    t7 = second * branch2[..., None] + 2 * first * branch6[..., None]
-    total6 = torch.sum(second_tangent * second, dim=-1)
-    t8 = t2**3
-    branch7 = torch.where(equal, 0.5 * t * t8, torch.where(above, -0.5 * t * t8, 0.0))
-    branch8 = torch.where(above, 0.25 * t4 * t8 * total3, 0.0)
-    branch9 = torch.where(equal, -0.25 * t4 * t8 * total3, branch8)
-    t9 = second * branch7[..., None] + 2 * first * branch9[..., None]
-    t10 = second_tangent * branch[..., None] + first * t5[..., None]
-    t11 = t10 + 2 * first_tangent * branch4[..., None] + 2 * total5[..., None] * t7
-    t12 = 2 * total4 * branch7
-    branch10 = torch.where(above, -0.5 * t * t8 * total3, 0.0)
-    branch11 = torch.where(equal, 0.5 * t * t8 * total3, branch10)
-    t13 = 2 * second_tangent * branch11[..., None]
-    t14 = first * branch2[..., None] + 2 * second * branch9[..., None]
-    t15 = t2**5
-    branch12 = torch.where(above, 0.75 * t * t15 * total3, 0.0)
-    branch13 = torch.where(equal, -0.75 * t * t15 * total3, branch12)
-    t16 = first * branch7[..., None] + 2 * second * branch13[..., None]
-    t17 = first_tangent * branch[..., None] + second * t12[..., None] + t13
-    t18 = t17 + 2 * total5[..., None] * t14 + 2 * total6[..., None] * t16
-    result = cotangent[..., None] * (t11 + 2 * total6[..., None] * t9)
-    result2 = cotangent[..., None] * t18
-    return (result, result2)
+    length = fn.norm(first, axis=-1)
+    unit = fn.unit(first, length[..., None])
+    length2 = fn.norm(second, axis=-1)
+    unit2 = fn.unit(second, length2[..., None])
+    total = torch.sum(unit * unit2, dim=-1)
+    branch = torch.where(target == 1, -1.0, fn.select(total > margin, 1.0, 0.0, first))
+    t = cotangent * branch
+    inverse = fn.reciprocal(length)
+    inverse2 = fn.reciprocal(length2)
+    total2 = torch.sum(unit2 * second_tangent, dim=-1)
+    t2 = second_tangent - unit2 * total2[..., None]
+    total3 = torch.sum(unit * first_tangent, dim=-1)
+    t3 = first_tangent - unit * total3[..., None]
+    t4 = unit * inverse2[..., None] * t2 + unit2 * inverse[..., None] * t3
+    total4 = torch.sum(t4, dim=-1)
+    t5 = -inverse * total4
+    t6 = inverse2 * inverse
+    t7 = inverse**2
+    t8 = -total * t7
+    t9 = -total3 * t7
+    t10 = t9[..., None] * (unit2 - total[..., None] * unit)
+    t11 = unit * t5[..., None] + t2 * t6[..., None] + t3 * t8[..., None] + t10
+    t12 = -inverse2 * total4
+    t13 = inverse2**2
+    t14 = -total * t13
+    t15 = -total2 * t13
+    t16 = t15[..., None] * (unit - total[..., None] * unit2)
+    t17 = unit2 * t12[..., None] + t2 * t14[..., None] + t6[..., None] * t3 + t16
+    return (t[..., None] * t11, t[..., None] * t17)
 
 
 def _cosine_embedding_hessian_diagonal(
@@ -732,36 +706,19 @@ def _cosine_embedding_hessian_diagonal(
     cotangent: Array,
 ) -> tuple[Result, ...]:
     """The diagonal of the Hessian of sum(cotangent * loss)."""
-    equal = target == 1
-    total = torch.sum(second**2, dim=-1)
-    t = fn.inverse_root(total)
-    total2 = torch.sum(first**2, dim=-1)
-    t2 = fn.inverse_root(total2)
-    t3 = t2**3
-    total3 = torch.sum(first * second, dim=-1)
-    above = t2 * t * total3 > margin
-    branch = torch.where(above, -0.5 * t * t3 * total3, 0.0)
-    branch2 = torch.where(equal, 0.5 * t * t3 * total3, branch)
-    t4 = 2 * branch2
-    branch3 = torch.where(equal, 0.5 * t * t3, torch.where(above, -0.5 * t * t3, 0.0))
-    t5 = t2**5
-    branch4 = torch.where(above, 0.75 * t * t5 * total3, 0.0)
-    branch5 = torch.where(equal, -0.75 * t * t5 * total3, branch4)
-    t6 = second * branch3[..., None] + 2 * first * branch5[..., None]
-    t7 = 2 * second * first * branch3[..., None]
-    t8 = t**3
-    branch6 = torch.where(above, -0.5 * t2 * t8 * total3, 0.0)
-    branch7 = torch.where(equal, 0.5 * t2 * t8 * total3, branch6)
-    t9 = 2 * branch7
-    branch8 = torch.where(equal, 0.5 * t2 * t8, torch.where(above, -0.5 * t2 * t8, 0.0))
-    t10 = t**5
-    branch9 = torch.where(above, 0.75 * t2 * t10 * total3, 0.0)
-    branch10 = torch.where(equal, -0.75 * t2 * t10 * total3, branch9)
-    t11 = first * branch8[..., None] + 2 * second * branch10[..., None]
-    t12 = 2 * second * first * branch8[..., None]
-    result = cotangent[..., None] * (t4[..., None] + 2 * first * t6 + t7)
-    result2 = cotangent[..., None] * (t9[..., None] + 2 * second * t11 + t12)
-    return (result, result2)
+    length = fn.norm(first, axis=-1)
+    unit = fn.unit(first, length[..., None])
+    length2 = fn.norm(second, axis=-1)
+    unit2 = fn.unit(second, length2[..., None])
+    total = torch.sum(unit * unit2, dim=-1)
+    branch = torch.where(target == 1, -1.0, fn.select(total > margin, 1.0, 0.0, first))
+    t = cotangent * branch * fn.reciprocal(length) ** 2
+    t2 = 2 * unit * (unit2 - total[..., None] * unit)
+    t3 = total[..., None] * unit**2 - total[..., None] - t2
+    t4 = cotangent * branch * fn.reciprocal(length2) ** 2
+    t5 = 2 * unit2 * (unit - total[..., None] * unit2)
+    t6 = total[..., None] * unit2**2 - total[..., None] - t5
+    return (t[..., None] * t3, t4[..., None] * t6)
 
 
 _COSINE_EMBEDDING = Definition(
@@ -1292,9 +1249,11 @@ class ContrastiveLoss(nn.Module):
 
 def _contrastive_value(first: Array, second: Array, same: Array, margin: Array) -> Result:
     """The unreduced loss."""
-    total = torch.sum((first - second) ** 2, dim=-1)
-    larger = torch.clamp(margin - torch.sqrt(total), min=0.0)
-    return total * same + larger**2 * (1 - same)
+    t = first - second
+    total = torch.sum(t**2, dim=-1)
+    length = fn.norm(t, axis=-1)
+    t2 = torch.clamp(margin - length, min=0.0) ** 2 * (1 - same)
+    return total * same + t2
 
 
 def _contrastive_vjp(
@@ -1306,13 +1265,18 @@ def _contrastive_vjp(
 ) -> tuple[Result, ...]:
     """Gradients of sum(cotangent * loss)."""
     t = first - second
-    total = torch.sum(t**2, dim=-1)
-    t2 = torch.sqrt(total)
-    t3 = -(1 - same) * fn.inverse_root(total) * torch.clamp(margin - t2, min=0.0)
-    t4 = same + torch.where(margin > t2, t3, 0.0)
-    t5 = 2 * cotangent * t4
-    t6 = -2 * cotangent * t4
-    return (t * t5[..., None], t * t6[..., None])
+    t2 = 2 * cotangent * same
+    length = fn.norm(t, axis=-1)
+    above = margin > length
+    unit = fn.unit(t, length[..., None])
+    t3 = 1 - same
+    larger = torch.clamp(margin - length, min=0.0)
+    t4 = -2 * cotangent * t3 * larger
+    branch = torch.where(above[..., None], unit * t4[..., None], 0.0)
+    t5 = -2 * cotangent * same
+    t6 = 2 * cotangent * t3 * larger
+    branch2 = torch.where(above[..., None], unit * t6[..., None], 0.0)
+    return (t * t2[..., None] + branch, t * t5[..., None] + branch2)
 
 
 def _contrastive_jvp(
@@ -1327,10 +1291,12 @@ def _contrastive_jvp(
     t = first - second
     t2 = t * (2 * first_tangent - 2 * second_tangent)
     total = torch.sum(t2, dim=-1)
-    total2 = torch.sum(t**2, dim=-1)
-    t3 = torch.sqrt(total2)
-    t4 = -(1 - same) * fn.inverse_root(total2) * torch.clamp(margin - t3, min=0.0)
-    return total * (same + torch.where(margin > t3, t4, 0.0))
+    length = fn.norm(t, axis=-1)
+    unit = fn.unit(t, length[..., None])
+    total2 = torch.sum(unit * (first_tangent - second_tangent), dim=-1)
+    larger = torch.clamp(margin - length, min=0.0)
+    branch = torch.where(margin > length, -2 * total2 * (1 - same) * larger, 0.0)
+    return total * same + branch
 
 
 def _contrastive_hvp(
@@ -1343,27 +1309,28 @@ def _contrastive_hvp(
     second_tangent: Array,
 ) -> tuple[Result, ...]:
     """The Hessian of sum(cotangent * loss) times the tangents."""
-    t = first - second
-    t2 = t * (2 * first_tangent - 2 * second_tangent)
-    total = torch.sum(t2, dim=-1)
-    total2 = torch.sum(t**2, dim=-1)
-    t3 = torch.sqrt(total2)
-    above = margin > t3
+    t = 2 * cotangent * same
+    t2 = -2 * cotangent * same
+    t3 = first - second
+    length = fn.norm(t3, axis=-1)
+    above = margin > length
+    unit = fn.unit(t3, length[..., None])
     t4 = 1 - same
-    t5 = fn.inverse_root(total2)
-    branch = torch.where(above, 0.5 * t4 * t5**2, 0.0)
-    larger = torch.clamp(margin - t3, min=0.0)
-    branch2 = torch.where(above, 0.5 * t4 * larger * t5**3, 0.0)
-    t6 = branch + branch2
-    t7 = 2 * total * t6
-    branch3 = torch.where(above, -t4 * t5 * larger, 0.0)
-    t8 = same + branch3
-    t9 = t * t7[..., None] + 2 * t8[..., None] * first_tangent
-    t10 = -2 * total * t6
-    t11 = t * t10[..., None] + 2 * second_tangent * t8[..., None]
-    result = cotangent[..., None] * (t9 - 2 * second_tangent * t8[..., None])
-    result2 = cotangent[..., None] * (t11 - 2 * t8[..., None] * first_tangent)
-    return (result, result2)
+    total = torch.sum(unit * (first_tangent - second_tangent), dim=-1)
+    t5 = 2 * cotangent * t4 * total
+    branch = torch.where(above[..., None], unit * t5[..., None], 0.0)
+    t6 = first_tangent - second_tangent - unit * total[..., None]
+    larger = torch.clamp(margin - length, min=0.0)
+    inverse = fn.reciprocal(length)
+    t7 = -2 * cotangent * t4 * larger * inverse
+    branch2 = torch.where(above[..., None], t6 * t7[..., None], 0.0)
+    t8 = first_tangent * t[..., None] + second_tangent * t2[..., None] + branch
+    t9 = -2 * cotangent * t4 * total
+    branch3 = torch.where(above[..., None], unit * t9[..., None], 0.0)
+    t10 = 2 * cotangent * t4 * larger * inverse
+    branch4 = torch.where(above[..., None], t6 * t10[..., None], 0.0)
+    t11 = first_tangent * t2[..., None] + second_tangent * t[..., None] + branch3
+    return (t8 + branch2, t11 + branch4)
 
 
 def _contrastive_hessian_diagonal(
@@ -1374,19 +1341,21 @@ def _contrastive_hessian_diagonal(
     cotangent: Array,
 ) -> tuple[Result, ...]:
     """The diagonal of the Hessian of sum(cotangent * loss)."""
-    t = (first - second) ** 2
-    total = torch.sum(t, dim=-1)
-    t2 = torch.sqrt(total)
-    above = margin > t2
-    t3 = 1 - same
-    t4 = fn.inverse_root(total)
-    larger = torch.clamp(margin - t2, min=0.0)
-    branch = torch.where(above, -t3 * t4 * larger, 0.0)
-    t5 = 2 * (same + branch)
-    branch2 = torch.where(above, 0.5 * t3 * t4**2, 0.0)
-    branch3 = torch.where(above, 0.5 * t3 * larger * t4**3, 0.0)
-    t6 = branch2 + branch3
-    t7 = cotangent[..., None] * (t5[..., None] + 4 * t * t6[..., None])
+    t = first - second
+    length = fn.norm(t, axis=-1)
+    above = margin > length
+    t2 = 1 - same
+    larger = torch.clamp(margin - length, min=0.0)
+    inverse = fn.reciprocal(length)
+    branch = torch.where(above, -2 * cotangent * t2 * larger * inverse, 0.0)
+    t3 = 2 * cotangent * same + branch
+    t4 = 2 * cotangent * t2 * larger * inverse
+    unit = fn.unit(t, length[..., None])
+    t5 = unit**2
+    branch2 = torch.where(above[..., None], t4[..., None] * t5, 0.0)
+    t6 = 2 * cotangent * t2
+    branch3 = torch.where(above[..., None], t5 * t6[..., None], 0.0)
+    t7 = t3[..., None] + branch2 + branch3
     return (t7, t7)
 
 
@@ -1957,8 +1926,8 @@ def _margin_based_value(
     beta: Array,
 ) -> Result:
     """The unreduced loss."""
-    total = torch.sum((first - second) ** 2, dim=-1)
-    return torch.clamp(margin + target * (torch.sqrt(total) - beta), min=0.0)
+    length = fn.norm(first - second, axis=-1)
+    return torch.clamp(margin + target * (length - beta), min=0.0)
 
 
 def _margin_based_vjp(
@@ -1971,14 +1940,13 @@ def _margin_based_vjp(
 ) -> tuple[Result, ...]:
     """Gradients of sum(cotangent * loss)."""
     t = first - second
-    total = torch.sum(t**2, dim=-1)
-    t2 = margin + target * torch.sqrt(total)
-    above = t2 > beta * target
-    t3 = fn.inverse_root(total)
-    t4 = cotangent * t3 * target
-    t5 = -cotangent * t3 * target
-    result = torch.where(above[..., None], t * t4[..., None], 0.0)
-    result2 = torch.where(above[..., None], t * t5[..., None], 0.0)
+    length = fn.norm(t, axis=-1)
+    above = margin + length * target > beta * target
+    unit = fn.unit(t, length[..., None])
+    t2 = cotangent * target
+    t3 = -cotangent * target
+    result = torch.where(above[..., None], unit * t2[..., None], 0.0)
+    result2 = torch.where(above[..., None], unit * t3[..., None], 0.0)
     result3 = torch.where(above, -cotangent * target, 0.0)
     return (result, result2, result3)
 
@@ -1995,13 +1963,12 @@ def _margin_based_jvp(
 ) -> Result:
     """The directional derivative of the unreduced loss along the tangents."""
     t = first - second
-    total = torch.sum(t**2, dim=-1)
-    t2 = margin + target * torch.sqrt(total)
-    above = t2 > beta * target
-    branch = torch.where(above, -beta_tangent * target, 0.0)
-    t3 = t * (2 * first_tangent - 2 * second_tangent)
-    total2 = torch.sum(t3, dim=-1)
-    branch2 = torch.where(above, 0.5 * total2 * target * fn.inverse_root(total), 0.0)
+    length = fn.norm(t, axis=-1)
+    above = margin + length * target > beta * target
+    unit = fn.unit(t, length[..., None])
+    total = torch.sum(unit * (first_tangent - second_tangent), dim=-1)
+    branch = torch.where(above, total * target, 0.0)
+    branch2 = torch.where(above, -beta_tangent * target, 0.0)
     return branch + branch2
 
 
@@ -2018,24 +1985,17 @@ def _margin_based_hvp(
 ) -> tuple[Result, ...]:
     """The Hessian of sum(cotangent * loss) times the tangents."""
     t = first - second
-    total = torch.sum(t**2, dim=-1)
-    t2 = margin + target * torch.sqrt(total)
-    above = t2 > beta * target
-    t3 = fn.inverse_root(total)
-    t4 = cotangent * t3 * target
-    branch = torch.where(above[..., None], first_tangent * t4[..., None], 0.0)
-    t5 = -cotangent * t3 * target
-    branch2 = torch.where(above[..., None], second_tangent * t5[..., None], 0.0)
-    t6 = t * (2 * first_tangent - 2 * second_tangent)
-    total2 = torch.sum(t6, dim=-1)
-    t7 = t3**3
-    t8 = -0.5 * cotangent * total2 * t7 * target
-    branch3 = torch.where(above[..., None], t * t8[..., None], 0.0)
-    branch4 = torch.where(above[..., None], first_tangent * t5[..., None], 0.0)
-    branch5 = torch.where(above[..., None], second_tangent * t4[..., None], 0.0)
-    t9 = 0.5 * cotangent * total2 * t7 * target
-    branch6 = torch.where(above[..., None], t * t9[..., None], 0.0)
-    return (branch + branch2 + branch3, branch4 + branch5 + branch6, 0.0)
+    length = fn.norm(t, axis=-1)
+    above = margin + length * target > beta * target
+    unit = fn.unit(t, length[..., None])
+    total = torch.sum(unit * (first_tangent - second_tangent), dim=-1)
+    t2 = first_tangent - second_tangent - unit * total[..., None]
+    inverse = fn.reciprocal(length)
+    t3 = cotangent * inverse * target
+    t4 = -cotangent * inverse * target
+    result = torch.where(above[..., None], t2 * t3[..., None], 0.0)
+    result2 = torch.where(above[..., None], t2 * t4[..., None], 0.0)
+    return (result, result2, 0.0)
 
 
 def _margin_based_hessian_diagonal(
@@ -2047,16 +2007,16 @@ def _margin_based_hessian_diagonal(
     cotangent: Array,
 ) -> tuple[Result, ...]:
     """The diagonal of the Hessian of sum(cotangent * loss)."""
-    t = (first - second) ** 2
-    total = torch.sum(t, dim=-1)
-    t2 = margin + target * torch.sqrt(total)
-    above = t2 > beta * target
-    t3 = fn.inverse_root(total)
-    branch = torch.where(above, cotangent * t3 * target, 0.0)
-    t4 = -cotangent * target * t3**3
-    branch2 = torch.where(above[..., None], t * t4[..., None], 0.0)
-    t5 = branch[..., None] + branch2
-    return (t5, t5, 0.0)
+    t = first - second
+    length = fn.norm(t, axis=-1)
+    above = margin + length * target > beta * target
+    inverse = fn.reciprocal(length)
+    branch = torch.where(above, cotangent * inverse * target, 0.0)
+    t2 = -cotangent * inverse * target
+    unit = fn.unit(t, length[..., None])
+    branch2 = torch.where(above[..., None], t2[..., None] * unit**2, 0.0)
+    t3 = branch[..., None] + branch2
+    return (t3, t3, 0.0)
 
 
 _MARGIN_BASED = Definition(
@@ -2370,18 +2330,17 @@ def _triplet_margin_value(
     equal = p == 1
     t = anchor - positive
     total = torch.sum(torch.abs(t), dim=-1)
-    total2 = torch.sum(t**2, dim=-1)
-    branch = torch.where(equal, total, torch.sqrt(total2))
+    length = fn.norm(t, axis=-1)
     t2 = anchor - negative
-    total3 = torch.sum(torch.abs(t2), dim=-1)
-    total4 = torch.sum(t2**2, dim=-1)
-    branch2 = torch.where(equal, total3, torch.sqrt(total4))
+    total2 = torch.sum(torch.abs(t2), dim=-1)
+    length2 = fn.norm(t2, axis=-1)
+    branch = torch.where(equal, total2, length2)
     t3 = positive - negative
-    total5 = torch.sum(torch.abs(t3), dim=-1)
-    total6 = torch.sum(t3**2, dim=-1)
-    smaller = torch.minimum(branch2, torch.where(equal, total5, torch.sqrt(total6)))
-    branch3 = torch.where(swap == 1, smaller, branch2)
-    return torch.clamp(margin + branch - branch3, min=0.0)
+    total3 = torch.sum(torch.abs(t3), dim=-1)
+    length3 = fn.norm(t3, axis=-1)
+    smaller = torch.minimum(branch, torch.where(equal, total3, length3))
+    branch2 = torch.where(swap == 1, smaller, branch)
+    return torch.clamp(margin + torch.where(equal, total, length) - branch2, min=0.0)
 
 
 def _triplet_margin_vjp(
@@ -2394,60 +2353,72 @@ def _triplet_margin_vjp(
     cotangent: Array,
 ) -> tuple[Result, ...]:
     """Gradients of sum(cotangent * loss)."""
-    equal = p == 1
-    t = anchor - positive
-    total = torch.sum(torch.abs(t), dim=-1)
-    total2 = torch.sum(t**2, dim=-1)
-    branch = torch.where(equal, total, torch.sqrt(total2))
-    equal2 = swap == 1
-    t2 = anchor - negative
-    total3 = torch.sum(torch.abs(t2), dim=-1)
-    total4 = torch.sum(t2**2, dim=-1)
-    branch2 = torch.where(equal, total3, torch.sqrt(total4))
-    t3 = positive - negative
-    total5 = torch.sum(torch.abs(t3), dim=-1)
-    total6 = torch.sum(t3**2, dim=-1)
-    branch3 = torch.where(equal, total5, torch.sqrt(total6))
-    branch4 = torch.where(equal2, torch.minimum(branch2, branch3), branch2)
-    above = margin + branch > branch4
-    condition = equal & above
+    t = anchor - negative
     direction = torch.sign(t)
-    branch5 = torch.where(condition[..., None], cotangent[..., None] * direction, 0.0)
-    branch6 = torch.where(equal, 0.0, 0.5 * fn.inverse_root(total2))
-    t4 = 2 * cotangent * branch6
-    branch7 = torch.where(above[..., None], t * t4[..., None], 0.0)
-    below = branch2 < branch3
-    branch8 = torch.where(equal, 0.0, 0.5 * fn.inverse_root(total4))
-    branch9 = torch.where(equal2, torch.where(below, branch8, 0.0), branch8)
-    t5 = -2 * cotangent * branch9
-    branch10 = torch.where(above[..., None], t2 * t5[..., None], 0.0)
-    direction2 = torch.sign(t2)
-    branch11 = fn.select(equal, 1.0, 0.0, anchor)
-    branch12 = torch.where(equal2, fn.select(equal & below, 1.0, 0.0, anchor), branch11)
-    t6 = -cotangent * branch12
-    branch13 = torch.where(above[..., None], direction2 * t6[..., None], 0.0)
-    t7 = -2 * cotangent * branch6
-    branch14 = torch.where(above[..., None], t * t7[..., None], 0.0)
-    condition2 = equal2 & above
-    branch15 = torch.where(below, 0.0, torch.where(equal, 0.0, 0.5 * fn.inverse_root(total6)))
-    t8 = -2 * cotangent * branch15
-    branch16 = torch.where(condition2[..., None], t3 * t8[..., None], 0.0)
-    direction3 = torch.sign(t3)
-    branch17 = torch.where(below, 0.0, branch11)
-    t9 = -cotangent * branch17
-    branch18 = torch.where(condition2[..., None], direction3 * t9[..., None], 0.0)
-    branch19 = torch.where(condition[..., None], -cotangent[..., None] * direction, 0.0)
-    t10 = 2 * cotangent * branch9
-    branch20 = torch.where(above[..., None], t2 * t10[..., None], 0.0)
-    t11 = cotangent * branch12
-    branch21 = torch.where(above[..., None], direction2 * t11[..., None], 0.0)
-    t12 = 2 * cotangent * branch15
-    branch22 = torch.where(condition2[..., None], t3 * t12[..., None], 0.0)
-    t13 = cotangent * branch17
-    branch23 = torch.where(condition2[..., None], direction3 * t13[..., None], 0.0)
-    result = branch5 + branch7 + branch10 + branch13
-    result2 = branch14 + branch16 + branch18 + branch19
-    result3 = branch20 + branch21 + branch22 + branch23
+    equal = p == 1
+    total = torch.sum(torch.abs(t), dim=-1)
+    length = fn.norm(t, axis=-1)
+    branch = torch.where(equal, total, length)
+    t2 = positive - negative
+    total2 = torch.sum(torch.abs(t2), dim=-1)
+    length2 = fn.norm(t2, axis=-1)
+    branch2 = torch.where(equal, total2, length2)
+    equal2 = branch == branch2
+    t3 = anchor - positive
+    total3 = torch.sum(torch.abs(t3), dim=-1)
+    length3 = fn.norm(t3, axis=-1)
+    t4 = margin + torch.where(equal, total3, length3)
+    equal3 = swap == 1
+    branch3 = torch.where(equal3, torch.minimum(branch, branch2), branch)
+    above = t4 > branch3
+    condition = equal & above
+    branch4 = fn.select(equal, 1.0, 0.0, anchor)
+    branch5 = torch.where(above, -torch.where(equal3, 0.0, branch4), 0.0)
+    t5 = fn.select(condition, 1.0, 0.0, anchor) + branch5
+    branch6 = fn.select(equal & equal3 & above, 1.0, 0.0, anchor)
+    t6 = t5**2 + branch6
+    above2 = t6 > 0
+    branch7 = fn.select(condition, -1.0, 0.0, anchor)
+    larger = torch.clamp(torch.where(condition, t5 / t6, 0.0), min=0.0)
+    smaller = torch.clamp(larger, max=1.0)
+    below = branch < branch2
+    t7 = -torch.where(equal3, fn.select(equal & below, 1.0, 0.0, anchor), branch4)
+    branch8 = torch.where(above2, branch7 + t5 * smaller, branch7)
+    branch9 = torch.where(equal2, branch8, torch.where(above, t7, 0.0))
+    t8 = cotangent * branch9
+    direction2 = torch.sign(t3)
+    branch10 = torch.where(condition[..., None], cotangent[..., None] * direction2, 0.0)
+    unit = fn.unit(t3, length3[..., None])
+    branch11 = fn.select(equal, 0.0, 1.0, anchor)
+    t9 = cotangent * branch11
+    branch12 = torch.where(above[..., None], unit * t9[..., None], 0.0)
+    unit2 = fn.unit(t, length[..., None])
+    branch13 = torch.where(equal3, torch.where(below, branch11, 0.0), branch11)
+    t10 = -cotangent * branch13
+    branch14 = torch.where(above[..., None], unit2 * t10[..., None], 0.0)
+    direction3 = torch.sign(t2)
+    condition2 = equal3 & above
+    branch15 = torch.where(condition2, -torch.where(below, 0.0, branch4), 0.0)
+    branch16 = torch.where(equal & equal3 & above & above2, -smaller, 0.0)
+    branch17 = torch.where(equal2, branch16, branch15)
+    t11 = cotangent * branch17
+    branch18 = torch.where(below, 0.0, branch11)
+    t12 = -branch18 * cotangent
+    unit3 = fn.unit(t2, length2[..., None])
+    branch19 = torch.where(condition2[..., None], t12[..., None] * unit3, 0.0)
+    t13 = -cotangent * branch11
+    branch20 = torch.where(above[..., None], unit * t13[..., None], 0.0)
+    branch21 = torch.where(condition[..., None], -cotangent[..., None] * direction2, 0.0)
+    t14 = -cotangent * branch9
+    t15 = -cotangent * branch17
+    t16 = branch18 * cotangent
+    branch22 = torch.where(condition2[..., None], t16[..., None] * unit3, 0.0)
+    t17 = cotangent * branch13
+    branch23 = torch.where(above[..., None], t17[..., None] * unit2, 0.0)
+    t18 = t14[..., None] * direction + t15[..., None] * direction3 + branch22
+    result = direction * t8[..., None] + branch10 + branch12 + branch14
+    result2 = direction3 * t11[..., None] + branch19 + branch20 + branch21
+    result3 = t18 + branch23
     return (result, result2, result3)
 
 
@@ -2463,49 +2434,60 @@ def _triplet_margin_jvp(
     negative_tangent: Array,
 ) -> Result:
     """The directional derivative of the unreduced loss along the tangents."""
-    equal = p == 1
-    t = anchor - positive
-    total = torch.sum(torch.abs(t), dim=-1)
-    total2 = torch.sum(t**2, dim=-1)
-    branch = torch.where(equal, total, torch.sqrt(total2))
-    equal2 = swap == 1
+    t = anchor_tangent - negative_tangent
     t2 = anchor - negative
-    total3 = torch.sum(torch.abs(t2), dim=-1)
-    total4 = torch.sum(t2**2, dim=-1)
-    branch2 = torch.where(equal, total3, torch.sqrt(total4))
+    total = torch.sum(t * torch.sign(t2), dim=-1)
+    equal = p == 1
+    total2 = torch.sum(torch.abs(t2), dim=-1)
+    length = fn.norm(t2, axis=-1)
+    branch = torch.where(equal, total2, length)
     t3 = positive - negative
-    total5 = torch.sum(torch.abs(t3), dim=-1)
-    total6 = torch.sum(t3**2, dim=-1)
-    branch3 = torch.where(equal, total5, torch.sqrt(total6))
-    branch4 = torch.where(equal2, torch.minimum(branch2, branch3), branch2)
-    above = margin + branch > branch4
-    t4 = (anchor_tangent - positive_tangent) * torch.sign(t)
-    total7 = torch.sum(t4, dim=-1)
-    branch5 = torch.where(equal & above, total7, 0.0)
-    t5 = t * (2 * anchor_tangent - 2 * positive_tangent)
-    total8 = torch.sum(t5, dim=-1)
-    branch6 = torch.where(equal, 0.0, 0.5 * fn.inverse_root(total2))
-    branch7 = torch.where(above, total8 * branch6, 0.0)
-    t6 = (anchor_tangent - negative_tangent) * torch.sign(t2)
-    total9 = torch.sum(t6, dim=-1)
-    below = branch2 < branch3
-    branch8 = fn.select(equal, 1.0, 0.0, anchor)
-    branch9 = torch.where(equal2, fn.select(equal & below, 1.0, 0.0, anchor), branch8)
-    branch10 = torch.where(above, -total9 * branch9, 0.0)
-    t7 = t2 * (2 * anchor_tangent - 2 * negative_tangent)
-    total10 = torch.sum(t7, dim=-1)
-    branch11 = torch.where(equal, 0.0, 0.5 * fn.inverse_root(total4))
-    branch12 = torch.where(equal2, torch.where(below, branch11, 0.0), branch11)
-    branch13 = torch.where(above, -total10 * branch12, 0.0)
-    condition = equal2 & above
-    t8 = (positive_tangent - negative_tangent) * torch.sign(t3)
-    total11 = torch.sum(t8, dim=-1)
-    branch14 = torch.where(condition, -total11 * torch.where(below, 0.0, branch8), 0.0)
-    t9 = t3 * (2 * positive_tangent - 2 * negative_tangent)
-    total12 = torch.sum(t9, dim=-1)
-    branch15 = torch.where(below, 0.0, torch.where(equal, 0.0, 0.5 * fn.inverse_root(total6)))
-    branch16 = torch.where(condition, -total12 * branch15, 0.0)
-    return branch5 + branch7 + branch10 + branch13 + branch14 + branch16
+    total3 = torch.sum(torch.abs(t3), dim=-1)
+    length2 = fn.norm(t3, axis=-1)
+    branch2 = torch.where(equal, total3, length2)
+    equal2 = branch == branch2
+    t4 = anchor - positive
+    total4 = torch.sum(torch.abs(t4), dim=-1)
+    length3 = fn.norm(t4, axis=-1)
+    t5 = margin + torch.where(equal, total4, length3)
+    equal3 = swap == 1
+    branch3 = torch.where(equal3, torch.minimum(branch, branch2), branch)
+    above = t5 > branch3
+    condition = equal & above
+    branch4 = fn.select(equal, 1.0, 0.0, anchor)
+    branch5 = torch.where(above, -torch.where(equal3, 0.0, branch4), 0.0)
+    t6 = fn.select(condition, 1.0, 0.0, anchor) + branch5
+    branch6 = fn.select(equal & equal3 & above, 1.0, 0.0, anchor)
+    t7 = t6**2 + branch6
+    above2 = t7 > 0
+    branch7 = fn.select(condition, -1.0, 0.0, anchor)
+    larger = torch.clamp(torch.where(condition, t6 / t7, 0.0), min=0.0)
+    smaller = torch.clamp(larger, max=1.0)
+    below = branch < branch2
+    t8 = -torch.where(equal3, fn.select(equal & below, 1.0, 0.0, anchor), branch4)
+    branch8 = torch.where(above2, branch7 + t6 * smaller, branch7)
+    branch9 = torch.where(equal2, branch8, torch.where(above, t8, 0.0))
+    t9 = positive_tangent - negative_tangent
+    total5 = torch.sum(t9 * torch.sign(t3), dim=-1)
+    condition2 = equal3 & above
+    branch10 = torch.where(condition2, -torch.where(below, 0.0, branch4), 0.0)
+    branch11 = torch.where(equal & equal3 & above & above2, -smaller, 0.0)
+    t10 = total5 * torch.where(equal2, branch11, branch10)
+    t11 = anchor_tangent - positive_tangent
+    total6 = torch.sum(t11 * torch.sign(t4), dim=-1)
+    unit = fn.unit(t4, length3[..., None])
+    total7 = torch.sum(unit * t11, dim=-1)
+    branch12 = fn.select(equal, 0.0, 1.0, anchor)
+    branch13 = torch.where(above, total7 * branch12, 0.0)
+    unit2 = fn.unit(t2, length[..., None])
+    total8 = torch.sum(unit2 * t, dim=-1)
+    branch14 = torch.where(equal3, torch.where(below, branch12, 0.0), branch12)
+    branch15 = torch.where(above, -total8 * branch14, 0.0)
+    unit3 = fn.unit(t3, length2[..., None])
+    total9 = torch.sum(unit3 * t9, dim=-1)
+    branch16 = torch.where(condition2, -total9 * torch.where(below, 0.0, branch12), 0.0)
+    t12 = total * branch9 + t10 + torch.where(condition, total6, 0.0) + branch13
+    return t12 + branch15 + branch16
 
 
 def _triplet_margin_hvp(
@@ -2524,71 +2506,52 @@ def _triplet_margin_hvp(
     equal = p == 1
     t = anchor - positive
     total = torch.sum(torch.abs(t), dim=-1)
-    total2 = torch.sum(t**2, dim=-1)
-    branch = torch.where(equal, total, torch.sqrt(total2))
+    length = fn.norm(t, axis=-1)
+    t2 = margin + torch.where(equal, total, length)
     equal2 = swap == 1
-    t2 = anchor - negative
-    total3 = torch.sum(torch.abs(t2), dim=-1)
-    total4 = torch.sum(t2**2, dim=-1)
-    branch2 = torch.where(equal, total3, torch.sqrt(total4))
-    t3 = positive - negative
-    total5 = torch.sum(torch.abs(t3), dim=-1)
-    total6 = torch.sum(t3**2, dim=-1)
-    branch3 = torch.where(equal, total5, torch.sqrt(total6))
-    branch4 = torch.where(equal2, torch.minimum(branch2, branch3), branch2)
-    above = margin + branch > branch4
-    t4 = fn.inverse_root(total2)
-    branch5 = torch.where(equal, 0.0, 0.5 * t4)
-    branch6 = torch.where(above, 2 * branch5 * cotangent, 0.0)
-    below = branch2 < branch3
-    t5 = fn.inverse_root(total4)
-    branch7 = torch.where(equal, 0.0, 0.5 * t5)
-    branch8 = torch.where(equal2, torch.where(below, branch7, 0.0), branch7)
-    branch9 = torch.where(above, -2 * cotangent * branch8, 0.0)
-    t6 = branch6 + branch9
-    t7 = -2 * branch5 * cotangent
-    branch10 = torch.where(above[..., None], t7[..., None] * positive_tangent, 0.0)
-    t8 = 2 * cotangent * branch8
-    branch11 = torch.where(above[..., None], t8[..., None] * negative_tangent, 0.0)
-    branch12 = torch.where(equal, 0.0, -0.25 * t5**3)
-    branch13 = torch.where(equal2, torch.where(below, branch12, 0.0), branch12)
-    t9 = t2 * (2 * anchor_tangent - 2 * negative_tangent)
-    total7 = torch.sum(t9, dim=-1)
-    t10 = -2 * branch13 * cotangent * total7
-    branch14 = torch.where(above[..., None], t10[..., None] * t2, 0.0)
-    branch15 = torch.where(equal, 0.0, -0.25 * t4**3)
-    t11 = t * (2 * anchor_tangent - 2 * positive_tangent)
-    total8 = torch.sum(t11, dim=-1)
-    t12 = 2 * branch15 * cotangent * total8
-    branch16 = torch.where(above[..., None], t12[..., None] * t, 0.0)
+    t3 = anchor - negative
+    total2 = torch.sum(torch.abs(t3), dim=-1)
+    length2 = fn.norm(t3, axis=-1)
+    branch = torch.where(equal, total2, length2)
+    t4 = positive - negative
+    total3 = torch.sum(torch.abs(t4), dim=-1)
+    length3 = fn.norm(t4, axis=-1)
+    branch2 = torch.where(equal, total3, length3)
+    branch3 = torch.where(equal2, torch.minimum(branch, branch2), branch)
+    above = t2 > branch3
+    unit = fn.unit(t, length[..., None])
+    t5 = unit * (anchor_tangent - positive_tangent)
+    total4 = torch.sum(t5, dim=-1)
+    t6 = anchor_tangent - positive_tangent - total4[..., None] * unit
+    inverse = fn.reciprocal(length)
+    branch4 = fn.select(equal, 0.0, 1.0, anchor)
+    t7 = inverse * cotangent * branch4
+    branch5 = torch.where(above[..., None], t6 * t7[..., None], 0.0)
+    unit2 = fn.unit(t3, length2[..., None])
+    t8 = unit2 * (anchor_tangent - negative_tangent)
+    total5 = torch.sum(t8, dim=-1)
+    t9 = anchor_tangent - negative_tangent - total5[..., None] * unit2
+    inverse2 = fn.reciprocal(length2)
+    below = branch < branch2
+    branch6 = torch.where(equal2, torch.where(below, branch4, 0.0), branch4)
+    t10 = -inverse2 * cotangent * branch6
+    branch7 = torch.where(above[..., None], t9 * t10[..., None], 0.0)
+    t11 = -inverse * cotangent * branch4
+    branch8 = torch.where(above[..., None], t6 * t11[..., None], 0.0)
     condition = equal2 & above
-    t13 = fn.inverse_root(total6)
-    branch17 = torch.where(below, 0.0, torch.where(equal, 0.0, 0.5 * t13))
-    branch18 = torch.where(condition, -2 * branch17 * cotangent, 0.0)
-    t14 = branch6 + branch18
-    branch19 = torch.where(above[..., None], t7[..., None] * anchor_tangent, 0.0)
-    t15 = 2 * branch17 * cotangent
-    branch20 = torch.where(condition[..., None], t15[..., None] * negative_tangent, 0.0)
-    branch21 = torch.where(below, 0.0, torch.where(equal, 0.0, -0.25 * t13**3))
-    t16 = t3 * (2 * positive_tangent - 2 * negative_tangent)
-    total9 = torch.sum(t16, dim=-1)
-    t17 = -2 * branch21 * cotangent * total9
-    branch22 = torch.where(condition[..., None], t17[..., None] * t3, 0.0)
-    t18 = -2 * branch15 * cotangent * total8
-    branch23 = torch.where(above[..., None], t18[..., None] * t, 0.0)
-    t19 = t14[..., None] * positive_tangent + branch19 + branch20 + branch22
-    t20 = branch18 + branch9
-    branch24 = torch.where(above[..., None], t8[..., None] * anchor_tangent, 0.0)
-    branch25 = torch.where(condition[..., None], t15[..., None] * positive_tangent, 0.0)
-    t21 = 2 * branch13 * cotangent * total7
-    branch26 = torch.where(above[..., None], t21[..., None] * t2, 0.0)
-    t22 = 2 * branch21 * cotangent * total9
-    branch27 = torch.where(condition[..., None], t22[..., None] * t3, 0.0)
-    t23 = t20[..., None] * negative_tangent + branch24 + branch25 + branch26
-    result = t6[..., None] * anchor_tangent + branch10 + branch11 + branch14 + branch16
-    result2 = t19 + branch23
-    result3 = t23 + branch27
-    return (result, result2, result3)
+    unit3 = fn.unit(t4, length3[..., None])
+    t12 = unit3 * (positive_tangent - negative_tangent)
+    total6 = torch.sum(t12, dim=-1)
+    t13 = positive_tangent - negative_tangent - total6[..., None] * unit3
+    branch9 = torch.where(below, 0.0, branch4)
+    inverse3 = fn.reciprocal(length3)
+    t14 = -branch9 * inverse3 * cotangent
+    branch10 = torch.where(condition[..., None], t13 * t14[..., None], 0.0)
+    t15 = inverse2 * cotangent * branch6
+    branch11 = torch.where(above[..., None], t9 * t15[..., None], 0.0)
+    t16 = branch9 * inverse3 * cotangent
+    branch12 = torch.where(condition[..., None], t13 * t16[..., None], 0.0)
+    return (branch5 + branch7, branch8 + branch10, branch11 + branch12)
 
 
 def _triplet_margin_hessian_diagonal(
@@ -2604,49 +2567,45 @@ def _triplet_margin_hessian_diagonal(
     equal = p == 1
     t = anchor - positive
     total = torch.sum(torch.abs(t), dim=-1)
-    t2 = t**2
-    total2 = torch.sum(t2, dim=-1)
-    branch = torch.where(equal, total, torch.sqrt(total2))
+    length = fn.norm(t, axis=-1)
+    t2 = margin + torch.where(equal, total, length)
     equal2 = swap == 1
     t3 = anchor - negative
-    total3 = torch.sum(torch.abs(t3), dim=-1)
-    t4 = t3**2
-    total4 = torch.sum(t4, dim=-1)
-    branch2 = torch.where(equal, total3, torch.sqrt(total4))
-    t5 = positive - negative
-    total5 = torch.sum(torch.abs(t5), dim=-1)
-    t6 = t5**2
-    total6 = torch.sum(t6, dim=-1)
-    branch3 = torch.where(equal, total5, torch.sqrt(total6))
-    branch4 = torch.where(equal2, torch.minimum(branch2, branch3), branch2)
-    above = margin + branch > branch4
-    below = branch2 < branch3
-    t7 = fn.inverse_root(total4)
-    branch5 = torch.where(equal, 0.0, -0.25 * t7**3)
-    branch6 = torch.where(equal2, torch.where(below, branch5, 0.0), branch5)
-    t8 = -4 * cotangent * branch6
-    branch7 = torch.where(above[..., None], t4 * t8[..., None], 0.0)
-    t9 = fn.inverse_root(total2)
-    branch8 = torch.where(equal, 0.0, -0.25 * t9**3)
-    t10 = 4 * cotangent * branch8
-    branch9 = torch.where(above[..., None], t2 * t10[..., None], 0.0)
-    branch10 = torch.where(equal, 0.0, 0.5 * t7)
-    branch11 = torch.where(equal2, torch.where(below, branch10, 0.0), branch10)
-    branch12 = torch.where(above, -2 * cotangent * branch11, 0.0)
-    branch13 = torch.where(above, 2 * cotangent * torch.where(equal, 0.0, 0.5 * t9), 0.0)
-    t11 = branch12 + branch13
-    condition = above & equal2
-    t12 = fn.inverse_root(total6)
-    branch14 = torch.where(below, 0.0, torch.where(equal, 0.0, -0.25 * t12**3))
-    t13 = -4 * cotangent * branch14
-    branch15 = torch.where(condition[..., None], t6 * t13[..., None], 0.0)
-    branch16 = torch.where(below, 0.0, torch.where(equal, 0.0, 0.5 * t12))
-    branch17 = torch.where(condition, -2 * cotangent * branch16, 0.0)
-    t14 = branch13 + branch17
-    t15 = branch12 + branch17
-    result = branch7 + branch9 + t11[..., None]
-    result2 = branch9 + branch15 + t14[..., None]
-    result3 = branch7 + branch15 + t15[..., None]
+    total2 = torch.sum(torch.abs(t3), dim=-1)
+    length2 = fn.norm(t3, axis=-1)
+    branch = torch.where(equal, total2, length2)
+    t4 = positive - negative
+    total3 = torch.sum(torch.abs(t4), dim=-1)
+    length3 = fn.norm(t4, axis=-1)
+    branch2 = torch.where(equal, total3, length3)
+    branch3 = torch.where(equal2, torch.minimum(branch, branch2), branch)
+    above = t2 > branch3
+    inverse = fn.reciprocal(length2)
+    below = branch < branch2
+    branch4 = fn.select(equal, 0.0, 1.0, anchor)
+    branch5 = torch.where(equal2, torch.where(below, branch4, 0.0), branch4)
+    t5 = inverse * cotangent * branch5
+    unit = fn.unit(t3, length2[..., None])
+    branch6 = torch.where(above[..., None], t5[..., None] * unit**2, 0.0)
+    inverse2 = fn.reciprocal(length)
+    t6 = -inverse2 * cotangent * branch4
+    unit2 = fn.unit(t, length[..., None])
+    branch7 = torch.where(above[..., None], t6[..., None] * unit2**2, 0.0)
+    branch8 = torch.where(above, inverse2 * cotangent * branch4, 0.0)
+    branch9 = torch.where(above, -inverse * cotangent * branch5, 0.0)
+    t7 = branch8 + branch9
+    condition = equal2 & above
+    branch10 = torch.where(below, 0.0, branch4)
+    inverse3 = fn.reciprocal(length3)
+    t8 = branch10 * inverse3 * cotangent
+    unit3 = fn.unit(t4, length3[..., None])
+    branch11 = torch.where(condition[..., None], t8[..., None] * unit3**2, 0.0)
+    branch12 = torch.where(condition, -branch10 * inverse3 * cotangent, 0.0)
+    t9 = branch8 + branch12
+    t10 = branch9 + branch12
+    result = branch6 + branch7 + t7[..., None]
+    result2 = branch7 + branch11 + t9[..., None]
+    result3 = branch6 + branch11 + t10[..., None]
     return (result, result2, result3)
 
 
@@ -2888,9 +2847,9 @@ class TripletSoftMarginLoss(nn.Module):
 
 def _triplet_soft_margin_value(anchor: Array, positive: Array, negative: Array) -> Result:
     """The unreduced loss."""
-    total = torch.sum((anchor - positive) ** 2, dim=-1)
-    total2 = torch.sum((anchor - negative) ** 2, dim=-1)
-    return fn.softplus(torch.sqrt(total) - torch.sqrt(total2))
+    length = fn.norm(anchor - positive, axis=-1)
+    length2 = fn.norm(anchor - negative, axis=-1)
+    return fn.softplus(length - length2)
 
 
 def _triplet_soft_margin_vjp(
@@ -2901,19 +2860,15 @@ def _triplet_soft_margin_vjp(
 ) -> tuple[Result, ...]:
     """Gradients of sum(cotangent * loss)."""
     t = anchor - positive
-    total = torch.sum(t**2, dim=-1)
+    length = fn.norm(t, axis=-1)
     t2 = anchor - negative
-    total2 = torch.sum(t2**2, dim=-1)
-    probability = fn.sigmoid(torch.sqrt(total) - torch.sqrt(total2))
+    length2 = fn.norm(t2, axis=-1)
+    probability = fn.sigmoid(length - length2)
     t3 = cotangent * probability
-    t4 = fn.inverse_root(total)
-    t5 = fn.inverse_root(total2)
-    t6 = -cotangent * probability * t4
-    t7 = cotangent * probability * t5
-    result = t3[..., None] * (t * t4[..., None] - t2 * t5[..., None])
-    result2 = t * t6[..., None]
-    result3 = t2 * t7[..., None]
-    return (result, result2, result3)
+    unit = fn.unit(t, length[..., None])
+    unit2 = fn.unit(t2, length2[..., None])
+    t4 = -cotangent * probability
+    return (t3[..., None] * (unit - unit2), unit * t4[..., None], unit2 * t3[..., None])
 
 
 def _triplet_soft_margin_jvp(
@@ -2926,16 +2881,16 @@ def _triplet_soft_margin_jvp(
 ) -> Result:
     """The directional derivative of the unreduced loss along the tangents."""
     t = anchor - positive
-    t2 = t * (2 * anchor_tangent - 2 * positive_tangent)
+    length = fn.norm(t, axis=-1)
+    unit = fn.unit(t, length[..., None])
+    t2 = unit * (anchor_tangent - positive_tangent)
     total = torch.sum(t2, dim=-1)
-    total2 = torch.sum(t**2, dim=-1)
     t3 = anchor - negative
-    t4 = t3 * (2 * anchor_tangent - 2 * negative_tangent)
-    total3 = torch.sum(t4, dim=-1)
-    total4 = torch.sum(t3**2, dim=-1)
-    t5 = 0.5 * total * fn.inverse_root(total2)
-    probability = fn.sigmoid(torch.sqrt(total2) - torch.sqrt(total4))
-    return (t5 - 0.5 * total3 * fn.inverse_root(total4)) * probability
+    length2 = fn.norm(t3, axis=-1)
+    unit2 = fn.unit(t3, length2[..., None])
+    t4 = unit2 * (anchor_tangent - negative_tangent)
+    total2 = torch.sum(t4, dim=-1)
+    return (total - total2) * fn.sigmoid(length - length2)
 
 
 def _triplet_soft_margin_hvp(
@@ -2949,41 +2904,32 @@ def _triplet_soft_margin_hvp(
 ) -> tuple[Result, ...]:
     """The Hessian of sum(cotangent * loss) times the tangents."""
     t = anchor - positive
-    total = torch.sum(t**2, dim=-1)
+    length = fn.norm(t, axis=-1)
     t2 = anchor - negative
-    total2 = torch.sum(t2**2, dim=-1)
-    t3 = torch.sqrt(total) - torch.sqrt(total2)
+    length2 = fn.norm(t2, axis=-1)
+    t3 = length - length2
     probability = fn.sigmoid(t3)
     t4 = cotangent * probability
-    t5 = fn.inverse_root(total)
-    t6 = fn.inverse_root(total2)
-    t7 = t5 - t6
-    t8 = t2 * (2 * anchor_tangent - 2 * negative_tangent)
-    total3 = torch.sum(t8, dim=-1)
+    unit = fn.unit(t, length[..., None])
+    t5 = unit * (anchor_tangent - positive_tangent)
+    total = torch.sum(t5, dim=-1)
+    t6 = anchor_tangent - positive_tangent - unit * total[..., None]
+    inverse = fn.reciprocal(length)
+    unit2 = fn.unit(t2, length2[..., None])
+    t7 = unit2 * (anchor_tangent - negative_tangent)
+    total2 = torch.sum(t7, dim=-1)
     probability2 = fn.sigmoid(-t3)
-    t9 = -0.5 * t5 * t6 * probability2
-    t10 = t6**2
-    t11 = 0.5 * t10 * probability2
-    t12 = t6**3
-    t13 = t * t9[..., None] + t2 * t11[..., None] + 0.5 * t2 * t12[..., None]
-    t14 = t * (2 * anchor_tangent - 2 * positive_tangent)
-    total4 = torch.sum(t14, dim=-1)
-    t15 = t5**2
-    t16 = 0.5 * probability2 * t15
-    t17 = t5**3
-    t18 = t * t16[..., None] + t2 * t9[..., None] - 0.5 * t * t17[..., None]
-    t19 = anchor_tangent * t7[..., None] + negative_tangent * t6[..., None]
-    t20 = t19 + total3[..., None] * t13 + total4[..., None] * t18
-    t21 = total4 * (0.5 * t17 - 0.5 * probability2 * t15)
-    t22 = 0.5 * t5 * t6 * total3 * probability2
-    t23 = positive_tangent * t5[..., None] + t * t21[..., None] + t * t22[..., None]
-    t24 = -total3 * (0.5 * t12 + 0.5 * t10 * probability2)
-    t25 = 0.5 * t5 * t6 * total4 * probability2
-    t26 = anchor_tangent * t6[..., None] + t2 * t24[..., None] + t2 * t25[..., None]
-    result = t4[..., None] * (t20 - positive_tangent * t5[..., None])
-    result2 = t4[..., None] * (t23 - anchor_tangent * t5[..., None])
-    result3 = t4[..., None] * (t26 - negative_tangent * t6[..., None])
-    return (result, result2, result3)
+    t8 = total2 * probability2
+    t9 = total * probability2
+    t10 = anchor_tangent - negative_tangent - unit2 * total2[..., None]
+    inverse2 = fn.reciprocal(length2)
+    t11 = t6 * inverse[..., None] + t8[..., None] * (unit2 - unit)
+    t12 = t11 + t9[..., None] * (unit - unit2) - t10 * inverse2[..., None]
+    t13 = -total * probability2
+    t14 = unit * t8[..., None] + unit * t13[..., None] - t6 * inverse[..., None]
+    t15 = -total2 * probability2
+    t16 = unit2 * t9[..., None] + unit2 * t15[..., None] + t10 * inverse2[..., None]
+    return (t4[..., None] * t12, t4[..., None] * t14, t4[..., None] * t16)
 
 
 def _triplet_soft_margin_hessian_diagonal(
@@ -2994,32 +2940,29 @@ def _triplet_soft_margin_hessian_diagonal(
 ) -> tuple[Result, ...]:
     """The diagonal of the Hessian of sum(cotangent * loss)."""
     t = anchor - positive
-    t2 = t**2
-    total = torch.sum(t2, dim=-1)
-    t3 = anchor - negative
-    t4 = t3**2
-    total2 = torch.sum(t4, dim=-1)
-    t5 = torch.sqrt(total) - torch.sqrt(total2)
-    probability = fn.sigmoid(t5)
-    t6 = cotangent * probability
-    t7 = fn.inverse_root(total)
-    t8 = fn.inverse_root(total2)
-    t9 = t7 - t8
-    t10 = t7**2
-    probability2 = fn.sigmoid(-t5)
-    t11 = 0.5 * t10 * probability2
-    t12 = -0.5 * t8 * t7 * probability2
-    t13 = t7**3
-    t14 = t * t11[..., None] + t3 * t12[..., None] - 0.5 * t * t13[..., None]
-    t15 = t8**2
-    t16 = 0.5 * probability2 * t15
-    t17 = t8**3
-    t18 = t * t12[..., None] + t3 * t16[..., None] + 0.5 * t3 * t17[..., None]
-    t19 = 0.5 * t13 - 0.5 * t10 * probability2
-    t20 = -(0.5 * t17 + 0.5 * probability2 * t15)
-    result = t6[..., None] * (t9[..., None] + 2 * t * t14 + 2 * t3 * t18)
-    result2 = t6[..., None] * (t7[..., None] - 2 * t2 * t19[..., None])
-    result3 = -t6[..., None] * (t8[..., None] + 2 * t4 * t20[..., None])
+    length = fn.norm(t, axis=-1)
+    t2 = anchor - negative
+    length2 = fn.norm(t2, axis=-1)
+    t3 = length - length2
+    probability = fn.sigmoid(t3)
+    t4 = cotangent * probability
+    inverse = fn.reciprocal(length2)
+    unit = fn.unit(t2, length2[..., None])
+    t5 = unit**2
+    t6 = inverse[..., None] * t5
+    inverse2 = fn.reciprocal(length)
+    unit2 = fn.unit(t, length[..., None])
+    t7 = unit2**2
+    t8 = -inverse2[..., None] * t7
+    t9 = inverse2 - inverse
+    probability2 = fn.sigmoid(-t3)
+    t10 = unit2 * probability2[..., None] * (unit2 - unit)
+    t11 = unit * probability2[..., None] * (unit - unit2)
+    t12 = inverse2[..., None] + t8 + probability2[..., None] * t7
+    t13 = t6 + probability2[..., None] * t5 - inverse[..., None]
+    result = t4[..., None] * (t6 + t8 + t9[..., None] + t10 + t11)
+    result2 = t4[..., None] * t12
+    result3 = t4[..., None] * t13
     return (result, result2, result3)
 
 

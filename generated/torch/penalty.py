@@ -964,28 +964,30 @@ class GroupLassoPenaltyLoss(nn.Module):
 
 def _group_lasso_penalty_value(parameter: Array) -> Result:
     """The unreduced loss."""
+    length = fn.norm(parameter, axis=-1)
     member_size = fn.size(parameter, -1)
     t = torch.full((), member_size, dtype=parameter.dtype, device=parameter.device)
-    total = torch.sum(parameter**2, dim=-1)
-    return torch.sqrt(t) * torch.sqrt(total)
+    return length * torch.sqrt(t)
 
 
 def _group_lasso_penalty_vjp(parameter: Array, cotangent: Array) -> tuple[Result, ...]:
     """Gradients of sum(cotangent * loss)."""
     member_size = fn.size(parameter, -1)
     t = torch.full((), member_size, dtype=parameter.dtype, device=parameter.device)
-    total = torch.sum(parameter**2, dim=-1)
-    t2 = cotangent * torch.sqrt(t) * fn.inverse_root(total)
-    return (t2[..., None] * parameter,)
+    t2 = cotangent * torch.sqrt(t)
+    length = fn.norm(parameter, axis=-1)
+    unit = fn.unit(parameter, length[..., None])
+    return (t2[..., None] * unit,)
 
 
 def _group_lasso_penalty_jvp(parameter: Array, parameter_tangent: Array) -> Result:
     """The directional derivative of the unreduced loss along the tangents."""
-    total = torch.sum(parameter * parameter_tangent, dim=-1)
+    length = fn.norm(parameter, axis=-1)
+    unit = fn.unit(parameter, length[..., None])
+    total = torch.sum(parameter_tangent * unit, dim=-1)
     member_size = fn.size(parameter, -1)
     t = torch.full((), member_size, dtype=parameter.dtype, device=parameter.device)
-    total2 = torch.sum(parameter**2, dim=-1)
-    return total * torch.sqrt(t) * fn.inverse_root(total2)
+    return total * torch.sqrt(t)
 
 
 def _group_lasso_penalty_hvp(
@@ -996,25 +998,21 @@ def _group_lasso_penalty_hvp(
     """The Hessian of sum(cotangent * loss) times the tangents."""
     member_size = fn.size(parameter, -1)
     t = torch.full((), member_size, dtype=parameter.dtype, device=parameter.device)
-    t2 = cotangent * torch.sqrt(t)
-    total = torch.sum(parameter**2, dim=-1)
-    t3 = fn.inverse_root(total)
-    total2 = torch.sum(parameter * parameter_tangent, dim=-1)
-    t4 = -total2 * t3**3
-    t5 = t3[..., None] * parameter_tangent + t4[..., None] * parameter
-    return (t2[..., None] * t5,)
+    length = fn.norm(parameter, axis=-1)
+    t2 = cotangent * torch.sqrt(t) * fn.reciprocal(length)
+    unit = fn.unit(parameter, length[..., None])
+    total = torch.sum(parameter_tangent * unit, dim=-1)
+    return (t2[..., None] * (parameter_tangent - total[..., None] * unit),)
 
 
 def _group_lasso_penalty_hessian_diagonal(parameter: Array, cotangent: Array) -> tuple[Result, ...]:
     """The diagonal of the Hessian of sum(cotangent * loss)."""
     member_size = fn.size(parameter, -1)
     t = torch.full((), member_size, dtype=parameter.dtype, device=parameter.device)
-    t2 = cotangent * torch.sqrt(t)
-    t3 = parameter**2
-    total = torch.sum(t3, dim=-1)
-    t4 = fn.inverse_root(total)
-    t5 = t4**3
-    return (t2[..., None] * (t4[..., None] - t3 * t5[..., None]),)
+    length = fn.norm(parameter, axis=-1)
+    t2 = cotangent * torch.sqrt(t) * fn.reciprocal(length)
+    unit = fn.unit(parameter, length[..., None])
+    return (t2[..., None] * (1 - unit**2),)
 
 
 _GROUP_LASSO_PENALTY = Definition(

@@ -831,10 +831,10 @@ class RootMeanSquaredErrorLoss(nn.Module):
 
 def _root_mean_squared_error_value(prediction: Array, target: Array) -> Result:
     """The unreduced loss."""
-    total = torch.sum((prediction - target) ** 2, dim=-1)
+    length = fn.norm(prediction - target, axis=-1)
     batch_size = fn.size(prediction, -1)
     t = torch.full((), batch_size, dtype=prediction.dtype, device=prediction.device)
-    return torch.sqrt(total) / torch.sqrt(t)
+    return length / torch.sqrt(t)
 
 
 def _root_mean_squared_error_vjp(
@@ -844,11 +844,12 @@ def _root_mean_squared_error_vjp(
 ) -> tuple[Result, ...]:
     """Gradients of sum(cotangent * loss)."""
     t = prediction - target
-    total = torch.sum(t**2, dim=-1)
+    length = fn.norm(t, axis=-1)
+    unit = fn.unit(t, length[..., None])
     batch_size = fn.size(prediction, -1)
     t2 = torch.full((), batch_size, dtype=prediction.dtype, device=prediction.device)
-    t3 = cotangent * fn.inverse_root(total) / torch.sqrt(t2)
-    return (t * t3[..., None],)
+    t3 = cotangent / torch.sqrt(t2)
+    return (unit * t3[..., None],)
 
 
 def _root_mean_squared_error_jvp(
@@ -858,11 +859,12 @@ def _root_mean_squared_error_jvp(
 ) -> Result:
     """The directional derivative of the unreduced loss along the tangents."""
     t = prediction - target
-    total = torch.sum(prediction_tangent * t, dim=-1)
-    total2 = torch.sum(t**2, dim=-1)
+    length = fn.norm(t, axis=-1)
+    unit = fn.unit(t, length[..., None])
+    total = torch.sum(prediction_tangent * unit, dim=-1)
     batch_size = fn.size(prediction, -1)
     t2 = torch.full((), batch_size, dtype=prediction.dtype, device=prediction.device)
-    return total * fn.inverse_root(total2) / torch.sqrt(t2)
+    return total / torch.sqrt(t2)
 
 
 def _root_mean_squared_error_hvp(
@@ -872,16 +874,14 @@ def _root_mean_squared_error_hvp(
     prediction_tangent: Array,
 ) -> tuple[Result, ...]:
     """The Hessian of sum(cotangent * loss) times the tangents."""
+    t = prediction - target
+    length = fn.norm(t, axis=-1)
     batch_size = fn.size(prediction, -1)
-    t = torch.full((), batch_size, dtype=prediction.dtype, device=prediction.device)
-    t2 = cotangent / torch.sqrt(t)
-    t3 = prediction - target
-    total = torch.sum(prediction_tangent * t3, dim=-1)
-    total2 = torch.sum(t3**2, dim=-1)
-    t4 = fn.inverse_root(total2)
-    t5 = -total * t4**3
-    t6 = t3 * t5[..., None] + t4[..., None] * prediction_tangent
-    return (t2[..., None] * t6,)
+    t2 = torch.full((), batch_size, dtype=prediction.dtype, device=prediction.device)
+    t3 = cotangent * fn.reciprocal(length) / torch.sqrt(t2)
+    unit = fn.unit(t, length[..., None])
+    total = torch.sum(prediction_tangent * unit, dim=-1)
+    return (t3[..., None] * (prediction_tangent - unit * total[..., None]),)
 
 
 def _root_mean_squared_error_hessian_diagonal(
@@ -890,14 +890,13 @@ def _root_mean_squared_error_hessian_diagonal(
     cotangent: Array,
 ) -> tuple[Result, ...]:
     """The diagonal of the Hessian of sum(cotangent * loss)."""
+    t = prediction - target
+    length = fn.norm(t, axis=-1)
     batch_size = fn.size(prediction, -1)
-    t = torch.full((), batch_size, dtype=prediction.dtype, device=prediction.device)
-    t2 = cotangent / torch.sqrt(t)
-    t3 = (prediction - target) ** 2
-    total = torch.sum(t3, dim=-1)
-    t4 = fn.inverse_root(total)
-    t5 = t4**3
-    return (t2[..., None] * (t4[..., None] - t3 * t5[..., None]),)
+    t2 = torch.full((), batch_size, dtype=prediction.dtype, device=prediction.device)
+    t3 = cotangent * fn.reciprocal(length) / torch.sqrt(t2)
+    unit = fn.unit(t, length[..., None])
+    return (t3[..., None] * (1 - unit**2),)
 
 
 _ROOT_MEAN_SQUARED_ERROR = Definition(

@@ -629,7 +629,7 @@ def _barlow_twins_hvp(
     dot15 = t51 @ t57.mT
     t99 = 2 * t7[..., None, :] * off_diagonal * (dot14 + dot15) / t25
     t100 = t7 * t9 * t11
-    t101 = 2 * t100[..., None, :] * second_tangent / torch.clamp(t, min=1.0)
+    t101 = 2 * second_tangent * t100[..., None, :] / torch.clamp(t, min=1.0)
     t102 = t54[..., None, :] + t36[..., None, :] * (t56 - t58)
     t103 = t102 + total13[..., None, :] * t71 + t84
     t104 = t103 + 2 * first_tangent * t33[..., None, :] + t86
@@ -706,7 +706,7 @@ def _barlow_twins_hvp(
     dot26 = t3 @ t154.mT
     dot27 = t93 @ t122.mT
     t155 = 2 * t9[..., None, :] * off_diagonal * (dot26 + dot27) / t25
-    t156 = 2 * t100[..., None, :] * first_tangent / torch.clamp(t, min=1.0)
+    t156 = 2 * first_tangent * t100[..., None, :] / torch.clamp(t, min=1.0)
     t157 = t119[..., None, :] + t40[..., None, :] * (t121 - t123)
     t158 = t157 + total13[..., None, :] * t128 + t141 + t142 + t144 + t152 + t155
     t159 = t158 - t156
@@ -726,186 +726,318 @@ def _barlow_twins_hessian_diagonal(
     t = torch.full((), batch_size, dtype=first.dtype, device=first.device)
     t2 = -total / torch.clamp(t, min=1.0)
     t3 = t2[..., None, :] + first
-    total2 = torch.sum(second, dim=-2)
-    t4 = -total2 / torch.clamp(t, min=1.0)
-    t5 = t4[..., None, :] + second
-    total3 = torch.sum(t5**2, dim=-2)
-    t6 = epsilon + total3 / torch.clamp(t, min=1.0)
-    t7 = 1 / torch.sqrt(t6)
-    total4 = torch.sum(t3**2, dim=-2)
+    total2 = torch.sum(t3**2, dim=-2)
+    t4 = epsilon + total2 / torch.clamp(t, min=1.0)
+    t5 = 1 / torch.sqrt(t4)
+    total3 = torch.sum(second, dim=-2)
+    t6 = -total3 / torch.clamp(t, min=1.0)
+    t7 = t6[..., None, :] + second
+    total4 = torch.sum(t7**2, dim=-2)
     t8 = epsilon + total4 / torch.clamp(t, min=1.0)
-    t9 = 1 / t8**1.5
-    t10 = t7 * t9
-    t11 = torch.clamp(t, min=1.0) ** 2
-    total5 = torch.sum(t3 * t5 * t10[..., None, :] / t11, dim=-2)
-    t12 = 1 / torch.sqrt(t8)
-    t13 = t12 * t7
-    total6 = torch.sum(t3 * t5 * t13[..., None, :], dim=-2)
-    t14 = 1 - total6 / torch.clamp(t, min=1.0)
+    t9 = 1 / t8
+    t10 = t7 * second * t9[..., None, :]
     position = fn.positions(first, -1)
     differs = position[..., None, :] != position[..., :, None]
-    t15 = t12[..., None, :] * t3
+    branch = fn.select(differs, 1.0, 0.0, first)
+    t11 = branch.mT
+    dot = t10 @ t11.mT
+    t12 = 1 / torch.sqrt(t8)
+    t13 = 1 / t4**1.5
+    t14 = first.mT * t13[..., :, None] / torch.clamp(t, min=1.0) ** 2
+    t15 = t12[..., None, :] * t7
     t16 = t15.mT
-    t17 = t7[..., None, :] * t5
-    t18 = t17.mT
-    dot = t16 @ t18.mT
-    t19 = torch.clamp(t, min=1.0) ** 3
-    branch = torch.where(differs.mT, t9[..., :, None] * t7[..., None, :] * dot / t19, 0.0)
-    t20 = t3.mT
-    dot2 = branch @ t5.mT
-    dot3 = torch.einsum("...ab,...ab->...a", t20, dot2)
-    t21 = total5 * t14 - dot3 * off_diagonal
-    t22 = batch_size / torch.clamp(t, min=1.0) ** 2
-    t23 = 2 * t21 * (1 / torch.clamp(t, min=1.0) - t22)
-    t24 = 2 * t21 - 2 * t21 / torch.clamp(t, min=1.0) - t23
-    total7 = torch.sum(t3 / torch.clamp(t, min=1.0), dim=-2)
-    t25 = 2 * total5 * total7 / torch.clamp(t, min=1.0)
-    t26 = t5 * t13[..., None, :] / torch.clamp(t, min=1.0) ** 2
-    total8 = torch.sum(t26, dim=-2)
-    t27 = t25 - 2 * total8 / torch.clamp(t, min=1.0)
-    t28 = 2 * total5[..., None, :] * t3 / torch.clamp(t, min=1.0)
-    t29 = t27[..., None, :] + 2 * t5 * t13[..., None, :] / t11 - t28
-    t30 = t5 * t13[..., None, :] / torch.clamp(t, min=1.0)
-    total9 = torch.sum(t30, dim=-2)
-    t31 = 2 * t3 - 2 * total7[..., None, :]
-    t32 = t3 * t5 * t10[..., None, :] / torch.clamp(t, min=1.0)
-    total10 = torch.sum(t32, dim=-2)
-    t33 = t5 * t13[..., None, :] - total9[..., None, :]
-    t34 = t29 * (t33 - 0.5 * t31 * total10[..., None, :])
-    t35 = t5 * t10[..., None, :] / torch.clamp(t, min=1.0) ** 2
-    t36 = t5 * t10[..., None, :] / torch.clamp(t, min=1.0) ** 3
-    total11 = torch.sum(t36, dim=-2)
-    t37 = 1 / t8**2.5
-    t38 = t7 * t37
-    total12 = torch.sum(t3 * t5 * t38[..., None, :] / t19, dim=-2)
-    t39 = t35 - total11[..., None, :] - 1.5 * t31 * total12[..., None, :]
-    t40 = t7 * t14
-    t41 = t5 * t40[..., None, :] / torch.clamp(t, min=1.0) ** 2
-    branch2 = torch.where(differs.mT, t7[..., None, :] * dot, 0.0)
-    dot4 = t5 @ branch2.mT
-    t42 = dot4 * off_diagonal / torch.clamp(t, min=1.0) ** 3
-    t43 = 0.5 * t9[..., None, :, None] * t3.mT[..., None, :, :] * t31[..., :, :, None]
-    t44 = -(t12[..., None, :, None] + t43) / torch.clamp(t, min=1.0)
-    dot5 = torch.einsum("...abd,...cd->...abc", t44, t18)
-    t45 = t7[..., None, :, None] * t5[..., :, :, None] * t12[..., None, None, :]
-    t46 = dot5.mT + t45
-    t47 = t7[..., None, None, :] * t9[..., None, :, None] * t46.mT / t19
-    branch3 = torch.where(differs.mT[..., None, :, :], t47, 0.0)
-    t48 = torch.clamp(t, min=1.0) ** 4
-    t49 = 1.5 * t7[..., None, None, :] * t31[..., :, :, None] * dot[..., None, :, :]
-    t50 = -t49 * t37[..., None, :, None] / t48
-    branch4 = torch.where(differs.mT[..., None, :, :], t50, 0.0)
-    t51 = branch3 + branch4
-    dot6 = t20 @ t5
-    dot7 = torch.einsum("...abc,...bc->...ab", t51, dot6)
-    t52 = t9[..., None, :] * dot4 / torch.clamp(t, min=1.0) ** 3
-    branch5 = torch.where(differs.mT, t9[..., :, None] * t7[..., None, :] * dot / t48, 0.0)
-    dot8 = torch.einsum("...ab,...cb->...a", branch5, t5)
-    t53 = off_diagonal * (2 * total7[..., None, :] - 2 * t3)
-    t54 = t53 * (dot7 + t52 - dot8[..., None, :])
-    t55 = t7[..., None, None, :] * t5[..., :, None, :] * dot5
-    branch6 = torch.where(differs.mT[..., None, :, :], t55, 0.0)
-    total13 = torch.sum(branch6, dim=-1)
-    t56 = 1 / t6
-    t57 = t5 * t56[..., None, :] * second
-    branch7 = fn.select(differs, 1.0, 0.0, first)
-    t58 = branch7.mT
-    dot9 = t57 @ t58.mT
-    t59 = total2 * t56
-    t60 = t5 * t59[..., None, :]
-    dot10 = t60 @ t58.mT
-    t61 = t12[..., None, :] * dot10 / torch.clamp(t, min=1.0)
-    t62 = total13 + t12[..., None, :] * dot9 - t61
-    t63 = 2 * t12[..., None, :] * off_diagonal * t62 / t11
-    t64 = t14 * total11
-    t65 = t7[..., None, None, :] * t12[..., None, :, None] * t46.mT / t19
-    branch8 = torch.where(differs.mT[..., None, :, :], t65, 0.0)
-    t66 = 0.5 * t7[..., None, None, :] * t9[..., None, :, None] * t31[..., :, :, None]
-    branch9 = torch.where(differs.mT[..., None, :, :], -t66 * dot[..., None, :, :] / t48, 0.0)
-    t67 = branch8 + branch9
-    dot11 = torch.einsum("...abc,...dc->...ab", t67, t5)
-    t68 = t24[..., None, :] + t34 + t14[..., None, :] * t31 * t39
-    t69 = t68 + t9[..., None, :] * t31 * (t41 - t42) + t54 + t63
-    t70 = t69 - t31 * t64[..., None, :] - 2 * dot11 * off_diagonal
-    t71 = 1 / t6**1.5
-    t72 = t12 * t71
-    total14 = torch.sum(t3 * t5 * t72[..., None, :] / t11, dim=-2)
-    branch10 = torch.where(differs, t71[..., :, None] * t12[..., None, :] * dot.mT / t19, 0.0)
-    t73 = t5.mT
-    dot12 = branch10 @ t3.mT
-    dot13 = torch.einsum("...ab,...ab->...a", t73, dot12)
-    t74 = total14 * t14 - dot13 * off_diagonal
-    t75 = 2 * t74 * (1 / torch.clamp(t, min=1.0) - t22)
-    t76 = 2 * t74 - 2 * t74 / torch.clamp(t, min=1.0) - t75
-    total15 = torch.sum(t5 / torch.clamp(t, min=1.0), dim=-2)
-    t77 = 2 * total14 * total15 / torch.clamp(t, min=1.0)
-    t78 = t3 * t13[..., None, :] / torch.clamp(t, min=1.0) ** 2
-    total16 = torch.sum(t78, dim=-2)
-    t79 = t77 - 2 * total16 / torch.clamp(t, min=1.0)
-    t80 = 2 * t5 * total14[..., None, :] / torch.clamp(t, min=1.0)
-    t81 = t79[..., None, :] + 2 * t3 * t13[..., None, :] / t11 - t80
-    t82 = t3 * t13[..., None, :] / torch.clamp(t, min=1.0)
-    total17 = torch.sum(t82, dim=-2)
-    t83 = 2 * t5 - 2 * total15[..., None, :]
-    t84 = t3 * t5 * t72[..., None, :] / torch.clamp(t, min=1.0)
-    total18 = torch.sum(t84, dim=-2)
-    t85 = t3 * t13[..., None, :] - total17[..., None, :]
-    t86 = t81 * (t85 - 0.5 * t83 * total18[..., None, :])
-    t87 = t3 * t72[..., None, :] / torch.clamp(t, min=1.0) ** 2
-    t88 = t3 * t72[..., None, :] / torch.clamp(t, min=1.0) ** 3
-    total19 = torch.sum(t88, dim=-2)
-    t89 = 1 / t6**2.5
-    t90 = t12 * t89
-    total20 = torch.sum(t3 * t5 * t90[..., None, :] / t19, dim=-2)
-    t91 = t87 - total19[..., None, :] - 1.5 * t83 * total20[..., None, :]
-    t92 = t12 * t14
-    t93 = t3 * t92[..., None, :] / torch.clamp(t, min=1.0) ** 2
-    branch11 = torch.where(differs, t12[..., None, :] * dot.mT, 0.0)
-    dot14 = t3 @ branch11.mT
-    t94 = dot14 * off_diagonal / torch.clamp(t, min=1.0) ** 3
-    t95 = 2 * total15[..., None, :] - 2 * t5
-    t96 = 0.5 * t5.mT[..., None, :, :] * t71[..., None, :, None]
-    t97 = t7[..., None, :, None] + t96 * t83[..., :, :, None]
-    t98 = -t97 / torch.clamp(t, min=1.0)
-    dot15 = torch.einsum("...acd,...bd->...abc", t98, t16)
-    t99 = t12[..., None, :, None] * t3[..., :, :, None] * t7[..., None, None, :]
-    t100 = dot15 + t99
-    t101 = t12[..., None, None, :] * t71[..., None, :, None] * t100.mT / t19
-    branch12 = torch.where(differs[..., None, :, :], t101, 0.0)
-    t102 = 1.5 * t12[..., None, None, :] * dot.mT[..., None, :, :]
-    t103 = -t102 * t89[..., None, :, None] * t83[..., :, :, None] / t48
-    branch13 = torch.where(differs[..., None, :, :], t103, 0.0)
-    t104 = branch12 + branch13
-    dot16 = t73 @ t3
-    dot17 = torch.einsum("...abc,...bc->...ab", t104, dot16)
-    t105 = t71[..., None, :] * dot14 / torch.clamp(t, min=1.0) ** 3
-    branch14 = torch.where(differs, t71[..., :, None] * t12[..., None, :] * dot.mT / t48, 0.0)
-    dot18 = torch.einsum("...ab,...cb->...a", branch14, t3)
-    t106 = dot17 + t105 - dot18[..., None, :]
-    t107 = t12[..., None, :, None] * t3[..., :, :, None] * dot15
-    branch15 = torch.where(differs.mT[..., None, :, :], t107, 0.0)
-    total21 = torch.sum(branch15, dim=-2)
-    t108 = 1 / t8
-    t109 = t3 * t108[..., None, :] * first
-    dot19 = t109 @ branch7.mT
-    t110 = t108 * total
-    t111 = t3 * t110[..., None, :]
-    dot20 = t111 @ branch7.mT
-    t112 = t7[..., None, :] * dot20 / torch.clamp(t, min=1.0)
-    t113 = total21 + t7[..., None, :] * dot19 - t112
-    t114 = 2 * t7[..., None, :] * off_diagonal * t113 / t11
-    t115 = t14 * total19
-    t116 = t7[..., None, :, None] * t12[..., None, None, :] * t100.mT / t19
-    branch16 = torch.where(differs[..., None, :, :], t116, 0.0)
-    t117 = 0.5 * t12[..., None, None, :] * t71[..., None, :, None]
-    t118 = -t117 * dot.mT[..., None, :, :] * t83[..., :, :, None] / t48
-    branch17 = torch.where(differs[..., None, :, :], t118, 0.0)
-    t119 = branch16 + branch17
-    dot21 = torch.einsum("...abc,...dc->...ab", t119, t3)
-    t120 = t76[..., None, :] + t86 + t14[..., None, :] * t83 * t91
-    t121 = t120 + t71[..., None, :] * t83 * (t93 - t94) + off_diagonal * t95 * t106
-    t122 = t121 + t114 - t83 * t115[..., None, :] - 2 * dot21 * off_diagonal
-    return (cotangent[..., None, None] * t70, cotangent[..., None, None] * t122)
+    dot2 = t14 @ t16.mT
+    branch2 = torch.where(differs.mT, t12[..., None, :] * dot2, 0.0)
+    dot3 = t7 @ branch2.mT
+    total5 = torch.sum(t3 / torch.clamp(t, min=1.0), dim=-2)
+    t17 = first.mT * t13[..., :, None] / torch.clamp(t, min=1.0)
+    dot4 = t17 @ t16.mT
+    branch3 = torch.where(differs.mT, t12[..., None, :] * dot4, 0.0)
+    dot5 = t7 @ branch3.mT
+    t18 = t7.mT * t12[..., :, None] / torch.clamp(t, min=1.0) ** 2
+    dot6 = torch.einsum("...bc,...a->...ab", t18, t13)
+    branch4 = torch.where(differs.mT, t12[..., None, :] * dot6, 0.0)
+    dot7 = t7 @ branch4.mT
+    t19 = t7.mT * t12[..., :, None] / torch.clamp(t, min=1.0)
+    dot8 = torch.einsum("...bc,...a->...ab", t19, t5)
+    branch5 = torch.where(differs.mT, t12[..., None, :] * dot8, 0.0)
+    dot9 = t7 @ branch5.mT
+    t20 = t7.mT * t12[..., :, None] / torch.clamp(t, min=1.0) ** 3
+    dot10 = torch.einsum("...bc,...a->...ab", t20, t13)
+    branch6 = torch.where(differs.mT, t12[..., None, :] * dot10, 0.0)
+    dot11 = t7 @ branch6.mT
+    t21 = total**2
+    t22 = total5 * total
+    t23 = total3 * t9
+    t24 = t7 * t23[..., None, :]
+    dot12 = t24 @ t11.mT
+    t25 = t5[..., None, :] * dot12 / torch.clamp(t, min=1.0)
+    t26 = t5[..., None, :] * dot + total[..., None, :] * dot3
+    t27 = t26 + total5[..., None, :] * dot5 + first * total[..., None, :] * dot7
+    t28 = t27 - dot9 - first * dot5 - dot11 * t21[..., None, :]
+    t29 = t28 - dot7 * t22[..., None, :] - t25
+    t30 = torch.clamp(t, min=1.0) ** 2
+    t31 = 2 * t5[..., None, :] * off_diagonal * t29 / t30
+    t32 = t12 * t13
+    total6 = torch.sum(t3 * t7 * t32[..., None, :] / t30, dim=-2)
+    t33 = t5 * t12
+    total7 = torch.sum(t3 * t7 * t33[..., None, :], dim=-2)
+    t34 = 1 - total7 / torch.clamp(t, min=1.0)
+    t35 = t5[..., None, :] * t3
+    t36 = t35.mT
+    dot13 = t36 @ t16.mT
+    t37 = torch.clamp(t, min=1.0) ** 3
+    branch7 = torch.where(differs.mT, t13[..., :, None] * t12[..., None, :] * dot13 / t37, 0.0)
+    t38 = t3.mT
+    dot14 = branch7 @ t7.mT
+    dot15 = torch.einsum("...ab,...ab->...a", t38, dot14)
+    t39 = total6 * t34 - dot15 * off_diagonal
+    t40 = batch_size / torch.clamp(t, min=1.0) ** 2
+    t41 = 2 * t39 * (1 / torch.clamp(t, min=1.0) - t40)
+    t42 = 2 * t39 - 2 * t39 / torch.clamp(t, min=1.0) - t41
+    t43 = 2 * total6 * total5 / torch.clamp(t, min=1.0)
+    t44 = t7 * t33[..., None, :] / torch.clamp(t, min=1.0) ** 2
+    total8 = torch.sum(t44, dim=-2)
+    t45 = t43 - 2 * total8 / torch.clamp(t, min=1.0)
+    t46 = 2 * total6[..., None, :] * t3 / torch.clamp(t, min=1.0)
+    t47 = t45[..., None, :] + 2 * t7 * t33[..., None, :] / t30 - t46
+    t48 = t7 * t33[..., None, :] / torch.clamp(t, min=1.0)
+    total9 = torch.sum(t48, dim=-2)
+    t49 = t3 * t7 * t32[..., None, :] / torch.clamp(t, min=1.0)
+    total10 = torch.sum(t49, dim=-2)
+    t50 = 2 * t3 - 2 * total5[..., None, :]
+    t51 = t7 * t33[..., None, :] - total9[..., None, :]
+    t52 = t47 * (t51 - 0.5 * total10[..., None, :] * t50)
+    t53 = t7 * t32[..., None, :] / torch.clamp(t, min=1.0) ** 2
+    t54 = t7 * t32[..., None, :] / torch.clamp(t, min=1.0) ** 3
+    total11 = torch.sum(t54, dim=-2)
+    t55 = 1 / t4**2.5
+    t56 = t12 * t55
+    total12 = torch.sum(t3 * t7 * t56[..., None, :] / t37, dim=-2)
+    t57 = t53 - total11[..., None, :] - 1.5 * total12[..., None, :] * t50
+    t58 = t12 * t34
+    t59 = t7 * t58[..., None, :] / torch.clamp(t, min=1.0) ** 2
+    branch8 = torch.where(differs.mT, t12[..., None, :] * dot13, 0.0)
+    dot16 = t7 @ branch8.mT
+    t60 = dot16 * off_diagonal / torch.clamp(t, min=1.0) ** 3
+    t61 = 1 / t4**2
+    t62 = epsilon * torch.clamp(t, min=1.0) ** 3
+    t63 = 1 / (t62 + total4 * torch.clamp(t, min=1.0) ** 2)
+    branch9 = torch.where(differs.mT, t61[..., :, None] * t63[..., None, :], 0.0)
+    dot17 = t38 @ t7
+    dot18 = branch9 * dot17
+    dot19 = second @ dot18.mT
+    branch10 = torch.where(differs.mT, t13[..., :, None] * t12[..., None, :] * dot4 / t37, 0.0)
+    dot20 = branch10 @ t7.mT
+    dot21 = torch.einsum("...ab,...ab->...a", t38, dot20)
+    branch11 = torch.where(differs.mT, t13[..., :, None] * t12[..., None, :] * dot2 / t37, 0.0)
+    dot22 = branch11 @ t7.mT
+    dot23 = torch.einsum("...ab,...ab->...a", t38, dot22)
+    t64 = torch.clamp(t, min=1.0) ** 4
+    branch12 = torch.where(differs.mT, t12[..., None, :] * dot13 * t55[..., :, None] / t64, 0.0)
+    dot24 = branch12 @ t7.mT
+    dot25 = torch.einsum("...ab,...ab->...a", t38, dot24)
+    t65 = torch.clamp(t, min=1.0) ** 5
+    branch13 = torch.where(differs.mT, t12[..., None, :] * dot13 * t55[..., :, None] / t65, 0.0)
+    dot26 = branch13 @ t7.mT
+    dot27 = torch.einsum("...ab,...ab->...a", t38, dot26)
+    t66 = epsilon * torch.clamp(t, min=1.0) ** 4
+    t67 = total3 / (t66 + total4 * torch.clamp(t, min=1.0) ** 3)
+    branch14 = torch.where(differs.mT, t61[..., :, None] * t67[..., None, :], 0.0)
+    dot28 = branch14 @ t7.mT
+    dot29 = torch.einsum("...ab,...ab->...a", t38, dot28)
+    branch15 = torch.where(differs.mT, t13[..., :, None] * t12[..., None, :] * dot8 / t37, 0.0)
+    dot30 = branch15 @ t7.mT
+    dot31 = torch.einsum("...ab,...ab->...a", t38, dot30)
+    branch16 = torch.where(differs.mT, t13[..., :, None] * t12[..., None, :] * dot13 / t64, 0.0)
+    dot32 = torch.einsum("...ab,...cb->...a", branch16, t7)
+    branch17 = torch.where(differs.mT, t13[..., :, None] * t12[..., None, :] * dot10 / t37, 0.0)
+    dot33 = branch17 @ t7.mT
+    dot34 = torch.einsum("...ab,...ab->...a", t38, dot33)
+    branch18 = torch.where(differs.mT, t13[..., :, None] * t12[..., None, :] * dot6 / t37, 0.0)
+    dot35 = branch18 @ t7.mT
+    dot36 = torch.einsum("...ab,...ab->...a", t38, dot35)
+    t68 = total5 * dot21 + dot23 * total + 3 * total5 * dot25 + 3 * dot27 * total
+    t69 = t68 - dot29 - dot31 - dot32 - dot34 * t21 - total5 * dot36 * total
+    t70 = dot36 * total
+    t71 = t13[..., None, :] * dot16 / torch.clamp(t, min=1.0) ** 3
+    t72 = dot19 + t69[..., None, :] + first * t70[..., None, :] + t71
+    t73 = t72 - first * dot21[..., None, :] - 3 * first * dot25[..., None, :]
+    t74 = off_diagonal * (2 * total5[..., None, :] - 2 * t3) * t73
+    t75 = t34 * total11
+    t76 = total2 * epsilon * torch.clamp(t, min=1.0) ** 2
+    t77 = total4 * epsilon * torch.clamp(t, min=1.0) ** 2
+    t78 = epsilon**2
+    t79 = total4[..., :, None] * total2[..., None, :] * torch.clamp(t, min=1.0)
+    t80 = t76[..., None, :] + t77[..., :, None] + t78 * torch.clamp(t, min=1.0) ** 3
+    branch19 = torch.where(differs, 1 / (t80 + t79), 0.0)
+    t81 = branch19.mT
+    dot37 = torch.einsum("...ab,...cb->...ab", second, t7)
+    dot38 = dot37 @ t81.mT
+    branch20 = torch.where(differs.mT, t5[..., :, None] * t12[..., None, :] * dot4 / t37, 0.0)
+    dot39 = torch.einsum("...ab,...cb->...a", branch20, t7)
+    branch21 = torch.where(differs.mT, t5[..., :, None] * t12[..., None, :] * dot2 / t37, 0.0)
+    dot40 = torch.einsum("...ab,...cb->...a", branch21, t7)
+    branch22 = torch.where(differs.mT, t13[..., :, None] * t12[..., None, :] * dot13 / t65, 0.0)
+    dot41 = torch.einsum("...ab,...cb->...a", branch22, t7)
+    t82 = total2 * epsilon * torch.clamp(t, min=1.0) ** 3
+    t83 = total4 * epsilon * torch.clamp(t, min=1.0) ** 3
+    t84 = total4[..., :, None] * total2[..., None, :] * torch.clamp(t, min=1.0) ** 2
+    t85 = t82[..., None, :] + t83[..., :, None] + t78 * torch.clamp(t, min=1.0) ** 4
+    t86 = 1 / (t85 + t84)
+    branch23 = torch.where(differs.mT, total3[..., None, :] * t86.mT, 0.0)
+    dot42 = torch.einsum("...ab,...cb->...a", branch23, t7)
+    branch24 = torch.where(differs.mT, t5[..., :, None] * t12[..., None, :] * dot8 / t37, 0.0)
+    dot43 = torch.einsum("...ab,...cb->...a", branch24, t7)
+    branch25 = torch.where(differs.mT, t5[..., :, None] * t12[..., None, :] * dot10 / t37, 0.0)
+    dot44 = torch.einsum("...ab,...cb->...a", branch25, t7)
+    branch26 = torch.where(differs.mT, t5[..., :, None] * t12[..., None, :] * dot6 / t37, 0.0)
+    dot45 = torch.einsum("...ab,...cb->...a", branch26, t7)
+    t87 = total5 * dot32 + total5 * dot39 + dot40 * total + dot41 * total - dot42
+    t88 = t87 - dot43 - dot44 * t21 - total5 * dot45 * total
+    t89 = dot45 * total
+    t90 = dot38 + t88[..., None, :] + first * t89[..., None, :]
+    t91 = t90 - first * dot32[..., None, :] - first * dot39[..., None, :]
+    t92 = t31 + t42[..., None, :] + t52 + t34[..., None, :] * t50 * t57
+    t93 = t92 + t13[..., None, :] * t50 * (t59 - t60) + t74 - t50 * t75[..., None, :]
+    t94 = t93 - 2 * off_diagonal * t91
+    t95 = 1 / t8**1.5
+    t96 = second.mT * t95[..., :, None] / torch.clamp(t, min=1.0) ** 2
+    dot46 = t36 @ t96.mT
+    branch27 = torch.where(differs, t5[..., None, :] * dot46.mT, 0.0)
+    dot47 = t3 @ branch27.mT
+    t97 = 1 / t4
+    t98 = t3 * first * t97[..., None, :]
+    dot48 = t98 @ branch.mT
+    total13 = torch.sum(t7 / torch.clamp(t, min=1.0), dim=-2)
+    t99 = second.mT * t95[..., :, None] / torch.clamp(t, min=1.0)
+    dot49 = t36 @ t99.mT
+    branch28 = torch.where(differs, t5[..., None, :] * dot49.mT, 0.0)
+    dot50 = t3 @ branch28.mT
+    t100 = t3.mT * t5[..., :, None] / torch.clamp(t, min=1.0) ** 2
+    dot51 = torch.einsum("...ac,...b->...ab", t100, t95)
+    branch29 = torch.where(differs, t5[..., None, :] * dot51.mT, 0.0)
+    dot52 = t3 @ branch29.mT
+    t101 = t3.mT * t5[..., :, None] / torch.clamp(t, min=1.0)
+    dot53 = torch.einsum("...ac,...b->...ab", t101, t12)
+    branch30 = torch.where(differs, t5[..., None, :] * dot53.mT, 0.0)
+    dot54 = t3 @ branch30.mT
+    t102 = t3.mT * t5[..., :, None] / torch.clamp(t, min=1.0) ** 3
+    dot55 = torch.einsum("...ac,...b->...ab", t102, t95)
+    branch31 = torch.where(differs, t5[..., None, :] * dot55.mT, 0.0)
+    dot56 = t3 @ branch31.mT
+    t103 = total3**2
+    t104 = total3 * total13
+    t105 = t97 * total
+    t106 = t3 * t105[..., None, :]
+    dot57 = t106 @ branch.mT
+    t107 = t12[..., None, :] * dot57 / torch.clamp(t, min=1.0)
+    t108 = total3[..., None, :] * dot47 + t12[..., None, :] * dot48
+    t109 = t108 + total13[..., None, :] * dot50 + total3[..., None, :] * second * dot52
+    t110 = t109 - dot54 - second * dot50 - dot56 * t103[..., None, :]
+    t111 = t110 - dot52 * t104[..., None, :] - t107
+    t112 = 2 * t12[..., None, :] * off_diagonal * t111 / t30
+    t113 = t5 * t95
+    total14 = torch.sum(t3 * t7 * t113[..., None, :] / t30, dim=-2)
+    branch32 = torch.where(differs, t95[..., :, None] * t5[..., None, :] * dot13.mT / t37, 0.0)
+    t114 = t7.mT
+    dot58 = branch32 @ t3.mT
+    dot59 = torch.einsum("...ab,...ab->...a", t114, dot58)
+    t115 = total14 * t34 - dot59 * off_diagonal
+    t116 = 2 * t115 * (1 / torch.clamp(t, min=1.0) - t40)
+    t117 = 2 * t115 - 2 * t115 / torch.clamp(t, min=1.0) - t116
+    t118 = 2 * total14 * total13 / torch.clamp(t, min=1.0)
+    t119 = t3 * t33[..., None, :] / torch.clamp(t, min=1.0) ** 2
+    total15 = torch.sum(t119, dim=-2)
+    t120 = t118 - 2 * total15 / torch.clamp(t, min=1.0)
+    t121 = 2 * t7 * total14[..., None, :] / torch.clamp(t, min=1.0)
+    t122 = t120[..., None, :] + 2 * t3 * t33[..., None, :] / t30 - t121
+    t123 = t3 * t33[..., None, :] / torch.clamp(t, min=1.0)
+    total16 = torch.sum(t123, dim=-2)
+    t124 = t3 * t7 * t113[..., None, :] / torch.clamp(t, min=1.0)
+    total17 = torch.sum(t124, dim=-2)
+    t125 = 2 * t7 - 2 * total13[..., None, :]
+    t126 = t3 * t33[..., None, :] - total16[..., None, :]
+    t127 = t122 * (t126 - 0.5 * total17[..., None, :] * t125)
+    t128 = t3 * t113[..., None, :] / torch.clamp(t, min=1.0) ** 2
+    t129 = t3 * t113[..., None, :] / torch.clamp(t, min=1.0) ** 3
+    total18 = torch.sum(t129, dim=-2)
+    t130 = 1 / t8**2.5
+    t131 = t5 * t130
+    total19 = torch.sum(t3 * t7 * t131[..., None, :] / t37, dim=-2)
+    t132 = t128 - total18[..., None, :] - 1.5 * total19[..., None, :] * t125
+    t133 = t5 * t34
+    t134 = t3 * t133[..., None, :] / torch.clamp(t, min=1.0) ** 2
+    branch33 = torch.where(differs, t5[..., None, :] * dot13.mT, 0.0)
+    dot60 = t3 @ branch33.mT
+    t135 = dot60 * off_diagonal / torch.clamp(t, min=1.0) ** 3
+    t136 = t95[..., None, :] * t125 * (t134 - t135)
+    t137 = 2 * total13[..., None, :] - 2 * t7
+    t138 = 1 / t8**2
+    t139 = 1 / (t62 + total2 * torch.clamp(t, min=1.0) ** 2)
+    branch34 = torch.where(differs, t138[..., :, None] * t139[..., None, :], 0.0)
+    dot61 = t114 @ t3
+    dot62 = branch34 * dot61
+    dot63 = first @ dot62.mT
+    branch35 = torch.where(differs, t95[..., :, None] * t5[..., None, :] * dot46.mT / t37, 0.0)
+    dot64 = branch35 @ t3.mT
+    dot65 = torch.einsum("...ab,...ab->...a", t114, dot64)
+    branch36 = torch.where(differs, t95[..., :, None] * t5[..., None, :] * dot49.mT / t37, 0.0)
+    dot66 = branch36 @ t3.mT
+    dot67 = torch.einsum("...ab,...ab->...a", t114, dot66)
+    branch37 = torch.where(differs, t5[..., None, :] * dot13.mT * t130[..., :, None] / t65, 0.0)
+    dot68 = branch37 @ t3.mT
+    dot69 = torch.einsum("...ab,...ab->...a", t114, dot68)
+    branch38 = torch.where(differs, t5[..., None, :] * dot13.mT * t130[..., :, None] / t64, 0.0)
+    dot70 = branch38 @ t3.mT
+    dot71 = torch.einsum("...ab,...ab->...a", t114, dot70)
+    t140 = total / (t66 + total2 * torch.clamp(t, min=1.0) ** 3)
+    branch39 = torch.where(differs, t138[..., :, None] * t140[..., None, :], 0.0)
+    dot72 = branch39 @ t3.mT
+    dot73 = torch.einsum("...ab,...ab->...a", t114, dot72)
+    branch40 = torch.where(differs, t95[..., :, None] * t5[..., None, :] * dot53.mT / t37, 0.0)
+    dot74 = branch40 @ t3.mT
+    dot75 = torch.einsum("...ab,...ab->...a", t114, dot74)
+    branch41 = torch.where(differs, t95[..., :, None] * t5[..., None, :] * dot13.mT / t64, 0.0)
+    dot76 = torch.einsum("...ab,...cb->...a", branch41, t3)
+    branch42 = torch.where(differs, t95[..., :, None] * t5[..., None, :] * dot55.mT / t37, 0.0)
+    dot77 = branch42 @ t3.mT
+    dot78 = torch.einsum("...ab,...ab->...a", t114, dot77)
+    branch43 = torch.where(differs, t95[..., :, None] * t5[..., None, :] * dot51.mT / t37, 0.0)
+    dot79 = branch43 @ t3.mT
+    dot80 = torch.einsum("...ab,...ab->...a", t114, dot79)
+    t141 = total3 * dot65 + total13 * dot67 + 3 * total3 * dot69 + 3 * total13 * dot71
+    t142 = t141 - dot73 - dot75 - dot76 - dot78 * t103 - total3 * total13 * dot80
+    t143 = total3 * dot80
+    t144 = t95[..., None, :] * dot60 / torch.clamp(t, min=1.0) ** 3
+    t145 = dot63 + t142[..., None, :] + second * t143[..., None, :] + t144
+    t146 = t145 - second * dot67[..., None, :] - 3 * second * dot71[..., None, :]
+    t147 = t34 * total18
+    dot81 = torch.einsum("...ab,...cb->...ab", first, t3)
+    dot82 = dot81 @ branch19.mT
+    branch44 = torch.where(differs, t12[..., :, None] * t5[..., None, :] * dot46.mT / t37, 0.0)
+    dot83 = torch.einsum("...ab,...cb->...a", branch44, t3)
+    branch45 = torch.where(differs, t95[..., :, None] * t5[..., None, :] * dot13.mT / t65, 0.0)
+    dot84 = torch.einsum("...ab,...cb->...a", branch45, t3)
+    branch46 = torch.where(differs, t12[..., :, None] * t5[..., None, :] * dot49.mT / t37, 0.0)
+    dot85 = torch.einsum("...ab,...cb->...a", branch46, t3)
+    branch47 = torch.where(differs, total[..., None, :] * t86, 0.0)
+    dot86 = torch.einsum("...ab,...cb->...a", branch47, t3)
+    branch48 = torch.where(differs, t12[..., :, None] * t5[..., None, :] * dot53.mT / t37, 0.0)
+    dot87 = torch.einsum("...ab,...cb->...a", branch48, t3)
+    branch49 = torch.where(differs, t12[..., :, None] * t5[..., None, :] * dot55.mT / t37, 0.0)
+    dot88 = torch.einsum("...ab,...cb->...a", branch49, t3)
+    branch50 = torch.where(differs, t12[..., :, None] * t5[..., None, :] * dot51.mT / t37, 0.0)
+    dot89 = torch.einsum("...ab,...cb->...a", branch50, t3)
+    t148 = total3 * dot83 + total3 * dot84 + total13 * dot76 + total13 * dot85 - dot86
+    t149 = t148 - dot87 - dot88 * t103 - total3 * total13 * dot89
+    t150 = total3 * dot89
+    t151 = dot82 + t149[..., None, :] + second * t150[..., None, :]
+    t152 = t151 - second * dot76[..., None, :] - second * dot85[..., None, :]
+    t153 = t112 + t117[..., None, :] + t127 + t34[..., None, :] * t125 * t132 + t136
+    t154 = t153 + off_diagonal * t137 * t146 - t125 * t147[..., None, :]
+    t155 = t154 - 2 * off_diagonal * t152
+    return (cotangent[..., None, None] * t94, cotangent[..., None, None] * t155)
 
 
 _BARLOW_TWINS = Definition(
@@ -1967,34 +2099,35 @@ class ByolLoss(nn.Module):
 
 def _byol_value(prediction: Array, target: Array) -> Result:
     """The unreduced loss."""
-    total = torch.sum(prediction * target, dim=-1)
-    total2 = torch.sum(prediction**2, dim=-1)
-    total3 = torch.sum(target**2, dim=-1)
-    t = 2 * total * fn.inverse_root(total2) * fn.inverse_root(total3)
-    return 2 - t
+    length = fn.norm(prediction, axis=-1)
+    unit = fn.unit(prediction, length[..., None])
+    length2 = fn.norm(target, axis=-1)
+    unit2 = fn.unit(target, length2[..., None])
+    total = torch.sum(unit * unit2, dim=-1)
+    return 2 - 2 * total
 
 
 def _byol_vjp(prediction: Array, target: Array, cotangent: Array) -> tuple[Result, ...]:
     """Gradients of sum(cotangent * loss)."""
-    total = torch.sum(target**2, dim=-1)
-    t = cotangent * fn.inverse_root(total)
-    total2 = torch.sum(prediction * target, dim=-1)
-    total3 = torch.sum(prediction**2, dim=-1)
-    t2 = fn.inverse_root(total3)
-    t3 = 2 * total2 * t2**3
-    t4 = prediction * t3[..., None] - 2 * target * t2[..., None]
-    return (t[..., None] * t4,)
+    length = fn.norm(prediction, axis=-1)
+    t = cotangent * fn.reciprocal(length)
+    unit = fn.unit(prediction, length[..., None])
+    length2 = fn.norm(target, axis=-1)
+    unit2 = fn.unit(target, length2[..., None])
+    total = torch.sum(unit * unit2, dim=-1)
+    return (t[..., None] * (2 * total[..., None] * unit - 2 * unit2),)
 
 
 def _byol_jvp(prediction: Array, target: Array, prediction_tangent: Array) -> Result:
     """The directional derivative of the unreduced loss along the tangents."""
-    total = torch.sum(prediction_tangent * prediction, dim=-1)
-    total2 = torch.sum(prediction * target, dim=-1)
-    total3 = torch.sum(prediction**2, dim=-1)
-    t = fn.inverse_root(total3)
-    total4 = torch.sum(prediction_tangent * target, dim=-1)
-    total5 = torch.sum(target**2, dim=-1)
-    return (2 * total * total2 * t**3 - 2 * total4 * t) * fn.inverse_root(total5)
+    length = fn.norm(target, axis=-1)
+    unit = fn.unit(target, length[..., None])
+    length2 = fn.norm(prediction, axis=-1)
+    unit2 = fn.unit(prediction, length2[..., None])
+    total = torch.sum(unit2 * prediction_tangent, dim=-1)
+    t = unit * (prediction_tangent - unit2 * total[..., None])
+    total2 = torch.sum(t, dim=-1)
+    return -2 * total2 * fn.reciprocal(length2)
 
 
 def _byol_hvp(
@@ -2004,20 +2137,18 @@ def _byol_hvp(
     prediction_tangent: Array,
 ) -> tuple[Result, ...]:
     """The Hessian of sum(cotangent * loss) times the tangents."""
-    total = torch.sum(target**2, dim=-1)
-    t = cotangent * fn.inverse_root(total)
-    total2 = torch.sum(prediction_tangent * target, dim=-1)
-    total3 = torch.sum(prediction**2, dim=-1)
-    t2 = fn.inverse_root(total3)
-    t3 = t2**3
-    t4 = 2 * total2 * t3
-    total4 = torch.sum(prediction * target, dim=-1)
-    t5 = 2 * t3 * total4
-    total5 = torch.sum(prediction_tangent * prediction, dim=-1)
-    t6 = -3 * total4 * t2**5
-    t7 = target * t3[..., None] + prediction * t6[..., None]
-    t8 = prediction * t4[..., None] + t5[..., None] * prediction_tangent
-    return (t[..., None] * (t8 + 2 * total5[..., None] * t7),)
+    length = fn.norm(prediction, axis=-1)
+    t = cotangent * fn.reciprocal(length) ** 2
+    unit = fn.unit(prediction, length[..., None])
+    length2 = fn.norm(target, axis=-1)
+    unit2 = fn.unit(target, length2[..., None])
+    total = torch.sum(unit * unit2, dim=-1)
+    total2 = torch.sum(unit * prediction_tangent, dim=-1)
+    t2 = prediction_tangent - unit * total2[..., None]
+    total3 = torch.sum(unit2 * t2, dim=-1)
+    t3 = total2[..., None] * (2 * total[..., None] * unit - 2 * unit2)
+    t4 = 2 * total[..., None] * t2 + 2 * unit * total3[..., None] - t3
+    return (t[..., None] * t4,)
 
 
 def _byol_hessian_diagonal(
@@ -2026,17 +2157,16 @@ def _byol_hessian_diagonal(
     cotangent: Array,
 ) -> tuple[Result, ...]:
     """The diagonal of the Hessian of sum(cotangent * loss)."""
-    total = torch.sum(target**2, dim=-1)
-    t = cotangent * fn.inverse_root(total)
-    total2 = torch.sum(prediction**2, dim=-1)
-    t2 = fn.inverse_root(total2)
-    t3 = t2**3
-    total3 = torch.sum(prediction * target, dim=-1)
-    t4 = 2 * t3 * total3
-    t5 = -3 * total3 * t2**5
-    t6 = target * t3[..., None] + prediction * t5[..., None]
-    t7 = 2 * target * prediction * t3[..., None]
-    return (t[..., None] * (t4[..., None] + 2 * prediction * t6 + t7),)
+    length = fn.norm(prediction, axis=-1)
+    t = cotangent * fn.reciprocal(length) ** 2
+    unit = fn.unit(prediction, length[..., None])
+    length2 = fn.norm(target, axis=-1)
+    unit2 = fn.unit(target, length2[..., None])
+    total = torch.sum(unit * unit2, dim=-1)
+    t2 = 2 * unit * (unit2 - total[..., None] * unit)
+    t3 = unit * (2 * total[..., None] * unit - 2 * unit2)
+    t4 = 2 * total[..., None] + t2 - t3 - 2 * total[..., None] * unit**2
+    return (t[..., None] * t4,)
 
 
 _BYOL = Definition(
@@ -2296,15 +2426,17 @@ def _simsiam_value(
     second_projection: Array,
 ) -> Result:
     """The unreduced loss."""
-    total = torch.sum(first_prediction * second_projection, dim=-1)
-    total2 = torch.sum(first_prediction**2, dim=-1)
-    total3 = torch.sum(second_projection**2, dim=-1)
-    t = 0.5 * total * fn.inverse_root(total2) * fn.inverse_root(total3)
-    total4 = torch.sum(second_prediction * first_projection, dim=-1)
-    total5 = torch.sum(second_prediction**2, dim=-1)
-    total6 = torch.sum(first_projection**2, dim=-1)
-    t2 = 0.5 * total4 * fn.inverse_root(total5) * fn.inverse_root(total6)
-    return -(t + t2)
+    length = fn.norm(first_prediction, axis=-1)
+    unit = fn.unit(first_prediction, length[..., None])
+    length2 = fn.norm(second_projection, axis=-1)
+    unit2 = fn.unit(second_projection, length2[..., None])
+    total = torch.sum(unit * unit2, dim=-1)
+    length3 = fn.norm(second_prediction, axis=-1)
+    unit3 = fn.unit(second_prediction, length3[..., None])
+    length4 = fn.norm(first_projection, axis=-1)
+    unit4 = fn.unit(first_projection, length4[..., None])
+    total2 = torch.sum(unit3 * unit4, dim=-1)
+    return -(0.5 * total + 0.5 * total2)
 
 
 def _simsiam_vjp(
@@ -2315,21 +2447,21 @@ def _simsiam_vjp(
     cotangent: Array,
 ) -> tuple[Result, ...]:
     """Gradients of sum(cotangent * loss)."""
-    total = torch.sum(second_projection**2, dim=-1)
-    t = cotangent * fn.inverse_root(total)
-    total2 = torch.sum(first_prediction * second_projection, dim=-1)
-    total3 = torch.sum(first_prediction**2, dim=-1)
-    t2 = fn.inverse_root(total3)
-    t3 = 0.5 * total2 * t2**3
-    t4 = 0.5 * second_projection * t2[..., None]
-    total4 = torch.sum(first_projection**2, dim=-1)
-    t5 = cotangent * fn.inverse_root(total4)
-    total5 = torch.sum(second_prediction * first_projection, dim=-1)
-    total6 = torch.sum(second_prediction**2, dim=-1)
-    t6 = fn.inverse_root(total6)
-    t7 = 0.5 * total5 * t6**3
-    t8 = second_prediction * t7[..., None] - 0.5 * first_projection * t6[..., None]
-    return (t[..., None] * (first_prediction * t3[..., None] - t4), t5[..., None] * t8, 0.0, 0.0)
+    length = fn.norm(first_prediction, axis=-1)
+    t = cotangent * fn.reciprocal(length)
+    unit = fn.unit(first_prediction, length[..., None])
+    length2 = fn.norm(second_projection, axis=-1)
+    unit2 = fn.unit(second_projection, length2[..., None])
+    total = torch.sum(unit * unit2, dim=-1)
+    length3 = fn.norm(second_prediction, axis=-1)
+    t2 = cotangent * fn.reciprocal(length3)
+    unit3 = fn.unit(second_prediction, length3[..., None])
+    length4 = fn.norm(first_projection, axis=-1)
+    unit4 = fn.unit(first_projection, length4[..., None])
+    total2 = torch.sum(unit3 * unit4, dim=-1)
+    result = t[..., None] * (0.5 * unit * total[..., None] - 0.5 * unit2)
+    result2 = t2[..., None] * (0.5 * unit3 * total2[..., None] - 0.5 * unit4)
+    return (result, result2, 0.0, 0.0)
 
 
 def _simsiam_jvp(
@@ -2343,26 +2475,22 @@ def _simsiam_jvp(
     second_projection_tangent: Array,
 ) -> Result:
     """The directional derivative of the unreduced loss along the tangents."""
-    t = first_prediction * first_prediction_tangent
-    total = torch.sum(t, dim=-1)
-    total2 = torch.sum(first_prediction * second_projection, dim=-1)
-    total3 = torch.sum(second_projection**2, dim=-1)
-    t2 = fn.inverse_root(total3)
-    total4 = torch.sum(first_prediction**2, dim=-1)
-    t3 = fn.inverse_root(total4)
-    t4 = second_prediction * second_prediction_tangent
-    total5 = torch.sum(t4, dim=-1)
-    total6 = torch.sum(second_prediction * first_projection, dim=-1)
-    total7 = torch.sum(first_projection**2, dim=-1)
-    t5 = fn.inverse_root(total7)
-    total8 = torch.sum(second_prediction**2, dim=-1)
-    t6 = fn.inverse_root(total8)
-    t7 = first_prediction_tangent * second_projection
-    total9 = torch.sum(t7, dim=-1)
-    t8 = first_projection * second_prediction_tangent
-    total10 = torch.sum(t8, dim=-1)
-    t9 = 0.5 * total * total2 * t2 * t3**3 + 0.5 * total5 * total6 * t5 * t6**3
-    return t9 - 0.5 * total9 * t3 * t2 - 0.5 * total10 * t6 * t5
+    length = fn.norm(second_projection, axis=-1)
+    unit = fn.unit(second_projection, length[..., None])
+    length2 = fn.norm(first_prediction, axis=-1)
+    unit2 = fn.unit(first_prediction, length2[..., None])
+    total = torch.sum(unit2 * first_prediction_tangent, dim=-1)
+    t = first_prediction_tangent - unit2 * total[..., None]
+    total2 = torch.sum(unit * t, dim=-1)
+    length3 = fn.norm(first_projection, axis=-1)
+    unit3 = fn.unit(first_projection, length3[..., None])
+    length4 = fn.norm(second_prediction, axis=-1)
+    unit4 = fn.unit(second_prediction, length4[..., None])
+    total3 = torch.sum(unit4 * second_prediction_tangent, dim=-1)
+    t2 = second_prediction_tangent - unit4 * total3[..., None]
+    total4 = torch.sum(unit3 * t2, dim=-1)
+    t3 = 0.5 * total2 * fn.reciprocal(length2)
+    return -(t3 + 0.5 * total4 * fn.reciprocal(length4))
 
 
 def _simsiam_hvp(
@@ -2377,41 +2505,29 @@ def _simsiam_hvp(
     second_projection_tangent: Array,
 ) -> tuple[Result, ...]:
     """The Hessian of sum(cotangent * loss) times the tangents."""
-    total = torch.sum(second_projection**2, dim=-1)
-    t = cotangent * fn.inverse_root(total)
-    total2 = torch.sum(first_prediction * second_projection, dim=-1)
-    total3 = torch.sum(first_prediction**2, dim=-1)
-    t2 = fn.inverse_root(total3)
-    t3 = t2**3
-    t4 = 0.5 * total2 * t3
-    t5 = first_prediction_tangent * t4[..., None]
-    t6 = first_prediction_tangent * second_projection
-    total4 = torch.sum(t6, dim=-1)
-    t7 = 0.5 * total4 * t3
-    t8 = first_prediction * first_prediction_tangent
-    total5 = torch.sum(t8, dim=-1)
-    t9 = -0.75 * total2 * t2**5
-    t10 = 0.25 * second_projection * t3[..., None]
-    t11 = first_prediction * t9[..., None] + t10
-    t12 = t5 + first_prediction * t7[..., None] + 2 * total5[..., None] * t11
-    total6 = torch.sum(first_projection**2, dim=-1)
-    t13 = cotangent * fn.inverse_root(total6)
-    total7 = torch.sum(second_prediction * first_projection, dim=-1)
-    total8 = torch.sum(second_prediction**2, dim=-1)
-    t14 = fn.inverse_root(total8)
-    t15 = t14**3
-    t16 = 0.5 * total7 * t15
-    t17 = second_prediction_tangent * t16[..., None]
-    t18 = first_projection * second_prediction_tangent
-    total9 = torch.sum(t18, dim=-1)
-    t19 = 0.5 * total9 * t15
-    t20 = second_prediction * second_prediction_tangent
-    total10 = torch.sum(t20, dim=-1)
-    t21 = -0.75 * total7 * t14**5
-    t22 = 0.25 * first_projection * t15[..., None]
-    t23 = second_prediction * t21[..., None] + t22
-    t24 = t17 + second_prediction * t19[..., None] + 2 * total10[..., None] * t23
-    return (t[..., None] * t12, t13[..., None] * t24, 0.0, 0.0)
+    length = fn.norm(first_prediction, axis=-1)
+    t = cotangent * fn.reciprocal(length) ** 2
+    unit = fn.unit(first_prediction, length[..., None])
+    length2 = fn.norm(second_projection, axis=-1)
+    unit2 = fn.unit(second_projection, length2[..., None])
+    total = torch.sum(unit * first_prediction_tangent, dim=-1)
+    t2 = first_prediction_tangent - unit * total[..., None]
+    total2 = torch.sum(unit2 * t2, dim=-1)
+    total3 = torch.sum(unit * unit2, dim=-1)
+    t3 = total[..., None] * (0.5 * unit * total3[..., None] - 0.5 * unit2)
+    t4 = 0.5 * unit * total2[..., None] + 0.5 * total3[..., None] * t2 - t3
+    length3 = fn.norm(second_prediction, axis=-1)
+    t5 = cotangent * fn.reciprocal(length3) ** 2
+    unit3 = fn.unit(second_prediction, length3[..., None])
+    length4 = fn.norm(first_projection, axis=-1)
+    unit4 = fn.unit(first_projection, length4[..., None])
+    total4 = torch.sum(unit3 * second_prediction_tangent, dim=-1)
+    t6 = second_prediction_tangent - unit3 * total4[..., None]
+    total5 = torch.sum(unit4 * t6, dim=-1)
+    total6 = torch.sum(unit3 * unit4, dim=-1)
+    t7 = total4[..., None] * (0.5 * unit3 * total6[..., None] - 0.5 * unit4)
+    t8 = 0.5 * unit3 * total5[..., None] + 0.5 * total6[..., None] * t6 - t7
+    return (t[..., None] * t4, t5[..., None] * t8, 0.0, 0.0)
 
 
 def _simsiam_hessian_diagonal(
@@ -2422,32 +2538,25 @@ def _simsiam_hessian_diagonal(
     cotangent: Array,
 ) -> tuple[Result, ...]:
     """The diagonal of the Hessian of sum(cotangent * loss)."""
-    total = torch.sum(second_projection**2, dim=-1)
-    t = cotangent * fn.inverse_root(total)
-    total2 = torch.sum(first_prediction * second_projection, dim=-1)
-    total3 = torch.sum(first_prediction**2, dim=-1)
-    t2 = fn.inverse_root(total3)
-    t3 = t2**3
-    t4 = 0.5 * total2 * t3
-    t5 = -0.75 * total2 * t2**5
-    t6 = 0.25 * second_projection * t3[..., None]
-    t7 = first_prediction * t5[..., None] + t6
-    t8 = 0.5 * second_projection * first_prediction * t3[..., None]
-    total4 = torch.sum(first_projection**2, dim=-1)
-    t9 = cotangent * fn.inverse_root(total4)
-    total5 = torch.sum(second_prediction * first_projection, dim=-1)
-    total6 = torch.sum(second_prediction**2, dim=-1)
-    t10 = fn.inverse_root(total6)
-    t11 = t10**3
-    t12 = 0.5 * total5 * t11
-    t13 = -0.75 * total5 * t10**5
-    t14 = 0.25 * first_projection * t11[..., None]
-    t15 = second_prediction * t13[..., None] + t14
-    t16 = 0.5 * first_projection * second_prediction * t11[..., None]
-    t17 = t12[..., None] + 2 * second_prediction * t15 + t16
-    result = t[..., None] * (t4[..., None] + 2 * first_prediction * t7 + t8)
-    result2 = t9[..., None] * t17
-    return (result, result2, 0.0, 0.0)
+    length = fn.norm(first_prediction, axis=-1)
+    t = cotangent * fn.reciprocal(length) ** 2
+    unit = fn.unit(first_prediction, length[..., None])
+    length2 = fn.norm(second_projection, axis=-1)
+    unit2 = fn.unit(second_projection, length2[..., None])
+    total = torch.sum(unit * unit2, dim=-1)
+    t2 = 0.5 * unit * (unit2 - unit * total[..., None])
+    t3 = unit * (0.5 * unit * total[..., None] - 0.5 * unit2)
+    t4 = 0.5 * total[..., None] + t2 - t3 - 0.5 * total[..., None] * unit**2
+    length3 = fn.norm(second_prediction, axis=-1)
+    t5 = cotangent * fn.reciprocal(length3) ** 2
+    unit3 = fn.unit(second_prediction, length3[..., None])
+    length4 = fn.norm(first_projection, axis=-1)
+    unit4 = fn.unit(first_projection, length4[..., None])
+    total2 = torch.sum(unit3 * unit4, dim=-1)
+    t6 = 0.5 * unit3 * (unit4 - unit3 * total2[..., None])
+    t7 = unit3 * (0.5 * unit3 * total2[..., None] - 0.5 * unit4)
+    t8 = 0.5 * total2[..., None] + t6 - t7 - 0.5 * total2[..., None] * unit3**2
+    return (t[..., None] * t4, t5[..., None] * t8, 0.0, 0.0)
 
 
 _SIMSIAM = Definition(

@@ -18,9 +18,11 @@ from losscompiler.passes.recognise import recognise
 from losscompiler.spec import (
     Loss,
     Mask,
+    Not,
     Prediction,
     Sum,
     Target,
+    acos,
     cosh,
     exp,
     index,
@@ -142,6 +144,13 @@ RULES = (
     Rule(
         "masked_logsumexp",
         lambda x, m: log(Sum(where(m[k], exp(x[k]), 0), k)),
+        {"x": C, "m": Mask("class")},
+        LogSumExp,
+        {"x": BIG, "m": [True, False, True]},
+    ),
+    Rule(
+        "logsumexp_of_the_other_branch",
+        lambda x, m: log(Sum(where(Not(m[k]), 0, exp(x[k])), k)),
         {"x": C, "m": Mask("class")},
         LogSumExp,
         {"x": BIG, "m": [True, False, True]},
@@ -311,6 +320,17 @@ def test_cross_entropy_of_logits_is_found_through_the_sums() -> None:
     found = recognise(made.expression)
     x, y = (made.roles[n].tensor(n)[()] for n in "xy")
     assert sp.expand(found - (y * softplus(-x) + (1 - y) * softplus(x))) == 0
+
+
+def test_a_share_is_found_though_its_exponent_is_real_only_inside_a_domain() -> None:
+    def share(x: Any, z: Any) -> Any:
+        own = exp(900 * acos(z))
+        return log(own / (own + Sum(exp(x[k]), k)))
+
+    made = declare(share, x=C, z=Prediction(interval=(-1, 1)))
+    arrays = {"x": [2000.0, 1400.0, 1300.0], "z": -0.5}
+    right = float(exactly(written_out(made.expression, SIZES, {}), arrays, 900))
+    np.testing.assert_allclose(value(made, arrays), right, rtol=1e-12)
 
 
 @pytest.mark.parametrize(

@@ -50,12 +50,13 @@ def _apply(e: sp.Basic) -> sp.Basic:
 def split_exponential(e: sp.Expr) -> tuple[sp.Expr, sp.Expr, sp.Basic] | None:
     """(weight, exponent, condition) if `e` is `weight * exp(exponent)` where a condition holds."""
     if isinstance(e, ex.Piecewise):
-        (value, condition), *rest = e.pairs
-        if len(rest) == 1 and rest[0][0] == 0:
-            split = split_exponential(value)
-            if split is not None:
-                return split[0], split[1], sp.And(condition, split[2])
-        return None
+        if len(e.pairs) != 2:
+            return None
+        (value, condition), (other, _) = e.pairs
+        if value == 0:
+            value, condition, other = other, sp.Not(condition), value
+        split = split_exponential(value) if other == 0 else None
+        return None if split is None else (split[0], split[1], sp.And(condition, split[2]))
     holds: sp.Basic = sp.true
     weight, exponents = [], []
     for factor in sp.Mul.make_args(e):
@@ -133,7 +134,7 @@ def _log(e: sp.Expr) -> sp.Expr:
         return _log_of_addition(e, x)
     if x.is_Mul:
         return _log_of_product(e, x)
-    if x.is_Pow and (x.base.is_positive or x.base.is_nonnegative or _exponential(x.base)):
+    if x.is_Pow and _nonnegative(x.base):
         return x.exp * _apply(sp.log(x.base))
     return e
 
@@ -177,12 +178,7 @@ def _log_of_term(t: sp.Expr) -> sp.Expr | None:
 
 def _log_of_product(e: sp.Expr, x: sp.Mul) -> sp.Expr:
     """Splits a product of positive factors; a quotient of probabilities is such a product."""
-
-    def positive(f: sp.Expr) -> bool:
-        base = f.base if f.is_Pow else f
-        return bool(base.is_nonnegative or _exponential(base))
-
-    if not all(positive(f) for f in x.args):
+    if not all(_nonnegative(f.base if f.is_Pow else f) for f in x.args):
         return e
     return sp.Add(*(_apply(sp.log(f)) for f in x.args))
 

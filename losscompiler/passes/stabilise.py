@@ -62,12 +62,13 @@ def _collected_powers(e: sp.Expr) -> sp.Expr:
 
 
 def _powers_of_magnitudes(e: sp.Expr) -> sp.Expr:
-    """sign(x)**2 * |x|**n is |x|**n, also at 0 for n = 0: half the second derivative of |x|**2."""
+    """sign(x)**2 * (a |x|)**n is (a |x|)**n, also at 0 for n = 0: half of (x**2)''."""
     for f in sp.Mul.make_args(e):
-        if f.is_Pow and isinstance(f.base, Magnitude) and not f.exp.is_number:
-            squared = Sign(f.base.args[0]) ** 2
-            if squared in e.args:
-                return e / squared
+        if not f.is_Pow or f.exp.is_number:
+            continue
+        for magnitude in sp.Mul.make_args(f.base):
+            if isinstance(magnitude, Magnitude) and Sign(magnitude.args[0]) ** 2 in e.args:
+                return e / Sign(magnitude.args[0]) ** 2
     return e
 
 

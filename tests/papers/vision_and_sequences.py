@@ -1,6 +1,7 @@
 """Losses of papers on vision, survival and sequences, in the notation of the papers."""
 
 from losscompiler.spec import (
+    Abs,
     And,
     Label,
     Mask,
@@ -9,6 +10,7 @@ from losscompiler.spec import (
     Ne,
     Norm,
     Param,
+    Piecewise,
     Prediction,
     Sum,
     Target,
@@ -108,6 +110,54 @@ def deep_coral(source=Prediction("source", "feature"), drawn=Prediction("drawn",
 
     gap = covariance(source, i) - covariance(drawn, p)
     return Sum(gap**2, a, b) / (4 * size("feature") ** 2)
+
+
+@loss
+def two_way_multilabel(
+    logits=Prediction("batch", "class"),
+    target=Mask("batch", "class"),
+    *,
+    temperature=Param(4, positive=True),
+):
+    """Soft margin between positive and negative labels, of each sample and of each class.
+
+    References:
+        T. Kobayashi, "Two-Way Multi-Label Loss", 2023.
+    """
+    i, c = index("batch"), index("class")
+    x, y = logits[i, c], target[i, c]
+
+    def one_way(k, rest):
+        positive = temperature * log(Sum(where(y, exp(-x / temperature), 0), k))
+        negative = log(Sum(where(y, 0, exp(x)), k))
+        return Mean(log(1 + exp(positive + negative)), rest)
+
+    return one_way(c, i) + one_way(i, c)
+
+
+@loss
+def huber_total_variation(
+    prediction=Prediction("row", "column"),
+    noisy=Target("row", "column"),
+    *,
+    strength=Param(1, positive=True),
+    delta=Param(0.1, positive=True),
+):
+    """Squared distance from a noisy image plus Huber's penalty of differences of neighbours.
+
+    References:
+        L. I. Rudin, S. Osher and E. Fatemi, "Nonlinear Total Variation Based Noise Removal
+        Algorithms", 1992.
+    """
+    r, c = index("row"), index("column")
+    u = prediction
+
+    def huber(e):
+        return Piecewise((e**2 / 2, Abs(e) <= delta), (delta * (Abs(e) - delta / 2), True))
+
+    down = where(r + 1 < size("row"), huber(u[r + 1, c] - u[r, c]), 0)
+    right = where(c + 1 < size("column"), huber(u[r, c + 1] - u[r, c]), 0)
+    return Sum((u[r, c] - noisy[r, c]) ** 2 / 2 + strength * (down + right), r, c)
 
 
 @loss

@@ -109,7 +109,9 @@ class Sign(sp.Function):
 def _of_constants(choose: Callable[..., sp.Expr], a: sp.Expr, b: sp.Expr) -> sp.Expr | None:
     if sp.nan in (a, b):  # in a branch that its condition turns out to exclude
         return sp.nan
-    return choose(a, b) if a == b or (a.is_number and b.is_number) else None
+    if a == b:
+        return a
+    return choose(a, b) if a.is_number and b.is_number else None
 
 
 class Maximum(sp.Function):

@@ -258,7 +258,7 @@ def squared_earth_mover(logits=Prediction("class"), target=Target("class", inter
 
     References:
         L. Hou et al., "Squared Earth Mover's Distance-based Loss for Training Deep Neural
-        Networks", 2017.
+        Networks", 2016.
     """
     c, k = index("class", "c k")
     p = exp(logits[c]) / Sum(exp(logits[k]), k)

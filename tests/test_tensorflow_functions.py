@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from losscompiler.backends.tensorflow.operators import SPELLING
 from losscompiler.backends.tensorflow.runtime import _functions as fn
 
 MODES: dict[str, Callable[[Any], Any]] = {
@@ -168,3 +169,9 @@ def test_sizes_and_positions() -> None:
 
     divided = tf.function(lambda x: x / fn.size(x, -1), [tf.TensorSpec([None], tf.float64)])
     np.testing.assert_array_equal(divided(tf.constant([1.0, 2.0], tf.float64)), [0.5, 1.0])
+
+
+def test_a_number_made_of_sizes_is_as_precise_as_the_array() -> None:
+    x = tf.zeros(3, tf.float64)
+    third = eval(SPELLING.full("1 / fn.size(x, -1)", "x"), {"tf": tf, "fn": fn, "x": x})
+    assert (third.dtype, float(third)) == (tf.float64, 1 / 3)

@@ -54,6 +54,7 @@ SPELLING = Spelling(
     swap_last_two=lambda x: f"tf.linalg.matrix_transpose({x})",
     cast=lambda x, like: f"tf.cast({x}, {like}.dtype)",
     size=_size,
-    full=lambda n, like: f"tf.cast({n}, {like}.dtype)",
+    # A Python number that tf.cast gets is rounded to single precision first.
+    full=lambda n, like: f"tf.convert_to_tensor({n}, {like}.dtype)",
     reserved=frozenset({"tf", "keras", "along", "fn", "special"}),
 )

@@ -2877,7 +2877,7 @@ def _uniformity_value(embeddings: Array, t: Array) -> Result:
     lse = fn.logsumexp(-t * (2 - 2 * dot), (-2, -1), where=differs)
     branch = fn.select(differs, 1.0, 0.0, embeddings)
     total = tf.reduce_sum(branch, axis=(-2, -1))
-    above = tf.cast(batch_size, embeddings.dtype) > 1
+    above = tf.convert_to_tensor(batch_size, embeddings.dtype) > 1
     return tf.where(above, lse - tf.math.log(tf.maximum(total, 1.0)), 0.0)
 
 
@@ -2897,7 +2897,7 @@ def _uniformity_vjp(embeddings: Array, t: Array, cotangent: Array) -> tuple[Resu
     t4 = tf.linalg.matrix_transpose(branch)
     dot2 = tf.matmul(t4, tf.linalg.matrix_transpose(t2))
     t5 = 2 * cotangent * t
-    above = tf.cast(batch_size, embeddings.dtype) > 1
+    above = tf.convert_to_tensor(batch_size, embeddings.dtype) > 1
     branch2 = tf.where(above, dot2 * t5[..., None, None], 0.0)
     dot3 = tf.matmul(branch, tf.linalg.matrix_transpose(t2))
     branch3 = tf.where(above, dot3 * t5[..., None, None], 0.0)
@@ -2923,7 +2923,8 @@ def _uniformity_jvp(embeddings: Array, t: Array, embeddings_tangent: Array) -> R
     lse = fn.logsumexp(t4, (-2, -1), where=differs)
     branch = tf.where(differs, t3 * tf.math.exp(t4 - lse[..., None, None]), 0.0)
     total2 = tf.reduce_sum(branch, axis=(-2, -1))
-    return tf.where(tf.cast(batch_size, embeddings.dtype) > 1, 2 * total2 * t, 0.0)
+    above = tf.convert_to_tensor(batch_size, embeddings.dtype) > 1
+    return tf.where(above, 2 * total2 * t, 0.0)
 
 
 def _uniformity_hvp(
@@ -2963,31 +2964,29 @@ def _uniformity_hvp(
     t12 = tf.linalg.matrix_transpose(t11)
     dot5 = tf.matmul(t12, tf.linalg.matrix_transpose(t8))
     t13 = dot2 + dot5
-    t14 = t2[..., None, None] * inverse[..., :, None] * t13
-    branch4 = tf.where(tf.cast(batch_size, embeddings.dtype) > 1, t14, 0.0)
+    above = tf.convert_to_tensor(batch_size, embeddings.dtype) > 1
+    branch4 = tf.where(above, t2[..., None, None] * inverse[..., :, None] * t13, 0.0)
     dot6 = tf.matmul(branch, tf.linalg.matrix_transpose(t5))
     dot7 = tf.matmul(t11, tf.linalg.matrix_transpose(t8))
-    t15 = dot6 + dot7
-    t16 = t2[..., None, None] * inverse[..., :, None] * t15
-    branch5 = tf.where(tf.cast(batch_size, embeddings.dtype) > 1, t16, 0.0)
+    t14 = dot6 + dot7
+    branch5 = tf.where(above, t2[..., None, None] * inverse[..., :, None] * t14, 0.0)
     dot8 = tf.matmul(branch, tf.linalg.matrix_transpose(t8))
-    above = tf.cast(batch_size, embeddings.dtype) > 1
     branch6 = tf.where(above, t2[..., None, None] * dot8, 0.0)
     dot9 = tf.matmul(t7, tf.linalg.matrix_transpose(t8))
     branch7 = tf.where(above, t2[..., None, None] * dot9, 0.0)
-    t17 = branch6 + branch7
-    total3 = tf.reduce_sum(t17 * unit, axis=-1)
-    t18 = inverse**2
-    t19 = total3 * t18
-    branch8 = tf.where(above, t2[..., None, None] * t15 * unit, 0.0)
+    t15 = branch6 + branch7
+    total3 = tf.reduce_sum(t15 * unit, axis=-1)
+    t16 = inverse**2
+    t17 = total3 * t16
+    branch8 = tf.where(above, t2[..., None, None] * t14 * unit, 0.0)
     branch9 = tf.where(above, t2[..., None, None] * t13 * unit, 0.0)
-    t20 = inverse[..., :, None] * t3 * t17 + branch8 + branch9
-    total4 = tf.reduce_sum(t20, axis=-1)
-    t21 = inverse * total4
-    t22 = t18 * total
-    t23 = branch6 + branch7 - total3[..., :, None] * unit
-    t24 = branch4 + branch5 - t3 * t19[..., :, None] - t21[..., :, None] * unit
-    return (t24 - t22[..., :, None] * t23,)
+    t18 = inverse[..., :, None] * t3 * t15 + branch8 + branch9
+    total4 = tf.reduce_sum(t18, axis=-1)
+    t19 = inverse * total4
+    t20 = t16 * total
+    t21 = branch6 + branch7 - total3[..., :, None] * unit
+    t22 = branch4 + branch5 - t3 * t17[..., :, None] - t19[..., :, None] * unit
+    return (t22 - t20[..., :, None] * t21,)
 
 
 def _uniformity_hessian_diagonal(
@@ -3009,7 +3008,7 @@ def _uniformity_hessian_diagonal(
     share = tf.math.exp(t4 - lse[..., None, None])
     branch = tf.where(differs, share, 0.0)
     dot2 = tf.matmul(branch, tf.linalg.matrix_transpose(t3))
-    above = tf.cast(batch_size, embeddings.dtype) > 1
+    above = tf.convert_to_tensor(batch_size, embeddings.dtype) > 1
     branch2 = tf.where(above, t2[..., None, None] * dot2, 0.0)
     t5 = tf.linalg.matrix_transpose(branch)
     dot3 = tf.matmul(t5, tf.linalg.matrix_transpose(t3))
@@ -3029,11 +3028,11 @@ def _uniformity_hessian_diagonal(
     t13 = tf.linalg.matrix_transpose(branch5)
     dot5 = tf.matmul(t13, tf.linalg.matrix_transpose(t3))
     t14 = t2[..., None, None] * t7[..., :, None] * (dot4 - dot5 * unit)
-    branch6 = tf.where(tf.cast(batch_size, embeddings.dtype) > 1, t14, 0.0)
+    branch6 = tf.where(tf.convert_to_tensor(batch_size, embeddings.dtype) > 1, t14, 0.0)
     dot6 = tf.matmul(branch4, tf.linalg.matrix_transpose(t11))
     dot7 = tf.matmul(branch5, tf.linalg.matrix_transpose(t3))
     t15 = t2[..., None, None] * t7[..., :, None] * (dot6 - dot7 * unit)
-    branch7 = tf.where(tf.cast(batch_size, embeddings.dtype) > 1, t15, 0.0)
+    branch7 = tf.where(tf.convert_to_tensor(batch_size, embeddings.dtype) > 1, t15, 0.0)
     branch8 = tf.where(differs, -share, 0.0)
     t16 = tf.linalg.matrix_transpose(branch8)
     dot8 = tf.matmul(t16, tf.linalg.matrix_transpose(t3))
@@ -3044,63 +3043,49 @@ def _uniformity_hessian_diagonal(
     t18 = t17 - 2 * total3[..., :, None] * unit
     t19 = t**2
     t20 = 2 * t19 * cotangent
-    t21 = t7[..., :, None] * dot8 * t18 * t20[..., None, None]
-    branch10 = tf.where(tf.cast(batch_size, embeddings.dtype) > 1, t21, 0.0)
+    branch10 = tf.where(above, t7[..., :, None] * dot8 * t18 * t20[..., None, None], 0.0)
     dot9 = tf.matmul(branch8, tf.linalg.matrix_transpose(t3))
-    t22 = t7[..., :, None] * dot9 * t18 * t20[..., None, None]
-    branch11 = tf.where(tf.cast(batch_size, embeddings.dtype) > 1, t22, 0.0)
+    branch11 = tf.where(above, t7[..., :, None] * dot9 * t18 * t20[..., None, None], 0.0)
     dot10 = t12 * dot
     dot11 = tf.matmul(dot10, tf.linalg.matrix_transpose(t3))
-    t23 = t2[..., None, None] * inverse[..., :, None] * dot11
-    branch12 = tf.where(tf.cast(batch_size, embeddings.dtype) > 1, t23, 0.0)
+    branch12 = tf.where(above, t2[..., None, None] * inverse[..., :, None] * dot11, 0.0)
     dot12 = branch4 * dot
     dot13 = tf.matmul(dot12, tf.linalg.matrix_transpose(t3))
-    t24 = t2[..., None, None] * inverse[..., :, None] * dot13
-    branch13 = tf.where(tf.cast(batch_size, embeddings.dtype) > 1, t24, 0.0)
-    t25 = -2 * cotangent * t
+    branch13 = tf.where(above, t2[..., None, None] * inverse[..., :, None] * dot13, 0.0)
+    t21 = -2 * cotangent * t
     total4 = tf.reduce_sum(unit * dot5, axis=-1)
-    t26 = inverse * total4
-    t27 = t25[..., None, None] * t26[..., :, None] * unit
-    branch14 = tf.where(tf.cast(batch_size, embeddings.dtype) > 1, t27, 0.0)
+    t22 = inverse * total4
+    branch14 = tf.where(above, t21[..., None, None] * t22[..., :, None] * unit, 0.0)
     total5 = tf.reduce_sum(unit * dot7, axis=-1)
-    t28 = inverse * total5
-    t29 = t25[..., None, None] * t28[..., :, None] * unit
-    branch15 = tf.where(tf.cast(batch_size, embeddings.dtype) > 1, t29, 0.0)
-    t30 = inverse * total
-    t31 = inverse[..., :, None] * t6 + branch12 + branch13 + branch14 + branch15
-    t32 = t31 - t30[..., :, None] * unit
-    t33 = 4 * t19 * cotangent
+    t23 = inverse * total5
+    branch15 = tf.where(above, t21[..., None, None] * t23[..., :, None] * unit, 0.0)
+    t24 = inverse * total
+    t25 = inverse[..., :, None] * t6 + branch12 + branch13 + branch14 + branch15
+    t26 = t25 - t24[..., :, None] * unit
+    t27 = 4 * t19 * cotangent
     total6 = tf.reduce_sum(dot8 * unit, axis=-1)
-    t34 = inverse * total6
-    t35 = dot3 * t33[..., None, None] * t34[..., :, None]
-    branch16 = tf.where(tf.cast(batch_size, embeddings.dtype) > 1, t35, 0.0)
+    t28 = inverse * total6
+    branch16 = tf.where(above, dot3 * t27[..., None, None] * t28[..., :, None], 0.0)
     total7 = tf.reduce_sum(dot9 * unit, axis=-1)
-    t36 = inverse * total7
-    t37 = dot3 * t33[..., None, None] * t36[..., :, None]
-    branch17 = tf.where(tf.cast(batch_size, embeddings.dtype) > 1, t37, 0.0)
-    t38 = dot2 * t33[..., None, None] * t34[..., :, None]
-    branch18 = tf.where(tf.cast(batch_size, embeddings.dtype) > 1, t38, 0.0)
-    t39 = dot2 * t33[..., None, None] * t36[..., :, None]
-    branch19 = tf.where(tf.cast(batch_size, embeddings.dtype) > 1, t39, 0.0)
-    t40 = -4 * t19 * cotangent
-    t41 = inverse * total6 * total2
-    t42 = t40[..., None, None] * t41[..., :, None] * unit
-    branch20 = tf.where(tf.cast(batch_size, embeddings.dtype) > 1, t42, 0.0)
-    t43 = inverse * total6 * total3
-    t44 = t40[..., None, None] * t43[..., :, None] * unit
-    branch21 = tf.where(tf.cast(batch_size, embeddings.dtype) > 1, t44, 0.0)
-    t45 = inverse * total7 * total2
-    t46 = t40[..., None, None] * t45[..., :, None] * unit
-    branch22 = tf.where(tf.cast(batch_size, embeddings.dtype) > 1, t46, 0.0)
-    t47 = inverse * total7 * total3
-    t48 = t40[..., None, None] * t47[..., :, None] * unit
-    branch23 = tf.where(tf.cast(batch_size, embeddings.dtype) > 1, t48, 0.0)
-    t49 = branch16 + branch17 + branch18 + branch19 + branch20 + branch21 + branch22
-    t50 = t49 + branch23
-    t51 = branch2 + branch3 - total[..., :, None] * unit
-    t52 = t8[..., :, None] + t9[..., :, None] * t10 + branch6 + branch7 + branch10
-    t53 = t52 + branch11 - inverse[..., :, None] * t32 * unit
-    return (t53 - inverse[..., :, None] * t50 * unit - t7[..., :, None] * unit * t51,)
+    t29 = inverse * total7
+    branch17 = tf.where(above, dot3 * t27[..., None, None] * t29[..., :, None], 0.0)
+    branch18 = tf.where(above, dot2 * t27[..., None, None] * t28[..., :, None], 0.0)
+    branch19 = tf.where(above, dot2 * t27[..., None, None] * t29[..., :, None], 0.0)
+    t30 = -4 * t19 * cotangent
+    t31 = inverse * total6 * total2
+    branch20 = tf.where(above, t30[..., None, None] * t31[..., :, None] * unit, 0.0)
+    t32 = inverse * total6 * total3
+    branch21 = tf.where(above, t30[..., None, None] * t32[..., :, None] * unit, 0.0)
+    t33 = inverse * total7 * total2
+    branch22 = tf.where(above, t30[..., None, None] * t33[..., :, None] * unit, 0.0)
+    t34 = inverse * total7 * total3
+    branch23 = tf.where(above, t30[..., None, None] * t34[..., :, None] * unit, 0.0)
+    t35 = branch16 + branch17 + branch18 + branch19 + branch20 + branch21 + branch22
+    t36 = t35 + branch23
+    t37 = branch2 + branch3 - total[..., :, None] * unit
+    t38 = t8[..., :, None] + t9[..., :, None] * t10 + branch6 + branch7 + branch10
+    t39 = t38 + branch11 - inverse[..., :, None] * t26 * unit
+    return (t39 - inverse[..., :, None] * t36 * unit - t7[..., :, None] * unit * t37,)
 
 
 _UNIFORMITY = Definition(

@@ -1282,7 +1282,7 @@ def _peak_signal_to_noise_value(prediction: Array, target: Array, peak: Array) -
     """The unreduced loss."""
     total = tf.reduce_sum((prediction - target) ** 2, axis=-1)
     position_size = fn.size(prediction, -1)
-    logarithm = tf.math.log(tf.cast(position_size, prediction.dtype))
+    logarithm = tf.math.log(tf.convert_to_tensor(position_size, prediction.dtype))
     t = tf.math.log(total) - logarithm - 2 * tf.math.log(peak)
     return 10 * t / 2.302585092994046
 
@@ -1579,19 +1579,19 @@ def _edge_aware_smoothness_value(depth: Array, image: Array) -> Result:
     total2 = tf.reduce_sum(tf.where(below[..., None, :], t, 0.0), axis=(-2, -1))
     row_size = fn.size(depth, -2)
     t2 = row_size * (column_size - 1)
-    t3 = total2 / tf.maximum(tf.cast(t2, depth.dtype), 1.0)
+    larger = tf.maximum(tf.convert_to_tensor(t2, depth.dtype), 1.0)
     position2 = fn.positions(depth, -2)
-    t4 = tf.cast(position2, depth.dtype) + 1
-    below2 = t4 < row_size
+    t3 = tf.cast(position2, depth.dtype) + 1
+    below2 = t3 < row_size
     shifted2 = fn.shift(depth, 1, -2)
     turned3 = tf.experimental.numpy.moveaxis(fn.shift(image, 1, -2), (-3, -2, -1), (-1, -3, -2))
     turned4 = tf.experimental.numpy.moveaxis(turned3, (-3, -2, -1), (-2, -1, -3))
     total3 = tf.reduce_sum(tf.math.abs(image - turned4), axis=-3)
-    t5 = tf.math.abs(depth - shifted2) * tf.math.exp(-total3 / channel_size)
-    total4 = tf.reduce_sum(tf.where(below2[..., :, None], t5, 0.0), axis=(-2, -1))
-    t6 = column_size * (row_size - 1)
-    t7 = total4 / tf.maximum(tf.cast(t6, depth.dtype), 1.0)
-    return t3 + t7
+    t4 = tf.math.abs(depth - shifted2) * tf.math.exp(-total3 / channel_size)
+    total4 = tf.reduce_sum(tf.where(below2[..., :, None], t4, 0.0), axis=(-2, -1))
+    t5 = column_size * (row_size - 1)
+    larger2 = tf.maximum(tf.convert_to_tensor(t5, depth.dtype), 1.0)
+    return total2 / larger + total4 / larger2
 
 
 def _edge_aware_smoothness_vjp(depth: Array, image: Array, cotangent: Array) -> tuple[Result, ...]:
@@ -1601,7 +1601,8 @@ def _edge_aware_smoothness_vjp(depth: Array, image: Array, cotangent: Array) -> 
     below = tf.cast(position, depth.dtype) + 1 < row_size
     column_size = fn.size(depth, -1)
     t = column_size * (row_size - 1)
-    t2 = cotangent / tf.maximum(tf.cast(t, depth.dtype), 1.0)
+    larger = tf.maximum(tf.convert_to_tensor(t, depth.dtype), 1.0)
+    t2 = cotangent / larger
     shifted = fn.shift(depth, 1, -2)
     turned = tf.experimental.numpy.moveaxis(fn.shift(image, 1, -2), (-3, -2, -1), (-1, -3, -2))
     turned2 = tf.experimental.numpy.moveaxis(turned, (-3, -2, -1), (-2, -1, -3))
@@ -1613,7 +1614,8 @@ def _edge_aware_smoothness_vjp(depth: Array, image: Array, cotangent: Array) -> 
     t4 = tf.cast(position2, depth.dtype) + 1
     below2 = t4 < column_size
     t5 = row_size * (column_size - 1)
-    t6 = cotangent / tf.maximum(tf.cast(t5, depth.dtype), 1.0)
+    larger2 = tf.maximum(tf.convert_to_tensor(t5, depth.dtype), 1.0)
+    t6 = cotangent / larger2
     shifted2 = fn.shift(depth, 1, -1)
     turned3 = tf.experimental.numpy.moveaxis(fn.shift(image, 1, -1), (-3, -2, -1), (-1, -3, -2))
     turned4 = tf.experimental.numpy.moveaxis(turned3, (-3, -2, -1), (-2, -1, -3))
@@ -1623,7 +1625,7 @@ def _edge_aware_smoothness_vjp(depth: Array, image: Array, cotangent: Array) -> 
     branch = tf.where(below2[..., None, :], t7, 0.0)
     below3 = tf.cast(position, depth.dtype) < row_size
     condition = (position >= 1) & below3
-    t8 = -cotangent / tf.maximum(tf.cast(t, depth.dtype), 1.0)
+    t8 = -cotangent / larger
     shifted3 = fn.shift(depth, -1, -2)
     shifted4 = fn.shift(shifted, -1, -2)
     shifted5 = fn.shift(total, -1, -2)
@@ -1632,7 +1634,7 @@ def _edge_aware_smoothness_vjp(depth: Array, image: Array, cotangent: Array) -> 
     branch2 = tf.where(condition[..., :, None], t9, 0.0)
     below4 = tf.cast(position2, depth.dtype) < column_size
     condition2 = (position2 >= 1) & below4
-    t10 = -cotangent / tf.maximum(tf.cast(t5, depth.dtype), 1.0)
+    t10 = -cotangent / larger2
     shifted6 = fn.shift(depth, -1, -1)
     shifted7 = fn.shift(shifted2, -1, -1)
     shifted8 = fn.shift(total2, -1, -1)
@@ -1660,10 +1662,10 @@ def _edge_aware_smoothness_jvp(depth: Array, image: Array, depth_tangent: Array)
     total2 = tf.reduce_sum(branch + branch2, axis=(-2, -1))
     row_size = fn.size(depth, -2)
     t = row_size * (column_size - 1)
-    t2 = total2 / tf.maximum(tf.cast(t, depth.dtype), 1.0)
+    larger = tf.maximum(tf.convert_to_tensor(t, depth.dtype), 1.0)
     position2 = fn.positions(depth, -2)
-    t3 = tf.cast(position2, depth.dtype) + 1
-    below2 = t3 < row_size
+    t2 = tf.cast(position2, depth.dtype) + 1
+    below2 = t2 < row_size
     shifted3 = fn.shift(depth, 1, -2)
     direction2 = tf.math.sign(depth - shifted3)
     turned3 = tf.experimental.numpy.moveaxis(fn.shift(image, 1, -2), (-3, -2, -1), (-1, -3, -2))
@@ -1674,9 +1676,9 @@ def _edge_aware_smoothness_jvp(depth: Array, image: Array, depth_tangent: Array)
     shifted4 = fn.shift(depth_tangent, 1, -2)
     branch4 = tf.where(below2[..., :, None], -shifted4 * direction2 * exponential2, 0.0)
     total4 = tf.reduce_sum(branch3 + branch4, axis=(-2, -1))
-    t4 = column_size * (row_size - 1)
-    t5 = total4 / tf.maximum(tf.cast(t4, depth.dtype), 1.0)
-    return t2 + t5
+    t3 = column_size * (row_size - 1)
+    larger2 = tf.maximum(tf.convert_to_tensor(t3, depth.dtype), 1.0)
+    return total2 / larger + total4 / larger2
 
 
 def _edge_aware_smoothness_hvp(

@@ -345,12 +345,13 @@ def _ssim_value(image: Array, target: Array, data_range: Array, k1: Array, k2: A
     position = fn.positions(image, -1)
     column_size = fn.size(image, -1)
     below = tf.cast(position, image.dtype) < column_size - 5
-    below2 = tf.cast(column_size, image.dtype) <= 10
+    below2 = tf.convert_to_tensor(column_size, image.dtype) <= 10
     condition = (position >= 5) & below | below2
     position2 = fn.positions(image, -2)
     row_size = fn.size(image, -2)
     below3 = tf.cast(position2, image.dtype) < row_size - 5
-    condition2 = (position2 >= 5) & below3 | (tf.cast(row_size, image.dtype) <= 10)
+    below4 = tf.convert_to_tensor(row_size, image.dtype) <= 10
+    condition2 = (position2 >= 5) & below3 | below4
     condition3 = condition[..., None, :] & condition2[..., :, None]
     t = data_range**2
     t2 = t * k1**2
@@ -373,12 +374,12 @@ def _ssim_value(image: Array, target: Array, data_range: Array, k1: Array, k2: A
     t5 = target + t4[..., None, None]
     windowed = along.correlate(t5, taps, -2, -5)
     windowed2 = along.correlate(windowed, taps, -1, -5)
-    below4 = tf.cast(position, image.dtype) < column_size
-    branch = fn.select(below4, 1.0, 0.0, image)
+    below5 = tf.cast(position, image.dtype) < column_size
+    branch = fn.select(below5, 1.0, 0.0, image)
     windowed3 = along.correlate(branch, taps, -1, -5)
     t6 = 1 / windowed3
-    below5 = tf.cast(position2, image.dtype) < row_size
-    branch2 = fn.select(below5, 1.0, 0.0, image)
+    below6 = tf.cast(position2, image.dtype) < row_size
+    branch2 = fn.select(below6, 1.0, 0.0, image)
     windowed4 = along.correlate(branch2, taps, -1, -5)
     t7 = 1 / windowed4
     t8 = windowed2 * t6[..., None, :] * t7[..., :, None]
@@ -424,12 +425,13 @@ def _ssim_vjp(
     position = fn.positions(image, -1)
     column_size = fn.size(image, -1)
     below = tf.cast(position, image.dtype) < column_size - 5
-    below2 = tf.cast(column_size, image.dtype) <= 10
+    below2 = tf.convert_to_tensor(column_size, image.dtype) <= 10
     condition = (position >= 5) & below | below2
     position2 = fn.positions(image, -2)
     row_size = fn.size(image, -2)
     below3 = tf.cast(position2, image.dtype) < row_size - 5
-    condition2 = (position2 >= 5) & below3 | (tf.cast(row_size, image.dtype) <= 10)
+    below4 = tf.convert_to_tensor(row_size, image.dtype) <= 10
+    condition2 = (position2 >= 5) & below3 | below4
     condition3 = condition[..., None, :] & condition2[..., :, None]
     total = tf.reduce_sum(fn.select(condition3, 1.0, 0.0, image), axis=(-2, -1))
     t = cotangent / total
@@ -446,12 +448,12 @@ def _ssim_vjp(
         0.007598758135239184,
         0.0010283800844791099,
     )
-    below4 = tf.cast(position, image.dtype) < column_size
-    branch = fn.select(below4, 1.0, 0.0, image)
+    below5 = tf.cast(position, image.dtype) < column_size
+    branch = fn.select(below5, 1.0, 0.0, image)
     windowed = along.correlate(branch, taps, -1, -5)
     t2 = 1 / windowed
-    below5 = tf.cast(position2, image.dtype) < row_size
-    branch2 = fn.select(below5, 1.0, 0.0, image)
+    below6 = tf.cast(position2, image.dtype) < row_size
+    branch2 = fn.select(below6, 1.0, 0.0, image)
     windowed2 = along.correlate(branch2, taps, -1, -5)
     t3 = 1 / windowed2
     total2 = tf.reduce_sum(target, axis=(-2, -1))
@@ -522,12 +524,13 @@ def _ssim_jvp(
     position = fn.positions(image, -1)
     column_size = fn.size(image, -1)
     below = tf.cast(position, image.dtype) < column_size - 5
-    below2 = tf.cast(column_size, image.dtype) <= 10
+    below2 = tf.convert_to_tensor(column_size, image.dtype) <= 10
     condition = (position >= 5) & below | below2
     position2 = fn.positions(image, -2)
     row_size = fn.size(image, -2)
     below3 = tf.cast(position2, image.dtype) < row_size - 5
-    condition2 = (position2 >= 5) & below3 | (tf.cast(row_size, image.dtype) <= 10)
+    below4 = tf.convert_to_tensor(row_size, image.dtype) <= 10
+    condition2 = (position2 >= 5) & below3 | below4
     condition3 = condition[..., None, :] & condition2[..., :, None]
     taps = (
         0.0010283800844791099,
@@ -544,12 +547,12 @@ def _ssim_jvp(
     )
     windowed = along.correlate(image_tangent, taps, -2, -5)
     windowed2 = along.correlate(windowed, taps, -1, -5)
-    below4 = tf.cast(position, image.dtype) < column_size
-    branch = fn.select(below4, 1.0, 0.0, image)
+    below5 = tf.cast(position, image.dtype) < column_size
+    branch = fn.select(below5, 1.0, 0.0, image)
     windowed3 = along.correlate(branch, taps, -1, -5)
     t = 1 / windowed3
-    below5 = tf.cast(position2, image.dtype) < row_size
-    branch2 = fn.select(below5, 1.0, 0.0, image)
+    below6 = tf.cast(position2, image.dtype) < row_size
+    branch2 = fn.select(below6, 1.0, 0.0, image)
     windowed4 = along.correlate(branch2, taps, -1, -5)
     t2 = 1 / windowed4
     total = tf.reduce_sum(target, axis=(-2, -1))
@@ -621,12 +624,13 @@ def _ssim_hvp(
     position = fn.positions(image, -1)
     column_size = fn.size(image, -1)
     below = tf.cast(position, image.dtype) < column_size - 5
-    below2 = tf.cast(column_size, image.dtype) <= 10
+    below2 = tf.convert_to_tensor(column_size, image.dtype) <= 10
     condition = (position >= 5) & below | below2
     position2 = fn.positions(image, -2)
     row_size = fn.size(image, -2)
     below3 = tf.cast(position2, image.dtype) < row_size - 5
-    condition2 = (position2 >= 5) & below3 | (tf.cast(row_size, image.dtype) <= 10)
+    below4 = tf.convert_to_tensor(row_size, image.dtype) <= 10
+    condition2 = (position2 >= 5) & below3 | below4
     condition3 = condition[..., None, :] & condition2[..., :, None]
     total = tf.reduce_sum(fn.select(condition3, 1.0, 0.0, image), axis=(-2, -1))
     t = cotangent / total
@@ -651,12 +655,12 @@ def _ssim_hvp(
     t4 = total2 / (column_size * row_size)
     windowed3 = along.correlate(t3, taps, -2, -5)
     windowed4 = along.correlate(windowed3, taps, -1, -5)
-    below4 = tf.cast(position, image.dtype) < column_size
-    branch = fn.select(below4, 1.0, 0.0, image)
+    below5 = tf.cast(position, image.dtype) < column_size
+    branch = fn.select(below5, 1.0, 0.0, image)
     windowed5 = along.correlate(branch, taps, -1, -5)
     t5 = 1 / windowed5
-    below5 = tf.cast(position2, image.dtype) < row_size
-    branch2 = fn.select(below5, 1.0, 0.0, image)
+    below6 = tf.cast(position2, image.dtype) < row_size
+    branch2 = fn.select(below6, 1.0, 0.0, image)
     windowed6 = along.correlate(branch2, taps, -1, -5)
     t6 = 1 / windowed6
     t7 = windowed4 * t5[..., None, :] * t6[..., :, None]
@@ -812,12 +816,13 @@ def _ssim_hessian_diagonal(
     position = fn.positions(image, -1)
     column_size = fn.size(image, -1)
     below = tf.cast(position, image.dtype) < column_size - 5
-    below2 = tf.cast(column_size, image.dtype) <= 10
+    below2 = tf.convert_to_tensor(column_size, image.dtype) <= 10
     condition = (position >= 5) & below | below2
     position2 = fn.positions(image, -2)
     row_size = fn.size(image, -2)
     below3 = tf.cast(position2, image.dtype) < row_size - 5
-    condition2 = (position2 >= 5) & below3 | (tf.cast(row_size, image.dtype) <= 10)
+    below4 = tf.convert_to_tensor(row_size, image.dtype) <= 10
+    condition2 = (position2 >= 5) & below3 | below4
     condition3 = condition[..., None, :] & condition2[..., :, None]
     total = tf.reduce_sum(fn.select(condition3, 1.0, 0.0, image), axis=(-2, -1))
     t = cotangent / total
@@ -847,12 +852,12 @@ def _ssim_hessian_diagonal(
         0.007598758135239184,
         0.0010283800844791099,
     )
-    below4 = tf.cast(position, image.dtype) < column_size
-    branch = fn.select(below4, 1.0, 0.0, image)
+    below5 = tf.cast(position, image.dtype) < column_size
+    branch = fn.select(below5, 1.0, 0.0, image)
     windowed = along.correlate(branch, taps2, -1, -5)
     t2 = 1 / windowed**2
-    below5 = tf.cast(position2, image.dtype) < row_size
-    branch2 = fn.select(below5, 1.0, 0.0, image)
+    below6 = tf.cast(position2, image.dtype) < row_size
+    branch2 = fn.select(below6, 1.0, 0.0, image)
     windowed2 = along.correlate(branch2, taps2, -1, -5)
     t3 = 1 / windowed2**2
     t4 = data_range**2

@@ -922,14 +922,14 @@ def _group_lasso_penalty_value(parameter: Array) -> Result:
     """The unreduced loss."""
     length = fn.norm(parameter, axis=-1)
     member_size = fn.size(parameter, -1)
-    t = tf.math.sqrt(tf.cast(member_size, parameter.dtype))
+    t = tf.math.sqrt(tf.convert_to_tensor(member_size, parameter.dtype))
     return length * t
 
 
 def _group_lasso_penalty_vjp(parameter: Array, cotangent: Array) -> tuple[Result, ...]:
     """Gradients of sum(cotangent * loss)."""
     member_size = fn.size(parameter, -1)
-    t = tf.math.sqrt(tf.cast(member_size, parameter.dtype))
+    t = tf.math.sqrt(tf.convert_to_tensor(member_size, parameter.dtype))
     t2 = cotangent * t
     length = fn.norm(parameter, axis=-1)
     unit = fn.unit(parameter, length[..., None])
@@ -942,7 +942,7 @@ def _group_lasso_penalty_jvp(parameter: Array, parameter_tangent: Array) -> Resu
     unit = fn.unit(parameter, length[..., None])
     total = tf.reduce_sum(parameter_tangent * unit, axis=-1)
     member_size = fn.size(parameter, -1)
-    t = tf.math.sqrt(tf.cast(member_size, parameter.dtype))
+    t = tf.math.sqrt(tf.convert_to_tensor(member_size, parameter.dtype))
     return total * t
 
 
@@ -953,7 +953,7 @@ def _group_lasso_penalty_hvp(
 ) -> tuple[Result, ...]:
     """The Hessian of sum(cotangent * loss) times the tangents."""
     member_size = fn.size(parameter, -1)
-    t = tf.math.sqrt(tf.cast(member_size, parameter.dtype))
+    t = tf.math.sqrt(tf.convert_to_tensor(member_size, parameter.dtype))
     length = fn.norm(parameter, axis=-1)
     t2 = cotangent * t * fn.reciprocal(length)
     unit = fn.unit(parameter, length[..., None])
@@ -964,7 +964,7 @@ def _group_lasso_penalty_hvp(
 def _group_lasso_penalty_hessian_diagonal(parameter: Array, cotangent: Array) -> tuple[Result, ...]:
     """The diagonal of the Hessian of sum(cotangent * loss)."""
     member_size = fn.size(parameter, -1)
-    t = tf.math.sqrt(tf.cast(member_size, parameter.dtype))
+    t = tf.math.sqrt(tf.convert_to_tensor(member_size, parameter.dtype))
     length = fn.norm(parameter, axis=-1)
     t2 = cotangent * t * fn.reciprocal(length)
     unit = fn.unit(parameter, length[..., None])

@@ -800,7 +800,7 @@ def _root_mean_squared_error_value(prediction: Array, target: Array) -> Result:
     """The unreduced loss."""
     length = fn.norm(prediction - target, axis=-1)
     batch_size = fn.size(prediction, -1)
-    t = tf.math.sqrt(tf.cast(batch_size, prediction.dtype))
+    t = tf.math.sqrt(tf.convert_to_tensor(batch_size, prediction.dtype))
     return length / t
 
 
@@ -814,7 +814,7 @@ def _root_mean_squared_error_vjp(
     length = fn.norm(t, axis=-1)
     unit = fn.unit(t, length[..., None])
     batch_size = fn.size(prediction, -1)
-    t2 = tf.math.sqrt(tf.cast(batch_size, prediction.dtype))
+    t2 = tf.math.sqrt(tf.convert_to_tensor(batch_size, prediction.dtype))
     t3 = cotangent / t2
     return (unit * t3[..., None],)
 
@@ -830,7 +830,7 @@ def _root_mean_squared_error_jvp(
     unit = fn.unit(t, length[..., None])
     total = tf.reduce_sum(prediction_tangent * unit, axis=-1)
     batch_size = fn.size(prediction, -1)
-    t2 = tf.math.sqrt(tf.cast(batch_size, prediction.dtype))
+    t2 = tf.math.sqrt(tf.convert_to_tensor(batch_size, prediction.dtype))
     return total / t2
 
 
@@ -844,7 +844,7 @@ def _root_mean_squared_error_hvp(
     t = prediction - target
     length = fn.norm(t, axis=-1)
     batch_size = fn.size(prediction, -1)
-    t2 = tf.math.sqrt(tf.cast(batch_size, prediction.dtype))
+    t2 = tf.math.sqrt(tf.convert_to_tensor(batch_size, prediction.dtype))
     t3 = cotangent * fn.reciprocal(length) / t2
     unit = fn.unit(t, length[..., None])
     total = tf.reduce_sum(prediction_tangent * unit, axis=-1)
@@ -860,7 +860,7 @@ def _root_mean_squared_error_hessian_diagonal(
     t = prediction - target
     length = fn.norm(t, axis=-1)
     batch_size = fn.size(prediction, -1)
-    t2 = tf.math.sqrt(tf.cast(batch_size, prediction.dtype))
+    t2 = tf.math.sqrt(tf.convert_to_tensor(batch_size, prediction.dtype))
     t3 = cotangent * fn.reciprocal(length) / t2
     unit = fn.unit(t, length[..., None])
     return (t3[..., None] * (1 - unit**2),)

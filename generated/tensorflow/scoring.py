@@ -1315,11 +1315,11 @@ def _noise_contrastive_estimation_value(
 ) -> Result:
     """The unreduced loss."""
     noise_size = fn.size(noise_scores, -1)
-    logarithm = tf.math.log(1 / tf.maximum(tf.cast(noise_size, score.dtype), 1.0))
-    penalty = fn.softplus(noise_scores + logarithm - noise_log_noise)
+    t = 1 / tf.maximum(tf.convert_to_tensor(noise_size, score.dtype), 1.0)
+    penalty = fn.softplus(noise_scores + tf.math.log(t) - noise_log_noise)
     total = tf.reduce_sum(penalty, axis=-1)
-    logarithm2 = tf.math.log(tf.maximum(tf.cast(noise_size, score.dtype), 1.0))
-    penalty2 = fn.softplus(log_noise + logarithm2 - score)
+    larger = tf.maximum(tf.convert_to_tensor(noise_size, score.dtype), 1.0)
+    penalty2 = fn.softplus(log_noise + tf.math.log(larger) - score)
     return total + penalty2
 
 
@@ -1332,12 +1332,11 @@ def _noise_contrastive_estimation_vjp(
 ) -> tuple[Result, ...]:
     """Gradients of sum(cotangent * loss)."""
     noise_size = fn.size(noise_scores, -1)
-    logarithm = tf.math.log(tf.maximum(tf.cast(noise_size, score.dtype), 1.0))
-    logarithm2 = tf.math.log(1 / tf.maximum(tf.cast(noise_size, score.dtype), 1.0))
-    probability = fn.sigmoid(noise_scores + logarithm2 - noise_log_noise)
-    result = -cotangent * fn.sigmoid(log_noise + logarithm - score)
-    result2 = cotangent[..., None] * probability
-    return (result, result2)
+    larger = tf.maximum(tf.convert_to_tensor(noise_size, score.dtype), 1.0)
+    probability = fn.sigmoid(log_noise + tf.math.log(larger) - score)
+    t = 1 / tf.maximum(tf.convert_to_tensor(noise_size, score.dtype), 1.0)
+    probability2 = fn.sigmoid(noise_scores + tf.math.log(t) - noise_log_noise)
+    return (-cotangent * probability, cotangent[..., None] * probability2)
 
 
 def _noise_contrastive_estimation_jvp(
@@ -1350,12 +1349,12 @@ def _noise_contrastive_estimation_jvp(
 ) -> Result:
     """The directional derivative of the unreduced loss along the tangents."""
     noise_size = fn.size(noise_scores, -1)
-    logarithm = tf.math.log(1 / tf.maximum(tf.cast(noise_size, score.dtype), 1.0))
-    probability = fn.sigmoid(noise_scores + logarithm - noise_log_noise)
+    t = 1 / tf.maximum(tf.convert_to_tensor(noise_size, score.dtype), 1.0)
+    probability = fn.sigmoid(noise_scores + tf.math.log(t) - noise_log_noise)
     total = tf.reduce_sum(noise_scores_tangent * probability, axis=-1)
-    logarithm2 = tf.math.log(tf.maximum(tf.cast(noise_size, score.dtype), 1.0))
-    t = score_tangent * fn.sigmoid(log_noise + logarithm2 - score)
-    return total - t
+    larger = tf.maximum(tf.convert_to_tensor(noise_size, score.dtype), 1.0)
+    probability2 = fn.sigmoid(log_noise + tf.math.log(larger) - score)
+    return total - score_tangent * probability2
 
 
 def _noise_contrastive_estimation_hvp(
@@ -1369,12 +1368,12 @@ def _noise_contrastive_estimation_hvp(
 ) -> tuple[Result, ...]:
     """The Hessian of sum(cotangent * loss) times the tangents."""
     noise_size = fn.size(noise_scores, -1)
-    logarithm = tf.math.log(tf.maximum(tf.cast(noise_size, score.dtype), 1.0))
-    t = log_noise + logarithm - score
-    logarithm2 = tf.math.log(1 / tf.maximum(tf.cast(noise_size, score.dtype), 1.0))
-    t2 = noise_scores + logarithm2 - noise_log_noise
-    t3 = noise_scores_tangent * cotangent[..., None] * fn.sigmoid(t2)
-    return (score_tangent * cotangent * fn.sigmoid(t) * fn.sigmoid(-t), t3 * fn.sigmoid(-t2))
+    larger = tf.maximum(tf.convert_to_tensor(noise_size, score.dtype), 1.0)
+    t = log_noise + tf.math.log(larger) - score
+    t2 = 1 / tf.maximum(tf.convert_to_tensor(noise_size, score.dtype), 1.0)
+    t3 = noise_scores + tf.math.log(t2) - noise_log_noise
+    t4 = noise_scores_tangent * cotangent[..., None] * fn.sigmoid(t3)
+    return (score_tangent * cotangent * fn.sigmoid(t) * fn.sigmoid(-t), t4 * fn.sigmoid(-t3))
 
 
 def _noise_contrastive_estimation_hessian_diagonal(
@@ -1386,12 +1385,12 @@ def _noise_contrastive_estimation_hessian_diagonal(
 ) -> tuple[Result, ...]:
     """The diagonal of the Hessian of sum(cotangent * loss)."""
     noise_size = fn.size(noise_scores, -1)
-    logarithm = tf.math.log(tf.maximum(tf.cast(noise_size, score.dtype), 1.0))
-    t = log_noise + logarithm - score
-    logarithm2 = tf.math.log(1 / tf.maximum(tf.cast(noise_size, score.dtype), 1.0))
-    t2 = noise_scores + logarithm2 - noise_log_noise
+    larger = tf.maximum(tf.convert_to_tensor(noise_size, score.dtype), 1.0)
+    t = log_noise + tf.math.log(larger) - score
+    t2 = 1 / tf.maximum(tf.convert_to_tensor(noise_size, score.dtype), 1.0)
+    t3 = noise_scores + tf.math.log(t2) - noise_log_noise
     result = cotangent * fn.sigmoid(t) * fn.sigmoid(-t)
-    result2 = cotangent[..., None] * fn.sigmoid(t2) * fn.sigmoid(-t2)
+    result2 = cotangent[..., None] * fn.sigmoid(t3) * fn.sigmoid(-t3)
     return (result, result2)
 
 

@@ -294,7 +294,7 @@ def _barlow_twins_value(first: Array, second: Array, off_diagonal: Array, epsilo
     """The unreduced loss."""
     total = tf.reduce_sum(first, axis=-2)
     batch_size = fn.size(first, -2)
-    larger = tf.maximum(tf.cast(batch_size, first.dtype), 1.0)
+    larger = tf.maximum(tf.convert_to_tensor(batch_size, first.dtype), 1.0)
     t = -total / larger
     t2 = t[..., None, :] + first
     total2 = tf.reduce_sum(second, axis=-2)
@@ -326,7 +326,7 @@ def _barlow_twins_vjp(
     """Gradients of sum(cotangent * loss)."""
     total = tf.reduce_sum(second, axis=-2)
     batch_size = fn.size(first, -2)
-    larger = tf.maximum(tf.cast(batch_size, first.dtype), 1.0)
+    larger = tf.maximum(tf.convert_to_tensor(batch_size, first.dtype), 1.0)
     t = -total / larger
     t2 = t[..., None, :] + second
     total2 = tf.reduce_sum(first, axis=-2)
@@ -401,7 +401,7 @@ def _barlow_twins_jvp(
     position = fn.positions(first, -1)
     total = tf.reduce_sum(first, axis=-2)
     batch_size = fn.size(first, -2)
-    larger = tf.maximum(tf.cast(batch_size, first.dtype), 1.0)
+    larger = tf.maximum(tf.convert_to_tensor(batch_size, first.dtype), 1.0)
     t = -total / larger
     t2 = t[..., None, :] + first
     total2 = tf.reduce_sum(t2**2, axis=-2)
@@ -471,7 +471,7 @@ def _barlow_twins_hvp(
     """The Hessian of sum(cotangent * loss) times the tangents."""
     total = tf.reduce_sum(first, axis=-2)
     batch_size = fn.size(first, -2)
-    larger = tf.maximum(tf.cast(batch_size, first.dtype), 1.0)
+    larger = tf.maximum(tf.convert_to_tensor(batch_size, first.dtype), 1.0)
     t = -total / larger
     t2 = t[..., None, :] + first
     total2 = tf.reduce_sum(second, axis=-2)
@@ -703,7 +703,7 @@ def _barlow_twins_hessian_diagonal(
     """The diagonal of the Hessian of sum(cotangent * loss)."""
     total = tf.reduce_sum(first, axis=-2)
     batch_size = fn.size(first, -2)
-    larger = tf.maximum(tf.cast(batch_size, first.dtype), 1.0)
+    larger = tf.maximum(tf.convert_to_tensor(batch_size, first.dtype), 1.0)
     t = -total / larger
     t2 = t[..., None, :] + first
     total2 = tf.reduce_sum(t2**2, axis=-2)
@@ -770,7 +770,7 @@ def _barlow_twins_hessian_diagonal(
     dot14 = tf.matmul(branch7, tf.linalg.matrix_transpose(t6))
     dot15 = tf.einsum("...ab,...ab->...a", t35, dot14)
     t36 = total6 * t31 - dot15 * off_diagonal
-    t37 = 1 / tf.maximum(tf.cast(batch_size, first.dtype), 1.0)
+    t37 = 1 / tf.maximum(tf.convert_to_tensor(batch_size, first.dtype), 1.0)
     t38 = 2 * t36 * (t37 - batch_size / larger**2)
     t39 = 2 * t36 - 2 * t36 / larger - t38
     total8 = tf.reduce_sum(t6 * t30[..., None, :] / larger**2, axis=-2)
@@ -1328,11 +1328,11 @@ def _vicreg_value(
     """The unreduced loss."""
     total = tf.reduce_sum(first, axis=-2)
     batch_size = fn.size(first, -2)
-    larger = tf.maximum(tf.cast(batch_size, first.dtype), 1.0)
+    larger = tf.maximum(tf.convert_to_tensor(batch_size, first.dtype), 1.0)
     t = -total / larger
     t2 = t[..., None, :] + first
     total2 = tf.reduce_sum(t2**2, axis=-2)
-    larger2 = tf.maximum(tf.cast(batch_size - 1, first.dtype), 1.0)
+    larger2 = tf.maximum(tf.convert_to_tensor(batch_size - 1, first.dtype), 1.0)
     t3 = tf.math.sqrt(epsilon + total2 / larger2)
     total3 = tf.reduce_sum(tf.maximum(1 - t3, 0.0), axis=-1)
     total4 = tf.reduce_sum(second, axis=-2)
@@ -1351,7 +1351,7 @@ def _vicreg_value(
     t9 = tf.linalg.matrix_transpose(t5)
     dot2 = tf.matmul(t9, tf.linalg.matrix_transpose(t9))
     total8 = tf.reduce_sum(tf.where(differs, dot2**2, 0.0), axis=(-2, -1))
-    larger3 = tf.maximum(tf.cast(feature_size, first.dtype), 1.0)
+    larger3 = tf.maximum(tf.convert_to_tensor(feature_size, first.dtype), 1.0)
     t10 = covariance * (total7 + total8) / (larger3 * larger2**2)
     total9 = tf.reduce_sum((first - second) ** 2, axis=-1)
     total10 = tf.reduce_sum(total9, axis=-1)
@@ -1373,14 +1373,14 @@ def _vicreg_vjp(
     differs = position[..., :, None] != position[..., None, :]
     total = tf.reduce_sum(first, axis=-2)
     batch_size = fn.size(first, -2)
-    larger = tf.maximum(tf.cast(batch_size, first.dtype), 1.0)
+    larger = tf.maximum(tf.convert_to_tensor(batch_size, first.dtype), 1.0)
     t = -total / larger
     t2 = t[..., None, :] + first
     t3 = tf.linalg.matrix_transpose(t2)
     dot = tf.matmul(t3, tf.linalg.matrix_transpose(t3))
     feature_size = fn.size(first, -1)
-    larger2 = tf.maximum(tf.cast(feature_size, first.dtype), 1.0)
-    larger3 = tf.maximum(tf.cast(batch_size - 1, first.dtype), 1.0)
+    larger2 = tf.maximum(tf.convert_to_tensor(feature_size, first.dtype), 1.0)
+    larger3 = tf.maximum(tf.convert_to_tensor(batch_size - 1, first.dtype), 1.0)
     t4 = larger2 * larger * larger3**2
     branch = tf.where(differs, dot / t4, 0.0)
     t5 = tf.linalg.matrix_transpose(branch)
@@ -1449,11 +1449,11 @@ def _vicreg_jvp(
     """The directional derivative of the unreduced loss along the tangents."""
     total = tf.reduce_sum(first, axis=-2)
     batch_size = fn.size(first, -2)
-    larger = tf.maximum(tf.cast(batch_size, first.dtype), 1.0)
+    larger = tf.maximum(tf.convert_to_tensor(batch_size, first.dtype), 1.0)
     t = -total / larger
     t2 = t[..., None, :] + first
     total2 = tf.reduce_sum(t2**2, axis=-2)
-    larger2 = tf.maximum(tf.cast(batch_size - 1, first.dtype), 1.0)
+    larger2 = tf.maximum(tf.convert_to_tensor(batch_size - 1, first.dtype), 1.0)
     t3 = epsilon + total2 / larger2
     total3 = tf.reduce_sum(first_tangent, axis=-2)
     t4 = -2 * total3 / larger
@@ -1490,7 +1490,7 @@ def _vicreg_jvp(
     dot3 = tf.matmul(t19, tf.linalg.matrix_transpose(t16))
     branch2 = tf.where(differs, dot * (dot2 + dot3), 0.0)
     total13 = tf.reduce_sum(branch2, axis=(-2, -1))
-    larger3 = tf.maximum(tf.cast(feature_size, first.dtype), 1.0)
+    larger3 = tf.maximum(tf.convert_to_tensor(feature_size, first.dtype), 1.0)
     t20 = 2 * total13 * covariance / (larger3 * larger2**2)
     t21 = tf.linalg.matrix_transpose(t8)
     dot4 = tf.matmul(t21, tf.linalg.matrix_transpose(t21))
@@ -1522,7 +1522,7 @@ def _vicreg_hvp(
     differs = position[..., :, None] != position[..., None, :]
     total = tf.reduce_sum(first_tangent, axis=-2)
     batch_size = fn.size(first, -2)
-    larger = tf.maximum(tf.cast(batch_size, first.dtype), 1.0)
+    larger = tf.maximum(tf.convert_to_tensor(batch_size, first.dtype), 1.0)
     t2 = -total / larger
     t3 = t2[..., None, :] + first_tangent
     t4 = tf.linalg.matrix_transpose(t3)
@@ -1534,8 +1534,8 @@ def _vicreg_hvp(
     dot2 = tf.matmul(t4, tf.linalg.matrix_transpose(t7))
     t8 = dot + dot2
     feature_size = fn.size(first, -1)
-    larger2 = tf.maximum(tf.cast(feature_size, first.dtype), 1.0)
-    larger3 = tf.maximum(tf.cast(batch_size - 1, first.dtype), 1.0)
+    larger2 = tf.maximum(tf.convert_to_tensor(feature_size, first.dtype), 1.0)
+    larger3 = tf.maximum(tf.convert_to_tensor(batch_size - 1, first.dtype), 1.0)
     t9 = larger2 * larger * larger3**2
     branch = tf.where(differs, t8 / t9, 0.0)
     t10 = tf.linalg.matrix_transpose(branch)
@@ -1686,13 +1686,13 @@ def _vicreg_hessian_diagonal(
     """The diagonal of the Hessian of sum(cotangent * loss)."""
     feature_size = fn.size(first, -1)
     batch_size = fn.size(first, -2)
-    larger = tf.maximum(tf.cast(batch_size, first.dtype), 1.0)
+    larger = tf.maximum(tf.convert_to_tensor(batch_size, first.dtype), 1.0)
     t = 2 * cotangent * invariance / (feature_size * larger)
     total = tf.reduce_sum(first, axis=-2)
     t2 = -total / larger
     t3 = t2[..., None, :] + first
     total2 = tf.reduce_sum(t3**2, axis=-2)
-    larger2 = tf.maximum(tf.cast(batch_size - 1, first.dtype), 1.0)
+    larger2 = tf.maximum(tf.convert_to_tensor(batch_size - 1, first.dtype), 1.0)
     t4 = epsilon + total2 / larger2
     above = tf.math.sqrt(t4) < 1
     t5 = -0.5 * cotangent * variance / (feature_size * larger2)
@@ -1701,13 +1701,13 @@ def _vicreg_hessian_diagonal(
     t7 = feature_size * larger * larger2
     t8 = 0.5 * cotangent * variance / t7
     branch2 = tf.where(above, t6 * t8[..., None], 0.0)
-    t9 = 1 / tf.maximum(tf.cast(batch_size, first.dtype), 1.0)
+    t9 = 1 / tf.maximum(tf.convert_to_tensor(batch_size, first.dtype), 1.0)
     t10 = t9 - batch_size / larger**2
     t11 = 0.5 * cotangent * variance * t10 / (feature_size * larger2)
     branch3 = tf.where(above, t6 * t11[..., None], 0.0)
     t12 = branch + branch2 + branch3
     t13 = -2 * cotangent * covariance
-    larger3 = tf.maximum(tf.cast(feature_size, first.dtype), 1.0)
+    larger3 = tf.maximum(tf.convert_to_tensor(feature_size, first.dtype), 1.0)
     t14 = larger3 * larger * larger2**2
     t15 = t3 / t14
     total3 = tf.reduce_sum(t3 / larger, axis=-2)
@@ -3412,7 +3412,7 @@ def _masked_reconstruction_value(
     t = -total / pixel_size
     t2 = target + t[..., :, None]
     total2 = tf.reduce_sum(t2**2, axis=-1)
-    larger = tf.maximum(tf.cast(pixel_size - 1, prediction.dtype), 1.0)
+    larger = tf.maximum(tf.convert_to_tensor(pixel_size - 1, prediction.dtype), 1.0)
     t3 = 1 / tf.math.sqrt(total2 / larger + 1 / 1000000)
     branch = tf.where(normalize == 1, t2 * t3[..., :, None], target)
     branch2 = tf.where(hidden[..., :, None], (prediction - branch) ** 2, 0.0)
@@ -3438,7 +3438,7 @@ def _masked_reconstruction_vjp(
     t3 = -total2 / pixel_size
     t4 = target + t3[..., :, None]
     total3 = tf.reduce_sum(t4**2, axis=-1)
-    larger = tf.maximum(tf.cast(pixel_size - 1, prediction.dtype), 1.0)
+    larger = tf.maximum(tf.convert_to_tensor(pixel_size - 1, prediction.dtype), 1.0)
     t5 = 1 / tf.math.sqrt(total3 / larger + 1 / 1000000)
     branch = tf.where(normalize == 1, t4 * t5[..., :, None], target)
     t6 = t2[..., None, None] * (prediction - branch)
@@ -3458,7 +3458,7 @@ def _masked_reconstruction_jvp(
     t = -total / pixel_size
     t2 = target + t[..., :, None]
     total2 = tf.reduce_sum(t2**2, axis=-1)
-    larger = tf.maximum(tf.cast(pixel_size - 1, prediction.dtype), 1.0)
+    larger = tf.maximum(tf.convert_to_tensor(pixel_size - 1, prediction.dtype), 1.0)
     t3 = 1 / tf.math.sqrt(total2 / larger + 1 / 1000000)
     branch = tf.where(normalize == 1, t2 * t3[..., :, None], target)
     t4 = prediction_tangent * (prediction - branch)

@@ -383,9 +383,9 @@ def _ctc_value(
     carried, carried2, carried3 = fn.scan(
         step,
         (
-            tf.cast(0.0, logits.dtype),
-            tf.cast(float("-inf"), logits.dtype),
-            tf.cast(float("-inf"), logits.dtype),
+            tf.convert_to_tensor(0.0, logits.dtype),
+            tf.convert_to_tensor(float("-inf"), logits.dtype),
+            tf.convert_to_tensor(float("-inf"), logits.dtype),
         ),
         ((), (label_size,), (label_size,)),
         (t2, t4),
@@ -467,9 +467,9 @@ def _ctc_vjp(
     carried, carried2, carried3 = fn.scan(
         step,
         (
-            tf.cast(0.0, logits.dtype),
-            tf.cast(float("-inf"), logits.dtype),
-            tf.cast(float("-inf"), logits.dtype),
+            tf.convert_to_tensor(0.0, logits.dtype),
+            tf.convert_to_tensor(float("-inf"), logits.dtype),
+            tf.convert_to_tensor(float("-inf"), logits.dtype),
         ),
         ((), (label_size,), (label_size,)),
         (t3, t5),
@@ -556,7 +556,11 @@ def _ctc_vjp(
 
     carried4, carried5, carried6 = fn.scan(
         step2,
-        (tf.cast(0.0, logits.dtype), tf.cast(0.0, logits.dtype), tf.cast(0.0, logits.dtype)),
+        (
+            tf.convert_to_tensor(0.0, logits.dtype),
+            tf.convert_to_tensor(0.0, logits.dtype),
+            tf.convert_to_tensor(0.0, logits.dtype),
+        ),
         ((), (label_size,), (label_size,)),
         (branch8, t10, branch17, share, branch19, share2, branch21, branch26, share4, t14),
         (-2, -2, -1, -2, -2, -2, -2, -2, -2, -2),
@@ -637,9 +641,9 @@ def _ctc_jvp(
     carried, carried2, carried3 = fn.scan(
         step,
         (
-            tf.cast(0.0, logits.dtype),
-            tf.cast(float("-inf"), logits.dtype),
-            tf.cast(float("-inf"), logits.dtype),
+            tf.convert_to_tensor(0.0, logits.dtype),
+            tf.convert_to_tensor(float("-inf"), logits.dtype),
+            tf.convert_to_tensor(float("-inf"), logits.dtype),
         ),
         ((), (label_size,), (label_size,)),
         (t4, t6),
@@ -687,7 +691,11 @@ def _ctc_jvp(
 
     carried4, carried5, carried6 = fn.scan(
         step2,
-        (tf.cast(0.0, logits.dtype), tf.cast(0.0, logits.dtype), tf.cast(0.0, logits.dtype)),
+        (
+            tf.convert_to_tensor(0.0, logits.dtype),
+            tf.convert_to_tensor(0.0, logits.dtype),
+            tf.convert_to_tensor(0.0, logits.dtype),
+        ),
         ((), (label_size,), (label_size,)),
         (t3, share, t9, branch14, branch15, t11, share4, share5),
         (-1, -2, -2, -2, -2, -2, -2, -2),
@@ -785,9 +793,9 @@ def _ctc_hvp(
     carried, carried2, carried3 = fn.scan(
         step,
         (
-            tf.cast(0.0, logits.dtype),
-            tf.cast(float("-inf"), logits.dtype),
-            tf.cast(float("-inf"), logits.dtype),
+            tf.convert_to_tensor(0.0, logits.dtype),
+            tf.convert_to_tensor(float("-inf"), logits.dtype),
+            tf.convert_to_tensor(float("-inf"), logits.dtype),
         ),
         ((), (label_size,), (label_size,)),
         (t4, t6),
@@ -835,7 +843,11 @@ def _ctc_hvp(
 
     carried4, carried5, carried6 = fn.scan(
         step2,
-        (tf.cast(0.0, logits.dtype), tf.cast(0.0, logits.dtype), tf.cast(0.0, logits.dtype)),
+        (
+            tf.convert_to_tensor(0.0, logits.dtype),
+            tf.convert_to_tensor(0.0, logits.dtype),
+            tf.convert_to_tensor(0.0, logits.dtype),
+        ),
         ((), (label_size,), (label_size,)),
         (t3, share2, t9, branch14, branch15, t10, share6, share7),
         (-1, -2, -2, -2, -2, -2, -2, -2),
@@ -917,7 +929,11 @@ def _ctc_hvp(
 
     carried7, carried8, carried9 = fn.scan(
         step3,
-        (tf.cast(0.0, logits.dtype), tf.cast(0.0, logits.dtype), tf.cast(0.0, logits.dtype)),
+        (
+            tf.convert_to_tensor(0.0, logits.dtype),
+            tf.convert_to_tensor(0.0, logits.dtype),
+            tf.convert_to_tensor(0.0, logits.dtype),
+        ),
         ((), (label_size,), (label_size,)),
         (branch25, t9, branch26, share2, branch27, share6, branch28, branch33, share7, t20),
         (-2, -2, -1, -2, -2, -2, -2, -2, -2, -2),
@@ -1022,7 +1038,11 @@ def _ctc_hvp(
 
     carried10, carried11, carried12 = fn.scan(
         step4,
-        (tf.cast(0.0, logits.dtype), tf.cast(0.0, logits.dtype), tf.cast(0.0, logits.dtype)),
+        (
+            tf.convert_to_tensor(0.0, logits.dtype),
+            tf.convert_to_tensor(0.0, logits.dtype),
+            tf.convert_to_tensor(0.0, logits.dtype),
+        ),
         ((), (label_size,), (label_size,)),
         (t9, t38, share2, share6, branch41, t58, share7, branch57, t63),
         (-2, -2, -2, -2, -2, -2, -2, -2, -2),
@@ -1091,9 +1111,9 @@ def _ctc_hessian_diagonal(
     carried, carried2, carried3 = fn.scan(
         step,
         (
-            tf.cast(0.0, logits.dtype),
-            tf.cast(float("-inf"), logits.dtype),
-            tf.cast(float("-inf"), logits.dtype),
+            tf.convert_to_tensor(0.0, logits.dtype),
+            tf.convert_to_tensor(float("-inf"), logits.dtype),
+            tf.convert_to_tensor(float("-inf"), logits.dtype),
         ),
         ((), (label_size,), (label_size,)),
         (t, t3),
@@ -1154,7 +1174,11 @@ def _ctc_hessian_diagonal(
 
     carried4, carried5, carried6 = fn.scan(
         step2,
-        (tf.cast(0.0, logits.dtype), tf.cast(0.0, logits.dtype), tf.cast(0.0, logits.dtype)),
+        (
+            tf.convert_to_tensor(0.0, logits.dtype),
+            tf.convert_to_tensor(0.0, logits.dtype),
+            tf.convert_to_tensor(0.0, logits.dtype),
+        ),
         (
             (time_size, class_size),
             (time_size, class_size, label_size),
@@ -1252,7 +1276,11 @@ def _ctc_hessian_diagonal(
 
     carried7, carried8, carried9 = fn.scan(
         step3,
-        (tf.cast(0.0, logits.dtype), tf.cast(0.0, logits.dtype), tf.cast(0.0, logits.dtype)),
+        (
+            tf.convert_to_tensor(0.0, logits.dtype),
+            tf.convert_to_tensor(0.0, logits.dtype),
+            tf.convert_to_tensor(0.0, logits.dtype),
+        ),
         ((), (label_size,), (label_size,)),
         (branch23, t9, branch24, share4, branch25, share6, branch26, branch31, share7, t25),
         (-2, -2, -1, -2, -2, -2, -2, -2, -2, -2),
@@ -1417,7 +1445,11 @@ def _ctc_hessian_diagonal(
 
     carried10, carried11, carried12 = fn.scan(
         step4,
-        (tf.cast(0.0, logits.dtype), tf.cast(0.0, logits.dtype), tf.cast(0.0, logits.dtype)),
+        (
+            tf.convert_to_tensor(0.0, logits.dtype),
+            tf.convert_to_tensor(0.0, logits.dtype),
+            tf.convert_to_tensor(0.0, logits.dtype),
+        ),
         (
             (time_size, class_size),
             (time_size, class_size, label_size),
@@ -1742,7 +1774,7 @@ def _soft_dtw_value(prediction: Array, target: Array, gamma: Array) -> Result:
 
         (carried,) = fn.scan(
             step2,
-            (tf.cast(float("-inf"), prediction.dtype),),
+            (tf.convert_to_tensor(float("-inf"), prediction.dtype),),
             ((),),
             (total3, current2),
             (-1, -1),
@@ -1751,7 +1783,7 @@ def _soft_dtw_value(prediction: Array, target: Array, gamma: Array) -> Result:
 
     (carried2,) = fn.scan(
         step,
-        (tf.cast(float("-inf"), prediction.dtype),),
+        (tf.convert_to_tensor(float("-inf"), prediction.dtype),),
         ((target_time_size,),),
         (branch, t2),
         (-1, -2),
@@ -1802,7 +1834,7 @@ def _soft_dtw_vjp(
 
         (carried,) = fn.scan(
             step2,
-            (tf.cast(float("-inf"), prediction.dtype),),
+            (tf.convert_to_tensor(float("-inf"), prediction.dtype),),
             ((),),
             (total3, current3),
             (-1, -1),
@@ -1811,7 +1843,7 @@ def _soft_dtw_vjp(
 
     (carried2,) = fn.scan(
         step,
-        (tf.cast(float("-inf"), prediction.dtype),),
+        (tf.convert_to_tensor(float("-inf"), prediction.dtype),),
         ((target_time_size,),),
         (branch2, t5),
         (-1, -2),
@@ -1833,7 +1865,7 @@ def _soft_dtw_vjp(
 
     (carried3,) = fn.scan(
         step3,
-        (tf.cast(float("-inf"), prediction.dtype),),
+        (tf.convert_to_tensor(float("-inf"), prediction.dtype),),
         ((time_size,),),
         (t7, t8),
         (-2, -2),
@@ -1867,7 +1899,7 @@ def _soft_dtw_vjp(
 
         (carried5,) = fn.scan(
             step5,
-            (tf.cast(0.0, prediction.dtype),),
+            (tf.convert_to_tensor(0.0, prediction.dtype),),
             ((),),
             (t13, current8),
             (-1, -1),
@@ -1882,7 +1914,7 @@ def _soft_dtw_vjp(
 
     (carried6,) = fn.scan(
         step4,
-        (tf.cast(0.0, prediction.dtype),),
+        (tf.convert_to_tensor(0.0, prediction.dtype),),
         ((target_time_size,),),
         (branch, share, t10, branch7, t12),
         (-2, -2, -2, -2, -2),
@@ -1899,7 +1931,7 @@ def _soft_dtw_vjp(
 
     (carried7,) = fn.scan(
         step6,
-        (tf.cast(float("-inf"), prediction.dtype),),
+        (tf.convert_to_tensor(float("-inf"), prediction.dtype),),
         ((time_size,),),
         (t7, t8),
         (-2, -2),
@@ -1917,7 +1949,7 @@ def _soft_dtw_vjp(
 
     (carried9,) = fn.scan(
         step7,
-        (tf.cast(0.0, prediction.dtype),),
+        (tf.convert_to_tensor(0.0, prediction.dtype),),
         ((time_size,),),
         (t15, share3),
         (-2, -2),
@@ -1969,7 +2001,7 @@ def _soft_dtw_jvp(
 
         (carried,) = fn.scan(
             step2,
-            (tf.cast(float("-inf"), prediction.dtype),),
+            (tf.convert_to_tensor(float("-inf"), prediction.dtype),),
             ((),),
             (total3, current2),
             (-1, -1),
@@ -1978,7 +2010,7 @@ def _soft_dtw_jvp(
 
     (carried2,) = fn.scan(
         step,
-        (tf.cast(float("-inf"), prediction.dtype),),
+        (tf.convert_to_tensor(float("-inf"), prediction.dtype),),
         ((target_time_size,),),
         (branch, t3),
         (-1, -2),
@@ -2003,7 +2035,7 @@ def _soft_dtw_jvp(
 
     (carried3,) = fn.scan(
         step3,
-        (tf.cast(float("-inf"), prediction.dtype),),
+        (tf.convert_to_tensor(float("-inf"), prediction.dtype),),
         ((time_size,),),
         (t5, t6),
         (-2, -2),
@@ -2031,7 +2063,7 @@ def _soft_dtw_jvp(
 
         (carried5,) = fn.scan(
             step5,
-            (tf.cast(0.0, prediction.dtype),),
+            (tf.convert_to_tensor(0.0, prediction.dtype),),
             ((),),
             (current11, t10),
             (-1, -1),
@@ -2040,7 +2072,7 @@ def _soft_dtw_jvp(
 
     (carried6,) = fn.scan(
         step4,
-        (tf.cast(0.0, prediction.dtype),),
+        (tf.convert_to_tensor(0.0, prediction.dtype),),
         ((target_time_size,),),
         (share, branch5, share2, t8, share3),
         (-2, -2, -2, -2, -2),
@@ -2087,7 +2119,7 @@ def _soft_dtw_hvp(
 
         (carried,) = fn.scan(
             step2,
-            (tf.cast(float("-inf"), prediction.dtype),),
+            (tf.convert_to_tensor(float("-inf"), prediction.dtype),),
             ((),),
             (total3, current2),
             (-1, -1),
@@ -2096,7 +2128,7 @@ def _soft_dtw_hvp(
 
     (carried2,) = fn.scan(
         step,
-        (tf.cast(float("-inf"), prediction.dtype),),
+        (tf.convert_to_tensor(float("-inf"), prediction.dtype),),
         ((target_time_size,),),
         (branch, t4),
         (-1, -2),
@@ -2124,7 +2156,7 @@ def _soft_dtw_hvp(
 
     (carried3,) = fn.scan(
         step3,
-        (tf.cast(float("-inf"), prediction.dtype),),
+        (tf.convert_to_tensor(float("-inf"), prediction.dtype),),
         ((time_size,),),
         (t6, t7),
         (-2, -2),
@@ -2164,7 +2196,7 @@ def _soft_dtw_hvp(
 
         (carried5,) = fn.scan(
             step5,
-            (tf.cast(0.0, prediction.dtype),),
+            (tf.convert_to_tensor(0.0, prediction.dtype),),
             ((),),
             (t13, current10),
             (-1, -1),
@@ -2179,7 +2211,7 @@ def _soft_dtw_hvp(
 
     (carried6,) = fn.scan(
         step4,
-        (tf.cast(0.0, prediction.dtype),),
+        (tf.convert_to_tensor(0.0, prediction.dtype),),
         ((target_time_size,),),
         (branch9, share3, t11, branch10, t9),
         (-2, -2, -2, -2, -2),
@@ -2197,7 +2229,7 @@ def _soft_dtw_hvp(
 
     (carried7,) = fn.scan(
         step6,
-        (tf.cast(0.0, prediction.dtype),),
+        (tf.convert_to_tensor(0.0, prediction.dtype),),
         ((time_size,),),
         (t15, t16),
         (-2, -2),
@@ -2221,7 +2253,7 @@ def _soft_dtw_hvp(
 
     (carried9,) = fn.scan(
         step7,
-        (tf.cast(float("-inf"), prediction.dtype),),
+        (tf.convert_to_tensor(float("-inf"), prediction.dtype),),
         ((time_size,),),
         (t6, t7),
         (-2, -2),
@@ -2247,7 +2279,7 @@ def _soft_dtw_hvp(
 
         (carried11,) = fn.scan(
             step9,
-            (tf.cast(0.0, prediction.dtype),),
+            (tf.convert_to_tensor(0.0, prediction.dtype),),
             ((),),
             (current25, t22),
             (-1, -1),
@@ -2256,7 +2288,7 @@ def _soft_dtw_hvp(
 
     (carried12,) = fn.scan(
         step8,
-        (tf.cast(0.0, prediction.dtype),),
+        (tf.convert_to_tensor(0.0, prediction.dtype),),
         ((target_time_size,),),
         (share5, branch14, share7, t20, share8),
         (-2, -2, -2, -2, -2),
@@ -2278,7 +2310,7 @@ def _soft_dtw_hvp(
 
     (carried13,) = fn.scan(
         step10,
-        (tf.cast(0.0, prediction.dtype),),
+        (tf.convert_to_tensor(0.0, prediction.dtype),),
         ((time_size,),),
         (t16, t27),
         (-2, -2),
@@ -2329,7 +2361,7 @@ def _soft_dtw_hvp(
 
         (carried15,) = fn.scan(
             step12,
-            (tf.cast(0.0, prediction.dtype),),
+            (tf.convert_to_tensor(0.0, prediction.dtype),),
             ((),),
             (current8, t45),
             (-1, -1),
@@ -2343,7 +2375,7 @@ def _soft_dtw_hvp(
 
     (carried16,) = fn.scan(
         step11,
-        (tf.cast(0.0, prediction.dtype),),
+        (tf.convert_to_tensor(0.0, prediction.dtype),),
         ((target_time_size,),),
         (branch7, share3, t31, t11, t44),
         (-2, -2, -2, -2, -2),
@@ -2359,7 +2391,7 @@ def _soft_dtw_hvp(
 
     (carried17,) = fn.scan(
         step13,
-        (tf.cast(float("-inf"), prediction.dtype),),
+        (tf.convert_to_tensor(float("-inf"), prediction.dtype),),
         ((time_size,),),
         (t6, t7),
         (-2, -2),
@@ -2379,7 +2411,7 @@ def _soft_dtw_hvp(
 
     (carried19,) = fn.scan(
         step14,
-        (tf.cast(0.0, prediction.dtype),),
+        (tf.convert_to_tensor(0.0, prediction.dtype),),
         ((time_size,),),
         (t51, t49),
         (-2, -2),
@@ -2399,7 +2431,7 @@ def _soft_dtw_hvp(
 
     (carried21,) = fn.scan(
         step15,
-        (tf.cast(0.0, prediction.dtype),),
+        (tf.convert_to_tensor(0.0, prediction.dtype),),
         ((time_size,),),
         (t49, t53),
         (-2, -2),
@@ -2425,7 +2457,7 @@ def _soft_dtw_hvp(
 
     (carried23,) = fn.scan(
         step16,
-        (tf.cast(0.0, prediction.dtype),),
+        (tf.convert_to_tensor(0.0, prediction.dtype),),
         ((time_size,),),
         (t49, t63),
         (-2, -2),
@@ -2477,7 +2509,7 @@ def _soft_dtw_hessian_diagonal(
 
         (carried,) = fn.scan(
             step2,
-            (tf.cast(float("-inf"), prediction.dtype),),
+            (tf.convert_to_tensor(float("-inf"), prediction.dtype),),
             ((),),
             (total3, current2),
             (-1, -1),
@@ -2486,7 +2518,7 @@ def _soft_dtw_hessian_diagonal(
 
     (carried2,) = fn.scan(
         step,
-        (tf.cast(float("-inf"), prediction.dtype),),
+        (tf.convert_to_tensor(float("-inf"), prediction.dtype),),
         ((target_time_size,),),
         (branch, t3),
         (-1, -2),
@@ -2514,7 +2546,7 @@ def _soft_dtw_hessian_diagonal(
 
     (carried3,) = fn.scan(
         step3,
-        (tf.cast(float("-inf"), prediction.dtype),),
+        (tf.convert_to_tensor(float("-inf"), prediction.dtype),),
         ((time_size,),),
         (t5, t6),
         (-2, -2),
@@ -2554,7 +2586,7 @@ def _soft_dtw_hessian_diagonal(
 
         (carried5,) = fn.scan(
             step5,
-            (tf.cast(0.0, prediction.dtype),),
+            (tf.convert_to_tensor(0.0, prediction.dtype),),
             ((),),
             (t12, current10),
             (-1, -1),
@@ -2569,7 +2601,7 @@ def _soft_dtw_hessian_diagonal(
 
     (carried6,) = fn.scan(
         step4,
-        (tf.cast(0.0, prediction.dtype),),
+        (tf.convert_to_tensor(0.0, prediction.dtype),),
         ((target_time_size,),),
         (branch9, share3, t10, branch10, t8),
         (-2, -2, -2, -2, -2),
@@ -2587,7 +2619,7 @@ def _soft_dtw_hessian_diagonal(
 
     (carried7,) = fn.scan(
         step6,
-        (tf.cast(0.0, prediction.dtype),),
+        (tf.convert_to_tensor(0.0, prediction.dtype),),
         ((time_size,),),
         (t14, t15),
         (-2, -2),
@@ -2614,7 +2646,7 @@ def _soft_dtw_hessian_diagonal(
 
     (carried9,) = fn.scan(
         step7,
-        (tf.cast(float("-inf"), prediction.dtype),),
+        (tf.convert_to_tensor(float("-inf"), prediction.dtype),),
         ((time_size,),),
         (t5, t6),
         (-2, -2),
@@ -2647,7 +2679,7 @@ def _soft_dtw_hessian_diagonal(
 
         (carried11,) = fn.scan(
             step9,
-            (tf.cast(0.0, prediction.dtype),),
+            (tf.convert_to_tensor(0.0, prediction.dtype),),
             ((time_size, feature_size),),
             (current25, t23),
             (-1, -3),
@@ -2657,7 +2689,7 @@ def _soft_dtw_hessian_diagonal(
 
     (carried12,) = fn.scan(
         step8,
-        (tf.cast(0.0, prediction.dtype),),
+        (tf.convert_to_tensor(0.0, prediction.dtype),),
         ((time_size, feature_size, target_time_size),),
         (share5, branch16, share7, turned2, share8),
         (-2, -2, -2, -4, -2),
@@ -2682,7 +2714,7 @@ def _soft_dtw_hessian_diagonal(
 
     (carried13,) = fn.scan(
         step10,
-        (tf.cast(0.0, prediction.dtype),),
+        (tf.convert_to_tensor(0.0, prediction.dtype),),
         ((time_size, time_size, feature_size),),
         (t15, t30),
         (-2, -4),
@@ -2743,7 +2775,7 @@ def _soft_dtw_hessian_diagonal(
 
         (carried14,) = fn.scan(
             step12,
-            (tf.cast(0.0, prediction.dtype),),
+            (tf.convert_to_tensor(0.0, prediction.dtype),),
             ((time_size, feature_size),),
             (current8, t57),
             (-1, -3),
@@ -2761,7 +2793,7 @@ def _soft_dtw_hessian_diagonal(
 
     (carried15,) = fn.scan(
         step11,
-        (tf.cast(0.0, prediction.dtype),),
+        (tf.convert_to_tensor(0.0, prediction.dtype),),
         ((time_size, feature_size, target_time_size),),
         (branch7, share3, t38, t10, t55),
         (-2, -2, -4, -2, -4),
@@ -2780,7 +2812,7 @@ def _soft_dtw_hessian_diagonal(
 
     (carried16,) = fn.scan(
         step13,
-        (tf.cast(float("-inf"), prediction.dtype),),
+        (tf.convert_to_tensor(float("-inf"), prediction.dtype),),
         ((time_size,),),
         (t5, t6),
         (-2, -2),
@@ -2801,7 +2833,7 @@ def _soft_dtw_hessian_diagonal(
 
     (carried18,) = fn.scan(
         step14,
-        (tf.cast(0.0, prediction.dtype),),
+        (tf.convert_to_tensor(0.0, prediction.dtype),),
         ((time_size,),),
         (t66, t64),
         (-2, -2),
@@ -2823,7 +2855,7 @@ def _soft_dtw_hessian_diagonal(
 
     (carried20,) = fn.scan(
         step15,
-        (tf.cast(0.0, prediction.dtype),),
+        (tf.convert_to_tensor(0.0, prediction.dtype),),
         ((time_size, time_size, feature_size),),
         (t64, t69),
         (-2, -4),
@@ -2854,7 +2886,7 @@ def _soft_dtw_hessian_diagonal(
 
     (carried21,) = fn.scan(
         step16,
-        (tf.cast(0.0, prediction.dtype),),
+        (tf.convert_to_tensor(0.0, prediction.dtype),),
         ((time_size, time_size, feature_size),),
         (t64, t81),
         (-2, -4),

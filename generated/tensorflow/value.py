@@ -1356,7 +1356,7 @@ def _categorical_q_learning_value(
     t = high - low
     position = fn.positions(logits, -1)
     atom_size = fn.size(logits, -1)
-    larger = tf.maximum(tf.cast(atom_size - 1, logits.dtype), 1.0)
+    larger = tf.maximum(tf.convert_to_tensor(atom_size - 1, logits.dtype), 1.0)
     t2 = t * tf.cast(position, logits.dtype) / larger
     larger2 = tf.maximum(low, reward[..., None] + discount[..., None] * (t2 + low))
     t3 = -tf.minimum(high, larger2)
@@ -1381,7 +1381,7 @@ def _categorical_q_learning_vjp(
     t = high - low
     position = fn.positions(logits, -1)
     atom_size = fn.size(logits, -1)
-    larger = tf.maximum(tf.cast(atom_size - 1, logits.dtype), 1.0)
+    larger = tf.maximum(tf.convert_to_tensor(atom_size - 1, logits.dtype), 1.0)
     t2 = t * tf.cast(position, logits.dtype) / larger
     larger2 = tf.maximum(low, reward[..., None] + discount[..., None] * (t2 + low))
     t3 = -tf.minimum(high, larger2)
@@ -1407,7 +1407,7 @@ def _categorical_q_learning_jvp(
     t = high - low
     position = fn.positions(logits, -1)
     atom_size = fn.size(logits, -1)
-    larger = tf.maximum(tf.cast(atom_size - 1, logits.dtype), 1.0)
+    larger = tf.maximum(tf.convert_to_tensor(atom_size - 1, logits.dtype), 1.0)
     t2 = t * tf.cast(position, logits.dtype) / larger
     larger2 = tf.maximum(low, reward[..., None] + discount[..., None] * (t2 + low))
     t3 = -tf.minimum(high, larger2)
@@ -1438,7 +1438,7 @@ def _categorical_q_learning_hvp(
     t = high - low
     position = fn.positions(logits, -1)
     atom_size = fn.size(logits, -1)
-    larger = tf.maximum(tf.cast(atom_size - 1, logits.dtype), 1.0)
+    larger = tf.maximum(tf.convert_to_tensor(atom_size - 1, logits.dtype), 1.0)
     t2 = t * tf.cast(position, logits.dtype) / larger
     larger2 = tf.maximum(low, reward[..., None] + discount[..., None] * (t2 + low))
     t3 = -tf.minimum(high, larger2)
@@ -1465,7 +1465,7 @@ def _categorical_q_learning_hessian_diagonal(
     t = high - low
     position = fn.positions(logits, -1)
     atom_size = fn.size(logits, -1)
-    larger = tf.maximum(tf.cast(atom_size - 1, logits.dtype), 1.0)
+    larger = tf.maximum(tf.convert_to_tensor(atom_size - 1, logits.dtype), 1.0)
     t2 = t * tf.cast(position, logits.dtype) / larger
     larger2 = tf.maximum(low, reward[..., None] + discount[..., None] * (t2 + low))
     t3 = -tf.minimum(high, larger2)

@@ -150,7 +150,7 @@ class Abstraction:
                     Claim(found - 1 - exponent, ">="),
                     Claim(1 - found * (1 - exponent), ">="),
                 ]
-            elif not base.is_number:
+            else:
                 inside = self(base)
                 up, down = Claim(inside - 1, ">"), Claim(1 - inside, ">")
                 more, less = Claim(exponent, ">="), Claim(-exponent, ">=")

@@ -16,11 +16,12 @@ import sympy as sp
 from sympy.core.relational import Relational
 
 from losscompiler.analysis.claims import Claim, Context
+from losscompiler.analysis.effort import remembered, spend
 from losscompiler.analysis.elementary import elementary, is_kink, positive
 from losscompiler.analysis.sign import holds, infeasible
 from losscompiler.ir import operators as op
 
-MOST_CELLS = 48
+MOST_CELLS = 32
 MOST_GUARD_TERMS = 30
 
 
@@ -164,11 +165,13 @@ def cells(formula: sp.Expr, context: Context) -> tuple[Cell, ...]:
     return _cells(elementary(formula), context)
 
 
+@remembered
 @lru_cache(maxsize=2_000)
 def _cells(formula: sp.Expr, context: Context) -> tuple[Cell, ...]:
     found: list[Cell] = []
 
     def split(e: sp.Expr, sides: dict[sp.Expr, int]) -> None:
+        spend(20)
         node = _innermost(e)
         if node is None:
             found.append(Cell(e, tuple(sides.items())))

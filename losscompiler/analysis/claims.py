@@ -18,6 +18,16 @@ class Claim:
     expression: sp.Expr
     relation: str
 
+    @property
+    def is_trivial(self) -> bool:
+        """Whether it holds whatever the symbols are."""
+        e = self.expression
+        if not e.is_number:
+            return False
+        return {">": e.is_positive, ">=": e.is_nonnegative, "!=": e.is_nonzero}.get(
+            self.relation, e.is_zero
+        ) is True  # fmt: skip
+
     def __str__(self) -> str:
         """As one writes it."""
         return f"{self.expression} {self.relation} 0"
@@ -43,6 +53,13 @@ def membership(symbol: sp.Symbol, domain: sp.Set) -> tuple[Claim, ...]:
     return tuple(found)
 
 
+def interior(domain: sp.Set) -> sp.Set:
+    """An interval without its ends; other sets as they are."""
+    if isinstance(domain, sp.Interval):
+        return sp.Interval.open(domain.start, domain.end)
+    return domain
+
+
 @dataclass(frozen=True)
 class Context:
     """Symbols with their sets, and further facts; two with equal contents are equal."""
@@ -58,8 +75,14 @@ class Context:
     def given(self, *facts: Claim) -> Context:
         """With further facts, in the vocabulary of the analysis; what is trivial is left out."""
         added = [Claim(elementary(f.expression), f.relation) for f in facts]
-        news = (f for f in added if not f.expression.is_number or f.expression.is_zero)
+        news = (f for f in added if not f.is_trivial)
         return Context(self.domains, tuple(dict.fromkeys((*self.facts, *news))))
+
+    def inside(self, symbols: Iterable[sp.Symbol]) -> Context:
+        """The same with the ends of the sets of some symbols left out."""
+        wanted = set(symbols)
+        domains = tuple((s, interior(d) if s in wanted else d) for s, d in self.domains)
+        return Context(domains, self.facts)
 
     def domain(self, symbol: sp.Symbol) -> sp.Set:
         """The set that a symbol lies in: the real numbers unless it is known better."""

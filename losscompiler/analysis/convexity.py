@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from itertools import combinations, product
 
 import sympy as sp
+from sympy.core.relational import Relational
 
 from losscompiler.analysis.cells import Cell, Facet, TooManyCellsError, cells, facets, solved
 from losscompiler.analysis.claims import Context
@@ -58,7 +59,28 @@ def require_convex(
     for chosen, told in cases(formula, context):
         if told:
             ledger.note(f"case {told}")
-        require_convex_case(chosen, variables, context, ledger, modulus)
+        attempt = Ledger()
+        try:
+            require_convex_case(chosen, variables, context, attempt, modulus)
+        except OpenError:
+            within = context.inside(openable(chosen, variables))
+            if within == context:
+                raise
+            attempt = Ledger()
+            require_convex_case(chosen, variables, within, attempt, modulus)
+            attempt.note("proved inside the domains; at their ends it is the limit, or undefined")
+        ledger.obligations += attempt.obligations
+        ledger.steps += attempt.steps
+
+
+def openable(formula: sp.Expr, variables: Variables) -> set[sp.Symbol]:
+    """The symbols whose domains may lose their ends.
+
+    A limit of convex functions is convex, so what holds inside holds at the ends. That is so unless
+    a condition says something else there.
+    """
+    conditions = [r for r in formula.atoms(Relational) if not r.has(*variables)]
+    return formula.free_symbols.difference(*(r.free_symbols for r in conditions))
 
 
 def pieces_of(formula: sp.Expr, context: Context) -> tuple[Cell, ...]:

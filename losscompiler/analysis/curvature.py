@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import sympy as sp
 
+from losscompiler.analysis.composition import require_composed
 from losscompiler.analysis.convexity import require_convex
+from losscompiler.analysis.effort import SpentError, limited
 from losscompiler.analysis.ledger import Ledger, OpenError
 from losscompiler.analysis.problem import NotScalarError, Problem, problem
 from losscompiler.analysis.refute import refute_at_random, refute_nearby
 from losscompiler.analysis.verdict import Verdict, proved, refuted, unknown
 from losscompiler.spec.decorator import Loss
 
+PIECES = "its curvature is nonnegative in each smooth piece and its slope rises between them"
+STRUCTURE = "it is composed of convex parts by rules that keep convexity"
 ABOVE_CHORD = "the middle of the segment lies above its chord"
 
 
@@ -27,12 +31,13 @@ def convexity(loss: Loss, wrt: tuple[str, ...] | None = None) -> Verdict:
         return refuted(ABOVE_CHORD, found.to_json(), wrt=list(names))
     ledger = Ledger()
     try:
-        reason = prove_convex(loss, names, ledger)
-    except OpenError as open_:
+        with limited():
+            reason = prove_convex(loss, names, ledger)
+    except (OpenError, SpentError) as open_:
         found = refute_nearby(loss, names)
         if found is not None:
             return refuted(ABOVE_CHORD, found.to_json(), wrt=list(names))
-        return unknown(str(open_), wrt=list(names))
+        return unknown(str(open_) or "the work for one loss is used up", wrt=list(names))
     return proved(reason, tuple(ledger.obligations), wrt=list(names))
 
 
@@ -41,9 +46,20 @@ def prove_convex(loss: Loss, names: tuple[str, ...], ledger: Ledger) -> str:
     try:
         found = problem(loss)
     except NotScalarError:
-        raise OpenError("the formula couples the entries of an axis") from None
+        require_composed(loss, names, ledger)
+        return STRUCTURE
+    if len(found.variables) > 1:
+        attempt = Ledger()
+        try:
+            require_composed(loss, names, attempt)
+        except OpenError:
+            attempt = Ledger()  # what no rule composes may still be convex as a whole
+        if attempt.steps:
+            ledger.obligations += attempt.obligations
+            ledger.steps += attempt.steps
+            return STRUCTURE
     require_convex(found.formula, moving(found, names), found.context, ledger)
-    return "its curvature is nonnegative in each smooth piece and its slope rises between them"
+    return PIECES
 
 
 def moving(found: Problem, names: tuple[str, ...]) -> tuple[sp.Symbol, ...]:

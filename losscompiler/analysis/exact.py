@@ -210,6 +210,13 @@ def _poly_gamma(n: Number, x: Number) -> Number:
     return _positive(lambda t: mp.psi(order, t), rising=order % 2 == 0)(x)
 
 
+def _exp_moment(n: Number, x: Number, rate: Number) -> Number:
+    """The integral of exp(rate * t) up to x; of higher moments no enclosure is known here."""
+    if n != 0 or not _is_fraction(rate):
+        raise UndefinedError("a higher moment")
+    return x if rate == 0 else multiply(1 / rate, add(_exp(multiply(rate, x)), Fraction(-1)))
+
+
 def _within(ends: tuple[int, int], function: Callable[[Any], Any], rising: bool) -> Any:
     enclosed = _monotone(function, rising)
 
@@ -287,6 +294,7 @@ FUNCTIONS: dict[type[sp.Basic], Callable[..., Any]] = {
     op.LogGamma: _log_gamma,
     op.Digamma: _positive(lambda x: mp.psi(0, x)),
     op.PolyGamma: _poly_gamma,
+    op.ExpMoment: _exp_moment,
     sp.And: lambda *a: all(a),
     sp.Or: lambda *a: any(a),
     sp.Not: lambda a: not a,

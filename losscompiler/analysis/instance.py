@@ -16,7 +16,7 @@ from losscompiler.analysis.probe import draw
 from losscompiler.analysis.sampled import SAMPLES
 from losscompiler.analysis.walk import Walk
 from losscompiler.spec.decorator import Loss
-from losscompiler.spec.expressions import Size
+from losscompiler.spec.expressions import Element, MaskElement, Size
 from losscompiler.spec.tensors import Index
 
 Slot = tuple[str, tuple[int, ...]]
@@ -89,5 +89,11 @@ def axes_of(loss: Loss) -> list[str]:
 
 
 def instance(loss: Loss, size: int) -> Instance:
-    """A loss over axes of one size."""
-    return Instance(loss, loss.expression, tuple((axis, size) for axis in axes_of(loss)))
+    """A loss over axes of one size; larger where the formula names later positions."""
+    sizes = dict.fromkeys(axes_of(loss), size)
+    for entry in loss.expression.atoms(Element, MaskElement):
+        for axis, position in zip(entry.tensor.axes, entry.indices, strict=False):
+            name = axis.removeprefix("*")
+            if position.is_Integer and name in sizes:
+                sizes[name] = max(sizes[name], int(position) + 1)
+    return Instance(loss, loss.expression, tuple(sizes.items()))

@@ -88,3 +88,33 @@ def refuted_by_sample(e: sp.Expr, relation: str, context: Context) -> bool:
         worst = np.abs(total) if relation == "==" else -np.asarray(total)
         clear = worst > SLACK * size + 1e-300
     return bool(np.any(np.isfinite(size) & np.isfinite(total) & clear))
+
+
+def bends(
+    formula: sp.Expr, variables: tuple[sp.Symbol, ...], context: Context
+) -> tuple[bool, bool]:
+    """Whether the formula plainly bends down, and up, on some segment between sample points."""
+    needed = sorted(formula.free_symbols, key=str)
+    generator = seed(f"bends {formula}")
+    fixed = {s: draw(context.domain(s), COUNT, generator) for s in needed if s not in variables}
+    ends = [{v: draw(context.domain(v), COUNT, generator) for v in variables} for _ in range(2)]
+    fixed |= {
+        s: draw(context.domain(s), COUNT, generator)
+        for fact in context.facts
+        for s in fact.expression.free_symbols - set(needed)
+    }
+    near = generator.random(COUNT) < 0.3
+    for v in variables:
+        ends[1][v] = np.where(near, ends[0][v] + (ends[1][v] - ends[0][v]) / 16, ends[1][v])
+    middle = {v: (ends[0][v] + ends[1][v]) / 2 for v in variables}
+    try:
+        first, second, inside = (value(formula, {**fixed, **p}) for p in (*ends, middle))
+    except UndefinedError:
+        return False, False
+    with np.errstate(all="ignore"):
+        size = np.abs(first) + np.abs(second) + np.abs(inside)
+        gap = inside - (first + second) / 2
+        clear = np.isfinite(gap) & (np.abs(gap) > SLACK * size)
+        for fact in context.facts:
+            clear = clear & (value(fact.expression, fixed) >= 0)
+    return bool(np.any(clear & (gap > 0))), bool(np.any(clear & (gap < 0)))

@@ -17,7 +17,7 @@ from losscompiler.analysis.probe import draw, seed
 from losscompiler.analysis.walk import UndefinedError
 from losscompiler.analysis.witness import Witness, certify
 from losscompiler.spec.decorator import Loss
-from losscompiler.spec.expressions import Element
+from losscompiler.spec.expressions import Binder, Element
 
 COUNT = 4_000
 TRIED = 4  # candidates of a round whose gap is computed exactly
@@ -53,11 +53,12 @@ def best(
         return None
     with np.errstate(all="ignore"):
         chord = np.maximum(first, second) if quasi else (first + second) / 2
-        gaps = (inside - chord) / (1e-30 + np.abs(first) + np.abs(second) + np.abs(inside))
-    gaps = np.where(np.isfinite(gaps), gaps, -1.0)
-    for k in np.argsort(-gaps)[:TRIED]:
-        if gaps[k] < NOISE:
-            break
+        gaps = inside - chord
+        size = np.abs(first) + np.abs(second) + np.abs(inside)
+        gaps = np.where(np.isfinite(gaps) & (gaps > NOISE * size), gaps, 0.0)
+        scores = [gaps / (1 + size), gaps / (1e-30 + size)]
+    promising = [k for score in scores for k in np.argsort(-score)[:TRIED] if gaps[k] > 0]
+    for k in dict.fromkeys(promising):
         found = certify(
             made, wrt, (exactly(start, k), exactly(end, k)), exactly(fixed, k), quasi=quasi
         )
@@ -110,7 +111,7 @@ def instances(loss: Loss) -> Iterator[Instance]:
 def centres(loss: Loss, name: str) -> list[sp.Expr]:
     """Values of a scalar prediction at which a linear part of the formula vanishes."""
     entry = next((e for e in loss.expression.atoms(Element) if e.tensor.name == name), None)
-    if entry is None or entry.indices:
+    if entry is None or entry.indices or loss.expression.has(Binder):
         return []
     x = sp.Symbol("x", real=True)
     formula = loss.expression.xreplace({entry: x})

@@ -47,8 +47,20 @@ def _inverse_mills(x: Array) -> Array:
 
 
 def _exp_moment(n: Array, x: Array, rate: Array) -> Array:
-    moment = mpmath.hyp1f1
-    return _each(lambda n, x, a: x ** (n + 1) / (n + 1) * moment(n + 1, n + 2, a * x))(n, x, rate)
+    """By its series for small exponents, by parts for others."""
+    order, steps = int(np.max(n)), 24
+    small = np.abs(rate * x) < 1
+    series = sum(
+        (np.where(small, rate, 0.0) ** k)
+        * x ** (order + k + 1)
+        / (math.factorial(k) * (order + k + 1))
+        for k in range(steps)
+    )
+    divisor = np.where(small, 1.0, rate)
+    parts = np.expm1(rate * x) / divisor
+    for k in range(1, order + 1):
+        parts = (x**k * np.exp(rate * x) - k * parts) / divisor
+    return np.where(small, series, parts)
 
 
 def _xlogy(a: Array, u: Array) -> Array:

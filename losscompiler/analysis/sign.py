@@ -16,6 +16,7 @@ import sympy as sp
 from losscompiler.analysis import polynomials, solver
 from losscompiler.analysis.abstraction import Abstraction, NotPolynomialError
 from losscompiler.analysis.claims import Claim, Context
+from losscompiler.analysis.effort import remembered, spend
 from losscompiler.analysis.elementary import elementary
 from losscompiler.analysis.probe import refuted_by_sample
 from losscompiler.analysis.solver import contradictory
@@ -35,9 +36,12 @@ def holds(expression: sp.Expr, relation: str, context: Context) -> bool:
     return prove(Claim(expression, relation), context) is not None
 
 
+@remembered
 @lru_cache(maxsize=50_000)
 def _proved(claim: Claim, context: Context, with_solver: bool) -> str | None:
     e = elementary(claim.expression)
+    size = e.count_ops()
+    spend(10 + size)
     if e.has(sp.nan, sp.zoo, sp.oo, -sp.oo):
         return None
     if e.is_number:
@@ -46,7 +50,7 @@ def _proved(claim: Claim, context: Context, with_solver: bool) -> str | None:
         return "assumptions"
     if claim.relation == ">" and e.is_positive:
         return "assumptions"
-    if e.count_ops() > MOST_OPERATIONS:
+    if size > MOST_OPERATIONS:
         return None
     if claim.relation == "==":
         return _vanishes(e, context)
@@ -224,8 +228,10 @@ def infeasible(context: Context) -> bool:
     return _infeasible(context, solver.enabled)
 
 
+@remembered
 @lru_cache(maxsize=20_000)
 def _infeasible(context: Context, with_solver: bool) -> bool:
+    spend(20 + 10 * len(context.facts))
     abstraction = Abstraction()
     try:
         abstraction.survey([f.expression for f in context.facts])

@@ -12,6 +12,7 @@ from typing import Any
 import sympy as sp
 
 from losscompiler.analysis.claims import Claim
+from losscompiler.analysis.effort import remembered, spend
 
 try:
     import z3
@@ -39,6 +40,7 @@ def contradictory(
     return _asked(tuple(claims), tuple(cases), steps)
 
 
+@remembered
 @lru_cache(maxsize=20_000)
 def _asked(claims: tuple[Claim, ...], cases: tuple[Case, ...], steps: int) -> bool | None:
     symbols: dict[sp.Symbol, Any] = {}
@@ -50,6 +52,7 @@ def _asked(claims: tuple[Claim, ...], cases: tuple[Case, ...], steps: int) -> bo
         for premises, conclusion in cases:
             given = [_stated(p, symbols) for p in premises]
             solver.add(z3.Implies(z3.And(*given), _stated(conclusion, symbols)))
+        spend(100)
         answer = solver.check()
     except (_TooLargeError, z3.Z3Exception):
         return None

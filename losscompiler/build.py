@@ -120,6 +120,7 @@ def _compile(
         tools.compile.given(targets=request.targets),
         request.jobs,
         request.spec_timeout,
+        prepare=tools.prepare and tools.prepare.given(targets=request.targets),
         progress=Counter(progress, "Compiling", len(changes.stale)),
     )
     files: dict[str, CompiledFile] = {}

@@ -111,6 +111,7 @@ class Toolchain:
     """The stages of a build; tests put others in their place."""
 
     compile: Late = Late("losscompiler.compilation", "compile_file")
+    prepare: Late | None = Late("losscompiler.warmup", "warm_up")
     shared: Shared = shared_text
     verify: Verify = _verify
     compiler: Callable[[], str] = compiler_fingerprint

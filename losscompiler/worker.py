@@ -9,6 +9,7 @@ so may fork safely, which this process may not (JAX, progress displays). Only pl
 
 from __future__ import annotations
 
+import gc
 import os
 import pickle
 import signal
@@ -33,10 +34,13 @@ Task = Callable[[Path, Path, Path, Callable[[], None]], Any]
 """`task(path, root, specs_root, loaded)`: calls `loaded()` once the spec is; returns plain data."""
 
 WORK_LIMIT = 300.0  # seconds for our own part: far above any file, it only bounds a compiler bug
+GARBAGE = 1_000_000  # new objects before a search for cycles, which expressions hardly have
+EXPRESSIONS = "50000"  # that SymPy remembers of each kind; its default of 1000 forgets too early
 _LOADED, _RESULT, _FAULT = b"L", b"R", b"F"
 _ENDING = [
     getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
 ]
+_METHOD = "fork" if "fork" in get_all_start_methods() else "spawn"
 
 
 @dataclass(frozen=True)
@@ -61,6 +65,7 @@ class _Request:
     timeout: float
     work_limit: float
     doing: str
+    prepare: Callable[[], object] | None
 
 
 def run_files(
@@ -73,17 +78,21 @@ def run_files(
     *,
     work_limit: float = WORK_LIMIT,
     doing: str = "compiling",
+    prepare: Callable[[], object] | None = None,
     progress: Callable[[Outcome], None] = lambda outcome: None,
 ) -> list[Outcome]:
     """Runs the task on every file, `jobs` at once (0: one per core); outcomes in the order given.
 
     `timeout` limits the loading of a spec alone; the rest of the task, which findings call
-    `doing`, may take `work_limit`.
+    `doing`, may take `work_limit`. `prepare` is called once, before processes are forked that
+    inherit what it leaves behind. Large files, which tend to take longest, are begun first.
     """
     if not paths:
         return []
     jobs = jobs or os.cpu_count() or 1
-    request = _Request(tuple(paths), root, specs_root, task, jobs, timeout, work_limit, doing)
+    request = _Request(
+        tuple(paths), root, specs_root, task, jobs, timeout, work_limit, doing, prepare
+    )
     outcomes: dict[int, Outcome] = {}
     foreman = _start_foreman()
     assert foreman.stdin is not None
@@ -108,7 +117,11 @@ def run_files(
 def _start_foreman() -> subprocess.Popen[bytes]:
     # `-P` keeps the current folder off the path: in a folder that contains `numpy/`, as generated
     # code has, `import numpy` would find that. What the caller can import, the foreman must too.
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    environment = {
+        "SYMPY_CACHE_SIZE": EXPRESSIONS,
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
+    }
     command = [sys.executable, "-P", "-c", "from losscompiler.worker import _foreman; _foreman()"]
     # In a session of its own, it outlives a signal to our process group for as long as it takes to
     # end its children; it learns of our end, whatever brings it, from the end of its input.
@@ -149,6 +162,10 @@ def _foreman() -> None:
     with open(os.devnull, "rb") as nothing:  # noqa: PTH123 - a device, not a file of ours
         os.dup2(nothing.fileno(), 0)
     request: _Request = pickle.load(orders)
+    if request.prepare is not None and _METHOD == "fork":
+        request.prepare()
+    gc.freeze()  # no search for garbage touches, and so copies, the memory that children share
+    gc.set_threshold(GARBAGE)
     for number, outcome in _supervise(request, orders):
         pickle.dump((number, outcome), frames)
         frames.flush()
@@ -156,7 +173,8 @@ def _foreman() -> None:
 
 def _supervise(request: _Request, orders: IO[bytes]) -> Iterator[tuple[int, Outcome]]:
     """Keeps `jobs` children running until all files are done or the parent is gone."""
-    waiting = deque(enumerate(request.paths))
+    large_first = sorted(enumerate(request.paths), key=lambda item: -_size(item[1]))
+    waiting = deque(large_first)
     running: dict[Connection, _Child] = {}
     stop: list[Any] = (
         [] if sys.platform == "win32" else [orders]
@@ -184,8 +202,12 @@ def _supervise(request: _Request, orders: IO[bytes]) -> Iterator[tuple[int, Outc
             _end(child, connection)
 
 
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0  # told by the process that is to read it
+
+
 def _start(request: _Request, number: int, path: Path) -> tuple[Connection, _Child]:
-    context: Any = get_context("fork" if "fork" in get_all_start_methods() else "spawn")
+    context: Any = get_context(_METHOD)
     ours, theirs = context.Pipe(duplex=False)
     process = context.Process(target=_child, args=(request, path, theirs), daemon=True)
     process.start()

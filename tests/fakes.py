@@ -130,6 +130,7 @@ def fake_tools(
 ) -> Toolchain:
     return Toolchain(
         compile=Late("tests.fakes", "compile_file"),
+        prepare=None,
         shared=shared,
         verify=checker or Checker(),
         compiler=lambda: compiler,

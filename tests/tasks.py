@@ -11,6 +11,19 @@ from collections.abc import Callable
 from pathlib import Path
 
 Loaded = Callable[[], None]
+PREPARED: list[str] = []
+
+
+def prepare() -> None:
+    """What forked processes inherit."""
+    PREPARED.append("ready")
+
+
+def tell_prepared(path: Path, root: Path, specs_root: Path, loaded: Loaded) -> list[str]:
+    """What was prepared before this process, and when this one began."""
+    loaded()
+    path.write_text(str(time.monotonic()))
+    return PREPARED
 
 
 def obey(path: Path, root: Path, specs_root: Path, loaded: Loaded) -> dict[str, object]:

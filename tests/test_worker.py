@@ -76,6 +76,20 @@ def test_a_crashing_spec_is_a_finding(tmp_path: Path, text: str, how: str) -> No
     assert good.value["result"] == 2
 
 
+def test_processes_inherit_what_was_prepared_once(tmp_path: Path) -> None:
+    paths = [tmp_path / "a.py", tmp_path / "b.py"]
+    for path in paths:
+        path.write_text("")
+    outcomes = run_files(paths, tmp_path, tmp_path, tasks.tell_prepared, prepare=tasks.prepare)
+    assert [o.value for o in outcomes] == [["ready"], ["ready"]]
+
+
+def test_large_files_are_begun_first(tmp_path: Path) -> None:
+    run(tmp_path, tasks.tell_prepared, jobs=1, small="1", large="1" * 99, middle="1" * 9)
+    began = {name: float((tmp_path / f"{name}.py").read_text()) for name in ("small", "large")}
+    assert began["large"] < float((tmp_path / "middle.py").read_text()) < began["small"]
+
+
 def test_a_mistake_in_the_task_is_ours(tmp_path: Path) -> None:
     [outcome] = run(tmp_path, tasks.obey, a="raise KeyError('lost')")
     assert outcome.failure is not None

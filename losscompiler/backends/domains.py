@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from itertools import pairwise
 from math import inf, nextafter
 from typing import Any
@@ -25,6 +26,7 @@ class Bounds:
     gaps: tuple[tuple[float, float], ...] = ()
 
 
+@cache
 def bounds(domain: sp.Set) -> Bounds:
     """The bounds of a set, and what it leaves out between them."""
     steps = isinstance(domain, sp.Range) and domain.step != 1 and domain.is_finite_set
@@ -97,6 +99,7 @@ def _range(name: str, domain: sp.Set, found: Bounds) -> str:
     return f"{above}{name}{below}" if above or below else ""
 
 
+@cache
 def interior(domain: sp.Set) -> float:
     """A number inside a domain, away from its ends, where the formulas of a loss are smooth."""
     if isinstance(domain, sp.FiniteSet):

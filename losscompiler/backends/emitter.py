@@ -28,7 +28,8 @@ Writers: TypeAlias = "Mapping[type[Definition], Callable[[Emitter, Any], str]]"
 class Emitter:
     """The kernel being written; `writers` print one definition each, by its type.
 
-    `scans` are the names of the results of recurrences; `indent` is that of the statements.
+    `scans` are the names of the results of recurrences; `indent` is that of the statements;
+    `numbers` tells for each base the last number that a name of it got.
     """
 
     program: Program
@@ -40,6 +41,7 @@ class Emitter:
     written: dict[str, str] = field(default_factory=dict)
     scans: dict[Definition, tuple[str, ...]] = field(default_factory=dict)
     indent: int = 4
+    numbers: dict[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Names the arguments."""
@@ -55,10 +57,12 @@ class Emitter:
 
     def fresh(self, base: str) -> str:
         """A name that nothing else has."""
-        name, number = base, 1
+        number = self.numbers.get(base, 1)
+        name = base if number == 1 else f"{base}{number}"
         while name in self.taken:
             number += 1
             name = f"{base}{number}" if base not in self.spelling.reserved else f"{base}_"
+        self.numbers[base] = number
         self.taken.add(name)
         return name
 

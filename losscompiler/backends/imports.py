@@ -96,7 +96,9 @@ def top_level(text: str) -> tuple[str, ...]:
 def _used(text: str) -> set[str]:
     """Global names that a module reads and does not define."""
     found: set[str] = set()
-    tables = [symtable.symtable(text, "module", "exec")]
+    module = symtable.symtable(text, "module", "exec")
+    defined = {s.get_name() for s in module.get_symbols() if s.is_assigned() or s.is_namespace()}
+    tables = [module]
     while tables:
         table = tables.pop()
         is_module = table.get_type() == "module"
@@ -107,7 +109,7 @@ def _used(text: str) -> set[str]:
             if symbol.is_referenced() and (is_module or not (symbol.is_local() or symbol.is_free()))
         }
         tables += table.get_children()
-    return found - set(top_level(text)) - set(dir(builtins))
+    return found - defined - set(dir(builtins))
 
 
 def import_lines(backend: str, text: str, depth: int) -> tuple[str, ...]:

@@ -88,11 +88,10 @@ class Graph:
         if isinstance(definition, nodes.Local):
             return {"integer": True} if definition.dtype == "int" else {}
         if isinstance(definition, nodes.Reduce):
-            facts = {f"is_{fact}": getattr(definition.body, f"is_{fact}") for fact in ASSUMED}
             if definition.kind == "norm":
                 return {"nonnegative": True}
             keeps = ("nonnegative",) if definition.kind == "sum" else ASSUMED[:2]
-            return {f: True for f in keeps if facts[f"is_{f}"]}
+            return {f: True for f in keeps if getattr(definition.body, f"is_{f}")}
         if isinstance(definition, nodes.Gather | nodes.Take | TieMean):
             return {f: True for f in ASSUMED if getattr(definition.body, f"is_{f}")}
         return {}

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import sympy as sp
@@ -90,13 +92,11 @@ def _domain(
     return result
 
 
-def assumptions_of(domain: sp.Set) -> dict[str, bool]:
+@cache
+def assumptions_of(domain: sp.Set) -> Mapping[str, bool]:
     """The SymPy assumptions that hold for every number of a set."""
-    facts = {"real": True}
-    for name, assumed in ASSUMED_SETS.items():
-        if name != "real" and domain.is_subset(assumed):
-            facts[name] = True
-    return facts
+    others = (n for n, assumed in ASSUMED_SETS.items() if n != "real" and domain.is_subset(assumed))
+    return dict.fromkeys(("real", *others), True)
 
 
 def _exact(number: Any) -> sp.Expr:

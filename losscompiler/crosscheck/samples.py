@@ -166,7 +166,7 @@ def _distributions(s: Sampler, lead: tuple[int, ...], options: dict[str, Any]) -
             star = role.axes[-1].startswith("*")
             back = role.axes[::-1].index("class") + (len(STAR) - 1 if star else 0)
             moved = np.moveaxis(arrays[name], -1 - back, -1)
-            if kind == "one-hot":
+            if kind == "one-hot" or not domains.has(role.domain, 0.5):
                 target = (moved == moved.max(-1, keepdims=True)).astype(np.float64)
             else:
                 target = np.round(64 * moved / moved.sum(-1, keepdims=True)) / 64

@@ -16,7 +16,7 @@ import sympy as sp
 
 from losscompiler.analysis.evaluate import UndefinedError, bounds
 from losscompiler.ir.graph import Graph
-from losscompiler.ir.operators import Magnitude, Maximum, Minimum, Sign
+from losscompiler.ir.operators import Magnitude, Maximum, Minimum, Sign, XDivY
 from losscompiler.passes.facets import (
     DIGITS,
     TINY,
@@ -225,5 +225,6 @@ def _on_facet(choice: str, facet: Facet, found: Slopes) -> Mapping[sp.Symbol, sp
     jump = {x: a[x] - b[x] for x in found}
     along = sp.Add(*(b[x] * jump[x] for x in found))
     length = sp.Add(*(jump[x] ** 2 for x in found))
-    share = Minimum(Maximum(-along / length, sp.S.Zero), sp.S.One)
+    # 0 / 0 where squares of jumps that are not 0 underflow: any point is as near then.
+    share = Minimum(Maximum(XDivY(-along, length), sp.S.Zero), sp.S.One)
     return {x: Piecewise((b[x] + share * jump[x], length > 0), (b[x], True)) for x in found}

@@ -150,6 +150,15 @@ LOSSES = {
             i, j = index("batch", "i j")
             return Sum(where(t[i] > 0, AxisMax(x[j] * x[i], j), 0), i)
         """,
+    "a function of a constant times a size": """
+        def made(x=Prediction("class")):
+            c, k = index("class", "c k")
+            return log(Sum(sigmoid(Rational(1, 3)), k)) + x[c] ** 2
+        """,
+    "a gradient that is the cotangent itself": """
+        def made(x=Prediction(), p=Prediction(positive=True)):
+            return sin(x) + x + p
+        """,
     "a condition on the square root of what may be negative": """
         def made(x=Prediction("batch", "feature"), y=Prediction("batch", "feature")):
             i, j, d = index("batch", "i"), index("batch", "j"), index("feature", "d")

@@ -117,7 +117,8 @@ class Printer:
     def _array(self, e: sp.Basic, room: int) -> Text:
         """An operand that has to be an array."""
         # A function of sizes has been given an array, and is one.
-        sized = isinstance(e, sp.Expr) and self.is_size(e) and not e.has(sp.Function)
+        sized = isinstance(e, sp.Expr) and self.is_size(e)
+        sized = sized and not any(f.free_symbols for f in e.atoms(sp.Function))
         printed = self._fitted(e, 16 if sized else room)
         if sized:
             return Text(self.spelling.full(printed.code, self.like))

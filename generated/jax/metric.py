@@ -1814,7 +1814,8 @@ def _triplet_margin_vjp(
     t6 = t5**2 + branch6
     above2 = t6 > 0
     branch7 = fn.select(condition, -1.0, 0.0, anchor)
-    smaller = jnp.minimum(jnp.maximum(jnp.where(condition, t5 / t6, 0.0), 0.0), 1.0)
+    larger = jnp.maximum(fn.xdivy(jnp.where(condition, t5, 0.0), t6), 0.0)
+    smaller = jnp.minimum(larger, 1.0)
     below = branch < branch2
     t7 = -jnp.where(equal3, fn.select(equal & below, 1.0, 0.0, anchor), branch4)
     branch8 = jnp.where(above2, branch7 + t5 * smaller, branch7)
@@ -1895,7 +1896,8 @@ def _triplet_margin_jvp(
     t7 = t6**2 + branch6
     above2 = t7 > 0
     branch7 = fn.select(condition, -1.0, 0.0, anchor)
-    smaller = jnp.minimum(jnp.maximum(jnp.where(condition, t6 / t7, 0.0), 0.0), 1.0)
+    larger = jnp.maximum(fn.xdivy(jnp.where(condition, t6, 0.0), t7), 0.0)
+    smaller = jnp.minimum(larger, 1.0)
     below = branch < branch2
     t8 = -jnp.where(equal3, fn.select(equal & below, 1.0, 0.0, anchor), branch4)
     branch8 = jnp.where(above2, branch7 + t6 * smaller, branch7)
@@ -2559,18 +2561,19 @@ def _quadruplet_vjp(
     branch = fn.select(above, 1.0, 0.0, anchor)
     branch2 = jnp.where(equal2, 0.0, branch)
     t6 = jnp.where(equal2, 1.0, branch + 1) - branch2
-    smaller = jnp.minimum(jnp.maximum(-branch2 * t6 / (t6**2 + 1), 0.0), 1.0)
+    smaller = jnp.minimum(jnp.maximum(fn.xdivy(-branch2 * t6, t6**2 + 1), 0.0), 1.0)
     above2 = t3 > total2
-    branch3 = jnp.where(equal, -smaller, fn.select(above2, -1.0, 0.0, anchor))
-    smaller2 = jnp.minimum(jnp.maximum(fn.select(above2, -0.5, 0.0, anchor), 0.0), 1.0)
-    branch4 = fn.select(above2, 1.0, 0.0, anchor)
-    branch5 = jnp.where(equal2, smaller2 + branch4, branch + branch4)
-    branch6 = jnp.where(equal, branch2 + t6 * smaller, branch5)
-    t7 = 2 * t * branch3[..., None] + 2 * t2 * branch6[..., None]
-    t8 = -2 * cotangent * branch6
-    branch7 = jnp.where(equal2, -smaller2, fn.select(above, -1.0, 0.0, anchor))
-    t9 = 2 * t5 * branch7[..., None] - 2 * t * branch3[..., None]
-    t10 = -2 * cotangent * branch7
+    branch3 = fn.select(above2, -1.0, 0.0, anchor)
+    branch4 = jnp.where(equal, -smaller, branch3)
+    smaller2 = jnp.minimum(jnp.maximum(fn.xdivy(branch3, 2.0), 0.0), 1.0)
+    branch5 = fn.select(above2, 1.0, 0.0, anchor)
+    branch6 = jnp.where(equal2, smaller2 + branch5, branch + branch5)
+    branch7 = jnp.where(equal, branch2 + t6 * smaller, branch6)
+    t7 = 2 * t * branch4[..., None] + 2 * t2 * branch7[..., None]
+    t8 = -2 * cotangent * branch7
+    branch8 = jnp.where(equal2, -smaller2, fn.select(above, -1.0, 0.0, anchor))
+    t9 = 2 * t5 * branch8[..., None] - 2 * t * branch4[..., None]
+    t10 = -2 * cotangent * branch8
     result = cotangent[..., None] * t7
     result2 = t2 * t8[..., None]
     result3 = cotangent[..., None] * t9
@@ -2607,19 +2610,20 @@ def _quadruplet_jvp(
     branch = fn.select(above, 1.0, 0.0, anchor)
     branch2 = jnp.where(equal2, 0.0, branch)
     t7 = jnp.where(equal2, 1.0, branch + 1) - branch2
-    smaller = jnp.minimum(jnp.maximum(-branch2 * t7 / (t7**2 + 1), 0.0), 1.0)
+    smaller = jnp.minimum(jnp.maximum(fn.xdivy(-branch2 * t7, t7**2 + 1), 0.0), 1.0)
     above2 = t4 > total3
-    branch3 = jnp.where(equal, -smaller, fn.select(above2, -1.0, 0.0, anchor))
-    t8 = t3 * (2 * anchor_tangent - 2 * positive_tangent)
-    total5 = jnp.sum(t8, axis=-1)
-    smaller2 = jnp.minimum(jnp.maximum(fn.select(above2, -0.5, 0.0, anchor), 0.0), 1.0)
+    branch3 = fn.select(above2, -1.0, 0.0, anchor)
+    t8 = total * jnp.where(equal, -smaller, branch3)
+    t9 = t3 * (2 * anchor_tangent - 2 * positive_tangent)
+    total5 = jnp.sum(t9, axis=-1)
+    smaller2 = jnp.minimum(jnp.maximum(fn.xdivy(branch3, 2.0), 0.0), 1.0)
     branch4 = fn.select(above2, 1.0, 0.0, anchor)
     branch5 = jnp.where(equal2, smaller2 + branch4, branch + branch4)
     branch6 = jnp.where(equal, branch2 + t7 * smaller, branch5)
-    t9 = t6 * (2 * negative_tangent - 2 * other_tangent)
-    total6 = jnp.sum(t9, axis=-1)
+    t10 = t6 * (2 * negative_tangent - 2 * other_tangent)
+    total6 = jnp.sum(t10, axis=-1)
     branch7 = jnp.where(equal2, -smaller2, fn.select(above, -1.0, 0.0, anchor))
-    return total * branch3 + total5 * branch6 + total6 * branch7
+    return t8 + total5 * branch6 + total6 * branch7
 
 
 def _quadruplet_hvp(
@@ -2647,25 +2651,26 @@ def _quadruplet_hvp(
     branch = fn.select(above, 1.0, 0.0, anchor)
     branch2 = jnp.where(equal2, 0.0, branch)
     t3 = jnp.where(equal2, 1.0, branch + 1) - branch2
-    smaller = jnp.minimum(jnp.maximum(-branch2 * t3 / (t3**2 + 1), 0.0), 1.0)
+    smaller = jnp.minimum(jnp.maximum(fn.xdivy(-branch2 * t3, t3**2 + 1), 0.0), 1.0)
     above2 = t > total2
-    branch3 = jnp.where(equal, -smaller, fn.select(above2, -1.0, 0.0, anchor))
-    smaller2 = jnp.minimum(jnp.maximum(fn.select(above2, -0.5, 0.0, anchor), 0.0), 1.0)
-    branch4 = fn.select(above2, 1.0, 0.0, anchor)
-    branch5 = jnp.where(equal2, smaller2 + branch4, branch + branch4)
-    branch6 = jnp.where(equal, branch2 + t3 * smaller, branch5)
-    t4 = 2 * branch3 + 2 * branch6
-    t5 = 2 * positive_tangent * branch6[..., None]
-    t6 = 2 * negative_tangent * branch3[..., None]
-    t7 = cotangent * branch6
-    branch7 = jnp.where(equal2, -smaller2, fn.select(above, -1.0, 0.0, anchor))
-    t8 = 2 * branch3 + 2 * branch7
-    t9 = 2 * anchor_tangent * branch3[..., None]
+    branch3 = fn.select(above2, -1.0, 0.0, anchor)
+    branch4 = jnp.where(equal, -smaller, branch3)
+    smaller2 = jnp.minimum(jnp.maximum(fn.xdivy(branch3, 2.0), 0.0), 1.0)
+    branch5 = fn.select(above2, 1.0, 0.0, anchor)
+    branch6 = jnp.where(equal2, smaller2 + branch5, branch + branch5)
+    branch7 = jnp.where(equal, branch2 + t3 * smaller, branch6)
+    t4 = 2 * branch4 + 2 * branch7
+    t5 = 2 * positive_tangent * branch7[..., None]
+    t6 = 2 * negative_tangent * branch4[..., None]
+    t7 = cotangent * branch7
+    branch8 = jnp.where(equal2, -smaller2, fn.select(above, -1.0, 0.0, anchor))
+    t8 = 2 * branch4 + 2 * branch8
+    t9 = 2 * anchor_tangent * branch4[..., None]
     t10 = negative_tangent * t8[..., None] - t9
-    t11 = cotangent * branch7
+    t11 = cotangent * branch8
     result = cotangent[..., None] * (anchor_tangent * t4[..., None] - t5 - t6)
     result2 = t7[..., None] * (2 * positive_tangent - 2 * anchor_tangent)
-    result3 = cotangent[..., None] * (t10 - 2 * other_tangent * branch7[..., None])
+    result3 = cotangent[..., None] * (t10 - 2 * other_tangent * branch8[..., None])
     result4 = t11[..., None] * (2 * other_tangent - 2 * negative_tangent)
     return (result, result2, result3, result4)
 
@@ -2691,11 +2696,11 @@ def _quadruplet_hessian_diagonal(
     branch = fn.select(above, 1.0, 0.0, anchor)
     branch2 = jnp.where(equal2, 0.0, branch)
     t3 = jnp.where(equal2, 1.0, branch + 1) - branch2
-    smaller = jnp.minimum(jnp.maximum(-branch2 * t3 / (t3**2 + 1), 0.0), 1.0)
+    smaller = jnp.minimum(jnp.maximum(fn.xdivy(-branch2 * t3, t3**2 + 1), 0.0), 1.0)
     above2 = t > total2
-    branch3 = jnp.where(equal, -smaller, fn.select(above2, -1.0, 0.0, anchor))
-    t4 = 2 * branch3
-    smaller2 = jnp.minimum(jnp.maximum(fn.select(above2, -0.5, 0.0, anchor), 0.0), 1.0)
+    branch3 = fn.select(above2, -1.0, 0.0, anchor)
+    t4 = 2 * jnp.where(equal, -smaller, branch3)
+    smaller2 = jnp.minimum(jnp.maximum(fn.xdivy(branch3, 2.0), 0.0), 1.0)
     branch4 = fn.select(above2, 1.0, 0.0, anchor)
     branch5 = jnp.where(equal2, smaller2 + branch4, branch + branch4)
     branch6 = jnp.where(equal, branch2 + t3 * smaller, branch5)

@@ -667,8 +667,8 @@ def _lovasz_softmax_hvp(
     t15 = t11 + t14
     t16 = t14 + t8 - t15
     exponential2 = jnp.exp(2 * t)
-    t17 = t15 * t16 + t12 * t13 - 2 * exponential2
-    larger2 = jnp.maximum(-t17 / (t16**2 + t13**2 + 4 * exponential2), 0.0)
+    t17 = -(t15 * t16 + t12 * t13 - 2 * exponential2)
+    larger2 = jnp.maximum(fn.xdivy(t17, t16**2 + t13**2 + 4 * exponential2), 0.0)
     smaller = jnp.minimum(larger2, 1.0)
     branch5 = jnp.where(equal2, t8 + t10 + t13 * smaller, t10 + t9)
     t18 = logits_tangent - total[..., None, :]
@@ -730,8 +730,8 @@ def _lovasz_softmax_hessian_diagonal(
     t16 = t12 + t15
     t17 = t15 + t11 - t16
     exponential2 = jnp.exp(2 * t)
-    t18 = t16 * t17 + t13 * t14 - 2 * exponential2
-    larger2 = jnp.maximum(-t18 / (t17**2 + t14**2 + 4 * exponential2), 0.0)
+    t18 = -(t16 * t17 + t13 * t14 - 2 * exponential2)
+    larger2 = jnp.maximum(fn.xdivy(t18, t17**2 + t14**2 + 4 * exponential2), 0.0)
     smaller = jnp.minimum(larger2, 1.0)
     branch5 = jnp.where(equal5, t11 + t9 + t14 * smaller, t10)
     t19 = t15 - exponential * shared * direction

@@ -869,8 +869,8 @@ def _triplet_batch_hard_hvp(
     t29 = t23[..., :, None] + 4 * t2 * t25[..., :, None] + 4 * t2 * t26[..., :, None]
     t30 = t29 + 4 * t2 * t27[..., :, None] + 4 * t2 * t28[..., :, None]
     above4 = t30 > 0
-    t31 = t21 * t22
-    smaller = np.minimum(np.maximum(-2 * t31[..., :, None] / t30, 0.0), 1.0)
+    t31 = -2 * t21 * t22
+    smaller = np.minimum(np.maximum(fn.xdivy(t31[..., :, None], t30), 0.0), 1.0)
     t32 = 2 * t21[..., :, None] + t22[..., :, None] * smaller
     t33 = total5 + np.where(above, t19, 0.0) + np.where(above, t20, 0.0) - total8
     t34 = 2 * t33
@@ -973,8 +973,8 @@ def _triplet_batch_hard_hessian_diagonal(
     t22 = t16[..., :, None] + 4 * t * t18[..., :, None] + 4 * t * t19[..., :, None]
     t23 = t22 + 4 * t * t20[..., :, None] + 4 * t * t21[..., :, None]
     above4 = t23 > 0
-    t24 = t14 * t15
-    smaller = np.minimum(np.maximum(-2 * t24[..., :, None] / t23, 0.0), 1.0)
+    t24 = -2 * t14 * t15
+    smaller = np.minimum(np.maximum(fn.xdivy(t24[..., :, None], t23), 0.0), 1.0)
     branch10 = np.where(above4, -2 * t13[..., :, None] * smaller * embeddings, 0.0)
     branch11 = np.where(above[..., :, None], -2 * t13[..., :, None] * embeddings, 0.0)
     branch12 = np.where(equal2[..., :, None], branch10, branch11)
@@ -3208,8 +3208,8 @@ def _lifted_structure_generalized_hvp(
     t27 = cotangent**2
     t28 = t26[..., :, None] + 2 * t2 * t27[..., :, None]
     above2 = t28 > 0
-    t29 = t24 * t25
-    smaller = np.minimum(np.maximum(-2 * t29[..., :, None] / t28, 0.0), 1.0)
+    t29 = -2 * t24 * t25
+    smaller = np.minimum(np.maximum(fn.xdivy(t29[..., :, None], t28), 0.0), 1.0)
     t30 = 2 * t24[..., :, None] + t25[..., :, None] * smaller
     t31 = 0.5 * total7 + np.where(above, t21, 0.0) + np.where(above, t22, 0.0)
     t32 = 2 * (t31 - 0.5 * total8)
@@ -3350,8 +3350,8 @@ def _lifted_structure_generalized_hessian_diagonal(
     t30 = cotangent**2
     t31 = t29[..., :, None] + 2 * t * t30[..., :, None]
     above2 = t31 > 0
-    t32 = t27 * t28
-    smaller = np.minimum(np.maximum(-2 * t32[..., :, None] / t31, 0.0), 1.0)
+    t32 = -2 * t27 * t28
+    smaller = np.minimum(np.maximum(fn.xdivy(t32[..., :, None], t31), 0.0), 1.0)
     branch21 = np.where(above2, cotangent[..., :, None] * embeddings * smaller, 0.0)
     branch22 = np.where(equal2[..., :, None], branch21, branch6)
     t33 = branch4 + branch5

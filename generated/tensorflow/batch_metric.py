@@ -1034,8 +1034,8 @@ def _triplet_batch_hard_hvp(
     t30 = t24[..., :, None] + 4 * t2 * t26[..., :, None] + 4 * t2 * t27[..., :, None]
     t31 = t30 + 4 * t2 * t28[..., :, None] + 4 * t2 * t29[..., :, None]
     above4 = t31 > 0
-    t32 = t22 * t23
-    smaller = tf.minimum(tf.maximum(-2 * t32[..., :, None] / t31, 0.0), 1.0)
+    t32 = -2 * t22 * t23
+    smaller = tf.minimum(tf.maximum(fn.xdivy(t32[..., :, None], t31), 0.0), 1.0)
     t33 = 2 * t22[..., :, None] + t23[..., :, None] * smaller
     t34 = total5 + tf.where(above, t20, 0.0) + tf.where(above, t21, 0.0) - total8
     t35 = 2 * t34
@@ -1142,8 +1142,8 @@ def _triplet_batch_hard_hessian_diagonal(
     t24 = t18[..., :, None] + 4 * t * t20[..., :, None] + 4 * t * t21[..., :, None]
     t25 = t24 + 4 * t * t22[..., :, None] + 4 * t * t23[..., :, None]
     above4 = t25 > 0
-    t26 = t16 * t17
-    smaller = tf.minimum(tf.maximum(-2 * t26[..., :, None] / t25, 0.0), 1.0)
+    t26 = -2 * t16 * t17
+    smaller = tf.minimum(tf.maximum(fn.xdivy(t26[..., :, None], t25), 0.0), 1.0)
     branch10 = tf.where(above4, -2 * t15[..., :, None] * smaller * embeddings, 0.0)
     branch11 = tf.where(above[..., :, None], -2 * t15[..., :, None] * embeddings, 0.0)
     branch12 = tf.where(equal2[..., :, None], branch10, branch11)
@@ -3693,8 +3693,8 @@ def _lifted_structure_generalized_hvp(
     t30 = cotangent**2
     t31 = t29[..., :, None] + 2 * t2 * t30[..., :, None]
     above2 = t31 > 0
-    t32 = t27 * t28
-    smaller = tf.minimum(tf.maximum(-2 * t32[..., :, None] / t31, 0.0), 1.0)
+    t32 = -2 * t27 * t28
+    smaller = tf.minimum(tf.maximum(fn.xdivy(t32[..., :, None], t31), 0.0), 1.0)
     t33 = 2 * t27[..., :, None] + t28[..., :, None] * smaller
     t34 = 0.5 * total7 + tf.where(above, t23, 0.0) + tf.where(above, t25, 0.0)
     t35 = 2 * (t34 - 0.5 * total8)
@@ -3845,8 +3845,8 @@ def _lifted_structure_generalized_hessian_diagonal(
     t39 = cotangent**2
     t40 = t38[..., :, None] + 2 * t * t39[..., :, None]
     above2 = t40 > 0
-    t41 = t36 * t37
-    smaller = tf.minimum(tf.maximum(-2 * t41[..., :, None] / t40, 0.0), 1.0)
+    t41 = -2 * t36 * t37
+    smaller = tf.minimum(tf.maximum(fn.xdivy(t41[..., :, None], t40), 0.0), 1.0)
     branch20 = tf.where(above2, cotangent[..., :, None] * embeddings * smaller, 0.0)
     branch21 = tf.where(equal2[..., :, None], branch20, branch6)
     t42 = branch4 + branch5

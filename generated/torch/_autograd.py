@@ -130,11 +130,8 @@ def _as_inputs(
             result = torch.full((), result, dtype=problem.dtype, device=x.device)
         core = tuple(sizes[name] for name in problem.axes[position])
         if x.ndim > len(core):
-            if result.shape != (
-                *batch,
-                *core,
-            ):  # never a view, whose tangent had to be laid out alike
-                result = result.expand(*batch, *core).contiguous()
+            # Laid out like any other: forward mode asks tangents of views to be laid out like them.
+            result = result.expand(*batch, *core).contiguous()
         elif result.ndim > len(core):
             result = result.expand(*batch, *core).sum(tuple(range(len(batch))))
         else:  # the same for each sample

@@ -347,7 +347,8 @@ def scan(
     while True:  # the leading axes of any of them become those of all that depend on it
         after = step(carries, items)
         shapes = [_broadcast_shapes(c.shape, a.shape) for c, a in zip(carries, after, strict=True)]
-        if shapes == [c.shape for c in carries]:
+        # Ranks first: to compare shapes of two ranks would bind a symbolic size to another.
+        if all(len(s) == c.ndim and s == c.shape for s, c in zip(shapes, carries, strict=True)):
             break
         carries = tuple(c.expand(s) for c, s in zip(carries, shapes, strict=True))
     found: list[tuple[Tensor, ...]] = []

@@ -839,8 +839,8 @@ def _lovasz_softmax_hvp(
     t15 = t11 + t14
     t16 = t14 + t8 - t15
     exponential2 = torch.exp(2 * t)
-    t17 = t15 * t16 + t12 * t13 - 2 * exponential2
-    larger2 = torch.clamp(-t17 / (t16**2 + t13**2 + 4 * exponential2), min=0.0)
+    t17 = -(t15 * t16 + t12 * t13 - 2 * exponential2)
+    larger2 = torch.clamp(fn.xdivy(t17, t16**2 + t13**2 + 4 * exponential2), min=0.0)
     smaller = torch.clamp(larger2, max=1.0)
     branch5 = torch.where(equal2, t8 + t10 + t13 * smaller, t10 + t9)
     t18 = logits_tangent - total[..., None, :]
@@ -902,8 +902,8 @@ def _lovasz_softmax_hessian_diagonal(
     t16 = t12 + t15
     t17 = t15 + t11 - t16
     exponential2 = torch.exp(2 * t)
-    t18 = t16 * t17 + t13 * t14 - 2 * exponential2
-    larger2 = torch.clamp(-t18 / (t17**2 + t14**2 + 4 * exponential2), min=0.0)
+    t18 = -(t16 * t17 + t13 * t14 - 2 * exponential2)
+    larger2 = torch.clamp(fn.xdivy(t18, t17**2 + t14**2 + 4 * exponential2), min=0.0)
     smaller = torch.clamp(larger2, max=1.0)
     branch5 = torch.where(equal5, t11 + t9 + t14 * smaller, t10)
     t19 = t15 - exponential * shared * direction

@@ -1668,58 +1668,59 @@ def _vicreg_hvp(
     t68 = torch.clamp(t2, min=1.0) ** 2 * torch.clamp(t11, min=1.0) ** 2
     t69 = t63[..., None, :] + t65 + t67 + 0.25 * t66 / t68
     t70 = 1 / t56**3
-    t71 = cotangent**2 * variance**2 / feature_size**2
-    t72 = t69 * t70[..., None, :] * t71[..., None, None]
-    above2 = t72 > 0
-    t73 = 1 / torch.sqrt(t56)
-    t74 = t56**2.5
-    t75 = t69 * variance * torch.clamp(t2, min=1.0) * torch.clamp(t11, min=1.0)
-    larger = torch.clamp(t74[..., None, :] * invariance / t75, min=0.0)
-    smaller = torch.clamp(larger, max=1.0)
-    branch12 = torch.where(above2, t73[..., None, :] * t19[..., None, None] * smaller, 0.0)
+    t71 = cotangent**2
+    t72 = t71 * variance**2 / feature_size**2
+    t73 = t69 * t70[..., None, :] * t72[..., None, None]
+    above2 = t73 > 0
+    t74 = 1 / torch.sqrt(t56)
+    t75 = feature_size**2 * torch.clamp(t2, min=1.0) * torch.clamp(t11, min=1.0)
+    t76 = t71 * variance * invariance / t75
+    t77 = t74 * t76[..., None]
+    smaller = torch.clamp(torch.clamp(fn.xdivy(t77[..., None, :], t73), min=0.0), max=1.0)
+    branch12 = torch.where(above2, t74[..., None, :] * t19[..., None, None] * smaller, 0.0)
     above3 = t57 < 1
-    branch13 = torch.where(above3, t73 * t19[..., None], 0.0)
+    branch13 = torch.where(above3, t74 * t19[..., None], 0.0)
     branch14 = torch.where(equal[..., None, :], branch12, branch13[..., None, :])
     branch15 = torch.where(differs.mT, t52 / torch.clamp(t10, min=1.0), 0.0)
-    t76 = branch15.mT
-    dot19 = t50 @ t76.mT
+    t78 = branch15.mT
+    dot19 = t50 @ t78.mT
     branch16 = torch.where(differs.mT, dot15.mT / torch.clamp(t10, min=1.0), 0.0)
-    t77 = branch16.mT
-    dot20 = t47 @ t77.mT
+    t79 = branch16.mT
+    dot20 = t47 @ t79.mT
     dot21 = t50 @ branch15.mT
     dot22 = t47 @ branch16.mT
-    t78 = -2 * total7 / torch.clamp(t2, min=1.0)
-    t79 = t50 * (t78[..., None, :] + 2 * second_tangent)
-    total11 = torch.sum(t79, dim=-2)
-    t80 = 1 / t56**1.5
-    t81 = cotangent * variance / t34
-    t82 = t64 * smaller * t80[..., None, :] * t81[..., None, None]
-    branch17 = torch.where(above3, total10 * t35[..., None] * t80, 0.0)
-    t83 = t50 * t37[..., None, None] * t80[..., None, :]
-    branch18 = torch.where(above3[..., None, :], t83, 0.0)
-    t84 = branch17[..., None, :] + branch18
-    branch19 = torch.where(equal[..., None, :], torch.where(above2, t82, 0.0), t84)
-    t85 = second_tangent / torch.clamp(t2, min=1.0)
-    total12 = torch.sum(t85, dim=-2)
-    t86 = total7 * batch_size / torch.clamp(t2, min=1.0) ** 2
-    t87 = total12 - t86
-    branch20 = torch.where(above2, t21[..., None, None] * t73[..., None, :] * smaller, 0.0)
-    branch21 = torch.where(above3, t21[..., None] * t73, 0.0)
+    t80 = -2 * total7 / torch.clamp(t2, min=1.0)
+    t81 = t50 * (t80[..., None, :] + 2 * second_tangent)
+    total11 = torch.sum(t81, dim=-2)
+    t82 = 1 / t56**1.5
+    t83 = cotangent * variance / t34
+    t84 = t64 * smaller * t82[..., None, :] * t83[..., None, None]
+    branch17 = torch.where(above3, total10 * t35[..., None] * t82, 0.0)
+    t85 = t50 * t37[..., None, None] * t82[..., None, :]
+    branch18 = torch.where(above3[..., None, :], t85, 0.0)
+    t86 = branch17[..., None, :] + branch18
+    branch19 = torch.where(equal[..., None, :], torch.where(above2, t84, 0.0), t86)
+    t87 = second_tangent / torch.clamp(t2, min=1.0)
+    total12 = torch.sum(t87, dim=-2)
+    t88 = total7 * batch_size / torch.clamp(t2, min=1.0) ** 2
+    t89 = total12 - t88
+    branch20 = torch.where(above2, t21[..., None, None] * t74[..., None, :] * smaller, 0.0)
+    branch21 = torch.where(above3, t21[..., None] * t74, 0.0)
     branch22 = torch.where(equal[..., None, :], branch20, branch21[..., None, :])
-    t88 = cotangent / feature_size
-    t89 = 2 * invariance / torch.clamp(t2, min=1.0)
-    larger2 = torch.clamp(t11, min=1.0)
-    t90 = 0.5 * t73[..., None, :] * smaller * variance / larger2
-    branch23 = torch.where(above2, t88[..., None, None] * (t89 - t90), t40[..., None, None])
-    branch24 = torch.where(above3, t41[..., None] * t73, 0.0)
-    t91 = t40[..., None] + branch24
-    branch25 = torch.where(equal[..., None, :], branch23, t91[..., None, :])
-    t92 = t55[..., None, :] + total7[..., None, :] * branch14
-    t93 = t92 + t27[..., None, None] * (dot19 + dot20)
-    t94 = t93 + t27[..., None, None] * (dot21 + dot22)
-    t95 = t94 + t31[..., None, None] * first_tangent
-    t96 = t95 + total11[..., None, :] * branch19 + t87[..., None, :] * branch22
-    return (t45 + t42[..., None, :] * first_tangent, t96 + second_tangent * branch25)
+    t90 = cotangent / feature_size
+    t91 = 2 * invariance / torch.clamp(t2, min=1.0)
+    larger = torch.clamp(t11, min=1.0)
+    t92 = 0.5 * t74[..., None, :] * smaller * variance / larger
+    branch23 = torch.where(above2, t90[..., None, None] * (t91 - t92), t40[..., None, None])
+    branch24 = torch.where(above3, t41[..., None] * t74, 0.0)
+    t93 = t40[..., None] + branch24
+    branch25 = torch.where(equal[..., None, :], branch23, t93[..., None, :])
+    t94 = t55[..., None, :] + total7[..., None, :] * branch14
+    t95 = t94 + t27[..., None, None] * (dot19 + dot20)
+    t96 = t95 + t27[..., None, None] * (dot21 + dot22)
+    t97 = t96 + t31[..., None, None] * first_tangent
+    t98 = t97 + total11[..., None, :] * branch19 + t89[..., None, :] * branch22
+    return (t45 + t42[..., None, :] * first_tangent, t98 + second_tangent * branch25)
 
 
 def _vicreg_hessian_diagonal(
@@ -1816,42 +1817,43 @@ def _vicreg_hessian_diagonal(
     t54 = t49[..., None, :] + t50**2 / torch.clamp(t6, min=1.0) ** 4 + t52
     t55 = t54 + 0.25 * t51 / t53
     t56 = 1 / t42**3
-    t57 = cotangent**2 * variance**2 / feature_size**2
-    t58 = t55 * t56[..., None, :] * t57[..., None, None]
-    above2 = t58 > 0
-    t59 = 0.5 * cotangent * variance / t8
-    t60 = 1 / torch.sqrt(t42)
-    t61 = t42**2.5
-    t62 = t55 * variance * torch.clamp(t, min=1.0) * torch.clamp(t6, min=1.0)
-    larger = torch.clamp(t61[..., None, :] * invariance / t62, min=0.0)
-    smaller = torch.clamp(larger, max=1.0)
-    branch7 = torch.where(above2, t59[..., None, None] * t60[..., None, :] * smaller, 0.0)
+    t57 = cotangent**2
+    t58 = t57 * variance**2 / feature_size**2
+    t59 = t55 * t56[..., None, :] * t58[..., None, None]
+    above2 = t59 > 0
+    t60 = 0.5 * cotangent * variance / t8
+    t61 = 1 / torch.sqrt(t42)
+    t62 = feature_size**2 * torch.clamp(t, min=1.0) * torch.clamp(t6, min=1.0)
+    t63 = t57 * variance * invariance / t62
+    t64 = t61 * t63[..., None]
+    smaller = torch.clamp(torch.clamp(fn.xdivy(t64[..., None, :], t59), min=0.0), max=1.0)
+    branch7 = torch.where(above2, t60[..., None, None] * t61[..., None, :] * smaller, 0.0)
     above3 = t43 < 1
-    branch8 = torch.where(above3, t59[..., None] * t60, 0.0)
+    branch8 = torch.where(above3, t60[..., None] * t61, 0.0)
     branch9 = torch.where(equal[..., None, :], branch7, branch8[..., None, :])
-    t63 = (1 / torch.clamp(t, min=1.0) - t13) * branch9
-    t64 = 1 / t42**1.5
-    t65 = cotangent * variance / t28
-    t66 = t50 * smaller * t64[..., None, :] * t65[..., None, None]
-    branch10 = torch.where(above3, total5 * t29[..., None] * t64, 0.0)
-    t67 = t37 * t31[..., None, None] * t64[..., None, :]
-    branch11 = torch.where(above3[..., None, :], t67, 0.0)
-    t68 = branch10[..., None, :] + branch11
-    branch12 = torch.where(equal[..., None, :], torch.where(above2, t66, 0.0), t68)
-    t69 = (2 * t37 - 2 * total5[..., None, :]) * branch12
-    t70 = cotangent / feature_size
-    t71 = 2 * invariance / torch.clamp(t, min=1.0)
-    t72 = 0.5 * t60[..., None, :] * smaller * variance / torch.clamp(t6, min=1.0)
-    branch13 = torch.where(above2, t70[..., None, None] * (t71 - t72), t3[..., None, None])
-    branch14 = torch.where(above3, t9[..., None] * t60, 0.0)
-    t73 = t3[..., None] + branch14
-    branch15 = torch.where(equal[..., None, :], branch13, t73[..., None, :])
-    branch16 = torch.where(above2, t60[..., None, :] * t12[..., None, None] * smaller, 0.0)
-    branch17 = torch.where(above3, t60 * t12[..., None], 0.0)
+    t65 = (1 / torch.clamp(t, min=1.0) - t13) * branch9
+    t66 = 1 / t42**1.5
+    t67 = cotangent * variance / t28
+    t68 = t50 * smaller * t66[..., None, :] * t67[..., None, None]
+    branch10 = torch.where(above3, total5 * t29[..., None] * t66, 0.0)
+    t69 = t37 * t31[..., None, None] * t66[..., None, :]
+    branch11 = torch.where(above3[..., None, :], t69, 0.0)
+    t70 = branch10[..., None, :] + branch11
+    branch12 = torch.where(equal[..., None, :], torch.where(above2, t68, 0.0), t70)
+    t71 = (2 * t37 - 2 * total5[..., None, :]) * branch12
+    t72 = cotangent / feature_size
+    t73 = 2 * invariance / torch.clamp(t, min=1.0)
+    t74 = 0.5 * t61[..., None, :] * smaller * variance / torch.clamp(t6, min=1.0)
+    branch13 = torch.where(above2, t72[..., None, None] * (t73 - t74), t3[..., None, None])
+    branch14 = torch.where(above3, t9[..., None] * t61, 0.0)
+    t75 = t3[..., None] + branch14
+    branch15 = torch.where(equal[..., None, :], branch13, t75[..., None, :])
+    branch16 = torch.where(above2, t61[..., None, :] * t12[..., None, None] * smaller, 0.0)
+    branch17 = torch.where(above3, t61 * t12[..., None], 0.0)
     branch18 = torch.where(equal[..., None, :], branch16, branch17[..., None, :])
-    t74 = t17[..., None, None] * dot7 + t17[..., None, None] * dot8
-    t75 = t74 + t26[..., None, None] * dot9 + t26[..., None, None] * dot10 + t63 + t69
-    return (t35 + t26[..., None, None] * dot5 + t33, t75 + branch15 + branch18)
+    t76 = t17[..., None, None] * dot7 + t17[..., None, None] * dot8
+    t77 = t76 + t26[..., None, None] * dot9 + t26[..., None, None] * dot10 + t65 + t71
+    return (t35 + t26[..., None, None] * dot5 + t33, t77 + branch15 + branch18)
 
 
 _VICREG = Definition(

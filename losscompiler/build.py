@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -85,8 +86,11 @@ def _build(
     compilation = _without_clashes(stage, _compile(request, tools, stage.changes, progress))
     assembly = assemble(stage, compilation.files, compilation.failed, tools.shared)
     reports: tuple[Any, ...] = ()
+    checked: tuple[str, ...] = ()
     if request.verify:
-        compilation, reports = validated(request, tools, stage, compilation, assembly, progress)
+        compilation, reports, checked = validated(
+            request, tools, stage, compilation, assembly, progress
+        )
         assembly = assemble(stage, compilation.files, compilation.failed, tools.shared)
     made, manifest = _plan(request, stage, assembly)
     writes = dict(sorted(made.writes.items(), key=lambda item: item[0].endswith("__init__.py")))
@@ -97,7 +101,7 @@ def _build(
     if writes or made.removes or manifest.writes:
         commit(request.out, {**writes, **manifest.writes}, made.removes, tools.disk)
     if request.verify:
-        save_record(request.out, record_of(request, stage, compilation))
+        save_record(request.out, record_of(request, stage, compilation, checked))
     found = (*compilation.diagnostics, *made.refused.values())
     return replace(
         _result(request, stage, replace(compilation, diagnostics=found)),
@@ -208,6 +212,8 @@ def _result(request: BuildRequest, stage: Stage, compilation: Compilation) -> Bu
         if loss["path"] in current
     ]
     warnings = [w for source in current for w in stage.before.sources[source].warnings]
+    if request.verify and not (request.check or request.diff):
+        warnings += _recalled(request, stage, compilation)
     found = unique(framed(d, request.specs.parent) for d in (*compilation.diagnostics, *warnings))
     return BuildResult(
         diagnostics=found,
@@ -215,3 +221,14 @@ def _result(request: BuildRequest, stage: Stage, compilation: Compilation) -> Bu
         unchanged=tuple(sorted(stage.before.files)),
         nothing_matched=not (losses or found or stage.changes.gone),
     )
+
+
+def _recalled(
+    request: BuildRequest, stage: Stage, compilation: Compilation
+) -> Iterator[Diagnostic]:
+    """What cross-validation said of code that has not changed since."""
+    facts = [*stage.before.losses]
+    facts += [loss for file in compilation.files.values() for loss in file.losses]
+    lines = {(loss["path"], loss["name"]): loss["line"] for loss in facts}
+    sources = {*stage.changes.current, *compilation.files}
+    return load_record(request.out).recalled(sorted(sources), lines)

@@ -30,12 +30,15 @@ def validated(
     compilation: Compilation,
     assembly: Assembly,
     progress: Progress,
-) -> tuple[Compilation, tuple[Any, ...]]:
-    """Checks what is new, in a complete package that nobody imports yet; holds back what fails."""
+) -> tuple[Compilation, tuple[Any, ...], tuple[str, ...]]:
+    """Checks what is new, in a complete package that nobody imports yet; holds back what fails.
+
+    The compilation that is left, the reports, and the sources that were checked.
+    """
     targets = [target for target in request.targets if installed(target)]
     sources = _new(stage, compilation, assembly, targets, load_record(request.out))
     if not sources:
-        return compilation, ()
+        return compilation, (), ()
     paths = [stage.changes.files[source] for source in sources]
     losses = [loss for source in sources for loss in compilation.files[source].losses]
     with staged(request.out, assembly.wanted, assembly.kept) as folder:
@@ -45,7 +48,7 @@ def validated(
     if fatal(found.diagnostics):  # what could not be checked is not known to be right
         compilation = hold_back(compilation, (), sources)
     told = (*compilation.diagnostics, *found.diagnostics)
-    return replace(compilation, diagnostics=told), found.reports
+    return replace(compilation, diagnostics=told), found.reports, tuple(sources)
 
 
 def _new(
@@ -67,7 +70,7 @@ def _new(
         if any(
             t in helped
             or module_path(t, source) in changed
-            or record.get(source, {}).get(t)
+            or record.passed.get(source, {}).get(t)
             not in ((_key(stage, source, file), stage.compiler), standing(stage.before, source, t))
             for t in targets
             if t in file.modules
@@ -75,16 +78,32 @@ def _new(
     ]
 
 
-def record_of(request: BuildRequest, stage: Stage, compilation: Compilation) -> Record:
+def record_of(
+    request: BuildRequest, stage: Stage, compilation: Compilation, checked: Sequence[str]
+) -> Record:
     """The record after a build in which all that is left of the compilation has passed."""
     known = {*stage.changes.files}.difference(compilation.failed)
     old = load_record(request.out)
-    record = {source: dict(passed) for source, passed in old.items() if source in known}
+    passed = {source: dict(by) for source, by in old.passed.items() if source in known}
+    warnings = {source: found for source, found in old.warnings.items() if source in known}
+    present = [target for target in request.targets if installed(target)]
     for source, file in compilation.files.items():
-        passed = (_key(stage, source, file), stage.compiler)
-        present = (target for target in request.targets if installed(target))
-        record[source] = {**record.get(source, {}), **dict.fromkeys(present, passed)}
-    return record
+        if source in checked:
+            others = {*passed.get(source, ())}.difference(present)
+            kept = warnings.get(source, ()) if others else ()
+            new = (*kept, *_found_by_checking(compilation, source))
+            warnings[source] = tuple(dict.fromkeys(new))
+        key = (_key(stage, source, file), stage.compiler)
+        passed[source] = {**passed.get(source, {}), **dict.fromkeys(present, key)}
+    return Record(passed, {source: found for source, found in warnings.items() if found})
+
+
+def _found_by_checking(compilation: Compilation, source: str) -> Iterator[Diagnostic]:
+    """What only cross-validation says about a source; the manifest remembers the rest."""
+    compiled = compilation.files[source].diagnostics
+    for d in compilation.diagnostics:
+        if d.path == source and d.severity != "error" and d not in compiled:
+            yield d
 
 
 def _key(stage: Stage, source: str, file: CompiledFile) -> str:

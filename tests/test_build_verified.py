@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from losscompiler.diagnostics import Diagnostic
 from losscompiler.request import FRAMEWORKS
 from losscompiler.verified import RECORD
 from tests.build_project import SPECS, clean, codes, edit, put, run, status, tree
@@ -163,6 +164,21 @@ def test_what_fails_is_not_recorded_and_what_is_gone_is_forgotten(checkout: Path
     run(checkout)
     record = json.loads((checkout / "generated" / RECORD).read_text())
     assert record["passed"] == {}
+
+
+def test_what_cross_validation_warned_of_is_told_while_the_code_stays(tmp_path: Path) -> None:
+    root = put(tmp_path, {"regression.py": "loss huber 1\n"})
+    warned = Diagnostic("LC405", "fewer digits", "warning", "specs/regression.py", 1, loss="huber")
+    first = run(root, Checker(warned))
+    checker = Checker()
+    again = run(root, checker)
+    edit(root, "regression.py", "\nloss huber 1\n")  # the same code, a line lower
+    moved = run(root, checker)
+    assert [codes(result) for result in (first, again, moved)] == [["LC405"]] * 3
+    assert [result.diagnostics[0].line for result in (again, moved)] == [1, 2]
+    assert checker.asked == []
+    edit(root, "regression.py", "loss huber 3\n")
+    assert codes(run(root, checker)) == codes(run(root, checker)) == []
 
 
 def test_a_record_that_cannot_be_written_is_no_failure(checkout: Path) -> None:

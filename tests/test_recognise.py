@@ -28,6 +28,7 @@ from losscompiler.spec import (
     index,
     indicator,
     log,
+    size,
     sqrt,
     where,
 )
@@ -125,6 +126,36 @@ RULES = (
         {"x": X, "y": X},
         softplus,
         {"x": 1000.0, "y": 999.0},
+    ),
+    Rule(
+        "share_of_two_exponentials",
+        lambda x, y: log(exp(x) / (exp(x) + exp(y))),
+        {"x": X, "y": X},
+        softplus,
+        {"x": 40.0, "y": -5.0},
+    ),
+    Rule(
+        "share_of_an_exponential_in_a_sum",
+        lambda x, y: log(exp(y) / (exp(y) + Sum(exp(x[k]), k))),
+        {"x": C, "y": X},
+        softplus,
+        {"x": [1.0, -2.0, 3.0], "y": 900.0},
+    ),
+    Rule(
+        "share_beside_a_quotient_of_sums",
+        lambda x, y: log(
+            exp(y) / (exp(y) + (size("class") - 1) * Sum(exp(2 * x[k]), k) / Sum(exp(x[k]), k))
+        ),
+        {"x": C, "y": X},
+        softplus,
+        {"x": BIG, "y": 1000.0},
+    ),
+    Rule(
+        "log_of_exponentials_of_which_one_has_a_weight_of_either_sign",
+        lambda x, y: log(exp(y) + (4 - size("class")) * exp(x[0])),
+        {"x": C, "y": X},
+        LogAddExp,
+        {"x": BIG, "y": 999.0},
     ),
     Rule("logsumexp", lambda x: log(Sum(exp(x[k]), k)), {"x": C}, LogSumExp, {"x": BIG}),
     Rule(

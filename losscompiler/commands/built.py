@@ -149,7 +149,8 @@ def _summary(
     done = count(len(result.losses), "loss", "losses")
     if not writes:
         return f"Compared {done} in {seconds:.1f}s: {tally(found)}."
-    changed = f"{len(result.written)} written, {len(result.unchanged)} unchanged"
+    written = count(len(result.written), "file", "files")
+    changed = f"{written} written, {len(result.unchanged)} unchanged"
     checked = "".join(f"; {told}" for told in _checked(result))
     return (
         f"{done}: {changed}, {len(result.removed)} removed in {seconds:.1f}s{checked}; "

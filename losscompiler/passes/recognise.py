@@ -151,16 +151,44 @@ def _log_of_addition(e: sp.Expr, x: sp.Add) -> sp.Expr:
         if isinstance(-other, sp.exp):
             return Log1mExp((-other).args[0])
     constants = [t for t in x.args if t.is_number]
-    logs = [_log_of_term(t) for t in x.args if not t.is_number]
-    if not logs or None in logs or not all(c.is_positive for c in constants):
+    terms = [t for t in x.args if not t.is_number]
+    logs = [log for t in terms if (log := _log_of_term(t)) is not None]
+    if len(logs) < len(terms) - 1 or not all(c.is_positive for c in constants):
         return e
-    *others, total = sorted(logs, key=sp.default_sort_key)
+    *others, total = sorted(logs, key=sp.default_sort_key) or [-sp.oo]
     for log in reversed(others):
         total = LogAddExp(log, total)
-    if not constants:
-        return total
-    low = sp.log(sp.Add(*constants))
+    low = sp.log(sp.Add(*constants)) if constants else -sp.oo
+    if len(logs) < len(terms):
+        weighted = next(t for t in terms if _log_of_term(t) is None)
+        return _log_of_weighted(e, weighted, _logaddexp(low, total))
+    return _logaddexp(low, total)
+
+
+def _logaddexp(low: sp.Expr, total: sp.Expr) -> sp.Expr:
+    """log(exp(low) + exp(total)), the first of which is a constant."""
+    if -sp.oo in (low, total):
+        return total if low == -sp.oo else low
     return low + softplus(total - low)
+
+
+def _log_of_weighted(e: sp.Expr, t: sp.Expr, rest: sp.Expr) -> sp.Expr:
+    """log(exp(rest) + w * exp(x)), where only a call can tell the sign of w."""
+    weight, logs = [], []
+    for factor in sp.Mul.make_args(t):
+        log = _log_of_term(factor)
+        if log is not None:
+            logs.append(log)
+        elif _constant(factor):
+            weight.append(factor)
+        else:
+            return e
+    w = sp.Mul(*weight)
+    if not logs or rest == -sp.oo or w.is_nonnegative or w.is_nonpositive:
+        return e
+    x = sp.Add(sp.log(sp.Abs(w)), *logs)
+    added = rest + softplus(x - rest) if rest.is_number else LogAddExp(rest, x)
+    return ex.Piecewise((added, w >= 0), (rest + Log1mExp(x - rest), True))
 
 
 def _log_of_term(t: sp.Expr) -> sp.Expr | None:
@@ -178,9 +206,28 @@ def _log_of_term(t: sp.Expr) -> sp.Expr | None:
 
 def _log_of_product(e: sp.Expr, x: sp.Mul) -> sp.Expr:
     """Splits a product of positive factors; a quotient of probabilities is such a product."""
+    share = _log_of_share(x)
+    if share is not None:
+        return share
     if not all(_nonnegative(f.base if f.is_Pow else f) for f in x.args):
         return e
     return sp.Add(*(_apply(sp.log(f)) for f in x.args))
+
+
+def _log_of_share(x: sp.Mul) -> sp.Expr | None:
+    """log(a / (a + b)) is -log(1 + b / a), in which nothing cancels where b is small."""
+    for f in x.args:
+        if not (f.is_Pow and f.exp == -1 and f.base.is_Add):
+            continue
+        for own in f.base.args:
+            factors = sp.Mul.make_args(own)
+            rest = [g for g in x.args if g != f and g not in factors]
+            if len(rest) + len(factors) + 1 == len(x.args) and _log_of_term(own) is not None:
+                whole = sp.log(sp.Add(1, *(_apply(t / own) for t in f.base.args if t != own)))
+                log = _apply(whole)
+                if log != whole and all(map(_nonnegative, rest)):
+                    return sp.Add(*(_apply(sp.log(g)) for g in rest)) - log
+    return None
 
 
 def _power(e: sp.Expr) -> sp.Expr:

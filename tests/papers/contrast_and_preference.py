@@ -15,9 +15,7 @@ from losscompiler.spec import (
     exp,
     index,
     log,
-    logsumexp,
     loss,
-    oo,
     sigmoid,
     size,
     stop_gradient,
@@ -145,17 +143,14 @@ def hard_negative_contrastive(
     """
     i, j = index("batch", "i j")
     d = index("feature")
-    n = size("batch") - 1
 
-    def similarity(a, b):
-        return Sum(query[a, d] * key[b, d], d) / temperature
+    def score(a, b):
+        return exp(Sum(query[a, d] * key[b, d], d) / temperature)
 
-    def over_negatives(power, offset):
-        exponent = offset + power * similarity(i, j)
-        return logsumexp(where(Ne(i, j), exponent, -oo), j)
-
-    hard = over_negatives(1 + beta, log(n)) - over_negatives(beta, 0)
-    return where(n > 0, log(1 + exp(hard - similarity(i, i))), 0)
+    hardness = score(i, j) ** beta
+    hard = Sum(where(Ne(i, j), hardness * score(i, j), 0), j)
+    mean = Sum(where(Ne(i, j), hardness, 0), j) / (size("batch") - 1)
+    return -log(score(i, i) / (score(i, i) + hard / mean))
 
 
 @loss

@@ -225,6 +225,31 @@ def cpo(
     return flipped(beta * (chosen - rejected), label_smoothing) - alpha * chosen
 
 
+@loss
+def orpo(
+    chosen=Prediction(negative=True),
+    rejected=Prediction(negative=True),
+    *,
+    beta=Param(BETA, nonnegative=True),
+):
+    """Odds-ratio preference optimisation: likelihood of the chosen answer and its odds, at once.
+
+    Use it to fine-tune and align in one stage, without a reference model. Log-probabilities are
+    means over the tokens of an answer, below 0. The odds `p / (1 - p)` keep their digits for
+    answers that are almost certain. The likelihood term is that of each chosen answer; TRL's
+    counts every token of the batch alike.
+
+    References:
+        J. Hong, N. Lee and J. Thorne, "ORPO: Monolithic Preference Optimization without Reference
+        Model", 2024.
+    """
+
+    def log_odds(log_probability):
+        return log_probability - log(1 - exp(log_probability))
+
+    return -chosen + beta * preferred(log_odds(chosen) - log_odds(rejected))
+
+
 @loss(aliases=("reward_bradley_terry",))
 def bradley_terry(
     chosen=Prediction(),

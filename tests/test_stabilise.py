@@ -60,6 +60,12 @@ RULES = (
         {a: 0.3, p: 1e300 * (1 + 1e-13), q: 1e300},
     ),
     Rule("common_factor", a * p - a * q, a * (p - q), {a: 0.1, p: 1 + 2.0**-52, q: 1.0}),
+    Rule(
+        "probability_of_odds",
+        a * sigmoid(x) * (1 + u) ** 2 - a * u * (1 + u),
+        a * (1 + u) * (sigmoid(x) - sigmoid(-x) * u),
+        {a: 0.3, x: 30.0, u: 1e12},
+    ),
     Rule("square_minus_one", (1 + u) ** 2 - 1, u * (u + 2), {u: 1e-12}),
     Rule("cube_minus_one", (1 - u) ** 3 - 1, -u * (u**2 - 3 * u + 3), {u: 1e-12}),
     Rule(

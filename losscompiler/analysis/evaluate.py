@@ -66,6 +66,7 @@ FUNCTIONS: dict[type[sp.Basic], Callable[..., Number]] = {
     op.LogCosh: lambda x: mp.log(mp.cosh(x)),
     op.Expm1: mp.expm1,
     op.Log1mExp: lambda x: mp.log(-mp.expm1(x)),
+    op.Odds: lambda x: 1 / mp.expm1(-x),
     op.ExpDifference: lambda a, b: mp.exp(a - b),
     op.LogAddExp: lambda a, b: mp.log(mp.exp(a) + mp.exp(b)),
     op.PairShare: lambda a, b: mp.zero if a == -mp.inf else 1 / (1 + mp.exp(b - a)),

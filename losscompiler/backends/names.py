@@ -52,6 +52,7 @@ HEAD_NAMES: dict[type[sp.Basic], str] = {
     op.PairShare: "share",
     op.Share: "share",
     op.Log1p: "logarithm",
+    op.Odds: "odds",
     op.XLogY: "entropy",
     op.XLog1pY: "entropy",
     op.XDivY: "ratio",

@@ -43,6 +43,7 @@ PROVIDED: dict[type[sp.Basic], Function] = {
     softplus: call("fn.softplus"),
     op.Reciprocal: call("fn.reciprocal"),
     op.Log1mExp: call("fn.log1mexp"),
+    op.Odds: call("fn.odds"),
     op.LogAddExp: call("fn.log_add_exp"),
     op.LogCosh: call("fn.log_cosh"),
     op.PairShare: call("fn.pair_share"),

@@ -40,6 +40,7 @@ __all__ = [
     "Maximum",
     "MillsExcess",
     "Minimum",
+    "Odds",
     "PairShare",
     "PolyGamma",
     "Reciprocal",
@@ -214,7 +215,19 @@ class Log1mExp(sp.Function):
 
     def fdiff(self, argindex: int = 1) -> sp.Expr:
         """The derivative by an argument."""
-        return sp.exp(self.args[0]) / Expm1(self.args[0])
+        return -Odds(self.args[0])
+
+
+class Odds(sp.Function):
+    """exp(x) / (1 - exp(x)) of a negative x: the odds of an event whose log-probability it is."""
+
+    nargs = 1
+    is_real = True
+    is_nonnegative = True
+
+    def fdiff(self, argindex: int = 1) -> sp.Expr:
+        """The derivative by an argument."""
+        return self * (1 + self)
 
 
 class ExpDifference(sp.Function):

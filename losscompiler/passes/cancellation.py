@@ -11,8 +11,26 @@ from collections.abc import Iterator
 import sympy as sp
 
 from losscompiler.ir.operators import ItakuraSaito, Log1p, RelativeEntropy, XLogY, XMinusLog1p
+from losscompiler.spec.expressions import sigmoid
 
 __all__ = ["RULES"]
+
+
+def _probability_of_odds(e: sp.Expr) -> sp.Expr:
+    """The difference p * (1 + u) - u is p - (1 - p) * u for a probability p."""
+    for t in e.args:
+        for p in sp.Mul.make_args(t):
+            if not isinstance(p, sigmoid):
+                continue
+            factor = t / p
+            rest = e - t
+            for u in sp.Mul.make_args(factor):
+                if u.is_Add and sp.S.One in u.args:
+                    scale, odds = factor / u, u - 1
+                    left = _without(rest, -scale * odds)
+                    if left is not None:
+                        return left + scale * (p - sigmoid(-p.args[0]) * odds)
+    return e
 
 
 def _over_one_power(e: sp.Expr) -> sp.Expr:
@@ -154,6 +172,7 @@ def _without(e: sp.Expr, *parts: sp.Expr) -> sp.Expr | None:
 
 
 RULES = (
+    _probability_of_odds,
     _over_one_power,
     _root_minus_one,
     _one_minus_cosine,

@@ -111,10 +111,15 @@ def _factored(e: sp.Expr) -> sp.Expr:
     """One product less, and no cancellation of products: p * v - p * s is p * (v - s)."""
     terms = [sp.Mul.make_args(t) for t in e.args]
     common = [f for f in terms[0] if not f.is_number and all(f in t for t in terms[1:])]
+    left = [[f for f in t if f not in common] for t in terms]
+    for base in dict.fromkeys(f.as_base_exp()[0] for f in left[0]):
+        if base.is_Add and all(any(_whole_power(base, f) for f in t) for t in left):
+            common.append(base)
+            left = [[f / base if _whole_power(base, f) else f for f in t] for t in left]
     if not common:
         return e
-    left = sp.Add(*(sp.Mul(*(f for f in t if f not in common)) for t in terms))
-    inner = _addition(left) if left.is_Add else left
+    rest = sp.Add(*(sp.Mul(*t) for t in left))
+    inner = _addition(rest) if rest.is_Add else rest
     return sp.Mul(*common, inner, evaluate=False)
 
 

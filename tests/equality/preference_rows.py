@@ -94,6 +94,13 @@ def cpo(x: SimpleNamespace) -> Any:
     return smoothed(x.chosen - x.rejected, x) + x.alpha * -x.chosen
 
 
+def orpo(x: SimpleNamespace) -> Any:
+    log_odds = (x.chosen - x.rejected) - (
+        torch.log1p(-torch.exp(x.chosen)) - torch.log1p(-torch.exp(x.rejected))
+    )
+    return -x.chosen - x.beta * F.logsigmoid(log_odds)
+
+
 def reward(x: SimpleNamespace) -> Any:
     loss = -F.logsigmoid(x.chosen - x.rejected - x.margin)
     return loss + x.centering * (x.chosen + x.rejected) ** 2
@@ -121,6 +128,7 @@ def row(loss: str, formula: Formula, function: str, **more: Any) -> Row:
 
 DPO = "trl.DPOTrainer"
 BOTH = ("chosen", "rejected")
+BELOW_ZERO = {name: between(-4, -0.05) for name in BOTH}
 
 ROWS = [
     row(
@@ -189,6 +197,17 @@ ROWS = [
         options={"beta": 0.5, "alpha": 0.3, "label_smoothing": 0.1},
         wrt=BOTH,
         unlike="the likelihood term is a mean over the tokens of all chosen answers",
+    ),
+    row(
+        "orpo",
+        orpo,
+        "trl.ORPOTrainer",
+        inputs=BELOW_ZERO,
+        options={"beta": 0.3},
+        wrt=BOTH,
+        unlike="log1p(-exp(x)) has no digits for a log-probability of -1e-20: infinite odds, "
+        "where ours are exp(46.05); counts the tokens of all chosen answers alike in the "
+        "likelihood term",
     ),
     row(
         "bradley_terry",

@@ -78,6 +78,36 @@ def nt_xent(
     return where(Ne(positive[i], i), cost, 0)
 
 
+@loss(aliases=("dcl",))
+def decoupled_contrastive(
+    query=Prediction("batch", "feature"),
+    key=Prediction("batch", "feature"),
+    *,
+    temperature=Param(Rational("0.1"), positive=True),
+):
+    """Contrastive loss without the positive pair in the denominator.
+
+    Use it in place of `nt_xent` where batches must be small: the gradient does not fade as the
+    pair is recognised. Row `i` of `key` is the other view of row `i` of `query`; the negatives are
+    all other rows of both. One loss per query; call it both ways round and average for the
+    symmetric form. It may be negative. A batch of one has no negatives and costs 0.
+
+    References:
+        C.-H. Yeh et al., "Decoupled Contrastive Learning", 2022.
+    """
+    i, j = index("batch", "i j")
+
+    def similarity(a, i, b, j):
+        return row_similarity(a, i, b, j) / temperature
+
+    others = Sum(
+        where(Ne(i, j), exp(similarity(query, i, query, j)) + exp(similarity(query, i, key, j)), 0),
+        j,
+    )
+    cost = log(others) - similarity(query, i, key, i)
+    return where(size("batch") > 1, cost, 0)
+
+
 @loss(aliases=("clip_symmetric",))
 def clip(
     image=Prediction("batch", "feature"),

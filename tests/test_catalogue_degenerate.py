@@ -92,3 +92,15 @@ def test_a_class_that_the_batch_lacks_only_pushes(backend: str) -> None:
     value, _ = finite(backend, "proxy_anchor", embeddings, proxies, np.array([0]))
     pulled, pushed = np.log1p(np.exp(-32 * 0.9)), np.log1p(np.exp(32 * 0.1))
     assert value == pytest.approx(pulled + pushed / 2)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("direction", [1.0, -1.0])
+def test_arcface_at_an_angle_of_zero_and_of_a_half_turn(backend: str, direction: float) -> None:
+    weights = np.eye(3)[:2]
+    value, gradients = finite(backend, "arcface", direction * weights[:1], weights, np.array([0]))
+    margin = 0.5
+    target = direction * np.cos(margin)
+    assert value == pytest.approx(np.log1p(np.exp(-64 * target)))
+    other = 64 / (1 + np.exp(64 * target))
+    np.testing.assert_allclose(gradients[0], [[0.0, other, 0.0]], atol=1e-6)

@@ -20,6 +20,15 @@ def cosines(a: Tensor, b: Tensor) -> Tensor:
     return F.normalize(a, dim=-1) @ F.normalize(b, dim=-1).mT
 
 
+def lightly_dcl(x: SimpleNamespace, reduction: str) -> Any:
+    out0, out1 = F.normalize(x.query, dim=1), F.normalize(x.key, dim=1)
+    sim_00 = torch.einsum("nc,mc->nm", out0, out0) / x.temperature
+    sim_01 = torch.einsum("nc,mc->nm", out0, out1) / x.temperature
+    diagonal = torch.eye(len(out0), dtype=torch.bool)
+    rest = [s[~diagonal].view(len(out0), -1) for s in (sim_00, sim_01)]
+    return plain(torch.logsumexp(torch.cat(rest, 1), 1) - sim_01[diagonal], reduction)
+
+
 def open_clip(x: SimpleNamespace, reduction: str) -> Any:
     logits = x.logit_scale * cosines(x.image, x.text)
     own = torch.arange(len(logits))
@@ -44,6 +53,18 @@ def wang_uniformity(x: SimpleNamespace, reduction: str) -> Any:
 
 
 ROWS = [
+    Row(
+        "decoupled_contrastive",
+        "formula",
+        lightly_dcl,
+        VIEWS,
+        {"temperature": 0.3},
+        wrt=("query", "key"),
+        batches=ONE_BATCH,
+        function="lightly.loss.DCLLoss",
+        adapter="the mean of both ways round",
+        unlike="a batch of one costs minus infinity, not 0",
+    ),
     Row(
         "clip",
         "formula",

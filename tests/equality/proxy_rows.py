@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from types import SimpleNamespace
 from typing import Any
 
@@ -49,6 +50,24 @@ def pml_normalized_softmax(x: SimpleNamespace, reduction: str) -> Any:
     return entropy(cosines(x.embedding, x.weights) / x.temperature, x.label, reduction)
 
 
+def pml_cosface(x: SimpleNamespace, reduction: str) -> Any:
+    cosine = cosines(x.embedding, x.weights)
+    logits = with_target(cosine, x.label, own(cosine, x.label) - x.margin)
+    return entropy(logits * x.scale, x.label, reduction)
+
+
+def pml_turned(cosine: Tensor, margin: float) -> Tensor:
+    angle = torch.acos(torch.clamp(cosine, -1, 1))
+    falling = torch.cos(angle) - margin * math.sin(margin)
+    return torch.where(angle <= math.pi - margin, torch.cos(angle + margin), falling)
+
+
+def pml_arcface(x: SimpleNamespace, reduction: str) -> Any:
+    cosine = cosines(x.embedding, x.weights)
+    logits = with_target(cosine, x.label, pml_turned(own(cosine, x.label), x.margin))
+    return entropy(logits * x.scale, x.label, reduction)
+
+
 def pml_proxy_nca(x: SimpleNamespace, reduction: str) -> Any:
     a, b = F.normalize(x.embedding, dim=-1), F.normalize(x.proxies, dim=-1)
     squared = ((a[..., None, :] - b) ** 2).sum(-1)
@@ -62,6 +81,14 @@ def pml_proxy_anchor(x: SimpleNamespace, reduction: str) -> Any:
     pushed = (torch.exp(x.alpha * (cosine + x.margin)) * (1 - positive)).sum(0)
     present = (positive.sum(0) != 0).sum()
     return torch.log1p(pulled).sum() / present + torch.log1p(pushed).mean()
+
+
+def pml_soft_triple(x: SimpleNamespace, reduction: str) -> Any:
+    cosine = cosines(x.embedding, x.centers.flatten(0, 1))
+    cosine = cosine.view(*cosine.shape[:-1], *x.centers.shape[:2])
+    similarity = (torch.softmax(cosine / x.gamma, -1) * cosine).sum(-1)
+    margin = F.one_hot(x.label, similarity.shape[-1]).to(similarity) * x.margin
+    return entropy(x.scale * (similarity - margin), x.label, reduction)
 
 
 def wen_center(x: SimpleNamespace, reduction: str) -> Any:
@@ -81,6 +108,27 @@ ROWS = [
         {"temperature": 0.2},
         wrt=WRT,
         function="pytorch_metric_learning.losses.NormalizedSoftmaxLoss",
+    ),
+    Row(
+        "cosface",
+        "formula",
+        pml_cosface,
+        SAMPLES,
+        {"margin": 0.3, "scale": 6.0},
+        wrt=WRT,
+        function="pytorch_metric_learning.losses.CosFaceLoss",
+    ),
+    Row(
+        "arcface",
+        "formula",
+        pml_arcface,
+        SAMPLES,
+        {"margin": 0.2, "scale": 6.0},
+        wrt=WRT,
+        function="pytorch_metric_learning.losses.ArcFaceLoss",
+        adapter="its margin is in degrees",
+        unlike="beyond a half-turn it falls on, with a jump: cos(angle) - margin sin(margin); "
+        "insightface's easy_margin leaves angles above a right angle as they are",
     ),
     Row(
         "proxy_nca",
@@ -106,6 +154,16 @@ ROWS = [
         reductions=("mean",),
         batches=((6,),),
         function="pytorch_metric_learning.losses.ProxyAnchorLoss",
+    ),
+    Row(
+        "soft_triple",
+        "formula",
+        pml_soft_triple,
+        renamed("centers", rows_of(4, 2, 3)),
+        {"scale": 5.0, "gamma": 0.3, "margin": 0.1},
+        wrt=("embedding", "centers"),
+        function="pytorch_metric_learning.losses.SoftTripleLoss",
+        adapter="la is scale; its centers are flat",
     ),
     Row(
         "center",

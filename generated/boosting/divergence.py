@@ -759,7 +759,8 @@ def _chi_squared_divergence_vjp(
 ) -> tuple[Result, ...]:
     """Gradients of sum(cotangent * loss)."""
     t = prediction - target
-    return (cotangent[..., None] * (2 * t / prediction - t**2 / prediction**2),)
+    t2 = 2 / prediction - t / prediction**2
+    return (t * cotangent[..., None] * t2,)
 
 
 def _chi_squared_divergence_hessian_diagonal(
@@ -974,15 +975,15 @@ def _renyi_divergence_hessian_diagonal(
     cotangent: Array,
 ) -> tuple[Result, ...]:
     """The diagonal of the Hessian of sum(cotangent * loss)."""
-    t = cotangent / (alpha - 1)
-    t2 = target**alpha
-    t3 = 1 - alpha
-    total = np.sum(t2 * prediction**t3, axis=-1)
-    t4 = -t3 * alpha / total
-    t5 = t2 * t4[..., None] * prediction ** -(alpha + 1)
-    t6 = -(t3**2) / total**2
+    t = 1 - alpha
+    t2 = t * cotangent / (alpha - 1)
+    t3 = target**alpha
+    total = np.sum(t3 * prediction**t, axis=-1)
+    t4 = -alpha / total
+    t5 = t3 * t4[..., None] * prediction ** -(alpha + 1)
+    t6 = -t / total**2
     t7 = t6[..., None] * prediction ** (-2 * alpha) * target ** (2 * alpha)
-    return (t[..., None] * (t5 + t7),)
+    return (t2[..., None] * (t5 + t7),)
 
 
 def _renyi_divergence_hvp(
@@ -994,15 +995,15 @@ def _renyi_divergence_hvp(
 ) -> tuple[Result, ...]:
     """The Hessian of sum(cotangent * loss) times the tangents."""
     t = target**alpha
-    t2 = cotangent / (alpha - 1)
-    t3 = prediction**-alpha
-    total = np.sum(prediction_tangent * t * t3, axis=-1)
-    t4 = 1 - alpha
-    total2 = np.sum(t * prediction**t4, axis=-1)
-    t5 = -total * t4**2 / total2**2
-    t6 = -t4 * alpha / total2
+    t2 = 1 - alpha
+    t3 = t2 * cotangent / (alpha - 1)
+    t4 = prediction**-alpha
+    total = np.sum(prediction_tangent * t * t4, axis=-1)
+    total2 = np.sum(t * prediction**t2, axis=-1)
+    t5 = -t2 * total / total2**2
+    t6 = -alpha / total2
     t7 = t6[..., None] * prediction_tangent * prediction ** -(alpha + 1)
-    return (t * t2[..., None] * (t3 * t5[..., None] + t7),)
+    return (t * t3[..., None] * (t4 * t5[..., None] + t7),)
 
 
 _RENYI_DIVERGENCE = Task(

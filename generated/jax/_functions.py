@@ -105,6 +105,11 @@ def log1mexp(x: Array) -> Array:
     return jnp.where(x > -log(2), jnp.log(-jnp.expm1(x)), jnp.log1p(-jnp.exp(x)))
 
 
+def odds(x: Array) -> Array:
+    """`exp(x) / (1 - exp(x))` of a negative x: the odds of a log-probability."""
+    return 1 / jnp.expm1(-x)
+
+
 def log_add_exp(a: Array, b: Array) -> Array:
     """`log(exp(a) + exp(b))`; -inf where both are."""
     return jnp.logaddexp(a, b)

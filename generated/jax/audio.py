@@ -593,54 +593,53 @@ def _si_sdr_hvp(
     t2 = -total2 / time_size
     t3 = target + t2[..., None]
     total3 = jnp.sum(t3 * (t[..., None] + prediction), axis=-1)
-    t4 = t3**2
-    total4 = jnp.sum(t4, axis=-1)
-    t5 = total4 + epsilon
-    t6 = 1 / t5
-    t7 = -total3 * t6
-    t8 = prediction + t[..., None] + t3 * t7[..., None]
-    total5 = jnp.sum(t8**2, axis=-1)
-    t9 = total5 + epsilon
-    t10 = 1 / t9
+    total4 = jnp.sum(t3**2, axis=-1)
+    t4 = total4 + epsilon
+    t5 = 1 / t4
+    t6 = -total3 * t5
+    t7 = prediction + t[..., None] + t6[..., None] * t3
+    total5 = jnp.sum(t7**2, axis=-1)
+    t8 = total5 + epsilon
+    t9 = 1 / t8
     total6 = jnp.sum(prediction_tangent, axis=-1)
-    t11 = -total6 / time_size
-    t12 = t3 * (prediction_tangent + t11[..., None])
-    total7 = jnp.sum(t12, axis=-1)
-    t13 = -total7 * t6
-    t14 = (prediction_tangent + t3 * t13[..., None]) / time_size
-    total8 = jnp.sum(t14, axis=-1)
-    t15 = 20 * t10 * (t11 + total8) / 2.302585092994046
-    t16 = time_size * 2.302585092994046
-    t17 = -(t15 + 20 * total6 * t10 / t16)
+    t10 = -total6 / time_size
+    t11 = t3 * (prediction_tangent + t10[..., None])
+    total7 = jnp.sum(t11, axis=-1)
+    t12 = -t5 * total7
+    t13 = t3 * t12[..., None]
+    total8 = jnp.sum((prediction_tangent + t13) / time_size, axis=-1)
+    t14 = 20 * t9 * (t10 + total8) / 2.302585092994046
+    t15 = time_size * 2.302585092994046
+    t16 = -(t14 + 20 * total6 * t9 / t15)
     total9 = jnp.sum(t3 / time_size, axis=-1)
-    t18 = total3**2
-    t19 = 1 / t5**2
-    t20 = epsilon + total4 * t19 * t18
-    t21 = t5**4 * t20**2 * 2.302585092994046
-    t22 = 20 * total4 * t19 / (t20 * 2.302585092994046)
-    t23 = 40 * t18 * total4**2 / t21 - t22
-    t24 = -total9 * t23
-    t25 = -20 * t6 * t10 / 2.302585092994046
-    t26 = t24[..., None] + t3 * t23[..., None] + t3 * t25[..., None]
-    t27 = -2 * total6 / time_size
-    t28 = -2 * total7 * t6
-    t29 = t27[..., None] + 2 * prediction_tangent + t3 * t28[..., None]
-    total10 = jnp.sum(t8 * t29, axis=-1)
-    t30 = total10 / t9**2
-    total11 = jnp.sum(t8 / time_size, axis=-1)
-    total12 = jnp.sum(t3 * t8, axis=-1)
-    t31 = 20 * total9 * t6 * total12 / 2.302585092994046
-    t32 = 20 * total11 / 2.302585092994046 - t31
-    t33 = 20 * t6 * total12 / 2.302585092994046
-    t34 = t32[..., None] + t3 * t33[..., None] - 20 * t8 / 2.302585092994046
-    t35 = prediction_tangent * t3 + t3 * t11[..., None] + t4 * t13[..., None]
-    total13 = jnp.sum(t35, axis=-1)
-    t36 = t6 * total13 * t10
-    t37 = 20 * total9 / 2.302585092994046
-    t38 = t36[..., None] * (t37[..., None] - 20 * t3 / 2.302585092994046)
-    t39 = 20 * prediction_tangent * t10[..., None] / 2.302585092994046
-    t40 = t17[..., None] + total7[..., None] * t26 + t30[..., None] * t34 + t38 + t39
-    return (cotangent[..., None] * t40,)
+    t17 = total3**2
+    t18 = 1 / t4**2
+    t19 = epsilon + t18 * t17 * total4
+    t20 = t4**4 * t19**2 * 2.302585092994046
+    t21 = 20 * t18 * total4 / (t19 * 2.302585092994046)
+    t22 = 40 * t17 * total4**2 / t20 - t21
+    t23 = -total9 * t22
+    t24 = -20 * t5 * t9 / 2.302585092994046
+    t25 = t23[..., None] + t3 * t22[..., None] + t3 * t24[..., None]
+    t26 = -2 * total6 / time_size
+    t27 = -2 * t5 * total7
+    t28 = t26[..., None] + 2 * prediction_tangent + t3 * t27[..., None]
+    total10 = jnp.sum(t7 * t28, axis=-1)
+    t29 = total10 / t8**2
+    total11 = jnp.sum(t7 / time_size, axis=-1)
+    total12 = jnp.sum(t3 * t7, axis=-1)
+    t30 = 20 * t5 * total12 * total9 / 2.302585092994046
+    t31 = 20 * total11 / 2.302585092994046 - t30
+    t32 = 20 * t5 * total12 / 2.302585092994046
+    t33 = t31[..., None] + t3 * t32[..., None] - 20 * t7 / 2.302585092994046
+    t34 = t3 * (prediction_tangent + t10[..., None] + t13)
+    total13 = jnp.sum(t34, axis=-1)
+    t35 = t5 * total13 * t9
+    t36 = 20 * total9 / 2.302585092994046
+    t37 = t35[..., None] * (t36[..., None] - 20 * t3 / 2.302585092994046)
+    t38 = 20 * prediction_tangent * t9[..., None] / 2.302585092994046
+    t39 = t16[..., None] + total7[..., None] * t25 + t29[..., None] * t33 + t37 + t38
+    return (cotangent[..., None] * t39,)
 
 
 def _si_sdr_hessian_diagonal(
@@ -668,9 +667,9 @@ def _si_sdr_hessian_diagonal(
     t10 = time_size * 2.302585092994046
     t11 = 20 * t9 / 2.302585092994046 - 20 * t9 / t10
     total6 = jnp.sum(t3 / time_size, axis=-1)
-    t12 = 20 * t5 * total6 * t9 / 2.302585092994046
-    t13 = t2 - total6
-    t14 = target + t13[..., None]
+    t12 = t2 - total6
+    t13 = target + t12[..., None]
+    t14 = 20 * t5 * total6 * t9 / 2.302585092994046
     t15 = total3**2
     t16 = 1 / t4**2
     t17 = epsilon + t16 * t15 * total4
@@ -680,23 +679,23 @@ def _si_sdr_hessian_diagonal(
     t21 = -total6 * t20
     t22 = -20 * t5 * t9 / 2.302585092994046
     t23 = t21[..., None] + t3 * t20[..., None] + t3 * t22[..., None]
-    t24 = t5 * t9
-    t25 = 20 * total6 / 2.302585092994046
-    t26 = t25[..., None] - 20 * t3 / 2.302585092994046
-    t27 = -t5 * total4
-    t28 = target + t13[..., None] + t27[..., None] * t14
-    t29 = 1 / t8**2
+    t24 = 1 / t8**2
     total7 = jnp.sum(t7 / time_size, axis=-1)
     total8 = jnp.sum(t3 * t7, axis=-1)
-    t30 = 20 * t5 * total8 * total6 / 2.302585092994046
-    t31 = 20 * total7 / 2.302585092994046 - t30
-    t32 = 20 * t5 * total8 / 2.302585092994046
-    t33 = t31[..., None] + t3 * t32[..., None] - 20 * t7 / 2.302585092994046
-    t34 = -2 * t5 * total8
-    t35 = 2 * t7 + t14 * t34[..., None] - 2 * total7[..., None]
-    t36 = t11[..., None] + t12[..., None] * t14 + t14 * t23
-    t37 = t36 + t24[..., None] * t26 * t28 + t29[..., None] * t33 * t35
-    return (t37 * cotangent[..., None],)
+    t25 = 20 * t5 * total8 * total6 / 2.302585092994046
+    t26 = 20 * total7 / 2.302585092994046 - t25
+    t27 = 20 * t5 * total8 / 2.302585092994046
+    t28 = t26[..., None] + t3 * t27[..., None] - 20 * t7 / 2.302585092994046
+    t29 = -2 * t5 * total8
+    t30 = 2 * t7 + t13 * t29[..., None] - 2 * total7[..., None]
+    t31 = t5 * t9
+    t32 = 20 * total6 / 2.302585092994046
+    t33 = t32[..., None] - 20 * t3 / 2.302585092994046
+    t34 = -t5 * total4
+    t35 = target + t12[..., None] + t13 * t34[..., None]
+    t36 = t11[..., None] + t13 * t14[..., None] + t13 * t23
+    t37 = t36 + t24[..., None] * t28 * t30 + t31[..., None] * t33 * t35
+    return (cotangent[..., None] * t37,)
 
 
 _SI_SDR = Definition(

@@ -268,33 +268,32 @@ def _barron_general_hvp(
     equal = alpha == 2
     t = prediction - target
     t2 = 1 / c**3
-    t3 = -2 * t * t2
     equal2 = alpha == 0
-    t4 = t**2
-    t5 = 1 / c**2
-    t6 = 0.5 * t4 * t5 + 1
-    t7 = 1 / t6**2
-    t8 = 1 / jnp.abs(alpha - 2)
-    t9 = t4 * t8 * t5
-    exponential = jnp.exp(0.5 * alpha * jnp.log1p(t9))
-    t10 = t9 + 1
-    t11 = 1 / t10**2
-    t12 = exponential * t11 * (t3 - t8 * alpha * t**3 / c**5)
-    branch = jnp.where(equal, t3, jnp.where(equal2, -2 * t * t2 * t7, t12))
-    t13 = 1 / t6
-    t14 = 1 / c**4
-    t15 = 1 / t10
-    t16 = t15 * t5 + t4 * t14 * t8 * t11 * alpha - 2 * t4 * t14 * t8 * t11
-    branch2 = jnp.where(equal2, t13 * t5 - t4 * t14 * t7, exponential * t16)
-    t17 = prediction_tangent * jnp.where(equal, t5, branch2)
-    t18 = 1 / c**6
-    t19 = t**4
-    t20 = 3 * t4 * t14 * t15 + t8 * t11 * alpha * t18 * t19 - 2 * t8 * t11 * t18 * t19
-    branch3 = jnp.where(equal2, 3 * t4 * t13 * t14 - t7 * t18 * t19, exponential * t20)
-    t21 = c_tangent * jnp.where(equal, 3 * t4 * t14, branch3)
-    result = cotangent * (branch * c_tangent + t17)
-    result2 = cotangent * (branch * prediction_tangent + t21)
-    return (result, result2)
+    t3 = t**2
+    t4 = 1 / c**2
+    t5 = 0.5 * t3 * t4 + 1
+    t6 = 1 / t5**2
+    t7 = 1 / jnp.abs(alpha - 2)
+    t8 = t3 * t7 * t4
+    exponential = jnp.exp(0.5 * alpha * jnp.log1p(t8))
+    t9 = t8 + 1
+    t10 = 1 / t9**2
+    t11 = 2 * t2 + t3 * t7 * alpha / c**5
+    branch = jnp.where(equal2, -2 * t * t2 * t6, -t * exponential * t10 * t11)
+    branch2 = jnp.where(equal, -2 * t * t2, branch)
+    t12 = 1 / t5
+    t13 = 1 / c**4
+    t14 = 1 / t9
+    t15 = t14 * t4 + t3 * t13 * t7 * t10 * alpha - 2 * t3 * t13 * t7 * t10
+    branch3 = jnp.where(equal2, t12 * t4 - t3 * t13 * t6, exponential * t15)
+    t16 = prediction_tangent * jnp.where(equal, t4, branch3)
+    t17 = 1 / c**6
+    t18 = 3 * t13 * t14 + t3 * t7 * t10 * alpha * t17 - 2 * t3 * t7 * t10 * t17
+    t19 = t**2 * (3 * t12 * t13 - t3 * t6 * t17)
+    branch4 = jnp.where(equal2, t19, exponential * t**2 * t18)
+    t20 = c_tangent * jnp.where(equal, 3 * t3 * t13, branch4)
+    t21 = branch2 * prediction_tangent + t20
+    return (cotangent * (branch2 * c_tangent + t16), t21 * cotangent)
 
 
 def _barron_general_hessian_diagonal(
@@ -323,9 +322,9 @@ def _barron_general_hessian_diagonal(
     t13 = t11 * t + t3 * t6 * t8 * t12 * alpha - 2 * t3 * t6 * t8 * t12
     branch = jnp.where(equal2, t5 * t - t3 * t6 * t7, exponential * t13)
     t14 = 1 / c**6
-    t15 = t2**4
-    t16 = 3 * t3 * t6 * t11 + t8 * t12 * alpha * t14 * t15 - 2 * t8 * t12 * t14 * t15
-    branch2 = jnp.where(equal2, 3 * t3 * t5 * t6 - t7 * t14 * t15, exponential * t16)
+    t15 = 3 * t6 * t11 + t3 * t8 * t12 * alpha * t14 - 2 * t3 * t8 * t12 * t14
+    t16 = t2**2 * (3 * t5 * t6 - t3 * t7 * t14)
+    branch2 = jnp.where(equal2, t16, exponential * t2**2 * t15)
     result = cotangent * jnp.where(equal, t, branch)
     result2 = cotangent * jnp.where(equal, 3 * t3 * t6, branch2)
     return (result, result2)

@@ -752,60 +752,61 @@ def _concordance_correlation_hvp(
     t42 = t41 + 2 * t17 * total7 / position_size**4 + t18 + t19 + t20 + t21 + t22
     t43 = t42 + t23 - 4 * total8 * t * total9 - t31 - t32 - t33 - t34 - t35 - t36
     t44 = t43 - t37 - t38 - t39
-    t45 = 2 * total5 * t5 * epsilon / position_size**2
-    t46 = -16 * total8 * t5 * t26 / position_size**5
-    t47 = 4 * t4 * t10 / position_size**3
-    t48 = -16 * total8 * t4 * t26 / position_size**4
+    t45 = 2 * total6 * total4 * epsilon / position_size
+    t46 = -8 * total8 * t4 * t26 / position_size**4
+    t47 = 2 * t10 / position_size**2
+    t48 = -8 * total8 * t26 / position_size**3
     t49 = t46[..., None] + t3 * t47[..., None] + t7 * t48[..., None]
-    t50 = 2 * total6 * total3 * total4 / position_size**2
-    t51 = -8 * total8 * t4 * t26 / position_size**4
-    t52 = 2 * t10 / position_size**2
-    t53 = -8 * total8 * t26 / position_size**3
-    t54 = t51[..., None] + t3 * t52[..., None] + t7 * t53[..., None]
-    t55 = 2 * total6 * total4 * epsilon / position_size
-    t56 = 2 * t5 * total6 * total4 / position_size**3
-    t57 = 2 * total6 * total3 * epsilon / position_size
-    t58 = 2 * t5 * total6 * total3 / position_size**3
-    t59 = 2 * t5 * total6 * epsilon / position_size**2
-    t60 = 4 * total8 / position_size**2
-    t61 = -total5 / position_size
-    t62 = t3 * (prediction_tangent + t61[..., None])
-    total10 = jnp.sum(t62, axis=-1)
+    t50 = 2 * t5 * total6 * total4 / position_size**3
+    t51 = 2 * total6 * total3 * epsilon / position_size
+    t52 = 2 * t5 * total6 * total3 / position_size**3
+    t53 = 2 * t5 * total6 * epsilon / position_size**2
+    t54 = 2 * total5 * t4 * total3 * total4 / position_size**2
+    t55 = -16 * total8 * t4 * t26 / position_size**5
+    t56 = 4 * t10 / position_size**3
+    t57 = -16 * total8 * t26 / position_size**4
+    t58 = t55[..., None] + t3 * t56[..., None] + t7 * t57[..., None]
+    t59 = 2 * total5 * t4 * total4 * epsilon / position_size
+    t60 = 2 * total5 * t4 * total3 * epsilon / position_size
+    t61 = 4 * total8 / position_size**2
+    t62 = -total5 / position_size
+    t63 = t3 * (prediction_tangent + t62[..., None])
+    total10 = jnp.sum(t63, axis=-1)
     total11 = jnp.sum(t7 * t24[..., None], axis=-1)
-    t63 = 8 * t5 * total11 * total3 / position_size**3
-    t64 = 8 * t5 * total11 * total4 / position_size**3
-    t65 = 8 * t5 * total11 * epsilon / position_size**2
-    t66 = 8 * total11 * total3 * total4 / position_size**2
-    t67 = 8 * total11 * total3 * epsilon / position_size
-    t68 = 8 * total11 * total4 * epsilon / position_size
-    t69 = 4 * t4 / position_size**3 - 4 * total11 * t
-    t70 = t69 - 4 * total11 * t15 / position_size**2
-    t71 = t70 - 4 * total11 * t16 / position_size**2
-    t72 = t71 - 4 * total11 * t17 / position_size**4 - t63 - t64 - t65 - t66 - t67
-    t73 = t72 - t68
-    t74 = total10[..., None] * (t73[..., None] + 4 * t7 / position_size**2)
-    t75 = total5 * t
-    t76 = total5 * t15 / position_size**2
-    t77 = total5 * t16 / position_size**2
-    t78 = total5 * t17 / position_size**4
-    t79 = 2 * total5 * total3 * total4 / position_size**2
-    t80 = 2 * total5 * total4 * epsilon / position_size
-    t81 = 2 * total5 * t5 * total4 / position_size**3
-    t82 = 2 * total5 * total3 * epsilon / position_size
-    t83 = 2 * total5 * t5 * total3 / position_size**3
-    t84 = t * total6
-    t85 = t15 * total6 / position_size**2
-    t86 = t16 * total6 / position_size**2
-    t87 = t17 * total6 / position_size**4
-    t88 = t44[..., None] + t45[..., None] * t49 + t50[..., None] * t54
-    t89 = t88 + t55[..., None] * t54 + t56[..., None] * t54 + t57[..., None] * t54
-    t90 = t89 + t58[..., None] * t54 + t59[..., None] * t54
-    t91 = t90 + prediction_tangent * t60[..., None] + t74 + t49 * t75[..., None]
-    t92 = t91 + t49 * t76[..., None] + t49 * t77[..., None] + t49 * t78[..., None]
-    t93 = t92 + t49 * t79[..., None] + t49 * t80[..., None] + t49 * t81[..., None]
-    t94 = t93 + t49 * t82[..., None] + t49 * t83[..., None] + t54 * t84[..., None]
-    t95 = t94 + t54 * t85[..., None] + t54 * t86[..., None] + t54 * t87[..., None]
-    return (t95 * cotangent[..., None] * t10[..., None],)
+    t64 = 8 * t5 * total11 * total3 / position_size**3
+    t65 = 8 * t5 * total11 * total4 / position_size**3
+    t66 = 8 * t5 * total11 * epsilon / position_size**2
+    t67 = 8 * total11 * total3 * total4 / position_size**2
+    t68 = 8 * total11 * total3 * epsilon / position_size
+    t69 = 8 * total11 * total4 * epsilon / position_size
+    t70 = 4 * t4 / position_size**3 - 4 * total11 * t
+    t71 = t70 - 4 * total11 * t15 / position_size**2
+    t72 = t71 - 4 * total11 * t16 / position_size**2
+    t73 = t72 - 4 * total11 * t17 / position_size**4 - t64 - t65 - t66 - t67 - t68
+    t74 = t73 - t69
+    t75 = total10[..., None] * (t74[..., None] + 4 * t7 / position_size**2)
+    t76 = t * total6
+    t77 = t15 * total6 / position_size**2
+    t78 = t16 * total6 / position_size**2
+    t79 = t17 * total6 / position_size**4
+    t80 = 2 * total6 * total3 * total4 / position_size**2
+    t81 = total5 * t4 * t
+    t82 = total5 * t4**5 / position_size**4
+    t83 = total5 * t4 * t15 / position_size**2
+    t84 = total5 * t4 * t16 / position_size**2
+    t85 = t4**3
+    t86 = 2 * total5 * t85 * total4 / position_size**3
+    t87 = 2 * total5 * t85 * total3 / position_size**3
+    t88 = 2 * total5 * t85 * epsilon / position_size**2
+    t89 = t44[..., None] + t45[..., None] * t49 + t50[..., None] * t49
+    t90 = t89 + t51[..., None] * t49 + t52[..., None] * t49 + t53[..., None] * t49
+    t91 = t90 + t54[..., None] * t58 + t59[..., None] * t58 + t60[..., None] * t58
+    t92 = t91 + prediction_tangent * t61[..., None] + t75 + t49 * t76[..., None]
+    t93 = t92 + t49 * t77[..., None] + t49 * t78[..., None] + t49 * t79[..., None]
+    t94 = t93 + t49 * t80[..., None] + t58 * t81[..., None] + t58 * t82[..., None]
+    t95 = t94 + t58 * t83[..., None] + t58 * t84[..., None] + t58 * t86[..., None]
+    t96 = t95 + t58 * t87[..., None] + t58 * t88[..., None]
+    return (t96 * cotangent[..., None] * t10[..., None],)
 
 
 def _concordance_correlation_hessian_diagonal(
@@ -866,7 +867,7 @@ def _concordance_correlation_hessian_diagonal(
     t38 = t37 - t33 - t34 - t35
     t39 = t38[..., None] + 4 * t2 / position_size**2
     t40 = t9[..., None] * (t27[..., None] + target) * t39
-    t41 = t12[..., None] + t13 * t17 + t21 + t4 * t22[..., None] + t2 * t23[..., None]
+    t41 = t12[..., None] + t13 * t17 + t21 + t22[..., None] * t4 + t23[..., None] * t2
     t42 = t41 + t26 + t40
     return (t42 * cotangent[..., None],)
 

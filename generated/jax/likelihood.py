@@ -521,39 +521,39 @@ def _student_t_nll_hvp(
     scale_tangent: Array,
 ) -> tuple[Result, ...]:
     """The Hessian of sum(cotangent * loss) times the tangents."""
-    t = 1 / scale**2
-    t2 = target - prediction
-    t3 = t2**2
-    t4 = 1 / df
-    t5 = t * t3 * t4 + 1
-    t6 = 1 / t5**2
+    t = 0.5 * df + 0.5
+    t2 = 1 / scale**2
+    t3 = 1 / df
+    t4 = target - prediction
+    t5 = t4**2
+    t6 = t2 * t5 * t3 + 1
     t7 = 1 / df**2
-    t8 = 0.5 * df + 0.5
-    t9 = 1 / scale**4
-    t10 = 2 * t * t2 * t7 * t8 - t * t2 * t4 - t7 * t9 * t2**3
-    t11 = 2 * t * t4 / t5 - 4 * t3 * t7 * t9 * t6
+    t8 = 1 / scale**4
+    t9 = 1 / t6**2
+    t10 = 2 * t2 * t3 / t6 - 4 * t5 * t7 * t8 * t9
+    t11 = 2 * t2 * t7 * t - t2 * t3 - t5 * t7 * t8
     t12 = 1 / scale**3
-    t13 = 4 * t2 * t6 * t12 * scale_tangent * t8 * t4
-    t14 = t6 * t10 * df_tangent + prediction_tangent * t8 * t11 + t13
+    t13 = 4 * t4 * t9 * t12 * scale_tangent * t * t3
+    t14 = prediction_tangent * t * t10 + t4 * t9 * t11 * df_tangent + t13
     t15 = special.polygamma(1, 0.5 * df)
-    t16 = t2**4
+    t16 = t4**4
     t17 = 1 / df**4
     t18 = 1 / df**3
-    t19 = special.polygamma(1, t8)
-    t20 = 0.25 * t15 + t9 * t16 * t17 * t8 + 0.5 * t * t3 * t15 * t4
-    t21 = t20 + 2 * t * t3 * t18 * t8 + 0.25 * t7 * t9 * t15 * t16 - 0.5 * t7
-    t22 = t21 - 0.25 * t19 - t * t3 * t7 - t * t3 * t18 - t9 * t18 * t16
-    t23 = t22 - 0.5 * t9 * t16 * t17 - 0.5 * t * t3 * t19 * t4
-    t24 = df_tangent * (t23 - 0.25 * t7 * t9 * t19 * t16)
-    t25 = 2 * t3 * t7 * t12 * t8 - t3 * t12 * t4 - t7 * t16 / scale**5
-    t26 = t24 + t10 * prediction_tangent + t25 * scale_tangent
+    t19 = special.polygamma(1, t)
+    t20 = 0.25 * t15 + t8 * t16 * t17 * t + 0.5 * t2 * t5 * t15 * t3
+    t21 = t20 + 2 * t2 * t5 * t18 * t + 0.25 * t7 * t8 * t15 * t16 - 0.5 * t7
+    t22 = t21 - 0.25 * t19 - t2 * t5 * t7 - t2 * t5 * t18 - t8 * t18 * t16
+    t23 = t22 - 0.5 * t8 * t16 * t17 - 0.5 * t2 * t5 * t19 * t3
+    t24 = df_tangent * (t23 - 0.25 * t7 * t8 * t19 * t16)
+    t25 = 2 * t7 * t12 * t - t12 * t3 - t5 * t7 / scale**5
+    t26 = t24 + t4 * t11 * prediction_tangent + t5 * t25 * scale_tangent
     t27 = 1 / scale**6
-    t28 = 2 * t7 * t16 * t27 * t8 + 6 * t3 * t9 * t8 * t4 - t - t7 * t16 * t27
-    t29 = scale_tangent * (t28 - 2 * t3 * t9 * t4)
-    t30 = 4 * t2 * t12 * prediction_tangent * t8 * t4
+    t28 = 2 * t7 * t16 * t27 * t + 6 * t5 * t8 * t * t3 - t2 - t7 * t16 * t27
+    t29 = scale_tangent * (t28 - 2 * t5 * t8 * t3)
+    t30 = 4 * t4 * t12 * prediction_tangent * t * t3
     result = cotangent * t14
-    result2 = t6 * cotangent * t26
-    result3 = t6 * cotangent * (t25 * df_tangent + t29 + t30)
+    result2 = t9 * cotangent * t26
+    result3 = t9 * cotangent * (t29 + t5 * t25 * df_tangent + t30)
     return (result, result2, result3)
 
 
@@ -1930,10 +1930,9 @@ def _tobit_hvp(
     branch = jnp.where(censored, t3 * (t4 * t5 * t - t6), 2 * t5 * t)
     t7 = prediction_tangent * jnp.where(censored, t6 * t3 * t4, t6)
     t8 = 1 / scale**4
-    t9 = t**2
-    branch2 = jnp.where(censored, t3 * (t4 * t8 * t9 - 2 * t5 * t), 3 * t8 * t9 - t6)
-    t10 = branch * prediction_tangent + scale_tangent * branch2
-    return (cotangent * (branch * scale_tangent + t7), cotangent * t10)
+    branch2 = jnp.where(censored, t3 * t * (t4 * t8 * t - 2 * t5), 3 * t8 * t**2 - t6)
+    t9 = branch * prediction_tangent + scale_tangent * branch2
+    return (cotangent * (branch * scale_tangent + t7), cotangent * t9)
 
 
 def _tobit_hessian_diagonal(
@@ -1950,9 +1949,10 @@ def _tobit_hessian_diagonal(
     t4 = special.inverse_mills(t3)
     t5 = special.mills_excess(t3)
     t6 = 1 / scale**4
-    t7 = t2**2
-    branch = jnp.where(censored, t4 * (t5 * t6 * t7 - 2 * t2 / scale**3), 3 * t6 * t7 - t)
-    return (cotangent * jnp.where(censored, t * t4 * t5, t), cotangent * branch)
+    t7 = t4 * t2 * (t5 * t6 * t2 - 2 / scale**3)
+    result = cotangent * jnp.where(censored, t * t4 * t5, t)
+    result2 = cotangent * jnp.where(censored, t7, 3 * t6 * t2**2 - t)
+    return (result, result2)
 
 
 _TOBIT = Definition(
@@ -2453,18 +2453,16 @@ def _log_normal_survival_hvp(
     """The Hessian of sum(cotangent * loss) times the tangents."""
     t = jnp.log(time) - prediction
     t2 = 1 / scale**3
-    t3 = 2 * t * t2
-    t4 = -t / scale
-    t5 = special.inverse_mills(t4)
-    t6 = 1 / scale**2
-    t7 = special.mills_excess(t4)
-    branch = jnp.where(event, t3, t5 * (t6 + t * t7 * t2))
-    t8 = prediction_tangent * jnp.where(event, t6, t5 * t7 * t6)
-    t9 = 1 / scale**4
-    t10 = t**2
-    branch2 = jnp.where(event, 3 * t9 * t10 - t6, t5 * (t3 + t7 * t9 * t10))
-    t11 = branch * prediction_tangent + scale_tangent * branch2
-    return (cotangent * (branch * scale_tangent + t8), cotangent * t11)
+    t3 = -t / scale
+    t4 = special.inverse_mills(t3)
+    t5 = 1 / scale**2
+    t6 = special.mills_excess(t3)
+    branch = jnp.where(event, 2 * t * t2, t4 * (t5 + t * t6 * t2))
+    t7 = prediction_tangent * jnp.where(event, t5, t4 * t6 * t5)
+    t8 = 1 / scale**4
+    branch2 = jnp.where(event, 3 * t8 * t**2 - t5, t * t4 * (2 * t2 + t * t6 * t8))
+    t9 = branch * prediction_tangent + scale_tangent * branch2
+    return (cotangent * (branch * scale_tangent + t7), cotangent * t9)
 
 
 def _log_normal_survival_hessian_diagonal(
@@ -2481,8 +2479,7 @@ def _log_normal_survival_hessian_diagonal(
     t4 = special.inverse_mills(t3)
     t5 = special.mills_excess(t3)
     t6 = 1 / scale**4
-    t7 = t2**2
-    branch = jnp.where(event, 3 * t6 * t7 - t, t4 * (2 * t2 / scale**3 + t5 * t6 * t7))
+    branch = jnp.where(event, 3 * t6 * t2**2 - t, t2 * t4 * (2 / scale**3 + t2 * t5 * t6))
     return (cotangent * jnp.where(event, t, t4 * t5 * t), cotangent * branch)
 
 
@@ -2710,14 +2707,13 @@ def _crps_gaussian_hvp(
     """The Hessian of sum(cotangent * loss) times the tangents."""
     t = 1 / scale**2
     t2 = target - mean
-    t3 = t2**2
-    exponential = jnp.exp(-0.5 * t * t3)
-    t4 = mean_tangent * 1.4142135623730951 / (1.772453850905516 * scale)
-    t5 = scale_tangent * t2 * t * 1.4142135623730951 / 1.772453850905516
-    t6 = mean_tangent * t2 * t * 1.4142135623730951 / 1.772453850905516
-    t7 = 1.772453850905516 * scale**3
-    t8 = scale_tangent * t3 * 1.4142135623730951 / t7
-    return (exponential * cotangent * (t4 + t5), exponential * cotangent * (t6 + t8))
+    exponential = jnp.exp(-0.5 * t * t2**2)
+    t3 = mean_tangent * 1.4142135623730951 / (1.772453850905516 * scale)
+    t4 = scale_tangent * t2 * t * 1.4142135623730951 / 1.772453850905516
+    t5 = mean_tangent * t * 1.4142135623730951 / 1.772453850905516
+    t6 = 1.772453850905516 * scale**3
+    t7 = scale_tangent * t2 * 1.4142135623730951 / t6
+    return (cotangent * exponential * (t3 + t4), cotangent * t2 * exponential * (t5 + t7))
 
 
 def _crps_gaussian_hessian_diagonal(

@@ -53,6 +53,10 @@ __all__ = [
     "kto_hessian_diagonal",
     "kto_hvp",
     "kto_value_and_grad",
+    "orpo",
+    "orpo_hessian_diagonal",
+    "orpo_hvp",
+    "orpo_value_and_grad",
     "plackett_luce",
     "plackett_luce_hessian_diagonal",
     "plackett_luce_hvp",
@@ -2179,6 +2183,237 @@ _CPO = Definition(
             jvp=_cpo_jvp,
             hvp=_cpo_hvp,
             hessian_diagonal=_cpo_hessian_diagonal,
+        ),
+    },
+)
+
+
+def orpo(
+    chosen: ArrayLike,
+    rejected: ArrayLike,
+    *,
+    beta: Scalar = 0.1,
+    weight: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
+    reduction: Reduction = "mean",
+    normalizer: Scalar | None = None,
+) -> Array:
+    """Odds-ratio preference optimisation: likelihood of the chosen answer and its odds, at once.
+
+        loss = -log(sigmoid(-log(1 - exp(chosen)) + log(1 - exp(rejected)) + chosen -
+            rejected))*beta - chosen
+
+    Shapes: `(),()->()` after the batch axes, as NumPy writes generalised ufuncs.
+
+    Use it to fine-tune and align in one stage, without a reference model. Log-probabilities are
+    means over the tokens of an answer, below 0. The odds `p / (1 - p)` keep their digits for
+    answers that are almost certain. The likelihood term is that of each chosen answer; TRL's
+    counts every token of the batch alike.
+
+    Args:
+        chosen: Prediction; chosen < 0.
+        rejected: Prediction; rejected < 0.
+        beta: Parameter; beta >= 0; default 0.1.
+        weight: Weight of each loss entry; broadcasts to the unreduced loss. None: 1.
+        mask: False where a loss entry does not count, whatever the inputs hold there; broadcasts to
+            the unreduced loss. None: all count.
+        reduction: "none" gives the weighted loss entries, "sum" their sum, "mean" their sum divided
+            by the sum of the weights.
+        normalizer: Divides the sum in place of the sum of the weights if `reduction` is "mean".
+
+    Returns:
+        The reduced loss, or one entry per loss entry.
+
+    Raises:
+        ValueError: If a shape, dtype, label, option or parameter is not allowed.
+
+    References:
+        J. Hong, N. Lee and J. Thorne, "ORPO: Monolithic Preference Optimization without Reference
+        Model", 2024.
+    """
+    return evaluate(
+        _ORPO,
+        (chosen, rejected),
+        (beta,),
+        Options(weight=weight, mask=mask, reduction=reduction, normalizer=normalizer),
+    )
+
+
+def orpo_value_and_grad(
+    chosen: ArrayLike,
+    rejected: ArrayLike,
+    *,
+    beta: Scalar = 0.1,
+    weight: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
+    reduction: Reduction = "mean",
+    normalizer: Scalar | None = None,
+) -> tuple[Array, Array | tuple[Array, ...]]:
+    """Value and gradient of `orpo`.
+
+    The arguments are those of `orpo`. An unreduced loss (`reduction="none"`) is differentiated as
+    its sum.
+
+    Returns:
+        The value, and the gradient with respect to `chosen`, `rejected`, a tuple in this order.
+
+    Raises:
+        ValueError: If a shape, dtype, label, option or parameter is not allowed.
+    """
+    return value_and_grad(
+        _ORPO,
+        (chosen, rejected),
+        (beta,),
+        Options(weight=weight, mask=mask, reduction=reduction, normalizer=normalizer),
+    )
+
+
+def orpo_hvp(
+    chosen: ArrayLike,
+    rejected: ArrayLike,
+    *,
+    beta: Scalar = 0.1,
+    weight: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
+    reduction: Reduction = "mean",
+    normalizer: Scalar | None = None,
+    vector: Sequence[ArrayLike],
+) -> Array | tuple[Array, ...]:
+    """Hessian-vector product of `orpo`.
+
+    The arguments are those of `orpo`; `vector` has the shapes of what is differentiated. An
+    unreduced loss (`reduction="none"`) is differentiated as its sum.
+
+    Returns:
+        The Hessian times the vector, with respect to `chosen`, `rejected`, a tuple in this order.
+
+    Raises:
+        ValueError: If a shape, dtype, label, option or parameter is not allowed.
+    """
+    return hvp(
+        _ORPO,
+        (chosen, rejected),
+        (beta,),
+        vector,
+        Options(weight=weight, mask=mask, reduction=reduction, normalizer=normalizer),
+    )
+
+
+def orpo_hessian_diagonal(
+    chosen: ArrayLike,
+    rejected: ArrayLike,
+    *,
+    beta: Scalar = 0.1,
+    weight: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
+    reduction: Reduction = "mean",
+    normalizer: Scalar | None = None,
+) -> Array | tuple[Array, ...]:
+    """Diagonal of the Hessian of `orpo`.
+
+    The arguments are those of `orpo`. An unreduced loss (`reduction="none"`) is differentiated as
+    its sum.
+
+    Returns:
+        The diagonal with respect to `chosen`, `rejected`, a tuple in this order.
+
+    Raises:
+        ValueError: If a shape, dtype, label, option or parameter is not allowed.
+    """
+    return hessian_diagonal(
+        _ORPO,
+        (chosen, rejected),
+        (beta,),
+        Options(weight=weight, mask=mask, reduction=reduction, normalizer=normalizer),
+    )
+
+
+def _orpo_value(chosen: Array, rejected: Array, beta: Array) -> Result:
+    """The unreduced loss."""
+    t = -(chosen + fn.log1mexp(rejected) - rejected - fn.log1mexp(chosen))
+    return beta * fn.softplus(t) - chosen
+
+
+def _orpo_vjp(chosen: Array, rejected: Array, beta: Array, cotangent: Array) -> tuple[Result, ...]:
+    """Gradients of sum(cotangent * loss)."""
+    t = -(chosen + fn.log1mexp(rejected) - rejected - fn.log1mexp(chosen))
+    probability = fn.sigmoid(t)
+    t2 = probability * beta * (fn.odds(chosen) + 1)
+    return (-cotangent * (t2 + 1), cotangent * probability * beta * (fn.odds(rejected) + 1))
+
+
+def _orpo_jvp(
+    chosen: Array,
+    rejected: Array,
+    beta: Array,
+    chosen_tangent: Array,
+    rejected_tangent: Array,
+) -> Result:
+    """The directional derivative of the unreduced loss along the tangents."""
+    t = -(chosen + fn.log1mexp(rejected) - rejected - fn.log1mexp(chosen))
+    probability = fn.sigmoid(t)
+    t2 = probability * beta * (fn.odds(chosen) + 1)
+    t3 = -rejected_tangent * probability * beta * (fn.odds(rejected) + 1)
+    return -chosen_tangent * (t2 + 1) - t3
+
+
+def _orpo_hvp(
+    chosen: Array,
+    rejected: Array,
+    beta: Array,
+    cotangent: Array,
+    chosen_tangent: Array,
+    rejected_tangent: Array,
+) -> tuple[Result, ...]:
+    """The Hessian of sum(cotangent * loss) times the tangents."""
+    t = chosen + fn.log1mexp(rejected) - rejected - fn.log1mexp(chosen)
+    probability = fn.sigmoid(-t)
+    odds = fn.odds(chosen)
+    t2 = odds + 1
+    probability2 = fn.sigmoid(t)
+    t3 = chosen_tangent * (probability2 - probability * odds)
+    odds2 = fn.odds(rejected)
+    t4 = -(odds2 + 1)
+    t5 = t3 + probability2 * t4 * rejected_tangent
+    t6 = rejected_tangent * (probability2 * t4**2 + odds2 * (odds2 + 1))
+    t7 = probability2 * t4 * chosen_tangent * t2
+    return (probability * cotangent * t2 * beta * t5, probability * cotangent * beta * (t6 + t7))
+
+
+def _orpo_hessian_diagonal(
+    chosen: Array,
+    rejected: Array,
+    beta: Array,
+    cotangent: Array,
+) -> tuple[Result, ...]:
+    """The diagonal of the Hessian of sum(cotangent * loss)."""
+    t = chosen + fn.log1mexp(rejected) - rejected - fn.log1mexp(chosen)
+    probability = fn.sigmoid(-t)
+    odds = fn.odds(chosen)
+    probability2 = fn.sigmoid(t)
+    t2 = probability2 - probability * odds
+    odds2 = fn.odds(rejected)
+    t3 = probability2 * (-(odds2 + 1)) ** 2 + odds2 * (odds2 + 1)
+    result = probability * cotangent * beta * (odds + 1) * t2
+    result2 = probability * cotangent * beta * t3
+    return (result, result2)
+
+
+_ORPO = Definition(
+    name="orpo",
+    arguments=(
+        Argument(name="chosen", role="prediction", filler=-1.0),
+        Argument(name="rejected", role="prediction", filler=-1.0),
+    ),
+    parameters=(Parameter(name="beta", default=0.1, low=0.0, domain="beta >= 0"),),
+    loss_axes=(),
+    kernels={
+        (): Kernels(
+            value=_orpo_value,
+            vjp=_orpo_vjp,
+            jvp=_orpo_jvp,
+            hvp=_orpo_hvp,
+            hessian_diagonal=_orpo_hessian_diagonal,
         ),
     },
 )

@@ -100,6 +100,12 @@ def log1mexp(x: Array) -> Array:
     return result
 
 
+def odds(x: Array) -> Array:
+    """`exp(x) / (1 - exp(x))` of a negative x: the odds of a log-probability."""
+    result: Array = 1 / np.expm1(-x)
+    return result
+
+
 def log_add_exp(a: Array, b: Array) -> Array:
     """`log(exp(a) + exp(b))`; -inf where both are."""
     result: Array = np.logaddexp(a, b)

@@ -25,6 +25,14 @@ __all__ = [
     "clip_symmetric_hvp",
     "clip_symmetric_value_and_grad",
     "clip_value_and_grad",
+    "dcl",
+    "dcl_hessian_diagonal",
+    "dcl_hvp",
+    "dcl_value_and_grad",
+    "decoupled_contrastive",
+    "decoupled_contrastive_hessian_diagonal",
+    "decoupled_contrastive_hvp",
+    "decoupled_contrastive_value_and_grad",
     "info_nce",
     "info_nce_hessian_diagonal",
     "info_nce_hvp",
@@ -992,6 +1000,617 @@ ntxent_infonce = nt_xent
 ntxent_infonce_value_and_grad = nt_xent_value_and_grad
 ntxent_infonce_hvp = nt_xent_hvp
 ntxent_infonce_hessian_diagonal = nt_xent_hessian_diagonal
+
+
+def decoupled_contrastive(
+    query: ArrayLike,
+    key: ArrayLike,
+    *,
+    temperature: Scalar = 0.1,
+    weight: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
+    reduction: Reduction = "mean",
+    normalizer: Scalar | None = None,
+) -> Array:
+    """Contrastive loss without the positive pair in the denominator.
+
+        loss = {log(sum_j({exp(sum_f(key[j, f]*query[i, f])/(temperature*norm_f(key[j,
+            f])*norm_f(query[i, f]))) + exp(sum_f(query[i, f]*query[j,
+            f])/(temperature*norm_f(query[i, f])*norm_f(query[j, f]))) if i != j; 0 otherwise})) -
+            sum_f(key[i, f]*query[i, f])/(temperature*norm_f(key[i, f])*norm_f(query[i, f])) if
+            size(batch) > 1; 0 otherwise}
+
+    Also called `dcl`.
+
+    Shapes: `(batch,feature),(batch,feature)->(batch)` after the batch axes, as NumPy writes
+    generalised ufuncs.
+
+    Use it in place of `nt_xent` where batches must be small: the gradient does not fade as the
+    pair is recognised. Row `i` of `key` is the other view of row `i` of `query`; the negatives are
+    all other rows of both. One loss per query; call it both ways round and average for the
+    symmetric form. It may be negative. A batch of one has no negatives and costs 0.
+
+    Args:
+        query: Prediction (batch, feature).
+        key: Prediction (batch, feature).
+        temperature: Parameter; temperature > 0; default 0.1.
+        weight: Weight of each loss entry; broadcasts to the unreduced loss. None: 1.
+        mask: False where a loss entry does not count, whatever the inputs hold there; broadcasts to
+            the unreduced loss. None: all count.
+        reduction: "none" gives the weighted loss entries, "sum" their sum, "mean" their sum divided
+            by the sum of the weights.
+        normalizer: Divides the sum in place of the sum of the weights if `reduction` is "mean".
+
+    Returns:
+        The reduced loss, or one entry per loss entry.
+
+    Raises:
+        ValueError: If a shape, dtype, label, option or parameter is not allowed.
+
+    References:
+        C.-H. Yeh et al., "Decoupled Contrastive Learning", 2022.
+    """
+    return evaluate(
+        _DECOUPLED_CONTRASTIVE,
+        (query, key),
+        (temperature,),
+        Options(weight=weight, mask=mask, reduction=reduction, normalizer=normalizer),
+    )
+
+
+def decoupled_contrastive_value_and_grad(
+    query: ArrayLike,
+    key: ArrayLike,
+    *,
+    temperature: Scalar = 0.1,
+    weight: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
+    reduction: Reduction = "mean",
+    normalizer: Scalar | None = None,
+) -> tuple[Array, Array | tuple[Array, ...]]:
+    """Value and gradient of `decoupled_contrastive`.
+
+    The arguments are those of `decoupled_contrastive`. An unreduced loss (`reduction="none"`) is
+    differentiated as its sum.
+
+    Returns:
+        The value, and the gradient with respect to `query`, `key`, a tuple in this order.
+
+    Raises:
+        ValueError: If a shape, dtype, label, option or parameter is not allowed.
+    """
+    return value_and_grad(
+        _DECOUPLED_CONTRASTIVE,
+        (query, key),
+        (temperature,),
+        Options(weight=weight, mask=mask, reduction=reduction, normalizer=normalizer),
+    )
+
+
+def decoupled_contrastive_hvp(
+    query: ArrayLike,
+    key: ArrayLike,
+    *,
+    temperature: Scalar = 0.1,
+    weight: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
+    reduction: Reduction = "mean",
+    normalizer: Scalar | None = None,
+    vector: Sequence[ArrayLike],
+) -> Array | tuple[Array, ...]:
+    """Hessian-vector product of `decoupled_contrastive`.
+
+    The arguments are those of `decoupled_contrastive`; `vector` has the shapes of what is
+    differentiated. An unreduced loss (`reduction="none"`) is differentiated as its sum.
+
+    Returns:
+        The Hessian times the vector, with respect to `query`, `key`, a tuple in this order.
+
+    Raises:
+        ValueError: If a shape, dtype, label, option or parameter is not allowed.
+    """
+    return hvp(
+        _DECOUPLED_CONTRASTIVE,
+        (query, key),
+        (temperature,),
+        vector,
+        Options(weight=weight, mask=mask, reduction=reduction, normalizer=normalizer),
+    )
+
+
+def decoupled_contrastive_hessian_diagonal(
+    query: ArrayLike,
+    key: ArrayLike,
+    *,
+    temperature: Scalar = 0.1,
+    weight: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
+    reduction: Reduction = "mean",
+    normalizer: Scalar | None = None,
+) -> Array | tuple[Array, ...]:
+    """Diagonal of the Hessian of `decoupled_contrastive`.
+
+    The arguments are those of `decoupled_contrastive`. An unreduced loss (`reduction="none"`) is
+    differentiated as its sum.
+
+    Returns:
+        The diagonal with respect to `query`, `key`, a tuple in this order.
+
+    Raises:
+        ValueError: If a shape, dtype, label, option or parameter is not allowed.
+    """
+    return hessian_diagonal(
+        _DECOUPLED_CONTRASTIVE,
+        (query, key),
+        (temperature,),
+        Options(weight=weight, mask=mask, reduction=reduction, normalizer=normalizer),
+    )
+
+
+def _decoupled_contrastive_value(query: Array, key: Array, temperature: Array) -> Result:
+    """The unreduced loss."""
+    batch_size = fn.size(query, -2)
+    position = fn.positions(query, -2)
+    t = 1 / temperature
+    length = fn.norm(query, axis=-1)
+    unit = fn.unit(query, length[..., :, None])
+    length2 = fn.norm(key, axis=-1)
+    unit2 = fn.unit(key, length2[..., :, None])
+    dot = unit @ unit2.mT
+    dot2 = unit @ unit.mT
+    differs = position[..., :, None] != position[..., None, :]
+    branch = np.where(differs, np.exp(t * dot) + np.exp(t * dot2), 0.0)
+    total = np.sum(branch, axis=-1)
+    total2 = np.sum(unit * unit2, axis=-1)
+    above = np.asarray(batch_size, query.dtype) > 1
+    return np.where(above, np.log(total) - total2 * t, 0.0)
+
+
+def _decoupled_contrastive_vjp(
+    query: Array,
+    key: Array,
+    temperature: Array,
+    cotangent: Array,
+) -> tuple[Result, ...]:
+    """Gradients of sum(cotangent * loss)."""
+    length = fn.norm(query, axis=-1)
+    inverse = fn.reciprocal(length)
+    batch_size = fn.size(query, -2)
+    position = fn.positions(query, -2)
+    differs = position[..., None, :] != position[..., :, None]
+    unit = fn.unit(query, length[..., :, None])
+    length2 = fn.norm(key, axis=-1)
+    unit2 = fn.unit(key, length2[..., :, None])
+    dot = unit @ unit2.mT
+    t = 1 / temperature
+    exponential = np.exp(dot.mT * t)
+    dot2 = unit @ unit.mT
+    exponential2 = np.exp(dot2.mT * t)
+    branch = np.where(differs, exponential + exponential2, 0.0)
+    total = np.sum(branch, axis=-2)
+    t2 = 1 / total
+    t3 = t2 * cotangent
+    t4 = t3[..., :, None] * unit
+    t5 = t4.mT
+    branch2 = np.where(differs, t * exponential2, 0.0)
+    dot3 = branch2 @ t5.mT
+    branch3 = np.where(np.asarray(batch_size, query.dtype) > 1, dot3, 0.0)
+    t6 = unit.mT
+    t7 = branch2.mT
+    dot4 = t7 @ t6.mT
+    above = np.asarray(batch_size, query.dtype) > 1
+    branch4 = np.where(above, dot4 * t3[..., :, None], 0.0)
+    t8 = unit2.mT
+    branch5 = np.where(differs, t * exponential, 0.0)
+    t9 = branch5.mT
+    dot5 = t9 @ t8.mT
+    branch6 = np.where(above, t3[..., :, None] * dot5, 0.0)
+    branch7 = np.where(above, -t * cotangent[..., :, None] * unit2, 0.0)
+    t10 = unit * (branch3 + branch4 + branch6 + branch7)
+    total2 = np.sum(t10, axis=-1)
+    t11 = branch3 + branch4 + branch6 + branch7 - total2[..., :, None] * unit
+    inverse2 = fn.reciprocal(length2)
+    dot6 = branch5 @ t5.mT
+    branch8 = np.where(np.asarray(batch_size, query.dtype) > 1, dot6, 0.0)
+    branch9 = np.where(above, -t * cotangent[..., :, None] * unit, 0.0)
+    total3 = np.sum(unit2 * (branch8 + branch9), axis=-1)
+    t12 = branch8 + branch9 - total3[..., :, None] * unit2
+    return (inverse[..., :, None] * t11, inverse2[..., :, None] * t12)
+
+
+def _decoupled_contrastive_jvp(
+    query: Array,
+    key: Array,
+    temperature: Array,
+    query_tangent: Array,
+    key_tangent: Array,
+) -> Result:
+    """The directional derivative of the unreduced loss along the tangents."""
+    batch_size = fn.size(query, -2)
+    position = fn.positions(query, -2)
+    differs = position[..., None, :] != position[..., :, None]
+    t = 1 / temperature
+    length = fn.norm(query, axis=-1)
+    unit = fn.unit(query, length[..., :, None])
+    length2 = fn.norm(key, axis=-1)
+    unit2 = fn.unit(key, length2[..., :, None])
+    dot = unit @ unit2.mT
+    exponential = np.exp(dot.mT * t)
+    inverse = fn.reciprocal(length)
+    total = np.sum(unit * query_tangent, axis=-1)
+    t2 = query_tangent - unit * total[..., :, None]
+    dot2 = t2 @ unit2.mT
+    total2 = np.sum(unit2 * key_tangent, axis=-1)
+    t3 = key_tangent - unit2 * total2[..., :, None]
+    dot3 = unit @ t3.mT
+    inverse2 = fn.reciprocal(length2)
+    t4 = inverse[..., None, :] * dot2.mT + dot3.mT * inverse2[..., :, None]
+    branch = np.where(differs, t * exponential * t4, 0.0)
+    dot4 = unit @ unit.mT
+    exponential2 = np.exp(dot4.mT * t)
+    dot5 = t2 @ unit.mT
+    dot6 = unit @ t2.mT
+    t5 = inverse[..., None, :] * dot5.mT + dot6.mT * inverse[..., :, None]
+    branch2 = np.where(differs, t * exponential2 * t5, 0.0)
+    total3 = np.sum(branch + branch2, axis=-2)
+    branch3 = np.where(differs, exponential + exponential2, 0.0)
+    total4 = np.sum(branch3, axis=-2)
+    branch4 = np.where(np.asarray(batch_size, query.dtype) > 1, total3 / total4, 0.0)
+    t6 = unit * inverse2[..., :, None] * t3 + unit2 * inverse[..., :, None] * t2
+    total5 = np.sum(t6, axis=-1)
+    branch5 = np.where(np.asarray(batch_size, query.dtype) > 1, -t * total5, 0.0)
+    return branch4 + branch5
+
+
+def _decoupled_contrastive_hvp(
+    query: Array,
+    key: Array,
+    temperature: Array,
+    cotangent: Array,
+    query_tangent: Array,
+    key_tangent: Array,
+) -> tuple[Result, ...]:
+    """The Hessian of sum(cotangent * loss) times the tangents."""
+    batch_size = fn.size(query, -2)
+    length = fn.norm(query, axis=-1)
+    unit = fn.unit(query, length[..., :, None])
+    t = unit.mT
+    position = fn.positions(query, -2)
+    differs = position[..., None, :] != position[..., :, None]
+    t2 = 1 / temperature
+    dot = unit @ unit.mT
+    exponential = np.exp(dot.mT * t2)
+    branch = np.where(differs, t2 * exponential, 0.0)
+    t3 = branch.mT
+    dot2 = t3 @ t.mT
+    length2 = fn.norm(key, axis=-1)
+    unit2 = fn.unit(key, length2[..., :, None])
+    dot3 = unit @ unit2.mT
+    exponential2 = np.exp(dot3.mT * t2)
+    branch2 = np.where(differs, exponential2 + exponential, 0.0)
+    total = np.sum(branch2, axis=-2)
+    t4 = 1 / total**2
+    t5 = t4 * cotangent
+    above = np.asarray(batch_size, query.dtype) > 1
+    branch3 = np.where(above, -dot2 * t5[..., :, None], 0.0)
+    t6 = unit2.mT
+    branch4 = np.where(differs, t2 * exponential2, 0.0)
+    t7 = branch4.mT
+    dot4 = t7 @ t6.mT
+    branch5 = np.where(above, -dot4 * t5[..., :, None], 0.0)
+    t8 = branch3 + branch5
+    inverse = fn.reciprocal(length)
+    inverse2 = fn.reciprocal(length2)
+    total2 = np.sum(unit2 * key_tangent, axis=-1)
+    t9 = key_tangent - unit2 * total2[..., :, None]
+    dot5 = unit @ t9.mT
+    total3 = np.sum(unit * query_tangent, axis=-1)
+    t10 = query_tangent - unit * total3[..., :, None]
+    dot6 = t10 @ unit2.mT
+    t11 = inverse2[..., :, None] * dot5.mT + inverse[..., None, :] * dot6.mT
+    branch6 = np.where(differs, t2 * exponential2 * t11, 0.0)
+    dot7 = unit @ t10.mT
+    dot8 = t10 @ unit.mT
+    t12 = inverse[..., :, None] * dot7.mT + inverse[..., None, :] * dot8.mT
+    branch7 = np.where(differs, t2 * exponential * t12, 0.0)
+    total4 = np.sum(branch6 + branch7, axis=-2)
+    t13 = inverse * total4
+    t14 = 1 / total
+    t15 = t14 * inverse
+    t16 = total4 * t4
+    t17 = t10 * t15[..., :, None] - t16[..., :, None] * unit
+    t18 = cotangent[..., :, None] * t17
+    t19 = t18.mT
+    dot9 = branch @ t19.mT
+    t20 = t14 * cotangent
+    t21 = t20[..., :, None] * unit
+    t22 = t21.mT
+    t23 = 1 / temperature**2
+    branch8 = np.where(differs, exponential * t23 * t12, 0.0)
+    dot10 = branch8 @ t22.mT
+    t24 = dot9 + dot10
+    branch9 = np.where(above, inverse[..., :, None] * t24, 0.0)
+    t25 = inverse[..., None, :] * t10.mT
+    dot11 = t3 @ t25.mT
+    t26 = branch8.mT
+    dot12 = t26 @ t.mT
+    t27 = dot11 + dot12
+    t28 = t14 * inverse * cotangent
+    branch10 = np.where(above, t27 * t28[..., :, None], 0.0)
+    t29 = inverse2[..., None, :] * t9.mT
+    dot13 = t7 @ t29.mT
+    branch11 = np.where(differs, exponential2 * t23 * t11, 0.0)
+    t30 = branch11.mT
+    dot14 = t30 @ t6.mT
+    t31 = dot13 + dot14
+    branch12 = np.where(above, t28[..., :, None] * t31, 0.0)
+    t32 = inverse * inverse2 * cotangent
+    branch13 = np.where(above, -t2 * t9 * t32[..., :, None], 0.0)
+    dot15 = branch @ t22.mT
+    branch14 = np.where(np.asarray(batch_size, query.dtype) > 1, dot15, 0.0)
+    branch15 = np.where(above, dot2 * t20[..., :, None], 0.0)
+    branch16 = np.where(above, t20[..., :, None] * dot4, 0.0)
+    branch17 = np.where(above, -t2 * cotangent[..., :, None] * unit2, 0.0)
+    t33 = branch14 + branch15 + branch16 + branch17
+    total5 = np.sum(unit * t33, axis=-1)
+    t34 = inverse**2
+    t35 = total5 * t34
+    branch18 = np.where(np.asarray(batch_size, query.dtype) > 1, unit * t24, 0.0)
+    branch19 = np.where(above, unit * t20[..., :, None] * t27, 0.0)
+    branch20 = np.where(above, unit * t20[..., :, None] * t31, 0.0)
+    t36 = inverse2 * cotangent
+    branch21 = np.where(above, -unit * t2 * t9 * t36[..., :, None], 0.0)
+    t37 = unit * total4[..., :, None] * t8 + inverse[..., :, None] * t10 * t33
+    t38 = t37 + branch18 + branch19 + branch20 + branch21
+    total6 = np.sum(t38, axis=-1)
+    t39 = inverse * total6
+    t40 = t34 * total3
+    t41 = branch14 + branch15 + branch16 + branch17 - total5[..., :, None] * unit
+    t42 = t8 * t13[..., :, None] + branch9 + branch10 + branch12 + branch13
+    t43 = t42 - t10 * t35[..., :, None] - t39[..., :, None] * unit
+    dot16 = branch4 @ t19.mT
+    dot17 = branch11 @ t22.mT
+    t44 = dot16 + dot17
+    branch22 = np.where(above, inverse2[..., :, None] * t44, 0.0)
+    branch23 = np.where(above, -t2 * t10 * t32[..., :, None], 0.0)
+    dot18 = branch4 @ t22.mT
+    branch24 = np.where(np.asarray(batch_size, query.dtype) > 1, dot18, 0.0)
+    branch25 = np.where(above, -t2 * cotangent[..., :, None] * unit, 0.0)
+    t45 = branch24 + branch25
+    total7 = np.sum(unit2 * t45, axis=-1)
+    t46 = inverse2**2
+    t47 = total7 * t46
+    branch26 = np.where(np.asarray(batch_size, query.dtype) > 1, unit2 * t44, 0.0)
+    t48 = inverse * cotangent
+    branch27 = np.where(above, -unit2 * t2 * t10 * t48[..., :, None], 0.0)
+    t49 = inverse2[..., :, None] * t9 * t45 + branch26 + branch27
+    total8 = np.sum(t49, axis=-1)
+    t50 = inverse2 * total8
+    t51 = t46 * total2
+    t52 = branch24 + branch25 - total7[..., :, None] * unit2
+    t53 = branch22 + branch23 - t9 * t47[..., :, None] - t50[..., :, None] * unit2
+    return (t43 - t40[..., :, None] * t41, t53 - t51[..., :, None] * t52)
+
+
+def _decoupled_contrastive_hessian_diagonal(
+    query: Array,
+    key: Array,
+    temperature: Array,
+    cotangent: Array,
+) -> tuple[Result, ...]:
+    """The diagonal of the Hessian of sum(cotangent * loss)."""
+    length = fn.norm(query, axis=-1)
+    unit = fn.unit(query, length[..., :, None])
+    batch_size = fn.size(query, -2)
+    position = fn.positions(query, -2)
+    differs = position[..., None, :] != position[..., :, None]
+    length2 = fn.norm(key, axis=-1)
+    unit2 = fn.unit(key, length2[..., :, None])
+    dot = unit @ unit2.mT
+    t = 1 / temperature
+    exponential = np.exp(dot.mT * t)
+    dot2 = unit @ unit.mT
+    exponential2 = np.exp(dot2.mT * t)
+    branch = np.where(differs, exponential + exponential2, 0.0)
+    total = np.sum(branch, axis=-2)
+    t2 = 1 / total
+    t3 = t2 * cotangent
+    t4 = t3[..., :, None] * unit
+    t5 = t4.mT
+    branch2 = np.where(differs, t * exponential2, 0.0)
+    dot3 = branch2 @ t5.mT
+    branch3 = np.where(np.asarray(batch_size, query.dtype) > 1, dot3, 0.0)
+    t6 = unit.mT
+    t7 = branch2.mT
+    dot4 = t7 @ t6.mT
+    above = np.asarray(batch_size, query.dtype) > 1
+    branch4 = np.where(above, dot4 * t3[..., :, None], 0.0)
+    t8 = unit2.mT
+    branch5 = np.where(differs, t * exponential, 0.0)
+    t9 = branch5.mT
+    dot5 = t9 @ t8.mT
+    branch6 = np.where(above, t3[..., :, None] * dot5, 0.0)
+    branch7 = np.where(above, -t * cotangent[..., :, None] * unit2, 0.0)
+    t10 = branch3 + branch4 + branch6 + branch7
+    total2 = np.sum(unit * t10, axis=-1)
+    inverse = fn.reciprocal(length)
+    t11 = inverse**2
+    t12 = -total2 * t11
+    t13 = total2 * t11
+    t14 = unit**2
+    t15 = 1 / total**2
+    t16 = t15 * cotangent
+    branch8 = np.where(above, -dot4 * t16[..., :, None], 0.0)
+    branch9 = np.where(above, -dot5 * t16[..., :, None], 0.0)
+    t17 = branch8 + branch9
+    branch10 = np.where(differs.mT, t * exponential.mT * dot, 0.0)
+    total3 = np.sum(branch10, axis=-1)
+    branch11 = np.where(differs.mT, t * exponential2.mT * dot2, 0.0)
+    total4 = np.sum(branch11, axis=-1)
+    t18 = dot4 + dot5 - total3[..., :, None] * unit - total4[..., :, None] * unit
+    t19 = t3[..., :, None] * t14
+    t20 = t19.mT
+    t21 = 1 / temperature**2
+    branch12 = np.where(differs.mT, exponential2.mT * t21, 0.0)
+    t22 = branch12.mT
+    dot6 = t22 @ t20.mT
+    branch13 = np.where(differs, dot2.mT * exponential2 * t21, 0.0)
+    dot7 = branch13 @ t5.mT
+    t23 = t11[..., :, None] * (dot6 - dot7 * unit)
+    branch14 = np.where(np.asarray(batch_size, query.dtype) > 1, t23, 0.0)
+    t24 = t16[..., :, None] * unit
+    t25 = t24.mT
+    exponential3 = np.exp(2 * t * dot2)
+    branch15 = np.where(differs.mT, t21 * exponential3 * dot2, 0.0)
+    t26 = branch15.mT
+    dot8 = t26 @ t25.mT
+    t27 = t16[..., :, None] * t14
+    t28 = t27.mT
+    branch16 = np.where(differs.mT, t21 * exponential3, 0.0)
+    t29 = branch16.mT
+    dot9 = t29 @ t28.mT
+    t30 = t11[..., :, None] * (dot8 * unit - dot9)
+    branch17 = np.where(np.asarray(batch_size, query.dtype) > 1, t30, 0.0)
+    t31 = t2 * t11 * cotangent
+    t32 = t14.mT
+    dot10 = branch12 @ t32.mT
+    t33 = branch13.mT
+    dot11 = t33 @ t6.mT
+    t34 = t31[..., :, None] * (dot10 - dot11 * unit)
+    branch18 = np.where(np.asarray(batch_size, query.dtype) > 1, t34, 0.0)
+    t35 = unit2**2
+    t36 = t35.mT
+    branch19 = np.where(differs, exponential * t21, 0.0)
+    t37 = branch19.mT
+    dot12 = t37 @ t36.mT
+    branch20 = np.where(differs, dot.mT * exponential * t21, 0.0)
+    t38 = branch20.mT
+    dot13 = t38 @ t8.mT
+    t39 = t31[..., :, None] * (dot12 - dot13 * unit)
+    branch21 = np.where(np.asarray(batch_size, query.dtype) > 1, t39, 0.0)
+    total5 = np.sum(unit * t17, axis=-1)
+    t40 = inverse * total5
+    dot14 = t22 * dot2
+    dot15 = dot14 @ t5.mT
+    branch22 = np.where(above, inverse[..., :, None] * dot15, 0.0)
+    t41 = t2 * inverse * cotangent
+    dot16 = branch12 * dot2
+    dot17 = dot16 @ t6.mT
+    branch23 = np.where(above, t41[..., :, None] * dot17, 0.0)
+    dot18 = t37 * dot
+    dot19 = dot18 @ t8.mT
+    branch24 = np.where(above, t41[..., :, None] * dot19, 0.0)
+    total6 = np.sum(unit * dot7, axis=-1)
+    t42 = inverse * total6
+    branch25 = np.where(above, -t42[..., :, None] * unit, 0.0)
+    total7 = np.sum(unit * dot11, axis=-1)
+    t43 = t2 * inverse * total7 * cotangent
+    branch26 = np.where(above, -t43[..., :, None] * unit, 0.0)
+    total8 = np.sum(unit * dot13, axis=-1)
+    t44 = t2 * inverse * total8 * cotangent
+    branch27 = np.where(above, -t44[..., :, None] * unit, 0.0)
+    t45 = inverse * total2
+    t46 = inverse[..., :, None] * t10 + t18 * t40[..., :, None] + branch22 + branch23
+    t47 = t46 + branch24 + branch25 + branch26 + branch27 - t45[..., :, None] * unit
+    dot20 = unit @ t24.mT
+    dot21 = np.einsum("...ab,...ab->...a", t26, dot20, optimize=True)
+    t48 = inverse * dot21
+    branch28 = np.where(above, t48[..., :, None] * unit, 0.0)
+    dot22 = t29 * dot2
+    dot23 = dot22 @ t25.mT
+    branch29 = np.where(above, -inverse[..., :, None] * dot23, 0.0)
+    t49 = inverse[..., :, None] * unit * (branch28 + branch29)
+    t50 = branch3 + branch4 + branch6 + branch7 - total2[..., :, None] * unit
+    t51 = t12[..., :, None] + t13[..., :, None] * t14 + t17 * t11[..., :, None] * t18
+    t52 = t51 + branch14 + branch17 + branch18 + branch21
+    t53 = t52 - inverse[..., :, None] * t47 * unit - t49
+    dot24 = branch5 @ t5.mT
+    branch30 = np.where(np.asarray(batch_size, query.dtype) > 1, dot24, 0.0)
+    branch31 = np.where(above, -t * cotangent[..., :, None] * unit, 0.0)
+    t54 = branch30 + branch31
+    total9 = np.sum(unit2 * t54, axis=-1)
+    inverse2 = fn.reciprocal(length2)
+    t55 = inverse2**2
+    t56 = -total9 * t55
+    t57 = total9 * t55
+    dot25 = branch19 @ t20.mT
+    dot26 = branch20 @ t5.mT
+    t58 = t55[..., :, None] * (dot25 - dot26 * unit2)
+    branch32 = np.where(np.asarray(batch_size, query.dtype) > 1, t58, 0.0)
+    exponential4 = np.exp(2 * t * dot)
+    branch33 = np.where(differs.mT, t21 * exponential4 * dot, 0.0)
+    t59 = branch33.mT
+    dot27 = t59 @ t25.mT
+    branch34 = np.where(differs.mT, t21 * exponential4, 0.0)
+    t60 = branch34.mT
+    dot28 = t60 @ t28.mT
+    t61 = t55[..., :, None] * (dot27 * unit2 - dot28)
+    branch35 = np.where(np.asarray(batch_size, query.dtype) > 1, t61, 0.0)
+    dot29 = unit2 @ t24.mT
+    dot30 = np.einsum("...ab,...ab->...a", t59, dot29, optimize=True)
+    t62 = inverse2 * dot30
+    branch36 = np.where(above, t62[..., :, None] * unit2, 0.0)
+    dot31 = unit2 @ unit.mT
+    dot32 = t60 * dot31
+    dot33 = dot32 @ t25.mT
+    branch37 = np.where(above, -inverse2[..., :, None] * dot33, 0.0)
+    t63 = inverse2[..., :, None] * unit2 * (branch36 + branch37)
+    dot34 = branch19 * dot31
+    dot35 = dot34 @ t5.mT
+    branch38 = np.where(above, inverse2[..., :, None] * dot35, 0.0)
+    total10 = np.sum(unit2 * dot26, axis=-1)
+    t64 = inverse2 * total10
+    branch39 = np.where(above, -t64[..., :, None] * unit2, 0.0)
+    t65 = inverse2 * total9
+    t66 = inverse2[..., :, None] * t54 + branch38 + branch39
+    t67 = inverse2[..., :, None] * unit2 * (t66 - t65[..., :, None] * unit2)
+    t68 = branch30 + branch31 - total9[..., :, None] * unit2
+    t69 = t56[..., :, None] + t57[..., :, None] * t35 + branch32 + branch35 - t63
+    return (t53 - t11[..., :, None] * unit * t50, t69 - t67 - t55[..., :, None] * unit2 * t68)
+
+
+_DECOUPLED_CONTRASTIVE = Definition(
+    name="decoupled_contrastive",
+    arguments=(
+        Argument(
+            name="query",
+            role="prediction",
+            axes=("batch", "feature"),
+            rows=(None, None),
+            filler=0.5,
+        ),
+        Argument(
+            name="key",
+            role="prediction",
+            axes=("batch", "feature"),
+            rows=(None, None),
+            filler=0.5,
+        ),
+    ),
+    parameters=(
+        Parameter(
+            name="temperature",
+            default=0.1,
+            low=0.0,
+            low_open=True,
+            domain="temperature > 0",
+        ),
+    ),
+    loss_axes=("batch",),
+    kernels={
+        (): Kernels(
+            value=_decoupled_contrastive_value,
+            vjp=_decoupled_contrastive_vjp,
+            jvp=_decoupled_contrastive_jvp,
+            hvp=_decoupled_contrastive_hvp,
+            hessian_diagonal=_decoupled_contrastive_hessian_diagonal,
+        ),
+    },
+)
+dcl = decoupled_contrastive
+dcl_value_and_grad = decoupled_contrastive_value_and_grad
+dcl_hvp = decoupled_contrastive_hvp
+dcl_hessian_diagonal = decoupled_contrastive_hessian_diagonal
 
 
 def clip(

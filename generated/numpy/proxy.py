@@ -16,6 +16,18 @@ from ._options import Array, ArrayLike, Options, Reduction, Result, Scalar
 from ._support import evaluate, hessian_diagonal, hvp, value_and_grad
 
 __all__ = [
+    "additive_angular_margin",
+    "additive_angular_margin_hessian_diagonal",
+    "additive_angular_margin_hvp",
+    "additive_angular_margin_value_and_grad",
+    "am_softmax",
+    "am_softmax_hessian_diagonal",
+    "am_softmax_hvp",
+    "am_softmax_value_and_grad",
+    "arcface",
+    "arcface_hessian_diagonal",
+    "arcface_hvp",
+    "arcface_value_and_grad",
     "center",
     "center_hessian_diagonal",
     "center_hvp",
@@ -24,6 +36,10 @@ __all__ = [
     "center_loss_hvp",
     "center_loss_value_and_grad",
     "center_value_and_grad",
+    "cosface",
+    "cosface_hessian_diagonal",
+    "cosface_hvp",
+    "cosface_value_and_grad",
     "normalized_softmax",
     "normalized_softmax_hessian_diagonal",
     "normalized_softmax_hvp",
@@ -36,6 +52,10 @@ __all__ = [
     "proxy_nca_hessian_diagonal",
     "proxy_nca_hvp",
     "proxy_nca_value_and_grad",
+    "soft_triple",
+    "soft_triple_hessian_diagonal",
+    "soft_triple_hvp",
+    "soft_triple_value_and_grad",
 ]
 
 
@@ -62,7 +82,7 @@ def normalized_softmax(
     Shapes: `(feature),(class,feature),()->()` after the batch axes, as NumPy writes generalised
     ufuncs.
 
-    Use it as the plain member of its family, before margins are tried.
+    Use it as the plain member of its family, before margins are tried (`cosface`, `arcface`).
     `weights` has one row per class and is learned. A zero vector has cosine 0 to everything and no
     gradient.
 
@@ -666,6 +686,1508 @@ _NORMALIZED_SOFTMAX = Definition(
         ),
     },
 )
+
+
+def cosface(
+    embedding: ArrayLike,
+    weights: ArrayLike,
+    label: ArrayLike,
+    *,
+    margin: Scalar = 0.35,
+    scale: Scalar = 64.0,
+    weight: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
+    reduction: Reduction = "mean",
+    normalizer: Scalar | None = None,
+    ignore_index: int | None = None,
+    class_weight: ArrayLike | None = None,
+) -> Array:
+    """Softmax cross-entropy of scaled cosines, from that of the label a margin is taken.
+
+        loss = log(sum_k(exp(-(-margin + sum_f(embedding[f]*weights[label,
+            f])/(norm_f(embedding[f])*norm_f(weights[label, f])))*scale +
+            scale*sum_f(embedding[f]*weights[k, f])/(norm_f(embedding[f])*norm_f(weights[k, f])))*{1
+            if k != label; 0 otherwise}) + 1)
+
+    Also called `am_softmax`.
+
+    Shapes: `(feature),(class,feature),()->()` after the batch axes, as NumPy writes generalised
+    ufuncs.
+
+    Use it for identities with few samples each, as with faces. It is easier to optimise than
+    `arcface` and does about as well. `weights` has one row per class and is learned. A zero vector
+    has cosine 0 to everything and no gradient.
+
+    Args:
+        embedding: Prediction (feature).
+        weights: Prediction (class, feature).
+        label: Label, an integer that points into axis class.
+        margin: Parameter; margin >= 0; default 0.35.
+        scale: Parameter; scale > 0; default 64.0.
+        weight: Weight of each loss entry; broadcasts to the unreduced loss. None: 1.
+        mask: False where a loss entry does not count, whatever the inputs hold there; broadcasts to
+            the unreduced loss. None: all count.
+        reduction: "none" gives the weighted loss entries, "sum" their sum, "mean" their sum divided
+            by the sum of the weights.
+        normalizer: Divides the sum in place of the sum of the weights if `reduction` is "mean".
+        ignore_index: Label of the loss entries that do not count. None: all count.
+        class_weight: Factor of the weight for each label. None: 1.
+
+    Returns:
+        The reduced loss, or one entry per loss entry.
+
+    Raises:
+        ValueError: If a shape, dtype, label, option or parameter is not allowed.
+
+    References:
+        H. Wang et al., "CosFace: Large Margin Cosine Loss for Deep Face Recognition", 2018.
+    """
+    return evaluate(
+        _COSFACE,
+        (embedding, weights, label),
+        (margin, scale),
+        Options(
+            weight=weight,
+            mask=mask,
+            reduction=reduction,
+            normalizer=normalizer,
+            ignore_index=ignore_index,
+            class_weight=class_weight,
+        ),
+    )
+
+
+def cosface_value_and_grad(
+    embedding: ArrayLike,
+    weights: ArrayLike,
+    label: ArrayLike,
+    *,
+    margin: Scalar = 0.35,
+    scale: Scalar = 64.0,
+    weight: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
+    reduction: Reduction = "mean",
+    normalizer: Scalar | None = None,
+    ignore_index: int | None = None,
+    class_weight: ArrayLike | None = None,
+) -> tuple[Array, Array | tuple[Array, ...]]:
+    """Value and gradient of `cosface`.
+
+    The arguments are those of `cosface`. An unreduced loss (`reduction="none"`) is differentiated
+    as its sum.
+
+    Returns:
+        The value, and the gradient with respect to `embedding`, `weights`, a tuple in this order.
+
+    Raises:
+        ValueError: If a shape, dtype, label, option or parameter is not allowed.
+    """
+    return value_and_grad(
+        _COSFACE,
+        (embedding, weights, label),
+        (margin, scale),
+        Options(
+            weight=weight,
+            mask=mask,
+            reduction=reduction,
+            normalizer=normalizer,
+            ignore_index=ignore_index,
+            class_weight=class_weight,
+        ),
+    )
+
+
+def cosface_hvp(
+    embedding: ArrayLike,
+    weights: ArrayLike,
+    label: ArrayLike,
+    *,
+    margin: Scalar = 0.35,
+    scale: Scalar = 64.0,
+    weight: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
+    reduction: Reduction = "mean",
+    normalizer: Scalar | None = None,
+    ignore_index: int | None = None,
+    class_weight: ArrayLike | None = None,
+    vector: Sequence[ArrayLike],
+) -> Array | tuple[Array, ...]:
+    """Hessian-vector product of `cosface`.
+
+    The arguments are those of `cosface`; `vector` has the shapes of what is differentiated. An
+    unreduced loss (`reduction="none"`) is differentiated as its sum.
+
+    Returns:
+        The Hessian times the vector, with respect to `embedding`, `weights`, a tuple in this order.
+
+    Raises:
+        ValueError: If a shape, dtype, label, option or parameter is not allowed.
+    """
+    return hvp(
+        _COSFACE,
+        (embedding, weights, label),
+        (margin, scale),
+        vector,
+        Options(
+            weight=weight,
+            mask=mask,
+            reduction=reduction,
+            normalizer=normalizer,
+            ignore_index=ignore_index,
+            class_weight=class_weight,
+        ),
+    )
+
+
+def cosface_hessian_diagonal(
+    embedding: ArrayLike,
+    weights: ArrayLike,
+    label: ArrayLike,
+    *,
+    margin: Scalar = 0.35,
+    scale: Scalar = 64.0,
+    weight: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
+    reduction: Reduction = "mean",
+    normalizer: Scalar | None = None,
+    ignore_index: int | None = None,
+    class_weight: ArrayLike | None = None,
+) -> Array | tuple[Array, ...]:
+    """Diagonal of the Hessian of `cosface`.
+
+    The arguments are those of `cosface`. An unreduced loss (`reduction="none"`) is differentiated
+    as its sum.
+
+    Returns:
+        The diagonal with respect to `embedding`, `weights`, a tuple in this order.
+
+    Raises:
+        ValueError: If a shape, dtype, label, option or parameter is not allowed.
+    """
+    return hessian_diagonal(
+        _COSFACE,
+        (embedding, weights, label),
+        (margin, scale),
+        Options(
+            weight=weight,
+            mask=mask,
+            reduction=reduction,
+            normalizer=normalizer,
+            ignore_index=ignore_index,
+            class_weight=class_weight,
+        ),
+    )
+
+
+def _cosface_value(
+    embedding: Array,
+    weights: Array,
+    label: Array,
+    margin: Array,
+    scale: Array,
+) -> Result:
+    """The unreduced loss."""
+    picked = fn.gather(weights, label, 0, 0, 1)
+    length = fn.norm(picked, axis=-1)
+    unit = fn.unit(picked, length[..., None])
+    length2 = fn.norm(embedding, axis=-1)
+    unit2 = fn.unit(embedding, length2[..., None])
+    total = np.sum(unit * unit2, axis=-1)
+    t = -(total - margin)
+    length3 = fn.norm(weights, axis=-1)
+    unit3 = fn.unit(weights.mT, length3[..., None, :])
+    total2 = np.sum(unit2[..., :, None] * unit3, axis=-2)
+    position = fn.positions(weights, -2)
+    t2 = scale * (t[..., None] + total2)
+    lse = fn.logsumexp(t2, -1, where=position != label[..., None])
+    return fn.softplus(lse)
+
+
+def _cosface_vjp(
+    embedding: Array,
+    weights: Array,
+    label: Array,
+    margin: Array,
+    scale: Array,
+    cotangent: Array,
+) -> tuple[Result, ...]:
+    """Gradients of sum(cotangent * loss)."""
+    length = fn.norm(embedding, axis=-1)
+    inverse = fn.reciprocal(length)
+    position = fn.positions(weights, -2)
+    differs = position != label[..., None]
+    picked = fn.gather(weights, label, 0, 0, 1)
+    length2 = fn.norm(picked, axis=-1)
+    unit = fn.unit(picked, length2[..., None])
+    unit2 = fn.unit(embedding, length[..., None])
+    total = np.sum(unit * unit2, axis=-1)
+    t = -(total - margin)
+    length3 = fn.norm(weights, axis=-1)
+    unit3 = fn.unit(weights.mT, length3[..., None, :])
+    total2 = np.sum(unit2[..., :, None] * unit3, axis=-2)
+    t2 = scale * (t[..., None] + total2)
+    lse = fn.logsumexp(t2, -1, where=differs)
+    share = np.exp(t2 - lse[..., None])
+    branch = np.where(differs[..., None, :], share[..., None, :] * unit3, 0.0)
+    total3 = np.sum(branch, axis=-1)
+    probability = fn.sigmoid(lse)
+    t3 = probability * cotangent * scale
+    total4 = np.sum(np.where(differs, share, 0.0), axis=-1)
+    t4 = -total4 * probability * cotangent * scale
+    t5 = t3[..., None] * unit2 * (total3 - unit * total4[..., None])
+    total5 = np.sum(t5, axis=-1)
+    t6 = total3 * t3[..., None] + t4[..., None] * unit - total5[..., None] * unit2
+    t7 = total4 * probability * cotangent * scale * fn.reciprocal(length2)
+    t8 = t7[..., None] * (total[..., None] * unit - unit2)
+    spread = fn.scatter(t8, label, weights, 0, 0, 1)
+    spread2 = spread.mT
+    inverse2 = fn.reciprocal(length3)
+    t9 = t3[..., None, None] * share[..., :, None] * unit2[..., None, :]
+    branch2 = np.where(differs[..., :, None], t9, 0.0)
+    t10 = -probability * cotangent * scale
+    t11 = share * total2
+    t12 = t10[..., None, None] * t11[..., :, None] * unit3.mT
+    branch3 = np.where(differs[..., :, None], t12, 0.0)
+    t13 = inverse2[..., :, None] * (branch2 + branch3)
+    return (inverse[..., None] * t6, spread2.mT + t13)
+
+
+def _cosface_jvp(
+    embedding: Array,
+    weights: Array,
+    label: Array,
+    margin: Array,
+    scale: Array,
+    embedding_tangent: Array,
+    weights_tangent: Array,
+) -> Result:
+    """The directional derivative of the unreduced loss along the tangents."""
+    position = fn.positions(weights, -2)
+    differs = position != label[..., None]
+    length = fn.norm(embedding, axis=-1)
+    inverse = fn.reciprocal(length)
+    unit = fn.unit(embedding, length[..., None])
+    total = np.sum(unit * embedding_tangent, axis=-1)
+    t = embedding_tangent - unit * total[..., None]
+    length2 = fn.norm(weights, axis=-1)
+    unit2 = fn.unit(weights.mT, length2[..., None, :])
+    t2 = inverse[..., None, None] * t[..., :, None] * unit2
+    inverse2 = fn.reciprocal(length2)
+    total2 = np.sum(unit2 * weights_tangent.mT, axis=-2)
+    t3 = weights_tangent.mT - unit2 * total2[..., None, :]
+    t4 = inverse2[..., None, :] * unit[..., :, None] * t3
+    total3 = np.sum(t2 + t4, axis=-2)
+    picked = fn.gather(weights, label, 0, 0, 1)
+    length3 = fn.norm(picked, axis=-1)
+    unit3 = fn.unit(picked, length3[..., None])
+    inverse3 = fn.reciprocal(length3)
+    picked2 = fn.gather(weights_tangent, label, 0, 0, 1)
+    total4 = np.sum(unit3 * picked2, axis=-1)
+    t5 = picked2 - unit3 * total4[..., None]
+    t6 = unit3 * inverse[..., None] * t + inverse3[..., None] * unit * t5
+    total5 = np.sum(t6, axis=-1)
+    total6 = np.sum(unit3 * unit, axis=-1)
+    t7 = -(total6 - margin)
+    total7 = np.sum(unit[..., :, None] * unit2, axis=-2)
+    t8 = scale * (t7[..., None] + total7)
+    lse = fn.logsumexp(t8, -1, where=differs)
+    t9 = scale * (total3 - total5[..., None]) * np.exp(t8 - lse[..., None])
+    total8 = np.sum(np.where(differs, t9, 0.0), axis=-1)
+    return total8 * fn.sigmoid(lse)
+
+
+def _cosface_hvp(
+    embedding: Array,
+    weights: Array,
+    label: Array,
+    margin: Array,
+    scale: Array,
+    cotangent: Array,
+    embedding_tangent: Array,
+    weights_tangent: Array,
+) -> tuple[Result, ...]:
+    """The Hessian of sum(cotangent * loss) times the tangents."""
+    position = fn.positions(weights, -2)
+    differs = position != label[..., None]
+    length = fn.norm(weights, axis=-1)
+    unit = fn.unit(weights.mT, length[..., None, :])
+    total = np.sum(unit * weights_tangent.mT, axis=-2)
+    t = weights_tangent.mT - unit * total[..., None, :]
+    picked = fn.gather(weights, label, 0, 0, 1)
+    length2 = fn.norm(picked, axis=-1)
+    unit2 = fn.unit(picked, length2[..., None])
+    length3 = fn.norm(embedding, axis=-1)
+    unit3 = fn.unit(embedding, length3[..., None])
+    total2 = np.sum(unit2 * unit3, axis=-1)
+    t2 = -(total2 - margin)
+    total3 = np.sum(unit3[..., :, None] * unit, axis=-2)
+    t3 = scale * (t2[..., None] + total3)
+    lse = fn.logsumexp(t3, -1, where=differs)
+    share = np.exp(t3 - lse[..., None])
+    inverse = fn.reciprocal(length)
+    t4 = share * inverse
+    branch = np.where(differs[..., None, :], t * t4[..., None, :], 0.0)
+    inverse2 = fn.reciprocal(length3)
+    total4 = np.sum(unit3 * embedding_tangent, axis=-1)
+    t5 = embedding_tangent - unit3 * total4[..., None]
+    inverse3 = fn.reciprocal(length2)
+    picked2 = fn.gather(weights_tangent, label, 0, 0, 1)
+    total5 = np.sum(unit2 * picked2, axis=-1)
+    t6 = picked2 - unit2 * total5[..., None]
+    t7 = unit2 * inverse2[..., None] * t5 + inverse3[..., None] * t6 * unit3
+    total6 = np.sum(t7, axis=-1)
+    t8 = -total6 * scale
+    t9 = share[..., None, :] * t8[..., None, None] * unit
+    branch2 = np.where(differs[..., None, :], t9, 0.0)
+    t10 = inverse2[..., None, None] * t5[..., :, None] * unit
+    t11 = inverse[..., None, :] * t * unit3[..., :, None]
+    total7 = np.sum(t10 + t11, axis=-2)
+    t12 = share * total7
+    branch3 = np.where(differs[..., None, :], t12[..., None, :] * unit * scale, 0.0)
+    branch4 = np.where(differs, share * scale * (total7 - total6[..., None]), 0.0)
+    total8 = np.sum(branch4, axis=-1)
+    t13 = -share[..., None, :] * total8[..., None, None] * unit
+    branch5 = np.where(differs[..., None, :], t13, 0.0)
+    total9 = np.sum(branch + branch2 + branch3 + branch5, axis=-1)
+    probability = fn.sigmoid(lse)
+    t14 = probability * inverse2 * cotangent * scale
+    total10 = np.sum(np.where(differs, share, 0.0), axis=-1)
+    t15 = -total10 * probability * inverse2 * inverse3 * cotangent * scale
+    t16 = probability * cotangent * scale
+    branch6 = np.where(differs[..., None, :], share[..., None, :] * unit, 0.0)
+    total11 = np.sum(branch6, axis=-1)
+    t17 = total11 - total10[..., None] * unit2
+    total12 = np.sum(t16[..., None] * t17 * unit3, axis=-1)
+    t18 = inverse2**2
+    t19 = -total12 * t18
+    probability2 = fn.sigmoid(-lse)
+    t20 = total8 * probability2
+    t21 = -total10 * inverse3
+    branch7 = np.where(differs, share * t8[..., None], 0.0)
+    branch8 = np.where(differs, -share * total8[..., None], 0.0)
+    branch9 = np.where(differs, share * total7 * scale, 0.0)
+    total13 = np.sum(branch7 + branch8 + branch9, axis=-1)
+    t22 = total9 * unit3 + inverse2[..., None] * t5 * t17
+    t23 = t22 + t17 * t20[..., None] * unit3 + t6 * t21[..., None] * unit3
+    t24 = t16[..., None] * (t23 - unit2 * total13[..., None] * unit3)
+    total14 = np.sum(t24, axis=-1)
+    t25 = -inverse2 * total14
+    t26 = -t18 * total4
+    t27 = -total10 * probability * cotangent * scale
+    t28 = total11 * t16[..., None] + t27[..., None] * unit2
+    t29 = t26[..., None] * (t28 - total12[..., None] * unit3)
+    t30 = -probability * inverse2 * total13 * cotangent * scale
+    t31 = probability * inverse2 * total8 * probability2 * cotangent * scale
+    t32 = total9 * t14[..., None] + t6 * t15[..., None] + t5 * t19[..., None]
+    t33 = t32 + t25[..., None] * unit3 + t29 + t30[..., None] * unit2
+    t34 = total2[..., None] * unit2 - unit3
+    t35 = inverse3 * total13
+    t36 = inverse3**2
+    t37 = -total10 * t36 * total5
+    t38 = total10 * inverse3 * total8 * probability2
+    t39 = total10 * t36 * total2
+    t40 = total10 * inverse3 * total6
+    t41 = -total10 * inverse2 * inverse3
+    t42 = t34 * t35[..., None] + t34 * t37[..., None] + t34 * t38[..., None]
+    t43 = t42 + t6 * t39[..., None] + t40[..., None] * unit2 + t5 * t41[..., None]
+    spread = fn.scatter(t16[..., None] * t43, label, weights, 0, 0, 1)
+    spread2 = spread.mT
+    t44 = inverse * total7
+    t45 = -probability * cotangent * scale
+    t46 = share[..., :, None] * t45[..., None, None] * unit.mT
+    branch10 = np.where(differs[..., :, None], t46, 0.0)
+    t47 = scale**2
+    t48 = probability * t47 * cotangent
+    t49 = share[..., :, None] * t48[..., None, None] * unit3[..., None, :]
+    branch11 = np.where(differs[..., :, None], t49, 0.0)
+    t50 = share * total3
+    t51 = -probability * t47 * cotangent
+    t52 = t50[..., :, None] * t51[..., None, None] * unit.mT
+    branch12 = np.where(differs[..., :, None], t52, 0.0)
+    t53 = t44[..., :, None] * (branch10 + branch11 + branch12)
+    t54 = share[..., :, None] * t51[..., None, None] * unit3[..., None, :]
+    branch13 = np.where(differs[..., :, None], t54, 0.0)
+    t55 = t50[..., :, None] * t48[..., None, None] * unit.mT
+    branch14 = np.where(differs[..., :, None], t55, 0.0)
+    t56 = inverse[..., :, None] * total6[..., None, None] * (branch13 + branch14)
+    t57 = t16[..., None, None] * t50[..., :, None] * unit.mT
+    branch15 = np.where(differs[..., :, None], t57, 0.0)
+    t58 = share[..., :, None] * t45[..., None, None] * unit3[..., None, :]
+    branch16 = np.where(differs[..., :, None], t58, 0.0)
+    t59 = probability * probability2 * cotangent * scale
+    t60 = share[..., :, None] * t59[..., None, None] * unit3[..., None, :]
+    branch17 = np.where(differs[..., :, None], t60, 0.0)
+    t61 = -probability * probability2 * cotangent * scale
+    t62 = t50[..., :, None] * t61[..., None, None] * unit.mT
+    branch18 = np.where(differs[..., :, None], t62, 0.0)
+    t63 = branch15 + branch16 + branch17 + branch18
+    t64 = inverse[..., :, None] * total8[..., None, None] * t63
+    t65 = inverse**2
+    t66 = share * t65 * total3
+    t67 = t45[..., None, None] * t.mT * t66[..., :, None]
+    branch19 = np.where(differs[..., :, None], t67, 0.0)
+    t68 = t14[..., None, None] * t5[..., None, :] * t4[..., :, None]
+    branch20 = np.where(differs[..., :, None], t68, 0.0)
+    t69 = t65 * total
+    t70 = t16[..., None, None] * share[..., :, None] * unit3[..., None, :]
+    branch21 = np.where(differs[..., :, None], t70, 0.0)
+    t71 = t45[..., None, None] * t50[..., :, None] * unit.mT
+    branch22 = np.where(differs[..., :, None], t71, 0.0)
+    t72 = t69[..., :, None] * (branch21 + branch22)
+    return (t33 + t17 * t31[..., None], spread2.mT + t53 + t56 + t64 + branch19 + branch20 - t72)
+
+
+def _cosface_hessian_diagonal(
+    embedding: Array,
+    weights: Array,
+    label: Array,
+    margin: Array,
+    scale: Array,
+    cotangent: Array,
+) -> tuple[Result, ...]:
+    """The diagonal of the Hessian of sum(cotangent * loss)."""
+    picked = fn.gather(weights, label, 0, 0, 1)
+    length = fn.norm(picked, axis=-1)
+    unit = fn.unit(picked, length[..., None])
+    length2 = fn.norm(embedding, axis=-1)
+    unit2 = fn.unit(embedding, length2[..., None])
+    total = np.sum(unit * unit2, axis=-1)
+    t = -(total - margin)
+    length3 = fn.norm(weights, axis=-1)
+    unit3 = fn.unit(weights.mT, length3[..., None, :])
+    total2 = np.sum(unit2[..., :, None] * unit3, axis=-2)
+    t2 = scale * (t[..., None] + total2)
+    position = fn.positions(weights, -2)
+    differs = position != label[..., None]
+    lse = fn.logsumexp(t2, -1, where=differs)
+    probability = fn.sigmoid(lse)
+    t3 = probability * cotangent * scale
+    share = np.exp(t2 - lse[..., None])
+    branch = np.where(differs[..., None, :], share[..., None, :] * unit3, 0.0)
+    total3 = np.sum(branch, axis=-1)
+    total4 = np.sum(np.where(differs, share, 0.0), axis=-1)
+    t4 = total3 - total4[..., None] * unit
+    total5 = np.sum(t3[..., None] * t4 * unit2, axis=-1)
+    inverse = fn.reciprocal(length2)
+    t5 = inverse**2
+    t6 = -total5 * t5
+    t7 = probability * inverse * cotangent * scale
+    t8 = inverse * scale
+    t9 = -unit2[..., :, None] * total2[..., None, :]
+    t10 = t9 + unit3
+    t11 = share[..., None, :] * t8[..., None, None] * t10 * unit3
+    branch2 = np.where(differs[..., None, :], t11, 0.0)
+    total6 = np.sum(branch2, axis=-1)
+    t12 = unit - total[..., None] * unit2
+    t13 = share[..., None, :] * t8[..., None, None] * (t9 + unit3 - t12[..., :, None])
+    branch3 = np.where(differs[..., None, :], t13, 0.0)
+    total7 = np.sum(branch3, axis=-1)
+    branch4 = np.where(differs[..., None, :], -share[..., None, :] * unit3, 0.0)
+    total8 = np.sum(branch4, axis=-1)
+    branch5 = np.where(differs[..., None, :], -share[..., None, :] * unit3 * scale, 0.0)
+    total9 = np.sum(branch5, axis=-1)
+    t14 = total6 + total7 * total8 + inverse[..., None] * t12 * total9
+    t15 = total5 * t5
+    probability2 = fn.sigmoid(-lse)
+    t16 = probability * inverse * probability2 * cotangent * scale
+    t17 = -share[..., None, :] * total7[..., :, None]
+    branch6 = np.where(differs[..., None, :], t17, 0.0)
+    t18 = -inverse * scale
+    t19 = share[..., None, :] * t12[..., :, None] * t18[..., None, None]
+    branch7 = np.where(differs[..., None, :], t19, 0.0)
+    t20 = share[..., None, :] * t8[..., None, None] * t10
+    branch8 = np.where(differs[..., None, :], t20, 0.0)
+    total10 = np.sum(branch6 + branch7 + branch8, axis=-1)
+    t21 = -probability * inverse * cotangent * scale
+    branch9 = np.where(differs[..., None, :], share[..., None, :] * unit3 * scale, 0.0)
+    t22 = inverse[..., None, None] * t10
+    dot = branch9 @ t22.mT
+    t23 = total7[..., None, :] * total8[..., :, None]
+    t24 = inverse[..., None, None] * t12[..., None, :] * total9[..., :, None]
+    t25 = t4[..., :, None] * probability2[..., None, None] * total7[..., None, :]
+    t26 = unit[..., :, None] * total10[..., None, :]
+    t27 = inverse[..., None, None] * t4[..., :, None] * unit2[..., None, :]
+    t28 = t3[..., None, None] * unit2[..., :, None]
+    t29 = t28 * (dot + t23 + t24 + t25 - t26 - t27)
+    total11 = np.sum(t29, axis=-2)
+    t30 = inverse[..., None] * unit2 * (total11 + t7[..., None] * t4)
+    t31 = -total4 * probability * cotangent * scale
+    t32 = total3 * t3[..., None] + t31[..., None] * unit - total5[..., None] * unit2
+    t33 = t6[..., None] + t7[..., None] * t14 + t15[..., None] * unit2**2
+    t34 = t33 + t4 * total7 * t16[..., None] + total10 * t21[..., None] * unit - t30
+    inverse2 = fn.reciprocal(length)
+    t35 = inverse2**2
+    t36 = probability * t35 * cotangent
+    t37 = scale**2
+    t38 = probability2 * t37 * total4**2
+    t39 = total[..., None] * unit - unit2
+    t40 = -total4 * total * scale
+    t41 = -total4 * scale
+    total12 = np.sum(np.where(differs, -share, 0.0), axis=-1)
+    t42 = total4 * total12 * scale
+    total13 = np.sum(np.where(differs, -share * scale, 0.0), axis=-1)
+    t43 = -total * total13
+    t44 = t39 * t42[..., None] + total13[..., None] * unit2 + t43[..., None] * unit
+    t45 = total4 * scale
+    t46 = t45[..., None] * unit * (unit2 - total[..., None] * unit)
+    t47 = t38[..., None] * t39**2 + t40[..., None] * unit**2
+    t48 = t47 + t39 * t41[..., None] * unit + t39 * scale * t44 + t46
+    spread = fn.scatter(t36[..., None] * t48, label, weights, 0, 0, 1)
+    spread2 = spread.mT
+    t49 = total4[..., None] * probability[..., None] * t35[..., None]
+    t50 = t49 * total[..., None] * cotangent[..., None] * scale
+    spread3 = fn.scatter(t50, label, weights, 0, 0, 1)
+    spread4 = spread3.mT
+    inverse3 = fn.reciprocal(length3)
+    equal = label[..., None] == position
+    t51 = -total4 * inverse2 * scale
+    t52 = t51[..., None] * unit2
+    branch10 = np.where(equal[..., None, :], t52[..., :, None], 0.0)
+    t53 = total4 * inverse2 * total * scale
+    t54 = t53[..., None] * unit
+    branch11 = np.where(equal[..., None, :], t54[..., :, None], 0.0)
+    t55 = share * inverse3
+    t56 = unit2[..., :, None] - total2[..., None, :] * unit3
+    branch12 = np.where(differs[..., None, :], t55[..., None, :] * t56 * scale, 0.0)
+    t57 = share * total2
+    t58 = t3[..., None, None] * t57[..., None, :] * unit3
+    branch13 = np.where(differs[..., None, :], t58, 0.0)
+    t59 = -probability * cotangent * scale
+    t60 = t59[..., None, None] * share[..., None, :] * unit2[..., :, None]
+    branch14 = np.where(differs[..., None, :], t60, 0.0)
+    t61 = probability * probability2 * cotangent * scale
+    t62 = t61[..., None, None] * share[..., None, :] * unit2[..., :, None]
+    branch15 = np.where(differs[..., None, :], t62, 0.0)
+    t63 = -probability * probability2 * cotangent * scale
+    t64 = t63[..., None, None] * t57[..., None, :] * unit3
+    branch16 = np.where(differs[..., None, :], t64, 0.0)
+    t65 = branch13 + branch14 + branch15 + branch16
+    t66 = inverse3[..., None, :] * (branch10 + branch11 + branch12) * t65
+    t67 = inverse3**2
+    branch17 = np.where(differs, share * t59[..., None] * t67 * total2, 0.0)
+    t68 = inverse2[..., None] * unit2
+    branch18 = np.where(equal[..., :, None], t68[..., None, :], 0.0)
+    t69 = -inverse2 * total
+    t70 = t69[..., None] * unit
+    branch19 = np.where(equal[..., :, None], t70[..., None, :], 0.0)
+    t71 = -probability * t37 * cotangent
+    t72 = share[..., :, None] * t71[..., None, None] * unit2[..., None, :]
+    branch20 = np.where(differs[..., :, None], t72, 0.0)
+    t73 = probability * t37 * cotangent
+    t74 = t57[..., :, None] * t73[..., None, None] * unit3.mT
+    branch21 = np.where(differs[..., :, None], t74, 0.0)
+    t75 = inverse3[..., :, None] * (branch18 + branch19) * (branch20 + branch21)
+    t76 = share[..., :, None] * t59[..., None, None] * unit3.mT
+    branch22 = np.where(differs[..., :, None], t76, 0.0)
+    t77 = share[..., :, None] * t73[..., None, None] * unit2[..., None, :]
+    branch23 = np.where(differs[..., :, None], t77, 0.0)
+    t78 = t57[..., :, None] * t71[..., None, None] * unit3.mT
+    branch24 = np.where(differs[..., :, None], t78, 0.0)
+    t79 = t67[..., :, None] * t56.mT * (branch22 + branch23 + branch24)
+    t80 = share * t67 * total2
+    t81 = t3[..., None, None] * t80[..., :, None] * unit3.mT**2
+    branch25 = np.where(differs[..., :, None], t81, 0.0)
+    t82 = t3[..., None, None] * share[..., :, None] * unit2[..., None, :]
+    branch26 = np.where(differs[..., :, None], t82, 0.0)
+    t83 = t59[..., None, None] * t57[..., :, None] * unit3.mT
+    branch27 = np.where(differs[..., :, None], t83, 0.0)
+    t84 = t67[..., :, None] * unit3.mT * (branch26 + branch27)
+    t85 = spread2.mT + spread4.mT + t66.mT + branch17[..., :, None] + t75 + t79
+    return (t34 - t5[..., None] * unit2 * t32, t85 + branch25 - t84)
+
+
+_COSFACE = Definition(
+    name="cosface",
+    arguments=(
+        Argument(name="embedding", role="prediction", axes=("feature",), rows=(None,), filler=0.5),
+        Argument(
+            name="weights",
+            role="prediction",
+            axes=("class", "feature"),
+            rows=(None, None),
+            filler=0.5,
+        ),
+        Argument(name="label", role="label", label_axis="class"),
+    ),
+    parameters=(
+        Parameter(name="margin", default=0.35, low=0.0, domain="margin >= 0"),
+        Parameter(name="scale", default=64.0, low=0.0, low_open=True, domain="scale > 0"),
+    ),
+    loss_axes=(),
+    kernels={
+        (): Kernels(
+            value=_cosface_value,
+            vjp=_cosface_vjp,
+            jvp=_cosface_jvp,
+            hvp=_cosface_hvp,
+            hessian_diagonal=_cosface_hessian_diagonal,
+        ),
+    },
+)
+am_softmax = cosface
+am_softmax_value_and_grad = cosface_value_and_grad
+am_softmax_hvp = cosface_hvp
+am_softmax_hessian_diagonal = cosface_hessian_diagonal
+
+
+def arcface(
+    embedding: ArrayLike,
+    weights: ArrayLike,
+    label: ArrayLike,
+    *,
+    margin: Scalar = 0.5,
+    scale: Scalar = 64.0,
+    weight: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
+    reduction: Reduction = "mean",
+    normalizer: Scalar | None = None,
+    ignore_index: int | None = None,
+    class_weight: ArrayLike | None = None,
+) -> Array:
+    """Softmax cross-entropy of scaled cosines, to the label's angle a margin is added.
+
+        loss = log(sum_k(exp(-(-sin(margin)*norm_f(embedding[f]/norm_f(embedding[f]) -
+            weights[label, f]*sum_f(embedding[f]*weights[label,
+            f])/(norm_f(embedding[f])*norm_f(weights[label, f])^2)) +
+            cos(margin)*sum_f(embedding[f]*weights[label,
+            f])/(norm_f(embedding[f])*norm_f(weights[label, f])))*scale +
+            scale*sum_f(embedding[f]*weights[k, f])/(norm_f(embedding[f])*norm_f(weights[k, f])))*{1
+            if k != label; 0 otherwise}) + 1)
+
+    Also called `additive_angular_margin`.
+
+    Shapes: `(feature),(class,feature),()->()` after the batch axes, as NumPy writes generalised
+    ufuncs.
+
+    Use it for identities with few samples each, as with faces. `margin` is in radians. `weights`
+    has one row per class and is learned. Beyond a half-turn the cosine of angle plus margin rises
+    again; libraries let it fall on, with a jump. At an angle of 0 there is a kink, whose gradient
+    is 0.
+
+    Args:
+        embedding: Prediction (feature).
+        weights: Prediction (class, feature).
+        label: Label, an integer that points into axis class.
+        margin: Parameter; 0 <= margin <= pi/2; default 0.5.
+        scale: Parameter; scale > 0; default 64.0.
+        weight: Weight of each loss entry; broadcasts to the unreduced loss. None: 1.
+        mask: False where a loss entry does not count, whatever the inputs hold there; broadcasts to
+            the unreduced loss. None: all count.
+        reduction: "none" gives the weighted loss entries, "sum" their sum, "mean" their sum divided
+            by the sum of the weights.
+        normalizer: Divides the sum in place of the sum of the weights if `reduction` is "mean".
+        ignore_index: Label of the loss entries that do not count. None: all count.
+        class_weight: Factor of the weight for each label. None: 1.
+
+    Returns:
+        The reduced loss, or one entry per loss entry.
+
+    Raises:
+        ValueError: If a shape, dtype, label, option or parameter is not allowed.
+
+    References:
+        J. Deng, J. Guo, N. Xue and S. Zafeiriou, "ArcFace: Additive Angular Margin Loss for Deep
+        Face Recognition", 2019.
+    """
+    return evaluate(
+        _ARCFACE,
+        (embedding, weights, label),
+        (margin, scale),
+        Options(
+            weight=weight,
+            mask=mask,
+            reduction=reduction,
+            normalizer=normalizer,
+            ignore_index=ignore_index,
+            class_weight=class_weight,
+        ),
+    )
+
+
+def arcface_value_and_grad(
+    embedding: ArrayLike,
+    weights: ArrayLike,
+    label: ArrayLike,
+    *,
+    margin: Scalar = 0.5,
+    scale: Scalar = 64.0,
+    weight: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
+    reduction: Reduction = "mean",
+    normalizer: Scalar | None = None,
+    ignore_index: int | None = None,
+    class_weight: ArrayLike | None = None,
+) -> tuple[Array, Array | tuple[Array, ...]]:
+    """Value and gradient of `arcface`.
+
+    The arguments are those of `arcface`. An unreduced loss (`reduction="none"`) is differentiated
+    as its sum.
+
+    Returns:
+        The value, and the gradient with respect to `embedding`, `weights`, a tuple in this order.
+
+    Raises:
+        ValueError: If a shape, dtype, label, option or parameter is not allowed.
+    """
+    return value_and_grad(
+        _ARCFACE,
+        (embedding, weights, label),
+        (margin, scale),
+        Options(
+            weight=weight,
+            mask=mask,
+            reduction=reduction,
+            normalizer=normalizer,
+            ignore_index=ignore_index,
+            class_weight=class_weight,
+        ),
+    )
+
+
+def arcface_hvp(
+    embedding: ArrayLike,
+    weights: ArrayLike,
+    label: ArrayLike,
+    *,
+    margin: Scalar = 0.5,
+    scale: Scalar = 64.0,
+    weight: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
+    reduction: Reduction = "mean",
+    normalizer: Scalar | None = None,
+    ignore_index: int | None = None,
+    class_weight: ArrayLike | None = None,
+    vector: Sequence[ArrayLike],
+) -> Array | tuple[Array, ...]:
+    """Hessian-vector product of `arcface`.
+
+    The arguments are those of `arcface`; `vector` has the shapes of what is differentiated. An
+    unreduced loss (`reduction="none"`) is differentiated as its sum.
+
+    Returns:
+        The Hessian times the vector, with respect to `embedding`, `weights`, a tuple in this order.
+
+    Raises:
+        ValueError: If a shape, dtype, label, option or parameter is not allowed.
+    """
+    return hvp(
+        _ARCFACE,
+        (embedding, weights, label),
+        (margin, scale),
+        vector,
+        Options(
+            weight=weight,
+            mask=mask,
+            reduction=reduction,
+            normalizer=normalizer,
+            ignore_index=ignore_index,
+            class_weight=class_weight,
+        ),
+    )
+
+
+def arcface_hessian_diagonal(
+    embedding: ArrayLike,
+    weights: ArrayLike,
+    label: ArrayLike,
+    *,
+    margin: Scalar = 0.5,
+    scale: Scalar = 64.0,
+    weight: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
+    reduction: Reduction = "mean",
+    normalizer: Scalar | None = None,
+    ignore_index: int | None = None,
+    class_weight: ArrayLike | None = None,
+) -> Array | tuple[Array, ...]:
+    """Diagonal of the Hessian of `arcface`.
+
+    The arguments are those of `arcface`. An unreduced loss (`reduction="none"`) is differentiated
+    as its sum.
+
+    Returns:
+        The diagonal with respect to `embedding`, `weights`, a tuple in this order.
+
+    Raises:
+        ValueError: If a shape, dtype, label, option or parameter is not allowed.
+    """
+    return hessian_diagonal(
+        _ARCFACE,
+        (embedding, weights, label),
+        (margin, scale),
+        Options(
+            weight=weight,
+            mask=mask,
+            reduction=reduction,
+            normalizer=normalizer,
+            ignore_index=ignore_index,
+            class_weight=class_weight,
+        ),
+    )
+
+
+def _arcface_value(
+    embedding: Array,
+    weights: Array,
+    label: Array,
+    margin: Array,
+    scale: Array,
+) -> Result:
+    """The unreduced loss."""
+    picked = fn.gather(weights, label, 0, 0, 1)
+    length = fn.norm(picked, axis=-1)
+    unit = fn.unit(picked, length[..., None])
+    length2 = fn.norm(embedding, axis=-1)
+    unit2 = fn.unit(embedding, length2[..., None])
+    total = np.sum(unit * unit2, axis=-1)
+    length3 = fn.norm(unit2 - unit * total[..., None], axis=-1)
+    t = -(total * np.cos(margin) - length3 * np.sin(margin))
+    length4 = fn.norm(weights, axis=-1)
+    unit3 = fn.unit(weights.mT, length4[..., None, :])
+    total2 = np.sum(unit2[..., :, None] * unit3, axis=-2)
+    position = fn.positions(weights, -2)
+    t2 = scale * (t[..., None] + total2)
+    lse = fn.logsumexp(t2, -1, where=position != label[..., None])
+    return fn.softplus(lse)
+
+
+def _arcface_vjp(
+    embedding: Array,
+    weights: Array,
+    label: Array,
+    margin: Array,
+    scale: Array,
+    cotangent: Array,
+) -> tuple[Result, ...]:
+    """Gradients of sum(cotangent * loss)."""
+    length = fn.norm(embedding, axis=-1)
+    inverse = fn.reciprocal(length)
+    unit = fn.unit(embedding, length[..., None])
+    picked = fn.gather(weights, label, 0, 0, 1)
+    length2 = fn.norm(picked, axis=-1)
+    unit2 = fn.unit(picked, length2[..., None])
+    total = np.sum(unit2 * unit, axis=-1)
+    t = unit - total[..., None] * unit2
+    length3 = fn.norm(t, axis=-1)
+    unit3 = fn.unit(t, length3[..., None])
+    t2 = np.sin(margin)
+    position = fn.positions(weights, -2)
+    differs = position != label[..., None]
+    t3 = np.cos(margin)
+    t4 = -(t3 * total - t2 * length3)
+    length4 = fn.norm(weights, axis=-1)
+    unit4 = fn.unit(weights.mT, length4[..., None, :])
+    total2 = np.sum(unit[..., :, None] * unit4, axis=-2)
+    t5 = scale * (t4[..., None] + total2)
+    lse = fn.logsumexp(t5, -1, where=differs)
+    share = np.exp(t5 - lse[..., None])
+    total3 = np.sum(np.where(differs, share, 0.0), axis=-1)
+    probability = fn.sigmoid(lse)
+    t6 = t2 * total3 * probability * cotangent * scale
+    branch = np.where(differs[..., None, :], share[..., None, :] * unit4, 0.0)
+    total4 = np.sum(branch, axis=-1)
+    t7 = probability * cotangent * scale
+    total5 = np.sum(unit2 * unit3, axis=-1)
+    t8 = -(t3 + total5 * t2)
+    t9 = total3 * t8 * probability * cotangent * scale
+    t10 = total3 * t8
+    t11 = t2 * total3
+    t12 = total4 + unit2 * t10[..., None] + unit3 * t11[..., None]
+    total6 = np.sum(t7[..., None] * unit * t12, axis=-1)
+    t13 = unit3 * t6[..., None] + total4 * t7[..., None] + t9[..., None] * unit2
+    inverse2 = fn.reciprocal(length2)
+    t14 = -t2 * total3 * probability * total * cotangent * scale
+    t15 = total3 * probability * cotangent * scale
+    t16 = -t2 * total
+    t17 = unit3 * t16[..., None] + t8[..., None] * unit
+    total7 = np.sum(unit2 * t15[..., None] * t17, axis=-1)
+    t18 = unit3 * t14[..., None] + t9[..., None] * unit - total7[..., None] * unit2
+    spread = fn.scatter(inverse2[..., None] * t18, label, weights, 0, 0, 1)
+    spread2 = spread.mT
+    inverse3 = fn.reciprocal(length4)
+    t19 = t7[..., None, None] * share[..., :, None] * unit[..., None, :]
+    branch2 = np.where(differs[..., :, None], t19, 0.0)
+    t20 = -probability * cotangent * scale
+    t21 = share * total2
+    t22 = t20[..., None, None] * t21[..., :, None] * unit4.mT
+    branch3 = np.where(differs[..., :, None], t22, 0.0)
+    t23 = inverse3[..., :, None] * (branch2 + branch3)
+    return (inverse[..., None] * (t13 - total6[..., None] * unit), spread2.mT + t23)
+
+
+def _arcface_jvp(
+    embedding: Array,
+    weights: Array,
+    label: Array,
+    margin: Array,
+    scale: Array,
+    embedding_tangent: Array,
+    weights_tangent: Array,
+) -> Result:
+    """The directional derivative of the unreduced loss along the tangents."""
+    position = fn.positions(weights, -2)
+    differs = position != label[..., None]
+    length = fn.norm(embedding, axis=-1)
+    unit = fn.unit(embedding, length[..., None])
+    length2 = fn.norm(weights, axis=-1)
+    inverse = fn.reciprocal(length2)
+    unit2 = fn.unit(weights.mT, length2[..., None, :])
+    total = np.sum(unit2 * weights_tangent.mT, axis=-2)
+    t = weights_tangent.mT - unit2 * total[..., None, :]
+    t2 = unit[..., :, None] * inverse[..., None, :] * t
+    inverse2 = fn.reciprocal(length)
+    total2 = np.sum(unit * embedding_tangent, axis=-1)
+    t3 = embedding_tangent - unit * total2[..., None]
+    t4 = inverse2[..., None, None] * t3[..., :, None] * unit2
+    total3 = np.sum(t2 + t4, axis=-2)
+    t5 = np.sin(margin)
+    picked = fn.gather(weights, label, 0, 0, 1)
+    length3 = fn.norm(picked, axis=-1)
+    unit3 = fn.unit(picked, length3[..., None])
+    total4 = np.sum(unit3 * unit, axis=-1)
+    t6 = unit - total4[..., None] * unit3
+    length4 = fn.norm(t6, axis=-1)
+    unit4 = fn.unit(t6, length4[..., None])
+    picked2 = fn.gather(weights_tangent, label, 0, 0, 1)
+    total5 = np.sum(unit3 * picked2, axis=-1)
+    t7 = picked2 - unit3 * total5[..., None]
+    inverse3 = fn.reciprocal(length3)
+    t8 = -inverse3 * total4
+    t9 = unit3 * inverse2[..., None] * t3 + inverse3[..., None] * unit * t7
+    total6 = np.sum(t9, axis=-1)
+    t10 = inverse2[..., None] * t3 + t7 * t8[..., None] - unit3 * total6[..., None]
+    total7 = np.sum(unit4 * t10, axis=-1)
+    t11 = np.cos(margin)
+    t12 = t5 * total7 - t11 * total6
+    t13 = -(t11 * total4 - t5 * length4)
+    total8 = np.sum(unit[..., :, None] * unit2, axis=-2)
+    t14 = scale * (t13[..., None] + total8)
+    lse = fn.logsumexp(t14, -1, where=differs)
+    t15 = scale * (total3 + t12[..., None]) * np.exp(t14 - lse[..., None])
+    total9 = np.sum(np.where(differs, t15, 0.0), axis=-1)
+    return total9 * fn.sigmoid(lse)
+
+
+def _arcface_hvp(
+    embedding: Array,
+    weights: Array,
+    label: Array,
+    margin: Array,
+    scale: Array,
+    cotangent: Array,
+    embedding_tangent: Array,
+    weights_tangent: Array,
+) -> tuple[Result, ...]:
+    """The Hessian of sum(cotangent * loss) times the tangents."""
+    length = fn.norm(embedding, axis=-1)
+    unit = fn.unit(embedding, length[..., None])
+    total = np.sum(unit * embedding_tangent, axis=-1)
+    t = embedding_tangent - unit * total[..., None]
+    t2 = np.cos(margin)
+    picked = fn.gather(weights, label, 0, 0, 1)
+    length2 = fn.norm(picked, axis=-1)
+    unit2 = fn.unit(picked, length2[..., None])
+    total2 = np.sum(unit2 * unit, axis=-1)
+    t3 = np.sin(margin)
+    t4 = unit - total2[..., None] * unit2
+    length3 = fn.norm(t4, axis=-1)
+    t5 = -(t2 * total2 - t3 * length3)
+    length4 = fn.norm(weights, axis=-1)
+    unit3 = fn.unit(weights.mT, length4[..., None, :])
+    total3 = np.sum(unit[..., :, None] * unit3, axis=-2)
+    t6 = scale * (t5[..., None] + total3)
+    position = fn.positions(weights, -2)
+    differs = position != label[..., None]
+    lse = fn.logsumexp(t6, -1, where=differs)
+    probability = fn.sigmoid(lse)
+    t7 = probability * cotangent * scale
+    share = np.exp(t6 - lse[..., None])
+    branch = np.where(differs[..., None, :], share[..., None, :] * unit3, 0.0)
+    total4 = np.sum(branch, axis=-1)
+    unit4 = fn.unit(t4, length3[..., None])
+    total5 = np.sum(np.where(differs, share, 0.0), axis=-1)
+    t8 = t3 * total5
+    total6 = np.sum(unit2 * unit4, axis=-1)
+    t9 = -(t2 + total6 * t3)
+    t10 = total5 * t9
+    t11 = total4 + unit4 * t8[..., None] + t10[..., None] * unit2
+    total7 = np.sum(t7[..., None] * unit * t11, axis=-1)
+    inverse = fn.reciprocal(length)
+    t12 = inverse**2
+    t13 = -total7 * t12
+    picked2 = fn.gather(weights_tangent, label, 0, 0, 1)
+    total8 = np.sum(unit2 * picked2, axis=-1)
+    t14 = picked2 - unit2 * total8[..., None]
+    inverse2 = fn.reciprocal(length2)
+    t15 = total5 * t9 * probability * inverse2 * inverse * cotangent * scale
+    total9 = np.sum(unit3 * weights_tangent.mT, axis=-2)
+    t16 = weights_tangent.mT - unit3 * total9[..., None, :]
+    inverse3 = fn.reciprocal(length4)
+    t17 = share * inverse3
+    branch2 = np.where(differs[..., None, :], t16 * t17[..., None, :], 0.0)
+    t18 = inverse[..., None] * t
+    t19 = unit2 * inverse[..., None] * t + inverse2[..., None] * unit * t14
+    total10 = np.sum(t19, axis=-1)
+    t20 = -total10[..., None] * unit2
+    t21 = -inverse2 * total2
+    t22 = t21[..., None] * t14
+    total11 = np.sum(unit4 * (t18 + t20 + t22), axis=-1)
+    t23 = t3 * total11 * scale
+    t24 = share[..., None, :] * t23[..., None, None] * unit3
+    branch3 = np.where(differs[..., None, :], t24, 0.0)
+    t25 = -t2 * total10 * scale
+    t26 = share[..., None, :] * t25[..., None, None] * unit3
+    branch4 = np.where(differs[..., None, :], t26, 0.0)
+    t27 = unit[..., :, None] * inverse3[..., None, :] * t16
+    t28 = inverse[..., None, None] * t[..., :, None] * unit3
+    total12 = np.sum(t27 + t28, axis=-2)
+    t29 = share * total12
+    branch5 = np.where(differs[..., None, :], t29[..., None, :] * unit3 * scale, 0.0)
+    t30 = t3 * total11 - t2 * total10
+    branch6 = np.where(differs, share * scale * (total12 + t30[..., None]), 0.0)
+    total13 = np.sum(branch6, axis=-1)
+    t31 = -share[..., None, :] * total13[..., None, None] * unit3
+    branch7 = np.where(differs[..., None, :], t31, 0.0)
+    t32 = branch2 + branch3 + branch4 + branch5 + branch7
+    total14 = np.sum(t32, axis=-1)
+    t33 = probability * inverse * cotangent * scale
+    t34 = t18 + t20 + t22 - unit4 * total11[..., None]
+    inverse4 = fn.reciprocal(length3)
+    t35 = t3 * total5 * probability * inverse * inverse4 * cotangent * scale
+    t36 = unit2 * t34 * inverse4[..., None] + unit4 * inverse2[..., None] * t14
+    total15 = np.sum(t36, axis=-1)
+    t37 = -t3 * total5 * total15
+    t38 = t37[..., None] * unit * unit2
+    t39 = total5 * t9 * inverse2
+    t40 = t3 * total5 * inverse4
+    probability2 = fn.sigmoid(-lse)
+    t41 = total13 * probability2
+    branch8 = np.where(differs, share * t23[..., None], 0.0)
+    branch9 = np.where(differs, share * t25[..., None], 0.0)
+    branch10 = np.where(differs, -share * total13[..., None], 0.0)
+    branch11 = np.where(differs, share * total12 * scale, 0.0)
+    total16 = np.sum(branch8 + branch9 + branch10 + branch11, axis=-1)
+    t42 = unit4 * t3 + t9[..., None] * unit2
+    t43 = t38 + unit * total14 + unit * t14 * t39[..., None]
+    t44 = t43 + unit * t34 * t40[..., None] + unit * t11 * t41[..., None]
+    t45 = t44 + unit * total16[..., None] * t42 + inverse[..., None] * t * t11
+    total17 = np.sum(t7[..., None] * t45, axis=-1)
+    t46 = -inverse * total17
+    t47 = -t12 * total
+    t48 = t3 * total5 * probability * cotangent * scale
+    t49 = total5 * t9 * probability * cotangent * scale
+    t50 = unit4 * t48[..., None] + total4 * t7[..., None] + t49[..., None] * unit2
+    t51 = t47[..., None] * (t50 - total7[..., None] * unit)
+    t52 = probability * inverse * total16 * cotangent * scale
+    t53 = probability * inverse * total13 * probability2 * cotangent * scale
+    t54 = -t3 * total5 * probability * inverse * total15 * cotangent * scale
+    t55 = t * t13[..., None] + t14 * t15[..., None] + total14 * t33[..., None]
+    t56 = t55 + t34 * t35[..., None] + t46[..., None] * unit + t51
+    t57 = -t3 * total5 * probability * inverse2 * total10 * cotangent * scale
+    t58 = total5 * probability * cotangent * scale
+    t59 = -t3 * total2
+    t60 = unit4 * t59[..., None] + t9[..., None] * unit
+    total18 = np.sum(unit2 * t58[..., None] * t60, axis=-1)
+    t61 = inverse2**2
+    t62 = -total18 * t61
+    t63 = -t3 * total5 * total10
+    t64 = total5 * t9 * inverse
+    t65 = -t3 * total5 * total2 * inverse4
+    t66 = total5 * total13 * probability2
+    t67 = total5 * inverse2
+    t68 = t38 + unit2 * unit4 * t63[..., None] + unit2 * t * t64[..., None]
+    t69 = t68 + unit2 * t34 * t65[..., None] + unit2 * total16[..., None] * t60
+    t70 = t69 + unit2 * t60 * t66[..., None] + t14 * t60 * t67[..., None]
+    total19 = np.sum(t7[..., None] * t70, axis=-1)
+    t71 = -inverse2 * total19
+    t72 = -t61 * total8
+    t73 = -t3 * total5 * probability * total2 * cotangent * scale
+    t74 = unit4 * t73[..., None] + t49[..., None] * unit - total18[..., None] * unit2
+    t75 = probability * inverse2 * total16 * cotangent * scale
+    t76 = total5 * probability * inverse2 * total13 * probability2 * cotangent * scale
+    t77 = -t3 * total5 * probability * inverse2 * total15 * cotangent * scale
+    t78 = -t3 * total5 * probability * inverse2 * total2 * inverse4 * cotangent * scale
+    t79 = unit4 * t57[..., None] + t * t15[..., None] + t14 * t62[..., None]
+    t80 = t79 + t71[..., None] * unit2 + t72[..., None] * t74 + t60 * t75[..., None]
+    t81 = t80 + t60 * t76[..., None] + t77[..., None] * unit + t34 * t78[..., None]
+    spread = fn.scatter(t81, label, weights, 0, 0, 1)
+    spread2 = spread.mT
+    t82 = inverse3 * total12
+    t83 = -probability * cotangent * scale
+    t84 = share[..., :, None] * t83[..., None, None] * unit3.mT
+    branch12 = np.where(differs[..., :, None], t84, 0.0)
+    t85 = scale**2
+    t86 = probability * t85 * cotangent
+    t87 = share[..., :, None] * t86[..., None, None] * unit[..., None, :]
+    branch13 = np.where(differs[..., :, None], t87, 0.0)
+    t88 = share * total3
+    t89 = -probability * t85 * cotangent
+    t90 = t88[..., :, None] * t89[..., None, None] * unit3.mT
+    branch14 = np.where(differs[..., :, None], t90, 0.0)
+    t91 = t82[..., :, None] * (branch12 + branch13 + branch14)
+    t92 = -t2 * probability * t85 * cotangent
+    t93 = share[..., :, None] * t92[..., None, None] * unit[..., None, :]
+    branch15 = np.where(differs[..., :, None], t93, 0.0)
+    t94 = t2 * probability * t85 * cotangent
+    t95 = t88[..., :, None] * t94[..., None, None] * unit3.mT
+    branch16 = np.where(differs[..., :, None], t95, 0.0)
+    t96 = inverse3[..., :, None] * total10[..., None, None] * (branch15 + branch16)
+    t97 = t3 * probability * t85 * cotangent
+    t98 = share[..., :, None] * t97[..., None, None] * unit[..., None, :]
+    branch17 = np.where(differs[..., :, None], t98, 0.0)
+    t99 = -t3 * probability * t85 * cotangent
+    t100 = t88[..., :, None] * t99[..., None, None] * unit3.mT
+    branch18 = np.where(differs[..., :, None], t100, 0.0)
+    t101 = inverse3[..., :, None] * total11[..., None, None] * (branch17 + branch18)
+    t102 = t7[..., None, None] * t88[..., :, None] * unit3.mT
+    branch19 = np.where(differs[..., :, None], t102, 0.0)
+    t103 = share[..., :, None] * t83[..., None, None] * unit[..., None, :]
+    branch20 = np.where(differs[..., :, None], t103, 0.0)
+    t104 = probability * probability2 * cotangent * scale
+    t105 = share[..., :, None] * t104[..., None, None] * unit[..., None, :]
+    branch21 = np.where(differs[..., :, None], t105, 0.0)
+    t106 = -probability * probability2 * cotangent * scale
+    t107 = t88[..., :, None] * t106[..., None, None] * unit3.mT
+    branch22 = np.where(differs[..., :, None], t107, 0.0)
+    t108 = branch19 + branch20 + branch21 + branch22
+    t109 = inverse3[..., :, None] * total13[..., None, None] * t108
+    t110 = inverse3**2
+    t111 = share * t110 * total3
+    t112 = t83[..., None, None] * t16.mT * t111[..., :, None]
+    branch23 = np.where(differs[..., :, None], t112, 0.0)
+    t113 = t33[..., None, None] * t[..., None, :] * t17[..., :, None]
+    branch24 = np.where(differs[..., :, None], t113, 0.0)
+    t114 = t110 * total9
+    t115 = t7[..., None, None] * share[..., :, None] * unit[..., None, :]
+    branch25 = np.where(differs[..., :, None], t115, 0.0)
+    t116 = t83[..., None, None] * t88[..., :, None] * unit3.mT
+    branch26 = np.where(differs[..., :, None], t116, 0.0)
+    t117 = t114[..., :, None] * (branch25 + branch26)
+    result = t56 + t42 * t52[..., None] + t11 * t53[..., None] + t54[..., None] * unit2
+    result2 = spread2.mT + t91 + t96 + t101 + t109 + branch23 + branch24 - t117
+    return (result, result2)
+
+
+def _arcface_hessian_diagonal(
+    embedding: Array,
+    weights: Array,
+    label: Array,
+    margin: Array,
+    scale: Array,
+    cotangent: Array,
+) -> tuple[Result, ...]:
+    """The diagonal of the Hessian of sum(cotangent * loss)."""
+    t = np.sin(margin)
+    position = fn.positions(weights, -2)
+    differs = position != label[..., None]
+    t2 = np.cos(margin)
+    picked = fn.gather(weights, label, 0, 0, 1)
+    length = fn.norm(picked, axis=-1)
+    unit = fn.unit(picked, length[..., None])
+    length2 = fn.norm(embedding, axis=-1)
+    unit2 = fn.unit(embedding, length2[..., None])
+    total = np.sum(unit * unit2, axis=-1)
+    t3 = unit2 - total[..., None] * unit
+    length3 = fn.norm(t3, axis=-1)
+    t4 = -(t2 * total - t * length3)
+    length4 = fn.norm(weights, axis=-1)
+    unit3 = fn.unit(weights.mT, length4[..., None, :])
+    total2 = np.sum(unit2[..., :, None] * unit3, axis=-2)
+    t5 = scale * (t4[..., None] + total2)
+    lse = fn.logsumexp(t5, -1, where=differs)
+    share = np.exp(t5 - lse[..., None])
+    total3 = np.sum(np.where(differs, share, 0.0), axis=-1)
+    probability = fn.sigmoid(lse)
+    inverse = fn.reciprocal(length3)
+    inverse2 = fn.reciprocal(length2)
+    t6 = inverse2**2
+    t7 = t * total3 * probability * inverse * t6 * cotangent * scale
+    t8 = probability * cotangent * scale
+    branch = np.where(differs[..., None, :], share[..., None, :] * unit3, 0.0)
+    total4 = np.sum(branch, axis=-1)
+    unit4 = fn.unit(t3, length3[..., None])
+    t9 = t * total3
+    total5 = np.sum(unit * unit4, axis=-1)
+    t10 = -(t2 + total5 * t)
+    t11 = total3 * t10
+    t12 = total4 + unit4 * t9[..., None] + t11[..., None] * unit
+    total6 = np.sum(t8[..., None] * unit2 * t12, axis=-1)
+    t13 = t7 - total6 * t6
+    t14 = probability * inverse2 * cotangent * scale
+    t15 = unit2[..., :, None] * total2[..., None, :]
+    t16 = unit3 - t15
+    t17 = inverse2 * scale
+    t18 = share[..., None, :] * t16 * t17[..., None, None] * unit3
+    branch2 = np.where(differs[..., None, :], t18, 0.0)
+    total7 = np.sum(branch2, axis=-1)
+    t19 = unit - total[..., None] * unit2
+    t20 = unit2[..., None, :] * unit2[..., :, None]
+    t21 = unit[..., None, :] * t19[..., :, None] + t20
+    t22 = -unit4[..., None, :] * inverse2[..., None, None] * t21
+    total8 = np.sum(t22, axis=-1)
+    t23 = total8 + unit4 * inverse2[..., None]
+    branch3 = np.where(differs[..., None, :], t * share[..., None, :] * unit3 * scale, 0.0)
+    total9 = np.sum(branch3, axis=-1)
+    t24 = inverse2[..., None, None] * t16
+    t25 = -t2 * inverse2
+    t26 = t * t23 + t19 * t25[..., None]
+    t27 = share[..., None, :] * scale * (t24 + t26[..., :, None])
+    branch4 = np.where(differs[..., None, :], t27, 0.0)
+    total10 = np.sum(branch4, axis=-1)
+    branch5 = np.where(differs[..., None, :], -share[..., None, :] * unit3, 0.0)
+    total11 = np.sum(branch5, axis=-1)
+    t28 = -t2 * share[..., None, :] * unit3 * scale
+    branch6 = np.where(differs[..., None, :], t28, 0.0)
+    total12 = np.sum(branch6, axis=-1)
+    t29 = total7 + t23 * total9 + total10 * total11
+    t30 = t14[..., None] * (t29 + inverse2[..., None] * t19 * total12)
+    t31 = t * total3 * probability * inverse2 * inverse * cotangent * scale
+    t32 = unit2**2
+    t33 = unit4 * t23 + inverse2[..., None] * t32 + inverse2[..., None] * t19 * unit
+    t34 = total6 * t6
+    t35 = unit4 * t + t10[..., None] * unit
+    t36 = -share[..., None, :] * total10[..., :, None]
+    branch7 = np.where(differs[..., None, :], t36, 0.0)
+    t37 = -t2 * inverse2 * scale
+    t38 = share[..., None, :] * t19[..., :, None] * t37[..., None, None]
+    branch8 = np.where(differs[..., None, :], t38, 0.0)
+    t39 = share[..., None, :] * t16 * t17[..., None, None]
+    branch9 = np.where(differs[..., None, :], t39, 0.0)
+    t40 = t * share[..., None, :] * t23[..., :, None] * scale
+    branch10 = np.where(differs[..., None, :], t40, 0.0)
+    total13 = np.sum(branch7 + branch8 + branch9 + branch10, axis=-1)
+    probability2 = fn.sigmoid(-lse)
+    t41 = probability * inverse2 * probability2 * cotangent * scale
+    t42 = unit4[..., :, None] * t23[..., None, :]
+    t43 = inverse2[..., None, None] * t19[..., None, :] * unit[..., :, None]
+    t44 = inverse2[..., None, None] * unit2[..., :, None] * unit2[..., None, :]
+    t45 = -(t42 + t43 + t44)
+    total14 = np.sum(unit[..., :, None] * t45, axis=-2)
+    t46 = total14 + inverse2[..., None] * unit
+    t47 = -t * total3 * probability * inverse2 * inverse * cotangent * scale
+    branch11 = np.where(differs[..., None, :], share[..., None, :] * unit3 * scale, 0.0)
+    dot = branch11 @ t24.mT
+    t48 = t35[..., :, None] * total13[..., None, :]
+    t49 = t * total3 * inverse
+    t50 = t23[..., None, :] * total9[..., :, None]
+    t51 = total10[..., None, :] * total11[..., :, None]
+    t52 = -t * total3 * inverse
+    t53 = unit[..., :, None] * t46[..., None, :] * t52[..., None, None]
+    t54 = inverse2[..., None, None] * t19[..., None, :] * total12[..., :, None]
+    t55 = t12[..., :, None] * probability2[..., None, None] * total10[..., None, :]
+    t56 = inverse2[..., None, None] * t12[..., :, None] * unit2[..., None, :]
+    t57 = dot + t48 + t49[..., None, None] * t45 + t50 + t51 + t53 + t54 + t55 - t56
+    t58 = t8[..., None, None] * unit2[..., :, None] * t57
+    total15 = np.sum(t58, axis=-2)
+    t59 = total15 + t14[..., None] * t12 + t31[..., None] * unit2
+    t60 = t * total3 * probability * cotangent * scale
+    t61 = total3 * t10 * probability * cotangent * scale
+    t62 = unit4 * t60[..., None] + total4 * t8[..., None] + t61[..., None] * unit
+    t63 = t6[..., None] * unit2 * (t62 - total6[..., None] * unit2)
+    t64 = t13[..., None] + t30 + -t31[..., None] * t33 + t32 * t34[..., None]
+    t65 = t64 + t14[..., None] * t35 * total13 + t12 * total10 * t41[..., None]
+    inverse3 = fn.reciprocal(length)
+    t66 = inverse3**2
+    t67 = total3 * probability * cotangent * scale
+    t68 = -t * total
+    t69 = unit4 * t68[..., None]
+    t70 = t69 + t10[..., None] * unit2
+    total16 = np.sum(unit * t67[..., None] * t70, axis=-1)
+    t71 = unit**2
+    t72 = -t * total3 * probability * total * inverse * cotangent * scale
+    t73 = 2 * total5 * total
+    t74 = t73[..., None] * unit - unit4 * total[..., None] - total5[..., None] * unit2
+    t75 = total[..., None] * t71 - t3 * unit - unit4 * t74
+    t76 = -t * total3 * probability * cotangent * scale
+    branch12 = np.where(differs, t * share * scale, 0.0)
+    total17 = np.sum(branch12, axis=-1)
+    t77 = -total * total17
+    branch13 = np.where(differs, -t2 * share * scale, 0.0)
+    total18 = np.sum(branch13, axis=-1)
+    t78 = -total * total18
+    t79 = -total5 * total17
+    t80 = t2 * total
+    t81 = -total5 * t
+    t82 = 2 * total5 * t * total
+    t83 = t69 + t80[..., None] * unit + t81[..., None] * unit2 + t82[..., None] * unit
+    t84 = t83 - t2 * unit2
+    total19 = np.sum(np.where(differs, -share, 0.0), axis=-1)
+    t85 = total3 * total19 * scale
+    t86 = 2 * total5 * total * total17
+    t87 = unit4 * t77[..., None] + total18[..., None] * unit2 + t78[..., None] * unit
+    t88 = t87 + t79[..., None] * unit2 + t84 * t85[..., None] + t86[..., None] * unit
+    t89 = scale**2
+    t90 = probability * probability2 * t89 * cotangent * total3**2
+    t91 = total5 * total * inverse
+    t92 = total5**2
+    t93 = inverse * t92
+    t94 = -total * inverse
+    total20 = np.sum(t71, axis=-1)
+    t95 = -inverse * total20
+    t96 = -2 * total * inverse * t92
+    t97 = 2 * total * inverse * total20
+    t98 = unit4 + unit4 * t91[..., None] + t93[..., None] * unit2
+    t99 = t98 + t94[..., None] * unit + t95[..., None] * unit2 + t96[..., None] * unit
+    t100 = t99 + t97[..., None] * unit - total5[..., None] * unit
+    t101 = -total16[..., None] * unit
+    t102 = -t * total3 * probability * total * cotangent * scale
+    t103 = unit4 * t102[..., None]
+    t104 = unit * (t101 + t103 + t61[..., None] * unit2)
+    t105 = total**2
+    t106 = -2 * total5 * t * total3 * probability * inverse * t105 * cotangent * scale
+    total21 = np.sum(unit * t8[..., None] * t70, axis=-1)
+    t107 = total3 * probability * probability2 * cotangent * scale
+    total22 = np.sum(unit * t70 * t107[..., None], axis=-1)
+    t108 = total3 * total22 * scale
+    t109 = -total5 * t * total3 * probability * cotangent * scale
+    t110 = 2 * total5 * t * total3 * probability * total * cotangent * scale
+    t111 = 2 * t * total3 * probability * inverse * t105 * cotangent * scale
+    t112 = -4 * t * total3 * probability * inverse * total20 * t105 * cotangent * scale
+    t113 = -2 * t * total3 * probability * total * inverse * t92 * cotangent * scale
+    t114 = 2 * t * total3 * probability * total * inverse * total20 * cotangent * scale
+    t115 = 4 * t * total3 * probability * inverse * t105 * t92 * cotangent * scale
+    t116 = t101 + t103 + unit4 * t106[..., None] + t67[..., None] * t70
+    t117 = t116 + total21[..., None] * t88 + t84 * t108[..., None]
+    t118 = t117 + t109[..., None] * unit2 + t110[..., None] * unit
+    t119 = t118 + t111[..., None] * unit + t112[..., None] * unit
+    t120 = t119 + t113[..., None] * unit2 + t114[..., None] * unit2
+    t121 = total16[..., None] * t71 + t72[..., None] * t75
+    t122 = t121 + t3 * unit4 * t76[..., None] + t8[..., None] * t88 * t70
+    t123 = t122 + t84 * t70 * t90[..., None] + t76[..., None] * unit2 * t100 - t104
+    t124 = t123 - unit * (t120 + t115[..., None] * unit)
+    spread = fn.scatter(t66[..., None] * t124, label, weights, 0, 0, 1)
+    spread2 = spread.mT
+    t125 = t * total3[..., None] * probability[..., None] * inverse[..., None]
+    t126 = t125 * t105[..., None] * cotangent[..., None] * scale
+    t127 = t66[..., None] * (t126 - total16[..., None])
+    spread3 = fn.scatter(t127, label, weights, 0, 0, 1)
+    spread4 = spread3.mT
+    inverse4 = fn.reciprocal(length4)
+    t128 = share * total2
+    t129 = t8[..., None, None] * t128[..., None, :] * unit3
+    branch14 = np.where(differs[..., None, :], t129, 0.0)
+    t130 = -probability * cotangent * scale
+    t131 = t130[..., None, None] * share[..., None, :] * unit2[..., :, None]
+    branch15 = np.where(differs[..., None, :], t131, 0.0)
+    t132 = probability * probability2 * cotangent * scale
+    t133 = t132[..., None, None] * share[..., None, :] * unit2[..., :, None]
+    branch16 = np.where(differs[..., None, :], t133, 0.0)
+    t134 = -probability * probability2 * cotangent * scale
+    t135 = t134[..., None, None] * t128[..., None, :] * unit3
+    branch17 = np.where(differs[..., None, :], t135, 0.0)
+    t136 = branch14 + branch15 + branch16 + branch17
+    equal = label[..., None] == position
+    t137 = -t2 * total3 * inverse3 * scale
+    t138 = t137[..., None] * unit2
+    branch18 = np.where(equal[..., None, :], t138[..., :, None], 0.0)
+    t139 = t2 * total3 * inverse3 * total * scale
+    t140 = t139[..., None] * unit
+    branch19 = np.where(equal[..., None, :], t140[..., :, None], 0.0)
+    t141 = -t * total3 * inverse3 * total * scale
+    t142 = unit4 * t141[..., None]
+    branch20 = np.where(equal[..., None, :], t142[..., :, None], 0.0)
+    t143 = -total5 * t * total3 * inverse3 * scale
+    t144 = t143[..., None] * unit2
+    branch21 = np.where(equal[..., None, :], t144[..., :, None], 0.0)
+    t145 = 2 * total5 * t * total3 * inverse3 * total * scale
+    t146 = t145[..., None] * unit
+    branch22 = np.where(equal[..., None, :], t146[..., :, None], 0.0)
+    t147 = share * inverse4
+    t148 = unit2[..., :, None] - total2[..., None, :] * unit3
+    branch23 = np.where(differs[..., None, :], t147[..., None, :] * t148 * scale, 0.0)
+    t149 = branch18 + branch19 + branch20 + branch21 + branch22 + branch23
+    t150 = inverse4[..., None, :] * t136 * t149
+    t151 = inverse4**2
+    branch24 = np.where(differs, share * t130[..., None] * t151 * total2, 0.0)
+    t152 = inverse3[..., None] * unit2
+    branch25 = np.where(equal[..., :, None], t152[..., None, :], 0.0)
+    t153 = -inverse3 * total
+    t154 = t153[..., None] * unit
+    branch26 = np.where(equal[..., :, None], t154[..., None, :], 0.0)
+    t155 = -t2 * probability * t89 * cotangent
+    t156 = share[..., :, None] * t155[..., None, None] * unit2[..., None, :]
+    branch27 = np.where(differs[..., :, None], t156, 0.0)
+    t157 = t2 * probability * t89 * cotangent
+    t158 = t128[..., :, None] * t157[..., None, None] * unit3.mT
+    branch28 = np.where(differs[..., :, None], t158, 0.0)
+    t159 = inverse4[..., :, None] * (branch25 + branch26) * (branch27 + branch28)
+    t160 = t * probability * t89 * cotangent
+    t161 = share[..., :, None] * t160[..., None, None] * unit2[..., None, :]
+    branch29 = np.where(differs[..., :, None], t161, 0.0)
+    t162 = -t * probability * t89 * cotangent
+    t163 = t128[..., :, None] * t162[..., None, None] * unit3.mT
+    branch30 = np.where(differs[..., :, None], t163, 0.0)
+    t164 = unit4 * t153[..., None]
+    branch31 = np.where(equal[..., :, None], t164[..., None, :], 0.0)
+    t165 = -total5 * inverse3
+    t166 = t165[..., None] * unit2
+    branch32 = np.where(equal[..., :, None], t166[..., None, :], 0.0)
+    t167 = 2 * total5 * inverse3 * total
+    t168 = t167[..., None] * unit
+    branch33 = np.where(equal[..., :, None], t168[..., None, :], 0.0)
+    t169 = inverse4[..., :, None] * (branch29 + branch30)
+    t170 = t169 * (branch31 + branch32 + branch33)
+    t171 = share[..., :, None] * t130[..., None, None] * unit3.mT
+    branch34 = np.where(differs[..., :, None], t171, 0.0)
+    t172 = probability * t89 * cotangent
+    t173 = share[..., :, None] * t172[..., None, None] * unit2[..., None, :]
+    branch35 = np.where(differs[..., :, None], t173, 0.0)
+    t174 = -probability * t89 * cotangent
+    t175 = t128[..., :, None] * t174[..., None, None] * unit3.mT
+    branch36 = np.where(differs[..., :, None], t175, 0.0)
+    t176 = t151[..., :, None] * t148.mT * (branch34 + branch35 + branch36)
+    t177 = share * t151 * total2
+    t178 = t8[..., None, None] * t177[..., :, None] * unit3.mT**2
+    branch37 = np.where(differs[..., :, None], t178, 0.0)
+    t179 = t8[..., None, None] * share[..., :, None] * unit2[..., None, :]
+    branch38 = np.where(differs[..., :, None], t179, 0.0)
+    t180 = t130[..., None, None] * t128[..., :, None] * unit3.mT
+    branch39 = np.where(differs[..., :, None], t180, 0.0)
+    t181 = t151[..., :, None] * unit3.mT * (branch38 + branch39)
+    t182 = spread2.mT + spread4.mT + t150.mT + branch24[..., :, None] + t159 + t170
+    result = t65 + t46 * t47[..., None] * unit - inverse2[..., None] * unit2 * t59 - t63
+    result2 = t182 + t176 + branch37 - t181
+    return (result, result2)
+
+
+_ARCFACE = Definition(
+    name="arcface",
+    arguments=(
+        Argument(name="embedding", role="prediction", axes=("feature",), rows=(None,), filler=0.5),
+        Argument(
+            name="weights",
+            role="prediction",
+            axes=("class", "feature"),
+            rows=(None, None),
+            filler=0.5,
+        ),
+        Argument(name="label", role="label", label_axis="class"),
+    ),
+    parameters=(
+        Parameter(
+            name="margin",
+            default=0.5,
+            low=0.0,
+            high=1.5707963267948966,
+            domain="0 <= margin <= pi/2",
+        ),
+        Parameter(name="scale", default=64.0, low=0.0, low_open=True, domain="scale > 0"),
+    ),
+    loss_axes=(),
+    kernels={
+        (): Kernels(
+            value=_arcface_value,
+            vjp=_arcface_vjp,
+            jvp=_arcface_jvp,
+            hvp=_arcface_hvp,
+            hessian_diagonal=_arcface_hessian_diagonal,
+        ),
+    },
+)
+additive_angular_margin = arcface
+additive_angular_margin_value_and_grad = arcface_value_and_grad
+additive_angular_margin_hvp = arcface_hvp
+additive_angular_margin_hessian_diagonal = arcface_hessian_diagonal
 
 
 def proxy_nca(
@@ -1993,6 +3515,923 @@ _PROXY_ANCHOR = Definition(
             jvp=_proxy_anchor_jvp,
             hvp=_proxy_anchor_hvp,
             hessian_diagonal=_proxy_anchor_hessian_diagonal,
+        ),
+    },
+)
+
+
+def soft_triple(
+    embedding: ArrayLike,
+    centers: ArrayLike,
+    label: ArrayLike,
+    *,
+    scale: Scalar = 20.0,
+    gamma: Scalar = 0.1,
+    margin: Scalar = 0.01,
+    weight: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
+    reduction: Reduction = "mean",
+    normalizer: Scalar | None = None,
+    ignore_index: int | None = None,
+    class_weight: ArrayLike | None = None,
+) -> Array:
+    """Softmax cross-entropy of cosines to the classes, each of which has several centres.
+
+        loss = log(sum_k(exp(-(-margin + sum_c(softmax_c(sum_f(embedding[f]*centers[label, c,
+            f])/(gamma*norm_f(embedding[f])*norm_f(centers[label, c,
+            f])))*sum_f(embedding[f]*centers[label, c,
+            f])/(norm_f(embedding[f])*norm_f(centers[label, c, f]))))*scale +
+            scale*sum_c(softmax_c(sum_f(embedding[f]*centers[k, c,
+            f])/(gamma*norm_f(embedding[f])*norm_f(centers[k, c, f])))*sum_f(embedding[f]*centers[k,
+            c, f])/(norm_f(embedding[f])*norm_f(centers[k, c, f]))))*{1 if k != label; 0 otherwise})
+            + 1)
+
+    Shapes: `(feature),(class,center,feature),()->()` after the batch axes, as NumPy writes
+    generalised ufuncs.
+
+    Use it when a class has several modes. A class's cosine is the mean of those to its centres,
+    weighted by a softmax at temperature `gamma`. `centers` are learned. Its authors add a penalty
+    that merges superfluous centres of a class, which is not in here. A zero vector has cosine 0 to
+    everything and no gradient.
+
+    Args:
+        embedding: Prediction (feature).
+        centers: Prediction (class, center, feature).
+        label: Label, an integer that points into axis class.
+        scale: Parameter; scale > 0; default 20.0.
+        gamma: Parameter; gamma > 0; default 0.1.
+        margin: Parameter; margin >= 0; default 0.01.
+        weight: Weight of each loss entry; broadcasts to the unreduced loss. None: 1.
+        mask: False where a loss entry does not count, whatever the inputs hold there; broadcasts to
+            the unreduced loss. None: all count.
+        reduction: "none" gives the weighted loss entries, "sum" their sum, "mean" their sum divided
+            by the sum of the weights.
+        normalizer: Divides the sum in place of the sum of the weights if `reduction` is "mean".
+        ignore_index: Label of the loss entries that do not count. None: all count.
+        class_weight: Factor of the weight for each label. None: 1.
+
+    Returns:
+        The reduced loss, or one entry per loss entry.
+
+    Raises:
+        ValueError: If a shape, dtype, label, option or parameter is not allowed.
+
+    References:
+        Q. Qian et al., "SoftTriple Loss: Deep Metric Learning Without Triplet Sampling", 2019.
+    """
+    return evaluate(
+        _SOFT_TRIPLE,
+        (embedding, centers, label),
+        (scale, gamma, margin),
+        Options(
+            weight=weight,
+            mask=mask,
+            reduction=reduction,
+            normalizer=normalizer,
+            ignore_index=ignore_index,
+            class_weight=class_weight,
+        ),
+    )
+
+
+def soft_triple_value_and_grad(
+    embedding: ArrayLike,
+    centers: ArrayLike,
+    label: ArrayLike,
+    *,
+    scale: Scalar = 20.0,
+    gamma: Scalar = 0.1,
+    margin: Scalar = 0.01,
+    weight: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
+    reduction: Reduction = "mean",
+    normalizer: Scalar | None = None,
+    ignore_index: int | None = None,
+    class_weight: ArrayLike | None = None,
+) -> tuple[Array, Array | tuple[Array, ...]]:
+    """Value and gradient of `soft_triple`.
+
+    The arguments are those of `soft_triple`. An unreduced loss (`reduction="none"`) is
+    differentiated as its sum.
+
+    Returns:
+        The value, and the gradient with respect to `embedding`, `centers`, a tuple in this order.
+
+    Raises:
+        ValueError: If a shape, dtype, label, option or parameter is not allowed.
+    """
+    return value_and_grad(
+        _SOFT_TRIPLE,
+        (embedding, centers, label),
+        (scale, gamma, margin),
+        Options(
+            weight=weight,
+            mask=mask,
+            reduction=reduction,
+            normalizer=normalizer,
+            ignore_index=ignore_index,
+            class_weight=class_weight,
+        ),
+    )
+
+
+def soft_triple_hvp(
+    embedding: ArrayLike,
+    centers: ArrayLike,
+    label: ArrayLike,
+    *,
+    scale: Scalar = 20.0,
+    gamma: Scalar = 0.1,
+    margin: Scalar = 0.01,
+    weight: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
+    reduction: Reduction = "mean",
+    normalizer: Scalar | None = None,
+    ignore_index: int | None = None,
+    class_weight: ArrayLike | None = None,
+    vector: Sequence[ArrayLike],
+) -> Array | tuple[Array, ...]:
+    """Hessian-vector product of `soft_triple`.
+
+    The arguments are those of `soft_triple`; `vector` has the shapes of what is differentiated. An
+    unreduced loss (`reduction="none"`) is differentiated as its sum.
+
+    Returns:
+        The Hessian times the vector, with respect to `embedding`, `centers`, a tuple in this order.
+
+    Raises:
+        ValueError: If a shape, dtype, label, option or parameter is not allowed.
+    """
+    return hvp(
+        _SOFT_TRIPLE,
+        (embedding, centers, label),
+        (scale, gamma, margin),
+        vector,
+        Options(
+            weight=weight,
+            mask=mask,
+            reduction=reduction,
+            normalizer=normalizer,
+            ignore_index=ignore_index,
+            class_weight=class_weight,
+        ),
+    )
+
+
+def soft_triple_hessian_diagonal(
+    embedding: ArrayLike,
+    centers: ArrayLike,
+    label: ArrayLike,
+    *,
+    scale: Scalar = 20.0,
+    gamma: Scalar = 0.1,
+    margin: Scalar = 0.01,
+    weight: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
+    reduction: Reduction = "mean",
+    normalizer: Scalar | None = None,
+    ignore_index: int | None = None,
+    class_weight: ArrayLike | None = None,
+) -> Array | tuple[Array, ...]:
+    """Diagonal of the Hessian of `soft_triple`.
+
+    The arguments are those of `soft_triple`. An unreduced loss (`reduction="none"`) is
+    differentiated as its sum.
+
+    Returns:
+        The diagonal with respect to `embedding`, `centers`, a tuple in this order.
+
+    Raises:
+        ValueError: If a shape, dtype, label, option or parameter is not allowed.
+    """
+    return hessian_diagonal(
+        _SOFT_TRIPLE,
+        (embedding, centers, label),
+        (scale, gamma, margin),
+        Options(
+            weight=weight,
+            mask=mask,
+            reduction=reduction,
+            normalizer=normalizer,
+            ignore_index=ignore_index,
+            class_weight=class_weight,
+        ),
+    )
+
+
+def _soft_triple_value(
+    embedding: Array,
+    centers: Array,
+    label: Array,
+    scale: Array,
+    gamma: Array,
+    margin: Array,
+) -> Result:
+    """The unreduced loss."""
+    turned = np.einsum("...abc->...cab", centers)
+    length = fn.norm(centers, axis=-1)
+    unit = fn.unit(turned, length[..., None, :, :])
+    length2 = fn.norm(embedding, axis=-1)
+    unit2 = fn.unit(embedding, length2[..., None])
+    total = np.sum(unit * unit2[..., :, None, None], axis=-3)
+    t = 1 / gamma
+    t2 = t * total
+    lse = fn.logsumexp(t2, -1)
+    total2 = np.sum(total * np.exp(t2 - lse[..., :, None]), axis=-1)
+    picked = fn.gather(centers, label, 0, 0, 2)
+    picked2 = picked.mT
+    length3 = fn.norm(picked2, axis=-2)
+    unit3 = fn.unit(picked2, length3[..., None, :])
+    total3 = np.sum(unit2[..., :, None] * unit3, axis=-2)
+    t3 = t * total3
+    lse2 = fn.logsumexp(t3, -1)
+    total4 = np.sum(total3 * np.exp(t3 - lse2[..., None]), axis=-1)
+    t4 = -(total4 - margin)
+    position = fn.positions(centers, -3)
+    t5 = scale * (total2 + t4[..., None])
+    lse3 = fn.logsumexp(t5, -1, where=position != label[..., None])
+    return fn.softplus(lse3)
+
+
+def _soft_triple_vjp(
+    embedding: Array,
+    centers: Array,
+    label: Array,
+    scale: Array,
+    gamma: Array,
+    margin: Array,
+    cotangent: Array,
+) -> tuple[Result, ...]:
+    """Gradients of sum(cotangent * loss)."""
+    length = fn.norm(embedding, axis=-1)
+    inverse = fn.reciprocal(length)
+    position = fn.positions(centers, -3)
+    differs = position != label[..., None]
+    t = 1 / gamma
+    turned = np.einsum("...abc->...cab", centers)
+    length2 = fn.norm(centers, axis=-1)
+    unit = fn.unit(turned, length2[..., None, :, :])
+    unit2 = fn.unit(embedding, length[..., None])
+    total = np.sum(unit * unit2[..., :, None, None], axis=-3)
+    t2 = t * total
+    lse = fn.logsumexp(t2, -1)
+    exponential = np.exp(t2 - lse[..., :, None])
+    total2 = np.sum(total * exponential, axis=-1)
+    picked = fn.gather(centers, label, 0, 0, 2)
+    picked2 = picked.mT
+    length3 = fn.norm(picked2, axis=-2)
+    unit3 = fn.unit(picked2, length3[..., None, :])
+    total3 = np.sum(unit2[..., :, None] * unit3, axis=-2)
+    t3 = t * total3
+    lse2 = fn.logsumexp(t3, -1)
+    exponential2 = np.exp(t3 - lse2[..., None])
+    total4 = np.sum(exponential2 * total3, axis=-1)
+    t4 = -(total4 - margin)
+    t5 = scale * (total2 + t4[..., None])
+    lse3 = fn.logsumexp(t5, -1, where=differs)
+    probability = fn.sigmoid(lse3)
+    t6 = -t * probability * cotangent * scale
+    share = np.exp(t5 - lse3[..., None])
+    t7 = total2 * share
+    t8 = t6[..., None, None] * t7[..., :, None] * np.exp(t2 - lse[..., :, None])
+    branch = np.where(differs[..., :, None], t8, 0.0)
+    t9 = probability * cotangent * scale
+    t10 = t9[..., None, None] * share[..., :, None] * exponential * (t2 + 1)
+    branch2 = np.where(differs[..., :, None], t10, 0.0)
+    t11 = branch + branch2
+    total5 = np.sum(t11[..., None, :, :] * unit, axis=(-2, -1))
+    t12 = t * total4
+    t13 = t12[..., None] * np.exp(t3 - lse2[..., None])
+    t14 = t13 - exponential2 * (t3 + 1)
+    total6 = np.sum(np.where(differs, share, 0.0), axis=-1)
+    t15 = probability * total6 * cotangent * scale
+    t16 = t14[..., None, :] * t15[..., None, None] * unit3
+    total7 = np.sum(t16, axis=-1)
+    total8 = np.sum(unit2 * (total5 + total7), axis=-1)
+    t17 = t14 * fn.reciprocal(length3)
+    t18 = unit2[..., :, None] - total3[..., None, :] * unit3
+    t19 = t15[..., None, None] * t17[..., None, :] * t18
+    spread = fn.scatter(t19, label, centers.mT, 0, 0, 2)
+    turned2 = np.einsum("...abc->...bac", spread)
+    turned3 = np.einsum("...abc->...bca", turned2)
+    t20 = t11 * fn.reciprocal(length2)
+    turned4 = np.einsum("...abc->...bca", unit)
+    t21 = unit2[..., None, None, :] - total[..., :, :, None] * turned4
+    result = inverse[..., None] * (total5 + total7 - total8[..., None] * unit2)
+    result2 = turned3 + t20[..., :, :, None] * t21
+    return (result, result2)
+
+
+def _soft_triple_jvp(
+    embedding: Array,
+    centers: Array,
+    label: Array,
+    scale: Array,
+    gamma: Array,
+    margin: Array,
+    embedding_tangent: Array,
+    centers_tangent: Array,
+) -> Result:
+    """The directional derivative of the unreduced loss along the tangents."""
+    position = fn.positions(centers, -3)
+    differs = position != label[..., None]
+    t = 1 / gamma
+    turned = np.einsum("...abc->...cab", centers)
+    length = fn.norm(centers, axis=-1)
+    unit = fn.unit(turned, length[..., None, :, :])
+    length2 = fn.norm(embedding, axis=-1)
+    unit2 = fn.unit(embedding, length2[..., None])
+    total = np.sum(unit * unit2[..., :, None, None], axis=-3)
+    t2 = t * total
+    lse = fn.logsumexp(t2, -1)
+    exponential = np.exp(t2 - lse[..., :, None])
+    inverse = fn.reciprocal(length2)
+    total2 = np.sum(embedding_tangent * unit2, axis=-1)
+    t3 = embedding_tangent - total2[..., None] * unit2
+    t4 = unit * inverse[..., None, None, None] * t3[..., :, None, None]
+    inverse2 = fn.reciprocal(length)
+    turned2 = np.einsum("...abc->...cab", centers_tangent)
+    total3 = np.sum(turned2 * unit, axis=-3)
+    t5 = turned2 - total3[..., None, :, :] * unit
+    t6 = unit2[..., :, None, None] * inverse2[..., None, :, :] * t5
+    total4 = np.sum(t4 + t6, axis=-3)
+    total5 = np.sum(total4 * np.exp(t2 - lse[..., :, None]), axis=-1)
+    t7 = total4 * (t2 + 1) - total * t * total5[..., :, None]
+    total6 = np.sum(exponential * t7, axis=-1)
+    picked = fn.gather(centers, label, 0, 0, 2)
+    picked2 = picked.mT
+    length3 = fn.norm(picked2, axis=-2)
+    unit3 = fn.unit(picked2, length3[..., None, :])
+    total7 = np.sum(unit2[..., :, None] * unit3, axis=-2)
+    t8 = t * total7
+    lse2 = fn.logsumexp(t8, -1)
+    exponential2 = np.exp(t8 - lse2[..., None])
+    inverse3 = fn.reciprocal(length3)
+    picked3 = fn.gather(centers_tangent, label, 0, 0, 2)
+    picked4 = picked3.mT
+    total8 = np.sum(picked4 * unit3, axis=-2)
+    t9 = picked4 - total8[..., None, :] * unit3
+    t10 = unit2[..., :, None] * inverse3[..., None, :] * t9
+    t11 = inverse[..., None, None] * t3[..., :, None] * unit3
+    total9 = np.sum(t10 + t11, axis=-2)
+    total10 = np.sum(total9 * np.exp(t8 - lse2[..., None]), axis=-1)
+    t12 = -t * total10
+    t13 = exponential2 * (total9 * (t8 + 1) + t12[..., None] * total7)
+    total11 = np.sum(t13, axis=-1)
+    total12 = np.sum(total * exponential, axis=-1)
+    total13 = np.sum(exponential2 * total7, axis=-1)
+    t14 = -(total13 - margin)
+    t15 = scale * (total12 + t14[..., None])
+    lse3 = fn.logsumexp(t15, -1, where=differs)
+    t16 = scale * (total6 - total11[..., None]) * np.exp(t15 - lse3[..., None])
+    total14 = np.sum(np.where(differs, t16, 0.0), axis=-1)
+    return total14 * fn.sigmoid(lse3)
+
+
+def _soft_triple_hvp(
+    embedding: Array,
+    centers: Array,
+    label: Array,
+    scale: Array,
+    gamma: Array,
+    margin: Array,
+    cotangent: Array,
+    embedding_tangent: Array,
+    centers_tangent: Array,
+) -> tuple[Result, ...]:
+    """The Hessian of sum(cotangent * loss) times the tangents."""
+    length = fn.norm(embedding, axis=-1)
+    inverse = fn.reciprocal(length)
+    turned = np.einsum("...abc->...cab", centers)
+    length2 = fn.norm(centers, axis=-1)
+    unit = fn.unit(turned, length2[..., None, :, :])
+    unit2 = fn.unit(embedding, length[..., None])
+    total = np.sum(embedding_tangent * unit2, axis=-1)
+    t = embedding_tangent - total[..., None] * unit2
+    t2 = unit * inverse[..., None, None, None] * t[..., :, None, None]
+    inverse2 = fn.reciprocal(length2)
+    turned2 = np.einsum("...abc->...cab", centers_tangent)
+    total2 = np.sum(turned2 * unit, axis=-3)
+    t3 = turned2 - total2[..., None, :, :] * unit
+    t4 = unit2[..., :, None, None] * inverse2[..., None, :, :] * t3
+    total3 = np.sum(t2 + t4, axis=-3)
+    position = fn.positions(centers, -3)
+    differs = position != label[..., None]
+    total4 = np.sum(unit * unit2[..., :, None, None], axis=-3)
+    t5 = 1 / gamma
+    t6 = t5 * total4
+    lse = fn.logsumexp(t6, -1)
+    exponential = np.exp(t6 - lse[..., :, None])
+    total5 = np.sum(total4 * exponential, axis=-1)
+    picked = fn.gather(centers, label, 0, 0, 2)
+    picked2 = picked.mT
+    length3 = fn.norm(picked2, axis=-2)
+    unit3 = fn.unit(picked2, length3[..., None, :])
+    total6 = np.sum(unit2[..., :, None] * unit3, axis=-2)
+    t7 = t5 * total6
+    lse2 = fn.logsumexp(t7, -1)
+    exponential2 = np.exp(t7 - lse2[..., None])
+    total7 = np.sum(exponential2 * total6, axis=-1)
+    t8 = -(total7 - margin)
+    t9 = scale * (total5 + t8[..., None])
+    lse3 = fn.logsumexp(t9, -1, where=differs)
+    share = np.exp(t9 - lse3[..., None])
+    t10 = total5 * share
+    probability = fn.sigmoid(lse3)
+    t11 = 1 / gamma**2
+    t12 = -probability * t11 * cotangent * scale
+    t13 = t10[..., :, None] * exponential * t12[..., None, None]
+    branch = np.where(differs[..., :, None], t13, 0.0)
+    t14 = probability * cotangent * scale
+    t15 = t14[..., None, None] * share[..., :, None] * exponential
+    branch2 = np.where(differs[..., :, None], t15 * (2 * t5 + t11 * total4), 0.0)
+    t16 = branch + branch2
+    t17 = total3 * t16
+    t18 = -t5 * probability * cotangent * scale
+    t19 = t18[..., None, None] * t10[..., :, None] * exponential
+    branch3 = np.where(differs[..., :, None], t19, 0.0)
+    t20 = t6 + 1
+    t21 = t14[..., None, None] * share[..., :, None] * exponential * t20
+    branch4 = np.where(differs[..., :, None], t21, 0.0)
+    t22 = branch3 + branch4
+    t23 = inverse2 * t22
+    t24 = t7 + 1
+    inverse3 = fn.reciprocal(length3)
+    picked3 = fn.gather(centers_tangent, label, 0, 0, 2)
+    picked4 = picked3.mT
+    total8 = np.sum(picked4 * unit3, axis=-2)
+    t25 = picked4 - total8[..., None, :] * unit3
+    t26 = unit2[..., :, None] * inverse3[..., None, :] * t25
+    t27 = inverse[..., None, None] * t[..., :, None] * unit3
+    total9 = np.sum(t26 + t27, axis=-2)
+    total10 = np.sum(exponential2 * total9, axis=-1)
+    t28 = -t5 * total10
+    t29 = exponential2 * (t24 * total9 + t28[..., None] * total6)
+    total11 = np.sum(t29, axis=-1)
+    t30 = scale**2
+    t31 = t5 * probability * t30 * cotangent
+    t32 = t10[..., :, None] * exponential * t31[..., None, None]
+    branch5 = np.where(differs[..., :, None], t32, 0.0)
+    t33 = -probability * t30 * cotangent
+    t34 = share[..., :, None] * exponential * t20 * t33[..., None, None]
+    branch6 = np.where(differs[..., :, None], t34, 0.0)
+    t35 = branch5 + branch6
+    t36 = total11[..., None, None, None] * t35[..., None, :, :] * unit
+    total12 = np.sum(total3 * exponential, axis=-1)
+    t37 = total3 * t20 - total4 * t5 * total12[..., :, None]
+    total13 = np.sum(exponential * t37, axis=-1)
+    t38 = t18[..., None, None] * share[..., :, None] * exponential
+    branch7 = np.where(differs[..., :, None], t38, 0.0)
+    t39 = -t5 * probability * t30 * cotangent
+    t40 = t10[..., :, None] * exponential * t39[..., None, None]
+    branch8 = np.where(differs[..., :, None], t40, 0.0)
+    t41 = probability * t30 * cotangent
+    t42 = share[..., :, None] * exponential * t20 * t41[..., None, None]
+    branch9 = np.where(differs[..., :, None], t42, 0.0)
+    t43 = branch7 + branch8 + branch9
+    t44 = total13[..., None, :, None] * t43[..., None, :, :] * unit
+    branch10 = np.where(differs, share * scale * (total13 - total11[..., None]), 0.0)
+    total14 = np.sum(branch10, axis=-1)
+    t45 = t5 * probability * cotangent * scale
+    t46 = t10[..., :, None] * exponential * t45[..., None, None]
+    branch11 = np.where(differs[..., :, None], t46, 0.0)
+    probability2 = fn.sigmoid(-lse3)
+    t47 = -t5 * probability * probability2 * cotangent * scale
+    t48 = t10[..., :, None] * exponential * t47[..., None, None]
+    branch12 = np.where(differs[..., :, None], t48, 0.0)
+    t49 = -probability * cotangent * scale
+    t50 = share[..., :, None] * exponential * t20 * t49[..., None, None]
+    branch13 = np.where(differs[..., :, None], t50, 0.0)
+    t51 = probability * probability2 * cotangent * scale
+    t52 = share[..., :, None] * exponential * t20 * t51[..., None, None]
+    branch14 = np.where(differs[..., :, None], t52, 0.0)
+    t53 = branch11 + branch12 + branch13 + branch14
+    t54 = total14[..., None, None, None] * t53[..., None, :, :] * unit
+    t55 = -t14[..., None, None] * share[..., :, None] * exponential * (t5 * total4 + 1)
+    branch15 = np.where(differs[..., :, None], t55, 0.0)
+    t56 = branch11 + branch15
+    t57 = t5 * total12[..., None, :, None] * t56[..., None, :, :] * unit
+    t58 = t17[..., None, :, :] * unit + t3 * t23[..., None, :, :] + t36 + t44 + t54
+    total15 = np.sum(t58 + t57, axis=(-2, -1))
+    total16 = np.sum(np.where(differs, share, 0.0), axis=-1)
+    t59 = total7 * t11
+    t60 = exponential2 * t59[..., None] - exponential2 * (2 * t5 + t11 * total6)
+    t61 = total9 * t60
+    t62 = total16[..., None, None] * t61[..., None, :] * unit3
+    t63 = t5 * total7
+    t64 = t63[..., None] * exponential2 - exponential2 * t24
+    t65 = inverse3 * t64
+    t66 = total16[..., None, None] * t25 * t65[..., None, :]
+    t67 = t5 * total16 * total11
+    t68 = exponential2[..., None, :] * t67[..., None, None] * unit3
+    t69 = -total11 * scale
+    branch16 = np.where(differs, share * t69[..., None], 0.0)
+    branch17 = np.where(differs, -share * total14[..., None], 0.0)
+    branch18 = np.where(differs, share * total13 * scale, 0.0)
+    total17 = np.sum(branch16 + branch17 + branch18, axis=-1)
+    t70 = t64[..., None, :] * total17[..., None, None] * unit3
+    t71 = total16 * total14 * probability2
+    t72 = t64[..., None, :] * t71[..., None, None] * unit3
+    t73 = -t5 * total7
+    t74 = exponential2 * t73[..., None] - -exponential2 * (t5 * total6 + 1)
+    t75 = t5 * total16 * total10
+    t76 = t74[..., None, :] * t75[..., None, None] * unit3
+    t77 = t14[..., None, None] * (t62 + t66 + t68 + t70 + t72 + t76)
+    total18 = np.sum(t77, axis=-1)
+    total19 = np.sum(t22[..., None, :, :] * unit, axis=(-2, -1))
+    t78 = probability * total16 * cotangent * scale
+    t79 = t78[..., None, None] * t64[..., None, :] * unit3
+    total20 = np.sum(t79, axis=-1)
+    t80 = total19 + total20
+    total21 = np.sum(unit2 * t80, axis=-1)
+    t81 = inverse**2
+    t82 = -total21 * t81
+    t83 = -total * t81
+    t84 = t83[..., None] * (total19 + total20 - total21[..., None] * unit2)
+    t85 = unit2 * total15 + unit2 * total18 + inverse[..., None] * t * t80
+    total22 = np.sum(t85, axis=-1)
+    t86 = -inverse * total22
+    t87 = inverse[..., None] * total15 + inverse[..., None] * total18
+    t88 = inverse3 * total9
+    t89 = t60[..., None, :] * unit2[..., :, None]
+    t90 = t60 * total6
+    t91 = t89 - t64[..., None, :] * unit3 - t90[..., None, :] * unit3
+    t92 = total16[..., None, None] * t88[..., None, :] * t91
+    t93 = unit2[..., :, None] - total6[..., None, :] * unit3
+    t94 = total17[..., None, None] * t93 * t65[..., None, :]
+    t95 = inverse3 * t74
+    t96 = t75[..., None, None] * t93 * t95[..., None, :]
+    t97 = inverse3 * exponential2
+    t98 = t67[..., None, None] * t93 * t97[..., None, :]
+    t99 = t71[..., None, None] * t93 * t65[..., None, :]
+    t100 = total16 * inverse
+    t101 = t65[..., None, :] * t[..., :, None] * t100[..., None, None]
+    t102 = inverse3**2
+    t103 = total8 * t64 * t102
+    t104 = total16[..., None, None] * t93 * t103[..., None, :]
+    t105 = t64 * t102 * total6
+    t106 = total16[..., None, None] * t25 * t105[..., None, :]
+    t107 = t92 + t94 + t96 + t98 + t99 + t101 - t104 - t106
+    spread = fn.scatter(t14[..., None, None] * t107, label, centers.mT, 0, 0, 2)
+    turned3 = np.einsum("...abc->...bac", spread)
+    turned4 = np.einsum("...abc->...bca", turned3)
+    t108 = inverse2 * total3
+    t109 = t16[..., :, :, None] * unit2[..., None, None, :]
+    turned5 = np.einsum("...abc->...bca", unit)
+    t110 = t16 * total4
+    t111 = t109 - t22[..., :, :, None] * turned5 - t110[..., :, :, None] * turned5
+    t112 = inverse[..., None, None, None] * t[..., None, None, :]
+    t113 = unit2[..., :, None, None] - total4[..., None, :, :] * unit
+    turned6 = np.einsum("...abc->...bca", t113)
+    t114 = inverse2 * t35
+    t115 = total11[..., None, None, None] * turned6 * t114[..., :, :, None]
+    t116 = inverse2 * t43
+    t117 = total13[..., :, None, None] * turned6 * t116[..., :, :, None]
+    t118 = inverse2 * t53
+    t119 = total14[..., None, None, None] * turned6 * t118[..., :, :, None]
+    t120 = inverse2 * t56
+    t121 = t5 * total12[..., :, None, None] * turned6 * t120[..., :, :, None]
+    t122 = inverse2**2
+    t123 = total2 * t22 * t122
+    turned7 = np.einsum("...abc->...bca", t3)
+    t124 = t22 * t122 * total4
+    t125 = turned4 + t108[..., :, :, None] * t111 + t112 * t23[..., :, :, None] + t115
+    t126 = t125 + t117 + t119 + t121 - turned6 * t123[..., :, :, None]
+    result = t87 + t * t82[..., None] + t84 + t86[..., None] * unit2
+    result2 = t126 - turned7 * t124[..., :, :, None]
+    return (result, result2)
+
+
+def _soft_triple_hessian_diagonal(
+    embedding: Array,
+    centers: Array,
+    label: Array,
+    scale: Array,
+    gamma: Array,
+    margin: Array,
+    cotangent: Array,
+) -> tuple[Result, ...]:
+    """The diagonal of the Hessian of sum(cotangent * loss)."""
+    length = fn.norm(embedding, axis=-1)
+    unit = fn.unit(embedding, length[..., None])
+    position = fn.positions(centers, -3)
+    differs = position != label[..., None]
+    t = 1 / gamma
+    turned = np.einsum("...abc->...cab", centers)
+    length2 = fn.norm(centers, axis=-1)
+    unit2 = fn.unit(turned, length2[..., None, :, :])
+    total = np.sum(unit2 * unit[..., :, None, None], axis=-3)
+    t2 = t * total
+    lse = fn.logsumexp(t2, -1)
+    exponential = np.exp(t2 - lse[..., :, None])
+    total2 = np.sum(total * exponential, axis=-1)
+    picked = fn.gather(centers, label, 0, 0, 2)
+    picked2 = picked.mT
+    length3 = fn.norm(picked2, axis=-2)
+    unit3 = fn.unit(picked2, length3[..., None, :])
+    total3 = np.sum(unit[..., :, None] * unit3, axis=-2)
+    t3 = t * total3
+    lse2 = fn.logsumexp(t3, -1)
+    exponential2 = np.exp(t3 - lse2[..., None])
+    total4 = np.sum(exponential2 * total3, axis=-1)
+    t4 = -(total4 - margin)
+    t5 = scale * (total2 + t4[..., None])
+    lse3 = fn.logsumexp(t5, -1, where=differs)
+    probability = fn.sigmoid(lse3)
+    t6 = -t * probability * cotangent * scale
+    share = np.exp(t5 - lse3[..., None])
+    t7 = total2 * share
+    t8 = t6[..., None, None] * t7[..., :, None] * exponential
+    branch = np.where(differs[..., :, None], t8, 0.0)
+    t9 = probability * cotangent * scale
+    t10 = t2 + 1
+    t11 = t9[..., None, None] * share[..., :, None] * exponential * t10
+    branch2 = np.where(differs[..., :, None], t11, 0.0)
+    t12 = branch + branch2
+    total5 = np.sum(t12[..., None, :, :] * unit2, axis=(-2, -1))
+    total6 = np.sum(np.where(differs, share, 0.0), axis=-1)
+    t13 = probability * total6 * cotangent * scale
+    t14 = t * total4
+    t15 = t3 + 1
+    t16 = t14[..., None] * exponential2 - exponential2 * t15
+    t17 = t13[..., None, None] * t16[..., None, :] * unit3
+    total7 = np.sum(t17, axis=-1)
+    t18 = total5 + total7
+    total8 = np.sum(unit * t18, axis=-1)
+    inverse = fn.reciprocal(length)
+    t19 = inverse**2
+    t20 = -total8 * t19
+    t21 = 1 / gamma**2
+    t22 = -probability * t21 * cotangent * scale
+    t23 = t7[..., :, None] * exponential * t22[..., None, None]
+    branch3 = np.where(differs[..., :, None], t23, 0.0)
+    t24 = t9[..., None, None] * share[..., :, None] * exponential
+    branch4 = np.where(differs[..., :, None], t24 * (2 * t + t21 * total), 0.0)
+    t25 = branch3 + branch4
+    t26 = unit[..., :, None, None] * total[..., None, :, :]
+    t27 = unit2 - t26
+    t28 = inverse[..., None, None, None] * t25[..., None, :, :] * t27 * unit2
+    total9 = np.sum(t28, axis=(-2, -1))
+    t29 = t * probability * cotangent * scale
+    t30 = t7[..., :, None] * exponential * t29[..., None, None]
+    branch5 = np.where(differs[..., :, None], t30, 0.0)
+    t31 = -t9[..., None, None] * share[..., :, None] * exponential * (t * total + 1)
+    branch6 = np.where(differs[..., :, None], t31, 0.0)
+    t32 = branch5 + branch6
+    total10 = np.sum(unit2 * exponential[..., None, :, :], axis=-1)
+    t33 = total2[..., None, :] * unit[..., :, None]
+    t34 = total10 - t33
+    t35 = t * inverse
+    t36 = t32[..., None, :, :] * t34[..., :, :, None] * t35[..., None, None, None]
+    total11 = np.sum(t36 * unit2, axis=(-2, -1))
+    t37 = t6[..., None, None] * share[..., :, None] * exponential
+    branch7 = np.where(differs[..., :, None], t37, 0.0)
+    t38 = scale**2
+    t39 = -t * probability * t38 * cotangent
+    t40 = t7[..., :, None] * exponential * t39[..., None, None]
+    branch8 = np.where(differs[..., :, None], t40, 0.0)
+    t41 = probability * t38 * cotangent
+    t42 = share[..., :, None] * exponential * t10 * t41[..., None, None]
+    branch9 = np.where(differs[..., :, None], t42, 0.0)
+    t43 = branch7 + branch8 + branch9
+    t44 = exponential * t10
+    total12 = np.sum(unit2 * t44[..., None, :, :], axis=-1)
+    total13 = np.sum(total * exponential * t10, axis=-1)
+    t45 = total13[..., None, :] * unit[..., :, None]
+    t46 = total12 - t45 - t * total2[..., None, :] * t34
+    t47 = inverse[..., None, None, None] * t43[..., None, :, :] * t46[..., :, :, None]
+    total14 = np.sum(t47 * unit2, axis=(-2, -1))
+    t48 = unit[..., :, None] * total3[..., None, :]
+    t49 = unit3 - t48
+    t50 = inverse[..., None, None] * t15[..., None, :] * t49
+    t51 = inverse[..., None, None] * exponential2[..., None, :] * t49
+    total15 = np.sum(t51, axis=-1)
+    t52 = t * total15[..., :, None] * total3[..., None, :]
+    t53 = exponential2[..., None, :] * (t50 - t52)
+    total16 = np.sum(t53, axis=-1)
+    t54 = t * probability * t38 * cotangent
+    t55 = t7[..., :, None] * exponential * t54[..., None, None]
+    branch10 = np.where(differs[..., :, None], t55, 0.0)
+    t56 = -probability * t38 * cotangent
+    t57 = share[..., :, None] * exponential * t10 * t56[..., None, None]
+    branch11 = np.where(differs[..., :, None], t57, 0.0)
+    t58 = branch10 + branch11
+    total17 = np.sum(t58[..., None, :, :] * unit2, axis=(-2, -1))
+    probability2 = fn.sigmoid(-lse3)
+    t59 = -t * probability * probability2 * cotangent * scale
+    t60 = t7[..., :, None] * exponential * t59[..., None, None]
+    branch12 = np.where(differs[..., :, None], t60, 0.0)
+    t61 = -probability * cotangent * scale
+    t62 = share[..., :, None] * exponential * t10 * t61[..., None, None]
+    branch13 = np.where(differs[..., :, None], t62, 0.0)
+    t63 = probability * probability2 * cotangent * scale
+    t64 = share[..., :, None] * exponential * t10 * t63[..., None, None]
+    branch14 = np.where(differs[..., :, None], t64, 0.0)
+    t65 = branch5 + branch12 + branch13 + branch14
+    total18 = np.sum(t65[..., None, :, :] * unit2, axis=(-2, -1))
+    t66 = inverse[..., None, None] * t46
+    t67 = share[..., None, :] * scale * (t66 - total16[..., :, None])
+    branch15 = np.where(differs[..., None, :], t67, 0.0)
+    total19 = np.sum(branch15, axis=-1)
+    t68 = total9 + total11 + total14 + total16 * total17 + total18 * total19
+    t69 = total4 * t21
+    t70 = exponential2 * t69[..., None] - exponential2 * (2 * t + t21 * total3)
+    t71 = probability * total6 * inverse * cotangent * scale
+    t72 = t70[..., None, :] * t49 * t71[..., None, None] * unit3
+    total20 = np.sum(t72, axis=-1)
+    t73 = probability * total6 * probability2 * cotangent * scale
+    t74 = t16[..., None, :] * t73[..., None, None] * unit3
+    total21 = np.sum(t74, axis=-1)
+    t75 = t9[..., None, None] * t16[..., None, :] * unit3
+    total22 = np.sum(t75, axis=-1)
+    t76 = -share[..., None, :] * total19[..., :, None]
+    branch16 = np.where(differs[..., None, :], t76, 0.0)
+    t77 = inverse * scale
+    t78 = share[..., None, :] * t46 * t77[..., None, None]
+    branch17 = np.where(differs[..., None, :], t78, 0.0)
+    t79 = -share[..., None, :] * total16[..., :, None] * scale
+    branch18 = np.where(differs[..., None, :], t79, 0.0)
+    total23 = np.sum(branch16 + branch17 + branch18, axis=-1)
+    t80 = -t * total4
+    t81 = exponential2 * t80[..., None] - -exponential2 * (t * total3 + 1)
+    t82 = t13[..., None, None] * t81[..., None, :] * unit3
+    total24 = np.sum(t82, axis=-1)
+    total25 = np.sum(exponential2[..., None, :] * unit3, axis=-1)
+    t83 = t * probability * total6 * cotangent * scale
+    t84 = total20 + total19 * total21 + total22 * total23 + t * total15 * total24
+    t85 = inverse[..., None] * (t84 + total25 * total16 * t83[..., None])
+    t86 = total8 * t19
+    t87 = t25[..., None, :, :] * unit2
+    t88 = inverse[..., None, None, None] * t27
+    dot = np.einsum("...acd,...bcd->...ab", t87, t88, optimize=True)
+    t89 = t32[..., None, :, :] * unit2
+    t90 = t35[..., None, None] * t34
+    dot2 = np.einsum("...acd,...bc->...ab", t89, t90, optimize=True)
+    t91 = t43[..., None, :, :] * unit2
+    dot3 = np.einsum("...acd,...bc->...ab", t91, t66, optimize=True)
+    t92 = t13[..., None, None] * t70[..., None, :] * unit3
+    t93 = inverse[..., None, None] * t49
+    dot4 = t92 @ t93.mT
+    t94 = total16[..., None, :] * total17[..., :, None]
+    t95 = total19[..., None, :] * total18[..., :, None]
+    t96 = total19[..., None, :] * total21[..., :, None]
+    t97 = total23[..., None, :] * total22[..., :, None]
+    t98 = t * total15[..., None, :] * total24[..., :, None]
+    t99 = total16[..., None, :] * total25[..., :, None] * t83[..., None, None]
+    t100 = inverse[..., None, None] * t18[..., :, None] * unit[..., None, :]
+    t101 = dot + dot2 + dot3 + dot4 + t94 + t95 + t96 + t97 + t98 + t99 - t100
+    total26 = np.sum(unit[..., :, None] * t101, axis=-2)
+    t102 = total26 + inverse[..., None] * t18
+    t103 = total5 + total7 - total8[..., None] * unit
+    t104 = t20[..., None] + inverse[..., None] * t68 + t85 + t86[..., None] * unit**2
+    t105 = unit[..., :, None] - total3[..., None, :] * unit3
+    inverse2 = fn.reciprocal(length3)
+    t106 = inverse2**2
+    t107 = t * total6 * scale
+    t108 = exponential2 * t15
+    t109 = exponential2 * total3
+    t110 = t14[..., None, None] * t109[..., None, :] * unit3
+    t111 = t80[..., None, None] * exponential2[..., None, :] * unit[..., :, None]
+    t112 = t105 * t108[..., None, :] + t110 + t111
+    t113 = exponential2[..., None, :] * t107[..., None, None] * t112
+    t114 = exponential2 * t81
+    t115 = t107[..., None, None] * t105 * t114[..., None, :]
+    t116 = t38 * probability2 * total6**2
+    t117 = total3**2
+    t118 = exponential2 * t117
+    t119 = t14[..., None, None] * exponential2[..., None, :] * unit[..., :, None]
+    t120 = t80[..., None, None] * t109[..., None, :] * unit3
+    t121 = exponential2[..., None, :] * unit[..., :, None]
+    t122 = t * t109[..., None, :] * unit[..., :, None]
+    t123 = t109[..., None, :] * unit3 + t * t118[..., None, :] * unit3 + t119 + t120
+    t124 = t123 - t121 - t122
+    t125 = t116[..., None, None] * t16[..., None, :] * t124
+    total27 = np.sum(np.where(differs, -share, 0.0), axis=-1)
+    t126 = total6 * total27 * scale
+    total28 = np.sum(np.where(differs, -share * scale, 0.0), axis=-1)
+    t127 = total28[..., None, None] * exponential2[..., None, :] * unit[..., :, None]
+    t128 = t * total28
+    t129 = t109[..., None, :] * t128[..., None, None] * unit[..., :, None]
+    t130 = -t * total28
+    t131 = t118[..., None, :] * t130[..., None, None] * unit3
+    t132 = -t * total4 * total28
+    t133 = exponential2[..., None, :] * t132[..., None, None] * unit[..., :, None]
+    t134 = t * total4 * total28
+    t135 = t109[..., None, :] * t134[..., None, None] * unit3
+    t136 = total28[..., None, None] * t109[..., None, :] * unit3
+    t137 = t126[..., None, None] * t124 + t127 + t129 + t131 + t133 + t135 - t136
+    t138 = t113 + t115 + t125 + t16[..., None, :] * scale * t137
+    t139 = probability * cotangent
+    t140 = t105 * t106[..., None, :] * t138 * t139[..., None, None]
+    spread = fn.scatter(t140, label, centers.mT, 0, 0, 2)
+    turned2 = np.einsum("...abc->...bac", spread)
+    turned3 = np.einsum("...abc->...bca", turned2)
+    t141 = t70 * total3
+    t142 = t70[..., None, :] * unit[..., :, None] - t16[..., None, :] * unit3
+    t143 = t105 * (t142 - t141[..., None, :] * unit3)
+    t144 = t16 * total3
+    t145 = t143 + t144[..., None, :] * unit3**2 - t16[..., None, :] * t105 * unit3
+    t146 = t13[..., None, None] * t106[..., None, :] * t145
+    spread2 = fn.scatter(t146, label, centers.mT, 0, 0, 2)
+    turned4 = np.einsum("...abc->...bac", spread2)
+    turned5 = np.einsum("...abc->...bca", turned4)
+    t147 = -probability * total6 * cotangent * scale
+    t148 = t16[..., None, :] * t106[..., None, :] * t147[..., None, None]
+    spread3 = fn.scatter(t148 * total3[..., None, :], label, centers.mT, 0, 0, 2)
+    turned6 = np.einsum("...abc->...bac", spread3)
+    turned7 = np.einsum("...abc->...bca", turned6)
+    inverse3 = fn.reciprocal(length2)
+    t149 = inverse3**2
+    t150 = -t12 * t149 * total
+    t151 = t12 * t149 * total
+    turned8 = np.einsum("...abc->...bca", unit2)
+    t152 = unit[..., :, None, None] - total[..., None, :, :] * unit2
+    t153 = t152**2
+    turned9 = np.einsum("...abc->...bca", t153)
+    t154 = exponential * t10 - t * total2[..., :, None] * exponential
+    t155 = t43 * t149 * t154
+    t156 = exponential * t149 * t32
+    turned10 = np.einsum("...abc->...bca", t152)
+    t157 = inverse3 * t58
+    equal = label[..., None] == position
+    t158 = inverse2[..., None, :] * unit[..., :, None]
+    branch19 = np.where(equal[..., :, None, None], t158.mT[..., None, :, :], 0.0)
+    t159 = inverse2 * total3
+    t160 = -t159[..., None, :] * unit3
+    branch20 = np.where(equal[..., :, None, None], t160.mT[..., None, :, :], 0.0)
+    t161 = t108[..., None, :, None] * (branch19 + branch20)
+    t162 = inverse2 * exponential2
+    t163 = t80[..., None, None] * t162[..., None, :] * unit[..., :, None]
+    branch21 = np.where(equal[..., :, None, None], t163.mT[..., None, :, :], 0.0)
+    t164 = inverse2 * exponential2 * total3
+    t165 = t14[..., None, None] * t164[..., None, :] * unit3
+    branch22 = np.where(equal[..., :, None, None], t165.mT[..., None, :, :], 0.0)
+    t166 = turned10 * t157[..., :, :, None] * (t161 + branch21 + branch22)
+    t167 = inverse3 * t65
+    t168 = -total6 * scale
+    t169 = exponential2 * inverse2
+    t170 = t168[..., None, None] * t169[..., None, :] * unit[..., :, None]
+    branch23 = np.where(equal[..., :, None, None], t170.mT[..., None, :, :], 0.0)
+    t171 = exponential2 * inverse2 * total3
+    t172 = total6 * scale
+    t173 = t171[..., None, :] * t172[..., None, None] * unit3
+    branch24 = np.where(equal[..., :, None, None], t173.mT[..., None, :, :], 0.0)
+    t174 = exponential2 * inverse2 * t117
+    t175 = t107[..., None, None] * t174[..., None, :] * unit3
+    branch25 = np.where(equal[..., :, None, None], t175.mT[..., None, :, :], 0.0)
+    t176 = t * total4 * total6 * scale
+    t177 = t162[..., None, :] * t176[..., None, None] * unit[..., :, None]
+    branch26 = np.where(equal[..., :, None, None], t177.mT[..., None, :, :], 0.0)
+    t178 = -t * total6 * scale
+    t179 = t171[..., None, :] * t178[..., None, None] * unit[..., :, None]
+    branch27 = np.where(equal[..., :, None, None], t179.mT[..., None, :, :], 0.0)
+    t180 = -t * total4 * total6 * scale
+    t181 = t164[..., None, :] * t180[..., None, None] * unit3
+    branch28 = np.where(equal[..., :, None, None], t181.mT[..., None, :, :], 0.0)
+    t182 = inverse3 * t154
+    t183 = share[..., :, None, None] * turned10 * t182[..., :, :, None] * scale
+    branch29 = np.where(differs[..., :, None, None], t183, 0.0)
+    t184 = branch23 + branch24 + branch25 + branch26 + branch27 + branch28 + branch29
+    t185 = turned10 * t167[..., :, :, None] * t184
+    t186 = t25[..., :, :, None] * unit[..., None, None, :]
+    t187 = t25 * total
+    t188 = t186 - t12[..., :, :, None] * turned8 - t187[..., :, :, None] * turned8
+    t189 = turned10 * t149[..., :, :, None] * t188
+    t190 = t12 * t149
+    t191 = turned10 * t190[..., :, :, None] * turned8
+    t192 = turned3 + turned5 + turned7 + t150[..., :, :, None]
+    t193 = t192 + t151[..., :, :, None] * turned8**2 + turned9 * t155[..., :, :, None]
+    result = t104 - inverse[..., None] * unit * t102 - t19[..., None] * unit * t103
+    result2 = t193 + t * turned9 * t156[..., :, :, None] + t166 + t185 + t189 - t191
+    return (result, result2)
+
+
+_SOFT_TRIPLE = Definition(
+    name="soft_triple",
+    arguments=(
+        Argument(name="embedding", role="prediction", axes=("feature",), rows=(None,), filler=0.5),
+        Argument(
+            name="centers",
+            role="prediction",
+            axes=("class", "center", "feature"),
+            rows=(None, None, None),
+            filler=0.5,
+        ),
+        Argument(name="label", role="label", label_axis="class"),
+    ),
+    parameters=(
+        Parameter(name="scale", default=20.0, low=0.0, low_open=True, domain="scale > 0"),
+        Parameter(name="gamma", default=0.1, low=0.0, low_open=True, domain="gamma > 0"),
+        Parameter(name="margin", default=0.01, low=0.0, domain="margin >= 0"),
+    ),
+    loss_axes=(),
+    kernels={
+        (): Kernels(
+            value=_soft_triple_value,
+            vjp=_soft_triple_vjp,
+            jvp=_soft_triple_jvp,
+            hvp=_soft_triple_hvp,
+            hessian_diagonal=_soft_triple_hessian_diagonal,
         ),
     },
 )

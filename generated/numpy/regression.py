@@ -1501,9 +1501,8 @@ def _tukey_biweight_hvp(
     t = prediction - target
     t2 = t**2
     t3 = 1 / c**2
-    t4 = 1 - t2 * t3
-    t5 = prediction_tangent * cotangent * (t4**2 - 4 * t2 * t3 * t4)
-    return (np.where(np.abs(t) <= c, t5, 0.0),)
+    t4 = prediction_tangent * cotangent * (1 - t2 * t3) * (1 - 5 * t2 * t3)
+    return (np.where(np.abs(t) <= c, t4, 0.0),)
 
 
 def _tukey_biweight_hessian_diagonal(
@@ -1516,8 +1515,7 @@ def _tukey_biweight_hessian_diagonal(
     t = prediction - target
     t2 = t**2
     t3 = 1 / c**2
-    t4 = 1 - t2 * t3
-    return (np.where(np.abs(t) <= c, cotangent * (t4**2 - 4 * t2 * t3 * t4), 0.0),)
+    return (np.where(np.abs(t) <= c, cotangent * (1 - t2 * t3) * (1 - 5 * t2 * t3), 0.0),)
 
 
 _TUKEY_BIWEIGHT = Definition(

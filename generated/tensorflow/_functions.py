@@ -103,6 +103,11 @@ def log1mexp(x: Array) -> Array:
     return tf.where(x > -math.log(2), near, tf.math.log1p(-tf.exp(x)))
 
 
+def odds(x: Array) -> Array:
+    """`exp(x) / (1 - exp(x))` of a negative x: the odds of a log-probability."""
+    return 1 / tf.math.expm1(-x)
+
+
 def log_add_exp(a: Array, b: Array) -> Array:
     """`log(exp(a) + exp(b))`; -inf where both are."""
     peak = tf.maximum(a, b)

@@ -19,6 +19,8 @@ __all__ = [
     "AlignmentLoss",
     "ClipLoss",
     "ClipSymmetricLoss",
+    "DclLoss",
+    "DecoupledContrastiveLoss",
     "InfoNceLoss",
     "NtXentLoss",
     "NtxentInfonceLoss",
@@ -36,6 +38,14 @@ __all__ = [
     "clip_symmetric_hvp",
     "clip_symmetric_value_and_grad",
     "clip_value_and_grad",
+    "dcl",
+    "dcl_hessian_diagonal",
+    "dcl_hvp",
+    "dcl_value_and_grad",
+    "decoupled_contrastive",
+    "decoupled_contrastive_hessian_diagonal",
+    "decoupled_contrastive_hvp",
+    "decoupled_contrastive_value_and_grad",
     "info_nce",
     "info_nce_hessian_diagonal",
     "info_nce_hvp",
@@ -1151,6 +1161,684 @@ ntxent_infonce_value_and_grad = nt_xent_value_and_grad
 ntxent_infonce_hvp = nt_xent_hvp
 ntxent_infonce_hessian_diagonal = nt_xent_hessian_diagonal
 NtxentInfonceLoss = NtXentLoss
+
+
+def decoupled_contrastive(
+    query: ArrayLike,
+    key: ArrayLike,
+    *,
+    temperature: Scalar = 0.1,
+    weight: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
+    reduction: Reduction = "mean",
+    normalizer: Scalar | None = None,
+) -> Array:
+    """Contrastive loss without the positive pair in the denominator.
+
+        loss = {log(sum_j({exp(sum_f(key[j, f]*query[i, f])/(temperature*norm_f(key[j,
+            f])*norm_f(query[i, f]))) + exp(sum_f(query[i, f]*query[j,
+            f])/(temperature*norm_f(query[i, f])*norm_f(query[j, f]))) if i != j; 0 otherwise})) -
+            sum_f(key[i, f]*query[i, f])/(temperature*norm_f(key[i, f])*norm_f(query[i, f])) if
+            size(batch) > 1; 0 otherwise}
+
+    Also called `dcl`.
+
+    Shapes: `(batch,feature),(batch,feature)->(batch)` after the batch axes, as NumPy writes
+    generalised ufuncs.
+
+    Use it in place of `nt_xent` where batches must be small: the gradient does not fade as the
+    pair is recognised. Row `i` of `key` is the other view of row `i` of `query`; the negatives are
+    all other rows of both. One loss per query; call it both ways round and average for the
+    symmetric form. It may be negative. A batch of one has no negatives and costs 0.
+
+    Args:
+        query: Prediction (batch, feature).
+        key: Prediction (batch, feature).
+        temperature: Parameter; temperature > 0; default 0.1.
+        weight: Weight of each loss entry; broadcasts to the unreduced loss. None: 1.
+        mask: False where a loss entry does not count, whatever the inputs hold there; broadcasts to
+            the unreduced loss. None: all count.
+        reduction: "none" gives the weighted loss entries, "sum" their sum, "mean" their sum divided
+            by the sum of the weights.
+        normalizer: Divides the sum in place of the sum of the weights if `reduction` is "mean".
+
+    Returns:
+        The reduced loss, or one entry per loss entry.
+
+    Raises:
+        ValueError: If a shape, dtype, label, option or parameter is not allowed.
+
+    References:
+        C.-H. Yeh et al., "Decoupled Contrastive Learning", 2022.
+    """
+    return evaluate(
+        _DECOUPLED_CONTRASTIVE,
+        (query, key),
+        (temperature,),
+        Options(weight=weight, mask=mask, reduction=reduction, normalizer=normalizer),
+    )
+
+
+def decoupled_contrastive_value_and_grad(
+    query: ArrayLike,
+    key: ArrayLike,
+    *,
+    temperature: Scalar = 0.1,
+    weight: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
+    reduction: Reduction = "mean",
+    normalizer: Scalar | None = None,
+) -> tuple[Array, Array | tuple[Array, ...]]:
+    """Value and gradient of `decoupled_contrastive`.
+
+    The arguments are those of `decoupled_contrastive`. An unreduced loss (`reduction="none"`) is
+    differentiated as its sum.
+
+    Returns:
+        The value, and the gradient with respect to `query`, `key`, a tuple in this order.
+
+    Raises:
+        ValueError: If a shape, dtype, label, option or parameter is not allowed.
+    """
+    return value_and_grad(
+        _DECOUPLED_CONTRASTIVE,
+        (query, key),
+        (temperature,),
+        Options(weight=weight, mask=mask, reduction=reduction, normalizer=normalizer),
+    )
+
+
+def decoupled_contrastive_hvp(
+    query: ArrayLike,
+    key: ArrayLike,
+    *,
+    temperature: Scalar = 0.1,
+    weight: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
+    reduction: Reduction = "mean",
+    normalizer: Scalar | None = None,
+    vector: Sequence[ArrayLike],
+) -> Array | tuple[Array, ...]:
+    """Hessian-vector product of `decoupled_contrastive`.
+
+    The arguments are those of `decoupled_contrastive`; `vector` has the shapes of what is
+    differentiated. An unreduced loss (`reduction="none"`) is differentiated as its sum.
+
+    Returns:
+        The Hessian times the vector, with respect to `query`, `key`, a tuple in this order.
+
+    Raises:
+        ValueError: If a shape, dtype, label, option or parameter is not allowed.
+    """
+    return hvp(
+        _DECOUPLED_CONTRASTIVE,
+        (query, key),
+        (temperature,),
+        vector,
+        Options(weight=weight, mask=mask, reduction=reduction, normalizer=normalizer),
+    )
+
+
+def decoupled_contrastive_hessian_diagonal(
+    query: ArrayLike,
+    key: ArrayLike,
+    *,
+    temperature: Scalar = 0.1,
+    weight: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
+    reduction: Reduction = "mean",
+    normalizer: Scalar | None = None,
+) -> Array | tuple[Array, ...]:
+    """Diagonal of the Hessian of `decoupled_contrastive`.
+
+    The arguments are those of `decoupled_contrastive`. An unreduced loss (`reduction="none"`) is
+    differentiated as its sum.
+
+    Returns:
+        The diagonal with respect to `query`, `key`, a tuple in this order.
+
+    Raises:
+        ValueError: If a shape, dtype, label, option or parameter is not allowed.
+    """
+    return hessian_diagonal(
+        _DECOUPLED_CONTRASTIVE,
+        (query, key),
+        (temperature,),
+        Options(weight=weight, mask=mask, reduction=reduction, normalizer=normalizer),
+    )
+
+
+@keras.saving.register_keras_serializable(package="losscompiler")
+class DecoupledContrastiveLoss(KerasLoss):
+    """Contrastive loss without the positive pair in the denominator.
+
+        loss = {log(sum_j({exp(sum_f(key[j, f]*query[i, f])/(temperature*norm_f(key[j,
+            f])*norm_f(query[i, f]))) + exp(sum_f(query[i, f]*query[j,
+            f])/(temperature*norm_f(query[i, f])*norm_f(query[j, f]))) if i != j; 0 otherwise})) -
+            sum_f(key[i, f]*query[i, f])/(temperature*norm_f(key[i, f])*norm_f(query[i, f])) if
+            size(batch) > 1; 0 otherwise}
+
+    Also called `dcl`.
+
+    Shapes: `(batch,feature),(batch,feature)->(batch)` after the batch axes, as NumPy writes
+    generalised ufuncs.
+
+    Use it in place of `nt_xent` where batches must be small: the gradient does not fade as the
+    pair is recognised. Row `i` of `key` is the other view of row `i` of `query`; the negatives are
+    all other rows of both. One loss per query; call it both ways round and average for the
+    symmetric form. It may be negative. A batch of one has no negatives and costs 0.
+
+    Keras passes, in this order, as a tuple where there are several:
+
+    * `query` in `y_pred`
+    * `key` in `y_pred`
+
+    Args:
+        temperature: Parameter; temperature > 0; default 0.1.
+        reduction: How Keras reduces the losses of the samples.
+        name: Name of the loss.
+        dtype: Precision or dtype policy; half precision is computed in float32. None: Keras's own.
+
+    References:
+        C.-H. Yeh et al., "Decoupled Contrastive Learning", 2022.
+    """
+
+    def __init__(
+        self,
+        temperature: Scalar = 0.1,
+        reduction: str | None = "sum_over_batch_size",
+        name: str = "decoupled_contrastive",
+        dtype: Any = None,
+    ) -> None:
+        """Keeps the parameters."""
+        super().__init__(reduction, name, dtype)
+        self.temperature = temperature
+
+    def call(self, y_true: Any, y_pred: Any) -> Array:
+        """The loss of each sample."""
+        return self.per_sample(
+            _DECOUPLED_CONTRASTIVE,
+            y_true,
+            y_pred,
+            temperature=self.temperature,
+        )
+
+    def get_config(self) -> dict[str, Any]:
+        """What `from_config` needs to make an equal loss."""
+        return {
+            **super().get_config(),
+            "temperature": config_value(self.temperature),
+        }
+
+
+def _decoupled_contrastive_value(query: Array, key: Array, temperature: Array) -> Result:
+    """The unreduced loss."""
+    batch_size = fn.size(query, -2)
+    position = fn.positions(query, -2)
+    t = 1 / temperature
+    length = fn.norm(query, axis=-1)
+    unit = fn.unit(query, length[..., :, None])
+    length2 = fn.norm(key, axis=-1)
+    unit2 = fn.unit(key, length2[..., :, None])
+    dot = tf.matmul(unit, tf.linalg.matrix_transpose(unit2))
+    dot2 = tf.matmul(unit, tf.linalg.matrix_transpose(unit))
+    differs = position[..., :, None] != position[..., None, :]
+    branch = tf.where(differs, tf.math.exp(t * dot) + tf.math.exp(t * dot2), 0.0)
+    total = tf.reduce_sum(branch, axis=-1)
+    total2 = tf.reduce_sum(unit * unit2, axis=-1)
+    above = tf.convert_to_tensor(batch_size, query.dtype) > 1
+    return tf.where(above, tf.math.log(total) - total2 * t, 0.0)
+
+
+def _decoupled_contrastive_vjp(
+    query: Array,
+    key: Array,
+    temperature: Array,
+    cotangent: Array,
+) -> tuple[Result, ...]:
+    """Gradients of sum(cotangent * loss)."""
+    length = fn.norm(query, axis=-1)
+    inverse = fn.reciprocal(length)
+    batch_size = fn.size(query, -2)
+    position = fn.positions(query, -2)
+    differs = position[..., None, :] != position[..., :, None]
+    unit = fn.unit(query, length[..., :, None])
+    length2 = fn.norm(key, axis=-1)
+    unit2 = fn.unit(key, length2[..., :, None])
+    dot = tf.matmul(unit, tf.linalg.matrix_transpose(unit2))
+    t = 1 / temperature
+    exponential = tf.math.exp(tf.linalg.matrix_transpose(dot) * t)
+    dot2 = tf.matmul(unit, tf.linalg.matrix_transpose(unit))
+    exponential2 = tf.math.exp(tf.linalg.matrix_transpose(dot2) * t)
+    branch = tf.where(differs, exponential + exponential2, 0.0)
+    total = tf.reduce_sum(branch, axis=-2)
+    t2 = 1 / total
+    t3 = t2 * cotangent
+    t4 = t3[..., :, None] * unit
+    t5 = tf.linalg.matrix_transpose(t4)
+    branch2 = tf.where(differs, t * exponential2, 0.0)
+    dot3 = tf.matmul(branch2, tf.linalg.matrix_transpose(t5))
+    branch3 = tf.where(tf.convert_to_tensor(batch_size, query.dtype) > 1, dot3, 0.0)
+    t6 = tf.linalg.matrix_transpose(unit)
+    t7 = tf.linalg.matrix_transpose(branch2)
+    dot4 = tf.matmul(t7, tf.linalg.matrix_transpose(t6))
+    above = tf.convert_to_tensor(batch_size, query.dtype) > 1
+    branch4 = tf.where(above, dot4 * t3[..., :, None], 0.0)
+    t8 = tf.linalg.matrix_transpose(unit2)
+    branch5 = tf.where(differs, t * exponential, 0.0)
+    t9 = tf.linalg.matrix_transpose(branch5)
+    dot5 = tf.matmul(t9, tf.linalg.matrix_transpose(t8))
+    branch6 = tf.where(above, t3[..., :, None] * dot5, 0.0)
+    branch7 = tf.where(above, -t * cotangent[..., :, None] * unit2, 0.0)
+    t10 = unit * (branch3 + branch4 + branch6 + branch7)
+    total2 = tf.reduce_sum(t10, axis=-1)
+    t11 = branch3 + branch4 + branch6 + branch7 - total2[..., :, None] * unit
+    inverse2 = fn.reciprocal(length2)
+    dot6 = tf.matmul(branch5, tf.linalg.matrix_transpose(t5))
+    branch8 = tf.where(tf.convert_to_tensor(batch_size, query.dtype) > 1, dot6, 0.0)
+    branch9 = tf.where(above, -t * cotangent[..., :, None] * unit, 0.0)
+    total3 = tf.reduce_sum(unit2 * (branch8 + branch9), axis=-1)
+    t12 = branch8 + branch9 - total3[..., :, None] * unit2
+    return (inverse[..., :, None] * t11, inverse2[..., :, None] * t12)
+
+
+def _decoupled_contrastive_jvp(
+    query: Array,
+    key: Array,
+    temperature: Array,
+    query_tangent: Array,
+    key_tangent: Array,
+) -> Result:
+    """The directional derivative of the unreduced loss along the tangents."""
+    batch_size = fn.size(query, -2)
+    position = fn.positions(query, -2)
+    differs = position[..., None, :] != position[..., :, None]
+    t = 1 / temperature
+    length = fn.norm(query, axis=-1)
+    unit = fn.unit(query, length[..., :, None])
+    length2 = fn.norm(key, axis=-1)
+    unit2 = fn.unit(key, length2[..., :, None])
+    dot = tf.matmul(unit, tf.linalg.matrix_transpose(unit2))
+    exponential = tf.math.exp(tf.linalg.matrix_transpose(dot) * t)
+    inverse = fn.reciprocal(length)
+    total = tf.reduce_sum(unit * query_tangent, axis=-1)
+    t2 = query_tangent - unit * total[..., :, None]
+    dot2 = tf.matmul(t2, tf.linalg.matrix_transpose(unit2))
+    t3 = inverse[..., None, :] * tf.linalg.matrix_transpose(dot2)
+    total2 = tf.reduce_sum(unit2 * key_tangent, axis=-1)
+    t4 = key_tangent - unit2 * total2[..., :, None]
+    dot3 = tf.matmul(unit, tf.linalg.matrix_transpose(t4))
+    inverse2 = fn.reciprocal(length2)
+    t5 = tf.linalg.matrix_transpose(dot3) * inverse2[..., :, None]
+    branch = tf.where(differs, t * exponential * (t3 + t5), 0.0)
+    dot4 = tf.matmul(unit, tf.linalg.matrix_transpose(unit))
+    exponential2 = tf.math.exp(tf.linalg.matrix_transpose(dot4) * t)
+    dot5 = tf.matmul(t2, tf.linalg.matrix_transpose(unit))
+    t6 = inverse[..., None, :] * tf.linalg.matrix_transpose(dot5)
+    dot6 = tf.matmul(unit, tf.linalg.matrix_transpose(t2))
+    t7 = tf.linalg.matrix_transpose(dot6) * inverse[..., :, None]
+    branch2 = tf.where(differs, t * exponential2 * (t6 + t7), 0.0)
+    total3 = tf.reduce_sum(branch + branch2, axis=-2)
+    branch3 = tf.where(differs, exponential + exponential2, 0.0)
+    total4 = tf.reduce_sum(branch3, axis=-2)
+    above = tf.convert_to_tensor(batch_size, query.dtype) > 1
+    t8 = unit * inverse2[..., :, None] * t4 + unit2 * inverse[..., :, None] * t2
+    total5 = tf.reduce_sum(t8, axis=-1)
+    branch4 = tf.where(tf.convert_to_tensor(batch_size, query.dtype) > 1, -t * total5, 0.0)
+    return tf.where(above, total3 / total4, 0.0) + branch4
+
+
+def _decoupled_contrastive_hvp(
+    query: Array,
+    key: Array,
+    temperature: Array,
+    cotangent: Array,
+    query_tangent: Array,
+    key_tangent: Array,
+) -> tuple[Result, ...]:
+    """The Hessian of sum(cotangent * loss) times the tangents."""
+    batch_size = fn.size(query, -2)
+    length = fn.norm(query, axis=-1)
+    unit = fn.unit(query, length[..., :, None])
+    t = tf.linalg.matrix_transpose(unit)
+    position = fn.positions(query, -2)
+    differs = position[..., None, :] != position[..., :, None]
+    t2 = 1 / temperature
+    dot = tf.matmul(unit, tf.linalg.matrix_transpose(unit))
+    exponential = tf.math.exp(tf.linalg.matrix_transpose(dot) * t2)
+    branch = tf.where(differs, t2 * exponential, 0.0)
+    t3 = tf.linalg.matrix_transpose(branch)
+    dot2 = tf.matmul(t3, tf.linalg.matrix_transpose(t))
+    length2 = fn.norm(key, axis=-1)
+    unit2 = fn.unit(key, length2[..., :, None])
+    dot3 = tf.matmul(unit, tf.linalg.matrix_transpose(unit2))
+    exponential2 = tf.math.exp(tf.linalg.matrix_transpose(dot3) * t2)
+    branch2 = tf.where(differs, exponential2 + exponential, 0.0)
+    total = tf.reduce_sum(branch2, axis=-2)
+    t4 = 1 / total**2
+    t5 = t4 * cotangent
+    above = tf.convert_to_tensor(batch_size, query.dtype) > 1
+    branch3 = tf.where(above, -dot2 * t5[..., :, None], 0.0)
+    t6 = tf.linalg.matrix_transpose(unit2)
+    branch4 = tf.where(differs, t2 * exponential2, 0.0)
+    t7 = tf.linalg.matrix_transpose(branch4)
+    dot4 = tf.matmul(t7, tf.linalg.matrix_transpose(t6))
+    branch5 = tf.where(above, -dot4 * t5[..., :, None], 0.0)
+    t8 = branch3 + branch5
+    inverse = fn.reciprocal(length)
+    inverse2 = fn.reciprocal(length2)
+    total2 = tf.reduce_sum(unit2 * key_tangent, axis=-1)
+    t9 = key_tangent - unit2 * total2[..., :, None]
+    dot5 = tf.matmul(unit, tf.linalg.matrix_transpose(t9))
+    t10 = inverse2[..., :, None] * tf.linalg.matrix_transpose(dot5)
+    total3 = tf.reduce_sum(unit * query_tangent, axis=-1)
+    t11 = query_tangent - unit * total3[..., :, None]
+    dot6 = tf.matmul(t11, tf.linalg.matrix_transpose(unit2))
+    t12 = inverse[..., None, :] * tf.linalg.matrix_transpose(dot6)
+    t13 = t10 + t12
+    branch6 = tf.where(differs, t2 * exponential2 * t13, 0.0)
+    dot7 = tf.matmul(unit, tf.linalg.matrix_transpose(t11))
+    t14 = inverse[..., :, None] * tf.linalg.matrix_transpose(dot7)
+    dot8 = tf.matmul(t11, tf.linalg.matrix_transpose(unit))
+    t15 = inverse[..., None, :] * tf.linalg.matrix_transpose(dot8)
+    t16 = t14 + t15
+    branch7 = tf.where(differs, t2 * exponential * t16, 0.0)
+    total4 = tf.reduce_sum(branch6 + branch7, axis=-2)
+    t17 = inverse * total4
+    t18 = 1 / total
+    t19 = t18 * inverse
+    t20 = total4 * t4
+    t21 = t11 * t19[..., :, None] - t20[..., :, None] * unit
+    t22 = cotangent[..., :, None] * t21
+    t23 = tf.linalg.matrix_transpose(t22)
+    dot9 = tf.matmul(branch, tf.linalg.matrix_transpose(t23))
+    t24 = t18 * cotangent
+    t25 = t24[..., :, None] * unit
+    t26 = tf.linalg.matrix_transpose(t25)
+    t27 = 1 / temperature**2
+    branch8 = tf.where(differs, exponential * t27 * t16, 0.0)
+    dot10 = tf.matmul(branch8, tf.linalg.matrix_transpose(t26))
+    t28 = dot9 + dot10
+    branch9 = tf.where(above, inverse[..., :, None] * t28, 0.0)
+    t29 = inverse[..., None, :] * tf.linalg.matrix_transpose(t11)
+    dot11 = tf.matmul(t3, tf.linalg.matrix_transpose(t29))
+    t30 = tf.linalg.matrix_transpose(branch8)
+    dot12 = tf.matmul(t30, tf.linalg.matrix_transpose(t))
+    t31 = dot11 + dot12
+    t32 = t18 * inverse * cotangent
+    branch10 = tf.where(above, t31 * t32[..., :, None], 0.0)
+    t33 = inverse2[..., None, :] * tf.linalg.matrix_transpose(t9)
+    dot13 = tf.matmul(t7, tf.linalg.matrix_transpose(t33))
+    branch11 = tf.where(differs, exponential2 * t27 * t13, 0.0)
+    t34 = tf.linalg.matrix_transpose(branch11)
+    dot14 = tf.matmul(t34, tf.linalg.matrix_transpose(t6))
+    t35 = dot13 + dot14
+    branch12 = tf.where(above, t32[..., :, None] * t35, 0.0)
+    t36 = inverse * inverse2 * cotangent
+    branch13 = tf.where(above, -t2 * t9 * t36[..., :, None], 0.0)
+    dot15 = tf.matmul(branch, tf.linalg.matrix_transpose(t26))
+    branch14 = tf.where(tf.convert_to_tensor(batch_size, query.dtype) > 1, dot15, 0.0)
+    branch15 = tf.where(above, dot2 * t24[..., :, None], 0.0)
+    branch16 = tf.where(above, t24[..., :, None] * dot4, 0.0)
+    branch17 = tf.where(above, -t2 * cotangent[..., :, None] * unit2, 0.0)
+    t37 = branch14 + branch15 + branch16 + branch17
+    total5 = tf.reduce_sum(unit * t37, axis=-1)
+    t38 = inverse**2
+    t39 = total5 * t38
+    branch18 = tf.where(tf.convert_to_tensor(batch_size, query.dtype) > 1, unit * t28, 0.0)
+    branch19 = tf.where(above, unit * t24[..., :, None] * t31, 0.0)
+    branch20 = tf.where(above, unit * t24[..., :, None] * t35, 0.0)
+    t40 = inverse2 * cotangent
+    branch21 = tf.where(above, -unit * t2 * t9 * t40[..., :, None], 0.0)
+    t41 = unit * total4[..., :, None] * t8 + inverse[..., :, None] * t11 * t37
+    t42 = t41 + branch18 + branch19 + branch20 + branch21
+    total6 = tf.reduce_sum(t42, axis=-1)
+    t43 = inverse * total6
+    t44 = t38 * total3
+    t45 = branch14 + branch15 + branch16 + branch17 - total5[..., :, None] * unit
+    t46 = t8 * t17[..., :, None] + branch9 + branch10 + branch12 + branch13
+    t47 = t46 - t11 * t39[..., :, None] - t43[..., :, None] * unit
+    dot16 = tf.matmul(branch4, tf.linalg.matrix_transpose(t23))
+    dot17 = tf.matmul(branch11, tf.linalg.matrix_transpose(t26))
+    t48 = dot16 + dot17
+    branch22 = tf.where(above, inverse2[..., :, None] * t48, 0.0)
+    branch23 = tf.where(above, -t2 * t11 * t36[..., :, None], 0.0)
+    dot18 = tf.matmul(branch4, tf.linalg.matrix_transpose(t26))
+    branch24 = tf.where(tf.convert_to_tensor(batch_size, query.dtype) > 1, dot18, 0.0)
+    branch25 = tf.where(above, -t2 * cotangent[..., :, None] * unit, 0.0)
+    t49 = branch24 + branch25
+    total7 = tf.reduce_sum(unit2 * t49, axis=-1)
+    t50 = inverse2**2
+    t51 = total7 * t50
+    branch26 = tf.where(tf.convert_to_tensor(batch_size, query.dtype) > 1, unit2 * t48, 0.0)
+    t52 = inverse * cotangent
+    branch27 = tf.where(above, -unit2 * t2 * t11 * t52[..., :, None], 0.0)
+    t53 = inverse2[..., :, None] * t9 * t49 + branch26 + branch27
+    total8 = tf.reduce_sum(t53, axis=-1)
+    t54 = inverse2 * total8
+    t55 = t50 * total2
+    t56 = branch24 + branch25 - total7[..., :, None] * unit2
+    t57 = branch22 + branch23 - t9 * t51[..., :, None] - t54[..., :, None] * unit2
+    return (t47 - t44[..., :, None] * t45, t57 - t55[..., :, None] * t56)
+
+
+def _decoupled_contrastive_hessian_diagonal(
+    query: Array,
+    key: Array,
+    temperature: Array,
+    cotangent: Array,
+) -> tuple[Result, ...]:
+    """The diagonal of the Hessian of sum(cotangent * loss)."""
+    length = fn.norm(query, axis=-1)
+    unit = fn.unit(query, length[..., :, None])
+    batch_size = fn.size(query, -2)
+    position = fn.positions(query, -2)
+    differs = position[..., None, :] != position[..., :, None]
+    length2 = fn.norm(key, axis=-1)
+    unit2 = fn.unit(key, length2[..., :, None])
+    dot = tf.matmul(unit, tf.linalg.matrix_transpose(unit2))
+    t = 1 / temperature
+    exponential = tf.math.exp(tf.linalg.matrix_transpose(dot) * t)
+    dot2 = tf.matmul(unit, tf.linalg.matrix_transpose(unit))
+    exponential2 = tf.math.exp(tf.linalg.matrix_transpose(dot2) * t)
+    branch = tf.where(differs, exponential + exponential2, 0.0)
+    total = tf.reduce_sum(branch, axis=-2)
+    t2 = 1 / total
+    t3 = t2 * cotangent
+    t4 = t3[..., :, None] * unit
+    t5 = tf.linalg.matrix_transpose(t4)
+    branch2 = tf.where(differs, t * exponential2, 0.0)
+    dot3 = tf.matmul(branch2, tf.linalg.matrix_transpose(t5))
+    branch3 = tf.where(tf.convert_to_tensor(batch_size, query.dtype) > 1, dot3, 0.0)
+    t6 = tf.linalg.matrix_transpose(unit)
+    t7 = tf.linalg.matrix_transpose(branch2)
+    dot4 = tf.matmul(t7, tf.linalg.matrix_transpose(t6))
+    above = tf.convert_to_tensor(batch_size, query.dtype) > 1
+    branch4 = tf.where(above, dot4 * t3[..., :, None], 0.0)
+    t8 = tf.linalg.matrix_transpose(unit2)
+    branch5 = tf.where(differs, t * exponential, 0.0)
+    t9 = tf.linalg.matrix_transpose(branch5)
+    dot5 = tf.matmul(t9, tf.linalg.matrix_transpose(t8))
+    branch6 = tf.where(above, t3[..., :, None] * dot5, 0.0)
+    branch7 = tf.where(above, -t * cotangent[..., :, None] * unit2, 0.0)
+    t10 = branch3 + branch4 + branch6 + branch7
+    total2 = tf.reduce_sum(unit * t10, axis=-1)
+    inverse = fn.reciprocal(length)
+    t11 = inverse**2
+    t12 = -total2 * t11
+    t13 = total2 * t11
+    t14 = unit**2
+    t15 = 1 / total**2
+    t16 = t15 * cotangent
+    branch8 = tf.where(above, -dot4 * t16[..., :, None], 0.0)
+    branch9 = tf.where(above, -dot5 * t16[..., :, None], 0.0)
+    t17 = branch8 + branch9
+    t18 = t * tf.linalg.matrix_transpose(exponential) * dot
+    branch10 = tf.where(tf.linalg.matrix_transpose(differs), t18, 0.0)
+    total3 = tf.reduce_sum(branch10, axis=-1)
+    t19 = t * tf.linalg.matrix_transpose(exponential2) * dot2
+    branch11 = tf.where(tf.linalg.matrix_transpose(differs), t19, 0.0)
+    total4 = tf.reduce_sum(branch11, axis=-1)
+    t20 = dot4 + dot5 - total3[..., :, None] * unit - total4[..., :, None] * unit
+    t21 = t3[..., :, None] * t14
+    t22 = tf.linalg.matrix_transpose(t21)
+    t23 = 1 / temperature**2
+    t24 = tf.linalg.matrix_transpose(exponential2) * t23
+    branch12 = tf.where(tf.linalg.matrix_transpose(differs), t24, 0.0)
+    t25 = tf.linalg.matrix_transpose(branch12)
+    dot6 = tf.matmul(t25, tf.linalg.matrix_transpose(t22))
+    branch13 = tf.where(differs, tf.linalg.matrix_transpose(dot2) * exponential2 * t23, 0.0)
+    dot7 = tf.matmul(branch13, tf.linalg.matrix_transpose(t5))
+    branch14 = tf.where(above, t11[..., :, None] * (dot6 - dot7 * unit), 0.0)
+    t26 = t16[..., :, None] * unit
+    t27 = tf.linalg.matrix_transpose(t26)
+    exponential3 = tf.math.exp(2 * t * dot2)
+    branch15 = tf.where(tf.linalg.matrix_transpose(differs), t23 * exponential3 * dot2, 0.0)
+    t28 = tf.linalg.matrix_transpose(branch15)
+    dot8 = tf.matmul(t28, tf.linalg.matrix_transpose(t27))
+    t29 = t16[..., :, None] * t14
+    t30 = tf.linalg.matrix_transpose(t29)
+    branch16 = tf.where(tf.linalg.matrix_transpose(differs), t23 * exponential3, 0.0)
+    t31 = tf.linalg.matrix_transpose(branch16)
+    dot9 = tf.matmul(t31, tf.linalg.matrix_transpose(t30))
+    branch17 = tf.where(above, t11[..., :, None] * (dot8 * unit - dot9), 0.0)
+    t32 = t2 * t11 * cotangent
+    t33 = tf.linalg.matrix_transpose(t14)
+    dot10 = tf.matmul(branch12, tf.linalg.matrix_transpose(t33))
+    t34 = tf.linalg.matrix_transpose(branch13)
+    dot11 = tf.matmul(t34, tf.linalg.matrix_transpose(t6))
+    branch18 = tf.where(above, t32[..., :, None] * (dot10 - dot11 * unit), 0.0)
+    t35 = unit2**2
+    t36 = tf.linalg.matrix_transpose(t35)
+    branch19 = tf.where(differs, exponential * t23, 0.0)
+    t37 = tf.linalg.matrix_transpose(branch19)
+    dot12 = tf.matmul(t37, tf.linalg.matrix_transpose(t36))
+    branch20 = tf.where(differs, tf.linalg.matrix_transpose(dot) * exponential * t23, 0.0)
+    t38 = tf.linalg.matrix_transpose(branch20)
+    dot13 = tf.matmul(t38, tf.linalg.matrix_transpose(t8))
+    branch21 = tf.where(above, t32[..., :, None] * (dot12 - dot13 * unit), 0.0)
+    total5 = tf.reduce_sum(unit * t17, axis=-1)
+    t39 = inverse * total5
+    dot14 = t25 * dot2
+    dot15 = tf.matmul(dot14, tf.linalg.matrix_transpose(t5))
+    branch22 = tf.where(above, inverse[..., :, None] * dot15, 0.0)
+    t40 = t2 * inverse * cotangent
+    dot16 = branch12 * dot2
+    dot17 = tf.matmul(dot16, tf.linalg.matrix_transpose(t6))
+    branch23 = tf.where(above, t40[..., :, None] * dot17, 0.0)
+    dot18 = t37 * dot
+    dot19 = tf.matmul(dot18, tf.linalg.matrix_transpose(t8))
+    branch24 = tf.where(above, t40[..., :, None] * dot19, 0.0)
+    total6 = tf.reduce_sum(unit * dot7, axis=-1)
+    t41 = inverse * total6
+    branch25 = tf.where(above, -t41[..., :, None] * unit, 0.0)
+    total7 = tf.reduce_sum(unit * dot11, axis=-1)
+    t42 = t2 * inverse * total7 * cotangent
+    branch26 = tf.where(above, -t42[..., :, None] * unit, 0.0)
+    total8 = tf.reduce_sum(unit * dot13, axis=-1)
+    t43 = t2 * inverse * total8 * cotangent
+    branch27 = tf.where(above, -t43[..., :, None] * unit, 0.0)
+    t44 = inverse * total2
+    t45 = inverse[..., :, None] * t10 + t20 * t39[..., :, None] + branch22 + branch23
+    t46 = t45 + branch24 + branch25 + branch26 + branch27 - t44[..., :, None] * unit
+    dot20 = tf.matmul(unit, tf.linalg.matrix_transpose(t26))
+    dot21 = tf.einsum("...ab,...ab->...a", t28, dot20)
+    t47 = inverse * dot21
+    branch28 = tf.where(above, t47[..., :, None] * unit, 0.0)
+    dot22 = t31 * dot2
+    dot23 = tf.matmul(dot22, tf.linalg.matrix_transpose(t27))
+    branch29 = tf.where(above, -inverse[..., :, None] * dot23, 0.0)
+    t48 = inverse[..., :, None] * unit * (branch28 + branch29)
+    t49 = branch3 + branch4 + branch6 + branch7 - total2[..., :, None] * unit
+    t50 = t12[..., :, None] + t13[..., :, None] * t14 + t17 * t11[..., :, None] * t20
+    t51 = t50 + branch14 + branch17 + branch18 + branch21
+    t52 = t51 - inverse[..., :, None] * t46 * unit - t48
+    dot24 = tf.matmul(branch5, tf.linalg.matrix_transpose(t5))
+    branch30 = tf.where(tf.convert_to_tensor(batch_size, query.dtype) > 1, dot24, 0.0)
+    branch31 = tf.where(above, -t * cotangent[..., :, None] * unit, 0.0)
+    t53 = branch30 + branch31
+    total9 = tf.reduce_sum(unit2 * t53, axis=-1)
+    inverse2 = fn.reciprocal(length2)
+    t54 = inverse2**2
+    t55 = -total9 * t54
+    t56 = total9 * t54
+    dot25 = tf.matmul(branch19, tf.linalg.matrix_transpose(t22))
+    dot26 = tf.matmul(branch20, tf.linalg.matrix_transpose(t5))
+    branch32 = tf.where(above, t54[..., :, None] * (dot25 - dot26 * unit2), 0.0)
+    exponential4 = tf.math.exp(2 * t * dot)
+    branch33 = tf.where(tf.linalg.matrix_transpose(differs), t23 * exponential4 * dot, 0.0)
+    t57 = tf.linalg.matrix_transpose(branch33)
+    dot27 = tf.matmul(t57, tf.linalg.matrix_transpose(t27))
+    branch34 = tf.where(tf.linalg.matrix_transpose(differs), t23 * exponential4, 0.0)
+    t58 = tf.linalg.matrix_transpose(branch34)
+    dot28 = tf.matmul(t58, tf.linalg.matrix_transpose(t30))
+    branch35 = tf.where(above, t54[..., :, None] * (dot27 * unit2 - dot28), 0.0)
+    dot29 = tf.matmul(unit2, tf.linalg.matrix_transpose(t26))
+    dot30 = tf.einsum("...ab,...ab->...a", t57, dot29)
+    t59 = inverse2 * dot30
+    branch36 = tf.where(above, t59[..., :, None] * unit2, 0.0)
+    dot31 = tf.matmul(unit2, tf.linalg.matrix_transpose(unit))
+    dot32 = t58 * dot31
+    dot33 = tf.matmul(dot32, tf.linalg.matrix_transpose(t27))
+    branch37 = tf.where(above, -inverse2[..., :, None] * dot33, 0.0)
+    t60 = inverse2[..., :, None] * unit2 * (branch36 + branch37)
+    dot34 = branch19 * dot31
+    dot35 = tf.matmul(dot34, tf.linalg.matrix_transpose(t5))
+    branch38 = tf.where(above, inverse2[..., :, None] * dot35, 0.0)
+    total10 = tf.reduce_sum(unit2 * dot26, axis=-1)
+    t61 = inverse2 * total10
+    branch39 = tf.where(above, -t61[..., :, None] * unit2, 0.0)
+    t62 = inverse2 * total9
+    t63 = inverse2[..., :, None] * t53 + branch38 + branch39
+    t64 = inverse2[..., :, None] * unit2 * (t63 - t62[..., :, None] * unit2)
+    t65 = branch30 + branch31 - total9[..., :, None] * unit2
+    t66 = t55[..., :, None] + t56[..., :, None] * t35 + branch32 + branch35 - t60
+    return (t52 - t11[..., :, None] * unit * t49, t66 - t64 - t54[..., :, None] * unit2 * t65)
+
+
+_DECOUPLED_CONTRASTIVE = Definition(
+    name="decoupled_contrastive",
+    arguments=(
+        Argument(
+            name="query",
+            role="prediction",
+            axes=("batch", "feature"),
+            rows=(None, None),
+            filler=0.5,
+        ),
+        Argument(
+            name="key",
+            role="prediction",
+            axes=("batch", "feature"),
+            rows=(None, None),
+            filler=0.5,
+        ),
+    ),
+    parameters=(
+        Parameter(
+            name="temperature",
+            default=0.1,
+            low=0.0,
+            low_open=True,
+            domain="temperature > 0",
+        ),
+    ),
+    loss_axes=("batch",),
+    kernels={
+        (): Kernels(
+            value=_decoupled_contrastive_value,
+            vjp=_decoupled_contrastive_vjp,
+            jvp=_decoupled_contrastive_jvp,
+            hvp=_decoupled_contrastive_hvp,
+            hessian_diagonal=_decoupled_contrastive_hessian_diagonal,
+        ),
+    },
+)
+dcl = decoupled_contrastive
+dcl_value_and_grad = decoupled_contrastive_value_and_grad
+dcl_hvp = decoupled_contrastive_hvp
+dcl_hessian_diagonal = decoupled_contrastive_hessian_diagonal
+DclLoss = DecoupledContrastiveLoss
 
 
 def clip(

@@ -19,10 +19,27 @@ from ._options import Array, ArrayLike, Options, Reduction, Result, Scalar
 from ._support import evaluate, hessian_diagonal, hvp, value_and_grad
 
 __all__ = [
+    "AdditiveAngularMarginLoss",
+    "AmSoftmaxLoss",
+    "ArcfaceLoss",
     "CenterLoss",
+    "CosfaceLoss",
     "NormalizedSoftmaxLoss",
     "ProxyAnchorLoss",
     "ProxyNcaLoss",
+    "SoftTripleLoss",
+    "additive_angular_margin",
+    "additive_angular_margin_hessian_diagonal",
+    "additive_angular_margin_hvp",
+    "additive_angular_margin_value_and_grad",
+    "am_softmax",
+    "am_softmax_hessian_diagonal",
+    "am_softmax_hvp",
+    "am_softmax_value_and_grad",
+    "arcface",
+    "arcface_hessian_diagonal",
+    "arcface_hvp",
+    "arcface_value_and_grad",
     "center",
     "center_hessian_diagonal",
     "center_hvp",
@@ -31,6 +48,10 @@ __all__ = [
     "center_loss_hvp",
     "center_loss_value_and_grad",
     "center_value_and_grad",
+    "cosface",
+    "cosface_hessian_diagonal",
+    "cosface_hvp",
+    "cosface_value_and_grad",
     "normalized_softmax",
     "normalized_softmax_hessian_diagonal",
     "normalized_softmax_hvp",
@@ -43,6 +64,10 @@ __all__ = [
     "proxy_nca_hessian_diagonal",
     "proxy_nca_hvp",
     "proxy_nca_value_and_grad",
+    "soft_triple",
+    "soft_triple_hessian_diagonal",
+    "soft_triple_hvp",
+    "soft_triple_value_and_grad",
 ]
 
 
@@ -69,7 +94,7 @@ def normalized_softmax(
     Shapes: `(feature),(class,feature),()->()` after the batch axes, as NumPy writes generalised
     ufuncs.
 
-    Use it as the plain member of its family, before margins are tried.
+    Use it as the plain member of its family, before margins are tried (`cosface`, `arcface`).
     `weights` has one row per class and is learned. A zero vector has cosine 0 to everything and no
     gradient.
 
@@ -242,7 +267,7 @@ class NormalizedSoftmaxLoss(KerasLoss):
     Shapes: `(feature),(class,feature),()->()` after the batch axes, as NumPy writes generalised
     ufuncs.
 
-    Use it as the plain member of its family, before margins are tried.
+    Use it as the plain member of its family, before margins are tried (`cosface`, `arcface`).
     `weights` has one row per class and is learned. A zero vector has cosine 0 to everything and no
     gradient.
 
@@ -754,6 +779,1693 @@ _NORMALIZED_SOFTMAX = Definition(
         ),
     },
 )
+
+
+def cosface(
+    embedding: ArrayLike,
+    weights: ArrayLike,
+    label: ArrayLike,
+    *,
+    margin: Scalar = 0.35,
+    scale: Scalar = 64.0,
+    weight: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
+    reduction: Reduction = "mean",
+    normalizer: Scalar | None = None,
+    ignore_index: int | None = None,
+    class_weight: ArrayLike | None = None,
+) -> Array:
+    """Softmax cross-entropy of scaled cosines, from that of the label a margin is taken.
+
+        loss = log(sum_k(exp(-(-margin + sum_f(embedding[f]*weights[label,
+            f])/(norm_f(embedding[f])*norm_f(weights[label, f])))*scale +
+            scale*sum_f(embedding[f]*weights[k, f])/(norm_f(embedding[f])*norm_f(weights[k, f])))*{1
+            if k != label; 0 otherwise}) + 1)
+
+    Also called `am_softmax`.
+
+    Shapes: `(feature),(class,feature),()->()` after the batch axes, as NumPy writes generalised
+    ufuncs.
+
+    Use it for identities with few samples each, as with faces. It is easier to optimise than
+    `arcface` and does about as well. `weights` has one row per class and is learned. A zero vector
+    has cosine 0 to everything and no gradient.
+
+    Args:
+        embedding: Prediction (feature).
+        weights: Prediction (class, feature).
+        label: Label, an integer that points into axis class.
+        margin: Parameter; margin >= 0; default 0.35.
+        scale: Parameter; scale > 0; default 64.0.
+        weight: Weight of each loss entry; broadcasts to the unreduced loss. None: 1.
+        mask: False where a loss entry does not count, whatever the inputs hold there; broadcasts to
+            the unreduced loss. None: all count.
+        reduction: "none" gives the weighted loss entries, "sum" their sum, "mean" their sum divided
+            by the sum of the weights.
+        normalizer: Divides the sum in place of the sum of the weights if `reduction` is "mean".
+        ignore_index: Label of the loss entries that do not count. None: all count.
+        class_weight: Factor of the weight for each label. None: 1.
+
+    Returns:
+        The reduced loss, or one entry per loss entry.
+
+    Raises:
+        ValueError: If a shape, dtype, label, option or parameter is not allowed.
+
+    References:
+        H. Wang et al., "CosFace: Large Margin Cosine Loss for Deep Face Recognition", 2018.
+    """
+    return evaluate(
+        _COSFACE,
+        (embedding, weights, label),
+        (margin, scale),
+        Options(
+            weight=weight,
+            mask=mask,
+            reduction=reduction,
+            normalizer=normalizer,
+            ignore_index=ignore_index,
+            class_weight=class_weight,
+        ),
+    )
+
+
+def cosface_value_and_grad(
+    embedding: ArrayLike,
+    weights: ArrayLike,
+    label: ArrayLike,
+    *,
+    margin: Scalar = 0.35,
+    scale: Scalar = 64.0,
+    weight: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
+    reduction: Reduction = "mean",
+    normalizer: Scalar | None = None,
+    ignore_index: int | None = None,
+    class_weight: ArrayLike | None = None,
+) -> tuple[Array, Array | tuple[Array, ...]]:
+    """Value and gradient of `cosface`.
+
+    The arguments are those of `cosface`. An unreduced loss (`reduction="none"`) is differentiated
+    as its sum.
+
+    Returns:
+        The value, and the gradient with respect to `embedding`, `weights`, a tuple in this order.
+
+    Raises:
+        ValueError: If a shape, dtype, label, option or parameter is not allowed.
+    """
+    return value_and_grad(
+        _COSFACE,
+        (embedding, weights, label),
+        (margin, scale),
+        Options(
+            weight=weight,
+            mask=mask,
+            reduction=reduction,
+            normalizer=normalizer,
+            ignore_index=ignore_index,
+            class_weight=class_weight,
+        ),
+    )
+
+
+def cosface_hvp(
+    embedding: ArrayLike,
+    weights: ArrayLike,
+    label: ArrayLike,
+    *,
+    margin: Scalar = 0.35,
+    scale: Scalar = 64.0,
+    weight: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
+    reduction: Reduction = "mean",
+    normalizer: Scalar | None = None,
+    ignore_index: int | None = None,
+    class_weight: ArrayLike | None = None,
+    vector: Sequence[ArrayLike],
+) -> Array | tuple[Array, ...]:
+    """Hessian-vector product of `cosface`.
+
+    The arguments are those of `cosface`; `vector` has the shapes of what is differentiated. An
+    unreduced loss (`reduction="none"`) is differentiated as its sum.
+
+    Returns:
+        The Hessian times the vector, with respect to `embedding`, `weights`, a tuple in this order.
+
+    Raises:
+        ValueError: If a shape, dtype, label, option or parameter is not allowed.
+    """
+    return hvp(
+        _COSFACE,
+        (embedding, weights, label),
+        (margin, scale),
+        vector,
+        Options(
+            weight=weight,
+            mask=mask,
+            reduction=reduction,
+            normalizer=normalizer,
+            ignore_index=ignore_index,
+            class_weight=class_weight,
+        ),
+    )
+
+
+def cosface_hessian_diagonal(
+    embedding: ArrayLike,
+    weights: ArrayLike,
+    label: ArrayLike,
+    *,
+    margin: Scalar = 0.35,
+    scale: Scalar = 64.0,
+    weight: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
+    reduction: Reduction = "mean",
+    normalizer: Scalar | None = None,
+    ignore_index: int | None = None,
+    class_weight: ArrayLike | None = None,
+) -> Array | tuple[Array, ...]:
+    """Diagonal of the Hessian of `cosface`.
+
+    The arguments are those of `cosface`. An unreduced loss (`reduction="none"`) is differentiated
+    as its sum.
+
+    Returns:
+        The diagonal with respect to `embedding`, `weights`, a tuple in this order.
+
+    Raises:
+        ValueError: If a shape, dtype, label, option or parameter is not allowed.
+    """
+    return hessian_diagonal(
+        _COSFACE,
+        (embedding, weights, label),
+        (margin, scale),
+        Options(
+            weight=weight,
+            mask=mask,
+            reduction=reduction,
+            normalizer=normalizer,
+            ignore_index=ignore_index,
+            class_weight=class_weight,
+        ),
+    )
+
+
+@keras.saving.register_keras_serializable(package="losscompiler")
+class CosfaceLoss(KerasLoss):
+    """Softmax cross-entropy of scaled cosines, from that of the label a margin is taken.
+
+        loss = log(sum_k(exp(-(-margin + sum_f(embedding[f]*weights[label,
+            f])/(norm_f(embedding[f])*norm_f(weights[label, f])))*scale +
+            scale*sum_f(embedding[f]*weights[k, f])/(norm_f(embedding[f])*norm_f(weights[k, f])))*{1
+            if k != label; 0 otherwise}) + 1)
+
+    Also called `am_softmax`.
+
+    Shapes: `(feature),(class,feature),()->()` after the batch axes, as NumPy writes generalised
+    ufuncs.
+
+    Use it for identities with few samples each, as with faces. It is easier to optimise than
+    `arcface` and does about as well. `weights` has one row per class and is learned. A zero vector
+    has cosine 0 to everything and no gradient.
+
+    Keras passes, in this order, as a tuple where there are several:
+
+    * `embedding` in `y_pred`
+    * `weights` in `y_pred`
+    * `label` in `y_true`
+
+    Args:
+        margin: Parameter; margin >= 0; default 0.35.
+        scale: Parameter; scale > 0; default 64.0.
+        reduction: How Keras reduces the losses of the samples.
+        name: Name of the loss.
+        dtype: Precision or dtype policy; half precision is computed in float32. None: Keras's own.
+        ignore_index: Label of the entries that do not count. None: all count.
+        class_weight: Factor of the loss for each label. None: 1.
+
+    References:
+        H. Wang et al., "CosFace: Large Margin Cosine Loss for Deep Face Recognition", 2018.
+    """
+
+    def __init__(
+        self,
+        margin: Scalar = 0.35,
+        scale: Scalar = 64.0,
+        reduction: str | None = "sum_over_batch_size",
+        name: str = "cosface",
+        dtype: Any = None,
+        ignore_index: int | None = None,
+        class_weight: ArrayLike | None = None,
+    ) -> None:
+        """Keeps the parameters."""
+        super().__init__(reduction, name, dtype)
+        self.margin = margin
+        self.scale = scale
+        self.ignore_index = ignore_index
+        self.class_weight = class_weight
+
+    def call(self, y_true: Any, y_pred: Any) -> Array:
+        """The loss of each sample."""
+        return self.per_sample(
+            _COSFACE,
+            y_true,
+            y_pred,
+            margin=self.margin,
+            scale=self.scale,
+            ignore_index=self.ignore_index,
+            class_weight=self.class_weight,
+        )
+
+    def get_config(self) -> dict[str, Any]:
+        """What `from_config` needs to make an equal loss."""
+        return {
+            **super().get_config(),
+            "margin": config_value(self.margin),
+            "scale": config_value(self.scale),
+            "ignore_index": config_value(self.ignore_index),
+            "class_weight": config_value(self.class_weight),
+        }
+
+
+def _cosface_value(
+    embedding: Array,
+    weights: Array,
+    label: Array,
+    margin: Array,
+    scale: Array,
+) -> Result:
+    """The unreduced loss."""
+    picked = fn.gather(weights, label, 0, 0, 1)
+    length = fn.norm(picked, axis=-1)
+    unit = fn.unit(picked, length[..., None])
+    length2 = fn.norm(embedding, axis=-1)
+    unit2 = fn.unit(embedding, length2[..., None])
+    total = tf.reduce_sum(unit * unit2, axis=-1)
+    t = -(total - margin)
+    length3 = fn.norm(weights, axis=-1)
+    t2 = tf.linalg.matrix_transpose(weights)
+    unit3 = fn.unit(t2, length3[..., None, :])
+    total2 = tf.reduce_sum(unit2[..., :, None] * unit3, axis=-2)
+    position = fn.positions(weights, -2)
+    t3 = scale * (t[..., None] + total2)
+    lse = fn.logsumexp(t3, -1, where=position != label[..., None])
+    return fn.softplus(lse)
+
+
+def _cosface_vjp(
+    embedding: Array,
+    weights: Array,
+    label: Array,
+    margin: Array,
+    scale: Array,
+    cotangent: Array,
+) -> tuple[Result, ...]:
+    """Gradients of sum(cotangent * loss)."""
+    length = fn.norm(embedding, axis=-1)
+    inverse = fn.reciprocal(length)
+    position = fn.positions(weights, -2)
+    differs = position != label[..., None]
+    picked = fn.gather(weights, label, 0, 0, 1)
+    length2 = fn.norm(picked, axis=-1)
+    unit = fn.unit(picked, length2[..., None])
+    unit2 = fn.unit(embedding, length[..., None])
+    total = tf.reduce_sum(unit * unit2, axis=-1)
+    t = -(total - margin)
+    length3 = fn.norm(weights, axis=-1)
+    t2 = tf.linalg.matrix_transpose(weights)
+    unit3 = fn.unit(t2, length3[..., None, :])
+    total2 = tf.reduce_sum(unit2[..., :, None] * unit3, axis=-2)
+    t3 = scale * (t[..., None] + total2)
+    lse = fn.logsumexp(t3, -1, where=differs)
+    share = tf.math.exp(t3 - lse[..., None])
+    branch = tf.where(differs[..., None, :], share[..., None, :] * unit3, 0.0)
+    total3 = tf.reduce_sum(branch, axis=-1)
+    probability = fn.sigmoid(lse)
+    t4 = probability * cotangent * scale
+    total4 = tf.reduce_sum(tf.where(differs, share, 0.0), axis=-1)
+    t5 = -total4 * probability * cotangent * scale
+    t6 = t4[..., None] * unit2 * (total3 - unit * total4[..., None])
+    total5 = tf.reduce_sum(t6, axis=-1)
+    t7 = total3 * t4[..., None] + t5[..., None] * unit - total5[..., None] * unit2
+    t8 = total4 * probability * cotangent * scale * fn.reciprocal(length2)
+    t9 = t8[..., None] * (total[..., None] * unit - unit2)
+    spread = fn.scatter(t9, label, weights, 0, 0, 1)
+    spread2 = tf.linalg.matrix_transpose(spread)
+    inverse2 = fn.reciprocal(length3)
+    t10 = t4[..., None, None] * share[..., :, None] * unit2[..., None, :]
+    branch2 = tf.where(differs[..., :, None], t10, 0.0)
+    t11 = -probability * cotangent * scale
+    t12 = share * total2
+    t13 = t11[..., None, None] * t12[..., :, None] * tf.linalg.matrix_transpose(unit3)
+    branch3 = tf.where(differs[..., :, None], t13, 0.0)
+    t14 = inverse2[..., :, None] * (branch2 + branch3)
+    return (inverse[..., None] * t7, tf.linalg.matrix_transpose(spread2) + t14)
+
+
+def _cosface_jvp(
+    embedding: Array,
+    weights: Array,
+    label: Array,
+    margin: Array,
+    scale: Array,
+    embedding_tangent: Array,
+    weights_tangent: Array,
+) -> Result:
+    """The directional derivative of the unreduced loss along the tangents."""
+    position = fn.positions(weights, -2)
+    differs = position != label[..., None]
+    length = fn.norm(embedding, axis=-1)
+    inverse = fn.reciprocal(length)
+    unit = fn.unit(embedding, length[..., None])
+    total = tf.reduce_sum(unit * embedding_tangent, axis=-1)
+    t = embedding_tangent - unit * total[..., None]
+    length2 = fn.norm(weights, axis=-1)
+    t2 = tf.linalg.matrix_transpose(weights)
+    unit2 = fn.unit(t2, length2[..., None, :])
+    t3 = inverse[..., None, None] * t[..., :, None] * unit2
+    inverse2 = fn.reciprocal(length2)
+    t4 = unit2 * tf.linalg.matrix_transpose(weights_tangent)
+    total2 = tf.reduce_sum(t4, axis=-2)
+    t5 = tf.linalg.matrix_transpose(weights_tangent) - unit2 * total2[..., None, :]
+    t6 = inverse2[..., None, :] * unit[..., :, None] * t5
+    total3 = tf.reduce_sum(t3 + t6, axis=-2)
+    picked = fn.gather(weights, label, 0, 0, 1)
+    length3 = fn.norm(picked, axis=-1)
+    unit3 = fn.unit(picked, length3[..., None])
+    inverse3 = fn.reciprocal(length3)
+    picked2 = fn.gather(weights_tangent, label, 0, 0, 1)
+    total4 = tf.reduce_sum(unit3 * picked2, axis=-1)
+    t7 = picked2 - unit3 * total4[..., None]
+    t8 = unit3 * inverse[..., None] * t + inverse3[..., None] * unit * t7
+    total5 = tf.reduce_sum(t8, axis=-1)
+    total6 = tf.reduce_sum(unit3 * unit, axis=-1)
+    t9 = -(total6 - margin)
+    total7 = tf.reduce_sum(unit[..., :, None] * unit2, axis=-2)
+    t10 = scale * (t9[..., None] + total7)
+    lse = fn.logsumexp(t10, -1, where=differs)
+    t11 = scale * (total3 - total5[..., None]) * tf.math.exp(t10 - lse[..., None])
+    total8 = tf.reduce_sum(tf.where(differs, t11, 0.0), axis=-1)
+    return total8 * fn.sigmoid(lse)
+
+
+def _cosface_hvp(
+    embedding: Array,
+    weights: Array,
+    label: Array,
+    margin: Array,
+    scale: Array,
+    cotangent: Array,
+    embedding_tangent: Array,
+    weights_tangent: Array,
+) -> tuple[Result, ...]:
+    """The Hessian of sum(cotangent * loss) times the tangents."""
+    position = fn.positions(weights, -2)
+    differs = position != label[..., None]
+    length = fn.norm(weights, axis=-1)
+    t = tf.linalg.matrix_transpose(weights)
+    unit = fn.unit(t, length[..., None, :])
+    t2 = unit * tf.linalg.matrix_transpose(weights_tangent)
+    total = tf.reduce_sum(t2, axis=-2)
+    t3 = tf.linalg.matrix_transpose(weights_tangent) - unit * total[..., None, :]
+    picked = fn.gather(weights, label, 0, 0, 1)
+    length2 = fn.norm(picked, axis=-1)
+    unit2 = fn.unit(picked, length2[..., None])
+    length3 = fn.norm(embedding, axis=-1)
+    unit3 = fn.unit(embedding, length3[..., None])
+    total2 = tf.reduce_sum(unit2 * unit3, axis=-1)
+    t4 = -(total2 - margin)
+    total3 = tf.reduce_sum(unit3[..., :, None] * unit, axis=-2)
+    t5 = scale * (t4[..., None] + total3)
+    lse = fn.logsumexp(t5, -1, where=differs)
+    share = tf.math.exp(t5 - lse[..., None])
+    inverse = fn.reciprocal(length)
+    t6 = share * inverse
+    branch = tf.where(differs[..., None, :], t3 * t6[..., None, :], 0.0)
+    inverse2 = fn.reciprocal(length3)
+    total4 = tf.reduce_sum(unit3 * embedding_tangent, axis=-1)
+    t7 = embedding_tangent - unit3 * total4[..., None]
+    inverse3 = fn.reciprocal(length2)
+    picked2 = fn.gather(weights_tangent, label, 0, 0, 1)
+    total5 = tf.reduce_sum(unit2 * picked2, axis=-1)
+    t8 = picked2 - unit2 * total5[..., None]
+    t9 = unit2 * inverse2[..., None] * t7 + inverse3[..., None] * t8 * unit3
+    total6 = tf.reduce_sum(t9, axis=-1)
+    t10 = -total6 * scale
+    t11 = share[..., None, :] * t10[..., None, None] * unit
+    branch2 = tf.where(differs[..., None, :], t11, 0.0)
+    t12 = inverse2[..., None, None] * t7[..., :, None] * unit
+    t13 = inverse[..., None, :] * t3 * unit3[..., :, None]
+    total7 = tf.reduce_sum(t12 + t13, axis=-2)
+    t14 = share * total7
+    branch3 = tf.where(differs[..., None, :], t14[..., None, :] * unit * scale, 0.0)
+    branch4 = tf.where(differs, share * scale * (total7 - total6[..., None]), 0.0)
+    total8 = tf.reduce_sum(branch4, axis=-1)
+    t15 = -share[..., None, :] * total8[..., None, None] * unit
+    branch5 = tf.where(differs[..., None, :], t15, 0.0)
+    total9 = tf.reduce_sum(branch + branch2 + branch3 + branch5, axis=-1)
+    probability = fn.sigmoid(lse)
+    t16 = probability * inverse2 * cotangent * scale
+    total10 = tf.reduce_sum(tf.where(differs, share, 0.0), axis=-1)
+    t17 = -total10 * probability * inverse2 * inverse3 * cotangent * scale
+    t18 = probability * cotangent * scale
+    branch6 = tf.where(differs[..., None, :], share[..., None, :] * unit, 0.0)
+    total11 = tf.reduce_sum(branch6, axis=-1)
+    t19 = total11 - total10[..., None] * unit2
+    total12 = tf.reduce_sum(t18[..., None] * t19 * unit3, axis=-1)
+    t20 = inverse2**2
+    t21 = -total12 * t20
+    probability2 = fn.sigmoid(-lse)
+    t22 = total8 * probability2
+    t23 = -total10 * inverse3
+    branch7 = tf.where(differs, share * t10[..., None], 0.0)
+    branch8 = tf.where(differs, -share * total8[..., None], 0.0)
+    branch9 = tf.where(differs, share * total7 * scale, 0.0)
+    total13 = tf.reduce_sum(branch7 + branch8 + branch9, axis=-1)
+    t24 = total9 * unit3 + inverse2[..., None] * t7 * t19
+    t25 = t24 + t19 * t22[..., None] * unit3 + t8 * t23[..., None] * unit3
+    t26 = t18[..., None] * (t25 - unit2 * total13[..., None] * unit3)
+    total14 = tf.reduce_sum(t26, axis=-1)
+    t27 = -inverse2 * total14
+    t28 = -t20 * total4
+    t29 = -total10 * probability * cotangent * scale
+    t30 = total11 * t18[..., None] + t29[..., None] * unit2
+    t31 = t28[..., None] * (t30 - total12[..., None] * unit3)
+    t32 = -probability * inverse2 * total13 * cotangent * scale
+    t33 = probability * inverse2 * total8 * probability2 * cotangent * scale
+    t34 = total9 * t16[..., None] + t8 * t17[..., None] + t7 * t21[..., None]
+    t35 = t34 + t27[..., None] * unit3 + t31 + t32[..., None] * unit2
+    t36 = total2[..., None] * unit2 - unit3
+    t37 = inverse3 * total13
+    t38 = inverse3**2
+    t39 = -total10 * t38 * total5
+    t40 = total10 * inverse3 * total8 * probability2
+    t41 = total10 * t38 * total2
+    t42 = total10 * inverse3 * total6
+    t43 = -total10 * inverse2 * inverse3
+    t44 = t36 * t37[..., None] + t36 * t39[..., None] + t36 * t40[..., None]
+    t45 = t44 + t8 * t41[..., None] + t42[..., None] * unit2 + t7 * t43[..., None]
+    spread = fn.scatter(t18[..., None] * t45, label, weights, 0, 0, 1)
+    spread2 = tf.linalg.matrix_transpose(spread)
+    t46 = inverse * total7
+    t47 = -probability * cotangent * scale
+    t48 = share[..., :, None] * t47[..., None, None]
+    branch10 = tf.where(differs[..., :, None], t48 * tf.linalg.matrix_transpose(unit), 0.0)
+    t49 = scale**2
+    t50 = probability * t49 * cotangent
+    t51 = share[..., :, None] * t50[..., None, None] * unit3[..., None, :]
+    branch11 = tf.where(differs[..., :, None], t51, 0.0)
+    t52 = share * total3
+    t53 = -probability * t49 * cotangent
+    t54 = t52[..., :, None] * t53[..., None, None] * tf.linalg.matrix_transpose(unit)
+    branch12 = tf.where(differs[..., :, None], t54, 0.0)
+    t55 = t46[..., :, None] * (branch10 + branch11 + branch12)
+    t56 = share[..., :, None] * t53[..., None, None] * unit3[..., None, :]
+    branch13 = tf.where(differs[..., :, None], t56, 0.0)
+    t57 = t52[..., :, None] * t50[..., None, None] * tf.linalg.matrix_transpose(unit)
+    branch14 = tf.where(differs[..., :, None], t57, 0.0)
+    t58 = inverse[..., :, None] * total6[..., None, None] * (branch13 + branch14)
+    t59 = t18[..., None, None] * t52[..., :, None] * tf.linalg.matrix_transpose(unit)
+    branch15 = tf.where(differs[..., :, None], t59, 0.0)
+    t60 = share[..., :, None] * t47[..., None, None] * unit3[..., None, :]
+    branch16 = tf.where(differs[..., :, None], t60, 0.0)
+    t61 = probability * probability2 * cotangent * scale
+    t62 = share[..., :, None] * t61[..., None, None] * unit3[..., None, :]
+    branch17 = tf.where(differs[..., :, None], t62, 0.0)
+    t63 = -probability * probability2 * cotangent * scale
+    t64 = t52[..., :, None] * t63[..., None, None] * tf.linalg.matrix_transpose(unit)
+    branch18 = tf.where(differs[..., :, None], t64, 0.0)
+    t65 = branch15 + branch16 + branch17 + branch18
+    t66 = inverse[..., :, None] * total8[..., None, None] * t65
+    t67 = inverse**2
+    t68 = share * t67 * total3
+    t69 = t47[..., None, None] * tf.linalg.matrix_transpose(t3) * t68[..., :, None]
+    branch19 = tf.where(differs[..., :, None], t69, 0.0)
+    t70 = t16[..., None, None] * t7[..., None, :] * t6[..., :, None]
+    branch20 = tf.where(differs[..., :, None], t70, 0.0)
+    t71 = t67 * total
+    t72 = t18[..., None, None] * share[..., :, None] * unit3[..., None, :]
+    branch21 = tf.where(differs[..., :, None], t72, 0.0)
+    t73 = t47[..., None, None] * t52[..., :, None] * tf.linalg.matrix_transpose(unit)
+    branch22 = tf.where(differs[..., :, None], t73, 0.0)
+    t74 = t71[..., :, None] * (branch21 + branch22)
+    t75 = tf.linalg.matrix_transpose(spread2) + t55 + t58 + t66 + branch19 + branch20
+    return (t35 + t19 * t33[..., None], t75 - t74)
+
+
+def _cosface_hessian_diagonal(
+    embedding: Array,
+    weights: Array,
+    label: Array,
+    margin: Array,
+    scale: Array,
+    cotangent: Array,
+) -> tuple[Result, ...]:
+    """The diagonal of the Hessian of sum(cotangent * loss)."""
+    picked = fn.gather(weights, label, 0, 0, 1)
+    length = fn.norm(picked, axis=-1)
+    unit = fn.unit(picked, length[..., None])
+    length2 = fn.norm(embedding, axis=-1)
+    unit2 = fn.unit(embedding, length2[..., None])
+    total = tf.reduce_sum(unit * unit2, axis=-1)
+    t = -(total - margin)
+    length3 = fn.norm(weights, axis=-1)
+    t2 = tf.linalg.matrix_transpose(weights)
+    unit3 = fn.unit(t2, length3[..., None, :])
+    total2 = tf.reduce_sum(unit2[..., :, None] * unit3, axis=-2)
+    t3 = scale * (t[..., None] + total2)
+    position = fn.positions(weights, -2)
+    differs = position != label[..., None]
+    lse = fn.logsumexp(t3, -1, where=differs)
+    probability = fn.sigmoid(lse)
+    t4 = probability * cotangent * scale
+    share = tf.math.exp(t3 - lse[..., None])
+    branch = tf.where(differs[..., None, :], share[..., None, :] * unit3, 0.0)
+    total3 = tf.reduce_sum(branch, axis=-1)
+    total4 = tf.reduce_sum(tf.where(differs, share, 0.0), axis=-1)
+    t5 = total3 - total4[..., None] * unit
+    total5 = tf.reduce_sum(t4[..., None] * t5 * unit2, axis=-1)
+    inverse = fn.reciprocal(length2)
+    t6 = inverse**2
+    t7 = -total5 * t6
+    t8 = probability * inverse * cotangent * scale
+    t9 = inverse * scale
+    t10 = -unit2[..., :, None] * total2[..., None, :]
+    t11 = t10 + unit3
+    t12 = share[..., None, :] * t9[..., None, None] * t11 * unit3
+    branch2 = tf.where(differs[..., None, :], t12, 0.0)
+    total6 = tf.reduce_sum(branch2, axis=-1)
+    t13 = unit - total[..., None] * unit2
+    t14 = share[..., None, :] * t9[..., None, None]
+    branch3 = tf.where(differs[..., None, :], t14 * (t10 + unit3 - t13[..., :, None]), 0.0)
+    total7 = tf.reduce_sum(branch3, axis=-1)
+    branch4 = tf.where(differs[..., None, :], -share[..., None, :] * unit3, 0.0)
+    total8 = tf.reduce_sum(branch4, axis=-1)
+    branch5 = tf.where(differs[..., None, :], -share[..., None, :] * unit3 * scale, 0.0)
+    total9 = tf.reduce_sum(branch5, axis=-1)
+    t15 = total6 + total7 * total8 + inverse[..., None] * t13 * total9
+    t16 = total5 * t6
+    probability2 = fn.sigmoid(-lse)
+    t17 = probability * inverse * probability2 * cotangent * scale
+    t18 = -share[..., None, :] * total7[..., :, None]
+    branch6 = tf.where(differs[..., None, :], t18, 0.0)
+    t19 = -inverse * scale
+    t20 = share[..., None, :] * t13[..., :, None] * t19[..., None, None]
+    branch7 = tf.where(differs[..., None, :], t20, 0.0)
+    t21 = share[..., None, :] * t9[..., None, None] * t11
+    branch8 = tf.where(differs[..., None, :], t21, 0.0)
+    total10 = tf.reduce_sum(branch6 + branch7 + branch8, axis=-1)
+    t22 = -probability * inverse * cotangent * scale
+    branch9 = tf.where(differs[..., None, :], share[..., None, :] * unit3 * scale, 0.0)
+    t23 = inverse[..., None, None] * t11
+    dot = tf.matmul(branch9, tf.linalg.matrix_transpose(t23))
+    t24 = total7[..., None, :] * total8[..., :, None]
+    t25 = inverse[..., None, None] * t13[..., None, :] * total9[..., :, None]
+    t26 = t5[..., :, None] * probability2[..., None, None] * total7[..., None, :]
+    t27 = unit[..., :, None] * total10[..., None, :]
+    t28 = inverse[..., None, None] * t5[..., :, None] * unit2[..., None, :]
+    t29 = t4[..., None, None] * unit2[..., :, None]
+    t30 = t29 * (dot + t24 + t25 + t26 - t27 - t28)
+    total11 = tf.reduce_sum(t30, axis=-2)
+    t31 = inverse[..., None] * unit2 * (total11 + t8[..., None] * t5)
+    t32 = -total4 * probability * cotangent * scale
+    t33 = total3 * t4[..., None] + t32[..., None] * unit - total5[..., None] * unit2
+    t34 = t7[..., None] + t8[..., None] * t15 + t16[..., None] * unit2**2
+    t35 = t34 + t5 * total7 * t17[..., None] + total10 * t22[..., None] * unit - t31
+    inverse2 = fn.reciprocal(length)
+    t36 = inverse2**2
+    t37 = probability * t36 * cotangent
+    t38 = scale**2
+    t39 = probability2 * t38 * total4**2
+    t40 = total[..., None] * unit - unit2
+    t41 = -total4 * total * scale
+    t42 = -total4 * scale
+    total12 = tf.reduce_sum(tf.where(differs, -share, 0.0), axis=-1)
+    t43 = total4 * total12 * scale
+    total13 = tf.reduce_sum(tf.where(differs, -share * scale, 0.0), axis=-1)
+    t44 = -total * total13
+    t45 = t40 * t43[..., None] + total13[..., None] * unit2 + t44[..., None] * unit
+    t46 = total4 * scale
+    t47 = t46[..., None] * unit * (unit2 - total[..., None] * unit)
+    t48 = t39[..., None] * t40**2 + t41[..., None] * unit**2
+    t49 = t48 + t40 * t42[..., None] * unit + t40 * scale * t45 + t47
+    spread = fn.scatter(t37[..., None] * t49, label, weights, 0, 0, 1)
+    spread2 = tf.linalg.matrix_transpose(spread)
+    t50 = total4[..., None] * probability[..., None] * t36[..., None]
+    t51 = t50 * total[..., None] * cotangent[..., None] * scale
+    spread3 = fn.scatter(t51, label, weights, 0, 0, 1)
+    spread4 = tf.linalg.matrix_transpose(spread3)
+    inverse3 = fn.reciprocal(length3)
+    equal = label[..., None] == position
+    t52 = -total4 * inverse2 * scale
+    t53 = t52[..., None] * unit2
+    branch10 = tf.where(equal[..., None, :], t53[..., :, None], 0.0)
+    t54 = total4 * inverse2 * total * scale
+    t55 = t54[..., None] * unit
+    branch11 = tf.where(equal[..., None, :], t55[..., :, None], 0.0)
+    t56 = share * inverse3
+    t57 = unit2[..., :, None] - total2[..., None, :] * unit3
+    branch12 = tf.where(differs[..., None, :], t56[..., None, :] * t57 * scale, 0.0)
+    t58 = share * total2
+    t59 = t4[..., None, None] * t58[..., None, :] * unit3
+    branch13 = tf.where(differs[..., None, :], t59, 0.0)
+    t60 = -probability * cotangent * scale
+    t61 = t60[..., None, None] * share[..., None, :] * unit2[..., :, None]
+    branch14 = tf.where(differs[..., None, :], t61, 0.0)
+    t62 = probability * probability2 * cotangent * scale
+    t63 = t62[..., None, None] * share[..., None, :] * unit2[..., :, None]
+    branch15 = tf.where(differs[..., None, :], t63, 0.0)
+    t64 = -probability * probability2 * cotangent * scale
+    t65 = t64[..., None, None] * t58[..., None, :] * unit3
+    branch16 = tf.where(differs[..., None, :], t65, 0.0)
+    t66 = branch13 + branch14 + branch15 + branch16
+    t67 = inverse3[..., None, :] * (branch10 + branch11 + branch12) * t66
+    t68 = inverse3**2
+    branch17 = tf.where(differs, share * t60[..., None] * t68 * total2, 0.0)
+    t69 = inverse2[..., None] * unit2
+    branch18 = tf.where(equal[..., :, None], t69[..., None, :], 0.0)
+    t70 = -inverse2 * total
+    t71 = t70[..., None] * unit
+    branch19 = tf.where(equal[..., :, None], t71[..., None, :], 0.0)
+    t72 = -probability * t38 * cotangent
+    t73 = share[..., :, None] * t72[..., None, None] * unit2[..., None, :]
+    branch20 = tf.where(differs[..., :, None], t73, 0.0)
+    t74 = probability * t38 * cotangent
+    t75 = t58[..., :, None] * t74[..., None, None] * tf.linalg.matrix_transpose(unit3)
+    branch21 = tf.where(differs[..., :, None], t75, 0.0)
+    t76 = inverse3[..., :, None] * (branch18 + branch19) * (branch20 + branch21)
+    t77 = share[..., :, None] * t60[..., None, None]
+    branch22 = tf.where(differs[..., :, None], t77 * tf.linalg.matrix_transpose(unit3), 0.0)
+    t78 = share[..., :, None] * t74[..., None, None] * unit2[..., None, :]
+    branch23 = tf.where(differs[..., :, None], t78, 0.0)
+    t79 = t58[..., :, None] * t72[..., None, None] * tf.linalg.matrix_transpose(unit3)
+    branch24 = tf.where(differs[..., :, None], t79, 0.0)
+    t80 = t68[..., :, None] * tf.linalg.matrix_transpose(t57)
+    t81 = share * t68 * total2
+    t82 = tf.linalg.matrix_transpose(unit3) ** 2
+    t83 = t4[..., None, None] * t81[..., :, None] * t82
+    branch25 = tf.where(differs[..., :, None], t83, 0.0)
+    t84 = t4[..., None, None] * share[..., :, None] * unit2[..., None, :]
+    branch26 = tf.where(differs[..., :, None], t84, 0.0)
+    t85 = t60[..., None, None] * t58[..., :, None] * tf.linalg.matrix_transpose(unit3)
+    branch27 = tf.where(differs[..., :, None], t85, 0.0)
+    t86 = t68[..., :, None] * tf.linalg.matrix_transpose(unit3)
+    t87 = tf.linalg.matrix_transpose(spread2) + tf.linalg.matrix_transpose(spread4)
+    t88 = t87 + tf.linalg.matrix_transpose(t67) + branch17[..., :, None] + t76
+    t89 = t88 + t80 * (branch22 + branch23 + branch24) + branch25
+    return (t35 - t6[..., None] * unit2 * t33, t89 - t86 * (branch26 + branch27))
+
+
+_COSFACE = Definition(
+    name="cosface",
+    arguments=(
+        Argument(name="embedding", role="prediction", axes=("feature",), rows=(None,), filler=0.5),
+        Argument(
+            name="weights",
+            role="prediction",
+            axes=("class", "feature"),
+            rows=(None, None),
+            filler=0.5,
+        ),
+        Argument(name="label", role="label", label_axis="class"),
+    ),
+    parameters=(
+        Parameter(name="margin", default=0.35, low=0.0, domain="margin >= 0"),
+        Parameter(name="scale", default=64.0, low=0.0, low_open=True, domain="scale > 0"),
+    ),
+    loss_axes=(),
+    kernels={
+        (): Kernels(
+            value=_cosface_value,
+            vjp=_cosface_vjp,
+            jvp=_cosface_jvp,
+            hvp=_cosface_hvp,
+            hessian_diagonal=_cosface_hessian_diagonal,
+        ),
+    },
+)
+am_softmax = cosface
+am_softmax_value_and_grad = cosface_value_and_grad
+am_softmax_hvp = cosface_hvp
+am_softmax_hessian_diagonal = cosface_hessian_diagonal
+AmSoftmaxLoss = CosfaceLoss
+
+
+def arcface(
+    embedding: ArrayLike,
+    weights: ArrayLike,
+    label: ArrayLike,
+    *,
+    margin: Scalar = 0.5,
+    scale: Scalar = 64.0,
+    weight: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
+    reduction: Reduction = "mean",
+    normalizer: Scalar | None = None,
+    ignore_index: int | None = None,
+    class_weight: ArrayLike | None = None,
+) -> Array:
+    """Softmax cross-entropy of scaled cosines, to the label's angle a margin is added.
+
+        loss = log(sum_k(exp(-(-sin(margin)*norm_f(embedding[f]/norm_f(embedding[f]) -
+            weights[label, f]*sum_f(embedding[f]*weights[label,
+            f])/(norm_f(embedding[f])*norm_f(weights[label, f])^2)) +
+            cos(margin)*sum_f(embedding[f]*weights[label,
+            f])/(norm_f(embedding[f])*norm_f(weights[label, f])))*scale +
+            scale*sum_f(embedding[f]*weights[k, f])/(norm_f(embedding[f])*norm_f(weights[k, f])))*{1
+            if k != label; 0 otherwise}) + 1)
+
+    Also called `additive_angular_margin`.
+
+    Shapes: `(feature),(class,feature),()->()` after the batch axes, as NumPy writes generalised
+    ufuncs.
+
+    Use it for identities with few samples each, as with faces. `margin` is in radians. `weights`
+    has one row per class and is learned. Beyond a half-turn the cosine of angle plus margin rises
+    again; libraries let it fall on, with a jump. At an angle of 0 there is a kink, whose gradient
+    is 0.
+
+    Args:
+        embedding: Prediction (feature).
+        weights: Prediction (class, feature).
+        label: Label, an integer that points into axis class.
+        margin: Parameter; 0 <= margin <= pi/2; default 0.5.
+        scale: Parameter; scale > 0; default 64.0.
+        weight: Weight of each loss entry; broadcasts to the unreduced loss. None: 1.
+        mask: False where a loss entry does not count, whatever the inputs hold there; broadcasts to
+            the unreduced loss. None: all count.
+        reduction: "none" gives the weighted loss entries, "sum" their sum, "mean" their sum divided
+            by the sum of the weights.
+        normalizer: Divides the sum in place of the sum of the weights if `reduction` is "mean".
+        ignore_index: Label of the loss entries that do not count. None: all count.
+        class_weight: Factor of the weight for each label. None: 1.
+
+    Returns:
+        The reduced loss, or one entry per loss entry.
+
+    Raises:
+        ValueError: If a shape, dtype, label, option or parameter is not allowed.
+
+    References:
+        J. Deng, J. Guo, N. Xue and S. Zafeiriou, "ArcFace: Additive Angular Margin Loss for Deep
+        Face Recognition", 2019.
+    """
+    return evaluate(
+        _ARCFACE,
+        (embedding, weights, label),
+        (margin, scale),
+        Options(
+            weight=weight,
+            mask=mask,
+            reduction=reduction,
+            normalizer=normalizer,
+            ignore_index=ignore_index,
+            class_weight=class_weight,
+        ),
+    )
+
+
+def arcface_value_and_grad(
+    embedding: ArrayLike,
+    weights: ArrayLike,
+    label: ArrayLike,
+    *,
+    margin: Scalar = 0.5,
+    scale: Scalar = 64.0,
+    weight: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
+    reduction: Reduction = "mean",
+    normalizer: Scalar | None = None,
+    ignore_index: int | None = None,
+    class_weight: ArrayLike | None = None,
+) -> tuple[Array, Array | tuple[Array, ...]]:
+    """Value and gradient of `arcface`.
+
+    The arguments are those of `arcface`. An unreduced loss (`reduction="none"`) is differentiated
+    as its sum.
+
+    Returns:
+        The value, and the gradient with respect to `embedding`, `weights`, a tuple in this order.
+
+    Raises:
+        ValueError: If a shape, dtype, label, option or parameter is not allowed.
+    """
+    return value_and_grad(
+        _ARCFACE,
+        (embedding, weights, label),
+        (margin, scale),
+        Options(
+            weight=weight,
+            mask=mask,
+            reduction=reduction,
+            normalizer=normalizer,
+            ignore_index=ignore_index,
+            class_weight=class_weight,
+        ),
+    )
+
+
+def arcface_hvp(
+    embedding: ArrayLike,
+    weights: ArrayLike,
+    label: ArrayLike,
+    *,
+    margin: Scalar = 0.5,
+    scale: Scalar = 64.0,
+    weight: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
+    reduction: Reduction = "mean",
+    normalizer: Scalar | None = None,
+    ignore_index: int | None = None,
+    class_weight: ArrayLike | None = None,
+    vector: Sequence[ArrayLike],
+) -> Array | tuple[Array, ...]:
+    """Hessian-vector product of `arcface`.
+
+    The arguments are those of `arcface`; `vector` has the shapes of what is differentiated. An
+    unreduced loss (`reduction="none"`) is differentiated as its sum.
+
+    Returns:
+        The Hessian times the vector, with respect to `embedding`, `weights`, a tuple in this order.
+
+    Raises:
+        ValueError: If a shape, dtype, label, option or parameter is not allowed.
+    """
+    return hvp(
+        _ARCFACE,
+        (embedding, weights, label),
+        (margin, scale),
+        vector,
+        Options(
+            weight=weight,
+            mask=mask,
+            reduction=reduction,
+            normalizer=normalizer,
+            ignore_index=ignore_index,
+            class_weight=class_weight,
+        ),
+    )
+
+
+def arcface_hessian_diagonal(
+    embedding: ArrayLike,
+    weights: ArrayLike,
+    label: ArrayLike,
+    *,
+    margin: Scalar = 0.5,
+    scale: Scalar = 64.0,
+    weight: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
+    reduction: Reduction = "mean",
+    normalizer: Scalar | None = None,
+    ignore_index: int | None = None,
+    class_weight: ArrayLike | None = None,
+) -> Array | tuple[Array, ...]:
+    """Diagonal of the Hessian of `arcface`.
+
+    The arguments are those of `arcface`. An unreduced loss (`reduction="none"`) is differentiated
+    as its sum.
+
+    Returns:
+        The diagonal with respect to `embedding`, `weights`, a tuple in this order.
+
+    Raises:
+        ValueError: If a shape, dtype, label, option or parameter is not allowed.
+    """
+    return hessian_diagonal(
+        _ARCFACE,
+        (embedding, weights, label),
+        (margin, scale),
+        Options(
+            weight=weight,
+            mask=mask,
+            reduction=reduction,
+            normalizer=normalizer,
+            ignore_index=ignore_index,
+            class_weight=class_weight,
+        ),
+    )
+
+
+@keras.saving.register_keras_serializable(package="losscompiler")
+class ArcfaceLoss(KerasLoss):
+    """Softmax cross-entropy of scaled cosines, to the label's angle a margin is added.
+
+        loss = log(sum_k(exp(-(-sin(margin)*norm_f(embedding[f]/norm_f(embedding[f]) -
+            weights[label, f]*sum_f(embedding[f]*weights[label,
+            f])/(norm_f(embedding[f])*norm_f(weights[label, f])^2)) +
+            cos(margin)*sum_f(embedding[f]*weights[label,
+            f])/(norm_f(embedding[f])*norm_f(weights[label, f])))*scale +
+            scale*sum_f(embedding[f]*weights[k, f])/(norm_f(embedding[f])*norm_f(weights[k, f])))*{1
+            if k != label; 0 otherwise}) + 1)
+
+    Also called `additive_angular_margin`.
+
+    Shapes: `(feature),(class,feature),()->()` after the batch axes, as NumPy writes generalised
+    ufuncs.
+
+    Use it for identities with few samples each, as with faces. `margin` is in radians. `weights`
+    has one row per class and is learned. Beyond a half-turn the cosine of angle plus margin rises
+    again; libraries let it fall on, with a jump. At an angle of 0 there is a kink, whose gradient
+    is 0.
+
+    Keras passes, in this order, as a tuple where there are several:
+
+    * `embedding` in `y_pred`
+    * `weights` in `y_pred`
+    * `label` in `y_true`
+
+    Args:
+        margin: Parameter; 0 <= margin <= pi/2; default 0.5.
+        scale: Parameter; scale > 0; default 64.0.
+        reduction: How Keras reduces the losses of the samples.
+        name: Name of the loss.
+        dtype: Precision or dtype policy; half precision is computed in float32. None: Keras's own.
+        ignore_index: Label of the entries that do not count. None: all count.
+        class_weight: Factor of the loss for each label. None: 1.
+
+    References:
+        J. Deng, J. Guo, N. Xue and S. Zafeiriou, "ArcFace: Additive Angular Margin Loss for Deep
+        Face Recognition", 2019.
+    """
+
+    def __init__(
+        self,
+        margin: Scalar = 0.5,
+        scale: Scalar = 64.0,
+        reduction: str | None = "sum_over_batch_size",
+        name: str = "arcface",
+        dtype: Any = None,
+        ignore_index: int | None = None,
+        class_weight: ArrayLike | None = None,
+    ) -> None:
+        """Keeps the parameters."""
+        super().__init__(reduction, name, dtype)
+        self.margin = margin
+        self.scale = scale
+        self.ignore_index = ignore_index
+        self.class_weight = class_weight
+
+    def call(self, y_true: Any, y_pred: Any) -> Array:
+        """The loss of each sample."""
+        return self.per_sample(
+            _ARCFACE,
+            y_true,
+            y_pred,
+            margin=self.margin,
+            scale=self.scale,
+            ignore_index=self.ignore_index,
+            class_weight=self.class_weight,
+        )
+
+    def get_config(self) -> dict[str, Any]:
+        """What `from_config` needs to make an equal loss."""
+        return {
+            **super().get_config(),
+            "margin": config_value(self.margin),
+            "scale": config_value(self.scale),
+            "ignore_index": config_value(self.ignore_index),
+            "class_weight": config_value(self.class_weight),
+        }
+
+
+def _arcface_value(
+    embedding: Array,
+    weights: Array,
+    label: Array,
+    margin: Array,
+    scale: Array,
+) -> Result:
+    """The unreduced loss."""
+    picked = fn.gather(weights, label, 0, 0, 1)
+    length = fn.norm(picked, axis=-1)
+    unit = fn.unit(picked, length[..., None])
+    length2 = fn.norm(embedding, axis=-1)
+    unit2 = fn.unit(embedding, length2[..., None])
+    total = tf.reduce_sum(unit * unit2, axis=-1)
+    length3 = fn.norm(unit2 - unit * total[..., None], axis=-1)
+    t = -(total * tf.math.cos(margin) - length3 * tf.math.sin(margin))
+    length4 = fn.norm(weights, axis=-1)
+    t2 = tf.linalg.matrix_transpose(weights)
+    unit3 = fn.unit(t2, length4[..., None, :])
+    total2 = tf.reduce_sum(unit2[..., :, None] * unit3, axis=-2)
+    position = fn.positions(weights, -2)
+    t3 = scale * (t[..., None] + total2)
+    lse = fn.logsumexp(t3, -1, where=position != label[..., None])
+    return fn.softplus(lse)
+
+
+def _arcface_vjp(
+    embedding: Array,
+    weights: Array,
+    label: Array,
+    margin: Array,
+    scale: Array,
+    cotangent: Array,
+) -> tuple[Result, ...]:
+    """Gradients of sum(cotangent * loss)."""
+    length = fn.norm(embedding, axis=-1)
+    inverse = fn.reciprocal(length)
+    unit = fn.unit(embedding, length[..., None])
+    picked = fn.gather(weights, label, 0, 0, 1)
+    length2 = fn.norm(picked, axis=-1)
+    unit2 = fn.unit(picked, length2[..., None])
+    total = tf.reduce_sum(unit2 * unit, axis=-1)
+    t = unit - total[..., None] * unit2
+    length3 = fn.norm(t, axis=-1)
+    unit3 = fn.unit(t, length3[..., None])
+    t2 = tf.math.sin(margin)
+    position = fn.positions(weights, -2)
+    differs = position != label[..., None]
+    t3 = tf.math.cos(margin)
+    t4 = -(t3 * total - t2 * length3)
+    length4 = fn.norm(weights, axis=-1)
+    t5 = tf.linalg.matrix_transpose(weights)
+    unit4 = fn.unit(t5, length4[..., None, :])
+    total2 = tf.reduce_sum(unit[..., :, None] * unit4, axis=-2)
+    t6 = scale * (t4[..., None] + total2)
+    lse = fn.logsumexp(t6, -1, where=differs)
+    share = tf.math.exp(t6 - lse[..., None])
+    total3 = tf.reduce_sum(tf.where(differs, share, 0.0), axis=-1)
+    probability = fn.sigmoid(lse)
+    t7 = t2 * total3 * probability * cotangent * scale
+    branch = tf.where(differs[..., None, :], share[..., None, :] * unit4, 0.0)
+    total4 = tf.reduce_sum(branch, axis=-1)
+    t8 = probability * cotangent * scale
+    total5 = tf.reduce_sum(unit2 * unit3, axis=-1)
+    t9 = -(t3 + total5 * t2)
+    t10 = total3 * t9 * probability * cotangent * scale
+    t11 = total3 * t9
+    t12 = t2 * total3
+    t13 = total4 + unit2 * t11[..., None] + unit3 * t12[..., None]
+    total6 = tf.reduce_sum(t8[..., None] * unit * t13, axis=-1)
+    t14 = unit3 * t7[..., None] + total4 * t8[..., None] + t10[..., None] * unit2
+    inverse2 = fn.reciprocal(length2)
+    t15 = -t2 * total3 * probability * total * cotangent * scale
+    t16 = total3 * probability * cotangent * scale
+    t17 = -t2 * total
+    t18 = unit3 * t17[..., None] + t9[..., None] * unit
+    total7 = tf.reduce_sum(unit2 * t16[..., None] * t18, axis=-1)
+    t19 = unit3 * t15[..., None] + t10[..., None] * unit - total7[..., None] * unit2
+    spread = fn.scatter(inverse2[..., None] * t19, label, weights, 0, 0, 1)
+    spread2 = tf.linalg.matrix_transpose(spread)
+    inverse3 = fn.reciprocal(length4)
+    t20 = t8[..., None, None] * share[..., :, None] * unit[..., None, :]
+    branch2 = tf.where(differs[..., :, None], t20, 0.0)
+    t21 = -probability * cotangent * scale
+    t22 = share * total2
+    t23 = t21[..., None, None] * t22[..., :, None] * tf.linalg.matrix_transpose(unit4)
+    branch3 = tf.where(differs[..., :, None], t23, 0.0)
+    t24 = inverse3[..., :, None] * (branch2 + branch3)
+    result = inverse[..., None] * (t14 - total6[..., None] * unit)
+    result2 = tf.linalg.matrix_transpose(spread2) + t24
+    return (result, result2)
+
+
+def _arcface_jvp(
+    embedding: Array,
+    weights: Array,
+    label: Array,
+    margin: Array,
+    scale: Array,
+    embedding_tangent: Array,
+    weights_tangent: Array,
+) -> Result:
+    """The directional derivative of the unreduced loss along the tangents."""
+    position = fn.positions(weights, -2)
+    differs = position != label[..., None]
+    length = fn.norm(embedding, axis=-1)
+    unit = fn.unit(embedding, length[..., None])
+    length2 = fn.norm(weights, axis=-1)
+    inverse = fn.reciprocal(length2)
+    t = tf.linalg.matrix_transpose(weights)
+    unit2 = fn.unit(t, length2[..., None, :])
+    t2 = unit2 * tf.linalg.matrix_transpose(weights_tangent)
+    total = tf.reduce_sum(t2, axis=-2)
+    t3 = tf.linalg.matrix_transpose(weights_tangent) - unit2 * total[..., None, :]
+    t4 = unit[..., :, None] * inverse[..., None, :] * t3
+    inverse2 = fn.reciprocal(length)
+    total2 = tf.reduce_sum(unit * embedding_tangent, axis=-1)
+    t5 = embedding_tangent - unit * total2[..., None]
+    t6 = inverse2[..., None, None] * t5[..., :, None] * unit2
+    total3 = tf.reduce_sum(t4 + t6, axis=-2)
+    t7 = tf.math.sin(margin)
+    picked = fn.gather(weights, label, 0, 0, 1)
+    length3 = fn.norm(picked, axis=-1)
+    unit3 = fn.unit(picked, length3[..., None])
+    total4 = tf.reduce_sum(unit3 * unit, axis=-1)
+    t8 = unit - total4[..., None] * unit3
+    length4 = fn.norm(t8, axis=-1)
+    unit4 = fn.unit(t8, length4[..., None])
+    picked2 = fn.gather(weights_tangent, label, 0, 0, 1)
+    total5 = tf.reduce_sum(unit3 * picked2, axis=-1)
+    t9 = picked2 - unit3 * total5[..., None]
+    inverse3 = fn.reciprocal(length3)
+    t10 = -inverse3 * total4
+    t11 = unit3 * inverse2[..., None] * t5 + inverse3[..., None] * unit * t9
+    total6 = tf.reduce_sum(t11, axis=-1)
+    t12 = inverse2[..., None] * t5 + t9 * t10[..., None] - unit3 * total6[..., None]
+    total7 = tf.reduce_sum(unit4 * t12, axis=-1)
+    t13 = tf.math.cos(margin)
+    t14 = t7 * total7 - t13 * total6
+    t15 = -(t13 * total4 - t7 * length4)
+    total8 = tf.reduce_sum(unit[..., :, None] * unit2, axis=-2)
+    t16 = scale * (t15[..., None] + total8)
+    lse = fn.logsumexp(t16, -1, where=differs)
+    t17 = scale * (total3 + t14[..., None]) * tf.math.exp(t16 - lse[..., None])
+    total9 = tf.reduce_sum(tf.where(differs, t17, 0.0), axis=-1)
+    return total9 * fn.sigmoid(lse)
+
+
+def _arcface_hvp(
+    embedding: Array,
+    weights: Array,
+    label: Array,
+    margin: Array,
+    scale: Array,
+    cotangent: Array,
+    embedding_tangent: Array,
+    weights_tangent: Array,
+) -> tuple[Result, ...]:
+    """The Hessian of sum(cotangent * loss) times the tangents."""
+    length = fn.norm(embedding, axis=-1)
+    unit = fn.unit(embedding, length[..., None])
+    total = tf.reduce_sum(unit * embedding_tangent, axis=-1)
+    t = embedding_tangent - unit * total[..., None]
+    t2 = tf.math.cos(margin)
+    picked = fn.gather(weights, label, 0, 0, 1)
+    length2 = fn.norm(picked, axis=-1)
+    unit2 = fn.unit(picked, length2[..., None])
+    total2 = tf.reduce_sum(unit2 * unit, axis=-1)
+    t3 = tf.math.sin(margin)
+    t4 = unit - total2[..., None] * unit2
+    length3 = fn.norm(t4, axis=-1)
+    t5 = -(t2 * total2 - t3 * length3)
+    length4 = fn.norm(weights, axis=-1)
+    t6 = tf.linalg.matrix_transpose(weights)
+    unit3 = fn.unit(t6, length4[..., None, :])
+    total3 = tf.reduce_sum(unit[..., :, None] * unit3, axis=-2)
+    t7 = scale * (t5[..., None] + total3)
+    position = fn.positions(weights, -2)
+    differs = position != label[..., None]
+    lse = fn.logsumexp(t7, -1, where=differs)
+    probability = fn.sigmoid(lse)
+    t8 = probability * cotangent * scale
+    share = tf.math.exp(t7 - lse[..., None])
+    branch = tf.where(differs[..., None, :], share[..., None, :] * unit3, 0.0)
+    total4 = tf.reduce_sum(branch, axis=-1)
+    unit4 = fn.unit(t4, length3[..., None])
+    total5 = tf.reduce_sum(tf.where(differs, share, 0.0), axis=-1)
+    t9 = t3 * total5
+    total6 = tf.reduce_sum(unit2 * unit4, axis=-1)
+    t10 = -(t2 + total6 * t3)
+    t11 = total5 * t10
+    t12 = total4 + unit4 * t9[..., None] + t11[..., None] * unit2
+    total7 = tf.reduce_sum(t8[..., None] * unit * t12, axis=-1)
+    inverse = fn.reciprocal(length)
+    t13 = inverse**2
+    t14 = -total7 * t13
+    picked2 = fn.gather(weights_tangent, label, 0, 0, 1)
+    total8 = tf.reduce_sum(unit2 * picked2, axis=-1)
+    t15 = picked2 - unit2 * total8[..., None]
+    inverse2 = fn.reciprocal(length2)
+    t16 = total5 * t10 * probability * inverse2 * inverse * cotangent * scale
+    t17 = unit3 * tf.linalg.matrix_transpose(weights_tangent)
+    total9 = tf.reduce_sum(t17, axis=-2)
+    t18 = tf.linalg.matrix_transpose(weights_tangent) - unit3 * total9[..., None, :]
+    inverse3 = fn.reciprocal(length4)
+    t19 = share * inverse3
+    branch2 = tf.where(differs[..., None, :], t18 * t19[..., None, :], 0.0)
+    t20 = inverse[..., None] * t
+    t21 = unit2 * inverse[..., None] * t + inverse2[..., None] * unit * t15
+    total10 = tf.reduce_sum(t21, axis=-1)
+    t22 = -total10[..., None] * unit2
+    t23 = -inverse2 * total2
+    t24 = t23[..., None] * t15
+    total11 = tf.reduce_sum(unit4 * (t20 + t22 + t24), axis=-1)
+    t25 = t3 * total11 * scale
+    t26 = share[..., None, :] * t25[..., None, None] * unit3
+    branch3 = tf.where(differs[..., None, :], t26, 0.0)
+    t27 = -t2 * total10 * scale
+    t28 = share[..., None, :] * t27[..., None, None] * unit3
+    branch4 = tf.where(differs[..., None, :], t28, 0.0)
+    t29 = unit[..., :, None] * inverse3[..., None, :] * t18
+    t30 = inverse[..., None, None] * t[..., :, None] * unit3
+    total12 = tf.reduce_sum(t29 + t30, axis=-2)
+    t31 = share * total12
+    branch5 = tf.where(differs[..., None, :], t31[..., None, :] * unit3 * scale, 0.0)
+    t32 = t3 * total11 - t2 * total10
+    branch6 = tf.where(differs, share * scale * (total12 + t32[..., None]), 0.0)
+    total13 = tf.reduce_sum(branch6, axis=-1)
+    t33 = -share[..., None, :] * total13[..., None, None] * unit3
+    branch7 = tf.where(differs[..., None, :], t33, 0.0)
+    t34 = branch2 + branch3 + branch4 + branch5 + branch7
+    total14 = tf.reduce_sum(t34, axis=-1)
+    t35 = probability * inverse * cotangent * scale
+    t36 = t20 + t22 + t24 - unit4 * total11[..., None]
+    inverse4 = fn.reciprocal(length3)
+    t37 = t3 * total5 * probability * inverse * inverse4 * cotangent * scale
+    t38 = unit2 * t36 * inverse4[..., None] + unit4 * inverse2[..., None] * t15
+    total15 = tf.reduce_sum(t38, axis=-1)
+    t39 = -t3 * total5 * total15
+    t40 = t39[..., None] * unit * unit2
+    t41 = total5 * t10 * inverse2
+    t42 = t3 * total5 * inverse4
+    probability2 = fn.sigmoid(-lse)
+    t43 = total13 * probability2
+    branch8 = tf.where(differs, share * t25[..., None], 0.0)
+    branch9 = tf.where(differs, share * t27[..., None], 0.0)
+    branch10 = tf.where(differs, -share * total13[..., None], 0.0)
+    branch11 = tf.where(differs, share * total12 * scale, 0.0)
+    total16 = tf.reduce_sum(branch8 + branch9 + branch10 + branch11, axis=-1)
+    t44 = unit4 * t3 + t10[..., None] * unit2
+    t45 = t40 + unit * total14 + unit * t15 * t41[..., None]
+    t46 = t45 + unit * t36 * t42[..., None] + unit * t12 * t43[..., None]
+    t47 = t46 + unit * total16[..., None] * t44 + inverse[..., None] * t * t12
+    total17 = tf.reduce_sum(t8[..., None] * t47, axis=-1)
+    t48 = -inverse * total17
+    t49 = -t13 * total
+    t50 = t3 * total5 * probability * cotangent * scale
+    t51 = total5 * t10 * probability * cotangent * scale
+    t52 = unit4 * t50[..., None] + total4 * t8[..., None] + t51[..., None] * unit2
+    t53 = t49[..., None] * (t52 - total7[..., None] * unit)
+    t54 = probability * inverse * total16 * cotangent * scale
+    t55 = probability * inverse * total13 * probability2 * cotangent * scale
+    t56 = -t3 * total5 * probability * inverse * total15 * cotangent * scale
+    t57 = t * t14[..., None] + t15 * t16[..., None] + total14 * t35[..., None]
+    t58 = t57 + t36 * t37[..., None] + t48[..., None] * unit + t53
+    t59 = -t3 * total5 * probability * inverse2 * total10 * cotangent * scale
+    t60 = total5 * probability * cotangent * scale
+    t61 = -t3 * total2
+    t62 = unit4 * t61[..., None] + t10[..., None] * unit
+    total18 = tf.reduce_sum(unit2 * t60[..., None] * t62, axis=-1)
+    t63 = inverse2**2
+    t64 = -total18 * t63
+    t65 = -t3 * total5 * total10
+    t66 = total5 * t10 * inverse
+    t67 = -t3 * total5 * total2 * inverse4
+    t68 = total5 * total13 * probability2
+    t69 = total5 * inverse2
+    t70 = t40 + unit2 * unit4 * t65[..., None] + unit2 * t * t66[..., None]
+    t71 = t70 + unit2 * t36 * t67[..., None] + unit2 * total16[..., None] * t62
+    t72 = t71 + unit2 * t62 * t68[..., None] + t15 * t62 * t69[..., None]
+    total19 = tf.reduce_sum(t8[..., None] * t72, axis=-1)
+    t73 = -inverse2 * total19
+    t74 = -t63 * total8
+    t75 = -t3 * total5 * probability * total2 * cotangent * scale
+    t76 = unit4 * t75[..., None] + t51[..., None] * unit - total18[..., None] * unit2
+    t77 = probability * inverse2 * total16 * cotangent * scale
+    t78 = total5 * probability * inverse2 * total13 * probability2 * cotangent * scale
+    t79 = -t3 * total5 * probability * inverse2 * total15 * cotangent * scale
+    t80 = -t3 * total5 * probability * inverse2 * total2 * inverse4 * cotangent * scale
+    t81 = unit4 * t59[..., None] + t * t16[..., None] + t15 * t64[..., None]
+    t82 = t81 + t73[..., None] * unit2 + t74[..., None] * t76 + t62 * t77[..., None]
+    t83 = t82 + t62 * t78[..., None] + t79[..., None] * unit + t36 * t80[..., None]
+    spread = fn.scatter(t83, label, weights, 0, 0, 1)
+    spread2 = tf.linalg.matrix_transpose(spread)
+    t84 = inverse3 * total12
+    t85 = -probability * cotangent * scale
+    t86 = share[..., :, None] * t85[..., None, None]
+    branch12 = tf.where(differs[..., :, None], t86 * tf.linalg.matrix_transpose(unit3), 0.0)
+    t87 = scale**2
+    t88 = probability * t87 * cotangent
+    t89 = share[..., :, None] * t88[..., None, None] * unit[..., None, :]
+    branch13 = tf.where(differs[..., :, None], t89, 0.0)
+    t90 = share * total3
+    t91 = -probability * t87 * cotangent
+    t92 = t90[..., :, None] * t91[..., None, None] * tf.linalg.matrix_transpose(unit3)
+    branch14 = tf.where(differs[..., :, None], t92, 0.0)
+    t93 = t84[..., :, None] * (branch12 + branch13 + branch14)
+    t94 = -t2 * probability * t87 * cotangent
+    t95 = share[..., :, None] * t94[..., None, None] * unit[..., None, :]
+    branch15 = tf.where(differs[..., :, None], t95, 0.0)
+    t96 = t2 * probability * t87 * cotangent
+    t97 = t90[..., :, None] * t96[..., None, None] * tf.linalg.matrix_transpose(unit3)
+    branch16 = tf.where(differs[..., :, None], t97, 0.0)
+    t98 = inverse3[..., :, None] * total10[..., None, None] * (branch15 + branch16)
+    t99 = t3 * probability * t87 * cotangent
+    t100 = share[..., :, None] * t99[..., None, None] * unit[..., None, :]
+    branch17 = tf.where(differs[..., :, None], t100, 0.0)
+    t101 = -t3 * probability * t87 * cotangent
+    t102 = t90[..., :, None] * t101[..., None, None]
+    branch18 = tf.where(differs[..., :, None], t102 * tf.linalg.matrix_transpose(unit3), 0.0)
+    t103 = inverse3[..., :, None] * total11[..., None, None] * (branch17 + branch18)
+    t104 = t8[..., None, None] * t90[..., :, None] * tf.linalg.matrix_transpose(unit3)
+    branch19 = tf.where(differs[..., :, None], t104, 0.0)
+    t105 = share[..., :, None] * t85[..., None, None] * unit[..., None, :]
+    branch20 = tf.where(differs[..., :, None], t105, 0.0)
+    t106 = probability * probability2 * cotangent * scale
+    t107 = share[..., :, None] * t106[..., None, None] * unit[..., None, :]
+    branch21 = tf.where(differs[..., :, None], t107, 0.0)
+    t108 = -probability * probability2 * cotangent * scale
+    t109 = t90[..., :, None] * t108[..., None, None]
+    branch22 = tf.where(differs[..., :, None], t109 * tf.linalg.matrix_transpose(unit3), 0.0)
+    t110 = branch19 + branch20 + branch21 + branch22
+    t111 = inverse3[..., :, None] * total13[..., None, None] * t110
+    t112 = inverse3**2
+    t113 = share * t112 * total3
+    t114 = t85[..., None, None] * tf.linalg.matrix_transpose(t18) * t113[..., :, None]
+    branch23 = tf.where(differs[..., :, None], t114, 0.0)
+    t115 = t35[..., None, None] * t[..., None, :] * t19[..., :, None]
+    branch24 = tf.where(differs[..., :, None], t115, 0.0)
+    t116 = t112 * total9
+    t117 = t8[..., None, None] * share[..., :, None] * unit[..., None, :]
+    branch25 = tf.where(differs[..., :, None], t117, 0.0)
+    t118 = t85[..., None, None] * t90[..., :, None] * tf.linalg.matrix_transpose(unit3)
+    branch26 = tf.where(differs[..., :, None], t118, 0.0)
+    t119 = t116[..., :, None] * (branch25 + branch26)
+    t120 = tf.linalg.matrix_transpose(spread2) + t93 + t98 + t103 + t111 + branch23
+    result = t58 + t44 * t54[..., None] + t12 * t55[..., None] + t56[..., None] * unit2
+    result2 = t120 + branch24 - t119
+    return (result, result2)
+
+
+def _arcface_hessian_diagonal(
+    embedding: Array,
+    weights: Array,
+    label: Array,
+    margin: Array,
+    scale: Array,
+    cotangent: Array,
+) -> tuple[Result, ...]:
+    """The diagonal of the Hessian of sum(cotangent * loss)."""
+    t = tf.math.sin(margin)
+    position = fn.positions(weights, -2)
+    differs = position != label[..., None]
+    t2 = tf.math.cos(margin)
+    picked = fn.gather(weights, label, 0, 0, 1)
+    length = fn.norm(picked, axis=-1)
+    unit = fn.unit(picked, length[..., None])
+    length2 = fn.norm(embedding, axis=-1)
+    unit2 = fn.unit(embedding, length2[..., None])
+    total = tf.reduce_sum(unit * unit2, axis=-1)
+    t3 = unit2 - total[..., None] * unit
+    length3 = fn.norm(t3, axis=-1)
+    t4 = -(t2 * total - t * length3)
+    length4 = fn.norm(weights, axis=-1)
+    t5 = tf.linalg.matrix_transpose(weights)
+    unit3 = fn.unit(t5, length4[..., None, :])
+    total2 = tf.reduce_sum(unit2[..., :, None] * unit3, axis=-2)
+    t6 = scale * (t4[..., None] + total2)
+    lse = fn.logsumexp(t6, -1, where=differs)
+    share = tf.math.exp(t6 - lse[..., None])
+    total3 = tf.reduce_sum(tf.where(differs, share, 0.0), axis=-1)
+    probability = fn.sigmoid(lse)
+    inverse = fn.reciprocal(length3)
+    inverse2 = fn.reciprocal(length2)
+    t7 = inverse2**2
+    t8 = t * total3 * probability * inverse * t7 * cotangent * scale
+    t9 = probability * cotangent * scale
+    branch = tf.where(differs[..., None, :], share[..., None, :] * unit3, 0.0)
+    total4 = tf.reduce_sum(branch, axis=-1)
+    unit4 = fn.unit(t3, length3[..., None])
+    t10 = t * total3
+    total5 = tf.reduce_sum(unit * unit4, axis=-1)
+    t11 = -(t2 + total5 * t)
+    t12 = total3 * t11
+    t13 = total4 + unit4 * t10[..., None] + t12[..., None] * unit
+    total6 = tf.reduce_sum(t9[..., None] * unit2 * t13, axis=-1)
+    t14 = t8 - total6 * t7
+    t15 = probability * inverse2 * cotangent * scale
+    t16 = unit2[..., :, None] * total2[..., None, :]
+    t17 = unit3 - t16
+    t18 = inverse2 * scale
+    t19 = share[..., None, :] * t17 * t18[..., None, None] * unit3
+    branch2 = tf.where(differs[..., None, :], t19, 0.0)
+    total7 = tf.reduce_sum(branch2, axis=-1)
+    t20 = unit - total[..., None] * unit2
+    t21 = unit2[..., None, :] * unit2[..., :, None]
+    t22 = unit[..., None, :] * t20[..., :, None] + t21
+    t23 = -unit4[..., None, :] * inverse2[..., None, None] * t22
+    total8 = tf.reduce_sum(t23, axis=-1)
+    t24 = total8 + unit4 * inverse2[..., None]
+    branch3 = tf.where(differs[..., None, :], t * share[..., None, :] * unit3 * scale, 0.0)
+    total9 = tf.reduce_sum(branch3, axis=-1)
+    t25 = inverse2[..., None, None] * t17
+    t26 = -t2 * inverse2
+    t27 = t * t24 + t20 * t26[..., None]
+    t28 = share[..., None, :] * scale * (t25 + t27[..., :, None])
+    branch4 = tf.where(differs[..., None, :], t28, 0.0)
+    total10 = tf.reduce_sum(branch4, axis=-1)
+    branch5 = tf.where(differs[..., None, :], -share[..., None, :] * unit3, 0.0)
+    total11 = tf.reduce_sum(branch5, axis=-1)
+    t29 = -t2 * share[..., None, :] * unit3 * scale
+    branch6 = tf.where(differs[..., None, :], t29, 0.0)
+    total12 = tf.reduce_sum(branch6, axis=-1)
+    t30 = total7 + t24 * total9 + total10 * total11
+    t31 = t15[..., None] * (t30 + inverse2[..., None] * t20 * total12)
+    t32 = t * total3 * probability * inverse2 * inverse * cotangent * scale
+    t33 = unit2**2
+    t34 = unit4 * t24 + inverse2[..., None] * t33 + inverse2[..., None] * t20 * unit
+    t35 = total6 * t7
+    t36 = unit4 * t + t11[..., None] * unit
+    t37 = -share[..., None, :] * total10[..., :, None]
+    branch7 = tf.where(differs[..., None, :], t37, 0.0)
+    t38 = -t2 * inverse2 * scale
+    t39 = share[..., None, :] * t20[..., :, None] * t38[..., None, None]
+    branch8 = tf.where(differs[..., None, :], t39, 0.0)
+    t40 = share[..., None, :] * t17 * t18[..., None, None]
+    branch9 = tf.where(differs[..., None, :], t40, 0.0)
+    t41 = t * share[..., None, :] * t24[..., :, None] * scale
+    branch10 = tf.where(differs[..., None, :], t41, 0.0)
+    total13 = tf.reduce_sum(branch7 + branch8 + branch9 + branch10, axis=-1)
+    probability2 = fn.sigmoid(-lse)
+    t42 = probability * inverse2 * probability2 * cotangent * scale
+    t43 = unit4[..., :, None] * t24[..., None, :]
+    t44 = inverse2[..., None, None] * t20[..., None, :] * unit[..., :, None]
+    t45 = inverse2[..., None, None] * unit2[..., :, None] * unit2[..., None, :]
+    t46 = -(t43 + t44 + t45)
+    total14 = tf.reduce_sum(unit[..., :, None] * t46, axis=-2)
+    t47 = total14 + inverse2[..., None] * unit
+    t48 = -t * total3 * probability * inverse2 * inverse * cotangent * scale
+    branch11 = tf.where(differs[..., None, :], share[..., None, :] * unit3 * scale, 0.0)
+    dot = tf.matmul(branch11, tf.linalg.matrix_transpose(t25))
+    t49 = t36[..., :, None] * total13[..., None, :]
+    t50 = t * total3 * inverse
+    t51 = t24[..., None, :] * total9[..., :, None]
+    t52 = total10[..., None, :] * total11[..., :, None]
+    t53 = -t * total3 * inverse
+    t54 = unit[..., :, None] * t47[..., None, :] * t53[..., None, None]
+    t55 = inverse2[..., None, None] * t20[..., None, :] * total12[..., :, None]
+    t56 = t13[..., :, None] * probability2[..., None, None] * total10[..., None, :]
+    t57 = inverse2[..., None, None] * t13[..., :, None] * unit2[..., None, :]
+    t58 = dot + t49 + t50[..., None, None] * t46 + t51 + t52 + t54 + t55 + t56 - t57
+    t59 = t9[..., None, None] * unit2[..., :, None] * t58
+    total15 = tf.reduce_sum(t59, axis=-2)
+    t60 = total15 + t15[..., None] * t13 + t32[..., None] * unit2
+    t61 = t * total3 * probability * cotangent * scale
+    t62 = total3 * t11 * probability * cotangent * scale
+    t63 = unit4 * t61[..., None] + total4 * t9[..., None] + t62[..., None] * unit
+    t64 = t7[..., None] * unit2 * (t63 - total6[..., None] * unit2)
+    t65 = t14[..., None] + t31 + -t32[..., None] * t34 + t33 * t35[..., None]
+    t66 = t65 + t15[..., None] * t36 * total13 + t13 * total10 * t42[..., None]
+    inverse3 = fn.reciprocal(length)
+    t67 = inverse3**2
+    t68 = total3 * probability * cotangent * scale
+    t69 = -t * total
+    t70 = unit4 * t69[..., None]
+    t71 = t70 + t11[..., None] * unit2
+    total16 = tf.reduce_sum(unit * t68[..., None] * t71, axis=-1)
+    t72 = unit**2
+    t73 = -t * total3 * probability * total * inverse * cotangent * scale
+    t74 = 2 * total5 * total
+    t75 = t74[..., None] * unit - unit4 * total[..., None] - total5[..., None] * unit2
+    t76 = total[..., None] * t72 - t3 * unit - unit4 * t75
+    t77 = -t * total3 * probability * cotangent * scale
+    branch12 = tf.where(differs, t * share * scale, 0.0)
+    total17 = tf.reduce_sum(branch12, axis=-1)
+    t78 = -total * total17
+    branch13 = tf.where(differs, -t2 * share * scale, 0.0)
+    total18 = tf.reduce_sum(branch13, axis=-1)
+    t79 = -total * total18
+    t80 = -total5 * total17
+    t81 = t2 * total
+    t82 = -total5 * t
+    t83 = 2 * total5 * t * total
+    t84 = t70 + t81[..., None] * unit + t82[..., None] * unit2 + t83[..., None] * unit
+    t85 = t84 - t2 * unit2
+    total19 = tf.reduce_sum(tf.where(differs, -share, 0.0), axis=-1)
+    t86 = total3 * total19 * scale
+    t87 = 2 * total5 * total * total17
+    t88 = unit4 * t78[..., None] + total18[..., None] * unit2 + t79[..., None] * unit
+    t89 = t88 + t80[..., None] * unit2 + t85 * t86[..., None] + t87[..., None] * unit
+    t90 = scale**2
+    t91 = probability * probability2 * t90 * cotangent * total3**2
+    t92 = total5 * total * inverse
+    t93 = total5**2
+    t94 = inverse * t93
+    t95 = -total * inverse
+    total20 = tf.reduce_sum(t72, axis=-1)
+    t96 = -inverse * total20
+    t97 = -2 * total * inverse * t93
+    t98 = 2 * total * inverse * total20
+    t99 = unit4 + unit4 * t92[..., None] + t94[..., None] * unit2
+    t100 = t99 + t95[..., None] * unit + t96[..., None] * unit2 + t97[..., None] * unit
+    t101 = t100 + t98[..., None] * unit - total5[..., None] * unit
+    t102 = -total16[..., None] * unit
+    t103 = -t * total3 * probability * total * cotangent * scale
+    t104 = unit4 * t103[..., None]
+    t105 = unit * (t102 + t104 + t62[..., None] * unit2)
+    t106 = total**2
+    t107 = -2 * total5 * t * total3 * probability * inverse * t106 * cotangent * scale
+    total21 = tf.reduce_sum(unit * t9[..., None] * t71, axis=-1)
+    t108 = total3 * probability * probability2 * cotangent * scale
+    total22 = tf.reduce_sum(unit * t71 * t108[..., None], axis=-1)
+    t109 = total3 * total22 * scale
+    t110 = -total5 * t * total3 * probability * cotangent * scale
+    t111 = 2 * total5 * t * total3 * probability * total * cotangent * scale
+    t112 = 2 * t * total3 * probability * inverse * t106 * cotangent * scale
+    t113 = -4 * t * total3 * probability * inverse * total20 * t106 * cotangent * scale
+    t114 = -2 * t * total3 * probability * total * inverse * t93 * cotangent * scale
+    t115 = 2 * t * total3 * probability * total * inverse * total20 * cotangent * scale
+    t116 = 4 * t * total3 * probability * inverse * t106 * t93 * cotangent * scale
+    t117 = t102 + t104 + unit4 * t107[..., None] + t68[..., None] * t71
+    t118 = t117 + total21[..., None] * t89 + t85 * t109[..., None]
+    t119 = t118 + t110[..., None] * unit2 + t111[..., None] * unit
+    t120 = t119 + t112[..., None] * unit + t113[..., None] * unit
+    t121 = t120 + t114[..., None] * unit2 + t115[..., None] * unit2
+    t122 = total16[..., None] * t72 + t73[..., None] * t76
+    t123 = t122 + t3 * unit4 * t77[..., None] + t9[..., None] * t89 * t71
+    t124 = t123 + t85 * t71 * t91[..., None] + t77[..., None] * unit2 * t101 - t105
+    t125 = t124 - unit * (t121 + t116[..., None] * unit)
+    spread = fn.scatter(t67[..., None] * t125, label, weights, 0, 0, 1)
+    spread2 = tf.linalg.matrix_transpose(spread)
+    t126 = t * total3[..., None] * probability[..., None] * inverse[..., None]
+    t127 = t126 * t106[..., None] * cotangent[..., None] * scale
+    t128 = t67[..., None] * (t127 - total16[..., None])
+    spread3 = fn.scatter(t128, label, weights, 0, 0, 1)
+    spread4 = tf.linalg.matrix_transpose(spread3)
+    inverse4 = fn.reciprocal(length4)
+    t129 = share * total2
+    t130 = t9[..., None, None] * t129[..., None, :] * unit3
+    branch14 = tf.where(differs[..., None, :], t130, 0.0)
+    t131 = -probability * cotangent * scale
+    t132 = t131[..., None, None] * share[..., None, :] * unit2[..., :, None]
+    branch15 = tf.where(differs[..., None, :], t132, 0.0)
+    t133 = probability * probability2 * cotangent * scale
+    t134 = t133[..., None, None] * share[..., None, :] * unit2[..., :, None]
+    branch16 = tf.where(differs[..., None, :], t134, 0.0)
+    t135 = -probability * probability2 * cotangent * scale
+    t136 = t135[..., None, None] * t129[..., None, :] * unit3
+    branch17 = tf.where(differs[..., None, :], t136, 0.0)
+    t137 = branch14 + branch15 + branch16 + branch17
+    equal = label[..., None] == position
+    t138 = -t2 * total3 * inverse3 * scale
+    t139 = t138[..., None] * unit2
+    branch18 = tf.where(equal[..., None, :], t139[..., :, None], 0.0)
+    t140 = t2 * total3 * inverse3 * total * scale
+    t141 = t140[..., None] * unit
+    branch19 = tf.where(equal[..., None, :], t141[..., :, None], 0.0)
+    t142 = -t * total3 * inverse3 * total * scale
+    t143 = unit4 * t142[..., None]
+    branch20 = tf.where(equal[..., None, :], t143[..., :, None], 0.0)
+    t144 = -total5 * t * total3 * inverse3 * scale
+    t145 = t144[..., None] * unit2
+    branch21 = tf.where(equal[..., None, :], t145[..., :, None], 0.0)
+    t146 = 2 * total5 * t * total3 * inverse3 * total * scale
+    t147 = t146[..., None] * unit
+    branch22 = tf.where(equal[..., None, :], t147[..., :, None], 0.0)
+    t148 = share * inverse4
+    t149 = unit2[..., :, None] - total2[..., None, :] * unit3
+    branch23 = tf.where(differs[..., None, :], t148[..., None, :] * t149 * scale, 0.0)
+    t150 = branch18 + branch19 + branch20 + branch21 + branch22 + branch23
+    t151 = inverse4[..., None, :] * t137 * t150
+    t152 = inverse4**2
+    branch24 = tf.where(differs, share * t131[..., None] * t152 * total2, 0.0)
+    t153 = inverse3[..., None] * unit2
+    branch25 = tf.where(equal[..., :, None], t153[..., None, :], 0.0)
+    t154 = -inverse3 * total
+    t155 = t154[..., None] * unit
+    branch26 = tf.where(equal[..., :, None], t155[..., None, :], 0.0)
+    t156 = -t2 * probability * t90 * cotangent
+    t157 = share[..., :, None] * t156[..., None, None] * unit2[..., None, :]
+    branch27 = tf.where(differs[..., :, None], t157, 0.0)
+    t158 = t2 * probability * t90 * cotangent
+    t159 = t129[..., :, None] * t158[..., None, None]
+    branch28 = tf.where(differs[..., :, None], t159 * tf.linalg.matrix_transpose(unit3), 0.0)
+    t160 = inverse4[..., :, None] * (branch25 + branch26) * (branch27 + branch28)
+    t161 = t * probability * t90 * cotangent
+    t162 = share[..., :, None] * t161[..., None, None] * unit2[..., None, :]
+    branch29 = tf.where(differs[..., :, None], t162, 0.0)
+    t163 = -t * probability * t90 * cotangent
+    t164 = t129[..., :, None] * t163[..., None, None]
+    branch30 = tf.where(differs[..., :, None], t164 * tf.linalg.matrix_transpose(unit3), 0.0)
+    t165 = unit4 * t154[..., None]
+    branch31 = tf.where(equal[..., :, None], t165[..., None, :], 0.0)
+    t166 = -total5 * inverse3
+    t167 = t166[..., None] * unit2
+    branch32 = tf.where(equal[..., :, None], t167[..., None, :], 0.0)
+    t168 = 2 * total5 * inverse3 * total
+    t169 = t168[..., None] * unit
+    branch33 = tf.where(equal[..., :, None], t169[..., None, :], 0.0)
+    t170 = inverse4[..., :, None] * (branch29 + branch30)
+    t171 = t170 * (branch31 + branch32 + branch33)
+    t172 = share[..., :, None] * t131[..., None, None]
+    branch34 = tf.where(differs[..., :, None], t172 * tf.linalg.matrix_transpose(unit3), 0.0)
+    t173 = probability * t90 * cotangent
+    t174 = share[..., :, None] * t173[..., None, None] * unit2[..., None, :]
+    branch35 = tf.where(differs[..., :, None], t174, 0.0)
+    t175 = -probability * t90 * cotangent
+    t176 = t129[..., :, None] * t175[..., None, None]
+    branch36 = tf.where(differs[..., :, None], t176 * tf.linalg.matrix_transpose(unit3), 0.0)
+    t177 = t152[..., :, None] * tf.linalg.matrix_transpose(t149)
+    t178 = t177 * (branch34 + branch35 + branch36)
+    t179 = share * t152 * total2
+    t180 = tf.linalg.matrix_transpose(unit3) ** 2
+    t181 = t9[..., None, None] * t179[..., :, None] * t180
+    branch37 = tf.where(differs[..., :, None], t181, 0.0)
+    t182 = t9[..., None, None] * share[..., :, None] * unit2[..., None, :]
+    branch38 = tf.where(differs[..., :, None], t182, 0.0)
+    t183 = t131[..., None, None] * t129[..., :, None]
+    branch39 = tf.where(differs[..., :, None], t183 * tf.linalg.matrix_transpose(unit3), 0.0)
+    t184 = t152[..., :, None] * tf.linalg.matrix_transpose(unit3)
+    t185 = tf.linalg.matrix_transpose(spread2) + tf.linalg.matrix_transpose(spread4)
+    t186 = t185 + tf.linalg.matrix_transpose(t151) + branch24[..., :, None] + t160
+    result = t66 + t47 * t48[..., None] * unit - inverse2[..., None] * unit2 * t60 - t64
+    result2 = t186 + t171 + t178 + branch37 - t184 * (branch38 + branch39)
+    return (result, result2)
+
+
+_ARCFACE = Definition(
+    name="arcface",
+    arguments=(
+        Argument(name="embedding", role="prediction", axes=("feature",), rows=(None,), filler=0.5),
+        Argument(
+            name="weights",
+            role="prediction",
+            axes=("class", "feature"),
+            rows=(None, None),
+            filler=0.5,
+        ),
+        Argument(name="label", role="label", label_axis="class"),
+    ),
+    parameters=(
+        Parameter(
+            name="margin",
+            default=0.5,
+            low=0.0,
+            high=1.5707963267948966,
+            domain="0 <= margin <= pi/2",
+        ),
+        Parameter(name="scale", default=64.0, low=0.0, low_open=True, domain="scale > 0"),
+    ),
+    loss_axes=(),
+    kernels={
+        (): Kernels(
+            value=_arcface_value,
+            vjp=_arcface_vjp,
+            jvp=_arcface_jvp,
+            hvp=_arcface_hvp,
+            hessian_diagonal=_arcface_hessian_diagonal,
+        ),
+    },
+)
+additive_angular_margin = arcface
+additive_angular_margin_value_and_grad = arcface_value_and_grad
+additive_angular_margin_hvp = arcface_hvp
+additive_angular_margin_hessian_diagonal = arcface_hessian_diagonal
+AdditiveAngularMarginLoss = ArcfaceLoss
 
 
 def proxy_nca(
@@ -2263,6 +3975,1025 @@ _PROXY_ANCHOR = Definition(
             jvp=_proxy_anchor_jvp,
             hvp=_proxy_anchor_hvp,
             hessian_diagonal=_proxy_anchor_hessian_diagonal,
+        ),
+    },
+)
+
+
+def soft_triple(
+    embedding: ArrayLike,
+    centers: ArrayLike,
+    label: ArrayLike,
+    *,
+    scale: Scalar = 20.0,
+    gamma: Scalar = 0.1,
+    margin: Scalar = 0.01,
+    weight: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
+    reduction: Reduction = "mean",
+    normalizer: Scalar | None = None,
+    ignore_index: int | None = None,
+    class_weight: ArrayLike | None = None,
+) -> Array:
+    """Softmax cross-entropy of cosines to the classes, each of which has several centres.
+
+        loss = log(sum_k(exp(-(-margin + sum_c(softmax_c(sum_f(embedding[f]*centers[label, c,
+            f])/(gamma*norm_f(embedding[f])*norm_f(centers[label, c,
+            f])))*sum_f(embedding[f]*centers[label, c,
+            f])/(norm_f(embedding[f])*norm_f(centers[label, c, f]))))*scale +
+            scale*sum_c(softmax_c(sum_f(embedding[f]*centers[k, c,
+            f])/(gamma*norm_f(embedding[f])*norm_f(centers[k, c, f])))*sum_f(embedding[f]*centers[k,
+            c, f])/(norm_f(embedding[f])*norm_f(centers[k, c, f]))))*{1 if k != label; 0 otherwise})
+            + 1)
+
+    Shapes: `(feature),(class,center,feature),()->()` after the batch axes, as NumPy writes
+    generalised ufuncs.
+
+    Use it when a class has several modes. A class's cosine is the mean of those to its centres,
+    weighted by a softmax at temperature `gamma`. `centers` are learned. Its authors add a penalty
+    that merges superfluous centres of a class, which is not in here. A zero vector has cosine 0 to
+    everything and no gradient.
+
+    Args:
+        embedding: Prediction (feature).
+        centers: Prediction (class, center, feature).
+        label: Label, an integer that points into axis class.
+        scale: Parameter; scale > 0; default 20.0.
+        gamma: Parameter; gamma > 0; default 0.1.
+        margin: Parameter; margin >= 0; default 0.01.
+        weight: Weight of each loss entry; broadcasts to the unreduced loss. None: 1.
+        mask: False where a loss entry does not count, whatever the inputs hold there; broadcasts to
+            the unreduced loss. None: all count.
+        reduction: "none" gives the weighted loss entries, "sum" their sum, "mean" their sum divided
+            by the sum of the weights.
+        normalizer: Divides the sum in place of the sum of the weights if `reduction` is "mean".
+        ignore_index: Label of the loss entries that do not count. None: all count.
+        class_weight: Factor of the weight for each label. None: 1.
+
+    Returns:
+        The reduced loss, or one entry per loss entry.
+
+    Raises:
+        ValueError: If a shape, dtype, label, option or parameter is not allowed.
+
+    References:
+        Q. Qian et al., "SoftTriple Loss: Deep Metric Learning Without Triplet Sampling", 2019.
+    """
+    return evaluate(
+        _SOFT_TRIPLE,
+        (embedding, centers, label),
+        (scale, gamma, margin),
+        Options(
+            weight=weight,
+            mask=mask,
+            reduction=reduction,
+            normalizer=normalizer,
+            ignore_index=ignore_index,
+            class_weight=class_weight,
+        ),
+    )
+
+
+def soft_triple_value_and_grad(
+    embedding: ArrayLike,
+    centers: ArrayLike,
+    label: ArrayLike,
+    *,
+    scale: Scalar = 20.0,
+    gamma: Scalar = 0.1,
+    margin: Scalar = 0.01,
+    weight: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
+    reduction: Reduction = "mean",
+    normalizer: Scalar | None = None,
+    ignore_index: int | None = None,
+    class_weight: ArrayLike | None = None,
+) -> tuple[Array, Array | tuple[Array, ...]]:
+    """Value and gradient of `soft_triple`.
+
+    The arguments are those of `soft_triple`. An unreduced loss (`reduction="none"`) is
+    differentiated as its sum.
+
+    Returns:
+        The value, and the gradient with respect to `embedding`, `centers`, a tuple in this order.
+
+    Raises:
+        ValueError: If a shape, dtype, label, option or parameter is not allowed.
+    """
+    return value_and_grad(
+        _SOFT_TRIPLE,
+        (embedding, centers, label),
+        (scale, gamma, margin),
+        Options(
+            weight=weight,
+            mask=mask,
+            reduction=reduction,
+            normalizer=normalizer,
+            ignore_index=ignore_index,
+            class_weight=class_weight,
+        ),
+    )
+
+
+def soft_triple_hvp(
+    embedding: ArrayLike,
+    centers: ArrayLike,
+    label: ArrayLike,
+    *,
+    scale: Scalar = 20.0,
+    gamma: Scalar = 0.1,
+    margin: Scalar = 0.01,
+    weight: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
+    reduction: Reduction = "mean",
+    normalizer: Scalar | None = None,
+    ignore_index: int | None = None,
+    class_weight: ArrayLike | None = None,
+    vector: Sequence[ArrayLike],
+) -> Array | tuple[Array, ...]:
+    """Hessian-vector product of `soft_triple`.
+
+    The arguments are those of `soft_triple`; `vector` has the shapes of what is differentiated. An
+    unreduced loss (`reduction="none"`) is differentiated as its sum.
+
+    Returns:
+        The Hessian times the vector, with respect to `embedding`, `centers`, a tuple in this order.
+
+    Raises:
+        ValueError: If a shape, dtype, label, option or parameter is not allowed.
+    """
+    return hvp(
+        _SOFT_TRIPLE,
+        (embedding, centers, label),
+        (scale, gamma, margin),
+        vector,
+        Options(
+            weight=weight,
+            mask=mask,
+            reduction=reduction,
+            normalizer=normalizer,
+            ignore_index=ignore_index,
+            class_weight=class_weight,
+        ),
+    )
+
+
+def soft_triple_hessian_diagonal(
+    embedding: ArrayLike,
+    centers: ArrayLike,
+    label: ArrayLike,
+    *,
+    scale: Scalar = 20.0,
+    gamma: Scalar = 0.1,
+    margin: Scalar = 0.01,
+    weight: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
+    reduction: Reduction = "mean",
+    normalizer: Scalar | None = None,
+    ignore_index: int | None = None,
+    class_weight: ArrayLike | None = None,
+) -> Array | tuple[Array, ...]:
+    """Diagonal of the Hessian of `soft_triple`.
+
+    The arguments are those of `soft_triple`. An unreduced loss (`reduction="none"`) is
+    differentiated as its sum.
+
+    Returns:
+        The diagonal with respect to `embedding`, `centers`, a tuple in this order.
+
+    Raises:
+        ValueError: If a shape, dtype, label, option or parameter is not allowed.
+    """
+    return hessian_diagonal(
+        _SOFT_TRIPLE,
+        (embedding, centers, label),
+        (scale, gamma, margin),
+        Options(
+            weight=weight,
+            mask=mask,
+            reduction=reduction,
+            normalizer=normalizer,
+            ignore_index=ignore_index,
+            class_weight=class_weight,
+        ),
+    )
+
+
+@keras.saving.register_keras_serializable(package="losscompiler")
+class SoftTripleLoss(KerasLoss):
+    """Softmax cross-entropy of cosines to the classes, each of which has several centres.
+
+        loss = log(sum_k(exp(-(-margin + sum_c(softmax_c(sum_f(embedding[f]*centers[label, c,
+            f])/(gamma*norm_f(embedding[f])*norm_f(centers[label, c,
+            f])))*sum_f(embedding[f]*centers[label, c,
+            f])/(norm_f(embedding[f])*norm_f(centers[label, c, f]))))*scale +
+            scale*sum_c(softmax_c(sum_f(embedding[f]*centers[k, c,
+            f])/(gamma*norm_f(embedding[f])*norm_f(centers[k, c, f])))*sum_f(embedding[f]*centers[k,
+            c, f])/(norm_f(embedding[f])*norm_f(centers[k, c, f]))))*{1 if k != label; 0 otherwise})
+            + 1)
+
+    Shapes: `(feature),(class,center,feature),()->()` after the batch axes, as NumPy writes
+    generalised ufuncs.
+
+    Use it when a class has several modes. A class's cosine is the mean of those to its centres,
+    weighted by a softmax at temperature `gamma`. `centers` are learned. Its authors add a penalty
+    that merges superfluous centres of a class, which is not in here. A zero vector has cosine 0 to
+    everything and no gradient.
+
+    Keras passes, in this order, as a tuple where there are several:
+
+    * `embedding` in `y_pred`
+    * `centers` in `y_pred`
+    * `label` in `y_true`
+
+    Args:
+        scale: Parameter; scale > 0; default 20.0.
+        gamma: Parameter; gamma > 0; default 0.1.
+        margin: Parameter; margin >= 0; default 0.01.
+        reduction: How Keras reduces the losses of the samples.
+        name: Name of the loss.
+        dtype: Precision or dtype policy; half precision is computed in float32. None: Keras's own.
+        ignore_index: Label of the entries that do not count. None: all count.
+        class_weight: Factor of the loss for each label. None: 1.
+
+    References:
+        Q. Qian et al., "SoftTriple Loss: Deep Metric Learning Without Triplet Sampling", 2019.
+    """
+
+    def __init__(
+        self,
+        scale: Scalar = 20.0,
+        gamma: Scalar = 0.1,
+        margin: Scalar = 0.01,
+        reduction: str | None = "sum_over_batch_size",
+        name: str = "soft_triple",
+        dtype: Any = None,
+        ignore_index: int | None = None,
+        class_weight: ArrayLike | None = None,
+    ) -> None:
+        """Keeps the parameters."""
+        super().__init__(reduction, name, dtype)
+        self.scale = scale
+        self.gamma = gamma
+        self.margin = margin
+        self.ignore_index = ignore_index
+        self.class_weight = class_weight
+
+    def call(self, y_true: Any, y_pred: Any) -> Array:
+        """The loss of each sample."""
+        return self.per_sample(
+            _SOFT_TRIPLE,
+            y_true,
+            y_pred,
+            scale=self.scale,
+            gamma=self.gamma,
+            margin=self.margin,
+            ignore_index=self.ignore_index,
+            class_weight=self.class_weight,
+        )
+
+    def get_config(self) -> dict[str, Any]:
+        """What `from_config` needs to make an equal loss."""
+        return {
+            **super().get_config(),
+            "scale": config_value(self.scale),
+            "gamma": config_value(self.gamma),
+            "margin": config_value(self.margin),
+            "ignore_index": config_value(self.ignore_index),
+            "class_weight": config_value(self.class_weight),
+        }
+
+
+def _soft_triple_value(
+    embedding: Array,
+    centers: Array,
+    label: Array,
+    scale: Array,
+    gamma: Array,
+    margin: Array,
+) -> Result:
+    """The unreduced loss."""
+    turned = tf.experimental.numpy.moveaxis(centers, (-3, -2, -1), (-2, -1, -3))
+    length = fn.norm(centers, axis=-1)
+    unit = fn.unit(turned, length[..., None, :, :])
+    length2 = fn.norm(embedding, axis=-1)
+    unit2 = fn.unit(embedding, length2[..., None])
+    total = tf.reduce_sum(unit * unit2[..., :, None, None], axis=-3)
+    t = 1 / gamma
+    t2 = t * total
+    lse = fn.logsumexp(t2, -1)
+    t3 = total * tf.math.exp(t2 - lse[..., :, None])
+    total2 = tf.reduce_sum(t3, axis=-1)
+    picked = fn.gather(centers, label, 0, 0, 2)
+    picked2 = tf.linalg.matrix_transpose(picked)
+    length3 = fn.norm(picked2, axis=-2)
+    unit3 = fn.unit(picked2, length3[..., None, :])
+    total3 = tf.reduce_sum(unit2[..., :, None] * unit3, axis=-2)
+    t4 = t * total3
+    lse2 = fn.logsumexp(t4, -1)
+    t5 = total3 * tf.math.exp(t4 - lse2[..., None])
+    total4 = tf.reduce_sum(t5, axis=-1)
+    t6 = -(total4 - margin)
+    position = fn.positions(centers, -3)
+    t7 = scale * (total2 + t6[..., None])
+    lse3 = fn.logsumexp(t7, -1, where=position != label[..., None])
+    return fn.softplus(lse3)
+
+
+def _soft_triple_vjp(
+    embedding: Array,
+    centers: Array,
+    label: Array,
+    scale: Array,
+    gamma: Array,
+    margin: Array,
+    cotangent: Array,
+) -> tuple[Result, ...]:
+    """Gradients of sum(cotangent * loss)."""
+    length = fn.norm(embedding, axis=-1)
+    inverse = fn.reciprocal(length)
+    position = fn.positions(centers, -3)
+    differs = position != label[..., None]
+    t = 1 / gamma
+    turned = tf.experimental.numpy.moveaxis(centers, (-3, -2, -1), (-2, -1, -3))
+    length2 = fn.norm(centers, axis=-1)
+    unit = fn.unit(turned, length2[..., None, :, :])
+    unit2 = fn.unit(embedding, length[..., None])
+    total = tf.reduce_sum(unit * unit2[..., :, None, None], axis=-3)
+    t2 = t * total
+    lse = fn.logsumexp(t2, -1)
+    exponential = tf.math.exp(t2 - lse[..., :, None])
+    total2 = tf.reduce_sum(total * exponential, axis=-1)
+    picked = fn.gather(centers, label, 0, 0, 2)
+    picked2 = tf.linalg.matrix_transpose(picked)
+    length3 = fn.norm(picked2, axis=-2)
+    unit3 = fn.unit(picked2, length3[..., None, :])
+    total3 = tf.reduce_sum(unit2[..., :, None] * unit3, axis=-2)
+    t3 = t * total3
+    lse2 = fn.logsumexp(t3, -1)
+    exponential2 = tf.math.exp(t3 - lse2[..., None])
+    total4 = tf.reduce_sum(exponential2 * total3, axis=-1)
+    t4 = -(total4 - margin)
+    t5 = scale * (total2 + t4[..., None])
+    lse3 = fn.logsumexp(t5, -1, where=differs)
+    probability = fn.sigmoid(lse3)
+    t6 = -t * probability * cotangent * scale
+    share = tf.math.exp(t5 - lse3[..., None])
+    t7 = total2 * share
+    t8 = t6[..., None, None] * t7[..., :, None] * exponential
+    branch = tf.where(differs[..., :, None], t8, 0.0)
+    t9 = probability * cotangent * scale
+    t10 = t9[..., None, None] * share[..., :, None] * exponential * (t2 + 1)
+    branch2 = tf.where(differs[..., :, None], t10, 0.0)
+    t11 = branch + branch2
+    total5 = tf.reduce_sum(t11[..., None, :, :] * unit, axis=(-2, -1))
+    t12 = t * total4
+    t13 = t12[..., None] * tf.math.exp(t3 - lse2[..., None])
+    t14 = t13 - exponential2 * (t3 + 1)
+    total6 = tf.reduce_sum(tf.where(differs, share, 0.0), axis=-1)
+    t15 = probability * total6 * cotangent * scale
+    t16 = t14[..., None, :] * t15[..., None, None] * unit3
+    total7 = tf.reduce_sum(t16, axis=-1)
+    total8 = tf.reduce_sum(unit2 * (total5 + total7), axis=-1)
+    t17 = t14 * fn.reciprocal(length3)
+    t18 = unit2[..., :, None] - total3[..., None, :] * unit3
+    t19 = t15[..., None, None] * t17[..., None, :] * t18
+    spread = fn.scatter(t19, label, tf.linalg.matrix_transpose(centers), 0, 0, 2)
+    turned2 = tf.experimental.numpy.moveaxis(spread, (-3, -2), (-2, -3))
+    turned3 = tf.experimental.numpy.moveaxis(turned2, (-3, -2, -1), (-1, -3, -2))
+    t20 = t11 * fn.reciprocal(length2)
+    turned4 = tf.experimental.numpy.moveaxis(unit, (-3, -2, -1), (-1, -3, -2))
+    t21 = unit2[..., None, None, :] - total[..., :, :, None] * turned4
+    result = inverse[..., None] * (total5 + total7 - total8[..., None] * unit2)
+    result2 = turned3 + t20[..., :, :, None] * t21
+    return (result, result2)
+
+
+def _soft_triple_jvp(
+    embedding: Array,
+    centers: Array,
+    label: Array,
+    scale: Array,
+    gamma: Array,
+    margin: Array,
+    embedding_tangent: Array,
+    centers_tangent: Array,
+) -> Result:
+    """The directional derivative of the unreduced loss along the tangents."""
+    position = fn.positions(centers, -3)
+    differs = position != label[..., None]
+    t = 1 / gamma
+    turned = tf.experimental.numpy.moveaxis(centers, (-3, -2, -1), (-2, -1, -3))
+    length = fn.norm(centers, axis=-1)
+    unit = fn.unit(turned, length[..., None, :, :])
+    length2 = fn.norm(embedding, axis=-1)
+    unit2 = fn.unit(embedding, length2[..., None])
+    total = tf.reduce_sum(unit * unit2[..., :, None, None], axis=-3)
+    t2 = t * total
+    lse = fn.logsumexp(t2, -1)
+    exponential = tf.math.exp(t2 - lse[..., :, None])
+    inverse = fn.reciprocal(length2)
+    total2 = tf.reduce_sum(embedding_tangent * unit2, axis=-1)
+    t3 = embedding_tangent - total2[..., None] * unit2
+    t4 = unit * inverse[..., None, None, None] * t3[..., :, None, None]
+    inverse2 = fn.reciprocal(length)
+    turned2 = tf.experimental.numpy.moveaxis(centers_tangent, (-3, -2, -1), (-2, -1, -3))
+    total3 = tf.reduce_sum(turned2 * unit, axis=-3)
+    t5 = turned2 - total3[..., None, :, :] * unit
+    t6 = unit2[..., :, None, None] * inverse2[..., None, :, :] * t5
+    total4 = tf.reduce_sum(t4 + t6, axis=-3)
+    t7 = total4 * tf.math.exp(t2 - lse[..., :, None])
+    total5 = tf.reduce_sum(t7, axis=-1)
+    t8 = total4 * (t2 + 1) - total * t * total5[..., :, None]
+    total6 = tf.reduce_sum(exponential * t8, axis=-1)
+    picked = fn.gather(centers, label, 0, 0, 2)
+    picked2 = tf.linalg.matrix_transpose(picked)
+    length3 = fn.norm(picked2, axis=-2)
+    unit3 = fn.unit(picked2, length3[..., None, :])
+    total7 = tf.reduce_sum(unit2[..., :, None] * unit3, axis=-2)
+    t9 = t * total7
+    lse2 = fn.logsumexp(t9, -1)
+    exponential2 = tf.math.exp(t9 - lse2[..., None])
+    inverse3 = fn.reciprocal(length3)
+    picked3 = fn.gather(centers_tangent, label, 0, 0, 2)
+    picked4 = tf.linalg.matrix_transpose(picked3)
+    total8 = tf.reduce_sum(picked4 * unit3, axis=-2)
+    t10 = picked4 - total8[..., None, :] * unit3
+    t11 = unit2[..., :, None] * inverse3[..., None, :] * t10
+    t12 = inverse[..., None, None] * t3[..., :, None] * unit3
+    total9 = tf.reduce_sum(t11 + t12, axis=-2)
+    t13 = total9 * tf.math.exp(t9 - lse2[..., None])
+    total10 = tf.reduce_sum(t13, axis=-1)
+    t14 = -t * total10
+    t15 = exponential2 * (total9 * (t9 + 1) + t14[..., None] * total7)
+    total11 = tf.reduce_sum(t15, axis=-1)
+    total12 = tf.reduce_sum(total * exponential, axis=-1)
+    total13 = tf.reduce_sum(exponential2 * total7, axis=-1)
+    t16 = -(total13 - margin)
+    t17 = scale * (total12 + t16[..., None])
+    lse3 = fn.logsumexp(t17, -1, where=differs)
+    share = tf.math.exp(t17 - lse3[..., None])
+    branch = tf.where(differs, scale * (total6 - total11[..., None]) * share, 0.0)
+    total14 = tf.reduce_sum(branch, axis=-1)
+    return total14 * fn.sigmoid(lse3)
+
+
+def _soft_triple_hvp(
+    embedding: Array,
+    centers: Array,
+    label: Array,
+    scale: Array,
+    gamma: Array,
+    margin: Array,
+    cotangent: Array,
+    embedding_tangent: Array,
+    centers_tangent: Array,
+) -> tuple[Result, ...]:
+    """The Hessian of sum(cotangent * loss) times the tangents."""
+    length = fn.norm(embedding, axis=-1)
+    inverse = fn.reciprocal(length)
+    turned = tf.experimental.numpy.moveaxis(centers, (-3, -2, -1), (-2, -1, -3))
+    length2 = fn.norm(centers, axis=-1)
+    unit = fn.unit(turned, length2[..., None, :, :])
+    unit2 = fn.unit(embedding, length[..., None])
+    total = tf.reduce_sum(embedding_tangent * unit2, axis=-1)
+    t = embedding_tangent - total[..., None] * unit2
+    t2 = unit * inverse[..., None, None, None] * t[..., :, None, None]
+    inverse2 = fn.reciprocal(length2)
+    turned2 = tf.experimental.numpy.moveaxis(centers_tangent, (-3, -2, -1), (-2, -1, -3))
+    total2 = tf.reduce_sum(turned2 * unit, axis=-3)
+    t3 = turned2 - total2[..., None, :, :] * unit
+    t4 = unit2[..., :, None, None] * inverse2[..., None, :, :] * t3
+    total3 = tf.reduce_sum(t2 + t4, axis=-3)
+    position = fn.positions(centers, -3)
+    differs = position != label[..., None]
+    total4 = tf.reduce_sum(unit * unit2[..., :, None, None], axis=-3)
+    t5 = 1 / gamma
+    t6 = t5 * total4
+    lse = fn.logsumexp(t6, -1)
+    exponential = tf.math.exp(t6 - lse[..., :, None])
+    total5 = tf.reduce_sum(total4 * exponential, axis=-1)
+    picked = fn.gather(centers, label, 0, 0, 2)
+    picked2 = tf.linalg.matrix_transpose(picked)
+    length3 = fn.norm(picked2, axis=-2)
+    unit3 = fn.unit(picked2, length3[..., None, :])
+    total6 = tf.reduce_sum(unit2[..., :, None] * unit3, axis=-2)
+    t7 = t5 * total6
+    lse2 = fn.logsumexp(t7, -1)
+    exponential2 = tf.math.exp(t7 - lse2[..., None])
+    total7 = tf.reduce_sum(exponential2 * total6, axis=-1)
+    t8 = -(total7 - margin)
+    t9 = scale * (total5 + t8[..., None])
+    lse3 = fn.logsumexp(t9, -1, where=differs)
+    share = tf.math.exp(t9 - lse3[..., None])
+    t10 = total5 * share
+    probability = fn.sigmoid(lse3)
+    t11 = 1 / gamma**2
+    t12 = -probability * t11 * cotangent * scale
+    t13 = t10[..., :, None] * exponential * t12[..., None, None]
+    branch = tf.where(differs[..., :, None], t13, 0.0)
+    t14 = probability * cotangent * scale
+    t15 = t14[..., None, None] * share[..., :, None] * exponential
+    branch2 = tf.where(differs[..., :, None], t15 * (2 * t5 + t11 * total4), 0.0)
+    t16 = branch + branch2
+    t17 = total3 * t16
+    t18 = -t5 * probability * cotangent * scale
+    t19 = t18[..., None, None] * t10[..., :, None] * exponential
+    branch3 = tf.where(differs[..., :, None], t19, 0.0)
+    t20 = t6 + 1
+    t21 = t14[..., None, None] * share[..., :, None] * exponential * t20
+    branch4 = tf.where(differs[..., :, None], t21, 0.0)
+    t22 = branch3 + branch4
+    t23 = inverse2 * t22
+    t24 = t7 + 1
+    inverse3 = fn.reciprocal(length3)
+    picked3 = fn.gather(centers_tangent, label, 0, 0, 2)
+    picked4 = tf.linalg.matrix_transpose(picked3)
+    total8 = tf.reduce_sum(picked4 * unit3, axis=-2)
+    t25 = picked4 - total8[..., None, :] * unit3
+    t26 = unit2[..., :, None] * inverse3[..., None, :] * t25
+    t27 = inverse[..., None, None] * t[..., :, None] * unit3
+    total9 = tf.reduce_sum(t26 + t27, axis=-2)
+    total10 = tf.reduce_sum(exponential2 * total9, axis=-1)
+    t28 = -t5 * total10
+    t29 = exponential2 * (t24 * total9 + t28[..., None] * total6)
+    total11 = tf.reduce_sum(t29, axis=-1)
+    t30 = scale**2
+    t31 = t5 * probability * t30 * cotangent
+    t32 = t10[..., :, None] * exponential * t31[..., None, None]
+    branch5 = tf.where(differs[..., :, None], t32, 0.0)
+    t33 = -probability * t30 * cotangent
+    t34 = share[..., :, None] * exponential * t20 * t33[..., None, None]
+    branch6 = tf.where(differs[..., :, None], t34, 0.0)
+    t35 = branch5 + branch6
+    t36 = total11[..., None, None, None] * t35[..., None, :, :] * unit
+    total12 = tf.reduce_sum(total3 * exponential, axis=-1)
+    t37 = total3 * t20 - total4 * t5 * total12[..., :, None]
+    total13 = tf.reduce_sum(exponential * t37, axis=-1)
+    t38 = t18[..., None, None] * share[..., :, None] * exponential
+    branch7 = tf.where(differs[..., :, None], t38, 0.0)
+    t39 = -t5 * probability * t30 * cotangent
+    t40 = t10[..., :, None] * exponential * t39[..., None, None]
+    branch8 = tf.where(differs[..., :, None], t40, 0.0)
+    t41 = probability * t30 * cotangent
+    t42 = share[..., :, None] * exponential * t20 * t41[..., None, None]
+    branch9 = tf.where(differs[..., :, None], t42, 0.0)
+    t43 = branch7 + branch8 + branch9
+    t44 = total13[..., None, :, None] * t43[..., None, :, :] * unit
+    branch10 = tf.where(differs, share * scale * (total13 - total11[..., None]), 0.0)
+    total14 = tf.reduce_sum(branch10, axis=-1)
+    t45 = t5 * probability * cotangent * scale
+    t46 = t10[..., :, None] * exponential * t45[..., None, None]
+    branch11 = tf.where(differs[..., :, None], t46, 0.0)
+    probability2 = fn.sigmoid(-lse3)
+    t47 = -t5 * probability * probability2 * cotangent * scale
+    t48 = t10[..., :, None] * exponential * t47[..., None, None]
+    branch12 = tf.where(differs[..., :, None], t48, 0.0)
+    t49 = -probability * cotangent * scale
+    t50 = share[..., :, None] * exponential * t20 * t49[..., None, None]
+    branch13 = tf.where(differs[..., :, None], t50, 0.0)
+    t51 = probability * probability2 * cotangent * scale
+    t52 = share[..., :, None] * exponential * t20 * t51[..., None, None]
+    branch14 = tf.where(differs[..., :, None], t52, 0.0)
+    t53 = branch11 + branch12 + branch13 + branch14
+    t54 = total14[..., None, None, None] * t53[..., None, :, :] * unit
+    t55 = -t14[..., None, None] * share[..., :, None] * exponential * (t5 * total4 + 1)
+    branch15 = tf.where(differs[..., :, None], t55, 0.0)
+    t56 = branch11 + branch15
+    t57 = t5 * total12[..., None, :, None] * t56[..., None, :, :] * unit
+    t58 = t17[..., None, :, :] * unit + t3 * t23[..., None, :, :] + t36 + t44 + t54
+    total15 = tf.reduce_sum(t58 + t57, axis=(-2, -1))
+    total16 = tf.reduce_sum(tf.where(differs, share, 0.0), axis=-1)
+    t59 = total7 * t11
+    t60 = exponential2 * t59[..., None] - exponential2 * (2 * t5 + t11 * total6)
+    t61 = total9 * t60
+    t62 = total16[..., None, None] * t61[..., None, :] * unit3
+    t63 = t5 * total7
+    t64 = t63[..., None] * exponential2 - exponential2 * t24
+    t65 = inverse3 * t64
+    t66 = total16[..., None, None] * t25 * t65[..., None, :]
+    t67 = t5 * total16 * total11
+    t68 = exponential2[..., None, :] * t67[..., None, None] * unit3
+    t69 = -total11 * scale
+    branch16 = tf.where(differs, share * t69[..., None], 0.0)
+    branch17 = tf.where(differs, -share * total14[..., None], 0.0)
+    branch18 = tf.where(differs, share * total13 * scale, 0.0)
+    total17 = tf.reduce_sum(branch16 + branch17 + branch18, axis=-1)
+    t70 = t64[..., None, :] * total17[..., None, None] * unit3
+    t71 = total16 * total14 * probability2
+    t72 = t64[..., None, :] * t71[..., None, None] * unit3
+    t73 = -t5 * total7
+    t74 = exponential2 * t73[..., None] - -exponential2 * (t5 * total6 + 1)
+    t75 = t5 * total16 * total10
+    t76 = t74[..., None, :] * t75[..., None, None] * unit3
+    t77 = t14[..., None, None] * (t62 + t66 + t68 + t70 + t72 + t76)
+    total18 = tf.reduce_sum(t77, axis=-1)
+    total19 = tf.reduce_sum(t22[..., None, :, :] * unit, axis=(-2, -1))
+    t78 = probability * total16 * cotangent * scale
+    t79 = t78[..., None, None] * t64[..., None, :] * unit3
+    total20 = tf.reduce_sum(t79, axis=-1)
+    t80 = total19 + total20
+    total21 = tf.reduce_sum(unit2 * t80, axis=-1)
+    t81 = inverse**2
+    t82 = -total21 * t81
+    t83 = -total * t81
+    t84 = t83[..., None] * (total19 + total20 - total21[..., None] * unit2)
+    t85 = unit2 * total15 + unit2 * total18 + inverse[..., None] * t * t80
+    total22 = tf.reduce_sum(t85, axis=-1)
+    t86 = -inverse * total22
+    t87 = inverse[..., None] * total15 + inverse[..., None] * total18
+    t88 = inverse3 * total9
+    t89 = t60[..., None, :] * unit2[..., :, None]
+    t90 = t60 * total6
+    t91 = t89 - t64[..., None, :] * unit3 - t90[..., None, :] * unit3
+    t92 = total16[..., None, None] * t88[..., None, :] * t91
+    t93 = unit2[..., :, None] - total6[..., None, :] * unit3
+    t94 = total17[..., None, None] * t93 * t65[..., None, :]
+    t95 = inverse3 * t74
+    t96 = t75[..., None, None] * t93 * t95[..., None, :]
+    t97 = inverse3 * exponential2
+    t98 = t67[..., None, None] * t93 * t97[..., None, :]
+    t99 = t71[..., None, None] * t93 * t65[..., None, :]
+    t100 = total16 * inverse
+    t101 = t65[..., None, :] * t[..., :, None] * t100[..., None, None]
+    t102 = inverse3**2
+    t103 = total8 * t64 * t102
+    t104 = total16[..., None, None] * t93 * t103[..., None, :]
+    t105 = t64 * t102 * total6
+    t106 = total16[..., None, None] * t25 * t105[..., None, :]
+    t107 = t92 + t94 + t96 + t98 + t99 + t101 - t104 - t106
+    t108 = tf.linalg.matrix_transpose(centers)
+    spread = fn.scatter(t14[..., None, None] * t107, label, t108, 0, 0, 2)
+    turned3 = tf.experimental.numpy.moveaxis(spread, (-3, -2), (-2, -3))
+    turned4 = tf.experimental.numpy.moveaxis(turned3, (-3, -2, -1), (-1, -3, -2))
+    t109 = inverse2 * total3
+    t110 = t16[..., :, :, None] * unit2[..., None, None, :]
+    turned5 = tf.experimental.numpy.moveaxis(unit, (-3, -2, -1), (-1, -3, -2))
+    t111 = t16 * total4
+    t112 = t110 - t22[..., :, :, None] * turned5 - t111[..., :, :, None] * turned5
+    t113 = inverse[..., None, None, None] * t[..., None, None, :]
+    t114 = unit2[..., :, None, None] - total4[..., None, :, :] * unit
+    turned6 = tf.experimental.numpy.moveaxis(t114, (-3, -2, -1), (-1, -3, -2))
+    t115 = inverse2 * t35
+    t116 = total11[..., None, None, None] * turned6 * t115[..., :, :, None]
+    t117 = inverse2 * t43
+    t118 = total13[..., :, None, None] * turned6 * t117[..., :, :, None]
+    t119 = inverse2 * t53
+    t120 = total14[..., None, None, None] * turned6 * t119[..., :, :, None]
+    t121 = inverse2 * t56
+    t122 = t5 * total12[..., :, None, None] * turned6 * t121[..., :, :, None]
+    t123 = inverse2**2
+    t124 = total2 * t22 * t123
+    turned7 = tf.experimental.numpy.moveaxis(t3, (-3, -2, -1), (-1, -3, -2))
+    t125 = t22 * t123 * total4
+    t126 = turned4 + t109[..., :, :, None] * t112 + t113 * t23[..., :, :, None] + t116
+    t127 = t126 + t118 + t120 + t122 - turned6 * t124[..., :, :, None]
+    result = t87 + t * t82[..., None] + t84 + t86[..., None] * unit2
+    result2 = t127 - turned7 * t125[..., :, :, None]
+    return (result, result2)
+
+
+def _soft_triple_hessian_diagonal(
+    embedding: Array,
+    centers: Array,
+    label: Array,
+    scale: Array,
+    gamma: Array,
+    margin: Array,
+    cotangent: Array,
+) -> tuple[Result, ...]:
+    """The diagonal of the Hessian of sum(cotangent * loss)."""
+    length = fn.norm(embedding, axis=-1)
+    unit = fn.unit(embedding, length[..., None])
+    position = fn.positions(centers, -3)
+    differs = position != label[..., None]
+    t = 1 / gamma
+    turned = tf.experimental.numpy.moveaxis(centers, (-3, -2, -1), (-2, -1, -3))
+    length2 = fn.norm(centers, axis=-1)
+    unit2 = fn.unit(turned, length2[..., None, :, :])
+    total = tf.reduce_sum(unit2 * unit[..., :, None, None], axis=-3)
+    t2 = t * total
+    lse = fn.logsumexp(t2, -1)
+    exponential = tf.math.exp(t2 - lse[..., :, None])
+    total2 = tf.reduce_sum(total * exponential, axis=-1)
+    picked = fn.gather(centers, label, 0, 0, 2)
+    picked2 = tf.linalg.matrix_transpose(picked)
+    length3 = fn.norm(picked2, axis=-2)
+    unit3 = fn.unit(picked2, length3[..., None, :])
+    total3 = tf.reduce_sum(unit[..., :, None] * unit3, axis=-2)
+    t3 = t * total3
+    lse2 = fn.logsumexp(t3, -1)
+    exponential2 = tf.math.exp(t3 - lse2[..., None])
+    total4 = tf.reduce_sum(exponential2 * total3, axis=-1)
+    t4 = -(total4 - margin)
+    t5 = scale * (total2 + t4[..., None])
+    lse3 = fn.logsumexp(t5, -1, where=differs)
+    probability = fn.sigmoid(lse3)
+    t6 = -t * probability * cotangent * scale
+    share = tf.math.exp(t5 - lse3[..., None])
+    t7 = total2 * share
+    t8 = t6[..., None, None] * t7[..., :, None] * exponential
+    branch = tf.where(differs[..., :, None], t8, 0.0)
+    t9 = probability * cotangent * scale
+    t10 = t2 + 1
+    t11 = t9[..., None, None] * share[..., :, None] * exponential * t10
+    branch2 = tf.where(differs[..., :, None], t11, 0.0)
+    t12 = branch + branch2
+    total5 = tf.reduce_sum(t12[..., None, :, :] * unit2, axis=(-2, -1))
+    total6 = tf.reduce_sum(tf.where(differs, share, 0.0), axis=-1)
+    t13 = probability * total6 * cotangent * scale
+    t14 = t * total4
+    t15 = t3 + 1
+    t16 = t14[..., None] * exponential2 - exponential2 * t15
+    t17 = t13[..., None, None] * t16[..., None, :] * unit3
+    total7 = tf.reduce_sum(t17, axis=-1)
+    t18 = total5 + total7
+    total8 = tf.reduce_sum(unit * t18, axis=-1)
+    inverse = fn.reciprocal(length)
+    t19 = inverse**2
+    t20 = -total8 * t19
+    t21 = 1 / gamma**2
+    t22 = -probability * t21 * cotangent * scale
+    t23 = t7[..., :, None] * exponential * t22[..., None, None]
+    branch3 = tf.where(differs[..., :, None], t23, 0.0)
+    t24 = t9[..., None, None] * share[..., :, None] * exponential
+    branch4 = tf.where(differs[..., :, None], t24 * (2 * t + t21 * total), 0.0)
+    t25 = branch3 + branch4
+    t26 = unit[..., :, None, None] * total[..., None, :, :]
+    t27 = unit2 - t26
+    t28 = inverse[..., None, None, None] * t25[..., None, :, :] * t27 * unit2
+    total9 = tf.reduce_sum(t28, axis=(-2, -1))
+    t29 = t * probability * cotangent * scale
+    t30 = t7[..., :, None] * exponential * t29[..., None, None]
+    branch5 = tf.where(differs[..., :, None], t30, 0.0)
+    t31 = -t9[..., None, None] * share[..., :, None] * exponential * (t * total + 1)
+    branch6 = tf.where(differs[..., :, None], t31, 0.0)
+    t32 = branch5 + branch6
+    total10 = tf.reduce_sum(unit2 * exponential[..., None, :, :], axis=-1)
+    t33 = total2[..., None, :] * unit[..., :, None]
+    t34 = total10 - t33
+    t35 = t * inverse
+    t36 = t32[..., None, :, :] * t34[..., :, :, None] * t35[..., None, None, None]
+    total11 = tf.reduce_sum(t36 * unit2, axis=(-2, -1))
+    t37 = t6[..., None, None] * share[..., :, None] * exponential
+    branch7 = tf.where(differs[..., :, None], t37, 0.0)
+    t38 = scale**2
+    t39 = -t * probability * t38 * cotangent
+    t40 = t7[..., :, None] * exponential * t39[..., None, None]
+    branch8 = tf.where(differs[..., :, None], t40, 0.0)
+    t41 = probability * t38 * cotangent
+    t42 = share[..., :, None] * exponential * t10 * t41[..., None, None]
+    branch9 = tf.where(differs[..., :, None], t42, 0.0)
+    t43 = branch7 + branch8 + branch9
+    t44 = exponential * t10
+    total12 = tf.reduce_sum(unit2 * t44[..., None, :, :], axis=-1)
+    total13 = tf.reduce_sum(total * exponential * t10, axis=-1)
+    t45 = total13[..., None, :] * unit[..., :, None]
+    t46 = total12 - t45 - t * total2[..., None, :] * t34
+    t47 = inverse[..., None, None, None] * t43[..., None, :, :] * t46[..., :, :, None]
+    total14 = tf.reduce_sum(t47 * unit2, axis=(-2, -1))
+    t48 = unit[..., :, None] * total3[..., None, :]
+    t49 = unit3 - t48
+    t50 = inverse[..., None, None] * t15[..., None, :] * t49
+    t51 = inverse[..., None, None] * exponential2[..., None, :] * t49
+    total15 = tf.reduce_sum(t51, axis=-1)
+    t52 = t * total15[..., :, None] * total3[..., None, :]
+    t53 = exponential2[..., None, :] * (t50 - t52)
+    total16 = tf.reduce_sum(t53, axis=-1)
+    t54 = t * probability * t38 * cotangent
+    t55 = t7[..., :, None] * exponential * t54[..., None, None]
+    branch10 = tf.where(differs[..., :, None], t55, 0.0)
+    t56 = -probability * t38 * cotangent
+    t57 = share[..., :, None] * exponential * t10 * t56[..., None, None]
+    branch11 = tf.where(differs[..., :, None], t57, 0.0)
+    t58 = branch10 + branch11
+    total17 = tf.reduce_sum(t58[..., None, :, :] * unit2, axis=(-2, -1))
+    probability2 = fn.sigmoid(-lse3)
+    t59 = -t * probability * probability2 * cotangent * scale
+    t60 = t7[..., :, None] * exponential * t59[..., None, None]
+    branch12 = tf.where(differs[..., :, None], t60, 0.0)
+    t61 = -probability * cotangent * scale
+    t62 = share[..., :, None] * exponential * t10 * t61[..., None, None]
+    branch13 = tf.where(differs[..., :, None], t62, 0.0)
+    t63 = probability * probability2 * cotangent * scale
+    t64 = share[..., :, None] * exponential * t10 * t63[..., None, None]
+    branch14 = tf.where(differs[..., :, None], t64, 0.0)
+    t65 = branch5 + branch12 + branch13 + branch14
+    total18 = tf.reduce_sum(t65[..., None, :, :] * unit2, axis=(-2, -1))
+    t66 = inverse[..., None, None] * t46
+    t67 = share[..., None, :] * scale * (t66 - total16[..., :, None])
+    branch15 = tf.where(differs[..., None, :], t67, 0.0)
+    total19 = tf.reduce_sum(branch15, axis=-1)
+    t68 = total9 + total11 + total14 + total16 * total17 + total18 * total19
+    t69 = total4 * t21
+    t70 = exponential2 * t69[..., None] - exponential2 * (2 * t + t21 * total3)
+    t71 = probability * total6 * inverse * cotangent * scale
+    t72 = t70[..., None, :] * t49 * t71[..., None, None] * unit3
+    total20 = tf.reduce_sum(t72, axis=-1)
+    t73 = probability * total6 * probability2 * cotangent * scale
+    t74 = t16[..., None, :] * t73[..., None, None] * unit3
+    total21 = tf.reduce_sum(t74, axis=-1)
+    t75 = t9[..., None, None] * t16[..., None, :] * unit3
+    total22 = tf.reduce_sum(t75, axis=-1)
+    t76 = -share[..., None, :] * total19[..., :, None]
+    branch16 = tf.where(differs[..., None, :], t76, 0.0)
+    t77 = inverse * scale
+    t78 = share[..., None, :] * t46 * t77[..., None, None]
+    branch17 = tf.where(differs[..., None, :], t78, 0.0)
+    t79 = -share[..., None, :] * total16[..., :, None] * scale
+    branch18 = tf.where(differs[..., None, :], t79, 0.0)
+    total23 = tf.reduce_sum(branch16 + branch17 + branch18, axis=-1)
+    t80 = -t * total4
+    t81 = exponential2 * t80[..., None] - -exponential2 * (t * total3 + 1)
+    t82 = t13[..., None, None] * t81[..., None, :] * unit3
+    total24 = tf.reduce_sum(t82, axis=-1)
+    total25 = tf.reduce_sum(exponential2[..., None, :] * unit3, axis=-1)
+    t83 = t * probability * total6 * cotangent * scale
+    t84 = total20 + total19 * total21 + total22 * total23 + t * total15 * total24
+    t85 = inverse[..., None] * (t84 + total25 * total16 * t83[..., None])
+    t86 = total8 * t19
+    t87 = t25[..., None, :, :] * unit2
+    t88 = inverse[..., None, None, None] * t27
+    dot = tf.einsum("...acd,...bcd->...ab", t87, t88)
+    t89 = t32[..., None, :, :] * unit2
+    t90 = t35[..., None, None] * t34
+    dot2 = tf.einsum("...acd,...bc->...ab", t89, t90)
+    t91 = t43[..., None, :, :] * unit2
+    dot3 = tf.einsum("...acd,...bc->...ab", t91, t66)
+    t92 = t13[..., None, None] * t70[..., None, :] * unit3
+    t93 = inverse[..., None, None] * t49
+    dot4 = tf.matmul(t92, tf.linalg.matrix_transpose(t93))
+    t94 = total16[..., None, :] * total17[..., :, None]
+    t95 = total19[..., None, :] * total18[..., :, None]
+    t96 = total19[..., None, :] * total21[..., :, None]
+    t97 = total23[..., None, :] * total22[..., :, None]
+    t98 = t * total15[..., None, :] * total24[..., :, None]
+    t99 = total16[..., None, :] * total25[..., :, None] * t83[..., None, None]
+    t100 = inverse[..., None, None] * t18[..., :, None] * unit[..., None, :]
+    t101 = dot + dot2 + dot3 + dot4 + t94 + t95 + t96 + t97 + t98 + t99 - t100
+    total26 = tf.reduce_sum(unit[..., :, None] * t101, axis=-2)
+    t102 = total26 + inverse[..., None] * t18
+    t103 = total5 + total7 - total8[..., None] * unit
+    t104 = t20[..., None] + inverse[..., None] * t68 + t85 + t86[..., None] * unit**2
+    t105 = unit[..., :, None] - total3[..., None, :] * unit3
+    inverse2 = fn.reciprocal(length3)
+    t106 = inverse2**2
+    t107 = t * total6 * scale
+    t108 = exponential2 * t15
+    t109 = exponential2 * total3
+    t110 = t14[..., None, None] * t109[..., None, :] * unit3
+    t111 = t80[..., None, None] * exponential2[..., None, :] * unit[..., :, None]
+    t112 = t105 * t108[..., None, :] + t110 + t111
+    t113 = exponential2[..., None, :] * t107[..., None, None] * t112
+    t114 = exponential2 * t81
+    t115 = t107[..., None, None] * t105 * t114[..., None, :]
+    t116 = t38 * probability2 * total6**2
+    t117 = total3**2
+    t118 = exponential2 * t117
+    t119 = t14[..., None, None] * exponential2[..., None, :] * unit[..., :, None]
+    t120 = t80[..., None, None] * t109[..., None, :] * unit3
+    t121 = exponential2[..., None, :] * unit[..., :, None]
+    t122 = t * t109[..., None, :] * unit[..., :, None]
+    t123 = t109[..., None, :] * unit3 + t * t118[..., None, :] * unit3 + t119 + t120
+    t124 = t123 - t121 - t122
+    t125 = t116[..., None, None] * t16[..., None, :] * t124
+    total27 = tf.reduce_sum(tf.where(differs, -share, 0.0), axis=-1)
+    t126 = total6 * total27 * scale
+    total28 = tf.reduce_sum(tf.where(differs, -share * scale, 0.0), axis=-1)
+    t127 = total28[..., None, None] * exponential2[..., None, :] * unit[..., :, None]
+    t128 = t * total28
+    t129 = t109[..., None, :] * t128[..., None, None] * unit[..., :, None]
+    t130 = -t * total28
+    t131 = t118[..., None, :] * t130[..., None, None] * unit3
+    t132 = -t * total4 * total28
+    t133 = exponential2[..., None, :] * t132[..., None, None] * unit[..., :, None]
+    t134 = t * total4 * total28
+    t135 = t109[..., None, :] * t134[..., None, None] * unit3
+    t136 = total28[..., None, None] * t109[..., None, :] * unit3
+    t137 = t126[..., None, None] * t124 + t127 + t129 + t131 + t133 + t135 - t136
+    t138 = t113 + t115 + t125 + t16[..., None, :] * scale * t137
+    t139 = probability * cotangent
+    t140 = t105 * t106[..., None, :] * t138 * t139[..., None, None]
+    spread = fn.scatter(t140, label, tf.linalg.matrix_transpose(centers), 0, 0, 2)
+    turned2 = tf.experimental.numpy.moveaxis(spread, (-3, -2), (-2, -3))
+    turned3 = tf.experimental.numpy.moveaxis(turned2, (-3, -2, -1), (-1, -3, -2))
+    t141 = t70 * total3
+    t142 = t70[..., None, :] * unit[..., :, None] - t16[..., None, :] * unit3
+    t143 = t105 * (t142 - t141[..., None, :] * unit3)
+    t144 = t16 * total3
+    t145 = t143 + t144[..., None, :] * unit3**2 - t16[..., None, :] * t105 * unit3
+    t146 = t13[..., None, None] * t106[..., None, :] * t145
+    spread2 = fn.scatter(t146, label, tf.linalg.matrix_transpose(centers), 0, 0, 2)
+    turned4 = tf.experimental.numpy.moveaxis(spread2, (-3, -2), (-2, -3))
+    turned5 = tf.experimental.numpy.moveaxis(turned4, (-3, -2, -1), (-1, -3, -2))
+    t147 = -probability * total6 * cotangent * scale
+    t148 = t16[..., None, :] * t106[..., None, :] * t147[..., None, None]
+    t149 = tf.linalg.matrix_transpose(centers)
+    spread3 = fn.scatter(t148 * total3[..., None, :], label, t149, 0, 0, 2)
+    turned6 = tf.experimental.numpy.moveaxis(spread3, (-3, -2), (-2, -3))
+    turned7 = tf.experimental.numpy.moveaxis(turned6, (-3, -2, -1), (-1, -3, -2))
+    inverse3 = fn.reciprocal(length2)
+    t150 = inverse3**2
+    t151 = -t12 * t150 * total
+    t152 = t12 * t150 * total
+    turned8 = tf.experimental.numpy.moveaxis(unit2, (-3, -2, -1), (-1, -3, -2))
+    t153 = unit[..., :, None, None] - total[..., None, :, :] * unit2
+    t154 = t153**2
+    turned9 = tf.experimental.numpy.moveaxis(t154, (-3, -2, -1), (-1, -3, -2))
+    t155 = exponential * t10 - t * total2[..., :, None] * exponential
+    t156 = t43 * t150 * t155
+    t157 = exponential * t150 * t32
+    turned10 = tf.experimental.numpy.moveaxis(t153, (-3, -2, -1), (-1, -3, -2))
+    t158 = inverse3 * t58
+    equal = label[..., None] == position
+    t159 = inverse2[..., None, :] * unit[..., :, None]
+    t160 = tf.linalg.matrix_transpose(t159)[..., None, :, :]
+    branch19 = tf.where(equal[..., :, None, None], t160, 0.0)
+    t161 = inverse2 * total3
+    t162 = -t161[..., None, :] * unit3
+    t163 = tf.linalg.matrix_transpose(t162)[..., None, :, :]
+    branch20 = tf.where(equal[..., :, None, None], t163, 0.0)
+    t164 = t108[..., None, :, None] * (branch19 + branch20)
+    t165 = inverse2 * exponential2
+    t166 = t80[..., None, None] * t165[..., None, :] * unit[..., :, None]
+    t167 = tf.linalg.matrix_transpose(t166)[..., None, :, :]
+    branch21 = tf.where(equal[..., :, None, None], t167, 0.0)
+    t168 = inverse2 * exponential2 * total3
+    t169 = t14[..., None, None] * t168[..., None, :] * unit3
+    t170 = tf.linalg.matrix_transpose(t169)[..., None, :, :]
+    branch22 = tf.where(equal[..., :, None, None], t170, 0.0)
+    t171 = turned10 * t158[..., :, :, None] * (t164 + branch21 + branch22)
+    t172 = inverse3 * t65
+    t173 = -total6 * scale
+    t174 = exponential2 * inverse2
+    t175 = t173[..., None, None] * t174[..., None, :] * unit[..., :, None]
+    t176 = tf.linalg.matrix_transpose(t175)[..., None, :, :]
+    branch23 = tf.where(equal[..., :, None, None], t176, 0.0)
+    t177 = exponential2 * inverse2 * total3
+    t178 = total6 * scale
+    t179 = t177[..., None, :] * t178[..., None, None] * unit3
+    t180 = tf.linalg.matrix_transpose(t179)[..., None, :, :]
+    branch24 = tf.where(equal[..., :, None, None], t180, 0.0)
+    t181 = exponential2 * inverse2 * t117
+    t182 = t107[..., None, None] * t181[..., None, :] * unit3
+    t183 = tf.linalg.matrix_transpose(t182)[..., None, :, :]
+    branch25 = tf.where(equal[..., :, None, None], t183, 0.0)
+    t184 = t * total4 * total6 * scale
+    t185 = t165[..., None, :] * t184[..., None, None] * unit[..., :, None]
+    t186 = tf.linalg.matrix_transpose(t185)[..., None, :, :]
+    branch26 = tf.where(equal[..., :, None, None], t186, 0.0)
+    t187 = -t * total6 * scale
+    t188 = t177[..., None, :] * t187[..., None, None] * unit[..., :, None]
+    t189 = tf.linalg.matrix_transpose(t188)[..., None, :, :]
+    branch27 = tf.where(equal[..., :, None, None], t189, 0.0)
+    t190 = -t * total4 * total6 * scale
+    t191 = t168[..., None, :] * t190[..., None, None] * unit3
+    t192 = tf.linalg.matrix_transpose(t191)[..., None, :, :]
+    branch28 = tf.where(equal[..., :, None, None], t192, 0.0)
+    t193 = inverse3 * t155
+    t194 = share[..., :, None, None] * turned10 * t193[..., :, :, None] * scale
+    branch29 = tf.where(differs[..., :, None, None], t194, 0.0)
+    t195 = branch23 + branch24 + branch25 + branch26 + branch27 + branch28 + branch29
+    t196 = turned10 * t172[..., :, :, None] * t195
+    t197 = t25[..., :, :, None] * unit[..., None, None, :]
+    t198 = t25 * total
+    t199 = t197 - t12[..., :, :, None] * turned8 - t198[..., :, :, None] * turned8
+    t200 = turned10 * t150[..., :, :, None] * t199
+    t201 = t12 * t150
+    t202 = turned10 * t201[..., :, :, None] * turned8
+    t203 = turned3 + turned5 + turned7 + t151[..., :, :, None]
+    t204 = t203 + t152[..., :, :, None] * turned8**2 + turned9 * t156[..., :, :, None]
+    result = t104 - inverse[..., None] * unit * t102 - t19[..., None] * unit * t103
+    result2 = t204 + t * turned9 * t157[..., :, :, None] + t171 + t196 + t200 - t202
+    return (result, result2)
+
+
+_SOFT_TRIPLE = Definition(
+    name="soft_triple",
+    arguments=(
+        Argument(name="embedding", role="prediction", axes=("feature",), rows=(None,), filler=0.5),
+        Argument(
+            name="centers",
+            role="prediction",
+            axes=("class", "center", "feature"),
+            rows=(None, None, None),
+            filler=0.5,
+        ),
+        Argument(name="label", role="label", label_axis="class"),
+    ),
+    parameters=(
+        Parameter(name="scale", default=20.0, low=0.0, low_open=True, domain="scale > 0"),
+        Parameter(name="gamma", default=0.1, low=0.0, low_open=True, domain="gamma > 0"),
+        Parameter(name="margin", default=0.01, low=0.0, domain="margin >= 0"),
+    ),
+    loss_axes=(),
+    kernels={
+        (): Kernels(
+            value=_soft_triple_value,
+            vjp=_soft_triple_vjp,
+            jvp=_soft_triple_jvp,
+            hvp=_soft_triple_hvp,
+            hessian_diagonal=_soft_triple_hessian_diagonal,
         ),
     },
 )

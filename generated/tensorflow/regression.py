@@ -1896,9 +1896,8 @@ def _tukey_biweight_hvp(
     t = prediction - target
     t2 = t**2
     t3 = 1 / c**2
-    t4 = 1 - t2 * t3
-    t5 = prediction_tangent * cotangent * (t4**2 - 4 * t2 * t3 * t4)
-    return (tf.where(tf.math.abs(t) <= c, t5, 0.0),)
+    t4 = prediction_tangent * cotangent * (1 - t2 * t3) * (1 - 5 * t2 * t3)
+    return (tf.where(tf.math.abs(t) <= c, t4, 0.0),)
 
 
 def _tukey_biweight_hessian_diagonal(
@@ -1911,8 +1910,8 @@ def _tukey_biweight_hessian_diagonal(
     t = prediction - target
     t2 = t**2
     t3 = 1 / c**2
-    t4 = 1 - t2 * t3
-    return (tf.where(tf.math.abs(t) <= c, cotangent * (t4**2 - 4 * t2 * t3 * t4), 0.0),)
+    t4 = cotangent * (1 - t2 * t3) * (1 - 5 * t2 * t3)
+    return (tf.where(tf.math.abs(t) <= c, t4, 0.0),)
 
 
 _TUKEY_BIWEIGHT = Definition(

@@ -120,6 +120,11 @@ def log1mexp(x: Tensor) -> Tensor:
     return torch.where(x > -LOG_2, torch.log(-torch.expm1(x)), torch.log1p(-torch.exp(x)))
 
 
+def odds(x: Tensor) -> Tensor:
+    """`exp(x) / (1 - exp(x))` of a negative x: the odds of a log-probability."""
+    return 1.0 / torch.expm1(-x)
+
+
 def log_add_exp(a: Tensor, b: Tensor) -> Tensor:
     """`log(exp(a) + exp(b))`; -inf where both are."""
     return torch.logaddexp(a, b)

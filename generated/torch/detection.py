@@ -3794,31 +3794,31 @@ def _giou_hvp(
     t837 = t7 * t2 * t836
     larger32 = torch.maximum(t792, t837)
     above24 = torch.minimum(t792, t837) > torch.clamp(larger32, max=0.0)
-    t838 = -t11 * t108 * t2
-    t839 = t649 + t838
+    t838 = t2 * (2 * t83 * t2 * larger2 * larger4 - t11 * t108)
     below21 = larger32 < 0
-    branch280 = torch.where(below21, torch.where(below15, t839, t650), 0.0)
-    branch281 = torch.where(above24, torch.where(above18, t839, t650), branch280)
-    t840 = 2 * t83 * t117 * larger2 * larger4 * t13
-    t841 = 2 * t83 * t120 * larger2 * larger4 * t13
-    t842 = -4 * smaller3 * t83 * larger2 * larger4 * t13 * larger5
-    t843 = box_3 + branch19 - box_1
-    t844 = t668 + t669 + t670 + t671 + t672 + t673 + t840 + t841 + t842 - t11 * t843
-    t845 = cotangent * torch.where(equal, branch281, t108 * t844)
-    branch282 = torch.where(below21, torch.where(below15, t649, t839), 0.0)
-    branch283 = torch.where(above24, torch.where(above18, t649, t839), branch282)
-    branch284 = torch.where(equal, branch283, t649 + torch.where(below4, t838, 0.0))
+    branch280 = torch.where(below21, torch.where(below15, t838, t650), 0.0)
+    branch281 = torch.where(above24, torch.where(above18, t838, t650), branch280)
+    t839 = 2 * t83 * t117 * larger2 * larger4 * t13
+    t840 = 2 * t83 * t120 * larger2 * larger4 * t13
+    t841 = -4 * smaller3 * t83 * larger2 * larger4 * t13 * larger5
+    t842 = box_3 + branch19 - box_1
+    t843 = t668 + t669 + t670 + t671 + t672 + t673 + t839 + t840 + t841 - t11 * t842
+    t844 = cotangent * torch.where(equal, branch281, t108 * t843)
+    branch282 = torch.where(below21, torch.where(below15, t649, t838), 0.0)
+    branch283 = torch.where(above24, torch.where(above18, t649, t838), branch282)
+    t845 = -t11 * t108 * t2
+    branch284 = torch.where(equal, branch283, t649 + torch.where(below4, t845, 0.0))
     t846 = cotangent * branch284
-    smaller29 = torch.clamp(torch.maximum(t845, t846), max=0.0)
-    t847 = t649 + torch.where(above7, t838, 0.0)
-    t848 = t656 + t657 + t658 + t659 + t660 + t661 + t840 + t841 + t842 + t11 * t270
+    smaller29 = torch.clamp(torch.maximum(t844, t846), max=0.0)
+    t847 = t649 + torch.where(above7, t845, 0.0)
+    t848 = t656 + t657 + t658 + t659 + t660 + t661 + t839 + t840 + t841 + t11 * t270
     t849 = t108 * t848
     branch285 = torch.where(below21, torch.where(below15, t847, t849), 0.0)
     branch286 = torch.where(above24, torch.where(above18, t847, t849), branch285)
     branch287 = torch.where(below4, t11 * t108 * t270, 0.0)
-    branch288 = torch.where(above7, -t11 * t108 * t843, 0.0)
+    branch288 = torch.where(above7, -t11 * t108 * t842, 0.0)
     branch289 = torch.where(equal, branch286, t649 + branch178 + branch287 + branch288)
-    larger33 = torch.maximum(torch.minimum(t845, t846), smaller29)
+    larger33 = torch.maximum(torch.minimum(t844, t846), smaller29)
     branch290 = torch.where(equal4, larger33, cotangent * branch289)
     smaller30 = torch.clamp(torch.maximum(branch279, branch290), max=0.0)
     t850 = 2 * t2 * t3 * larger2 * larger4 * branch196

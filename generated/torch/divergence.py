@@ -2496,7 +2496,8 @@ def _chi_squared_divergence_vjp(
 ) -> tuple[Result, ...]:
     """Gradients of sum(cotangent * loss)."""
     t = prediction - target
-    return (cotangent[..., None] * (2 * t / prediction - t**2 / prediction**2),)
+    t2 = 2 / prediction - t / prediction**2
+    return (t * cotangent[..., None] * t2,)
 
 
 def _chi_squared_divergence_jvp(
@@ -2506,8 +2507,8 @@ def _chi_squared_divergence_jvp(
 ) -> Result:
     """The directional derivative of the unreduced loss along the tangents."""
     t = prediction - target
-    t2 = prediction_tangent * (2 * t / prediction - t**2 / prediction**2)
-    total = torch.sum(t2, dim=-1)
+    t2 = 2 / prediction - t / prediction**2
+    total = torch.sum(prediction_tangent * t * t2, dim=-1)
     return total
 
 
@@ -3107,15 +3108,15 @@ def _renyi_divergence_hvp(
 ) -> tuple[Result, ...]:
     """The Hessian of sum(cotangent * loss) times the tangents."""
     t = target**alpha
-    t2 = cotangent / (alpha - 1)
-    t3 = prediction**-alpha
-    total = torch.sum(prediction_tangent * t * t3, dim=-1)
-    t4 = 1 - alpha
-    total2 = torch.sum(t * prediction**t4, dim=-1)
-    t5 = -total * t4**2 / total2**2
-    t6 = -t4 * alpha / total2
+    t2 = 1 - alpha
+    t3 = t2 * cotangent / (alpha - 1)
+    t4 = prediction**-alpha
+    total = torch.sum(prediction_tangent * t * t4, dim=-1)
+    total2 = torch.sum(t * prediction**t2, dim=-1)
+    t5 = -t2 * total / total2**2
+    t6 = -alpha / total2
     t7 = t6[..., None] * prediction_tangent * prediction ** -(alpha + 1)
-    return (t * t2[..., None] * (t3 * t5[..., None] + t7),)
+    return (t * t3[..., None] * (t4 * t5[..., None] + t7),)
 
 
 def _renyi_divergence_hessian_diagonal(
@@ -3125,15 +3126,15 @@ def _renyi_divergence_hessian_diagonal(
     cotangent: Array,
 ) -> tuple[Result, ...]:
     """The diagonal of the Hessian of sum(cotangent * loss)."""
-    t = cotangent / (alpha - 1)
-    t2 = target**alpha
-    t3 = 1 - alpha
-    total = torch.sum(t2 * prediction**t3, dim=-1)
-    t4 = -t3 * alpha / total
-    t5 = t2 * t4[..., None] * prediction ** -(alpha + 1)
-    t6 = -(t3**2) / total**2
+    t = 1 - alpha
+    t2 = t * cotangent / (alpha - 1)
+    t3 = target**alpha
+    total = torch.sum(t3 * prediction**t, dim=-1)
+    t4 = -alpha / total
+    t5 = t3 * t4[..., None] * prediction ** -(alpha + 1)
+    t6 = -t / total**2
     t7 = t6[..., None] * prediction ** (-2 * alpha) * target ** (2 * alpha)
-    return (t[..., None] * (t5 + t7),)
+    return (t2[..., None] * (t5 + t7),)
 
 
 _RENYI_DIVERGENCE = Definition(

@@ -1063,7 +1063,7 @@ def _advantage_actor_critic_value(
     t = returns - value
     lse = fn.logsumexp(logits, -1)
     picked = fn.gather(logits, action, 0, 0, 0)
-    return t * (lse - picked) + value_coefficient * t**2
+    return t * (lse + t * value_coefficient - picked)
 
 
 def _advantage_actor_critic_vjp(

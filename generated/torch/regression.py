@@ -1986,9 +1986,8 @@ def _tukey_biweight_hvp(
     t = prediction - target
     t2 = t**2
     t3 = 1 / c**2
-    t4 = 1 - t2 * t3
-    t5 = prediction_tangent * cotangent * (t4**2 - 4 * t2 * t3 * t4)
-    return (torch.where(torch.abs(t) <= c, t5, 0.0),)
+    t4 = prediction_tangent * cotangent * (1 - t2 * t3) * (1 - 5 * t2 * t3)
+    return (torch.where(torch.abs(t) <= c, t4, 0.0),)
 
 
 def _tukey_biweight_hessian_diagonal(
@@ -2001,8 +2000,8 @@ def _tukey_biweight_hessian_diagonal(
     t = prediction - target
     t2 = t**2
     t3 = 1 / c**2
-    t4 = 1 - t2 * t3
-    return (torch.where(torch.abs(t) <= c, cotangent * (t4**2 - 4 * t2 * t3 * t4), 0.0),)
+    t4 = cotangent * (1 - t2 * t3) * (1 - 5 * t2 * t3)
+    return (torch.where(torch.abs(t) <= c, t4, 0.0),)
 
 
 _TUKEY_BIWEIGHT = Definition(

@@ -165,6 +165,24 @@ MISTAKES: dict[str, tuple[str, tuple[str, int, str, str]]] = {
         """,
         ("LC110", 5, "where(i != j, p[i] * p[j], 0)", "use Eq(a, b) and Ne(a, b)"),
     ),
+    "condition that holds for all numbers": (
+        """
+        @loss
+        def f(p=Prediction("class"), m=Mask("class")):
+            k = index("class")
+            nearest = AxisMin(where(m[k], p[k], oo), k)
+            return where(nearest < oo, nearest, 0)
+        """,
+        ("LC110", 6, "where(nearest < oo, nearest, 0)", "such as a mask"),
+    ),
+    "sign that a domain settles": (
+        """
+        @loss
+        def f(p=Prediction(positive=True)):
+            return Piecewise((p, p > 0), (-p, True))
+        """,
+        ("LC110", 4, "Piecewise((p, p > 0), (-p, True))", "needs no condition"),
+    ),
     "if on data": (
         """
         @loss

@@ -120,7 +120,9 @@ def total(x=Prediction("time")):
         "constant-condition",
         "a condition is always true, or always false",
         "Python's == and != compare how two expressions are written, at once, so `i != j` is True "
-        "for two different indices. Eq and Ne make a condition that is decided per entry.",
+        "for two different indices. Eq and Ne make a condition that is decided per entry. "
+        "Comparisons are decided at once, too, where all numbers agree: every number in a formula "
+        "is finite, so `x < oo` is true, and a domain such as positive=True settles signs.",
         """@loss
 def others(x=Prediction("class")):
     i, j = index("class", "i j")

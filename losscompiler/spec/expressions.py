@@ -55,6 +55,7 @@ __all__ = [
     "softplus",
     "split_shift",
     "stop_gradient",
+    "undecided",
 ]
 
 # ---- binders: nodes that bind indices -------------------------------------------------------
@@ -314,6 +315,18 @@ def constant_condition(condition: object) -> SpecError:
         f"this condition is the constant {condition}, whatever the data",
         help="Python's == and != compare how expressions are written; use Eq(a, b) and Ne(a, b)",
     )
+
+
+def undecided(condition: Any) -> None:
+    """Refuses a condition that SymPy has decided, from what it knows of all numbers in it."""
+    if isinstance(condition, BooleanAtom):
+        raise SpecError(
+            "LC110",
+            f"this condition is always {str(condition).lower()}, whatever the data",
+            help="all numbers in a formula are finite, so that `x < oo` tells nothing (ask the "
+            "inputs, such as a mask, whether anything is left); a sign that the domain of an "
+            "input settles needs no condition",
+        )
 
 
 class sigmoid(sp.Function):

@@ -122,6 +122,8 @@ def correlate(e: Any, k: Any, taps: Any) -> sp.Expr:
 
 def Piecewise(*pairs: Any) -> sp.Expr:
     """The value of the first pair `(value, condition)` whose condition holds; end with `True`."""
+    for _, condition in pairs[:-1]:
+        ex.undecided(condition)
     return ex.Piecewise(*pairs)
 
 
@@ -129,6 +131,7 @@ def where(condition: Any, a: Any, b: Any) -> sp.Expr:
     """`a` where the condition holds, `b` elsewhere."""
     if isinstance(condition, bool):
         raise ex.constant_condition(condition)
+    ex.undecided(condition)
     return ex.Piecewise((a, condition), (b, True))
 
 

@@ -128,7 +128,7 @@ class Abstraction:
         if exponent.is_Integer:
             return self(base) ** exponent
         unit = self.units.get((base, sp.S.One), abs(exponent))
-        if base.is_number:
+        if base.is_number and not base.is_algebraic:
             return self._constant(sp.Pow(base, unit)) ** (exponent / unit)
         root, new = self.variable(("root", base, unit), is_positive=positive(base))
         if new:
@@ -261,3 +261,29 @@ FUNCTIONS: dict[type[sp.Basic], Any] = {
     op.LogGamma: Abstraction._opaque,
     op.ExpMoment: Abstraction._opaque,
 }
+
+
+def reduced(e: sp.Expr) -> sp.Expr:
+    """The formula with its common factors cancelled, as a rational function of its terms."""
+    abstraction = Abstraction()
+    try:
+        abstraction.survey([e])
+        value = sp.cancel(abstraction(e))
+    except (NotPolynomialError, sp.PolynomialError):
+        return e
+    back = {v: original(k) for k, v in abstraction.variables.items()}
+    if None in back.values():
+        return e
+    return value.xreplace(back)
+
+
+def original(key: tuple[Any, ...]) -> sp.Expr | None:
+    """The term that a variable stands for; None if it is a function of another kind."""
+    kind, *rest = key
+    if kind == "constant":
+        return rest[0]
+    if kind == "root":
+        return sp.Pow(rest[0], rest[1])
+    if kind == "power":
+        return sp.Pow(rest[0], rest[1] * rest[2])
+    return sp.log(rest[0]) if kind == "log" else None

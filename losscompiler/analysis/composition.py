@@ -337,8 +337,9 @@ class Link:
             return self._condition(e)
         if isinstance(e, ex.Element):
             role = self.composition.loss.roles.get(e.tensor.name)
-            label = role is None or role.kind == "label"
-            return self._symbol(e, POSITIONS if label else role.domain)
+            if role is None or role.kind == "label":
+                return self._symbol(e, POSITIONS)
+            return self._symbol(e, role.domain)
         if isinstance(e, ex.Size):
             return self._symbol(e, COUNTS)
         if isinstance(e, Index):
@@ -372,3 +373,48 @@ def require_composed(loss: Loss, wrt: Sequence[str], ledger: Ledger) -> None:
         OpenError: If that is not proved.
     """
     Composition(loss, tuple(wrt), ledger).require_convex()
+
+
+SMOOTH = (sp.exp, sp.sin, sp.cos, sp.atan, sp.erf, sp.erfc)
+SMOOTH_REDUCTIONS = (ex.Sum, ex.Prod, ex.CumSum, ex.LogSumExp, ex.LogCumSumExp, ex.At, ex.Correlate)
+
+
+def smooth_by_form(loss: Loss) -> bool:
+    """Whether a loss is composed of functions that are smooth wherever they are defined.
+
+    Logarithms and powers count where their argument is a positive constant plus what is
+    nonnegative, or a sum of exponentials.
+    """
+    ours = Composition(loss, tuple(n for n, r in loss.inputs.items() if r.differentiated), Ledger())
+
+    def smooth(e: sp.Basic) -> bool:
+        if not ours.moves(e) or isinstance(e, ex.Element):
+            return not isinstance(e, Carry)
+        if isinstance(e, ex.Piecewise):
+            fixed = not any(ours.moves(c) for _, c in e.pairs)
+            return fixed and all(smooth(v) for v, _ in e.pairs)
+        if isinstance(e, SMOOTH_REDUCTIONS):
+            return smooth(e.body)
+        if isinstance(e, sp.log):
+            return smooth(e.args[0]) and _surely_positive(e.args[0])
+        if e.is_Pow:
+            whole = e.exp.is_Integer and e.exp.is_nonnegative
+            return all(map(smooth, e.args)) and (whole or _surely_positive(e.base))
+        return (e.is_Add or e.is_Mul or isinstance(e, SMOOTH)) and all(map(smooth, e.args))
+
+    return smooth(plain(loss.expression))
+
+
+def _surely_positive(e: sp.Basic) -> bool:
+    """Whether a part is positive by its form."""
+    if isinstance(e, sp.exp) or e.is_positive:
+        return True
+    if e.is_Add:
+        return all(_surely_positive(a) or a.is_nonnegative for a in e.args) and any(
+            map(_surely_positive, e.args)
+        )
+    if e.is_Mul:
+        return all(map(_surely_positive, e.args))
+    if e.is_Pow:
+        return _surely_positive(e.base)
+    return isinstance(e, ex.Sum | ex.Prod) and _surely_positive(e.body)

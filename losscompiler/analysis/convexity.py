@@ -80,7 +80,8 @@ def openable(formula: sp.Expr, variables: Variables) -> set[sp.Symbol]:
     a condition says something else there.
     """
     conditions = [r for r in formula.atoms(Relational) if not r.has(*variables)]
-    return formula.free_symbols.difference(*(r.free_symbols for r in conditions))
+    found: set[sp.Symbol] = formula.free_symbols
+    return found.difference(*(r.free_symbols for r in conditions))
 
 
 def pieces_of(formula: sp.Expr, context: Context) -> tuple[Cell, ...]:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 LIMIT = 60_000
 
 
 class SpentError(Exception):
     """The work that a question may cost is done, and it is still open."""
+
+
+F = TypeVar("F")
 
 
 class _Meter:
@@ -21,7 +24,7 @@ _meter = _Meter()
 _caches: list[Any] = []
 
 
-def remembered(function: Any) -> Any:
+def remembered(function: F) -> F:
     """Marks a cache that is emptied before each limited piece of work."""
     _caches.append(function)
     return function

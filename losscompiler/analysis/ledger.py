@@ -31,6 +31,10 @@ class OpenError(Exception):
     """An obligation that is not proved; the text says which."""
 
 
+class InapplicableError(Exception):
+    """A property that is not a question about this loss."""
+
+
 @dataclass
 class Ledger:
     """Collects obligations. `steps` are rules applied that need no inequality."""

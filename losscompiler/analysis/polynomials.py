@@ -63,10 +63,17 @@ def shift(claims: tuple[Claim, ...], strict: bool) -> Shift:
         replaced.append((old, value))
         signs[new] = claim.relation
         waiting = [
-            Claim(sp.numer(sp.together(c.expression.subs(old, value))), c.relation) for c in waiting
+            Claim(_numerator(c.expression, old, value), c.relation) if c.expression.has(old) else c
+            for c in waiting
         ]
         waiting = [c for c in waiting if c.expression.free_symbols]
     return Shift(tuple(replaced), tuple(signs.items()))
+
+
+def _numerator(e: sp.Expr, old: sp.Symbol, value: sp.Expr) -> sp.Expr:
+    found = e.subs(old, value)
+    symbols = found.free_symbols
+    return found if found.is_polynomial(*symbols) else sp.numer(sp.together(found))
 
 
 def _pivot(

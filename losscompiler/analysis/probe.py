@@ -72,6 +72,20 @@ def points_of(context: Context, symbols: tuple[sp.Symbol, ...]) -> dict[sp.Symbo
     return {s: v[inside] for s, v in found.items()}
 
 
+def satisfied_by_sample(context: Context) -> bool:
+    """Whether a sample point plainly satisfies all facts; strict ones by a margin."""
+    if not context.facts:
+        return True
+    points = points_of(context, ())
+    if not points or not len(next(iter(points.values()))):
+        return False
+    clear = np.ones(1, bool)
+    for fact in context.facts:
+        at = np.asarray(value(fact.expression, points))
+        clear = clear & ((np.abs(at) if fact.relation == "!=" else at) > SLACK)
+    return bool(np.any(clear))
+
+
 def refuted_by_sample(e: sp.Expr, relation: str, context: Context) -> bool:
     """Whether `e relation 0` plainly fails at a sample point."""
     points = points_of(context, tuple(sorted(e.free_symbols, key=str)))

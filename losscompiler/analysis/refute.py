@@ -57,7 +57,10 @@ def best(
         size = np.abs(first) + np.abs(second) + np.abs(inside)
         gaps = np.where(np.isfinite(gaps) & (gaps > NOISE * size), gaps, 0.0)
         scores = [gaps / (1 + size), gaps / (1e-30 + size)]
-    promising = [k for score in scores for k in np.argsort(-score)[:TRIED] if gaps[k] > 0]
+        # In coarse steps: the last digits, which depend on the machine, must not decide.
+        scores = [np.round(np.log2(np.maximum(score, 1e-300)) * 4) for score in scores]
+    orders = [np.argsort(-score, kind="stable")[:TRIED] for score in scores]
+    promising = [k for order in orders for k in order if gaps[k] > 0]
     for k in dict.fromkeys(promising):
         found = certify(
             made, wrt, (exactly(start, k), exactly(end, k)), exactly(fixed, k), quasi=quasi

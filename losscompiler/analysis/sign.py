@@ -18,7 +18,7 @@ from losscompiler.analysis.abstraction import Abstraction, NotPolynomialError
 from losscompiler.analysis.claims import Claim, Context
 from losscompiler.analysis.effort import remembered, spend
 from losscompiler.analysis.elementary import elementary
-from losscompiler.analysis.probe import refuted_by_sample
+from losscompiler.analysis.probe import refuted_by_sample, satisfied_by_sample
 from losscompiler.analysis.solver import contradictory
 
 NEGATED = {">=": "<", ">": "<=", "==": "!=", "!=": "=="}
@@ -59,6 +59,8 @@ def _proved(claim: Claim, context: Context, with_solver: bool) -> str | None:
             how = _proved(Claim(candidate, ">"), context, with_solver)
             if how:
                 return how
+        return None
+    if refuted_by_sample(e, claim.relation, context):
         return None
     question = _Question.of(e, context)
     return question.answer(claim.relation) if question else None
@@ -111,7 +113,6 @@ class _Question:
         symbols = value.free_symbols | self._named()
         self.known = [*facts, *context.about(symbols)[len(context.facts) :]]
         self.known += abstraction.constraints
-        self.shifts = {s: polynomials.shift(tuple(self.known), s) for s in (False, True)}
 
     def _named(self) -> set[sp.Symbol]:
         ours = self.abstraction
@@ -145,7 +146,7 @@ class _Question:
                 sign *= found
         if not left:
             return how if sign > 0 else None
-        if not solver.available() or refuted_by_sample(self.e, relation, self.context):
+        if not solver.available():
             return None
         rest = []
         for factor, multiplicity in left:
@@ -163,7 +164,7 @@ class _Question:
         """The sign of a factor by elementary means, 0 if they do not show it."""
         if factor.is_Symbol and (factor.is_positive or (factor.is_nonnegative and not strict)):
             return 1
-        shift = self.shifts[strict]
+        shift = polynomials.shift(tuple(self.known), strict)
         signs = dict(shift.signs)
         found = polynomials.sign(factor, signs, strict=strict)
         if found or not shift.replaced:
@@ -232,20 +233,26 @@ def infeasible(context: Context) -> bool:
 @lru_cache(maxsize=20_000)
 def _infeasible(context: Context, with_solver: bool) -> bool:
     spend(20 + 10 * len(context.facts))
+    if any(claim.expression.is_number for claim in context.facts):
+        return True  # trivial facts are left out, so this one is false
+    if satisfied_by_sample(context):
+        return False
     abstraction = Abstraction()
     try:
         abstraction.survey([f.expression for f in context.facts])
         facts = [Claim(abstraction(f.expression), f.relation) for f in context.facts]
     except NotPolynomialError:
         return False
-    for fact, claim in zip(facts, context.facts, strict=True):
-        rest = Context(context.domains, tuple(f for f in context.facts if f != claim))
-        question = Claim(-claim.expression, ">" if fact.relation == ">=" else ">=")
-        if fact.relation in (">", ">=") and _elementary_proof(question, rest):
-            return True
     symbols = set().union(*(f.expression.free_symbols for f in facts), set())
     about = context.about(symbols)[len(context.facts) :]
-    return contradictory([*facts, *about, *abstraction.constraints]) is True
+    if with_solver:
+        return contradictory([*facts, *about, *abstraction.constraints]) is True
+    for claim in context.facts:
+        rest = Context(context.domains, tuple(f for f in context.facts if f != claim))
+        denied = Claim(-claim.expression, ">" if claim.relation == ">=" else ">=")
+        if claim.relation in (">", ">=") and _elementary_proof(denied, rest):
+            return True
+    return False
 
 
 def _elementary_proof(claim: Claim, context: Context) -> bool:

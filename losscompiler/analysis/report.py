@@ -1,0 +1,122 @@
+"""All properties of a loss."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+from losscompiler.analysis import effort
+from losscompiler.analysis.composition import smooth_by_form
+from losscompiler.analysis.curvature import convexity, predictions
+from losscompiler.analysis.effort import SpentError, limited
+from losscompiler.analysis.invariance import homogeneous, translation_invariant
+from losscompiler.analysis.ledger import InapplicableError, Ledger, OpenError
+from losscompiler.analysis.problem import NotScalarError, problem
+from losscompiler.analysis.scalar import MANY, Scalar, scalar
+from losscompiler.analysis.shape import (
+    log_convex,
+    quasi_convex,
+    self_concordant,
+    strictly_convex,
+)
+from losscompiler.analysis.smoothness import Kink, smoothness
+from losscompiler.analysis.statistics import calibrated, elicits, proper, symmetric
+from losscompiler.analysis.steepness import influence, lipschitz, lower_bound, strong_convexity
+from losscompiler.analysis.verdict import Verdict, proved, unknown
+from losscompiler.spec.decorator import Loss
+
+SHARE = 12_000
+"""Steps that one property beside convexity may take."""
+USED_UP = "the work for one property is used up"
+
+
+def analyse(loss: Loss) -> dict[str, Verdict]:
+    """Every property of a loss by name; `convex_in:x` is convexity in the prediction x alone."""
+    effort.forget()
+    names = predictions(loss)
+    found: dict[str, Verdict] = {"convex": convexity(loss)}
+    convex = found["convex"]
+    if len(names) > 1:
+        found |= {f"convex_in:{n}": _convex_in(loss, n, convex) for n in names}
+    whole = _scalar(loss)
+    found["smoothness"] = _asked(partial(_smoothness, loss))
+    smooth = str(found["smoothness"].details.get("class", ""))
+    found["quasi_convex"] = _asked(
+        lambda: quasi_convex(loss, names, convex, whole if isinstance(whole, Scalar) else None)
+    )
+    questions: dict[str, Callable[[Scalar], Verdict]] = {
+        "strictly_convex": lambda s: strictly_convex(s, convex),
+        "strong_convexity": lambda s: strong_convexity(s, convex),
+        "log_convex": lambda s: log_convex(s, convex),
+        "self_concordant": lambda s: self_concordant(s, convex),
+        "lipschitz": lambda s: lipschitz(s, smooth, 1),
+        "gradient_lipschitz": lambda s: lipschitz(s, smooth, 2),
+        "influence": influence,
+        "lower_bound": lower_bound,
+        "elicits": lambda s: elicits(loss, s),
+        "proper": lambda s: proper(loss, s),
+        "calibrated": lambda s: calibrated(loss, s, convex, smooth),
+        "symmetric": lambda s: symmetric(loss, s),
+        "translation_invariant": lambda s: translation_invariant(loss, s),
+        "homogeneous": lambda s: homogeneous(loss, s),
+    }
+    for name, question in questions.items():
+        if isinstance(whole, Scalar):
+            try:
+                found[name] = _asked(partial(question, whole))
+            except InapplicableError:
+                continue  # a property of other losses
+        else:
+            found[name] = unknown(whole)
+    return found
+
+
+def _asked(question: Callable[[], Verdict]) -> Verdict:
+    try:
+        with limited(SHARE):
+            return question()
+    except OpenError as open_:
+        return unknown(str(open_))
+    except SpentError:
+        return unknown(USED_UP)
+
+
+def _scalar(loss: Loss) -> Scalar | str:
+    try:
+        with limited(SHARE):
+            return scalar(loss)
+    except OpenError as open_:
+        return str(open_)
+    except SpentError:
+        return USED_UP
+
+
+def _convex_in(loss: Loss, name: str, joint: Verdict) -> Verdict:
+    """A loss that is convex jointly is so in each prediction."""
+    if joint.verdict == "proved":
+        return proved("it is convex jointly", wrt=[name])
+    return convexity(loss, (name,))
+
+
+def _smoothness(loss: Loss) -> Verdict:
+    try:
+        question = problem(loss)
+    except NotScalarError:
+        if smooth_by_form(loss):
+            return proved("a composition of smooth functions", (), **{"class": "Cinf", "kinks": []})
+        return unknown(MANY)
+    ledger = Ledger()
+    found = smoothness(question, question.variables, ledger)
+
+    def told(kink: Kink) -> dict[str, object]:
+        variable, at = kink.variable, kink.at
+        if variable == question.error:
+            variable, at = question.prediction, at + question.target
+        where = f"{variable} = {at}" + (f" where {kink.case}" if kink.case else "")
+        ends = [str(kink.left), str(kink.right)]
+        slopes = {"subgradient": ends} if kink.order == 1 else {"order": kink.order, "sides": ends}
+        return {"where": where, **slopes}
+
+    kinks = [told(k) for k in found.kinks]
+    reason = "derivatives on both sides of each facet" if kinks else "one smooth formula"
+    return proved(reason, tuple(ledger.obligations), **{"class": found.name, "kinks": kinks})

@@ -161,7 +161,7 @@ class Emitter:
         like = self.like if self._is_integer(definition) else array
         return self.assign(self.spelling.size(array, axis, like), f"{name}_size")
 
-    def axis_of(self, extent: str) -> tuple[nodes.Node, int]:
+    def axis_of(self, extent: str) -> tuple[Definition, int]:
         """An argument that has the axis, and its number from the end."""
         for definition in self.program.inputs:
             for k, axis in enumerate(definition.free):

@@ -185,7 +185,7 @@ class XDivY(sp.Function):
         """What needs no operator: nothing times infinity is nothing."""
         if a.is_zero:
             return sp.S.Zero
-        if a.is_Number:
+        if a.is_Number or (u.is_number and u.is_nonzero):
             return a / u
         return None
 

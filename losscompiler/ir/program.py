@@ -72,6 +72,8 @@ def transform(
 
 def _value(graph: Graph, definition: Definition) -> sp.Expr:
     """A definition over its formal axes; a sum of what no longer varies over them is built anew."""
+    if isinstance(definition, nodes.Contract) and sp.S.Zero in definition.factors:
+        return sp.S.Zero
     whole = isinstance(definition, nodes.Reduce | nodes.Contract | nodes.LogSumExp)
     if not whole or {*definition.bound, *definition.free} <= set(graph.axes(*definition.bodies)):
         return graph.leaf(definition, definition.free)

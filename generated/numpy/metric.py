@@ -2562,17 +2562,16 @@ def _quadruplet_vjp(
     t6 = np.where(equal2, 1.0, branch + 1) - branch2
     smaller = np.minimum(np.maximum(fn.xdivy(-branch2 * t6, t6**2 + 1), 0.0), 1.0)
     above2 = t3 > total2
-    branch3 = fn.select(above2, -1.0, 0.0, anchor)
-    branch4 = np.where(equal, -smaller, branch3)
-    smaller2 = np.minimum(np.maximum(fn.xdivy(branch3, 2.0), 0.0), 1.0)
-    branch5 = fn.select(above2, 1.0, 0.0, anchor)
-    branch6 = np.where(equal2, smaller2 + branch5, branch + branch5)
-    branch7 = np.where(equal, branch2 + t6 * smaller, branch6)
-    t7 = 2 * t * branch4[..., None] + 2 * t2 * branch7[..., None]
-    t8 = -2 * cotangent * branch7
-    branch8 = np.where(equal2, -smaller2, fn.select(above, -1.0, 0.0, anchor))
-    t9 = 2 * t5 * branch8[..., None] - 2 * t * branch4[..., None]
-    t10 = -2 * cotangent * branch8
+    branch3 = np.where(equal, -smaller, fn.select(above2, -1.0, 0.0, anchor))
+    smaller2 = np.minimum(np.maximum(fn.select(above2, -0.5, 0.0, anchor), 0.0), 1.0)
+    branch4 = fn.select(above2, 1.0, 0.0, anchor)
+    branch5 = np.where(equal2, smaller2 + branch4, branch + branch4)
+    branch6 = np.where(equal, branch2 + t6 * smaller, branch5)
+    t7 = 2 * t * branch3[..., None] + 2 * t2 * branch6[..., None]
+    t8 = -2 * cotangent * branch6
+    branch7 = np.where(equal2, -smaller2, fn.select(above, -1.0, 0.0, anchor))
+    t9 = 2 * t5 * branch7[..., None] - 2 * t * branch3[..., None]
+    t10 = -2 * cotangent * branch7
     result = cotangent[..., None] * t7
     result2 = t2 * t8[..., None]
     result3 = cotangent[..., None] * t9
@@ -2611,18 +2610,17 @@ def _quadruplet_jvp(
     t7 = np.where(equal2, 1.0, branch + 1) - branch2
     smaller = np.minimum(np.maximum(fn.xdivy(-branch2 * t7, t7**2 + 1), 0.0), 1.0)
     above2 = t4 > total3
-    branch3 = fn.select(above2, -1.0, 0.0, anchor)
-    t8 = total * np.where(equal, -smaller, branch3)
-    t9 = t3 * (2 * anchor_tangent - 2 * positive_tangent)
-    total5 = np.sum(t9, axis=-1)
-    smaller2 = np.minimum(np.maximum(fn.xdivy(branch3, 2.0), 0.0), 1.0)
+    branch3 = np.where(equal, -smaller, fn.select(above2, -1.0, 0.0, anchor))
+    t8 = t3 * (2 * anchor_tangent - 2 * positive_tangent)
+    total5 = np.sum(t8, axis=-1)
+    smaller2 = np.minimum(np.maximum(fn.select(above2, -0.5, 0.0, anchor), 0.0), 1.0)
     branch4 = fn.select(above2, 1.0, 0.0, anchor)
     branch5 = np.where(equal2, smaller2 + branch4, branch + branch4)
     branch6 = np.where(equal, branch2 + t7 * smaller, branch5)
-    t10 = t6 * (2 * negative_tangent - 2 * other_tangent)
-    total6 = np.sum(t10, axis=-1)
+    t9 = t6 * (2 * negative_tangent - 2 * other_tangent)
+    total6 = np.sum(t9, axis=-1)
     branch7 = np.where(equal2, -smaller2, fn.select(above, -1.0, 0.0, anchor))
-    return t8 + total5 * branch6 + total6 * branch7
+    return total * branch3 + total5 * branch6 + total6 * branch7
 
 
 def _quadruplet_hvp(
@@ -2652,24 +2650,23 @@ def _quadruplet_hvp(
     t3 = np.where(equal2, 1.0, branch + 1) - branch2
     smaller = np.minimum(np.maximum(fn.xdivy(-branch2 * t3, t3**2 + 1), 0.0), 1.0)
     above2 = t > total2
-    branch3 = fn.select(above2, -1.0, 0.0, anchor)
-    branch4 = np.where(equal, -smaller, branch3)
-    smaller2 = np.minimum(np.maximum(fn.xdivy(branch3, 2.0), 0.0), 1.0)
-    branch5 = fn.select(above2, 1.0, 0.0, anchor)
-    branch6 = np.where(equal2, smaller2 + branch5, branch + branch5)
-    branch7 = np.where(equal, branch2 + t3 * smaller, branch6)
-    t4 = 2 * branch4 + 2 * branch7
-    t5 = 2 * positive_tangent * branch7[..., None]
-    t6 = 2 * negative_tangent * branch4[..., None]
-    t7 = cotangent * branch7
-    branch8 = np.where(equal2, -smaller2, fn.select(above, -1.0, 0.0, anchor))
-    t8 = 2 * branch4 + 2 * branch8
-    t9 = 2 * anchor_tangent * branch4[..., None]
+    branch3 = np.where(equal, -smaller, fn.select(above2, -1.0, 0.0, anchor))
+    smaller2 = np.minimum(np.maximum(fn.select(above2, -0.5, 0.0, anchor), 0.0), 1.0)
+    branch4 = fn.select(above2, 1.0, 0.0, anchor)
+    branch5 = np.where(equal2, smaller2 + branch4, branch + branch4)
+    branch6 = np.where(equal, branch2 + t3 * smaller, branch5)
+    t4 = 2 * branch3 + 2 * branch6
+    t5 = 2 * positive_tangent * branch6[..., None]
+    t6 = 2 * negative_tangent * branch3[..., None]
+    t7 = cotangent * branch6
+    branch7 = np.where(equal2, -smaller2, fn.select(above, -1.0, 0.0, anchor))
+    t8 = 2 * branch3 + 2 * branch7
+    t9 = 2 * anchor_tangent * branch3[..., None]
     t10 = negative_tangent * t8[..., None] - t9
-    t11 = cotangent * branch8
+    t11 = cotangent * branch7
     result = cotangent[..., None] * (anchor_tangent * t4[..., None] - t5 - t6)
     result2 = t7[..., None] * (2 * positive_tangent - 2 * anchor_tangent)
-    result3 = cotangent[..., None] * (t10 - 2 * other_tangent * branch8[..., None])
+    result3 = cotangent[..., None] * (t10 - 2 * other_tangent * branch7[..., None])
     result4 = t11[..., None] * (2 * other_tangent - 2 * negative_tangent)
     return (result, result2, result3, result4)
 
@@ -2697,9 +2694,9 @@ def _quadruplet_hessian_diagonal(
     t3 = np.where(equal2, 1.0, branch + 1) - branch2
     smaller = np.minimum(np.maximum(fn.xdivy(-branch2 * t3, t3**2 + 1), 0.0), 1.0)
     above2 = t > total2
-    branch3 = fn.select(above2, -1.0, 0.0, anchor)
-    t4 = 2 * np.where(equal, -smaller, branch3)
-    smaller2 = np.minimum(np.maximum(fn.xdivy(branch3, 2.0), 0.0), 1.0)
+    branch3 = np.where(equal, -smaller, fn.select(above2, -1.0, 0.0, anchor))
+    t4 = 2 * branch3
+    smaller2 = np.minimum(np.maximum(fn.select(above2, -0.5, 0.0, anchor), 0.0), 1.0)
     branch4 = fn.select(above2, 1.0, 0.0, anchor)
     branch5 = np.where(equal2, smaller2 + branch4, branch + branch4)
     branch6 = np.where(equal, branch2 + t3 * smaller, branch5)

@@ -6626,30 +6626,24 @@ def _circle_hessian_diagonal(
     dot36 = tf.matmul(dot35, tf.linalg.matrix_transpose(t18))
     dot37 = t57 * dot34
     dot38 = tf.matmul(dot37, tf.linalg.matrix_transpose(t18))
-    t90 = 0
-    dot39 = tf.einsum("...ba,...->...a", t89, t90)
-    dot40 = tf.einsum("...ab,...b->...a", unit, dot39)
-    dot41 = tf.einsum("...ab,...->...ab", unit, t90)
-    dot42 = tf.matmul(t18, t89)
-    dot43 = tf.matmul(dot41, tf.linalg.matrix_transpose(dot42))
-    t91 = -tf.linalg.matrix_transpose(dot) * t9 * tf.linalg.matrix_transpose(t46)
-    branch24 = tf.where(differs, t91, 0.0)
-    dot44 = tf.einsum("...ab,...ab->...a", branch24, dot29)
-    t92 = -tf.linalg.matrix_transpose(dot) * t12 * tf.linalg.matrix_transpose(t49)
-    branch25 = tf.where(condition, t92, 0.0)
-    dot45 = tf.einsum("...ab,...ab->...a", branch25, dot29)
+    t90 = -tf.linalg.matrix_transpose(dot) * t9 * tf.linalg.matrix_transpose(t46)
+    branch24 = tf.where(differs, t90, 0.0)
+    dot39 = tf.einsum("...ab,...ab->...a", branch24, dot29)
+    t91 = -tf.linalg.matrix_transpose(dot) * t12 * tf.linalg.matrix_transpose(t49)
+    branch25 = tf.where(condition, t91, 0.0)
+    dot40 = tf.einsum("...ab,...ab->...a", branch25, dot29)
     branch26 = tf.where(differs, t60, 0.0)
-    dot46 = tf.einsum("...ab,...ab->...a", branch26, dot34)
+    dot41 = tf.einsum("...ab,...ab->...a", branch26, dot34)
     branch27 = tf.where(condition, t61, 0.0)
-    dot47 = tf.einsum("...ab,...ab->...a", branch27, dot34)
-    t93 = dot31 + dot33 + dot36 + dot38 + 2 * unit * dot40[..., :, None] - 2 * dot43
-    t94 = t93 - unit * dot44[..., :, None] - unit * dot45[..., :, None]
-    t95 = t94 - unit * dot46[..., :, None] - unit * dot47[..., :, None]
-    t96 = dot2 + t7[..., :, None] * t43 + t8 * (t62 - unit * dot19)
-    t97 = t96 + total3[..., :, None] * t - total3[..., :, None] - unit * dot22
-    t98 = t97 - unit * t87 - unit * (dot20 + dot21 + t66) - t8 * unit * t95
-    t99 = fn.reciprocal(length) ** 2
-    return (t98 * t99[..., :, None],)
+    dot42 = tf.einsum("...ab,...ab->...a", branch27, dot34)
+    t92 = dot31 + dot33 + dot36 + dot38 - unit * dot39[..., :, None]
+    t93 = t92 - unit * dot40[..., :, None] - unit * dot41[..., :, None]
+    t94 = t8 * unit * (t93 - unit * dot42[..., :, None])
+    t95 = dot2 + t7[..., :, None] * t43 + t8 * (t62 - unit * dot19)
+    t96 = t95 + total3[..., :, None] * t - total3[..., :, None] - unit * dot22
+    t97 = t96 - unit * t87 - unit * (dot20 + dot21 + t66) - t94
+    t98 = fn.reciprocal(length) ** 2
+    return (t97 * t98[..., :, None],)
 
 
 _CIRCLE = Definition(

@@ -6603,28 +6603,22 @@ def _circle_hessian_diagonal(
     dot36 = dot35 @ t12.mT
     dot37 = t39 * dot34
     dot38 = dot37 @ t12.mT
-    t68 = 0
-    dot39 = torch.einsum("...ba,...->...a", t67, t68)
-    dot40 = torch.einsum("...ab,...b->...a", unit, dot39)
-    dot41 = torch.einsum("...ab,...->...ab", unit, t68)
-    dot42 = t12 @ t67
-    dot43 = dot41 @ dot42.mT
     branch24 = torch.where(differs, -dot.mT * t7 * t31.mT, 0.0)
-    dot44 = torch.einsum("...ab,...ab->...a", branch24, dot29)
+    dot39 = torch.einsum("...ab,...ab->...a", branch24, dot29)
     branch25 = torch.where(condition, -dot.mT * t8 * t33.mT, 0.0)
-    dot45 = torch.einsum("...ab,...ab->...a", branch25, dot29)
+    dot40 = torch.einsum("...ab,...ab->...a", branch25, dot29)
     branch26 = torch.where(differs, dot.mT * t7 * t31.mT, 0.0)
-    dot46 = torch.einsum("...ab,...ab->...a", branch26, dot34)
+    dot41 = torch.einsum("...ab,...ab->...a", branch26, dot34)
     branch27 = torch.where(condition, dot.mT * t8 * t33.mT, 0.0)
-    dot47 = torch.einsum("...ab,...ab->...a", branch27, dot34)
-    t69 = dot31 + dot33 + dot36 + dot38 + 2 * unit * dot40[..., :, None] - 2 * dot43
-    t70 = t69 - unit * dot44[..., :, None] - unit * dot45[..., :, None]
-    t71 = t70 - unit * dot46[..., :, None] - unit * dot47[..., :, None]
-    t72 = dot2 + t5[..., :, None] * t28 + t6 * (t40 - unit * dot19)
-    t73 = t72 + total3[..., :, None] * t - total3[..., :, None] - unit * dot22
-    t74 = t73 - unit * t65 - unit * (dot20 + dot21 + t44) - t6 * unit * t71
-    t75 = fn.reciprocal(length) ** 2
-    return (t74 * t75[..., :, None],)
+    dot42 = torch.einsum("...ab,...ab->...a", branch27, dot34)
+    t68 = dot31 + dot33 + dot36 + dot38 - unit * dot39[..., :, None]
+    t69 = t68 - unit * dot40[..., :, None] - unit * dot41[..., :, None]
+    t70 = t6 * unit * (t69 - unit * dot42[..., :, None])
+    t71 = dot2 + t5[..., :, None] * t28 + t6 * (t40 - unit * dot19)
+    t72 = t71 + total3[..., :, None] * t - total3[..., :, None] - unit * dot22
+    t73 = t72 - unit * t65 - unit * (dot20 + dot21 + t44) - t70
+    t74 = fn.reciprocal(length) ** 2
+    return (t73 * t74[..., :, None],)
 
 
 _CIRCLE = Definition(

@@ -3283,17 +3283,17 @@ def _quadruplet_vjp(
     t6 = torch.where(equal2, 1.0, branch + 1) - branch2
     smaller = torch.clamp(torch.clamp(fn.xdivy(-branch2 * t6, t6**2 + 1), min=0.0), max=1.0)
     above2 = t3 > total2
-    branch3 = fn.select(above2, -1.0, 0.0, anchor)
-    branch4 = torch.where(equal, -smaller, branch3)
-    smaller2 = torch.clamp(torch.clamp(fn.xdivy(branch3, 2.0), min=0.0), max=1.0)
-    branch5 = fn.select(above2, 1.0, 0.0, anchor)
-    branch6 = torch.where(equal2, smaller2 + branch5, branch + branch5)
-    branch7 = torch.where(equal, branch2 + t6 * smaller, branch6)
-    t7 = 2 * t * branch4[..., None] + 2 * t2 * branch7[..., None]
-    t8 = -2 * cotangent * branch7
-    branch8 = torch.where(equal2, -smaller2, fn.select(above, -1.0, 0.0, anchor))
-    t9 = 2 * t5 * branch8[..., None] - 2 * t * branch4[..., None]
-    t10 = -2 * cotangent * branch8
+    branch3 = torch.where(equal, -smaller, fn.select(above2, -1.0, 0.0, anchor))
+    larger = torch.clamp(fn.select(above2, -0.5, 0.0, anchor), min=0.0)
+    smaller2 = torch.clamp(larger, max=1.0)
+    branch4 = fn.select(above2, 1.0, 0.0, anchor)
+    branch5 = torch.where(equal2, smaller2 + branch4, branch + branch4)
+    branch6 = torch.where(equal, branch2 + t6 * smaller, branch5)
+    t7 = 2 * t * branch3[..., None] + 2 * t2 * branch6[..., None]
+    t8 = -2 * cotangent * branch6
+    branch7 = torch.where(equal2, -smaller2, fn.select(above, -1.0, 0.0, anchor))
+    t9 = 2 * t5 * branch7[..., None] - 2 * t * branch3[..., None]
+    t10 = -2 * cotangent * branch7
     result = cotangent[..., None] * t7
     result2 = t2 * t8[..., None]
     result3 = cotangent[..., None] * t9
@@ -3332,18 +3332,18 @@ def _quadruplet_jvp(
     t7 = torch.where(equal2, 1.0, branch + 1) - branch2
     smaller = torch.clamp(torch.clamp(fn.xdivy(-branch2 * t7, t7**2 + 1), min=0.0), max=1.0)
     above2 = t4 > total3
-    branch3 = fn.select(above2, -1.0, 0.0, anchor)
-    t8 = total * torch.where(equal, -smaller, branch3)
-    t9 = t3 * (2 * anchor_tangent - 2 * positive_tangent)
-    total5 = torch.sum(t9, dim=-1)
-    smaller2 = torch.clamp(torch.clamp(fn.xdivy(branch3, 2.0), min=0.0), max=1.0)
+    branch3 = torch.where(equal, -smaller, fn.select(above2, -1.0, 0.0, anchor))
+    t8 = t3 * (2 * anchor_tangent - 2 * positive_tangent)
+    total5 = torch.sum(t8, dim=-1)
+    larger = torch.clamp(fn.select(above2, -0.5, 0.0, anchor), min=0.0)
+    smaller2 = torch.clamp(larger, max=1.0)
     branch4 = fn.select(above2, 1.0, 0.0, anchor)
     branch5 = torch.where(equal2, smaller2 + branch4, branch + branch4)
     branch6 = torch.where(equal, branch2 + t7 * smaller, branch5)
-    t10 = t6 * (2 * negative_tangent - 2 * other_tangent)
-    total6 = torch.sum(t10, dim=-1)
+    t9 = t6 * (2 * negative_tangent - 2 * other_tangent)
+    total6 = torch.sum(t9, dim=-1)
     branch7 = torch.where(equal2, -smaller2, fn.select(above, -1.0, 0.0, anchor))
-    return t8 + total5 * branch6 + total6 * branch7
+    return total * branch3 + total5 * branch6 + total6 * branch7
 
 
 def _quadruplet_hvp(
@@ -3373,24 +3373,24 @@ def _quadruplet_hvp(
     t3 = torch.where(equal2, 1.0, branch + 1) - branch2
     smaller = torch.clamp(torch.clamp(fn.xdivy(-branch2 * t3, t3**2 + 1), min=0.0), max=1.0)
     above2 = t > total2
-    branch3 = fn.select(above2, -1.0, 0.0, anchor)
-    branch4 = torch.where(equal, -smaller, branch3)
-    smaller2 = torch.clamp(torch.clamp(fn.xdivy(branch3, 2.0), min=0.0), max=1.0)
-    branch5 = fn.select(above2, 1.0, 0.0, anchor)
-    branch6 = torch.where(equal2, smaller2 + branch5, branch + branch5)
-    branch7 = torch.where(equal, branch2 + t3 * smaller, branch6)
-    t4 = 2 * branch4 + 2 * branch7
-    t5 = 2 * positive_tangent * branch7[..., None]
-    t6 = 2 * negative_tangent * branch4[..., None]
-    t7 = cotangent * branch7
-    branch8 = torch.where(equal2, -smaller2, fn.select(above, -1.0, 0.0, anchor))
-    t8 = 2 * branch4 + 2 * branch8
-    t9 = 2 * anchor_tangent * branch4[..., None]
+    branch3 = torch.where(equal, -smaller, fn.select(above2, -1.0, 0.0, anchor))
+    larger = torch.clamp(fn.select(above2, -0.5, 0.0, anchor), min=0.0)
+    smaller2 = torch.clamp(larger, max=1.0)
+    branch4 = fn.select(above2, 1.0, 0.0, anchor)
+    branch5 = torch.where(equal2, smaller2 + branch4, branch + branch4)
+    branch6 = torch.where(equal, branch2 + t3 * smaller, branch5)
+    t4 = 2 * branch3 + 2 * branch6
+    t5 = 2 * positive_tangent * branch6[..., None]
+    t6 = 2 * negative_tangent * branch3[..., None]
+    t7 = cotangent * branch6
+    branch7 = torch.where(equal2, -smaller2, fn.select(above, -1.0, 0.0, anchor))
+    t8 = 2 * branch3 + 2 * branch7
+    t9 = 2 * anchor_tangent * branch3[..., None]
     t10 = negative_tangent * t8[..., None] - t9
-    t11 = cotangent * branch8
+    t11 = cotangent * branch7
     result = cotangent[..., None] * (anchor_tangent * t4[..., None] - t5 - t6)
     result2 = t7[..., None] * (2 * positive_tangent - 2 * anchor_tangent)
-    result3 = cotangent[..., None] * (t10 - 2 * other_tangent * branch8[..., None])
+    result3 = cotangent[..., None] * (t10 - 2 * other_tangent * branch7[..., None])
     result4 = t11[..., None] * (2 * other_tangent - 2 * negative_tangent)
     return (result, result2, result3, result4)
 
@@ -3418,9 +3418,10 @@ def _quadruplet_hessian_diagonal(
     t3 = torch.where(equal2, 1.0, branch + 1) - branch2
     smaller = torch.clamp(torch.clamp(fn.xdivy(-branch2 * t3, t3**2 + 1), min=0.0), max=1.0)
     above2 = t > total2
-    branch3 = fn.select(above2, -1.0, 0.0, anchor)
-    t4 = 2 * torch.where(equal, -smaller, branch3)
-    smaller2 = torch.clamp(torch.clamp(fn.xdivy(branch3, 2.0), min=0.0), max=1.0)
+    branch3 = torch.where(equal, -smaller, fn.select(above2, -1.0, 0.0, anchor))
+    t4 = 2 * branch3
+    larger = torch.clamp(fn.select(above2, -0.5, 0.0, anchor), min=0.0)
+    smaller2 = torch.clamp(larger, max=1.0)
     branch4 = fn.select(above2, 1.0, 0.0, anchor)
     branch5 = torch.where(equal2, smaller2 + branch4, branch + branch4)
     branch6 = torch.where(equal, branch2 + t3 * smaller, branch5)

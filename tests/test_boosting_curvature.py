@@ -167,6 +167,16 @@ def test_exponential_curvature_has_no_bound(made: Any) -> None:
     assert "grows without bound" in facts.bound.words
 
 
+@loss
+def damped_power(p=Prediction(), t=Target(interval=(0, 1)), *, power=Param(2, interval=(2, 3))):
+    return where(Abs(p - t) < 1, log(1 + Abs(p - t) ** (power - t)), Abs(p - t))
+
+
+def test_a_curvature_that_may_be_infinite_at_the_target_is_no_candidate() -> None:
+    facts = derived(damped_power)
+    assert facts.bound.program is None or bound_at(facts, 0.3, 0.0, 2.0) > 0
+
+
 LINKS = [
     (pseudo_huber, "identity"),
     (gamma_deviance, "log"),

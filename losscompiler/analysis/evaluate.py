@@ -38,6 +38,7 @@ def _exp_moment(n: Number, x: Number, rate: Number) -> Number:
     return x ** (n + 1) / (n + 1) * mp.hyp1f1(n + 1, n + 2, rate * x)
 
 
+INFINITIES = {sp.oo: mp.inf, -sp.oo: -mp.inf, sp.zoo: mp.nan}
 FUNCTIONS: dict[type[sp.Basic], Callable[..., Number]] = {
     sp.Add: lambda *a: mp.fsum(a),
     sp.Mul: lambda *a: mp.fprod(a),
@@ -130,8 +131,8 @@ def evaluate(
             return mp.mpf(e.p) / e.q
         if isinstance(e, Piecewise):
             return next(value(v) for v, condition in e.pairs if value(condition))
-        if e.is_infinite:
-            return mp.inf if e == sp.oo else -mp.inf
+        if e in INFINITIES:  # to ask SymPy whether any other expression is infinite may not end
+            return INFINITIES[e]
         if not e.args:
             return mp.mpmathify(sp.N(e, mp.dps))
         values = [value(a) for a in e.args]

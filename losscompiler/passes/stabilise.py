@@ -16,6 +16,7 @@ from losscompiler.ir.operators import (
     Root,
     Sign,
     SquareRoot,
+    XDivY,
     XLog1pY,
     XLogY,
     stop_gradient,
@@ -62,13 +63,19 @@ def _collected_powers(e: sp.Expr) -> sp.Expr:
 
 
 def _powers_of_magnitudes(e: sp.Expr) -> sp.Expr:
-    """sign(x)**2 * (a |x|)**n is (a |x|)**n, also at 0 for n = 0: half of (x**2)''."""
+    """sign(x)**2 * (a |x|)**n is (a |x|)**n, also at 0 for n = 0: half of (x**2)''.
+
+    And (n + 1) * (a |x|)**n is 0 at 0 for n = -1: |x|'', between its two sides.
+    """
     for f in sp.Mul.make_args(e):
         if not f.is_Pow or f.exp.is_number:
             continue
         for magnitude in sp.Mul.make_args(f.base):
             if isinstance(magnitude, Magnitude) and Sign(magnitude.args[0]) ** 2 in e.args:
-                return e / Sign(magnitude.args[0]) ** 2
+                e = e / Sign(magnitude.args[0]) ** 2
+                order = f.exp + 1
+                rest = sp.Mul(*(g for g in e.args if g not in (f, order)))
+                return rest * XDivY(order, f.base**-f.exp) if order in e.args else e
     return e
 
 

@@ -59,7 +59,11 @@ def logsumexp(e: Any, *indices: Any) -> sp.Expr:
 
 
 def Norm(e: Any, *indices: Any, p: Any = 2) -> sp.Expr:
-    """The p-norm of `e` over the axes of the indices; its gradient at 0 is 0."""
+    """The p-norm of `e` over the axes of the indices.
+
+    The gradient at 0 is 0, the shortest subgradient of the norm itself: what is added to it has its
+    own slope there, and `Norm(x, k) + 3 * x[0]` has that of `3 * x[0]`.
+    """
     return ex.Norm(*ex.bound_indices(indices, e), sp.sympify(p))
 
 

@@ -121,7 +121,8 @@ AT_ZERO = {sigmoid(sp.S.Zero): sp.S.Half, softplus(sp.S.Zero): sp.log(2)}
 def _at(e: sp.Expr, x: sp.Symbol, place: sp.Expr) -> sp.Expr | None:
     """The value at a place, if it is a formula of the other inputs."""
     value = e.xreplace({x: place}).xreplace(AT_ZERO).replace(Sign, sp.sign)
-    return None if value.has(x, sp.zoo, sp.nan, sp.oo, -sp.oo) else value
+    infinite = value.has(x, sp.zoo, sp.nan, sp.oo, -sp.oo)
+    return None if infinite or any(p.base.is_zero for p in value.atoms(sp.Pow)) else value
 
 
 def kinks(value: sp.Expr, x: sp.Symbol) -> list[Kink] | None:

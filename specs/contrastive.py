@@ -1,6 +1,7 @@
 """Contrastive losses: each sample picks its partner among the batch."""
 
 from losscompiler.spec import (
+    AxisMin,
     Label,
     Max,
     Ne,
@@ -12,12 +13,13 @@ from losscompiler.spec import (
     index,
     log,
     loss,
+    oo,
     size,
     softplus,
     where,
 )
 
-from ._options import squared_distance, unit
+from ._options import distance, squared_distance, unit
 from ._pairs import count_where, log_sum_where, row_similarity
 
 
@@ -195,3 +197,25 @@ def uniformity(
     pairs = Max(count_where(Ne(i, j), i, j), 1)
     cost = log_sum_where(Ne(i, j), -t * squared, i, j) - log(pairs)
     return where(size("batch") > 1, cost, 0)
+
+
+@loss(aliases=("kozachenko_leonenko",))
+def koleo(
+    embeddings=Prediction("batch", "feature"),
+    *,
+    epsilon=Param(Rational(1, 10**8), positive=True),
+):
+    """Minus the logarithm of the distance to the nearest other embedding on the unit sphere.
+
+    Use it beside another loss, with a small factor (0.1), to keep a batch of embeddings from
+    collapsing: it looks at nearest neighbours alone, where `uniformity` looks at all pairs. One
+    loss per embedding; a batch of one has no neighbours and costs 0.
+
+    References:
+        A. Sablayrolles, M. Douze, C. Schmid and H. Jégou, "Spreading Vectors for Similarity
+        Search", 2019.
+    """
+    i, j, d = index("batch", "i"), index("batch", "j"), index("feature")
+    apart = distance(unit(embeddings[i, d], d), unit(embeddings[j, d], d), d)
+    nearest = AxisMin(where(Ne(i, j), apart, oo), j)
+    return where(size("batch") > 1, -log(nearest + epsilon), 0)

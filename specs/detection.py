@@ -20,6 +20,7 @@ from losscompiler.spec import (
     index,
     log,
     loss,
+    oo,
     pi,
     sigmoid,
     stop_gradient,
@@ -250,3 +251,29 @@ def wing(
     r = Abs(prediction - target)
     offset = width - width * log(1 + width / curvature)
     return Piecewise((width * log(1 + r / curvature), r < width), (r - offset, True))
+
+
+@loss(aliases=("awing",))
+def adaptive_wing(
+    prediction=Prediction(),
+    target=Target(interval=(0, 1)),
+    *,
+    alpha=Param(Rational("2.1"), interval=(2, oo)),
+    omega=Param(14, positive=True),
+    epsilon=Param(1, positive=True),
+    theta=Param(Rational(1, 2), positive=True),
+):
+    """Wing loss of heatmaps: like `wing` at the landmarks, like a square on the background.
+
+    Use it for heatmaps in [0, 1] around landmarks, one value per pixel. Near the target the error
+    counts to the power `alpha - target`, which is close to 1 where the heatmap is 1: small errors
+    there keep their gradient. Beyond `theta` the cost is linear.
+
+    References:
+        X. Wang, L. Bo and L. Fuxin, "Adaptive Wing Loss for Robust Face Alignment via Heatmap
+        Regression", 2019.
+    """
+    power, edge, r = alpha - target, theta / epsilon, Abs(target - prediction)
+    slope = omega * power * edge ** (power - 1) / (1 + edge**power) / epsilon
+    near = omega * log(1 + (r / epsilon) ** power)
+    return Piecewise((near, r < theta), (slope * (r - theta) + omega * log(1 + edge**power), True))

@@ -39,6 +39,25 @@ def laplace_nll(mean=Prediction(), scale=Prediction(positive=True), target=Targe
     return log(2 * scale) + Abs(target - mean) / scale
 
 
+@loss(aliases=("gaussian_nll_logvar", "heteroscedastic_gaussian"))
+def gaussian_nll_log_variance(
+    mean=Prediction(),
+    log_variance=Prediction(interval=(-60, 60)),
+    target=Target(),
+):
+    """Negative log-likelihood of a Gaussian whose mean and log-variance are both predicted.
+
+    Use it instead of `gaussian_nll` with a model whose outputs are any real numbers: no floor is
+    needed, and noisy targets get a small weight, `exp(-log_variance)`. The constant log(2 pi)/2 is
+    left out. A log-variance of -60 is a standard deviation of 1e-13; keep it well inside.
+
+    References:
+        A. Kendall and Y. Gal, "What Uncertainties Do We Need in Bayesian Deep Learning for Computer
+        Vision?", 2017.
+    """
+    return (log_variance + (target - mean) ** 2 * exp(-log_variance)) / 2
+
+
 @loss
 def student_t_nll(
     prediction=Prediction(),

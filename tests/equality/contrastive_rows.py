@@ -52,6 +52,14 @@ def wang_uniformity(x: SimpleNamespace, reduction: str) -> Any:
     return torch.pdist(z, p=2).pow(2).mul(-x.t).exp().mean().log()
 
 
+def dino_koleo(x: SimpleNamespace, reduction: str) -> Any:
+    student = F.normalize(x.embeddings, dim=-1)
+    dots = student @ student.T
+    dots = torch.where(torch.eye(len(dots), dtype=torch.bool), -1.0, dots)
+    distances = (student - student[dots.argmax(1)]).norm(dim=-1)
+    return plain(-torch.log(distances + x.epsilon), reduction)
+
+
 ROWS = [
     Row(
         "decoupled_contrastive",
@@ -106,5 +114,16 @@ ROWS = [
         batches=ONE_BATCH,
         function="Wang and Isola, 2020",
         adapter="of normalised embeddings",
+    ),
+    Row(
+        "koleo",
+        "formula",
+        dino_koleo,
+        {"embeddings": real(3)},
+        {"epsilon": 0.01},
+        batches=ONE_BATCH,
+        function="dinov2.loss.KoLeoLoss",
+        adapter="eps is epsilon",
+        unlike="adds 1e-8 to the differences of all entries before it takes their length",
     ),
 ]

@@ -107,6 +107,16 @@ def wing(x: SimpleNamespace, reduction: str) -> Any:
     return plain(torch.where(diff_abs < x.width, inside, diff_abs - c), reduction)
 
 
+def awing(x: SimpleNamespace) -> Any:
+    y, delta = x.target, (x.target - x.prediction).abs()
+    edge = (x.theta / x.epsilon) ** (x.alpha - y)
+    a = x.omega * (1 / (1 + edge)) * (x.alpha - y)
+    a = a * ((x.theta / x.epsilon) ** (x.alpha - y - 1)) * (1 / x.epsilon)
+    c = x.theta * a - x.omega * torch.log(1 + edge)
+    near = x.omega * torch.log(1 + (delta / x.epsilon) ** (x.alpha - y))
+    return torch.where(delta < x.theta, near, a * delta - c)
+
+
 def row(loss: str, theirs: Any, function: str, inputs: Any, **more: Any) -> Row:
     """A row of a formula."""
     return Row(loss, "formula", theirs, inputs, batches=((8,),), function=function, **more)
@@ -165,5 +175,12 @@ ROWS = [
         "segmentation_models_pytorch.losses._functional.wing_loss",
         {"prediction": between(-9, 9), "target": real()},
         options={"width": 5.0, "curvature": 0.5},
+    ),
+    row(
+        "adaptive_wing",
+        lambda x, r: plain(awing(x), r),
+        "Wang et al., 2019",
+        {"prediction": between(-1, 2), "target": between(0, 1)},
+        options={"alpha": 2.2, "omega": 10.0, "epsilon": 0.8, "theta": 0.6},
     ),
 ]

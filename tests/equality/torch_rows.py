@@ -159,6 +159,15 @@ ROWS = [
         ),
     ),
     Row(
+        "gaussian_nll_log_variance",
+        "torch",
+        lambda x, r: F.gaussian_nll_loss(x.mean, x.target, torch.exp(x.log_variance), reduction=r),
+        {"mean": real(), "log_variance": between(-3, 3), "target": real()},
+        wrt=("mean", "log_variance"),
+        function="torch.nn.functional.gaussian_nll_loss",
+        adapter="its variance is exp(log_variance)",
+    ),
+    Row(
         "poisson_nll",
         "torch",
         lambda x, r: F.poisson_nll_loss(x.log_rate, x.target, reduction=r),

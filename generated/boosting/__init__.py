@@ -22,6 +22,8 @@ from .classification import (
 )
 from .classification_sparse import MulticlassSparsemaxObjective, SparsemaxObjective
 from .detection import (
+    AdaptiveWingObjective,
+    AwingObjective,
     BalancedL1Objective,
     GaussianFocalObjective,
     HeatmapFocalObjective,
@@ -164,6 +166,7 @@ from .value import ExpectileValueObjective, IqlValueObjective
 __all__ = [
     "AbsoluteErrorObjective",
     "AbsolutePercentageErrorObjective",
+    "AdaptiveWingObjective",
     "AdvantageWeightedRegressionObjective",
     "AlphaDivergenceObjective",
     "AndrewsWaveObjective",
@@ -172,6 +175,7 @@ __all__ = [
     "AsymmetricMultilabelObjective",
     "AsymmetricSquaredErrorObjective",
     "AwacObjective",
+    "AwingObjective",
     "AwrObjective",
     "BalancedL1Objective",
     "BceProbsObjective",

@@ -15,6 +15,8 @@ from ._options import Array, Result, Scalar
 from ._task import Task
 
 __all__ = [
+    "AdaptiveWingObjective",
+    "AwingObjective",
     "BalancedL1Objective",
     "GaussianFocalObjective",
     "HeatmapFocalObjective",
@@ -460,3 +462,168 @@ class WingObjective(Objective):
             "curvature",
             curvature,
         )
+
+
+def _adaptive_wing_value(
+    prediction: Array,
+    target: Array,
+    alpha: Array,
+    omega: Array,
+    epsilon: Array,
+    theta: Array,
+) -> Result:
+    """The loss."""
+    magnitude = np.abs(prediction - target)
+    t = 1 / epsilon
+    t2 = alpha - target
+    t3 = t * theta
+    t4 = t3 ** (alpha - target - 1)
+    t5 = t3**t2
+    t6 = t2 * t * t4 * (magnitude - theta) / (t5 + 1)
+    t7 = omega * np.log1p((t * magnitude) ** t2)
+    return np.where(magnitude < theta, t7, omega * (t6 + np.log1p(t5)))
+
+
+def _adaptive_wing_vjp(
+    prediction: Array,
+    target: Array,
+    alpha: Array,
+    omega: Array,
+    epsilon: Array,
+    theta: Array,
+    cotangent: Array,
+) -> tuple[Result, ...]:
+    """Gradients of sum(cotangent * loss)."""
+    t = prediction - target
+    magnitude = np.abs(t)
+    t2 = alpha - target
+    direction = np.sign(t)
+    t3 = 1 / epsilon
+    t4 = magnitude * t3
+    t5 = alpha - target - 1
+    t6 = t3 * theta
+    t7 = t2 * direction * t3 * omega * t4**t5 / (t4**t2 + 1)
+    t8 = t2 * direction * t3 * omega * t6**t5 / (t6**t2 + 1)
+    return (cotangent * np.where(magnitude < theta, t7, t8),)
+
+
+def _adaptive_wing_hessian_diagonal(
+    prediction: Array,
+    target: Array,
+    alpha: Array,
+    omega: Array,
+    epsilon: Array,
+    theta: Array,
+    cotangent: Array,
+) -> tuple[Result, ...]:
+    """The diagonal of the Hessian of sum(cotangent * loss)."""
+    magnitude = np.abs(prediction - target)
+    t = alpha - target
+    t2 = alpha - target - 1
+    t3 = magnitude / epsilon
+    t4 = t3**t + 1
+    t5 = fn.xdivy(t2, t3 ** (-(alpha - target - 2))) / t4
+    t6 = t5 - t * t3 ** (2 * t2) / t4**2
+    return (np.where(magnitude < theta, t * cotangent * omega * t6 / epsilon**2, 0.0),)
+
+
+def _adaptive_wing_hvp(
+    prediction: Array,
+    target: Array,
+    alpha: Array,
+    omega: Array,
+    epsilon: Array,
+    theta: Array,
+    cotangent: Array,
+    prediction_tangent: Array,
+) -> tuple[Result, ...]:
+    """The Hessian of sum(cotangent * loss) times the tangents."""
+    magnitude = np.abs(prediction - target)
+    t = alpha - target
+    t2 = alpha - target - 1
+    t3 = magnitude / epsilon
+    t4 = t3**t + 1
+    t5 = fn.xdivy(t2, t3 ** (-(alpha - target - 2))) / t4
+    t6 = t5 - t * t3 ** (2 * t2) / t4**2
+    t7 = t * prediction_tangent * cotangent * omega * t6 / epsilon**2
+    return (np.where(magnitude < theta, t7, 0.0),)
+
+
+_ADAPTIVE_WING = Task(
+    name="adaptive_wing",
+    parameters=(
+        Parameter(name="alpha", default=2.1, low=2.0, domain="alpha >= 2"),
+        Parameter(name="omega", default=14.0, low=0.0, low_open=True, domain="omega > 0"),
+        Parameter(name="epsilon", default=1.0, low=0.0, low_open=True, domain="epsilon > 0"),
+        Parameter(name="theta", default=0.5, low=0.0, low_open=True, domain="theta > 0"),
+    ),
+    truth=Parameter(name="target", default=0.0, low=0.0, high=1.0, domain="0 <= target <= 1"),
+    link="identity",
+    value=_adaptive_wing_value,
+    vjp=_adaptive_wing_vjp,
+    hessian_diagonal=_adaptive_wing_hessian_diagonal,
+    hvp=_adaptive_wing_hvp,
+    without_bound="a kink of the loss lies where no formula says; use 'clamp'",
+    convex=False,
+)
+
+
+class AdaptiveWingObjective(Objective):
+    """Wing loss of heatmaps: like `wing` at the landmarks, like a square on the background.
+
+        loss = {log((|prediction - target|/epsilon)^(alpha - target) + 1)*omega if |prediction -
+            target| < theta; (theta/epsilon)^(alpha - target - 1)*(|prediction - target| -
+            theta)*(alpha - target)*omega/(((theta/epsilon)^(alpha - target) + 1)*epsilon) +
+            log((theta/epsilon)^(alpha - target) + 1)*omega otherwise}
+
+    Use it for heatmaps in [0, 1] around landmarks, one value per pixel. Near the target the error
+    counts to the power `alpha - target`, which is close to 1 where the heatmap is 1: small errors
+    there keep their gradient. Beyond `theta` the cost is linear.
+
+    The raw score is `prediction`; a prediction is the raw score itself.
+
+    Args:
+        alpha: Parameter; alpha >= 2; default 2.1.
+        omega: Parameter; omega > 0; default 14.0.
+        epsilon: Parameter; epsilon > 0; default 1.0.
+        theta: Parameter; theta > 0; default 0.5.
+        hessian: The curvature that trees are grown with. `"exact"` gives the second derivative,
+            `"clamp"` that, but at least 1e-16, `"upper_bound"` is refused: a kink of the loss lies
+            where no formula says.
+
+    References:
+        X. Wang, L. Bo and L. Fuxin, "Adaptive Wing Loss for Robust Face Alignment via Heatmap
+        Regression", 2019.
+    """
+
+    task = _ADAPTIVE_WING
+
+    def __init__(
+        self,
+        alpha: Scalar = 2.1,
+        omega: Scalar = 14.0,
+        epsilon: Scalar = 1.0,
+        theta: Scalar = 0.5,
+        hessian: Hessian = "clamp",
+    ) -> None:
+        """Checks and keeps the settings."""
+        super().__init__(hessian)
+        self.alpha = self._number(
+            "alpha",
+            alpha,
+        )
+        self.omega = self._number(
+            "omega",
+            omega,
+        )
+        self.epsilon = self._number(
+            "epsilon",
+            epsilon,
+        )
+        self.theta = self._number(
+            "theta",
+            theta,
+        )
+
+
+AwingObjective = AdaptiveWingObjective

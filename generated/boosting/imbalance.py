@@ -258,15 +258,16 @@ def _quality_focal_hessian_diagonal(
     t = probability - target
     magnitude = np.abs(t)
     t2 = probability * probability2 * magnitude**beta
-    t3 = beta - 1
-    t4 = 1 - target
-    t5 = t4 * fn.softplus(logits) + target * fn.softplus(-logits)
-    t6 = t3 * t5 * beta * probability**2 * magnitude ** (beta - 2) * probability2**2
-    t7 = magnitude**t3
+    t3 = 1 - target
+    t4 = t3 * fn.softplus(logits) + target * fn.softplus(-logits)
+    t5 = beta - 1
+    ratio = fn.xdivy(t5, magnitude ** (-(beta - 2)))
+    t6 = t4 * beta * probability**2 * probability2**2 * ratio
+    t7 = magnitude**t5
     direction = np.sign(t)
-    t8 = probability * t4 - probability2 * target
+    t8 = probability * t3 - probability2 * target
     t9 = 2 * t7 * direction * probability * probability2 * beta * t8
-    t10 = t5 * t7 * direction * probability * probability2 * beta
+    t10 = t4 * t7 * direction * probability * probability2 * beta
     t11 = t2 + t6 + t9 - t10 * np.tanh(0.5 * logits)
     return (t11 * cotangent,)
 
@@ -284,15 +285,16 @@ def _quality_focal_hvp(
     t = probability - target
     magnitude = np.abs(t)
     t2 = probability * probability2 * magnitude**beta
-    t3 = beta - 1
-    t4 = 1 - target
-    t5 = t4 * fn.softplus(logits) + target * fn.softplus(-logits)
-    t6 = t3 * t5 * beta * probability**2 * magnitude ** (beta - 2) * probability2**2
-    t7 = magnitude**t3
+    t3 = 1 - target
+    t4 = t3 * fn.softplus(logits) + target * fn.softplus(-logits)
+    t5 = beta - 1
+    ratio = fn.xdivy(t5, magnitude ** (-(beta - 2)))
+    t6 = t4 * beta * probability**2 * probability2**2 * ratio
+    t7 = magnitude**t5
     direction = np.sign(t)
-    t8 = probability * t4 - probability2 * target
+    t8 = probability * t3 - probability2 * target
     t9 = 2 * t7 * direction * probability * probability2 * beta * t8
-    t10 = t5 * t7 * direction * probability * probability2 * beta
+    t10 = t4 * t7 * direction * probability * probability2 * beta
     t11 = t2 + t6 + t9 - t10 * np.tanh(0.5 * logits)
     return (t11 * logits_tangent * cotangent,)
 

@@ -30,6 +30,18 @@ __all__ = [
     "gaussian_crps_hessian_diagonal",
     "gaussian_crps_hvp",
     "gaussian_crps_value_and_grad",
+    "gaussian_nll_log_variance",
+    "gaussian_nll_log_variance_hessian_diagonal",
+    "gaussian_nll_log_variance_hvp",
+    "gaussian_nll_log_variance_value_and_grad",
+    "gaussian_nll_logvar",
+    "gaussian_nll_logvar_hessian_diagonal",
+    "gaussian_nll_logvar_hvp",
+    "gaussian_nll_logvar_value_and_grad",
+    "heteroscedastic_gaussian",
+    "heteroscedastic_gaussian_hessian_diagonal",
+    "heteroscedastic_gaussian_hvp",
+    "heteroscedastic_gaussian_value_and_grad",
     "laplace_nll",
     "laplace_nll_hessian_diagonal",
     "laplace_nll_hvp",
@@ -305,6 +317,234 @@ _LAPLACE_NLL = Definition(
         ),
     },
 )
+
+
+def gaussian_nll_log_variance(
+    mean: ArrayLike,
+    log_variance: ArrayLike,
+    target: ArrayLike,
+    *,
+    weight: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
+    reduction: Reduction = "mean",
+    normalizer: Scalar | None = None,
+) -> Array:
+    """Negative log-likelihood of a Gaussian whose mean and log-variance are both predicted.
+
+        loss = (-mean + target)^2*exp(-log_variance)/2 + log_variance/2
+
+    Also called `gaussian_nll_logvar`, `heteroscedastic_gaussian`.
+
+    Shapes: `(),(),()->()` after the batch axes, as NumPy writes generalised ufuncs.
+
+    Use it instead of `gaussian_nll` with a model whose outputs are any real numbers: no floor is
+    needed, and noisy targets get a small weight, `exp(-log_variance)`. The constant log(2 pi)/2 is
+    left out. A log-variance of -60 is a standard deviation of 1e-13; keep it well inside.
+
+    Args:
+        mean: Prediction.
+        log_variance: Prediction; -60 <= log_variance <= 60.
+        target: Target.
+        weight: Weight of each loss entry; broadcasts to the unreduced loss. None: 1.
+        mask: False where a loss entry does not count, whatever the inputs hold there; broadcasts to
+            the unreduced loss. None: all count.
+        reduction: "none" gives the weighted loss entries, "sum" their sum, "mean" their sum divided
+            by the sum of the weights.
+        normalizer: Divides the sum in place of the sum of the weights if `reduction` is "mean".
+
+    Returns:
+        The reduced loss, or one entry per loss entry.
+
+    Raises:
+        ValueError: If a shape, dtype, label, option or parameter is not allowed.
+
+    References:
+        A. Kendall and Y. Gal, "What Uncertainties Do We Need in Bayesian Deep Learning for Computer
+        Vision?", 2017.
+    """
+    return evaluate(
+        _GAUSSIAN_NLL_LOG_VARIANCE,
+        (mean, log_variance, target),
+        (),
+        Options(weight=weight, mask=mask, reduction=reduction, normalizer=normalizer),
+    )
+
+
+def gaussian_nll_log_variance_value_and_grad(
+    mean: ArrayLike,
+    log_variance: ArrayLike,
+    target: ArrayLike,
+    *,
+    weight: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
+    reduction: Reduction = "mean",
+    normalizer: Scalar | None = None,
+) -> tuple[Array, Array | tuple[Array, ...]]:
+    """Value and gradient of `gaussian_nll_log_variance`.
+
+    The arguments are those of `gaussian_nll_log_variance`. An unreduced loss (`reduction="none"`)
+    is differentiated as its sum.
+
+    Returns:
+        The value, and the gradient with respect to `mean`, `log_variance`, a tuple in this order.
+
+    Raises:
+        ValueError: If a shape, dtype, label, option or parameter is not allowed.
+    """
+    return value_and_grad(
+        _GAUSSIAN_NLL_LOG_VARIANCE,
+        (mean, log_variance, target),
+        (),
+        Options(weight=weight, mask=mask, reduction=reduction, normalizer=normalizer),
+    )
+
+
+def gaussian_nll_log_variance_hvp(
+    mean: ArrayLike,
+    log_variance: ArrayLike,
+    target: ArrayLike,
+    *,
+    weight: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
+    reduction: Reduction = "mean",
+    normalizer: Scalar | None = None,
+    vector: Sequence[ArrayLike],
+) -> Array | tuple[Array, ...]:
+    """Hessian-vector product of `gaussian_nll_log_variance`.
+
+    The arguments are those of `gaussian_nll_log_variance`; `vector` has the shapes of what is
+    differentiated. An unreduced loss (`reduction="none"`) is differentiated as its sum.
+
+    Returns:
+        The Hessian times the vector, with respect to `mean`, `log_variance`, a tuple in this order.
+
+    Raises:
+        ValueError: If a shape, dtype, label, option or parameter is not allowed.
+    """
+    return hvp(
+        _GAUSSIAN_NLL_LOG_VARIANCE,
+        (mean, log_variance, target),
+        (),
+        vector,
+        Options(weight=weight, mask=mask, reduction=reduction, normalizer=normalizer),
+    )
+
+
+def gaussian_nll_log_variance_hessian_diagonal(
+    mean: ArrayLike,
+    log_variance: ArrayLike,
+    target: ArrayLike,
+    *,
+    weight: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
+    reduction: Reduction = "mean",
+    normalizer: Scalar | None = None,
+) -> Array | tuple[Array, ...]:
+    """Diagonal of the Hessian of `gaussian_nll_log_variance`.
+
+    The arguments are those of `gaussian_nll_log_variance`. An unreduced loss (`reduction="none"`)
+    is differentiated as its sum.
+
+    Returns:
+        The diagonal with respect to `mean`, `log_variance`, a tuple in this order.
+
+    Raises:
+        ValueError: If a shape, dtype, label, option or parameter is not allowed.
+    """
+    return hessian_diagonal(
+        _GAUSSIAN_NLL_LOG_VARIANCE,
+        (mean, log_variance, target),
+        (),
+        Options(weight=weight, mask=mask, reduction=reduction, normalizer=normalizer),
+    )
+
+
+def _gaussian_nll_log_variance_value(mean: Array, log_variance: Array, target: Array) -> Result:
+    """The unreduced loss."""
+    t = 0.5 * (target - mean) ** 2 * jnp.exp(-log_variance)
+    return 0.5 * log_variance + t
+
+
+def _gaussian_nll_log_variance_vjp(
+    mean: Array,
+    log_variance: Array,
+    target: Array,
+    cotangent: Array,
+) -> tuple[Result, ...]:
+    """Gradients of sum(cotangent * loss)."""
+    t = target - mean
+    exponential = jnp.exp(-log_variance)
+    return (-cotangent * t * exponential, cotangent * (0.5 - 0.5 * exponential * t**2))
+
+
+def _gaussian_nll_log_variance_jvp(
+    mean: Array,
+    log_variance: Array,
+    target: Array,
+    mean_tangent: Array,
+    log_variance_tangent: Array,
+) -> Result:
+    """The directional derivative of the unreduced loss along the tangents."""
+    exponential = jnp.exp(-log_variance)
+    t = target - mean
+    t2 = log_variance_tangent * (0.5 - 0.5 * exponential * t**2)
+    return t2 - mean_tangent * t * exponential
+
+
+def _gaussian_nll_log_variance_hvp(
+    mean: Array,
+    log_variance: Array,
+    target: Array,
+    cotangent: Array,
+    mean_tangent: Array,
+    log_variance_tangent: Array,
+) -> tuple[Result, ...]:
+    """The Hessian of sum(cotangent * loss) times the tangents."""
+    exponential = jnp.exp(-log_variance)
+    t = target - mean
+    t2 = mean_tangent + log_variance_tangent * t
+    t3 = mean_tangent + 0.5 * log_variance_tangent * t
+    return (cotangent * exponential * t2, cotangent * t * exponential * t3)
+
+
+def _gaussian_nll_log_variance_hessian_diagonal(
+    mean: Array,
+    log_variance: Array,
+    target: Array,
+    cotangent: Array,
+) -> tuple[Result, ...]:
+    """The diagonal of the Hessian of sum(cotangent * loss)."""
+    exponential = jnp.exp(-log_variance)
+    return (cotangent * exponential, 0.5 * cotangent * exponential * (target - mean) ** 2)
+
+
+_GAUSSIAN_NLL_LOG_VARIANCE = Definition(
+    name="gaussian_nll_log_variance",
+    arguments=(
+        Argument(name="mean", role="prediction", filler=0.5),
+        Argument(name="log_variance", role="prediction", filler=0.0),
+        Argument(name="target", role="target", filler=0.5),
+    ),
+    parameters=(),
+    loss_axes=(),
+    kernels={
+        (): Kernels(
+            value=_gaussian_nll_log_variance_value,
+            vjp=_gaussian_nll_log_variance_vjp,
+            jvp=_gaussian_nll_log_variance_jvp,
+            hvp=_gaussian_nll_log_variance_hvp,
+            hessian_diagonal=_gaussian_nll_log_variance_hessian_diagonal,
+        ),
+    },
+)
+gaussian_nll_logvar = gaussian_nll_log_variance
+gaussian_nll_logvar_value_and_grad = gaussian_nll_log_variance_value_and_grad
+gaussian_nll_logvar_hvp = gaussian_nll_log_variance_hvp
+gaussian_nll_logvar_hessian_diagonal = gaussian_nll_log_variance_hessian_diagonal
+heteroscedastic_gaussian = gaussian_nll_log_variance
+heteroscedastic_gaussian_value_and_grad = gaussian_nll_log_variance_value_and_grad
+heteroscedastic_gaussian_hvp = gaussian_nll_log_variance_hvp
+heteroscedastic_gaussian_hessian_diagonal = gaussian_nll_log_variance_hessian_diagonal
 
 
 def student_t_nll(

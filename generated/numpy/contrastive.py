@@ -37,6 +37,14 @@ __all__ = [
     "info_nce_hessian_diagonal",
     "info_nce_hvp",
     "info_nce_value_and_grad",
+    "koleo",
+    "koleo_hessian_diagonal",
+    "koleo_hvp",
+    "koleo_value_and_grad",
+    "kozachenko_leonenko",
+    "kozachenko_leonenko_hessian_diagonal",
+    "kozachenko_leonenko_hvp",
+    "kozachenko_leonenko_value_and_grad",
     "nt_xent",
     "nt_xent_hessian_diagonal",
     "nt_xent_hvp",
@@ -3314,3 +3322,568 @@ _UNIFORMITY = Definition(
         ),
     },
 )
+
+
+def koleo(
+    embeddings: ArrayLike,
+    *,
+    epsilon: Scalar = 1e-08,
+    weight: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
+    reduction: Reduction = "mean",
+    normalizer: Scalar | None = None,
+) -> Array:
+    """Minus the logarithm of the distance to the nearest other embedding on the unit sphere.
+
+        loss = {-log(min_j({norm_f(embeddings[i, f]/norm_f(embeddings[i, f]) - embeddings[j,
+            f]/norm_f(embeddings[j, f])) if i != j; oo otherwise}) + epsilon) if size(batch) > 1; 0
+            otherwise}
+
+    Also called `kozachenko_leonenko`.
+
+    Shapes: `(batch,feature)->(batch)` after the batch axes, as NumPy writes generalised ufuncs.
+
+    Use it beside another loss, with a small factor (0.1), to keep a batch of embeddings from
+    collapsing: it looks at nearest neighbours alone, where `uniformity` looks at all pairs. One
+    loss per embedding; a batch of one has no neighbours and costs 0.
+
+    Args:
+        embeddings: Prediction (batch, feature).
+        epsilon: Parameter; epsilon > 0; default 1e-08.
+        weight: Weight of each loss entry; broadcasts to the unreduced loss. None: 1.
+        mask: False where a loss entry does not count, whatever the inputs hold there; broadcasts to
+            the unreduced loss. None: all count.
+        reduction: "none" gives the weighted loss entries, "sum" their sum, "mean" their sum divided
+            by the sum of the weights.
+        normalizer: Divides the sum in place of the sum of the weights if `reduction` is "mean".
+
+    Returns:
+        The reduced loss, or one entry per loss entry.
+
+    Raises:
+        ValueError: If a shape, dtype, label, option or parameter is not allowed.
+
+    References:
+        A. Sablayrolles, M. Douze, C. Schmid and H. Jégou, "Spreading Vectors for Similarity
+        Search", 2019.
+    """
+    return evaluate(
+        _KOLEO,
+        (embeddings,),
+        (epsilon,),
+        Options(weight=weight, mask=mask, reduction=reduction, normalizer=normalizer),
+    )
+
+
+def koleo_value_and_grad(
+    embeddings: ArrayLike,
+    *,
+    epsilon: Scalar = 1e-08,
+    weight: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
+    reduction: Reduction = "mean",
+    normalizer: Scalar | None = None,
+) -> tuple[Array, Array | tuple[Array, ...]]:
+    """Value and gradient of `koleo`.
+
+    The arguments are those of `koleo`. An unreduced loss (`reduction="none"`) is differentiated as
+    its sum.
+
+    Returns:
+        The value, and the gradient with respect to `embeddings`.
+
+    Raises:
+        ValueError: If a shape, dtype, label, option or parameter is not allowed.
+    """
+    return value_and_grad(
+        _KOLEO,
+        (embeddings,),
+        (epsilon,),
+        Options(weight=weight, mask=mask, reduction=reduction, normalizer=normalizer),
+    )
+
+
+def koleo_hvp(
+    embeddings: ArrayLike,
+    *,
+    epsilon: Scalar = 1e-08,
+    weight: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
+    reduction: Reduction = "mean",
+    normalizer: Scalar | None = None,
+    vector: ArrayLike,
+) -> Array | tuple[Array, ...]:
+    """Hessian-vector product of `koleo`.
+
+    The arguments are those of `koleo`; `vector` has the shapes of what is differentiated. An
+    unreduced loss (`reduction="none"`) is differentiated as its sum.
+
+    Returns:
+        The Hessian times the vector, with respect to `embeddings`.
+
+    Raises:
+        ValueError: If a shape, dtype, label, option or parameter is not allowed.
+    """
+    return hvp(
+        _KOLEO,
+        (embeddings,),
+        (epsilon,),
+        vector,
+        Options(weight=weight, mask=mask, reduction=reduction, normalizer=normalizer),
+    )
+
+
+def koleo_hessian_diagonal(
+    embeddings: ArrayLike,
+    *,
+    epsilon: Scalar = 1e-08,
+    weight: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
+    reduction: Reduction = "mean",
+    normalizer: Scalar | None = None,
+) -> Array | tuple[Array, ...]:
+    """Diagonal of the Hessian of `koleo`.
+
+    The arguments are those of `koleo`. An unreduced loss (`reduction="none"`) is differentiated as
+    its sum.
+
+    Returns:
+        The diagonal with respect to `embeddings`.
+
+    Raises:
+        ValueError: If a shape, dtype, label, option or parameter is not allowed.
+    """
+    return hessian_diagonal(
+        _KOLEO,
+        (embeddings,),
+        (epsilon,),
+        Options(weight=weight, mask=mask, reduction=reduction, normalizer=normalizer),
+    )
+
+
+def _koleo_value(embeddings: Array, epsilon: Array) -> Result:
+    """The unreduced loss."""
+    batch_size = fn.size(embeddings, -2)
+    position = fn.positions(embeddings, -2)
+    length = fn.norm(embeddings, axis=-1)
+    unit = fn.unit(embeddings, length[..., :, None])
+    total = np.sum(unit**2, axis=-1)
+    dot = unit @ unit.mT
+    larger = np.maximum(total[..., None, :] + total[..., :, None] - 2 * dot, 0.0)
+    differs = position[..., :, None] != position[..., None, :]
+    t = -np.where(differs, np.sqrt(larger), float("inf"))
+    largest = np.max(t, axis=-1, initial=-np.inf)
+    above = np.asarray(batch_size, embeddings.dtype) > 1
+    return np.where(above, -np.log(epsilon - largest), 0.0)
+
+
+def _koleo_vjp(embeddings: Array, epsilon: Array, cotangent: Array) -> tuple[Result, ...]:
+    """Gradients of sum(cotangent * loss)."""
+    length = fn.norm(embeddings, axis=-1)
+    inverse = fn.reciprocal(length)
+    batch_size = fn.size(embeddings, -2)
+    position = fn.positions(embeddings, -2)
+    differs = position[..., None, :] != position[..., :, None]
+    unit = fn.unit(embeddings, length[..., :, None])
+    total = np.sum(unit**2, axis=-1)
+    dot = unit @ unit.mT
+    larger = np.maximum(total[..., :, None] + total[..., None, :] - 2 * dot.mT, 0.0)
+    t = np.sqrt(larger)
+    t2 = -np.where(differs, t, float("inf"))
+    largest = np.max(t2, axis=-2, initial=-np.inf)
+    above = t2 >= largest[..., None, :]
+    total2 = np.sum(fn.select(above, 1.0, 0.0, embeddings), axis=-2)
+    t3 = 1 / total2
+    t4 = 1 / (epsilon - largest)
+    condition = differs & above
+    inverse2 = fn.reciprocal(t.mT)
+    branch = np.where(condition.mT, 0.5 * inverse2, 0.0)
+    total3 = np.sum(branch, axis=-1)
+    above2 = np.asarray(batch_size, embeddings.dtype) > 1
+    branch2 = np.where(above2, -cotangent * t3 * t4 * total3, 0.0)
+    t5 = cotangent * t3 * t4
+    t6 = 0.5 * inverse2 * t5[..., :, None]
+    branch3 = np.where(differs.mT & above.mT & above2, t6, 0.0)
+    total4 = np.sum(branch3, axis=-2)
+    t7 = branch2 - total4
+    t8 = 2 * t7[..., :, None] * unit
+    t9 = t5[..., None, :] * unit.mT
+    branch4 = np.where(condition.mT, -inverse2, 0.0)
+    t10 = branch4.mT
+    dot2 = t10 @ t9.mT
+    branch5 = np.where(np.asarray(batch_size, embeddings.dtype) > 1, -dot2, 0.0)
+    t11 = unit.mT
+    dot3 = branch4 @ t11.mT
+    branch6 = np.where(above2, -dot3 * t5[..., :, None], 0.0)
+    total5 = np.sum(unit * (t8 + branch5 + branch6), axis=-1)
+    t12 = t8 + branch5 + branch6 - total5[..., :, None] * unit
+    return (inverse[..., :, None] * t12,)
+
+
+def _koleo_jvp(embeddings: Array, epsilon: Array, embeddings_tangent: Array) -> Result:
+    """The directional derivative of the unreduced loss along the tangents."""
+    batch_size = fn.size(embeddings, -2)
+    position = fn.positions(embeddings, -2)
+    differs = position[..., None, :] != position[..., :, None]
+    length = fn.norm(embeddings, axis=-1)
+    unit = fn.unit(embeddings, length[..., :, None])
+    total = np.sum(unit**2, axis=-1)
+    dot = unit @ unit.mT
+    larger = np.maximum(total[..., :, None] + total[..., None, :] - 2 * dot.mT, 0.0)
+    t = np.sqrt(larger)
+    t2 = -np.where(differs, t, float("inf"))
+    largest = np.max(t2, axis=-2, initial=-np.inf)
+    above = t2 >= largest[..., None, :]
+    inverse = fn.reciprocal(t)
+    inverse2 = fn.reciprocal(length)
+    total2 = np.sum(unit * embeddings_tangent, axis=-1)
+    t3 = embeddings_tangent - unit * total2[..., :, None]
+    dot2 = t3 @ unit.mT
+    dot3 = unit @ t3.mT
+    t4 = inverse2[..., None, :] * dot2.mT + dot3.mT * inverse2[..., :, None]
+    total3 = np.sum(unit * t3, axis=-1)
+    t5 = inverse2 * total3
+    branch = np.where(differs, -inverse * t5[..., None, :], 0.0)
+    branch2 = np.where(differs, -inverse * t5[..., :, None], 0.0)
+    branch3 = np.where(above, np.where(differs, inverse * t4, 0.0) + branch + branch2, 0.0)
+    total4 = np.sum(branch3, axis=-2)
+    total5 = np.sum(fn.select(above, 1.0, 0.0, embeddings), axis=-2)
+    above2 = np.asarray(batch_size, embeddings.dtype) > 1
+    return np.where(above2, total4 / (total5 * (epsilon - largest)), 0.0)
+
+
+def _koleo_hvp(
+    embeddings: Array,
+    epsilon: Array,
+    cotangent: Array,
+    embeddings_tangent: Array,
+) -> tuple[Result, ...]:
+    """The Hessian of sum(cotangent * loss) times the tangents."""
+    length = fn.norm(embeddings, axis=-1)
+    unit = fn.unit(embeddings, length[..., :, None])
+    total = np.sum(unit * embeddings_tangent, axis=-1)
+    t = embeddings_tangent - unit * total[..., :, None]
+    inverse = fn.reciprocal(length)
+    t2 = inverse**2
+    batch_size = fn.size(embeddings, -2)
+    position = fn.positions(embeddings, -2)
+    differs = position[..., None, :] != position[..., :, None]
+    t3 = unit**2
+    total2 = np.sum(t3, axis=-1)
+    dot = unit @ unit.mT
+    larger = np.maximum(total2[..., :, None] + total2[..., None, :] - 2 * dot.mT, 0.0)
+    t4 = np.sqrt(larger)
+    t5 = -np.where(differs, t4, float("inf"))
+    largest = np.max(t5, axis=-2, initial=-np.inf)
+    above = t5 >= largest[..., None, :]
+    total3 = np.sum(fn.select(above, 1.0, 0.0, embeddings), axis=-2)
+    t6 = 1 / total3
+    t7 = epsilon - largest
+    t8 = 1 / t7
+    condition = differs & above
+    inverse2 = fn.reciprocal(t4.mT)
+    branch = np.where(condition.mT, 0.5 * inverse2, 0.0)
+    total4 = np.sum(branch, axis=-1)
+    above2 = np.asarray(batch_size, embeddings.dtype) > 1
+    branch2 = np.where(above2, -cotangent * t6 * t8 * total4, 0.0)
+    condition2 = differs.mT & above.mT & above2
+    t9 = cotangent * t6 * t8
+    branch3 = np.where(condition2, 0.5 * inverse2 * t9[..., :, None], 0.0)
+    total5 = np.sum(branch3, axis=-2)
+    t10 = branch2 - total5
+    t11 = 2 * t10[..., :, None] * unit
+    t12 = t9[..., :, None] * unit
+    t13 = t12.mT
+    branch4 = np.where(condition.mT, -inverse2, 0.0)
+    t14 = branch4.mT
+    dot2 = t14 @ t13.mT
+    branch5 = np.where(np.asarray(batch_size, embeddings.dtype) > 1, -dot2, 0.0)
+    t15 = unit.mT
+    dot3 = branch4 @ t15.mT
+    branch6 = np.where(above2, -t9[..., :, None] * dot3, 0.0)
+    total6 = np.sum(unit * (t11 + branch5 + branch6), axis=-1)
+    t16 = t2 * (2 * t10 - total6)
+    t17 = 1 / t7**2
+    t18 = cotangent * t6 * t17
+    branch7 = np.where(above2, -dot3 * t18[..., :, None], 0.0)
+    t19 = cotangent * t6 * total4 * t17
+    branch8 = np.where(above2, -2 * t19[..., :, None] * unit, 0.0)
+    t20 = branch7 + branch8
+    dot4 = unit @ t.mT
+    dot5 = t @ unit.mT
+    t21 = inverse[..., :, None] * dot4.mT + inverse[..., None, :] * dot5.mT
+    branch9 = np.where(differs, inverse2.mT * t21, 0.0)
+    total7 = np.sum(unit * t, axis=-1)
+    t22 = inverse * total7
+    branch10 = np.where(differs, -t22[..., None, :] * inverse2.mT, 0.0)
+    branch11 = np.where(differs, -t22[..., :, None] * inverse2.mT, 0.0)
+    branch12 = np.where(above, branch9 + branch10 + branch11, 0.0)
+    total8 = np.sum(branch12, axis=-2)
+    t23 = inverse * t6 * total8
+    t24 = 1 / total3**2
+    t25 = total8 * t24 * t17
+    t26 = inverse * t6 * t8
+    t27 = t25[..., None, :] * unit.mT + t.mT * t26[..., None, :]
+    t28 = cotangent[..., None, :] * t27
+    dot6 = t14 @ t28.mT
+    t29 = inverse2**3
+    branch13 = np.where(condition.mT, t22[..., :, None] * t29, 0.0)
+    branch14 = np.where(condition.mT, t22[..., None, :] * t29, 0.0)
+    branch15 = np.where(condition.mT, -t29 * t21.mT, 0.0)
+    t30 = branch13 + branch14 + branch15
+    t31 = t30.mT
+    dot7 = t31 @ t13.mT
+    t32 = dot6 + dot7
+    branch16 = np.where(above2, -inverse[..., :, None] * t32, 0.0)
+    t33 = inverse[..., None, :] * t.mT
+    dot8 = branch4 @ t33.mT
+    dot9 = t30 @ t15.mT
+    t34 = dot8 + dot9
+    t35 = cotangent * inverse * t6 * t8
+    branch17 = np.where(above2, -t34 * t35[..., :, None], 0.0)
+    branch18 = np.where(condition, 0.5 * t21 * t29.mT, 0.0)
+    branch19 = np.where(condition, -0.5 * t22[..., None, :] * t29.mT, 0.0)
+    branch20 = np.where(condition, -0.5 * t22[..., :, None] * t29.mT, 0.0)
+    total9 = np.sum(branch18 + branch19 + branch20, axis=-2)
+    t36 = cotangent * inverse * t6 * t8 * total9
+    branch21 = np.where(above2, -2 * t36[..., :, None] * unit, 0.0)
+    t37 = t6 * total8
+    t38 = branch5 + branch6 + 4 * unit * t10[..., :, None]
+    branch22 = np.where(np.asarray(batch_size, embeddings.dtype) > 1, -unit * t32, 0.0)
+    t39 = cotangent * t6 * t8 * total9
+    branch23 = np.where(above2, -2 * t3 * t39[..., :, None], 0.0)
+    branch24 = np.where(above2, -unit * t9[..., :, None] * t34, 0.0)
+    t40 = cotangent * total8 * t24 * t17
+    branch25 = np.where(condition2, 0.5 * inverse2 * t40[..., :, None], 0.0)
+    t41 = cotangent * inverse * total7 * t6 * t8
+    branch26 = np.where(condition2, -0.5 * t29 * t41[..., :, None], 0.0)
+    branch27 = np.where(condition2, 0.5 * t9[..., :, None] * t29 * t21.mT, 0.0)
+    branch28 = np.where(condition2, -0.5 * t22[..., None, :] * t9[..., :, None] * t29, 0.0)
+    t42 = branch25 + branch26 + branch27 + branch28
+    total10 = np.sum(t42, axis=-2)
+    t43 = unit * t20 * t37[..., :, None] + inverse[..., :, None] * t * t38 + branch22
+    t44 = t43 + branch23 + branch24 - 2 * t3 * total10[..., :, None]
+    total11 = np.sum(t44, axis=-1)
+    t45 = inverse * total11
+    t46 = t2 * total
+    t47 = t11 + branch5 + branch6 - total6[..., :, None] * unit
+    t48 = inverse * total10
+    t49 = t * t16[..., :, None] + t20 * t23[..., :, None] + branch16 + branch17
+    t50 = t49 + branch21 - t45[..., :, None] * unit - t46[..., :, None] * t47
+    return (t50 - 2 * t48[..., :, None] * unit,)
+
+
+def _koleo_hessian_diagonal(
+    embeddings: Array,
+    epsilon: Array,
+    cotangent: Array,
+) -> tuple[Result, ...]:
+    """The diagonal of the Hessian of sum(cotangent * loss)."""
+    length = fn.norm(embeddings, axis=-1)
+    inverse = fn.reciprocal(length)
+    unit = fn.unit(embeddings, length[..., :, None])
+    batch_size = fn.size(embeddings, -2)
+    position = fn.positions(embeddings, -2)
+    differs = position[..., None, :] != position[..., :, None]
+    t = unit**2
+    total = np.sum(t, axis=-1)
+    dot = unit @ unit.mT
+    larger = np.maximum(total[..., :, None] + total[..., None, :] - 2 * dot.mT, 0.0)
+    t2 = np.sqrt(larger)
+    t3 = -np.where(differs, t2, float("inf"))
+    largest = np.max(t3, axis=-2, initial=-np.inf)
+    above = t3 >= largest[..., None, :]
+    total2 = np.sum(fn.select(above, 1.0, 0.0, embeddings), axis=-2)
+    t4 = 1 / total2**2
+    t5 = epsilon - largest
+    t6 = 1 / t5**2
+    t7 = cotangent * t4 * t6
+    t8 = unit * t7[..., :, None]
+    t9 = t8.mT
+    condition = differs & above
+    inverse2 = fn.reciprocal(t2.mT)
+    t10 = inverse2**2
+    branch = np.where(condition.mT, t10, 0.0)
+    t11 = branch.mT
+    dot2 = t11 * dot
+    dot3 = dot2 @ t9.mT
+    above2 = np.asarray(batch_size, embeddings.dtype) > 1
+    branch2 = np.where(above2, inverse[..., :, None] * dot3, 0.0)
+    branch3 = np.where(condition.mT, dot * t10, 0.0)
+    t12 = branch3.mT
+    dot4 = unit @ t8.mT
+    dot5 = np.einsum("...ab,...ab->...a", t12, dot4, optimize=True)
+    t13 = inverse * dot5
+    branch4 = np.where(above2, -unit * t13[..., :, None], 0.0)
+    branch5 = np.where(condition.mT, -0.5 * t10, 0.0)
+    t14 = branch5.mT
+    dot6 = np.einsum("...ab,...ab->...a", t14, dot4, optimize=True)
+    t15 = inverse * total * dot6
+    branch6 = np.where(above2, -2 * unit * t15[..., :, None], 0.0)
+    t16 = inverse * dot6
+    branch7 = np.where(above2, 2 * unit * t16[..., :, None], 0.0)
+    branch8 = np.where(condition.mT, -0.5 * dot * t7[..., :, None] * t10, 0.0)
+    total3 = np.sum(branch8, axis=-2)
+    t17 = inverse * total3
+    branch9 = np.where(above2, unit * t17[..., :, None], 0.0)
+    dot7 = t14 @ t9.mT
+    branch10 = np.where(above2, -inverse[..., :, None] * dot7, 0.0)
+    branch11 = np.where(condition, 0.25 * t7[..., None, :] * t10.mT, 0.0)
+    total4 = np.sum(branch11, axis=-1)
+    t18 = inverse * total4
+    branch12 = np.where(above2, -2 * unit * t18[..., :, None], 0.0)
+    t19 = inverse * total * total4
+    branch13 = np.where(above2, 2 * unit * t19[..., :, None], 0.0)
+    t20 = branch9 + branch10 + branch12 + branch13
+    t21 = branch2 + branch4 + branch6 + branch7 - 2 * total[..., :, None] * t20
+    t22 = -inverse[..., :, None] * unit * t21
+    t23 = inverse**2
+    t24 = 1 / total2
+    t25 = 1 / t5
+    branch14 = np.where(condition.mT, 0.5 * inverse2, 0.0)
+    total5 = np.sum(branch14, axis=-1)
+    branch15 = np.where(above2, -cotangent * t24 * t25 * total5, 0.0)
+    t26 = cotangent * t24 * t25
+    branch16 = np.where(differs & above & above2, 0.5 * inverse2.mT * t26[..., None, :], 0.0)
+    total6 = np.sum(branch16, axis=-1)
+    t27 = branch15 - total6
+    t28 = t26[..., :, None] * unit
+    t29 = t28.mT
+    branch17 = np.where(condition.mT, -inverse2, 0.0)
+    t30 = branch17.mT
+    dot8 = t30 @ t29.mT
+    branch18 = np.where(np.asarray(batch_size, embeddings.dtype) > 1, -dot8, 0.0)
+    t31 = unit.mT
+    dot9 = branch17 @ t31.mT
+    branch19 = np.where(above2, -t26[..., :, None] * dot9, 0.0)
+    t32 = 2 * t27[..., :, None] * unit
+    total7 = np.sum(unit * (branch18 + branch19 + t32), axis=-1)
+    t33 = 2 * t27 - total7
+    t34 = t23 * t33
+    t35 = cotangent * t24 * t6
+    branch20 = np.where(above2, -dot9 * t35[..., :, None], 0.0)
+    t36 = cotangent * t24 * total5 * t6
+    branch21 = np.where(above2, -2 * t36[..., :, None] * unit, 0.0)
+    t37 = branch20 + branch21
+    branch22 = np.where(condition.mT, -dot * inverse2, 0.0)
+    total8 = np.sum(branch22, axis=-1)
+    t38 = total * total5
+    t39 = total8[..., :, None] * unit + 2 * unit * t38[..., :, None] - dot9
+    t40 = t39 - 2 * total5[..., :, None] * unit
+    t41 = t24 * t23
+    t42 = t26[..., None, :] * t.mT
+    t43 = inverse2**3
+    branch23 = np.where(condition.mT, -t43, 0.0)
+    t44 = branch23.mT
+    dot10 = t44 @ t42.mT
+    branch24 = np.where(condition.mT, 0.5 * t43, 0.0)
+    t45 = branch24.mT
+    dot11 = t45 @ t29.mT
+    branch25 = np.where(condition, -dot.mT * t26[..., None, :] * t43.mT, 0.0)
+    dot12 = branch25 @ t31.mT
+    t46 = dot10 + 2 * dot11 * unit - dot12 * unit
+    t47 = -t23[..., :, None] * (t46 - 2 * total[..., :, None] * dot11 * unit)
+    branch26 = np.where(np.asarray(batch_size, embeddings.dtype) > 1, t47, 0.0)
+    dot13 = t12 @ t9.mT
+    t48 = t.mT * t7[..., None, :]
+    dot14 = t11 @ t48.mT
+    t49 = unit * dot13 + 2 * total[..., :, None] * unit * dot7 - dot14
+    branch27 = np.where(above2, -t23[..., :, None] * (t49 - 2 * unit * dot7), 0.0)
+    t50 = cotangent * t24 * t25 * t23
+    t51 = t.mT
+    dot15 = branch23 @ t51.mT
+    dot16 = branch24 @ t31.mT
+    branch28 = np.where(condition.mT, -dot * t43, 0.0)
+    dot17 = branch28 @ t31.mT
+    t52 = dot15 + 2 * unit * dot16 - unit * dot17
+    t53 = -t50[..., :, None] * (t52 - 2 * total[..., :, None] * unit * dot16)
+    branch29 = np.where(np.asarray(batch_size, embeddings.dtype) > 1, t53, 0.0)
+    branch30 = np.where(condition, -0.25 * t43.mT, 0.0)
+    total9 = np.sum(branch30, axis=-2)
+    t54 = 2 - 2 * total
+    t55 = total9 * t54
+    branch31 = np.where(condition.mT, 0.5 * dot * t43, 0.0)
+    total10 = np.sum(branch31, axis=-1)
+    t56 = dot16 + unit * t55[..., :, None] - total10[..., :, None] * unit
+    branch32 = np.where(above2, -2 * unit * t56 * t50[..., :, None], 0.0)
+    t57 = branch18 + branch19 + 4 * t27[..., :, None] * unit
+    total11 = np.sum(unit * t37, axis=-1)
+    t58 = inverse * t24 * total11
+    total12 = np.sum(unit * dot12, axis=-1)
+    t59 = inverse * total12
+    branch33 = np.where(above2, unit * t59[..., :, None], 0.0)
+    total13 = np.sum(unit * dot17, axis=-1)
+    t60 = cotangent * inverse * t24 * t25 * total13
+    branch34 = np.where(above2, unit * t60[..., :, None], 0.0)
+    dot18 = unit @ t28.mT
+    dot19 = t44 * dot18
+    dot20 = dot19 @ t31.mT
+    branch35 = np.where(above2, -inverse[..., :, None] * dot20, 0.0)
+    t61 = cotangent * inverse * t24 * t25
+    dot21 = branch23 * dot
+    dot22 = dot21 @ t31.mT
+    branch36 = np.where(above2, -t61[..., :, None] * dot22, 0.0)
+    total14 = np.sum(unit * dot11, axis=-1)
+    t62 = inverse * total14
+    branch37 = np.where(above2, -2 * unit * t62[..., :, None], 0.0)
+    total15 = np.sum(unit * dot16, axis=-1)
+    t63 = cotangent * inverse * t24 * t25 * total15
+    branch38 = np.where(above2, -2 * unit * t63[..., :, None], 0.0)
+    t64 = cotangent * inverse * total * t24 * t25
+    branch39 = np.where(above2, -2 * t56 * t64[..., :, None], 0.0)
+    t65 = inverse * total * total14
+    branch40 = np.where(above2, 2 * unit * t65[..., :, None], 0.0)
+    t66 = cotangent * inverse * total * t24 * t25 * total15
+    branch41 = np.where(above2, 2 * unit * t66[..., :, None], 0.0)
+    total16 = np.sum(unit * t57, axis=-1)
+    t67 = inverse * total16
+    branch42 = np.where(above2, inverse[..., :, None] * dot11, 0.0)
+    branch43 = np.where(condition, -0.25 * t26[..., None, :] * t43.mT, 0.0)
+    total17 = np.sum(branch43, axis=-1)
+    t68 = inverse * total17 * t54
+    branch44 = np.where(above2, unit * t68[..., :, None], 0.0)
+    branch45 = np.where(condition.mT, 0.5 * dot * t26[..., :, None] * t43, 0.0)
+    total18 = np.sum(branch45, axis=-2)
+    t69 = inverse * total18
+    branch46 = np.where(above2, -unit * t69[..., :, None], 0.0)
+    t70 = branch42 + branch44 + branch46
+    t71 = inverse[..., :, None] * t57 + t40 * t58[..., :, None] + branch33 + branch34
+    t72 = t71 + branch35 + branch36 + branch37 + branch38 + branch39 + branch40
+    t73 = t72 + branch41 - unit * t67[..., :, None] - 2 * total[..., :, None] * t70
+    t74 = branch18 + branch19 + t32 - total7[..., :, None] * unit
+    t75 = t22 + t34[..., :, None] + t37 * t40 * t41[..., :, None] + branch26
+    t76 = t75 + branch27 + branch29 + branch32 - t * t34[..., :, None]
+    t77 = t76 - inverse[..., :, None] * unit * t73 - t23[..., :, None] * unit * t74
+    t78 = t77 - 2 * inverse[..., :, None] * unit * t20
+    return (t78 - 2 * inverse[..., :, None] * unit * t70,)
+
+
+_KOLEO = Definition(
+    name="koleo",
+    arguments=(
+        Argument(
+            name="embeddings",
+            role="prediction",
+            axes=("batch", "feature"),
+            rows=(None, None),
+            filler=0.5,
+        ),
+    ),
+    parameters=(
+        Parameter(name="epsilon", default=1e-08, low=0.0, low_open=True, domain="epsilon > 0"),
+    ),
+    loss_axes=("batch",),
+    kernels={
+        (): Kernels(
+            value=_koleo_value,
+            vjp=_koleo_vjp,
+            jvp=_koleo_jvp,
+            hvp=_koleo_hvp,
+            hessian_diagonal=_koleo_hessian_diagonal,
+        ),
+    },
+)
+kozachenko_leonenko = koleo
+kozachenko_leonenko_value_and_grad = koleo_value_and_grad
+kozachenko_leonenko_hvp = koleo_hvp
+kozachenko_leonenko_hessian_diagonal = koleo_hessian_diagonal

@@ -14,6 +14,14 @@ from ._options import Array, ArrayLike, Options, Reduction, Result, Scalar
 from ._support import evaluate, hessian_diagonal, hvp, value_and_grad
 
 __all__ = [
+    "adaptive_wing",
+    "adaptive_wing_hessian_diagonal",
+    "adaptive_wing_hvp",
+    "adaptive_wing_value_and_grad",
+    "awing",
+    "awing_hessian_diagonal",
+    "awing_hvp",
+    "awing_value_and_grad",
     "balanced_l1",
     "balanced_l1_hessian_diagonal",
     "balanced_l1_hvp",
@@ -8743,3 +8751,298 @@ _WING = Definition(
         ),
     },
 )
+
+
+def adaptive_wing(
+    prediction: ArrayLike,
+    target: ArrayLike,
+    *,
+    alpha: Scalar = 2.1,
+    omega: Scalar = 14.0,
+    epsilon: Scalar = 1.0,
+    theta: Scalar = 0.5,
+    weight: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
+    reduction: Reduction = "mean",
+    normalizer: Scalar | None = None,
+) -> Array:
+    """Wing loss of heatmaps: like `wing` at the landmarks, like a square on the background.
+
+        loss = {log((|prediction - target|/epsilon)^(alpha - target) + 1)*omega if |prediction -
+            target| < theta; (theta/epsilon)^(alpha - target - 1)*(|prediction - target| -
+            theta)*(alpha - target)*omega/(((theta/epsilon)^(alpha - target) + 1)*epsilon) +
+            log((theta/epsilon)^(alpha - target) + 1)*omega otherwise}
+
+    Also called `awing`.
+
+    Shapes: `(),()->()` after the batch axes, as NumPy writes generalised ufuncs.
+
+    Use it for heatmaps in [0, 1] around landmarks, one value per pixel. Near the target the error
+    counts to the power `alpha - target`, which is close to 1 where the heatmap is 1: small errors
+    there keep their gradient. Beyond `theta` the cost is linear.
+
+    Args:
+        prediction: Prediction.
+        target: Target; 0 <= target <= 1.
+        alpha: Parameter; alpha >= 2; default 2.1.
+        omega: Parameter; omega > 0; default 14.0.
+        epsilon: Parameter; epsilon > 0; default 1.0.
+        theta: Parameter; theta > 0; default 0.5.
+        weight: Weight of each loss entry; broadcasts to the unreduced loss. None: 1.
+        mask: False where a loss entry does not count, whatever the inputs hold there; broadcasts to
+            the unreduced loss. None: all count.
+        reduction: "none" gives the weighted loss entries, "sum" their sum, "mean" their sum divided
+            by the sum of the weights.
+        normalizer: Divides the sum in place of the sum of the weights if `reduction` is "mean".
+
+    Returns:
+        The reduced loss, or one entry per loss entry.
+
+    Raises:
+        ValueError: If a shape, dtype, label, option or parameter is not allowed.
+
+    References:
+        X. Wang, L. Bo and L. Fuxin, "Adaptive Wing Loss for Robust Face Alignment via Heatmap
+        Regression", 2019.
+    """
+    return evaluate(
+        _ADAPTIVE_WING,
+        (prediction, target),
+        (alpha, omega, epsilon, theta),
+        Options(weight=weight, mask=mask, reduction=reduction, normalizer=normalizer),
+    )
+
+
+def adaptive_wing_value_and_grad(
+    prediction: ArrayLike,
+    target: ArrayLike,
+    *,
+    alpha: Scalar = 2.1,
+    omega: Scalar = 14.0,
+    epsilon: Scalar = 1.0,
+    theta: Scalar = 0.5,
+    weight: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
+    reduction: Reduction = "mean",
+    normalizer: Scalar | None = None,
+) -> tuple[Array, Array | tuple[Array, ...]]:
+    """Value and gradient of `adaptive_wing`.
+
+    The arguments are those of `adaptive_wing`. An unreduced loss (`reduction="none"`) is
+    differentiated as its sum.
+
+    Returns:
+        The value, and the gradient with respect to `prediction`.
+
+    Raises:
+        ValueError: If a shape, dtype, label, option or parameter is not allowed.
+    """
+    return value_and_grad(
+        _ADAPTIVE_WING,
+        (prediction, target),
+        (alpha, omega, epsilon, theta),
+        Options(weight=weight, mask=mask, reduction=reduction, normalizer=normalizer),
+    )
+
+
+def adaptive_wing_hvp(
+    prediction: ArrayLike,
+    target: ArrayLike,
+    *,
+    alpha: Scalar = 2.1,
+    omega: Scalar = 14.0,
+    epsilon: Scalar = 1.0,
+    theta: Scalar = 0.5,
+    weight: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
+    reduction: Reduction = "mean",
+    normalizer: Scalar | None = None,
+    vector: ArrayLike,
+) -> Array | tuple[Array, ...]:
+    """Hessian-vector product of `adaptive_wing`.
+
+    The arguments are those of `adaptive_wing`; `vector` has the shapes of what is differentiated.
+    An unreduced loss (`reduction="none"`) is differentiated as its sum.
+
+    Returns:
+        The Hessian times the vector, with respect to `prediction`.
+
+    Raises:
+        ValueError: If a shape, dtype, label, option or parameter is not allowed.
+    """
+    return hvp(
+        _ADAPTIVE_WING,
+        (prediction, target),
+        (alpha, omega, epsilon, theta),
+        vector,
+        Options(weight=weight, mask=mask, reduction=reduction, normalizer=normalizer),
+    )
+
+
+def adaptive_wing_hessian_diagonal(
+    prediction: ArrayLike,
+    target: ArrayLike,
+    *,
+    alpha: Scalar = 2.1,
+    omega: Scalar = 14.0,
+    epsilon: Scalar = 1.0,
+    theta: Scalar = 0.5,
+    weight: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
+    reduction: Reduction = "mean",
+    normalizer: Scalar | None = None,
+) -> Array | tuple[Array, ...]:
+    """Diagonal of the Hessian of `adaptive_wing`.
+
+    The arguments are those of `adaptive_wing`. An unreduced loss (`reduction="none"`) is
+    differentiated as its sum.
+
+    Returns:
+        The diagonal with respect to `prediction`.
+
+    Raises:
+        ValueError: If a shape, dtype, label, option or parameter is not allowed.
+    """
+    return hessian_diagonal(
+        _ADAPTIVE_WING,
+        (prediction, target),
+        (alpha, omega, epsilon, theta),
+        Options(weight=weight, mask=mask, reduction=reduction, normalizer=normalizer),
+    )
+
+
+def _adaptive_wing_value(
+    prediction: Array,
+    target: Array,
+    alpha: Array,
+    omega: Array,
+    epsilon: Array,
+    theta: Array,
+) -> Result:
+    """The unreduced loss."""
+    magnitude = np.abs(prediction - target)
+    t = 1 / epsilon
+    t2 = alpha - target
+    t3 = t * theta
+    t4 = t3 ** (alpha - target - 1)
+    t5 = t3**t2
+    t6 = t2 * t * t4 * (magnitude - theta) / (t5 + 1)
+    t7 = omega * np.log1p((t * magnitude) ** t2)
+    return np.where(magnitude < theta, t7, omega * (t6 + np.log1p(t5)))
+
+
+def _adaptive_wing_vjp(
+    prediction: Array,
+    target: Array,
+    alpha: Array,
+    omega: Array,
+    epsilon: Array,
+    theta: Array,
+    cotangent: Array,
+) -> tuple[Result, ...]:
+    """Gradients of sum(cotangent * loss)."""
+    t = prediction - target
+    magnitude = np.abs(t)
+    t2 = alpha - target
+    direction = np.sign(t)
+    t3 = 1 / epsilon
+    t4 = magnitude * t3
+    t5 = alpha - target - 1
+    t6 = t3 * theta
+    t7 = t2 * direction * t3 * omega * t4**t5 / (t4**t2 + 1)
+    t8 = t2 * direction * t3 * omega * t6**t5 / (t6**t2 + 1)
+    return (cotangent * np.where(magnitude < theta, t7, t8),)
+
+
+def _adaptive_wing_jvp(
+    prediction: Array,
+    target: Array,
+    alpha: Array,
+    omega: Array,
+    epsilon: Array,
+    theta: Array,
+    prediction_tangent: Array,
+) -> Result:
+    """The directional derivative of the unreduced loss along the tangents."""
+    t = prediction - target
+    magnitude = np.abs(t)
+    t2 = alpha - target
+    direction = np.sign(t)
+    t3 = 1 / epsilon
+    t4 = magnitude * t3
+    t5 = alpha - target - 1
+    t6 = t3 * theta
+    t7 = t2 * direction * t3 * omega * t4**t5 / (t4**t2 + 1)
+    t8 = t2 * direction * t3 * omega * t6**t5 / (t6**t2 + 1)
+    return prediction_tangent * np.where(magnitude < theta, t7, t8)
+
+
+def _adaptive_wing_hvp(
+    prediction: Array,
+    target: Array,
+    alpha: Array,
+    omega: Array,
+    epsilon: Array,
+    theta: Array,
+    cotangent: Array,
+    prediction_tangent: Array,
+) -> tuple[Result, ...]:
+    """The Hessian of sum(cotangent * loss) times the tangents."""
+    magnitude = np.abs(prediction - target)
+    t = alpha - target
+    t2 = alpha - target - 1
+    t3 = magnitude / epsilon
+    t4 = t3**t + 1
+    t5 = fn.xdivy(t2, t3 ** (-(alpha - target - 2))) / t4
+    t6 = t5 - t * t3 ** (2 * t2) / t4**2
+    t7 = t * prediction_tangent * cotangent * omega * t6 / epsilon**2
+    return (np.where(magnitude < theta, t7, 0.0),)
+
+
+def _adaptive_wing_hessian_diagonal(
+    prediction: Array,
+    target: Array,
+    alpha: Array,
+    omega: Array,
+    epsilon: Array,
+    theta: Array,
+    cotangent: Array,
+) -> tuple[Result, ...]:
+    """The diagonal of the Hessian of sum(cotangent * loss)."""
+    magnitude = np.abs(prediction - target)
+    t = alpha - target
+    t2 = alpha - target - 1
+    t3 = magnitude / epsilon
+    t4 = t3**t + 1
+    t5 = fn.xdivy(t2, t3 ** (-(alpha - target - 2))) / t4
+    t6 = t5 - t * t3 ** (2 * t2) / t4**2
+    return (np.where(magnitude < theta, t * cotangent * omega * t6 / epsilon**2, 0.0),)
+
+
+_ADAPTIVE_WING = Definition(
+    name="adaptive_wing",
+    arguments=(
+        Argument(name="prediction", role="prediction", filler=0.5),
+        Argument(name="target", role="target", filler=0.5),
+    ),
+    parameters=(
+        Parameter(name="alpha", default=2.1, low=2.0, domain="alpha >= 2"),
+        Parameter(name="omega", default=14.0, low=0.0, low_open=True, domain="omega > 0"),
+        Parameter(name="epsilon", default=1.0, low=0.0, low_open=True, domain="epsilon > 0"),
+        Parameter(name="theta", default=0.5, low=0.0, low_open=True, domain="theta > 0"),
+    ),
+    loss_axes=(),
+    kernels={
+        (): Kernels(
+            value=_adaptive_wing_value,
+            vjp=_adaptive_wing_vjp,
+            jvp=_adaptive_wing_jvp,
+            hvp=_adaptive_wing_hvp,
+            hessian_diagonal=_adaptive_wing_hessian_diagonal,
+        ),
+    },
+)
+awing = adaptive_wing
+awing_value_and_grad = adaptive_wing_value_and_grad
+awing_hvp = adaptive_wing_hvp
+awing_hessian_diagonal = adaptive_wing_hessian_diagonal

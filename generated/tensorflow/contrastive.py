@@ -22,6 +22,8 @@ __all__ = [
     "DclLoss",
     "DecoupledContrastiveLoss",
     "InfoNceLoss",
+    "KoleoLoss",
+    "KozachenkoLeonenkoLoss",
     "NtXentLoss",
     "NtxentInfonceLoss",
     "SiglipLoss",
@@ -50,6 +52,14 @@ __all__ = [
     "info_nce_hessian_diagonal",
     "info_nce_hvp",
     "info_nce_value_and_grad",
+    "koleo",
+    "koleo_hessian_diagonal",
+    "koleo_hvp",
+    "koleo_value_and_grad",
+    "kozachenko_leonenko",
+    "kozachenko_leonenko_hessian_diagonal",
+    "kozachenko_leonenko_hvp",
+    "kozachenko_leonenko_value_and_grad",
     "nt_xent",
     "nt_xent_hessian_diagonal",
     "nt_xent_hvp",
@@ -3799,3 +3809,638 @@ _UNIFORMITY = Definition(
         ),
     },
 )
+
+
+def koleo(
+    embeddings: ArrayLike,
+    *,
+    epsilon: Scalar = 1e-08,
+    weight: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
+    reduction: Reduction = "mean",
+    normalizer: Scalar | None = None,
+) -> Array:
+    """Minus the logarithm of the distance to the nearest other embedding on the unit sphere.
+
+        loss = {-log(min_j({norm_f(embeddings[i, f]/norm_f(embeddings[i, f]) - embeddings[j,
+            f]/norm_f(embeddings[j, f])) if i != j; oo otherwise}) + epsilon) if size(batch) > 1; 0
+            otherwise}
+
+    Also called `kozachenko_leonenko`.
+
+    Shapes: `(batch,feature)->(batch)` after the batch axes, as NumPy writes generalised ufuncs.
+
+    Use it beside another loss, with a small factor (0.1), to keep a batch of embeddings from
+    collapsing: it looks at nearest neighbours alone, where `uniformity` looks at all pairs. One
+    loss per embedding; a batch of one has no neighbours and costs 0.
+
+    Args:
+        embeddings: Prediction (batch, feature).
+        epsilon: Parameter; epsilon > 0; default 1e-08.
+        weight: Weight of each loss entry; broadcasts to the unreduced loss. None: 1.
+        mask: False where a loss entry does not count, whatever the inputs hold there; broadcasts to
+            the unreduced loss. None: all count.
+        reduction: "none" gives the weighted loss entries, "sum" their sum, "mean" their sum divided
+            by the sum of the weights.
+        normalizer: Divides the sum in place of the sum of the weights if `reduction` is "mean".
+
+    Returns:
+        The reduced loss, or one entry per loss entry.
+
+    Raises:
+        ValueError: If a shape, dtype, label, option or parameter is not allowed.
+
+    References:
+        A. Sablayrolles, M. Douze, C. Schmid and H. Jégou, "Spreading Vectors for Similarity
+        Search", 2019.
+    """
+    return evaluate(
+        _KOLEO,
+        (embeddings,),
+        (epsilon,),
+        Options(weight=weight, mask=mask, reduction=reduction, normalizer=normalizer),
+    )
+
+
+def koleo_value_and_grad(
+    embeddings: ArrayLike,
+    *,
+    epsilon: Scalar = 1e-08,
+    weight: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
+    reduction: Reduction = "mean",
+    normalizer: Scalar | None = None,
+) -> tuple[Array, Array | tuple[Array, ...]]:
+    """Value and gradient of `koleo`.
+
+    The arguments are those of `koleo`. An unreduced loss (`reduction="none"`) is differentiated as
+    its sum.
+
+    Returns:
+        The value, and the gradient with respect to `embeddings`.
+
+    Raises:
+        ValueError: If a shape, dtype, label, option or parameter is not allowed.
+    """
+    return value_and_grad(
+        _KOLEO,
+        (embeddings,),
+        (epsilon,),
+        Options(weight=weight, mask=mask, reduction=reduction, normalizer=normalizer),
+    )
+
+
+def koleo_hvp(
+    embeddings: ArrayLike,
+    *,
+    epsilon: Scalar = 1e-08,
+    weight: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
+    reduction: Reduction = "mean",
+    normalizer: Scalar | None = None,
+    vector: ArrayLike,
+) -> Array | tuple[Array, ...]:
+    """Hessian-vector product of `koleo`.
+
+    The arguments are those of `koleo`; `vector` has the shapes of what is differentiated. An
+    unreduced loss (`reduction="none"`) is differentiated as its sum.
+
+    Returns:
+        The Hessian times the vector, with respect to `embeddings`.
+
+    Raises:
+        ValueError: If a shape, dtype, label, option or parameter is not allowed.
+    """
+    return hvp(
+        _KOLEO,
+        (embeddings,),
+        (epsilon,),
+        vector,
+        Options(weight=weight, mask=mask, reduction=reduction, normalizer=normalizer),
+    )
+
+
+def koleo_hessian_diagonal(
+    embeddings: ArrayLike,
+    *,
+    epsilon: Scalar = 1e-08,
+    weight: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
+    reduction: Reduction = "mean",
+    normalizer: Scalar | None = None,
+) -> Array | tuple[Array, ...]:
+    """Diagonal of the Hessian of `koleo`.
+
+    The arguments are those of `koleo`. An unreduced loss (`reduction="none"`) is differentiated as
+    its sum.
+
+    Returns:
+        The diagonal with respect to `embeddings`.
+
+    Raises:
+        ValueError: If a shape, dtype, label, option or parameter is not allowed.
+    """
+    return hessian_diagonal(
+        _KOLEO,
+        (embeddings,),
+        (epsilon,),
+        Options(weight=weight, mask=mask, reduction=reduction, normalizer=normalizer),
+    )
+
+
+@keras.saving.register_keras_serializable(package="losscompiler")
+class KoleoLoss(KerasLoss):
+    """Minus the logarithm of the distance to the nearest other embedding on the unit sphere.
+
+        loss = {-log(min_j({norm_f(embeddings[i, f]/norm_f(embeddings[i, f]) - embeddings[j,
+            f]/norm_f(embeddings[j, f])) if i != j; oo otherwise}) + epsilon) if size(batch) > 1; 0
+            otherwise}
+
+    Also called `kozachenko_leonenko`.
+
+    Shapes: `(batch,feature)->(batch)` after the batch axes, as NumPy writes generalised ufuncs.
+
+    Use it beside another loss, with a small factor (0.1), to keep a batch of embeddings from
+    collapsing: it looks at nearest neighbours alone, where `uniformity` looks at all pairs. One
+    loss per embedding; a batch of one has no neighbours and costs 0.
+
+    Keras passes, in this order, as a tuple where there are several:
+
+    * `embeddings` in `y_pred`
+
+    Args:
+        epsilon: Parameter; epsilon > 0; default 1e-08.
+        reduction: How Keras reduces the losses of the samples.
+        name: Name of the loss.
+        dtype: Precision or dtype policy; half precision is computed in float32. None: Keras's own.
+
+    References:
+        A. Sablayrolles, M. Douze, C. Schmid and H. Jégou, "Spreading Vectors for Similarity
+        Search", 2019.
+    """
+
+    def __init__(
+        self,
+        epsilon: Scalar = 1e-08,
+        reduction: str | None = "sum_over_batch_size",
+        name: str = "koleo",
+        dtype: Any = None,
+    ) -> None:
+        """Keeps the parameters."""
+        super().__init__(reduction, name, dtype)
+        self.epsilon = epsilon
+
+    def call(self, y_true: Any, y_pred: Any) -> Array:
+        """The loss of each sample."""
+        return self.per_sample(
+            _KOLEO,
+            y_true,
+            y_pred,
+            epsilon=self.epsilon,
+        )
+
+    def get_config(self) -> dict[str, Any]:
+        """What `from_config` needs to make an equal loss."""
+        return {
+            **super().get_config(),
+            "epsilon": config_value(self.epsilon),
+        }
+
+
+def _koleo_value(embeddings: Array, epsilon: Array) -> Result:
+    """The unreduced loss."""
+    batch_size = fn.size(embeddings, -2)
+    position = fn.positions(embeddings, -2)
+    length = fn.norm(embeddings, axis=-1)
+    unit = fn.unit(embeddings, length[..., :, None])
+    total = tf.reduce_sum(unit**2, axis=-1)
+    dot = tf.matmul(unit, tf.linalg.matrix_transpose(unit))
+    larger = tf.maximum(total[..., None, :] + total[..., :, None] - 2 * dot, 0.0)
+    differs = position[..., :, None] != position[..., None, :]
+    t = -tf.where(differs, tf.math.sqrt(larger), float("inf"))
+    largest = tf.reduce_max(t, axis=-1)
+    above = tf.convert_to_tensor(batch_size, embeddings.dtype) > 1
+    return tf.where(above, -tf.math.log(epsilon - largest), 0.0)
+
+
+def _koleo_vjp(embeddings: Array, epsilon: Array, cotangent: Array) -> tuple[Result, ...]:
+    """Gradients of sum(cotangent * loss)."""
+    length = fn.norm(embeddings, axis=-1)
+    inverse = fn.reciprocal(length)
+    batch_size = fn.size(embeddings, -2)
+    position = fn.positions(embeddings, -2)
+    differs = position[..., None, :] != position[..., :, None]
+    unit = fn.unit(embeddings, length[..., :, None])
+    total = tf.reduce_sum(unit**2, axis=-1)
+    dot = tf.matmul(unit, tf.linalg.matrix_transpose(unit))
+    t = total[..., :, None] + total[..., None, :]
+    t2 = tf.math.sqrt(tf.maximum(t - 2 * tf.linalg.matrix_transpose(dot), 0.0))
+    t3 = -tf.where(differs, t2, float("inf"))
+    largest = tf.reduce_max(t3, axis=-2)
+    above = t3 >= largest[..., None, :]
+    total2 = tf.reduce_sum(fn.select(above, 1.0, 0.0, embeddings), axis=-2)
+    t4 = 1 / total2
+    t5 = 1 / (epsilon - largest)
+    condition = differs & above
+    inverse2 = fn.reciprocal(tf.linalg.matrix_transpose(t2))
+    branch = tf.where(tf.linalg.matrix_transpose(condition), 0.5 * inverse2, 0.0)
+    total3 = tf.reduce_sum(branch, axis=-1)
+    above2 = tf.convert_to_tensor(batch_size, embeddings.dtype) > 1
+    branch2 = tf.where(above2, -cotangent * t4 * t5 * total3, 0.0)
+    condition2 = tf.linalg.matrix_transpose(differs) & tf.linalg.matrix_transpose(above)
+    t6 = cotangent * t4 * t5
+    branch3 = tf.where(condition2 & above2, 0.5 * inverse2 * t6[..., :, None], 0.0)
+    total4 = tf.reduce_sum(branch3, axis=-2)
+    t7 = branch2 - total4
+    t8 = 2 * t7[..., :, None] * unit
+    t9 = t6[..., None, :] * tf.linalg.matrix_transpose(unit)
+    branch4 = tf.where(tf.linalg.matrix_transpose(condition), -inverse2, 0.0)
+    t10 = tf.linalg.matrix_transpose(branch4)
+    dot2 = tf.matmul(t10, tf.linalg.matrix_transpose(t9))
+    branch5 = tf.where(tf.convert_to_tensor(batch_size, embeddings.dtype) > 1, -dot2, 0.0)
+    t11 = tf.linalg.matrix_transpose(unit)
+    dot3 = tf.matmul(branch4, tf.linalg.matrix_transpose(t11))
+    branch6 = tf.where(above2, -dot3 * t6[..., :, None], 0.0)
+    total5 = tf.reduce_sum(unit * (t8 + branch5 + branch6), axis=-1)
+    t12 = t8 + branch5 + branch6 - total5[..., :, None] * unit
+    return (inverse[..., :, None] * t12,)
+
+
+def _koleo_jvp(embeddings: Array, epsilon: Array, embeddings_tangent: Array) -> Result:
+    """The directional derivative of the unreduced loss along the tangents."""
+    batch_size = fn.size(embeddings, -2)
+    position = fn.positions(embeddings, -2)
+    differs = position[..., None, :] != position[..., :, None]
+    length = fn.norm(embeddings, axis=-1)
+    unit = fn.unit(embeddings, length[..., :, None])
+    total = tf.reduce_sum(unit**2, axis=-1)
+    dot = tf.matmul(unit, tf.linalg.matrix_transpose(unit))
+    t = total[..., :, None] + total[..., None, :]
+    t2 = tf.math.sqrt(tf.maximum(t - 2 * tf.linalg.matrix_transpose(dot), 0.0))
+    t3 = -tf.where(differs, t2, float("inf"))
+    largest = tf.reduce_max(t3, axis=-2)
+    above = t3 >= largest[..., None, :]
+    inverse = fn.reciprocal(t2)
+    inverse2 = fn.reciprocal(length)
+    total2 = tf.reduce_sum(unit * embeddings_tangent, axis=-1)
+    t4 = embeddings_tangent - unit * total2[..., :, None]
+    dot2 = tf.matmul(t4, tf.linalg.matrix_transpose(unit))
+    t5 = inverse2[..., None, :] * tf.linalg.matrix_transpose(dot2)
+    dot3 = tf.matmul(unit, tf.linalg.matrix_transpose(t4))
+    t6 = tf.linalg.matrix_transpose(dot3) * inverse2[..., :, None]
+    branch = tf.where(differs, inverse * (t5 + t6), 0.0)
+    total3 = tf.reduce_sum(unit * t4, axis=-1)
+    t7 = inverse2 * total3
+    branch2 = tf.where(differs, -inverse * t7[..., None, :], 0.0)
+    branch3 = tf.where(differs, -inverse * t7[..., :, None], 0.0)
+    branch4 = tf.where(above, branch + branch2 + branch3, 0.0)
+    total4 = tf.reduce_sum(branch4, axis=-2)
+    total5 = tf.reduce_sum(fn.select(above, 1.0, 0.0, embeddings), axis=-2)
+    above2 = tf.convert_to_tensor(batch_size, embeddings.dtype) > 1
+    return tf.where(above2, total4 / (total5 * (epsilon - largest)), 0.0)
+
+
+def _koleo_hvp(
+    embeddings: Array,
+    epsilon: Array,
+    cotangent: Array,
+    embeddings_tangent: Array,
+) -> tuple[Result, ...]:
+    """The Hessian of sum(cotangent * loss) times the tangents."""
+    length = fn.norm(embeddings, axis=-1)
+    unit = fn.unit(embeddings, length[..., :, None])
+    total = tf.reduce_sum(unit * embeddings_tangent, axis=-1)
+    t = embeddings_tangent - unit * total[..., :, None]
+    inverse = fn.reciprocal(length)
+    t2 = inverse**2
+    batch_size = fn.size(embeddings, -2)
+    position = fn.positions(embeddings, -2)
+    differs = position[..., None, :] != position[..., :, None]
+    t3 = unit**2
+    total2 = tf.reduce_sum(t3, axis=-1)
+    dot = tf.matmul(unit, tf.linalg.matrix_transpose(unit))
+    t4 = total2[..., :, None] + total2[..., None, :]
+    t5 = tf.math.sqrt(tf.maximum(t4 - 2 * tf.linalg.matrix_transpose(dot), 0.0))
+    t6 = -tf.where(differs, t5, float("inf"))
+    largest = tf.reduce_max(t6, axis=-2)
+    above = t6 >= largest[..., None, :]
+    total3 = tf.reduce_sum(fn.select(above, 1.0, 0.0, embeddings), axis=-2)
+    t7 = 1 / total3
+    t8 = epsilon - largest
+    t9 = 1 / t8
+    condition = differs & above
+    inverse2 = fn.reciprocal(tf.linalg.matrix_transpose(t5))
+    branch = tf.where(tf.linalg.matrix_transpose(condition), 0.5 * inverse2, 0.0)
+    total4 = tf.reduce_sum(branch, axis=-1)
+    above2 = tf.convert_to_tensor(batch_size, embeddings.dtype) > 1
+    branch2 = tf.where(above2, -cotangent * t7 * t9 * total4, 0.0)
+    condition2 = tf.linalg.matrix_transpose(differs) & tf.linalg.matrix_transpose(above)
+    condition3 = condition2 & above2
+    t10 = cotangent * t7 * t9
+    branch3 = tf.where(condition3, 0.5 * inverse2 * t10[..., :, None], 0.0)
+    total5 = tf.reduce_sum(branch3, axis=-2)
+    t11 = branch2 - total5
+    t12 = 2 * t11[..., :, None] * unit
+    t13 = t10[..., :, None] * unit
+    t14 = tf.linalg.matrix_transpose(t13)
+    branch4 = tf.where(tf.linalg.matrix_transpose(condition), -inverse2, 0.0)
+    t15 = tf.linalg.matrix_transpose(branch4)
+    dot2 = tf.matmul(t15, tf.linalg.matrix_transpose(t14))
+    branch5 = tf.where(tf.convert_to_tensor(batch_size, embeddings.dtype) > 1, -dot2, 0.0)
+    t16 = tf.linalg.matrix_transpose(unit)
+    dot3 = tf.matmul(branch4, tf.linalg.matrix_transpose(t16))
+    branch6 = tf.where(above2, -t10[..., :, None] * dot3, 0.0)
+    total6 = tf.reduce_sum(unit * (t12 + branch5 + branch6), axis=-1)
+    t17 = t2 * (2 * t11 - total6)
+    t18 = 1 / t8**2
+    t19 = cotangent * t7 * t18
+    branch7 = tf.where(above2, -dot3 * t19[..., :, None], 0.0)
+    t20 = cotangent * t7 * total4 * t18
+    branch8 = tf.where(above2, -2 * t20[..., :, None] * unit, 0.0)
+    t21 = branch7 + branch8
+    dot4 = tf.matmul(unit, tf.linalg.matrix_transpose(t))
+    t22 = inverse[..., :, None] * tf.linalg.matrix_transpose(dot4)
+    dot5 = tf.matmul(t, tf.linalg.matrix_transpose(unit))
+    t23 = inverse[..., None, :] * tf.linalg.matrix_transpose(dot5)
+    t24 = t22 + t23
+    branch9 = tf.where(differs, tf.linalg.matrix_transpose(inverse2) * t24, 0.0)
+    total7 = tf.reduce_sum(unit * t, axis=-1)
+    t25 = inverse * total7
+    t26 = -t25[..., None, :] * tf.linalg.matrix_transpose(inverse2)
+    t27 = -t25[..., :, None] * tf.linalg.matrix_transpose(inverse2)
+    t28 = branch9 + tf.where(differs, t26, 0.0) + tf.where(differs, t27, 0.0)
+    total8 = tf.reduce_sum(tf.where(above, t28, 0.0), axis=-2)
+    t29 = inverse * t7 * total8
+    t30 = 1 / total3**2
+    t31 = total8 * t30 * t18
+    t32 = t31[..., None, :] * tf.linalg.matrix_transpose(unit)
+    t33 = inverse * t7 * t9
+    t34 = tf.linalg.matrix_transpose(t) * t33[..., None, :]
+    t35 = cotangent[..., None, :] * (t32 + t34)
+    dot6 = tf.matmul(t15, tf.linalg.matrix_transpose(t35))
+    t36 = inverse2**3
+    branch10 = tf.where(tf.linalg.matrix_transpose(condition), t25[..., :, None] * t36, 0.0)
+    branch11 = tf.where(tf.linalg.matrix_transpose(condition), t25[..., None, :] * t36, 0.0)
+    t37 = -t36 * tf.linalg.matrix_transpose(t24)
+    branch12 = tf.where(tf.linalg.matrix_transpose(condition), t37, 0.0)
+    t38 = branch10 + branch11 + branch12
+    t39 = tf.linalg.matrix_transpose(t38)
+    dot7 = tf.matmul(t39, tf.linalg.matrix_transpose(t14))
+    t40 = dot6 + dot7
+    branch13 = tf.where(above2, -inverse[..., :, None] * t40, 0.0)
+    t41 = inverse[..., None, :] * tf.linalg.matrix_transpose(t)
+    dot8 = tf.matmul(branch4, tf.linalg.matrix_transpose(t41))
+    dot9 = tf.matmul(t38, tf.linalg.matrix_transpose(t16))
+    t42 = dot8 + dot9
+    t43 = cotangent * inverse * t7 * t9
+    branch14 = tf.where(above2, -t42 * t43[..., :, None], 0.0)
+    branch15 = tf.where(condition, 0.5 * t24 * tf.linalg.matrix_transpose(t36), 0.0)
+    t44 = -0.5 * t25[..., None, :] * tf.linalg.matrix_transpose(t36)
+    t45 = -0.5 * t25[..., :, None] * tf.linalg.matrix_transpose(t36)
+    t46 = branch15 + tf.where(condition, t44, 0.0) + tf.where(condition, t45, 0.0)
+    total9 = tf.reduce_sum(t46, axis=-2)
+    t47 = cotangent * inverse * t7 * t9 * total9
+    branch16 = tf.where(above2, -2 * t47[..., :, None] * unit, 0.0)
+    t48 = t7 * total8
+    t49 = branch5 + branch6 + 4 * unit * t11[..., :, None]
+    t50 = cotangent * t7 * t9 * total9
+    branch17 = tf.where(above2, -2 * t3 * t50[..., :, None], 0.0)
+    branch18 = tf.where(above2, -unit * t10[..., :, None] * t42, 0.0)
+    t51 = cotangent * total8 * t30 * t18
+    branch19 = tf.where(condition3, 0.5 * inverse2 * t51[..., :, None], 0.0)
+    t52 = cotangent * inverse * total7 * t7 * t9
+    branch20 = tf.where(condition3, -0.5 * t36 * t52[..., :, None], 0.0)
+    t53 = 0.5 * t10[..., :, None] * t36 * tf.linalg.matrix_transpose(t24)
+    branch21 = tf.where(condition3, -0.5 * t25[..., None, :] * t10[..., :, None] * t36, 0.0)
+    t54 = branch19 + branch20 + tf.where(condition3, t53, 0.0) + branch21
+    total10 = tf.reduce_sum(t54, axis=-2)
+    t55 = unit * t21 * t48[..., :, None] + inverse[..., :, None] * t * t49
+    t56 = t55 + tf.where(above2, -unit * t40, 0.0) + branch17 + branch18
+    total11 = tf.reduce_sum(t56 - 2 * t3 * total10[..., :, None], axis=-1)
+    t57 = inverse * total11
+    t58 = t2 * total
+    t59 = t12 + branch5 + branch6 - total6[..., :, None] * unit
+    t60 = inverse * total10
+    t61 = t * t17[..., :, None] + t21 * t29[..., :, None] + branch13 + branch14
+    t62 = t61 + branch16 - t57[..., :, None] * unit - t58[..., :, None] * t59
+    return (t62 - 2 * t60[..., :, None] * unit,)
+
+
+def _koleo_hessian_diagonal(
+    embeddings: Array,
+    epsilon: Array,
+    cotangent: Array,
+) -> tuple[Result, ...]:
+    """The diagonal of the Hessian of sum(cotangent * loss)."""
+    length = fn.norm(embeddings, axis=-1)
+    inverse = fn.reciprocal(length)
+    unit = fn.unit(embeddings, length[..., :, None])
+    batch_size = fn.size(embeddings, -2)
+    position = fn.positions(embeddings, -2)
+    differs = position[..., None, :] != position[..., :, None]
+    t = unit**2
+    total = tf.reduce_sum(t, axis=-1)
+    dot = tf.matmul(unit, tf.linalg.matrix_transpose(unit))
+    t2 = total[..., :, None] + total[..., None, :]
+    t3 = tf.math.sqrt(tf.maximum(t2 - 2 * tf.linalg.matrix_transpose(dot), 0.0))
+    t4 = -tf.where(differs, t3, float("inf"))
+    largest = tf.reduce_max(t4, axis=-2)
+    above = t4 >= largest[..., None, :]
+    total2 = tf.reduce_sum(fn.select(above, 1.0, 0.0, embeddings), axis=-2)
+    t5 = 1 / total2**2
+    t6 = epsilon - largest
+    t7 = 1 / t6**2
+    t8 = cotangent * t5 * t7
+    t9 = unit * t8[..., :, None]
+    t10 = tf.linalg.matrix_transpose(t9)
+    condition = differs & above
+    inverse2 = fn.reciprocal(tf.linalg.matrix_transpose(t3))
+    t11 = inverse2**2
+    branch = tf.where(tf.linalg.matrix_transpose(condition), t11, 0.0)
+    t12 = tf.linalg.matrix_transpose(branch)
+    dot2 = t12 * dot
+    dot3 = tf.matmul(dot2, tf.linalg.matrix_transpose(t10))
+    above2 = tf.convert_to_tensor(batch_size, embeddings.dtype) > 1
+    branch2 = tf.where(above2, inverse[..., :, None] * dot3, 0.0)
+    branch3 = tf.where(tf.linalg.matrix_transpose(condition), dot * t11, 0.0)
+    t13 = tf.linalg.matrix_transpose(branch3)
+    dot4 = tf.matmul(unit, tf.linalg.matrix_transpose(t9))
+    dot5 = tf.einsum("...ab,...ab->...a", t13, dot4)
+    t14 = inverse * dot5
+    branch4 = tf.where(above2, -unit * t14[..., :, None], 0.0)
+    branch5 = tf.where(tf.linalg.matrix_transpose(condition), -0.5 * t11, 0.0)
+    t15 = tf.linalg.matrix_transpose(branch5)
+    dot6 = tf.einsum("...ab,...ab->...a", t15, dot4)
+    t16 = inverse * total * dot6
+    branch6 = tf.where(above2, -2 * unit * t16[..., :, None], 0.0)
+    t17 = inverse * dot6
+    branch7 = tf.where(above2, 2 * unit * t17[..., :, None], 0.0)
+    t18 = tf.linalg.matrix_transpose(condition)
+    branch8 = tf.where(t18, -0.5 * dot * t8[..., :, None] * t11, 0.0)
+    total3 = tf.reduce_sum(branch8, axis=-2)
+    t19 = inverse * total3
+    branch9 = tf.where(above2, unit * t19[..., :, None], 0.0)
+    dot7 = tf.matmul(t15, tf.linalg.matrix_transpose(t10))
+    branch10 = tf.where(above2, -inverse[..., :, None] * dot7, 0.0)
+    t20 = 0.25 * t8[..., None, :] * tf.linalg.matrix_transpose(t11)
+    total4 = tf.reduce_sum(tf.where(condition, t20, 0.0), axis=-1)
+    t21 = inverse * total4
+    branch11 = tf.where(above2, -2 * unit * t21[..., :, None], 0.0)
+    t22 = inverse * total * total4
+    branch12 = tf.where(above2, 2 * unit * t22[..., :, None], 0.0)
+    t23 = branch9 + branch10 + branch11 + branch12
+    t24 = branch2 + branch4 + branch6 + branch7 - 2 * total[..., :, None] * t23
+    t25 = -inverse[..., :, None] * unit * t24
+    t26 = inverse**2
+    t27 = 1 / total2
+    t28 = 1 / t6
+    branch13 = tf.where(tf.linalg.matrix_transpose(condition), 0.5 * inverse2, 0.0)
+    total5 = tf.reduce_sum(branch13, axis=-1)
+    branch14 = tf.where(above2, -cotangent * t27 * t28 * total5, 0.0)
+    t29 = cotangent * t27 * t28
+    t30 = 0.5 * tf.linalg.matrix_transpose(inverse2) * t29[..., None, :]
+    branch15 = tf.where(differs & above & above2, t30, 0.0)
+    total6 = tf.reduce_sum(branch15, axis=-1)
+    t31 = branch14 - total6
+    t32 = t29[..., :, None] * unit
+    t33 = tf.linalg.matrix_transpose(t32)
+    branch16 = tf.where(tf.linalg.matrix_transpose(condition), -inverse2, 0.0)
+    t34 = tf.linalg.matrix_transpose(branch16)
+    dot8 = tf.matmul(t34, tf.linalg.matrix_transpose(t33))
+    branch17 = tf.where(tf.convert_to_tensor(batch_size, embeddings.dtype) > 1, -dot8, 0.0)
+    t35 = tf.linalg.matrix_transpose(unit)
+    dot9 = tf.matmul(branch16, tf.linalg.matrix_transpose(t35))
+    branch18 = tf.where(above2, -t29[..., :, None] * dot9, 0.0)
+    t36 = 2 * t31[..., :, None] * unit
+    total7 = tf.reduce_sum(unit * (branch17 + branch18 + t36), axis=-1)
+    t37 = 2 * t31 - total7
+    t38 = t26 * t37
+    t39 = cotangent * t27 * t7
+    branch19 = tf.where(above2, -dot9 * t39[..., :, None], 0.0)
+    t40 = cotangent * t27 * total5 * t7
+    branch20 = tf.where(above2, -2 * t40[..., :, None] * unit, 0.0)
+    t41 = branch19 + branch20
+    branch21 = tf.where(tf.linalg.matrix_transpose(condition), -dot * inverse2, 0.0)
+    total8 = tf.reduce_sum(branch21, axis=-1)
+    t42 = total * total5
+    t43 = total8[..., :, None] * unit + 2 * unit * t42[..., :, None] - dot9
+    t44 = t43 - 2 * total5[..., :, None] * unit
+    t45 = t27 * t26
+    t46 = t29[..., None, :] * tf.linalg.matrix_transpose(t)
+    t47 = inverse2**3
+    branch22 = tf.where(tf.linalg.matrix_transpose(condition), -t47, 0.0)
+    t48 = tf.linalg.matrix_transpose(branch22)
+    dot10 = tf.matmul(t48, tf.linalg.matrix_transpose(t46))
+    branch23 = tf.where(tf.linalg.matrix_transpose(condition), 0.5 * t47, 0.0)
+    t49 = tf.linalg.matrix_transpose(branch23)
+    dot11 = tf.matmul(t49, tf.linalg.matrix_transpose(t33))
+    t50 = tf.linalg.matrix_transpose(dot) * t29[..., None, :]
+    branch24 = tf.where(condition, -t50 * tf.linalg.matrix_transpose(t47), 0.0)
+    dot12 = tf.matmul(branch24, tf.linalg.matrix_transpose(t35))
+    t51 = dot10 + 2 * dot11 * unit - dot12 * unit
+    t52 = -t26[..., :, None] * (t51 - 2 * total[..., :, None] * dot11 * unit)
+    branch25 = tf.where(tf.convert_to_tensor(batch_size, embeddings.dtype) > 1, t52, 0.0)
+    dot13 = tf.matmul(t13, tf.linalg.matrix_transpose(t10))
+    t53 = tf.linalg.matrix_transpose(t) * t8[..., None, :]
+    dot14 = tf.matmul(t12, tf.linalg.matrix_transpose(t53))
+    t54 = unit * dot13 + 2 * total[..., :, None] * unit * dot7 - dot14
+    branch26 = tf.where(above2, -t26[..., :, None] * (t54 - 2 * unit * dot7), 0.0)
+    t55 = cotangent * t27 * t28 * t26
+    t56 = tf.linalg.matrix_transpose(t)
+    dot15 = tf.matmul(branch22, tf.linalg.matrix_transpose(t56))
+    dot16 = tf.matmul(branch23, tf.linalg.matrix_transpose(t35))
+    branch27 = tf.where(tf.linalg.matrix_transpose(condition), -dot * t47, 0.0)
+    dot17 = tf.matmul(branch27, tf.linalg.matrix_transpose(t35))
+    t57 = dot15 + 2 * unit * dot16 - unit * dot17
+    t58 = -t55[..., :, None] * (t57 - 2 * total[..., :, None] * unit * dot16)
+    branch28 = tf.where(tf.convert_to_tensor(batch_size, embeddings.dtype) > 1, t58, 0.0)
+    branch29 = tf.where(condition, -0.25 * tf.linalg.matrix_transpose(t47), 0.0)
+    total9 = tf.reduce_sum(branch29, axis=-2)
+    t59 = 2 - 2 * total
+    t60 = total9 * t59
+    branch30 = tf.where(tf.linalg.matrix_transpose(condition), 0.5 * dot * t47, 0.0)
+    total10 = tf.reduce_sum(branch30, axis=-1)
+    t61 = dot16 + unit * t60[..., :, None] - total10[..., :, None] * unit
+    branch31 = tf.where(above2, -2 * unit * t61 * t55[..., :, None], 0.0)
+    t62 = branch17 + branch18 + 4 * t31[..., :, None] * unit
+    total11 = tf.reduce_sum(unit * t41, axis=-1)
+    t63 = inverse * t27 * total11
+    total12 = tf.reduce_sum(unit * dot12, axis=-1)
+    t64 = inverse * total12
+    branch32 = tf.where(above2, unit * t64[..., :, None], 0.0)
+    total13 = tf.reduce_sum(unit * dot17, axis=-1)
+    t65 = cotangent * inverse * t27 * t28 * total13
+    branch33 = tf.where(above2, unit * t65[..., :, None], 0.0)
+    dot18 = tf.matmul(unit, tf.linalg.matrix_transpose(t32))
+    dot19 = t48 * dot18
+    dot20 = tf.matmul(dot19, tf.linalg.matrix_transpose(t35))
+    branch34 = tf.where(above2, -inverse[..., :, None] * dot20, 0.0)
+    t66 = cotangent * inverse * t27 * t28
+    dot21 = branch22 * dot
+    dot22 = tf.matmul(dot21, tf.linalg.matrix_transpose(t35))
+    branch35 = tf.where(above2, -t66[..., :, None] * dot22, 0.0)
+    total14 = tf.reduce_sum(unit * dot11, axis=-1)
+    t67 = inverse * total14
+    branch36 = tf.where(above2, -2 * unit * t67[..., :, None], 0.0)
+    total15 = tf.reduce_sum(unit * dot16, axis=-1)
+    t68 = cotangent * inverse * t27 * t28 * total15
+    branch37 = tf.where(above2, -2 * unit * t68[..., :, None], 0.0)
+    t69 = cotangent * inverse * total * t27 * t28
+    branch38 = tf.where(above2, -2 * t61 * t69[..., :, None], 0.0)
+    t70 = inverse * total * total14
+    branch39 = tf.where(above2, 2 * unit * t70[..., :, None], 0.0)
+    t71 = cotangent * inverse * total * t27 * t28 * total15
+    branch40 = tf.where(above2, 2 * unit * t71[..., :, None], 0.0)
+    total16 = tf.reduce_sum(unit * t62, axis=-1)
+    t72 = inverse * total16
+    branch41 = tf.where(above2, inverse[..., :, None] * dot11, 0.0)
+    t73 = -0.25 * t29[..., None, :] * tf.linalg.matrix_transpose(t47)
+    total17 = tf.reduce_sum(tf.where(condition, t73, 0.0), axis=-1)
+    t74 = inverse * total17 * t59
+    branch42 = tf.where(above2, unit * t74[..., :, None], 0.0)
+    branch43 = tf.where(t18, 0.5 * dot * t29[..., :, None] * t47, 0.0)
+    total18 = tf.reduce_sum(branch43, axis=-2)
+    t75 = inverse * total18
+    branch44 = tf.where(above2, -unit * t75[..., :, None], 0.0)
+    t76 = branch41 + branch42 + branch44
+    t77 = inverse[..., :, None] * t62 + t44 * t63[..., :, None] + branch32 + branch33
+    t78 = t77 + branch34 + branch35 + branch36 + branch37 + branch38 + branch39
+    t79 = t78 + branch40 - unit * t72[..., :, None] - 2 * total[..., :, None] * t76
+    t80 = branch17 + branch18 + t36 - total7[..., :, None] * unit
+    t81 = t25 + t38[..., :, None] + t41 * t44 * t45[..., :, None] + branch25
+    t82 = t81 + branch26 + branch28 + branch31 - t * t38[..., :, None]
+    t83 = t82 - inverse[..., :, None] * unit * t79 - t26[..., :, None] * unit * t80
+    t84 = t83 - 2 * inverse[..., :, None] * unit * t23
+    return (t84 - 2 * inverse[..., :, None] * unit * t76,)
+
+
+_KOLEO = Definition(
+    name="koleo",
+    arguments=(
+        Argument(
+            name="embeddings",
+            role="prediction",
+            axes=("batch", "feature"),
+            rows=(None, None),
+            filler=0.5,
+        ),
+    ),
+    parameters=(
+        Parameter(name="epsilon", default=1e-08, low=0.0, low_open=True, domain="epsilon > 0"),
+    ),
+    loss_axes=("batch",),
+    kernels={
+        (): Kernels(
+            value=_koleo_value,
+            vjp=_koleo_vjp,
+            jvp=_koleo_jvp,
+            hvp=_koleo_hvp,
+            hessian_diagonal=_koleo_hessian_diagonal,
+        ),
+    },
+)
+kozachenko_leonenko = koleo
+kozachenko_leonenko_value_and_grad = koleo_value_and_grad
+kozachenko_leonenko_hvp = koleo_hvp
+kozachenko_leonenko_hessian_diagonal = koleo_hessian_diagonal
+KozachenkoLeonenkoLoss = KoleoLoss

@@ -22,6 +22,8 @@ __all__ = [
     "DclLoss",
     "DecoupledContrastiveLoss",
     "InfoNceLoss",
+    "KoleoLoss",
+    "KozachenkoLeonenkoLoss",
     "NtXentLoss",
     "NtxentInfonceLoss",
     "SiglipLoss",
@@ -50,6 +52,14 @@ __all__ = [
     "info_nce_hessian_diagonal",
     "info_nce_hvp",
     "info_nce_value_and_grad",
+    "koleo",
+    "koleo_hessian_diagonal",
+    "koleo_hvp",
+    "koleo_value_and_grad",
+    "kozachenko_leonenko",
+    "kozachenko_leonenko_hessian_diagonal",
+    "kozachenko_leonenko_hvp",
+    "kozachenko_leonenko_value_and_grad",
     "nt_xent",
     "nt_xent_hessian_diagonal",
     "nt_xent_hvp",
@@ -3842,3 +3852,639 @@ _UNIFORMITY = Definition(
         ),
     },
 )
+
+
+def koleo(
+    embeddings: ArrayLike,
+    *,
+    epsilon: Scalar = 1e-08,
+    weight: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
+    reduction: Reduction = "mean",
+    normalizer: Scalar | None = None,
+) -> Array:
+    """Minus the logarithm of the distance to the nearest other embedding on the unit sphere.
+
+        loss = {-log(min_j({norm_f(embeddings[i, f]/norm_f(embeddings[i, f]) - embeddings[j,
+            f]/norm_f(embeddings[j, f])) if i != j; oo otherwise}) + epsilon) if size(batch) > 1; 0
+            otherwise}
+
+    Also called `kozachenko_leonenko`.
+
+    Shapes: `(batch,feature)->(batch)` after the batch axes, as NumPy writes generalised ufuncs.
+
+    Use it beside another loss, with a small factor (0.1), to keep a batch of embeddings from
+    collapsing: it looks at nearest neighbours alone, where `uniformity` looks at all pairs. One
+    loss per embedding; a batch of one has no neighbours and costs 0.
+
+    Args:
+        embeddings: Prediction (batch, feature).
+        epsilon: Parameter; epsilon > 0; default 1e-08.
+        weight: Weight of each loss entry; broadcasts to the unreduced loss. None: 1.
+        mask: False where a loss entry does not count, whatever the inputs hold there; broadcasts to
+            the unreduced loss. None: all count.
+        reduction: "none" gives the weighted loss entries, "sum" their sum, "mean" their sum divided
+            by the sum of the weights.
+        normalizer: Divides the sum in place of the sum of the weights if `reduction` is "mean".
+
+    Returns:
+        The reduced loss, or one entry per loss entry.
+
+    Raises:
+        ValueError: If a shape, dtype, label, option or parameter is not allowed.
+
+    References:
+        A. Sablayrolles, M. Douze, C. Schmid and H. Jégou, "Spreading Vectors for Similarity
+        Search", 2019.
+    """
+    return evaluate(
+        _KOLEO,
+        (embeddings,),
+        (epsilon,),
+        Options(weight=weight, mask=mask, reduction=reduction, normalizer=normalizer),
+    )
+
+
+def koleo_value_and_grad(
+    embeddings: ArrayLike,
+    *,
+    epsilon: Scalar = 1e-08,
+    weight: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
+    reduction: Reduction = "mean",
+    normalizer: Scalar | None = None,
+) -> tuple[Array, Array | tuple[Array, ...]]:
+    """Value and gradient of `koleo`.
+
+    The arguments are those of `koleo`. An unreduced loss (`reduction="none"`) is differentiated as
+    its sum.
+
+    Returns:
+        The value, and the gradient with respect to `embeddings`.
+
+    Raises:
+        ValueError: If a shape, dtype, label, option or parameter is not allowed.
+    """
+    return value_and_grad(
+        _KOLEO,
+        (embeddings,),
+        (epsilon,),
+        Options(weight=weight, mask=mask, reduction=reduction, normalizer=normalizer),
+    )
+
+
+def koleo_hvp(
+    embeddings: ArrayLike,
+    *,
+    epsilon: Scalar = 1e-08,
+    weight: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
+    reduction: Reduction = "mean",
+    normalizer: Scalar | None = None,
+    vector: ArrayLike,
+) -> Array | tuple[Array, ...]:
+    """Hessian-vector product of `koleo`.
+
+    The arguments are those of `koleo`; `vector` has the shapes of what is differentiated. An
+    unreduced loss (`reduction="none"`) is differentiated as its sum.
+
+    Returns:
+        The Hessian times the vector, with respect to `embeddings`.
+
+    Raises:
+        ValueError: If a shape, dtype, label, option or parameter is not allowed.
+    """
+    return hvp(
+        _KOLEO,
+        (embeddings,),
+        (epsilon,),
+        vector,
+        Options(weight=weight, mask=mask, reduction=reduction, normalizer=normalizer),
+    )
+
+
+def koleo_hessian_diagonal(
+    embeddings: ArrayLike,
+    *,
+    epsilon: Scalar = 1e-08,
+    weight: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
+    reduction: Reduction = "mean",
+    normalizer: Scalar | None = None,
+) -> Array | tuple[Array, ...]:
+    """Diagonal of the Hessian of `koleo`.
+
+    The arguments are those of `koleo`. An unreduced loss (`reduction="none"`) is differentiated as
+    its sum.
+
+    Returns:
+        The diagonal with respect to `embeddings`.
+
+    Raises:
+        ValueError: If a shape, dtype, label, option or parameter is not allowed.
+    """
+    return hessian_diagonal(
+        _KOLEO,
+        (embeddings,),
+        (epsilon,),
+        Options(weight=weight, mask=mask, reduction=reduction, normalizer=normalizer),
+    )
+
+
+class KoleoLoss(nn.Module):
+    """Minus the logarithm of the distance to the nearest other embedding on the unit sphere.
+
+        loss = {-log(min_j({norm_f(embeddings[i, f]/norm_f(embeddings[i, f]) - embeddings[j,
+            f]/norm_f(embeddings[j, f])) if i != j; oo otherwise}) + epsilon) if size(batch) > 1; 0
+            otherwise}
+
+    Also called `kozachenko_leonenko`.
+
+    Shapes: `(batch,feature)->(batch)` after the batch axes, as NumPy writes generalised ufuncs.
+
+    Use it beside another loss, with a small factor (0.1), to keep a batch of embeddings from
+    collapsing: it looks at nearest neighbours alone, where `uniformity` looks at all pairs. One
+    loss per embedding; a batch of one has no neighbours and costs 0.
+
+    The module form of `koleo`.
+
+    Args:
+        epsilon: Parameter; epsilon > 0; default 1e-08.
+        reduction: `"mean"`, `"sum"` or `"none"`.
+
+    References:
+        A. Sablayrolles, M. Douze, C. Schmid and H. Jégou, "Spreading Vectors for Similarity
+        Search", 2019.
+    """
+
+    def __init__(
+        self,
+        *,
+        epsilon: Scalar = 1e-08,
+        reduction: Reduction = "mean",
+    ) -> None:
+        """Checks and keeps the settings."""
+        super().__init__()
+        self.epsilon = fixed_parameter(
+            _KOLEO,
+            "epsilon",
+            epsilon,
+        )
+        self.reduction = checked_reduction(
+            "koleo",
+            reduction,
+        )
+
+    def forward(
+        self,
+        embeddings: ArrayLike,
+        *,
+        weight: ArrayLike | None = None,
+        mask: ArrayLike | None = None,
+        normalizer: Scalar | None = None,
+    ) -> Array:
+        """The loss of a batch, with the arguments of `koleo`."""
+        return koleo(
+            embeddings,
+            epsilon=self.epsilon,
+            weight=weight,
+            mask=mask,
+            reduction=self.reduction,
+            normalizer=normalizer,
+        )
+
+    def extra_repr(self) -> str:
+        """The settings, as `repr` shows them."""
+        return settings_text(
+            epsilon=self.epsilon,
+            reduction=self.reduction,
+        )
+
+
+def _koleo_value(embeddings: Array, epsilon: Array) -> Result:
+    """The unreduced loss."""
+    batch_size = fn.size(embeddings, -2)
+    t = torch.full((), batch_size, dtype=embeddings.dtype, device=embeddings.device)
+    position = fn.positions(embeddings, -2)
+    length = fn.norm(embeddings, axis=-1)
+    unit = fn.unit(embeddings, length[..., :, None])
+    total = torch.sum(unit**2, dim=-1)
+    dot = unit @ unit.mT
+    larger = torch.clamp(total[..., None, :] + total[..., :, None] - 2 * dot, min=0.0)
+    differs = position[..., :, None] != position[..., None, :]
+    t2 = -torch.where(differs, torch.sqrt(larger), float("inf"))
+    largest = fn.largest(t2, axis=-1)
+    return torch.where(t > 1, -torch.log(epsilon - largest), 0.0)
+
+
+def _koleo_vjp(embeddings: Array, epsilon: Array, cotangent: Array) -> tuple[Result, ...]:
+    """Gradients of sum(cotangent * loss)."""
+    length = fn.norm(embeddings, axis=-1)
+    inverse = fn.reciprocal(length)
+    batch_size = fn.size(embeddings, -2)
+    t = torch.full((), batch_size, dtype=embeddings.dtype, device=embeddings.device)
+    position = fn.positions(embeddings, -2)
+    differs = position[..., None, :] != position[..., :, None]
+    unit = fn.unit(embeddings, length[..., :, None])
+    total = torch.sum(unit**2, dim=-1)
+    dot = unit @ unit.mT
+    larger = torch.clamp(total[..., :, None] + total[..., None, :] - 2 * dot.mT, min=0.0)
+    t2 = torch.sqrt(larger)
+    t3 = -torch.where(differs, t2, float("inf"))
+    largest = fn.largest(t3, axis=-2)
+    above = t3 >= largest[..., None, :]
+    total2 = torch.sum(fn.select(above, 1.0, 0.0, embeddings), dim=-2)
+    t4 = 1 / total2
+    t5 = 1 / (epsilon - largest)
+    condition = differs & above
+    inverse2 = fn.reciprocal(t2.mT)
+    branch = torch.where(condition.mT, 0.5 * inverse2, 0.0)
+    total3 = torch.sum(branch, dim=-1)
+    branch2 = torch.where(t > 1, -cotangent * t4 * t5 * total3, 0.0)
+    t6 = cotangent * t4 * t5
+    t7 = 0.5 * inverse2 * t6[..., :, None]
+    branch3 = torch.where(differs.mT & above.mT & (t > 1), t7, 0.0)
+    total4 = torch.sum(branch3, dim=-2)
+    t8 = branch2 - total4
+    t9 = 2 * t8[..., :, None] * unit
+    t10 = t6[..., None, :] * unit.mT
+    branch4 = torch.where(condition.mT, -inverse2, 0.0)
+    t11 = branch4.mT
+    dot2 = t11 @ t10.mT
+    branch5 = torch.where(t > 1, -dot2, 0.0)
+    t12 = unit.mT
+    dot3 = branch4 @ t12.mT
+    branch6 = torch.where(t > 1, -dot3 * t6[..., :, None], 0.0)
+    total5 = torch.sum(unit * (t9 + branch5 + branch6), dim=-1)
+    t13 = t9 + branch5 + branch6 - total5[..., :, None] * unit
+    return (inverse[..., :, None] * t13,)
+
+
+def _koleo_jvp(embeddings: Array, epsilon: Array, embeddings_tangent: Array) -> Result:
+    """The directional derivative of the unreduced loss along the tangents."""
+    batch_size = fn.size(embeddings, -2)
+    t = torch.full((), batch_size, dtype=embeddings.dtype, device=embeddings.device)
+    position = fn.positions(embeddings, -2)
+    differs = position[..., None, :] != position[..., :, None]
+    length = fn.norm(embeddings, axis=-1)
+    unit = fn.unit(embeddings, length[..., :, None])
+    total = torch.sum(unit**2, dim=-1)
+    dot = unit @ unit.mT
+    larger = torch.clamp(total[..., :, None] + total[..., None, :] - 2 * dot.mT, min=0.0)
+    t2 = torch.sqrt(larger)
+    t3 = -torch.where(differs, t2, float("inf"))
+    largest = fn.largest(t3, axis=-2)
+    above = t3 >= largest[..., None, :]
+    inverse = fn.reciprocal(t2)
+    inverse2 = fn.reciprocal(length)
+    total2 = torch.sum(unit * embeddings_tangent, dim=-1)
+    t4 = embeddings_tangent - unit * total2[..., :, None]
+    dot2 = t4 @ unit.mT
+    dot3 = unit @ t4.mT
+    t5 = inverse2[..., None, :] * dot2.mT + dot3.mT * inverse2[..., :, None]
+    branch = torch.where(differs, inverse * t5, 0.0)
+    total3 = torch.sum(unit * t4, dim=-1)
+    t6 = inverse2 * total3
+    branch2 = torch.where(differs, -inverse * t6[..., None, :], 0.0)
+    branch3 = torch.where(differs, -inverse * t6[..., :, None], 0.0)
+    branch4 = torch.where(above, branch + branch2 + branch3, 0.0)
+    total4 = torch.sum(branch4, dim=-2)
+    total5 = torch.sum(fn.select(above, 1.0, 0.0, embeddings), dim=-2)
+    return torch.where(t > 1, total4 / (total5 * (epsilon - largest)), 0.0)
+
+
+def _koleo_hvp(
+    embeddings: Array,
+    epsilon: Array,
+    cotangent: Array,
+    embeddings_tangent: Array,
+) -> tuple[Result, ...]:
+    """The Hessian of sum(cotangent * loss) times the tangents."""
+    length = fn.norm(embeddings, axis=-1)
+    unit = fn.unit(embeddings, length[..., :, None])
+    total = torch.sum(unit * embeddings_tangent, dim=-1)
+    t = embeddings_tangent - unit * total[..., :, None]
+    inverse = fn.reciprocal(length)
+    t2 = inverse**2
+    batch_size = fn.size(embeddings, -2)
+    t3 = torch.full((), batch_size, dtype=embeddings.dtype, device=embeddings.device)
+    position = fn.positions(embeddings, -2)
+    differs = position[..., None, :] != position[..., :, None]
+    t4 = unit**2
+    total2 = torch.sum(t4, dim=-1)
+    dot = unit @ unit.mT
+    larger = torch.clamp(total2[..., :, None] + total2[..., None, :] - 2 * dot.mT, min=0.0)
+    t5 = torch.sqrt(larger)
+    t6 = -torch.where(differs, t5, float("inf"))
+    largest = fn.largest(t6, axis=-2)
+    above = t6 >= largest[..., None, :]
+    total3 = torch.sum(fn.select(above, 1.0, 0.0, embeddings), dim=-2)
+    t7 = 1 / total3
+    t8 = epsilon - largest
+    t9 = 1 / t8
+    condition = differs & above
+    inverse2 = fn.reciprocal(t5.mT)
+    branch = torch.where(condition.mT, 0.5 * inverse2, 0.0)
+    total4 = torch.sum(branch, dim=-1)
+    branch2 = torch.where(t3 > 1, -cotangent * t7 * t9 * total4, 0.0)
+    condition2 = differs.mT & above.mT & (t3 > 1)
+    t10 = cotangent * t7 * t9
+    branch3 = torch.where(condition2, 0.5 * inverse2 * t10[..., :, None], 0.0)
+    total5 = torch.sum(branch3, dim=-2)
+    t11 = branch2 - total5
+    t12 = 2 * t11[..., :, None] * unit
+    t13 = t10[..., :, None] * unit
+    t14 = t13.mT
+    branch4 = torch.where(condition.mT, -inverse2, 0.0)
+    t15 = branch4.mT
+    dot2 = t15 @ t14.mT
+    branch5 = torch.where(t3 > 1, -dot2, 0.0)
+    t16 = unit.mT
+    dot3 = branch4 @ t16.mT
+    branch6 = torch.where(t3 > 1, -t10[..., :, None] * dot3, 0.0)
+    total6 = torch.sum(unit * (t12 + branch5 + branch6), dim=-1)
+    t17 = t2 * (2 * t11 - total6)
+    t18 = 1 / t8**2
+    t19 = cotangent * t7 * t18
+    branch7 = torch.where(t3 > 1, -dot3 * t19[..., :, None], 0.0)
+    t20 = cotangent * t7 * total4 * t18
+    branch8 = torch.where(t3 > 1, -2 * t20[..., :, None] * unit, 0.0)
+    t21 = branch7 + branch8
+    dot4 = unit @ t.mT
+    dot5 = t @ unit.mT
+    t22 = inverse[..., :, None] * dot4.mT + inverse[..., None, :] * dot5.mT
+    branch9 = torch.where(differs, inverse2.mT * t22, 0.0)
+    total7 = torch.sum(unit * t, dim=-1)
+    t23 = inverse * total7
+    branch10 = torch.where(differs, -t23[..., None, :] * inverse2.mT, 0.0)
+    branch11 = torch.where(differs, -t23[..., :, None] * inverse2.mT, 0.0)
+    branch12 = torch.where(above, branch9 + branch10 + branch11, 0.0)
+    total8 = torch.sum(branch12, dim=-2)
+    t24 = inverse * t7 * total8
+    t25 = 1 / total3**2
+    t26 = total8 * t25 * t18
+    t27 = inverse * t7 * t9
+    t28 = t26[..., None, :] * unit.mT + t.mT * t27[..., None, :]
+    t29 = cotangent[..., None, :] * t28
+    dot6 = t15 @ t29.mT
+    t30 = inverse2**3
+    branch13 = torch.where(condition.mT, t23[..., :, None] * t30, 0.0)
+    branch14 = torch.where(condition.mT, t23[..., None, :] * t30, 0.0)
+    branch15 = torch.where(condition.mT, -t30 * t22.mT, 0.0)
+    t31 = branch13 + branch14 + branch15
+    t32 = t31.mT
+    dot7 = t32 @ t14.mT
+    t33 = dot6 + dot7
+    branch16 = torch.where(t3 > 1, -inverse[..., :, None] * t33, 0.0)
+    t34 = inverse[..., None, :] * t.mT
+    dot8 = branch4 @ t34.mT
+    dot9 = t31 @ t16.mT
+    t35 = dot8 + dot9
+    t36 = cotangent * inverse * t7 * t9
+    branch17 = torch.where(t3 > 1, -t35 * t36[..., :, None], 0.0)
+    branch18 = torch.where(condition, 0.5 * t22 * t30.mT, 0.0)
+    branch19 = torch.where(condition, -0.5 * t23[..., None, :] * t30.mT, 0.0)
+    branch20 = torch.where(condition, -0.5 * t23[..., :, None] * t30.mT, 0.0)
+    total9 = torch.sum(branch18 + branch19 + branch20, dim=-2)
+    t37 = cotangent * inverse * t7 * t9 * total9
+    branch21 = torch.where(t3 > 1, -2 * t37[..., :, None] * unit, 0.0)
+    t38 = t7 * total8
+    t39 = branch5 + branch6 + 4 * unit * t11[..., :, None]
+    t40 = cotangent * t7 * t9 * total9
+    branch22 = torch.where(t3 > 1, -2 * t4 * t40[..., :, None], 0.0)
+    branch23 = torch.where(t3 > 1, -unit * t10[..., :, None] * t35, 0.0)
+    t41 = cotangent * total8 * t25 * t18
+    branch24 = torch.where(condition2, 0.5 * inverse2 * t41[..., :, None], 0.0)
+    t42 = cotangent * inverse * total7 * t7 * t9
+    branch25 = torch.where(condition2, -0.5 * t30 * t42[..., :, None], 0.0)
+    branch26 = torch.where(condition2, 0.5 * t10[..., :, None] * t30 * t22.mT, 0.0)
+    branch27 = torch.where(condition2, -0.5 * t23[..., None, :] * t10[..., :, None] * t30, 0.0)
+    t43 = branch24 + branch25 + branch26 + branch27
+    total10 = torch.sum(t43, dim=-2)
+    t44 = unit * t21 * t38[..., :, None] + inverse[..., :, None] * t * t39
+    t45 = t44 + torch.where(t3 > 1, -unit * t33, 0.0) + branch22 + branch23
+    total11 = torch.sum(t45 - 2 * t4 * total10[..., :, None], dim=-1)
+    t46 = inverse * total11
+    t47 = t2 * total
+    t48 = t12 + branch5 + branch6 - total6[..., :, None] * unit
+    t49 = inverse * total10
+    t50 = t * t17[..., :, None] + t21 * t24[..., :, None] + branch16 + branch17
+    t51 = t50 + branch21 - t46[..., :, None] * unit - t47[..., :, None] * t48
+    return (t51 - 2 * t49[..., :, None] * unit,)
+
+
+def _koleo_hessian_diagonal(
+    embeddings: Array,
+    epsilon: Array,
+    cotangent: Array,
+) -> tuple[Result, ...]:
+    """The diagonal of the Hessian of sum(cotangent * loss)."""
+    length = fn.norm(embeddings, axis=-1)
+    inverse = fn.reciprocal(length)
+    unit = fn.unit(embeddings, length[..., :, None])
+    batch_size = fn.size(embeddings, -2)
+    t = torch.full((), batch_size, dtype=embeddings.dtype, device=embeddings.device)
+    position = fn.positions(embeddings, -2)
+    differs = position[..., None, :] != position[..., :, None]
+    t2 = unit**2
+    total = torch.sum(t2, dim=-1)
+    dot = unit @ unit.mT
+    larger = torch.clamp(total[..., :, None] + total[..., None, :] - 2 * dot.mT, min=0.0)
+    t3 = torch.sqrt(larger)
+    t4 = -torch.where(differs, t3, float("inf"))
+    largest = fn.largest(t4, axis=-2)
+    above = t4 >= largest[..., None, :]
+    total2 = torch.sum(fn.select(above, 1.0, 0.0, embeddings), dim=-2)
+    t5 = 1 / total2**2
+    t6 = epsilon - largest
+    t7 = 1 / t6**2
+    t8 = cotangent * t5 * t7
+    t9 = unit * t8[..., :, None]
+    t10 = t9.mT
+    condition = differs & above
+    inverse2 = fn.reciprocal(t3.mT)
+    t11 = inverse2**2
+    branch = torch.where(condition.mT, t11, 0.0)
+    t12 = branch.mT
+    dot2 = t12 * dot
+    dot3 = dot2 @ t10.mT
+    branch2 = torch.where(t > 1, inverse[..., :, None] * dot3, 0.0)
+    branch3 = torch.where(condition.mT, dot * t11, 0.0)
+    t13 = branch3.mT
+    dot4 = unit @ t9.mT
+    dot5 = torch.einsum("...ab,...ab->...a", t13, dot4)
+    t14 = inverse * dot5
+    branch4 = torch.where(t > 1, -unit * t14[..., :, None], 0.0)
+    branch5 = torch.where(condition.mT, -0.5 * t11, 0.0)
+    t15 = branch5.mT
+    dot6 = torch.einsum("...ab,...ab->...a", t15, dot4)
+    t16 = inverse * total * dot6
+    branch6 = torch.where(t > 1, -2 * unit * t16[..., :, None], 0.0)
+    t17 = inverse * dot6
+    branch7 = torch.where(t > 1, 2 * unit * t17[..., :, None], 0.0)
+    branch8 = torch.where(condition.mT, -0.5 * dot * t8[..., :, None] * t11, 0.0)
+    total3 = torch.sum(branch8, dim=-2)
+    t18 = inverse * total3
+    branch9 = torch.where(t > 1, unit * t18[..., :, None], 0.0)
+    dot7 = t15 @ t10.mT
+    branch10 = torch.where(t > 1, -inverse[..., :, None] * dot7, 0.0)
+    branch11 = torch.where(condition, 0.25 * t8[..., None, :] * t11.mT, 0.0)
+    total4 = torch.sum(branch11, dim=-1)
+    t19 = inverse * total4
+    branch12 = torch.where(t > 1, -2 * unit * t19[..., :, None], 0.0)
+    t20 = inverse * total * total4
+    branch13 = torch.where(t > 1, 2 * unit * t20[..., :, None], 0.0)
+    t21 = branch9 + branch10 + branch12 + branch13
+    t22 = branch2 + branch4 + branch6 + branch7 - 2 * total[..., :, None] * t21
+    t23 = -inverse[..., :, None] * unit * t22
+    t24 = inverse**2
+    t25 = 1 / total2
+    t26 = 1 / t6
+    branch14 = torch.where(condition.mT, 0.5 * inverse2, 0.0)
+    total5 = torch.sum(branch14, dim=-1)
+    branch15 = torch.where(t > 1, -cotangent * t25 * t26 * total5, 0.0)
+    t27 = cotangent * t25 * t26
+    t28 = 0.5 * inverse2.mT * t27[..., None, :]
+    branch16 = torch.where(differs & above & (t > 1), t28, 0.0)
+    total6 = torch.sum(branch16, dim=-1)
+    t29 = branch15 - total6
+    t30 = t27[..., :, None] * unit
+    t31 = t30.mT
+    branch17 = torch.where(condition.mT, -inverse2, 0.0)
+    t32 = branch17.mT
+    dot8 = t32 @ t31.mT
+    branch18 = torch.where(t > 1, -dot8, 0.0)
+    t33 = unit.mT
+    dot9 = branch17 @ t33.mT
+    branch19 = torch.where(t > 1, -t27[..., :, None] * dot9, 0.0)
+    t34 = 2 * t29[..., :, None] * unit
+    total7 = torch.sum(unit * (branch18 + branch19 + t34), dim=-1)
+    t35 = 2 * t29 - total7
+    t36 = t24 * t35
+    t37 = cotangent * t25 * t7
+    branch20 = torch.where(t > 1, -dot9 * t37[..., :, None], 0.0)
+    t38 = cotangent * t25 * total5 * t7
+    branch21 = torch.where(t > 1, -2 * t38[..., :, None] * unit, 0.0)
+    t39 = branch20 + branch21
+    branch22 = torch.where(condition.mT, -dot * inverse2, 0.0)
+    total8 = torch.sum(branch22, dim=-1)
+    t40 = total * total5
+    t41 = total8[..., :, None] * unit + 2 * unit * t40[..., :, None] - dot9
+    t42 = t41 - 2 * total5[..., :, None] * unit
+    t43 = t25 * t24
+    t44 = t27[..., None, :] * t2.mT
+    t45 = inverse2**3
+    branch23 = torch.where(condition.mT, -t45, 0.0)
+    t46 = branch23.mT
+    dot10 = t46 @ t44.mT
+    branch24 = torch.where(condition.mT, 0.5 * t45, 0.0)
+    t47 = branch24.mT
+    dot11 = t47 @ t31.mT
+    branch25 = torch.where(condition, -dot.mT * t27[..., None, :] * t45.mT, 0.0)
+    dot12 = branch25 @ t33.mT
+    t48 = dot10 + 2 * dot11 * unit - dot12 * unit
+    t49 = -t24[..., :, None] * (t48 - 2 * total[..., :, None] * dot11 * unit)
+    dot13 = t13 @ t10.mT
+    t50 = t2.mT * t8[..., None, :]
+    dot14 = t12 @ t50.mT
+    t51 = unit * dot13 + 2 * total[..., :, None] * unit * dot7 - dot14
+    branch26 = torch.where(t > 1, -t24[..., :, None] * (t51 - 2 * unit * dot7), 0.0)
+    t52 = cotangent * t25 * t26 * t24
+    t53 = t2.mT
+    dot15 = branch23 @ t53.mT
+    dot16 = branch24 @ t33.mT
+    branch27 = torch.where(condition.mT, -dot * t45, 0.0)
+    dot17 = branch27 @ t33.mT
+    t54 = dot15 + 2 * unit * dot16 - unit * dot17
+    t55 = -t52[..., :, None] * (t54 - 2 * total[..., :, None] * unit * dot16)
+    branch28 = torch.where(condition, -0.25 * t45.mT, 0.0)
+    total9 = torch.sum(branch28, dim=-2)
+    t56 = 2 - 2 * total
+    t57 = total9 * t56
+    branch29 = torch.where(condition.mT, 0.5 * dot * t45, 0.0)
+    total10 = torch.sum(branch29, dim=-1)
+    t58 = dot16 + unit * t57[..., :, None] - total10[..., :, None] * unit
+    branch30 = torch.where(t > 1, -2 * unit * t58 * t52[..., :, None], 0.0)
+    t59 = branch18 + branch19 + 4 * t29[..., :, None] * unit
+    total11 = torch.sum(unit * t39, dim=-1)
+    t60 = inverse * t25 * total11
+    total12 = torch.sum(unit * dot12, dim=-1)
+    t61 = inverse * total12
+    branch31 = torch.where(t > 1, unit * t61[..., :, None], 0.0)
+    total13 = torch.sum(unit * dot17, dim=-1)
+    t62 = cotangent * inverse * t25 * t26 * total13
+    branch32 = torch.where(t > 1, unit * t62[..., :, None], 0.0)
+    dot18 = unit @ t30.mT
+    dot19 = t46 * dot18
+    dot20 = dot19 @ t33.mT
+    branch33 = torch.where(t > 1, -inverse[..., :, None] * dot20, 0.0)
+    t63 = cotangent * inverse * t25 * t26
+    dot21 = branch23 * dot
+    dot22 = dot21 @ t33.mT
+    branch34 = torch.where(t > 1, -t63[..., :, None] * dot22, 0.0)
+    total14 = torch.sum(unit * dot11, dim=-1)
+    t64 = inverse * total14
+    branch35 = torch.where(t > 1, -2 * unit * t64[..., :, None], 0.0)
+    total15 = torch.sum(unit * dot16, dim=-1)
+    t65 = cotangent * inverse * t25 * t26 * total15
+    branch36 = torch.where(t > 1, -2 * unit * t65[..., :, None], 0.0)
+    t66 = cotangent * inverse * total * t25 * t26
+    branch37 = torch.where(t > 1, -2 * t58 * t66[..., :, None], 0.0)
+    t67 = inverse * total * total14
+    branch38 = torch.where(t > 1, 2 * unit * t67[..., :, None], 0.0)
+    t68 = cotangent * inverse * total * t25 * t26 * total15
+    branch39 = torch.where(t > 1, 2 * unit * t68[..., :, None], 0.0)
+    total16 = torch.sum(unit * t59, dim=-1)
+    t69 = inverse * total16
+    branch40 = torch.where(t > 1, inverse[..., :, None] * dot11, 0.0)
+    branch41 = torch.where(condition, -0.25 * t27[..., None, :] * t45.mT, 0.0)
+    total17 = torch.sum(branch41, dim=-1)
+    t70 = inverse * total17 * t56
+    branch42 = torch.where(t > 1, unit * t70[..., :, None], 0.0)
+    branch43 = torch.where(condition.mT, 0.5 * dot * t27[..., :, None] * t45, 0.0)
+    total18 = torch.sum(branch43, dim=-2)
+    t71 = inverse * total18
+    branch44 = torch.where(t > 1, -unit * t71[..., :, None], 0.0)
+    t72 = branch40 + branch42 + branch44
+    t73 = inverse[..., :, None] * t59 + t42 * t60[..., :, None] + branch31 + branch32
+    t74 = t73 + branch33 + branch34 + branch35 + branch36 + branch37 + branch38
+    t75 = t74 + branch39 - unit * t69[..., :, None] - 2 * total[..., :, None] * t72
+    t76 = branch18 + branch19 + t34 - total7[..., :, None] * unit
+    t77 = t23 + t36[..., :, None] + t39 * t42 * t43[..., :, None]
+    t78 = t77 + torch.where(t > 1, t49, 0.0) + branch26 + torch.where(t > 1, t55, 0.0)
+    t79 = t78 + branch30 - t2 * t36[..., :, None] - inverse[..., :, None] * unit * t75
+    t80 = t79 - t24[..., :, None] * unit * t76
+    t81 = t80 - 2 * inverse[..., :, None] * unit * t21
+    return (t81 - 2 * inverse[..., :, None] * unit * t72,)
+
+
+_KOLEO = Definition(
+    name="koleo",
+    arguments=(
+        Argument(
+            name="embeddings",
+            role="prediction",
+            axes=("batch", "feature"),
+            rows=(None, None),
+            filler=0.5,
+        ),
+    ),
+    parameters=(
+        Parameter(name="epsilon", default=1e-08, low=0.0, low_open=True, domain="epsilon > 0"),
+    ),
+    loss_axes=("batch",),
+    kernels={
+        (): Kernels(
+            value=_koleo_value,
+            vjp=_koleo_vjp,
+            jvp=_koleo_jvp,
+            hvp=_koleo_hvp,
+            hessian_diagonal=_koleo_hessian_diagonal,
+        ),
+    },
+)
+kozachenko_leonenko = koleo
+kozachenko_leonenko_value_and_grad = koleo_value_and_grad
+kozachenko_leonenko_hvp = koleo_hvp
+kozachenko_leonenko_hessian_diagonal = koleo_hessian_diagonal
+KozachenkoLeonenkoLoss = KoleoLoss

@@ -1,4 +1,4 @@
-"""The command line: `losscompiler build | check | verify | show | list | init | new | rule`.
+"""The command line: `losscompiler build`, `check`, `verify`, `prove`, and those of `COMMANDS`.
 
 Commands return an `Answer`; this module alone prints and decides on the exit status. Nothing slow
 is imported before a command needs it: `--help` is instant.
@@ -20,6 +20,8 @@ COMMANDS = {
     "build": "Compile the specs that changed, cross-validate them and write the code.",
     "check": "Report mistakes in specs and facts about losses; write nothing.",
     "verify": "Cross-validate the generated code against arbitrary precision.",
+    "prove": "Prove or refute properties of losses; keep the proofs.",
+    "explain": "Print the proofs behind the properties of a loss.",
     "show": "Print what a loss is, its formula, or what the compiler made of it.",
     "list": "List the losses of the project.",
     "init": "Start a project: configuration, an example spec, git attributes.",

@@ -12,27 +12,22 @@ whatever stands between two reductions is one formula, however it is written.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 
 import sympy as sp
 
-from losscompiler.analysis.claims import Claim, Context
-from losscompiler.analysis.convexity import cases, pieces_of, require_convex
 from losscompiler.analysis.elementary import elementary
 from losscompiler.analysis.ledger import Ledger, OpenError
+from losscompiler.analysis.link import CONCAVE, CONVEX, Link
 from losscompiler.analysis.probe import bends
-from losscompiler.analysis.problem import COUNTS, POSITIONS, TRUTHS
 from losscompiler.analysis.sign import holds
 from losscompiler.spec import expressions as ex
 from losscompiler.spec.decorator import Loss
 from losscompiler.spec.recurrence import Carry, Scan
-from losscompiler.spec.roles import assumptions_of
-from losscompiler.spec.tensors import Index
 
-CONSTANT, AFFINE, CONVEX, CONCAVE = "constant", "affine", "convex", "concave"
-HALF_LINE = sp.Interval(0, sp.oo)
+CONSTANT, AFFINE = "constant", "affine"
 LINEAR = (ex.Sum, ex.CumSum, ex.At)
 
 
@@ -264,108 +259,6 @@ REDUCTIONS: dict[type[sp.Basic], tuple[str, ...]] = {
 }
 
 
-class Link:
-    """A scalar formula of symbols for its parts; what the predictions do not move, is given."""
-
-    def __init__(self, composition: Composition, e: sp.Basic, merged: bool) -> None:
-        """Finds the parts; with `merged` affine parts are one symbol each."""
-        self.composition, self.merged = composition, merged
-        self.symbols: dict[sp.Basic, sp.Basic] = {}
-        self.domains: dict[sp.Symbol, sp.Set] = {}
-        self.parts: dict[sp.Symbol, sp.Basic] = {}
-        self.formula = elementary(self._replaced(e))
-        self.context = Context.over(self.domains).given(*self._positions())
-
-    def require(self, sign: int, ledger: Ledger) -> None:
-        """Proves that the formula, or its negative, is convex as a function of what is below."""
-        kinds = {s: self.composition.curvature(part) for s, part in self.parts.items()}
-        formula = sign * self.formula
-        variables = sorted(kinds, key=str)
-        require_convex(formula, variables, self.context, ledger)
-        for symbol in variables:
-            if kinds[symbol] in (CONVEX, CONCAVE):
-                self._require_monotone(formula, symbol, kinds[symbol], ledger)
-
-    def _require_monotone(
-        self, formula: sp.Expr, symbol: sp.Symbol, kind: str, ledger: Ledger
-    ) -> None:
-        """A formula rises in what is convex, and falls in what is concave."""
-        for chosen, _ in cases(formula, self.context):
-            for cell in pieces_of(chosen, self.context):
-                if cell.is_open:
-                    slope = sp.diff(cell.value, symbol) * (1 if kind == CONVEX else -1)
-                    here = self.context.given(*cell.claims)
-                    ledger.require(f"monotone in a {kind} part", slope, ">=", here)
-
-    def _positions(self) -> Iterator[Claim]:
-        """Positions on an axis are below its size."""
-        sizes = {e.axis: s for e, s in self.symbols.items() if isinstance(e, ex.Size)}
-        for e, symbol in self.symbols.items():
-            if isinstance(e, Index) and e.axis in sizes:
-                yield Claim(sizes[e.axis] - symbol - 1, ">=")
-
-    def _symbol(self, e: sp.Basic, domain: sp.Set) -> sp.Symbol:
-        symbol = sp.Symbol(f"u{len(self.symbols)}", **assumptions_of(domain))
-        self.symbols[e], self.domains[symbol] = symbol, domain
-        return symbol
-
-    def _replaced(self, e: sp.Basic) -> sp.Basic:
-        if e in self.symbols:
-            return self.symbols[e]
-        if self.composition.moves(e):
-            return self._moving(e)
-        return self._given(e)
-
-    def _moving(self, e: sp.Basic) -> sp.Basic:
-        ours = self.composition
-        whole = ours.is_part(e)
-        if not whole and self.merged and e.is_Add and ours.is_affine(e):
-            entries = [a for a in e.atoms(ex.Element) if a.tensor.name in ours.wrt]
-            whole = all(ours.loss.roles[a.tensor.name].domain == sp.S.Reals for a in entries)
-        if whole:
-            symbol = self._symbol(e, self._range(e))
-            self.parts[symbol] = e
-            return symbol
-        args = [self._replaced(a) for a in e.args]
-        if isinstance(e, ex.Piecewise):
-            return ex.Piecewise(*(tuple(pair) for pair in args))
-        return e.func(*args)
-
-    def _given(self, e: sp.Basic) -> sp.Basic:
-        """A part that does not move: its entries, sizes and reductions become symbols."""
-        if isinstance(e, ex.MaskElement):
-            return self._condition(e)
-        if isinstance(e, ex.Element):
-            role = self.composition.loss.roles.get(e.tensor.name)
-            if role is None or role.kind == "label":
-                return self._symbol(e, POSITIONS)
-            return self._symbol(e, role.domain)
-        if isinstance(e, ex.Size):
-            return self._symbol(e, COUNTS)
-        if isinstance(e, Index):
-            return self._symbol(e, POSITIONS)
-        if isinstance(e, ex.Binder):
-            return self._symbol(e, self._range(e))
-        if ex.is_condition(e) and e.atoms(Index, ex.Element, ex.MaskElement):
-            return self._condition(e)
-        if not e.args:
-            return e
-        args = [self._replaced(a) for a in e.args]
-        if isinstance(e, ex.Piecewise):
-            return ex.Piecewise(*(tuple(pair) for pair in args))
-        return e.func(*args)
-
-    def _condition(self, e: sp.Basic) -> sp.Basic:
-        symbol = sp.Symbol(f"u{len(self.symbols)}", real=True)
-        self.symbols[e], self.domains[symbol] = symbol > 0, TRUTHS
-        return self.symbols[e]
-
-    def _range(self, e: sp.Basic) -> sp.Set:
-        if isinstance(e, ex.Element):
-            return self.composition.loss.roles[e.tensor.name].domain
-        return HALF_LINE if self.composition.is_nonnegative(e) else sp.S.Reals
-
-
 def require_composed(loss: Loss, wrt: Sequence[str], ledger: Ledger) -> None:
     """Proves by structure that a loss is convex in some predictions jointly.
 
@@ -373,48 +266,3 @@ def require_composed(loss: Loss, wrt: Sequence[str], ledger: Ledger) -> None:
         OpenError: If that is not proved.
     """
     Composition(loss, tuple(wrt), ledger).require_convex()
-
-
-SMOOTH = (sp.exp, sp.sin, sp.cos, sp.atan, sp.erf, sp.erfc)
-SMOOTH_REDUCTIONS = (ex.Sum, ex.Prod, ex.CumSum, ex.LogSumExp, ex.LogCumSumExp, ex.At, ex.Correlate)
-
-
-def smooth_by_form(loss: Loss) -> bool:
-    """Whether a loss is composed of functions that are smooth wherever they are defined.
-
-    Logarithms and powers count where their argument is a positive constant plus what is
-    nonnegative, or a sum of exponentials.
-    """
-    ours = Composition(loss, tuple(n for n, r in loss.inputs.items() if r.differentiated), Ledger())
-
-    def smooth(e: sp.Basic) -> bool:
-        if not ours.moves(e) or isinstance(e, ex.Element):
-            return not isinstance(e, Carry)
-        if isinstance(e, ex.Piecewise):
-            fixed = not any(ours.moves(c) for _, c in e.pairs)
-            return fixed and all(smooth(v) for v, _ in e.pairs)
-        if isinstance(e, SMOOTH_REDUCTIONS):
-            return smooth(e.body)
-        if isinstance(e, sp.log):
-            return smooth(e.args[0]) and _surely_positive(e.args[0])
-        if e.is_Pow:
-            whole = e.exp.is_Integer and e.exp.is_nonnegative
-            return all(map(smooth, e.args)) and (whole or _surely_positive(e.base))
-        return (e.is_Add or e.is_Mul or isinstance(e, SMOOTH)) and all(map(smooth, e.args))
-
-    return smooth(plain(loss.expression))
-
-
-def _surely_positive(e: sp.Basic) -> bool:
-    """Whether a part is positive by its form."""
-    if isinstance(e, sp.exp) or e.is_positive:
-        return True
-    if e.is_Add:
-        return all(_surely_positive(a) or a.is_nonnegative for a in e.args) and any(
-            map(_surely_positive, e.args)
-        )
-    if e.is_Mul:
-        return all(map(_surely_positive, e.args))
-    if e.is_Pow:
-        return _surely_positive(e.base)
-    return isinstance(e, ex.Sum | ex.Prod) and _surely_positive(e.body)

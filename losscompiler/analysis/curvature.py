@@ -38,7 +38,7 @@ def convexity(loss: Loss, wrt: tuple[str, ...] | None = None) -> Verdict:
         if found is not None:
             return refuted(ABOVE_CHORD, found.to_json(), wrt=list(names))
         return unknown(str(open_) or "the work for one loss is used up", wrt=list(names))
-    return proved(reason, tuple(ledger.obligations), wrt=list(names))
+    return proved(reason, (*ledger.obligations, *ledger.steps), wrt=list(names))
 
 
 def prove_convex(loss: Loss, names: tuple[str, ...], ledger: Ledger) -> str:

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from functools import partial
 
 from losscompiler.analysis import effort
-from losscompiler.analysis.composition import smooth_by_form
 from losscompiler.analysis.curvature import convexity, predictions
 from losscompiler.analysis.effort import SpentError, limited
 from losscompiler.analysis.invariance import homogeneous, translation_invariant
@@ -19,6 +18,7 @@ from losscompiler.analysis.shape import (
     self_concordant,
     strictly_convex,
 )
+from losscompiler.analysis.smooth_form import smooth_by_form
 from losscompiler.analysis.smoothness import Kink, smoothness
 from losscompiler.analysis.statistics import calibrated, elicits, proper, symmetric
 from losscompiler.analysis.steepness import influence, lipschitz, lower_bound, strong_convexity

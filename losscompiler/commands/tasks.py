@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +67,80 @@ def show_file(
             continue
         try:
             told.append({**identity(loss), **show_stage(loss, stage, form)})
+        except Exception as error:
+            found.append(mistake_in(loss, error, root))
+    return {"losses": told, "diagnostics": found}
+
+
+Kept = Mapping[tuple[str, str], Mapping[str, Any]]
+
+
+def prove_file(
+    path: Path,
+    root: Path,
+    specs_root: Path,
+    loaded: Loaded,
+    *,
+    patterns: tuple[str, ...],
+    kept: Kept,
+) -> dict[str, Any]:
+    """Analyses the selected losses of a file, as far as their proofs are not kept already."""
+    from losscompiler.analysis.certificate import certificate, digest
+    from losscompiler.analysis.claimed import findings
+    from losscompiler.analysis.report import analyse
+    from losscompiler.facts import identity
+    from losscompiler.spec.loader import load_file, mistake_in
+
+    file = load_file(path, specs_root)
+    loaded()
+    found: list[Diagnostic] = list(file.diagnostics)
+    told = []
+    for loss in file.losses:
+        known = identity(loss)
+        if not selected(patterns, known):
+            told.append(known)
+            continue
+        try:
+            proof = kept.get((loss.path, loss.name))
+            if proof is None or proof["formula"] != digest(loss) or loss.claims:
+                verdicts = analyse(loss)
+                proof = certificate(loss, verdicts)
+                found += findings(loss, verdicts, loss.path)
+            told.append({**known, "certificate": proof})
+        except Exception as error:
+            found.append(mistake_in(loss, error, root))
+    return {"losses": told, "diagnostics": found}
+
+
+def recheck_file(
+    path: Path,
+    root: Path,
+    specs_root: Path,
+    loaded: Loaded,
+    *,
+    patterns: tuple[str, ...],
+    kept: Kept,
+) -> dict[str, Any]:
+    """Checks the kept proofs of the selected losses by means that share nothing with the prover."""
+    from losscompiler.crosscheck.certificates import contradictions
+    from losscompiler.facts import identity
+    from losscompiler.spec.loader import load_file, mistake_in
+
+    file = load_file(path, specs_root)
+    loaded()
+    found: list[Diagnostic] = list(file.diagnostics)
+    told: list[dict[str, Any]] = []
+    for loss in file.losses:
+        known, proof = identity(loss), kept.get((loss.path, loss.name))
+        if proof is None or not selected(patterns, known):
+            told.append(known)
+            continue
+        try:
+            for text in contradictions(loss, proof):
+                message = f"`{loss.name}`: {text}"
+                found.append(Diagnostic("LC703", message, path=loss.path, line=loss.line,
+                                        loss=loss.name))  # fmt: skip
+            told.append({**known, "certificate": proof})
         except Exception as error:
             found.append(mistake_in(loss, error, root))
     return {"losses": told, "diagnostics": found}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import keyword
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -15,6 +15,7 @@ import sympy as sp
 
 from losscompiler.diagnostics import SpecError
 from losscompiler.spec.broken import Broken
+from losscompiler.spec.claims import Claimed, check_claims
 from losscompiler.spec.expressions import (
     Element,
     Index,
@@ -60,6 +61,7 @@ class Loss:
     path: str
     line: int
     names: Names = NO_OTHERS
+    claims: tuple[Claimed, ...] = ()
 
     @property
     def inputs(self) -> dict[str, Role]:
@@ -210,7 +212,11 @@ def declaring(declare: Callable[[Callable[..., Any], Trace], Any]) -> Iterator[N
 def loss(function: Callable[..., Any], /) -> Loss: ...
 @overload
 def loss(
-    *, aliases: tuple[str, ...] = (), former: tuple[str, ...] = (), deprecated: str = ""
+    *,
+    aliases: tuple[str, ...] = (),
+    former: tuple[str, ...] = (),
+    deprecated: str = "",
+    claims: Sequence[Claimed] = (),
 ) -> Callable[[Callable[..., Any]], Loss]: ...
 def loss(
     function: Callable[..., Any] | None = None,
@@ -219,6 +225,7 @@ def loss(
     aliases: tuple[str, ...] = (),
     former: tuple[str, ...] = (),
     deprecated: str = "",
+    claims: Sequence[Claimed] = (),
 ) -> Any:
     """Declares a loss; the function's parameters are its inputs, its result the formula.
 
@@ -227,8 +234,9 @@ def loss(
         aliases: Other names of the loss, under which all its generated code is found, too.
         former: Names that the loss had before: they still work, and warn.
         deprecated: What to use in its place; the loss still works, and warns.
+        claims: Properties of `losscompiler.spec.claims` that the loss is to have.
     """
-    read = partial(trace, names=Names(aliases, former, deprecated))
+    read = partial(trace, names=Names(aliases, former, deprecated), claims=tuple(claims))
 
     def declared(function: Callable[..., Any]) -> Any:
         declare = _declare.get(None)
@@ -237,10 +245,13 @@ def loss(
     return declared if function is None else declared(function)
 
 
-def trace(function: Callable[..., Any], names: Names = NO_OTHERS) -> Loss:
+def trace(
+    function: Callable[..., Any], names: Names = NO_OTHERS, claims: tuple[Claimed, ...] = ()
+) -> Loss:
     """Calls a spec function with symbolic inputs, and keeps what it returns."""
     name = function.__name__
     check_names(name, names)
+    check_claims(name, claims)
     roles = _roles(name, function)
     optional = [n for n, role in roles.items() if role.optional]
     variants = {
@@ -257,6 +268,7 @@ def trace(function: Callable[..., Any], names: Names = NO_OTHERS) -> Loss:
         path=function.__code__.co_filename,
         line=function.__code__.co_firstlineno,
         names=names,
+        claims=claims,
     )
 
 

@@ -58,8 +58,13 @@ def _from_root(pattern: str, root: Path, here: Path) -> str:
     path = relative(here / pattern, root)
     if not (here / pattern).exists():  # also a glob, which may be typed from the project root
         from_root = PurePosixPath(pattern.replace("\\", "/")).as_posix()
-        path = path if any(root.glob(path)) or not any(root.glob(from_root)) else from_root
+        path = path if _exists(root, path) or not _exists(root, from_root) else from_root
     return path if "/" in path else f"./{path}" if path.endswith(".py") else f"{path}/"
+
+
+def _exists(root: Path, pattern: str) -> bool:
+    """Whether a path or glob inside the root stands for anything."""
+    return not PurePosixPath(pattern).is_absolute() and any(root.glob(pattern))
 
 
 def matches(patterns: tuple[str, ...], name: str, path: str) -> bool:

@@ -175,6 +175,15 @@ MISTAKES: dict[str, tuple[str, tuple[str, int, str, str]]] = {
         """,
         ("LC110", 6, "where(nearest < oo, nearest, 0)", "such as a mask"),
     ),
+    "size of an axis that no input has": (
+        """
+        @loss
+        def f(p=Prediction("class")):
+            k = index("class")
+            return Sum(p[k], k) / size("classes")
+        """,
+        ("LC117", 5, 'return Sum(p[k], k) / size("classes")', "the axes of the inputs are: class"),
+    ),
     "sign that a domain settles": (
         """
         @loss

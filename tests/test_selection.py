@@ -62,4 +62,5 @@ def test_paths_are_taken_from_the_current_folder(tmp_path: Path) -> None:
     file = write(tmp_path, "robust.py")
     assert normalise(["robust.py"], tmp_path, tmp_path / "specs") == ("specs/robust.py",)
     assert normalise([str(file)], tmp_path, tmp_path / "specs") == ("specs/robust.py",)
+    assert normalise(["none.py"], tmp_path / "specs", tmp_path) == (f"{tmp_path}/none.py",)
     assert normalise(["huber"], tmp_path, tmp_path / "specs") == ("huber",)

@@ -207,7 +207,7 @@ def squared(prediction=Prediction(), *, scale=Param(1, positive=True)):
         "bad-axis",
         "an axis is not named as one",
         "An axis is a Python identifier in quotes. A starred one stands for all remaining array "
-        "axes, so it comes last.",
+        "axes, so it comes last. The size of an axis is read off the inputs that have it.",
         """@loss
 def energy(image=Prediction("*spatial", "class")):
     return 0""",

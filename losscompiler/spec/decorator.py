@@ -20,6 +20,7 @@ from losscompiler.spec.expressions import (
     Element,
     Index,
     MaskElement,
+    Size,
     Tensor,
     is_condition,
     not_a_number,
@@ -338,7 +339,21 @@ def _trace(
         )
     expression = exact(sp.sympify(returned))
     check_formula(name, expression)
+    _check_axes(expression, [r for n, r in roles.items() if n not in absent])
     return expression
+
+
+def _check_axes(e: sp.Expr, roles: Sequence[Role]) -> None:
+    """Raises a diagnostic if a formula asks for the size of an axis that no input has."""
+    axes = dict.fromkeys(axis.removeprefix("*") for role in roles for axis in role.axes)
+    for node in sorted(e.atoms(Index, Size), key=str):
+        if node.axis not in axes:
+            raise SpecError(
+                "LC117",
+                f"no input has the axis {node.axis!r}, so that nothing tells its size",
+                help=f"the axes of the inputs are: {', '.join(axes) or 'none'}",
+                about="return",
+            )
 
 
 def check_formula(name: str, e: Any) -> None:

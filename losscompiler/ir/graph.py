@@ -32,15 +32,17 @@ class Graph:
     `domains` holds an interval for the entries of each input; `scalars` names those inputs that
     have no batch axes and no other. `slopes` remembers derivatives by leaves, `verified` the values
     that were found in order, `open_locals` the locals of recurrences below definitions.
+    `has_nearest` tells whether some derivative is computed to be the nearest of many at a tie.
     """
 
     order: dict[str, int] = field(default_factory=dict)
     domains: dict[str, tuple[Any, Any]] = field(default_factory=dict)
     scalars: frozenset[str] = frozenset()
-    slopes: dict[tuple[Value, tuple[sp.Symbol, ...]], dict[sp.Symbol, sp.Expr]] = field(
+    slopes: dict[tuple[Value, tuple[sp.Symbol, ...], bool], dict[sp.Symbol, sp.Expr]] = field(
         default_factory=dict
     )
     verified: set[Value] = field(default_factory=set)
+    has_nearest: bool = False
     open_locals: dict[Definition, frozenset[nodes.Local]] = field(default_factory=dict)
     _leaves: dict[tuple[Definition, tuple[Axis, ...]], sp.Symbol] = field(default_factory=dict)
     _of: dict[sp.Symbol, tuple[Definition, tuple[Axis, ...]]] = field(default_factory=dict)

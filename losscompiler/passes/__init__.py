@@ -53,11 +53,15 @@ def differentiate(variant: Variant) -> Variant:
     directions = {d: graph.leaf(t, t.free) for d, t in zip(by, tangents, strict=True)}
     arrays = tuple(variant.inputs.values())
 
-    gradients = vjp(graph, variant.value, graph.leaf(cotangent, space), space, by)
+    seed = graph.leaf(cotangent, space)
+    gradients = vjp(graph, variant.value, seed, space, by)
     by_axes = [Output(g, d.free) for g, d in zip(gradients, by, strict=True)]
     (along,) = jvp(graph, [variant.value], directions)
-    products = jvp(graph, gradients, directions, share_ties=False)
-    diagonals = [diagonal(graph, g, d) for g, d in zip(gradients, by, strict=True)]
+    smooth = gradients
+    if graph.has_nearest:  # second derivatives are those of one cell
+        smooth = vjp(graph, variant.value, seed, space, by, share_ties=False)
+    products = jvp(graph, smooth, directions, share_ties=False)
+    diagonals = [diagonal(graph, g, d) for g, d in zip(smooth, by, strict=True)]
     programs = {
         "value": Program(graph, arrays, (Output(variant.value, space),)),
         "vjp": Program(graph, (*arrays, cotangent), tuple(by_axes)),

@@ -38,14 +38,18 @@ def _over_one_power(e: sp.Expr) -> sp.Expr:
     for base in _bases(e):
         powers = [_power_of(base, t) for t in e.args]
         lowest = min(powers)
-        pieces: list[sp.Expr] = []
-        for t, power in zip(e.args, powers, strict=True):
-            pieces += _times(t / base**power, base, power - lowest)
-        top = sp.Add(*pieces)
-        left = len(sp.Add.make_args(top)) if top != 0 else 0
-        if left <= len(pieces) - 2:
+        parts = [
+            sp.Add(*_times(t / base**power, base, power - lowest))
+            for t, power in zip(e.args, powers, strict=True)
+        ]
+        top = sp.Add(*parts)
+        if _count(top) <= sum(map(_count, parts)) - 2:
             return top * base**lowest
     return e
+
+
+def _count(e: sp.Expr) -> int:
+    return len(sp.Add.make_args(e)) if e != 0 else 0
 
 
 def _bases(e: sp.Expr) -> Iterator[sp.Expr]:

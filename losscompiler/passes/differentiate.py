@@ -32,6 +32,7 @@ class Reverse:
     graph: Graph
     active: set[Definition]
     adjoints: dict[Definition, sp.Expr] = field(default_factory=dict)
+    share_ties: bool = True
 
     def pull(self, value: sp.Expr, cotangent: sp.Expr, space: Sequence[Axis]) -> None:
         """Adds to the adjoints of the value's leaves; the value's entries range over `space`."""
@@ -39,7 +40,8 @@ class Reverse:
             return
         graph = self.graph
         wrt = [s for s in graph.leaves(value) if graph.definition(s) in self.active]
-        for leaf, slope in gradient(graph, value, wrt).items():
+        found = gradient(graph, value, wrt, share_ties=self.share_ties)
+        for leaf, slope in found.items():
             axes = graph.leaf_axes(leaf)
             self._add(leaf, graph.sum(slope * cotangent, [a for a in space if a not in axes]))
 
@@ -74,9 +76,14 @@ def vjp(
     cotangent: sp.Expr,
     space: Sequence[Axis],
     wrt: Sequence[nodes.Input],
+    *,
+    share_ties: bool = True,
 ) -> list[sp.Expr]:
-    """The gradient of sum(cotangent * value) by each input, over the input's formal axes."""
-    sweep = Reverse(graph, depends_on(graph, [value], wrt))
+    """The gradient of sum(cotangent * value) by each input, over the input's formal axes.
+
+    At kinks it is the nearest of those of the cells around or, without `share_ties`, one of them.
+    """
+    sweep = Reverse(graph, depends_on(graph, [value], wrt), share_ties=share_ties)
     sweep.pull(value, cotangent, space)
     sweep.run([value])
     return [sweep.adjoints.get(definition, sp.S.Zero) for definition in wrt]

@@ -1,28 +1,18 @@
-"""Where two smooth cells of an expression meet: guards, their sides, and points on them."""
+"""Where two smooth cells of an expression meet: guards, and what an expression is beside them."""
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-import mpmath
 import sympy as sp
 from sympy.core.relational import Relational
 
-from losscompiler.analysis.evaluate import UndefinedError, evaluate
-from losscompiler.ir.graph import Graph
 from losscompiler.ir.operators import Magnitude, Maximum, Minimum, Sign
 from losscompiler.spec.expressions import Piecewise, stop_gradient
 
-Point = dict[sp.Basic, Any]
-PROBES = 3
-PATIENCE = 8  # tries in a row without news
-DIGITS = 40
-TINY = mpmath.mpf(10) ** -25
 JUMPING = (Sign, sp.Lt, sp.Le, sp.Gt, sp.Ge)
 KINKED = (*JUMPING, Magnitude, Maximum, Minimum)
 
@@ -118,62 +108,10 @@ def is_facet(condition: sp.Basic) -> bool:
     return isinstance(condition, sp.Eq) and not all(a.is_integer for a in condition.args)
 
 
-def on_side(e: sp.Basic, point: Point, facet: Facet, side: int, known: dict[sp.Basic, Any]) -> Any:
-    """The value at a point of the facet, with every kinked node of this facet on one side of it.
-
-    `side` is 1 or -1 for the neighbouring cells, 0 for the facet itself; `known` remembers values
-    from one expression to the next.
-    """
-
-    def kink(node: sp.Basic, values: list[Any]) -> Any:
-        if not isinstance(node, Sign | Relational) or isinstance(node, sp.Eq | sp.Ne):
-            return None  # |x| and max(x, y) are continuous
-        own, sign = facet_of(node)
-        if own != facet:
-            return None
-        orientation = sign * side
-        if isinstance(node, Sign):
-            return mpmath.mpf(orientation)
-        return bool(type(node)(orientation, 0))
-
-    return evaluate(e, point, kink, known)
-
-
-def points_on(graph: Graph, facet: Facet, e: sp.Basic) -> list[Point]:
-    """A few pseudo-random points on the facet, inside the domains of the leaves.
-
-    What else switches in the expression is on and off at some of them, as far as it can be there.
-    """
-    switches = _switches(graph, facet, sp.Tuple(facet.guard, e))
-    unseen = {(s, on) for s in switches for on in (True, False)}
-    leaves = graph.leaves(sp.Tuple(facet.guard, e))
-    rng = random.Random(str(facet.guard))
-    found: list[Point] = []
-    idle = 0
-    while idle < PATIENCE and (len(found) < PROBES or unseen):
-        idle += 1
-        point = {leaf: _sample(graph, leaf, rng) for leaf in leaves}
-        solved = _moved_onto(graph, facet, point)
-        if solved is None:
-            continue
-        seen = _state(switches, solved)
-        if len(found) < PROBES or seen & unseen:
-            found.append(solved)
-            unseen -= seen
-            idle = 0
-    return found
-
-
-def _switches(graph: Graph, facet: Facet, e: sp.Basic) -> list[sp.Basic]:
-    """The conditions that decide which cell of the other kinks a point on the facet lies in."""
-    conditions = [s for s in graph.leaves(e) if graph.is_condition(s)]
-    return [*conditions, *(f.relation(sp.Gt) for f in _every_facet(e) if f != facet)]
-
-
-@lru_cache(maxsize=1_000)
-def _every_facet(e: sp.Basic) -> tuple[Facet, ...]:
+def every_facet(e: sp.Basic) -> list[Facet]:
+    """The facets of an expression, whatever moves across them."""
     kinked = {node: None for node in _nodes(e) if isinstance(node, KINKED)}
-    return tuple(f for f in dict.fromkeys(facet_of(n)[0] for n in kinked) if f.guard.free_symbols)
+    return list(dict.fromkeys(facet_of(node)[0] for node in kinked))
 
 
 def _nodes(e: sp.Basic) -> list[sp.Basic]:
@@ -186,56 +124,6 @@ def _nodes(e: sp.Basic) -> list[sp.Basic]:
             found[node] = None
             stack.extend(reversed(node.args))
     return list(found)
-
-
-def _state(switches: list[sp.Basic], point: Point) -> set[tuple[sp.Basic, bool]]:
-    """Which switches are on and off at a point, where they are defined."""
-    known: dict[sp.Basic, Any] = {}
-    found = set()
-    for switch in switches:
-        with suppress(UndefinedError):
-            found.add((switch, bool(evaluate(switch, point, known=known))))
-    return found
-
-
-def _moved_onto(graph: Graph, facet: Facet, point: Point) -> Point | None:
-    """The point with one coordinate changed so that the guard vanishes."""
-    symbols = [s for s in point if facet.guard.has(s) and not graph.is_condition(s)]
-    for leaf in sorted(symbols, key=lambda s: bool(s.is_integer)):
-        root = _root(facet.guard, point, leaf)
-        low, high = graph.bounds_of(leaf)
-        if root is not None and low < root < high:
-            return {**point, leaf: root}
-    return None
-
-
-def _root(guard: sp.Expr, point: Point, leaf: sp.Symbol) -> Any:
-    """A zero of the guard along one coordinate, by the secant method."""
-    try:
-        x, y = point[leaf], point[leaf] + mpmath.mpf("0.37")
-        fx, fy = (evaluate(guard, {**point, leaf: v}) for v in (x, y))
-        for _ in range(24):
-            if abs(fy) < TINY * TINY / 100:
-                return y
-            if fx == fy:
-                return None
-            x, fx, y = y, fy, y - fy * (y - x) / (fy - fx)
-            fy = evaluate(guard, {**point, leaf: y})
-    except UndefinedError:
-        return None
-    return None
-
-
-def _sample(graph: Graph, leaf: sp.Symbol, rng: random.Random) -> Any:
-    if graph.is_condition(leaf):
-        return rng.random() < 0.5
-    low, high = graph.bounds_of(leaf)
-    if leaf.is_integer:
-        return mpmath.mpf(rng.randint(max(0, int(low)) if low > -mpmath.inf else 0, 5))
-    if low == -mpmath.inf:
-        low = high - 4 if high < mpmath.inf else -4
-    high = low + 4 - min(low, 0) if high == mpmath.inf else high
-    return low + (high - low) * mpmath.mpf(rng.randint(1, 9999)) / 10000
 
 
 def with_jumps(e: sp.Basic, facet: Facet, side: int) -> sp.Basic:

@@ -8,29 +8,27 @@ norm: 0 for `Abs` at 0, the common value where the formula is smooth after all, 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 import mpmath
+import numpy as np
 import sympy as sp
 
-from losscompiler.analysis.evaluate import UndefinedError, bounds
+from losscompiler.analysis.evaluate import bounds
 from losscompiler.ir.graph import Graph
-from losscompiler.ir.operators import Magnitude, Maximum, Minimum, Sign, XDivY
+from losscompiler.ir.operators import Magnitude, Maximum, Minimum, Sign
 from losscompiler.passes.facets import (
-    DIGITS,
-    TINY,
     Facet,
-    Point,
     assign_tie,
     facet_of,
     facets,
     is_facet,
     jumps,
-    on_side,
-    points_on,
     with_jumps,
 )
+from losscompiler.passes.samples import DIGITS, DoubtfulError, Sides, alike, on_facet
 from losscompiler.spec.expressions import Piecewise, stop_gradient
 
 CONSTANT_HEADS = (Sign, sp.floor, sp.ceiling, stop_gradient)
@@ -89,112 +87,108 @@ def _cells(pairs: list[tuple[sp.Expr, sp.Basic]]) -> sp.Expr:
     return Piecewise(*pairs[:-1], (pairs[-1][0], sp.true))
 
 
-def gradient(graph: Graph, e: sp.Expr, wrt: Sequence[sp.Symbol]) -> Slopes:
-    """The derivative by each leaf, with the minimum-norm subgradient on every facet."""
-    key = (e, tuple(wrt))
+def gradient(
+    graph: Graph, e: sp.Expr, wrt: Sequence[sp.Symbol], *, share_ties: bool = True
+) -> Slopes:
+    """The derivative by each leaf, with the minimum-norm subgradient on every facet.
+
+    Without `share_ties` it is that of one cell where this would have to be computed.
+    """
+    key = (e, tuple(wrt), share_ties)
     if key not in graph.slopes:  # Hessian-vector product and diagonal ask for the same ones
-        graph.slopes[key] = _gradient(graph, e, wrt)
+        graph.slopes[key] = _gradient(graph, e, wrt, share_ties=share_ties)
     return graph.slopes[key]
 
 
-def _gradient(graph: Graph, e: sp.Expr, wrt: Sequence[sp.Symbol]) -> Slopes:
+def _gradient(graph: Graph, e: sp.Expr, wrt: Sequence[sp.Symbol], *, share_ties: bool) -> Slopes:
     found = {x: derivative(e, x) for x in wrt}
     if any(not d.is_number for d in found.values()):
-        with mpmath.workdps(DIGITS):
-            met = facets(e, wrt)
-            for facet in met:
-                found |= _settled(graph, e, facet, found, crowded=len(met) > CROWDED)
+        met = facets(e, wrt)
+        for facet in met:
+            few = len(met) <= CROWDED
+            jumping = {x: d for x, d in found.items() if facet in jumps(d)}
+            if jumping:
+                found |= _settled(graph, facet, jumping, few=few, share_ties=share_ties)
     return found
 
 
-def _settled(graph: Graph, e: sp.Expr, facet: Facet, found: Slopes, *, crowded: bool) -> Slopes:
+def _settled(
+    graph: Graph, facet: Facet, found: Slopes, *, few: bool, share_ties: bool
+) -> Mapping[sp.Symbol, sp.Expr]:
     """The derivatives whose value where one guard vanishes is not yet right."""
-    found = {x: d for x, d in found.items() if facet in jumps(d)}
-    points = points_on(graph, facet, e) if found else []
-    try:
-        above, below, tie = (_at_points(found, facet, side, points) for side in (1, -1, 0))
-    except UndefinedError:
-        return {}
+    for sides in on_facet(graph, facet, found):
+        with suppress(DoubtfulError):
+            return _decided(graph, facet, found, sides, few=few, share_ties=share_ties)
+    return {}
+
+
+def _decided(
+    graph: Graph, facet: Facet, found: Slopes, sides: Sides, *, few: bool, share_ties: bool
+) -> Mapping[sp.Symbol, sp.Expr]:
+    above, below, tie = sides.above, sides.below, sides.tie
     # Away from its own jumps a derivative is continuous, and right as it is.
     jumping = {
         x: d
         for x, d in found.items()
-        if not (_same(above[x], below[x]) and _same(tie[x], below[x]))
+        if not (alike(sides, above[x], below[x]) and alike(sides, tie[x], below[x]))
     }
-    if not points or not jumping:
+    if not jumping:
         return {}
-    a, b, now = ([side[x] for x in jumping] for side in (above, below, tie))
-    choice = _choice(graph, facet, jumping, a, b)
-    if choice == "nearest" and crowded and len(jumping) > 1:
+    a, b, now = (np.array([side[x] for x in jumping]) for side in (above, below, tie))
+    choice = _choice(graph, facet, jumping, sides, a, b)
+    exact = share_ties or few if len(jumping) == 1 else share_ties and few
+    if choice == "nearest" and not exact:
         # The exact point would take as much code as the derivative itself, for each facet.
-        choice = "below" if _norm(b) < _norm(a) else "above"
-    if choice in VALUES and all(map(_same, now, VALUES[choice](a, b))):
+        choice = "below" if np.sum(b * b) < np.sum(a * a) else "above"
+    if choice in VALUES and alike(sides, now.ravel(), VALUES[choice](a, b).ravel()):
         return {}
     if choice in ("above", "below"):
         side = 1 if choice == "above" else -1
         return {x: assign_tie(d, facet, side) for x, d in jumping.items()}
-    exact = _on_facet(choice, facet, jumping)
+    graph.has_nearest |= choice == "nearest"
+    there = _on_facet(choice, facet, jumping)
     at = facet.relation(sp.Eq)
-    return {x: _cells([(exact[x], at), (d, sp.true)]) for x, d in jumping.items()}
-
-
-def _at_points(
-    found: Slopes, facet: Facet, side: int, points: Sequence[Point]
-) -> dict[sp.Symbol, list[Any]]:
-    memories: list[dict[sp.Basic, Any]] = [{} for _ in points]
-    return {
-        x: [on_side(d, p, facet, side, known) for p, known in zip(points, memories, strict=True)]
-        for x, d in found.items()
-    }
+    return {x: _cells([(there[x], at), (d, sp.true)]) for x, d in jumping.items()}
 
 
 # ---- which point of the segment between two cells' gradients --------------------------------
 
-Rows = list[list[Any]]  # one row per derivative, one entry per sample point
+Rows = Any  # one row per derivative, one entry per sample point
 CROWDED = 3
-VALUES: dict[str, Any] = {
+VALUES: dict[str, Callable[[Rows, Rows], Rows]] = {
     "above": lambda a, b: a,
     "below": lambda a, b: b,
-    "zero": lambda a, b: [[mpmath.mpf(0)] * len(v) for v in a],
-    "middle": lambda a, b: [
-        [(x + y) / 2 for x, y in zip(v, w, strict=True)] for v, w in zip(a, b, strict=True)
-    ],
+    "zero": lambda a, b: 0 * a,
+    "middle": lambda a, b: (a + b) / 2,
 }
 
 
-def _choice(graph: Graph, facet: Facet, found: Slopes, above: Rows, below: Rows) -> str:
+def _choice(
+    graph: Graph, facet: Facet, found: Slopes, sides: Sides, above: Rows, below: Rows
+) -> str:
     """The point of least norm: an end, zero, the middle, or "nearest" if only the data can tell.
 
-    Identities are decided at sample points in high precision; inequalities are proved by interval
-    bounds or else left to run time.
+    Identities are decided at sample points; inequalities are proved by interval bounds or else
+    left to run time.
     """
-    zero = VALUES["zero"](above, below)
-    if all(map(_same, above, below)) or all(map(_same, above, zero)):
+
+    def same(a: Rows, b: Rows) -> bool:
+        return alike(sides, a.ravel(), b.ravel())
+
+    if same(above, below) or same(above, 0 * above):
         return "above"
-    if all(map(_same, below, zero)):
+    if same(below, 0 * below):
         return "below"
-    if all(map(_same, above, [[-x for x in v] for v in below])):
+    if same(above, -below):
         return "zero"
     if len(found) == 1:
         (slope,) = found.values()
         domains = graph.domain_map()
-        ends = (bounds(with_jumps(slope, facet, side), domains) for side in (1, -1))
-        return _nearer_end(*ends)
-    shares = [
-        _share(v, w)
-        for v, w in zip(zip(*above, strict=True), zip(*below, strict=True), strict=True)
-    ]
-    return "middle" if all(abs(s - 0.5) < TINY for s in shares) else "nearest"
-
-
-def _share(above: tuple[Any, ...], below: tuple[Any, ...]) -> Any:
-    jump = [p - q for p, q in zip(above, below, strict=True)]
-    length = mpmath.fdot(jump, jump)
-    return -mpmath.fdot(below, jump) / length if length else mpmath.nan
-
-
-def _norm(rows: Rows) -> Any:
-    return mpmath.fsum(x * x for row in rows for x in row)
+        with mpmath.workdps(DIGITS):
+            ends = (bounds(with_jumps(slope, facet, side), domains) for side in (1, -1))
+            return _nearer_end(*ends)
+    lengths = (np.sum(rows * rows, axis=0) for rows in (above, below))
+    return "middle" if same(*lengths) else "nearest"
 
 
 def _nearer_end(a: tuple[Any, Any], b: tuple[Any, Any]) -> str:
@@ -206,10 +200,6 @@ def _nearer_end(a: tuple[Any, Any], b: tuple[Any, Any]) -> str:
     if (b[0] >= a[1] and a[0] >= 0) or (b[1] <= a[0] and a[1] <= 0):
         return "above"
     return "nearest"
-
-
-def _same(a: list[Any], b: list[Any]) -> bool:
-    return all(abs(x - y) <= TINY * (1 + abs(x)) for x, y in zip(a, b, strict=True))
 
 
 def _on_facet(choice: str, facet: Facet, found: Slopes) -> Mapping[sp.Symbol, sp.Expr]:
@@ -225,6 +215,7 @@ def _on_facet(choice: str, facet: Facet, found: Slopes) -> Mapping[sp.Symbol, sp
     jump = {x: a[x] - b[x] for x in found}
     along = sp.Add(*(b[x] * jump[x] for x in found))
     length = sp.Add(*(jump[x] ** 2 for x in found))
-    # 0 / 0 where squares of jumps that are not 0 underflow: any point is as near then.
-    share = Minimum(Maximum(XDivY(-along, length), sp.S.Zero), sp.S.One)
-    return {x: Piecewise((b[x] + share * jump[x], length > 0), (b[x], True)) for x in found}
+    # Where the squares of jumps underflow, any point is as near as another.
+    divisor = Piecewise((length, length > 0), (sp.S.One, True))
+    share = Minimum(Maximum(-along / divisor, sp.S.Zero), sp.S.One)
+    return {x: b[x] + share * jump[x] for x in found}

@@ -54,7 +54,7 @@ class Forward:
         """The tangent of a value."""
         graph = self.graph
         wrt = [s for s in graph.leaves(value) if graph.definition(s) in self.active]
-        slope = gradient(graph, value, wrt)
+        slope = gradient(graph, value, wrt, share_ties=self.share_ties)
         return added(*(scaled(self._leaf(s), slope[s]) for s in wrt))
 
     def by_seeds(self, value: sp.Expr) -> Terms:

@@ -88,7 +88,7 @@ def values(
         if not e.args:
             return _constant(e)
         if isinstance(e, Piecewise):
-            result = np.float64(np.nan)
+            result: Array = np.nan
             for branch, condition in reversed(e.pairs):
                 result = np.where(value(condition), value(branch), result)
             return result

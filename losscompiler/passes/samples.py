@@ -73,7 +73,8 @@ def on_facet(graph: Graph, facet: Facet, found: Mapping[sp.Symbol, sp.Expr]) -> 
     chosen = np.flatnonzero(apart if apart.any() else fine)
     if not len(chosen):
         return
-    yield Sides(*({x: row[chosen] for x, row in r.items()} for r in sides), 1e-10, 1e-5)
+    above, below, tie = ({x: row[chosen] for x, row in rows.items()} for rows in sides)
+    yield Sides(above, below, tie, same=1e-10, doubt=1e-5)
     some = chosen[:: -(-len(chosen) // EXACT)]
     with mpmath.workdps(DIGITS):
         exact = [_polished(facet, {s: points[s][n] for s in leaves}, by[n]) for n in some]
@@ -186,6 +187,6 @@ def _exactly(
         }
 
     try:
-        yield Sides(rows(1), rows(-1), rows(0), 1e-25, 1e-25)
+        yield Sides(rows(1), rows(-1), rows(0), same=1e-25, doubt=1e-25)
     except UndefinedError:
         return

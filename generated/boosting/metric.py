@@ -29,8 +29,13 @@ def _hinge_embedding_vjp(
     cotangent: Array,
 ) -> tuple[Result, ...]:
     """Gradients of sum(cotangent * loss)."""
-    branch = np.where(target == 1, 1.0, fn.select(margin > distance, -1.0, 0.0, distance))
-    return (cotangent * branch,)
+    equal = target == 1
+    branch = fn.select(equal, 1.0, -1.0, distance)
+    branch2 = fn.select(equal, 1.0, 0.0, distance)
+    smaller = np.minimum(np.maximum(branch, branch2), 0.0)
+    branch3 = np.where(equal, 1.0, fn.select(margin > distance, -1.0, 0.0, distance))
+    larger = np.maximum(np.minimum(branch, branch2), smaller)
+    return (cotangent * np.where(margin == distance, larger, branch3),)
 
 
 def _hinge_embedding_hessian_diagonal(

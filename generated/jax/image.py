@@ -603,58 +603,31 @@ def _concordance_correlation_vjp(
     cotangent: Array,
 ) -> tuple[Result, ...]:
     """Gradients of sum(cotangent * loss)."""
-    total = jnp.sum(prediction, axis=-1)
-    total2 = jnp.sum(target, axis=-1)
-    t = total - total2
-    t2 = t**2
+    total = jnp.sum(target, axis=-1)
     position_size = fn.size(prediction, -1)
-    t3 = -total / position_size
+    t = -total / position_size
+    t2 = target + t[..., None]
+    total2 = jnp.sum(prediction, axis=-1)
+    t3 = -total2 / position_size
     t4 = prediction + t3[..., None]
     total3 = jnp.sum(t4**2, axis=-1)
-    t5 = -total2 / position_size
-    t6 = target + t5[..., None]
-    total4 = jnp.sum(t6**2, axis=-1)
-    t7 = epsilon + t2 / position_size**2 + total3 / position_size
-    t8 = t7 + total4 / position_size
-    t9 = 1 / t8**2
-    t10 = 1 / (t8 * position_size**2)
-    total5 = jnp.sum(t6 * t10[..., None], axis=-1)
-    t11 = epsilon**2
-    t12 = total4**2
-    t13 = total3**2
-    t14 = t**4
-    total6 = jnp.sum(t4 * t6, axis=-1)
-    t15 = 4 * t2 * total5 * total3 / position_size**3
-    t16 = 4 * t2 * total5 * total4 / position_size**3
-    t17 = 4 * t2 * total5 * epsilon / position_size**2
-    t18 = 4 * total5 * total3 * total4 / position_size**2
-    t19 = 4 * total5 * total3 * epsilon / position_size
-    t20 = 4 * total5 * total4 * epsilon / position_size
-    t21 = t9 / position_size**3
-    total7 = jnp.sum(t4 * t21[..., None], axis=-1)
-    t22 = 4 * total6 * total7 * t12 / position_size**2
-    t23 = 4 * total6 * total7 * t13 / position_size**2
-    t24 = 4 * total6 * total7 * t14 / position_size**4
-    t25 = 8 * total6 * t2 * total7 * total3 / position_size**3
-    t26 = 8 * total6 * t2 * total7 * total4 / position_size**3
-    t27 = 8 * total6 * t2 * total7 * epsilon / position_size**2
-    t28 = 8 * total6 * total7 * total3 * total4 / position_size**2
-    t29 = 8 * total6 * total7 * total3 * epsilon / position_size
-    t30 = 8 * total6 * total7 * total4 * epsilon / position_size
-    t31 = 2 * total5 * t11 + 2 * total5 * t12 / position_size**2
-    t32 = t31 + 2 * total5 * t13 / position_size**2
-    t33 = t32 + 2 * total5 * t14 / position_size**4
-    t34 = t33 + 4 * total6 * t / position_size**3 + t15 + t16 + t17 + t18 + t19 + t20
-    t35 = t34 - 4 * total6 * total7 * t11 - t22 - t23 - t24 - t25 - t26 - t27 - t28
-    t36 = t35 - t29 - t30
-    t37 = -2 * total4 / position_size**2
-    t38 = -2 * total3 / position_size**2
-    t39 = -2 * t2 / position_size**3
-    t40 = 4 * total6 / position_size**2
-    t41 = t36[..., None] + t6 * t37[..., None] + t6 * t38[..., None]
-    t42 = t41 + t6 * t39[..., None] + t4 * t40[..., None]
-    t43 = t42 - 2 * t6 * epsilon / position_size
-    return (cotangent[..., None] * t9[..., None] * t43,)
+    total4 = jnp.sum(t2**2, axis=-1)
+    t5 = total2 - total
+    t6 = epsilon + total3 / position_size + total4 / position_size
+    t7 = t6 + t5**2 / position_size**2
+    t8 = 1 / t7
+    t9 = t8 / position_size**2
+    total5 = jnp.sum(t2 * t9[..., None], axis=-1)
+    total6 = jnp.sum(t4 * t2, axis=-1)
+    t10 = 1 / t7**2
+    t11 = 4 * total6 * t5 * t10 / position_size**3
+    t12 = t10 / position_size**3
+    total7 = jnp.sum(t4 * t12[..., None], axis=-1)
+    t13 = 2 * total5 + t11 - 4 * total6 * total7
+    t14 = -2 * t8 / position_size
+    t15 = 4 * total6 * t10 / position_size**2
+    t16 = t13[..., None] + t2 * t14[..., None] + t4 * t15[..., None]
+    return (cotangent[..., None] * t16,)
 
 
 def _concordance_correlation_jvp(
@@ -672,22 +645,22 @@ def _concordance_correlation_jvp(
     t3 = -total2 / position_size
     t4 = target + t3[..., None]
     total3 = jnp.sum(t2 * t4, axis=-1)
-    total4 = jnp.sum(prediction_tangent, axis=-1)
-    t5 = -2 * total4 / position_size
-    t6 = t2 * (t5[..., None] + 2 * prediction_tangent)
-    total5 = jnp.sum(t6, axis=-1)
-    total6 = jnp.sum(t2**2, axis=-1)
-    total7 = jnp.sum(t4**2, axis=-1)
-    t7 = total - total2
-    t8 = epsilon + total6 / position_size + total7 / position_size
-    t9 = t8 + t7**2 / position_size**2
-    t10 = 1 / t9**2
-    t11 = 2 * total3 * total5 * t10 / position_size**2
-    t12 = 4 * total4 * total3 * t7 * t10 / position_size**3
-    t13 = -total4 / position_size
+    total4 = jnp.sum(t2**2, axis=-1)
+    total5 = jnp.sum(t4**2, axis=-1)
+    t5 = total - total2
+    t6 = epsilon + total4 / position_size + total5 / position_size
+    t7 = t6 + t5**2 / position_size**2
+    t8 = 1 / t7**2
+    total6 = jnp.sum(prediction_tangent, axis=-1)
+    t9 = -2 * total6 / position_size
+    t10 = t2 * (t9[..., None] + 2 * prediction_tangent)
+    total7 = jnp.sum(t10, axis=-1)
+    t11 = 2 * total3 * t8 * total7 / position_size**2
+    t12 = 4 * total6 * total3 * t5 * t8 / position_size**3
+    t13 = -total6 / position_size
     t14 = t4 * (prediction_tangent + t13[..., None])
     total8 = jnp.sum(t14, axis=-1)
-    return t11 + t12 - 2 * total8 / (t9 * position_size)
+    return t11 + t12 - 2 * total8 / (t7 * position_size)
 
 
 def _concordance_correlation_hvp(
@@ -698,115 +671,56 @@ def _concordance_correlation_hvp(
     prediction_tangent: Array,
 ) -> tuple[Result, ...]:
     """The Hessian of sum(cotangent * loss) times the tangents."""
-    t = epsilon**2
     total = jnp.sum(target, axis=-1)
     position_size = fn.size(prediction, -1)
-    t2 = -total / position_size
-    t3 = target + t2[..., None]
+    t = -total / position_size
+    t2 = target + t[..., None]
     total2 = jnp.sum(prediction, axis=-1)
-    t4 = total2 - total
-    t5 = t4**2
-    t6 = -total2 / position_size
-    t7 = prediction + t6[..., None]
-    total3 = jnp.sum(t7**2, axis=-1)
-    total4 = jnp.sum(t3**2, axis=-1)
-    t8 = epsilon + t5 / position_size**2 + total3 / position_size
-    t9 = t8 + total4 / position_size
-    t10 = 1 / t9**2
+    t3 = -total2 / position_size
+    t4 = prediction + t3[..., None]
+    total3 = jnp.sum(t4**2, axis=-1)
+    total4 = jnp.sum(t2**2, axis=-1)
+    t5 = total2 - total
+    t6 = epsilon + total3 / position_size + total4 / position_size
+    t7 = t6 + t5**2 / position_size**2
+    t8 = 1 / t7**2
     total5 = jnp.sum(prediction_tangent, axis=-1)
-    t11 = -2 * total5 / position_size
-    t12 = t7 * (t11[..., None] + 2 * prediction_tangent)
-    total6 = jnp.sum(t12, axis=-1)
-    t13 = total6 / position_size**3 + 2 * total5 * t4 / position_size**4
-    t14 = -t10 * t13
-    total7 = jnp.sum(t3 * t14[..., None], axis=-1)
-    t15 = total4**2
-    t16 = total3**2
-    t17 = t4**4
-    t18 = 4 * t5 * total7 * total3 / position_size**3
-    t19 = 4 * t5 * total7 * total4 / position_size**3
-    t20 = 4 * t5 * total7 * epsilon / position_size**2
-    t21 = 4 * total7 * total3 * total4 / position_size**2
-    t22 = 4 * total7 * total3 * epsilon / position_size
-    t23 = 4 * total7 * total4 * epsilon / position_size
-    total8 = jnp.sum(t7 * t3, axis=-1)
-    t24 = t10 / position_size**3
-    t25 = -t10 / position_size**4
-    t26 = 1 / t9**3
-    t27 = -4 * t4 * t26 / position_size**5
-    t28 = total5[..., None] * (t25[..., None] + t7 * t27[..., None])
-    t29 = -2 * total6 * t26 / position_size**4
-    t30 = prediction_tangent * t24[..., None] + t28 + t7 * t29[..., None]
-    total9 = jnp.sum(t30, axis=-1)
-    t31 = 4 * total8 * t15 * total9 / position_size**2
-    t32 = 4 * total8 * t16 * total9 / position_size**2
-    t33 = 4 * total8 * t17 * total9 / position_size**4
-    t34 = 8 * total8 * t5 * total9 * total3 / position_size**3
-    t35 = 8 * total8 * t5 * total9 * total4 / position_size**3
-    t36 = 8 * total8 * t5 * total9 * epsilon / position_size**2
-    t37 = 8 * total8 * total9 * total3 * total4 / position_size**2
-    t38 = 8 * total8 * total9 * total3 * epsilon / position_size
-    t39 = 8 * total8 * total9 * total4 * epsilon / position_size
-    t40 = 2 * t * total7 + 2 * t15 * total7 / position_size**2
-    t41 = t40 + 2 * t16 * total7 / position_size**2
-    t42 = t41 + 2 * t17 * total7 / position_size**4 + t18 + t19 + t20 + t21 + t22
-    t43 = t42 + t23 - 4 * total8 * t * total9 - t31 - t32 - t33 - t34 - t35 - t36
-    t44 = t43 - t37 - t38 - t39
-    t45 = 2 * total6 * total4 * epsilon / position_size
-    t46 = -8 * total8 * t4 * t26 / position_size**4
-    t47 = 2 * t10 / position_size**2
-    t48 = -8 * total8 * t26 / position_size**3
-    t49 = t46[..., None] + t3 * t47[..., None] + t7 * t48[..., None]
-    t50 = 2 * t5 * total6 * total4 / position_size**3
-    t51 = 2 * total6 * total3 * epsilon / position_size
-    t52 = 2 * t5 * total6 * total3 / position_size**3
-    t53 = 2 * t5 * total6 * epsilon / position_size**2
-    t54 = 2 * total5 * t4 * total3 * total4 / position_size**2
-    t55 = -16 * total8 * t4 * t26 / position_size**5
-    t56 = 4 * t10 / position_size**3
-    t57 = -16 * total8 * t26 / position_size**4
-    t58 = t55[..., None] + t3 * t56[..., None] + t7 * t57[..., None]
-    t59 = 2 * total5 * t4 * total4 * epsilon / position_size
-    t60 = 2 * total5 * t4 * total3 * epsilon / position_size
-    t61 = 4 * total8 / position_size**2
-    t62 = -total5 / position_size
-    t63 = t3 * (prediction_tangent + t62[..., None])
-    total10 = jnp.sum(t63, axis=-1)
-    total11 = jnp.sum(t7 * t24[..., None], axis=-1)
-    t64 = 8 * t5 * total11 * total3 / position_size**3
-    t65 = 8 * t5 * total11 * total4 / position_size**3
-    t66 = 8 * t5 * total11 * epsilon / position_size**2
-    t67 = 8 * total11 * total3 * total4 / position_size**2
-    t68 = 8 * total11 * total3 * epsilon / position_size
-    t69 = 8 * total11 * total4 * epsilon / position_size
-    t70 = 4 * t4 / position_size**3 - 4 * total11 * t
-    t71 = t70 - 4 * total11 * t15 / position_size**2
-    t72 = t71 - 4 * total11 * t16 / position_size**2
-    t73 = t72 - 4 * total11 * t17 / position_size**4 - t64 - t65 - t66 - t67 - t68
-    t74 = t73 - t69
-    t75 = total10[..., None] * (t74[..., None] + 4 * t7 / position_size**2)
-    t76 = t * total6
-    t77 = t15 * total6 / position_size**2
-    t78 = t16 * total6 / position_size**2
-    t79 = t17 * total6 / position_size**4
-    t80 = 2 * total6 * total3 * total4 / position_size**2
-    t81 = total5 * t4 * t
-    t82 = total5 * t4**5 / position_size**4
-    t83 = total5 * t4 * t15 / position_size**2
-    t84 = total5 * t4 * t16 / position_size**2
-    t85 = t4**3
-    t86 = 2 * total5 * t85 * total4 / position_size**3
-    t87 = 2 * total5 * t85 * total3 / position_size**3
-    t88 = 2 * total5 * t85 * epsilon / position_size**2
-    t89 = t44[..., None] + t45[..., None] * t49 + t50[..., None] * t49
-    t90 = t89 + t51[..., None] * t49 + t52[..., None] * t49 + t53[..., None] * t49
-    t91 = t90 + t54[..., None] * t58 + t59[..., None] * t58 + t60[..., None] * t58
-    t92 = t91 + prediction_tangent * t61[..., None] + t75 + t49 * t76[..., None]
-    t93 = t92 + t49 * t77[..., None] + t49 * t78[..., None] + t49 * t79[..., None]
-    t94 = t93 + t49 * t80[..., None] + t58 * t81[..., None] + t58 * t82[..., None]
-    t95 = t94 + t58 * t83[..., None] + t58 * t84[..., None] + t58 * t86[..., None]
-    t96 = t95 + t58 * t87[..., None] + t58 * t88[..., None]
-    return (t96 * cotangent[..., None] * t10[..., None],)
+    t9 = -2 * total5 / position_size
+    t10 = t4 * (t9[..., None] + 2 * prediction_tangent)
+    total6 = jnp.sum(t10, axis=-1)
+    t11 = total6 / position_size**3 + 2 * total5 * t5 / position_size**4
+    t12 = -t8 * t11
+    total7 = jnp.sum(t2 * t12[..., None], axis=-1)
+    total8 = jnp.sum(t4 * t2, axis=-1)
+    t13 = t8 / position_size**3
+    t14 = -t8 / position_size**4
+    t15 = 1 / t7**3
+    t16 = -4 * t5 * t15 / position_size**5
+    t17 = total5[..., None] * (t14[..., None] + t4 * t16[..., None])
+    t18 = -2 * total6 * t15 / position_size**4
+    t19 = prediction_tangent * t13[..., None] + t17 + t4 * t18[..., None]
+    total9 = jnp.sum(t19, axis=-1)
+    t20 = 2 * total7 - 4 * total8 * total9
+    t21 = 4 * total8 * t8 / position_size**2
+    t22 = -8 * total8 * t5 * t15 / position_size**4
+    t23 = 2 * t8 / position_size**2
+    t24 = -8 * total8 * t15 / position_size**3
+    t25 = t22[..., None] + t2 * t23[..., None] + t4 * t24[..., None]
+    t26 = -total5 / position_size
+    t27 = t2 * (prediction_tangent + t26[..., None])
+    total10 = jnp.sum(t27, axis=-1)
+    total11 = jnp.sum(t4 * t13[..., None], axis=-1)
+    t28 = 4 * t5 * t8 / position_size**3 - 4 * total11
+    t29 = 4 * t8 / position_size**2
+    t30 = total10[..., None] * (t28[..., None] + t4 * t29[..., None])
+    t31 = total5 * t5
+    t32 = -16 * total8 * t5 * t15 / position_size**5
+    t33 = 4 * t8 / position_size**3
+    t34 = -16 * total8 * t15 / position_size**4
+    t35 = t32[..., None] + t2 * t33[..., None] + t4 * t34[..., None]
+    t36 = t20[..., None] + prediction_tangent * t21[..., None]
+    t37 = t36 + total6[..., None] * t25 + t30 + t31[..., None] * t35
+    return (cotangent[..., None] * t37,)
 
 
 def _concordance_correlation_hessian_diagonal(
@@ -834,42 +748,32 @@ def _concordance_correlation_hessian_diagonal(
     t10 = 1 / t8**3
     t11 = 16 * total3 * t6 * t10 / position_size**5
     t12 = 4 * total3 * t9 / position_size**2 - t11
-    total6 = jnp.sum(t2 / position_size, axis=-1)
-    t13 = 2 * t2 - 2 * total6[..., None]
-    t14 = -8 * total3 * t5 * t10 / position_size**4
-    t15 = 2 * t9 / position_size**2
-    t16 = -8 * total3 * t10 / position_size**3
-    t17 = t14[..., None] + t4 * t15[..., None] + t2 * t16[..., None]
-    t18 = t10 / position_size**4
-    total7 = jnp.sum(t18[..., None] * t2, axis=-1)
-    t19 = -4 * total7 * total3
-    t20 = -4 * t5 / position_size
-    t21 = t19[..., None] * (t20[..., None] - 2 * t13)
-    t22 = 4 * t5 * t9 / position_size**3
-    t23 = -16 * total3 * t5 * t10 / position_size**4
-    t24 = t9 / position_size**3
-    total8 = jnp.sum(t4 * t24[..., None], axis=-1)
-    t25 = -2 * t5 / position_size
-    t26 = 2 * total8[..., None] * (t25[..., None] - t13)
-    total9 = jnp.sum(t4 / position_size, axis=-1)
-    t27 = t3 - total9
-    total10 = jnp.sum(t2 * t24[..., None], axis=-1)
-    t28 = 4 * total10 * total4**2 / position_size**2
-    t29 = 4 * total10 * total5**2 / position_size**2
-    t30 = 8 * t6 * total10 * total4 / position_size**3
-    t31 = 8 * t6 * total10 * total5 / position_size**3
-    t32 = 8 * t6 * total10 * epsilon / position_size**2
-    t33 = 8 * total10 * total4 * total5 / position_size**2
-    t34 = 8 * total10 * total4 * epsilon / position_size
-    t35 = 8 * total10 * total5 * epsilon / position_size
-    t36 = 4 * t5 / position_size**3 - 4 * total10 * epsilon**2
-    t37 = t36 - 4 * total10 * t5**4 / position_size**4 - t28 - t29 - t30 - t31 - t32
-    t38 = t37 - t33 - t34 - t35
-    t39 = t38[..., None] + 4 * t2 / position_size**2
-    t40 = t9[..., None] * (t27[..., None] + target) * t39
-    t41 = t12[..., None] + t13 * t17 + t21 + t22[..., None] * t4 + t23[..., None] * t2
-    t42 = t41 + t26 + t40
-    return (t42 * cotangent[..., None],)
+    t13 = t10 / position_size**4
+    total6 = jnp.sum(t2 * t13[..., None], axis=-1)
+    t14 = -4 * total3 * total6
+    t15 = -4 * t5 / position_size
+    total7 = jnp.sum(t2 / position_size, axis=-1)
+    t16 = 2 * t2 - 2 * total7[..., None]
+    t17 = t14[..., None] * (t15[..., None] - 2 * t16)
+    t18 = 4 * t5 * t9 / position_size**3
+    t19 = -16 * total3 * t5 * t10 / position_size**4
+    t20 = -8 * total3 * t5 * t10 / position_size**4
+    t21 = 2 * t9 / position_size**2
+    t22 = -8 * total3 * t10 / position_size**3
+    t23 = t20[..., None] + t4 * t21[..., None] + t2 * t22[..., None]
+    total8 = jnp.sum(t4 / position_size, axis=-1)
+    t24 = t3 - total8
+    t25 = t9 / position_size**3
+    total9 = jnp.sum(t2 * t25[..., None], axis=-1)
+    t26 = 4 * t5 * t9 / position_size**3 - 4 * total9
+    t27 = 4 * t9 / position_size**2
+    t28 = (target + t24[..., None]) * (t26[..., None] + t2 * t27[..., None])
+    total10 = jnp.sum(t4 * t25[..., None], axis=-1)
+    t29 = -2 * t5 / position_size
+    t30 = 2 * total10[..., None] * (t29[..., None] - t16)
+    t31 = t12[..., None] + t17 + t18[..., None] * t4 + t19[..., None] * t2 + t16 * t23
+    t32 = t31 + t28 + t30
+    return (t32 * cotangent[..., None],)
 
 
 _CONCORDANCE_CORRELATION = Definition(

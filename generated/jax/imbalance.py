@@ -224,18 +224,22 @@ def _asymmetric_multilabel_vjp(
     """Gradients of sum(cotangent * loss)."""
     probability = fn.sigmoid(-logits)
     t = probability + clip
-    t2 = 1 - target
     probability2 = fn.sigmoid(logits)
+    t2 = probability**gamma_positive
+    t3 = -probability2 * t2 * gamma_positive * target * fn.softplus(-logits)
+    t4 = 1 - target
     larger = jnp.maximum(probability2 - clip, 0.0)
+    t5 = larger ** (gamma_negative - 1)
     smaller = jnp.minimum(t, 1.0)
-    t3 = t2 * probability * probability2 * larger**gamma_negative / smaller
-    t4 = larger ** (gamma_negative - 1)
-    t5 = -t2 * probability * probability2 * gamma_negative * t4 * jnp.log(smaller)
-    branch = jnp.where(probability2 > clip, t5, 0.0)
-    t6 = probability**gamma_positive
-    t7 = t6 * probability2 * gamma_positive * target * fn.softplus(-logits)
-    t8 = jnp.where(t < 1, t3, 0.0) + branch - probability * t6 * target - t7
-    return (t8 * cotangent,)
+    t6 = -probability2 * t4 * probability * gamma_negative * t5 * jnp.log(smaller)
+    branch = jnp.where(probability2 > clip, t6, 0.0)
+    t7 = -probability * t2 * target
+    t8 = t3 + branch + t7
+    t9 = probability2 * t4 * probability * larger**gamma_negative / smaller
+    t10 = t3 + branch + t9 + t7
+    larger2 = jnp.maximum(jnp.minimum(t8, t10), jnp.minimum(jnp.maximum(t8, t10), 0.0))
+    branch2 = jnp.where(t == 1, larger2, t3 + branch + t7 + jnp.where(t < 1, t9, 0.0))
+    return (cotangent * branch2,)
 
 
 def _asymmetric_multilabel_jvp(
@@ -249,18 +253,22 @@ def _asymmetric_multilabel_jvp(
     """The directional derivative of the unreduced loss along the tangents."""
     probability = fn.sigmoid(-logits)
     t = probability + clip
-    t2 = 1 - target
     probability2 = fn.sigmoid(logits)
+    t2 = probability**gamma_positive
+    t3 = -probability2 * t2 * gamma_positive * target * fn.softplus(-logits)
+    t4 = 1 - target
     larger = jnp.maximum(probability2 - clip, 0.0)
+    t5 = larger ** (gamma_negative - 1)
     smaller = jnp.minimum(t, 1.0)
-    t3 = t2 * probability * probability2 * larger**gamma_negative / smaller
-    t4 = larger ** (gamma_negative - 1)
-    t5 = -t2 * probability * probability2 * gamma_negative * t4 * jnp.log(smaller)
-    branch = jnp.where(probability2 > clip, t5, 0.0)
-    t6 = probability**gamma_positive
-    t7 = t6 * probability2 * gamma_positive * target * fn.softplus(-logits)
-    t8 = jnp.where(t < 1, t3, 0.0) + branch - probability * t6 * target - t7
-    return t8 * logits_tangent
+    t6 = -probability2 * t4 * probability * gamma_negative * t5 * jnp.log(smaller)
+    branch = jnp.where(probability2 > clip, t6, 0.0)
+    t7 = -probability * t2 * target
+    t8 = t3 + branch + t7
+    t9 = probability2 * t4 * probability * larger**gamma_negative / smaller
+    t10 = t3 + branch + t9 + t7
+    larger2 = jnp.maximum(jnp.minimum(t8, t10), jnp.minimum(jnp.maximum(t8, t10), 0.0))
+    branch2 = jnp.where(t == 1, larger2, t3 + branch + t7 + jnp.where(t < 1, t9, 0.0))
+    return logits_tangent * branch2
 
 
 def _asymmetric_multilabel_hvp(
@@ -274,38 +282,43 @@ def _asymmetric_multilabel_hvp(
 ) -> tuple[Result, ...]:
     """The Hessian of sum(cotangent * loss) times the tangents."""
     probability = fn.sigmoid(-logits)
-    t = probability**gamma_positive
+    t = probability + clip
     probability2 = fn.sigmoid(logits)
-    t2 = probability * t * probability2 * target
-    t3 = probability ** (gamma_positive + 1)
-    t4 = 2 * t3 * probability2 * gamma_positive * target
-    t5 = probability2**2
+    t2 = probability**gamma_positive
+    t3 = probability2 * probability * t2 * target
+    t4 = probability ** (gamma_positive + 1)
+    t5 = 2 * probability2 * t4 * gamma_positive * target
+    t6 = probability2**2
     penalty = fn.softplus(-logits)
-    t6 = t5 * penalty * t * gamma_positive * target
-    t7 = t5 * penalty * t * gamma_positive * target * (gamma_positive - 1)
-    t8 = probability + clip
-    below = t8 < 1
-    t9 = 1 - target
-    larger = jnp.maximum(probability2 - clip, 0.0)
-    t10 = larger**gamma_negative
-    t11 = probability**2
-    smaller = jnp.minimum(t8, 1.0)
-    branch = jnp.where(below, t9 * t5 * t10 * t11 / smaller**2, 0.0)
-    t12 = 1 / smaller
-    t13 = jnp.tanh(0.5 * logits)
-    branch2 = jnp.where(below, -t9 * t10 * t12 * t13 * probability * probability2, 0.0)
+    t7 = t6 * penalty * t2 * gamma_positive * target
+    t8 = -probability2 * t4 * penalty * gamma_positive * target
+    t9 = t6 * penalty * t2 * gamma_positive * target * (gamma_positive - 1)
     above = probability2 > clip
-    t14 = gamma_negative - 1
-    t15 = larger**t14
-    branch3 = jnp.where(below & above, 2 * t9 * t5 * t11 * t12 * t15 * gamma_negative, 0.0)
+    t10 = 1 - target
+    larger = jnp.maximum(probability2 - clip, 0.0)
+    t11 = gamma_negative - 1
+    t12 = larger**t11
+    smaller = jnp.minimum(t, 1.0)
     logarithm = jnp.log(smaller)
-    t16 = t9 * t13 * t15 * logarithm * probability * probability2 * gamma_negative
-    t17 = larger ** (gamma_negative - 2)
-    branch4 = jnp.where(above, -t9 * t5 * t11 * t14 * logarithm * gamma_negative * t17, 0.0)
-    t18 = t3 * penalty * probability2 * gamma_positive * target
-    t19 = t2 + t4 + t6 + t7 + branch + branch2 + branch3 + jnp.where(above, t16, 0.0)
-    t20 = t19 + branch4 - t18
-    return (t20 * logits_tangent * cotangent,)
+    t13 = jnp.tanh(0.5 * logits)
+    t14 = probability2 * t10 * t12 * logarithm * t13 * probability * gamma_negative
+    branch = jnp.where(above, t14, 0.0)
+    t15 = probability**2
+    t16 = larger ** (gamma_negative - 2)
+    branch2 = jnp.where(above, -t10 * t6 * t11 * logarithm * t15 * gamma_negative * t16, 0.0)
+    t17 = cotangent * (t3 + t5 + t7 + t8 + t9 + branch + branch2)
+    t18 = larger**gamma_negative
+    t19 = t10 * t6 * t15 * t18 / smaller**2
+    t20 = 1 / smaller
+    t21 = -probability2 * t10 * t13 * t18 * t20 * probability
+    t22 = 2 * t10 * t6 * t12 * t15 * t20 * gamma_negative
+    t23 = t3 + t5 + t7 + t8 + t9 + branch + branch2 + t19 + t21
+    t24 = cotangent * (t23 + jnp.where(above, t22, 0.0))
+    larger2 = jnp.maximum(jnp.minimum(t17, t24), jnp.minimum(jnp.maximum(t17, t24), 0.0))
+    below = t < 1
+    t25 = t3 + t5 + t7 + t8 + t9 + branch + branch2 + jnp.where(below, t19, 0.0)
+    t26 = t25 + jnp.where(below, t21, 0.0) + jnp.where(above & below, t22, 0.0)
+    return (logits_tangent * jnp.where(t == 1, larger2, cotangent * t26),)
 
 
 def _asymmetric_multilabel_hessian_diagonal(
@@ -318,38 +331,43 @@ def _asymmetric_multilabel_hessian_diagonal(
 ) -> tuple[Result, ...]:
     """The diagonal of the Hessian of sum(cotangent * loss)."""
     probability = fn.sigmoid(-logits)
-    t = probability**gamma_positive
+    t = probability + clip
     probability2 = fn.sigmoid(logits)
-    t2 = probability * t * probability2 * target
-    t3 = probability ** (gamma_positive + 1)
-    t4 = 2 * t3 * probability2 * gamma_positive * target
-    t5 = probability2**2
+    t2 = probability**gamma_positive
+    t3 = probability2 * probability * t2 * target
+    t4 = probability ** (gamma_positive + 1)
+    t5 = 2 * probability2 * t4 * gamma_positive * target
+    t6 = probability2**2
     penalty = fn.softplus(-logits)
-    t6 = t5 * penalty * t * gamma_positive * target
-    t7 = t5 * penalty * t * gamma_positive * target * (gamma_positive - 1)
-    t8 = probability + clip
-    below = t8 < 1
-    t9 = 1 - target
-    larger = jnp.maximum(probability2 - clip, 0.0)
-    t10 = larger**gamma_negative
-    t11 = probability**2
-    smaller = jnp.minimum(t8, 1.0)
-    branch = jnp.where(below, t9 * t5 * t10 * t11 / smaller**2, 0.0)
-    t12 = 1 / smaller
-    t13 = jnp.tanh(0.5 * logits)
-    branch2 = jnp.where(below, -t9 * t10 * t12 * t13 * probability * probability2, 0.0)
+    t7 = t6 * penalty * t2 * gamma_positive * target
+    t8 = -probability2 * t4 * penalty * gamma_positive * target
+    t9 = t6 * penalty * t2 * gamma_positive * target * (gamma_positive - 1)
     above = probability2 > clip
-    t14 = gamma_negative - 1
-    t15 = larger**t14
-    branch3 = jnp.where(below & above, 2 * t9 * t5 * t11 * t12 * t15 * gamma_negative, 0.0)
+    t10 = 1 - target
+    larger = jnp.maximum(probability2 - clip, 0.0)
+    t11 = gamma_negative - 1
+    t12 = larger**t11
+    smaller = jnp.minimum(t, 1.0)
     logarithm = jnp.log(smaller)
-    t16 = t9 * t13 * t15 * logarithm * probability * probability2 * gamma_negative
-    t17 = larger ** (gamma_negative - 2)
-    branch4 = jnp.where(above, -t9 * t5 * t11 * t14 * logarithm * gamma_negative * t17, 0.0)
-    t18 = t3 * penalty * probability2 * gamma_positive * target
-    t19 = t2 + t4 + t6 + t7 + branch + branch2 + branch3 + jnp.where(above, t16, 0.0)
-    t20 = t19 + branch4 - t18
-    return (t20 * cotangent,)
+    t13 = jnp.tanh(0.5 * logits)
+    t14 = probability2 * t10 * t12 * logarithm * t13 * probability * gamma_negative
+    branch = jnp.where(above, t14, 0.0)
+    t15 = probability**2
+    t16 = larger ** (gamma_negative - 2)
+    branch2 = jnp.where(above, -t10 * t6 * t11 * logarithm * t15 * gamma_negative * t16, 0.0)
+    t17 = cotangent * (t3 + t5 + t7 + t8 + t9 + branch + branch2)
+    t18 = larger**gamma_negative
+    t19 = t10 * t6 * t15 * t18 / smaller**2
+    t20 = 1 / smaller
+    t21 = -probability2 * t10 * t13 * t18 * t20 * probability
+    t22 = 2 * t10 * t6 * t12 * t15 * t20 * gamma_negative
+    t23 = t3 + t5 + t7 + t8 + t9 + branch + branch2 + t19 + t21
+    t24 = cotangent * (t23 + jnp.where(above, t22, 0.0))
+    larger2 = jnp.maximum(jnp.minimum(t17, t24), jnp.minimum(jnp.maximum(t17, t24), 0.0))
+    below = t < 1
+    t25 = t3 + t5 + t7 + t8 + t9 + branch + branch2 + jnp.where(below, t19, 0.0)
+    t26 = t25 + jnp.where(below, t21, 0.0) + jnp.where(above & below, t22, 0.0)
+    return (jnp.where(t == 1, larger2, cotangent * t26),)
 
 
 _ASYMMETRIC_MULTILABEL = Definition(

@@ -467,9 +467,15 @@ def _cosine_embedding_vjp(
     length2 = fn.norm(second, axis=-1)
     unit2 = fn.unit(second, length2[..., None])
     total = jnp.sum(unit * unit2, axis=-1)
-    branch = jnp.where(target == 1, -1.0, fn.select(total > margin, 1.0, 0.0, first))
-    t = cotangent * branch * fn.reciprocal(length)
-    t2 = cotangent * branch * fn.reciprocal(length2)
+    equal = target == 1
+    branch = fn.select(equal, -1.0, 1.0, first)
+    branch2 = fn.select(equal, -1.0, 0.0, first)
+    smaller = jnp.minimum(jnp.maximum(branch, branch2), 0.0)
+    branch3 = jnp.where(equal, -1.0, fn.select(total > margin, 1.0, 0.0, first))
+    larger = jnp.maximum(jnp.minimum(branch, branch2), smaller)
+    branch4 = jnp.where(total == margin, larger, branch3)
+    t = cotangent * branch4 * fn.reciprocal(length)
+    t2 = cotangent * branch4 * fn.reciprocal(length2)
     result = t[..., None] * (unit2 - total[..., None] * unit)
     result2 = t2[..., None] * (unit - total[..., None] * unit2)
     return (result, result2)
@@ -497,8 +503,13 @@ def _cosine_embedding_jvp(
     t3 = unit * inverse[..., None] * t + unit2 * inverse2[..., None] * t2
     total3 = jnp.sum(t3, axis=-1)
     total4 = jnp.sum(unit * unit2, axis=-1)
-    branch = jnp.where(target == 1, -1.0, fn.select(total4 > margin, 1.0, 0.0, first))
-    return total3 * branch
+    equal = target == 1
+    branch = fn.select(equal, -1.0, 1.0, first)
+    branch2 = fn.select(equal, -1.0, 0.0, first)
+    smaller = jnp.minimum(jnp.maximum(branch, branch2), 0.0)
+    branch3 = jnp.where(equal, -1.0, fn.select(total4 > margin, 1.0, 0.0, first))
+    larger = jnp.maximum(jnp.minimum(branch, branch2), smaller)
+    return total3 * jnp.where(total4 == margin, larger, branch3)
 
 
 def _cosine_embedding_hvp(
@@ -516,8 +527,14 @@ def _cosine_embedding_hvp(
     length2 = fn.norm(second, axis=-1)
     unit2 = fn.unit(second, length2[..., None])
     total = jnp.sum(unit * unit2, axis=-1)
-    branch = jnp.where(target == 1, -1.0, fn.select(total > margin, 1.0, 0.0, first))
-    t = cotangent * branch
+    equal = target == 1
+    branch = fn.select(equal, -1.0, 1.0, first)
+    branch2 = fn.select(equal, -1.0, 0.0, first)
+    smaller = jnp.minimum(jnp.maximum(branch, branch2), 0.0)
+    branch3 = jnp.where(equal, -1.0, fn.select(total > margin, 1.0, 0.0, first))
+    larger = jnp.maximum(jnp.minimum(branch, branch2), smaller)
+    branch4 = jnp.where(total == margin, larger, branch3)
+    t = cotangent * branch4
     inverse = fn.reciprocal(length)
     inverse2 = fn.reciprocal(length2)
     total2 = jnp.sum(unit2 * second_tangent, axis=-1)
@@ -555,11 +572,17 @@ def _cosine_embedding_hessian_diagonal(
     length2 = fn.norm(second, axis=-1)
     unit2 = fn.unit(second, length2[..., None])
     total = jnp.sum(unit * unit2, axis=-1)
-    branch = jnp.where(target == 1, -1.0, fn.select(total > margin, 1.0, 0.0, first))
-    t = cotangent * branch * fn.reciprocal(length) ** 2
+    equal = target == 1
+    branch = fn.select(equal, -1.0, 1.0, first)
+    branch2 = fn.select(equal, -1.0, 0.0, first)
+    smaller = jnp.minimum(jnp.maximum(branch, branch2), 0.0)
+    branch3 = jnp.where(equal, -1.0, fn.select(total > margin, 1.0, 0.0, first))
+    larger = jnp.maximum(jnp.minimum(branch, branch2), smaller)
+    branch4 = jnp.where(total == margin, larger, branch3)
+    t = cotangent * branch4 * fn.reciprocal(length) ** 2
     t2 = 2 * unit * (unit2 - total[..., None] * unit)
     t3 = total[..., None] * unit**2 - total[..., None] - t2
-    t4 = cotangent * branch * fn.reciprocal(length2) ** 2
+    t4 = cotangent * branch4 * fn.reciprocal(length2) ** 2
     t5 = 2 * unit2 * (unit - total[..., None] * unit2)
     t6 = total[..., None] * unit2**2 - total[..., None] - t5
     return (t[..., None] * t3, t4[..., None] * t6)
@@ -739,8 +762,13 @@ def _hinge_embedding_vjp(
     cotangent: Array,
 ) -> tuple[Result, ...]:
     """Gradients of sum(cotangent * loss)."""
-    branch = jnp.where(target == 1, 1.0, fn.select(margin > distance, -1.0, 0.0, distance))
-    return (cotangent * branch,)
+    equal = target == 1
+    branch = fn.select(equal, 1.0, -1.0, distance)
+    branch2 = fn.select(equal, 1.0, 0.0, distance)
+    smaller = jnp.minimum(jnp.maximum(branch, branch2), 0.0)
+    branch3 = jnp.where(equal, 1.0, fn.select(margin > distance, -1.0, 0.0, distance))
+    larger = jnp.maximum(jnp.minimum(branch, branch2), smaller)
+    return (cotangent * jnp.where(margin == distance, larger, branch3),)
 
 
 def _hinge_embedding_jvp(
@@ -750,8 +778,13 @@ def _hinge_embedding_jvp(
     distance_tangent: Array,
 ) -> Result:
     """The directional derivative of the unreduced loss along the tangents."""
-    branch = jnp.where(target == 1, 1.0, fn.select(margin > distance, -1.0, 0.0, distance))
-    return distance_tangent * branch
+    equal = target == 1
+    branch = fn.select(equal, 1.0, -1.0, distance)
+    branch2 = fn.select(equal, 1.0, 0.0, distance)
+    smaller = jnp.minimum(jnp.maximum(branch, branch2), 0.0)
+    branch3 = jnp.where(equal, 1.0, fn.select(margin > distance, -1.0, 0.0, distance))
+    larger = jnp.maximum(jnp.minimum(branch, branch2), smaller)
+    return distance_tangent * jnp.where(margin == distance, larger, branch3)
 
 
 def _hinge_embedding_hvp(
@@ -1789,10 +1822,10 @@ def _triplet_margin_vjp(
 ) -> tuple[Result, ...]:
     """Gradients of sum(cotangent * loss)."""
     t = anchor - negative
-    direction = jnp.sign(t)
+    length = fn.norm(t, axis=-1)
+    unit = fn.unit(t, length[..., None])
     equal = p == 1
     total = jnp.sum(jnp.abs(t), axis=-1)
-    length = fn.norm(t, axis=-1)
     branch = jnp.where(equal, total, length)
     t2 = positive - negative
     total2 = jnp.sum(jnp.abs(t2), axis=-1)
@@ -1806,54 +1839,44 @@ def _triplet_margin_vjp(
     equal3 = swap == 1
     branch3 = jnp.where(equal3, jnp.minimum(branch, branch2), branch)
     above = t4 > branch3
-    condition = equal & above
-    branch4 = fn.select(equal, 1.0, 0.0, anchor)
+    branch4 = fn.select(equal, 0.0, 1.0, anchor)
     branch5 = jnp.where(above, -jnp.where(equal3, 0.0, branch4), 0.0)
-    t5 = fn.select(condition, 1.0, 0.0, anchor) + branch5
-    branch6 = fn.select(equal & equal3 & above, 1.0, 0.0, anchor)
-    t6 = t5**2 + branch6
-    above2 = t6 > 0
-    branch7 = fn.select(condition, -1.0, 0.0, anchor)
-    larger = jnp.maximum(fn.xdivy(jnp.where(condition, t5, 0.0), t6), 0.0)
-    smaller = jnp.minimum(larger, 1.0)
     below = branch < branch2
-    t7 = -jnp.where(equal3, fn.select(equal & below, 1.0, 0.0, anchor), branch4)
-    branch8 = jnp.where(above2, branch7 + t5 * smaller, branch7)
-    branch9 = jnp.where(equal2, branch8, jnp.where(above, t7, 0.0))
-    t8 = cotangent * branch9
+    t5 = -jnp.where(equal3, jnp.where(below, branch4, 0.0), branch4)
+    t6 = 0.5 * (jnp.where(above, -branch4, 0.0) + branch5)
+    branch6 = jnp.where(equal2, t6, jnp.where(above, t5, 0.0))
+    t7 = cotangent * branch6
+    direction = jnp.sign(t)
+    condition = equal & above
+    branch7 = fn.select(condition, -1.0, 0.0, anchor)
+    branch8 = fn.select(equal, 1.0, 0.0, anchor)
+    branch9 = jnp.where(above, -jnp.where(equal3, 0.0, branch8), 0.0)
+    t8 = -jnp.where(equal3, fn.select(equal & below, 1.0, 0.0, anchor), branch8)
+    branch10 = jnp.where(equal2, 0.5 * (branch7 + branch9), jnp.where(above, t8, 0.0))
+    t9 = cotangent * branch10
     direction2 = jnp.sign(t3)
-    branch10 = jnp.where(condition[..., None], cotangent[..., None] * direction2, 0.0)
-    unit = fn.unit(t3, length3[..., None])
-    branch11 = fn.select(equal, 0.0, 1.0, anchor)
-    t9 = cotangent * branch11
-    branch12 = jnp.where(above[..., None], unit * t9[..., None], 0.0)
-    unit2 = fn.unit(t, length[..., None])
-    branch13 = jnp.where(equal3, jnp.where(below, branch11, 0.0), branch11)
-    t10 = -cotangent * branch13
-    branch14 = jnp.where(above[..., None], unit2 * t10[..., None], 0.0)
-    direction3 = jnp.sign(t2)
-    condition2 = equal3 & above
-    branch15 = jnp.where(condition2, -jnp.where(below, 0.0, branch4), 0.0)
-    branch16 = jnp.where(equal & equal3 & above & above2, -smaller, 0.0)
-    branch17 = jnp.where(equal2, branch16, branch15)
-    t11 = cotangent * branch17
-    branch18 = jnp.where(below, 0.0, branch11)
-    t12 = -branch18 * cotangent
+    branch11 = jnp.where(condition[..., None], cotangent[..., None] * direction2, 0.0)
+    unit2 = fn.unit(t3, length3[..., None])
+    t10 = cotangent * branch4
+    branch12 = jnp.where(above[..., None], unit2 * t10[..., None], 0.0)
     unit3 = fn.unit(t2, length2[..., None])
-    branch19 = jnp.where(condition2[..., None], t12[..., None] * unit3, 0.0)
-    t13 = -cotangent * branch11
-    branch20 = jnp.where(above[..., None], unit * t13[..., None], 0.0)
-    branch21 = jnp.where(condition[..., None], -cotangent[..., None] * direction2, 0.0)
-    t14 = -cotangent * branch9
-    t15 = -cotangent * branch17
-    t16 = branch18 * cotangent
-    branch22 = jnp.where(condition2[..., None], t16[..., None] * unit3, 0.0)
-    t17 = cotangent * branch13
-    branch23 = jnp.where(above[..., None], t17[..., None] * unit2, 0.0)
-    t18 = t14[..., None] * direction + t15[..., None] * direction3 + branch22
-    result = direction * t8[..., None] + branch10 + branch12 + branch14
-    result2 = direction3 * t11[..., None] + branch19 + branch20 + branch21
-    result3 = t18 + branch23
+    condition2 = equal3 & above
+    branch13 = jnp.where(condition2, -jnp.where(below, 0.0, branch4), 0.0)
+    branch14 = jnp.where(equal2, jnp.where(condition2, -0.5 * branch4, 0.0), branch13)
+    t11 = cotangent * branch14
+    direction3 = jnp.sign(t2)
+    branch15 = jnp.where(condition2, -jnp.where(below, 0.0, branch8), 0.0)
+    branch16 = fn.select(equal & equal3 & above, -0.5, 0.0, anchor)
+    branch17 = jnp.where(equal2, branch16, branch15)
+    t12 = cotangent * branch17
+    t13 = -cotangent * branch4
+    branch18 = jnp.where(above[..., None], unit2 * t13[..., None], 0.0)
+    branch19 = jnp.where(condition[..., None], -cotangent[..., None] * direction2, 0.0)
+    t14 = unit * branch6[..., None] + unit3 * branch14[..., None]
+    t15 = t14 + direction * branch10[..., None] + direction3 * branch17[..., None]
+    result = unit * t7[..., None] + direction * t9[..., None] + branch11 + branch12
+    result2 = unit3 * t11[..., None] + direction3 * t12[..., None] + branch18 + branch19
+    result3 = -cotangent[..., None] * t15
     return (result, result2, result3)
 
 
@@ -1869,60 +1892,56 @@ def _triplet_margin_jvp(
     negative_tangent: Array,
 ) -> Result:
     """The directional derivative of the unreduced loss along the tangents."""
-    t = anchor_tangent - negative_tangent
-    t2 = anchor - negative
-    total = jnp.sum(t * jnp.sign(t2), axis=-1)
+    t = positive - negative
+    length = fn.norm(t, axis=-1)
+    unit = fn.unit(t, length[..., None])
+    t2 = positive_tangent - negative_tangent
+    total = jnp.sum(unit * t2, axis=-1)
     equal = p == 1
-    total2 = jnp.sum(jnp.abs(t2), axis=-1)
-    length = fn.norm(t2, axis=-1)
-    branch = jnp.where(equal, total2, length)
-    t3 = positive - negative
-    total3 = jnp.sum(jnp.abs(t3), axis=-1)
+    t3 = anchor - negative
+    total2 = jnp.sum(jnp.abs(t3), axis=-1)
     length2 = fn.norm(t3, axis=-1)
-    branch2 = jnp.where(equal, total3, length2)
+    branch = jnp.where(equal, total2, length2)
+    total3 = jnp.sum(jnp.abs(t), axis=-1)
+    branch2 = jnp.where(equal, total3, length)
     equal2 = branch == branch2
+    equal3 = swap == 1
     t4 = anchor - positive
     total4 = jnp.sum(jnp.abs(t4), axis=-1)
     length3 = fn.norm(t4, axis=-1)
     t5 = margin + jnp.where(equal, total4, length3)
-    equal3 = swap == 1
     branch3 = jnp.where(equal3, jnp.minimum(branch, branch2), branch)
     above = t5 > branch3
-    condition = equal & above
-    branch4 = fn.select(equal, 1.0, 0.0, anchor)
-    branch5 = jnp.where(above, -jnp.where(equal3, 0.0, branch4), 0.0)
-    t6 = fn.select(condition, 1.0, 0.0, anchor) + branch5
-    branch6 = fn.select(equal & equal3 & above, 1.0, 0.0, anchor)
-    t7 = t6**2 + branch6
-    above2 = t7 > 0
-    branch7 = fn.select(condition, -1.0, 0.0, anchor)
-    larger = jnp.maximum(fn.xdivy(jnp.where(condition, t6, 0.0), t7), 0.0)
-    smaller = jnp.minimum(larger, 1.0)
+    condition = equal3 & above
+    branch4 = fn.select(equal, 0.0, 1.0, anchor)
     below = branch < branch2
-    t8 = -jnp.where(equal3, fn.select(equal & below, 1.0, 0.0, anchor), branch4)
-    branch8 = jnp.where(above2, branch7 + t6 * smaller, branch7)
-    branch9 = jnp.where(equal2, branch8, jnp.where(above, t8, 0.0))
-    t9 = positive_tangent - negative_tangent
-    total5 = jnp.sum(t9 * jnp.sign(t3), axis=-1)
-    condition2 = equal3 & above
-    branch10 = jnp.where(condition2, -jnp.where(below, 0.0, branch4), 0.0)
-    branch11 = jnp.where(equal & equal3 & above & above2, -smaller, 0.0)
-    t10 = total5 * jnp.where(equal2, branch11, branch10)
+    branch5 = jnp.where(condition, -jnp.where(below, 0.0, branch4), 0.0)
+    branch6 = jnp.where(equal2, jnp.where(condition, -0.5 * branch4, 0.0), branch5)
+    t6 = anchor_tangent - negative_tangent
+    total5 = jnp.sum(t6 * jnp.sign(t3), axis=-1)
+    condition2 = equal & above
+    branch7 = fn.select(condition2, -1.0, 0.0, anchor)
+    branch8 = fn.select(equal, 1.0, 0.0, anchor)
+    branch9 = jnp.where(above, -jnp.where(equal3, 0.0, branch8), 0.0)
+    t7 = -jnp.where(equal3, fn.select(equal & below, 1.0, 0.0, anchor), branch8)
+    branch10 = jnp.where(equal2, 0.5 * (branch7 + branch9), jnp.where(above, t7, 0.0))
+    total6 = jnp.sum(t2 * jnp.sign(t), axis=-1)
+    branch11 = jnp.where(condition, -jnp.where(below, 0.0, branch8), 0.0)
+    branch12 = fn.select(equal & equal3 & above, -0.5, 0.0, anchor)
+    t8 = total6 * jnp.where(equal2, branch12, branch11)
+    unit2 = fn.unit(t3, length2[..., None])
+    total7 = jnp.sum(unit2 * t6, axis=-1)
+    branch13 = jnp.where(above, -jnp.where(equal3, 0.0, branch4), 0.0)
+    t9 = -jnp.where(equal3, jnp.where(below, branch4, 0.0), branch4)
+    t10 = 0.5 * (jnp.where(above, -branch4, 0.0) + branch13)
+    branch14 = jnp.where(equal2, t10, jnp.where(above, t9, 0.0))
     t11 = anchor_tangent - positive_tangent
-    total6 = jnp.sum(t11 * jnp.sign(t4), axis=-1)
-    unit = fn.unit(t4, length3[..., None])
-    total7 = jnp.sum(unit * t11, axis=-1)
-    branch12 = fn.select(equal, 0.0, 1.0, anchor)
-    branch13 = jnp.where(above, total7 * branch12, 0.0)
-    unit2 = fn.unit(t2, length[..., None])
-    total8 = jnp.sum(unit2 * t, axis=-1)
-    branch14 = jnp.where(equal3, jnp.where(below, branch12, 0.0), branch12)
-    branch15 = jnp.where(above, -total8 * branch14, 0.0)
-    unit3 = fn.unit(t3, length2[..., None])
-    total9 = jnp.sum(unit3 * t9, axis=-1)
-    branch16 = jnp.where(condition2, -total9 * jnp.where(below, 0.0, branch12), 0.0)
-    t12 = total * branch9 + t10 + jnp.where(condition, total6, 0.0) + branch13
-    return t12 + branch15 + branch16
+    total8 = jnp.sum(t11 * jnp.sign(t4), axis=-1)
+    unit3 = fn.unit(t4, length3[..., None])
+    total9 = jnp.sum(unit3 * t11, axis=-1)
+    branch15 = jnp.where(above, total9 * branch4, 0.0)
+    t12 = total * branch6 + total5 * branch10 + t8 + total7 * branch14
+    return t12 + jnp.where(condition2, total8, 0.0) + branch15
 
 
 def _triplet_margin_hvp(
@@ -1938,55 +1957,59 @@ def _triplet_margin_hvp(
     negative_tangent: Array,
 ) -> tuple[Result, ...]:
     """The Hessian of sum(cotangent * loss) times the tangents."""
-    equal = p == 1
-    t = anchor - positive
-    total = jnp.sum(jnp.abs(t), axis=-1)
+    t = anchor - negative
     length = fn.norm(t, axis=-1)
-    t2 = margin + jnp.where(equal, total, length)
-    equal2 = swap == 1
-    t3 = anchor - negative
-    total2 = jnp.sum(jnp.abs(t3), axis=-1)
-    length2 = fn.norm(t3, axis=-1)
-    branch = jnp.where(equal, total2, length2)
+    unit = fn.unit(t, length[..., None])
+    t2 = unit * (anchor_tangent - negative_tangent)
+    total = jnp.sum(t2, axis=-1)
+    t3 = anchor_tangent - negative_tangent - total[..., None] * unit
+    inverse = fn.reciprocal(length)
+    equal = p == 1
+    total2 = jnp.sum(jnp.abs(t), axis=-1)
+    branch = jnp.where(equal, total2, length)
     t4 = positive - negative
     total3 = jnp.sum(jnp.abs(t4), axis=-1)
-    length3 = fn.norm(t4, axis=-1)
-    branch2 = jnp.where(equal, total3, length3)
-    branch3 = jnp.where(equal2, jnp.minimum(branch, branch2), branch)
-    above = t2 > branch3
-    unit = fn.unit(t, length[..., None])
-    t5 = unit * (anchor_tangent - positive_tangent)
-    total4 = jnp.sum(t5, axis=-1)
-    t6 = anchor_tangent - positive_tangent - total4[..., None] * unit
-    inverse = fn.reciprocal(length)
+    length2 = fn.norm(t4, axis=-1)
+    branch2 = jnp.where(equal, total3, length2)
+    equal2 = branch == branch2
+    t5 = anchor - positive
+    total4 = jnp.sum(jnp.abs(t5), axis=-1)
+    length3 = fn.norm(t5, axis=-1)
+    t6 = margin + jnp.where(equal, total4, length3)
+    equal3 = swap == 1
+    branch3 = jnp.where(equal3, jnp.minimum(branch, branch2), branch)
+    above = t6 > branch3
     branch4 = fn.select(equal, 0.0, 1.0, anchor)
-    t7 = inverse * cotangent * branch4
-    branch5 = jnp.where(above[..., None], t6 * t7[..., None], 0.0)
-    unit2 = fn.unit(t3, length2[..., None])
-    t8 = unit2 * (anchor_tangent - negative_tangent)
-    total5 = jnp.sum(t8, axis=-1)
-    t9 = anchor_tangent - negative_tangent - total5[..., None] * unit2
-    inverse2 = fn.reciprocal(length2)
+    branch5 = jnp.where(above, -jnp.where(equal3, 0.0, branch4), 0.0)
     below = branch < branch2
-    branch6 = jnp.where(equal2, jnp.where(below, branch4, 0.0), branch4)
-    t10 = -inverse2 * cotangent * branch6
-    branch7 = jnp.where(above[..., None], t9 * t10[..., None], 0.0)
-    t11 = -inverse * cotangent * branch4
-    branch8 = jnp.where(above[..., None], t6 * t11[..., None], 0.0)
-    condition = equal2 & above
-    unit3 = fn.unit(t4, length3[..., None])
-    t12 = unit3 * (positive_tangent - negative_tangent)
-    total6 = jnp.sum(t12, axis=-1)
-    t13 = positive_tangent - negative_tangent - total6[..., None] * unit3
-    branch9 = jnp.where(below, 0.0, branch4)
-    inverse3 = fn.reciprocal(length3)
-    t14 = -branch9 * inverse3 * cotangent
-    branch10 = jnp.where(condition[..., None], t13 * t14[..., None], 0.0)
-    t15 = inverse2 * cotangent * branch6
-    branch11 = jnp.where(above[..., None], t9 * t15[..., None], 0.0)
-    t16 = branch9 * inverse3 * cotangent
-    branch12 = jnp.where(condition[..., None], t13 * t16[..., None], 0.0)
-    return (branch5 + branch7, branch8 + branch10, branch11 + branch12)
+    t7 = -jnp.where(equal3, jnp.where(below, branch4, 0.0), branch4)
+    t8 = 0.5 * (jnp.where(above, -branch4, 0.0) + branch5)
+    branch6 = jnp.where(equal2, t8, jnp.where(above, t7, 0.0))
+    t9 = inverse * cotangent * branch6
+    unit2 = fn.unit(t5, length3[..., None])
+    t10 = unit2 * (anchor_tangent - positive_tangent)
+    total5 = jnp.sum(t10, axis=-1)
+    t11 = anchor_tangent - positive_tangent - total5[..., None] * unit2
+    inverse2 = fn.reciprocal(length3)
+    t12 = inverse2 * cotangent * branch4
+    branch7 = jnp.where(above[..., None], t11 * t12[..., None], 0.0)
+    unit3 = fn.unit(t4, length2[..., None])
+    t13 = unit3 * (positive_tangent - negative_tangent)
+    total6 = jnp.sum(t13, axis=-1)
+    t14 = positive_tangent - negative_tangent - total6[..., None] * unit3
+    inverse3 = fn.reciprocal(length2)
+    condition = equal3 & above
+    branch8 = jnp.where(condition, -jnp.where(below, 0.0, branch4), 0.0)
+    branch9 = jnp.where(equal2, jnp.where(condition, -0.5 * branch4, 0.0), branch8)
+    t15 = inverse3 * cotangent * branch9
+    t16 = -inverse2 * cotangent * branch4
+    branch10 = jnp.where(above[..., None], t11 * t16[..., None], 0.0)
+    t17 = -inverse * branch6
+    t18 = -inverse3 * branch9
+    result = t3 * t9[..., None] + branch7
+    result2 = t14 * t15[..., None] + branch10
+    result3 = cotangent[..., None] * (t3 * t17[..., None] + t14 * t18[..., None])
+    return (result, result2, result3)
 
 
 def _triplet_margin_hessian_diagonal(
@@ -2015,32 +2038,38 @@ def _triplet_margin_hessian_diagonal(
     branch2 = jnp.where(equal, total3, length3)
     branch3 = jnp.where(equal2, jnp.minimum(branch, branch2), branch)
     above = t2 > branch3
-    inverse = fn.reciprocal(length2)
-    below = branch < branch2
+    inverse = fn.reciprocal(length)
     branch4 = fn.select(equal, 0.0, 1.0, anchor)
-    branch5 = jnp.where(equal2, jnp.where(below, branch4, 0.0), branch4)
-    t5 = inverse * cotangent * branch5
-    unit = fn.unit(t3, length2[..., None])
-    branch6 = jnp.where(above[..., None], t5[..., None] * unit**2, 0.0)
-    inverse2 = fn.reciprocal(length)
-    t6 = -inverse2 * cotangent * branch4
-    unit2 = fn.unit(t, length[..., None])
-    branch7 = jnp.where(above[..., None], t6[..., None] * unit2**2, 0.0)
-    branch8 = jnp.where(above, inverse2 * cotangent * branch4, 0.0)
-    branch9 = jnp.where(above, -inverse * cotangent * branch5, 0.0)
-    t7 = branch8 + branch9
-    condition = equal2 & above
-    branch10 = jnp.where(below, 0.0, branch4)
+    t5 = -inverse * cotangent * branch4
+    unit = fn.unit(t, length[..., None])
+    branch5 = jnp.where(above[..., None], t5[..., None] * unit**2, 0.0)
+    branch6 = jnp.where(above, inverse * cotangent * branch4, 0.0)
+    inverse2 = fn.reciprocal(length2)
+    equal3 = branch == branch2
+    branch7 = jnp.where(above, -jnp.where(equal2, 0.0, branch4), 0.0)
+    below = branch < branch2
+    t6 = -jnp.where(equal2, jnp.where(below, branch4, 0.0), branch4)
+    t7 = 0.5 * (jnp.where(above, -branch4, 0.0) + branch7)
+    branch8 = jnp.where(equal3, t7, jnp.where(above, t6, 0.0))
+    t8 = branch6 + inverse2 * cotangent * branch8
+    unit2 = fn.unit(t3, length2[..., None])
+    t9 = unit2**2
+    t10 = -inverse2 * cotangent * branch8
     inverse3 = fn.reciprocal(length3)
-    t8 = branch10 * inverse3 * cotangent
+    condition = equal2 & above
+    branch9 = jnp.where(condition, -jnp.where(below, 0.0, branch4), 0.0)
+    branch10 = jnp.where(equal3, jnp.where(condition, -0.5 * branch4, 0.0), branch9)
+    t11 = branch6 + inverse3 * cotangent * branch10
     unit3 = fn.unit(t4, length3[..., None])
-    branch11 = jnp.where(condition[..., None], t8[..., None] * unit3**2, 0.0)
-    branch12 = jnp.where(condition, -branch10 * inverse3 * cotangent, 0.0)
-    t9 = branch8 + branch12
-    t10 = branch9 + branch12
-    result = branch6 + branch7 + t7[..., None]
-    result2 = branch7 + branch11 + t9[..., None]
-    result3 = branch6 + branch11 + t10[..., None]
+    t12 = unit3**2
+    t13 = -inverse3 * cotangent * branch10
+    t14 = inverse2 * branch8 + inverse3 * branch10
+    t15 = -inverse2 * branch8
+    t16 = -inverse3 * branch10
+    t17 = t14[..., None] + t15[..., None] * t9 + t16[..., None] * t12
+    result = branch5 + t8[..., None] + t9 * t10[..., None]
+    result2 = branch5 + t11[..., None] + t12 * t13[..., None]
+    result3 = cotangent[..., None] * t17
     return (result, result2, result3)
 
 
@@ -2561,7 +2590,7 @@ def _quadruplet_vjp(
     branch = fn.select(above, 1.0, 0.0, anchor)
     branch2 = jnp.where(equal2, 0.0, branch)
     t6 = jnp.where(equal2, 1.0, branch + 1) - branch2
-    smaller = jnp.minimum(jnp.maximum(fn.xdivy(-branch2 * t6, t6**2 + 1), 0.0), 1.0)
+    smaller = jnp.minimum(jnp.maximum(-branch2 * t6 / (t6**2 + 1), 0.0), 1.0)
     above2 = t3 > total2
     branch3 = jnp.where(equal, -smaller, fn.select(above2, -1.0, 0.0, anchor))
     smaller2 = jnp.minimum(jnp.maximum(fn.select(above2, -0.5, 0.0, anchor), 0.0), 1.0)
@@ -2609,7 +2638,7 @@ def _quadruplet_jvp(
     branch = fn.select(above, 1.0, 0.0, anchor)
     branch2 = jnp.where(equal2, 0.0, branch)
     t7 = jnp.where(equal2, 1.0, branch + 1) - branch2
-    smaller = jnp.minimum(jnp.maximum(fn.xdivy(-branch2 * t7, t7**2 + 1), 0.0), 1.0)
+    smaller = jnp.minimum(jnp.maximum(-branch2 * t7 / (t7**2 + 1), 0.0), 1.0)
     above2 = t4 > total3
     branch3 = jnp.where(equal, -smaller, fn.select(above2, -1.0, 0.0, anchor))
     t8 = t3 * (2 * anchor_tangent - 2 * positive_tangent)
@@ -2639,36 +2668,25 @@ def _quadruplet_hvp(
 ) -> tuple[Result, ...]:
     """The Hessian of sum(cotangent * loss) times the tangents."""
     total = jnp.sum((anchor - positive) ** 2, axis=-1)
-    t = total + margin
     total2 = jnp.sum((anchor - negative) ** 2, axis=-1)
-    equal = t == total2
-    t2 = total + other_margin
+    above = total + margin > total2
+    branch = jnp.where(above, -2 * cotangent, 0.0)
     total3 = jnp.sum((negative - other) ** 2, axis=-1)
-    equal2 = t2 == total3
-    above = t2 > total3
-    branch = fn.select(above, 1.0, 0.0, anchor)
-    branch2 = jnp.where(equal2, 0.0, branch)
-    t3 = jnp.where(equal2, 1.0, branch + 1) - branch2
-    smaller = jnp.minimum(jnp.maximum(fn.xdivy(-branch2 * t3, t3**2 + 1), 0.0), 1.0)
-    above2 = t > total2
-    branch3 = jnp.where(equal, -smaller, fn.select(above2, -1.0, 0.0, anchor))
-    smaller2 = jnp.minimum(jnp.maximum(fn.select(above2, -0.5, 0.0, anchor), 0.0), 1.0)
-    branch4 = fn.select(above2, 1.0, 0.0, anchor)
-    branch5 = jnp.where(equal2, smaller2 + branch4, branch + branch4)
-    branch6 = jnp.where(equal, branch2 + t3 * smaller, branch5)
-    t4 = 2 * branch3 + 2 * branch6
-    t5 = 2 * positive_tangent * branch6[..., None]
-    t6 = 2 * negative_tangent * branch3[..., None]
-    t7 = cotangent * branch6
-    branch7 = jnp.where(equal2, -smaller2, fn.select(above, -1.0, 0.0, anchor))
-    t8 = 2 * branch3 + 2 * branch7
-    t9 = 2 * anchor_tangent * branch3[..., None]
-    t10 = negative_tangent * t8[..., None] - t9
-    t11 = cotangent * branch7
-    result = cotangent[..., None] * (anchor_tangent * t4[..., None] - t5 - t6)
-    result2 = t7[..., None] * (2 * positive_tangent - 2 * anchor_tangent)
-    result3 = cotangent[..., None] * (t10 - 2 * other_tangent * branch7[..., None])
-    result4 = t11[..., None] * (2 * other_tangent - 2 * negative_tangent)
+    above2 = total + other_margin > total3
+    t = fn.select(above2, 1.0, 0.0, anchor) + fn.select(above, 1.0, 0.0, anchor)
+    t2 = branch + 2 * cotangent * t
+    t3 = -2 * cotangent * t
+    t4 = 2 * negative_tangent * cotangent[..., None]
+    t5 = anchor_tangent * t2[..., None] + positive_tangent * t3[..., None]
+    t6 = cotangent * t
+    t7 = branch + jnp.where(above2, -2 * cotangent, 0.0)
+    branch2 = jnp.where(above[..., None], 2 * anchor_tangent * cotangent[..., None], 0.0)
+    branch3 = jnp.where(above2[..., None], 2 * other_tangent * cotangent[..., None], 0.0)
+    branch4 = jnp.where(above2[..., None], -2 * other_tangent * cotangent[..., None], 0.0)
+    result = t5 + jnp.where(above[..., None], t4, 0.0)
+    result2 = t6[..., None] * (2 * positive_tangent - 2 * anchor_tangent)
+    result3 = negative_tangent * t7[..., None] + branch2 + branch3
+    result4 = jnp.where(above2[..., None], t4, 0.0) + branch4
     return (result, result2, result3, result4)
 
 
@@ -2683,29 +2701,48 @@ def _quadruplet_hessian_diagonal(
 ) -> tuple[Result, ...]:
     """The diagonal of the Hessian of sum(cotangent * loss)."""
     total = jnp.sum((anchor - positive) ** 2, axis=-1)
-    t = total + margin
-    total2 = jnp.sum((anchor - negative) ** 2, axis=-1)
-    equal = t == total2
-    t2 = total + other_margin
-    total3 = jnp.sum((negative - other) ** 2, axis=-1)
-    equal2 = t2 == total3
-    above = t2 > total3
+    t = total + other_margin
+    total2 = jnp.sum((negative - other) ** 2, axis=-1)
+    above = t > total2
     branch = fn.select(above, 1.0, 0.0, anchor)
-    branch2 = jnp.where(equal2, 0.0, branch)
-    t3 = jnp.where(equal2, 1.0, branch + 1) - branch2
-    smaller = jnp.minimum(jnp.maximum(fn.xdivy(-branch2 * t3, t3**2 + 1), 0.0), 1.0)
-    above2 = t > total2
-    branch3 = jnp.where(equal, -smaller, fn.select(above2, -1.0, 0.0, anchor))
-    t4 = 2 * branch3
-    smaller2 = jnp.minimum(jnp.maximum(fn.select(above2, -0.5, 0.0, anchor), 0.0), 1.0)
-    branch4 = fn.select(above2, 1.0, 0.0, anchor)
-    branch5 = jnp.where(equal2, smaller2 + branch4, branch + branch4)
-    branch6 = jnp.where(equal, branch2 + t3 * smaller, branch5)
-    branch7 = jnp.where(equal2, -smaller2, fn.select(above, -1.0, 0.0, anchor))
-    result = cotangent[..., None] * (t4[..., None] + 2 * branch6[..., None])
-    result2 = 2 * cotangent[..., None] * branch6[..., None]
-    result3 = cotangent[..., None] * (t4[..., None] + 2 * branch7[..., None])
-    result4 = 2 * cotangent[..., None] * branch7[..., None]
+    t2 = total + margin
+    total3 = jnp.sum((anchor - negative) ** 2, axis=-1)
+    above2 = t2 > total3
+    branch2 = fn.select(above2, 1.0, 0.0, anchor)
+    t3 = 2 * cotangent * (branch + branch2)
+    branch3 = jnp.where(above2, -2 * cotangent, 0.0)
+    equal = t2 == total3
+    equal2 = t == total2
+    smaller = jnp.minimum(jnp.maximum(2 * cotangent, 4 * cotangent), 0.0)
+    larger = jnp.maximum(jnp.minimum(2 * cotangent, 4 * cotangent), smaller)
+    branch4 = jnp.where(equal2, larger, 2 * cotangent * (branch + 1))
+    smaller2 = jnp.minimum(jnp.maximum(2 * cotangent, 0.0), 0.0)
+    larger2 = jnp.maximum(jnp.minimum(2 * cotangent, 0.0), smaller2)
+    branch5 = jnp.where(equal2, larger2, jnp.where(above, 2 * cotangent, 0.0))
+    smaller3 = jnp.minimum(jnp.maximum(branch4[..., None], branch5[..., None]), 0.0)
+    larger3 = jnp.maximum(jnp.minimum(branch4[..., None], branch5[..., None]), smaller3)
+    t4 = 2 * cotangent * (branch2 + 1)
+    branch6 = jnp.where(above2, 2 * cotangent, 0.0)
+    smaller4 = jnp.minimum(jnp.maximum(t4[..., None], branch6[..., None]), 0.0)
+    larger4 = jnp.maximum(jnp.minimum(t4[..., None], branch6[..., None]), smaller4)
+    branch7 = jnp.where(equal2[..., None], larger4, t3[..., None])
+    smaller5 = jnp.minimum(jnp.maximum(-4 * cotangent, -2 * cotangent), 0.0)
+    larger5 = jnp.maximum(jnp.minimum(-4 * cotangent, -2 * cotangent), smaller5)
+    branch8 = jnp.where(equal, larger5, branch3 - 2 * cotangent)
+    smaller6 = jnp.minimum(jnp.maximum(-2 * cotangent, 0.0), 0.0)
+    larger6 = jnp.maximum(jnp.minimum(-2 * cotangent, 0.0), smaller6)
+    branch9 = jnp.where(equal, larger6, branch3)
+    smaller7 = jnp.minimum(jnp.maximum(branch8[..., None], branch9[..., None]), 0.0)
+    larger7 = jnp.maximum(jnp.minimum(branch8[..., None], branch9[..., None]), smaller7)
+    branch10 = jnp.where(above, -2 * cotangent, 0.0)
+    t5 = branch10 - 2 * cotangent
+    smaller8 = jnp.minimum(jnp.maximum(branch10[..., None], t5[..., None]), 0.0)
+    larger8 = jnp.maximum(jnp.minimum(branch10[..., None], t5[..., None]), smaller8)
+    branch11 = jnp.where(equal[..., None], larger8, branch10[..., None] + branch3[..., None])
+    result = t3[..., None] + branch3[..., None]
+    result2 = jnp.where(equal[..., None], larger3, branch7)
+    result3 = jnp.where(equal2[..., None], larger7, branch11)
+    result4 = branch10[..., None]
     return (result, result2, result3, result4)
 
 

@@ -1075,15 +1075,19 @@ def _ppo_clip_vjp(
     cotangent: Array,
 ) -> tuple[Result, ...]:
     """Gradients of sum(cotangent * loss)."""
-    t = log_probability - old_log_probability
-    exponential = jnp.exp(t)
-    t2 = advantage * exponential
-    t3 = clip_high + 1
+    t = clip_high + 1
+    t2 = log_probability - old_log_probability
+    exponential = jnp.exp(t2)
     larger = jnp.maximum(exponential, 1 - clip_low)
-    t4 = advantage * jnp.minimum(t3, larger)
-    branch = jnp.where(-(clip_low + jnp.expm1(t)) > 0, 0.0, exponential)
-    branch2 = jnp.where(t2 < t4, t2, advantage * jnp.where(t3 <= larger, 0.0, branch))
-    return (-cotangent * branch2,)
+    t3 = advantage * exponential
+    below = t3 < advantage * jnp.minimum(t, larger)
+    branch = jnp.where(-(clip_low + jnp.expm1(t2)) > 0, 0.0, exponential)
+    t4 = -jnp.where(below, t3, advantage * branch)
+    branch2 = jnp.where(below, -advantage * exponential, 0.0)
+    smaller = jnp.minimum(jnp.maximum(t4, branch2), 0.0)
+    t5 = -jnp.where(below, t3, advantage * jnp.where(t < larger, 0.0, branch))
+    branch3 = jnp.where(t == larger, jnp.maximum(jnp.minimum(t4, branch2), smaller), t5)
+    return (cotangent * branch3,)
 
 
 def _ppo_clip_jvp(
@@ -1095,15 +1099,19 @@ def _ppo_clip_jvp(
     log_probability_tangent: Array,
 ) -> Result:
     """The directional derivative of the unreduced loss along the tangents."""
-    t = log_probability - old_log_probability
-    exponential = jnp.exp(t)
-    t2 = advantage * exponential
-    t3 = clip_high + 1
+    t = clip_high + 1
+    t2 = log_probability - old_log_probability
+    exponential = jnp.exp(t2)
     larger = jnp.maximum(exponential, 1 - clip_low)
-    t4 = advantage * jnp.minimum(t3, larger)
-    branch = jnp.where(-(clip_low + jnp.expm1(t)) > 0, 0.0, exponential)
-    branch2 = jnp.where(t2 < t4, t2, advantage * jnp.where(t3 <= larger, 0.0, branch))
-    return -log_probability_tangent * branch2
+    t3 = advantage * exponential
+    below = t3 < advantage * jnp.minimum(t, larger)
+    branch = jnp.where(-(clip_low + jnp.expm1(t2)) > 0, 0.0, exponential)
+    t4 = -jnp.where(below, t3, advantage * branch)
+    branch2 = jnp.where(below, -advantage * exponential, 0.0)
+    smaller = jnp.minimum(jnp.maximum(t4, branch2), 0.0)
+    t5 = -jnp.where(below, t3, advantage * jnp.where(t < larger, 0.0, branch))
+    branch3 = jnp.where(t == larger, jnp.maximum(jnp.minimum(t4, branch2), smaller), t5)
+    return log_probability_tangent * branch3
 
 
 def _ppo_clip_hvp(
@@ -1687,33 +1695,17 @@ def _grpo_hvp(
     log_probability_tangent: Array,
 ) -> tuple[Result, ...]:
     """The Hessian of sum(cotangent * loss) times the tangents."""
-    t = clip_high + 1
+    t = beta * jnp.exp(reference - log_probability)
     t2 = log_probability - old_log_probability
     exponential = jnp.exp(t2)
+    t3 = advantage[..., None] * exponential
+    t4 = clip_high + 1
     larger = jnp.maximum(exponential, 1 - clip_low)
-    equal = exponential + clip_low == 1
-    t3 = beta * jnp.exp(reference - log_probability)
-    t4 = -advantage[..., None] * exponential
-    t5 = cotangent * (t3 + t4)
-    t6 = advantage[..., None] * exponential
-    t7 = advantage[..., None] * jnp.minimum(t, larger)
-    below = t6 < t7
-    t8 = cotangent * (t3 + jnp.where(below, t4, 0.0))
-    larger2 = jnp.maximum(jnp.minimum(t5, t8), jnp.minimum(jnp.maximum(t5, t8), 0.0))
+    t5 = advantage[..., None] * jnp.minimum(t4, larger)
     branch = jnp.where(-(clip_low + jnp.expm1(t2)) > 0, 0.0, exponential)
-    branch2 = jnp.where(below, t6, advantage[..., None] * branch)
-    branch3 = jnp.where(equal, larger2, cotangent * (t3 - branch2))
-    branch4 = jnp.where(equal, jnp.maximum(t8, jnp.minimum(t8, 0.0)), t8)
-    smaller = jnp.minimum(jnp.maximum(branch3, branch4), 0.0)
-    below2 = t < larger
-    t9 = advantage[..., None] * jnp.where(below2, 0.0, exponential)
-    t10 = cotangent * (t3 - jnp.where(below, t6, t9))
-    larger3 = jnp.maximum(jnp.minimum(t8, t10), jnp.minimum(jnp.maximum(t8, t10), 0.0))
-    branch5 = jnp.where(below, t6, advantage[..., None] * jnp.where(below2, 0.0, branch))
-    branch6 = jnp.where(equal, larger3, cotangent * (t3 - branch5))
-    larger4 = jnp.maximum(jnp.minimum(branch3, branch4), smaller)
-    branch7 = jnp.where(t == larger, larger4, branch6)
-    return (log_probability_tangent * branch7,)
+    t6 = advantage[..., None] * jnp.where(t4 <= larger, 0.0, branch)
+    t7 = t - jnp.where(t3 < t5, t3, t6)
+    return (log_probability_tangent * cotangent * t7,)
 
 
 def _grpo_hessian_diagonal(
@@ -1727,32 +1719,17 @@ def _grpo_hessian_diagonal(
     cotangent: Array,
 ) -> tuple[Result, ...]:
     """The diagonal of the Hessian of sum(cotangent * loss)."""
-    t = clip_high + 1
+    t = beta * jnp.exp(reference - log_probability)
     t2 = log_probability - old_log_probability
     exponential = jnp.exp(t2)
+    t3 = advantage[..., None] * exponential
+    t4 = clip_high + 1
     larger = jnp.maximum(exponential, 1 - clip_low)
-    equal = exponential + clip_low == 1
-    t3 = beta * jnp.exp(reference - log_probability)
-    t4 = -advantage[..., None] * exponential
-    t5 = cotangent * (t3 + t4)
-    t6 = advantage[..., None] * exponential
-    t7 = advantage[..., None] * jnp.minimum(t, larger)
-    below = t6 < t7
-    t8 = cotangent * (t3 + jnp.where(below, t4, 0.0))
-    larger2 = jnp.maximum(jnp.minimum(t5, t8), jnp.minimum(jnp.maximum(t5, t8), 0.0))
+    t5 = advantage[..., None] * jnp.minimum(t4, larger)
     branch = jnp.where(-(clip_low + jnp.expm1(t2)) > 0, 0.0, exponential)
-    branch2 = jnp.where(below, t6, advantage[..., None] * branch)
-    branch3 = jnp.where(equal, larger2, cotangent * (t3 - branch2))
-    branch4 = jnp.where(equal, jnp.maximum(t8, jnp.minimum(t8, 0.0)), t8)
-    smaller = jnp.minimum(jnp.maximum(branch3, branch4), 0.0)
-    below2 = t < larger
-    t9 = advantage[..., None] * jnp.where(below2, 0.0, exponential)
-    t10 = cotangent * (t3 - jnp.where(below, t6, t9))
-    larger3 = jnp.maximum(jnp.minimum(t8, t10), jnp.minimum(jnp.maximum(t8, t10), 0.0))
-    branch5 = jnp.where(below, t6, advantage[..., None] * jnp.where(below2, 0.0, branch))
-    branch6 = jnp.where(equal, larger3, cotangent * (t3 - branch5))
-    larger4 = jnp.maximum(jnp.minimum(branch3, branch4), smaller)
-    return (jnp.where(t == larger, larger4, branch6),)
+    t6 = advantage[..., None] * jnp.where(t4 <= larger, 0.0, branch)
+    t7 = t - jnp.where(t3 < t5, t3, t6)
+    return (cotangent * t7,)
 
 
 def _grpo_without_reference_value(
@@ -1780,15 +1757,20 @@ def _grpo_without_reference_vjp(
     cotangent: Array,
 ) -> tuple[Result, ...]:
     """Gradients of sum(cotangent * loss)."""
-    t = log_probability - old_log_probability
-    exponential = jnp.exp(t)
-    t2 = advantage[..., None] * exponential
-    t3 = clip_high + 1
+    t = clip_high + 1
+    t2 = log_probability - old_log_probability
+    exponential = jnp.exp(t2)
     larger = jnp.maximum(exponential, 1 - clip_low)
-    t4 = advantage[..., None] * jnp.minimum(t3, larger)
-    branch = jnp.where(-(clip_low + jnp.expm1(t)) > 0, 0.0, exponential)
-    t5 = advantage[..., None] * jnp.where(t3 <= larger, 0.0, branch)
-    return (-cotangent * jnp.where(t2 < t4, t2, t5),)
+    t3 = advantage[..., None] * exponential
+    t4 = advantage[..., None] * jnp.minimum(t, larger)
+    below = t3 < t4
+    branch = jnp.where(-(clip_low + jnp.expm1(t2)) > 0, 0.0, exponential)
+    t5 = -jnp.where(below, t3, advantage[..., None] * branch)
+    branch2 = jnp.where(below, -advantage[..., None] * exponential, 0.0)
+    smaller = jnp.minimum(jnp.maximum(t5, branch2), 0.0)
+    t6 = -jnp.where(below, t3, advantage[..., None] * jnp.where(t < larger, 0.0, branch))
+    branch3 = jnp.where(t == larger, jnp.maximum(jnp.minimum(t5, branch2), smaller), t6)
+    return (cotangent * branch3,)
 
 
 def _grpo_without_reference_jvp(
@@ -1801,15 +1783,20 @@ def _grpo_without_reference_jvp(
     log_probability_tangent: Array,
 ) -> Result:
     """The directional derivative of the unreduced loss along the tangents."""
-    t = log_probability - old_log_probability
-    exponential = jnp.exp(t)
-    t2 = advantage[..., None] * exponential
-    t3 = clip_high + 1
+    t = clip_high + 1
+    t2 = log_probability - old_log_probability
+    exponential = jnp.exp(t2)
     larger = jnp.maximum(exponential, 1 - clip_low)
-    t4 = advantage[..., None] * jnp.minimum(t3, larger)
-    branch = jnp.where(-(clip_low + jnp.expm1(t)) > 0, 0.0, exponential)
-    t5 = advantage[..., None] * jnp.where(t3 <= larger, 0.0, branch)
-    return -log_probability_tangent * jnp.where(t2 < t4, t2, t5)
+    t3 = advantage[..., None] * exponential
+    t4 = advantage[..., None] * jnp.minimum(t, larger)
+    below = t3 < t4
+    branch = jnp.where(-(clip_low + jnp.expm1(t2)) > 0, 0.0, exponential)
+    t5 = -jnp.where(below, t3, advantage[..., None] * branch)
+    branch2 = jnp.where(below, -advantage[..., None] * exponential, 0.0)
+    smaller = jnp.minimum(jnp.maximum(t5, branch2), 0.0)
+    t6 = -jnp.where(below, t3, advantage[..., None] * jnp.where(t < larger, 0.0, branch))
+    branch3 = jnp.where(t == larger, jnp.maximum(jnp.minimum(t5, branch2), smaller), t6)
+    return log_probability_tangent * branch3
 
 
 def _grpo_without_reference_hvp(
@@ -2089,21 +2076,25 @@ def _gspo_vjp(
     cotangent: Array,
 ) -> tuple[Result, ...]:
     """Gradients of sum(cotangent * loss)."""
+    t = clip_high + 1
     branch = jnp.where(valid, log_probability - old_log_probability, 0.0)
     total = jnp.sum(branch, axis=-1)
     branch2 = fn.select(valid, 1.0, 0.0, log_probability)
     total2 = jnp.sum(branch2, axis=-1)
-    t = 1 / jnp.maximum(total2, 1.0)
-    t2 = total * t
-    exponential = jnp.exp(t2)
-    t3 = clip_high + 1
+    t2 = 1 / jnp.maximum(total2, 1.0)
+    t3 = total * t2
+    exponential = jnp.exp(t3)
     larger = jnp.maximum(exponential, 1 - clip_low)
-    t4 = advantage * jnp.minimum(t3, larger)
-    branch3 = jnp.where(-(clip_low + jnp.expm1(t2)) > 0, 0.0, t * exponential)
-    t5 = advantage * jnp.where(t3 <= larger, 0.0, branch3)
-    branch4 = jnp.where(advantage * exponential < t4, advantage * t * exponential, t5)
-    t6 = -cotangent * branch4
-    return (jnp.where(valid, t6[..., None], 0.0),)
+    below = advantage * exponential < advantage * jnp.minimum(t, larger)
+    t4 = advantage * t2 * exponential
+    branch3 = jnp.where(-(clip_low + jnp.expm1(t3)) > 0, 0.0, t2 * exponential)
+    t5 = -jnp.where(below, t4, advantage * branch3)
+    branch4 = jnp.where(below, -advantage * t2 * exponential, 0.0)
+    smaller = jnp.minimum(jnp.maximum(t5, branch4), 0.0)
+    t6 = -jnp.where(below, t4, advantage * jnp.where(t < larger, 0.0, branch3))
+    branch5 = jnp.where(t == larger, jnp.maximum(jnp.minimum(t5, branch4), smaller), t6)
+    t7 = cotangent * branch5
+    return (jnp.where(valid, t7[..., None], 0.0),)
 
 
 def _gspo_jvp(
@@ -2118,20 +2109,24 @@ def _gspo_jvp(
     """The directional derivative of the unreduced loss along the tangents."""
     branch = jnp.where(valid, log_probability_tangent, 0.0)
     total = jnp.sum(branch, axis=-1)
+    t = clip_high + 1
     branch2 = jnp.where(valid, log_probability - old_log_probability, 0.0)
     total2 = jnp.sum(branch2, axis=-1)
     branch3 = fn.select(valid, 1.0, 0.0, log_probability)
     total3 = jnp.sum(branch3, axis=-1)
-    t = 1 / jnp.maximum(total3, 1.0)
-    t2 = total2 * t
-    exponential = jnp.exp(t2)
-    t3 = clip_high + 1
+    t2 = 1 / jnp.maximum(total3, 1.0)
+    t3 = total2 * t2
+    exponential = jnp.exp(t3)
     larger = jnp.maximum(exponential, 1 - clip_low)
-    t4 = advantage * jnp.minimum(t3, larger)
-    branch4 = jnp.where(-(clip_low + jnp.expm1(t2)) > 0, 0.0, t * exponential)
-    t5 = advantage * jnp.where(t3 <= larger, 0.0, branch4)
-    branch5 = jnp.where(advantage * exponential < t4, advantage * t * exponential, t5)
-    return -total * branch5
+    below = advantage * exponential < advantage * jnp.minimum(t, larger)
+    t4 = advantage * t2 * exponential
+    branch4 = jnp.where(-(clip_low + jnp.expm1(t3)) > 0, 0.0, t2 * exponential)
+    t5 = -jnp.where(below, t4, advantage * branch4)
+    branch5 = jnp.where(below, -advantage * t2 * exponential, 0.0)
+    smaller = jnp.minimum(jnp.maximum(t5, branch5), 0.0)
+    t6 = -jnp.where(below, t4, advantage * jnp.where(t < larger, 0.0, branch4))
+    branch6 = jnp.where(t == larger, jnp.maximum(jnp.minimum(t5, branch5), smaller), t6)
+    return total * branch6
 
 
 def _gspo_hvp(

@@ -616,25 +616,17 @@ def _dice_hvp(
     probability_tangent: Array,
 ) -> tuple[Result, ...]:
     """The Hessian of sum(cotangent * loss) times the tangents."""
-    total = jnp.sum(target, axis=-1)
-    total2 = jnp.sum(probability, axis=-1)
-    t = total + total2 + smooth
+    total = jnp.sum(probability_tangent * target, axis=-1)
+    total2 = jnp.sum(target, axis=-1)
+    total3 = jnp.sum(probability, axis=-1)
+    t = total2 + total3 + smooth
     t2 = 1 / t**2
-    total3 = jnp.sum(probability_tangent * target, axis=-1)
-    total4 = jnp.sum(probability * target, axis=-1)
-    t3 = -2 * (smooth + 2 * total4) / t**3
-    t4 = t3[..., :, None] + 2 * t2[..., :, None] * target
-    total5 = jnp.sum(probability_tangent, axis=-1)
-    t5 = total5 * total**2
-    t6 = total5 * total2**2
-    t7 = total5 * total * total2
-    t8 = total5 * total
-    t9 = total5 * total2
-    t10 = 2 * total3[..., :, None] + t4 * t5[..., :, None] + t4 * t6[..., :, None]
-    t11 = t10 + 2 * t4 * t7[..., :, None] + total5[..., :, None] * t4 * smooth**2
-    t12 = t11 + 2 * t4 * t8[..., :, None] * smooth
-    t13 = t12 + 2 * t4 * t9[..., :, None] * smooth
-    return (cotangent[..., :, None] * t2[..., :, None] * t13,)
+    t3 = 2 * total * t2
+    total4 = jnp.sum(probability_tangent, axis=-1)
+    total5 = jnp.sum(probability * target, axis=-1)
+    t4 = -2 * (smooth + 2 * total5) / t**3
+    t5 = t4[..., :, None] + 2 * t2[..., :, None] * target
+    return (cotangent[..., :, None] * (t3[..., :, None] + total4[..., :, None] * t5),)
 
 
 def _dice_hessian_diagonal(
@@ -879,24 +871,10 @@ def _jaccard_vjp(
     total3 = jnp.sum(probability * target, axis=-1)
     t = total + total2 + smooth - total3
     t2 = 1 / t**2
-    t3 = -(1 / t + t2 * (total3 + smooth))
-    t4 = t3 * total**2
-    t5 = t3 * total2**2
-    t6 = t3 * total3**2
-    t7 = t3 * total * total2
-    t8 = t3 * total
-    t9 = t3 * total2
-    t10 = t3 * total * total3
-    t11 = t3 * total2 * total3
-    t12 = t3 * total3
-    t13 = 2 * t12[..., :, None] * target * smooth
-    t14 = total3[..., :, None] + smooth + t4[..., :, None] * target
-    t15 = t14 + t5[..., :, None] * target + t6[..., :, None] * target
-    t16 = t15 + 2 * t7[..., :, None] * target + t3[..., :, None] * target * smooth**2
-    t17 = t16 + 2 * t8[..., :, None] * target * smooth
-    t18 = t17 + 2 * t9[..., :, None] * target * smooth
-    t19 = t18 - 2 * t10[..., :, None] * target - 2 * t11[..., :, None] * target - t13
-    return (cotangent[..., :, None] * t2[..., :, None] * t19,)
+    t3 = total3 + smooth
+    t4 = t2 * t3
+    t5 = -(1 / t + t2 * t3)
+    return (cotangent[..., :, None] * (t4[..., :, None] + t5[..., :, None] * target),)
 
 
 def _jaccard_jvp(
@@ -906,21 +884,15 @@ def _jaccard_jvp(
     probability_tangent: Array,
 ) -> Result:
     """The directional derivative of the unreduced loss along the tangents."""
-    total = jnp.sum(probability, axis=-1)
-    total2 = jnp.sum(target, axis=-1)
-    total3 = jnp.sum(probability * target, axis=-1)
-    t = total + total2 + smooth - total3
+    total = jnp.sum(probability_tangent * target, axis=-1)
+    total2 = jnp.sum(probability, axis=-1)
+    total3 = jnp.sum(target, axis=-1)
+    total4 = jnp.sum(probability * target, axis=-1)
+    t = total2 + total3 + smooth - total4
     t2 = 1 / t**2
-    total4 = jnp.sum(probability_tangent, axis=-1)
-    t3 = total3 + smooth
-    total5 = jnp.sum(probability_tangent * target, axis=-1)
-    t4 = -(1 / t + t2 * t3)
-    t5 = total4 * t3 + total5 * t4 * total**2 + total5 * t4 * total2**2
-    t6 = t5 + total5 * t4 * total3**2 + total5 * t4 * smooth**2
-    t7 = t6 + 2 * total5 * t4 * total * total2 + 2 * total5 * t4 * total * smooth
-    t8 = t7 + 2 * total5 * t4 * total2 * smooth - 2 * total5 * t4 * total * total3
-    t9 = t8 - 2 * total5 * t4 * total2 * total3 - 2 * total5 * t4 * total3 * smooth
-    return t2 * t9
+    t3 = total4 + smooth
+    total5 = jnp.sum(probability_tangent, axis=-1)
+    return -total * (1 / t + t2 * t3) + total5 * t2 * t3
 
 
 def _jaccard_hvp(
@@ -1232,22 +1204,15 @@ def _squared_dice_hvp(
     t2 = 1 / t**2
     total3 = jnp.sum(probability * target, axis=-1)
     t3 = smooth + 2 * total3
-    t4 = 2 * probability_tangent * t3[..., :, None]
-    t5 = t3 / t**3
-    t6 = 2 * t2[..., :, None] * target - 4 * t5[..., :, None] * probability
+    t4 = t2 * t3
+    t5 = 2 * probability_tangent * t4[..., :, None]
     total4 = jnp.sum(probability_tangent * probability, axis=-1)
-    t7 = total4 * total**2
-    t8 = total4 * total2**2
+    t6 = t3 / t**3
+    t7 = 2 * t2[..., :, None] * target - 4 * t6[..., :, None] * probability
     total5 = jnp.sum(probability_tangent * target, axis=-1)
-    t9 = total4 * total * total2
-    t10 = 2 * total4[..., :, None] * t6 * smooth**2
-    t11 = total4 * total
-    t12 = total4 * total2
-    t13 = t4 + 2 * t6 * t7[..., :, None] + 2 * t6 * t8[..., :, None]
-    t14 = t13 + 4 * total5[..., :, None] * probability + 4 * t6 * t9[..., :, None]
-    t15 = t14 + t10 + 4 * t6 * t11[..., :, None] * smooth
-    t16 = t15 + 4 * t6 * t12[..., :, None] * smooth
-    return (cotangent[..., :, None] * t2[..., :, None] * t16,)
+    t8 = total5 * t2
+    t9 = t5 + 2 * total4[..., :, None] * t7 + 4 * t8[..., :, None] * probability
+    return (cotangent[..., :, None] * t9,)
 
 
 def _squared_dice_hessian_diagonal(
@@ -1263,19 +1228,11 @@ def _squared_dice_hessian_diagonal(
     t2 = 1 / t**2
     total3 = jnp.sum(probability * target, axis=-1)
     t3 = smooth + 2 * total3
-    t4 = t3 / t**3
-    t5 = 2 * t2[..., :, None] * target - 4 * t4[..., :, None] * probability
-    t6 = total**2
-    t7 = 2 * t5 * t6[..., :, None] * probability
-    t8 = total2**2
-    t9 = 2 * t5 * t8[..., :, None] * probability
-    t10 = total * total2
-    t11 = 4 * t5 * t10[..., :, None] * probability
-    t12 = 4 * t5 * total[..., :, None] * probability * smooth
-    t13 = 4 * t5 * total2[..., :, None] * probability * smooth
-    t14 = 2 * t3[..., :, None] + 4 * target * probability + t7 + t9
-    t15 = t14 + 2 * t5 * probability * smooth**2 + t11 + t12 + t13
-    return (cotangent[..., :, None] * t2[..., :, None] * t15,)
+    t4 = 2 * t2 * t3
+    t5 = t3 / t**3
+    t6 = 2 * t2[..., :, None] * target - 4 * t5[..., :, None] * probability
+    t7 = 4 * t2[..., :, None] * target * probability
+    return (cotangent[..., :, None] * (t4[..., :, None] + 2 * probability * t6 + t7),)
 
 
 _SQUARED_DICE = Definition(
@@ -2192,8 +2149,7 @@ def _log_cosh_dice_value(probability: Array, target: Array, smooth: Array) -> Re
     total = jnp.sum(probability * target, axis=-1)
     total2 = jnp.sum(target, axis=-1)
     total3 = jnp.sum(probability, axis=-1)
-    t = (smooth + 2 * total) / (total2 + total3 + smooth)
-    return fn.log_cosh(t - 1)
+    return fn.log_cosh((2 * total - total2 - total3) / (total2 + total3 + smooth))
 
 
 def _log_cosh_dice_vjp(
@@ -2208,11 +2164,10 @@ def _log_cosh_dice_vjp(
     t = total + total2 + smooth
     t2 = 1 / t
     total3 = jnp.sum(probability * target, axis=-1)
-    t3 = smooth + 2 * total3
-    t4 = cotangent * jnp.tanh(t2 * t3 - 1)
-    t5 = -t3 / t**2
-    t6 = t5[..., :, None] + 2 * t2[..., :, None] * target
-    return (t4[..., :, None] * t6,)
+    t3 = cotangent * jnp.tanh(t2 * (2 * total3 - total - total2))
+    t4 = -(smooth + 2 * total3) / t**2
+    t5 = t4[..., :, None] + 2 * t2[..., :, None] * target
+    return (t3[..., :, None] * t5,)
 
 
 def _log_cosh_dice_jvp(
@@ -2229,8 +2184,8 @@ def _log_cosh_dice_jvp(
     t2 = 1 / t
     total4 = jnp.sum(probability_tangent, axis=-1)
     total5 = jnp.sum(probability * target, axis=-1)
-    t3 = smooth + 2 * total5
-    return (2 * total * t2 - total4 * t3 / t**2) * jnp.tanh(t2 * t3 - 1)
+    t3 = 2 * total * t2 - total4 * (smooth + 2 * total5) / t**2
+    return t3 * jnp.tanh(t2 * (2 * total5 - total2 - total3))
 
 
 def _log_cosh_dice_hvp(
@@ -2241,41 +2196,27 @@ def _log_cosh_dice_hvp(
     probability_tangent: Array,
 ) -> tuple[Result, ...]:
     """The Hessian of sum(cotangent * loss) times the tangents."""
-    total = jnp.sum(probability_tangent * target, axis=-1)
-    total2 = jnp.sum(target, axis=-1)
-    total3 = jnp.sum(probability, axis=-1)
-    t = total2 + total3 + smooth
-    t2 = 1 / t**2
-    total4 = jnp.sum(probability * target, axis=-1)
-    t3 = smooth + 2 * total4
-    t4 = t3 / t - 1
-    t5 = jnp.tanh(t4)
-    t6 = 1 / jnp.cosh(t4) ** 2
-    t7 = -(2 * t2 * t5 + 2 * t3 * t6 / t**3)
-    t8 = t2 * t6
-    t9 = t7[..., :, None] + 4 * t8[..., :, None] * target
-    total5 = jnp.sum(probability_tangent, axis=-1)
-    t10 = total5 / t**4
-    t11 = t6 * t3**2 + 2 * t3 * t5 * total2 + 2 * t3 * t5 * total3
-    t12 = t11 + 2 * t3 * t5 * smooth
-    t13 = t5 * total2 * total3
-    t14 = t5 * total2**2
-    t15 = t5 * total3**2
-    t16 = t3 * t6 * total2
-    t17 = t3 * t6 * total3
-    t18 = t5 * total2
-    t19 = 4 * t18[..., :, None] * target * smooth
-    t20 = t5 * total3
-    t21 = 4 * t20[..., :, None] * target * smooth
-    t22 = 2 * t5[..., :, None] * target * smooth**2
-    t23 = t3 * t6
-    t24 = 2 * t23[..., :, None] * target * smooth
-    t25 = t12[..., :, None] - 4 * t13[..., :, None] * target
-    t26 = t25 - 2 * t14[..., :, None] * target - 2 * t15[..., :, None] * target
-    t27 = t26 - 2 * t16[..., :, None] * target - 2 * t17[..., :, None] * target - t19
-    t28 = t10[..., :, None] * (t27 - t21 - t22 - t24)
-    t29 = total[..., :, None] * t9 + t28
-    return (cotangent[..., :, None] * t29,)
+    total = jnp.sum(probability_tangent, axis=-1)
+    total2 = jnp.sum(probability * target, axis=-1)
+    total3 = jnp.sum(target, axis=-1)
+    total4 = jnp.sum(probability, axis=-1)
+    t = total3 + total4 + smooth
+    t2 = (2 * total2 - total3 - total4) / t
+    t3 = 1 / jnp.cosh(t2) ** 2
+    t4 = smooth + 2 * total2
+    t5 = jnp.tanh(t2)
+    t6 = 1 / t**3
+    t7 = t3 * t4**2 / t**4 + 2 * t4 * t5 * t6
+    t8 = 1 / t**2
+    t9 = t8 * t5
+    t10 = t4 * t3 * t6
+    t11 = t7[..., :, None] - 2 * t9[..., :, None] * target
+    t12 = total[..., :, None] * (t11 - 2 * t10[..., :, None] * target)
+    total5 = jnp.sum(probability_tangent * target, axis=-1)
+    t13 = -(2 * t8 * t5 + 2 * t4 * t3 * t6)
+    t14 = t3 * t8
+    t15 = t13[..., :, None] + 4 * t14[..., :, None] * target
+    return (cotangent[..., :, None] * (t12 + total5[..., :, None] * t15),)
 
 
 def _log_cosh_dice_hessian_diagonal(
@@ -2286,21 +2227,21 @@ def _log_cosh_dice_hessian_diagonal(
 ) -> tuple[Result, ...]:
     """The diagonal of the Hessian of sum(cotangent * loss)."""
     total = jnp.sum(probability * target, axis=-1)
-    t = smooth + 2 * total
     total2 = jnp.sum(target, axis=-1)
     total3 = jnp.sum(probability, axis=-1)
-    t2 = total2 + total3 + smooth
-    t3 = t / t2 - 1
-    t4 = 1 / jnp.cosh(t3) ** 2
-    t5 = jnp.tanh(t3)
-    t6 = 1 / t2**3
-    t7 = t4 * t**2 / t2**4 + 2 * t * t5 * t6
-    t8 = 1 / t2**2
-    t9 = -(2 * t8 * t5 + 2 * t * t4 * t6)
-    t10 = t8 * t4
+    t = total2 + total3 + smooth
+    t2 = (2 * total - total2 - total3) / t
+    t3 = 1 / jnp.cosh(t2) ** 2
+    t4 = smooth + 2 * total
+    t5 = jnp.tanh(t2)
+    t6 = 1 / t**3
+    t7 = t3 * t4**2 / t**4 + 2 * t4 * t5 * t6
+    t8 = 1 / t**2
+    t9 = -(2 * t8 * t5 + 2 * t4 * t3 * t6)
+    t10 = t3 * t8
     t11 = t9[..., :, None] + 4 * t10[..., :, None] * target
     t12 = t8 * t5
-    t13 = t * t4 * t6
+    t13 = t4 * t3 * t6
     t14 = t7[..., :, None] + target * t11 - 2 * t12[..., :, None] * target
     return (cotangent[..., :, None] * (t14 - 2 * t13[..., :, None] * target),)
 

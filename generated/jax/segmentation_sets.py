@@ -628,55 +628,39 @@ def _lovasz_softmax_hvp(
     position = fn.positions(logits, -2)
     equal = label[..., None, :] == position[..., :, None]
     branch = fn.select(equal, 1.0, 0.0, logits)
-    t = logits - lse[..., None, :]
-    exponential = jnp.exp(t)
-    equal2 = branch == exponential
     total2 = jnp.sum(branch, axis=-1)
     above = total2 > 0
     total3 = jnp.sum(fn.select(above, 1.0, 0.0, logits), axis=-1)
-    t2 = cotangent / jnp.maximum(total3, 1.0)
+    t = cotangent / jnp.maximum(total3, 1.0)
     position2 = fn.positions(logits, -1)
-    equal3 = position2 == 0
-    equal4 = total2 == 0
-    t3 = branch - exponential
-    magnitude = jnp.abs(t3)
+    equal2 = position2 == 0
+    equal3 = total2 == 0
+    t2 = branch - share
+    magnitude = jnp.abs(t2)
     order = along.order(-magnitude, -1)
     picked = fn.gather(label, order, 0, 2, 0)
-    equal5 = picked.astype(logits.dtype) == position.astype(logits.dtype)[..., :, None]
-    t4 = fn.select(equal5, -1.0, 0.0, logits) + 1
-    cumulated = along.cumsum(t4, -1)
-    t5 = 1 / (cumulated + total2[..., :, None])
-    branch2 = fn.select(equal5, 1.0, 0.0, logits)
+    equal4 = picked.astype(logits.dtype) == position.astype(logits.dtype)[..., :, None]
+    t3 = fn.select(equal4, -1.0, 0.0, logits) + 1
+    cumulated = along.cumsum(t3, -1)
+    t4 = 1 / (cumulated + total2[..., :, None])
+    branch2 = fn.select(equal4, 1.0, 0.0, logits)
     cumulated2 = along.cumsum(branch2, -1)
-    t6 = total2[..., :, None] - cumulated2
+    t5 = total2[..., :, None] - cumulated2
     larger = jnp.maximum(cumulated + total2[..., :, None] - 1, 1.0)
-    t7 = t5 * t4 * t6 / larger + jnp.where(equal5, t5, 0.0)
-    branch3 = jnp.where(equal3[..., None, :] & equal4[..., :, None], 1.0, t7)
-    branch4 = jnp.where(above[..., :, None], t2[..., None, None] * branch3, 0.0)
+    t6 = t4 * t3 * t5 / larger + jnp.where(equal4, t4, 0.0)
+    branch3 = jnp.where(equal2[..., None, :] & equal3[..., :, None], 1.0, t6)
+    branch4 = jnp.where(above[..., :, None], t[..., None, None] * branch3, 0.0)
     spread = fn.scatter(branch4, order, magnitude, 1, 1, 0)
     shared = along.tie_mean(spread, magnitude, order, -1)
-    t8 = -exponential * shared
-    direction = jnp.sign(t3)
-    t9 = exponential * shared * direction
-    total4 = jnp.sum(t9, axis=-2)
-    t10 = -total4[..., None, :] * share
-    t11 = exponential * shared
-    t12 = t8 + t10
-    t13 = t11 + t10 - t12
-    t14 = total4[..., None, :] * share
-    t15 = t11 + t14
-    t16 = t14 + t8 - t15
-    exponential2 = jnp.exp(2 * t)
-    t17 = -(t15 * t16 + t12 * t13 - 2 * exponential2)
-    larger2 = jnp.maximum(fn.xdivy(t17, t16**2 + t13**2 + 4 * exponential2), 0.0)
-    smaller = jnp.minimum(larger2, 1.0)
-    branch5 = jnp.where(equal2, t8 + t10 + t13 * smaller, t10 + t9)
-    t18 = logits_tangent - total[..., None, :]
-    total5 = jnp.sum(shared * exponential * direction * t18, axis=-2)
-    t19 = t14 - exponential * shared * direction
-    branch6 = jnp.where(equal2, t11 + t14 + t16 * smaller, t19)
-    t20 = total[..., None, :] * branch5 + total5[..., None, :] * share
-    return (t20 + logits_tangent * branch6,)
+    branch5 = fn.select(t2 >= 0, 1.0, -1.0, logits)
+    direction = jnp.sign(t2)
+    total4 = jnp.sum(shared * share * direction, axis=-2)
+    t7 = share * shared * branch5 - total4[..., None, :] * share
+    t8 = logits_tangent - total[..., None, :]
+    total5 = jnp.sum(shared * share * direction * t8, axis=-2)
+    t9 = total4[..., None, :] * share - share * shared * branch5
+    t10 = total[..., None, :] * t7 + total5[..., None, :] * share
+    return (t10 + logits_tangent * t9,)
 
 
 def _lovasz_softmax_hessian_diagonal(
@@ -687,56 +671,40 @@ def _lovasz_softmax_hessian_diagonal(
     """The diagonal of the Hessian of sum(cotangent * loss)."""
     lse = fn.logsumexp(logits, -2)
     share = jnp.exp(logits - lse[..., None, :])
-    t = logits - lse[..., None, :]
-    exponential = jnp.exp(t)
     position = fn.positions(logits, -2)
     equal = label[..., None, :] == position[..., :, None]
     branch = fn.select(equal, 1.0, 0.0, logits)
     total = jnp.sum(branch, axis=-1)
     above = total > 0
     total2 = jnp.sum(fn.select(above, 1.0, 0.0, logits), axis=-1)
-    t2 = cotangent / jnp.maximum(total2, 1.0)
+    t = cotangent / jnp.maximum(total2, 1.0)
     position2 = fn.positions(logits, -1)
     equal2 = position2 == 0
     equal3 = total == 0
-    t3 = branch - exponential
-    magnitude = jnp.abs(t3)
+    t2 = branch - share
+    magnitude = jnp.abs(t2)
     order = along.order(-magnitude, -1)
     picked = fn.gather(label, order, 0, 2, 0)
     equal4 = picked.astype(logits.dtype) == position.astype(logits.dtype)[..., :, None]
-    t4 = fn.select(equal4, -1.0, 0.0, logits) + 1
-    cumulated = along.cumsum(t4, -1)
-    t5 = 1 / (cumulated + total[..., :, None])
+    t3 = fn.select(equal4, -1.0, 0.0, logits) + 1
+    cumulated = along.cumsum(t3, -1)
+    t4 = 1 / (cumulated + total[..., :, None])
     branch2 = fn.select(equal4, 1.0, 0.0, logits)
     cumulated2 = along.cumsum(branch2, -1)
-    t6 = total[..., :, None] - cumulated2
+    t5 = total[..., :, None] - cumulated2
     larger = jnp.maximum(cumulated + total[..., :, None] - 1, 1.0)
-    t7 = t5 * t4 * t6 / larger + jnp.where(equal4, t5, 0.0)
-    branch3 = jnp.where(equal2[..., None, :] & equal3[..., :, None], 1.0, t7)
-    branch4 = jnp.where(above[..., :, None], t2[..., None, None] * branch3, 0.0)
+    t6 = t4 * t3 * t5 / larger + jnp.where(equal4, t4, 0.0)
+    branch3 = jnp.where(equal2[..., None, :] & equal3[..., :, None], 1.0, t6)
+    branch4 = jnp.where(above[..., :, None], t[..., None, None] * branch3, 0.0)
     spread = fn.scatter(branch4, order, magnitude, 1, 1, 0)
     shared = along.tie_mean(spread, magnitude, order, -1)
-    direction = jnp.sign(t3)
-    t8 = exponential * shared * direction
-    total3 = jnp.sum(t8, axis=-2)
-    t9 = -total3[..., None, :] * share
-    t10 = t9 + t8
-    equal5 = branch == exponential
-    t11 = -exponential * shared
-    t12 = exponential * shared
-    t13 = t11 + t9
-    t14 = t12 + t9 - t13
-    t15 = total3[..., None, :] * share
-    t16 = t12 + t15
-    t17 = t15 + t11 - t16
-    exponential2 = jnp.exp(2 * t)
-    t18 = -(t16 * t17 + t13 * t14 - 2 * exponential2)
-    larger2 = jnp.maximum(fn.xdivy(t18, t17**2 + t14**2 + 4 * exponential2), 0.0)
-    smaller = jnp.minimum(larger2, 1.0)
-    branch5 = jnp.where(equal5, t11 + t9 + t14 * smaller, t10)
-    t19 = t15 - exponential * shared * direction
-    branch6 = jnp.where(equal5, t12 + t15 + t17 * smaller, t19)
-    return (share * t10 + share * branch5 + branch6,)
+    t7 = share * shared * jnp.sign(t2)
+    total3 = jnp.sum(t7, axis=-2)
+    t8 = -share * total3[..., None, :]
+    branch5 = fn.select(t2 >= 0, 1.0, -1.0, logits)
+    t9 = share * (t8 + share * shared * branch5)
+    t10 = share * total3[..., None, :] + share * (t8 + t7) + t9
+    return (t10 - share * shared * branch5,)
 
 
 _LOVASZ_SOFTMAX = Definition(

@@ -1075,15 +1075,19 @@ def _ppo_clip_vjp(
     cotangent: Array,
 ) -> tuple[Result, ...]:
     """Gradients of sum(cotangent * loss)."""
-    t = log_probability - old_log_probability
-    exponential = np.exp(t)
-    t2 = advantage * exponential
-    t3 = clip_high + 1
+    t = clip_high + 1
+    t2 = log_probability - old_log_probability
+    exponential = np.exp(t2)
     larger = np.maximum(exponential, 1 - clip_low)
-    branch = np.where(-(clip_low + np.expm1(t)) > 0, 0.0, exponential)
-    t4 = advantage * np.where(t3 <= larger, 0.0, branch)
-    branch2 = np.where(t2 < advantage * np.minimum(t3, larger), t2, t4)
-    return (-cotangent * branch2,)
+    t3 = advantage * exponential
+    below = t3 < advantage * np.minimum(t, larger)
+    branch = np.where(-(clip_low + np.expm1(t2)) > 0, 0.0, exponential)
+    t4 = -np.where(below, t3, advantage * branch)
+    branch2 = np.where(below, -advantage * exponential, 0.0)
+    smaller = np.minimum(np.maximum(t4, branch2), 0.0)
+    t5 = -np.where(below, t3, advantage * np.where(t < larger, 0.0, branch))
+    branch3 = np.where(t == larger, np.maximum(np.minimum(t4, branch2), smaller), t5)
+    return (cotangent * branch3,)
 
 
 def _ppo_clip_jvp(
@@ -1095,15 +1099,19 @@ def _ppo_clip_jvp(
     log_probability_tangent: Array,
 ) -> Result:
     """The directional derivative of the unreduced loss along the tangents."""
-    t = log_probability - old_log_probability
-    exponential = np.exp(t)
-    t2 = advantage * exponential
-    t3 = clip_high + 1
+    t = clip_high + 1
+    t2 = log_probability - old_log_probability
+    exponential = np.exp(t2)
     larger = np.maximum(exponential, 1 - clip_low)
-    branch = np.where(-(clip_low + np.expm1(t)) > 0, 0.0, exponential)
-    t4 = advantage * np.where(t3 <= larger, 0.0, branch)
-    branch2 = np.where(t2 < advantage * np.minimum(t3, larger), t2, t4)
-    return -log_probability_tangent * branch2
+    t3 = advantage * exponential
+    below = t3 < advantage * np.minimum(t, larger)
+    branch = np.where(-(clip_low + np.expm1(t2)) > 0, 0.0, exponential)
+    t4 = -np.where(below, t3, advantage * branch)
+    branch2 = np.where(below, -advantage * exponential, 0.0)
+    smaller = np.minimum(np.maximum(t4, branch2), 0.0)
+    t5 = -np.where(below, t3, advantage * np.where(t < larger, 0.0, branch))
+    branch3 = np.where(t == larger, np.maximum(np.minimum(t4, branch2), smaller), t5)
+    return log_probability_tangent * branch3
 
 
 def _ppo_clip_hvp(
@@ -1687,33 +1695,17 @@ def _grpo_hvp(
     log_probability_tangent: Array,
 ) -> tuple[Result, ...]:
     """The Hessian of sum(cotangent * loss) times the tangents."""
-    t = clip_high + 1
+    t = beta * np.exp(reference - log_probability)
     t2 = log_probability - old_log_probability
     exponential = np.exp(t2)
+    t3 = advantage[..., None] * exponential
+    t4 = clip_high + 1
     larger = np.maximum(exponential, 1 - clip_low)
-    equal = exponential + clip_low == 1
-    t3 = beta * np.exp(reference - log_probability)
-    t4 = -advantage[..., None] * exponential
-    t5 = cotangent * (t3 + t4)
-    t6 = advantage[..., None] * exponential
-    t7 = advantage[..., None] * np.minimum(t, larger)
-    below = t6 < t7
-    t8 = cotangent * (t3 + np.where(below, t4, 0.0))
-    larger2 = np.maximum(np.minimum(t5, t8), np.minimum(np.maximum(t5, t8), 0.0))
+    t5 = advantage[..., None] * np.minimum(t4, larger)
     branch = np.where(-(clip_low + np.expm1(t2)) > 0, 0.0, exponential)
-    branch2 = np.where(below, t6, advantage[..., None] * branch)
-    branch3 = np.where(equal, larger2, cotangent * (t3 - branch2))
-    branch4 = np.where(equal, np.maximum(t8, np.minimum(t8, 0.0)), t8)
-    smaller = np.minimum(np.maximum(branch3, branch4), 0.0)
-    below2 = t < larger
-    branch5 = np.where(below, t6, advantage[..., None] * np.where(below2, 0.0, exponential))
-    t9 = cotangent * (t3 - branch5)
-    larger3 = np.maximum(np.minimum(t8, t9), np.minimum(np.maximum(t8, t9), 0.0))
-    branch6 = np.where(below, t6, advantage[..., None] * np.where(below2, 0.0, branch))
-    branch7 = np.where(equal, larger3, cotangent * (t3 - branch6))
-    larger4 = np.maximum(np.minimum(branch3, branch4), smaller)
-    branch8 = np.where(t == larger, larger4, branch7)
-    return (log_probability_tangent * branch8,)
+    t6 = advantage[..., None] * np.where(t4 <= larger, 0.0, branch)
+    t7 = t - np.where(t3 < t5, t3, t6)
+    return (log_probability_tangent * cotangent * t7,)
 
 
 def _grpo_hessian_diagonal(
@@ -1727,32 +1719,17 @@ def _grpo_hessian_diagonal(
     cotangent: Array,
 ) -> tuple[Result, ...]:
     """The diagonal of the Hessian of sum(cotangent * loss)."""
-    t = clip_high + 1
+    t = beta * np.exp(reference - log_probability)
     t2 = log_probability - old_log_probability
     exponential = np.exp(t2)
+    t3 = advantage[..., None] * exponential
+    t4 = clip_high + 1
     larger = np.maximum(exponential, 1 - clip_low)
-    equal = exponential + clip_low == 1
-    t3 = beta * np.exp(reference - log_probability)
-    t4 = -advantage[..., None] * exponential
-    t5 = cotangent * (t3 + t4)
-    t6 = advantage[..., None] * exponential
-    t7 = advantage[..., None] * np.minimum(t, larger)
-    below = t6 < t7
-    t8 = cotangent * (t3 + np.where(below, t4, 0.0))
-    larger2 = np.maximum(np.minimum(t5, t8), np.minimum(np.maximum(t5, t8), 0.0))
+    t5 = advantage[..., None] * np.minimum(t4, larger)
     branch = np.where(-(clip_low + np.expm1(t2)) > 0, 0.0, exponential)
-    branch2 = np.where(below, t6, advantage[..., None] * branch)
-    branch3 = np.where(equal, larger2, cotangent * (t3 - branch2))
-    branch4 = np.where(equal, np.maximum(t8, np.minimum(t8, 0.0)), t8)
-    smaller = np.minimum(np.maximum(branch3, branch4), 0.0)
-    below2 = t < larger
-    branch5 = np.where(below, t6, advantage[..., None] * np.where(below2, 0.0, exponential))
-    t9 = cotangent * (t3 - branch5)
-    larger3 = np.maximum(np.minimum(t8, t9), np.minimum(np.maximum(t8, t9), 0.0))
-    branch6 = np.where(below, t6, advantage[..., None] * np.where(below2, 0.0, branch))
-    branch7 = np.where(equal, larger3, cotangent * (t3 - branch6))
-    larger4 = np.maximum(np.minimum(branch3, branch4), smaller)
-    return (np.where(t == larger, larger4, branch7),)
+    t6 = advantage[..., None] * np.where(t4 <= larger, 0.0, branch)
+    t7 = t - np.where(t3 < t5, t3, t6)
+    return (cotangent * t7,)
 
 
 def _grpo_without_reference_value(
@@ -1780,15 +1757,20 @@ def _grpo_without_reference_vjp(
     cotangent: Array,
 ) -> tuple[Result, ...]:
     """Gradients of sum(cotangent * loss)."""
-    t = log_probability - old_log_probability
-    exponential = np.exp(t)
-    t2 = advantage[..., None] * exponential
-    t3 = clip_high + 1
+    t = clip_high + 1
+    t2 = log_probability - old_log_probability
+    exponential = np.exp(t2)
     larger = np.maximum(exponential, 1 - clip_low)
-    t4 = advantage[..., None] * np.minimum(t3, larger)
-    branch = np.where(-(clip_low + np.expm1(t)) > 0, 0.0, exponential)
-    t5 = advantage[..., None] * np.where(t3 <= larger, 0.0, branch)
-    return (-cotangent * np.where(t2 < t4, t2, t5),)
+    t3 = advantage[..., None] * exponential
+    t4 = advantage[..., None] * np.minimum(t, larger)
+    below = t3 < t4
+    branch = np.where(-(clip_low + np.expm1(t2)) > 0, 0.0, exponential)
+    t5 = -np.where(below, t3, advantage[..., None] * branch)
+    branch2 = np.where(below, -advantage[..., None] * exponential, 0.0)
+    smaller = np.minimum(np.maximum(t5, branch2), 0.0)
+    t6 = -np.where(below, t3, advantage[..., None] * np.where(t < larger, 0.0, branch))
+    branch3 = np.where(t == larger, np.maximum(np.minimum(t5, branch2), smaller), t6)
+    return (cotangent * branch3,)
 
 
 def _grpo_without_reference_jvp(
@@ -1801,15 +1783,20 @@ def _grpo_without_reference_jvp(
     log_probability_tangent: Array,
 ) -> Result:
     """The directional derivative of the unreduced loss along the tangents."""
-    t = log_probability - old_log_probability
-    exponential = np.exp(t)
-    t2 = advantage[..., None] * exponential
-    t3 = clip_high + 1
+    t = clip_high + 1
+    t2 = log_probability - old_log_probability
+    exponential = np.exp(t2)
     larger = np.maximum(exponential, 1 - clip_low)
-    t4 = advantage[..., None] * np.minimum(t3, larger)
-    branch = np.where(-(clip_low + np.expm1(t)) > 0, 0.0, exponential)
-    t5 = advantage[..., None] * np.where(t3 <= larger, 0.0, branch)
-    return -log_probability_tangent * np.where(t2 < t4, t2, t5)
+    t3 = advantage[..., None] * exponential
+    t4 = advantage[..., None] * np.minimum(t, larger)
+    below = t3 < t4
+    branch = np.where(-(clip_low + np.expm1(t2)) > 0, 0.0, exponential)
+    t5 = -np.where(below, t3, advantage[..., None] * branch)
+    branch2 = np.where(below, -advantage[..., None] * exponential, 0.0)
+    smaller = np.minimum(np.maximum(t5, branch2), 0.0)
+    t6 = -np.where(below, t3, advantage[..., None] * np.where(t < larger, 0.0, branch))
+    branch3 = np.where(t == larger, np.maximum(np.minimum(t5, branch2), smaller), t6)
+    return log_probability_tangent * branch3
 
 
 def _grpo_without_reference_hvp(
@@ -2089,21 +2076,25 @@ def _gspo_vjp(
     cotangent: Array,
 ) -> tuple[Result, ...]:
     """Gradients of sum(cotangent * loss)."""
+    t = clip_high + 1
     branch = np.where(valid, log_probability - old_log_probability, 0.0)
     total = np.sum(branch, axis=-1)
     branch2 = fn.select(valid, 1.0, 0.0, log_probability)
     total2 = np.sum(branch2, axis=-1)
-    t = 1 / np.maximum(total2, 1.0)
-    t2 = total * t
-    exponential = np.exp(t2)
-    t3 = clip_high + 1
+    t2 = 1 / np.maximum(total2, 1.0)
+    t3 = total * t2
+    exponential = np.exp(t3)
     larger = np.maximum(exponential, 1 - clip_low)
-    branch3 = np.where(-(clip_low + np.expm1(t2)) > 0, 0.0, t * exponential)
-    below = advantage * exponential < advantage * np.minimum(t3, larger)
-    t4 = advantage * np.where(t3 <= larger, 0.0, branch3)
-    branch4 = np.where(below, advantage * t * exponential, t4)
-    t5 = -cotangent * branch4
-    return (np.where(valid, t5[..., None], 0.0),)
+    below = advantage * exponential < advantage * np.minimum(t, larger)
+    t4 = advantage * t2 * exponential
+    branch3 = np.where(-(clip_low + np.expm1(t3)) > 0, 0.0, t2 * exponential)
+    t5 = -np.where(below, t4, advantage * branch3)
+    branch4 = np.where(below, -advantage * t2 * exponential, 0.0)
+    smaller = np.minimum(np.maximum(t5, branch4), 0.0)
+    t6 = -np.where(below, t4, advantage * np.where(t < larger, 0.0, branch3))
+    branch5 = np.where(t == larger, np.maximum(np.minimum(t5, branch4), smaller), t6)
+    t7 = cotangent * branch5
+    return (np.where(valid, t7[..., None], 0.0),)
 
 
 def _gspo_jvp(
@@ -2118,20 +2109,24 @@ def _gspo_jvp(
     """The directional derivative of the unreduced loss along the tangents."""
     branch = np.where(valid, log_probability_tangent, 0.0)
     total = np.sum(branch, axis=-1)
+    t = clip_high + 1
     branch2 = np.where(valid, log_probability - old_log_probability, 0.0)
     total2 = np.sum(branch2, axis=-1)
     branch3 = fn.select(valid, 1.0, 0.0, log_probability)
     total3 = np.sum(branch3, axis=-1)
-    t = 1 / np.maximum(total3, 1.0)
-    t2 = total2 * t
-    exponential = np.exp(t2)
-    t3 = clip_high + 1
+    t2 = 1 / np.maximum(total3, 1.0)
+    t3 = total2 * t2
+    exponential = np.exp(t3)
     larger = np.maximum(exponential, 1 - clip_low)
-    branch4 = np.where(-(clip_low + np.expm1(t2)) > 0, 0.0, t * exponential)
-    below = advantage * exponential < advantage * np.minimum(t3, larger)
-    t4 = advantage * np.where(t3 <= larger, 0.0, branch4)
-    branch5 = np.where(below, advantage * t * exponential, t4)
-    return -total * branch5
+    below = advantage * exponential < advantage * np.minimum(t, larger)
+    t4 = advantage * t2 * exponential
+    branch4 = np.where(-(clip_low + np.expm1(t3)) > 0, 0.0, t2 * exponential)
+    t5 = -np.where(below, t4, advantage * branch4)
+    branch5 = np.where(below, -advantage * t2 * exponential, 0.0)
+    smaller = np.minimum(np.maximum(t5, branch5), 0.0)
+    t6 = -np.where(below, t4, advantage * np.where(t < larger, 0.0, branch4))
+    branch6 = np.where(t == larger, np.maximum(np.minimum(t5, branch5), smaller), t6)
+    return total * branch6
 
 
 def _gspo_hvp(

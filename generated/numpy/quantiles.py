@@ -1199,16 +1199,24 @@ def _quantile_regression_hvp(
     """The Hessian of sum(cotangent * loss) times the tangents."""
     t = cotangent / delta
     magnitude = np.abs(prediction[..., :, None] - target[..., None, :])
+    below = magnitude < delta
     position = fn.positions(prediction, -1)
     t2 = position.astype(prediction.dtype) + 0.5
     quantile_size = fn.size(prediction, -1)
     t3 = 1 - t2 / quantile_size
-    t4 = t2 / quantile_size
-    above = prediction[..., :, None] > target[..., None, :]
-    branch = np.where(above, t3[..., :, None], t4[..., :, None])
     sample_size = fn.size(target, -1)
-    branch2 = np.where(magnitude <= delta, branch / sample_size, 0.0)
-    total = np.sum(branch2, axis=-1)
+    t4 = t3 / sample_size
+    branch = np.where(below, t4[..., :, None], 0.0)
+    t5 = t2 / (sample_size * quantile_size)
+    branch2 = np.where(below, t5[..., :, None], 0.0)
+    smaller = np.minimum(np.maximum(branch, branch2), 0.0)
+    t6 = t2 / quantile_size
+    above = prediction[..., :, None] > target[..., None, :]
+    branch3 = np.where(above, t3[..., :, None], t6[..., :, None])
+    equal = prediction[..., :, None] == target[..., None, :]
+    larger = np.maximum(np.minimum(branch, branch2), smaller)
+    branch4 = np.where(equal, larger, np.where(below, branch3 / sample_size, 0.0))
+    total = np.sum(branch4, axis=-1)
     return (prediction_tangent * t[..., None] * total,)
 
 
@@ -1221,16 +1229,24 @@ def _quantile_regression_hessian_diagonal(
     """The diagonal of the Hessian of sum(cotangent * loss)."""
     t = cotangent / delta
     magnitude = np.abs(prediction[..., :, None] - target[..., None, :])
+    below = magnitude < delta
     position = fn.positions(prediction, -1)
     t2 = position.astype(prediction.dtype) + 0.5
     quantile_size = fn.size(prediction, -1)
     t3 = 1 - t2 / quantile_size
-    t4 = t2 / quantile_size
-    above = prediction[..., :, None] > target[..., None, :]
-    branch = np.where(above, t3[..., :, None], t4[..., :, None])
     sample_size = fn.size(target, -1)
-    branch2 = np.where(magnitude <= delta, branch / sample_size, 0.0)
-    total = np.sum(branch2, axis=-1)
+    t4 = t3 / sample_size
+    branch = np.where(below, t4[..., :, None], 0.0)
+    t5 = t2 / (sample_size * quantile_size)
+    branch2 = np.where(below, t5[..., :, None], 0.0)
+    smaller = np.minimum(np.maximum(branch, branch2), 0.0)
+    t6 = t2 / quantile_size
+    above = prediction[..., :, None] > target[..., None, :]
+    branch3 = np.where(above, t3[..., :, None], t6[..., :, None])
+    equal = prediction[..., :, None] == target[..., None, :]
+    larger = np.maximum(np.minimum(branch, branch2), smaller)
+    branch4 = np.where(equal, larger, np.where(below, branch3 / sample_size, 0.0))
+    total = np.sum(branch4, axis=-1)
     return (t[..., None] * total,)
 
 

@@ -268,43 +268,25 @@ def _dice_cross_entropy_vjp(
     total = np.sum(exponential, axis=-1)
     total2 = np.sum(target, axis=-1)
     t = total + total2 + smooth
-    t2 = 1 / t**2
-    t3 = total**2
-    t4 = 1 / t
+    t2 = 1 / t
     class_size = fn.size(logits, -2)
-    t5 = exponential * t4[..., :, None] * target / class_size
-    total3 = np.sum(t5, axis=-2)
+    t3 = exponential * t2[..., :, None] * target / class_size
+    total3 = np.sum(t3, axis=-2)
     total4 = np.sum(target, axis=-2)
     spatial_size = fn.size(logits, -1)
-    t6 = cross_entropy_coefficient * total4 / spatial_size
+    t4 = cross_entropy_coefficient * total4 / spatial_size
+    t5 = 1 / t**2
     total5 = np.sum(exponential * target, axis=-1)
-    t7 = smooth + 2 * total5
-    t8 = t2 * t7
-    t9 = exponential * t8[..., :, None] / class_size
-    total6 = np.sum(t9, axis=-2)
-    t10 = 2 * total3 * dice_coefficient + t6 - total6 * dice_coefficient
-    t11 = t3[..., :, None] * t10[..., None, :] * exponential
-    t12 = total2**2
-    t13 = t10[..., None, :] * exponential * t12[..., :, None]
-    t14 = smooth**2
-    t15 = total * total2
-    t16 = 2 * t10[..., None, :] * exponential * t15[..., :, None]
-    t17 = t7[..., :, None] * exponential * dice_coefficient / class_size
-    t18 = 2 * total[..., :, None] * t10[..., None, :] * exponential * smooth
-    t19 = 2 * t10[..., None, :] * exponential * total2[..., :, None] * smooth
-    t20 = t3[..., :, None] * cross_entropy_coefficient * target / spatial_size
-    t21 = t12[..., :, None] * cross_entropy_coefficient * target / spatial_size
-    t22 = t14 * cross_entropy_coefficient * target / spatial_size
-    t23 = 2 * t15[..., :, None] * cross_entropy_coefficient * target / spatial_size
-    t24 = 2 * total[..., :, None] * exponential * dice_coefficient * target
-    t25 = 2 * total[..., :, None] * cross_entropy_coefficient * target * smooth
-    t26 = 2 * exponential * dice_coefficient * target * total2[..., :, None]
-    t27 = 2 * exponential * dice_coefficient * target * smooth / class_size
-    t28 = 2 * cross_entropy_coefficient * target * total2[..., :, None] * smooth
-    t29 = t11 + t13 + t10[..., None, :] * exponential * t14 + t16 + t17 + t18 + t19
-    t30 = t29 - t20 - t21 - t22 - t23 - t24 / class_size - t25 / spatial_size
-    t31 = t30 - t26 / class_size - t27 - t28 / spatial_size
-    return (t2[..., :, None] * t31 * cotangent[..., None, None],)
+    t6 = smooth + 2 * total5
+    t7 = t5 * t6
+    t8 = exponential * t7[..., :, None] / class_size
+    total6 = np.sum(t8, axis=-2)
+    t9 = 2 * total3 * dice_coefficient + t4 - total6 * dice_coefficient
+    t10 = t9[..., None, :] * np.exp(logits - lse[..., None, :])
+    t11 = exponential * t7[..., :, None] * dice_coefficient / class_size
+    t12 = cross_entropy_coefficient * target / spatial_size
+    t13 = 2 * exponential * t2[..., :, None] * dice_coefficient * target / class_size
+    return (cotangent[..., None, None] * (t10 + t11 - t12 - t13),)
 
 
 def _dice_cross_entropy_jvp(
@@ -348,88 +330,49 @@ def _dice_cross_entropy_hvp(
 ) -> tuple[Result, ...]:
     """The Hessian of sum(cotangent * loss) times the tangents."""
     lse = fn.logsumexp(logits, -2)
-    exponential = np.exp(logits - lse[..., None, :])
-    total = np.sum(exponential, axis=-1)
-    total2 = np.sum(target, axis=-1)
-    t = total + total2 + smooth
-    t2 = 1 / t**2
-    total3 = np.sum(exponential * logits_tangent, axis=-2)
+    share = np.exp(logits - lse[..., None, :])
+    total = np.sum(share * logits_tangent, axis=-2)
+    total2 = np.sum(share, axis=-1)
+    total3 = np.sum(target, axis=-1)
+    t = total2 + total3 + smooth
+    t2 = 1 / t
     class_size = fn.size(logits, -2)
-    t3 = 2 * total[..., :, None] * exponential * dice_coefficient * target
-    t4 = 2 * exponential * dice_coefficient * target * total2[..., :, None]
-    t5 = 2 * exponential * dice_coefficient * target * smooth / class_size
-    t6 = total**2
-    t7 = 1 / t
-    t8 = exponential * t7[..., :, None] * target / class_size
-    total4 = np.sum(t8, axis=-2)
+    t3 = 2 * share * t2[..., :, None] * dice_coefficient * target / class_size
+    t4 = share * t2[..., :, None] * target / class_size
+    total4 = np.sum(t4, axis=-2)
     total5 = np.sum(target, axis=-2)
     spatial_size = fn.size(logits, -1)
-    t9 = cross_entropy_coefficient * total5 / spatial_size
-    total6 = np.sum(exponential * target, axis=-1)
-    t10 = smooth + 2 * total6
-    t11 = t2 * t10
-    t12 = exponential * t11[..., :, None] / class_size
-    total7 = np.sum(t12, axis=-2)
-    t13 = 2 * total4 * dice_coefficient + t9 - total7 * dice_coefficient
-    t14 = t6[..., :, None] * t13[..., None, :] * exponential
-    t15 = total2**2
-    t16 = t13[..., None, :] * exponential * t15[..., :, None]
-    t17 = smooth**2
-    t18 = total * total2
-    t19 = 2 * t13[..., None, :] * exponential * t18[..., :, None]
-    t20 = t10[..., :, None] * exponential * dice_coefficient / class_size
-    t21 = 2 * total[..., :, None] * t13[..., None, :] * exponential * smooth
-    t22 = 2 * t13[..., None, :] * exponential * total2[..., :, None] * smooth
-    t23 = t3 / class_size + t4 / class_size + t5 - t14 - t16
-    t24 = t23 - t13[..., None, :] * exponential * t17 - t19 - t20 - t21 - t22
-    t25 = t14 + t16 + t13[..., None, :] * exponential * t17 + t19 + t20 + t21 + t22
-    t26 = t25 - t3 / class_size - t4 / class_size - t5
-    t27 = logits_tangent - total3[..., None, :]
-    total8 = np.sum(exponential * t27, axis=-1)
-    t28 = -t2 * total8
-    t29 = t7[..., :, None] * total3[..., None, :]
-    t30 = t28[..., :, None] + t7[..., :, None] * logits_tangent - t29
-    total9 = np.sum(exponential * target * t30 / class_size, axis=-2)
-    t31 = 2 * t6[..., :, None] * exponential * total9[..., None, :] * dice_coefficient
-    t32 = 2 * exponential * t15[..., :, None] * total9[..., None, :]
-    t33 = 2 * exponential * t17 * total9[..., None, :] * dice_coefficient
-    total10 = np.sum(exponential * t27 * target, axis=-1)
-    t34 = 2 * exponential * total10[..., :, None] * dice_coefficient / class_size
-    t35 = 4 * exponential * t18[..., :, None] * total9[..., None, :]
-    t36 = 1 / t**3
-    t37 = -2 * t10 * t36
-    t38 = t37[..., :, None] + 2 * t2[..., :, None] * target
-    t39 = t6 * total8
-    t40 = exponential * t38 * t39[..., :, None] * dice_coefficient / class_size
-    t41 = t15 * total8
-    t42 = exponential * t38 * t41[..., :, None] * dice_coefficient / class_size
-    t43 = total * total8 * total2
-    t44 = 2 * exponential * t38 * t43[..., :, None] * dice_coefficient / class_size
-    t45 = 4 * total[..., :, None] * exponential * total9[..., None, :]
-    t46 = 4 * exponential * total9[..., None, :] * dice_coefficient
-    t47 = t17 * exponential * total8[..., :, None] * t38 * dice_coefficient
-    t48 = total * total8
-    t49 = 2 * exponential * t38 * t48[..., :, None] * dice_coefficient * smooth
-    t50 = total8 * total2
-    t51 = 2 * exponential * t38 * t50[..., :, None] * dice_coefficient * smooth
-    t52 = 2 * t2 * total10 - 2 * t10 * total8 * t36
-    t53 = t11[..., :, None] * total3[..., None, :]
-    t54 = t52[..., :, None] + t11[..., :, None] * logits_tangent - t53
-    total11 = np.sum(exponential * t54 / class_size, axis=-2)
-    t55 = t6[..., :, None] * exponential * total11[..., None, :] * dice_coefficient
-    t56 = exponential * t15[..., :, None] * total11[..., None, :] * dice_coefficient
-    t57 = exponential * t17 * total11[..., None, :] * dice_coefficient
-    t58 = 2 * exponential * t18[..., :, None] * total11[..., None, :]
-    t59 = 2 * total[..., :, None] * exponential * total11[..., None, :]
-    t60 = 2 * exponential * total11[..., None, :] * dice_coefficient
-    t61 = total3[..., None, :] * t24 + t26 * logits_tangent + t31
-    t62 = t61 + t32 * dice_coefficient + t33 + t34 + t35 * dice_coefficient + t40
-    t63 = t62 + t42 + t44 + t45 * dice_coefficient * smooth
-    t64 = t63 + t46 * total2[..., :, None] * smooth + t47 / class_size
-    t65 = t64 + t49 / class_size + t51 / class_size - t55 - t56 - t57
-    t66 = t65 - t58 * dice_coefficient - t59 * dice_coefficient * smooth
-    t67 = t66 - t60 * total2[..., :, None] * smooth
-    return (t2[..., :, None] * t67 * cotangent[..., None, None],)
+    t5 = cross_entropy_coefficient * total5 / spatial_size
+    t6 = 1 / t**2
+    total6 = np.sum(share * target, axis=-1)
+    t7 = smooth + 2 * total6
+    t8 = t6 * t7
+    total7 = np.sum(share * t8[..., :, None] / class_size, axis=-2)
+    t9 = 2 * total4 * dice_coefficient + t5 - total7 * dice_coefficient
+    t10 = share * t8[..., :, None] * dice_coefficient / class_size
+    t11 = total[..., None, :] * (t3 - t9[..., None, :] * share - t10)
+    t12 = logits_tangent * (t9[..., None, :] * share + t10 - t3)
+    t13 = logits_tangent - total[..., None, :]
+    total8 = np.sum(share * t13, axis=-1)
+    t14 = -t6 * total8
+    t15 = t14[..., :, None] + t2[..., :, None] * logits_tangent
+    t16 = t15 - t2[..., :, None] * total[..., None, :]
+    total9 = np.sum(share * target * t16 / class_size, axis=-2)
+    t17 = 2 * total9[..., None, :] * share * dice_coefficient
+    total10 = np.sum(share * t13 * target, axis=-1)
+    t18 = t6 * total10
+    t19 = 2 * share * t18[..., :, None] * dice_coefficient / class_size
+    t20 = 1 / t**3
+    t21 = -2 * t7 * t20
+    t22 = t21[..., :, None] + 2 * t6[..., :, None] * target
+    t23 = share * total8[..., :, None] * dice_coefficient * t22 / class_size
+    t24 = 2 * t6 * total10 - 2 * t7 * total8 * t20
+    t25 = t24[..., :, None] + t8[..., :, None] * logits_tangent
+    t26 = t25 - t8[..., :, None] * total[..., None, :]
+    total11 = np.sum(share * t26 / class_size, axis=-2)
+    t27 = total11[..., None, :] * share * dice_coefficient
+    t28 = t11 + t12 + t17 + t19 + t23 - t27
+    return (t28 * cotangent[..., None, None],)
 
 
 def _dice_cross_entropy_hessian_diagonal(
@@ -442,103 +385,52 @@ def _dice_cross_entropy_hessian_diagonal(
 ) -> tuple[Result, ...]:
     """The diagonal of the Hessian of sum(cotangent * loss)."""
     lse = fn.logsumexp(logits, -2)
+    share = np.exp(logits - lse[..., None, :])
     t = logits - lse[..., None, :]
     exponential = np.exp(t)
     total = np.sum(exponential, axis=-1)
     total2 = np.sum(target, axis=-1)
     t2 = total + total2 + smooth
-    t3 = 1 / t2**2
-    share = np.exp(logits - lse[..., None, :])
+    t3 = 1 / t2
     class_size = fn.size(logits, -2)
-    t4 = 2 * total[..., :, None] * exponential * dice_coefficient * target
-    t5 = 2 * exponential * dice_coefficient * target * total2[..., :, None]
-    t6 = 2 * exponential * dice_coefficient * target * smooth / class_size
-    t7 = total2**2
-    t8 = 1 / t2
-    t9 = exponential * t8[..., :, None] * target / class_size
-    total3 = np.sum(t9, axis=-2)
+    t4 = exponential * t3[..., :, None] * target / class_size
+    total3 = np.sum(t4, axis=-2)
     total4 = np.sum(target, axis=-2)
     spatial_size = fn.size(logits, -1)
-    t10 = cross_entropy_coefficient * total4 / spatial_size
+    t5 = cross_entropy_coefficient * total4 / spatial_size
+    t6 = 1 / t2**2
     total5 = np.sum(exponential * target, axis=-1)
-    t11 = smooth + 2 * total5
-    t12 = t3 * t11
-    t13 = exponential * t12[..., :, None] / class_size
-    total6 = np.sum(t13, axis=-2)
-    t14 = 2 * total3 * dice_coefficient + t10 - total6 * dice_coefficient
-    t15 = share * t7[..., :, None] * t14[..., None, :]
-    t16 = smooth**2
-    t17 = total**2
-    t18 = share * t17[..., :, None] * t14[..., None, :]
-    t19 = total * total2
-    t20 = 2 * share * t14[..., None, :] * t19[..., :, None]
-    t21 = t11[..., :, None] * exponential * dice_coefficient / class_size
-    t22 = 2 * total[..., :, None] * share * t14[..., None, :] * smooth
-    t23 = 2 * share * t14[..., None, :] * total2[..., :, None] * smooth
-    t24 = t4 / class_size + t5 / class_size + t6 - t15
-    t25 = t24 - share * t16 * t14[..., None, :] - t18 - t20 - t21 - t22 - t23
+    t7 = smooth + 2 * total5
+    t8 = t6 * t7
+    t9 = exponential * t8[..., :, None] / class_size
+    total6 = np.sum(t9, axis=-2)
+    t10 = 2 * total3 * dice_coefficient + t5 - total6 * dice_coefficient
+    t11 = 2 * exponential * t3[..., :, None] * dice_coefficient * target / class_size
+    t12 = exponential * t8[..., :, None] * dice_coefficient / class_size
+    t13 = share * (t11 - share * t10[..., None, :] - t12)
+    t14 = t4 - share * total3[..., None, :]
     exponential2 = np.exp(2 * t)
-    t26 = t3[..., :, None] * exponential2 * target / class_size
-    total7 = np.sum(t26, axis=-2)
-    t27 = share * t7[..., :, None] * total7[..., None, :]
-    t28 = share * total7[..., None, :] * t17[..., :, None]
-    t29 = 2 * share * total7[..., None, :] * t19[..., :, None]
-    t30 = 2 * total[..., :, None] * share * total7[..., None, :] * smooth
-    t31 = 2 * share * total7[..., None, :] * total2[..., :, None] * smooth
-    t32 = t27 + share * t16 * total7[..., None, :] + t28 + t29 + t30 + t31
-    t33 = t32 - exponential2 * target / class_size
-    t34 = t9 - share * total3[..., None, :]
-    t35 = 2 * share * t7[..., :, None] * t34 * dice_coefficient
-    t36 = 2 * share * t16 * t34 * dice_coefficient
-    t37 = 2 * share * t17[..., :, None] * t34 * dice_coefficient
-    t38 = 2 * exponential2 * dice_coefficient * target / class_size
-    t39 = 4 * share * t19[..., :, None] * t34 * dice_coefficient
-    t40 = 1 / t2**3
-    t41 = -2 * t11 * t40
-    t42 = t41[..., :, None] + 2 * t3[..., :, None] * target
-    t43 = t7[..., :, None] * exponential2 * t42 * dice_coefficient / class_size
-    t44 = t16 * exponential2 * t42 * dice_coefficient / class_size
-    t45 = t17[..., :, None] * exponential2 * t42 * dice_coefficient / class_size
-    t46 = 2 * t19[..., :, None] * exponential2 * t42 * dice_coefficient / class_size
-    t47 = 4 * total[..., :, None] * share * t34 * dice_coefficient * smooth
-    t48 = 4 * share * t34 * dice_coefficient * total2[..., :, None] * smooth
-    t49 = 2 * total[..., :, None] * exponential2 * t42 * dice_coefficient * smooth
-    t50 = 2 * exponential2 * t42 * dice_coefficient * total2[..., :, None] * smooth
-    t51 = t11[..., :, None] * exponential / class_size
-    t52 = share * t7[..., :, None] * total6[..., None, :]
-    t53 = share * total6[..., None, :] * t17[..., :, None]
-    t54 = 2 * share * total6[..., None, :] * t19[..., :, None]
-    t55 = 2 * total[..., :, None] * share * total6[..., None, :] * smooth
-    t56 = 2 * share * total6[..., None, :] * total2[..., :, None] * smooth
-    t57 = t51 - t52 - share * t16 * total6[..., None, :] - t53 - t54 - t55 - t56
-    t58 = t11 * t40
-    t59 = exponential2 * t58[..., :, None] / class_size
-    total8 = np.sum(t59, axis=-2)
-    t60 = 2 * t3[..., :, None] * exponential2 * target / class_size
-    t61 = 2 * exponential2 * t58[..., :, None] / class_size
-    t62 = 2 * share * total8[..., None, :] + t60 - 2 * share * total7[..., None, :]
-    t63 = t62 - t61
-    t64 = share * t7[..., :, None] * t63 * dice_coefficient
-    t65 = share * t17[..., :, None] * t63 * dice_coefficient
-    t66 = 2 * share * t19[..., :, None] * t63 * dice_coefficient
-    t67 = 2 * total[..., :, None] * share * t63 * dice_coefficient * smooth
-    t68 = 2 * share * exponential2 * dice_coefficient * target / class_size
-    t69 = 2 * share * t63 * dice_coefficient * total2[..., :, None] * smooth
-    t70 = share * t7[..., :, None] * exponential2 * t42 * dice_coefficient
-    t71 = share * t16 * exponential2 * t42 * dice_coefficient / class_size
-    t72 = share * t17[..., :, None] * exponential2 * t42 * dice_coefficient
-    t73 = 2 * share * t19[..., :, None] * exponential2 * t42 * dice_coefficient
-    t74 = 2 * total[..., :, None] * share * exponential2 * t42 * dice_coefficient
-    t75 = 2 * share * exponential2 * t42 * dice_coefficient * total2[..., :, None]
-    t76 = share * t25 + t15 + share * t16 * t14[..., None, :] + t18 + t20
-    t77 = t76 + 2 * share * dice_coefficient * t33 + t21 + t22 + t35 + t36 + t37 + t23
-    t78 = t77 + t38 + t39 + t43 + t44 + t45 + t46 + t47 + t48 + t49 / class_size
-    t79 = t78 + t50 / class_size - share * dice_coefficient * t57 - t64
-    t80 = t79 - share * t16 * t63 * dice_coefficient - t65 - t66 - t67
-    t81 = t80 - t4 / class_size - t68 - t69 - t5 / class_size - t6 - t70 / class_size
-    t82 = t81 - t71 - t72 / class_size - t73 / class_size - t74 * smooth / class_size
-    t83 = t82 - t75 * smooth / class_size
-    return (t3[..., :, None] * t83 * cotangent[..., None, None],)
+    t15 = t6[..., :, None] * exponential2 * target / class_size
+    total7 = np.sum(t15, axis=-2)
+    t16 = share * total7[..., None, :] - t15
+    t17 = 1 / t2**3
+    t18 = -2 * t7 * t17
+    t19 = t18[..., :, None] + 2 * t6[..., :, None] * target
+    t20 = exponential2 * t19 * dice_coefficient / class_size
+    t21 = 2 * t6[..., :, None] * exponential2 * dice_coefficient * target / class_size
+    t22 = share * dice_coefficient * (t9 - share * total6[..., None, :])
+    t23 = t7 * t17
+    t24 = exponential2 * t23[..., :, None] / class_size
+    total8 = np.sum(t24, axis=-2)
+    t25 = 2 * t6[..., :, None] * exponential2 * target / class_size
+    t26 = 2 * exponential2 * t23[..., :, None] / class_size
+    t27 = 2 * share * total8[..., None, :] + t25 - 2 * share * total7[..., None, :]
+    t28 = share * exponential2 * t19 * dice_coefficient / class_size
+    t29 = 2 * share * t6[..., :, None] * exponential2 * dice_coefficient * target
+    t30 = share * t10[..., None, :] + t13 + 2 * share * dice_coefficient * t14
+    t31 = t30 + 2 * share * dice_coefficient * t16 + t12 + t20 + t21 - t22
+    t32 = t31 - share * dice_coefficient * (t27 - t26) - t28 - t11 - t29 / class_size
+    return (t32 * cotangent[..., None, None],)
 
 
 _DICE_CROSS_ENTROPY = Definition(
@@ -806,44 +698,25 @@ def _binary_dice_hvp(
     """The Hessian of sum(cotangent * loss) times the tangents."""
     probability = fn.sigmoid(logits)
     probability2 = fn.sigmoid(-logits)
-    total = np.sum(probability, axis=-1)
-    total2 = np.sum(target, axis=-1)
-    t = total + total2 + smooth
-    t2 = 1 / t**2
-    t3 = logits_tangent * probability * probability2 * target
-    total3 = np.sum(t3, axis=-1)
-    total4 = np.sum(probability * target, axis=-1)
-    t4 = smooth + 2 * total4
-    t5 = -2 * t4 / t**3
-    t6 = t5[..., None] + 2 * t2[..., None] * target
-    t7 = logits_tangent * probability * probability2
-    total5 = np.sum(t7, axis=-1)
-    t8 = total2**2
-    t9 = total5 * t8
-    t10 = total**2
-    t11 = total5 * t10
-    t12 = smooth**2
-    t13 = total5 * t12
-    t14 = 2 * total * total5 * total2
-    t15 = 2 * total5 * total2 * smooth
-    t16 = 2 * total * total5 * smooth
-    t17 = -t2 * t4
-    t18 = 1 / t
-    t19 = t17[..., None] + 2 * t18[..., None] * target
-    t20 = np.tanh(0.5 * logits)
-    t21 = logits_tangent * t8[..., None] * t19 * t20
-    t22 = logits_tangent * t10[..., None] * t19 * t20
-    t23 = 2 * total * total2
-    t24 = logits_tangent * t19 * t20 * t23[..., None]
-    t25 = 2 * total2 * smooth
-    t26 = logits_tangent * t19 * t20 * t25[..., None]
-    t27 = 2 * total * smooth
-    t28 = logits_tangent * t19 * t20 * t27[..., None]
-    t29 = 2 * total3[..., None] + t6 * t9[..., None] + t6 * t11[..., None]
-    t30 = t29 + t6 * t13[..., None] + t6 * t14[..., None] + t6 * t15[..., None]
-    t31 = t30 + t6 * t16[..., None] + t21 + t22 + logits_tangent * t12 * t19 * t20
-    t32 = t2[..., None] * (t31 + t24 + t26 + t28)
-    return (cotangent[..., None] * probability * probability2 * t32,)
+    t = logits_tangent * probability * probability2 * target
+    total = np.sum(t, axis=-1)
+    total2 = np.sum(probability, axis=-1)
+    total3 = np.sum(target, axis=-1)
+    t2 = total2 + total3 + smooth
+    t3 = 1 / t2**2
+    t4 = 2 * total * t3
+    t5 = logits_tangent * probability * probability2
+    total4 = np.sum(t5, axis=-1)
+    total5 = np.sum(probability * target, axis=-1)
+    t6 = smooth + 2 * total5
+    t7 = -2 * t6 / t2**3
+    t8 = total4[..., None] * (t7[..., None] + 2 * t3[..., None] * target)
+    t9 = -t6 * t3
+    t10 = 1 / t2
+    t11 = t9[..., None] + 2 * t10[..., None] * target
+    t12 = logits_tangent * t11 * np.tanh(0.5 * logits)
+    t13 = cotangent[..., None] * probability * probability2
+    return (t13 * (t4[..., None] + t8 + t12),)
 
 
 def _binary_dice_hessian_diagonal(
@@ -854,32 +727,24 @@ def _binary_dice_hessian_diagonal(
 ) -> tuple[Result, ...]:
     """The diagonal of the Hessian of sum(cotangent * loss)."""
     probability = fn.sigmoid(logits)
-    total = np.sum(probability, axis=-1)
-    total2 = np.sum(target, axis=-1)
-    t = total + total2 + smooth
-    t2 = 1 / t**2
-    t3 = probability**2
+    t = probability**2
     probability2 = fn.sigmoid(-logits)
-    t4 = probability2**2
-    t5 = total2**2
-    total3 = np.sum(probability * target, axis=-1)
-    t6 = smooth + 2 * total3
-    t7 = -2 * t6 / t**3
-    t8 = t7[..., None] + 2 * t2[..., None] * target
-    t9 = total**2
-    t10 = 2 * total * total2
-    t11 = 2 * total2 * smooth
-    t12 = 2 * total * smooth
-    t13 = np.tanh(0.5 * logits)
-    t14 = 2 * total[..., None] * probability * probability2 * t13 * target
-    t15 = 2 * probability * probability2 * t13 * target * total2[..., None]
-    t16 = 2 * probability * probability2 * t13 * target * smooth
-    t17 = probability * probability2 * t6[..., None] * t13
-    t18 = 2 * t3 * t4 * target + t5[..., None] * t8 * t3 * t4
-    t19 = t18 + t8 * t9[..., None] * t3 * t4 + t8 * t10[..., None] * t3 * t4
-    t20 = t19 + t8 * t11[..., None] * t3 * t4 + t8 * t12[..., None] * t3 * t4
-    t21 = t20 + t8 * t3 * t4 * smooth**2 + t14 + t15 + t16 - t17
-    return (cotangent[..., None] * t2[..., None] * t21,)
+    t2 = probability2**2
+    total = np.sum(probability * target, axis=-1)
+    t3 = smooth + 2 * total
+    total2 = np.sum(probability, axis=-1)
+    total3 = np.sum(target, axis=-1)
+    t4 = total2 + total3 + smooth
+    t5 = -2 * t3 / t4**3
+    t6 = 1 / t4**2
+    t7 = t5[..., None] + 2 * t6[..., None] * target
+    t8 = -t3 * t6
+    t9 = np.tanh(0.5 * logits)
+    t10 = probability * probability2 * t8[..., None] * t9
+    t11 = 1 / t4
+    t12 = 2 * probability * t11[..., None] * probability2 * t9 * target
+    t13 = t * t2 * t7 + t10 + 2 * t6[..., None] * t * t2 * target + t12
+    return (cotangent[..., None] * t13,)
 
 
 _BINARY_DICE = Definition(
@@ -1113,29 +978,19 @@ def _binary_dice_cross_entropy_vjp(
 ) -> tuple[Result, ...]:
     """Gradients of sum(cotangent * loss)."""
     probability = fn.sigmoid(logits)
-    total = np.sum(probability, axis=-1)
-    total2 = np.sum(target, axis=-1)
-    t = 1 / (total + total2 + smooth) ** 2
     probability2 = fn.sigmoid(-logits)
-    t2 = probability * (1 - target) - probability2 * target
+    total = np.sum(probability * target, axis=-1)
+    total2 = np.sum(probability, axis=-1)
+    total3 = np.sum(target, axis=-1)
+    t = total2 + total3 + smooth
+    t2 = dice_coefficient * (smooth + 2 * total) / t**2
+    t3 = probability * probability2 * t2[..., None]
+    t4 = probability * (1 - target) - probability2 * target
     spatial_size = fn.size(logits, -1)
-    t3 = cross_entropy_coefficient * total2**2 / spatial_size
-    t4 = cross_entropy_coefficient * total**2 / spatial_size
-    t5 = 2 * total * cross_entropy_coefficient * total2 / spatial_size
-    t6 = 2 * cross_entropy_coefficient * total2 * smooth / spatial_size
-    t7 = 2 * total * cross_entropy_coefficient * smooth / spatial_size
-    total3 = np.sum(probability * target, axis=-1)
-    t8 = dice_coefficient * (smooth + 2 * total3)
-    t9 = probability * probability2 * t8[..., None]
-    t10 = -2 * dice_coefficient * total2
-    t11 = probability * probability2 * t10[..., None] * target
-    t12 = -2 * total * dice_coefficient
-    t13 = probability * probability2 * t12[..., None] * target
-    t14 = t2 * cross_entropy_coefficient * smooth**2 / spatial_size
-    t15 = 2 * probability * probability2 * dice_coefficient * target * smooth
-    t16 = t2 * t3[..., None] + t2 * t4[..., None] + t2 * t5[..., None]
-    t17 = t16 + t2 * t6[..., None] + t2 * t7[..., None] + t9 + t11 + t13 + t14 - t15
-    return (cotangent[..., None] * t[..., None] * t17,)
+    t5 = cross_entropy_coefficient * t4 / spatial_size
+    t6 = -2 * dice_coefficient / t
+    t7 = probability * probability2 * t6[..., None] * target
+    return (cotangent[..., None] * (t3 + t5 + t7),)
 
 
 def _binary_dice_cross_entropy_jvp(
@@ -1149,27 +1004,20 @@ def _binary_dice_cross_entropy_jvp(
     """The directional derivative of the unreduced loss along the tangents."""
     probability = fn.sigmoid(logits)
     probability2 = fn.sigmoid(-logits)
-    t = logits_tangent * probability * probability2
-    total = np.sum(t, axis=-1)
-    total2 = np.sum(probability * target, axis=-1)
-    t2 = total * dice_coefficient * (smooth + 2 * total2)
-    t3 = probability * (1 - target) - probability2 * target
-    total3 = np.sum(logits_tangent * t3, axis=-1)
-    total4 = np.sum(probability, axis=-1)
+    t = probability * (1 - target) - probability2 * target
+    total = np.sum(logits_tangent * t, axis=-1)
     spatial_size = fn.size(logits, -1)
-    t4 = total3 * cross_entropy_coefficient * total4**2 / spatial_size
+    t2 = total * cross_entropy_coefficient / spatial_size
+    t3 = logits_tangent * probability * probability2
+    total2 = np.sum(t3, axis=-1)
+    total3 = np.sum(probability * target, axis=-1)
+    total4 = np.sum(probability, axis=-1)
     total5 = np.sum(target, axis=-1)
-    t5 = total3 * cross_entropy_coefficient * total5**2 / spatial_size
-    t6 = total3 * cross_entropy_coefficient * smooth**2 / spatial_size
-    t7 = 2 * total4 * total3 * cross_entropy_coefficient * total5 / spatial_size
-    t8 = 2 * total4 * total3 * cross_entropy_coefficient * smooth / spatial_size
-    t9 = 2 * total3 * cross_entropy_coefficient * total5 * smooth / spatial_size
-    t10 = logits_tangent * probability * probability2 * target
-    total6 = np.sum(t10, axis=-1)
-    t11 = t2 + t4 + t5 + t6 + t7 + t8 + t9 - 2 * total4 * total6 * dice_coefficient
-    t12 = t11 - 2 * total6 * dice_coefficient * total5
-    t13 = t12 - 2 * total6 * dice_coefficient * smooth
-    return t13 / (total4 + total5 + smooth) ** 2
+    t4 = total4 + total5 + smooth
+    t5 = total2 * dice_coefficient * (smooth + 2 * total3) / t4**2
+    t6 = logits_tangent * probability * probability2 * target
+    total6 = np.sum(t6, axis=-1)
+    return t2 + t5 - 2 * total6 * dice_coefficient / t4
 
 
 def _binary_dice_cross_entropy_hvp(
@@ -1184,47 +1032,28 @@ def _binary_dice_cross_entropy_hvp(
     """The Hessian of sum(cotangent * loss) times the tangents."""
     probability = fn.sigmoid(logits)
     probability2 = fn.sigmoid(-logits)
-    total = np.sum(probability, axis=-1)
-    total2 = np.sum(target, axis=-1)
-    t = total + total2 + smooth
-    t2 = 1 / t**2
-    t3 = logits_tangent * probability * probability2 * target
-    total3 = np.sum(t3, axis=-1)
-    t4 = 2 * total3 * dice_coefficient
-    t5 = total2**2
-    spatial_size = fn.size(logits, -1)
-    t6 = t5 * cross_entropy_coefficient / spatial_size
-    t7 = total**2
-    t8 = t7 * cross_entropy_coefficient / spatial_size
-    t9 = smooth**2
-    t10 = t9 * cross_entropy_coefficient / spatial_size
-    t11 = 2 * total * cross_entropy_coefficient * total2 / spatial_size
-    t12 = 2 * total * cross_entropy_coefficient * smooth / spatial_size
-    t13 = 2 * cross_entropy_coefficient * total2 * smooth / spatial_size
-    t14 = t6 + t8 + t10 + t11 + t12 + t13
-    t15 = np.tanh(0.5 * logits)
+    t = logits_tangent * probability * probability2 * target
+    total = np.sum(t, axis=-1)
+    total2 = np.sum(probability, axis=-1)
+    total3 = np.sum(target, axis=-1)
+    t2 = total2 + total3 + smooth
+    t3 = 1 / t2**2
+    t4 = 2 * total * t3 * dice_coefficient
+    t5 = np.tanh(0.5 * logits)
     total4 = np.sum(probability * target, axis=-1)
-    t16 = smooth + 2 * total4
-    t17 = -t16 * dice_coefficient
-    t18 = 2 * dice_coefficient * total2
-    t19 = 2 * total * dice_coefficient
-    t20 = 2 * t15 * dice_coefficient * target * smooth
-    t21 = t14[..., None] + t15 * t17[..., None] + t15 * t18[..., None] * target
-    t22 = logits_tangent * (t21 + t15 * t19[..., None] * target + t20)
-    t23 = -2 * t16 / t**3
-    t24 = t23[..., None] + 2 * t2[..., None] * target
-    t25 = logits_tangent * probability * probability2
-    total5 = np.sum(t25, axis=-1)
-    t26 = total5 * t5 * dice_coefficient
-    t27 = total5 * t7 * dice_coefficient
-    t28 = total5 * t9 * dice_coefficient
-    t29 = 2 * total * total5 * dice_coefficient * total2
-    t30 = 2 * total5 * dice_coefficient * total2 * smooth
-    t31 = 2 * total * total5 * dice_coefficient * smooth
-    t32 = t4[..., None] + t22 + t24 * t26[..., None] + t24 * t27[..., None]
-    t33 = t32 + t24 * t28[..., None] + t24 * t29[..., None] + t24 * t30[..., None]
-    t34 = t33 + t24 * t31[..., None]
-    return (cotangent[..., None] * probability * probability2 * t2[..., None] * t34,)
+    t6 = smooth + 2 * total4
+    t7 = -t3 * t6 * dice_coefficient
+    spatial_size = fn.size(logits, -1)
+    t8 = cross_entropy_coefficient / spatial_size
+    t9 = 2 * dice_coefficient / t2
+    t10 = t5 * t7[..., None] + t8 + t5 * t9[..., None] * target
+    t11 = logits_tangent * probability * probability2
+    total5 = np.sum(t11, axis=-1)
+    t12 = total5 * dice_coefficient
+    t13 = -2 * t6 / t2**3
+    t14 = t12[..., None] * (t13[..., None] + 2 * t3[..., None] * target)
+    t15 = t4[..., None] + logits_tangent * t10 + t14
+    return (cotangent[..., None] * probability * probability2 * t15,)
 
 
 def _binary_dice_cross_entropy_hessian_diagonal(
@@ -1237,52 +1066,27 @@ def _binary_dice_cross_entropy_hessian_diagonal(
 ) -> tuple[Result, ...]:
     """The diagonal of the Hessian of sum(cotangent * loss)."""
     probability = fn.sigmoid(logits)
+    probability2 = fn.sigmoid(-logits)
+    t = np.tanh(0.5 * logits)
     total = np.sum(probability, axis=-1)
     total2 = np.sum(target, axis=-1)
-    t = total + total2 + smooth
-    t2 = 1 / t**2
-    probability2 = fn.sigmoid(-logits)
-    spatial_size = fn.size(logits, -1)
-    t3 = 2 * total * cross_entropy_coefficient * total2 / spatial_size
-    t4 = probability * probability2 * t3[..., None]
-    t5 = 2 * cross_entropy_coefficient * total2 * smooth / spatial_size
-    t6 = probability * probability2 * t5[..., None]
-    t7 = 2 * total * cross_entropy_coefficient * smooth / spatial_size
-    t8 = probability * probability2 * t7[..., None]
-    t9 = total2**2
-    t10 = t9 * cross_entropy_coefficient / spatial_size
-    t11 = probability * probability2 * t10[..., None]
-    t12 = total**2
-    t13 = t12 * cross_entropy_coefficient / spatial_size
-    t14 = probability * probability2 * t13[..., None]
-    t15 = np.tanh(0.5 * logits)
+    t2 = total + total2 + smooth
+    t3 = 1 / t2**2
     total3 = np.sum(probability * target, axis=-1)
-    t16 = smooth + 2 * total3
-    t17 = -t16 * dice_coefficient
-    t18 = probability * probability2 * t15 * t17[..., None]
-    t19 = -2 * t16 / t**3
-    t20 = t19[..., None] + 2 * t2[..., None] * target
-    t21 = probability**2
-    t22 = probability2**2
-    t23 = t9 * dice_coefficient
-    t24 = t12 * dice_coefficient
-    t25 = 2 * total * dice_coefficient * total2
-    t26 = 2 * dice_coefficient * total2 * smooth
-    t27 = 2 * total * dice_coefficient * smooth
-    t28 = 2 * t21 * t22 * dice_coefficient * target
-    t29 = smooth**2
-    t30 = probability * probability2 * t29 * cross_entropy_coefficient / spatial_size
-    t31 = 2 * dice_coefficient * total2
-    t32 = probability * probability2 * t15 * t31[..., None] * target
-    t33 = 2 * total * dice_coefficient
-    t34 = probability * probability2 * t15 * t33[..., None] * target
-    t35 = t29 * t20 * t21 * t22 * dice_coefficient
-    t36 = 2 * probability * probability2 * t15 * dice_coefficient * target * smooth
-    t37 = t4 + t6 + t8 + t11 + t14 + t18 + t20 * t21 * t22 * t23[..., None]
-    t38 = t37 + t20 * t21 * t22 * t24[..., None] + t20 * t21 * t22 * t25[..., None]
-    t39 = t38 + t20 * t21 * t22 * t26[..., None] + t20 * t21 * t22 * t27[..., None]
-    t40 = t39 + t28 + t30 + t32 + t34 + t35 + t36
-    return (cotangent[..., None] * t2[..., None] * t40,)
+    t4 = smooth + 2 * total3
+    t5 = -t3 * t4 * dice_coefficient
+    t6 = probability * probability2 * t * t5[..., None]
+    spatial_size = fn.size(logits, -1)
+    t7 = probability * probability2 * cross_entropy_coefficient / spatial_size
+    t8 = probability**2
+    t9 = probability2**2
+    t10 = 2 * t3 * dice_coefficient
+    t11 = -2 * t4 / t2**3
+    t12 = t11[..., None] + 2 * t3[..., None] * target
+    t13 = 2 * dice_coefficient / t2
+    t14 = probability * probability2 * t * t13[..., None] * target
+    t15 = t6 + t7 + t8 * t9 * t10[..., None] * target
+    return (cotangent[..., None] * (t15 + t8 * t9 * dice_coefficient * t12 + t14),)
 
 
 _BINARY_DICE_CROSS_ENTROPY = Definition(
@@ -1526,25 +1330,17 @@ def _combo_vjp(
     """Gradients of sum(cotangent * loss)."""
     t = 1 - alpha
     total = np.sum(target * probability, axis=-1)
-    t2 = t * (smooth + 2 * total)
     total2 = np.sum(target, axis=-1)
     total3 = np.sum(probability, axis=-1)
+    t2 = total2 + total3 + smooth
+    t3 = t * (smooth + 2 * total) / t2**2
     ratio = fn.xdivy((1 - beta) * (1 - target), 1 - probability)
-    t3 = fn.xdivy(beta * target, probability) - ratio
-    t4 = total2**2
+    t4 = fn.xdivy(beta * target, probability) - ratio
     spatial_size = fn.size(probability, -1)
-    t5 = t3 * t4[..., :, None] * alpha / spatial_size
-    t6 = total3**2
-    t7 = t3 * t6[..., :, None] * alpha / spatial_size
-    t8 = total2 * total3
-    t9 = 2 * t3 * t8[..., :, None] * alpha / spatial_size
-    t10 = 2 * t3 * alpha * total2[..., :, None] * smooth / spatial_size
-    t11 = 2 * t3 * alpha * total3[..., :, None] * smooth / spatial_size
-    t12 = t2[..., :, None] - 2 * t * total2[..., :, None] * target
-    t13 = t12 - 2 * t * total3[..., :, None] * target - 2 * t * target * smooth - t5
-    t14 = t13 - t7 - t3 * alpha * smooth**2 / spatial_size - t9 - t10 - t11
-    t15 = 1 / (total2 + total3 + smooth) ** 2
-    return (cotangent[..., :, None] * t14 * t15[..., :, None],)
+    t5 = 1 / t2
+    t6 = t3[..., :, None] - alpha * t4 / spatial_size
+    t7 = t6 - 2 * t * t5[..., :, None] * target
+    return (cotangent[..., :, None] * t7,)
 
 
 def _combo_jvp(
@@ -1559,23 +1355,16 @@ def _combo_jvp(
     total = np.sum(probability_tangent, axis=-1)
     t = 1 - alpha
     total2 = np.sum(target * probability, axis=-1)
-    total3 = np.sum(probability_tangent * target, axis=-1)
-    total4 = np.sum(target, axis=-1)
-    total5 = np.sum(probability, axis=-1)
+    total3 = np.sum(target, axis=-1)
+    total4 = np.sum(probability, axis=-1)
+    t2 = total3 + total4 + smooth
+    t3 = total * t * (smooth + 2 * total2) / t2**2
     ratio = fn.xdivy((1 - target) * (1 - beta), 1 - probability)
-    t2 = probability_tangent * (fn.xdivy(target * beta, probability) - ratio)
-    total6 = np.sum(t2, axis=-1)
+    t4 = probability_tangent * (fn.xdivy(target * beta, probability) - ratio)
+    total5 = np.sum(t4, axis=-1)
     spatial_size = fn.size(probability, -1)
-    t3 = total6 * alpha * total4**2 / spatial_size
-    t4 = total6 * alpha * total5**2 / spatial_size
-    t5 = total6 * alpha * smooth**2 / spatial_size
-    t6 = 2 * total6 * alpha * total4 * total5 / spatial_size
-    t7 = 2 * total6 * alpha * total4 * smooth / spatial_size
-    t8 = 2 * total6 * alpha * total5 * smooth / spatial_size
-    t9 = total * t * (smooth + 2 * total2) - 2 * total3 * t * total4
-    t10 = t9 - 2 * total3 * t * total5 - 2 * total3 * t * smooth - t3 - t4 - t5 - t6
-    t11 = t10 - t7 - t8
-    return t11 / (total4 + total5 + smooth) ** 2
+    total6 = np.sum(probability_tangent * target, axis=-1)
+    return t3 - total5 * alpha / spatial_size - 2 * total6 * t / t2
 
 
 def _combo_hvp(
@@ -1588,43 +1377,24 @@ def _combo_hvp(
     probability_tangent: Array,
 ) -> tuple[Result, ...]:
     """The Hessian of sum(cotangent * loss) times the tangents."""
-    total = np.sum(target, axis=-1)
-    total2 = np.sum(probability, axis=-1)
-    t = total + total2 + smooth
-    t2 = 1 / t**2
-    total3 = np.sum(probability_tangent * target, axis=-1)
-    t3 = 1 - alpha
-    t4 = 2 * total3 * t3
-    total4 = np.sum(target * probability, axis=-1)
-    t5 = -2 * (smooth + 2 * total4) / t**3
-    t6 = t5[..., :, None] + 2 * t2[..., :, None] * target
-    total5 = np.sum(probability_tangent, axis=-1)
-    t7 = total**2
-    t8 = total5 * t7
-    t9 = total2**2
-    t10 = total5 * t9
-    t11 = total5 * total * total2
-    t12 = smooth**2
-    t13 = total5 * total
-    t14 = 2 * t3 * t6 * t13[..., :, None] * smooth
-    t15 = total5 * total2
-    t16 = 2 * t3 * t6 * t15[..., :, None] * smooth
+    total = np.sum(probability_tangent * target, axis=-1)
+    t = 1 - alpha
+    total2 = np.sum(target, axis=-1)
+    total3 = np.sum(probability, axis=-1)
+    t2 = total2 + total3 + smooth
+    t3 = 1 / t2**2
+    t4 = 2 * total * t * t3
+    total4 = np.sum(probability_tangent, axis=-1)
+    total5 = np.sum(target * probability, axis=-1)
+    t5 = -2 * (smooth + 2 * total5) / t2**3
+    t6 = t5[..., :, None] + 2 * t3[..., :, None] * target
     ratio = fn.xdivy(beta * target, probability**2)
     ratio2 = fn.xdivy((1 - beta) * (1 - target), (1 - probability) ** 2)
-    t17 = -(ratio + ratio2)
+    t7 = -(ratio + ratio2)
     spatial_size = fn.size(probability, -1)
-    t18 = probability_tangent * t7[..., :, None] * t17 * alpha / spatial_size
-    t19 = probability_tangent * t9[..., :, None] * t17 * alpha / spatial_size
-    t20 = probability_tangent * t12 * t17 * alpha / spatial_size
-    t21 = total * total2
-    t22 = 2 * probability_tangent * t21[..., :, None] * t17 * alpha / spatial_size
-    t23 = 2 * probability_tangent * t17 * alpha * total[..., :, None] * smooth
-    t24 = 2 * probability_tangent * t17 * alpha * total2[..., :, None] * smooth
-    t25 = t4[..., :, None] + t3 * t6 * t8[..., :, None] + t3 * t6 * t10[..., :, None]
-    t26 = t25 + 2 * t3 * t6 * t11[..., :, None] + total5[..., :, None] * t3 * t6 * t12
-    t27 = t26 + t14 + t16 - t18 - t19 - t20 - t22 - t23 / spatial_size
-    t28 = t27 - t24 / spatial_size
-    return (cotangent[..., :, None] * t2[..., :, None] * t28,)
+    t8 = probability_tangent * t7 * alpha / spatial_size
+    t9 = t4[..., :, None] + total4[..., :, None] * t * t6 - t8
+    return (cotangent[..., :, None] * t9,)
 
 
 def _combo_hessian_diagonal(

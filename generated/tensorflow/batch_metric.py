@@ -454,57 +454,49 @@ def _contrastive_batch_hvp(
     dot3 = tf.matmul(embeddings_tangent, tf.linalg.matrix_transpose(embeddings))
     dot4 = tf.matmul(embeddings, tf.linalg.matrix_transpose(embeddings_tangent))
     t11 = tf.linalg.matrix_transpose(dot3) + tf.linalg.matrix_transpose(dot4)
-    equal2 = t3 == positive_margin
     t12 = inverse**3
     branch5 = tf.where(condition, t5[..., None, None] * t12, 0.0)
     branch6 = tf.where(condition3, t7[..., None, None] * t12, 0.0)
-    t13 = branch5 + branch6
-    t14 = tf.linalg.matrix_transpose(branch5)
-    t15 = tf.linalg.matrix_transpose(equal2)
-    branch7 = tf.where(t15, t14, tf.linalg.matrix_transpose(t13))
-    t16 = tf.linalg.matrix_transpose(t11) * branch7
-    t17 = -0.5 * t4 * cotangent
-    branch8 = tf.where(condition, t12 * t17[..., None, None], 0.0)
-    t18 = 0.5 * t6 * cotangent
-    branch9 = tf.where(condition3, t12 * t18[..., None, None], 0.0)
-    t19 = branch8 + branch9
-    branch10 = tf.where(equal2, branch8, t19)
     total4 = tf.reduce_sum(embeddings * embeddings_tangent, axis=-1)
-    t20 = 2 * tf.linalg.matrix_transpose(branch10) * total4[..., :, None]
-    t21 = 2 * tf.linalg.matrix_transpose(branch10) * total4[..., None, :]
-    t22 = t16 + t20 + t21
-    dot5 = tf.matmul(t22, tf.linalg.matrix_transpose(t10))
+    t13 = 0.5 * t6 * cotangent
+    branch7 = tf.where(condition3, t12 * t13[..., None, None], 0.0)
+    t14 = -0.5 * t4 * cotangent
+    branch8 = tf.where(condition, t12 * t14[..., None, None], 0.0)
+    t15 = branch7 + branch8
+    t16 = t11 * (branch5 + branch6) + 2 * total4[..., None, :] * t15
+    t17 = t16 + 2 * t15 * total4[..., :, None]
+    t18 = tf.linalg.matrix_transpose(t17)
+    dot5 = tf.matmul(t18, tf.linalg.matrix_transpose(t10))
     dot6 = tf.matmul(t8, tf.linalg.matrix_transpose(t))
-    t23 = t11 * t13 + 2 * t19 * total4[..., :, None] + 2 * t19 * total4[..., None, :]
-    dot7 = tf.matmul(t23, tf.linalg.matrix_transpose(t10))
-    branch11 = tf.where(condition3, 0.5 * t12 * t11, 0.0)
-    branch12 = tf.where(condition3, -0.5 * total4[..., None, :] * t12, 0.0)
-    branch13 = tf.where(condition3, -0.5 * t12 * total4[..., :, None], 0.0)
-    t24 = branch11 + branch12 + branch13
-    total5 = tf.reduce_sum(t24, axis=-2)
-    t25 = 2 * t6 * cotangent
-    t26 = total5[..., :, None] * t25[..., None, None] * embeddings
-    total6 = tf.reduce_sum(t24, axis=-1)
-    t27 = total6[..., :, None] * t25[..., None, None] * embeddings
-    branch14 = tf.where(condition, 0.5 * total4[..., None, :] * t12, 0.0)
-    branch15 = tf.where(condition, 0.5 * t12 * total4[..., :, None], 0.0)
-    branch16 = tf.where(condition, -0.5 * t12 * t11, 0.0)
-    t28 = branch14 + branch15 + branch16
-    total7 = tf.reduce_sum(t28, axis=-2)
-    t29 = 2 * t4 * cotangent
-    t30 = total7[..., :, None] * t29[..., None, None] * embeddings
-    total8 = tf.reduce_sum(t28, axis=-1)
-    t31 = total8[..., :, None] * t29[..., None, None] * embeddings
-    branch17 = tf.where(condition3, 0.5 * inverse, 0.0)
-    total9 = tf.reduce_sum(branch17, axis=-2)
-    total10 = tf.reduce_sum(branch17, axis=-1)
-    branch18 = tf.where(condition, -0.5 * inverse, 0.0)
-    total11 = tf.reduce_sum(branch18, axis=-2)
-    total12 = tf.reduce_sum(branch18, axis=-1)
-    t32 = total9 * t6[..., None] + total10 * t6[..., None] + total11 * t4[..., None]
-    t33 = t32 + total12 * t4[..., None]
-    t34 = 2 * t33[..., :, None] * embeddings_tangent * cotangent[..., None, None]
-    return (dot2 + dot5 + dot6 + dot7 + t26 + t27 + t30 + t31 + t34,)
+    dot7 = tf.matmul(t17, tf.linalg.matrix_transpose(t10))
+    branch9 = tf.where(condition3, 0.5 * t12 * t11, 0.0)
+    branch10 = tf.where(condition3, -0.5 * total4[..., None, :] * t12, 0.0)
+    branch11 = tf.where(condition3, -0.5 * t12 * total4[..., :, None], 0.0)
+    t19 = branch9 + branch10 + branch11
+    total5 = tf.reduce_sum(t19, axis=-2)
+    t20 = 2 * t6 * cotangent
+    t21 = total5[..., :, None] * t20[..., None, None] * embeddings
+    total6 = tf.reduce_sum(t19, axis=-1)
+    t22 = total6[..., :, None] * t20[..., None, None] * embeddings
+    branch12 = tf.where(condition, 0.5 * total4[..., None, :] * t12, 0.0)
+    branch13 = tf.where(condition, 0.5 * t12 * total4[..., :, None], 0.0)
+    branch14 = tf.where(condition, -0.5 * t12 * t11, 0.0)
+    t23 = branch12 + branch13 + branch14
+    total7 = tf.reduce_sum(t23, axis=-2)
+    t24 = 2 * t4 * cotangent
+    t25 = total7[..., :, None] * t24[..., None, None] * embeddings
+    total8 = tf.reduce_sum(t23, axis=-1)
+    t26 = total8[..., :, None] * t24[..., None, None] * embeddings
+    branch15 = tf.where(condition3, 0.5 * inverse, 0.0)
+    total9 = tf.reduce_sum(branch15, axis=-2)
+    total10 = tf.reduce_sum(branch15, axis=-1)
+    branch16 = tf.where(condition, -0.5 * inverse, 0.0)
+    total11 = tf.reduce_sum(branch16, axis=-2)
+    total12 = tf.reduce_sum(branch16, axis=-1)
+    t27 = total9 * t6[..., None] + total10 * t6[..., None] + total11 * t4[..., None]
+    t28 = t27 + total12 * t4[..., None]
+    t29 = 2 * t28[..., :, None] * embeddings_tangent * cotangent[..., None, None]
+    return (dot2 + dot5 + dot6 + dot7 + t21 + t22 + t25 + t26 + t29,)
 
 
 def _contrastive_batch_hessian_diagonal(
@@ -515,91 +507,76 @@ def _contrastive_batch_hessian_diagonal(
     cotangent: Array,
 ) -> tuple[Result, ...]:
     """The diagonal of the Hessian of sum(cotangent * loss)."""
-    t = embeddings**2
-    t2 = tf.linalg.matrix_transpose(t)
-    total = tf.reduce_sum(t, axis=-1)
-    dot = tf.matmul(embeddings, tf.linalg.matrix_transpose(embeddings))
-    t3 = total[..., :, None] + total[..., None, :]
-    t4 = tf.math.sqrt(tf.maximum(t3 - 2 * tf.linalg.matrix_transpose(dot), 0.0))
-    equal = t4 == positive_margin
     differs = identity[..., :, None] != identity[..., None, :]
-    condition = tf.linalg.matrix_transpose(differs) & (negative_margin > t4)
     branch = fn.select(differs, 1.0, 0.0, embeddings)
-    total2 = tf.reduce_sum(branch, axis=(-2, -1))
-    t5 = 1 / tf.maximum(total2, 1.0)
-    t6 = t5 * cotangent
+    total = tf.reduce_sum(branch, axis=(-2, -1))
+    t = 1 / tf.maximum(total, 1.0)
+    t2 = embeddings**2
+    total2 = tf.reduce_sum(t2, axis=-1)
+    dot = tf.matmul(embeddings, tf.linalg.matrix_transpose(embeddings))
+    t3 = total2[..., :, None] + total2[..., None, :]
+    t4 = tf.math.sqrt(tf.maximum(t3 - 2 * tf.linalg.matrix_transpose(dot), 0.0))
+    condition = tf.linalg.matrix_transpose(differs) & (negative_margin > t4)
     inverse = fn.reciprocal(t4)
-    t7 = inverse**3
-    branch2 = tf.where(condition, t6[..., None, None] * t7, 0.0)
-    equal2 = identity[..., :, None] == identity[..., None, :]
+    branch2 = tf.where(condition, -0.5 * inverse, 0.0)
+    total3 = tf.reduce_sum(branch2, axis=-2)
+    total4 = tf.reduce_sum(branch2, axis=-1)
+    equal = identity[..., :, None] == identity[..., None, :]
     position = fn.positions(embeddings, -2)
     differs2 = position[..., :, None] != position[..., None, :]
-    condition2 = tf.linalg.matrix_transpose(equal2) & tf.linalg.matrix_transpose(differs2)
+    branch3 = fn.select(equal & differs2, 1.0, 0.0, embeddings)
+    total5 = tf.reduce_sum(branch3, axis=(-2, -1))
+    t5 = 1 / tf.maximum(total5, 1.0)
+    condition2 = tf.linalg.matrix_transpose(equal) & tf.linalg.matrix_transpose(differs2)
     condition3 = condition2 & (t4 > positive_margin)
-    branch3 = fn.select(equal2 & differs2, 1.0, 0.0, embeddings)
-    total3 = tf.reduce_sum(branch3, axis=(-2, -1))
-    t8 = 1 / tf.maximum(total3, 1.0)
-    t9 = -t8 * cotangent
-    t10 = t9[..., None, None] * tf.linalg.matrix_transpose(t7)
-    branch4 = tf.where(tf.linalg.matrix_transpose(condition3), t10, 0.0)
-    t11 = tf.linalg.matrix_transpose(branch2) + branch4
-    t12 = tf.linalg.matrix_transpose(branch2)
-    branch5 = tf.where(tf.linalg.matrix_transpose(equal), t12, t11)
-    dot2 = tf.matmul(branch5, tf.linalg.matrix_transpose(t2))
-    branch6 = tf.where(condition, -0.5 * inverse, 0.0)
-    total4 = tf.reduce_sum(branch6, axis=-2)
-    total5 = tf.reduce_sum(branch6, axis=-1)
-    branch7 = tf.where(condition3, 0.5 * inverse, 0.0)
-    total6 = tf.reduce_sum(branch7, axis=-2)
-    total7 = tf.reduce_sum(branch7, axis=-1)
-    t13 = t5[..., None] * total4 + t5[..., None] * total5 + t8[..., None] * total6
-    t14 = 2 * cotangent[..., None] * (t13 + t8[..., None] * total7)
-    branch8 = tf.where(condition, t7, 0.0)
-    dot3 = tf.matmul(branch8, tf.linalg.matrix_transpose(t2))
-    branch9 = tf.where(condition3, -t7, 0.0)
-    dot4 = tf.matmul(branch9, tf.linalg.matrix_transpose(t2))
-    t15 = t8 * cotangent
-    t16 = tf.linalg.matrix_transpose(embeddings)
-    t17 = -0.5 * t5 * cotangent
-    branch10 = tf.where(condition, t17[..., None, None] * t7, 0.0)
-    t18 = 0.5 * t8 * cotangent
-    t19 = t18[..., None, None] * tf.linalg.matrix_transpose(t7)
-    branch11 = tf.where(tf.linalg.matrix_transpose(condition3), t19, 0.0)
-    t20 = tf.linalg.matrix_transpose(branch10) + branch11
-    t21 = tf.linalg.matrix_transpose(branch10)
-    branch12 = tf.where(tf.linalg.matrix_transpose(equal), t21, t20)
-    dot5 = tf.matmul(branch12, tf.linalg.matrix_transpose(t16))
-    t22 = 2 * t8 * cotangent
-    t23 = tf.linalg.matrix_transpose(condition3)
-    branch13 = tf.where(t23, 0.5 * tf.linalg.matrix_transpose(t7), 0.0)
-    t24 = tf.linalg.matrix_transpose(branch13)
-    dot6 = tf.matmul(t24, tf.linalg.matrix_transpose(t16))
-    t25 = t22[..., None, None] * dot6 * embeddings
-    branch14 = tf.where(condition3, -0.25 * t7, 0.0)
-    total8 = tf.reduce_sum(branch14, axis=-1)
-    t26 = dot6 + 2 * total8[..., :, None] * embeddings
-    t27 = t22[..., None, None] * embeddings * t26
-    dot7 = tf.matmul(branch13, tf.linalg.matrix_transpose(t16))
-    total9 = tf.reduce_sum(branch14, axis=-2)
-    t28 = dot7 + 2 * total9[..., :, None] * embeddings
-    t29 = t22[..., None, None] * embeddings * t28
-    t30 = 2 * t5 * cotangent
-    t31 = tf.linalg.matrix_transpose(condition)
-    branch15 = tf.where(t31, -0.5 * tf.linalg.matrix_transpose(t7), 0.0)
-    t32 = tf.linalg.matrix_transpose(branch15)
-    dot8 = tf.matmul(t32, tf.linalg.matrix_transpose(t16))
-    t33 = t30[..., None, None] * dot8 * embeddings
-    branch16 = tf.where(condition, 0.25 * t7, 0.0)
-    total10 = tf.reduce_sum(branch16, axis=-1)
-    t34 = dot8 + 2 * total10[..., :, None] * embeddings
-    t35 = t30[..., None, None] * embeddings * t34
-    dot9 = tf.matmul(branch15, tf.linalg.matrix_transpose(t16))
-    total11 = tf.reduce_sum(branch16, axis=-2)
-    t36 = dot9 + 2 * total11[..., :, None] * embeddings
-    t37 = t30[..., None, None] * embeddings * t36
-    t38 = dot2 + t14[..., :, None] + t6[..., None, None] * dot3
-    t39 = t38 + dot4 * t15[..., None, None] + 2 * dot5 * embeddings + t25 + t27 + t29
-    return (t39 + t33 + t35 + t37,)
+    branch4 = tf.where(condition3, 0.5 * inverse, 0.0)
+    total6 = tf.reduce_sum(branch4, axis=-2)
+    total7 = tf.reduce_sum(branch4, axis=-1)
+    t6 = t[..., None] * total3 + t[..., None] * total4 + t5[..., None] * total6
+    t7 = 2 * (t6 + t5[..., None] * total7)
+    t8 = tf.linalg.matrix_transpose(t2)
+    t9 = inverse**3
+    t10 = tf.linalg.matrix_transpose(condition)
+    branch5 = tf.where(t10, tf.linalg.matrix_transpose(t9), 0.0)
+    t11 = tf.linalg.matrix_transpose(branch5)
+    dot2 = tf.matmul(t11, tf.linalg.matrix_transpose(t8))
+    dot3 = tf.matmul(branch5, tf.linalg.matrix_transpose(t8))
+    t12 = tf.linalg.matrix_transpose(condition3)
+    branch6 = tf.where(t12, -tf.linalg.matrix_transpose(t9), 0.0)
+    t13 = tf.linalg.matrix_transpose(branch6)
+    dot4 = tf.matmul(t13, tf.linalg.matrix_transpose(t8))
+    dot5 = tf.matmul(branch6, tf.linalg.matrix_transpose(t8))
+    t14 = tf.linalg.matrix_transpose(embeddings)
+    branch7 = tf.where(condition, -0.5 * t9, 0.0)
+    t15 = tf.linalg.matrix_transpose(branch7)
+    dot6 = tf.matmul(t15, tf.linalg.matrix_transpose(t14))
+    t16 = 2 * t[..., None, None] * dot6 * embeddings
+    dot7 = tf.matmul(branch7, tf.linalg.matrix_transpose(t14))
+    t17 = 2 * t[..., None, None] * dot7 * embeddings
+    branch8 = tf.where(condition, 0.25 * t9, 0.0)
+    total8 = tf.reduce_sum(branch8, axis=-2)
+    t18 = dot6 + 2 * total8[..., :, None] * embeddings
+    t19 = 2 * t[..., None, None] * embeddings * t18
+    total9 = tf.reduce_sum(branch8, axis=-1)
+    t20 = dot7 + 2 * total9[..., :, None] * embeddings
+    t21 = 2 * t[..., None, None] * embeddings * t20
+    branch9 = tf.where(condition3, 0.5 * t9, 0.0)
+    t22 = tf.linalg.matrix_transpose(branch9)
+    dot8 = tf.matmul(t22, tf.linalg.matrix_transpose(t14))
+    t23 = 2 * t5[..., None, None] * dot8 * embeddings
+    dot9 = tf.matmul(branch9, tf.linalg.matrix_transpose(t14))
+    t24 = 2 * t5[..., None, None] * dot9 * embeddings
+    branch10 = tf.where(condition3, -0.25 * t9, 0.0)
+    total10 = tf.reduce_sum(branch10, axis=-2)
+    t25 = dot8 + 2 * total10[..., :, None] * embeddings
+    t26 = 2 * t5[..., None, None] * embeddings * t25
+    total11 = tf.reduce_sum(branch10, axis=-1)
+    t27 = dot9 + 2 * total11[..., :, None] * embeddings
+    t28 = 2 * t5[..., None, None] * embeddings * t27
+    t29 = t7[..., :, None] + t[..., None, None] * dot2 + t[..., None, None] * dot3
+    t30 = t29 + t5[..., None, None] * dot4 + t5[..., None, None] * dot5 + t16 + t17
+    t31 = t30 + t19 + t21 + t23 + t24 + t26 + t28
+    return (cotangent[..., None, None] * t31,)
 
 
 _CONTRASTIVE_BATCH = Definition(
@@ -961,115 +938,92 @@ def _triplet_batch_hard_hvp(
     """The Hessian of sum(cotangent * loss) times the tangents."""
     t = tf.linalg.matrix_transpose(embeddings_tangent)
     differs = identity[..., None, :] != identity[..., :, None]
-    t2 = embeddings**2
-    total = tf.reduce_sum(t2, axis=-1)
+    total = tf.reduce_sum(embeddings**2, axis=-1)
     dot = tf.matmul(embeddings, tf.linalg.matrix_transpose(embeddings))
-    t3 = total[..., :, None] + total[..., None, :]
-    t4 = tf.math.sqrt(tf.maximum(t3 - 2 * tf.linalg.matrix_transpose(dot), 0.0))
-    t5 = -tf.where(differs, t4, float("inf"))
-    largest = tf.reduce_max(t5, axis=-2)
+    t2 = total[..., :, None] + total[..., None, :]
+    t3 = tf.math.sqrt(tf.maximum(t2 - 2 * tf.linalg.matrix_transpose(dot), 0.0))
+    t4 = -tf.where(differs, t3, float("inf"))
+    largest = tf.reduce_max(t4, axis=-2)
     equal = identity[..., None, :] == identity[..., :, None]
     position = fn.positions(embeddings, -2)
     differs2 = position[..., None, :] != position[..., :, None]
-    branch = tf.where(equal & differs2, t4, float("-inf"))
+    branch = tf.where(equal & differs2, t3, float("-inf"))
     largest2 = tf.reduce_max(branch, axis=-2)
-    t6 = largest + largest2 + margin
-    above = t6 > 0
-    above2 = t5 >= largest[..., None, :]
+    above = largest + largest2 + margin > 0
+    above2 = t4 >= largest[..., None, :]
     condition = tf.linalg.matrix_transpose(differs) & above[..., :, None]
     condition2 = condition & tf.linalg.matrix_transpose(above2)
-    inverse = fn.reciprocal(tf.linalg.matrix_transpose(t4))
+    inverse = fn.reciprocal(tf.linalg.matrix_transpose(t3))
     total2 = tf.reduce_sum(fn.select(above2, 1.0, 0.0, embeddings), axis=-2)
-    t7 = 1 / total2
-    t8 = cotangent * t7
-    branch2 = tf.where(condition2, inverse * t8[..., :, None], 0.0)
+    t5 = 1 / total2
+    t6 = t5 * cotangent
+    branch2 = tf.where(condition2, inverse * t6[..., :, None], 0.0)
     above3 = branch >= largest2[..., None, :]
     condition3 = tf.linalg.matrix_transpose(equal) & tf.linalg.matrix_transpose(differs2)
     condition4 = condition3 & above[..., :, None] & tf.linalg.matrix_transpose(above3)
     total3 = tf.reduce_sum(fn.select(above3, 1.0, 0.0, embeddings), axis=-2)
-    t9 = 1 / total3
-    t10 = cotangent * t9
-    branch3 = tf.where(condition4, -inverse * t10[..., :, None], 0.0)
-    t11 = branch2 + branch3
-    t12 = tf.linalg.matrix_transpose(t11)
-    dot2 = tf.matmul(t12, tf.linalg.matrix_transpose(t))
-    t13 = tf.linalg.matrix_transpose(embeddings)
+    t7 = 1 / total3
+    t8 = t7 * cotangent
+    branch3 = tf.where(condition4, -inverse * t8[..., :, None], 0.0)
+    t9 = branch2 + branch3
+    t10 = tf.linalg.matrix_transpose(t9)
+    dot2 = tf.matmul(t10, tf.linalg.matrix_transpose(t))
+    t11 = tf.linalg.matrix_transpose(embeddings)
     dot3 = tf.matmul(embeddings, tf.linalg.matrix_transpose(embeddings_tangent))
     dot4 = tf.matmul(embeddings_tangent, tf.linalg.matrix_transpose(embeddings))
-    t14 = dot3 + dot4
-    t15 = inverse**3
-    branch4 = tf.where(condition2, t15 * t8[..., :, None], 0.0)
-    branch5 = tf.where(condition4, -t15 * t10[..., :, None], 0.0)
+    t12 = dot3 + dot4
+    t13 = inverse**3
+    branch4 = tf.where(condition2, t6[..., :, None] * t13, 0.0)
+    branch5 = tf.where(condition4, -t8[..., :, None] * t13, 0.0)
     total4 = tf.reduce_sum(embeddings_tangent * embeddings, axis=-1)
-    branch6 = tf.where(condition4, 0.5 * t15 * t10[..., :, None], 0.0)
-    branch7 = tf.where(condition2, -0.5 * t15 * t8[..., :, None], 0.0)
-    t16 = branch6 + branch7
-    t17 = t14 * (branch4 + branch5) + 2 * total4[..., None, :] * t16
-    t18 = t17 + 2 * t16 * total4[..., :, None]
-    t19 = tf.linalg.matrix_transpose(t18)
-    dot5 = tf.matmul(t19, tf.linalg.matrix_transpose(t13))
-    dot6 = tf.matmul(t11, tf.linalg.matrix_transpose(t))
-    dot7 = tf.matmul(t18, tf.linalg.matrix_transpose(t13))
-    equal2 = t6 == 0
-    branch8 = tf.where(condition4, 0.5 * inverse * t10[..., :, None], 0.0)
+    branch6 = tf.where(condition4, 0.5 * t8[..., :, None] * t13, 0.0)
+    branch7 = tf.where(condition2, -0.5 * t6[..., :, None] * t13, 0.0)
+    t14 = branch6 + branch7
+    t15 = t12 * (branch4 + branch5) + 2 * total4[..., None, :] * t14
+    t16 = t15 + 2 * t14 * total4[..., :, None]
+    t17 = tf.linalg.matrix_transpose(t16)
+    dot5 = tf.matmul(t17, tf.linalg.matrix_transpose(t11))
+    dot6 = tf.matmul(t9, tf.linalg.matrix_transpose(t))
+    dot7 = tf.matmul(t16, tf.linalg.matrix_transpose(t11))
+    branch8 = tf.where(condition4, 0.5 * inverse * t8[..., :, None], 0.0)
     total5 = tf.reduce_sum(branch8, axis=-2)
     condition5 = equal & differs2 & above3
     branch9 = tf.where(tf.linalg.matrix_transpose(condition5), 0.5 * inverse, 0.0)
     total6 = tf.reduce_sum(branch9, axis=-1)
-    t20 = cotangent * t9 * total6
+    branch10 = tf.where(above, t7 * cotangent * total6, 0.0)
     condition6 = differs & above2
-    branch10 = tf.where(tf.linalg.matrix_transpose(condition6), 0.5 * inverse, 0.0)
-    total7 = tf.reduce_sum(branch10, axis=-1)
-    t21 = -cotangent * t7 * total7
-    branch11 = tf.where(condition2, 0.5 * inverse * t8[..., :, None], 0.0)
-    total8 = tf.reduce_sum(branch11, axis=-2)
-    t22 = total5 - total8
-    t23 = 2 * (total5 + t20 + t21 - total8) - 2 * t22
-    t24 = t23**2
-    t25 = cotangent**2
-    t26 = t25 / total3**2
-    t27 = t25 / total2**2
-    t28 = t25 * total6**2 / total3**4
-    t29 = t25 * total7**2 / total2**4
-    t30 = t24[..., :, None] + 4 * t2 * t26[..., :, None] + 4 * t2 * t27[..., :, None]
-    t31 = t30 + 4 * t2 * t28[..., :, None] + 4 * t2 * t29[..., :, None]
-    above4 = t31 > 0
-    t32 = -2 * t22 * t23
-    smaller = tf.minimum(tf.maximum(fn.xdivy(t32[..., :, None], t31), 0.0), 1.0)
-    t33 = 2 * t22[..., :, None] + t23[..., :, None] * smaller
-    t34 = total5 + tf.where(above, t20, 0.0) + tf.where(above, t21, 0.0) - total8
-    t35 = 2 * t34
-    branch12 = tf.where(above4, t33, 2 * t22[..., :, None])
-    branch13 = tf.where(equal2[..., :, None], branch12, t35[..., :, None])
-    t36 = 0.5 * tf.linalg.matrix_transpose(t15) * tf.linalg.matrix_transpose(t14)
-    t37 = -0.5 * total4[..., None, :] * tf.linalg.matrix_transpose(t15)
-    t38 = -0.5 * tf.linalg.matrix_transpose(t15) * total4[..., :, None]
-    t39 = tf.where(condition5, t36, 0.0) + tf.where(condition5, t37, 0.0)
-    total9 = tf.reduce_sum(t39 + tf.where(condition5, t38, 0.0), axis=-2)
-    branch14 = tf.where(above4, 2 * t10[..., :, None] * smaller * embeddings, 0.0)
-    branch15 = tf.where(above[..., :, None], 2 * t10[..., :, None] * embeddings, 0.0)
-    branch16 = tf.where(equal2[..., :, None], branch14, branch15)
-    t40 = tf.where(condition6, t36, 0.0) + tf.where(condition6, t37, 0.0)
-    total10 = tf.reduce_sum(t40 + tf.where(condition6, t38, 0.0), axis=-2)
-    branch17 = tf.where(above4, -2 * t8[..., :, None] * smaller * embeddings, 0.0)
-    branch18 = tf.where(above[..., :, None], -2 * t8[..., :, None] * embeddings, 0.0)
-    branch19 = tf.where(equal2[..., :, None], branch17, branch18)
-    t41 = cotangent * t9 * total4
-    branch20 = tf.where(condition4, -0.5 * t15 * t41[..., :, None], 0.0)
-    branch21 = tf.where(condition4, 0.5 * t10[..., :, None] * t15 * t14, 0.0)
-    t42 = -0.5 * t10[..., :, None] * t15 * total4[..., None, :]
-    t43 = branch20 + branch21 + tf.where(condition4, t42, 0.0)
-    total11 = tf.reduce_sum(t43, axis=-2)
-    t44 = cotangent * t7 * total4
-    branch22 = tf.where(condition2, -0.5 * t15 * t44[..., :, None], 0.0)
-    branch23 = tf.where(condition2, 0.5 * t8[..., :, None] * t15 * t14, 0.0)
-    t45 = -0.5 * t8[..., :, None] * t15 * total4[..., None, :]
-    t46 = branch22 + branch23 + tf.where(condition2, t45, 0.0)
-    total12 = tf.reduce_sum(t46, axis=-2)
-    t47 = dot2 + dot5 + dot6 + dot7 + embeddings_tangent * branch13
-    t48 = t47 + total9[..., :, None] * branch16 + total10[..., :, None] * branch19
-    t49 = t48 + 2 * total11[..., :, None] * embeddings
-    return (t49 - 2 * total12[..., :, None] * embeddings,)
+    branch11 = tf.where(tf.linalg.matrix_transpose(condition6), 0.5 * inverse, 0.0)
+    total7 = tf.reduce_sum(branch11, axis=-1)
+    branch12 = tf.where(above, -t5 * cotangent * total7, 0.0)
+    branch13 = tf.where(condition2, 0.5 * inverse * t6[..., :, None], 0.0)
+    total8 = tf.reduce_sum(branch13, axis=-2)
+    t18 = total5 + branch10 + branch12 - total8
+    t19 = 2 * embeddings_tangent * t18[..., :, None]
+    t20 = t7 * cotangent * total4
+    branch14 = tf.where(condition4, -0.5 * t13 * t20[..., :, None], 0.0)
+    branch15 = tf.where(condition4, 0.5 * t8[..., :, None] * t13 * t12, 0.0)
+    t21 = -0.5 * t8[..., :, None] * t13 * total4[..., None, :]
+    t22 = branch14 + branch15 + tf.where(condition4, t21, 0.0)
+    total9 = tf.reduce_sum(t22, axis=-2)
+    t23 = 0.5 * tf.linalg.matrix_transpose(t13) * tf.linalg.matrix_transpose(t12)
+    t24 = -0.5 * total4[..., None, :] * tf.linalg.matrix_transpose(t13)
+    t25 = -0.5 * tf.linalg.matrix_transpose(t13) * total4[..., :, None]
+    t26 = tf.where(condition6, t23, 0.0) + tf.where(condition6, t24, 0.0)
+    total10 = tf.reduce_sum(t26 + tf.where(condition6, t25, 0.0), axis=-2)
+    t27 = t5 * cotangent * total10
+    branch16 = tf.where(above[..., :, None], -2 * t27[..., :, None] * embeddings, 0.0)
+    t28 = tf.where(condition5, t23, 0.0) + tf.where(condition5, t24, 0.0)
+    total11 = tf.reduce_sum(t28 + tf.where(condition5, t25, 0.0), axis=-2)
+    t29 = t7 * cotangent * total11
+    branch17 = tf.where(above[..., :, None], 2 * t29[..., :, None] * embeddings, 0.0)
+    t30 = t5 * cotangent * total4
+    branch18 = tf.where(condition2, -0.5 * t13 * t30[..., :, None], 0.0)
+    branch19 = tf.where(condition2, 0.5 * t6[..., :, None] * t13 * t12, 0.0)
+    t31 = -0.5 * t6[..., :, None] * t13 * total4[..., None, :]
+    t32 = branch18 + branch19 + tf.where(condition2, t31, 0.0)
+    total12 = tf.reduce_sum(t32, axis=-2)
+    t33 = dot2 + dot5 + dot6 + dot7 + t19 + 2 * total9[..., :, None] * embeddings
+    return (t33 + branch16 + branch17 - 2 * total12[..., :, None] * embeddings,)
 
 
 def _triplet_batch_hard_hessian_diagonal(
@@ -1092,104 +1046,81 @@ def _triplet_batch_hard_hessian_diagonal(
     differs2 = position[..., None, :] != position[..., :, None]
     branch = tf.where(equal & differs2, t3, float("-inf"))
     largest2 = tf.reduce_max(branch, axis=-2)
-    t5 = largest + largest2 + margin
-    above = t5 > 0
+    above = largest + largest2 + margin > 0
     above2 = branch >= largest2[..., None, :]
     total2 = tf.reduce_sum(fn.select(above2, 1.0, 0.0, embeddings), axis=-2)
-    t6 = 1 / total2
-    t7 = cotangent * t6
-    t8 = t7[..., None, :] * tf.linalg.matrix_transpose(t)
-    branch2 = tf.where(above[..., None, :], t8, 0.0)
+    t5 = 1 / total2
+    t6 = cotangent * t5
+    t7 = t6[..., None, :] * tf.linalg.matrix_transpose(t)
+    branch2 = tf.where(above[..., None, :], t7, 0.0)
     condition = equal & differs2 & above2
     inverse = fn.reciprocal(tf.linalg.matrix_transpose(t3))
-    t9 = inverse**3
-    branch3 = tf.where(tf.linalg.matrix_transpose(condition), -t9, 0.0)
-    t10 = tf.linalg.matrix_transpose(branch3)
-    dot2 = tf.matmul(t10, tf.linalg.matrix_transpose(branch2))
-    t11 = tf.linalg.matrix_transpose(embeddings)
+    t8 = inverse**3
+    branch3 = tf.where(tf.linalg.matrix_transpose(condition), -t8, 0.0)
+    t9 = tf.linalg.matrix_transpose(branch3)
+    dot2 = tf.matmul(t9, tf.linalg.matrix_transpose(branch2))
+    condition2 = tf.linalg.matrix_transpose(equal) & tf.linalg.matrix_transpose(differs2)
+    condition3 = condition2 & above[..., :, None] & tf.linalg.matrix_transpose(above2)
+    branch4 = tf.where(condition3, 0.5 * inverse * t6[..., :, None], 0.0)
+    total3 = tf.reduce_sum(branch4, axis=-2)
+    branch5 = tf.where(tf.linalg.matrix_transpose(condition), 0.5 * inverse, 0.0)
+    total4 = tf.reduce_sum(branch5, axis=-1)
+    branch6 = tf.where(above, cotangent * t5 * total4, 0.0)
     above3 = t4 >= largest[..., None, :]
-    condition2 = differs & above3
-    branch4 = tf.where(tf.linalg.matrix_transpose(condition2), 0.5 * t9, 0.0)
-    dot3 = tf.matmul(branch4, tf.linalg.matrix_transpose(t11))
-    branch5 = tf.where(condition2, -0.25 * tf.linalg.matrix_transpose(t9), 0.0)
-    total3 = tf.reduce_sum(branch5, axis=-2)
-    equal2 = t5 == 0
-    condition3 = tf.linalg.matrix_transpose(equal) & tf.linalg.matrix_transpose(differs2)
-    condition4 = condition3 & above[..., :, None] & tf.linalg.matrix_transpose(above2)
-    branch6 = tf.where(condition4, 0.5 * inverse * t7[..., :, None], 0.0)
-    total4 = tf.reduce_sum(branch6, axis=-2)
-    branch7 = tf.where(tf.linalg.matrix_transpose(condition), 0.5 * inverse, 0.0)
-    total5 = tf.reduce_sum(branch7, axis=-1)
-    t12 = cotangent * t6 * total5
-    total6 = tf.reduce_sum(fn.select(above3, 1.0, 0.0, embeddings), axis=-2)
-    t13 = 1 / total6
-    branch8 = tf.where(tf.linalg.matrix_transpose(condition2), 0.5 * inverse, 0.0)
-    total7 = tf.reduce_sum(branch8, axis=-1)
-    t14 = -cotangent * t13 * total7
+    total5 = tf.reduce_sum(fn.select(above3, 1.0, 0.0, embeddings), axis=-2)
+    t10 = 1 / total5
+    condition4 = differs & above3
+    branch7 = tf.where(tf.linalg.matrix_transpose(condition4), 0.5 * inverse, 0.0)
+    total6 = tf.reduce_sum(branch7, axis=-1)
+    branch8 = tf.where(above, -cotangent * t10 * total6, 0.0)
     condition5 = tf.linalg.matrix_transpose(differs) & above[..., :, None]
     condition6 = condition5 & tf.linalg.matrix_transpose(above3)
-    t15 = cotangent * t13
-    branch9 = tf.where(condition6, 0.5 * inverse * t15[..., :, None], 0.0)
-    total8 = tf.reduce_sum(branch9, axis=-2)
-    t16 = total4 - total8
-    t17 = 2 * (total4 + t12 + t14 - total8) - 2 * t16
-    t18 = t17**2
-    t19 = cotangent**2
-    t20 = t19 / total2**2
-    t21 = t19 / total6**2
-    t22 = t19 * total5**2 / total2**4
-    t23 = t19 * total7**2 / total6**4
-    t24 = t18[..., :, None] + 4 * t * t20[..., :, None] + 4 * t * t21[..., :, None]
-    t25 = t24 + 4 * t * t22[..., :, None] + 4 * t * t23[..., :, None]
-    above4 = t25 > 0
-    t26 = -2 * t16 * t17
-    smaller = tf.minimum(tf.maximum(fn.xdivy(t26[..., :, None], t25), 0.0), 1.0)
-    branch10 = tf.where(above4, -2 * t15[..., :, None] * smaller * embeddings, 0.0)
-    branch11 = tf.where(above[..., :, None], -2 * t15[..., :, None] * embeddings, 0.0)
-    branch12 = tf.where(equal2[..., :, None], branch10, branch11)
-    t27 = (dot3 + 2 * total3[..., :, None] * embeddings) * branch12
-    branch13 = tf.where(tf.linalg.matrix_transpose(condition), 0.5 * t9, 0.0)
-    dot4 = tf.matmul(branch13, tf.linalg.matrix_transpose(t11))
-    branch14 = tf.where(condition, -0.25 * tf.linalg.matrix_transpose(t9), 0.0)
-    total9 = tf.reduce_sum(branch14, axis=-2)
-    branch15 = tf.where(above4, 2 * t7[..., :, None] * smaller * embeddings, 0.0)
-    branch16 = tf.where(above[..., :, None], 2 * t7[..., :, None] * embeddings, 0.0)
-    branch17 = tf.where(equal2[..., :, None], branch15, branch16)
-    t28 = (dot4 + 2 * total9[..., :, None] * embeddings) * branch17
-    t29 = t7[..., None, :] * tf.linalg.matrix_transpose(embeddings)
-    branch18 = tf.where(above[..., None, :], t29, 0.0)
-    t30 = tf.linalg.matrix_transpose(branch13)
-    dot5 = tf.matmul(t30, tf.linalg.matrix_transpose(branch18))
-    branch19 = tf.where(condition4, -0.25 * t7[..., :, None] * t9, 0.0)
-    total10 = tf.reduce_sum(branch19, axis=-2)
-    t31 = dot5 + 2 * total10[..., :, None] * embeddings
-    t32 = tf.linalg.matrix_transpose(t)
-    dot6 = tf.matmul(branch3, tf.linalg.matrix_transpose(t32))
-    branch20 = tf.where(above[..., :, None], t7[..., :, None] * dot6, 0.0)
-    branch21 = tf.where(tf.linalg.matrix_transpose(condition2), -t9, 0.0)
-    dot7 = tf.matmul(branch21, tf.linalg.matrix_transpose(t32))
-    branch22 = tf.where(above[..., :, None], -t15[..., :, None] * dot7, 0.0)
-    branch23 = tf.where(above[..., :, None], -2 * t15[..., :, None] * dot3 * embeddings, 0.0)
-    branch24 = tf.where(above[..., :, None], 2 * t7[..., :, None] * dot4 * embeddings, 0.0)
-    t33 = 2 * t16[..., :, None] + t17[..., :, None] * smaller
-    t34 = total4 + tf.where(above, t12, 0.0) + tf.where(above, t14, 0.0) - total8
-    t35 = 2 * t34
-    branch25 = tf.where(above4, t33, 2 * t16[..., :, None])
-    branch26 = tf.where(equal2[..., :, None], branch25, t35[..., :, None])
-    t36 = t15[..., None, :] * tf.linalg.matrix_transpose(t)
-    branch27 = tf.where(above[..., None, :], t36, 0.0)
-    t37 = tf.linalg.matrix_transpose(branch21)
-    dot8 = tf.matmul(t37, tf.linalg.matrix_transpose(branch27))
-    t38 = t15[..., None, :] * tf.linalg.matrix_transpose(embeddings)
-    branch28 = tf.where(above[..., None, :], t38, 0.0)
-    t39 = tf.linalg.matrix_transpose(branch4)
-    dot9 = tf.matmul(t39, tf.linalg.matrix_transpose(branch28))
-    branch29 = tf.where(condition6, -0.25 * t15[..., :, None] * t9, 0.0)
-    total11 = tf.reduce_sum(branch29, axis=-2)
-    t40 = dot9 + 2 * total11[..., :, None] * embeddings
-    t41 = dot2 + t27 + t28 + 2 * dot5 * embeddings + 2 * embeddings * t31 + branch20
-    t42 = t41 + branch22 + branch23 + branch24 + branch26 - dot8
-    return (t42 - 2 * dot9 * embeddings - 2 * embeddings * t40,)
+    t11 = cotangent * t10
+    branch9 = tf.where(condition6, 0.5 * inverse * t11[..., :, None], 0.0)
+    total7 = tf.reduce_sum(branch9, axis=-2)
+    t12 = 2 * (total3 + branch6 + branch8 - total7)
+    t13 = t6[..., None, :] * tf.linalg.matrix_transpose(embeddings)
+    branch10 = tf.where(above[..., None, :], t13, 0.0)
+    branch11 = tf.where(tf.linalg.matrix_transpose(condition), 0.5 * t8, 0.0)
+    t14 = tf.linalg.matrix_transpose(branch11)
+    dot3 = tf.matmul(t14, tf.linalg.matrix_transpose(branch10))
+    branch12 = tf.where(condition3, -0.25 * t6[..., :, None] * t8, 0.0)
+    total8 = tf.reduce_sum(branch12, axis=-2)
+    t15 = dot3 + 2 * total8[..., :, None] * embeddings
+    t16 = tf.linalg.matrix_transpose(t)
+    dot4 = tf.matmul(branch3, tf.linalg.matrix_transpose(t16))
+    branch13 = tf.where(above[..., :, None], dot4 * t6[..., :, None], 0.0)
+    branch14 = tf.where(tf.linalg.matrix_transpose(condition4), -t8, 0.0)
+    dot5 = tf.matmul(branch14, tf.linalg.matrix_transpose(t16))
+    branch15 = tf.where(above[..., :, None], -dot5 * t11[..., :, None], 0.0)
+    t17 = tf.linalg.matrix_transpose(embeddings)
+    branch16 = tf.where(tf.linalg.matrix_transpose(condition4), 0.5 * t8, 0.0)
+    dot6 = tf.matmul(branch16, tf.linalg.matrix_transpose(t17))
+    branch17 = tf.where(above[..., :, None], -2 * dot6 * t11[..., :, None] * embeddings, 0.0)
+    branch18 = tf.where(condition4, -0.25 * tf.linalg.matrix_transpose(t8), 0.0)
+    total9 = tf.reduce_sum(branch18, axis=-2)
+    t18 = dot6 + 2 * total9[..., :, None] * embeddings
+    branch19 = tf.where(above[..., :, None], -2 * t11[..., :, None] * embeddings * t18, 0.0)
+    dot7 = tf.matmul(branch11, tf.linalg.matrix_transpose(t17))
+    branch20 = tf.where(above[..., :, None], 2 * dot7 * t6[..., :, None] * embeddings, 0.0)
+    branch21 = tf.where(condition, -0.25 * tf.linalg.matrix_transpose(t8), 0.0)
+    total10 = tf.reduce_sum(branch21, axis=-2)
+    t19 = dot7 + 2 * total10[..., :, None] * embeddings
+    branch22 = tf.where(above[..., :, None], 2 * t6[..., :, None] * embeddings * t19, 0.0)
+    t20 = t11[..., None, :] * tf.linalg.matrix_transpose(t)
+    branch23 = tf.where(above[..., None, :], t20, 0.0)
+    t21 = tf.linalg.matrix_transpose(branch14)
+    dot8 = tf.matmul(t21, tf.linalg.matrix_transpose(branch23))
+    t22 = t11[..., None, :] * tf.linalg.matrix_transpose(embeddings)
+    branch24 = tf.where(above[..., None, :], t22, 0.0)
+    t23 = tf.linalg.matrix_transpose(branch16)
+    dot9 = tf.matmul(t23, tf.linalg.matrix_transpose(branch24))
+    branch25 = tf.where(condition6, -0.25 * t11[..., :, None] * t8, 0.0)
+    total11 = tf.reduce_sum(branch25, axis=-2)
+    t24 = dot9 + 2 * total11[..., :, None] * embeddings
+    t25 = dot2 + t12[..., :, None] + 2 * dot3 * embeddings + 2 * embeddings * t15
+    t26 = t25 + branch13 + branch15 + branch17 + branch19 + branch20 + branch22 - dot8
+    return (t26 - 2 * dot9 * embeddings - 2 * embeddings * t24,)
 
 
 _TRIPLET_BATCH_HARD = Definition(
@@ -3618,130 +3549,112 @@ def _lifted_structure_generalized_hvp(
 ) -> tuple[Result, ...]:
     """The Hessian of sum(cotangent * loss) times the tangents."""
     t = tf.linalg.matrix_transpose(embeddings_tangent)
-    differs = identity[..., None, :] != identity[..., :, None]
-    t2 = embeddings**2
-    total = tf.reduce_sum(t2, axis=-1)
+    total = tf.reduce_sum(embeddings**2, axis=-1)
     dot = tf.matmul(embeddings, tf.linalg.matrix_transpose(embeddings))
-    t3 = total[..., :, None] + total[..., None, :]
-    t4 = tf.math.sqrt(tf.maximum(t3 - 2 * tf.linalg.matrix_transpose(dot), 0.0))
-    t5 = margin - t4
-    lse = fn.logsumexp(t5, -2, where=differs)
+    t2 = total[..., :, None] + total[..., None, :]
+    t3 = tf.math.sqrt(tf.maximum(t2 - 2 * tf.linalg.matrix_transpose(dot), 0.0))
+    t4 = margin - t3
+    differs = identity[..., None, :] != identity[..., :, None]
+    lse = fn.logsumexp(t4, -2, where=differs)
     equal = identity[..., None, :] == identity[..., :, None]
     position = fn.positions(embeddings, -2)
     differs2 = position[..., None, :] != position[..., :, None]
     condition = equal & differs2
-    lse2 = fn.logsumexp(t4, -2, where=condition)
-    t6 = lse + lse2
-    above = t6 > 0
-    condition2 = tf.linalg.matrix_transpose(differs) & above[..., :, None]
-    inverse = fn.reciprocal(tf.linalg.matrix_transpose(t4))
-    share = tf.math.exp(tf.linalg.matrix_transpose(t5) - lse[..., :, None])
-    branch = tf.where(condition2, cotangent[..., :, None] * inverse * share, 0.0)
+    lse2 = fn.logsumexp(t3, -2, where=condition)
+    above = lse + lse2 > 0
+    condition2 = above[..., :, None] & tf.linalg.matrix_transpose(differs)
+    inverse = fn.reciprocal(tf.linalg.matrix_transpose(t3))
+    share = tf.math.exp(tf.linalg.matrix_transpose(t4) - lse[..., :, None])
+    branch = tf.where(condition2, inverse * share * cotangent[..., :, None], 0.0)
     condition3 = tf.linalg.matrix_transpose(equal) & tf.linalg.matrix_transpose(differs2)
     condition4 = condition3 & above[..., :, None]
-    share2 = tf.math.exp(tf.linalg.matrix_transpose(t4) - lse2[..., :, None])
-    branch2 = tf.where(condition4, -cotangent[..., :, None] * inverse * share2, 0.0)
-    t7 = branch + branch2
-    t8 = tf.linalg.matrix_transpose(t7)
-    dot2 = tf.matmul(t8, tf.linalg.matrix_transpose(t))
-    t9 = tf.linalg.matrix_transpose(embeddings)
+    share2 = tf.math.exp(tf.linalg.matrix_transpose(t3) - lse2[..., :, None])
+    branch2 = tf.where(condition4, -inverse * cotangent[..., :, None] * share2, 0.0)
+    t5 = branch + branch2
+    t6 = tf.linalg.matrix_transpose(t5)
+    dot2 = tf.matmul(t6, tf.linalg.matrix_transpose(t))
+    t7 = tf.linalg.matrix_transpose(embeddings)
     dot3 = tf.matmul(embeddings, tf.linalg.matrix_transpose(embeddings_tangent))
     dot4 = tf.matmul(embeddings_tangent, tf.linalg.matrix_transpose(embeddings))
     total2 = tf.reduce_sum(embeddings_tangent * embeddings, axis=-1)
-    t10 = dot3 + dot4 - total2[..., :, None] - total2[..., None, :]
-    branch3 = tf.where(tf.linalg.matrix_transpose(differs), inverse * share * t10, 0.0)
+    t8 = dot3 + dot4 - total2[..., :, None] - total2[..., None, :]
+    branch3 = tf.where(tf.linalg.matrix_transpose(differs), inverse * share * t8, 0.0)
     total3 = tf.reduce_sum(branch3, axis=-1)
-    t11 = cotangent * total3
-    branch4 = tf.where(condition2, -inverse * share * t11[..., :, None], 0.0)
-    t12 = tf.linalg.matrix_transpose(dot3) + tf.linalg.matrix_transpose(dot4)
-    t13 = inverse**2
-    branch5 = tf.where(condition2, cotangent[..., :, None] * share * t13, 0.0)
-    t14 = inverse**3
-    branch6 = tf.where(condition2, cotangent[..., :, None] * share * t14, 0.0)
-    branch7 = tf.where(condition4, cotangent[..., :, None] * share2 * t13, 0.0)
-    branch8 = tf.where(condition4, -cotangent[..., :, None] * share2 * t14, 0.0)
-    t15 = tf.linalg.matrix_transpose(t12) * (branch5 + branch6 + branch7 + branch8)
-    branch9 = tf.where(condition2, -0.5 * cotangent[..., :, None] * share * t13, 0.0)
-    branch10 = tf.where(condition2, -0.5 * cotangent[..., :, None] * share * t14, 0.0)
-    branch11 = tf.where(condition4, 0.5 * cotangent[..., :, None] * share2 * t14, 0.0)
-    branch12 = tf.where(condition4, -0.5 * cotangent[..., :, None] * share2 * t13, 0.0)
-    t16 = branch9 + branch10 + branch11 + branch12
-    t17 = total2[..., None, :] + total2[..., :, None] - t12
-    t18 = tf.linalg.matrix_transpose(share2) * tf.linalg.matrix_transpose(inverse)
-    total4 = tf.reduce_sum(tf.where(condition, t18 * t17, 0.0), axis=-2)
-    t19 = cotangent * total4
-    branch13 = tf.where(condition4, inverse * share2 * t19[..., :, None], 0.0)
-    t20 = branch4 + t15 + 2 * total2[..., None, :] * t16
-    t21 = t20 + 2 * t16 * total2[..., :, None] + branch13
-    t22 = tf.linalg.matrix_transpose(t21)
-    dot5 = tf.matmul(t22, tf.linalg.matrix_transpose(t9))
-    dot6 = tf.matmul(t7, tf.linalg.matrix_transpose(t))
-    dot7 = tf.matmul(t21, tf.linalg.matrix_transpose(t9))
-    equal2 = t6 == 0
-    total5 = tf.reduce_sum(tf.where(condition, t18, 0.0), axis=-2)
-    t23 = 0.5 * cotangent * total5
+    t9 = cotangent * total3
+    branch4 = tf.where(condition2, -inverse * share * t9[..., :, None], 0.0)
+    t10 = tf.linalg.matrix_transpose(dot3) + tf.linalg.matrix_transpose(dot4)
+    t11 = inverse**2
+    branch5 = tf.where(condition2, share * cotangent[..., :, None] * t11, 0.0)
+    t12 = inverse**3
+    branch6 = tf.where(condition2, share * cotangent[..., :, None] * t12, 0.0)
+    branch7 = tf.where(condition4, cotangent[..., :, None] * share2 * t11, 0.0)
+    branch8 = tf.where(condition4, -cotangent[..., :, None] * share2 * t12, 0.0)
+    t13 = tf.linalg.matrix_transpose(t10) * (branch5 + branch6 + branch7 + branch8)
+    branch9 = tf.where(condition2, -0.5 * share * cotangent[..., :, None] * t11, 0.0)
+    branch10 = tf.where(condition2, -0.5 * share * cotangent[..., :, None] * t12, 0.0)
+    branch11 = tf.where(condition4, 0.5 * cotangent[..., :, None] * share2 * t12, 0.0)
+    branch12 = tf.where(condition4, -0.5 * cotangent[..., :, None] * share2 * t11, 0.0)
+    t14 = branch9 + branch10 + branch11 + branch12
+    t15 = total2[..., None, :] + total2[..., :, None] - t10
+    t16 = tf.linalg.matrix_transpose(share2) * tf.linalg.matrix_transpose(inverse)
+    total4 = tf.reduce_sum(tf.where(condition, t16 * t15, 0.0), axis=-2)
+    t17 = cotangent * total4
+    branch13 = tf.where(condition4, inverse * share2 * t17[..., :, None], 0.0)
+    t18 = branch4 + t13 + 2 * total2[..., None, :] * t14
+    t19 = t18 + 2 * t14 * total2[..., :, None] + branch13
+    t20 = tf.linalg.matrix_transpose(t19)
+    dot5 = tf.matmul(t20, tf.linalg.matrix_transpose(t7))
+    dot6 = tf.matmul(t5, tf.linalg.matrix_transpose(t))
+    dot7 = tf.matmul(t19, tf.linalg.matrix_transpose(t7))
+    branch14 = tf.where(condition4, share2 * cotangent[..., :, None] * t12, 0.0)
+    branch15 = tf.where(condition4, -share2 * cotangent[..., :, None] * t11, 0.0)
+    t21 = tf.linalg.matrix_transpose(t10) * (branch14 + branch15)
+    branch16 = tf.where(condition4, 0.5 * cotangent[..., :, None] * share2 * t11, 0.0)
+    branch17 = tf.where(condition4, -0.5 * cotangent[..., :, None] * share2 * t12, 0.0)
+    t22 = branch16 + branch17
+    branch18 = tf.where(condition4, -share2 * inverse * t17[..., :, None], 0.0)
+    t23 = t21 + 2 * t22 * total2[..., None, :] + 2 * t22 * total2[..., :, None]
+    total5 = tf.reduce_sum(t23 + branch18, axis=-2)
+    branch19 = tf.where(condition4, share2 * inverse * cotangent[..., :, None], 0.0)
+    total6 = tf.reduce_sum(branch19, axis=-2)
+    total7 = tf.reduce_sum(tf.where(condition, t16, 0.0), axis=-2)
+    branch20 = tf.where(above, 0.5 * total7 * cotangent, 0.0)
     t24 = tf.linalg.matrix_transpose(inverse) * tf.linalg.matrix_transpose(share)
-    total6 = tf.reduce_sum(tf.where(differs, t24, 0.0), axis=-2)
-    t25 = -0.5 * cotangent * total6
-    branch14 = tf.where(condition4, cotangent[..., :, None] * share2 * inverse, 0.0)
-    total7 = tf.reduce_sum(branch14, axis=-2)
-    total8 = tf.reduce_sum(branch, axis=-2)
-    t26 = 2 * (t23 + t25 + 0.5 * total7 - 0.5 * total8)
-    t27 = 0.5 * total7 - 0.5 * total8
-    t28 = t26 - 2 * t27
-    t29 = t28**2
-    t30 = cotangent**2
-    t31 = t29[..., :, None] + 2 * t2 * t30[..., :, None]
-    above2 = t31 > 0
-    t32 = -2 * t27 * t28
-    smaller = tf.minimum(tf.maximum(fn.xdivy(t32[..., :, None], t31), 0.0), 1.0)
-    t33 = 2 * t27[..., :, None] + t28[..., :, None] * smaller
-    t34 = 0.5 * total7 + tf.where(above, t23, 0.0) + tf.where(above, t25, 0.0)
-    t35 = 2 * (t34 - 0.5 * total8)
-    branch15 = tf.where(above2, t33, 2 * t27[..., :, None])
-    branch16 = tf.where(equal2[..., :, None], branch15, t35[..., :, None])
-    branch17 = tf.where(condition4, cotangent[..., :, None] * share2 * t14, 0.0)
-    branch18 = tf.where(condition4, -cotangent[..., :, None] * share2 * t13, 0.0)
-    t36 = tf.linalg.matrix_transpose(t12) * (branch17 + branch18)
-    branch19 = tf.where(condition4, 0.5 * cotangent[..., :, None] * share2 * t13, 0.0)
-    branch20 = tf.where(condition4, -0.5 * cotangent[..., :, None] * share2 * t14, 0.0)
-    t37 = branch19 + branch20
-    branch21 = tf.where(condition4, -share2 * inverse * t19[..., :, None], 0.0)
-    t38 = t36 + 2 * t37 * total2[..., None, :] + 2 * t37 * total2[..., :, None]
-    total9 = tf.reduce_sum(t38 + branch21, axis=-2)
-    t39 = tf.linalg.matrix_transpose(share2) * tf.linalg.matrix_transpose(t14)
-    t40 = -tf.linalg.matrix_transpose(share2) * tf.linalg.matrix_transpose(t13)
-    t41 = tf.where(condition, t39, 0.0) + tf.where(condition, t40, 0.0)
-    t42 = 0.5 * tf.linalg.matrix_transpose(share2) * tf.linalg.matrix_transpose(t13)
-    t43 = -0.5 * tf.linalg.matrix_transpose(share2) * tf.linalg.matrix_transpose(t14)
-    t44 = tf.where(condition, t42, 0.0) + tf.where(condition, t43, 0.0)
-    branch22 = tf.where(condition, -t18 * total4[..., None, :], 0.0)
-    t45 = t12 * t41 + 2 * t44 * total2[..., None, :] + 2 * t44 * total2[..., :, None]
-    total10 = tf.reduce_sum(t45 + branch22, axis=-2)
-    branch23 = tf.where(above2, cotangent[..., :, None] * smaller * embeddings, 0.0)
-    branch24 = tf.where(above[..., :, None], cotangent[..., :, None] * embeddings, 0.0)
-    branch25 = tf.where(equal2[..., :, None], branch23, branch24)
-    t46 = tf.linalg.matrix_transpose(share) * tf.linalg.matrix_transpose(t14)
-    t47 = tf.linalg.matrix_transpose(share) * tf.linalg.matrix_transpose(t13)
-    t48 = tf.where(differs, t46, 0.0) + tf.where(differs, t47, 0.0)
-    t49 = -0.5 * tf.linalg.matrix_transpose(share) * tf.linalg.matrix_transpose(t13)
-    t50 = -0.5 * tf.linalg.matrix_transpose(share) * tf.linalg.matrix_transpose(t14)
-    t51 = tf.where(differs, t49, 0.0) + tf.where(differs, t50, 0.0)
-    branch26 = tf.where(differs, -t24 * total3[..., None, :], 0.0)
-    t52 = t12 * t48 + 2 * t51 * total2[..., None, :] + 2 * t51 * total2[..., :, None]
-    total11 = tf.reduce_sum(t52 + branch26, axis=-2)
-    branch27 = tf.where(above2, -cotangent[..., :, None] * smaller * embeddings, 0.0)
-    branch28 = tf.where(above[..., :, None], -cotangent[..., :, None] * embeddings, 0.0)
-    branch29 = tf.where(equal2[..., :, None], branch27, branch28)
-    t53 = tf.linalg.matrix_transpose(branch5) + tf.linalg.matrix_transpose(branch6)
-    t54 = branch9 + branch10
-    t55 = 2 * tf.linalg.matrix_transpose(t54) * total2[..., :, None]
-    t56 = 2 * tf.linalg.matrix_transpose(t54) * total2[..., None, :]
-    t57 = tf.linalg.matrix_transpose(branch4) + t12 * t53 + t55 + t56
-    total12 = tf.reduce_sum(t57, axis=-1)
-    t58 = dot2 + dot5 + dot6 + dot7 + embeddings_tangent * branch16
-    t59 = t58 + total9[..., :, None] * embeddings + total10[..., :, None] * branch25
-    return (t59 + total11[..., :, None] * branch29 - total12[..., :, None] * embeddings,)
+    total8 = tf.reduce_sum(tf.where(differs, t24, 0.0), axis=-2)
+    branch21 = tf.where(above, -0.5 * cotangent * total8, 0.0)
+    total9 = tf.reduce_sum(branch, axis=-2)
+    t25 = 0.5 * total6 + branch20 + branch21 - 0.5 * total9
+    t26 = 2 * embeddings_tangent * t25[..., :, None]
+    t27 = tf.linalg.matrix_transpose(share2) * tf.linalg.matrix_transpose(t12)
+    t28 = -tf.linalg.matrix_transpose(share2) * tf.linalg.matrix_transpose(t11)
+    t29 = tf.where(condition, t27, 0.0) + tf.where(condition, t28, 0.0)
+    t30 = 0.5 * tf.linalg.matrix_transpose(share2) * tf.linalg.matrix_transpose(t11)
+    t31 = -0.5 * tf.linalg.matrix_transpose(share2) * tf.linalg.matrix_transpose(t12)
+    t32 = tf.where(condition, t30, 0.0) + tf.where(condition, t31, 0.0)
+    branch22 = tf.where(condition, -t16 * total4[..., None, :], 0.0)
+    t33 = t10 * t29 + 2 * t32 * total2[..., None, :] + 2 * t32 * total2[..., :, None]
+    total10 = tf.reduce_sum(t33 + branch22, axis=-2)
+    t34 = cotangent * total10
+    branch23 = tf.where(above[..., :, None], t34[..., :, None] * embeddings, 0.0)
+    t35 = tf.linalg.matrix_transpose(share) * tf.linalg.matrix_transpose(t12)
+    t36 = tf.linalg.matrix_transpose(share) * tf.linalg.matrix_transpose(t11)
+    t37 = tf.where(differs, t35, 0.0) + tf.where(differs, t36, 0.0)
+    t38 = -0.5 * tf.linalg.matrix_transpose(share) * tf.linalg.matrix_transpose(t11)
+    t39 = -0.5 * tf.linalg.matrix_transpose(share) * tf.linalg.matrix_transpose(t12)
+    t40 = tf.where(differs, t38, 0.0) + tf.where(differs, t39, 0.0)
+    branch24 = tf.where(differs, -t24 * total3[..., None, :], 0.0)
+    t41 = t10 * t37 + 2 * t40 * total2[..., None, :] + 2 * t40 * total2[..., :, None]
+    total11 = tf.reduce_sum(t41 + branch24, axis=-2)
+    t42 = cotangent * total11
+    branch25 = tf.where(above[..., :, None], -t42[..., :, None] * embeddings, 0.0)
+    t43 = tf.linalg.matrix_transpose(branch5) + tf.linalg.matrix_transpose(branch6)
+    t44 = branch9 + branch10
+    t45 = 2 * tf.linalg.matrix_transpose(t44) * total2[..., :, None]
+    t46 = 2 * tf.linalg.matrix_transpose(t44) * total2[..., None, :]
+    t47 = tf.linalg.matrix_transpose(branch4) + t10 * t43 + t45 + t46
+    total12 = tf.reduce_sum(t47, axis=-1)
+    t48 = dot2 + dot5 + dot6 + dot7 + total5[..., :, None] * embeddings + t26
+    return (t48 + branch23 + branch25 - total12[..., :, None] * embeddings,)
 
 
 def _lifted_structure_generalized_hessian_diagonal(
@@ -3764,171 +3677,155 @@ def _lifted_structure_generalized_hessian_diagonal(
     differs2 = position[..., None, :] != position[..., :, None]
     condition = equal & differs2
     lse2 = fn.logsumexp(t3, -2, where=condition)
-    t5 = lse + lse2
-    above = t5 > 0
+    above = lse + lse2 > 0
     branch = tf.where(above[..., :, None], cotangent[..., :, None] * t, 0.0)
-    t6 = tf.linalg.matrix_transpose(branch)
+    t5 = tf.linalg.matrix_transpose(branch)
     inverse = fn.reciprocal(tf.linalg.matrix_transpose(t3))
-    t7 = inverse**2
+    t6 = inverse**2
     share = tf.math.exp(tf.linalg.matrix_transpose(t4) - lse[..., :, None])
-    t8 = share**2
-    branch2 = tf.where(tf.linalg.matrix_transpose(differs), -t7 * t8, 0.0)
-    t9 = tf.linalg.matrix_transpose(branch2)
-    dot2 = tf.matmul(t9, tf.linalg.matrix_transpose(t6))
+    t7 = share**2
+    branch2 = tf.where(tf.linalg.matrix_transpose(differs), -t6 * t7, 0.0)
+    t8 = tf.linalg.matrix_transpose(branch2)
+    dot2 = tf.matmul(t8, tf.linalg.matrix_transpose(t5))
     share2 = tf.math.exp(tf.linalg.matrix_transpose(t3) - lse2[..., :, None])
-    t10 = share2**2
-    branch3 = tf.where(tf.linalg.matrix_transpose(condition), -t7 * t10, 0.0)
-    t11 = tf.linalg.matrix_transpose(branch3)
-    dot3 = tf.matmul(t11, tf.linalg.matrix_transpose(t6))
-    t12 = inverse**3
-    branch4 = tf.where(tf.linalg.matrix_transpose(differs), share * t12, 0.0)
-    t13 = tf.linalg.matrix_transpose(branch4)
-    dot4 = tf.matmul(t13, tf.linalg.matrix_transpose(t6))
-    branch5 = tf.where(tf.linalg.matrix_transpose(differs), share * t7, 0.0)
-    t14 = tf.linalg.matrix_transpose(branch5)
-    dot5 = tf.matmul(t14, tf.linalg.matrix_transpose(t6))
-    branch6 = tf.where(above[..., :, None], cotangent[..., :, None] * embeddings, 0.0)
-    t15 = tf.linalg.matrix_transpose(branch6)
-    branch7 = tf.where(tf.linalg.matrix_transpose(condition), share2 * t12, 0.0)
-    t16 = tf.linalg.matrix_transpose(branch7)
-    dot6 = tf.matmul(t16, tf.linalg.matrix_transpose(t15))
-    t17 = tf.linalg.matrix_transpose(embeddings)
+    t9 = share2**2
+    branch3 = tf.where(tf.linalg.matrix_transpose(condition), -t6 * t9, 0.0)
+    t10 = tf.linalg.matrix_transpose(branch3)
+    dot3 = tf.matmul(t10, tf.linalg.matrix_transpose(t5))
+    t11 = inverse**3
+    branch4 = tf.where(tf.linalg.matrix_transpose(differs), share * t11, 0.0)
+    t12 = tf.linalg.matrix_transpose(branch4)
+    dot4 = tf.matmul(t12, tf.linalg.matrix_transpose(t5))
+    branch5 = tf.where(tf.linalg.matrix_transpose(differs), share * t6, 0.0)
+    t13 = tf.linalg.matrix_transpose(branch5)
+    dot5 = tf.matmul(t13, tf.linalg.matrix_transpose(t5))
     condition2 = tf.linalg.matrix_transpose(equal) & tf.linalg.matrix_transpose(differs2)
     condition3 = condition2 & above[..., :, None]
-    t18 = cotangent[..., None, :] * tf.linalg.matrix_transpose(share2)
-    t19 = tf.linalg.matrix_transpose(condition3)
-    branch8 = tf.where(t19, t18 * tf.linalg.matrix_transpose(t12), 0.0)
-    branch9 = tf.where(t19, -t18 * tf.linalg.matrix_transpose(t7), 0.0)
-    t20 = branch8 + branch9
-    dot7 = tf.matmul(t20, tf.linalg.matrix_transpose(t17))
-    branch10 = tf.where(condition3, 0.5 * cotangent[..., :, None] * share2 * t7, 0.0)
-    branch11 = tf.where(condition3, -0.5 * cotangent[..., :, None] * share2 * t12, 0.0)
-    total2 = tf.reduce_sum(branch10 + branch11, axis=-2)
-    t21 = embeddings * (dot7 + 2 * total2[..., :, None] * embeddings)
-    branch12 = tf.where(condition3, -cotangent[..., :, None] * t7 * t10, 0.0)
-    total3 = tf.reduce_sum(branch12, axis=-2)
-    dot8 = tf.matmul(t11, tf.linalg.matrix_transpose(t15))
-    t22 = embeddings * (total3[..., :, None] * embeddings - dot8)
-    branch13 = tf.where(tf.linalg.matrix_transpose(condition), -share2 * t7, 0.0)
-    t23 = branch7 + branch13
-    dot9 = tf.matmul(t23, tf.linalg.matrix_transpose(t17))
-    t24 = -tf.linalg.matrix_transpose(inverse) * tf.linalg.matrix_transpose(share2)
-    branch14 = tf.where(condition, t24, 0.0)
-    total4 = tf.reduce_sum(branch14, axis=-2)
-    t25 = tf.linalg.matrix_transpose(inverse) * tf.linalg.matrix_transpose(share2)
-    branch15 = tf.where(condition, t25, 0.0)
-    total5 = tf.reduce_sum(branch15, axis=-2)
-    t26 = tf.linalg.matrix_transpose(branch15)
-    dot10 = tf.matmul(t26, tf.linalg.matrix_transpose(t17))
-    t27 = total4[..., :, None] * (total5[..., :, None] * embeddings - dot10)
-    t28 = 0.5 * tf.linalg.matrix_transpose(share2) * tf.linalg.matrix_transpose(t7)
-    branch16 = tf.where(condition, t28, 0.0)
-    t29 = -0.5 * tf.linalg.matrix_transpose(share2) * tf.linalg.matrix_transpose(t12)
-    t30 = branch16 + tf.where(condition, t29, 0.0)
-    total6 = tf.reduce_sum(t30, axis=-2)
-    t31 = dot9 + t27 + 2 * total6[..., :, None] * embeddings
-    equal2 = t5 == 0
-    t32 = 0.5 * cotangent * total5
-    t33 = tf.linalg.matrix_transpose(inverse) * tf.linalg.matrix_transpose(share)
-    branch17 = tf.where(differs, t33, 0.0)
-    total7 = tf.reduce_sum(branch17, axis=-2)
-    t34 = -0.5 * cotangent * total7
-    branch18 = tf.where(condition3, cotangent[..., :, None] * share2 * inverse, 0.0)
-    total8 = tf.reduce_sum(branch18, axis=-2)
+    branch6 = tf.where(condition3, cotangent[..., :, None] * share2 * inverse, 0.0)
+    total2 = tf.reduce_sum(branch6, axis=-2)
+    t14 = tf.linalg.matrix_transpose(share2) * tf.linalg.matrix_transpose(inverse)
+    branch7 = tf.where(condition, t14, 0.0)
+    total3 = tf.reduce_sum(branch7, axis=-2)
+    branch8 = tf.where(above, 0.5 * cotangent * total3, 0.0)
+    t15 = tf.linalg.matrix_transpose(inverse) * tf.linalg.matrix_transpose(share)
+    branch9 = tf.where(differs, t15, 0.0)
+    total4 = tf.reduce_sum(branch9, axis=-2)
+    branch10 = tf.where(above, -0.5 * cotangent * total4, 0.0)
     condition4 = tf.linalg.matrix_transpose(differs) & above[..., :, None]
-    branch19 = tf.where(condition4, cotangent[..., :, None] * inverse * share, 0.0)
-    total9 = tf.reduce_sum(branch19, axis=-2)
-    t35 = 2 * (t32 + t34 + 0.5 * total8 - 0.5 * total9)
-    t36 = 0.5 * total8 - 0.5 * total9
-    t37 = t35 - 2 * t36
-    t38 = t37**2
-    t39 = cotangent**2
-    t40 = t38[..., :, None] + 2 * t * t39[..., :, None]
-    above2 = t40 > 0
-    t41 = -2 * t36 * t37
-    smaller = tf.minimum(tf.maximum(fn.xdivy(t41[..., :, None], t40), 0.0), 1.0)
-    branch20 = tf.where(above2, cotangent[..., :, None] * embeddings * smaller, 0.0)
-    branch21 = tf.where(equal2[..., :, None], branch20, branch6)
+    branch11 = tf.where(condition4, cotangent[..., :, None] * inverse * share, 0.0)
+    total5 = tf.reduce_sum(branch11, axis=-2)
+    t16 = 0.5 * total2 + branch8 + branch10 - 0.5 * total5
+    t17 = 2 * t16
+    branch12 = tf.where(above[..., :, None], cotangent[..., :, None] * embeddings, 0.0)
+    t18 = tf.linalg.matrix_transpose(branch12)
+    branch13 = tf.where(tf.linalg.matrix_transpose(condition), share2 * t11, 0.0)
+    t19 = tf.linalg.matrix_transpose(branch13)
+    dot6 = tf.matmul(t19, tf.linalg.matrix_transpose(t18))
+    t20 = tf.linalg.matrix_transpose(embeddings)
+    t21 = cotangent[..., None, :] * tf.linalg.matrix_transpose(share2)
+    t22 = tf.linalg.matrix_transpose(condition3)
+    branch14 = tf.where(t22, t21 * tf.linalg.matrix_transpose(t11), 0.0)
+    branch15 = tf.where(t22, -t21 * tf.linalg.matrix_transpose(t6), 0.0)
+    t23 = branch14 + branch15
+    dot7 = tf.matmul(t23, tf.linalg.matrix_transpose(t20))
+    branch16 = tf.where(condition3, 0.5 * cotangent[..., :, None] * share2 * t6, 0.0)
+    branch17 = tf.where(condition3, -0.5 * cotangent[..., :, None] * share2 * t11, 0.0)
+    total6 = tf.reduce_sum(branch16 + branch17, axis=-2)
+    t24 = embeddings * (dot7 + 2 * total6[..., :, None] * embeddings)
+    branch18 = tf.where(condition3, -cotangent[..., :, None] * t6 * t9, 0.0)
+    total7 = tf.reduce_sum(branch18, axis=-2)
+    dot8 = tf.matmul(t10, tf.linalg.matrix_transpose(t18))
+    t25 = embeddings * (total7[..., :, None] * embeddings - dot8)
+    t26 = -0.5 * tf.linalg.matrix_transpose(share) * tf.linalg.matrix_transpose(t6)
+    branch19 = tf.where(differs, t26, 0.0)
+    dot9 = tf.matmul(branch19, tf.linalg.matrix_transpose(t18))
+    t27 = tf.linalg.matrix_transpose(t)
+    dot10 = tf.matmul(branch4, tf.linalg.matrix_transpose(t27))
+    branch20 = tf.where(above[..., :, None], cotangent[..., :, None] * dot10, 0.0)
+    dot11 = tf.matmul(branch5, tf.linalg.matrix_transpose(t27))
+    branch21 = tf.where(above[..., :, None], cotangent[..., :, None] * dot11, 0.0)
+    dot12 = tf.matmul(branch13, tf.linalg.matrix_transpose(t27))
+    branch22 = tf.where(above[..., :, None], -cotangent[..., :, None] * dot12, 0.0)
+    branch23 = tf.where(tf.linalg.matrix_transpose(condition), -share2 * t6, 0.0)
+    dot13 = tf.matmul(branch23, tf.linalg.matrix_transpose(t27))
+    branch24 = tf.where(above[..., :, None], -cotangent[..., :, None] * dot13, 0.0)
+    dot14 = tf.matmul(branch13, tf.linalg.matrix_transpose(t20))
+    t28 = cotangent[..., :, None] * dot14 * embeddings
+    branch25 = tf.where(above[..., :, None], t28, 0.0)
+    t29 = -tf.linalg.matrix_transpose(inverse) * tf.linalg.matrix_transpose(share)
+    branch26 = tf.where(differs, t29, 0.0)
+    t30 = tf.linalg.matrix_transpose(branch26)
+    dot15 = tf.matmul(t30, tf.linalg.matrix_transpose(t20))
+    t31 = tf.linalg.matrix_transpose(branch9)
+    dot16 = tf.matmul(t31, tf.linalg.matrix_transpose(t20))
+    branch27 = tf.where(above[..., :, None], cotangent[..., :, None] * dot15 * dot16, 0.0)
+    t32 = -tf.linalg.matrix_transpose(share2) * tf.linalg.matrix_transpose(inverse)
+    branch28 = tf.where(condition, t32, 0.0)
+    t33 = tf.linalg.matrix_transpose(branch28)
+    dot17 = tf.matmul(t33, tf.linalg.matrix_transpose(t20))
+    t34 = tf.linalg.matrix_transpose(branch7)
+    dot18 = tf.matmul(t34, tf.linalg.matrix_transpose(t20))
+    branch29 = tf.where(above[..., :, None], cotangent[..., :, None] * dot17 * dot18, 0.0)
+    t35 = branch13 + branch23
+    dot19 = tf.matmul(t35, tf.linalg.matrix_transpose(t20))
+    total8 = tf.reduce_sum(branch28, axis=-2)
+    t36 = total8[..., :, None] * (total3[..., :, None] * embeddings - dot18)
+    t37 = 0.5 * tf.linalg.matrix_transpose(share2) * tf.linalg.matrix_transpose(t6)
+    branch30 = tf.where(condition, t37, 0.0)
+    t38 = -0.5 * tf.linalg.matrix_transpose(share2) * tf.linalg.matrix_transpose(t11)
+    t39 = branch30 + tf.where(condition, t38, 0.0)
+    total9 = tf.reduce_sum(t39, axis=-2)
+    t40 = dot19 + t36 + 2 * total9[..., :, None] * embeddings
+    branch31 = tf.where(above[..., :, None], cotangent[..., :, None] * embeddings * t40, 0.0)
+    dot20 = tf.matmul(branch4, tf.linalg.matrix_transpose(t20))
+    t41 = -cotangent[..., :, None] * dot20 * embeddings
+    branch32 = tf.where(above[..., :, None], t41, 0.0)
     t42 = branch4 + branch5
-    dot11 = tf.matmul(t42, tf.linalg.matrix_transpose(t17))
-    t43 = -tf.linalg.matrix_transpose(inverse) * tf.linalg.matrix_transpose(share)
-    branch22 = tf.where(differs, t43, 0.0)
-    total10 = tf.reduce_sum(branch22, axis=-2)
-    t44 = tf.linalg.matrix_transpose(branch17)
-    dot12 = tf.matmul(t44, tf.linalg.matrix_transpose(t17))
-    t45 = total10[..., :, None] * (dot12 - total7[..., :, None] * embeddings)
-    t46 = -0.5 * tf.linalg.matrix_transpose(share) * tf.linalg.matrix_transpose(t7)
-    branch23 = tf.where(differs, t46, 0.0)
-    t47 = -0.5 * tf.linalg.matrix_transpose(share) * tf.linalg.matrix_transpose(t12)
-    total11 = tf.reduce_sum(branch23 + tf.where(differs, t47, 0.0), axis=-2)
-    t48 = dot11 + t45 + 2 * total11[..., :, None] * embeddings
-    branch24 = tf.where(above2, -cotangent[..., :, None] * embeddings * smaller, 0.0)
-    branch25 = tf.where(above[..., :, None], -cotangent[..., :, None] * embeddings, 0.0)
-    branch26 = tf.where(equal2[..., :, None], branch24, branch25)
-    dot13 = tf.matmul(branch23, tf.linalg.matrix_transpose(t15))
-    t49 = tf.linalg.matrix_transpose(t)
-    dot14 = tf.matmul(branch4, tf.linalg.matrix_transpose(t49))
-    branch27 = tf.where(above[..., :, None], cotangent[..., :, None] * dot14, 0.0)
-    dot15 = tf.matmul(branch5, tf.linalg.matrix_transpose(t49))
-    branch28 = tf.where(above[..., :, None], cotangent[..., :, None] * dot15, 0.0)
-    dot16 = tf.matmul(branch7, tf.linalg.matrix_transpose(t49))
-    branch29 = tf.where(above[..., :, None], -cotangent[..., :, None] * dot16, 0.0)
-    dot17 = tf.matmul(branch13, tf.linalg.matrix_transpose(t49))
-    branch30 = tf.where(above[..., :, None], -cotangent[..., :, None] * dot17, 0.0)
-    dot18 = tf.matmul(branch7, tf.linalg.matrix_transpose(t17))
-    t50 = cotangent[..., :, None] * dot18 * embeddings
-    branch31 = tf.where(above[..., :, None], t50, 0.0)
-    t51 = tf.linalg.matrix_transpose(branch22)
-    dot19 = tf.matmul(t51, tf.linalg.matrix_transpose(t17))
-    branch32 = tf.where(above[..., :, None], cotangent[..., :, None] * dot19 * dot12, 0.0)
-    t52 = tf.linalg.matrix_transpose(branch14)
-    dot20 = tf.matmul(t52, tf.linalg.matrix_transpose(t17))
-    branch33 = tf.where(above[..., :, None], cotangent[..., :, None] * dot20 * dot10, 0.0)
-    dot21 = tf.matmul(branch4, tf.linalg.matrix_transpose(t17))
-    t53 = -cotangent[..., :, None] * dot21 * embeddings
-    branch34 = tf.where(above[..., :, None], t53, 0.0)
-    t54 = cotangent * total7
-    branch35 = tf.where(above[..., :, None], -dot19 * embeddings * t54[..., :, None], 0.0)
-    t55 = cotangent * total5
-    branch36 = tf.where(above[..., :, None], -dot20 * embeddings * t55[..., :, None], 0.0)
-    t56 = tf.linalg.matrix_transpose(branch16)
-    dot22 = tf.matmul(t56, tf.linalg.matrix_transpose(t17))
-    t57 = -2 * cotangent[..., :, None] * dot22 * embeddings
-    branch37 = tf.where(above[..., :, None], t57, 0.0)
-    t58 = tf.linalg.matrix_transpose(branch23)
-    dot23 = tf.matmul(t58, tf.linalg.matrix_transpose(t17))
-    t59 = 2 * cotangent[..., :, None] * dot23 * embeddings
-    branch38 = tf.where(above[..., :, None], t59, 0.0)
-    t60 = 2 * t36[..., :, None] + t37[..., :, None] * smaller
-    t61 = 0.5 * total8 + tf.where(above, t32, 0.0) + tf.where(above, t34, 0.0)
-    t62 = 2 * (t61 - 0.5 * total9)
-    branch39 = tf.where(above2, t60, 2 * t36[..., :, None])
-    branch40 = tf.where(equal2[..., :, None], branch39, t62[..., :, None])
-    dot24 = tf.matmul(t16, tf.linalg.matrix_transpose(t6))
-    t63 = tf.linalg.matrix_transpose(branch13)
-    dot25 = tf.matmul(t63, tf.linalg.matrix_transpose(t6))
-    dot26 = tf.matmul(t13, tf.linalg.matrix_transpose(t15))
-    dot27 = tf.matmul(t9, tf.linalg.matrix_transpose(t15))
-    branch41 = tf.where(condition4, -cotangent[..., :, None] * t7 * t8, 0.0)
-    total12 = tf.reduce_sum(branch41, axis=-2)
-    t64 = embeddings * (dot27 - total12[..., :, None] * embeddings)
-    t65 = cotangent[..., None, :] * tf.linalg.matrix_transpose(share)
-    t66 = tf.linalg.matrix_transpose(condition4)
-    branch42 = tf.where(t66, t65 * tf.linalg.matrix_transpose(t12), 0.0)
-    branch43 = tf.where(t66, t65 * tf.linalg.matrix_transpose(t7), 0.0)
-    t67 = branch42 + branch43
-    dot28 = tf.matmul(t67, tf.linalg.matrix_transpose(t17))
-    branch44 = tf.where(condition4, -0.5 * cotangent[..., :, None] * share * t12, 0.0)
-    branch45 = tf.where(condition4, -0.5 * cotangent[..., :, None] * share * t7, 0.0)
-    total13 = tf.reduce_sum(branch44 + branch45, axis=-2)
-    t68 = embeddings * (dot28 + 2 * total13[..., :, None] * embeddings)
-    dot29 = tf.matmul(branch16, tf.linalg.matrix_transpose(t15))
-    t69 = dot2 + dot3 + dot4 + dot5 + dot6 * embeddings + t21 + t22 + t31 * branch21
-    t70 = t69 + t48 * branch26 + 2 * dot13 * embeddings + branch27 + branch28
-    t71 = t70 + branch29 + branch30 + branch31 + branch32 + branch33 + branch34
-    t72 = t71 + branch35 + branch36 + branch37 + branch38 + branch40 - dot24 - dot25
-    t73 = t72 - dot26 * embeddings - dot8 * embeddings - dot27 * embeddings - t64
-    return (t73 - t68 - 2 * dot29 * embeddings,)
+    dot21 = tf.matmul(t42, tf.linalg.matrix_transpose(t20))
+    total10 = tf.reduce_sum(branch26, axis=-2)
+    t43 = total10[..., :, None] * (dot16 - total4[..., :, None] * embeddings)
+    t44 = -0.5 * tf.linalg.matrix_transpose(share) * tf.linalg.matrix_transpose(t11)
+    total11 = tf.reduce_sum(branch19 + tf.where(differs, t44, 0.0), axis=-2)
+    t45 = dot21 + t43 + 2 * total11[..., :, None] * embeddings
+    t46 = -cotangent[..., :, None] * embeddings * t45
+    branch33 = tf.where(above[..., :, None], t46, 0.0)
+    t47 = cotangent * total4
+    branch34 = tf.where(above[..., :, None], -dot15 * embeddings * t47[..., :, None], 0.0)
+    t48 = cotangent * total3
+    branch35 = tf.where(above[..., :, None], -dot17 * embeddings * t48[..., :, None], 0.0)
+    t49 = tf.linalg.matrix_transpose(branch30)
+    dot22 = tf.matmul(t49, tf.linalg.matrix_transpose(t20))
+    t50 = -2 * cotangent[..., :, None] * dot22 * embeddings
+    branch36 = tf.where(above[..., :, None], t50, 0.0)
+    t51 = tf.linalg.matrix_transpose(branch19)
+    dot23 = tf.matmul(t51, tf.linalg.matrix_transpose(t20))
+    t52 = 2 * cotangent[..., :, None] * dot23 * embeddings
+    branch37 = tf.where(above[..., :, None], t52, 0.0)
+    dot24 = tf.matmul(t19, tf.linalg.matrix_transpose(t5))
+    t53 = tf.linalg.matrix_transpose(branch23)
+    dot25 = tf.matmul(t53, tf.linalg.matrix_transpose(t5))
+    dot26 = tf.matmul(t12, tf.linalg.matrix_transpose(t18))
+    dot27 = tf.matmul(t8, tf.linalg.matrix_transpose(t18))
+    branch38 = tf.where(condition4, -cotangent[..., :, None] * t6 * t7, 0.0)
+    total12 = tf.reduce_sum(branch38, axis=-2)
+    t54 = embeddings * (dot27 - total12[..., :, None] * embeddings)
+    t55 = cotangent[..., None, :] * tf.linalg.matrix_transpose(share)
+    t56 = tf.linalg.matrix_transpose(condition4)
+    branch39 = tf.where(t56, t55 * tf.linalg.matrix_transpose(t6), 0.0)
+    branch40 = tf.where(t56, t55 * tf.linalg.matrix_transpose(t11), 0.0)
+    t57 = branch39 + branch40
+    dot28 = tf.matmul(t57, tf.linalg.matrix_transpose(t20))
+    branch41 = tf.where(condition4, -0.5 * cotangent[..., :, None] * share * t6, 0.0)
+    branch42 = tf.where(condition4, -0.5 * cotangent[..., :, None] * share * t11, 0.0)
+    total13 = tf.reduce_sum(branch41 + branch42, axis=-2)
+    t58 = embeddings * (dot28 + 2 * total13[..., :, None] * embeddings)
+    dot29 = tf.matmul(branch30, tf.linalg.matrix_transpose(t18))
+    t59 = dot2 + dot3 + dot4 + dot5 + t17[..., :, None] + dot6 * embeddings + t24
+    t60 = t59 + t25 + 2 * dot9 * embeddings + branch20 + branch21 + branch22
+    t61 = t60 + branch24 + branch25 + branch27 + branch29 + branch31 + branch32
+    t62 = t61 + branch33 + branch34 + branch35 + branch36 + branch37 - dot24 - dot25
+    t63 = t62 - dot26 * embeddings - dot8 * embeddings - dot27 * embeddings - t54
+    return (t63 - t58 - 2 * dot29 * embeddings,)
 
 
 _LIFTED_STRUCTURE_GENERALIZED = Definition(

@@ -948,38 +948,29 @@ def _student_t_nll_hvp(
     """The Hessian of sum(cotangent * loss) times the tangents."""
     t = 0.5 * df + 0.5
     t2 = 1 / scale**2
-    t3 = 1 / df
-    t4 = target - prediction
-    t5 = t4**2
-    t6 = t2 * t5 * t3 + 1
-    t7 = 1 / df**2
-    t8 = 1 / scale**4
-    t9 = 1 / t6**2
-    t10 = 2 * t2 * t3 / t6 - 4 * t5 * t7 * t8 * t9
-    t11 = 2 * t2 * t7 * t - t2 * t3 - t5 * t7 * t8
-    t12 = 1 / scale**3
-    t13 = 4 * t4 * t9 * t12 * scale_tangent * t * t3
-    t14 = prediction_tangent * t * t10 + t4 * t9 * t11 * df_tangent + t13
-    t15 = special.polygamma(1, 0.5 * df)
-    t16 = t4**4
-    t17 = 1 / df**4
-    t18 = 1 / df**3
-    t19 = special.polygamma(1, t)
-    t20 = 0.25 * t15 + t8 * t16 * t17 * t + 0.5 * t2 * t5 * t15 * t3
-    t21 = t20 + 2 * t2 * t5 * t18 * t + 0.25 * t7 * t8 * t15 * t16 - 0.5 * t7
-    t22 = t21 - 0.25 * t19 - t2 * t5 * t7 - t2 * t5 * t18 - t8 * t18 * t16
-    t23 = t22 - 0.5 * t8 * t16 * t17 - 0.5 * t2 * t5 * t19 * t3
-    t24 = df_tangent * (t23 - 0.25 * t7 * t8 * t19 * t16)
-    t25 = 2 * t7 * t12 * t - t12 * t3 - t5 * t7 / scale**5
-    t26 = t24 + t4 * t11 * prediction_tangent + t5 * t25 * scale_tangent
-    t27 = 1 / scale**6
-    t28 = 2 * t7 * t16 * t27 * t + 6 * t5 * t8 * t * t3 - t2 - t7 * t16 * t27
-    t29 = scale_tangent * (t28 - 2 * t5 * t8 * t3)
-    t30 = 4 * t4 * t12 * prediction_tangent * t * t3
-    result = cotangent * t14
-    result2 = t9 * cotangent * t26
-    result3 = t9 * cotangent * (t29 + t5 * t25 * df_tangent + t30)
-    return (result, result2, result3)
+    t3 = target - prediction
+    t4 = t3**2
+    t5 = 1 / df
+    t6 = t2 * t4 * t5 + 1
+    t7 = 1 / t6
+    t8 = 1 / df**2
+    t9 = 1 / scale**4
+    t10 = 1 / t6**2
+    t11 = 2 * t2 * t7 * t5 - 4 * t4 * t8 * t9 * t10
+    t12 = 2 * t2 * t8 * t - t2 * t5 - t4 * t8 * t9
+    t13 = 1 / scale**3
+    t14 = 4 * t3 * t10 * t13 * scale_tangent * t * t5
+    t15 = prediction_tangent * t * t11 + t3 * t10 * t12 * df_tangent + t14
+    t16 = t3**4
+    t17 = 0.25 * special.polygamma(1, 0.5 * df) + 2 * t2 * t4 * t7 * t / df**3
+    t18 = t17 - 0.5 * t8 - 0.25 * special.polygamma(1, t) - t2 * t4 * t7 * t8
+    t19 = df_tangent * (t18 - t9 * t10 * t16 * t / df**4)
+    t20 = 2 * t8 * t13 * t - t13 * t5 - t4 * t8 / scale**5
+    t21 = t19 + t3 * t10 * t12 * prediction_tangent + t4 * t10 * t20 * scale_tangent
+    t22 = 6 * t4 * t7 * t9 * t * t5 - t2 - 4 * t8 * t10 * t16 * t / scale**6
+    t23 = 4 * t3 * t10 * t13 * prediction_tangent * t * t5
+    t24 = scale_tangent * t22 + t4 * t10 * t20 * df_tangent + t23
+    return (cotangent * t15, t21 * cotangent, cotangent * t24)
 
 
 def _student_t_nll_hessian_diagonal(
@@ -992,29 +983,20 @@ def _student_t_nll_hessian_diagonal(
     """The diagonal of the Hessian of sum(cotangent * loss)."""
     t = 0.5 * df + 0.5
     t2 = 1 / scale**2
-    t3 = 1 / df
-    t4 = target - prediction
-    t5 = t4**2
-    t6 = t2 * t5 * t3 + 1
-    t7 = 1 / df**2
-    t8 = 1 / scale**4
-    t9 = 1 / t6**2
-    t10 = 2 * t2 * t3 / t6 - 4 * t5 * t7 * t8 * t9
-    t11 = special.polygamma(1, 0.5 * df)
-    t12 = t4**4
-    t13 = 1 / df**4
-    t14 = 1 / df**3
-    t15 = special.polygamma(1, t)
-    t16 = 0.25 * t11 + t8 * t12 * t13 * t + 0.5 * t2 * t5 * t11 * t3
-    t17 = t16 + 2 * t2 * t5 * t14 * t + 0.25 * t7 * t8 * t11 * t12 - 0.5 * t7
-    t18 = t17 - 0.25 * t15 - t2 * t5 * t7 - t2 * t5 * t14 - t8 * t14 * t12
-    t19 = t18 - 0.5 * t8 * t12 * t13 - 0.5 * t2 * t5 * t15 * t3
-    t20 = 1 / scale**6
-    t21 = 2 * t7 * t12 * t20 * t + 6 * t5 * t8 * t * t3 - t2 - t7 * t12 * t20
-    result = cotangent * t * t10
-    result2 = t9 * cotangent * (t19 - 0.25 * t7 * t8 * t15 * t12)
-    result3 = t9 * cotangent * (t21 - 2 * t5 * t8 * t3)
-    return (result, result2, result3)
+    t3 = target - prediction
+    t4 = t3**2
+    t5 = 1 / df
+    t6 = t2 * t4 * t5 + 1
+    t7 = 1 / t6
+    t8 = 1 / df**2
+    t9 = 1 / scale**4
+    t10 = 1 / t6**2
+    t11 = 2 * t2 * t7 * t5 - 4 * t4 * t8 * t9 * t10
+    t12 = t3**4
+    t13 = 0.25 * special.polygamma(1, 0.5 * df) + 2 * t2 * t4 * t7 * t / df**3
+    t14 = t13 - 0.5 * t8 - 0.25 * special.polygamma(1, t) - t2 * t4 * t7 * t8
+    t15 = 6 * t4 * t7 * t9 * t * t5 - t2 - 4 * t8 * t10 * t12 * t / scale**6
+    return (cotangent * t * t11, cotangent * (t14 - t9 * t10 * t12 * t / df**4), cotangent * t15)
 
 
 _STUDENT_T_NLL = Definition(

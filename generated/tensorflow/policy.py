@@ -1363,15 +1363,19 @@ def _ppo_clip_vjp(
     cotangent: Array,
 ) -> tuple[Result, ...]:
     """Gradients of sum(cotangent * loss)."""
-    t = log_probability - old_log_probability
-    exponential = tf.math.exp(t)
-    t2 = advantage * exponential
-    t3 = clip_high + 1
+    t = clip_high + 1
+    t2 = log_probability - old_log_probability
+    exponential = tf.math.exp(t2)
     larger = tf.maximum(exponential, 1 - clip_low)
-    branch = tf.where(~(-(clip_low + tf.math.expm1(t)) > 0), exponential, 0.0)
-    t4 = advantage * tf.where(~(t3 <= larger), branch, 0.0)
-    branch2 = tf.where(t2 < advantage * tf.minimum(t3, larger), t2, t4)
-    return (-cotangent * branch2,)
+    t3 = advantage * exponential
+    below = t3 < advantage * tf.minimum(t, larger)
+    branch = tf.where(~(-(clip_low + tf.math.expm1(t2)) > 0), exponential, 0.0)
+    t4 = -tf.where(below, t3, advantage * branch)
+    branch2 = tf.where(below, -advantage * exponential, 0.0)
+    smaller = tf.minimum(tf.maximum(t4, branch2), 0.0)
+    t5 = -tf.where(below, t3, advantage * tf.where(~(t < larger), branch, 0.0))
+    branch3 = tf.where(t == larger, tf.maximum(tf.minimum(t4, branch2), smaller), t5)
+    return (cotangent * branch3,)
 
 
 def _ppo_clip_jvp(
@@ -1383,15 +1387,19 @@ def _ppo_clip_jvp(
     log_probability_tangent: Array,
 ) -> Result:
     """The directional derivative of the unreduced loss along the tangents."""
-    t = log_probability - old_log_probability
-    exponential = tf.math.exp(t)
-    t2 = advantage * exponential
-    t3 = clip_high + 1
+    t = clip_high + 1
+    t2 = log_probability - old_log_probability
+    exponential = tf.math.exp(t2)
     larger = tf.maximum(exponential, 1 - clip_low)
-    branch = tf.where(~(-(clip_low + tf.math.expm1(t)) > 0), exponential, 0.0)
-    t4 = advantage * tf.where(~(t3 <= larger), branch, 0.0)
-    branch2 = tf.where(t2 < advantage * tf.minimum(t3, larger), t2, t4)
-    return -log_probability_tangent * branch2
+    t3 = advantage * exponential
+    below = t3 < advantage * tf.minimum(t, larger)
+    branch = tf.where(~(-(clip_low + tf.math.expm1(t2)) > 0), exponential, 0.0)
+    t4 = -tf.where(below, t3, advantage * branch)
+    branch2 = tf.where(below, -advantage * exponential, 0.0)
+    smaller = tf.minimum(tf.maximum(t4, branch2), 0.0)
+    t5 = -tf.where(below, t3, advantage * tf.where(~(t < larger), branch, 0.0))
+    branch3 = tf.where(t == larger, tf.maximum(tf.minimum(t4, branch2), smaller), t5)
+    return log_probability_tangent * branch3
 
 
 def _ppo_clip_hvp(
@@ -2121,33 +2129,17 @@ def _grpo_hvp(
     log_probability_tangent: Array,
 ) -> tuple[Result, ...]:
     """The Hessian of sum(cotangent * loss) times the tangents."""
-    t = clip_high + 1
+    t = beta * tf.math.exp(reference - log_probability)
     t2 = log_probability - old_log_probability
     exponential = tf.math.exp(t2)
+    t3 = advantage[..., None] * exponential
+    t4 = clip_high + 1
     larger = tf.maximum(exponential, 1 - clip_low)
-    equal = exponential + clip_low == 1
-    t3 = beta * tf.math.exp(reference - log_probability)
-    t4 = -advantage[..., None] * exponential
-    t5 = cotangent * (t3 + t4)
-    t6 = advantage[..., None] * exponential
-    t7 = advantage[..., None] * tf.minimum(t, larger)
-    below = t6 < t7
-    t8 = cotangent * (t3 + tf.where(below, t4, 0.0))
-    larger2 = tf.maximum(tf.minimum(t5, t8), tf.minimum(tf.maximum(t5, t8), 0.0))
+    t5 = advantage[..., None] * tf.minimum(t4, larger)
     branch = tf.where(~(-(clip_low + tf.math.expm1(t2)) > 0), exponential, 0.0)
-    branch2 = tf.where(below, t6, advantage[..., None] * branch)
-    branch3 = tf.where(equal, larger2, cotangent * (t3 - branch2))
-    branch4 = tf.where(equal, tf.maximum(t8, tf.minimum(t8, 0.0)), t8)
-    smaller = tf.minimum(tf.maximum(branch3, branch4), 0.0)
-    below2 = t < larger
-    t9 = advantage[..., None] * tf.where(~(below2), exponential, 0.0)
-    t10 = cotangent * (t3 - tf.where(below, t6, t9))
-    larger3 = tf.maximum(tf.minimum(t8, t10), tf.minimum(tf.maximum(t8, t10), 0.0))
-    branch5 = tf.where(below, t6, advantage[..., None] * tf.where(~(below2), branch, 0.0))
-    branch6 = tf.where(equal, larger3, cotangent * (t3 - branch5))
-    larger4 = tf.maximum(tf.minimum(branch3, branch4), smaller)
-    branch7 = tf.where(t == larger, larger4, branch6)
-    return (log_probability_tangent * branch7,)
+    t6 = advantage[..., None] * tf.where(~(t4 <= larger), branch, 0.0)
+    t7 = t - tf.where(t3 < t5, t3, t6)
+    return (log_probability_tangent * cotangent * t7,)
 
 
 def _grpo_hessian_diagonal(
@@ -2161,32 +2153,17 @@ def _grpo_hessian_diagonal(
     cotangent: Array,
 ) -> tuple[Result, ...]:
     """The diagonal of the Hessian of sum(cotangent * loss)."""
-    t = clip_high + 1
+    t = beta * tf.math.exp(reference - log_probability)
     t2 = log_probability - old_log_probability
     exponential = tf.math.exp(t2)
+    t3 = advantage[..., None] * exponential
+    t4 = clip_high + 1
     larger = tf.maximum(exponential, 1 - clip_low)
-    equal = exponential + clip_low == 1
-    t3 = beta * tf.math.exp(reference - log_probability)
-    t4 = -advantage[..., None] * exponential
-    t5 = cotangent * (t3 + t4)
-    t6 = advantage[..., None] * exponential
-    t7 = advantage[..., None] * tf.minimum(t, larger)
-    below = t6 < t7
-    t8 = cotangent * (t3 + tf.where(below, t4, 0.0))
-    larger2 = tf.maximum(tf.minimum(t5, t8), tf.minimum(tf.maximum(t5, t8), 0.0))
+    t5 = advantage[..., None] * tf.minimum(t4, larger)
     branch = tf.where(~(-(clip_low + tf.math.expm1(t2)) > 0), exponential, 0.0)
-    branch2 = tf.where(below, t6, advantage[..., None] * branch)
-    branch3 = tf.where(equal, larger2, cotangent * (t3 - branch2))
-    branch4 = tf.where(equal, tf.maximum(t8, tf.minimum(t8, 0.0)), t8)
-    smaller = tf.minimum(tf.maximum(branch3, branch4), 0.0)
-    below2 = t < larger
-    t9 = advantage[..., None] * tf.where(~(below2), exponential, 0.0)
-    t10 = cotangent * (t3 - tf.where(below, t6, t9))
-    larger3 = tf.maximum(tf.minimum(t8, t10), tf.minimum(tf.maximum(t8, t10), 0.0))
-    branch5 = tf.where(below, t6, advantage[..., None] * tf.where(~(below2), branch, 0.0))
-    branch6 = tf.where(equal, larger3, cotangent * (t3 - branch5))
-    larger4 = tf.maximum(tf.minimum(branch3, branch4), smaller)
-    return (tf.where(t == larger, larger4, branch6),)
+    t6 = advantage[..., None] * tf.where(~(t4 <= larger), branch, 0.0)
+    t7 = t - tf.where(t3 < t5, t3, t6)
+    return (cotangent * t7,)
 
 
 def _grpo_without_reference_value(
@@ -2214,15 +2191,21 @@ def _grpo_without_reference_vjp(
     cotangent: Array,
 ) -> tuple[Result, ...]:
     """Gradients of sum(cotangent * loss)."""
-    t = log_probability - old_log_probability
-    exponential = tf.math.exp(t)
-    t2 = advantage[..., None] * exponential
-    t3 = clip_high + 1
+    t = clip_high + 1
+    t2 = log_probability - old_log_probability
+    exponential = tf.math.exp(t2)
     larger = tf.maximum(exponential, 1 - clip_low)
-    t4 = advantage[..., None] * tf.minimum(t3, larger)
-    branch = tf.where(~(-(clip_low + tf.math.expm1(t)) > 0), exponential, 0.0)
-    t5 = advantage[..., None] * tf.where(~(t3 <= larger), branch, 0.0)
-    return (-cotangent * tf.where(t2 < t4, t2, t5),)
+    t3 = advantage[..., None] * exponential
+    t4 = advantage[..., None] * tf.minimum(t, larger)
+    below = t3 < t4
+    branch = tf.where(~(-(clip_low + tf.math.expm1(t2)) > 0), exponential, 0.0)
+    t5 = -tf.where(below, t3, advantage[..., None] * branch)
+    branch2 = tf.where(below, -advantage[..., None] * exponential, 0.0)
+    smaller = tf.minimum(tf.maximum(t5, branch2), 0.0)
+    t6 = advantage[..., None] * tf.where(~(t < larger), branch, 0.0)
+    larger2 = tf.maximum(tf.minimum(t5, branch2), smaller)
+    branch3 = tf.where(t == larger, larger2, -tf.where(below, t3, t6))
+    return (cotangent * branch3,)
 
 
 def _grpo_without_reference_jvp(
@@ -2235,15 +2218,21 @@ def _grpo_without_reference_jvp(
     log_probability_tangent: Array,
 ) -> Result:
     """The directional derivative of the unreduced loss along the tangents."""
-    t = log_probability - old_log_probability
-    exponential = tf.math.exp(t)
-    t2 = advantage[..., None] * exponential
-    t3 = clip_high + 1
+    t = clip_high + 1
+    t2 = log_probability - old_log_probability
+    exponential = tf.math.exp(t2)
     larger = tf.maximum(exponential, 1 - clip_low)
-    t4 = advantage[..., None] * tf.minimum(t3, larger)
-    branch = tf.where(~(-(clip_low + tf.math.expm1(t)) > 0), exponential, 0.0)
-    t5 = advantage[..., None] * tf.where(~(t3 <= larger), branch, 0.0)
-    return -log_probability_tangent * tf.where(t2 < t4, t2, t5)
+    t3 = advantage[..., None] * exponential
+    t4 = advantage[..., None] * tf.minimum(t, larger)
+    below = t3 < t4
+    branch = tf.where(~(-(clip_low + tf.math.expm1(t2)) > 0), exponential, 0.0)
+    t5 = -tf.where(below, t3, advantage[..., None] * branch)
+    branch2 = tf.where(below, -advantage[..., None] * exponential, 0.0)
+    smaller = tf.minimum(tf.maximum(t5, branch2), 0.0)
+    t6 = advantage[..., None] * tf.where(~(t < larger), branch, 0.0)
+    larger2 = tf.maximum(tf.minimum(t5, branch2), smaller)
+    branch3 = tf.where(t == larger, larger2, -tf.where(below, t3, t6))
+    return log_probability_tangent * branch3
 
 
 def _grpo_without_reference_hvp(
@@ -2596,21 +2585,25 @@ def _gspo_vjp(
     cotangent: Array,
 ) -> tuple[Result, ...]:
     """Gradients of sum(cotangent * loss)."""
+    t = clip_high + 1
     branch = tf.where(valid, log_probability - old_log_probability, 0.0)
     total = tf.reduce_sum(branch, axis=-1)
     branch2 = fn.select(valid, 1.0, 0.0, log_probability)
     total2 = tf.reduce_sum(branch2, axis=-1)
-    t = 1 / tf.maximum(total2, 1.0)
-    t2 = total * t
-    exponential = tf.math.exp(t2)
-    t3 = clip_high + 1
+    t2 = 1 / tf.maximum(total2, 1.0)
+    t3 = total * t2
+    exponential = tf.math.exp(t3)
     larger = tf.maximum(exponential, 1 - clip_low)
-    branch3 = tf.where(~(-(clip_low + tf.math.expm1(t2)) > 0), t * exponential, 0.0)
-    below = advantage * exponential < advantage * tf.minimum(t3, larger)
-    t4 = advantage * tf.where(~(t3 <= larger), branch3, 0.0)
-    branch4 = tf.where(below, advantage * t * exponential, t4)
-    t5 = -cotangent * branch4
-    return (tf.where(valid, t5[..., None], 0.0),)
+    below = advantage * exponential < advantage * tf.minimum(t, larger)
+    t4 = advantage * t2 * exponential
+    branch3 = tf.where(~(-(clip_low + tf.math.expm1(t3)) > 0), t2 * exponential, 0.0)
+    t5 = -tf.where(below, t4, advantage * branch3)
+    branch4 = tf.where(below, -advantage * t2 * exponential, 0.0)
+    smaller = tf.minimum(tf.maximum(t5, branch4), 0.0)
+    t6 = -tf.where(below, t4, advantage * tf.where(~(t < larger), branch3, 0.0))
+    branch5 = tf.where(t == larger, tf.maximum(tf.minimum(t5, branch4), smaller), t6)
+    t7 = cotangent * branch5
+    return (tf.where(valid, t7[..., None], 0.0),)
 
 
 def _gspo_jvp(
@@ -2625,20 +2618,24 @@ def _gspo_jvp(
     """The directional derivative of the unreduced loss along the tangents."""
     branch = tf.where(valid, log_probability_tangent, 0.0)
     total = tf.reduce_sum(branch, axis=-1)
+    t = clip_high + 1
     branch2 = tf.where(valid, log_probability - old_log_probability, 0.0)
     total2 = tf.reduce_sum(branch2, axis=-1)
     branch3 = fn.select(valid, 1.0, 0.0, log_probability)
     total3 = tf.reduce_sum(branch3, axis=-1)
-    t = 1 / tf.maximum(total3, 1.0)
-    t2 = total2 * t
-    exponential = tf.math.exp(t2)
-    t3 = clip_high + 1
+    t2 = 1 / tf.maximum(total3, 1.0)
+    t3 = total2 * t2
+    exponential = tf.math.exp(t3)
     larger = tf.maximum(exponential, 1 - clip_low)
-    branch4 = tf.where(~(-(clip_low + tf.math.expm1(t2)) > 0), t * exponential, 0.0)
-    below = advantage * exponential < advantage * tf.minimum(t3, larger)
-    t4 = advantage * tf.where(~(t3 <= larger), branch4, 0.0)
-    branch5 = tf.where(below, advantage * t * exponential, t4)
-    return -total * branch5
+    below = advantage * exponential < advantage * tf.minimum(t, larger)
+    t4 = advantage * t2 * exponential
+    branch4 = tf.where(~(-(clip_low + tf.math.expm1(t3)) > 0), t2 * exponential, 0.0)
+    t5 = -tf.where(below, t4, advantage * branch4)
+    branch5 = tf.where(below, -advantage * t2 * exponential, 0.0)
+    smaller = tf.minimum(tf.maximum(t5, branch5), 0.0)
+    t6 = -tf.where(below, t4, advantage * tf.where(~(t < larger), branch4, 0.0))
+    branch6 = tf.where(t == larger, tf.maximum(tf.minimum(t5, branch5), smaller), t6)
+    return total * branch6
 
 
 def _gspo_hvp(

@@ -1504,16 +1504,24 @@ def _quantile_regression_hvp(
     """The Hessian of sum(cotangent * loss) times the tangents."""
     t = cotangent / delta
     magnitude = tf.math.abs(prediction[..., :, None] - target[..., None, :])
+    below = magnitude < delta
     position = fn.positions(prediction, -1)
     t2 = tf.cast(position, prediction.dtype) + 0.5
     quantile_size = fn.size(prediction, -1)
     t3 = 1 - t2 / quantile_size
-    t4 = t2 / quantile_size
-    above = prediction[..., :, None] > target[..., None, :]
-    branch = tf.where(above, t3[..., :, None], t4[..., :, None])
     sample_size = fn.size(target, -1)
-    branch2 = tf.where(magnitude <= delta, branch / sample_size, 0.0)
-    total = tf.reduce_sum(branch2, axis=-1)
+    t4 = t3 / sample_size
+    branch = tf.where(below, t4[..., :, None], 0.0)
+    t5 = t2 / (sample_size * quantile_size)
+    branch2 = tf.where(below, t5[..., :, None], 0.0)
+    smaller = tf.minimum(tf.maximum(branch, branch2), 0.0)
+    t6 = t2 / quantile_size
+    above = prediction[..., :, None] > target[..., None, :]
+    branch3 = tf.where(above, t3[..., :, None], t6[..., :, None])
+    equal = prediction[..., :, None] == target[..., None, :]
+    larger = tf.maximum(tf.minimum(branch, branch2), smaller)
+    branch4 = tf.where(equal, larger, tf.where(below, branch3 / sample_size, 0.0))
+    total = tf.reduce_sum(branch4, axis=-1)
     return (prediction_tangent * t[..., None] * total,)
 
 
@@ -1526,16 +1534,24 @@ def _quantile_regression_hessian_diagonal(
     """The diagonal of the Hessian of sum(cotangent * loss)."""
     t = cotangent / delta
     magnitude = tf.math.abs(prediction[..., :, None] - target[..., None, :])
+    below = magnitude < delta
     position = fn.positions(prediction, -1)
     t2 = tf.cast(position, prediction.dtype) + 0.5
     quantile_size = fn.size(prediction, -1)
     t3 = 1 - t2 / quantile_size
-    t4 = t2 / quantile_size
-    above = prediction[..., :, None] > target[..., None, :]
-    branch = tf.where(above, t3[..., :, None], t4[..., :, None])
     sample_size = fn.size(target, -1)
-    branch2 = tf.where(magnitude <= delta, branch / sample_size, 0.0)
-    total = tf.reduce_sum(branch2, axis=-1)
+    t4 = t3 / sample_size
+    branch = tf.where(below, t4[..., :, None], 0.0)
+    t5 = t2 / (sample_size * quantile_size)
+    branch2 = tf.where(below, t5[..., :, None], 0.0)
+    smaller = tf.minimum(tf.maximum(branch, branch2), 0.0)
+    t6 = t2 / quantile_size
+    above = prediction[..., :, None] > target[..., None, :]
+    branch3 = tf.where(above, t3[..., :, None], t6[..., :, None])
+    equal = prediction[..., :, None] == target[..., None, :]
+    larger = tf.maximum(tf.minimum(branch, branch2), smaller)
+    branch4 = tf.where(equal, larger, tf.where(below, branch3 / sample_size, 0.0))
+    total = tf.reduce_sum(branch4, axis=-1)
     return (t[..., None] * total,)
 
 

@@ -1548,7 +1548,7 @@ def _vicreg_hvp(
     dot7 = tf.einsum("...ab,...cb->...a", branch2, t3)
     total3 = tf.reduce_sum(t6**2, axis=-2)
     t12 = epsilon + total3 / larger3
-    above = tf.math.sqrt(t12) < 1
+    above = tf.math.sqrt(t12) <= 1
     t13 = 1 / tf.math.sqrt(t12)
     t14 = feature_size * larger * larger3
     t15 = 0.5 * cotangent * variance / t14
@@ -1608,72 +1608,40 @@ def _vicreg_hvp(
     dot16 = tf.einsum("...ab,...cb->...a", t46, t39)
     dot17 = tf.einsum("...ab,...cb->...a", branch10, t42)
     dot18 = tf.einsum("...ab,...cb->...a", branch11, t39)
-    t47 = t[..., None] * (dot14 + dot16) + t[..., None] * (dot17 + dot18)
     total9 = tf.reduce_sum(t42**2, axis=-2)
-    t48 = epsilon + total9 / larger3
-    t49 = tf.math.sqrt(t48)
-    equal = t49 == 1
-    t50 = total9**2
-    t51 = 0.5 * total9 * epsilon / (larger**2 * larger3**3)
-    t52 = 0.5 * t50 / larger3**4 + total9 * epsilon / larger3**3
-    t53 = t52 + 0.25 * t50 / (larger**2 * larger3**4) + t51
-    total10 = tf.reduce_sum(t42 / larger, axis=-2)
-    t54 = 0.25 * t42 - 0.25 * total10[..., None, :]
-    t55 = epsilon**2
-    t56 = t53[..., None, :] + t54**2 / larger3**4 + 0.5 * t55 / larger3**2
-    t57 = t56 + 0.25 * t55 / (larger**2 * larger3**2)
-    t58 = 1 / t48**3
-    t59 = cotangent**2
-    t60 = t59 * variance**2 / feature_size**2
-    t61 = t57 * t58[..., None, :] * t60[..., None, None]
-    above2 = t61 > 0
-    t62 = 1 / tf.math.sqrt(t48)
-    t63 = feature_size**2 * larger * larger3
-    t64 = t59 * variance * invariance / t63
-    t65 = t62 * t64[..., None]
-    smaller = tf.minimum(tf.maximum(fn.xdivy(t65[..., None, :], t61), 0.0), 1.0)
-    branch12 = tf.where(above2, t62[..., None, :] * t15[..., None, None] * smaller, 0.0)
-    above3 = t49 < 1
-    branch13 = tf.where(above3, t62 * t15[..., None], 0.0)
-    branch14 = tf.where(equal[..., None, :], branch12, branch13[..., None, :])
-    branch15 = tf.where(tf.linalg.matrix_transpose(differs), t44 / larger2, 0.0)
-    t66 = tf.linalg.matrix_transpose(branch15)
-    dot19 = tf.matmul(t42, tf.linalg.matrix_transpose(t66))
-    t67 = tf.linalg.matrix_transpose(dot15) / larger2
-    branch16 = tf.where(tf.linalg.matrix_transpose(differs), t67, 0.0)
-    t68 = tf.linalg.matrix_transpose(branch16)
-    dot20 = tf.matmul(t39, tf.linalg.matrix_transpose(t68))
-    dot21 = tf.matmul(t42, tf.linalg.matrix_transpose(branch15))
-    dot22 = tf.matmul(t39, tf.linalg.matrix_transpose(branch16))
-    t69 = -2 * total7 / larger
-    t70 = t42 * (t69[..., None, :] + 2 * second_tangent)
-    total11 = tf.reduce_sum(t70, axis=-2)
-    t71 = 1 / t48**1.5
-    t72 = cotangent * variance / (feature_size * larger3**2)
-    t73 = t54 * smaller * t71[..., None, :] * t72[..., None, None]
-    branch17 = tf.where(above3, total10 * t27[..., None] * t71, 0.0)
-    t74 = t42 * t29[..., None, None] * t71[..., None, :]
-    branch18 = tf.where(above3[..., None, :], t74, 0.0)
-    t75 = branch17[..., None, :] + branch18
-    branch19 = tf.where(equal[..., None, :], tf.where(above2, t73, 0.0), t75)
-    total12 = tf.reduce_sum(second_tangent / larger, axis=-2)
-    t76 = total12 - total7 * batch_size / larger**2
-    branch20 = tf.where(above2, t16[..., None, None] * t62[..., None, :] * smaller, 0.0)
-    branch21 = tf.where(above3, t16[..., None] * t62, 0.0)
-    branch22 = tf.where(equal[..., None, :], branch20, branch21[..., None, :])
-    t77 = cotangent / feature_size
-    t78 = 0.5 * t62[..., None, :] * smaller * variance / larger3
-    t79 = t77[..., None, None] * (2 * invariance / larger - t78)
-    branch23 = tf.where(above3, t33[..., None] * t62, 0.0)
-    t80 = t32[..., None] + branch23
-    branch24 = tf.where(above2, t79, t32[..., None, None])
-    branch25 = tf.where(equal[..., None, :], branch24, t80[..., None, :])
-    t81 = t47[..., None, :] + total7[..., None, :] * branch14
-    t82 = t81 + t20[..., None, None] * (dot19 + dot20)
-    t83 = t82 + t20[..., None, None] * (dot21 + dot22)
-    t84 = t83 + t23[..., None, None] * first_tangent
-    t85 = t84 + total11[..., None, :] * branch19 + t76[..., None, :] * branch22
-    return (t37 + t34[..., None, :] * first_tangent, t85 + second_tangent * branch25)
+    t47 = epsilon + total9 / larger3
+    above2 = tf.math.sqrt(t47) <= 1
+    t48 = 1 / tf.math.sqrt(t47)
+    branch12 = tf.where(above2, total7 * t48 * t15[..., None], 0.0)
+    total10 = tf.reduce_sum(second_tangent / larger, axis=-2)
+    t49 = total10 - total7 * batch_size / larger**2
+    branch13 = tf.where(above2, t16[..., None] * t48 * t49, 0.0)
+    t50 = t[..., None] * (dot14 + dot16) + t[..., None] * (dot17 + dot18) + branch12
+    t51 = t50 + branch13
+    branch14 = tf.where(tf.linalg.matrix_transpose(differs), t44 / larger2, 0.0)
+    t52 = tf.linalg.matrix_transpose(branch14)
+    dot19 = tf.matmul(t42, tf.linalg.matrix_transpose(t52))
+    t53 = tf.linalg.matrix_transpose(dot15) / larger2
+    branch15 = tf.where(tf.linalg.matrix_transpose(differs), t53, 0.0)
+    t54 = tf.linalg.matrix_transpose(branch15)
+    dot20 = tf.matmul(t39, tf.linalg.matrix_transpose(t54))
+    dot21 = tf.matmul(t42, tf.linalg.matrix_transpose(branch14))
+    dot22 = tf.matmul(t39, tf.linalg.matrix_transpose(branch15))
+    t55 = -2 * total7 / larger
+    t56 = t42 * (t55[..., None, :] + 2 * second_tangent)
+    total11 = tf.reduce_sum(t56, axis=-2)
+    total12 = tf.reduce_sum(t42 / larger, axis=-2)
+    t57 = 1 / t47**1.5
+    branch16 = tf.where(above2, total12 * t27[..., None] * t57, 0.0)
+    t58 = t42 * t29[..., None, None] * t57[..., None, :]
+    branch17 = tf.where(above2[..., None, :], t58, 0.0)
+    t59 = total11[..., None, :] * (branch16[..., None, :] + branch17)
+    branch18 = tf.where(above2, t33[..., None] * t48, 0.0)
+    t60 = t32[..., None] + branch18
+    t61 = t51[..., None, :] + t20[..., None, None] * (dot19 + dot20)
+    t62 = t61 + t20[..., None, None] * (dot21 + dot22)
+    t63 = t62 + t23[..., None, None] * first_tangent + t59
+    return (t37 + t34[..., None, :] * first_tangent, t63 + t60[..., None, :] * second_tangent)
 
 
 def _vicreg_hessian_diagonal(
@@ -1696,7 +1664,7 @@ def _vicreg_hessian_diagonal(
     total2 = tf.reduce_sum(t3**2, axis=-2)
     larger2 = tf.maximum(tf.convert_to_tensor(batch_size - 1, first.dtype), 1.0)
     t4 = epsilon + total2 / larger2
-    above = tf.math.sqrt(t4) < 1
+    above = tf.math.sqrt(t4) <= 1
     t5 = -0.5 * cotangent * variance / (feature_size * larger2)
     t6 = 1 / tf.math.sqrt(t4)
     branch = tf.where(above, t5[..., None] * t6, 0.0)
@@ -1739,66 +1707,32 @@ def _vicreg_hessian_diagonal(
     total4 = tf.reduce_sum(second, axis=-2)
     t29 = -total4 / larger
     t30 = t29[..., None, :] + second
-    t31 = t30 / t14
-    total5 = tf.reduce_sum(t30 / larger, axis=-2)
-    t32 = t29 - total5
-    t33 = t32[..., None, :] + second
-    dot6 = tf.einsum("...cb,...ab->...ab", t31, t33)
+    total5 = tf.reduce_sum(t30**2, axis=-2)
+    t31 = epsilon + total5 / larger2
+    above2 = tf.math.sqrt(t31) <= 1
+    t32 = 1 / tf.math.sqrt(t31)
+    branch7 = tf.where(above2, t5[..., None] * t32, 0.0)
+    branch8 = tf.where(above2, t32 * t8[..., None], 0.0)
+    branch9 = tf.where(above2, t32 * t11[..., None], 0.0)
+    t33 = branch7 + branch8 + branch9
+    t34 = t30 / t14
+    total6 = tf.reduce_sum(t30 / larger, axis=-2)
+    t35 = t29 - total6
+    t36 = t35[..., None, :] + second
+    dot6 = tf.einsum("...cb,...ab->...ab", t34, t36)
     dot7 = tf.matmul(dot6, tf.linalg.matrix_transpose(t18))
     dot8 = tf.matmul(dot6, tf.linalg.matrix_transpose(branch4))
-    t34 = t30 * t33 / larger3
-    dot9 = tf.matmul(t34, tf.linalg.matrix_transpose(branch4))
-    dot10 = tf.matmul(t34, tf.linalg.matrix_transpose(t18))
-    total6 = tf.reduce_sum(t30**2, axis=-2)
-    t35 = epsilon + total6 / larger2
-    t36 = tf.math.sqrt(t35)
-    equal = t36 == 1
-    t37 = total6**2
-    t38 = 0.5 * total6 * epsilon / (larger**2 * larger2**3)
-    t39 = 0.5 * t37 / larger2**4 + total6 * epsilon / larger2**3
-    t40 = t39 + 0.25 * t37 / (larger**2 * larger2**4) + t38
-    t41 = 0.25 * t30 - 0.25 * total5[..., None, :]
-    t42 = epsilon**2
-    t43 = t40[..., None, :] + t41**2 / larger2**4 + 0.5 * t42 / larger2**2
-    t44 = t43 + 0.25 * t42 / (larger**2 * larger2**2)
-    t45 = 1 / t35**3
-    t46 = cotangent**2
-    t47 = t46 * variance**2 / feature_size**2
-    t48 = t44 * t45[..., None, :] * t47[..., None, None]
-    above2 = t48 > 0
-    t49 = 0.5 * cotangent * variance / (feature_size * larger2)
-    t50 = 1 / tf.math.sqrt(t35)
-    t51 = feature_size**2 * larger * larger2
-    t52 = t46 * variance * invariance / t51
-    t53 = t50 * t52[..., None]
-    smaller = tf.minimum(tf.maximum(fn.xdivy(t53[..., None, :], t48), 0.0), 1.0)
-    branch7 = tf.where(above2, t49[..., None, None] * t50[..., None, :] * smaller, 0.0)
-    above3 = t36 < 1
-    branch8 = tf.where(above3, t49[..., None] * t50, 0.0)
-    branch9 = tf.where(equal[..., None, :], branch7, branch8[..., None, :])
-    t54 = (t9 - batch_size / larger**2) * branch9
-    t55 = 1 / t35**1.5
-    t56 = cotangent * variance / (feature_size * larger2**2)
-    t57 = t41 * smaller * t55[..., None, :] * t56[..., None, None]
-    branch10 = tf.where(above3, total5 * t22[..., None] * t55, 0.0)
-    t58 = t30 * t24[..., None, None] * t55[..., None, :]
-    branch11 = tf.where(above3[..., None, :], t58, 0.0)
-    t59 = branch10[..., None, :] + branch11
-    branch12 = tf.where(equal[..., None, :], tf.where(above2, t57, 0.0), t59)
-    t60 = (2 * t30 - 2 * total5[..., None, :]) * branch12
-    t61 = cotangent / feature_size
-    t62 = 0.5 * t50[..., None, :] * smaller * variance / larger2
-    t63 = t61[..., None, None] * (2 * invariance / larger - t62)
-    branch13 = tf.where(above3, t5[..., None] * t50, 0.0)
-    t64 = t[..., None] + branch13
-    branch14 = tf.where(above2, t63, t[..., None, None])
-    branch15 = tf.where(equal[..., None, :], branch14, t64[..., None, :])
-    branch16 = tf.where(above2, t50[..., None, :] * t8[..., None, None] * smaller, 0.0)
-    branch17 = tf.where(above3, t50 * t8[..., None], 0.0)
-    branch18 = tf.where(equal[..., None, :], branch16, branch17[..., None, :])
-    t65 = t13[..., None, None] * dot7 + t13[..., None, None] * dot8
-    t66 = t65 + t19[..., None, None] * dot9 + t19[..., None, None] * dot10 + t54 + t60
-    return (t28 + t19[..., None, None] * dot5 + t26, t66 + branch15 + branch18)
+    t37 = t30 * t36 / larger3
+    dot9 = tf.matmul(t37, tf.linalg.matrix_transpose(branch4))
+    dot10 = tf.matmul(t37, tf.linalg.matrix_transpose(t18))
+    t38 = 1 / t31**1.5
+    branch10 = tf.where(above2, total6 * t22[..., None] * t38, 0.0)
+    t39 = t30 * t24[..., None, None] * t38[..., None, :]
+    branch11 = tf.where(above2[..., None, :], t39, 0.0)
+    t40 = (branch10[..., None, :] + branch11) * (2 * t30 - 2 * total6[..., None, :])
+    t41 = t[..., None, None] + t33[..., None, :] + t13[..., None, None] * dot7
+    t42 = t41 + t13[..., None, None] * dot8 + t19[..., None, None] * dot9
+    return (t28 + t19[..., None, None] * dot5 + t26, t42 + t19[..., None, None] * dot10 + t40)
 
 
 _VICREG = Definition(

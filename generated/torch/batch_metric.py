@@ -470,53 +470,49 @@ def _contrastive_batch_hvp(
     dot3 = embeddings_tangent @ embeddings.mT
     dot4 = embeddings @ embeddings_tangent.mT
     t10 = dot3.mT + dot4.mT
-    equal2 = t2 == positive_margin
     t11 = inverse**3
     branch5 = torch.where(condition, t4[..., None, None] * t11, 0.0)
     branch6 = torch.where(condition2, t6[..., None, None] * t11, 0.0)
-    t12 = branch5 + branch6
-    t13 = t10.mT * torch.where(equal2.mT, branch5.mT, t12.mT)
-    t14 = -0.5 * t3 * cotangent
-    branch7 = torch.where(condition, t11 * t14[..., None, None], 0.0)
-    t15 = 0.5 * t5 * cotangent
-    branch8 = torch.where(condition2, t11 * t15[..., None, None], 0.0)
-    t16 = branch7 + branch8
-    branch9 = torch.where(equal2, branch7, t16)
     total4 = torch.sum(embeddings * embeddings_tangent, dim=-1)
-    t17 = t13 + 2 * branch9.mT * total4[..., :, None]
-    t18 = t17 + 2 * branch9.mT * total4[..., None, :]
-    dot5 = t18 @ t9.mT
+    t12 = 0.5 * t5 * cotangent
+    branch7 = torch.where(condition2, t11 * t12[..., None, None], 0.0)
+    t13 = -0.5 * t3 * cotangent
+    branch8 = torch.where(condition, t11 * t13[..., None, None], 0.0)
+    t14 = branch7 + branch8
+    t15 = t10 * (branch5 + branch6) + 2 * total4[..., None, :] * t14
+    t16 = t15 + 2 * t14 * total4[..., :, None]
+    t17 = t16.mT
+    dot5 = t17 @ t9.mT
     dot6 = t7 @ t.mT
-    t19 = t10 * t12 + 2 * t16 * total4[..., :, None] + 2 * t16 * total4[..., None, :]
-    dot7 = t19 @ t9.mT
-    branch10 = torch.where(condition2, 0.5 * t11 * t10, 0.0)
-    branch11 = torch.where(condition2, -0.5 * total4[..., None, :] * t11, 0.0)
-    branch12 = torch.where(condition2, -0.5 * t11 * total4[..., :, None], 0.0)
-    t20 = branch10 + branch11 + branch12
-    total5 = torch.sum(t20, dim=-2)
-    t21 = 2 * t5 * cotangent
-    t22 = total5[..., :, None] * t21[..., None, None] * embeddings
-    total6 = torch.sum(t20, dim=-1)
-    t23 = total6[..., :, None] * t21[..., None, None] * embeddings
-    branch13 = torch.where(condition, 0.5 * total4[..., None, :] * t11, 0.0)
-    branch14 = torch.where(condition, 0.5 * t11 * total4[..., :, None], 0.0)
-    branch15 = torch.where(condition, -0.5 * t11 * t10, 0.0)
-    t24 = branch13 + branch14 + branch15
-    total7 = torch.sum(t24, dim=-2)
-    t25 = 2 * t3 * cotangent
-    t26 = total7[..., :, None] * t25[..., None, None] * embeddings
-    total8 = torch.sum(t24, dim=-1)
-    t27 = total8[..., :, None] * t25[..., None, None] * embeddings
-    branch16 = torch.where(condition2, 0.5 * inverse, 0.0)
-    total9 = torch.sum(branch16, dim=-2)
-    total10 = torch.sum(branch16, dim=-1)
-    branch17 = torch.where(condition, -0.5 * inverse, 0.0)
-    total11 = torch.sum(branch17, dim=-2)
-    total12 = torch.sum(branch17, dim=-1)
-    t28 = total9 * t5[..., None] + total10 * t5[..., None] + total11 * t3[..., None]
-    t29 = t28 + total12 * t3[..., None]
-    t30 = 2 * t29[..., :, None] * embeddings_tangent * cotangent[..., None, None]
-    return (dot2 + dot5 + dot6 + dot7 + t22 + t23 + t26 + t27 + t30,)
+    dot7 = t16 @ t9.mT
+    branch9 = torch.where(condition2, 0.5 * t11 * t10, 0.0)
+    branch10 = torch.where(condition2, -0.5 * total4[..., None, :] * t11, 0.0)
+    branch11 = torch.where(condition2, -0.5 * t11 * total4[..., :, None], 0.0)
+    t18 = branch9 + branch10 + branch11
+    total5 = torch.sum(t18, dim=-2)
+    t19 = 2 * t5 * cotangent
+    t20 = total5[..., :, None] * t19[..., None, None] * embeddings
+    total6 = torch.sum(t18, dim=-1)
+    t21 = total6[..., :, None] * t19[..., None, None] * embeddings
+    branch12 = torch.where(condition, 0.5 * total4[..., None, :] * t11, 0.0)
+    branch13 = torch.where(condition, 0.5 * t11 * total4[..., :, None], 0.0)
+    branch14 = torch.where(condition, -0.5 * t11 * t10, 0.0)
+    t22 = branch12 + branch13 + branch14
+    total7 = torch.sum(t22, dim=-2)
+    t23 = 2 * t3 * cotangent
+    t24 = total7[..., :, None] * t23[..., None, None] * embeddings
+    total8 = torch.sum(t22, dim=-1)
+    t25 = total8[..., :, None] * t23[..., None, None] * embeddings
+    branch15 = torch.where(condition2, 0.5 * inverse, 0.0)
+    total9 = torch.sum(branch15, dim=-2)
+    total10 = torch.sum(branch15, dim=-1)
+    branch16 = torch.where(condition, -0.5 * inverse, 0.0)
+    total11 = torch.sum(branch16, dim=-2)
+    total12 = torch.sum(branch16, dim=-1)
+    t26 = total9 * t5[..., None] + total10 * t5[..., None] + total11 * t3[..., None]
+    t27 = t26 + total12 * t3[..., None]
+    t28 = 2 * t27[..., :, None] * embeddings_tangent * cotangent[..., None, None]
+    return (dot2 + dot5 + dot6 + dot7 + t20 + t21 + t24 + t25 + t28,)
 
 
 def _contrastive_batch_hessian_diagonal(
@@ -527,82 +523,73 @@ def _contrastive_batch_hessian_diagonal(
     cotangent: Array,
 ) -> tuple[Result, ...]:
     """The diagonal of the Hessian of sum(cotangent * loss)."""
-    t = embeddings**2
-    t2 = t.mT
-    total = torch.sum(t, dim=-1)
-    dot = embeddings @ embeddings.mT
-    larger = torch.clamp(total[..., :, None] + total[..., None, :] - 2 * dot.mT, min=0.0)
-    t3 = torch.sqrt(larger)
-    equal = t3 == positive_margin
     differs = identity[..., :, None] != identity[..., None, :]
-    condition = differs.mT & (negative_margin > t3)
     branch = fn.select(differs, 1.0, 0.0, embeddings)
-    total2 = torch.sum(branch, dim=(-2, -1))
-    t4 = 1 / torch.clamp(total2, min=1.0)
-    t5 = t4 * cotangent
+    total = torch.sum(branch, dim=(-2, -1))
+    t = 1 / torch.clamp(total, min=1.0)
+    t2 = embeddings**2
+    total2 = torch.sum(t2, dim=-1)
+    dot = embeddings @ embeddings.mT
+    larger = torch.clamp(total2[..., :, None] + total2[..., None, :] - 2 * dot.mT, min=0.0)
+    t3 = torch.sqrt(larger)
+    condition = differs.mT & (negative_margin > t3)
     inverse = fn.reciprocal(t3)
-    t6 = inverse**3
-    branch2 = torch.where(condition, t5[..., None, None] * t6, 0.0)
-    equal2 = identity[..., :, None] == identity[..., None, :]
+    branch2 = torch.where(condition, -0.5 * inverse, 0.0)
+    total3 = torch.sum(branch2, dim=-2)
+    total4 = torch.sum(branch2, dim=-1)
+    equal = identity[..., :, None] == identity[..., None, :]
     position = fn.positions(embeddings, -2)
     differs2 = position[..., :, None] != position[..., None, :]
-    condition2 = equal2.mT & differs2.mT & (t3 > positive_margin)
-    branch3 = fn.select(equal2 & differs2, 1.0, 0.0, embeddings)
-    total3 = torch.sum(branch3, dim=(-2, -1))
-    t7 = 1 / torch.clamp(total3, min=1.0)
-    t8 = -t7 * cotangent
-    branch4 = torch.where(condition2.mT, t8[..., None, None] * t6.mT, 0.0)
-    branch5 = torch.where(equal.mT, branch2.mT, branch2.mT + branch4)
-    dot2 = branch5 @ t2.mT
-    branch6 = torch.where(condition, -0.5 * inverse, 0.0)
-    total4 = torch.sum(branch6, dim=-2)
-    total5 = torch.sum(branch6, dim=-1)
-    branch7 = torch.where(condition2, 0.5 * inverse, 0.0)
-    total6 = torch.sum(branch7, dim=-2)
-    total7 = torch.sum(branch7, dim=-1)
-    t9 = t4[..., None] * total4 + t4[..., None] * total5 + t7[..., None] * total6
-    t10 = 2 * cotangent[..., None] * (t9 + t7[..., None] * total7)
-    branch8 = torch.where(condition, t6, 0.0)
-    dot3 = branch8 @ t2.mT
-    branch9 = torch.where(condition2, -t6, 0.0)
-    dot4 = branch9 @ t2.mT
-    t11 = t7 * cotangent
-    t12 = embeddings.mT
-    t13 = -0.5 * t4 * cotangent
-    branch10 = torch.where(condition, t13[..., None, None] * t6, 0.0)
-    t14 = 0.5 * t7 * cotangent
-    branch11 = torch.where(condition2.mT, t14[..., None, None] * t6.mT, 0.0)
-    branch12 = torch.where(equal.mT, branch10.mT, branch10.mT + branch11)
-    dot5 = branch12 @ t12.mT
-    t15 = 2 * t7 * cotangent
-    branch13 = torch.where(condition2.mT, 0.5 * t6.mT, 0.0)
-    t16 = branch13.mT
-    dot6 = t16 @ t12.mT
-    t17 = t15[..., None, None] * dot6 * embeddings
-    branch14 = torch.where(condition2, -0.25 * t6, 0.0)
-    total8 = torch.sum(branch14, dim=-1)
-    t18 = dot6 + 2 * total8[..., :, None] * embeddings
-    t19 = t15[..., None, None] * embeddings * t18
-    dot7 = branch13 @ t12.mT
-    total9 = torch.sum(branch14, dim=-2)
-    t20 = dot7 + 2 * total9[..., :, None] * embeddings
-    t21 = t15[..., None, None] * embeddings * t20
-    t22 = 2 * t4 * cotangent
-    branch15 = torch.where(condition.mT, -0.5 * t6.mT, 0.0)
-    t23 = branch15.mT
-    dot8 = t23 @ t12.mT
-    t24 = t22[..., None, None] * dot8 * embeddings
-    branch16 = torch.where(condition, 0.25 * t6, 0.0)
-    total10 = torch.sum(branch16, dim=-1)
-    t25 = dot8 + 2 * total10[..., :, None] * embeddings
-    t26 = t22[..., None, None] * embeddings * t25
-    dot9 = branch15 @ t12.mT
-    total11 = torch.sum(branch16, dim=-2)
-    t27 = dot9 + 2 * total11[..., :, None] * embeddings
-    t28 = t22[..., None, None] * embeddings * t27
-    t29 = dot2 + t10[..., :, None] + t5[..., None, None] * dot3
-    t30 = t29 + dot4 * t11[..., None, None] + 2 * dot5 * embeddings + t17 + t19 + t21
-    return (t30 + t24 + t26 + t28,)
+    branch3 = fn.select(equal & differs2, 1.0, 0.0, embeddings)
+    total5 = torch.sum(branch3, dim=(-2, -1))
+    t4 = 1 / torch.clamp(total5, min=1.0)
+    condition2 = equal.mT & differs2.mT & (t3 > positive_margin)
+    branch4 = torch.where(condition2, 0.5 * inverse, 0.0)
+    total6 = torch.sum(branch4, dim=-2)
+    total7 = torch.sum(branch4, dim=-1)
+    t5 = t[..., None] * total3 + t[..., None] * total4 + t4[..., None] * total6
+    t6 = 2 * (t5 + t4[..., None] * total7)
+    t7 = t2.mT
+    t8 = inverse**3
+    branch5 = torch.where(condition.mT, t8.mT, 0.0)
+    t9 = branch5.mT
+    dot2 = t9 @ t7.mT
+    dot3 = branch5 @ t7.mT
+    branch6 = torch.where(condition2.mT, -t8.mT, 0.0)
+    t10 = branch6.mT
+    dot4 = t10 @ t7.mT
+    dot5 = branch6 @ t7.mT
+    t11 = embeddings.mT
+    branch7 = torch.where(condition, -0.5 * t8, 0.0)
+    t12 = branch7.mT
+    dot6 = t12 @ t11.mT
+    t13 = 2 * t[..., None, None] * dot6 * embeddings
+    dot7 = branch7 @ t11.mT
+    t14 = 2 * t[..., None, None] * dot7 * embeddings
+    branch8 = torch.where(condition, 0.25 * t8, 0.0)
+    total8 = torch.sum(branch8, dim=-2)
+    t15 = dot6 + 2 * total8[..., :, None] * embeddings
+    t16 = 2 * t[..., None, None] * embeddings * t15
+    total9 = torch.sum(branch8, dim=-1)
+    t17 = dot7 + 2 * total9[..., :, None] * embeddings
+    t18 = 2 * t[..., None, None] * embeddings * t17
+    branch9 = torch.where(condition2, 0.5 * t8, 0.0)
+    t19 = branch9.mT
+    dot8 = t19 @ t11.mT
+    t20 = 2 * t4[..., None, None] * dot8 * embeddings
+    dot9 = branch9 @ t11.mT
+    t21 = 2 * t4[..., None, None] * dot9 * embeddings
+    branch10 = torch.where(condition2, -0.25 * t8, 0.0)
+    total10 = torch.sum(branch10, dim=-2)
+    t22 = dot8 + 2 * total10[..., :, None] * embeddings
+    t23 = 2 * t4[..., None, None] * embeddings * t22
+    total11 = torch.sum(branch10, dim=-1)
+    t24 = dot9 + 2 * total11[..., :, None] * embeddings
+    t25 = 2 * t4[..., None, None] * embeddings * t24
+    t26 = t6[..., :, None] + t[..., None, None] * dot2 + t[..., None, None] * dot3
+    t27 = t26 + t4[..., None, None] * dot4 + t4[..., None, None] * dot5 + t13 + t14
+    t28 = t27 + t16 + t18 + t20 + t21 + t23 + t25
+    return (cotangent[..., None, None] * t28,)
 
 
 _CONTRASTIVE_BATCH = Definition(
@@ -975,112 +962,89 @@ def _triplet_batch_hard_hvp(
     """The Hessian of sum(cotangent * loss) times the tangents."""
     t = embeddings_tangent.mT
     differs = identity[..., None, :] != identity[..., :, None]
-    t2 = embeddings**2
-    total = torch.sum(t2, dim=-1)
+    total = torch.sum(embeddings**2, dim=-1)
     dot = embeddings @ embeddings.mT
     larger = torch.clamp(total[..., :, None] + total[..., None, :] - 2 * dot.mT, min=0.0)
-    t3 = torch.sqrt(larger)
-    t4 = -torch.where(differs, t3, float("inf"))
-    largest = fn.largest(t4, axis=-2)
+    t2 = torch.sqrt(larger)
+    t3 = -torch.where(differs, t2, float("inf"))
+    largest = fn.largest(t3, axis=-2)
     equal = identity[..., None, :] == identity[..., :, None]
     position = fn.positions(embeddings, -2)
     differs2 = position[..., None, :] != position[..., :, None]
-    branch = torch.where(equal & differs2, t3, float("-inf"))
+    branch = torch.where(equal & differs2, t2, float("-inf"))
     largest2 = fn.largest(branch, axis=-2)
-    t5 = largest + largest2 + margin
-    above = t5 > 0
-    above2 = t4 >= largest[..., None, :]
+    above = largest + largest2 + margin > 0
+    above2 = t3 >= largest[..., None, :]
     condition = differs.mT & above[..., :, None] & above2.mT
-    inverse = fn.reciprocal(t3.mT)
+    inverse = fn.reciprocal(t2.mT)
     total2 = torch.sum(fn.select(above2, 1.0, 0.0, embeddings), dim=-2)
-    t6 = 1 / total2
-    t7 = cotangent * t6
-    branch2 = torch.where(condition, inverse * t7[..., :, None], 0.0)
+    t4 = 1 / total2
+    t5 = t4 * cotangent
+    branch2 = torch.where(condition, inverse * t5[..., :, None], 0.0)
     above3 = branch >= largest2[..., None, :]
     condition2 = equal.mT & differs2.mT & above[..., :, None] & above3.mT
     total3 = torch.sum(fn.select(above3, 1.0, 0.0, embeddings), dim=-2)
-    t8 = 1 / total3
-    t9 = cotangent * t8
-    branch3 = torch.where(condition2, -inverse * t9[..., :, None], 0.0)
-    t10 = branch2 + branch3
-    t11 = t10.mT
-    dot2 = t11 @ t.mT
-    t12 = embeddings.mT
+    t6 = 1 / total3
+    t7 = t6 * cotangent
+    branch3 = torch.where(condition2, -inverse * t7[..., :, None], 0.0)
+    t8 = branch2 + branch3
+    t9 = t8.mT
+    dot2 = t9 @ t.mT
+    t10 = embeddings.mT
     dot3 = embeddings @ embeddings_tangent.mT
     dot4 = embeddings_tangent @ embeddings.mT
-    t13 = dot3 + dot4
-    t14 = inverse**3
-    branch4 = torch.where(condition, t14 * t7[..., :, None], 0.0)
-    branch5 = torch.where(condition2, -t14 * t9[..., :, None], 0.0)
+    t11 = dot3 + dot4
+    t12 = inverse**3
+    branch4 = torch.where(condition, t5[..., :, None] * t12, 0.0)
+    branch5 = torch.where(condition2, -t7[..., :, None] * t12, 0.0)
     total4 = torch.sum(embeddings_tangent * embeddings, dim=-1)
-    branch6 = torch.where(condition2, 0.5 * t14 * t9[..., :, None], 0.0)
-    branch7 = torch.where(condition, -0.5 * t14 * t7[..., :, None], 0.0)
-    t15 = branch6 + branch7
-    t16 = t13 * (branch4 + branch5) + 2 * total4[..., None, :] * t15
-    t17 = t16 + 2 * t15 * total4[..., :, None]
-    t18 = t17.mT
-    dot5 = t18 @ t12.mT
-    dot6 = t10 @ t.mT
-    dot7 = t17 @ t12.mT
-    equal2 = t5 == 0
-    branch8 = torch.where(condition2, 0.5 * inverse * t9[..., :, None], 0.0)
+    branch6 = torch.where(condition2, 0.5 * t7[..., :, None] * t12, 0.0)
+    branch7 = torch.where(condition, -0.5 * t5[..., :, None] * t12, 0.0)
+    t13 = branch6 + branch7
+    t14 = t11 * (branch4 + branch5) + 2 * total4[..., None, :] * t13
+    t15 = t14 + 2 * t13 * total4[..., :, None]
+    t16 = t15.mT
+    dot5 = t16 @ t10.mT
+    dot6 = t8 @ t.mT
+    dot7 = t15 @ t10.mT
+    branch8 = torch.where(condition2, 0.5 * inverse * t7[..., :, None], 0.0)
     total5 = torch.sum(branch8, dim=-2)
     condition3 = equal & differs2 & above3
     branch9 = torch.where(condition3.mT, 0.5 * inverse, 0.0)
     total6 = torch.sum(branch9, dim=-1)
-    t19 = cotangent * t8 * total6
+    branch10 = torch.where(above, t6 * cotangent * total6, 0.0)
     condition4 = differs & above2
-    branch10 = torch.where(condition4.mT, 0.5 * inverse, 0.0)
-    total7 = torch.sum(branch10, dim=-1)
-    t20 = -cotangent * t6 * total7
-    branch11 = torch.where(condition, 0.5 * inverse * t7[..., :, None], 0.0)
-    total8 = torch.sum(branch11, dim=-2)
-    t21 = total5 - total8
-    t22 = 2 * (total5 + t19 + t20 - total8) - 2 * t21
-    t23 = t22**2
-    t24 = cotangent**2
-    t25 = t24 / total3**2
-    t26 = t24 / total2**2
-    t27 = t24 * total6**2 / total3**4
-    t28 = t24 * total7**2 / total2**4
-    t29 = t23[..., :, None] + 4 * t2 * t25[..., :, None] + 4 * t2 * t26[..., :, None]
-    t30 = t29 + 4 * t2 * t27[..., :, None] + 4 * t2 * t28[..., :, None]
-    above4 = t30 > 0
-    t31 = -2 * t21 * t22
-    smaller = torch.clamp(torch.clamp(fn.xdivy(t31[..., :, None], t30), min=0.0), max=1.0)
-    t32 = 2 * t21[..., :, None] + t22[..., :, None] * smaller
-    t33 = total5 + torch.where(above, t19, 0.0) + torch.where(above, t20, 0.0)
-    t34 = 2 * (t33 - total8)
-    branch12 = torch.where(above4, t32, 2 * t21[..., :, None])
-    branch13 = torch.where(equal2[..., :, None], branch12, t34[..., :, None])
-    t35 = 0.5 * t14.mT * t13.mT
-    t36 = -0.5 * total4[..., None, :] * t14.mT
-    t37 = -0.5 * t14.mT * total4[..., :, None]
-    t38 = torch.where(condition3, t35, 0.0) + torch.where(condition3, t36, 0.0)
-    total9 = torch.sum(t38 + torch.where(condition3, t37, 0.0), dim=-2)
-    branch14 = torch.where(above4, 2 * t9[..., :, None] * smaller * embeddings, 0.0)
-    branch15 = torch.where(above[..., :, None], 2 * t9[..., :, None] * embeddings, 0.0)
-    branch16 = torch.where(equal2[..., :, None], branch14, branch15)
-    t39 = torch.where(condition4, t35, 0.0) + torch.where(condition4, t36, 0.0)
-    total10 = torch.sum(t39 + torch.where(condition4, t37, 0.0), dim=-2)
-    branch17 = torch.where(above4, -2 * t7[..., :, None] * smaller * embeddings, 0.0)
-    branch18 = torch.where(above[..., :, None], -2 * t7[..., :, None] * embeddings, 0.0)
-    branch19 = torch.where(equal2[..., :, None], branch17, branch18)
-    t40 = cotangent * t8 * total4
-    branch20 = torch.where(condition2, -0.5 * t14 * t40[..., :, None], 0.0)
-    branch21 = torch.where(condition2, 0.5 * t9[..., :, None] * t14 * t13, 0.0)
-    t41 = -0.5 * t9[..., :, None] * t14 * total4[..., None, :]
-    t42 = branch20 + branch21 + torch.where(condition2, t41, 0.0)
-    total11 = torch.sum(t42, dim=-2)
-    t43 = cotangent * t6 * total4
-    branch22 = torch.where(condition, -0.5 * t14 * t43[..., :, None], 0.0)
-    branch23 = torch.where(condition, 0.5 * t7[..., :, None] * t14 * t13, 0.0)
-    branch24 = torch.where(condition, -0.5 * t7[..., :, None] * t14 * total4[..., None, :], 0.0)
-    total12 = torch.sum(branch22 + branch23 + branch24, dim=-2)
-    t44 = dot2 + dot5 + dot6 + dot7 + embeddings_tangent * branch13
-    t45 = t44 + total9[..., :, None] * branch16 + total10[..., :, None] * branch19
-    t46 = t45 + 2 * total11[..., :, None] * embeddings
-    return (t46 - 2 * total12[..., :, None] * embeddings,)
+    branch11 = torch.where(condition4.mT, 0.5 * inverse, 0.0)
+    total7 = torch.sum(branch11, dim=-1)
+    branch12 = torch.where(above, -t4 * cotangent * total7, 0.0)
+    branch13 = torch.where(condition, 0.5 * inverse * t5[..., :, None], 0.0)
+    total8 = torch.sum(branch13, dim=-2)
+    t17 = total5 + branch10 + branch12 - total8
+    t18 = 2 * embeddings_tangent * t17[..., :, None]
+    t19 = t6 * cotangent * total4
+    branch14 = torch.where(condition2, -0.5 * t12 * t19[..., :, None], 0.0)
+    branch15 = torch.where(condition2, 0.5 * t7[..., :, None] * t12 * t11, 0.0)
+    t20 = -0.5 * t7[..., :, None] * t12 * total4[..., None, :]
+    t21 = branch14 + branch15 + torch.where(condition2, t20, 0.0)
+    total9 = torch.sum(t21, dim=-2)
+    t22 = 0.5 * t12.mT * t11.mT
+    t23 = -0.5 * total4[..., None, :] * t12.mT
+    t24 = -0.5 * t12.mT * total4[..., :, None]
+    t25 = torch.where(condition4, t22, 0.0) + torch.where(condition4, t23, 0.0)
+    total10 = torch.sum(t25 + torch.where(condition4, t24, 0.0), dim=-2)
+    t26 = t4 * cotangent * total10
+    branch16 = torch.where(above[..., :, None], -2 * t26[..., :, None] * embeddings, 0.0)
+    t27 = torch.where(condition3, t22, 0.0) + torch.where(condition3, t23, 0.0)
+    total11 = torch.sum(t27 + torch.where(condition3, t24, 0.0), dim=-2)
+    t28 = t6 * cotangent * total11
+    branch17 = torch.where(above[..., :, None], 2 * t28[..., :, None] * embeddings, 0.0)
+    t29 = t4 * cotangent * total4
+    branch18 = torch.where(condition, -0.5 * t12 * t29[..., :, None], 0.0)
+    branch19 = torch.where(condition, 0.5 * t5[..., :, None] * t12 * t11, 0.0)
+    branch20 = torch.where(condition, -0.5 * t5[..., :, None] * t12 * total4[..., None, :], 0.0)
+    total12 = torch.sum(branch18 + branch19 + branch20, dim=-2)
+    t30 = dot2 + dot5 + dot6 + dot7 + t18 + 2 * total9[..., :, None] * embeddings
+    return (t30 + branch16 + branch17 - 2 * total12[..., :, None] * embeddings,)
 
 
 def _triplet_batch_hard_hessian_diagonal(
@@ -1103,98 +1067,75 @@ def _triplet_batch_hard_hessian_diagonal(
     differs2 = position[..., None, :] != position[..., :, None]
     branch = torch.where(equal & differs2, t2, float("-inf"))
     largest2 = fn.largest(branch, axis=-2)
-    t4 = largest + largest2 + margin
-    above = t4 > 0
+    above = largest + largest2 + margin > 0
     above2 = branch >= largest2[..., None, :]
     total2 = torch.sum(fn.select(above2, 1.0, 0.0, embeddings), dim=-2)
-    t5 = 1 / total2
-    t6 = cotangent * t5
-    branch2 = torch.where(above[..., None, :], t6[..., None, :] * t.mT, 0.0)
+    t4 = 1 / total2
+    t5 = cotangent * t4
+    branch2 = torch.where(above[..., None, :], t5[..., None, :] * t.mT, 0.0)
     condition = equal & differs2 & above2
     inverse = fn.reciprocal(t2.mT)
-    t7 = inverse**3
-    branch3 = torch.where(condition.mT, -t7, 0.0)
-    t8 = branch3.mT
-    dot2 = t8 @ branch2.mT
-    t9 = embeddings.mT
+    t6 = inverse**3
+    branch3 = torch.where(condition.mT, -t6, 0.0)
+    t7 = branch3.mT
+    dot2 = t7 @ branch2.mT
+    condition2 = equal.mT & differs2.mT & above[..., :, None] & above2.mT
+    branch4 = torch.where(condition2, 0.5 * inverse * t5[..., :, None], 0.0)
+    total3 = torch.sum(branch4, dim=-2)
+    branch5 = torch.where(condition.mT, 0.5 * inverse, 0.0)
+    total4 = torch.sum(branch5, dim=-1)
+    branch6 = torch.where(above, cotangent * t4 * total4, 0.0)
     above3 = t3 >= largest[..., None, :]
-    condition2 = differs & above3
-    branch4 = torch.where(condition2.mT, 0.5 * t7, 0.0)
-    dot3 = branch4 @ t9.mT
-    branch5 = torch.where(condition2, -0.25 * t7.mT, 0.0)
-    total3 = torch.sum(branch5, dim=-2)
-    equal2 = t4 == 0
-    condition3 = equal.mT & differs2.mT & above[..., :, None] & above2.mT
-    branch6 = torch.where(condition3, 0.5 * inverse * t6[..., :, None], 0.0)
-    total4 = torch.sum(branch6, dim=-2)
-    branch7 = torch.where(condition.mT, 0.5 * inverse, 0.0)
-    total5 = torch.sum(branch7, dim=-1)
-    t10 = cotangent * t5 * total5
-    total6 = torch.sum(fn.select(above3, 1.0, 0.0, embeddings), dim=-2)
-    t11 = 1 / total6
-    branch8 = torch.where(condition2.mT, 0.5 * inverse, 0.0)
-    total7 = torch.sum(branch8, dim=-1)
-    t12 = -cotangent * t11 * total7
+    total5 = torch.sum(fn.select(above3, 1.0, 0.0, embeddings), dim=-2)
+    t8 = 1 / total5
+    condition3 = differs & above3
+    branch7 = torch.where(condition3.mT, 0.5 * inverse, 0.0)
+    total6 = torch.sum(branch7, dim=-1)
+    branch8 = torch.where(above, -cotangent * t8 * total6, 0.0)
     condition4 = differs.mT & above[..., :, None] & above3.mT
-    t13 = cotangent * t11
-    branch9 = torch.where(condition4, 0.5 * inverse * t13[..., :, None], 0.0)
-    total8 = torch.sum(branch9, dim=-2)
-    t14 = total4 - total8
-    t15 = 2 * (total4 + t10 + t12 - total8) - 2 * t14
-    t16 = t15**2
-    t17 = cotangent**2
-    t18 = t17 / total2**2
-    t19 = t17 / total6**2
-    t20 = t17 * total5**2 / total2**4
-    t21 = t17 * total7**2 / total6**4
-    t22 = t16[..., :, None] + 4 * t * t18[..., :, None] + 4 * t * t19[..., :, None]
-    t23 = t22 + 4 * t * t20[..., :, None] + 4 * t * t21[..., :, None]
-    above4 = t23 > 0
-    t24 = -2 * t14 * t15
-    smaller = torch.clamp(torch.clamp(fn.xdivy(t24[..., :, None], t23), min=0.0), max=1.0)
-    branch10 = torch.where(above4, -2 * t13[..., :, None] * smaller * embeddings, 0.0)
-    branch11 = torch.where(above[..., :, None], -2 * t13[..., :, None] * embeddings, 0.0)
-    branch12 = torch.where(equal2[..., :, None], branch10, branch11)
-    t25 = (dot3 + 2 * total3[..., :, None] * embeddings) * branch12
-    branch13 = torch.where(condition.mT, 0.5 * t7, 0.0)
-    dot4 = branch13 @ t9.mT
-    branch14 = torch.where(condition, -0.25 * t7.mT, 0.0)
-    total9 = torch.sum(branch14, dim=-2)
-    branch15 = torch.where(above4, 2 * t6[..., :, None] * smaller * embeddings, 0.0)
-    branch16 = torch.where(above[..., :, None], 2 * t6[..., :, None] * embeddings, 0.0)
-    branch17 = torch.where(equal2[..., :, None], branch15, branch16)
-    t26 = (dot4 + 2 * total9[..., :, None] * embeddings) * branch17
-    branch18 = torch.where(above[..., None, :], t6[..., None, :] * embeddings.mT, 0.0)
-    t27 = branch13.mT
-    dot5 = t27 @ branch18.mT
-    branch19 = torch.where(condition3, -0.25 * t6[..., :, None] * t7, 0.0)
-    total10 = torch.sum(branch19, dim=-2)
-    t28 = dot5 + 2 * total10[..., :, None] * embeddings
-    t29 = t.mT
-    dot6 = branch3 @ t29.mT
-    branch20 = torch.where(above[..., :, None], t6[..., :, None] * dot6, 0.0)
-    branch21 = torch.where(condition2.mT, -t7, 0.0)
-    dot7 = branch21 @ t29.mT
-    branch22 = torch.where(above[..., :, None], -t13[..., :, None] * dot7, 0.0)
-    branch23 = torch.where(above[..., :, None], -2 * t13[..., :, None] * dot3 * embeddings, 0.0)
-    branch24 = torch.where(above[..., :, None], 2 * t6[..., :, None] * dot4 * embeddings, 0.0)
-    t30 = 2 * t14[..., :, None] + t15[..., :, None] * smaller
-    t31 = total4 + torch.where(above, t10, 0.0) + torch.where(above, t12, 0.0)
-    t32 = 2 * (t31 - total8)
-    branch25 = torch.where(above4, t30, 2 * t14[..., :, None])
-    branch26 = torch.where(equal2[..., :, None], branch25, t32[..., :, None])
-    branch27 = torch.where(above[..., None, :], t13[..., None, :] * t.mT, 0.0)
-    t33 = branch21.mT
-    dot8 = t33 @ branch27.mT
-    branch28 = torch.where(above[..., None, :], t13[..., None, :] * embeddings.mT, 0.0)
-    t34 = branch4.mT
-    dot9 = t34 @ branch28.mT
-    branch29 = torch.where(condition4, -0.25 * t13[..., :, None] * t7, 0.0)
-    total11 = torch.sum(branch29, dim=-2)
-    t35 = dot9 + 2 * total11[..., :, None] * embeddings
-    t36 = dot2 + t25 + t26 + 2 * dot5 * embeddings + 2 * embeddings * t28 + branch20
-    t37 = t36 + branch22 + branch23 + branch24 + branch26 - dot8
-    return (t37 - 2 * dot9 * embeddings - 2 * embeddings * t35,)
+    t9 = cotangent * t8
+    branch9 = torch.where(condition4, 0.5 * inverse * t9[..., :, None], 0.0)
+    total7 = torch.sum(branch9, dim=-2)
+    t10 = 2 * (total3 + branch6 + branch8 - total7)
+    branch10 = torch.where(above[..., None, :], t5[..., None, :] * embeddings.mT, 0.0)
+    branch11 = torch.where(condition.mT, 0.5 * t6, 0.0)
+    t11 = branch11.mT
+    dot3 = t11 @ branch10.mT
+    branch12 = torch.where(condition2, -0.25 * t5[..., :, None] * t6, 0.0)
+    total8 = torch.sum(branch12, dim=-2)
+    t12 = dot3 + 2 * total8[..., :, None] * embeddings
+    t13 = t.mT
+    dot4 = branch3 @ t13.mT
+    branch13 = torch.where(above[..., :, None], dot4 * t5[..., :, None], 0.0)
+    branch14 = torch.where(condition3.mT, -t6, 0.0)
+    dot5 = branch14 @ t13.mT
+    branch15 = torch.where(above[..., :, None], -dot5 * t9[..., :, None], 0.0)
+    t14 = embeddings.mT
+    branch16 = torch.where(condition3.mT, 0.5 * t6, 0.0)
+    dot6 = branch16 @ t14.mT
+    branch17 = torch.where(above[..., :, None], -2 * dot6 * t9[..., :, None] * embeddings, 0.0)
+    branch18 = torch.where(condition3, -0.25 * t6.mT, 0.0)
+    total9 = torch.sum(branch18, dim=-2)
+    t15 = dot6 + 2 * total9[..., :, None] * embeddings
+    branch19 = torch.where(above[..., :, None], -2 * t9[..., :, None] * embeddings * t15, 0.0)
+    dot7 = branch11 @ t14.mT
+    branch20 = torch.where(above[..., :, None], 2 * dot7 * t5[..., :, None] * embeddings, 0.0)
+    branch21 = torch.where(condition, -0.25 * t6.mT, 0.0)
+    total10 = torch.sum(branch21, dim=-2)
+    t16 = dot7 + 2 * total10[..., :, None] * embeddings
+    branch22 = torch.where(above[..., :, None], 2 * t5[..., :, None] * embeddings * t16, 0.0)
+    branch23 = torch.where(above[..., None, :], t9[..., None, :] * t.mT, 0.0)
+    t17 = branch14.mT
+    dot8 = t17 @ branch23.mT
+    branch24 = torch.where(above[..., None, :], t9[..., None, :] * embeddings.mT, 0.0)
+    t18 = branch16.mT
+    dot9 = t18 @ branch24.mT
+    branch25 = torch.where(condition4, -0.25 * t9[..., :, None] * t6, 0.0)
+    total11 = torch.sum(branch25, dim=-2)
+    t19 = dot9 + 2 * total11[..., :, None] * embeddings
+    t20 = dot2 + t10[..., :, None] + 2 * dot3 * embeddings + 2 * embeddings * t12
+    t21 = t20 + branch13 + branch15 + branch17 + branch19 + branch20 + branch22 - dot8
+    return (t21 - 2 * dot9 * embeddings - 2 * embeddings * t19,)
 
 
 _TRIPLET_BATCH_HARD = Definition(
@@ -3614,128 +3555,110 @@ def _lifted_structure_generalized_hvp(
 ) -> tuple[Result, ...]:
     """The Hessian of sum(cotangent * loss) times the tangents."""
     t = embeddings_tangent.mT
-    differs = identity[..., None, :] != identity[..., :, None]
-    t2 = embeddings**2
-    total = torch.sum(t2, dim=-1)
+    total = torch.sum(embeddings**2, dim=-1)
     dot = embeddings @ embeddings.mT
     larger = torch.clamp(total[..., :, None] + total[..., None, :] - 2 * dot.mT, min=0.0)
-    t3 = torch.sqrt(larger)
-    t4 = margin - t3
-    lse = fn.logsumexp(t4, -2, where=differs)
+    t2 = torch.sqrt(larger)
+    t3 = margin - t2
+    differs = identity[..., None, :] != identity[..., :, None]
+    lse = fn.logsumexp(t3, -2, where=differs)
     equal = identity[..., None, :] == identity[..., :, None]
     position = fn.positions(embeddings, -2)
     differs2 = position[..., None, :] != position[..., :, None]
     condition = equal & differs2
-    lse2 = fn.logsumexp(t3, -2, where=condition)
-    t5 = lse + lse2
-    above = t5 > 0
-    condition2 = differs.mT & above[..., :, None]
-    inverse = fn.reciprocal(t3.mT)
-    share = torch.exp(t4.mT - lse[..., :, None])
-    branch = torch.where(condition2, cotangent[..., :, None] * inverse * share, 0.0)
+    lse2 = fn.logsumexp(t2, -2, where=condition)
+    above = lse + lse2 > 0
+    condition2 = above[..., :, None] & differs.mT
+    inverse = fn.reciprocal(t2.mT)
+    share = torch.exp(t3.mT - lse[..., :, None])
+    branch = torch.where(condition2, inverse * share * cotangent[..., :, None], 0.0)
     condition3 = equal.mT & differs2.mT & above[..., :, None]
-    share2 = torch.exp(t3.mT - lse2[..., :, None])
-    branch2 = torch.where(condition3, -cotangent[..., :, None] * inverse * share2, 0.0)
-    t6 = branch + branch2
-    t7 = t6.mT
-    dot2 = t7 @ t.mT
-    t8 = embeddings.mT
+    share2 = torch.exp(t2.mT - lse2[..., :, None])
+    branch2 = torch.where(condition3, -inverse * cotangent[..., :, None] * share2, 0.0)
+    t4 = branch + branch2
+    t5 = t4.mT
+    dot2 = t5 @ t.mT
+    t6 = embeddings.mT
     dot3 = embeddings @ embeddings_tangent.mT
     dot4 = embeddings_tangent @ embeddings.mT
     total2 = torch.sum(embeddings_tangent * embeddings, dim=-1)
-    t9 = dot3 + dot4 - total2[..., :, None] - total2[..., None, :]
-    branch3 = torch.where(differs.mT, inverse * share * t9, 0.0)
+    t7 = dot3 + dot4 - total2[..., :, None] - total2[..., None, :]
+    branch3 = torch.where(differs.mT, inverse * share * t7, 0.0)
     total3 = torch.sum(branch3, dim=-1)
-    t10 = cotangent * total3
-    branch4 = torch.where(condition2, -inverse * share * t10[..., :, None], 0.0)
-    t11 = dot3.mT + dot4.mT
-    t12 = inverse**2
-    branch5 = torch.where(condition2, cotangent[..., :, None] * share * t12, 0.0)
-    t13 = inverse**3
-    branch6 = torch.where(condition2, cotangent[..., :, None] * share * t13, 0.0)
-    branch7 = torch.where(condition3, cotangent[..., :, None] * share2 * t12, 0.0)
-    branch8 = torch.where(condition3, -cotangent[..., :, None] * share2 * t13, 0.0)
-    t14 = t11.mT * (branch5 + branch6 + branch7 + branch8)
-    branch9 = torch.where(condition2, -0.5 * cotangent[..., :, None] * share * t12, 0.0)
-    branch10 = torch.where(condition2, -0.5 * cotangent[..., :, None] * share * t13, 0.0)
-    branch11 = torch.where(condition3, 0.5 * cotangent[..., :, None] * share2 * t13, 0.0)
-    branch12 = torch.where(condition3, -0.5 * cotangent[..., :, None] * share2 * t12, 0.0)
-    t15 = branch9 + branch10 + branch11 + branch12
-    t16 = total2[..., None, :] + total2[..., :, None] - t11
-    branch13 = torch.where(condition, share2.mT * inverse.mT * t16, 0.0)
+    t8 = cotangent * total3
+    branch4 = torch.where(condition2, -inverse * share * t8[..., :, None], 0.0)
+    t9 = dot3.mT + dot4.mT
+    t10 = inverse**2
+    branch5 = torch.where(condition2, share * cotangent[..., :, None] * t10, 0.0)
+    t11 = inverse**3
+    branch6 = torch.where(condition2, share * cotangent[..., :, None] * t11, 0.0)
+    branch7 = torch.where(condition3, cotangent[..., :, None] * share2 * t10, 0.0)
+    branch8 = torch.where(condition3, -cotangent[..., :, None] * share2 * t11, 0.0)
+    t12 = t9.mT * (branch5 + branch6 + branch7 + branch8)
+    branch9 = torch.where(condition2, -0.5 * share * cotangent[..., :, None] * t10, 0.0)
+    branch10 = torch.where(condition2, -0.5 * share * cotangent[..., :, None] * t11, 0.0)
+    branch11 = torch.where(condition3, 0.5 * cotangent[..., :, None] * share2 * t11, 0.0)
+    branch12 = torch.where(condition3, -0.5 * cotangent[..., :, None] * share2 * t10, 0.0)
+    t13 = branch9 + branch10 + branch11 + branch12
+    t14 = total2[..., None, :] + total2[..., :, None] - t9
+    branch13 = torch.where(condition, share2.mT * inverse.mT * t14, 0.0)
     total4 = torch.sum(branch13, dim=-2)
-    t17 = cotangent * total4
-    branch14 = torch.where(condition3, inverse * share2 * t17[..., :, None], 0.0)
-    t18 = branch4 + t14 + 2 * total2[..., None, :] * t15
-    t19 = t18 + 2 * t15 * total2[..., :, None] + branch14
-    t20 = t19.mT
-    dot5 = t20 @ t8.mT
-    dot6 = t6 @ t.mT
-    dot7 = t19 @ t8.mT
-    equal2 = t5 == 0
-    branch15 = torch.where(condition, share2.mT * inverse.mT, 0.0)
-    total5 = torch.sum(branch15, dim=-2)
-    t21 = 0.5 * cotangent * total5
-    branch16 = torch.where(differs, inverse.mT * share.mT, 0.0)
-    total6 = torch.sum(branch16, dim=-2)
-    t22 = -0.5 * cotangent * total6
-    branch17 = torch.where(condition3, cotangent[..., :, None] * share2 * inverse, 0.0)
-    total7 = torch.sum(branch17, dim=-2)
-    total8 = torch.sum(branch, dim=-2)
-    t23 = 2 * (t21 + t22 + 0.5 * total7 - 0.5 * total8)
-    t24 = 0.5 * total7 - 0.5 * total8
-    t25 = t23 - 2 * t24
-    t26 = t25**2
-    t27 = cotangent**2
-    t28 = t26[..., :, None] + 2 * t2 * t27[..., :, None]
-    above2 = t28 > 0
-    t29 = -2 * t24 * t25
-    smaller = torch.clamp(torch.clamp(fn.xdivy(t29[..., :, None], t28), min=0.0), max=1.0)
-    t30 = 2 * t24[..., :, None] + t25[..., :, None] * smaller
-    t31 = 0.5 * total7 + torch.where(above, t21, 0.0) + torch.where(above, t22, 0.0)
-    t32 = 2 * (t31 - 0.5 * total8)
-    branch18 = torch.where(above2, t30, 2 * t24[..., :, None])
-    branch19 = torch.where(equal2[..., :, None], branch18, t32[..., :, None])
-    branch20 = torch.where(condition3, cotangent[..., :, None] * share2 * t13, 0.0)
-    branch21 = torch.where(condition3, -cotangent[..., :, None] * share2 * t12, 0.0)
-    branch22 = torch.where(condition3, 0.5 * cotangent[..., :, None] * share2 * t12, 0.0)
-    branch23 = torch.where(condition3, -0.5 * cotangent[..., :, None] * share2 * t13, 0.0)
-    t33 = branch22 + branch23
-    branch24 = torch.where(condition3, -share2 * inverse * t17[..., :, None], 0.0)
-    t34 = t11.mT * (branch20 + branch21) + 2 * t33 * total2[..., None, :]
-    t35 = t34 + 2 * t33 * total2[..., :, None] + branch24
-    total9 = torch.sum(t35, dim=-2)
-    branch25 = torch.where(condition, share2.mT * t13.mT, 0.0)
-    branch26 = torch.where(condition, -share2.mT * t12.mT, 0.0)
-    branch27 = torch.where(condition, 0.5 * share2.mT * t12.mT, 0.0)
-    branch28 = torch.where(condition, -0.5 * share2.mT * t13.mT, 0.0)
-    t36 = branch27 + branch28
+    t15 = cotangent * total4
+    branch14 = torch.where(condition3, inverse * share2 * t15[..., :, None], 0.0)
+    t16 = branch4 + t12 + 2 * total2[..., None, :] * t13
+    t17 = t16 + 2 * t13 * total2[..., :, None] + branch14
+    t18 = t17.mT
+    dot5 = t18 @ t6.mT
+    dot6 = t4 @ t.mT
+    dot7 = t17 @ t6.mT
+    branch15 = torch.where(condition3, share2 * cotangent[..., :, None] * t11, 0.0)
+    branch16 = torch.where(condition3, -share2 * cotangent[..., :, None] * t10, 0.0)
+    branch17 = torch.where(condition3, 0.5 * cotangent[..., :, None] * share2 * t10, 0.0)
+    branch18 = torch.where(condition3, -0.5 * cotangent[..., :, None] * share2 * t11, 0.0)
+    t19 = branch17 + branch18
+    branch19 = torch.where(condition3, -share2 * inverse * t15[..., :, None], 0.0)
+    t20 = t9.mT * (branch15 + branch16) + 2 * t19 * total2[..., None, :]
+    t21 = t20 + 2 * t19 * total2[..., :, None] + branch19
+    total5 = torch.sum(t21, dim=-2)
+    branch20 = torch.where(condition3, share2 * inverse * cotangent[..., :, None], 0.0)
+    total6 = torch.sum(branch20, dim=-2)
+    branch21 = torch.where(condition, share2.mT * inverse.mT, 0.0)
+    total7 = torch.sum(branch21, dim=-2)
+    branch22 = torch.where(above, 0.5 * total7 * cotangent, 0.0)
+    branch23 = torch.where(differs, inverse.mT * share.mT, 0.0)
+    total8 = torch.sum(branch23, dim=-2)
+    branch24 = torch.where(above, -0.5 * cotangent * total8, 0.0)
+    total9 = torch.sum(branch, dim=-2)
+    t22 = 0.5 * total6 + branch22 + branch24 - 0.5 * total9
+    t23 = 2 * embeddings_tangent * t22[..., :, None]
+    branch25 = torch.where(condition, share2.mT * t11.mT, 0.0)
+    branch26 = torch.where(condition, -share2.mT * t10.mT, 0.0)
+    branch27 = torch.where(condition, 0.5 * share2.mT * t10.mT, 0.0)
+    branch28 = torch.where(condition, -0.5 * share2.mT * t11.mT, 0.0)
+    t24 = branch27 + branch28
     branch29 = torch.where(condition, -share2.mT * inverse.mT * total4[..., None, :], 0.0)
-    t37 = t11 * (branch25 + branch26) + 2 * t36 * total2[..., None, :]
-    t38 = t37 + 2 * t36 * total2[..., :, None] + branch29
-    total10 = torch.sum(t38, dim=-2)
-    branch30 = torch.where(above2, cotangent[..., :, None] * smaller * embeddings, 0.0)
-    branch31 = torch.where(above[..., :, None], cotangent[..., :, None] * embeddings, 0.0)
-    branch32 = torch.where(equal2[..., :, None], branch30, branch31)
-    branch33 = torch.where(differs, share.mT * t13.mT, 0.0)
-    branch34 = torch.where(differs, share.mT * t12.mT, 0.0)
-    branch35 = torch.where(differs, -0.5 * share.mT * t12.mT, 0.0)
-    branch36 = torch.where(differs, -0.5 * share.mT * t13.mT, 0.0)
-    t39 = branch35 + branch36
-    branch37 = torch.where(differs, -inverse.mT * share.mT * total3[..., None, :], 0.0)
-    t40 = t11 * (branch33 + branch34) + 2 * t39 * total2[..., None, :]
-    t41 = t40 + 2 * t39 * total2[..., :, None] + branch37
-    total11 = torch.sum(t41, dim=-2)
-    branch38 = torch.where(above2, -cotangent[..., :, None] * smaller * embeddings, 0.0)
-    branch39 = torch.where(above[..., :, None], -cotangent[..., :, None] * embeddings, 0.0)
-    branch40 = torch.where(equal2[..., :, None], branch38, branch39)
-    t42 = branch9 + branch10
-    t43 = branch4.mT + t11 * (branch5.mT + branch6.mT)
-    t44 = t43 + 2 * t42.mT * total2[..., :, None] + 2 * t42.mT * total2[..., None, :]
-    total12 = torch.sum(t44, dim=-1)
-    t45 = dot2 + dot5 + dot6 + dot7 + embeddings_tangent * branch19
-    t46 = t45 + total9[..., :, None] * embeddings + total10[..., :, None] * branch32
-    return (t46 + total11[..., :, None] * branch40 - total12[..., :, None] * embeddings,)
+    t25 = t9 * (branch25 + branch26) + 2 * t24 * total2[..., None, :]
+    t26 = t25 + 2 * t24 * total2[..., :, None] + branch29
+    total10 = torch.sum(t26, dim=-2)
+    t27 = cotangent * total10
+    branch30 = torch.where(above[..., :, None], t27[..., :, None] * embeddings, 0.0)
+    branch31 = torch.where(differs, share.mT * t11.mT, 0.0)
+    branch32 = torch.where(differs, share.mT * t10.mT, 0.0)
+    branch33 = torch.where(differs, -0.5 * share.mT * t10.mT, 0.0)
+    branch34 = torch.where(differs, -0.5 * share.mT * t11.mT, 0.0)
+    t28 = branch33 + branch34
+    branch35 = torch.where(differs, -inverse.mT * share.mT * total3[..., None, :], 0.0)
+    t29 = t9 * (branch31 + branch32) + 2 * t28 * total2[..., None, :]
+    t30 = t29 + 2 * t28 * total2[..., :, None] + branch35
+    total11 = torch.sum(t30, dim=-2)
+    t31 = cotangent * total11
+    branch36 = torch.where(above[..., :, None], -t31[..., :, None] * embeddings, 0.0)
+    t32 = branch9 + branch10
+    t33 = branch4.mT + t9 * (branch5.mT + branch6.mT)
+    t34 = t33 + 2 * t32.mT * total2[..., :, None] + 2 * t32.mT * total2[..., None, :]
+    total12 = torch.sum(t34, dim=-1)
+    t35 = dot2 + dot5 + dot6 + dot7 + total5[..., :, None] * embeddings + t23
+    return (t35 + branch30 + branch36 - total12[..., :, None] * embeddings,)
 
 
 def _lifted_structure_generalized_hessian_diagonal(
@@ -3758,159 +3681,143 @@ def _lifted_structure_generalized_hessian_diagonal(
     differs2 = position[..., None, :] != position[..., :, None]
     condition = equal & differs2
     lse2 = fn.logsumexp(t2, -2, where=condition)
-    t4 = lse + lse2
-    above = t4 > 0
+    above = lse + lse2 > 0
     branch = torch.where(above[..., :, None], cotangent[..., :, None] * t, 0.0)
-    t5 = branch.mT
+    t4 = branch.mT
     inverse = fn.reciprocal(t2.mT)
-    t6 = inverse**2
+    t5 = inverse**2
     share = torch.exp(t3.mT - lse[..., :, None])
-    t7 = share**2
-    branch2 = torch.where(differs.mT, -t6 * t7, 0.0)
-    t8 = branch2.mT
-    dot2 = t8 @ t5.mT
+    t6 = share**2
+    branch2 = torch.where(differs.mT, -t5 * t6, 0.0)
+    t7 = branch2.mT
+    dot2 = t7 @ t4.mT
     share2 = torch.exp(t2.mT - lse2[..., :, None])
-    t9 = share2**2
-    branch3 = torch.where(condition.mT, -t6 * t9, 0.0)
-    t10 = branch3.mT
-    dot3 = t10 @ t5.mT
-    t11 = inverse**3
-    branch4 = torch.where(differs.mT, share * t11, 0.0)
-    t12 = branch4.mT
-    dot4 = t12 @ t5.mT
-    branch5 = torch.where(differs.mT, share * t6, 0.0)
-    t13 = branch5.mT
-    dot5 = t13 @ t5.mT
-    branch6 = torch.where(above[..., :, None], cotangent[..., :, None] * embeddings, 0.0)
-    t14 = branch6.mT
-    branch7 = torch.where(condition.mT, share2 * t11, 0.0)
-    t15 = branch7.mT
-    dot6 = t15 @ t14.mT
-    t16 = embeddings.mT
+    t8 = share2**2
+    branch3 = torch.where(condition.mT, -t5 * t8, 0.0)
+    t9 = branch3.mT
+    dot3 = t9 @ t4.mT
+    t10 = inverse**3
+    branch4 = torch.where(differs.mT, share * t10, 0.0)
+    t11 = branch4.mT
+    dot4 = t11 @ t4.mT
+    branch5 = torch.where(differs.mT, share * t5, 0.0)
+    t12 = branch5.mT
+    dot5 = t12 @ t4.mT
     condition2 = equal.mT & differs2.mT & above[..., :, None]
-    branch8 = torch.where(condition2.mT, cotangent[..., None, :] * share2.mT * t11.mT, 0.0)
-    branch9 = torch.where(condition2.mT, -cotangent[..., None, :] * share2.mT * t6.mT, 0.0)
-    t17 = branch8 + branch9
-    dot7 = t17 @ t16.mT
-    branch10 = torch.where(condition2, 0.5 * cotangent[..., :, None] * share2 * t6, 0.0)
-    branch11 = torch.where(condition2, -0.5 * cotangent[..., :, None] * share2 * t11, 0.0)
-    total2 = torch.sum(branch10 + branch11, dim=-2)
-    t18 = embeddings * (dot7 + 2 * total2[..., :, None] * embeddings)
-    branch12 = torch.where(condition2, -cotangent[..., :, None] * t6 * t9, 0.0)
-    total3 = torch.sum(branch12, dim=-2)
-    dot8 = t10 @ t14.mT
-    t19 = embeddings * (total3[..., :, None] * embeddings - dot8)
-    branch13 = torch.where(condition.mT, -share2 * t6, 0.0)
-    t20 = branch7 + branch13
-    dot9 = t20 @ t16.mT
-    branch14 = torch.where(condition, -inverse.mT * share2.mT, 0.0)
-    total4 = torch.sum(branch14, dim=-2)
-    branch15 = torch.where(condition, inverse.mT * share2.mT, 0.0)
-    total5 = torch.sum(branch15, dim=-2)
-    t21 = branch15.mT
-    dot10 = t21 @ t16.mT
-    t22 = total4[..., :, None] * (total5[..., :, None] * embeddings - dot10)
-    branch16 = torch.where(condition, 0.5 * share2.mT * t6.mT, 0.0)
-    branch17 = torch.where(condition, -0.5 * share2.mT * t11.mT, 0.0)
-    total6 = torch.sum(branch16 + branch17, dim=-2)
-    t23 = dot9 + t22 + 2 * total6[..., :, None] * embeddings
-    equal2 = t4 == 0
-    t24 = 0.5 * cotangent * total5
-    branch18 = torch.where(differs, inverse.mT * share.mT, 0.0)
-    total7 = torch.sum(branch18, dim=-2)
-    t25 = -0.5 * cotangent * total7
-    branch19 = torch.where(condition2, cotangent[..., :, None] * share2 * inverse, 0.0)
-    total8 = torch.sum(branch19, dim=-2)
+    branch6 = torch.where(condition2, cotangent[..., :, None] * share2 * inverse, 0.0)
+    total2 = torch.sum(branch6, dim=-2)
+    branch7 = torch.where(condition, share2.mT * inverse.mT, 0.0)
+    total3 = torch.sum(branch7, dim=-2)
+    branch8 = torch.where(above, 0.5 * cotangent * total3, 0.0)
+    branch9 = torch.where(differs, inverse.mT * share.mT, 0.0)
+    total4 = torch.sum(branch9, dim=-2)
+    branch10 = torch.where(above, -0.5 * cotangent * total4, 0.0)
     condition3 = differs.mT & above[..., :, None]
-    branch20 = torch.where(condition3, cotangent[..., :, None] * inverse * share, 0.0)
-    total9 = torch.sum(branch20, dim=-2)
-    t26 = 2 * (t24 + t25 + 0.5 * total8 - 0.5 * total9)
-    t27 = 0.5 * total8 - 0.5 * total9
-    t28 = t26 - 2 * t27
-    t29 = t28**2
-    t30 = cotangent**2
-    t31 = t29[..., :, None] + 2 * t * t30[..., :, None]
-    above2 = t31 > 0
-    t32 = -2 * t27 * t28
-    smaller = torch.clamp(torch.clamp(fn.xdivy(t32[..., :, None], t31), min=0.0), max=1.0)
-    branch21 = torch.where(above2, cotangent[..., :, None] * embeddings * smaller, 0.0)
-    branch22 = torch.where(equal2[..., :, None], branch21, branch6)
-    t33 = branch4 + branch5
-    dot11 = t33 @ t16.mT
-    branch23 = torch.where(differs, -inverse.mT * share.mT, 0.0)
-    total10 = torch.sum(branch23, dim=-2)
-    t34 = branch18.mT
-    dot12 = t34 @ t16.mT
-    t35 = total10[..., :, None] * (dot12 - total7[..., :, None] * embeddings)
-    branch24 = torch.where(differs, -0.5 * share.mT * t6.mT, 0.0)
-    branch25 = torch.where(differs, -0.5 * share.mT * t11.mT, 0.0)
-    total11 = torch.sum(branch24 + branch25, dim=-2)
-    t36 = dot11 + t35 + 2 * total11[..., :, None] * embeddings
-    branch26 = torch.where(above2, -cotangent[..., :, None] * embeddings * smaller, 0.0)
-    branch27 = torch.where(above[..., :, None], -cotangent[..., :, None] * embeddings, 0.0)
-    branch28 = torch.where(equal2[..., :, None], branch26, branch27)
-    dot13 = branch24 @ t14.mT
-    t37 = t.mT
-    dot14 = branch4 @ t37.mT
-    branch29 = torch.where(above[..., :, None], cotangent[..., :, None] * dot14, 0.0)
-    dot15 = branch5 @ t37.mT
-    branch30 = torch.where(above[..., :, None], cotangent[..., :, None] * dot15, 0.0)
-    dot16 = branch7 @ t37.mT
-    branch31 = torch.where(above[..., :, None], -cotangent[..., :, None] * dot16, 0.0)
-    dot17 = branch13 @ t37.mT
-    branch32 = torch.where(above[..., :, None], -cotangent[..., :, None] * dot17, 0.0)
-    dot18 = branch7 @ t16.mT
-    t38 = cotangent[..., :, None] * dot18 * embeddings
-    branch33 = torch.where(above[..., :, None], t38, 0.0)
-    t39 = branch23.mT
-    dot19 = t39 @ t16.mT
-    branch34 = torch.where(above[..., :, None], cotangent[..., :, None] * dot19 * dot12, 0.0)
-    t40 = branch14.mT
-    dot20 = t40 @ t16.mT
-    branch35 = torch.where(above[..., :, None], cotangent[..., :, None] * dot20 * dot10, 0.0)
-    dot21 = branch4 @ t16.mT
-    t41 = -cotangent[..., :, None] * dot21 * embeddings
-    branch36 = torch.where(above[..., :, None], t41, 0.0)
-    t42 = cotangent * total7
-    branch37 = torch.where(above[..., :, None], -dot19 * embeddings * t42[..., :, None], 0.0)
-    t43 = cotangent * total5
-    branch38 = torch.where(above[..., :, None], -dot20 * embeddings * t43[..., :, None], 0.0)
-    t44 = branch16.mT
-    dot22 = t44 @ t16.mT
-    t45 = -2 * cotangent[..., :, None] * dot22 * embeddings
-    branch39 = torch.where(above[..., :, None], t45, 0.0)
-    t46 = branch24.mT
-    dot23 = t46 @ t16.mT
-    t47 = 2 * cotangent[..., :, None] * dot23 * embeddings
-    branch40 = torch.where(above[..., :, None], t47, 0.0)
-    t48 = 2 * t27[..., :, None] + t28[..., :, None] * smaller
-    t49 = 0.5 * total8 + torch.where(above, t24, 0.0) + torch.where(above, t25, 0.0)
-    t50 = 2 * (t49 - 0.5 * total9)
-    branch41 = torch.where(above2, t48, 2 * t27[..., :, None])
-    branch42 = torch.where(equal2[..., :, None], branch41, t50[..., :, None])
-    dot24 = t15 @ t5.mT
-    t51 = branch13.mT
-    dot25 = t51 @ t5.mT
-    dot26 = t12 @ t14.mT
-    dot27 = t8 @ t14.mT
-    branch43 = torch.where(condition3, -cotangent[..., :, None] * t6 * t7, 0.0)
-    total12 = torch.sum(branch43, dim=-2)
-    t52 = embeddings * (dot27 - total12[..., :, None] * embeddings)
-    branch44 = torch.where(condition3.mT, cotangent[..., None, :] * share.mT * t11.mT, 0.0)
-    branch45 = torch.where(condition3.mT, cotangent[..., None, :] * share.mT * t6.mT, 0.0)
-    t53 = branch44 + branch45
-    dot28 = t53 @ t16.mT
-    branch46 = torch.where(condition3, -0.5 * cotangent[..., :, None] * share * t11, 0.0)
-    branch47 = torch.where(condition3, -0.5 * cotangent[..., :, None] * share * t6, 0.0)
-    total13 = torch.sum(branch46 + branch47, dim=-2)
-    t54 = embeddings * (dot28 + 2 * total13[..., :, None] * embeddings)
-    dot29 = branch16 @ t14.mT
-    t55 = dot2 + dot3 + dot4 + dot5 + dot6 * embeddings + t18 + t19 + t23 * branch22
-    t56 = t55 + t36 * branch28 + 2 * dot13 * embeddings + branch29 + branch30
-    t57 = t56 + branch31 + branch32 + branch33 + branch34 + branch35 + branch36
-    t58 = t57 + branch37 + branch38 + branch39 + branch40 + branch42 - dot24 - dot25
-    t59 = t58 - dot26 * embeddings - dot8 * embeddings - dot27 * embeddings - t52
-    return (t59 - t54 - 2 * dot29 * embeddings,)
+    branch11 = torch.where(condition3, cotangent[..., :, None] * inverse * share, 0.0)
+    total5 = torch.sum(branch11, dim=-2)
+    t13 = 0.5 * total2 + branch8 + branch10 - 0.5 * total5
+    t14 = 2 * t13
+    branch12 = torch.where(above[..., :, None], cotangent[..., :, None] * embeddings, 0.0)
+    t15 = branch12.mT
+    branch13 = torch.where(condition.mT, share2 * t10, 0.0)
+    t16 = branch13.mT
+    dot6 = t16 @ t15.mT
+    t17 = embeddings.mT
+    branch14 = torch.where(condition2.mT, cotangent[..., None, :] * share2.mT * t10.mT, 0.0)
+    branch15 = torch.where(condition2.mT, -cotangent[..., None, :] * share2.mT * t5.mT, 0.0)
+    t18 = branch14 + branch15
+    dot7 = t18 @ t17.mT
+    branch16 = torch.where(condition2, 0.5 * cotangent[..., :, None] * share2 * t5, 0.0)
+    branch17 = torch.where(condition2, -0.5 * cotangent[..., :, None] * share2 * t10, 0.0)
+    total6 = torch.sum(branch16 + branch17, dim=-2)
+    t19 = embeddings * (dot7 + 2 * total6[..., :, None] * embeddings)
+    branch18 = torch.where(condition2, -cotangent[..., :, None] * t5 * t8, 0.0)
+    total7 = torch.sum(branch18, dim=-2)
+    dot8 = t9 @ t15.mT
+    t20 = embeddings * (total7[..., :, None] * embeddings - dot8)
+    branch19 = torch.where(differs, -0.5 * share.mT * t5.mT, 0.0)
+    dot9 = branch19 @ t15.mT
+    t21 = t.mT
+    dot10 = branch4 @ t21.mT
+    branch20 = torch.where(above[..., :, None], cotangent[..., :, None] * dot10, 0.0)
+    dot11 = branch5 @ t21.mT
+    branch21 = torch.where(above[..., :, None], cotangent[..., :, None] * dot11, 0.0)
+    dot12 = branch13 @ t21.mT
+    branch22 = torch.where(above[..., :, None], -cotangent[..., :, None] * dot12, 0.0)
+    branch23 = torch.where(condition.mT, -share2 * t5, 0.0)
+    dot13 = branch23 @ t21.mT
+    branch24 = torch.where(above[..., :, None], -cotangent[..., :, None] * dot13, 0.0)
+    dot14 = branch13 @ t17.mT
+    t22 = cotangent[..., :, None] * dot14 * embeddings
+    branch25 = torch.where(above[..., :, None], t22, 0.0)
+    branch26 = torch.where(differs, -inverse.mT * share.mT, 0.0)
+    t23 = branch26.mT
+    dot15 = t23 @ t17.mT
+    t24 = branch9.mT
+    dot16 = t24 @ t17.mT
+    branch27 = torch.where(above[..., :, None], cotangent[..., :, None] * dot15 * dot16, 0.0)
+    branch28 = torch.where(condition, -share2.mT * inverse.mT, 0.0)
+    t25 = branch28.mT
+    dot17 = t25 @ t17.mT
+    t26 = branch7.mT
+    dot18 = t26 @ t17.mT
+    branch29 = torch.where(above[..., :, None], cotangent[..., :, None] * dot17 * dot18, 0.0)
+    t27 = branch13 + branch23
+    dot19 = t27 @ t17.mT
+    total8 = torch.sum(branch28, dim=-2)
+    t28 = total8[..., :, None] * (total3[..., :, None] * embeddings - dot18)
+    branch30 = torch.where(condition, 0.5 * share2.mT * t5.mT, 0.0)
+    branch31 = torch.where(condition, -0.5 * share2.mT * t10.mT, 0.0)
+    total9 = torch.sum(branch30 + branch31, dim=-2)
+    t29 = dot19 + t28 + 2 * total9[..., :, None] * embeddings
+    branch32 = torch.where(above[..., :, None], cotangent[..., :, None] * embeddings * t29, 0.0)
+    dot20 = branch4 @ t17.mT
+    t30 = -cotangent[..., :, None] * dot20 * embeddings
+    branch33 = torch.where(above[..., :, None], t30, 0.0)
+    t31 = branch4 + branch5
+    dot21 = t31 @ t17.mT
+    total10 = torch.sum(branch26, dim=-2)
+    t32 = total10[..., :, None] * (dot16 - total4[..., :, None] * embeddings)
+    branch34 = torch.where(differs, -0.5 * share.mT * t10.mT, 0.0)
+    total11 = torch.sum(branch19 + branch34, dim=-2)
+    t33 = dot21 + t32 + 2 * total11[..., :, None] * embeddings
+    t34 = -cotangent[..., :, None] * embeddings * t33
+    branch35 = torch.where(above[..., :, None], t34, 0.0)
+    t35 = cotangent * total4
+    branch36 = torch.where(above[..., :, None], -dot15 * embeddings * t35[..., :, None], 0.0)
+    t36 = cotangent * total3
+    branch37 = torch.where(above[..., :, None], -dot17 * embeddings * t36[..., :, None], 0.0)
+    t37 = branch30.mT
+    dot22 = t37 @ t17.mT
+    t38 = -2 * cotangent[..., :, None] * dot22 * embeddings
+    branch38 = torch.where(above[..., :, None], t38, 0.0)
+    t39 = branch19.mT
+    dot23 = t39 @ t17.mT
+    t40 = 2 * cotangent[..., :, None] * dot23 * embeddings
+    branch39 = torch.where(above[..., :, None], t40, 0.0)
+    dot24 = t16 @ t4.mT
+    t41 = branch23.mT
+    dot25 = t41 @ t4.mT
+    dot26 = t11 @ t15.mT
+    dot27 = t7 @ t15.mT
+    branch40 = torch.where(condition3, -cotangent[..., :, None] * t5 * t6, 0.0)
+    total12 = torch.sum(branch40, dim=-2)
+    t42 = embeddings * (dot27 - total12[..., :, None] * embeddings)
+    branch41 = torch.where(condition3.mT, cotangent[..., None, :] * share.mT * t5.mT, 0.0)
+    branch42 = torch.where(condition3.mT, cotangent[..., None, :] * share.mT * t10.mT, 0.0)
+    t43 = branch41 + branch42
+    dot28 = t43 @ t17.mT
+    branch43 = torch.where(condition3, -0.5 * cotangent[..., :, None] * share * t5, 0.0)
+    branch44 = torch.where(condition3, -0.5 * cotangent[..., :, None] * share * t10, 0.0)
+    total13 = torch.sum(branch43 + branch44, dim=-2)
+    t44 = embeddings * (dot28 + 2 * total13[..., :, None] * embeddings)
+    dot29 = branch30 @ t15.mT
+    t45 = dot2 + dot3 + dot4 + dot5 + t14[..., :, None] + dot6 * embeddings + t19
+    t46 = t45 + t20 + 2 * dot9 * embeddings + branch20 + branch21 + branch22
+    t47 = t46 + branch24 + branch25 + branch27 + branch29 + branch32 + branch33
+    t48 = t47 + branch35 + branch36 + branch37 + branch38 + branch39 - dot24 - dot25
+    t49 = t48 - dot26 * embeddings - dot8 * embeddings - dot27 * embeddings - t42
+    return (t49 - t44 - 2 * dot29 * embeddings,)
 
 
 _LIFTED_STRUCTURE_GENERALIZED = Definition(

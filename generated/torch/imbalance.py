@@ -324,18 +324,23 @@ def _asymmetric_multilabel_vjp(
     """Gradients of sum(cotangent * loss)."""
     probability = fn.sigmoid(-logits)
     t = probability + clip
-    t2 = 1 - target
     probability2 = fn.sigmoid(logits)
+    t2 = probability**gamma_positive
+    t3 = -probability2 * t2 * gamma_positive * target * fn.softplus(-logits)
+    t4 = 1 - target
     larger = torch.clamp(probability2 - clip, min=0.0)
+    t5 = larger ** (gamma_negative - 1)
     smaller = torch.clamp(t, max=1.0)
-    t3 = t2 * probability * probability2 * larger**gamma_negative / smaller
-    t4 = larger ** (gamma_negative - 1)
-    t5 = -t2 * probability * probability2 * gamma_negative * t4 * torch.log(smaller)
-    branch = torch.where(probability2 > clip, t5, 0.0)
-    t6 = probability**gamma_positive
-    t7 = t6 * probability2 * gamma_positive * target * fn.softplus(-logits)
-    t8 = torch.where(t < 1, t3, 0.0) + branch - probability * t6 * target - t7
-    return (t8 * cotangent,)
+    t6 = -probability2 * t4 * probability * gamma_negative * t5 * torch.log(smaller)
+    branch = torch.where(probability2 > clip, t6, 0.0)
+    t7 = -probability * t2 * target
+    t8 = t3 + branch + t7
+    t9 = probability2 * t4 * probability * larger**gamma_negative / smaller
+    t10 = t3 + branch + t9 + t7
+    smaller2 = torch.clamp(torch.maximum(t8, t10), max=0.0)
+    larger2 = torch.maximum(torch.minimum(t8, t10), smaller2)
+    branch2 = torch.where(t == 1, larger2, t3 + branch + t7 + torch.where(t < 1, t9, 0.0))
+    return (cotangent * branch2,)
 
 
 def _asymmetric_multilabel_jvp(
@@ -349,18 +354,23 @@ def _asymmetric_multilabel_jvp(
     """The directional derivative of the unreduced loss along the tangents."""
     probability = fn.sigmoid(-logits)
     t = probability + clip
-    t2 = 1 - target
     probability2 = fn.sigmoid(logits)
+    t2 = probability**gamma_positive
+    t3 = -probability2 * t2 * gamma_positive * target * fn.softplus(-logits)
+    t4 = 1 - target
     larger = torch.clamp(probability2 - clip, min=0.0)
+    t5 = larger ** (gamma_negative - 1)
     smaller = torch.clamp(t, max=1.0)
-    t3 = t2 * probability * probability2 * larger**gamma_negative / smaller
-    t4 = larger ** (gamma_negative - 1)
-    t5 = -t2 * probability * probability2 * gamma_negative * t4 * torch.log(smaller)
-    branch = torch.where(probability2 > clip, t5, 0.0)
-    t6 = probability**gamma_positive
-    t7 = t6 * probability2 * gamma_positive * target * fn.softplus(-logits)
-    t8 = torch.where(t < 1, t3, 0.0) + branch - probability * t6 * target - t7
-    return t8 * logits_tangent
+    t6 = -probability2 * t4 * probability * gamma_negative * t5 * torch.log(smaller)
+    branch = torch.where(probability2 > clip, t6, 0.0)
+    t7 = -probability * t2 * target
+    t8 = t3 + branch + t7
+    t9 = probability2 * t4 * probability * larger**gamma_negative / smaller
+    t10 = t3 + branch + t9 + t7
+    smaller2 = torch.clamp(torch.maximum(t8, t10), max=0.0)
+    larger2 = torch.maximum(torch.minimum(t8, t10), smaller2)
+    branch2 = torch.where(t == 1, larger2, t3 + branch + t7 + torch.where(t < 1, t9, 0.0))
+    return logits_tangent * branch2
 
 
 def _asymmetric_multilabel_hvp(
@@ -374,38 +384,44 @@ def _asymmetric_multilabel_hvp(
 ) -> tuple[Result, ...]:
     """The Hessian of sum(cotangent * loss) times the tangents."""
     probability = fn.sigmoid(-logits)
-    t = probability**gamma_positive
+    t = probability + clip
     probability2 = fn.sigmoid(logits)
-    t2 = probability * t * probability2 * target
-    t3 = probability ** (gamma_positive + 1)
-    t4 = 2 * t3 * probability2 * gamma_positive * target
-    t5 = probability2**2
+    t2 = probability**gamma_positive
+    t3 = probability2 * probability * t2 * target
+    t4 = probability ** (gamma_positive + 1)
+    t5 = 2 * probability2 * t4 * gamma_positive * target
+    t6 = probability2**2
     penalty = fn.softplus(-logits)
-    t6 = t5 * penalty * t * gamma_positive * target
-    t7 = t5 * penalty * t * gamma_positive * target * (gamma_positive - 1)
-    t8 = probability + clip
-    below = t8 < 1
-    t9 = 1 - target
-    larger = torch.clamp(probability2 - clip, min=0.0)
-    t10 = larger**gamma_negative
-    t11 = probability**2
-    smaller = torch.clamp(t8, max=1.0)
-    branch = torch.where(below, t9 * t5 * t10 * t11 / smaller**2, 0.0)
-    t12 = 1 / smaller
-    t13 = torch.tanh(0.5 * logits)
-    branch2 = torch.where(below, -t9 * t10 * t12 * t13 * probability * probability2, 0.0)
+    t7 = t6 * penalty * t2 * gamma_positive * target
+    t8 = -probability2 * t4 * penalty * gamma_positive * target
+    t9 = t6 * penalty * t2 * gamma_positive * target * (gamma_positive - 1)
     above = probability2 > clip
-    t14 = gamma_negative - 1
-    t15 = larger**t14
-    branch3 = torch.where(below & above, 2 * t9 * t5 * t11 * t12 * t15 * gamma_negative, 0.0)
+    t10 = 1 - target
+    larger = torch.clamp(probability2 - clip, min=0.0)
+    t11 = gamma_negative - 1
+    t12 = larger**t11
+    smaller = torch.clamp(t, max=1.0)
     logarithm = torch.log(smaller)
-    t16 = t9 * t13 * t15 * logarithm * probability * probability2 * gamma_negative
-    t17 = larger ** (gamma_negative - 2)
-    branch4 = torch.where(above, -t9 * t5 * t11 * t14 * logarithm * gamma_negative * t17, 0.0)
-    t18 = t3 * penalty * probability2 * gamma_positive * target
-    t19 = t2 + t4 + t6 + t7 + branch + branch2 + branch3
-    t20 = t19 + torch.where(above, t16, 0.0) + branch4 - t18
-    return (t20 * logits_tangent * cotangent,)
+    t13 = torch.tanh(0.5 * logits)
+    t14 = probability2 * t10 * t12 * logarithm * t13 * probability * gamma_negative
+    branch = torch.where(above, t14, 0.0)
+    t15 = probability**2
+    t16 = larger ** (gamma_negative - 2)
+    branch2 = torch.where(above, -t10 * t6 * t11 * logarithm * t15 * gamma_negative * t16, 0.0)
+    t17 = cotangent * (t3 + t5 + t7 + t8 + t9 + branch + branch2)
+    t18 = larger**gamma_negative
+    t19 = t10 * t6 * t15 * t18 / smaller**2
+    t20 = 1 / smaller
+    t21 = -probability2 * t10 * t13 * t18 * t20 * probability
+    t22 = 2 * t10 * t6 * t12 * t15 * t20 * gamma_negative
+    t23 = t3 + t5 + t7 + t8 + t9 + branch + branch2 + t19 + t21
+    t24 = cotangent * (t23 + torch.where(above, t22, 0.0))
+    smaller2 = torch.clamp(torch.maximum(t17, t24), max=0.0)
+    below = t < 1
+    t25 = t3 + t5 + t7 + t8 + t9 + branch + branch2 + torch.where(below, t19, 0.0)
+    t26 = t25 + torch.where(below, t21, 0.0) + torch.where(above & below, t22, 0.0)
+    larger2 = torch.maximum(torch.minimum(t17, t24), smaller2)
+    return (logits_tangent * torch.where(t == 1, larger2, cotangent * t26),)
 
 
 def _asymmetric_multilabel_hessian_diagonal(
@@ -418,38 +434,44 @@ def _asymmetric_multilabel_hessian_diagonal(
 ) -> tuple[Result, ...]:
     """The diagonal of the Hessian of sum(cotangent * loss)."""
     probability = fn.sigmoid(-logits)
-    t = probability**gamma_positive
+    t = probability + clip
     probability2 = fn.sigmoid(logits)
-    t2 = probability * t * probability2 * target
-    t3 = probability ** (gamma_positive + 1)
-    t4 = 2 * t3 * probability2 * gamma_positive * target
-    t5 = probability2**2
+    t2 = probability**gamma_positive
+    t3 = probability2 * probability * t2 * target
+    t4 = probability ** (gamma_positive + 1)
+    t5 = 2 * probability2 * t4 * gamma_positive * target
+    t6 = probability2**2
     penalty = fn.softplus(-logits)
-    t6 = t5 * penalty * t * gamma_positive * target
-    t7 = t5 * penalty * t * gamma_positive * target * (gamma_positive - 1)
-    t8 = probability + clip
-    below = t8 < 1
-    t9 = 1 - target
-    larger = torch.clamp(probability2 - clip, min=0.0)
-    t10 = larger**gamma_negative
-    t11 = probability**2
-    smaller = torch.clamp(t8, max=1.0)
-    branch = torch.where(below, t9 * t5 * t10 * t11 / smaller**2, 0.0)
-    t12 = 1 / smaller
-    t13 = torch.tanh(0.5 * logits)
-    branch2 = torch.where(below, -t9 * t10 * t12 * t13 * probability * probability2, 0.0)
+    t7 = t6 * penalty * t2 * gamma_positive * target
+    t8 = -probability2 * t4 * penalty * gamma_positive * target
+    t9 = t6 * penalty * t2 * gamma_positive * target * (gamma_positive - 1)
     above = probability2 > clip
-    t14 = gamma_negative - 1
-    t15 = larger**t14
-    branch3 = torch.where(below & above, 2 * t9 * t5 * t11 * t12 * t15 * gamma_negative, 0.0)
+    t10 = 1 - target
+    larger = torch.clamp(probability2 - clip, min=0.0)
+    t11 = gamma_negative - 1
+    t12 = larger**t11
+    smaller = torch.clamp(t, max=1.0)
     logarithm = torch.log(smaller)
-    t16 = t9 * t13 * t15 * logarithm * probability * probability2 * gamma_negative
-    t17 = larger ** (gamma_negative - 2)
-    branch4 = torch.where(above, -t9 * t5 * t11 * t14 * logarithm * gamma_negative * t17, 0.0)
-    t18 = t3 * penalty * probability2 * gamma_positive * target
-    t19 = t2 + t4 + t6 + t7 + branch + branch2 + branch3
-    t20 = t19 + torch.where(above, t16, 0.0) + branch4 - t18
-    return (t20 * cotangent,)
+    t13 = torch.tanh(0.5 * logits)
+    t14 = probability2 * t10 * t12 * logarithm * t13 * probability * gamma_negative
+    branch = torch.where(above, t14, 0.0)
+    t15 = probability**2
+    t16 = larger ** (gamma_negative - 2)
+    branch2 = torch.where(above, -t10 * t6 * t11 * logarithm * t15 * gamma_negative * t16, 0.0)
+    t17 = cotangent * (t3 + t5 + t7 + t8 + t9 + branch + branch2)
+    t18 = larger**gamma_negative
+    t19 = t10 * t6 * t15 * t18 / smaller**2
+    t20 = 1 / smaller
+    t21 = -probability2 * t10 * t13 * t18 * t20 * probability
+    t22 = 2 * t10 * t6 * t12 * t15 * t20 * gamma_negative
+    t23 = t3 + t5 + t7 + t8 + t9 + branch + branch2 + t19 + t21
+    t24 = cotangent * (t23 + torch.where(above, t22, 0.0))
+    smaller2 = torch.clamp(torch.maximum(t17, t24), max=0.0)
+    below = t < 1
+    t25 = t3 + t5 + t7 + t8 + t9 + branch + branch2 + torch.where(below, t19, 0.0)
+    t26 = t25 + torch.where(below, t21, 0.0) + torch.where(above & below, t22, 0.0)
+    larger2 = torch.maximum(torch.minimum(t17, t24), smaller2)
+    return (torch.where(t == 1, larger2, cotangent * t26),)
 
 
 _ASYMMETRIC_MULTILABEL = Definition(

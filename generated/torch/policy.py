@@ -1418,15 +1418,20 @@ def _ppo_clip_vjp(
     cotangent: Array,
 ) -> tuple[Result, ...]:
     """Gradients of sum(cotangent * loss)."""
-    t = log_probability - old_log_probability
-    exponential = torch.exp(t)
-    t2 = advantage * exponential
-    t3 = clip_high + 1
+    t = clip_high + 1
+    t2 = log_probability - old_log_probability
+    exponential = torch.exp(t2)
     larger = torch.maximum(exponential, 1 - clip_low)
-    t4 = advantage * torch.minimum(t3, larger)
-    branch = torch.where(-(clip_low + torch.expm1(t)) > 0, 0.0, exponential)
-    branch2 = torch.where(t2 < t4, t2, advantage * torch.where(t3 <= larger, 0.0, branch))
-    return (-cotangent * branch2,)
+    t3 = advantage * exponential
+    t4 = advantage * torch.minimum(t, larger)
+    below = t3 < t4
+    branch = torch.where(-(clip_low + torch.expm1(t2)) > 0, 0.0, exponential)
+    t5 = -torch.where(below, t3, advantage * branch)
+    branch2 = torch.where(below, -advantage * exponential, 0.0)
+    smaller = torch.clamp(torch.maximum(t5, branch2), max=0.0)
+    t6 = -torch.where(below, t3, advantage * torch.where(t < larger, 0.0, branch))
+    branch3 = torch.where(t == larger, torch.maximum(torch.minimum(t5, branch2), smaller), t6)
+    return (cotangent * branch3,)
 
 
 def _ppo_clip_jvp(
@@ -1438,15 +1443,20 @@ def _ppo_clip_jvp(
     log_probability_tangent: Array,
 ) -> Result:
     """The directional derivative of the unreduced loss along the tangents."""
-    t = log_probability - old_log_probability
-    exponential = torch.exp(t)
-    t2 = advantage * exponential
-    t3 = clip_high + 1
+    t = clip_high + 1
+    t2 = log_probability - old_log_probability
+    exponential = torch.exp(t2)
     larger = torch.maximum(exponential, 1 - clip_low)
-    t4 = advantage * torch.minimum(t3, larger)
-    branch = torch.where(-(clip_low + torch.expm1(t)) > 0, 0.0, exponential)
-    branch2 = torch.where(t2 < t4, t2, advantage * torch.where(t3 <= larger, 0.0, branch))
-    return -log_probability_tangent * branch2
+    t3 = advantage * exponential
+    t4 = advantage * torch.minimum(t, larger)
+    below = t3 < t4
+    branch = torch.where(-(clip_low + torch.expm1(t2)) > 0, 0.0, exponential)
+    t5 = -torch.where(below, t3, advantage * branch)
+    branch2 = torch.where(below, -advantage * exponential, 0.0)
+    smaller = torch.clamp(torch.maximum(t5, branch2), max=0.0)
+    t6 = -torch.where(below, t3, advantage * torch.where(t < larger, 0.0, branch))
+    branch3 = torch.where(t == larger, torch.maximum(torch.minimum(t5, branch2), smaller), t6)
+    return log_probability_tangent * branch3
 
 
 def _ppo_clip_hvp(
@@ -2216,35 +2226,17 @@ def _grpo_hvp(
     log_probability_tangent: Array,
 ) -> tuple[Result, ...]:
     """The Hessian of sum(cotangent * loss) times the tangents."""
-    t = clip_high + 1
+    t = beta * torch.exp(reference - log_probability)
     t2 = log_probability - old_log_probability
     exponential = torch.exp(t2)
+    t3 = advantage[..., None] * exponential
+    t4 = clip_high + 1
     larger = torch.maximum(exponential, 1 - clip_low)
-    equal = exponential + clip_low == 1
-    t3 = beta * torch.exp(reference - log_probability)
-    t4 = -advantage[..., None] * exponential
-    t5 = cotangent * (t3 + t4)
-    t6 = advantage[..., None] * exponential
-    t7 = advantage[..., None] * torch.minimum(t, larger)
-    below = t6 < t7
-    t8 = cotangent * (t3 + torch.where(below, t4, 0.0))
-    smaller = torch.clamp(torch.maximum(t5, t8), max=0.0)
+    t5 = advantage[..., None] * torch.minimum(t4, larger)
     branch = torch.where(-(clip_low + torch.expm1(t2)) > 0, 0.0, exponential)
-    branch2 = torch.where(below, t6, advantage[..., None] * branch)
-    larger2 = torch.maximum(torch.minimum(t5, t8), smaller)
-    branch3 = torch.where(equal, larger2, cotangent * (t3 - branch2))
-    branch4 = torch.where(equal, torch.maximum(t8, torch.clamp(t8, max=0.0)), t8)
-    smaller2 = torch.clamp(torch.maximum(branch3, branch4), max=0.0)
-    below2 = t < larger
-    t9 = advantage[..., None] * torch.where(below2, 0.0, exponential)
-    t10 = cotangent * (t3 - torch.where(below, t6, t9))
-    smaller3 = torch.clamp(torch.maximum(t8, t10), max=0.0)
-    branch5 = torch.where(below, t6, advantage[..., None] * torch.where(below2, 0.0, branch))
-    larger3 = torch.maximum(torch.minimum(t8, t10), smaller3)
-    larger4 = torch.maximum(torch.minimum(branch3, branch4), smaller2)
-    branch6 = torch.where(equal, larger3, cotangent * (t3 - branch5))
-    branch7 = torch.where(t == larger, larger4, branch6)
-    return (log_probability_tangent * branch7,)
+    t6 = advantage[..., None] * torch.where(t4 <= larger, 0.0, branch)
+    t7 = t - torch.where(t3 < t5, t3, t6)
+    return (log_probability_tangent * cotangent * t7,)
 
 
 def _grpo_hessian_diagonal(
@@ -2258,34 +2250,17 @@ def _grpo_hessian_diagonal(
     cotangent: Array,
 ) -> tuple[Result, ...]:
     """The diagonal of the Hessian of sum(cotangent * loss)."""
-    t = clip_high + 1
+    t = beta * torch.exp(reference - log_probability)
     t2 = log_probability - old_log_probability
     exponential = torch.exp(t2)
+    t3 = advantage[..., None] * exponential
+    t4 = clip_high + 1
     larger = torch.maximum(exponential, 1 - clip_low)
-    equal = exponential + clip_low == 1
-    t3 = beta * torch.exp(reference - log_probability)
-    t4 = -advantage[..., None] * exponential
-    t5 = cotangent * (t3 + t4)
-    t6 = advantage[..., None] * exponential
-    t7 = advantage[..., None] * torch.minimum(t, larger)
-    below = t6 < t7
-    t8 = cotangent * (t3 + torch.where(below, t4, 0.0))
-    smaller = torch.clamp(torch.maximum(t5, t8), max=0.0)
+    t5 = advantage[..., None] * torch.minimum(t4, larger)
     branch = torch.where(-(clip_low + torch.expm1(t2)) > 0, 0.0, exponential)
-    branch2 = torch.where(below, t6, advantage[..., None] * branch)
-    larger2 = torch.maximum(torch.minimum(t5, t8), smaller)
-    branch3 = torch.where(equal, larger2, cotangent * (t3 - branch2))
-    branch4 = torch.where(equal, torch.maximum(t8, torch.clamp(t8, max=0.0)), t8)
-    smaller2 = torch.clamp(torch.maximum(branch3, branch4), max=0.0)
-    below2 = t < larger
-    t9 = advantage[..., None] * torch.where(below2, 0.0, exponential)
-    t10 = cotangent * (t3 - torch.where(below, t6, t9))
-    smaller3 = torch.clamp(torch.maximum(t8, t10), max=0.0)
-    branch5 = torch.where(below, t6, advantage[..., None] * torch.where(below2, 0.0, branch))
-    larger3 = torch.maximum(torch.minimum(t8, t10), smaller3)
-    larger4 = torch.maximum(torch.minimum(branch3, branch4), smaller2)
-    branch6 = torch.where(equal, larger3, cotangent * (t3 - branch5))
-    return (torch.where(t == larger, larger4, branch6),)
+    t6 = advantage[..., None] * torch.where(t4 <= larger, 0.0, branch)
+    t7 = t - torch.where(t3 < t5, t3, t6)
+    return (cotangent * t7,)
 
 
 def _grpo_without_reference_value(
@@ -2313,15 +2288,21 @@ def _grpo_without_reference_vjp(
     cotangent: Array,
 ) -> tuple[Result, ...]:
     """Gradients of sum(cotangent * loss)."""
-    t = log_probability - old_log_probability
-    exponential = torch.exp(t)
-    t2 = advantage[..., None] * exponential
-    t3 = clip_high + 1
+    t = clip_high + 1
+    t2 = log_probability - old_log_probability
+    exponential = torch.exp(t2)
     larger = torch.maximum(exponential, 1 - clip_low)
-    t4 = advantage[..., None] * torch.minimum(t3, larger)
-    branch = torch.where(-(clip_low + torch.expm1(t)) > 0, 0.0, exponential)
-    t5 = advantage[..., None] * torch.where(t3 <= larger, 0.0, branch)
-    return (-cotangent * torch.where(t2 < t4, t2, t5),)
+    t3 = advantage[..., None] * exponential
+    t4 = advantage[..., None] * torch.minimum(t, larger)
+    below = t3 < t4
+    branch = torch.where(-(clip_low + torch.expm1(t2)) > 0, 0.0, exponential)
+    t5 = -torch.where(below, t3, advantage[..., None] * branch)
+    branch2 = torch.where(below, -advantage[..., None] * exponential, 0.0)
+    smaller = torch.clamp(torch.maximum(t5, branch2), max=0.0)
+    t6 = advantage[..., None] * torch.where(t < larger, 0.0, branch)
+    larger2 = torch.maximum(torch.minimum(t5, branch2), smaller)
+    branch3 = torch.where(t == larger, larger2, -torch.where(below, t3, t6))
+    return (cotangent * branch3,)
 
 
 def _grpo_without_reference_jvp(
@@ -2334,15 +2315,21 @@ def _grpo_without_reference_jvp(
     log_probability_tangent: Array,
 ) -> Result:
     """The directional derivative of the unreduced loss along the tangents."""
-    t = log_probability - old_log_probability
-    exponential = torch.exp(t)
-    t2 = advantage[..., None] * exponential
-    t3 = clip_high + 1
+    t = clip_high + 1
+    t2 = log_probability - old_log_probability
+    exponential = torch.exp(t2)
     larger = torch.maximum(exponential, 1 - clip_low)
-    t4 = advantage[..., None] * torch.minimum(t3, larger)
-    branch = torch.where(-(clip_low + torch.expm1(t)) > 0, 0.0, exponential)
-    t5 = advantage[..., None] * torch.where(t3 <= larger, 0.0, branch)
-    return -log_probability_tangent * torch.where(t2 < t4, t2, t5)
+    t3 = advantage[..., None] * exponential
+    t4 = advantage[..., None] * torch.minimum(t, larger)
+    below = t3 < t4
+    branch = torch.where(-(clip_low + torch.expm1(t2)) > 0, 0.0, exponential)
+    t5 = -torch.where(below, t3, advantage[..., None] * branch)
+    branch2 = torch.where(below, -advantage[..., None] * exponential, 0.0)
+    smaller = torch.clamp(torch.maximum(t5, branch2), max=0.0)
+    t6 = advantage[..., None] * torch.where(t < larger, 0.0, branch)
+    larger2 = torch.maximum(torch.minimum(t5, branch2), smaller)
+    branch3 = torch.where(t == larger, larger2, -torch.where(below, t3, t6))
+    return log_probability_tangent * branch3
 
 
 def _grpo_without_reference_hvp(
@@ -2713,21 +2700,26 @@ def _gspo_vjp(
     cotangent: Array,
 ) -> tuple[Result, ...]:
     """Gradients of sum(cotangent * loss)."""
+    t = clip_high + 1
     branch = torch.where(valid, log_probability - old_log_probability, 0.0)
     total = torch.sum(branch, dim=-1)
     branch2 = fn.select(valid, 1.0, 0.0, log_probability)
     total2 = torch.sum(branch2, dim=-1)
-    t = 1 / torch.clamp(total2, min=1.0)
-    t2 = total * t
-    exponential = torch.exp(t2)
-    t3 = clip_high + 1
+    t2 = 1 / torch.clamp(total2, min=1.0)
+    t3 = total * t2
+    exponential = torch.exp(t3)
     larger = torch.maximum(exponential, 1 - clip_low)
-    t4 = advantage * torch.minimum(t3, larger)
-    branch3 = torch.where(-(clip_low + torch.expm1(t2)) > 0, 0.0, t * exponential)
-    t5 = advantage * torch.where(t3 <= larger, 0.0, branch3)
-    branch4 = torch.where(advantage * exponential < t4, advantage * t * exponential, t5)
-    t6 = -cotangent * branch4
-    return (torch.where(valid, t6[..., None], 0.0),)
+    t4 = advantage * torch.minimum(t, larger)
+    below = advantage * exponential < t4
+    t5 = advantage * t2 * exponential
+    branch3 = torch.where(-(clip_low + torch.expm1(t3)) > 0, 0.0, t2 * exponential)
+    t6 = -torch.where(below, t5, advantage * branch3)
+    branch4 = torch.where(below, -advantage * t2 * exponential, 0.0)
+    smaller = torch.clamp(torch.maximum(t6, branch4), max=0.0)
+    t7 = -torch.where(below, t5, advantage * torch.where(t < larger, 0.0, branch3))
+    branch5 = torch.where(t == larger, torch.maximum(torch.minimum(t6, branch4), smaller), t7)
+    t8 = cotangent * branch5
+    return (torch.where(valid, t8[..., None], 0.0),)
 
 
 def _gspo_jvp(
@@ -2742,20 +2734,25 @@ def _gspo_jvp(
     """The directional derivative of the unreduced loss along the tangents."""
     branch = torch.where(valid, log_probability_tangent, 0.0)
     total = torch.sum(branch, dim=-1)
+    t = clip_high + 1
     branch2 = torch.where(valid, log_probability - old_log_probability, 0.0)
     total2 = torch.sum(branch2, dim=-1)
     branch3 = fn.select(valid, 1.0, 0.0, log_probability)
     total3 = torch.sum(branch3, dim=-1)
-    t = 1 / torch.clamp(total3, min=1.0)
-    t2 = total2 * t
-    exponential = torch.exp(t2)
-    t3 = clip_high + 1
+    t2 = 1 / torch.clamp(total3, min=1.0)
+    t3 = total2 * t2
+    exponential = torch.exp(t3)
     larger = torch.maximum(exponential, 1 - clip_low)
-    t4 = advantage * torch.minimum(t3, larger)
-    branch4 = torch.where(-(clip_low + torch.expm1(t2)) > 0, 0.0, t * exponential)
-    t5 = advantage * torch.where(t3 <= larger, 0.0, branch4)
-    branch5 = torch.where(advantage * exponential < t4, advantage * t * exponential, t5)
-    return -total * branch5
+    t4 = advantage * torch.minimum(t, larger)
+    below = advantage * exponential < t4
+    t5 = advantage * t2 * exponential
+    branch4 = torch.where(-(clip_low + torch.expm1(t3)) > 0, 0.0, t2 * exponential)
+    t6 = -torch.where(below, t5, advantage * branch4)
+    branch5 = torch.where(below, -advantage * t2 * exponential, 0.0)
+    smaller = torch.clamp(torch.maximum(t6, branch5), max=0.0)
+    t7 = -torch.where(below, t5, advantage * torch.where(t < larger, 0.0, branch4))
+    branch6 = torch.where(t == larger, torch.maximum(torch.minimum(t6, branch5), smaller), t7)
+    return total * branch6
 
 
 def _gspo_hvp(

@@ -1571,16 +1571,24 @@ def _quantile_regression_hvp(
     """The Hessian of sum(cotangent * loss) times the tangents."""
     t = cotangent / delta
     magnitude = torch.abs(prediction[..., :, None] - target[..., None, :])
+    below = magnitude < delta
     position = fn.positions(prediction, -1)
     t2 = position.to(prediction.dtype) + 0.5
     quantile_size = fn.size(prediction, -1)
     t3 = 1 - t2 / quantile_size
-    t4 = t2 / quantile_size
-    above = prediction[..., :, None] > target[..., None, :]
-    branch = torch.where(above, t3[..., :, None], t4[..., :, None])
     sample_size = fn.size(target, -1)
-    branch2 = torch.where(magnitude <= delta, branch / sample_size, 0.0)
-    total = torch.sum(branch2, dim=-1)
+    t4 = t3 / sample_size
+    branch = torch.where(below, t4[..., :, None], 0.0)
+    t5 = t2 / (sample_size * quantile_size)
+    branch2 = torch.where(below, t5[..., :, None], 0.0)
+    smaller = torch.clamp(torch.maximum(branch, branch2), max=0.0)
+    t6 = t2 / quantile_size
+    above = prediction[..., :, None] > target[..., None, :]
+    branch3 = torch.where(above, t3[..., :, None], t6[..., :, None])
+    larger = torch.maximum(torch.minimum(branch, branch2), smaller)
+    equal = prediction[..., :, None] == target[..., None, :]
+    branch4 = torch.where(equal, larger, torch.where(below, branch3 / sample_size, 0.0))
+    total = torch.sum(branch4, dim=-1)
     return (prediction_tangent * t[..., None] * total,)
 
 
@@ -1593,16 +1601,24 @@ def _quantile_regression_hessian_diagonal(
     """The diagonal of the Hessian of sum(cotangent * loss)."""
     t = cotangent / delta
     magnitude = torch.abs(prediction[..., :, None] - target[..., None, :])
+    below = magnitude < delta
     position = fn.positions(prediction, -1)
     t2 = position.to(prediction.dtype) + 0.5
     quantile_size = fn.size(prediction, -1)
     t3 = 1 - t2 / quantile_size
-    t4 = t2 / quantile_size
-    above = prediction[..., :, None] > target[..., None, :]
-    branch = torch.where(above, t3[..., :, None], t4[..., :, None])
     sample_size = fn.size(target, -1)
-    branch2 = torch.where(magnitude <= delta, branch / sample_size, 0.0)
-    total = torch.sum(branch2, dim=-1)
+    t4 = t3 / sample_size
+    branch = torch.where(below, t4[..., :, None], 0.0)
+    t5 = t2 / (sample_size * quantile_size)
+    branch2 = torch.where(below, t5[..., :, None], 0.0)
+    smaller = torch.clamp(torch.maximum(branch, branch2), max=0.0)
+    t6 = t2 / quantile_size
+    above = prediction[..., :, None] > target[..., None, :]
+    branch3 = torch.where(above, t3[..., :, None], t6[..., :, None])
+    larger = torch.maximum(torch.minimum(branch, branch2), smaller)
+    equal = prediction[..., :, None] == target[..., None, :]
+    branch4 = torch.where(equal, larger, torch.where(below, branch3 / sample_size, 0.0))
+    total = torch.sum(branch4, dim=-1)
     return (t[..., None] * total,)
 
 

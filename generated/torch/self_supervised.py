@@ -1585,7 +1585,7 @@ def _vicreg_hvp(
     dot7 = torch.einsum("...ab,...cb->...a", branch2, t4)
     total3 = torch.sum(t7**2, dim=-2)
     t16 = epsilon + total3 / torch.clamp(t11, min=1.0)
-    above = torch.sqrt(t16) < 1
+    above = torch.sqrt(t16) <= 1
     t17 = 1 / torch.sqrt(t16)
     t18 = feature_size * torch.clamp(t2, min=1.0) * torch.clamp(t11, min=1.0)
     t19 = 0.5 * cotangent * variance / t18
@@ -1649,78 +1649,40 @@ def _vicreg_hvp(
     dot16 = torch.einsum("...ab,...cb->...a", t54, t47)
     dot17 = torch.einsum("...ab,...cb->...a", branch10, t50)
     dot18 = torch.einsum("...ab,...cb->...a", branch11, t47)
-    t55 = t[..., None] * (dot14 + dot16) + t[..., None] * (dot17 + dot18)
     total9 = torch.sum(t50**2, dim=-2)
-    t56 = epsilon + total9 / torch.clamp(t11, min=1.0)
-    t57 = torch.sqrt(t56)
-    equal = t57 == 1
-    t58 = total9**2
-    t59 = 0.5 * t58 / torch.clamp(t11, min=1.0) ** 4
-    t60 = total9 * epsilon / torch.clamp(t11, min=1.0) ** 3
-    t61 = torch.clamp(t2, min=1.0) ** 2 * torch.clamp(t11, min=1.0) ** 4
-    t62 = torch.clamp(t2, min=1.0) ** 2 * torch.clamp(t11, min=1.0) ** 3
-    t63 = t59 + t60 + 0.25 * t58 / t61 + 0.5 * total9 * epsilon / t62
-    total10 = torch.sum(t50 / torch.clamp(t2, min=1.0), dim=-2)
-    t64 = 0.25 * t50 - 0.25 * total10[..., None, :]
-    t65 = t64**2 / torch.clamp(t11, min=1.0) ** 4
-    t66 = epsilon**2
-    t67 = 0.5 * t66 / torch.clamp(t11, min=1.0) ** 2
-    t68 = torch.clamp(t2, min=1.0) ** 2 * torch.clamp(t11, min=1.0) ** 2
-    t69 = t63[..., None, :] + t65 + t67 + 0.25 * t66 / t68
-    t70 = 1 / t56**3
-    t71 = cotangent**2
-    t72 = t71 * variance**2 / feature_size**2
-    t73 = t69 * t70[..., None, :] * t72[..., None, None]
-    above2 = t73 > 0
-    t74 = 1 / torch.sqrt(t56)
-    t75 = feature_size**2 * torch.clamp(t2, min=1.0) * torch.clamp(t11, min=1.0)
-    t76 = t71 * variance * invariance / t75
-    t77 = t74 * t76[..., None]
-    smaller = torch.clamp(torch.clamp(fn.xdivy(t77[..., None, :], t73), min=0.0), max=1.0)
-    branch12 = torch.where(above2, t74[..., None, :] * t19[..., None, None] * smaller, 0.0)
-    above3 = t57 < 1
-    branch13 = torch.where(above3, t74 * t19[..., None], 0.0)
-    branch14 = torch.where(equal[..., None, :], branch12, branch13[..., None, :])
-    branch15 = torch.where(differs.mT, t52 / torch.clamp(t10, min=1.0), 0.0)
-    t78 = branch15.mT
-    dot19 = t50 @ t78.mT
-    branch16 = torch.where(differs.mT, dot15.mT / torch.clamp(t10, min=1.0), 0.0)
-    t79 = branch16.mT
-    dot20 = t47 @ t79.mT
-    dot21 = t50 @ branch15.mT
-    dot22 = t47 @ branch16.mT
-    t80 = -2 * total7 / torch.clamp(t2, min=1.0)
-    t81 = t50 * (t80[..., None, :] + 2 * second_tangent)
-    total11 = torch.sum(t81, dim=-2)
-    t82 = 1 / t56**1.5
-    t83 = cotangent * variance / t34
-    t84 = t64 * smaller * t82[..., None, :] * t83[..., None, None]
-    branch17 = torch.where(above3, total10 * t35[..., None] * t82, 0.0)
-    t85 = t50 * t37[..., None, None] * t82[..., None, :]
-    branch18 = torch.where(above3[..., None, :], t85, 0.0)
-    t86 = branch17[..., None, :] + branch18
-    branch19 = torch.where(equal[..., None, :], torch.where(above2, t84, 0.0), t86)
-    t87 = second_tangent / torch.clamp(t2, min=1.0)
-    total12 = torch.sum(t87, dim=-2)
-    t88 = total7 * batch_size / torch.clamp(t2, min=1.0) ** 2
-    t89 = total12 - t88
-    branch20 = torch.where(above2, t21[..., None, None] * t74[..., None, :] * smaller, 0.0)
-    branch21 = torch.where(above3, t21[..., None] * t74, 0.0)
-    branch22 = torch.where(equal[..., None, :], branch20, branch21[..., None, :])
-    t90 = cotangent / feature_size
-    t91 = 2 * invariance / torch.clamp(t2, min=1.0)
-    larger = torch.clamp(t11, min=1.0)
-    t92 = 0.5 * t74[..., None, :] * smaller * variance / larger
-    branch23 = torch.where(above2, t90[..., None, None] * (t91 - t92), t40[..., None, None])
-    branch24 = torch.where(above3, t41[..., None] * t74, 0.0)
-    t93 = t40[..., None] + branch24
-    branch25 = torch.where(equal[..., None, :], branch23, t93[..., None, :])
-    t94 = t55[..., None, :] + total7[..., None, :] * branch14
-    t95 = t94 + t27[..., None, None] * (dot19 + dot20)
-    t96 = t95 + t27[..., None, None] * (dot21 + dot22)
-    t97 = t96 + t31[..., None, None] * first_tangent
-    t98 = t97 + total11[..., None, :] * branch19 + t89[..., None, :] * branch22
-    return (t45 + t42[..., None, :] * first_tangent, t98 + second_tangent * branch25)
+    t55 = epsilon + total9 / torch.clamp(t11, min=1.0)
+    above2 = torch.sqrt(t55) <= 1
+    t56 = 1 / torch.sqrt(t55)
+    branch12 = torch.where(above2, total7 * t56 * t19[..., None], 0.0)
+    t57 = second_tangent / torch.clamp(t2, min=1.0)
+    total10 = torch.sum(t57, dim=-2)
+    t58 = total7 * batch_size / torch.clamp(t2, min=1.0) ** 2
+    branch13 = torch.where(above2, t21[..., None] * t56 * (total10 - t58), 0.0)
+    t59 = t[..., None] * (dot14 + dot16) + t[..., None] * (dot17 + dot18) + branch12
+    t60 = t59 + branch13
+    branch14 = torch.where(differs.mT, t52 / torch.clamp(t10, min=1.0), 0.0)
+    t61 = branch14.mT
+    dot19 = t50 @ t61.mT
+    branch15 = torch.where(differs.mT, dot15.mT / torch.clamp(t10, min=1.0), 0.0)
+    t62 = branch15.mT
+    dot20 = t47 @ t62.mT
+    dot21 = t50 @ branch14.mT
+    dot22 = t47 @ branch15.mT
+    t63 = -2 * total7 / torch.clamp(t2, min=1.0)
+    t64 = t50 * (t63[..., None, :] + 2 * second_tangent)
+    total11 = torch.sum(t64, dim=-2)
+    total12 = torch.sum(t50 / torch.clamp(t2, min=1.0), dim=-2)
+    t65 = 1 / t55**1.5
+    branch16 = torch.where(above2, total12 * t35[..., None] * t65, 0.0)
+    t66 = t50 * t37[..., None, None] * t65[..., None, :]
+    branch17 = torch.where(above2[..., None, :], t66, 0.0)
+    t67 = total11[..., None, :] * (branch16[..., None, :] + branch17)
+    branch18 = torch.where(above2, t41[..., None] * t56, 0.0)
+    t68 = t40[..., None] + branch18
+    t69 = t60[..., None, :] + t27[..., None, None] * (dot19 + dot20)
+    t70 = t69 + t27[..., None, None] * (dot21 + dot22)
+    t71 = t70 + t31[..., None, None] * first_tangent + t67
+    return (t45 + t42[..., None, :] * first_tangent, t71 + t68[..., None, :] * second_tangent)
 
 
 def _vicreg_hessian_diagonal(
@@ -1744,7 +1706,7 @@ def _vicreg_hessian_diagonal(
     total2 = torch.sum(t5**2, dim=-2)
     t6 = torch.full((), batch_size - 1, dtype=first.dtype, device=first.device)
     t7 = epsilon + total2 / torch.clamp(t6, min=1.0)
-    above = torch.sqrt(t7) < 1
+    above = torch.sqrt(t7) <= 1
     t8 = feature_size * torch.clamp(t6, min=1.0)
     t9 = -0.5 * cotangent * variance / t8
     t10 = 1 / torch.sqrt(t7)
@@ -1790,70 +1752,32 @@ def _vicreg_hessian_diagonal(
     total4 = torch.sum(second, dim=-2)
     t36 = -total4 / torch.clamp(t, min=1.0)
     t37 = t36[..., None, :] + second
-    t38 = t37 / t20
-    total5 = torch.sum(t37 / torch.clamp(t, min=1.0), dim=-2)
-    t39 = t36 - total5
-    t40 = t39[..., None, :] + second
-    dot6 = torch.einsum("...cb,...ab->...ab", t38, t40)
+    total5 = torch.sum(t37**2, dim=-2)
+    t38 = epsilon + total5 / torch.clamp(t6, min=1.0)
+    above2 = torch.sqrt(t38) <= 1
+    t39 = 1 / torch.sqrt(t38)
+    branch7 = torch.where(above2, t9[..., None] * t39, 0.0)
+    branch8 = torch.where(above2, t39 * t12[..., None], 0.0)
+    branch9 = torch.where(above2, t39 * t15[..., None], 0.0)
+    t40 = branch7 + branch8 + branch9
+    t41 = t37 / t20
+    total6 = torch.sum(t37 / torch.clamp(t, min=1.0), dim=-2)
+    t42 = t36 - total6
+    t43 = t42[..., None, :] + second
+    dot6 = torch.einsum("...cb,...ab->...ab", t41, t43)
     dot7 = dot6 @ t24.mT
     dot8 = dot6 @ branch4.mT
-    t41 = t37 * t40 / torch.clamp(t18, min=1.0)
-    dot9 = t41 @ branch4.mT
-    dot10 = t41 @ t24.mT
-    total6 = torch.sum(t37**2, dim=-2)
-    t42 = epsilon + total6 / torch.clamp(t6, min=1.0)
-    t43 = torch.sqrt(t42)
-    equal = t43 == 1
-    t44 = total6**2
-    t45 = 0.5 * t44 / torch.clamp(t6, min=1.0) ** 4
-    t46 = total6 * epsilon / torch.clamp(t6, min=1.0) ** 3
-    t47 = torch.clamp(t, min=1.0) ** 2 * torch.clamp(t6, min=1.0) ** 4
-    t48 = torch.clamp(t, min=1.0) ** 2 * torch.clamp(t6, min=1.0) ** 3
-    t49 = t45 + t46 + 0.25 * t44 / t47 + 0.5 * total6 * epsilon / t48
-    t50 = 0.25 * t37 - 0.25 * total5[..., None, :]
-    t51 = epsilon**2
-    t52 = 0.5 * t51 / torch.clamp(t6, min=1.0) ** 2
-    t53 = torch.clamp(t, min=1.0) ** 2 * torch.clamp(t6, min=1.0) ** 2
-    t54 = t49[..., None, :] + t50**2 / torch.clamp(t6, min=1.0) ** 4 + t52
-    t55 = t54 + 0.25 * t51 / t53
-    t56 = 1 / t42**3
-    t57 = cotangent**2
-    t58 = t57 * variance**2 / feature_size**2
-    t59 = t55 * t56[..., None, :] * t58[..., None, None]
-    above2 = t59 > 0
-    t60 = 0.5 * cotangent * variance / t8
-    t61 = 1 / torch.sqrt(t42)
-    t62 = feature_size**2 * torch.clamp(t, min=1.0) * torch.clamp(t6, min=1.0)
-    t63 = t57 * variance * invariance / t62
-    t64 = t61 * t63[..., None]
-    smaller = torch.clamp(torch.clamp(fn.xdivy(t64[..., None, :], t59), min=0.0), max=1.0)
-    branch7 = torch.where(above2, t60[..., None, None] * t61[..., None, :] * smaller, 0.0)
-    above3 = t43 < 1
-    branch8 = torch.where(above3, t60[..., None] * t61, 0.0)
-    branch9 = torch.where(equal[..., None, :], branch7, branch8[..., None, :])
-    t65 = (1 / torch.clamp(t, min=1.0) - t13) * branch9
-    t66 = 1 / t42**1.5
-    t67 = cotangent * variance / t28
-    t68 = t50 * smaller * t66[..., None, :] * t67[..., None, None]
-    branch10 = torch.where(above3, total5 * t29[..., None] * t66, 0.0)
-    t69 = t37 * t31[..., None, None] * t66[..., None, :]
-    branch11 = torch.where(above3[..., None, :], t69, 0.0)
-    t70 = branch10[..., None, :] + branch11
-    branch12 = torch.where(equal[..., None, :], torch.where(above2, t68, 0.0), t70)
-    t71 = (2 * t37 - 2 * total5[..., None, :]) * branch12
-    t72 = cotangent / feature_size
-    t73 = 2 * invariance / torch.clamp(t, min=1.0)
-    t74 = 0.5 * t61[..., None, :] * smaller * variance / torch.clamp(t6, min=1.0)
-    branch13 = torch.where(above2, t72[..., None, None] * (t73 - t74), t3[..., None, None])
-    branch14 = torch.where(above3, t9[..., None] * t61, 0.0)
-    t75 = t3[..., None] + branch14
-    branch15 = torch.where(equal[..., None, :], branch13, t75[..., None, :])
-    branch16 = torch.where(above2, t61[..., None, :] * t12[..., None, None] * smaller, 0.0)
-    branch17 = torch.where(above3, t61 * t12[..., None], 0.0)
-    branch18 = torch.where(equal[..., None, :], branch16, branch17[..., None, :])
-    t76 = t17[..., None, None] * dot7 + t17[..., None, None] * dot8
-    t77 = t76 + t26[..., None, None] * dot9 + t26[..., None, None] * dot10 + t65 + t71
-    return (t35 + t26[..., None, None] * dot5 + t33, t77 + branch15 + branch18)
+    t44 = t37 * t43 / torch.clamp(t18, min=1.0)
+    dot9 = t44 @ branch4.mT
+    dot10 = t44 @ t24.mT
+    t45 = 1 / t38**1.5
+    branch10 = torch.where(above2, total6 * t29[..., None] * t45, 0.0)
+    t46 = t37 * t31[..., None, None] * t45[..., None, :]
+    branch11 = torch.where(above2[..., None, :], t46, 0.0)
+    t47 = (branch10[..., None, :] + branch11) * (2 * t37 - 2 * total6[..., None, :])
+    t48 = t3[..., None, None] + t40[..., None, :] + t17[..., None, None] * dot7
+    t49 = t48 + t17[..., None, None] * dot8 + t26[..., None, None] * dot9
+    return (t35 + t26[..., None, None] * dot5 + t33, t49 + t26[..., None, None] * dot10 + t47)
 
 
 _VICREG = Definition(

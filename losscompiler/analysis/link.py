@@ -13,6 +13,7 @@ from losscompiler.analysis.elementary import elementary
 from losscompiler.analysis.ledger import Ledger
 from losscompiler.analysis.problem import COUNTS, POSITIONS, TRUTHS
 from losscompiler.spec import expressions as ex
+from losscompiler.spec.conditions import is_condition
 from losscompiler.spec.roles import assumptions_of
 from losscompiler.spec.tensors import Index
 
@@ -105,7 +106,7 @@ class Link:
             return self._symbol(e, POSITIONS)
         if isinstance(e, ex.Binder):
             return self._symbol(e, self._range(e))
-        if ex.is_condition(e) and e.atoms(Index, ex.Element, ex.MaskElement):
+        if is_condition(e) and e.atoms(Index, ex.Element, ex.MaskElement):
             return self._condition(e)
         if not e.args:
             return e

@@ -16,13 +16,13 @@ import sympy as sp
 from losscompiler.diagnostics import SpecError
 from losscompiler.spec.broken import Broken
 from losscompiler.spec.claims import Claimed, check_claims
+from losscompiler.spec.conditions import is_condition
 from losscompiler.spec.expressions import (
     Element,
     Index,
     MaskElement,
     Size,
     Tensor,
-    is_condition,
     not_a_number,
 )
 from losscompiler.spec.names import NO_OTHERS, Names, check_names

@@ -10,9 +10,9 @@ from collections.abc import Iterable
 from typing import Any
 
 import sympy as sp
-from sympy.logic.boolalg import Boolean, BooleanAtom
 
 from losscompiler.diagnostics import SpecError
+from losscompiler.spec.conditions import constant_condition, is_condition
 from losscompiler.spec.tensors import (
     Element,
     Index,
@@ -47,15 +47,12 @@ __all__ = [
     "Sum",
     "Tensor",
     "bound_indices",
-    "constant_condition",
     "element",
-    "is_condition",
     "not_a_number",
     "sigmoid",
     "softplus",
     "split_shift",
     "stop_gradient",
-    "undecided",
 ]
 
 # ---- binders: nodes that bind indices -------------------------------------------------------
@@ -301,32 +298,6 @@ class Piecewise(sp.Expr):
     def _latex(self, printer: Any) -> str:
         printed: str = printer._print(sp.Piecewise(*self.pairs, evaluate=False))
         return printed
-
-
-def is_condition(e: Any) -> bool:
-    """Whether an expression is a truth value. SymPy has every symbol be one; ours are numbers."""
-    return isinstance(e, Boolean | BooleanAtom) and not isinstance(e, Index | Size)
-
-
-def constant_condition(condition: object) -> SpecError:
-    """The diagnostic for `i != j` and `a == b`, which Python decides structurally."""
-    return SpecError(
-        "LC110",
-        f"this condition is the constant {condition}, whatever the data",
-        help="Python's == and != compare how expressions are written; use Eq(a, b) and Ne(a, b)",
-    )
-
-
-def undecided(condition: Any) -> None:
-    """Refuses a condition that SymPy has decided, from what it knows of all numbers in it."""
-    if isinstance(condition, BooleanAtom):
-        raise SpecError(
-            "LC110",
-            f"this condition is always {str(condition).lower()}, whatever the data",
-            help="all numbers in a formula are finite, so that `x < oo` tells nothing (ask the "
-            "inputs, such as a mask, whether anything is left); a sign that the domain of an "
-            "input settles needs no condition",
-        )
 
 
 class sigmoid(sp.Function):

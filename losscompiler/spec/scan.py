@@ -10,7 +10,8 @@ from typing import Any
 import sympy as sp
 
 from losscompiler.diagnostics import SpecError
-from losscompiler.spec.expressions import Index, is_condition, not_a_number
+from losscompiler.spec.conditions import is_condition
+from losscompiler.spec.expressions import Index, not_a_number
 from losscompiler.spec.recurrence import Carry, finding_axes, recurrence
 from losscompiler.spec.substitute import free_indices
 from losscompiler.spec.tensors import Tensor

@@ -8,6 +8,7 @@ import sympy as sp
 
 from losscompiler.diagnostics import SpecError
 from losscompiler.spec import expressions as ex
+from losscompiler.spec.conditions import constant_condition, undecided
 
 
 def index(axis: str, names: str | None = None) -> Any:
@@ -127,15 +128,15 @@ def correlate(e: Any, k: Any, taps: Any) -> sp.Expr:
 def Piecewise(*pairs: Any) -> sp.Expr:
     """The value of the first pair `(value, condition)` whose condition holds; end with `True`."""
     for _, condition in pairs[:-1]:
-        ex.undecided(condition)
+        undecided(condition)
     return ex.Piecewise(*pairs)
 
 
 def where(condition: Any, a: Any, b: Any) -> sp.Expr:
     """`a` where the condition holds, `b` elsewhere."""
     if isinstance(condition, bool):
-        raise ex.constant_condition(condition)
-    ex.undecided(condition)
+        raise constant_condition(condition)
+    undecided(condition)
     return ex.Piecewise((a, condition), (b, True))
 
 

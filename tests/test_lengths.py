@@ -140,7 +140,8 @@ BACKENDS: dict[str, tuple[Any, Any]] = {
 def test_norms_along_axes(backend: str) -> None:
     fn, array = BACKENDS[backend]
     x = np.array([[3e30, -4e30], [3e-30, 4e-30], [0, 0], [np.inf, 1], [np.nan, 1]], np.float32)
-    found = np.asarray(fn.norm(array(x), axis=-1))
+    with np.errstate(all="ignore"):
+        found = np.asarray(fn.norm(array(x), axis=-1))
     np.testing.assert_allclose(found, np.array([5e30, 5e-30, 0, np.inf, np.nan]), rtol=3e-7)
     assert found.dtype == np.float32
     assert np.asarray(fn.norm(array(np.zeros((2, 0), np.float32)), axis=-1)).tolist() == [0, 0]

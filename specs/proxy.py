@@ -8,7 +8,9 @@ from losscompiler.spec import (
     Label,
     Max,
     Mean,
+    Min,
     Ne,
+    Norm,
     Param,
     Prediction,
     Rational,
@@ -124,6 +126,43 @@ def arcface(
         scale * turned(embedding[d], weights[label, d], d, margin),
         label,
     )
+
+
+@loss
+def magface(
+    embedding=Prediction("feature"),
+    weights=Prediction("class", "feature"),
+    label=Label("class"),
+    *,
+    shortest=Param(10, positive=True),
+    longest=Param(110, positive=True),
+    least_margin=Param(Rational("0.45"), interval=(0, pi / 2)),
+    largest_margin=Param(Rational("0.8"), interval=(0, pi / 2)),
+    scale=Param(64, positive=True),
+    strength=Param(35, nonnegative=True),
+):
+    """ArcFace whose margin grows with the length of the embedding: a length that means quality.
+
+    Use it for recognition where samples differ in quality: the length of an embedding is a measure
+    of it that costs nothing. Lengths count between `shortest` and `longest`; the margin is linear
+    in between, and a penalty times `strength` draws all lengths upwards. `weights` has one row per
+    class and is learned. Beyond a half-turn it goes on as `arcface` does. The defaults are those of
+    the authors: `shortest` must be below `longest`.
+
+    References:
+        Q. Meng, S. Zhao, Z. Huang and F. Zhou, "MagFace: A Universal Representation for Face
+        Recognition and Quality Assessment", 2021.
+    """
+    d = index("feature")
+    length = Min(Max(Norm(embedding[d], d), shortest), longest)
+    share = (length - shortest) / (longest - shortest)
+    margin = least_margin + (largest_margin - least_margin) * share
+    cost = cross_entropy_with(
+        lambda k: scale * cosine_to(embedding, weights, k),
+        scale * turned(embedding[d], weights[label, d], d, margin),
+        label,
+    )
+    return cost + strength * (length / longest**2 + 1 / length)
 
 
 @loss

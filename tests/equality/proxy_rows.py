@@ -83,6 +83,19 @@ def pml_proxy_anchor(x: SimpleNamespace, reduction: str) -> Any:
     return torch.log1p(pulled).sum() / present + torch.log1p(pushed).mean()
 
 
+def mag_linear(x: SimpleNamespace, reduction: str) -> Any:
+    x_norm = x.embedding.norm(dim=-1, keepdim=True).clamp(x.shortest, x.longest)
+    rise = (x.largest_margin - x.least_margin) / (x.longest - x.shortest)
+    ada_margin = rise * (x_norm - x.shortest) + x.least_margin
+    cosine = cosines(x.embedding, x.weights)
+    sine = torch.sqrt(1 - cosine**2)
+    turned = cosine * torch.cos(ada_margin) - sine * torch.sin(ada_margin)
+    kept = torch.where(cosine > torch.cos(math.pi - ada_margin), turned, cosine)
+    logits = with_target(cosine, x.label, own(kept, x.label))
+    penalty = (x_norm / x.longest**2 + 1 / x_norm).squeeze(-1)
+    return plain(entropy(logits * x.scale, x.label, "none") + x.strength * penalty, reduction)
+
+
 def pml_soft_triple(x: SimpleNamespace, reduction: str) -> Any:
     cosine = cosines(x.embedding, x.centers.flatten(0, 1))
     cosine = cosine.view(*cosine.shape[:-1], *x.centers.shape[:2])
@@ -129,6 +142,24 @@ ROWS = [
         adapter="its margin is in degrees",
         unlike="beyond a half-turn it falls on, with a jump: cos(angle) - margin sin(margin); "
         "insightface's easy_margin leaves angles above a right angle as they are",
+    ),
+    Row(
+        "magface",
+        "formula",
+        mag_linear,
+        SAMPLES,
+        {
+            "shortest": 1.0,
+            "longest": 2.5,
+            "least_margin": 0.1,
+            "largest_margin": 0.2,
+            "scale": 6.0,
+            "strength": 0.7,
+        },
+        wrt=WRT,
+        function="MagFace (MagLinear and MagLoss)",
+        adapter="l_a, u_a are shortest, longest; l_margin, u_margin the margins; lambda_g strength",
+        unlike="beyond a half-turn it takes the margin away again, with a jump",
     ),
     Row(
         "proxy_nca",

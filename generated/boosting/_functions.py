@@ -87,10 +87,16 @@ def unit(x: Array, n: Array) -> Array:
 
 
 def norm(x: Array, axis: int | tuple[int, ...]) -> Array:
-    """The Euclidean norm along axes, scaled by the largest magnitude: no square overflows."""
+    """The Euclidean norm along axes; where squares overflow or underflow, of scaled entries."""
+    total = np.sum(x * x, axis=axis)
+    limits = np.finfo(x.dtype)
+    result: Array
+    if np.all((total > limits.tiny / limits.eps) & (total < np.inf)):
+        result = np.sqrt(total)
+        return result
     largest = np.max(np.abs(x), axis=axis, initial=0, keepdims=True)
     scale = np.where((largest > 0) & (largest < np.inf), largest, 1).astype(x.dtype, copy=False)
-    result: Array = np.squeeze(scale, axis) * np.sqrt(np.sum((x / scale) ** 2, axis=axis))
+    result = np.squeeze(scale, axis) * np.sqrt(np.sum((x / scale) ** 2, axis=axis))
     return result
 
 

@@ -40,6 +40,10 @@ __all__ = [
     "cosface_hessian_diagonal",
     "cosface_hvp",
     "cosface_value_and_grad",
+    "magface",
+    "magface_hessian_diagonal",
+    "magface_hvp",
+    "magface_value_and_grad",
     "normalized_softmax",
     "normalized_softmax_hessian_diagonal",
     "normalized_softmax_hvp",
@@ -2188,6 +2192,1035 @@ additive_angular_margin = arcface
 additive_angular_margin_value_and_grad = arcface_value_and_grad
 additive_angular_margin_hvp = arcface_hvp
 additive_angular_margin_hessian_diagonal = arcface_hessian_diagonal
+
+
+def magface(
+    embedding: ArrayLike,
+    weights: ArrayLike,
+    label: ArrayLike,
+    *,
+    shortest: Scalar = 10.0,
+    longest: Scalar = 110.0,
+    least_margin: Scalar = 0.45,
+    largest_margin: Scalar = 0.8,
+    scale: Scalar = 64.0,
+    strength: Scalar = 35.0,
+    weight: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
+    reduction: Reduction = "mean",
+    normalizer: Scalar | None = None,
+    ignore_index: int | None = None,
+    class_weight: ArrayLike | None = None,
+) -> Array:
+    """ArcFace whose margin grows with the length of the embedding: a length that means quality.
+
+        loss = (1/min(longest, max(shortest, norm_f(embedding[f]))) + min(longest, max(shortest,
+            norm_f(embedding[f])))/longest^2)*strength + log(sum_k(exp(-(-sin((largest_margin -
+            least_margin)*(-shortest + min(longest, max(shortest, norm_f(embedding[f]))))/(longest -
+            shortest) + least_margin)*norm_f(embedding[f]/norm_f(embedding[f]) - weights[label,
+            f]*sum_f(embedding[f]*weights[label, f])/(norm_f(embedding[f])*norm_f(weights[label,
+            f])^2)) + cos((largest_margin - least_margin)*(-shortest + min(longest, max(shortest,
+            norm_f(embedding[f]))))/(longest - shortest) +
+            least_margin)*sum_f(embedding[f]*weights[label,
+            f])/(norm_f(embedding[f])*norm_f(weights[label, f])))*scale +
+            scale*sum_f(embedding[f]*weights[k, f])/(norm_f(embedding[f])*norm_f(weights[k, f])))*{1
+            if k != label; 0 otherwise}) + 1)
+
+    Shapes: `(feature),(class,feature),()->()` after the batch axes, as NumPy writes generalised
+    ufuncs.
+
+    Use it for recognition where samples differ in quality: the length of an embedding is a measure
+    of it that costs nothing. Lengths count between `shortest` and `longest`; the margin is linear
+    in between, and a penalty times `strength` draws all lengths upwards. `weights` has one row per
+    class and is learned. Beyond a half-turn it goes on as `arcface` does. The defaults are those of
+    the authors: `shortest` must be below `longest`.
+
+    Args:
+        embedding: Prediction (feature).
+        weights: Prediction (class, feature).
+        label: Label, an integer that points into axis class.
+        shortest: Parameter; shortest > 0; default 10.0.
+        longest: Parameter; longest > 0; default 110.0.
+        least_margin: Parameter; 0 <= least_margin <= pi/2; default 0.45.
+        largest_margin: Parameter; 0 <= largest_margin <= pi/2; default 0.8.
+        scale: Parameter; scale > 0; default 64.0.
+        strength: Parameter; strength >= 0; default 35.0.
+        weight: Weight of each loss entry; broadcasts to the unreduced loss. None: 1.
+        mask: False where a loss entry does not count, whatever the inputs hold there; broadcasts to
+            the unreduced loss. None: all count.
+        reduction: "none" gives the weighted loss entries, "sum" their sum, "mean" their sum divided
+            by the sum of the weights.
+        normalizer: Divides the sum in place of the sum of the weights if `reduction` is "mean".
+        ignore_index: Label of the loss entries that do not count. None: all count.
+        class_weight: Factor of the weight for each label. None: 1.
+
+    Returns:
+        The reduced loss, or one entry per loss entry.
+
+    Raises:
+        ValueError: If a shape, dtype, label, option or parameter is not allowed.
+
+    References:
+        Q. Meng, S. Zhao, Z. Huang and F. Zhou, "MagFace: A Universal Representation for Face
+        Recognition and Quality Assessment", 2021.
+    """
+    return evaluate(
+        _MAGFACE,
+        (embedding, weights, label),
+        (shortest, longest, least_margin, largest_margin, scale, strength),
+        Options(
+            weight=weight,
+            mask=mask,
+            reduction=reduction,
+            normalizer=normalizer,
+            ignore_index=ignore_index,
+            class_weight=class_weight,
+        ),
+    )
+
+
+def magface_value_and_grad(
+    embedding: ArrayLike,
+    weights: ArrayLike,
+    label: ArrayLike,
+    *,
+    shortest: Scalar = 10.0,
+    longest: Scalar = 110.0,
+    least_margin: Scalar = 0.45,
+    largest_margin: Scalar = 0.8,
+    scale: Scalar = 64.0,
+    strength: Scalar = 35.0,
+    weight: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
+    reduction: Reduction = "mean",
+    normalizer: Scalar | None = None,
+    ignore_index: int | None = None,
+    class_weight: ArrayLike | None = None,
+) -> tuple[Array, Array | tuple[Array, ...]]:
+    """Value and gradient of `magface`.
+
+    The arguments are those of `magface`. An unreduced loss (`reduction="none"`) is differentiated
+    as its sum.
+
+    Returns:
+        The value, and the gradient with respect to `embedding`, `weights`, a tuple in this order.
+
+    Raises:
+        ValueError: If a shape, dtype, label, option or parameter is not allowed.
+    """
+    return value_and_grad(
+        _MAGFACE,
+        (embedding, weights, label),
+        (shortest, longest, least_margin, largest_margin, scale, strength),
+        Options(
+            weight=weight,
+            mask=mask,
+            reduction=reduction,
+            normalizer=normalizer,
+            ignore_index=ignore_index,
+            class_weight=class_weight,
+        ),
+    )
+
+
+def magface_hvp(
+    embedding: ArrayLike,
+    weights: ArrayLike,
+    label: ArrayLike,
+    *,
+    shortest: Scalar = 10.0,
+    longest: Scalar = 110.0,
+    least_margin: Scalar = 0.45,
+    largest_margin: Scalar = 0.8,
+    scale: Scalar = 64.0,
+    strength: Scalar = 35.0,
+    weight: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
+    reduction: Reduction = "mean",
+    normalizer: Scalar | None = None,
+    ignore_index: int | None = None,
+    class_weight: ArrayLike | None = None,
+    vector: Sequence[ArrayLike],
+) -> Array | tuple[Array, ...]:
+    """Hessian-vector product of `magface`.
+
+    The arguments are those of `magface`; `vector` has the shapes of what is differentiated. An
+    unreduced loss (`reduction="none"`) is differentiated as its sum.
+
+    Returns:
+        The Hessian times the vector, with respect to `embedding`, `weights`, a tuple in this order.
+
+    Raises:
+        ValueError: If a shape, dtype, label, option or parameter is not allowed.
+    """
+    return hvp(
+        _MAGFACE,
+        (embedding, weights, label),
+        (shortest, longest, least_margin, largest_margin, scale, strength),
+        vector,
+        Options(
+            weight=weight,
+            mask=mask,
+            reduction=reduction,
+            normalizer=normalizer,
+            ignore_index=ignore_index,
+            class_weight=class_weight,
+        ),
+    )
+
+
+def magface_hessian_diagonal(
+    embedding: ArrayLike,
+    weights: ArrayLike,
+    label: ArrayLike,
+    *,
+    shortest: Scalar = 10.0,
+    longest: Scalar = 110.0,
+    least_margin: Scalar = 0.45,
+    largest_margin: Scalar = 0.8,
+    scale: Scalar = 64.0,
+    strength: Scalar = 35.0,
+    weight: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
+    reduction: Reduction = "mean",
+    normalizer: Scalar | None = None,
+    ignore_index: int | None = None,
+    class_weight: ArrayLike | None = None,
+) -> Array | tuple[Array, ...]:
+    """Diagonal of the Hessian of `magface`.
+
+    The arguments are those of `magface`. An unreduced loss (`reduction="none"`) is differentiated
+    as its sum.
+
+    Returns:
+        The diagonal with respect to `embedding`, `weights`, a tuple in this order.
+
+    Raises:
+        ValueError: If a shape, dtype, label, option or parameter is not allowed.
+    """
+    return hessian_diagonal(
+        _MAGFACE,
+        (embedding, weights, label),
+        (shortest, longest, least_margin, largest_margin, scale, strength),
+        Options(
+            weight=weight,
+            mask=mask,
+            reduction=reduction,
+            normalizer=normalizer,
+            ignore_index=ignore_index,
+            class_weight=class_weight,
+        ),
+    )
+
+
+def _magface_value(
+    embedding: Array,
+    weights: Array,
+    label: Array,
+    shortest: Array,
+    longest: Array,
+    least_margin: Array,
+    largest_margin: Array,
+    scale: Array,
+    strength: Array,
+) -> Result:
+    """The unreduced loss."""
+    length = fn.norm(embedding, axis=-1)
+    smaller = np.minimum(longest, np.maximum(shortest, length))
+    t = strength * (1 / smaller + smaller / longest**2)
+    picked = fn.gather(weights, label, 0, 0, 1)
+    length2 = fn.norm(picked, axis=-1)
+    unit = fn.unit(picked, length2[..., None])
+    unit2 = fn.unit(embedding, length[..., None])
+    total = np.sum(unit * unit2, axis=-1)
+    t2 = (smaller - shortest) * (largest_margin - least_margin)
+    t3 = least_margin + t2 / (longest - shortest)
+    length3 = fn.norm(unit2 - unit * total[..., None], axis=-1)
+    t4 = -(total * np.cos(t3) - length3 * np.sin(t3))
+    length4 = fn.norm(weights, axis=-1)
+    unit3 = fn.unit(weights.mT, length4[..., None, :])
+    total2 = np.sum(unit2[..., :, None] * unit3, axis=-2)
+    position = fn.positions(weights, -2)
+    t5 = scale * (t4[..., None] + total2)
+    lse = fn.logsumexp(t5, -1, where=position != label[..., None])
+    return t + fn.softplus(lse)
+
+
+def _magface_vjp(
+    embedding: Array,
+    weights: Array,
+    label: Array,
+    shortest: Array,
+    longest: Array,
+    least_margin: Array,
+    largest_margin: Array,
+    scale: Array,
+    strength: Array,
+    cotangent: Array,
+) -> tuple[Result, ...]:
+    """Gradients of sum(cotangent * loss)."""
+    length = fn.norm(embedding, axis=-1)
+    inverse = fn.reciprocal(length)
+    unit = fn.unit(embedding, length[..., None])
+    picked = fn.gather(weights, label, 0, 0, 1)
+    length2 = fn.norm(picked, axis=-1)
+    unit2 = fn.unit(picked, length2[..., None])
+    total = np.sum(unit2 * unit, axis=-1)
+    t = unit - total[..., None] * unit2
+    length3 = fn.norm(t, axis=-1)
+    unit3 = fn.unit(t, length3[..., None])
+    t2 = 1 / (longest - shortest)
+    t3 = largest_margin - least_margin
+    larger = np.maximum(shortest, length)
+    smaller = np.minimum(longest, larger)
+    t4 = least_margin + t2 * t3 * (smaller - shortest)
+    t5 = np.sin(t4)
+    position = fn.positions(weights, -2)
+    differs = position != label[..., None]
+    t6 = np.cos(t4)
+    t7 = -(t6 * total - t5 * length3)
+    length4 = fn.norm(weights, axis=-1)
+    unit4 = fn.unit(weights.mT, length4[..., None, :])
+    total2 = np.sum(unit[..., :, None] * unit4, axis=-2)
+    t8 = scale * (t7[..., None] + total2)
+    lse = fn.logsumexp(t8, -1, where=differs)
+    share = np.exp(t8 - lse[..., None])
+    total3 = np.sum(np.where(differs, share, 0.0), axis=-1)
+    probability = fn.sigmoid(lse)
+    t9 = t5 * total3 * probability * cotangent * scale
+    branch = np.where(differs[..., None, :], share[..., None, :] * unit4, 0.0)
+    total4 = np.sum(branch, axis=-1)
+    t10 = probability * cotangent * scale
+    total5 = np.sum(unit2 * unit3, axis=-1)
+    t11 = -(t6 + total5 * t5)
+    t12 = total3 * t11 * probability * cotangent * scale
+    t13 = total3 * t11
+    t14 = t5 * total3
+    t15 = total4 + unit2 * t13[..., None] + unit3 * t14[..., None]
+    total6 = np.sum(t10[..., None] * unit * t15, axis=-1)
+    t16 = unit3 * t9[..., None] + total4 * t10[..., None] + t12[..., None] * unit2
+    t17 = inverse[..., None] * (t16 - total6[..., None] * unit)
+    branch2 = fn.select(shortest >= length, 0.0, 1.0, embedding)
+    branch3 = np.where(longest < larger, 0.0, branch2)
+    t18 = strength * (1 / longest**2 - 1 / smaller**2) * branch3
+    t19 = t6 * length3 + t5 * total
+    branch4 = np.where(longest <= larger, 0.0, branch2)
+    t20 = -t2 * t3 * total3 * probability * scale * t19 * branch4
+    t21 = cotangent * (t18 - t20)
+    inverse2 = fn.reciprocal(length2)
+    t22 = -t5 * total3 * probability * total * cotangent * scale
+    t23 = total3 * probability * cotangent * scale
+    t24 = -t5 * total
+    t25 = unit3 * t24[..., None] + t11[..., None] * unit
+    total7 = np.sum(unit2 * t23[..., None] * t25, axis=-1)
+    t26 = unit3 * t22[..., None] + t12[..., None] * unit - total7[..., None] * unit2
+    spread = fn.scatter(inverse2[..., None] * t26, label, weights, 0, 0, 1)
+    spread2 = spread.mT
+    inverse3 = fn.reciprocal(length4)
+    t27 = t10[..., None, None] * share[..., :, None] * unit[..., None, :]
+    branch5 = np.where(differs[..., :, None], t27, 0.0)
+    t28 = -probability * cotangent * scale
+    t29 = share * total2
+    t30 = t28[..., None, None] * t29[..., :, None] * unit4.mT
+    branch6 = np.where(differs[..., :, None], t30, 0.0)
+    t31 = inverse3[..., :, None] * (branch5 + branch6)
+    return (t17 + t21[..., None] * unit, spread2.mT + t31)
+
+
+def _magface_jvp(
+    embedding: Array,
+    weights: Array,
+    label: Array,
+    shortest: Array,
+    longest: Array,
+    least_margin: Array,
+    largest_margin: Array,
+    scale: Array,
+    strength: Array,
+    embedding_tangent: Array,
+    weights_tangent: Array,
+) -> Result:
+    """The directional derivative of the unreduced loss along the tangents."""
+    position = fn.positions(weights, -2)
+    differs = position != label[..., None]
+    length = fn.norm(embedding, axis=-1)
+    inverse = fn.reciprocal(length)
+    unit = fn.unit(embedding, length[..., None])
+    total = np.sum(unit * embedding_tangent, axis=-1)
+    t = embedding_tangent - unit * total[..., None]
+    length2 = fn.norm(weights, axis=-1)
+    unit2 = fn.unit(weights.mT, length2[..., None, :])
+    t2 = inverse[..., None, None] * t[..., :, None] * unit2
+    inverse2 = fn.reciprocal(length2)
+    total2 = np.sum(unit2 * weights_tangent.mT, axis=-2)
+    t3 = weights_tangent.mT - unit2 * total2[..., None, :]
+    t4 = inverse2[..., None, :] * unit[..., :, None] * t3
+    total3 = np.sum(t2 + t4, axis=-2)
+    t5 = 1 / (longest - shortest)
+    t6 = largest_margin - least_margin
+    larger = np.maximum(shortest, length)
+    smaller = np.minimum(longest, larger)
+    t7 = least_margin + t5 * t6 * (smaller - shortest)
+    t8 = np.sin(t7)
+    picked = fn.gather(weights, label, 0, 0, 1)
+    length3 = fn.norm(picked, axis=-1)
+    unit3 = fn.unit(picked, length3[..., None])
+    total4 = np.sum(unit3 * unit, axis=-1)
+    t9 = unit - total4[..., None] * unit3
+    length4 = fn.norm(t9, axis=-1)
+    unit4 = fn.unit(t9, length4[..., None])
+    picked2 = fn.gather(weights_tangent, label, 0, 0, 1)
+    total5 = np.sum(unit3 * picked2, axis=-1)
+    t10 = picked2 - unit3 * total5[..., None]
+    inverse3 = fn.reciprocal(length3)
+    t11 = -inverse3 * total4
+    t12 = unit3 * inverse[..., None] * t + inverse3[..., None] * t10 * unit
+    total6 = np.sum(t12, axis=-1)
+    t13 = inverse[..., None] * t + t10 * t11[..., None] - unit3 * total6[..., None]
+    total7 = np.sum(unit4 * t13, axis=-1)
+    t14 = np.cos(t7)
+    t15 = t14 * length4 + t8 * total4
+    branch = fn.select(shortest >= length, 0.0, 1.0, embedding)
+    branch2 = np.where(longest <= larger, 0.0, branch)
+    t16 = t8 * total7 - t14 * total6 - -t5 * t6 * total * t15 * branch2
+    t17 = -(t14 * total4 - t8 * length4)
+    total8 = np.sum(unit[..., :, None] * unit2, axis=-2)
+    t18 = scale * (t17[..., None] + total8)
+    lse = fn.logsumexp(t18, -1, where=differs)
+    t19 = scale * (total3 + t16[..., None]) * np.exp(t18 - lse[..., None])
+    total9 = np.sum(np.where(differs, t19, 0.0), axis=-1)
+    t20 = 1 / longest**2 - 1 / smaller**2
+    branch3 = np.where(longest < larger, 0.0, branch)
+    return total9 * fn.sigmoid(lse) + total * strength * t20 * branch3
+
+
+def _magface_hvp(
+    embedding: Array,
+    weights: Array,
+    label: Array,
+    shortest: Array,
+    longest: Array,
+    least_margin: Array,
+    largest_margin: Array,
+    scale: Array,
+    strength: Array,
+    cotangent: Array,
+    embedding_tangent: Array,
+    weights_tangent: Array,
+) -> tuple[Result, ...]:
+    """The Hessian of sum(cotangent * loss) times the tangents."""
+    length = fn.norm(embedding, axis=-1)
+    unit = fn.unit(embedding, length[..., None])
+    total = np.sum(unit * embedding_tangent, axis=-1)
+    t = embedding_tangent - unit * total[..., None]
+    inverse = fn.reciprocal(length)
+    larger = np.maximum(shortest, length)
+    branch = fn.select(shortest >= length, 0.0, 1.0, embedding)
+    branch2 = np.where(longest <= larger, 0.0, branch)
+    smaller = np.minimum(longest, larger)
+    t2 = 1 / longest**2 - 1 / smaller**2
+    position = fn.positions(weights, -2)
+    differs = position != label[..., None]
+    picked = fn.gather(weights, label, 0, 0, 1)
+    length2 = fn.norm(picked, axis=-1)
+    unit2 = fn.unit(picked, length2[..., None])
+    total2 = np.sum(unit2 * unit, axis=-1)
+    t3 = largest_margin - least_margin
+    t4 = longest - shortest
+    t5 = 1 / t4
+    t6 = least_margin + t3 * t5 * (smaller - shortest)
+    t7 = np.cos(t6)
+    t8 = np.sin(t6)
+    t9 = unit - total2[..., None] * unit2
+    length3 = fn.norm(t9, axis=-1)
+    t10 = -(total2 * t7 - t8 * length3)
+    length4 = fn.norm(weights, axis=-1)
+    unit3 = fn.unit(weights.mT, length4[..., None, :])
+    total3 = np.sum(unit[..., :, None] * unit3, axis=-2)
+    t11 = scale * (t10[..., None] + total3)
+    lse = fn.logsumexp(t11, -1, where=differs)
+    share = np.exp(t11 - lse[..., None])
+    branch3 = np.where(differs[..., None, :], share[..., None, :] * unit3, 0.0)
+    total4 = np.sum(branch3, axis=-1)
+    unit4 = fn.unit(t9, length3[..., None])
+    total5 = np.sum(np.where(differs, share, 0.0), axis=-1)
+    t12 = t8 * total5
+    total6 = np.sum(unit2 * unit4, axis=-1)
+    t13 = -(t7 + total6 * t8)
+    t14 = total5 * t13
+    t15 = total4 + unit4 * t12[..., None] + t14[..., None] * unit2
+    probability = fn.sigmoid(lse)
+    t16 = probability * cotangent * scale
+    total7 = np.sum(unit * t15 * t16[..., None], axis=-1)
+    t17 = -(total2 * t8 + t7 * length3)
+    t18 = t3 * t5 * total5 * probability * t17 * branch2 * cotangent * scale
+    t19 = branch2 * cotangent * strength * t2 - inverse * total7 - t18
+    t20 = inverse * t19
+    picked2 = fn.gather(weights_tangent, label, 0, 0, 1)
+    total8 = np.sum(unit2 * picked2, axis=-1)
+    t21 = picked2 - unit2 * total8[..., None]
+    inverse2 = fn.reciprocal(length2)
+    t22 = inverse2 * inverse * total5 * t13 * probability * cotangent * scale
+    total9 = np.sum(unit3 * weights_tangent.mT, axis=-2)
+    t23 = weights_tangent.mT - unit3 * total9[..., None, :]
+    inverse3 = fn.reciprocal(length4)
+    t24 = inverse3 * share
+    branch4 = np.where(differs[..., None, :], t23 * t24[..., None, :], 0.0)
+    t25 = inverse[..., None] * t
+    t26 = unit2 * inverse[..., None] * t + inverse2[..., None] * t21 * unit
+    total10 = np.sum(t26, axis=-1)
+    t27 = -total10[..., None] * unit2
+    t28 = -inverse2 * total2
+    t29 = t28[..., None] * t21
+    total11 = np.sum(unit4 * (t25 + t27 + t29), axis=-1)
+    t30 = total11 * t8 * scale
+    t31 = share[..., None, :] * t30[..., None, None] * unit3
+    branch5 = np.where(differs[..., None, :], t31, 0.0)
+    t32 = -total10 * t7 * scale
+    t33 = share[..., None, :] * t32[..., None, None] * unit3
+    branch6 = np.where(differs[..., None, :], t33, 0.0)
+    t34 = -t3 * t5 * t17 * branch2 * total * scale
+    t35 = share[..., None, :] * t34[..., None, None] * unit3
+    branch7 = np.where(differs[..., None, :], t35, 0.0)
+    t36 = inverse[..., None, None] * t[..., :, None] * unit3
+    t37 = inverse3[..., None, :] * unit[..., :, None] * t23
+    total12 = np.sum(t36 + t37, axis=-2)
+    t38 = total12 * share
+    branch8 = np.where(differs[..., None, :], t38[..., None, :] * unit3 * scale, 0.0)
+    t39 = total11 * t8 - total10 * t7 - t3 * t5 * t17 * branch2 * total
+    branch9 = np.where(differs, share * scale * (total12 + t39[..., None]), 0.0)
+    total13 = np.sum(branch9, axis=-1)
+    t40 = -share[..., None, :] * total13[..., None, None] * unit3
+    branch10 = np.where(differs[..., None, :], t40, 0.0)
+    t41 = branch4 + branch5 + branch6 + branch7 + branch8 + branch10
+    total14 = np.sum(t41, axis=-1)
+    t42 = inverse * probability * cotangent * scale
+    t43 = t25 + t27 + t29 - unit4 * total11[..., None]
+    inverse4 = fn.reciprocal(length3)
+    t44 = inverse * inverse4 * t8 * total5 * probability * cotangent * scale
+    t45 = unit2 * t43 * inverse4[..., None] + unit4 * inverse2[..., None] * t21
+    total15 = np.sum(t45, axis=-1)
+    t46 = -total15 * t8 * total5
+    t47 = t46[..., None] * unit * unit2
+    t48 = inverse2 * total5 * t13
+    t49 = inverse4 * t8 * total5
+    probability2 = fn.sigmoid(-lse)
+    t50 = total13 * probability2
+    branch11 = np.where(differs, share * t30[..., None], 0.0)
+    branch12 = np.where(differs, share * t32[..., None], 0.0)
+    branch13 = np.where(differs, share * t34[..., None], 0.0)
+    branch14 = np.where(differs, -share * total13[..., None], 0.0)
+    branch15 = np.where(differs, share * total12 * scale, 0.0)
+    t51 = branch11 + branch12 + branch13 + branch14 + branch15
+    total16 = np.sum(t51, axis=-1)
+    t52 = unit4 * t8[..., None] + t13[..., None] * unit2
+    t53 = t8 - total6 * t7
+    t54 = unit4 * t7[..., None] + t53[..., None] * unit2
+    t55 = t3 * t5 * total5 * branch2 * total
+    t56 = t47 + unit * total14 + inverse[..., None] * t * t15
+    t57 = t56 + t21 * unit * t48[..., None] + unit * t43 * t49[..., None]
+    t58 = t57 + unit * t15 * t50[..., None] + unit * total16[..., None] * t52
+    t59 = t16[..., None] * (t58 + unit * t54 * t55[..., None])
+    total17 = np.sum(t59, axis=-1)
+    t60 = -inverse * total17
+    t61 = probability * total16 * cotangent * scale
+    t62 = -t3 * t5 * t17 * branch2
+    t63 = inverse[..., None] * t52 + t62[..., None] * unit
+    t64 = probability * total13 * probability2 * cotangent * scale
+    t65 = -t3 * t5 * total5 * t17 * branch2
+    t66 = inverse[..., None] * t15 + t65[..., None] * unit
+    t67 = -inverse * total15 * t8 * total5 * probability * cotangent * scale
+    t68 = t3 * total10 * t5 * t8 * total5 * probability * branch2 * cotangent * scale
+    t69 = t3 * total11 * t5 * t7 * total5 * probability * branch2 * cotangent * scale
+    t70 = t8 * length3 - total2 * t7
+    t71 = total5 * probability * scale * t3**2 * t70 / t4**2
+    t72 = cotangent * branch2**2 * (2 * strength / smaller**3 - t71)
+    t73 = t3 * inverse * t5 * total5 * probability * branch2 * cotangent * scale
+    t74 = inverse**2
+    t75 = t8 * total5 * probability * cotangent * scale
+    t76 = total5 * t13 * probability * cotangent * scale
+    t77 = unit4 * t75[..., None] + total4 * t16[..., None] + t76[..., None] * unit2
+    t78 = t74[..., None] * (t77 - total7[..., None] * unit)
+    t79 = t72[..., None] * unit + t54 * t73[..., None] - t78
+    t80 = t * t20[..., None] + t21 * t22[..., None] + total14 * t42[..., None]
+    t81 = t80 + t43 * t44[..., None] + t60[..., None] * unit + t61[..., None] * t63
+    t82 = t81 + t64[..., None] * t66 + t67[..., None] * unit2 + t68[..., None] * unit
+    t83 = -inverse2 * total10 * t8 * total5 * probability * cotangent * scale
+    t84 = -total2 * t8
+    t85 = unit4 * t84[..., None] + t13[..., None] * unit
+    t86 = total5 * probability * cotangent * scale
+    total18 = np.sum(unit2 * t85 * t86[..., None], axis=-1)
+    t87 = inverse2**2
+    t88 = -total18 * t87
+    t89 = -total10 * t8 * total5
+    t90 = inverse * total5 * t13
+    t91 = -total2 * inverse4 * t8 * total5
+    t92 = -total2 * t7
+    t93 = unit4 * t92[..., None] + t53[..., None] * unit
+    t94 = total5 * total13 * probability2
+    t95 = inverse2 * total5
+    t96 = t47 + unit2 * unit4 * t89[..., None] + unit2 * t * t90[..., None]
+    t97 = t96 + unit2 * t43 * t91[..., None] + unit2 * total16[..., None] * t85
+    t98 = t97 + unit2 * t55[..., None] * t93 + unit2 * t85 * t94[..., None]
+    t99 = t16[..., None] * (t98 + t21 * t85 * t95[..., None])
+    total19 = np.sum(t99, axis=-1)
+    t100 = -inverse2 * total19
+    t101 = -t87 * total8
+    t102 = -total2 * t8 * total5 * probability * cotangent * scale
+    t103 = unit4 * t102[..., None] + t76[..., None] * unit - total18[..., None] * unit2
+    t104 = inverse2 * probability * total16 * cotangent * scale
+    t105 = inverse2 * total5 * probability * total13 * probability2 * cotangent * scale
+    t106 = -inverse2 * total15 * t8 * total5 * probability * cotangent * scale
+    t107 = -inverse2 * total2 * inverse4 * t8 * total5 * probability * cotangent * scale
+    t108 = t3 * inverse2 * t5 * total5 * probability * branch2 * cotangent * total
+    t109 = t108 * scale
+    t110 = unit4 * t83[..., None] + t * t22[..., None] + t21 * t88[..., None]
+    t111 = t110 + t100[..., None] * unit2 + t101[..., None] * t103
+    t112 = t111 + t85 * t104[..., None] + t85 * t105[..., None]
+    t113 = t112 + t106[..., None] * unit + t43 * t107[..., None]
+    spread = fn.scatter(t113 + t93 * t109[..., None], label, weights, 0, 0, 1)
+    spread2 = spread.mT
+    t114 = inverse3 * total12
+    t115 = -probability * cotangent * scale
+    t116 = share[..., :, None] * t115[..., None, None] * unit3.mT
+    branch16 = np.where(differs[..., :, None], t116, 0.0)
+    t117 = scale**2
+    t118 = probability * t117 * cotangent
+    t119 = share[..., :, None] * t118[..., None, None] * unit[..., None, :]
+    branch17 = np.where(differs[..., :, None], t119, 0.0)
+    t120 = share * total3
+    t121 = -probability * t117 * cotangent
+    t122 = t120[..., :, None] * t121[..., None, None] * unit3.mT
+    branch18 = np.where(differs[..., :, None], t122, 0.0)
+    t123 = t114[..., :, None] * (branch16 + branch17 + branch18)
+    t124 = -t7 * probability * t117 * cotangent
+    t125 = share[..., :, None] * t124[..., None, None] * unit[..., None, :]
+    branch19 = np.where(differs[..., :, None], t125, 0.0)
+    t126 = t7 * probability * t117 * cotangent
+    t127 = t120[..., :, None] * t126[..., None, None] * unit3.mT
+    branch20 = np.where(differs[..., :, None], t127, 0.0)
+    t128 = inverse3[..., :, None] * total10[..., None, None] * (branch19 + branch20)
+    t129 = t8 * probability * t117 * cotangent
+    t130 = share[..., :, None] * t129[..., None, None] * unit[..., None, :]
+    branch21 = np.where(differs[..., :, None], t130, 0.0)
+    t131 = -t8 * probability * t117 * cotangent
+    t132 = t120[..., :, None] * t131[..., None, None] * unit3.mT
+    branch22 = np.where(differs[..., :, None], t132, 0.0)
+    t133 = inverse3[..., :, None] * total11[..., None, None] * (branch21 + branch22)
+    t134 = t16[..., None, None] * t120[..., :, None] * unit3.mT
+    branch23 = np.where(differs[..., :, None], t134, 0.0)
+    t135 = share[..., :, None] * t115[..., None, None] * unit[..., None, :]
+    branch24 = np.where(differs[..., :, None], t135, 0.0)
+    t136 = probability * probability2 * cotangent * scale
+    t137 = share[..., :, None] * t136[..., None, None] * unit[..., None, :]
+    branch25 = np.where(differs[..., :, None], t137, 0.0)
+    t138 = -probability * probability2 * cotangent * scale
+    t139 = t120[..., :, None] * t138[..., None, None] * unit3.mT
+    branch26 = np.where(differs[..., :, None], t139, 0.0)
+    t140 = branch23 + branch24 + branch25 + branch26
+    t141 = inverse3[..., :, None] * total13[..., None, None] * t140
+    t142 = -t3 * t5 * probability * t17 * branch2 * t117 * cotangent
+    t143 = share[..., :, None] * t142[..., None, None] * unit[..., None, :]
+    branch27 = np.where(differs[..., :, None], t143, 0.0)
+    t144 = t3 * t5 * probability * t17 * branch2 * t117 * cotangent
+    t145 = t120[..., :, None] * t144[..., None, None] * unit3.mT
+    branch28 = np.where(differs[..., :, None], t145, 0.0)
+    t146 = inverse3[..., :, None] * total[..., None, None] * (branch27 + branch28)
+    t147 = t42[..., None, None] * t[..., None, :] * t24[..., :, None]
+    branch29 = np.where(differs[..., :, None], t147, 0.0)
+    t148 = inverse3**2
+    t149 = share * t148 * total3
+    t150 = t115[..., None, None] * t23.mT * t149[..., :, None]
+    branch30 = np.where(differs[..., :, None], t150, 0.0)
+    t151 = t148 * total9
+    t152 = t16[..., None, None] * share[..., :, None] * unit[..., None, :]
+    branch31 = np.where(differs[..., :, None], t152, 0.0)
+    t153 = t115[..., None, None] * t120[..., :, None] * unit3.mT
+    branch32 = np.where(differs[..., :, None], t153, 0.0)
+    t154 = t151[..., :, None] * (branch31 + branch32)
+    result = t82 + t69[..., None] * unit + total[..., None] * t79
+    result2 = spread2.mT + t123 + t128 + t133 + t141 + t146 + branch29 + branch30 - t154
+    return (result, result2)
+
+
+def _magface_hessian_diagonal(
+    embedding: Array,
+    weights: Array,
+    label: Array,
+    shortest: Array,
+    longest: Array,
+    least_margin: Array,
+    largest_margin: Array,
+    scale: Array,
+    strength: Array,
+    cotangent: Array,
+) -> tuple[Result, ...]:
+    """The diagonal of the Hessian of sum(cotangent * loss)."""
+    length = fn.norm(embedding, axis=-1)
+    inverse = fn.reciprocal(length)
+    larger = np.maximum(shortest, length)
+    branch = fn.select(shortest >= length, 0.0, 1.0, embedding)
+    branch2 = np.where(longest <= larger, 0.0, branch)
+    smaller = np.minimum(longest, larger)
+    t = 1 / longest**2 - 1 / smaller**2
+    unit = fn.unit(embedding, length[..., None])
+    position = fn.positions(weights, -2)
+    differs = position != label[..., None]
+    picked = fn.gather(weights, label, 0, 0, 1)
+    length2 = fn.norm(picked, axis=-1)
+    unit2 = fn.unit(picked, length2[..., None])
+    total = np.sum(unit2 * unit, axis=-1)
+    t2 = largest_margin - least_margin
+    t3 = longest - shortest
+    t4 = 1 / t3
+    t5 = least_margin + t2 * t4 * (smaller - shortest)
+    t6 = np.cos(t5)
+    t7 = np.sin(t5)
+    t8 = unit - total[..., None] * unit2
+    length3 = fn.norm(t8, axis=-1)
+    t9 = -(total * t6 - t7 * length3)
+    length4 = fn.norm(weights, axis=-1)
+    unit3 = fn.unit(weights.mT, length4[..., None, :])
+    total2 = np.sum(unit[..., :, None] * unit3, axis=-2)
+    t10 = scale * (t9[..., None] + total2)
+    lse = fn.logsumexp(t10, -1, where=differs)
+    share = np.exp(t10 - lse[..., None])
+    branch3 = np.where(differs[..., None, :], share[..., None, :] * unit3, 0.0)
+    total3 = np.sum(branch3, axis=-1)
+    unit4 = fn.unit(t8, length3[..., None])
+    total4 = np.sum(np.where(differs, share, 0.0), axis=-1)
+    t11 = t7 * total4
+    total5 = np.sum(unit2 * unit4, axis=-1)
+    t12 = -(t6 + total5 * t7)
+    t13 = total4 * t12
+    t14 = total3 + unit4 * t11[..., None] + t13[..., None] * unit2
+    probability = fn.sigmoid(lse)
+    t15 = probability * cotangent * scale
+    total6 = np.sum(unit * t14 * t15[..., None], axis=-1)
+    t16 = -(total * t7 + t6 * length3)
+    t17 = t2 * t4 * total4 * probability * t16 * branch2 * cotangent * scale
+    t18 = branch2 * cotangent * strength * t - inverse * total6 - t17
+    inverse2 = fn.reciprocal(length3)
+    t19 = inverse**2
+    t20 = inverse2 * t7 * total4 * probability * t19 * cotangent * scale
+    t21 = inverse * t18 + t20
+    t22 = inverse * probability * cotangent * scale
+    t23 = unit[..., :, None] * total2[..., None, :]
+    t24 = unit3 - t23
+    t25 = inverse * scale
+    t26 = share[..., None, :] * t24 * t25[..., None, None] * unit3
+    branch4 = np.where(differs[..., None, :], t26, 0.0)
+    total7 = np.sum(branch4, axis=-1)
+    t27 = unit2 - total[..., None] * unit
+    t28 = unit2[..., None, :] * t27[..., :, None]
+    t29 = unit[..., None, :] * unit[..., :, None]
+    t30 = -unit4[..., None, :] * inverse[..., None, None] * (t28 + t29)
+    total8 = np.sum(t30, axis=-1)
+    t31 = total8 + unit4 * inverse[..., None]
+    t32 = t7 * scale
+    t33 = share[..., None, :] * t32[..., None, None] * unit3
+    branch5 = np.where(differs[..., None, :], t33, 0.0)
+    total9 = np.sum(branch5, axis=-1)
+    t34 = inverse[..., None, None] * t24
+    t35 = -t2 * t4 * t16 * branch2
+    t36 = t35[..., None] * unit
+    t37 = -inverse * t6
+    t38 = t36 + t7[..., None] * t31 + t27 * t37[..., None]
+    t39 = share[..., None, :] * scale * (t34 + t38[..., :, None])
+    branch6 = np.where(differs[..., None, :], t39, 0.0)
+    total10 = np.sum(branch6, axis=-1)
+    branch7 = np.where(differs[..., None, :], -share[..., None, :] * unit3, 0.0)
+    total11 = np.sum(branch7, axis=-1)
+    t40 = -t2 * t4 * t16 * branch2 * scale
+    t41 = share[..., None, :] * t40[..., None, None] * unit3
+    branch8 = np.where(differs[..., None, :], t41, 0.0)
+    total12 = np.sum(branch8, axis=-1)
+    t42 = -t6 * scale
+    t43 = share[..., None, :] * t42[..., None, None] * unit3
+    branch9 = np.where(differs[..., None, :], t43, 0.0)
+    total13 = np.sum(branch9, axis=-1)
+    t44 = total7 + t31 * total9 + total10 * total11 + total12 * unit
+    t45 = t22[..., None] * (t44 + inverse[..., None] * t27 * total13)
+    t46 = inverse * inverse2 * t7 * total4 * probability * cotangent * scale
+    t47 = unit**2
+    t48 = unit4 * t31 + inverse[..., None] * t47 + inverse[..., None] * t27 * unit2
+    t49 = -inverse * t18
+    t50 = t7 * length3 - total * t6
+    t51 = total4 * probability * scale * t2**2 * t50 / t3**2
+    t52 = cotangent * branch2**2 * (2 * strength / smaller**3 - t51)
+    t53 = t7 - total5 * t6
+    t54 = unit4 * t6[..., None] + t53[..., None] * unit2
+    t55 = t2 * inverse * t4 * total4 * probability * branch2 * cotangent * scale
+    t56 = t7 * total4 * probability * cotangent * scale
+    t57 = total4 * t12 * probability * cotangent * scale
+    t58 = unit4 * t56[..., None] + total3 * t15[..., None] + t57[..., None] * unit2
+    t59 = t19[..., None] * (t58 - total6[..., None] * unit)
+    t60 = t52[..., None] * unit + t54 * t55[..., None] - t59
+    t61 = -share[..., None, :] * total10[..., :, None]
+    branch10 = np.where(differs[..., None, :], t61, 0.0)
+    t62 = -inverse * t6 * scale
+    t63 = share[..., None, :] * t27[..., :, None] * t62[..., None, None]
+    branch11 = np.where(differs[..., None, :], t63, 0.0)
+    t64 = share[..., None, :] * t31[..., :, None] * t32[..., None, None]
+    branch12 = np.where(differs[..., None, :], t64, 0.0)
+    t65 = share[..., None, :] * t24 * t25[..., None, None]
+    branch13 = np.where(differs[..., None, :], t65, 0.0)
+    t66 = share[..., None, :] * t40[..., None, None] * unit[..., :, None]
+    branch14 = np.where(differs[..., None, :], t66, 0.0)
+    t67 = branch10 + branch11 + branch12 + branch13 + branch14
+    total14 = np.sum(t67, axis=-1)
+    t68 = unit4 * t7[..., None] + t12[..., None] * unit2
+    t69 = t15[..., None] * total14 * (t36 + inverse[..., None] * t68)
+    probability2 = fn.sigmoid(-lse)
+    t70 = probability * probability2 * cotangent * scale
+    t71 = -t2 * t4 * total4 * t16 * branch2
+    t72 = inverse[..., None] * t14 + t71[..., None] * unit
+    t73 = t2 * inverse * t4 * t7 * total4 * probability * branch2 * cotangent * scale
+    t74 = t2 * t4 * t6 * total4 * probability * branch2 * cotangent * scale
+    t75 = unit4[..., :, None] * t31[..., None, :]
+    t76 = inverse[..., None, None] * t27[..., None, :] * unit2[..., :, None]
+    t77 = inverse[..., None, None] * unit[..., :, None] * unit[..., None, :]
+    t78 = -(t75 + t76 + t77)
+    total15 = np.sum(unit2[..., :, None] * t78, axis=-2)
+    t79 = total15 + inverse[..., None] * unit2
+    t80 = -inverse * inverse2 * t7 * total4 * probability * cotangent * scale
+    branch15 = np.where(differs[..., None, :], share[..., None, :] * unit3 * scale, 0.0)
+    dot = branch15 @ t34.mT
+    t81 = t68[..., :, None] * total14[..., None, :]
+    t82 = inverse2 * t7 * total4
+    t83 = t31[..., None, :] * total9[..., :, None]
+    t84 = total10[..., None, :] * total11[..., :, None]
+    t85 = total12[..., :, None] * unit[..., None, :]
+    t86 = -inverse2 * t7 * total4
+    t87 = unit2[..., :, None] * t79[..., None, :] * t86[..., None, None]
+    t88 = inverse[..., None, None] * t27[..., None, :] * total13[..., :, None]
+    t89 = t14[..., :, None] * probability2[..., None, None] * total10[..., None, :]
+    t90 = t2 * t4 * total4 * branch2
+    t91 = t54[..., :, None] * t90[..., None, None] * unit[..., None, :]
+    t92 = inverse[..., None, None] * t14[..., :, None] * unit[..., None, :]
+    t93 = dot + t81 + t82[..., None, None] * t78 + t83 + t84 + t85 + t87 + t88 + t89
+    t94 = unit[..., :, None] * t15[..., None, None] * (t93 + t91 - t92)
+    total16 = np.sum(t94, axis=-2)
+    t95 = total16 + t22[..., None] * t14 + t46[..., None] * unit
+    t96 = t21[..., None] + t45 + -t46[..., None] * t48 + t47 * t49[..., None]
+    t97 = t96 + unit * t60 + t69 + t70[..., None] * total10 * t72
+    t98 = t97 + t27 * t73[..., None] * unit + t31 * t74[..., None] * unit
+    inverse3 = fn.reciprocal(length2)
+    t99 = inverse3**2
+    t100 = -total * t7
+    t101 = unit4 * t100[..., None] + t12[..., None] * unit
+    t102 = total4 * probability * cotangent * scale
+    total17 = np.sum(unit2 * t101 * t102[..., None], axis=-1)
+    t103 = unit2**2
+    t104 = -total * inverse2 * t7 * total4 * probability * cotangent * scale
+    t105 = 2 * total5 * total
+    t106 = t105[..., None] * unit2 - unit4 * total[..., None]
+    t107 = unit4 * (t106 - total5[..., None] * unit)
+    t108 = t104[..., None] * (total[..., None] * t103 - t8 * unit2 - t107)
+    t109 = -t7 * total4 * probability * cotangent * scale
+    branch16 = np.where(differs, share * t32[..., None], 0.0)
+    total18 = np.sum(branch16, axis=-1)
+    t110 = -total * total18
+    branch17 = np.where(differs, share * t42[..., None], 0.0)
+    total19 = np.sum(branch17, axis=-1)
+    t111 = -total * total19
+    t112 = -total5 * total18
+    t113 = smaller * largest_margin + least_margin * longest - smaller * least_margin
+    t114 = t4 * (t113 - largest_margin * shortest)
+    t115 = np.sin(t114)
+    t116 = -total * t115
+    t117 = np.cos(t114)
+    t118 = total * t117
+    t119 = -total5 * t115
+    t120 = 2 * total5 * total * t115
+    t121 = unit4 * t116[..., None] + t118[..., None] * unit2 + t119[..., None] * unit
+    t122 = t121 + t120[..., None] * unit2 - t117[..., None] * unit
+    total20 = np.sum(np.where(differs, -share, 0.0), axis=-1)
+    t123 = total4 * total20 * scale
+    t124 = 2 * total5 * total * total18
+    t125 = unit4 * t110[..., None] + total19[..., None] * unit
+    t126 = t125 + t111[..., None] * unit2 + t112[..., None] * unit
+    t127 = t126 + t122 * t123[..., None] + t124[..., None] * unit2
+    t128 = scale**2
+    t129 = probability * probability2 * t128 * cotangent * total4**2
+    t130 = total5 * total * inverse2
+    t131 = total5**2
+    t132 = inverse2 * t131
+    t133 = -total * inverse2
+    total21 = np.sum(t103, axis=-1)
+    t134 = -inverse2 * total21
+    t135 = -2 * total * inverse2 * t131
+    t136 = 2 * total * inverse2 * total21
+    t137 = unit4 + unit4 * t130[..., None] + t132[..., None] * unit
+    t138 = t137 + t133[..., None] * unit2 + t134[..., None] * unit
+    t139 = t138 + t135[..., None] * unit2 + t136[..., None] * unit2
+    t140 = t109[..., None] * unit * (t139 - total5[..., None] * unit2)
+    t141 = -total17[..., None] * unit2
+    t142 = -total * t7 * total4 * probability * cotangent * scale
+    t143 = unit4 * t142[..., None]
+    t144 = unit2 * (t141 + t143 + t57[..., None] * unit)
+    t145 = total**2
+    t146 = -2 * total5 * inverse2 * t7 * total4 * probability * t145 * cotangent * scale
+    total22 = np.sum(unit2 * t15[..., None] * t101, axis=-1)
+    t147 = total4 * probability * probability2 * cotangent * scale
+    total23 = np.sum(unit2 * t101 * t147[..., None], axis=-1)
+    t148 = total4 * total23 * scale
+    t149 = -total5 * t7 * total4 * probability * cotangent * scale
+    t150 = 2 * total5 * total * t7 * total4 * probability * cotangent * scale
+    t151 = 2 * inverse2 * t7 * total4 * probability * t145 * cotangent * scale
+    t152 = 4 * inverse2 * t7 * total4 * probability * total21 * t145 * cotangent
+    t153 = -t152 * scale
+    t154 = -2 * total * inverse2 * t7 * total4 * probability * t131 * cotangent * scale
+    t155 = 2 * total * inverse2 * t7 * total4 * probability * total21 * cotangent
+    t156 = t155 * scale
+    t157 = 4 * inverse2 * t7 * total4 * probability * t145 * t131 * cotangent * scale
+    t158 = t141 + t143 + unit4 * t146[..., None] + t102[..., None] * t101
+    t159 = t158 + total22[..., None] * t127 + t122 * t148[..., None]
+    t160 = t159 + t149[..., None] * unit + t150[..., None] * unit2
+    t161 = t160 + t151[..., None] * unit2 + t153[..., None] * unit2
+    t162 = t161 + t154[..., None] * unit + t156[..., None] * unit
+    t163 = unit2 * (t162 + t157[..., None] * unit2)
+    t164 = total17[..., None] * t103 + t108 + t8 * unit4 * t109[..., None]
+    t165 = t164 + t15[..., None] * t101 * t127 + t101 * t122 * t129[..., None] + t140
+    t166 = t165 - t144 - t163
+    spread = fn.scatter(t99[..., None] * t166, label, weights, 0, 0, 1)
+    spread2 = spread.mT
+    t167 = inverse2[..., None] * t7[..., None] * total4[..., None]
+    t168 = t167 * probability[..., None] * t145[..., None] * cotangent[..., None]
+    t169 = t99[..., None] * (t168 * scale - total17[..., None])
+    spread3 = fn.scatter(t169, label, weights, 0, 0, 1)
+    spread4 = spread3.mT
+    inverse4 = fn.reciprocal(length4)
+    t170 = share * total2
+    t171 = t15[..., None, None] * t170[..., None, :] * unit3
+    branch18 = np.where(differs[..., None, :], t171, 0.0)
+    t172 = -probability * cotangent * scale
+    t173 = t172[..., None, None] * share[..., None, :] * unit[..., :, None]
+    branch19 = np.where(differs[..., None, :], t173, 0.0)
+    t174 = t70[..., None, None] * share[..., None, :] * unit[..., :, None]
+    branch20 = np.where(differs[..., None, :], t174, 0.0)
+    t175 = -probability * probability2 * cotangent * scale
+    t176 = t175[..., None, None] * t170[..., None, :] * unit3
+    branch21 = np.where(differs[..., None, :], t176, 0.0)
+    t177 = branch18 + branch19 + branch20 + branch21
+    equal = label[..., None] == position
+    t178 = -inverse3 * total4 * t117 * scale
+    t179 = t178[..., None] * unit
+    branch22 = np.where(equal[..., None, :], t179[..., :, None], 0.0)
+    t180 = inverse3 * total * total4 * t117 * scale
+    t181 = t180[..., None] * unit2
+    branch23 = np.where(equal[..., None, :], t181[..., :, None], 0.0)
+    t182 = -inverse3 * total * total4 * t115 * scale
+    t183 = unit4 * t182[..., None]
+    branch24 = np.where(equal[..., None, :], t183[..., :, None], 0.0)
+    t184 = -total5 * inverse3 * total4 * t115 * scale
+    t185 = t184[..., None] * unit
+    branch25 = np.where(equal[..., None, :], t185[..., :, None], 0.0)
+    t186 = 2 * total5 * inverse3 * total * total4 * t115 * scale
+    t187 = t186[..., None] * unit2
+    branch26 = np.where(equal[..., None, :], t187[..., :, None], 0.0)
+    t188 = inverse4 * share
+    t189 = unit[..., :, None] - total2[..., None, :] * unit3
+    branch27 = np.where(differs[..., None, :], t188[..., None, :] * t189 * scale, 0.0)
+    t190 = branch22 + branch23 + branch24 + branch25 + branch26 + branch27
+    t191 = inverse4[..., None, :] * t177 * t190
+    t192 = inverse4**2
+    branch28 = np.where(differs, share * t172[..., None] * t192 * total2, 0.0)
+    t193 = inverse3[..., None] * unit
+    branch29 = np.where(equal[..., :, None], t193[..., None, :], 0.0)
+    t194 = -inverse3 * total
+    t195 = t194[..., None] * unit2
+    branch30 = np.where(equal[..., :, None], t195[..., None, :], 0.0)
+    t196 = -t6 * probability * t128 * cotangent
+    t197 = share[..., :, None] * t196[..., None, None] * unit[..., None, :]
+    branch31 = np.where(differs[..., :, None], t197, 0.0)
+    t198 = t6 * probability * t128 * cotangent
+    t199 = t170[..., :, None] * t198[..., None, None] * unit3.mT
+    branch32 = np.where(differs[..., :, None], t199, 0.0)
+    t200 = inverse4[..., :, None] * (branch29 + branch30) * (branch31 + branch32)
+    t201 = t7 * probability * t128 * cotangent
+    t202 = share[..., :, None] * t201[..., None, None] * unit[..., None, :]
+    branch33 = np.where(differs[..., :, None], t202, 0.0)
+    t203 = -t7 * probability * t128 * cotangent
+    t204 = t170[..., :, None] * t203[..., None, None] * unit3.mT
+    branch34 = np.where(differs[..., :, None], t204, 0.0)
+    t205 = unit4 * t194[..., None]
+    branch35 = np.where(equal[..., :, None], t205[..., None, :], 0.0)
+    t206 = -total5 * inverse3
+    t207 = t206[..., None] * unit
+    branch36 = np.where(equal[..., :, None], t207[..., None, :], 0.0)
+    t208 = 2 * total5 * inverse3 * total
+    t209 = t208[..., None] * unit2
+    branch37 = np.where(equal[..., :, None], t209[..., None, :], 0.0)
+    t210 = inverse4[..., :, None] * (branch33 + branch34)
+    t211 = t210 * (branch35 + branch36 + branch37)
+    t212 = share[..., :, None] * t172[..., None, None] * unit3.mT
+    branch38 = np.where(differs[..., :, None], t212, 0.0)
+    t213 = probability * t128 * cotangent
+    t214 = share[..., :, None] * t213[..., None, None] * unit[..., None, :]
+    branch39 = np.where(differs[..., :, None], t214, 0.0)
+    t215 = -probability * t128 * cotangent
+    t216 = t170[..., :, None] * t215[..., None, None] * unit3.mT
+    branch40 = np.where(differs[..., :, None], t216, 0.0)
+    t217 = t192[..., :, None] * t189.mT * (branch38 + branch39 + branch40)
+    t218 = share * t192 * total2
+    t219 = t15[..., None, None] * t218[..., :, None] * unit3.mT**2
+    branch41 = np.where(differs[..., :, None], t219, 0.0)
+    t220 = t15[..., None, None] * share[..., :, None] * unit[..., None, :]
+    branch42 = np.where(differs[..., :, None], t220, 0.0)
+    t221 = t172[..., None, None] * t170[..., :, None] * unit3.mT
+    branch43 = np.where(differs[..., :, None], t221, 0.0)
+    t222 = t192[..., :, None] * unit3.mT * (branch42 + branch43)
+    t223 = spread2.mT + spread4.mT + t191.mT + branch28[..., :, None] + t200 + t211
+    result = t98 + t79 * t80[..., None] * unit2 - inverse[..., None] * unit * t95
+    result2 = t223 + t217 + branch41 - t222
+    return (result, result2)
+
+
+_MAGFACE = Definition(
+    name="magface",
+    arguments=(
+        Argument(name="embedding", role="prediction", axes=("feature",), rows=(None,), filler=0.5),
+        Argument(
+            name="weights",
+            role="prediction",
+            axes=("class", "feature"),
+            rows=(None, None),
+            filler=0.5,
+        ),
+        Argument(name="label", role="label", label_axis="class"),
+    ),
+    parameters=(
+        Parameter(name="shortest", default=10.0, low=0.0, low_open=True, domain="shortest > 0"),
+        Parameter(name="longest", default=110.0, low=0.0, low_open=True, domain="longest > 0"),
+        Parameter(
+            name="least_margin",
+            default=0.45,
+            low=0.0,
+            high=1.5707963267948966,
+            domain="0 <= least_margin <= pi/2",
+        ),
+        Parameter(
+            name="largest_margin",
+            default=0.8,
+            low=0.0,
+            high=1.5707963267948966,
+            domain="0 <= largest_margin <= pi/2",
+        ),
+        Parameter(name="scale", default=64.0, low=0.0, low_open=True, domain="scale > 0"),
+        Parameter(name="strength", default=35.0, low=0.0, domain="strength >= 0"),
+    ),
+    loss_axes=(),
+    kernels={
+        (): Kernels(
+            value=_magface_value,
+            vjp=_magface_vjp,
+            jvp=_magface_jvp,
+            hvp=_magface_hvp,
+            hessian_diagonal=_magface_hessian_diagonal,
+        ),
+    },
+)
 
 
 def proxy_nca(

@@ -24,6 +24,7 @@ __all__ = [
     "ArcfaceLoss",
     "CenterLoss",
     "CosfaceLoss",
+    "MagfaceLoss",
     "NormalizedSoftmaxLoss",
     "ProxyAnchorLoss",
     "ProxyNcaLoss",
@@ -52,6 +53,10 @@ __all__ = [
     "cosface_hessian_diagonal",
     "cosface_hvp",
     "cosface_value_and_grad",
+    "magface",
+    "magface_hessian_diagonal",
+    "magface_hvp",
+    "magface_value_and_grad",
     "normalized_softmax",
     "normalized_softmax_hessian_diagonal",
     "normalized_softmax_hvp",
@@ -2466,6 +2471,1151 @@ additive_angular_margin_value_and_grad = arcface_value_and_grad
 additive_angular_margin_hvp = arcface_hvp
 additive_angular_margin_hessian_diagonal = arcface_hessian_diagonal
 AdditiveAngularMarginLoss = ArcfaceLoss
+
+
+def magface(
+    embedding: ArrayLike,
+    weights: ArrayLike,
+    label: ArrayLike,
+    *,
+    shortest: Scalar = 10.0,
+    longest: Scalar = 110.0,
+    least_margin: Scalar = 0.45,
+    largest_margin: Scalar = 0.8,
+    scale: Scalar = 64.0,
+    strength: Scalar = 35.0,
+    weight: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
+    reduction: Reduction = "mean",
+    normalizer: Scalar | None = None,
+    ignore_index: int | None = None,
+    class_weight: ArrayLike | None = None,
+) -> Array:
+    """ArcFace whose margin grows with the length of the embedding: a length that means quality.
+
+        loss = (1/min(longest, max(shortest, norm_f(embedding[f]))) + min(longest, max(shortest,
+            norm_f(embedding[f])))/longest^2)*strength + log(sum_k(exp(-(-sin((largest_margin -
+            least_margin)*(-shortest + min(longest, max(shortest, norm_f(embedding[f]))))/(longest -
+            shortest) + least_margin)*norm_f(embedding[f]/norm_f(embedding[f]) - weights[label,
+            f]*sum_f(embedding[f]*weights[label, f])/(norm_f(embedding[f])*norm_f(weights[label,
+            f])^2)) + cos((largest_margin - least_margin)*(-shortest + min(longest, max(shortest,
+            norm_f(embedding[f]))))/(longest - shortest) +
+            least_margin)*sum_f(embedding[f]*weights[label,
+            f])/(norm_f(embedding[f])*norm_f(weights[label, f])))*scale +
+            scale*sum_f(embedding[f]*weights[k, f])/(norm_f(embedding[f])*norm_f(weights[k, f])))*{1
+            if k != label; 0 otherwise}) + 1)
+
+    Shapes: `(feature),(class,feature),()->()` after the batch axes, as NumPy writes generalised
+    ufuncs.
+
+    Use it for recognition where samples differ in quality: the length of an embedding is a measure
+    of it that costs nothing. Lengths count between `shortest` and `longest`; the margin is linear
+    in between, and a penalty times `strength` draws all lengths upwards. `weights` has one row per
+    class and is learned. Beyond a half-turn it goes on as `arcface` does. The defaults are those of
+    the authors: `shortest` must be below `longest`.
+
+    Args:
+        embedding: Prediction (feature).
+        weights: Prediction (class, feature).
+        label: Label, an integer that points into axis class.
+        shortest: Parameter; shortest > 0; default 10.0.
+        longest: Parameter; longest > 0; default 110.0.
+        least_margin: Parameter; 0 <= least_margin <= pi/2; default 0.45.
+        largest_margin: Parameter; 0 <= largest_margin <= pi/2; default 0.8.
+        scale: Parameter; scale > 0; default 64.0.
+        strength: Parameter; strength >= 0; default 35.0.
+        weight: Weight of each loss entry; broadcasts to the unreduced loss. None: 1.
+        mask: False where a loss entry does not count, whatever the inputs hold there; broadcasts to
+            the unreduced loss. None: all count.
+        reduction: "none" gives the weighted loss entries, "sum" their sum, "mean" their sum divided
+            by the sum of the weights.
+        normalizer: Divides the sum in place of the sum of the weights if `reduction` is "mean".
+        ignore_index: Label of the loss entries that do not count. None: all count.
+        class_weight: Factor of the weight for each label. None: 1.
+
+    Returns:
+        The reduced loss, or one entry per loss entry.
+
+    Raises:
+        ValueError: If a shape, dtype, label, option or parameter is not allowed.
+
+    References:
+        Q. Meng, S. Zhao, Z. Huang and F. Zhou, "MagFace: A Universal Representation for Face
+        Recognition and Quality Assessment", 2021.
+    """
+    return evaluate(
+        _MAGFACE,
+        (embedding, weights, label),
+        (shortest, longest, least_margin, largest_margin, scale, strength),
+        Options(
+            weight=weight,
+            mask=mask,
+            reduction=reduction,
+            normalizer=normalizer,
+            ignore_index=ignore_index,
+            class_weight=class_weight,
+        ),
+    )
+
+
+def magface_value_and_grad(
+    embedding: ArrayLike,
+    weights: ArrayLike,
+    label: ArrayLike,
+    *,
+    shortest: Scalar = 10.0,
+    longest: Scalar = 110.0,
+    least_margin: Scalar = 0.45,
+    largest_margin: Scalar = 0.8,
+    scale: Scalar = 64.0,
+    strength: Scalar = 35.0,
+    weight: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
+    reduction: Reduction = "mean",
+    normalizer: Scalar | None = None,
+    ignore_index: int | None = None,
+    class_weight: ArrayLike | None = None,
+) -> tuple[Array, Array | tuple[Array, ...]]:
+    """Value and gradient of `magface`.
+
+    The arguments are those of `magface`. An unreduced loss (`reduction="none"`) is differentiated
+    as its sum.
+
+    Returns:
+        The value, and the gradient with respect to `embedding`, `weights`, a tuple in this order.
+
+    Raises:
+        ValueError: If a shape, dtype, label, option or parameter is not allowed.
+    """
+    return value_and_grad(
+        _MAGFACE,
+        (embedding, weights, label),
+        (shortest, longest, least_margin, largest_margin, scale, strength),
+        Options(
+            weight=weight,
+            mask=mask,
+            reduction=reduction,
+            normalizer=normalizer,
+            ignore_index=ignore_index,
+            class_weight=class_weight,
+        ),
+    )
+
+
+def magface_hvp(
+    embedding: ArrayLike,
+    weights: ArrayLike,
+    label: ArrayLike,
+    *,
+    shortest: Scalar = 10.0,
+    longest: Scalar = 110.0,
+    least_margin: Scalar = 0.45,
+    largest_margin: Scalar = 0.8,
+    scale: Scalar = 64.0,
+    strength: Scalar = 35.0,
+    weight: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
+    reduction: Reduction = "mean",
+    normalizer: Scalar | None = None,
+    ignore_index: int | None = None,
+    class_weight: ArrayLike | None = None,
+    vector: Sequence[ArrayLike],
+) -> Array | tuple[Array, ...]:
+    """Hessian-vector product of `magface`.
+
+    The arguments are those of `magface`; `vector` has the shapes of what is differentiated. An
+    unreduced loss (`reduction="none"`) is differentiated as its sum.
+
+    Returns:
+        The Hessian times the vector, with respect to `embedding`, `weights`, a tuple in this order.
+
+    Raises:
+        ValueError: If a shape, dtype, label, option or parameter is not allowed.
+    """
+    return hvp(
+        _MAGFACE,
+        (embedding, weights, label),
+        (shortest, longest, least_margin, largest_margin, scale, strength),
+        vector,
+        Options(
+            weight=weight,
+            mask=mask,
+            reduction=reduction,
+            normalizer=normalizer,
+            ignore_index=ignore_index,
+            class_weight=class_weight,
+        ),
+    )
+
+
+def magface_hessian_diagonal(
+    embedding: ArrayLike,
+    weights: ArrayLike,
+    label: ArrayLike,
+    *,
+    shortest: Scalar = 10.0,
+    longest: Scalar = 110.0,
+    least_margin: Scalar = 0.45,
+    largest_margin: Scalar = 0.8,
+    scale: Scalar = 64.0,
+    strength: Scalar = 35.0,
+    weight: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
+    reduction: Reduction = "mean",
+    normalizer: Scalar | None = None,
+    ignore_index: int | None = None,
+    class_weight: ArrayLike | None = None,
+) -> Array | tuple[Array, ...]:
+    """Diagonal of the Hessian of `magface`.
+
+    The arguments are those of `magface`. An unreduced loss (`reduction="none"`) is differentiated
+    as its sum.
+
+    Returns:
+        The diagonal with respect to `embedding`, `weights`, a tuple in this order.
+
+    Raises:
+        ValueError: If a shape, dtype, label, option or parameter is not allowed.
+    """
+    return hessian_diagonal(
+        _MAGFACE,
+        (embedding, weights, label),
+        (shortest, longest, least_margin, largest_margin, scale, strength),
+        Options(
+            weight=weight,
+            mask=mask,
+            reduction=reduction,
+            normalizer=normalizer,
+            ignore_index=ignore_index,
+            class_weight=class_weight,
+        ),
+    )
+
+
+@keras.saving.register_keras_serializable(package="losscompiler")
+class MagfaceLoss(KerasLoss):
+    """ArcFace whose margin grows with the length of the embedding: a length that means quality.
+
+        loss = (1/min(longest, max(shortest, norm_f(embedding[f]))) + min(longest, max(shortest,
+            norm_f(embedding[f])))/longest^2)*strength + log(sum_k(exp(-(-sin((largest_margin -
+            least_margin)*(-shortest + min(longest, max(shortest, norm_f(embedding[f]))))/(longest -
+            shortest) + least_margin)*norm_f(embedding[f]/norm_f(embedding[f]) - weights[label,
+            f]*sum_f(embedding[f]*weights[label, f])/(norm_f(embedding[f])*norm_f(weights[label,
+            f])^2)) + cos((largest_margin - least_margin)*(-shortest + min(longest, max(shortest,
+            norm_f(embedding[f]))))/(longest - shortest) +
+            least_margin)*sum_f(embedding[f]*weights[label,
+            f])/(norm_f(embedding[f])*norm_f(weights[label, f])))*scale +
+            scale*sum_f(embedding[f]*weights[k, f])/(norm_f(embedding[f])*norm_f(weights[k, f])))*{1
+            if k != label; 0 otherwise}) + 1)
+
+    Shapes: `(feature),(class,feature),()->()` after the batch axes, as NumPy writes generalised
+    ufuncs.
+
+    Use it for recognition where samples differ in quality: the length of an embedding is a measure
+    of it that costs nothing. Lengths count between `shortest` and `longest`; the margin is linear
+    in between, and a penalty times `strength` draws all lengths upwards. `weights` has one row per
+    class and is learned. Beyond a half-turn it goes on as `arcface` does. The defaults are those of
+    the authors: `shortest` must be below `longest`.
+
+    Keras passes, in this order, as a tuple where there are several:
+
+    * `embedding` in `y_pred`
+    * `weights` in `y_pred`
+    * `label` in `y_true`
+
+    Args:
+        shortest: Parameter; shortest > 0; default 10.0.
+        longest: Parameter; longest > 0; default 110.0.
+        least_margin: Parameter; 0 <= least_margin <= pi/2; default 0.45.
+        largest_margin: Parameter; 0 <= largest_margin <= pi/2; default 0.8.
+        scale: Parameter; scale > 0; default 64.0.
+        strength: Parameter; strength >= 0; default 35.0.
+        reduction: How Keras reduces the losses of the samples.
+        name: Name of the loss.
+        dtype: Precision or dtype policy; half precision is computed in float32. None: Keras's own.
+        ignore_index: Label of the entries that do not count. None: all count.
+        class_weight: Factor of the loss for each label. None: 1.
+
+    References:
+        Q. Meng, S. Zhao, Z. Huang and F. Zhou, "MagFace: A Universal Representation for Face
+        Recognition and Quality Assessment", 2021.
+    """
+
+    def __init__(
+        self,
+        shortest: Scalar = 10.0,
+        longest: Scalar = 110.0,
+        least_margin: Scalar = 0.45,
+        largest_margin: Scalar = 0.8,
+        scale: Scalar = 64.0,
+        strength: Scalar = 35.0,
+        reduction: str | None = "sum_over_batch_size",
+        name: str = "magface",
+        dtype: Any = None,
+        ignore_index: int | None = None,
+        class_weight: ArrayLike | None = None,
+    ) -> None:
+        """Keeps the parameters."""
+        super().__init__(reduction, name, dtype)
+        self.shortest = shortest
+        self.longest = longest
+        self.least_margin = least_margin
+        self.largest_margin = largest_margin
+        self.scale = scale
+        self.strength = strength
+        self.ignore_index = ignore_index
+        self.class_weight = class_weight
+
+    def call(self, y_true: Any, y_pred: Any) -> Array:
+        """The loss of each sample."""
+        return self.per_sample(
+            _MAGFACE,
+            y_true,
+            y_pred,
+            shortest=self.shortest,
+            longest=self.longest,
+            least_margin=self.least_margin,
+            largest_margin=self.largest_margin,
+            scale=self.scale,
+            strength=self.strength,
+            ignore_index=self.ignore_index,
+            class_weight=self.class_weight,
+        )
+
+    def get_config(self) -> dict[str, Any]:
+        """What `from_config` needs to make an equal loss."""
+        return {
+            **super().get_config(),
+            "shortest": config_value(self.shortest),
+            "longest": config_value(self.longest),
+            "least_margin": config_value(self.least_margin),
+            "largest_margin": config_value(self.largest_margin),
+            "scale": config_value(self.scale),
+            "strength": config_value(self.strength),
+            "ignore_index": config_value(self.ignore_index),
+            "class_weight": config_value(self.class_weight),
+        }
+
+
+def _magface_value(
+    embedding: Array,
+    weights: Array,
+    label: Array,
+    shortest: Array,
+    longest: Array,
+    least_margin: Array,
+    largest_margin: Array,
+    scale: Array,
+    strength: Array,
+) -> Result:
+    """The unreduced loss."""
+    length = fn.norm(embedding, axis=-1)
+    smaller = tf.minimum(longest, tf.maximum(shortest, length))
+    t = strength * (1 / smaller + smaller / longest**2)
+    picked = fn.gather(weights, label, 0, 0, 1)
+    length2 = fn.norm(picked, axis=-1)
+    unit = fn.unit(picked, length2[..., None])
+    unit2 = fn.unit(embedding, length[..., None])
+    total = tf.reduce_sum(unit * unit2, axis=-1)
+    t2 = (smaller - shortest) * (largest_margin - least_margin)
+    t3 = least_margin + t2 / (longest - shortest)
+    length3 = fn.norm(unit2 - unit * total[..., None], axis=-1)
+    t4 = -(total * tf.math.cos(t3) - length3 * tf.math.sin(t3))
+    length4 = fn.norm(weights, axis=-1)
+    t5 = tf.linalg.matrix_transpose(weights)
+    unit3 = fn.unit(t5, length4[..., None, :])
+    total2 = tf.reduce_sum(unit2[..., :, None] * unit3, axis=-2)
+    position = fn.positions(weights, -2)
+    t6 = scale * (t4[..., None] + total2)
+    lse = fn.logsumexp(t6, -1, where=position != label[..., None])
+    return t + fn.softplus(lse)
+
+
+def _magface_vjp(
+    embedding: Array,
+    weights: Array,
+    label: Array,
+    shortest: Array,
+    longest: Array,
+    least_margin: Array,
+    largest_margin: Array,
+    scale: Array,
+    strength: Array,
+    cotangent: Array,
+) -> tuple[Result, ...]:
+    """Gradients of sum(cotangent * loss)."""
+    length = fn.norm(embedding, axis=-1)
+    inverse = fn.reciprocal(length)
+    unit = fn.unit(embedding, length[..., None])
+    picked = fn.gather(weights, label, 0, 0, 1)
+    length2 = fn.norm(picked, axis=-1)
+    unit2 = fn.unit(picked, length2[..., None])
+    total = tf.reduce_sum(unit2 * unit, axis=-1)
+    t = unit - total[..., None] * unit2
+    length3 = fn.norm(t, axis=-1)
+    unit3 = fn.unit(t, length3[..., None])
+    t2 = 1 / (longest - shortest)
+    t3 = largest_margin - least_margin
+    larger = tf.maximum(shortest, length)
+    smaller = tf.minimum(longest, larger)
+    t4 = least_margin + t2 * t3 * (smaller - shortest)
+    t5 = tf.math.sin(t4)
+    position = fn.positions(weights, -2)
+    differs = position != label[..., None]
+    t6 = tf.math.cos(t4)
+    t7 = -(t6 * total - t5 * length3)
+    length4 = fn.norm(weights, axis=-1)
+    t8 = tf.linalg.matrix_transpose(weights)
+    unit4 = fn.unit(t8, length4[..., None, :])
+    total2 = tf.reduce_sum(unit[..., :, None] * unit4, axis=-2)
+    t9 = scale * (t7[..., None] + total2)
+    lse = fn.logsumexp(t9, -1, where=differs)
+    share = tf.math.exp(t9 - lse[..., None])
+    total3 = tf.reduce_sum(tf.where(differs, share, 0.0), axis=-1)
+    probability = fn.sigmoid(lse)
+    t10 = t5 * total3 * probability * cotangent * scale
+    branch = tf.where(differs[..., None, :], share[..., None, :] * unit4, 0.0)
+    total4 = tf.reduce_sum(branch, axis=-1)
+    t11 = probability * cotangent * scale
+    total5 = tf.reduce_sum(unit2 * unit3, axis=-1)
+    t12 = -(t6 + total5 * t5)
+    t13 = total3 * t12 * probability * cotangent * scale
+    t14 = total3 * t12
+    t15 = t5 * total3
+    t16 = total4 + unit2 * t14[..., None] + unit3 * t15[..., None]
+    total6 = tf.reduce_sum(t11[..., None] * unit * t16, axis=-1)
+    t17 = unit3 * t10[..., None] + total4 * t11[..., None] + t13[..., None] * unit2
+    t18 = inverse[..., None] * (t17 - total6[..., None] * unit)
+    branch2 = fn.select(shortest >= length, 0.0, 1.0, embedding)
+    branch3 = tf.where(~(longest < larger), branch2, 0.0)
+    t19 = strength * (1 / longest**2 - 1 / smaller**2) * branch3
+    t20 = t6 * length3 + t5 * total
+    branch4 = tf.where(~(longest <= larger), branch2, 0.0)
+    t21 = -t2 * t3 * total3 * probability * scale * t20 * branch4
+    t22 = cotangent * (t19 - t21)
+    inverse2 = fn.reciprocal(length2)
+    t23 = -t5 * total3 * probability * total * cotangent * scale
+    t24 = total3 * probability * cotangent * scale
+    t25 = -t5 * total
+    t26 = unit3 * t25[..., None] + t12[..., None] * unit
+    total7 = tf.reduce_sum(unit2 * t24[..., None] * t26, axis=-1)
+    t27 = unit3 * t23[..., None] + t13[..., None] * unit - total7[..., None] * unit2
+    spread = fn.scatter(inverse2[..., None] * t27, label, weights, 0, 0, 1)
+    spread2 = tf.linalg.matrix_transpose(spread)
+    inverse3 = fn.reciprocal(length4)
+    t28 = t11[..., None, None] * share[..., :, None] * unit[..., None, :]
+    branch5 = tf.where(differs[..., :, None], t28, 0.0)
+    t29 = -probability * cotangent * scale
+    t30 = share * total2
+    t31 = t29[..., None, None] * t30[..., :, None] * tf.linalg.matrix_transpose(unit4)
+    branch6 = tf.where(differs[..., :, None], t31, 0.0)
+    t32 = inverse3[..., :, None] * (branch5 + branch6)
+    return (t18 + t22[..., None] * unit, tf.linalg.matrix_transpose(spread2) + t32)
+
+
+def _magface_jvp(
+    embedding: Array,
+    weights: Array,
+    label: Array,
+    shortest: Array,
+    longest: Array,
+    least_margin: Array,
+    largest_margin: Array,
+    scale: Array,
+    strength: Array,
+    embedding_tangent: Array,
+    weights_tangent: Array,
+) -> Result:
+    """The directional derivative of the unreduced loss along the tangents."""
+    position = fn.positions(weights, -2)
+    differs = position != label[..., None]
+    length = fn.norm(embedding, axis=-1)
+    inverse = fn.reciprocal(length)
+    unit = fn.unit(embedding, length[..., None])
+    total = tf.reduce_sum(unit * embedding_tangent, axis=-1)
+    t = embedding_tangent - unit * total[..., None]
+    length2 = fn.norm(weights, axis=-1)
+    t2 = tf.linalg.matrix_transpose(weights)
+    unit2 = fn.unit(t2, length2[..., None, :])
+    t3 = inverse[..., None, None] * t[..., :, None] * unit2
+    inverse2 = fn.reciprocal(length2)
+    t4 = unit2 * tf.linalg.matrix_transpose(weights_tangent)
+    total2 = tf.reduce_sum(t4, axis=-2)
+    t5 = tf.linalg.matrix_transpose(weights_tangent) - unit2 * total2[..., None, :]
+    t6 = inverse2[..., None, :] * unit[..., :, None] * t5
+    total3 = tf.reduce_sum(t3 + t6, axis=-2)
+    t7 = 1 / (longest - shortest)
+    t8 = largest_margin - least_margin
+    larger = tf.maximum(shortest, length)
+    smaller = tf.minimum(longest, larger)
+    t9 = least_margin + t7 * t8 * (smaller - shortest)
+    t10 = tf.math.sin(t9)
+    picked = fn.gather(weights, label, 0, 0, 1)
+    length3 = fn.norm(picked, axis=-1)
+    unit3 = fn.unit(picked, length3[..., None])
+    total4 = tf.reduce_sum(unit3 * unit, axis=-1)
+    t11 = unit - total4[..., None] * unit3
+    length4 = fn.norm(t11, axis=-1)
+    unit4 = fn.unit(t11, length4[..., None])
+    picked2 = fn.gather(weights_tangent, label, 0, 0, 1)
+    total5 = tf.reduce_sum(unit3 * picked2, axis=-1)
+    t12 = picked2 - unit3 * total5[..., None]
+    inverse3 = fn.reciprocal(length3)
+    t13 = -inverse3 * total4
+    t14 = unit3 * inverse[..., None] * t + inverse3[..., None] * t12 * unit
+    total6 = tf.reduce_sum(t14, axis=-1)
+    t15 = inverse[..., None] * t + t12 * t13[..., None] - unit3 * total6[..., None]
+    total7 = tf.reduce_sum(unit4 * t15, axis=-1)
+    t16 = tf.math.cos(t9)
+    t17 = t16 * length4 + t10 * total4
+    branch = fn.select(shortest >= length, 0.0, 1.0, embedding)
+    branch2 = tf.where(~(longest <= larger), branch, 0.0)
+    t18 = t10 * total7 - t16 * total6 - -t7 * t8 * total * t17 * branch2
+    t19 = -(t16 * total4 - t10 * length4)
+    total8 = tf.reduce_sum(unit[..., :, None] * unit2, axis=-2)
+    t20 = scale * (t19[..., None] + total8)
+    lse = fn.logsumexp(t20, -1, where=differs)
+    t21 = scale * (total3 + t18[..., None]) * tf.math.exp(t20 - lse[..., None])
+    total9 = tf.reduce_sum(tf.where(differs, t21, 0.0), axis=-1)
+    t22 = 1 / longest**2 - 1 / smaller**2
+    branch3 = tf.where(~(longest < larger), branch, 0.0)
+    return total9 * fn.sigmoid(lse) + total * strength * t22 * branch3
+
+
+def _magface_hvp(
+    embedding: Array,
+    weights: Array,
+    label: Array,
+    shortest: Array,
+    longest: Array,
+    least_margin: Array,
+    largest_margin: Array,
+    scale: Array,
+    strength: Array,
+    cotangent: Array,
+    embedding_tangent: Array,
+    weights_tangent: Array,
+) -> tuple[Result, ...]:
+    """The Hessian of sum(cotangent * loss) times the tangents."""
+    length = fn.norm(embedding, axis=-1)
+    unit = fn.unit(embedding, length[..., None])
+    total = tf.reduce_sum(unit * embedding_tangent, axis=-1)
+    t = embedding_tangent - unit * total[..., None]
+    inverse = fn.reciprocal(length)
+    larger = tf.maximum(shortest, length)
+    branch = fn.select(shortest >= length, 0.0, 1.0, embedding)
+    branch2 = tf.where(~(longest <= larger), branch, 0.0)
+    smaller = tf.minimum(longest, larger)
+    t2 = 1 / longest**2 - 1 / smaller**2
+    position = fn.positions(weights, -2)
+    differs = position != label[..., None]
+    picked = fn.gather(weights, label, 0, 0, 1)
+    length2 = fn.norm(picked, axis=-1)
+    unit2 = fn.unit(picked, length2[..., None])
+    total2 = tf.reduce_sum(unit2 * unit, axis=-1)
+    t3 = largest_margin - least_margin
+    t4 = longest - shortest
+    t5 = 1 / t4
+    t6 = least_margin + t3 * t5 * (smaller - shortest)
+    t7 = tf.math.cos(t6)
+    t8 = tf.math.sin(t6)
+    t9 = unit - total2[..., None] * unit2
+    length3 = fn.norm(t9, axis=-1)
+    t10 = -(total2 * t7 - t8 * length3)
+    length4 = fn.norm(weights, axis=-1)
+    t11 = tf.linalg.matrix_transpose(weights)
+    unit3 = fn.unit(t11, length4[..., None, :])
+    total3 = tf.reduce_sum(unit[..., :, None] * unit3, axis=-2)
+    t12 = scale * (t10[..., None] + total3)
+    lse = fn.logsumexp(t12, -1, where=differs)
+    share = tf.math.exp(t12 - lse[..., None])
+    branch3 = tf.where(differs[..., None, :], share[..., None, :] * unit3, 0.0)
+    total4 = tf.reduce_sum(branch3, axis=-1)
+    unit4 = fn.unit(t9, length3[..., None])
+    total5 = tf.reduce_sum(tf.where(differs, share, 0.0), axis=-1)
+    t13 = t8 * total5
+    total6 = tf.reduce_sum(unit2 * unit4, axis=-1)
+    t14 = -(t7 + total6 * t8)
+    t15 = total5 * t14
+    t16 = total4 + unit4 * t13[..., None] + t15[..., None] * unit2
+    probability = fn.sigmoid(lse)
+    t17 = probability * cotangent * scale
+    total7 = tf.reduce_sum(unit * t16 * t17[..., None], axis=-1)
+    t18 = -(total2 * t8 + t7 * length3)
+    t19 = t3 * t5 * total5 * probability * t18 * branch2 * cotangent * scale
+    t20 = branch2 * cotangent * strength * t2 - inverse * total7 - t19
+    t21 = inverse * t20
+    picked2 = fn.gather(weights_tangent, label, 0, 0, 1)
+    total8 = tf.reduce_sum(unit2 * picked2, axis=-1)
+    t22 = picked2 - unit2 * total8[..., None]
+    inverse2 = fn.reciprocal(length2)
+    t23 = inverse2 * inverse * total5 * t14 * probability * cotangent * scale
+    t24 = unit3 * tf.linalg.matrix_transpose(weights_tangent)
+    total9 = tf.reduce_sum(t24, axis=-2)
+    t25 = tf.linalg.matrix_transpose(weights_tangent) - unit3 * total9[..., None, :]
+    inverse3 = fn.reciprocal(length4)
+    t26 = inverse3 * share
+    branch4 = tf.where(differs[..., None, :], t25 * t26[..., None, :], 0.0)
+    t27 = inverse[..., None] * t
+    t28 = unit2 * inverse[..., None] * t + inverse2[..., None] * t22 * unit
+    total10 = tf.reduce_sum(t28, axis=-1)
+    t29 = -total10[..., None] * unit2
+    t30 = -inverse2 * total2
+    t31 = t30[..., None] * t22
+    total11 = tf.reduce_sum(unit4 * (t27 + t29 + t31), axis=-1)
+    t32 = total11 * t8 * scale
+    t33 = share[..., None, :] * t32[..., None, None] * unit3
+    branch5 = tf.where(differs[..., None, :], t33, 0.0)
+    t34 = -total10 * t7 * scale
+    t35 = share[..., None, :] * t34[..., None, None] * unit3
+    branch6 = tf.where(differs[..., None, :], t35, 0.0)
+    t36 = -t3 * t5 * t18 * branch2 * total * scale
+    t37 = share[..., None, :] * t36[..., None, None] * unit3
+    branch7 = tf.where(differs[..., None, :], t37, 0.0)
+    t38 = inverse[..., None, None] * t[..., :, None] * unit3
+    t39 = inverse3[..., None, :] * unit[..., :, None] * t25
+    total12 = tf.reduce_sum(t38 + t39, axis=-2)
+    t40 = total12 * share
+    branch8 = tf.where(differs[..., None, :], t40[..., None, :] * unit3 * scale, 0.0)
+    t41 = total11 * t8 - total10 * t7 - t3 * t5 * t18 * branch2 * total
+    branch9 = tf.where(differs, share * scale * (total12 + t41[..., None]), 0.0)
+    total13 = tf.reduce_sum(branch9, axis=-1)
+    t42 = -share[..., None, :] * total13[..., None, None] * unit3
+    branch10 = tf.where(differs[..., None, :], t42, 0.0)
+    t43 = branch4 + branch5 + branch6 + branch7 + branch8 + branch10
+    total14 = tf.reduce_sum(t43, axis=-1)
+    t44 = inverse * probability * cotangent * scale
+    t45 = t27 + t29 + t31 - unit4 * total11[..., None]
+    inverse4 = fn.reciprocal(length3)
+    t46 = inverse * inverse4 * t8 * total5 * probability * cotangent * scale
+    t47 = unit2 * t45 * inverse4[..., None] + unit4 * inverse2[..., None] * t22
+    total15 = tf.reduce_sum(t47, axis=-1)
+    t48 = -total15 * t8 * total5
+    t49 = t48[..., None] * unit * unit2
+    t50 = inverse2 * total5 * t14
+    t51 = inverse4 * t8 * total5
+    probability2 = fn.sigmoid(-lse)
+    t52 = total13 * probability2
+    branch11 = tf.where(differs, share * t32[..., None], 0.0)
+    branch12 = tf.where(differs, share * t34[..., None], 0.0)
+    branch13 = tf.where(differs, share * t36[..., None], 0.0)
+    branch14 = tf.where(differs, -share * total13[..., None], 0.0)
+    branch15 = tf.where(differs, share * total12 * scale, 0.0)
+    t53 = branch11 + branch12 + branch13 + branch14 + branch15
+    total16 = tf.reduce_sum(t53, axis=-1)
+    t54 = unit4 * t8[..., None] + t14[..., None] * unit2
+    t55 = t8 - total6 * t7
+    t56 = unit4 * t7[..., None] + t55[..., None] * unit2
+    t57 = t3 * t5 * total5 * branch2 * total
+    t58 = t49 + unit * total14 + inverse[..., None] * t * t16
+    t59 = t58 + t22 * unit * t50[..., None] + unit * t45 * t51[..., None]
+    t60 = t59 + unit * t16 * t52[..., None] + unit * total16[..., None] * t54
+    t61 = t17[..., None] * (t60 + unit * t56 * t57[..., None])
+    total17 = tf.reduce_sum(t61, axis=-1)
+    t62 = -inverse * total17
+    t63 = probability * total16 * cotangent * scale
+    t64 = -t3 * t5 * t18 * branch2
+    t65 = inverse[..., None] * t54 + t64[..., None] * unit
+    t66 = probability * total13 * probability2 * cotangent * scale
+    t67 = -t3 * t5 * total5 * t18 * branch2
+    t68 = inverse[..., None] * t16 + t67[..., None] * unit
+    t69 = -inverse * total15 * t8 * total5 * probability * cotangent * scale
+    t70 = t3 * total10 * t5 * t8 * total5 * probability * branch2 * cotangent * scale
+    t71 = t3 * total11 * t5 * t7 * total5 * probability * branch2 * cotangent * scale
+    t72 = t8 * length3 - total2 * t7
+    t73 = total5 * probability * scale * t3**2 * t72 / t4**2
+    t74 = cotangent * branch2**2 * (2 * strength / smaller**3 - t73)
+    t75 = t3 * inverse * t5 * total5 * probability * branch2 * cotangent * scale
+    t76 = inverse**2
+    t77 = t8 * total5 * probability * cotangent * scale
+    t78 = total5 * t14 * probability * cotangent * scale
+    t79 = unit4 * t77[..., None] + total4 * t17[..., None] + t78[..., None] * unit2
+    t80 = t76[..., None] * (t79 - total7[..., None] * unit)
+    t81 = t74[..., None] * unit + t56 * t75[..., None] - t80
+    t82 = t * t21[..., None] + t22 * t23[..., None] + total14 * t44[..., None]
+    t83 = t82 + t45 * t46[..., None] + t62[..., None] * unit + t63[..., None] * t65
+    t84 = t83 + t66[..., None] * t68 + t69[..., None] * unit2 + t70[..., None] * unit
+    t85 = -inverse2 * total10 * t8 * total5 * probability * cotangent * scale
+    t86 = -total2 * t8
+    t87 = unit4 * t86[..., None] + t14[..., None] * unit
+    t88 = total5 * probability * cotangent * scale
+    total18 = tf.reduce_sum(unit2 * t87 * t88[..., None], axis=-1)
+    t89 = inverse2**2
+    t90 = -total18 * t89
+    t91 = -total10 * t8 * total5
+    t92 = inverse * total5 * t14
+    t93 = -total2 * inverse4 * t8 * total5
+    t94 = -total2 * t7
+    t95 = unit4 * t94[..., None] + t55[..., None] * unit
+    t96 = total5 * total13 * probability2
+    t97 = inverse2 * total5
+    t98 = t49 + unit2 * unit4 * t91[..., None] + unit2 * t * t92[..., None]
+    t99 = t98 + unit2 * t45 * t93[..., None] + unit2 * total16[..., None] * t87
+    t100 = t99 + unit2 * t57[..., None] * t95 + unit2 * t87 * t96[..., None]
+    t101 = t17[..., None] * (t100 + t22 * t87 * t97[..., None])
+    total19 = tf.reduce_sum(t101, axis=-1)
+    t102 = -inverse2 * total19
+    t103 = -t89 * total8
+    t104 = -total2 * t8 * total5 * probability * cotangent * scale
+    t105 = unit4 * t104[..., None] + t78[..., None] * unit - total18[..., None] * unit2
+    t106 = inverse2 * probability * total16 * cotangent * scale
+    t107 = inverse2 * total5 * probability * total13 * probability2 * cotangent * scale
+    t108 = -inverse2 * total15 * t8 * total5 * probability * cotangent * scale
+    t109 = -inverse2 * total2 * inverse4 * t8 * total5 * probability * cotangent * scale
+    t110 = t3 * inverse2 * t5 * total5 * probability * branch2 * cotangent * total
+    t111 = t110 * scale
+    t112 = unit4 * t85[..., None] + t * t23[..., None] + t22 * t90[..., None]
+    t113 = t112 + t102[..., None] * unit2 + t103[..., None] * t105
+    t114 = t113 + t87 * t106[..., None] + t87 * t107[..., None]
+    t115 = t114 + t108[..., None] * unit + t45 * t109[..., None]
+    spread = fn.scatter(t115 + t95 * t111[..., None], label, weights, 0, 0, 1)
+    spread2 = tf.linalg.matrix_transpose(spread)
+    t116 = inverse3 * total12
+    t117 = -probability * cotangent * scale
+    t118 = share[..., :, None] * t117[..., None, None]
+    branch16 = tf.where(differs[..., :, None], t118 * tf.linalg.matrix_transpose(unit3), 0.0)
+    t119 = scale**2
+    t120 = probability * t119 * cotangent
+    t121 = share[..., :, None] * t120[..., None, None] * unit[..., None, :]
+    branch17 = tf.where(differs[..., :, None], t121, 0.0)
+    t122 = share * total3
+    t123 = -probability * t119 * cotangent
+    t124 = t122[..., :, None] * t123[..., None, None]
+    branch18 = tf.where(differs[..., :, None], t124 * tf.linalg.matrix_transpose(unit3), 0.0)
+    t125 = t116[..., :, None] * (branch16 + branch17 + branch18)
+    t126 = -t7 * probability * t119 * cotangent
+    t127 = share[..., :, None] * t126[..., None, None] * unit[..., None, :]
+    branch19 = tf.where(differs[..., :, None], t127, 0.0)
+    t128 = t7 * probability * t119 * cotangent
+    t129 = t122[..., :, None] * t128[..., None, None]
+    branch20 = tf.where(differs[..., :, None], t129 * tf.linalg.matrix_transpose(unit3), 0.0)
+    t130 = inverse3[..., :, None] * total10[..., None, None] * (branch19 + branch20)
+    t131 = t8 * probability * t119 * cotangent
+    t132 = share[..., :, None] * t131[..., None, None] * unit[..., None, :]
+    branch21 = tf.where(differs[..., :, None], t132, 0.0)
+    t133 = -t8 * probability * t119 * cotangent
+    t134 = t122[..., :, None] * t133[..., None, None]
+    branch22 = tf.where(differs[..., :, None], t134 * tf.linalg.matrix_transpose(unit3), 0.0)
+    t135 = inverse3[..., :, None] * total11[..., None, None] * (branch21 + branch22)
+    t136 = t17[..., None, None] * t122[..., :, None]
+    branch23 = tf.where(differs[..., :, None], t136 * tf.linalg.matrix_transpose(unit3), 0.0)
+    t137 = share[..., :, None] * t117[..., None, None] * unit[..., None, :]
+    branch24 = tf.where(differs[..., :, None], t137, 0.0)
+    t138 = probability * probability2 * cotangent * scale
+    t139 = share[..., :, None] * t138[..., None, None] * unit[..., None, :]
+    branch25 = tf.where(differs[..., :, None], t139, 0.0)
+    t140 = -probability * probability2 * cotangent * scale
+    t141 = t122[..., :, None] * t140[..., None, None]
+    branch26 = tf.where(differs[..., :, None], t141 * tf.linalg.matrix_transpose(unit3), 0.0)
+    t142 = branch23 + branch24 + branch25 + branch26
+    t143 = inverse3[..., :, None] * total13[..., None, None] * t142
+    t144 = -t3 * t5 * probability * t18 * branch2 * t119 * cotangent
+    t145 = share[..., :, None] * t144[..., None, None] * unit[..., None, :]
+    branch27 = tf.where(differs[..., :, None], t145, 0.0)
+    t146 = t3 * t5 * probability * t18 * branch2 * t119 * cotangent
+    t147 = t122[..., :, None] * t146[..., None, None]
+    branch28 = tf.where(differs[..., :, None], t147 * tf.linalg.matrix_transpose(unit3), 0.0)
+    t148 = inverse3[..., :, None] * total[..., None, None] * (branch27 + branch28)
+    t149 = t44[..., None, None] * t[..., None, :] * t26[..., :, None]
+    branch29 = tf.where(differs[..., :, None], t149, 0.0)
+    t150 = inverse3**2
+    t151 = share * t150 * total3
+    t152 = t117[..., None, None] * tf.linalg.matrix_transpose(t25) * t151[..., :, None]
+    branch30 = tf.where(differs[..., :, None], t152, 0.0)
+    t153 = t150 * total9
+    t154 = t17[..., None, None] * share[..., :, None] * unit[..., None, :]
+    branch31 = tf.where(differs[..., :, None], t154, 0.0)
+    t155 = t117[..., None, None] * t122[..., :, None]
+    branch32 = tf.where(differs[..., :, None], t155 * tf.linalg.matrix_transpose(unit3), 0.0)
+    t156 = t153[..., :, None] * (branch31 + branch32)
+    t157 = tf.linalg.matrix_transpose(spread2) + t125 + t130 + t135 + t143 + t148
+    result = t84 + t71[..., None] * unit + total[..., None] * t81
+    result2 = t157 + branch29 + branch30 - t156
+    return (result, result2)
+
+
+def _magface_hessian_diagonal(
+    embedding: Array,
+    weights: Array,
+    label: Array,
+    shortest: Array,
+    longest: Array,
+    least_margin: Array,
+    largest_margin: Array,
+    scale: Array,
+    strength: Array,
+    cotangent: Array,
+) -> tuple[Result, ...]:
+    """The diagonal of the Hessian of sum(cotangent * loss)."""
+    length = fn.norm(embedding, axis=-1)
+    inverse = fn.reciprocal(length)
+    larger = tf.maximum(shortest, length)
+    branch = fn.select(shortest >= length, 0.0, 1.0, embedding)
+    branch2 = tf.where(~(longest <= larger), branch, 0.0)
+    smaller = tf.minimum(longest, larger)
+    t = 1 / longest**2 - 1 / smaller**2
+    unit = fn.unit(embedding, length[..., None])
+    position = fn.positions(weights, -2)
+    differs = position != label[..., None]
+    picked = fn.gather(weights, label, 0, 0, 1)
+    length2 = fn.norm(picked, axis=-1)
+    unit2 = fn.unit(picked, length2[..., None])
+    total = tf.reduce_sum(unit2 * unit, axis=-1)
+    t2 = largest_margin - least_margin
+    t3 = longest - shortest
+    t4 = 1 / t3
+    t5 = least_margin + t2 * t4 * (smaller - shortest)
+    t6 = tf.math.cos(t5)
+    t7 = tf.math.sin(t5)
+    t8 = unit - total[..., None] * unit2
+    length3 = fn.norm(t8, axis=-1)
+    t9 = -(total * t6 - t7 * length3)
+    length4 = fn.norm(weights, axis=-1)
+    t10 = tf.linalg.matrix_transpose(weights)
+    unit3 = fn.unit(t10, length4[..., None, :])
+    total2 = tf.reduce_sum(unit[..., :, None] * unit3, axis=-2)
+    t11 = scale * (t9[..., None] + total2)
+    lse = fn.logsumexp(t11, -1, where=differs)
+    share = tf.math.exp(t11 - lse[..., None])
+    branch3 = tf.where(differs[..., None, :], share[..., None, :] * unit3, 0.0)
+    total3 = tf.reduce_sum(branch3, axis=-1)
+    unit4 = fn.unit(t8, length3[..., None])
+    total4 = tf.reduce_sum(tf.where(differs, share, 0.0), axis=-1)
+    t12 = t7 * total4
+    total5 = tf.reduce_sum(unit2 * unit4, axis=-1)
+    t13 = -(t6 + total5 * t7)
+    t14 = total4 * t13
+    t15 = total3 + unit4 * t12[..., None] + t14[..., None] * unit2
+    probability = fn.sigmoid(lse)
+    t16 = probability * cotangent * scale
+    total6 = tf.reduce_sum(unit * t15 * t16[..., None], axis=-1)
+    t17 = -(total * t7 + t6 * length3)
+    t18 = t2 * t4 * total4 * probability * t17 * branch2 * cotangent * scale
+    t19 = branch2 * cotangent * strength * t - inverse * total6 - t18
+    inverse2 = fn.reciprocal(length3)
+    t20 = inverse**2
+    t21 = inverse2 * t7 * total4 * probability * t20 * cotangent * scale
+    t22 = inverse * t19 + t21
+    t23 = inverse * probability * cotangent * scale
+    t24 = unit[..., :, None] * total2[..., None, :]
+    t25 = unit3 - t24
+    t26 = inverse * scale
+    t27 = share[..., None, :] * t25 * t26[..., None, None] * unit3
+    branch4 = tf.where(differs[..., None, :], t27, 0.0)
+    total7 = tf.reduce_sum(branch4, axis=-1)
+    t28 = unit2 - total[..., None] * unit
+    t29 = unit2[..., None, :] * t28[..., :, None]
+    t30 = unit[..., None, :] * unit[..., :, None]
+    t31 = -unit4[..., None, :] * inverse[..., None, None] * (t29 + t30)
+    total8 = tf.reduce_sum(t31, axis=-1)
+    t32 = total8 + unit4 * inverse[..., None]
+    t33 = t7 * scale
+    t34 = share[..., None, :] * t33[..., None, None] * unit3
+    branch5 = tf.where(differs[..., None, :], t34, 0.0)
+    total9 = tf.reduce_sum(branch5, axis=-1)
+    t35 = inverse[..., None, None] * t25
+    t36 = -t2 * t4 * t17 * branch2
+    t37 = t36[..., None] * unit
+    t38 = -inverse * t6
+    t39 = t37 + t7[..., None] * t32 + t28 * t38[..., None]
+    t40 = share[..., None, :] * scale * (t35 + t39[..., :, None])
+    branch6 = tf.where(differs[..., None, :], t40, 0.0)
+    total10 = tf.reduce_sum(branch6, axis=-1)
+    branch7 = tf.where(differs[..., None, :], -share[..., None, :] * unit3, 0.0)
+    total11 = tf.reduce_sum(branch7, axis=-1)
+    t41 = -t2 * t4 * t17 * branch2 * scale
+    t42 = share[..., None, :] * t41[..., None, None] * unit3
+    branch8 = tf.where(differs[..., None, :], t42, 0.0)
+    total12 = tf.reduce_sum(branch8, axis=-1)
+    t43 = -t6 * scale
+    t44 = share[..., None, :] * t43[..., None, None] * unit3
+    branch9 = tf.where(differs[..., None, :], t44, 0.0)
+    total13 = tf.reduce_sum(branch9, axis=-1)
+    t45 = total7 + t32 * total9 + total10 * total11 + total12 * unit
+    t46 = t23[..., None] * (t45 + inverse[..., None] * t28 * total13)
+    t47 = inverse * inverse2 * t7 * total4 * probability * cotangent * scale
+    t48 = unit**2
+    t49 = unit4 * t32 + inverse[..., None] * t48 + inverse[..., None] * t28 * unit2
+    t50 = -inverse * t19
+    t51 = t7 * length3 - total * t6
+    t52 = total4 * probability * scale * t2**2 * t51 / t3**2
+    t53 = cotangent * branch2**2 * (2 * strength / smaller**3 - t52)
+    t54 = t7 - total5 * t6
+    t55 = unit4 * t6[..., None] + t54[..., None] * unit2
+    t56 = t2 * inverse * t4 * total4 * probability * branch2 * cotangent * scale
+    t57 = t7 * total4 * probability * cotangent * scale
+    t58 = total4 * t13 * probability * cotangent * scale
+    t59 = unit4 * t57[..., None] + total3 * t16[..., None] + t58[..., None] * unit2
+    t60 = t20[..., None] * (t59 - total6[..., None] * unit)
+    t61 = t53[..., None] * unit + t55 * t56[..., None] - t60
+    t62 = -share[..., None, :] * total10[..., :, None]
+    branch10 = tf.where(differs[..., None, :], t62, 0.0)
+    t63 = -inverse * t6 * scale
+    t64 = share[..., None, :] * t28[..., :, None] * t63[..., None, None]
+    branch11 = tf.where(differs[..., None, :], t64, 0.0)
+    t65 = share[..., None, :] * t32[..., :, None] * t33[..., None, None]
+    branch12 = tf.where(differs[..., None, :], t65, 0.0)
+    t66 = share[..., None, :] * t25 * t26[..., None, None]
+    branch13 = tf.where(differs[..., None, :], t66, 0.0)
+    t67 = share[..., None, :] * t41[..., None, None] * unit[..., :, None]
+    branch14 = tf.where(differs[..., None, :], t67, 0.0)
+    t68 = branch10 + branch11 + branch12 + branch13 + branch14
+    total14 = tf.reduce_sum(t68, axis=-1)
+    t69 = unit4 * t7[..., None] + t13[..., None] * unit2
+    t70 = t16[..., None] * total14 * (t37 + inverse[..., None] * t69)
+    probability2 = fn.sigmoid(-lse)
+    t71 = probability * probability2 * cotangent * scale
+    t72 = -t2 * t4 * total4 * t17 * branch2
+    t73 = inverse[..., None] * t15 + t72[..., None] * unit
+    t74 = t2 * inverse * t4 * t7 * total4 * probability * branch2 * cotangent * scale
+    t75 = t2 * t4 * t6 * total4 * probability * branch2 * cotangent * scale
+    t76 = unit4[..., :, None] * t32[..., None, :]
+    t77 = inverse[..., None, None] * t28[..., None, :] * unit2[..., :, None]
+    t78 = inverse[..., None, None] * unit[..., :, None] * unit[..., None, :]
+    t79 = -(t76 + t77 + t78)
+    total15 = tf.reduce_sum(unit2[..., :, None] * t79, axis=-2)
+    t80 = total15 + inverse[..., None] * unit2
+    t81 = -inverse * inverse2 * t7 * total4 * probability * cotangent * scale
+    branch15 = tf.where(differs[..., None, :], share[..., None, :] * unit3 * scale, 0.0)
+    dot = tf.matmul(branch15, tf.linalg.matrix_transpose(t35))
+    t82 = t69[..., :, None] * total14[..., None, :]
+    t83 = inverse2 * t7 * total4
+    t84 = t32[..., None, :] * total9[..., :, None]
+    t85 = total10[..., None, :] * total11[..., :, None]
+    t86 = total12[..., :, None] * unit[..., None, :]
+    t87 = -inverse2 * t7 * total4
+    t88 = unit2[..., :, None] * t80[..., None, :] * t87[..., None, None]
+    t89 = inverse[..., None, None] * t28[..., None, :] * total13[..., :, None]
+    t90 = t15[..., :, None] * probability2[..., None, None] * total10[..., None, :]
+    t91 = t2 * t4 * total4 * branch2
+    t92 = t55[..., :, None] * t91[..., None, None] * unit[..., None, :]
+    t93 = inverse[..., None, None] * t15[..., :, None] * unit[..., None, :]
+    t94 = dot + t82 + t83[..., None, None] * t79 + t84 + t85 + t86 + t88 + t89 + t90
+    t95 = unit[..., :, None] * t16[..., None, None] * (t94 + t92 - t93)
+    total16 = tf.reduce_sum(t95, axis=-2)
+    t96 = total16 + t23[..., None] * t15 + t47[..., None] * unit
+    t97 = t22[..., None] + t46 + -t47[..., None] * t49 + t48 * t50[..., None]
+    t98 = t97 + unit * t61 + t70 + t71[..., None] * total10 * t73
+    t99 = t98 + t28 * t74[..., None] * unit + t32 * t75[..., None] * unit
+    inverse3 = fn.reciprocal(length2)
+    t100 = inverse3**2
+    t101 = -total * t7
+    t102 = unit4 * t101[..., None] + t13[..., None] * unit
+    t103 = total4 * probability * cotangent * scale
+    total17 = tf.reduce_sum(unit2 * t102 * t103[..., None], axis=-1)
+    t104 = unit2**2
+    t105 = -total * inverse2 * t7 * total4 * probability * cotangent * scale
+    t106 = 2 * total5 * total
+    t107 = t106[..., None] * unit2 - unit4 * total[..., None]
+    t108 = unit4 * (t107 - total5[..., None] * unit)
+    t109 = t105[..., None] * (total[..., None] * t104 - t8 * unit2 - t108)
+    t110 = -t7 * total4 * probability * cotangent * scale
+    branch16 = tf.where(differs, share * t33[..., None], 0.0)
+    total18 = tf.reduce_sum(branch16, axis=-1)
+    t111 = -total * total18
+    branch17 = tf.where(differs, share * t43[..., None], 0.0)
+    total19 = tf.reduce_sum(branch17, axis=-1)
+    t112 = -total * total19
+    t113 = -total5 * total18
+    t114 = smaller * largest_margin + least_margin * longest - smaller * least_margin
+    t115 = t4 * (t114 - largest_margin * shortest)
+    t116 = tf.math.sin(t115)
+    t117 = -total * t116
+    t118 = tf.math.cos(t115)
+    t119 = total * t118
+    t120 = -total5 * t116
+    t121 = 2 * total5 * total * t116
+    t122 = unit4 * t117[..., None] + t119[..., None] * unit2 + t120[..., None] * unit
+    t123 = t122 + t121[..., None] * unit2 - t118[..., None] * unit
+    total20 = tf.reduce_sum(tf.where(differs, -share, 0.0), axis=-1)
+    t124 = total4 * total20 * scale
+    t125 = 2 * total5 * total * total18
+    t126 = unit4 * t111[..., None] + total19[..., None] * unit
+    t127 = t126 + t112[..., None] * unit2 + t113[..., None] * unit
+    t128 = t127 + t123 * t124[..., None] + t125[..., None] * unit2
+    t129 = scale**2
+    t130 = probability * probability2 * t129 * cotangent * total4**2
+    t131 = total5 * total * inverse2
+    t132 = total5**2
+    t133 = inverse2 * t132
+    t134 = -total * inverse2
+    total21 = tf.reduce_sum(t104, axis=-1)
+    t135 = -inverse2 * total21
+    t136 = -2 * total * inverse2 * t132
+    t137 = 2 * total * inverse2 * total21
+    t138 = unit4 + unit4 * t131[..., None] + t133[..., None] * unit
+    t139 = t138 + t134[..., None] * unit2 + t135[..., None] * unit
+    t140 = t139 + t136[..., None] * unit2 + t137[..., None] * unit2
+    t141 = t110[..., None] * unit * (t140 - total5[..., None] * unit2)
+    t142 = -total17[..., None] * unit2
+    t143 = -total * t7 * total4 * probability * cotangent * scale
+    t144 = unit4 * t143[..., None]
+    t145 = unit2 * (t142 + t144 + t58[..., None] * unit)
+    t146 = total**2
+    t147 = -2 * total5 * inverse2 * t7 * total4 * probability * t146 * cotangent * scale
+    total22 = tf.reduce_sum(unit2 * t16[..., None] * t102, axis=-1)
+    t148 = total4 * probability * probability2 * cotangent * scale
+    total23 = tf.reduce_sum(unit2 * t102 * t148[..., None], axis=-1)
+    t149 = total4 * total23 * scale
+    t150 = -total5 * t7 * total4 * probability * cotangent * scale
+    t151 = 2 * total5 * total * t7 * total4 * probability * cotangent * scale
+    t152 = 2 * inverse2 * t7 * total4 * probability * t146 * cotangent * scale
+    t153 = 4 * inverse2 * t7 * total4 * probability * total21 * t146 * cotangent
+    t154 = -t153 * scale
+    t155 = -2 * total * inverse2 * t7 * total4 * probability * t132 * cotangent * scale
+    t156 = 2 * total * inverse2 * t7 * total4 * probability * total21 * cotangent
+    t157 = t156 * scale
+    t158 = 4 * inverse2 * t7 * total4 * probability * t146 * t132 * cotangent * scale
+    t159 = t142 + t144 + unit4 * t147[..., None] + t103[..., None] * t102
+    t160 = t159 + total22[..., None] * t128 + t123 * t149[..., None]
+    t161 = t160 + t150[..., None] * unit + t151[..., None] * unit2
+    t162 = t161 + t152[..., None] * unit2 + t154[..., None] * unit2
+    t163 = t162 + t155[..., None] * unit + t157[..., None] * unit
+    t164 = unit2 * (t163 + t158[..., None] * unit2)
+    t165 = total17[..., None] * t104 + t109 + t8 * unit4 * t110[..., None]
+    t166 = t165 + t16[..., None] * t102 * t128 + t102 * t123 * t130[..., None] + t141
+    t167 = t166 - t145 - t164
+    spread = fn.scatter(t100[..., None] * t167, label, weights, 0, 0, 1)
+    spread2 = tf.linalg.matrix_transpose(spread)
+    t168 = inverse2[..., None] * t7[..., None] * total4[..., None]
+    t169 = t168 * probability[..., None] * t146[..., None] * cotangent[..., None]
+    t170 = t100[..., None] * (t169 * scale - total17[..., None])
+    spread3 = fn.scatter(t170, label, weights, 0, 0, 1)
+    spread4 = tf.linalg.matrix_transpose(spread3)
+    inverse4 = fn.reciprocal(length4)
+    t171 = share * total2
+    t172 = t16[..., None, None] * t171[..., None, :] * unit3
+    branch18 = tf.where(differs[..., None, :], t172, 0.0)
+    t173 = -probability * cotangent * scale
+    t174 = t173[..., None, None] * share[..., None, :] * unit[..., :, None]
+    branch19 = tf.where(differs[..., None, :], t174, 0.0)
+    t175 = t71[..., None, None] * share[..., None, :] * unit[..., :, None]
+    branch20 = tf.where(differs[..., None, :], t175, 0.0)
+    t176 = -probability * probability2 * cotangent * scale
+    t177 = t176[..., None, None] * t171[..., None, :] * unit3
+    branch21 = tf.where(differs[..., None, :], t177, 0.0)
+    t178 = branch18 + branch19 + branch20 + branch21
+    equal = label[..., None] == position
+    t179 = -inverse3 * total4 * t118 * scale
+    t180 = t179[..., None] * unit
+    branch22 = tf.where(equal[..., None, :], t180[..., :, None], 0.0)
+    t181 = inverse3 * total * total4 * t118 * scale
+    t182 = t181[..., None] * unit2
+    branch23 = tf.where(equal[..., None, :], t182[..., :, None], 0.0)
+    t183 = -inverse3 * total * total4 * t116 * scale
+    t184 = unit4 * t183[..., None]
+    branch24 = tf.where(equal[..., None, :], t184[..., :, None], 0.0)
+    t185 = -total5 * inverse3 * total4 * t116 * scale
+    t186 = t185[..., None] * unit
+    branch25 = tf.where(equal[..., None, :], t186[..., :, None], 0.0)
+    t187 = 2 * total5 * inverse3 * total * total4 * t116 * scale
+    t188 = t187[..., None] * unit2
+    branch26 = tf.where(equal[..., None, :], t188[..., :, None], 0.0)
+    t189 = inverse4 * share
+    t190 = unit[..., :, None] - total2[..., None, :] * unit3
+    branch27 = tf.where(differs[..., None, :], t189[..., None, :] * t190 * scale, 0.0)
+    t191 = branch22 + branch23 + branch24 + branch25 + branch26 + branch27
+    t192 = inverse4[..., None, :] * t178 * t191
+    t193 = inverse4**2
+    branch28 = tf.where(differs, share * t173[..., None] * t193 * total2, 0.0)
+    t194 = inverse3[..., None] * unit
+    branch29 = tf.where(equal[..., :, None], t194[..., None, :], 0.0)
+    t195 = -inverse3 * total
+    t196 = t195[..., None] * unit2
+    branch30 = tf.where(equal[..., :, None], t196[..., None, :], 0.0)
+    t197 = -t6 * probability * t129 * cotangent
+    t198 = share[..., :, None] * t197[..., None, None] * unit[..., None, :]
+    branch31 = tf.where(differs[..., :, None], t198, 0.0)
+    t199 = t6 * probability * t129 * cotangent
+    t200 = t171[..., :, None] * t199[..., None, None]
+    branch32 = tf.where(differs[..., :, None], t200 * tf.linalg.matrix_transpose(unit3), 0.0)
+    t201 = inverse4[..., :, None] * (branch29 + branch30) * (branch31 + branch32)
+    t202 = t7 * probability * t129 * cotangent
+    t203 = share[..., :, None] * t202[..., None, None] * unit[..., None, :]
+    branch33 = tf.where(differs[..., :, None], t203, 0.0)
+    t204 = -t7 * probability * t129 * cotangent
+    t205 = t171[..., :, None] * t204[..., None, None]
+    branch34 = tf.where(differs[..., :, None], t205 * tf.linalg.matrix_transpose(unit3), 0.0)
+    t206 = unit4 * t195[..., None]
+    branch35 = tf.where(equal[..., :, None], t206[..., None, :], 0.0)
+    t207 = -total5 * inverse3
+    t208 = t207[..., None] * unit
+    branch36 = tf.where(equal[..., :, None], t208[..., None, :], 0.0)
+    t209 = 2 * total5 * inverse3 * total
+    t210 = t209[..., None] * unit2
+    branch37 = tf.where(equal[..., :, None], t210[..., None, :], 0.0)
+    t211 = inverse4[..., :, None] * (branch33 + branch34)
+    t212 = t211 * (branch35 + branch36 + branch37)
+    t213 = share[..., :, None] * t173[..., None, None]
+    branch38 = tf.where(differs[..., :, None], t213 * tf.linalg.matrix_transpose(unit3), 0.0)
+    t214 = probability * t129 * cotangent
+    t215 = share[..., :, None] * t214[..., None, None] * unit[..., None, :]
+    branch39 = tf.where(differs[..., :, None], t215, 0.0)
+    t216 = -probability * t129 * cotangent
+    t217 = t171[..., :, None] * t216[..., None, None]
+    branch40 = tf.where(differs[..., :, None], t217 * tf.linalg.matrix_transpose(unit3), 0.0)
+    t218 = t193[..., :, None] * tf.linalg.matrix_transpose(t190)
+    t219 = t218 * (branch38 + branch39 + branch40)
+    t220 = share * t193 * total2
+    t221 = tf.linalg.matrix_transpose(unit3) ** 2
+    t222 = t16[..., None, None] * t220[..., :, None] * t221
+    branch41 = tf.where(differs[..., :, None], t222, 0.0)
+    t223 = t16[..., None, None] * share[..., :, None] * unit[..., None, :]
+    branch42 = tf.where(differs[..., :, None], t223, 0.0)
+    t224 = t173[..., None, None] * t171[..., :, None]
+    branch43 = tf.where(differs[..., :, None], t224 * tf.linalg.matrix_transpose(unit3), 0.0)
+    t225 = t193[..., :, None] * tf.linalg.matrix_transpose(unit3)
+    t226 = tf.linalg.matrix_transpose(spread2) + tf.linalg.matrix_transpose(spread4)
+    t227 = t226 + tf.linalg.matrix_transpose(t192) + branch28[..., :, None] + t201
+    result = t99 + t80 * t81[..., None] * unit2 - inverse[..., None] * unit * t96
+    result2 = t227 + t212 + t219 + branch41 - t225 * (branch42 + branch43)
+    return (result, result2)
+
+
+_MAGFACE = Definition(
+    name="magface",
+    arguments=(
+        Argument(name="embedding", role="prediction", axes=("feature",), rows=(None,), filler=0.5),
+        Argument(
+            name="weights",
+            role="prediction",
+            axes=("class", "feature"),
+            rows=(None, None),
+            filler=0.5,
+        ),
+        Argument(name="label", role="label", label_axis="class"),
+    ),
+    parameters=(
+        Parameter(name="shortest", default=10.0, low=0.0, low_open=True, domain="shortest > 0"),
+        Parameter(name="longest", default=110.0, low=0.0, low_open=True, domain="longest > 0"),
+        Parameter(
+            name="least_margin",
+            default=0.45,
+            low=0.0,
+            high=1.5707963267948966,
+            domain="0 <= least_margin <= pi/2",
+        ),
+        Parameter(
+            name="largest_margin",
+            default=0.8,
+            low=0.0,
+            high=1.5707963267948966,
+            domain="0 <= largest_margin <= pi/2",
+        ),
+        Parameter(name="scale", default=64.0, low=0.0, low_open=True, domain="scale > 0"),
+        Parameter(name="strength", default=35.0, low=0.0, domain="strength >= 0"),
+    ),
+    loss_axes=(),
+    kernels={
+        (): Kernels(
+            value=_magface_value,
+            vjp=_magface_vjp,
+            jvp=_magface_jvp,
+            hvp=_magface_hvp,
+            hessian_diagonal=_magface_hessian_diagonal,
+        ),
+    },
+)
 
 
 def proxy_nca(

@@ -86,7 +86,7 @@ def _solved(
 ) -> Point:
     """Pseudo-random points inside the domains, one leaf of each chosen so that the guard is 0."""
     rng = random.Random(f"{facet.guard} {leaf}")
-    points = {s: np.array([_sample(graph, s, rng) for _ in range(count)]) for s in leaves}
+    points = {s: _sample(graph, s, rng, count) for s in leaves}
 
     def guard(x: Array) -> Array:
         return np.broadcast_to(arrays.values(facet.guard, {**points, leaf: x}), count)
@@ -95,8 +95,11 @@ def _solved(
     fx, fy = guard(x), guard(y)
     scale = abs(fx)
     for _ in range(STEPS):
+        still = (fy == 0) | (fx == fy) | np.isnan(fy)
+        if still.all():
+            break
         with np.errstate(all="ignore"):
-            next_y = np.where((fy == 0) | (fx == fy), y, y - fy * (y - x) / (fy - fx))
+            next_y = np.where(still, y, y - fy * (y - x) / (fy - fx))
         x, fx, y = y, fy, next_y
         fy = guard(y)
     low, high = map(float, graph.bounds_of(leaf))
@@ -104,16 +107,17 @@ def _solved(
     return {s: a[kept] for s, a in {**points, leaf: y}.items()}
 
 
-def _sample(graph: Graph, leaf: sp.Symbol, rng: random.Random) -> float | bool:
+def _sample(graph: Graph, leaf: sp.Symbol, rng: random.Random, count: int) -> Array:
     if graph.is_condition(leaf):
-        return rng.random() < 0.5
+        return np.array([rng.random() < 0.5 for _ in range(count)])
     low, high = map(float, graph.bounds_of(leaf))
     if leaf.is_integer:
-        return float(rng.randint(max(0, int(low)) if low > -np.inf else 0, 5))
+        least = max(0, int(low)) if low > -np.inf else 0
+        return np.array([float(rng.randint(least, 5)) for _ in range(count)])
     if low == -np.inf:
         low = high - 4 if high < np.inf else -4.0
     high = low + 4 - min(low, 0) if high == np.inf else high
-    return low + (high - low) * rng.randint(1, 9999) / 10000
+    return np.array([low + (high - low) * rng.randint(1, 9999) / 10000 for _ in range(count)])
 
 
 def _from(found: Mapping[sp.Symbol, sp.Expr], points: Point, facet: Facet, side: int) -> Rows:

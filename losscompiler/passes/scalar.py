@@ -28,7 +28,7 @@ from losscompiler.passes.facets import (
     jumps,
     with_jumps,
 )
-from losscompiler.passes.samples import DIGITS, DoubtfulError, Sides, alike, on_facet
+from losscompiler.passes.samples import DIGITS, NEAR, DoubtfulError, Sides, alike, on_facet
 from losscompiler.spec.expressions import Piecewise, stop_gradient
 
 CONSTANT_HEADS = (Sign, sp.floor, sp.ceiling, stop_gradient)
@@ -183,6 +183,9 @@ def _choice(
         return "zero"
     if len(found) == 1:
         (slope,) = found.values()
+        seen = ((rows.min() + NEAR, rows.max() - NEAR) for rows in (above, below))
+        if _nearer_end(*seen) == "nearest":  # what is not so at these points is not so everywhere
+            return "nearest"
         domains = graph.domain_map()
         with mpmath.workdps(DIGITS):
             ends = (bounds(with_jumps(slope, facet, side), domains) for side in (1, -1))

@@ -56,6 +56,11 @@ def indices_of(e: sp.Basic) -> tuple[ex.Index, ...]:
     return tuple(sorted(free_indices(e), key=str))
 
 
+@lru_cache(maxsize=50_000)
+def _reads_carries(e: sp.Basic) -> bool:
+    return isinstance(e, Carry) or any(map(_reads_carries, e.args))
+
+
 KINDS: dict[type[sp.Basic], type[sp.Basic]] = {
     sp.Abs: op.Magnitude,
     sp.sign: op.Sign,
@@ -74,13 +79,16 @@ class Walk:
     symbols: Mapping[sp.Basic, Number] = field(default_factory=dict)
     index: dict[ex.Index, int] = field(default_factory=dict)
     memo: dict[Any, Number] = field(default_factory=dict)
-    carries: dict[Any, tuple[Scan, tuple[Any, ...]]] = field(default_factory=dict)
+    carries: dict[Any, Scan] = field(default_factory=dict)
 
     def __call__(self, e: sp.Basic) -> Number:
         """The value of a part of the formula at the indices that are set."""
         if e in self.symbols:
             return self.symbols[e]
-        key = (e, *(self.index.get(i) for i in indices_of(e)))
+        if _reads_carries(e):  # which vary with what is around their recurrence
+            key: tuple[Any, ...] = (e, *sorted(self.index.items(), key=str))
+        else:
+            key = (e, *(self.index.get(i) for i in indices_of(e)))
         if key not in self.memo:
             self.memo[key] = self._value(e)
         return self.memo[key]
@@ -245,20 +253,20 @@ class Walk:
         return value
 
     def _scanned(self, e: Scan) -> Number:
-        around = tuple(self.index.items())
         for carry in e.carries:
-            self.carries[carry.tensor] = (e, around)
+            self.carries[carry.tensor] = e
         return self._carry_at(e, e.which, tuple(self.position(p) for p in e.positions))
 
     def _carried(self, e: Carry) -> Number:
-        scan, _ = self.carries[e.tensor]
+        scan = self.carries[e.tensor]
         at, *others = (self.position(p) for p in e.indices)
         which = [c.tensor for c in scan.carries].index(e.tensor)
         return self._carry_at(scan, which, (at + (1 if scan.reverse else -1), *others))
 
     def _carry_at(self, e: Scan, which: int, at: tuple[int, ...]) -> Number:
         own = e.carries[which].indices
-        outside = tuple(self.index.get(i) for i in indices_of(e))
+        bound = {c for carry in e.carries for c in carry.indices}
+        outside = tuple(sorted((i for i in self.index.items() if i[0] not in bound), key=str))
         key = ("carry", e.carries[which].tensor, at, outside)
         if key not in self.memo:
             lengths = [self.sizes[i.axis] for i in own]
@@ -266,9 +274,8 @@ class Walk:
                 raise UndefinedError("a carry outside its axis")
             inner = Walk(
                 self.algebra, self.sizes, self.entries, self.symbols,
-                {**self.index, **dict(zip(own, at, strict=True))}, {}, self.carries,
+                {**self.index, **dict(zip(own, at, strict=True))}, self.memo, self.carries,
             )  # fmt: skip
-            inner.memo = self.memo if len(e.indices) == len(own) else {}
             step = 0 <= at[0] < lengths[0]
             self.memo[key] = inner((e.steps if step else e.inits)[which])
         return self.memo[key]

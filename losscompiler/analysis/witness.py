@@ -61,12 +61,16 @@ def shaped(instance: Instance, names: Sequence[str], values: Values) -> dict[str
 
 def rounded_down(x: Any) -> Fraction:
     """A positive number from below, in three digits."""
-    exact = Fraction(x) if isinstance(x, Fraction) else None
-    shown = mpmath.mpf(x.numerator) / x.denominator if exact is not None else mpmath.mpf(x)
-    digits = 2 - int(mpmath.floor(mpmath.log10(shown)))
+    exact = x if isinstance(x, Fraction) else _fraction(x)
+    digits = 2 - int(mpmath.floor(mpmath.log10(mpmath.mpf(exact.numerator) / exact.denominator)))
     scale = Fraction(10) ** digits
-    found = Fraction(int(mpmath.floor(shown * mpmath.mpf(10) ** digits))) / scale
-    return found * Fraction(999, 1000) if exact is not None and found > exact else found
+    return Fraction(exact * scale // 1) / scale
+
+
+def _fraction(x: Any) -> Fraction:
+    """An end of an interval, which is a binary number, as it is."""
+    sign, mantissa, exponent, _ = x._mpi_[0] if hasattr(x, "_mpi_") else x._mpf_
+    return Fraction(-mantissa if sign else mantissa) * Fraction(2) ** exponent
 
 
 def excess(

@@ -19,6 +19,7 @@ from losscompiler.spec import expressions as ex
 from losscompiler.spec.decorator import Loss
 
 SLACK = MP.mpf(2) ** -80
+NOTHING = MP.mpf(2) ** -400  # what exact cancellation leaves
 Values = dict[str, Any]
 
 
@@ -131,7 +132,7 @@ def _attack_convexity(
         middle = {n: (first[n] + second[n]) / 2 for n in wrt}
         a, b, inside = (target.value({**fixed, **p}) for p in (first, second, middle))
         chord = max(a, b) if name.startswith("quasi") else (a + b) / 2
-        if MP.isfinite(chord) and inside > chord + SLACK * (abs(a) + abs(b)):
+        if MP.isfinite(chord) and inside > chord + SLACK * (abs(a) + abs(b)) + NOTHING:
             yield f"{name}: fails between {first} and {second} at {fixed}"
 
 
@@ -141,7 +142,7 @@ def _attack_constant(
     for first, second, fixed in _pairs(target, wrt, count):
         constant = _number(told["constant"], fixed)
         a, b = (target.value({**fixed, **p}) for p in (first, second))
-        distance = abs(MP.mpf(float(first[wrt[0]] - second[wrt[0]])))
+        distance = MP.mpf(float(np.linalg.norm(np.ravel(first[wrt[0]] - second[wrt[0]]))))
         if MP.isfinite(a) and MP.isfinite(b) and abs(a - b) > constant * distance * (1 + SLACK):
             yield f"{name}: fails between {first} and {second} at {fixed}"
 
@@ -159,7 +160,9 @@ def _number(text: str, fixed: Values) -> Any:
     symbols = {n: sp.Symbol(n) for n in fixed}
     swaps = {symbols[n]: sp.Rational(float(v)) for n, v in fixed.items() if np.ndim(v) == 0}
     value = sp.sympify(text, locals=symbols).subs(swaps)
-    return MP.inf if value == sp.oo else MP.mpf(sp.N(value, 60))
+    if value in (sp.oo, -sp.oo):
+        return MP.inf if value == sp.oo else -MP.inf
+    return MP.mpf(sp.N(value, 60))
 
 
 ATTACKS = {

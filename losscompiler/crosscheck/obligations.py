@@ -67,6 +67,7 @@ def check(obligation: Mapping[str, Any]) -> Checked:
     tried = 0
     generator = random.Random(str(obligation["claim"]))
     arguments = list(symbols.values())
+    sizes = sp.lambdify(arguments, list(sp.Add.make_args(claim)), [NUMBERS, "mpmath"])
     tell = sp.lambdify(arguments, [claim, *(e for e, _ in where)], [NUMBERS, "mpmath"])
     with mpmath.workdps(DIGITS):
         for _ in range(POINTS):
@@ -80,19 +81,12 @@ def check(obligation: Mapping[str, Any]) -> Checked:
             if not all(_holds(f, r) for f, (_, r) in zip(facts, where, strict=True)):
                 continue
             tried += 1
-            if not _holds(value, relation, slack=TINY * _size(claim, arguments, point)):
+            if not _holds(value, relation, slack=TINY * (1 + mpmath.fsum(map(abs, sizes(*point))))):
                 told = ", ".join(f"{n} = {v}" for n, v in zip(symbols, point, strict=True))
                 return Checked(False, f"fails at {told}")
     decided = _decided(claim, relation, where, obligation["symbols"], symbols)
     means = f"{tried} points" + (", decided by the solver" if decided else "")
     return Checked(True, means)
-
-
-def _size(claim: sp.Expr, arguments: list[sp.Symbol], point: list[Any]) -> Any:
-    """How large the terms of a claim are: their digits are lost in a sum that vanishes."""
-    swaps = dict(zip(arguments, point, strict=True))
-    terms = [abs(sp.N(t.subs(swaps), 15)) for t in sp.Add.make_args(claim)]
-    return 1 + mpmath.fsum(mpmath.mpf(t) for t in terms if t.is_number and t.is_finite)
 
 
 def _draw(domain: Mapping[str, Any], generator: random.Random) -> Any:

@@ -8,6 +8,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from losscompiler.analysis.certificate import properties
+from losscompiler.analysis.report import analyse
 from losscompiler.backends import former_names, obstacle, public_names, render_module
 from losscompiler.diagnostics import Diagnostic, SpecError
 from losscompiler.facts import facts
@@ -56,7 +58,7 @@ def compile_file(
         tuple(relative(p, root) for p in file.sources if p.resolve() != path.resolve()),
         tuple(
             {
-                **facts(one.loss, one.structure, {}),
+                **facts(one.loss, one.structure, properties(analyse(one.loss))),
                 "exports": exports[one.loss.name],
                 "renamed": renamed[one.loss.name],
             }

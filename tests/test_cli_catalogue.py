@@ -176,3 +176,12 @@ def test_show_gives_the_same_as_data(run: Run) -> None:
 def test_show_names_the_generated_files(run: Run) -> None:
     assert "generated   generated/numpy/vision/box.py" in run("show", "singles").out
     assert "deprecated  use `pairs`" in run.out
+
+
+def test_the_page_of_properties_is_up_to_date(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(ROOT)
+    assert main(["list", "--format", "properties"]) == 0
+    page = (ROOT / "docs/properties.md").read_text(encoding="utf-8")
+    assert page == capsys.readouterr().out, "losscompiler list --format properties"

@@ -10,20 +10,32 @@ import sympy as sp
 
 from losscompiler.analysis.claims import Context
 from losscompiler.analysis.ledger import Obligation
-from losscompiler.analysis.verdict import Verdict
+from losscompiler.analysis.verdict import UNKNOWN, Verdict
 from losscompiler.spec.decorator import Loss
+
+ALWAYS = ("convex", "convex_in", "smoothness", "lipschitz", "gradient_lipschitz")
+"""Properties that the manifest tells of every loss; of others it holds what is settled."""
+LONGEST = 160
 
 
 def properties(found: Mapping[str, Verdict]) -> dict[str, Any]:
-    """The properties of a loss as they stand in the manifest: what is unknown, too."""
+    """The properties of a loss as they stand in the manifest."""
     told: dict[str, Any] = {}
     for name, verdict in found.items():
         kind, _, prediction = name.partition(":")
+        if verdict.verdict == UNKNOWN and kind not in ALWAYS:
+            continue
+        data = verdict.to_json()
+        data["reason"] = _shortened(data["reason"])
         if prediction:
-            told.setdefault(kind, {})[prediction] = verdict.to_json()
+            told.setdefault(kind, {})[prediction] = data
         else:
-            told[name] = verdict.to_json()
+            told[name] = data
     return told
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= LONGEST else f"{text[: LONGEST - 3]}..."
 
 
 def certificate(loss: Loss, found: Mapping[str, Verdict]) -> dict[str, Any]:

@@ -36,8 +36,8 @@ def analyse(loss: Loss) -> dict[str, Verdict]:
     names = predictions(loss)
     found: dict[str, Verdict] = {"convex": convexity(loss)}
     convex = found["convex"]
-    if len(names) > 1:
-        found |= {f"convex_in:{n}": _convex_in(loss, n, convex) for n in names}
+    alone = {n: convex if len(names) == 1 else _convex_in(loss, n, convex) for n in names}
+    found |= {f"convex_in:{name}": verdict for name, verdict in alone.items()}
     whole = _scalar(loss)
     found["smoothness"] = _asked(partial(_smoothness, loss))
     smooth = str(found["smoothness"].details.get("class", ""))

@@ -64,13 +64,15 @@ def rounded_down(x: Any) -> Fraction:
     exact = x if isinstance(x, Fraction) else _fraction(x)
     digits = 2 - int(mpmath.floor(mpmath.log10(mpmath.mpf(exact.numerator) / exact.denominator)))
     scale = Fraction(10) ** digits
-    return Fraction(exact * scale // 1) / scale
+    found: Fraction = Fraction(exact * scale // 1) / scale
+    return found
 
 
 def _fraction(x: Any) -> Fraction:
     """An end of an interval, which is a binary number, as it is."""
     sign, mantissa, exponent, _ = x._mpi_[0] if hasattr(x, "_mpi_") else x._mpf_
-    return Fraction(-mantissa if sign else mantissa) * Fraction(2) ** exponent
+    size: Fraction = Fraction(int(mantissa)) * Fraction(2) ** int(exponent)
+    return -size if sign else size
 
 
 def excess(

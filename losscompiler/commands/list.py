@@ -13,7 +13,7 @@ from typing import Any
 import click
 
 from losscompiler.changes import spec_key
-from losscompiler.commands import catalogue, options
+from losscompiler.commands import catalogue, options, traits
 from losscompiler.commands.answer import Answer, failure
 from losscompiler.commands.run import Found, nothing, over_specs
 from losscompiler.diagnostics import fatal
@@ -38,9 +38,9 @@ Losses = list[dict[str, Any]]
 @click.option(
     "--format",
     "form",
-    type=click.Choice(["text", "markdown"]),
+    type=click.Choice(["text", "markdown", "properties"]),
     default="text",
-    help="A table for the terminal, or a page.",
+    help="A table for the terminal, or a page; `properties` is one of what is proved.",
 )
 @options.specs
 @options.output
@@ -55,7 +55,7 @@ def command(
 ) -> Answer:
     """List the losses of the project, by family."""
     project = options.find_project(specs=specs, selection=selection)
-    wants_structure = structure is not None
+    wants_structure = structure is not None or form == "properties"
     found = _from_manifest(project) or _from_specs(project, compiled=wants_structure)
     losses: Losses = [{**loss, "family": _family(project, loss["path"])} for loss in found.losses]
     losses.sort(key=lambda loss: loss["family"])
@@ -69,6 +69,7 @@ def command(
     shown: Callable[[Losses], str] = {
         "text": catalogue.counts if families else partial(catalogue.listing, width=width),
         "markdown": catalogue.page,
+        "properties": traits.page,
     }[form]
     return Answer(
         result={"losses": losses, "families": dict(Counter(loss["family"] for loss in losses))},
@@ -138,7 +139,7 @@ def _from_manifest(project: options.Project) -> Found | None:
         if spec_key(file, source.imports, hashes) not in source.built.values():
             return None
     chosen = [
-        {key: loss[key] for key in (*KEYS, "structure")}
+        {key: loss[key] for key in (*KEYS, "structure", "properties")}
         for loss in manifest.losses
         if loss["path"] in files and selected(project.patterns, loss)
     ]

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from losscompiler.analysis.certificate import properties
+from losscompiler.analysis.report import analyse
 from losscompiler.backends.documentation import describe
+from losscompiler.commands.traits import words
 from losscompiler.facts import facts
 from losscompiler.spec.decorator import Loss
 
@@ -43,4 +46,5 @@ def _rows(loss: Loss) -> list[tuple[str, str]]:
     found += [("also called", ", ".join(names.aliases))] if names.aliases else []
     found += [("once called", ", ".join(names.former))] if names.former else []
     found += [("deprecated", names.deprecated)] if names.deprecated else []
+    found += [("properties", words(properties(analyse(loss))))]
     return [*found, ("spec", f"{loss.path}:{loss.line}")]

@@ -14,6 +14,9 @@ Loaded = Callable[[], None]
 
 def check_file(path: Path, root: Path, specs_root: Path, loaded: Loaded) -> dict[str, Any]:
     """Loads and compiles every loss of a file; returns facts and findings."""
+    from losscompiler.analysis.certificate import properties
+    from losscompiler.analysis.claimed import findings
+    from losscompiler.analysis.report import analyse
     from losscompiler.facts import facts
     from losscompiler.passes import compile_loss
     from losscompiler.spec.loader import load_file, mistake_in
@@ -24,7 +27,9 @@ def check_file(path: Path, root: Path, specs_root: Path, loaded: Loaded) -> dict
     told = []
     for loss in file.losses:
         try:
-            told.append(facts(loss, compile_loss(loss).structure, {}))
+            verdicts = analyse(loss)
+            found += findings(loss, verdicts, loss.path)
+            told.append(facts(loss, compile_loss(loss).structure, properties(verdicts)))
         except Exception as error:
             found.append(mistake_in(loss, error, root))
     return {"losses": told, "diagnostics": found}

@@ -20,7 +20,7 @@ SPECS = Path(__file__).resolve().parents[2] / "specs"
 FILES = ("sequence", "ranking_lists", "survival", "segmentation_sets", "alignment", "audio")
 
 
-def losses(name: str) -> list[Loss]:
+def losses(name: str) -> tuple[Loss, ...]:
     return load_file(SPECS / f"{name}.py", SPECS).losses
 
 

@@ -1,0 +1,101 @@
+"""Properties of losses in a few words, and as a page of documentation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import groupby
+from typing import Any
+
+from losscompiler.commands.answer import count
+
+Properties = Mapping[str, Any]
+HEAD = ("loss", "convex", "differentiable", "outliers", "Lipschitz", "estimates")
+MANY_KINKS = 2
+WORDS = {"proved": "yes", "refuted": "no", "unknown": "open"}
+
+
+def page(losses: Sequence[Mapping[str, Any]]) -> str:
+    """A page in Markdown: one table per family."""
+    told = count(len(losses), "loss", "losses")
+    head = (
+        f"# Properties of the catalogue\n\nWhat is proved of {told}, for all values that the "
+        "domains of inputs and parameters allow.\n`losscompiler explain NAME` tells why.\n\n"
+        "* *convex*: in all predictions jointly, else in which of them alone; `no` has an exact "
+        "counterexample.\n"
+        "* *differentiable*: the class of smoothness, and where derivatives jump.\n"
+        "* *outliers*: what the pull of a far prediction does: it is `redescending` to 0, "
+        "`bounded`, or `unbounded`.\n"
+        "* *Lipschitz*: the least constant; `oo` if there is none.\n"
+        "* *estimates*: what the best prediction is of the distribution of the target; after `=`, "
+        "the link.\n* `open`: neither proved nor refuted.\n\n"
+        "`losscompiler list --format properties` prints this page.\n"
+    )
+    return "\n".join([head, *(_section(f, same) for f, same in groupby(losses, _family))])
+
+
+def _family(loss: Mapping[str, Any]) -> str:
+    return str(loss["family"])
+
+
+def _section(family: str, losses: Iterable[Mapping[str, Any]]) -> str:
+    rows = [HEAD, ("---",) * len(HEAD), *(_row(one["name"], one["properties"]) for one in losses)]
+    lines = "".join("| " + " | ".join(row) + " |\n" for row in rows)
+    return f"## {family}\n\n{lines}"
+
+
+def _row(name: str, told: Properties) -> tuple[str, ...]:
+    return (
+        f"`{name}`",
+        _convex(told),
+        _class(told),
+        str(told.get("influence", {}).get("kind", "")),
+        _code(told.get("lipschitz", {}).get("constant")),
+        _estimates(told),
+    )
+
+
+def _convex(told: Properties) -> str:
+    said = WORDS[told["convex"]["verdict"]]
+    alone = [n for n, v in told["convex_in"].items() if v["verdict"] == "proved"]
+    return f"{said}; in {', '.join(f'`{n}`' for n in alone)}" if alone and said != "yes" else said
+
+
+def _class(told: Properties) -> str:
+    found = told["smoothness"]
+    if found["verdict"] != "proved":
+        return "open"
+    places = list(dict.fromkeys(kink["where"] for kink in found["kinks"]))
+    shown = ", ".join(f"`{place}`" for place in places[:MANY_KINKS])
+    more = ", ..." if len(places) > MANY_KINKS else ""
+    return f"{found['class']}, not at {shown}{more}" if places else str(found["class"])
+
+
+def _estimates(told: Properties) -> str:
+    found = told.get("elicits", {})
+    parts = []
+    if "functional" in found:
+        link = found.get("link")
+        parts.append(f"{found['functional']}" + (f" = `{link}`" if link else ""))
+    for name in ("proper", "calibrated"):
+        if name in told:
+            parts.append(name if told[name]["verdict"] == "proved" else f"not {name}")
+    return ", ".join(parts)
+
+
+def _code(text: str | None) -> str:
+    return "" if text is None else f"`{text}`"
+
+
+def words(told: Properties) -> str:
+    """What is known of a loss in one line."""
+    said = [{"yes": "convex", "no": "not convex", "open": ""}[_convex(told).partition(";")[0]]]
+    if told["smoothness"]["verdict"] == "proved":
+        said.append(told["smoothness"]["class"])
+    if "constant" in told["lipschitz"]:
+        constant = told["lipschitz"]["constant"]
+        said.append("not Lipschitz" if constant == "oo" else f"Lipschitz constant {constant}")
+    if "influence" in told:
+        said.append(f"{told['influence']['kind']} influence")
+    estimated = _estimates(told).replace("`", "")
+    said += [f"estimates the {estimated}"] if "elicits" in told else []
+    return "; ".join(part for part in said if part)

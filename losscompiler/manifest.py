@@ -17,7 +17,7 @@ from losscompiler.outputs import digest, digest_of
 MANIFEST = "losses.json"
 SCHEMA = 1
 SHAPES_OUTPUT = (
-    "analysis/evaluate.py",
+    "analysis",
     "assembly.py",
     "backends",
     "ir",

@@ -80,12 +80,17 @@ def homogeneous(loss: Loss, found: Scalar) -> Verdict:
             ledger.require("Euler's equation", rest, "==", found.context)
         for cell in case.pieces:
             for guard, _ in cell.sides:
-                if guard.has(*symbols) and not sp.Poly(guard, *symbols).is_homogeneous:
+                if guard.has(*symbols) and not _scales(guard, symbols):
                     return unknown("the pieces do not scale")
     if len(degrees) != 1:
         return unknown("the pieces have different degrees")
     return proved("Euler's equation holds in each piece, and the pieces are cones",
                   tuple(ledger.obligations), degree=str(degrees.pop()))  # fmt: skip
+
+
+def _scales(guard: sp.Expr, symbols: list[sp.Symbol]) -> bool:
+    """Whether the sign of a guard does not change with scale."""
+    return guard.is_polynomial(*symbols) and bool(sp.Poly(guard, *symbols).is_homogeneous)
 
 
 def _is_cone(domain: sp.Set) -> bool:

@@ -27,6 +27,8 @@ from losscompiler.spec.decorator import Loss
 
 SHARE = 12_000
 """Steps that one property beside convexity may take."""
+READ_OFF_PIECES = ("lower_bound", "elicits")
+"""What holds in each piece says nothing about the whole where that may jump."""
 USED_UP = "the work for one property is used up"
 
 
@@ -41,9 +43,9 @@ def analyse(loss: Loss) -> dict[str, Verdict]:
     whole = _scalar(loss)
     found["smoothness"] = _asked(partial(_smoothness, loss))
     smooth = str(found["smoothness"].details.get("class", ""))
-    found["quasi_convex"] = _asked(
-        lambda: quasi_convex(loss, names, convex, whole if isinstance(whole, Scalar) else None)
-    )
+    continuous = smooth not in ("", "discontinuous")
+    pieces = whole if continuous and isinstance(whole, Scalar) else None
+    found["quasi_convex"] = _asked(lambda: quasi_convex(loss, names, convex, pieces))
     questions: dict[str, Callable[[Scalar], Verdict]] = {
         "strictly_convex": lambda s: strictly_convex(s, convex),
         "strong_convexity": lambda s: strong_convexity(s, convex),
@@ -61,7 +63,9 @@ def analyse(loss: Loss) -> dict[str, Verdict]:
         "homogeneous": lambda s: homogeneous(loss, s),
     }
     for name, question in questions.items():
-        if isinstance(whole, Scalar):
+        if name in READ_OFF_PIECES and not continuous:
+            found[name] = unknown("the loss is not proved to be continuous")
+        elif isinstance(whole, Scalar):
             try:
                 found[name] = _asked(partial(question, whole))
             except InapplicableError:

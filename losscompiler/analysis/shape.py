@@ -32,7 +32,7 @@ def quasi_convex(
     if witness is not None:
         return refuted("the middle of the segment costs more than both its ends", witness.to_json())
     if found is None:
-        return unknown("the formula couples the entries of an axis, or several predictions")
+        return unknown("the loss is not one continuous formula of one prediction")
     ledger = Ledger()
     for case in found.cases:
         _require_one_valley(found, case.pieces, ledger)

@@ -106,6 +106,8 @@ def _mean_by_link(found: Scalar, y: sp.Symbol, ledger: Ledger) -> Verdict:
     if len(links) != 1:
         return unknown("the slope is not one formula that is linear in the target")
     ((constant, rate),) = links
+    if any(len(case.pieces) > 1 for case in found.cases):
+        return unknown("a loss in pieces")
     link = reduced(-constant / rate)
     ledger.require("a larger target pulls up", -rate, ">", context)
     ledger.require("the link rises", sp.diff(link, found.x), ">", context)
@@ -188,10 +190,15 @@ def calibrated(loss: Loss, found: Scalar, convex: Verdict, smoothness: str) -> V
     if not case.told:
         at_zero = [c for c in case.pieces if _holds_at_zero(c, found)]
     slopes = {sp.simplify(sp.diff(c.value, found.x).subs({found.x: 0, y: one})) for c in at_zero}
-    if len(slopes) != 1:
+    if not slopes:
+        return unknown("the slope at margin 0")
+    slope, *others = sorted(slopes, key=sp.default_sort_key)
+    equal = [same(slope, other, found.context) for other in others]
+    if False in equal:
         witness = {"margin": "0", "slopes": sorted(map(str, slopes))}
         return refuted("it has a kink at margin 0", witness)
-    (slope,) = slopes
+    if None in equal:
+        return unknown("whether the slopes at margin 0 are equal")
     if holds(-slope, ">", found.context):
         return proved(f"convex, with the slope {slope} at margin 0")
     if holds(slope, ">=", found.context):

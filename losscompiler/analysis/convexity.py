@@ -186,6 +186,7 @@ def _require_dominant(
 def require_continuous(facet: Facet, ledger: Ledger) -> None:
     """Both sides of a facet have one value there."""
     if facet.above.value == facet.below.value:
+        require_defined_on(facet, ledger)
         return
     jump = value_at(facet, facet.above.value - facet.below.value)
     if jump is None:
@@ -197,6 +198,14 @@ def require_continuous(facet: Facet, ledger: Ledger) -> None:
             raise OpenError(f"the value where {facet.guard} = 0")
         jump = above - below
     ledger.require(f"continuous where {facet.guard} = 0", jump, "==", facet.context)
+
+
+def require_defined_on(facet: Facet, ledger: Ledger) -> None:
+    """A formula that holds on both sides of a facet has a value on it: no pole hides there."""
+    value = value_at(facet, facet.above.value)
+    if value is None:
+        raise OpenError(f"the value where {facet.guard} = 0")
+    require_defined(value, facet.context, ledger)
 
 
 def require_rising_slope(facet: Facet, ledger: Ledger) -> None:

@@ -13,10 +13,16 @@ import sympy as sp
 
 from losscompiler.analysis.cells import Cell, Facet, solved
 from losscompiler.analysis.claims import Context
-from losscompiler.analysis.convexity import cases, difference_on_guard, met, pieces_of
+from losscompiler.analysis.convexity import (
+    cases,
+    difference_on_guard,
+    met,
+    pieces_of,
+    require_defined_on,
+)
 from losscompiler.analysis.definedness import require_defined
 from losscompiler.analysis.ledger import Ledger, OpenError
-from losscompiler.analysis.limits import value_at
+from losscompiler.analysis.limits import SINGULAR, value_at
 from losscompiler.analysis.probe import refuted_by_sample
 from losscompiler.analysis.problem import Problem
 from losscompiler.analysis.sign import holds
@@ -102,6 +108,8 @@ def _jump_on_guard(
 def same(a: sp.Expr, b: sp.Expr, context: Context) -> bool | None:
     """Whether two formulas are equal wherever the context holds; None if that is not settled."""
     difference = a - b
+    if difference.has(*SINGULAR):
+        return None
     if difference.is_number:
         return bool(difference.equals(0))
     if a == b or holds(difference, "==", context):
@@ -115,6 +123,7 @@ def _kink(facet: Facet, told: str, ledger: Ledger) -> Kink | None:
     above, below, x = facet.above.value, facet.below.value, facet.variable
     everywhere = Context(facet.context.domains)
     if above == below or holds(above - below, "==", everywhere):
+        require_defined_on(facet, ledger)
         return None
     rising = _rising(facet)
     for order in range(HIGHEST + 1):

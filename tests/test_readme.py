@@ -7,6 +7,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+from losscompiler.analysis.certificate import certificate
+from losscompiler.analysis.report import analyse
+from losscompiler.commands.explain import explained
+from losscompiler.spec.loader import load_file
+
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
 
@@ -41,6 +46,14 @@ def test_the_diagnostic_it_shows_is_printed(tmp_path: Path) -> None:
     )
     assert run.returncode == 1
     assert shown[1].strip() in run.stdout
+
+
+def test_the_explanation_it_shows_is_printed() -> None:
+    shown = re.search(r"\$ losscompiler explain cauchy\n(.*?)\n```", README, re.DOTALL)
+    assert shown is not None
+    losses = load_file(ROOT / "specs/robust.py", ROOT / "specs").losses
+    (cauchy,) = (loss for loss in losses if loss.name == "cauchy")
+    assert explained(certificate(cauchy, analyse(cauchy))).startswith(shown[1])
 
 
 def test_the_test_command_of_ci_is_the_one_it_gives() -> None:

@@ -20,7 +20,6 @@ from losscompiler.ir import along, nodes
 from losscompiler.ir.nodes import Axis, Definition
 from losscompiler.ir.program import Program
 
-LETTERS = "abcdefghijklmnopqrstuvwxyz"
 Writers: TypeAlias = "Mapping[type[Definition], Callable[[Emitter, Any], str]]"
 
 
@@ -135,10 +134,10 @@ class Emitter:
             return code
         if list(have[:-2]) == list(wanted[:-2]):
             return self.spelling.swap_last_two(code)
-        letter = dict(zip(have, LETTERS, strict=False))
-        order = "".join(letter[a] for a in wanted)
-        source = "".join(letter[a] for a in have)
-        return self.assign(self.spelling.einsum(f"...{source}->...{order}", code), "turned")
+        rank = len(have)
+        moved = [(have.index(a), k) for k, a in enumerate(wanted) if have[k] != a]
+        now, then = (tuple(k - rank for k in places) for places in zip(*moved, strict=True))
+        return self.assign(self.spelling.moveaxis(code, now, then), "turned")
 
     def _is_integer(self, definition: Definition) -> bool:
         if isinstance(definition, nodes.Positions | along.Order):

@@ -16,14 +16,16 @@ class Spelling:
 
     `functions` maps scalar operators to a function of finished argument strings; `reductions`
     the kinds of `Reduce` to a function of (array, axis numbers); the rest are tensor operations.
-    `cast(x, like)` gives an array the dtype of another, `full(n, like)` makes one of a number, and
-    `size(x, axis, like)` is the number of entries of an axis, beside arrays with the dtype of like.
+    `moveaxis(x, now, then)` takes axis numbers from the end, `cast(x, like)` gives an array the
+    dtype of another, `full(n, like)` makes one of a number, and `size(x, axis, like)` is the number
+    of entries of an axis, beside arrays with the dtype of like.
     """
 
     functions: Mapping[type[sp.Basic], Function]
     reductions: Mapping[str, Function]
     where: Function
     einsum: Function
+    moveaxis: Function
     matmul: Function
     swap_last_two: Function
     cast: Function
@@ -34,7 +36,7 @@ class Spelling:
 
 def call(name: str) -> Function:
     """Spells an operation as a function call."""
-    return lambda *arguments: f"{name}({', '.join(arguments)})"
+    return lambda *arguments: f"{name}({', '.join(map(str, arguments))})"
 
 
 def chained(name: str) -> Function:

@@ -9,10 +9,11 @@ from typing import TypeAlias
 import sympy as sp
 
 from losscompiler.backends import recurrence
-from losscompiler.backends.emitter import LETTERS, Emitter, Writers, base_name
+from losscompiler.backends.emitter import Emitter, Writers, base_name
 from losscompiler.ir import along, nodes
 from losscompiler.ir.nodes import Axis
 
+LETTERS = "abcdefghijklmnopqrstuvwxyz"
 Factor: TypeAlias = "tuple[str, tuple[Axis, ...]]"  # a named array and its axes
 
 

@@ -18,6 +18,7 @@ SPELLING = Spelling(
         "min": reduction("jnp.min", initial="jnp.inf"),
     },
     where=call("jnp.where"),
+    moveaxis=call("jnp.moveaxis"),
     einsum=lambda subscripts, *arrays: f'jnp.einsum("{subscripts}", {", ".join(arrays)})',
     matmul=lambda a, b: f"{a} @ {b}",
     swap_last_two=lambda x: f"{x}.mT",

@@ -18,6 +18,7 @@ SPELLING = Spelling(
         "min": reduction("np.min", initial="np.inf"),
     },
     where=call("np.where"),
+    moveaxis=call("np.moveaxis"),
     einsum=lambda subscripts, *arrays: (
         f'np.einsum("{subscripts}", {", ".join(arrays)}, optimize=True)'
         if len(arrays) > 1

@@ -7,17 +7,6 @@ import sympy as sp
 from losscompiler.backends.operators import ELEMENTARY, EXTREMA, PROVIDED
 from losscompiler.backends.spelling import Spelling, call, chained, is_number, reduction
 
-
-def _einsum(subscripts: str, *arrays: str) -> str:
-    """A sum of products; TensorFlow's einsum only turns the axes of numbers, not of conditions."""
-    source, target = (axes.removeprefix("...") for axes in subscripts.split("->"))
-    if len(arrays) == 1 and sorted(source) == sorted(target):
-        moved = [axis for axis in source if source.index(axis) != target.index(axis)]
-        now, then = (tuple(axes.index(a) - len(axes) for a in moved) for axes in (source, target))
-        return f"tf.experimental.numpy.moveaxis({arrays[0]}, {now}, {then})"
-    return f'tf.einsum("{subscripts}", {", ".join(arrays)})'
-
-
 OWN_NAMES = {
     sp.asin: "asin",
     sp.acos: "acos",
@@ -49,7 +38,8 @@ SPELLING = Spelling(
         "norm": reduction("fn.norm"),
     },
     where=_where,
-    einsum=_einsum,
+    einsum=lambda subscripts, *arrays: f'tf.einsum("{subscripts}", {", ".join(arrays)})',
+    moveaxis=call("tf.experimental.numpy.moveaxis"),
     matmul=lambda a, b: f"tf.matmul({a}, {b})",
     swap_last_two=lambda x: f"tf.linalg.matrix_transpose({x})",
     cast=lambda x, like: f"tf.cast({x}, {like}.dtype)",

@@ -45,6 +45,7 @@ SPELLING = Spelling(
         "min": reduction("torch.amin", "dim"),
     },
     where=call("torch.where"),
+    moveaxis=call("torch.movedim"),
     einsum=lambda subscripts, *arrays: f'torch.einsum("{subscripts}", {", ".join(arrays)})',
     matmul=lambda a, b: f"{a} @ {b}",
     swap_last_two=lambda x: f"{x}.mT",

@@ -1732,7 +1732,7 @@ def _triplet_semi_hard_vjp(
     larger2 = jnp.maximum(total3[..., :, None] + total3[..., None, :] - 2 * dot, 0.0)
     t5 = jnp.sqrt(larger2)
     above2 = t4[..., :, :, None] > t5[..., None, :, :]
-    turned = jnp.einsum("...abc->...bca", above2)
+    turned = jnp.moveaxis(above2, (-2, -1, -3), (-3, -2, -1))
     condition = differs[..., :, :, None] & above2
     branch3 = fn.select(condition, 1.0, 0.0, embeddings)
     total4 = jnp.sum(branch3, axis=-3)
@@ -1744,12 +1744,12 @@ def _triplet_semi_hard_vjp(
     branch5 = jnp.where(above3, -largest.mT, largest2[..., None, :])
     above4 = t5.mT + margin > branch5
     above5 = t6 >= largest[..., None, :, :]
-    turned2 = jnp.einsum("...abc->...bca", above5)
+    turned2 = jnp.moveaxis(above5, (-2, -1, -3), (-3, -2, -1))
     condition2 = above[..., :, None, None] & differs.mT[..., :, None, :] & turned
     condition3 = condition2 & above3.mT[..., :, :, None] & equal[..., :, :, None]
     condition4 = condition3 & differs2[..., :, :, None] & above4.mT[..., :, :, None]
     condition5 = condition4 & turned2
-    turned3 = jnp.einsum("...abc->...cab", condition5)
+    turned3 = jnp.moveaxis(condition5, (-1, -3, -2), (-3, -2, -1))
     inverse = fn.reciprocal(t4.mT)
     total5 = jnp.sum(fn.select(above5, 1.0, 0.0, embeddings), axis=-3)
     t7 = 1 / total5
@@ -1888,7 +1888,7 @@ def _triplet_semi_hard_hvp(
     larger2 = jnp.maximum(total3[..., :, None] + total3[..., None, :] - 2 * dot, 0.0)
     t5 = jnp.sqrt(larger2)
     above2 = t4[..., :, :, None] > t5[..., None, :, :]
-    turned = jnp.einsum("...abc->...bca", above2)
+    turned = jnp.moveaxis(above2, (-2, -1, -3), (-3, -2, -1))
     condition = differs[..., :, :, None] & above2
     branch3 = fn.select(condition, 1.0, 0.0, embeddings)
     total4 = jnp.sum(branch3, axis=-3)
@@ -1900,12 +1900,12 @@ def _triplet_semi_hard_hvp(
     branch5 = jnp.where(above3, -largest.mT, largest2[..., None, :])
     above4 = t5.mT + margin > branch5
     above5 = t6 >= largest[..., None, :, :]
-    turned2 = jnp.einsum("...abc->...bca", above5)
+    turned2 = jnp.moveaxis(above5, (-2, -1, -3), (-3, -2, -1))
     condition2 = above[..., :, None, None] & differs.mT[..., :, None, :] & turned
     condition3 = condition2 & above3.mT[..., :, :, None] & equal[..., :, :, None]
     condition4 = condition3 & differs2[..., :, :, None] & above4.mT[..., :, :, None]
     condition5 = condition4 & turned2
-    turned3 = jnp.einsum("...abc->...cab", condition5)
+    turned3 = jnp.moveaxis(condition5, (-1, -3, -2), (-3, -2, -1))
     inverse = fn.reciprocal(t4.mT)
     total5 = jnp.sum(fn.select(above5, 1.0, 0.0, embeddings), axis=-3)
     t7 = 1 / total5
@@ -2068,9 +2068,9 @@ def _triplet_semi_hard_hessian_diagonal(
     total8 = jnp.sum(branch9, axis=-2)
     branch10 = jnp.where(condition3, 0.5 * inverse, 0.0)
     total9 = jnp.sum(branch10, axis=-1)
-    turned = jnp.einsum("...abc->...bca", above2)
+    turned = jnp.moveaxis(above2, (-2, -1, -3), (-3, -2, -1))
     above6 = t4 >= largest[..., None, :, :]
-    turned2 = jnp.einsum("...abc->...bca", above6)
+    turned2 = jnp.moveaxis(above6, (-2, -1, -3), (-3, -2, -1))
     condition4 = above[..., :, None, None] & differs.mT[..., :, None, :]
     condition5 = condition4 & equal[..., :, :, None] & differs2[..., :, :, None] & turned
     condition6 = condition5 & above3.mT[..., :, :, None] & above4.mT[..., :, :, None]
@@ -2106,24 +2106,24 @@ def _triplet_semi_hard_hessian_diagonal(
     total16 = jnp.sum(jnp.where(condition3, -0.25 * t8, 0.0), axis=-1)
     t25 = dot9 + 2 * embeddings * total16[..., :, None]
     t26 = 2 * embeddings * t6[..., :, None] * t25
-    turned3 = jnp.einsum("...abc->...cab", condition7)
+    turned3 = jnp.moveaxis(condition7, (-1, -3, -2), (-3, -2, -1))
     branch16 = jnp.where(turned3, -t8.mT[..., :, :, None] * t13[..., None, :, :], 0.0)
     total17 = jnp.sum(branch16, axis=-1)
     dot10 = total17 @ t10.mT
     t27 = total17.mT
     dot11 = t27 @ t10.mT
-    turned4 = jnp.einsum("...abc->...bca", condition7)
+    turned4 = jnp.moveaxis(condition7, (-2, -1, -3), (-3, -2, -1))
     branch17 = jnp.where(turned4, 0.5 * t13.mT[..., :, None, :] * t8.mT[..., None, :, :], 0.0)
     total18 = jnp.sum(branch17, axis=-3)
     dot12 = total18 @ t17.mT
     t28 = total18.mT
     dot13 = t28 @ t17.mT
-    turned5 = jnp.einsum("...abc->...bca", branch17)
+    turned5 = jnp.moveaxis(branch17, (-2, -1, -3), (-3, -2, -1))
     dot14 = jnp.einsum("...acd,...bc->...ab", turned5, t17)
     branch18 = jnp.where(condition7, -0.25 * t13[..., :, :, None] * t8[..., :, None, :], 0.0)
     total19 = jnp.sum(branch18, axis=(-3, -2))
     t29 = dot14 + 2 * embeddings * total19[..., :, None]
-    turned6 = jnp.einsum("...abc->...cba", branch17)
+    turned6 = jnp.moveaxis(branch17, (-1, -3), (-3, -1))
     dot15 = jnp.einsum("...acd,...bc->...ab", turned6, t17)
     total20 = jnp.sum(branch18, axis=(-2, -1))
     t30 = dot15 + 2 * embeddings * total20[..., :, None]

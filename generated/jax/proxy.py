@@ -4761,7 +4761,7 @@ def _soft_triple_value(
     margin: Array,
 ) -> Result:
     """The unreduced loss."""
-    turned = jnp.einsum("...abc->...cab", centers)
+    turned = jnp.moveaxis(centers, (-1, -3, -2), (-3, -2, -1))
     length = fn.norm(centers, axis=-1)
     unit = fn.unit(turned, length[..., None, :, :])
     length2 = fn.norm(embedding, axis=-1)
@@ -4801,7 +4801,7 @@ def _soft_triple_vjp(
     position = fn.positions(centers, -3)
     differs = position != label[..., None]
     t = 1 / gamma
-    turned = jnp.einsum("...abc->...cab", centers)
+    turned = jnp.moveaxis(centers, (-1, -3, -2), (-3, -2, -1))
     length2 = fn.norm(centers, axis=-1)
     unit = fn.unit(turned, length2[..., None, :, :])
     unit2 = fn.unit(embedding, length[..., None])
@@ -4845,10 +4845,10 @@ def _soft_triple_vjp(
     t18 = unit2[..., :, None] - total3[..., None, :] * unit3
     t19 = t15[..., None, None] * t17[..., None, :] * t18
     spread = fn.scatter(t19, label, centers.mT, 0, 0, 2)
-    turned2 = jnp.einsum("...abc->...bac", spread)
-    turned3 = jnp.einsum("...abc->...bca", turned2)
+    turned2 = jnp.moveaxis(spread, (-2, -3), (-3, -2))
+    turned3 = jnp.moveaxis(turned2, (-2, -1, -3), (-3, -2, -1))
     t20 = t11 * fn.reciprocal(length2)
-    turned4 = jnp.einsum("...abc->...bca", unit)
+    turned4 = jnp.moveaxis(unit, (-2, -1, -3), (-3, -2, -1))
     t21 = unit2[..., None, None, :] - total[..., :, :, None] * turned4
     result = inverse[..., None] * (total5 + total7 - total8[..., None] * unit2)
     result2 = turned3 + t20[..., :, :, None] * t21
@@ -4869,7 +4869,7 @@ def _soft_triple_jvp(
     position = fn.positions(centers, -3)
     differs = position != label[..., None]
     t = 1 / gamma
-    turned = jnp.einsum("...abc->...cab", centers)
+    turned = jnp.moveaxis(centers, (-1, -3, -2), (-3, -2, -1))
     length = fn.norm(centers, axis=-1)
     unit = fn.unit(turned, length[..., None, :, :])
     length2 = fn.norm(embedding, axis=-1)
@@ -4883,7 +4883,7 @@ def _soft_triple_jvp(
     t3 = embedding_tangent - total2[..., None] * unit2
     t4 = unit * inverse[..., None, None, None] * t3[..., :, None, None]
     inverse2 = fn.reciprocal(length)
-    turned2 = jnp.einsum("...abc->...cab", centers_tangent)
+    turned2 = jnp.moveaxis(centers_tangent, (-1, -3, -2), (-3, -2, -1))
     total3 = jnp.sum(turned2 * unit, axis=-3)
     t5 = turned2 - total3[..., None, :, :] * unit
     t6 = unit2[..., :, None, None] * inverse2[..., None, :, :] * t5
@@ -4936,7 +4936,7 @@ def _soft_triple_hvp(
     """The Hessian of sum(cotangent * loss) times the tangents."""
     length = fn.norm(embedding, axis=-1)
     inverse = fn.reciprocal(length)
-    turned = jnp.einsum("...abc->...cab", centers)
+    turned = jnp.moveaxis(centers, (-1, -3, -2), (-3, -2, -1))
     length2 = fn.norm(centers, axis=-1)
     unit = fn.unit(turned, length2[..., None, :, :])
     unit2 = fn.unit(embedding, length[..., None])
@@ -4944,7 +4944,7 @@ def _soft_triple_hvp(
     t = embedding_tangent - total[..., None] * unit2
     t2 = unit * inverse[..., None, None, None] * t[..., :, None, None]
     inverse2 = fn.reciprocal(length2)
-    turned2 = jnp.einsum("...abc->...cab", centers_tangent)
+    turned2 = jnp.moveaxis(centers_tangent, (-1, -3, -2), (-3, -2, -1))
     total2 = jnp.sum(turned2 * unit, axis=-3)
     t3 = turned2 - total2[..., None, :, :] * unit
     t4 = unit2[..., :, None, None] * inverse2[..., None, :, :] * t3
@@ -5107,16 +5107,16 @@ def _soft_triple_hvp(
     t106 = total16[..., None, None] * t25 * t105[..., None, :]
     t107 = t92 + t94 + t96 + t98 + t99 + t101 - t104 - t106
     spread = fn.scatter(t14[..., None, None] * t107, label, centers.mT, 0, 0, 2)
-    turned3 = jnp.einsum("...abc->...bac", spread)
-    turned4 = jnp.einsum("...abc->...bca", turned3)
+    turned3 = jnp.moveaxis(spread, (-2, -3), (-3, -2))
+    turned4 = jnp.moveaxis(turned3, (-2, -1, -3), (-3, -2, -1))
     t108 = inverse2 * total3
     t109 = t16[..., :, :, None] * unit2[..., None, None, :]
-    turned5 = jnp.einsum("...abc->...bca", unit)
+    turned5 = jnp.moveaxis(unit, (-2, -1, -3), (-3, -2, -1))
     t110 = t16 * total4
     t111 = t109 - t22[..., :, :, None] * turned5 - t110[..., :, :, None] * turned5
     t112 = inverse[..., None, None, None] * t[..., None, None, :]
     t113 = unit2[..., :, None, None] - total4[..., None, :, :] * unit
-    turned6 = jnp.einsum("...abc->...bca", t113)
+    turned6 = jnp.moveaxis(t113, (-2, -1, -3), (-3, -2, -1))
     t114 = inverse2 * t35
     t115 = total11[..., None, None, None] * turned6 * t114[..., :, :, None]
     t116 = inverse2 * t43
@@ -5127,7 +5127,7 @@ def _soft_triple_hvp(
     t121 = t5 * total12[..., :, None, None] * turned6 * t120[..., :, :, None]
     t122 = inverse2**2
     t123 = total2 * t22 * t122
-    turned7 = jnp.einsum("...abc->...bca", t3)
+    turned7 = jnp.moveaxis(t3, (-2, -1, -3), (-3, -2, -1))
     t124 = t22 * t122 * total4
     t125 = turned4 + t108[..., :, :, None] * t111 + t112 * t23[..., :, :, None] + t115
     t126 = t125 + t117 + t119 + t121 - turned6 * t123[..., :, :, None]
@@ -5151,7 +5151,7 @@ def _soft_triple_hessian_diagonal(
     position = fn.positions(centers, -3)
     differs = position != label[..., None]
     t = 1 / gamma
-    turned = jnp.einsum("...abc->...cab", centers)
+    turned = jnp.moveaxis(centers, (-1, -3, -2), (-3, -2, -1))
     length2 = fn.norm(centers, axis=-1)
     unit2 = fn.unit(turned, length2[..., None, :, :])
     total = jnp.sum(unit2 * unit[..., :, None, None], axis=-3)
@@ -5358,8 +5358,8 @@ def _soft_triple_hessian_diagonal(
     t139 = probability * cotangent
     t140 = t105 * t106[..., None, :] * t138 * t139[..., None, None]
     spread = fn.scatter(t140, label, centers.mT, 0, 0, 2)
-    turned2 = jnp.einsum("...abc->...bac", spread)
-    turned3 = jnp.einsum("...abc->...bca", turned2)
+    turned2 = jnp.moveaxis(spread, (-2, -3), (-3, -2))
+    turned3 = jnp.moveaxis(turned2, (-2, -1, -3), (-3, -2, -1))
     t141 = t70 * total3
     t142 = t70[..., None, :] * unit[..., :, None] - t16[..., None, :] * unit3
     t143 = t105 * (t142 - t141[..., None, :] * unit3)
@@ -5367,25 +5367,25 @@ def _soft_triple_hessian_diagonal(
     t145 = t143 + t144[..., None, :] * unit3**2 - t16[..., None, :] * t105 * unit3
     t146 = t13[..., None, None] * t106[..., None, :] * t145
     spread2 = fn.scatter(t146, label, centers.mT, 0, 0, 2)
-    turned4 = jnp.einsum("...abc->...bac", spread2)
-    turned5 = jnp.einsum("...abc->...bca", turned4)
+    turned4 = jnp.moveaxis(spread2, (-2, -3), (-3, -2))
+    turned5 = jnp.moveaxis(turned4, (-2, -1, -3), (-3, -2, -1))
     t147 = -probability * total6 * cotangent * scale
     t148 = t16[..., None, :] * t106[..., None, :] * t147[..., None, None]
     spread3 = fn.scatter(t148 * total3[..., None, :], label, centers.mT, 0, 0, 2)
-    turned6 = jnp.einsum("...abc->...bac", spread3)
-    turned7 = jnp.einsum("...abc->...bca", turned6)
+    turned6 = jnp.moveaxis(spread3, (-2, -3), (-3, -2))
+    turned7 = jnp.moveaxis(turned6, (-2, -1, -3), (-3, -2, -1))
     inverse3 = fn.reciprocal(length2)
     t149 = inverse3**2
     t150 = -t12 * t149 * total
     t151 = t12 * t149 * total
-    turned8 = jnp.einsum("...abc->...bca", unit2)
+    turned8 = jnp.moveaxis(unit2, (-2, -1, -3), (-3, -2, -1))
     t152 = unit[..., :, None, None] - total[..., None, :, :] * unit2
     t153 = t152**2
-    turned9 = jnp.einsum("...abc->...bca", t153)
+    turned9 = jnp.moveaxis(t153, (-2, -1, -3), (-3, -2, -1))
     t154 = exponential * t10 - t * total2[..., :, None] * exponential
     t155 = t43 * t149 * t154
     t156 = exponential * t149 * t32
-    turned10 = jnp.einsum("...abc->...bca", t152)
+    turned10 = jnp.moveaxis(t152, (-2, -1, -3), (-3, -2, -1))
     t157 = inverse3 * t58
     equal = label[..., None] == position
     t158 = inverse2[..., None, :] * unit[..., :, None]

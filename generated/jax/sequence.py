@@ -1085,10 +1085,10 @@ def _ctc_hessian_diagonal(
         (branch13, share4, t8, branch14, branch15, branch17, share6, share7),
         (-3, -2, -2, -2, -2, -4, -2, -2),
     )
-    turned = jnp.einsum("...abcd->...bacd", carried6)
-    turned2 = jnp.einsum("...abcd->...bacd", fn.shift(turned, -1, -3))
+    turned = jnp.moveaxis(carried6, (-3, -4), (-4, -3))
+    turned2 = jnp.moveaxis(fn.shift(turned, -1, -3), (-3, -4), (-4, -3))
     shifted11 = fn.shift(turned2, -1, -1)
-    turned3 = jnp.einsum("...abcd->...bacd", shifted11)
+    turned3 = jnp.moveaxis(shifted11, (-3, -4), (-4, -3))
     branch19 = fn.select(equal, 0.0, 1.0, logits)
     t16 = share2**2
     equal5 = labels.astype(logits.dtype) == shifted.astype(logits.dtype)
@@ -1195,28 +1195,28 @@ def _ctc_hessian_diagonal(
     t32 = share * share2 * share5 * t28
     t33 = t30 * branch19[..., None, :, None, None] * t32[..., None, :, None, :]
     branch36 = jnp.where(above[..., None, None, None, :], t33, 0.0)
-    turned4 = jnp.einsum("...abcd->...bacd", carried5)
-    turned5 = jnp.einsum("...abcd->...bacd", fn.shift(turned4, -1, -3))
+    turned4 = jnp.moveaxis(carried5, (-3, -4), (-4, -3))
+    turned5 = jnp.moveaxis(fn.shift(turned4, -1, -3), (-3, -4), (-4, -3))
     shifted19 = fn.shift(turned5, -1, -1)
-    turned6 = jnp.einsum("...abcd->...bacd", shifted19)
+    turned6 = jnp.moveaxis(shifted19, (-3, -4), (-4, -3))
     t34 = share * share2 * share5 * share4 * t28
     t35 = branch[..., None, None, None, :] * turned6
     t36 = t35 * branch19[..., None, :, None, None] * t34[..., None, :, None, :]
     branch37 = jnp.where(condition[..., None, None, None, :], t36, 0.0)
     t37 = -t35 * branch19[..., None, :, None, None] * t32[..., None, :, None, :]
     branch38 = jnp.where(condition[..., None, None, None, :], t37, 0.0)
-    turned7 = jnp.einsum("...abcd->...bacd", turned5)
+    turned7 = jnp.moveaxis(turned5, (-3, -4), (-4, -3))
     t38 = share * share2 * share4 * t28
     t39 = branch[..., None, None, None, :] * turned7
     t40 = t39 * branch19[..., None, :, None, None] * t38[..., None, :, None, :]
     t41 = branch35 + branch36 + branch37 + branch38 - t40
     total11 = jnp.sum(t41, axis=-1)
-    turned8 = jnp.einsum("...abc->...bac", total11)
+    turned8 = jnp.moveaxis(total11, (-2, -3), (-3, -2))
     branch39 = jnp.where(above[..., None, :], 0.0, branch19[..., :, None])
     t42 = branch[..., None, :] * share * share4 * t28 * t16 * branch39
     total12 = jnp.sum(t42, axis=-1)
-    turned9 = jnp.einsum("...abc->...bac", carried4)
-    turned10 = jnp.einsum("...abc->...bac", fn.shift(turned9, -1, -2))
+    turned9 = jnp.moveaxis(carried4, (-2, -3), (-3, -2))
+    turned10 = jnp.moveaxis(fn.shift(turned9, -1, -2), (-2, -3), (-3, -2))
     t43 = branch[..., None, :] * share * share2 * share5 * t28 * branch39
     total13 = jnp.sum(t43, axis=-1)
     condition11 = above2[..., None] & above3[..., None] & condition3
@@ -1265,7 +1265,7 @@ def _ctc_hessian_diagonal(
     t65 = total18 * t44[..., None, None]
     branch55 = jnp.where(condition5[..., None, :, None, :], t65[..., :, None, :, None], 0.0)
     t66 = branch54 + branch55
-    turned11 = jnp.einsum("...abcd->...bacd", t66)
+    turned11 = jnp.moveaxis(t66, (-3, -4), (-4, -3))
     t67 = turned11 * share6[..., :, None, None, :]
     shifted20 = fn.shift(carried9, 1, -2)
     branch56 = jnp.where(equal8[..., :, None], 0.0, shifted20)
@@ -1299,7 +1299,7 @@ def _ctc_hessian_diagonal(
     branch64 = jnp.where(condition10[..., None, :, None, :], t61[..., :, None, :, None], 0.0)
     branch65 = jnp.where(condition10[..., None, :, None, :], t62[..., :, None, :, None], 0.0)
     t83 = branch64 + branch65
-    turned12 = jnp.einsum("...abcd->...bacd", t83)
+    turned12 = jnp.moveaxis(t83, (-3, -4), (-4, -3))
     t84 = condition12[..., None, None, None, :]
     branch66 = jnp.where(t84, turned12 * t22[..., :, None, None, :], 0.0)
     t85 = t60 + t63 + t67 + t70 * (turned5 - turned2) + branch63 + branch66
@@ -1354,10 +1354,10 @@ def _ctc_hessian_diagonal(
         (-2, -3, -2, -2, -2, -4, -2, -2, -4),
         reverse=True,
     )
-    turned13 = jnp.einsum("...abcd->...bacd", carried11)
-    turned14 = jnp.einsum("...abcd->...bacd", fn.shift(turned13, 1, -3))
+    turned13 = jnp.moveaxis(carried11, (-3, -4), (-4, -3))
+    turned14 = jnp.moveaxis(fn.shift(turned13, 1, -3), (-3, -4), (-4, -3))
     diagonal = fn.diagonal(turned14, -4, -3)
-    turned15 = jnp.einsum("...abc->...bac", diagonal)
+    turned15 = jnp.moveaxis(diagonal, (-2, -3), (-3, -2))
     picked3 = fn.gather(turned15, labels, 1, 0, 1)
     picked4 = picked3.mT
     picked5 = fn.gather(total15.mT, labels, 0, 1, 1)
@@ -1372,20 +1372,20 @@ def _ctc_hessian_diagonal(
     total20 = jnp.sum(branch25 + shifted20, axis=-1)
     total21 = jnp.sum(branch23 + shifted18, axis=-1)
     t100 = -(branch24 + shifted26 + total20 + total21)
-    turned16 = jnp.einsum("...abc->...bac", carried10)
-    turned17 = jnp.einsum("...abc->...bac", fn.shift(turned16, 1, -2))
+    turned16 = jnp.moveaxis(carried10, (-2, -3), (-3, -2))
+    turned17 = jnp.moveaxis(fn.shift(turned16, 1, -2), (-2, -3), (-3, -2))
     diagonal2 = fn.diagonal(turned17, -3, -2)
-    turned18 = jnp.einsum("...abcd->...bacd", carried12)
-    turned19 = jnp.einsum("...abcd->...bacd", fn.shift(turned18, 1, -3))
+    turned18 = jnp.moveaxis(carried12, (-3, -4), (-4, -3))
+    turned19 = jnp.moveaxis(fn.shift(turned18, 1, -3), (-3, -4), (-4, -3))
     diagonal3 = fn.diagonal(turned19, -4, -3)
-    turned20 = jnp.einsum("...abc->...cab", diagonal3)
+    turned20 = jnp.moveaxis(diagonal3, (-1, -3, -2), (-3, -2, -1))
     total22 = jnp.sum(turned20, axis=-1)
     total23 = jnp.sum(fn.select(condition2, 1.0, 0.0, logits), axis=-1)
     t101 = -cotangent * branch47 * total23
     branch72 = jnp.where(condition11[..., :, None], total15 * t101[..., None, None], 0.0)
     t102 = -cotangent * branch43 * total23
     branch73 = jnp.where(condition11[..., :, None], total18 * t102[..., None, None], 0.0)
-    turned21 = jnp.einsum("...abc->...cab", diagonal)
+    turned21 = jnp.moveaxis(diagonal, (-1, -3, -2), (-3, -2, -1))
     total24 = jnp.sum(turned21, axis=-1)
     branch74 = jnp.where(condition11[..., :, None], total15 * t102[..., None, None], 0.0)
     branch75 = jnp.where(condition11[..., :, None], total18 * t101[..., None, None], 0.0)
@@ -2454,7 +2454,7 @@ def _soft_dtw_hessian_diagonal(
     t17 = 2 * target.mT[..., None, :, :] - 2 * prediction[..., :, :, None]
     t18 = t * t17
     branch14 = jnp.where(equal6[..., :, :, None, None], t18[..., None, :, :, :], 0.0)
-    turned = jnp.einsum("...abcd->...dbac", branch14)
+    turned = jnp.moveaxis(branch14, (-1, -4, -2), (-4, -2, -1))
     branch15 = fn.select(equal, 0.0, 1.0, prediction)
     share6 = fn.pair_share(branch6, branch4)
     branch16 = jnp.where(above[..., None, :], share6, 0.0)
@@ -2476,18 +2476,18 @@ def _soft_dtw_hessian_diagonal(
     shifted13 = fn.shift(carried10, -1, -1)
     branch17 = jnp.where(equal2[..., None, :], float("-inf"), shifted13)
     share7 = fn.pair_share(total5, branch17)
-    turned2 = jnp.einsum("...abcd->...bacd", branch14)
+    turned2 = jnp.moveaxis(branch14, (-3, -4), (-4, -3))
     share8 = fn.pair_share(branch17, total5)
     feature_size = fn.size(prediction, -1)
 
     def step8(carries8: tuple[Array, ...], items8: tuple[Array, ...]) -> tuple[Array, ...]:
         (former8,) = carries8
         current19, current20, current23, current24, current25 = items8
-        turned3 = jnp.einsum("...abc->...cab", current24)
-        turned4 = jnp.einsum("...abc->...cab", former8)
+        turned3 = jnp.moveaxis(current24, (-1, -3, -2), (-3, -2, -1))
+        turned4 = jnp.moveaxis(former8, (-1, -3, -2), (-3, -2, -1))
         t20 = current19[..., :, None, None] * turned4
         shifted14 = fn.shift(former8, -1, -1)
-        turned5 = jnp.einsum("...abc->...cab", shifted14)
+        turned5 = jnp.moveaxis(shifted14, (-1, -3, -2), (-3, -2, -1))
         t21 = current20[..., :, None, None] * turned5
         t22 = current23[..., :, None, None] * (t20 + t21)
         t23 = turned3 + t22
@@ -2505,7 +2505,7 @@ def _soft_dtw_hessian_diagonal(
             (current25, t23),
             (-1, -3),
         )
-        turned6 = jnp.einsum("...abc->...bca", carried11)
+        turned6 = jnp.moveaxis(carried11, (-2, -1, -3), (-3, -2, -1))
         return (turned6,)
 
     (carried12,) = fn.scan(
@@ -2515,15 +2515,15 @@ def _soft_dtw_hessian_diagonal(
         (share5, branch16, share7, turned2, share8),
         (-2, -2, -2, -4, -2),
     )
-    turned7 = jnp.einsum("...abcd->...bacd", carried12)
-    turned8 = jnp.einsum("...abcd->...bacd", fn.shift(turned7, -1, -3))
+    turned7 = jnp.moveaxis(carried12, (-3, -4), (-4, -3))
+    turned8 = jnp.moveaxis(fn.shift(turned7, -1, -3), (-3, -4), (-4, -3))
     t25 = branch15[..., :, None, None, None] * turned8 * share5[..., :, None, None, :]
     shifted15 = fn.shift(turned8, -1, -1)
     t26 = branch15[..., :, None, None, None] * shifted15
     t27 = t26 * share6[..., :, None, None, :]
     branch18 = jnp.where(above[..., None, None, None, :], t27, 0.0)
     t28 = t25 + branch18
-    turned9 = jnp.einsum("...abcd->...dabc", t28)
+    turned9 = jnp.moveaxis(t28, (-1, -4, -3, -2), (-4, -3, -2, -1))
     t29 = turned9 * share4.mT[..., :, :, None, None]
     t30 = turned + t29
 
@@ -2540,7 +2540,7 @@ def _soft_dtw_hessian_diagonal(
         (t15, t30),
         (-2, -4),
     )
-    turned10 = jnp.einsum("...abcd->...bcda", carried13)
+    turned10 = jnp.moveaxis(carried13, (-3, -2, -1, -4), (-4, -3, -2, -1))
     shifted16 = fn.shift(turned10, -1, -1)
     branch19 = fn.select(equal2, 0.0, 1.0, prediction)
     t32 = share4 * share3
@@ -2583,8 +2583,8 @@ def _soft_dtw_hessian_diagonal(
     def step11(carries11: tuple[Array, ...], items11: tuple[Array, ...]) -> tuple[Array, ...]:
         (former11,) = carries11
         current7, current8, current29, current30, current31 = items11
-        turned11 = jnp.einsum("...abc->...cab", current29)
-        turned12 = jnp.einsum("...abc->...cab", former11)
+        turned11 = jnp.moveaxis(current29, (-1, -3, -2), (-3, -2, -1))
+        turned12 = jnp.moveaxis(former11, (-1, -3, -2), (-3, -2, -1))
         t56 = current8[..., :, None, None] * turned12
         t57 = turned11 + t56
 
@@ -2602,7 +2602,7 @@ def _soft_dtw_hessian_diagonal(
             (-1, -3),
             reverse=True,
         )
-        turned13 = jnp.einsum("...abc->...bca", carried14)
+        turned13 = jnp.moveaxis(carried14, (-2, -1, -3), (-3, -2, -1))
         shifted22 = fn.shift(turned13, 1, -1)
         t59 = shifted22 * current30[..., None, None, :]
         shifted23 = fn.shift(shifted22, 1, -1)
@@ -2620,10 +2620,10 @@ def _soft_dtw_hessian_diagonal(
         (-2, -2, -4, -2, -4),
         reverse=True,
     )
-    turned14 = jnp.einsum("...abcd->...bacd", carried15)
-    turned15 = jnp.einsum("...abcd->...bacd", fn.shift(turned14, 1, -3))
+    turned14 = jnp.moveaxis(carried15, (-3, -4), (-4, -3))
+    turned15 = jnp.moveaxis(fn.shift(turned14, 1, -3), (-3, -4), (-4, -3))
     diagonal = fn.diagonal(turned15, -4, -3)
-    turned16 = jnp.einsum("...abc->...cab", diagonal)
+    turned16 = jnp.moveaxis(diagonal, (-1, -3, -2), (-3, -2, -1))
 
     def step13(carries13: tuple[Array, ...], items13: tuple[Array, ...]) -> tuple[Array, ...]:
         (former13,) = carries13
@@ -2643,7 +2643,7 @@ def _soft_dtw_hessian_diagonal(
     branch25 = jnp.where(equal2[..., None, :], float("-inf"), shifted25)
     share11 = fn.pair_share(branch25, total5)
     t64 = share11.mT
-    turned17 = jnp.einsum("...abcd->...dabc", turned15)
+    turned17 = jnp.moveaxis(turned15, (-1, -4, -3, -2), (-4, -3, -2, -1))
     t65 = share11.mT[..., :, :, None, None] * turned17
     t66 = branch9.mT + shifted11.mT
 
@@ -2681,17 +2681,17 @@ def _soft_dtw_hessian_diagonal(
         (t64, t69),
         (-2, -4),
     )
-    turned18 = jnp.einsum("...abcd->...bcda", carried20)
+    turned18 = jnp.moveaxis(carried20, (-3, -2, -1, -4), (-4, -3, -2, -1))
     shifted27 = fn.shift(turned18, -1, -1)
-    turned19 = jnp.einsum("...abcd->...dabc", shifted27)
+    turned19 = jnp.moveaxis(shifted27, (-1, -4, -3, -2), (-4, -3, -2, -1))
     t71 = share11 * share12
     t72 = turned19 * branch19[..., :, None, None, None]
-    turned20 = jnp.einsum("...abcd->...dabc", shifted15)
+    turned20 = jnp.moveaxis(shifted15, (-1, -4, -3, -2), (-4, -3, -2, -1))
     t73 = share6 * share11 * share12
     t74 = branch15[..., None, :, None, None] * turned20
     t75 = -t74 * t73.mT[..., :, :, None, None]
     branch27 = jnp.where(above[..., :, None, None, None], t75, 0.0)
-    turned21 = jnp.einsum("...abcd->...dabc", turned8)
+    turned21 = jnp.moveaxis(turned8, (-1, -4, -3, -2), (-4, -3, -2, -1))
     t76 = share5 * share11 * share12
     t77 = branch15[..., None, :, None, None] * turned21
     t78 = t72 * t71.mT[..., :, :, None, None] + branch27
@@ -2712,10 +2712,10 @@ def _soft_dtw_hessian_diagonal(
         (-2, -4),
         reverse=True,
     )
-    turned22 = jnp.einsum("...abcd->...bcda", carried21)
+    turned22 = jnp.moveaxis(carried21, (-3, -2, -1, -4), (-4, -3, -2, -1))
     shifted28 = fn.shift(turned22, 1, -1)
     diagonal2 = fn.diagonal(shifted28, -4, -3)
-    turned23 = jnp.einsum("...abc->...cab", diagonal2)
+    turned23 = jnp.moveaxis(diagonal2, (-1, -3, -2), (-3, -2, -1))
     t82 = turned16 + turned23
     total6 = jnp.sum(t82 * target.mT[..., None, :, :], axis=-1)
     total7 = jnp.sum(branch9 + shifted11 + shifted26, axis=-1)

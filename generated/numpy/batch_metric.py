@@ -1727,7 +1727,7 @@ def _triplet_semi_hard_vjp(
     larger2 = np.maximum(total3[..., :, None] + total3[..., None, :] - 2 * dot, 0.0)
     t5 = np.sqrt(larger2)
     above2 = t4[..., :, :, None] > t5[..., None, :, :]
-    turned = np.einsum("...abc->...bca", above2)
+    turned = np.moveaxis(above2, (-2, -1, -3), (-3, -2, -1))
     condition = differs[..., :, :, None] & above2
     branch3 = fn.select(condition, 1.0, 0.0, embeddings)
     total4 = np.sum(branch3, axis=-3)
@@ -1739,12 +1739,12 @@ def _triplet_semi_hard_vjp(
     branch5 = np.where(above3, -largest.mT, largest2[..., None, :])
     above4 = t5.mT + margin > branch5
     above5 = t6 >= largest[..., None, :, :]
-    turned2 = np.einsum("...abc->...bca", above5)
+    turned2 = np.moveaxis(above5, (-2, -1, -3), (-3, -2, -1))
     condition2 = above[..., :, None, None] & differs.mT[..., :, None, :] & turned
     condition3 = condition2 & above3.mT[..., :, :, None] & equal[..., :, :, None]
     condition4 = condition3 & differs2[..., :, :, None] & above4.mT[..., :, :, None]
     condition5 = condition4 & turned2
-    turned3 = np.einsum("...abc->...cab", condition5)
+    turned3 = np.moveaxis(condition5, (-1, -3, -2), (-3, -2, -1))
     inverse = fn.reciprocal(t4.mT)
     total5 = np.sum(fn.select(above5, 1.0, 0.0, embeddings), axis=-3)
     t7 = 1 / total5
@@ -1882,7 +1882,7 @@ def _triplet_semi_hard_hvp(
     larger2 = np.maximum(total3[..., :, None] + total3[..., None, :] - 2 * dot, 0.0)
     t5 = np.sqrt(larger2)
     above2 = t4[..., :, :, None] > t5[..., None, :, :]
-    turned = np.einsum("...abc->...bca", above2)
+    turned = np.moveaxis(above2, (-2, -1, -3), (-3, -2, -1))
     condition = differs[..., :, :, None] & above2
     branch3 = fn.select(condition, 1.0, 0.0, embeddings)
     total4 = np.sum(branch3, axis=-3)
@@ -1894,12 +1894,12 @@ def _triplet_semi_hard_hvp(
     branch5 = np.where(above3, -largest.mT, largest2[..., None, :])
     above4 = t5.mT + margin > branch5
     above5 = t6 >= largest[..., None, :, :]
-    turned2 = np.einsum("...abc->...bca", above5)
+    turned2 = np.moveaxis(above5, (-2, -1, -3), (-3, -2, -1))
     condition2 = above[..., :, None, None] & differs.mT[..., :, None, :] & turned
     condition3 = condition2 & above3.mT[..., :, :, None] & equal[..., :, :, None]
     condition4 = condition3 & differs2[..., :, :, None] & above4.mT[..., :, :, None]
     condition5 = condition4 & turned2
-    turned3 = np.einsum("...abc->...cab", condition5)
+    turned3 = np.moveaxis(condition5, (-1, -3, -2), (-3, -2, -1))
     inverse = fn.reciprocal(t4.mT)
     total5 = np.sum(fn.select(above5, 1.0, 0.0, embeddings), axis=-3)
     t7 = 1 / total5
@@ -2062,9 +2062,9 @@ def _triplet_semi_hard_hessian_diagonal(
     total8 = np.sum(branch9, axis=-2)
     branch10 = np.where(condition3, 0.5 * inverse, 0.0)
     total9 = np.sum(branch10, axis=-1)
-    turned = np.einsum("...abc->...bca", above2)
+    turned = np.moveaxis(above2, (-2, -1, -3), (-3, -2, -1))
     above6 = t4 >= largest[..., None, :, :]
-    turned2 = np.einsum("...abc->...bca", above6)
+    turned2 = np.moveaxis(above6, (-2, -1, -3), (-3, -2, -1))
     condition4 = above[..., :, None, None] & differs.mT[..., :, None, :]
     condition5 = condition4 & equal[..., :, :, None] & differs2[..., :, :, None] & turned
     condition6 = condition5 & above3.mT[..., :, :, None] & above4.mT[..., :, :, None]
@@ -2100,24 +2100,24 @@ def _triplet_semi_hard_hessian_diagonal(
     total16 = np.sum(np.where(condition3, -0.25 * t8, 0.0), axis=-1)
     t25 = dot9 + 2 * embeddings * total16[..., :, None]
     t26 = 2 * embeddings * t6[..., :, None] * t25
-    turned3 = np.einsum("...abc->...cab", condition7)
+    turned3 = np.moveaxis(condition7, (-1, -3, -2), (-3, -2, -1))
     branch16 = np.where(turned3, -t8.mT[..., :, :, None] * t13[..., None, :, :], 0.0)
     total17 = np.sum(branch16, axis=-1)
     dot10 = total17 @ t10.mT
     t27 = total17.mT
     dot11 = t27 @ t10.mT
-    turned4 = np.einsum("...abc->...bca", condition7)
+    turned4 = np.moveaxis(condition7, (-2, -1, -3), (-3, -2, -1))
     branch17 = np.where(turned4, 0.5 * t13.mT[..., :, None, :] * t8.mT[..., None, :, :], 0.0)
     total18 = np.sum(branch17, axis=-3)
     dot12 = total18 @ t17.mT
     t28 = total18.mT
     dot13 = t28 @ t17.mT
-    turned5 = np.einsum("...abc->...bca", branch17)
+    turned5 = np.moveaxis(branch17, (-2, -1, -3), (-3, -2, -1))
     dot14 = np.einsum("...acd,...bc->...ab", turned5, t17, optimize=True)
     branch18 = np.where(condition7, -0.25 * t13[..., :, :, None] * t8[..., :, None, :], 0.0)
     total19 = np.sum(branch18, axis=(-3, -2))
     t29 = dot14 + 2 * embeddings * total19[..., :, None]
-    turned6 = np.einsum("...abc->...cba", branch17)
+    turned6 = np.moveaxis(branch17, (-1, -3), (-3, -1))
     dot15 = np.einsum("...acd,...bc->...ab", turned6, t17, optimize=True)
     total20 = np.sum(branch18, axis=(-2, -1))
     t30 = dot15 + 2 * embeddings * total20[..., :, None]

@@ -1083,10 +1083,10 @@ def _ctc_hessian_diagonal(
         (branch13, share4, t8, branch14, branch15, branch17, share6, share7),
         (-3, -2, -2, -2, -2, -4, -2, -2),
     )
-    turned = np.einsum("...abcd->...bacd", carried6)
-    turned2 = np.einsum("...abcd->...bacd", fn.shift(turned, -1, -3))
+    turned = np.moveaxis(carried6, (-3, -4), (-4, -3))
+    turned2 = np.moveaxis(fn.shift(turned, -1, -3), (-3, -4), (-4, -3))
     shifted11 = fn.shift(turned2, -1, -1)
-    turned3 = np.einsum("...abcd->...bacd", shifted11)
+    turned3 = np.moveaxis(shifted11, (-3, -4), (-4, -3))
     branch19 = fn.select(equal, 0.0, 1.0, logits)
     t16 = share2**2
     equal5 = labels.astype(logits.dtype) == shifted.astype(logits.dtype)
@@ -1192,28 +1192,28 @@ def _ctc_hessian_diagonal(
     t33 = share * share2 * share5 * t29
     t34 = t31 * branch19[..., None, :, None, None] * t33[..., None, :, None, :]
     branch34 = np.where(above[..., None, None, None, :], t34, 0.0)
-    turned4 = np.einsum("...abcd->...bacd", carried5)
-    turned5 = np.einsum("...abcd->...bacd", fn.shift(turned4, -1, -3))
+    turned4 = np.moveaxis(carried5, (-3, -4), (-4, -3))
+    turned5 = np.moveaxis(fn.shift(turned4, -1, -3), (-3, -4), (-4, -3))
     shifted19 = fn.shift(turned5, -1, -1)
-    turned6 = np.einsum("...abcd->...bacd", shifted19)
+    turned6 = np.moveaxis(shifted19, (-3, -4), (-4, -3))
     t35 = share * share2 * share5 * share4 * t29
     t36 = branch[..., None, None, None, :] * turned6
     t37 = t36 * branch19[..., None, :, None, None] * t35[..., None, :, None, :]
     branch35 = np.where(condition[..., None, None, None, :], t37, 0.0)
     t38 = -t36 * branch19[..., None, :, None, None] * t33[..., None, :, None, :]
     branch36 = np.where(condition[..., None, None, None, :], t38, 0.0)
-    turned7 = np.einsum("...abcd->...bacd", turned5)
+    turned7 = np.moveaxis(turned5, (-3, -4), (-4, -3))
     t39 = share * share2 * share4 * t29
     t40 = branch[..., None, None, None, :] * turned7
     t41 = t40 * branch19[..., None, :, None, None] * t39[..., None, :, None, :]
     t42 = branch33 + branch34 + branch35 + branch36 - t41
     total11 = np.sum(t42, axis=-1)
-    turned8 = np.einsum("...abc->...bac", total11)
+    turned8 = np.moveaxis(total11, (-2, -3), (-3, -2))
     branch37 = np.where(above[..., None, :], 0.0, branch19[..., :, None])
     t43 = branch[..., None, :] * share * share4 * t29 * t16 * branch37
     total12 = np.sum(t43, axis=-1)
-    turned9 = np.einsum("...abc->...bac", carried4)
-    turned10 = np.einsum("...abc->...bac", fn.shift(turned9, -1, -2))
+    turned9 = np.moveaxis(carried4, (-2, -3), (-3, -2))
+    turned10 = np.moveaxis(fn.shift(turned9, -1, -2), (-2, -3), (-3, -2))
     t44 = branch[..., None, :] * share * share2 * share5 * t29 * branch37
     total13 = np.sum(t44, axis=-1)
     condition11 = above2[..., None] & above3[..., None] & condition3
@@ -1262,7 +1262,7 @@ def _ctc_hessian_diagonal(
     t66 = total18 * t45[..., None, None]
     branch53 = np.where(condition5[..., None, :, None, :], t66[..., :, None, :, None], 0.0)
     t67 = branch52 + branch53
-    turned11 = np.einsum("...abcd->...bacd", t67)
+    turned11 = np.moveaxis(t67, (-3, -4), (-4, -3))
     t68 = turned11 * share6[..., :, None, None, :]
     shifted20 = fn.shift(carried9, 1, -2)
     branch54 = np.where(equal8[..., :, None], 0.0, shifted20)
@@ -1296,7 +1296,7 @@ def _ctc_hessian_diagonal(
     branch62 = np.where(condition10[..., None, :, None, :], t62[..., :, None, :, None], 0.0)
     branch63 = np.where(condition10[..., None, :, None, :], t63[..., :, None, :, None], 0.0)
     t84 = branch62 + branch63
-    turned12 = np.einsum("...abcd->...bacd", t84)
+    turned12 = np.moveaxis(t84, (-3, -4), (-4, -3))
     t85 = condition12[..., None, None, None, :]
     branch64 = np.where(t85, turned12 * t22[..., :, None, None, :], 0.0)
     t86 = t61 + t64 + t68 + t71 * (turned5 - turned2) + branch61 + branch64
@@ -1351,10 +1351,10 @@ def _ctc_hessian_diagonal(
         (-2, -3, -2, -2, -2, -4, -2, -2, -4),
         reverse=True,
     )
-    turned13 = np.einsum("...abcd->...bacd", carried11)
-    turned14 = np.einsum("...abcd->...bacd", fn.shift(turned13, 1, -3))
+    turned13 = np.moveaxis(carried11, (-3, -4), (-4, -3))
+    turned14 = np.moveaxis(fn.shift(turned13, 1, -3), (-3, -4), (-4, -3))
     diagonal = fn.diagonal(turned14, -4, -3)
-    turned15 = np.einsum("...abc->...bac", diagonal)
+    turned15 = np.moveaxis(diagonal, (-2, -3), (-3, -2))
     picked3 = fn.gather(turned15, labels, 1, 0, 1)
     picked4 = picked3.mT
     picked5 = fn.gather(total15.mT, labels, 0, 1, 1)
@@ -1369,20 +1369,20 @@ def _ctc_hessian_diagonal(
     total20 = np.sum(branch25 + shifted20, axis=-1)
     total21 = np.sum(branch23 + shifted18, axis=-1)
     t101 = -(branch24 + shifted26 + total20 + total21)
-    turned16 = np.einsum("...abc->...bac", carried10)
-    turned17 = np.einsum("...abc->...bac", fn.shift(turned16, 1, -2))
+    turned16 = np.moveaxis(carried10, (-2, -3), (-3, -2))
+    turned17 = np.moveaxis(fn.shift(turned16, 1, -2), (-2, -3), (-3, -2))
     diagonal2 = fn.diagonal(turned17, -3, -2)
-    turned18 = np.einsum("...abcd->...bacd", carried12)
-    turned19 = np.einsum("...abcd->...bacd", fn.shift(turned18, 1, -3))
+    turned18 = np.moveaxis(carried12, (-3, -4), (-4, -3))
+    turned19 = np.moveaxis(fn.shift(turned18, 1, -3), (-3, -4), (-4, -3))
     diagonal3 = fn.diagonal(turned19, -4, -3)
-    turned20 = np.einsum("...abc->...cab", diagonal3)
+    turned20 = np.moveaxis(diagonal3, (-1, -3, -2), (-3, -2, -1))
     total22 = np.sum(turned20, axis=-1)
     total23 = np.sum(fn.select(condition2, 1.0, 0.0, logits), axis=-1)
     t102 = -cotangent * branch45 * total23
     branch70 = np.where(condition11[..., :, None], total15 * t102[..., None, None], 0.0)
     t103 = -cotangent * branch41 * total23
     branch71 = np.where(condition11[..., :, None], total18 * t103[..., None, None], 0.0)
-    turned21 = np.einsum("...abc->...cab", diagonal)
+    turned21 = np.moveaxis(diagonal, (-1, -3, -2), (-3, -2, -1))
     total24 = np.sum(turned21, axis=-1)
     branch72 = np.where(condition11[..., :, None], total15 * t103[..., None, None], 0.0)
     branch73 = np.where(condition11[..., :, None], total18 * t102[..., None, None], 0.0)
@@ -2451,7 +2451,7 @@ def _soft_dtw_hessian_diagonal(
     t17 = 2 * target.mT[..., None, :, :] - 2 * prediction[..., :, :, None]
     t18 = t * t17
     branch14 = np.where(equal6[..., :, :, None, None], t18[..., None, :, :, :], 0.0)
-    turned = np.einsum("...abcd->...dbac", branch14)
+    turned = np.moveaxis(branch14, (-1, -4, -2), (-4, -2, -1))
     branch15 = fn.select(equal, 0.0, 1.0, prediction)
     share6 = fn.pair_share(branch6, branch4)
     branch16 = np.where(above[..., None, :], share6, 0.0)
@@ -2473,18 +2473,18 @@ def _soft_dtw_hessian_diagonal(
     shifted13 = fn.shift(carried10, -1, -1)
     branch17 = np.where(equal2[..., None, :], float("-inf"), shifted13)
     share7 = fn.pair_share(total5, branch17)
-    turned2 = np.einsum("...abcd->...bacd", branch14)
+    turned2 = np.moveaxis(branch14, (-3, -4), (-4, -3))
     share8 = fn.pair_share(branch17, total5)
     feature_size = fn.size(prediction, -1)
 
     def step8(carries8: tuple[Array, ...], items8: tuple[Array, ...]) -> tuple[Array, ...]:
         (former8,) = carries8
         current19, current20, current23, current24, current25 = items8
-        turned3 = np.einsum("...abc->...cab", current24)
-        turned4 = np.einsum("...abc->...cab", former8)
+        turned3 = np.moveaxis(current24, (-1, -3, -2), (-3, -2, -1))
+        turned4 = np.moveaxis(former8, (-1, -3, -2), (-3, -2, -1))
         t20 = current19[..., :, None, None] * turned4
         shifted14 = fn.shift(former8, -1, -1)
-        turned5 = np.einsum("...abc->...cab", shifted14)
+        turned5 = np.moveaxis(shifted14, (-1, -3, -2), (-3, -2, -1))
         t21 = current20[..., :, None, None] * turned5
         t22 = current23[..., :, None, None] * (t20 + t21)
         t23 = turned3 + t22
@@ -2502,7 +2502,7 @@ def _soft_dtw_hessian_diagonal(
             (current25, t23),
             (-1, -3),
         )
-        turned6 = np.einsum("...abc->...bca", carried11)
+        turned6 = np.moveaxis(carried11, (-2, -1, -3), (-3, -2, -1))
         return (turned6,)
 
     (carried12,) = fn.scan(
@@ -2512,15 +2512,15 @@ def _soft_dtw_hessian_diagonal(
         (share5, branch16, share7, turned2, share8),
         (-2, -2, -2, -4, -2),
     )
-    turned7 = np.einsum("...abcd->...bacd", carried12)
-    turned8 = np.einsum("...abcd->...bacd", fn.shift(turned7, -1, -3))
+    turned7 = np.moveaxis(carried12, (-3, -4), (-4, -3))
+    turned8 = np.moveaxis(fn.shift(turned7, -1, -3), (-3, -4), (-4, -3))
     t25 = branch15[..., :, None, None, None] * turned8 * share5[..., :, None, None, :]
     shifted15 = fn.shift(turned8, -1, -1)
     t26 = branch15[..., :, None, None, None] * shifted15
     t27 = t26 * share6[..., :, None, None, :]
     branch18 = np.where(above[..., None, None, None, :], t27, 0.0)
     t28 = t25 + branch18
-    turned9 = np.einsum("...abcd->...dabc", t28)
+    turned9 = np.moveaxis(t28, (-1, -4, -3, -2), (-4, -3, -2, -1))
     t29 = turned9 * share4.mT[..., :, :, None, None]
     t30 = turned + t29
 
@@ -2537,7 +2537,7 @@ def _soft_dtw_hessian_diagonal(
         (t15, t30),
         (-2, -4),
     )
-    turned10 = np.einsum("...abcd->...bcda", carried13)
+    turned10 = np.moveaxis(carried13, (-3, -2, -1, -4), (-4, -3, -2, -1))
     shifted16 = fn.shift(turned10, -1, -1)
     branch19 = fn.select(equal2, 0.0, 1.0, prediction)
     t32 = share4 * share3
@@ -2580,8 +2580,8 @@ def _soft_dtw_hessian_diagonal(
     def step11(carries11: tuple[Array, ...], items11: tuple[Array, ...]) -> tuple[Array, ...]:
         (former11,) = carries11
         current7, current8, current29, current30, current31 = items11
-        turned11 = np.einsum("...abc->...cab", current29)
-        turned12 = np.einsum("...abc->...cab", former11)
+        turned11 = np.moveaxis(current29, (-1, -3, -2), (-3, -2, -1))
+        turned12 = np.moveaxis(former11, (-1, -3, -2), (-3, -2, -1))
         t56 = current8[..., :, None, None] * turned12
         t57 = turned11 + t56
 
@@ -2599,7 +2599,7 @@ def _soft_dtw_hessian_diagonal(
             (-1, -3),
             reverse=True,
         )
-        turned13 = np.einsum("...abc->...bca", carried14)
+        turned13 = np.moveaxis(carried14, (-2, -1, -3), (-3, -2, -1))
         shifted22 = fn.shift(turned13, 1, -1)
         t59 = shifted22 * current30[..., None, None, :]
         shifted23 = fn.shift(shifted22, 1, -1)
@@ -2617,10 +2617,10 @@ def _soft_dtw_hessian_diagonal(
         (-2, -2, -4, -2, -4),
         reverse=True,
     )
-    turned14 = np.einsum("...abcd->...bacd", carried15)
-    turned15 = np.einsum("...abcd->...bacd", fn.shift(turned14, 1, -3))
+    turned14 = np.moveaxis(carried15, (-3, -4), (-4, -3))
+    turned15 = np.moveaxis(fn.shift(turned14, 1, -3), (-3, -4), (-4, -3))
     diagonal = fn.diagonal(turned15, -4, -3)
-    turned16 = np.einsum("...abc->...cab", diagonal)
+    turned16 = np.moveaxis(diagonal, (-1, -3, -2), (-3, -2, -1))
 
     def step13(carries13: tuple[Array, ...], items13: tuple[Array, ...]) -> tuple[Array, ...]:
         (former13,) = carries13
@@ -2640,7 +2640,7 @@ def _soft_dtw_hessian_diagonal(
     branch25 = np.where(equal2[..., None, :], float("-inf"), shifted25)
     share11 = fn.pair_share(branch25, total5)
     t64 = share11.mT
-    turned17 = np.einsum("...abcd->...dabc", turned15)
+    turned17 = np.moveaxis(turned15, (-1, -4, -3, -2), (-4, -3, -2, -1))
     t65 = share11.mT[..., :, :, None, None] * turned17
     t66 = branch9.mT + shifted11.mT
 
@@ -2678,17 +2678,17 @@ def _soft_dtw_hessian_diagonal(
         (t64, t69),
         (-2, -4),
     )
-    turned18 = np.einsum("...abcd->...bcda", carried20)
+    turned18 = np.moveaxis(carried20, (-3, -2, -1, -4), (-4, -3, -2, -1))
     shifted27 = fn.shift(turned18, -1, -1)
-    turned19 = np.einsum("...abcd->...dabc", shifted27)
+    turned19 = np.moveaxis(shifted27, (-1, -4, -3, -2), (-4, -3, -2, -1))
     t71 = share11 * share12
     t72 = turned19 * branch19[..., :, None, None, None]
-    turned20 = np.einsum("...abcd->...dabc", shifted15)
+    turned20 = np.moveaxis(shifted15, (-1, -4, -3, -2), (-4, -3, -2, -1))
     t73 = share6 * share11 * share12
     t74 = branch15[..., None, :, None, None] * turned20
     t75 = -t74 * t73.mT[..., :, :, None, None]
     branch27 = np.where(above[..., :, None, None, None], t75, 0.0)
-    turned21 = np.einsum("...abcd->...dabc", turned8)
+    turned21 = np.moveaxis(turned8, (-1, -4, -3, -2), (-4, -3, -2, -1))
     t76 = share5 * share11 * share12
     t77 = branch15[..., None, :, None, None] * turned21
     t78 = t72 * t71.mT[..., :, :, None, None] + branch27
@@ -2709,10 +2709,10 @@ def _soft_dtw_hessian_diagonal(
         (-2, -4),
         reverse=True,
     )
-    turned22 = np.einsum("...abcd->...bcda", carried21)
+    turned22 = np.moveaxis(carried21, (-3, -2, -1, -4), (-4, -3, -2, -1))
     shifted28 = fn.shift(turned22, 1, -1)
     diagonal2 = fn.diagonal(shifted28, -4, -3)
-    turned23 = np.einsum("...abc->...cab", diagonal2)
+    turned23 = np.moveaxis(diagonal2, (-1, -3, -2), (-3, -2, -1))
     t82 = turned16 + turned23
     total6 = np.sum(t82 * target.mT[..., None, :, :], axis=-1)
     total7 = np.sum(branch9 + shifted11 + shifted26, axis=-1)

@@ -2018,7 +2018,7 @@ def _triplet_semi_hard_vjp(
     larger = tf.maximum(total3[..., :, None] + total3[..., None, :] - 2 * dot, 0.0)
     t6 = tf.math.sqrt(larger)
     above2 = t5[..., :, :, None] > t6[..., None, :, :]
-    turned = tf.experimental.numpy.moveaxis(above2, (-3, -2, -1), (-1, -3, -2))
+    turned = tf.experimental.numpy.moveaxis(above2, (-2, -1, -3), (-3, -2, -1))
     condition = differs[..., :, :, None] & above2
     branch3 = fn.select(condition, 1.0, 0.0, embeddings)
     total4 = tf.reduce_sum(branch3, axis=-3)
@@ -2031,13 +2031,13 @@ def _triplet_semi_hard_vjp(
     branch5 = tf.where(above3, -tf.linalg.matrix_transpose(largest), largest2[..., None, :])
     above4 = t7 > branch5
     above5 = t8 >= largest[..., None, :, :]
-    turned2 = tf.experimental.numpy.moveaxis(above5, (-3, -2, -1), (-1, -3, -2))
+    turned2 = tf.experimental.numpy.moveaxis(above5, (-2, -1, -3), (-3, -2, -1))
     condition2 = above[..., :, None, None]
     condition3 = condition2 & tf.linalg.matrix_transpose(differs)[..., :, None, :] & turned
     condition4 = condition3 & tf.linalg.matrix_transpose(above3)[..., :, :, None]
     condition5 = condition4 & equal[..., :, :, None] & differs2[..., :, :, None]
     condition6 = condition5 & tf.linalg.matrix_transpose(above4)[..., :, :, None] & turned2
-    turned3 = tf.experimental.numpy.moveaxis(condition6, (-3, -2, -1), (-2, -1, -3))
+    turned3 = tf.experimental.numpy.moveaxis(condition6, (-1, -3, -2), (-3, -2, -1))
     inverse = fn.reciprocal(tf.linalg.matrix_transpose(t5))
     total5 = tf.reduce_sum(fn.select(above5, 1.0, 0.0, embeddings), axis=-3)
     t9 = 1 / total5
@@ -2177,7 +2177,7 @@ def _triplet_semi_hard_hvp(
     larger = tf.maximum(total3[..., :, None] + total3[..., None, :] - 2 * dot, 0.0)
     t6 = tf.math.sqrt(larger)
     above2 = t5[..., :, :, None] > t6[..., None, :, :]
-    turned = tf.experimental.numpy.moveaxis(above2, (-3, -2, -1), (-1, -3, -2))
+    turned = tf.experimental.numpy.moveaxis(above2, (-2, -1, -3), (-3, -2, -1))
     condition = differs[..., :, :, None] & above2
     branch3 = fn.select(condition, 1.0, 0.0, embeddings)
     total4 = tf.reduce_sum(branch3, axis=-3)
@@ -2190,13 +2190,13 @@ def _triplet_semi_hard_hvp(
     branch5 = tf.where(above3, -tf.linalg.matrix_transpose(largest), largest2[..., None, :])
     above4 = t7 > branch5
     above5 = t8 >= largest[..., None, :, :]
-    turned2 = tf.experimental.numpy.moveaxis(above5, (-3, -2, -1), (-1, -3, -2))
+    turned2 = tf.experimental.numpy.moveaxis(above5, (-2, -1, -3), (-3, -2, -1))
     condition2 = above[..., :, None, None]
     condition3 = condition2 & tf.linalg.matrix_transpose(differs)[..., :, None, :] & turned
     condition4 = condition3 & tf.linalg.matrix_transpose(above3)[..., :, :, None]
     condition5 = condition4 & equal[..., :, :, None] & differs2[..., :, :, None]
     condition6 = condition5 & tf.linalg.matrix_transpose(above4)[..., :, :, None] & turned2
-    turned3 = tf.experimental.numpy.moveaxis(condition6, (-3, -2, -1), (-2, -1, -3))
+    turned3 = tf.experimental.numpy.moveaxis(condition6, (-1, -3, -2), (-3, -2, -1))
     inverse = fn.reciprocal(tf.linalg.matrix_transpose(t5))
     total5 = tf.reduce_sum(fn.select(above5, 1.0, 0.0, embeddings), axis=-3)
     t9 = 1 / total5
@@ -2366,9 +2366,9 @@ def _triplet_semi_hard_hessian_diagonal(
     total8 = tf.reduce_sum(branch9, axis=-2)
     branch10 = tf.where(condition4, 0.5 * inverse, 0.0)
     total9 = tf.reduce_sum(branch10, axis=-1)
-    turned = tf.experimental.numpy.moveaxis(above2, (-3, -2, -1), (-1, -3, -2))
+    turned = tf.experimental.numpy.moveaxis(above2, (-2, -1, -3), (-3, -2, -1))
     above6 = t6 >= largest[..., None, :, :]
-    turned2 = tf.experimental.numpy.moveaxis(above6, (-3, -2, -1), (-1, -3, -2))
+    turned2 = tf.experimental.numpy.moveaxis(above6, (-2, -1, -3), (-3, -2, -1))
     condition5 = above[..., :, None, None]
     condition6 = condition5 & tf.linalg.matrix_transpose(differs)[..., :, None, :]
     condition7 = condition6 & equal[..., :, :, None] & differs2[..., :, :, None] & turned
@@ -2405,25 +2405,25 @@ def _triplet_semi_hard_hessian_diagonal(
     total16 = tf.reduce_sum(tf.where(condition4, -0.25 * t10, 0.0), axis=-1)
     t27 = dot9 + 2 * embeddings * total16[..., :, None]
     t28 = 2 * embeddings * t8[..., :, None] * t27
-    turned3 = tf.experimental.numpy.moveaxis(condition9, (-3, -2, -1), (-2, -1, -3))
+    turned3 = tf.experimental.numpy.moveaxis(condition9, (-1, -3, -2), (-3, -2, -1))
     t29 = -tf.linalg.matrix_transpose(t10)[..., :, :, None] * t15[..., None, :, :]
     total17 = tf.reduce_sum(tf.where(turned3, t29, 0.0), axis=-1)
     dot10 = tf.matmul(total17, tf.linalg.matrix_transpose(t12))
     t30 = tf.linalg.matrix_transpose(total17)
     dot11 = tf.matmul(t30, tf.linalg.matrix_transpose(t12))
-    turned4 = tf.experimental.numpy.moveaxis(condition9, (-3, -2, -1), (-1, -3, -2))
+    turned4 = tf.experimental.numpy.moveaxis(condition9, (-2, -1, -3), (-3, -2, -1))
     t31 = 0.5 * tf.linalg.matrix_transpose(t15)[..., :, None, :]
     branch16 = tf.where(turned4, t31 * tf.linalg.matrix_transpose(t10)[..., None, :, :], 0.0)
     total18 = tf.reduce_sum(branch16, axis=-3)
     dot12 = tf.matmul(total18, tf.linalg.matrix_transpose(t19))
     t32 = tf.linalg.matrix_transpose(total18)
     dot13 = tf.matmul(t32, tf.linalg.matrix_transpose(t19))
-    turned5 = tf.experimental.numpy.moveaxis(branch16, (-3, -2, -1), (-1, -3, -2))
+    turned5 = tf.experimental.numpy.moveaxis(branch16, (-2, -1, -3), (-3, -2, -1))
     dot14 = tf.einsum("...acd,...bc->...ab", turned5, t19)
     branch17 = tf.where(condition9, -0.25 * t15[..., :, :, None] * t10[..., :, None, :], 0.0)
     total19 = tf.reduce_sum(branch17, axis=(-3, -2))
     t33 = dot14 + 2 * embeddings * total19[..., :, None]
-    turned6 = tf.experimental.numpy.moveaxis(branch16, (-3, -1), (-1, -3))
+    turned6 = tf.experimental.numpy.moveaxis(branch16, (-1, -3), (-3, -1))
     dot15 = tf.einsum("...acd,...bc->...ab", turned6, t19)
     total20 = tf.reduce_sum(branch17, axis=(-2, -1))
     t34 = dot15 + 2 * embeddings * total20[..., :, None]

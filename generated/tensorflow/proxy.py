@@ -5423,7 +5423,7 @@ def _soft_triple_value(
     margin: Array,
 ) -> Result:
     """The unreduced loss."""
-    turned = tf.experimental.numpy.moveaxis(centers, (-3, -2, -1), (-2, -1, -3))
+    turned = tf.experimental.numpy.moveaxis(centers, (-1, -3, -2), (-3, -2, -1))
     length = fn.norm(centers, axis=-1)
     unit = fn.unit(turned, length[..., None, :, :])
     length2 = fn.norm(embedding, axis=-1)
@@ -5465,7 +5465,7 @@ def _soft_triple_vjp(
     position = fn.positions(centers, -3)
     differs = position != label[..., None]
     t = 1 / gamma
-    turned = tf.experimental.numpy.moveaxis(centers, (-3, -2, -1), (-2, -1, -3))
+    turned = tf.experimental.numpy.moveaxis(centers, (-1, -3, -2), (-3, -2, -1))
     length2 = fn.norm(centers, axis=-1)
     unit = fn.unit(turned, length2[..., None, :, :])
     unit2 = fn.unit(embedding, length[..., None])
@@ -5509,10 +5509,10 @@ def _soft_triple_vjp(
     t18 = unit2[..., :, None] - total3[..., None, :] * unit3
     t19 = t15[..., None, None] * t17[..., None, :] * t18
     spread = fn.scatter(t19, label, tf.linalg.matrix_transpose(centers), 0, 0, 2)
-    turned2 = tf.experimental.numpy.moveaxis(spread, (-3, -2), (-2, -3))
-    turned3 = tf.experimental.numpy.moveaxis(turned2, (-3, -2, -1), (-1, -3, -2))
+    turned2 = tf.experimental.numpy.moveaxis(spread, (-2, -3), (-3, -2))
+    turned3 = tf.experimental.numpy.moveaxis(turned2, (-2, -1, -3), (-3, -2, -1))
     t20 = t11 * fn.reciprocal(length2)
-    turned4 = tf.experimental.numpy.moveaxis(unit, (-3, -2, -1), (-1, -3, -2))
+    turned4 = tf.experimental.numpy.moveaxis(unit, (-2, -1, -3), (-3, -2, -1))
     t21 = unit2[..., None, None, :] - total[..., :, :, None] * turned4
     result = inverse[..., None] * (total5 + total7 - total8[..., None] * unit2)
     result2 = turned3 + t20[..., :, :, None] * t21
@@ -5533,7 +5533,7 @@ def _soft_triple_jvp(
     position = fn.positions(centers, -3)
     differs = position != label[..., None]
     t = 1 / gamma
-    turned = tf.experimental.numpy.moveaxis(centers, (-3, -2, -1), (-2, -1, -3))
+    turned = tf.experimental.numpy.moveaxis(centers, (-1, -3, -2), (-3, -2, -1))
     length = fn.norm(centers, axis=-1)
     unit = fn.unit(turned, length[..., None, :, :])
     length2 = fn.norm(embedding, axis=-1)
@@ -5547,7 +5547,7 @@ def _soft_triple_jvp(
     t3 = embedding_tangent - total2[..., None] * unit2
     t4 = unit * inverse[..., None, None, None] * t3[..., :, None, None]
     inverse2 = fn.reciprocal(length)
-    turned2 = tf.experimental.numpy.moveaxis(centers_tangent, (-3, -2, -1), (-2, -1, -3))
+    turned2 = tf.experimental.numpy.moveaxis(centers_tangent, (-1, -3, -2), (-3, -2, -1))
     total3 = tf.reduce_sum(turned2 * unit, axis=-3)
     t5 = turned2 - total3[..., None, :, :] * unit
     t6 = unit2[..., :, None, None] * inverse2[..., None, :, :] * t5
@@ -5602,7 +5602,7 @@ def _soft_triple_hvp(
     """The Hessian of sum(cotangent * loss) times the tangents."""
     length = fn.norm(embedding, axis=-1)
     inverse = fn.reciprocal(length)
-    turned = tf.experimental.numpy.moveaxis(centers, (-3, -2, -1), (-2, -1, -3))
+    turned = tf.experimental.numpy.moveaxis(centers, (-1, -3, -2), (-3, -2, -1))
     length2 = fn.norm(centers, axis=-1)
     unit = fn.unit(turned, length2[..., None, :, :])
     unit2 = fn.unit(embedding, length[..., None])
@@ -5610,7 +5610,7 @@ def _soft_triple_hvp(
     t = embedding_tangent - total[..., None] * unit2
     t2 = unit * inverse[..., None, None, None] * t[..., :, None, None]
     inverse2 = fn.reciprocal(length2)
-    turned2 = tf.experimental.numpy.moveaxis(centers_tangent, (-3, -2, -1), (-2, -1, -3))
+    turned2 = tf.experimental.numpy.moveaxis(centers_tangent, (-1, -3, -2), (-3, -2, -1))
     total2 = tf.reduce_sum(turned2 * unit, axis=-3)
     t3 = turned2 - total2[..., None, :, :] * unit
     t4 = unit2[..., :, None, None] * inverse2[..., None, :, :] * t3
@@ -5774,16 +5774,16 @@ def _soft_triple_hvp(
     t107 = t92 + t94 + t96 + t98 + t99 + t101 - t104 - t106
     t108 = tf.linalg.matrix_transpose(centers)
     spread = fn.scatter(t14[..., None, None] * t107, label, t108, 0, 0, 2)
-    turned3 = tf.experimental.numpy.moveaxis(spread, (-3, -2), (-2, -3))
-    turned4 = tf.experimental.numpy.moveaxis(turned3, (-3, -2, -1), (-1, -3, -2))
+    turned3 = tf.experimental.numpy.moveaxis(spread, (-2, -3), (-3, -2))
+    turned4 = tf.experimental.numpy.moveaxis(turned3, (-2, -1, -3), (-3, -2, -1))
     t109 = inverse2 * total3
     t110 = t16[..., :, :, None] * unit2[..., None, None, :]
-    turned5 = tf.experimental.numpy.moveaxis(unit, (-3, -2, -1), (-1, -3, -2))
+    turned5 = tf.experimental.numpy.moveaxis(unit, (-2, -1, -3), (-3, -2, -1))
     t111 = t16 * total4
     t112 = t110 - t22[..., :, :, None] * turned5 - t111[..., :, :, None] * turned5
     t113 = inverse[..., None, None, None] * t[..., None, None, :]
     t114 = unit2[..., :, None, None] - total4[..., None, :, :] * unit
-    turned6 = tf.experimental.numpy.moveaxis(t114, (-3, -2, -1), (-1, -3, -2))
+    turned6 = tf.experimental.numpy.moveaxis(t114, (-2, -1, -3), (-3, -2, -1))
     t115 = inverse2 * t35
     t116 = total11[..., None, None, None] * turned6 * t115[..., :, :, None]
     t117 = inverse2 * t43
@@ -5794,7 +5794,7 @@ def _soft_triple_hvp(
     t122 = t5 * total12[..., :, None, None] * turned6 * t121[..., :, :, None]
     t123 = inverse2**2
     t124 = total2 * t22 * t123
-    turned7 = tf.experimental.numpy.moveaxis(t3, (-3, -2, -1), (-1, -3, -2))
+    turned7 = tf.experimental.numpy.moveaxis(t3, (-2, -1, -3), (-3, -2, -1))
     t125 = t22 * t123 * total4
     t126 = turned4 + t109[..., :, :, None] * t112 + t113 * t23[..., :, :, None] + t116
     t127 = t126 + t118 + t120 + t122 - turned6 * t124[..., :, :, None]
@@ -5818,7 +5818,7 @@ def _soft_triple_hessian_diagonal(
     position = fn.positions(centers, -3)
     differs = position != label[..., None]
     t = 1 / gamma
-    turned = tf.experimental.numpy.moveaxis(centers, (-3, -2, -1), (-2, -1, -3))
+    turned = tf.experimental.numpy.moveaxis(centers, (-1, -3, -2), (-3, -2, -1))
     length2 = fn.norm(centers, axis=-1)
     unit2 = fn.unit(turned, length2[..., None, :, :])
     total = tf.reduce_sum(unit2 * unit[..., :, None, None], axis=-3)
@@ -6025,8 +6025,8 @@ def _soft_triple_hessian_diagonal(
     t139 = probability * cotangent
     t140 = t105 * t106[..., None, :] * t138 * t139[..., None, None]
     spread = fn.scatter(t140, label, tf.linalg.matrix_transpose(centers), 0, 0, 2)
-    turned2 = tf.experimental.numpy.moveaxis(spread, (-3, -2), (-2, -3))
-    turned3 = tf.experimental.numpy.moveaxis(turned2, (-3, -2, -1), (-1, -3, -2))
+    turned2 = tf.experimental.numpy.moveaxis(spread, (-2, -3), (-3, -2))
+    turned3 = tf.experimental.numpy.moveaxis(turned2, (-2, -1, -3), (-3, -2, -1))
     t141 = t70 * total3
     t142 = t70[..., None, :] * unit[..., :, None] - t16[..., None, :] * unit3
     t143 = t105 * (t142 - t141[..., None, :] * unit3)
@@ -6034,26 +6034,26 @@ def _soft_triple_hessian_diagonal(
     t145 = t143 + t144[..., None, :] * unit3**2 - t16[..., None, :] * t105 * unit3
     t146 = t13[..., None, None] * t106[..., None, :] * t145
     spread2 = fn.scatter(t146, label, tf.linalg.matrix_transpose(centers), 0, 0, 2)
-    turned4 = tf.experimental.numpy.moveaxis(spread2, (-3, -2), (-2, -3))
-    turned5 = tf.experimental.numpy.moveaxis(turned4, (-3, -2, -1), (-1, -3, -2))
+    turned4 = tf.experimental.numpy.moveaxis(spread2, (-2, -3), (-3, -2))
+    turned5 = tf.experimental.numpy.moveaxis(turned4, (-2, -1, -3), (-3, -2, -1))
     t147 = -probability * total6 * cotangent * scale
     t148 = t16[..., None, :] * t106[..., None, :] * t147[..., None, None]
     t149 = tf.linalg.matrix_transpose(centers)
     spread3 = fn.scatter(t148 * total3[..., None, :], label, t149, 0, 0, 2)
-    turned6 = tf.experimental.numpy.moveaxis(spread3, (-3, -2), (-2, -3))
-    turned7 = tf.experimental.numpy.moveaxis(turned6, (-3, -2, -1), (-1, -3, -2))
+    turned6 = tf.experimental.numpy.moveaxis(spread3, (-2, -3), (-3, -2))
+    turned7 = tf.experimental.numpy.moveaxis(turned6, (-2, -1, -3), (-3, -2, -1))
     inverse3 = fn.reciprocal(length2)
     t150 = inverse3**2
     t151 = -t12 * t150 * total
     t152 = t12 * t150 * total
-    turned8 = tf.experimental.numpy.moveaxis(unit2, (-3, -2, -1), (-1, -3, -2))
+    turned8 = tf.experimental.numpy.moveaxis(unit2, (-2, -1, -3), (-3, -2, -1))
     t153 = unit[..., :, None, None] - total[..., None, :, :] * unit2
     t154 = t153**2
-    turned9 = tf.experimental.numpy.moveaxis(t154, (-3, -2, -1), (-1, -3, -2))
+    turned9 = tf.experimental.numpy.moveaxis(t154, (-2, -1, -3), (-3, -2, -1))
     t155 = exponential * t10 - t * total2[..., :, None] * exponential
     t156 = t43 * t150 * t155
     t157 = exponential * t150 * t32
-    turned10 = tf.experimental.numpy.moveaxis(t153, (-3, -2, -1), (-1, -3, -2))
+    turned10 = tf.experimental.numpy.moveaxis(t153, (-2, -1, -3), (-3, -2, -1))
     t158 = inverse3 * t58
     equal = label[..., None] == position
     t159 = inverse2[..., None, :] * unit[..., :, None]

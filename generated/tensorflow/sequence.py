@@ -1187,10 +1187,10 @@ def _ctc_hessian_diagonal(
         (branch13, share4, t9, branch14, branch15, branch17, share6, share7),
         (-3, -2, -2, -2, -2, -4, -2, -2),
     )
-    turned = tf.experimental.numpy.moveaxis(carried6, (-4, -3), (-3, -4))
-    turned2 = tf.experimental.numpy.moveaxis(fn.shift(turned, -1, -3), (-4, -3), (-3, -4))
+    turned = tf.experimental.numpy.moveaxis(carried6, (-3, -4), (-4, -3))
+    turned2 = tf.experimental.numpy.moveaxis(fn.shift(turned, -1, -3), (-3, -4), (-4, -3))
     shifted11 = fn.shift(turned2, -1, -1)
-    turned3 = tf.experimental.numpy.moveaxis(shifted11, (-4, -3), (-3, -4))
+    turned3 = tf.experimental.numpy.moveaxis(shifted11, (-3, -4), (-4, -3))
     branch19 = fn.select(equal, 0.0, 1.0, logits)
     t18 = share2**2
     equal5 = tf.cast(labels, logits.dtype) == tf.cast(shifted, logits.dtype)
@@ -1296,28 +1296,28 @@ def _ctc_hessian_diagonal(
     t35 = share * share2 * share5 * t31
     t36 = t33 * branch19[..., None, :, None, None] * t35[..., None, :, None, :]
     branch34 = tf.where(above[..., None, None, None, :], t36, 0.0)
-    turned4 = tf.experimental.numpy.moveaxis(carried5, (-4, -3), (-3, -4))
-    turned5 = tf.experimental.numpy.moveaxis(fn.shift(turned4, -1, -3), (-4, -3), (-3, -4))
+    turned4 = tf.experimental.numpy.moveaxis(carried5, (-3, -4), (-4, -3))
+    turned5 = tf.experimental.numpy.moveaxis(fn.shift(turned4, -1, -3), (-3, -4), (-4, -3))
     shifted19 = fn.shift(turned5, -1, -1)
-    turned6 = tf.experimental.numpy.moveaxis(shifted19, (-4, -3), (-3, -4))
+    turned6 = tf.experimental.numpy.moveaxis(shifted19, (-3, -4), (-4, -3))
     t37 = share * share2 * share5 * share4 * t31
     t38 = branch[..., None, None, None, :] * turned6
     t39 = t38 * branch19[..., None, :, None, None] * t37[..., None, :, None, :]
     branch35 = tf.where(condition[..., None, None, None, :], t39, 0.0)
     t40 = -t38 * branch19[..., None, :, None, None] * t35[..., None, :, None, :]
     branch36 = tf.where(condition[..., None, None, None, :], t40, 0.0)
-    turned7 = tf.experimental.numpy.moveaxis(turned5, (-4, -3), (-3, -4))
+    turned7 = tf.experimental.numpy.moveaxis(turned5, (-3, -4), (-4, -3))
     t41 = share * share2 * share4 * t31
     t42 = branch[..., None, None, None, :] * turned7
     t43 = t42 * branch19[..., None, :, None, None] * t41[..., None, :, None, :]
     t44 = branch33 + branch34 + branch35 + branch36 - t43
     total11 = tf.reduce_sum(t44, axis=-1)
-    turned8 = tf.experimental.numpy.moveaxis(total11, (-3, -2), (-2, -3))
+    turned8 = tf.experimental.numpy.moveaxis(total11, (-2, -3), (-3, -2))
     branch37 = tf.where(~(above[..., None, :]), branch19[..., :, None], 0.0)
     t45 = branch[..., None, :] * share * share4 * t31 * t18 * branch37
     total12 = tf.reduce_sum(t45, axis=-1)
-    turned9 = tf.experimental.numpy.moveaxis(carried4, (-3, -2), (-2, -3))
-    turned10 = tf.experimental.numpy.moveaxis(fn.shift(turned9, -1, -2), (-3, -2), (-2, -3))
+    turned9 = tf.experimental.numpy.moveaxis(carried4, (-2, -3), (-3, -2))
+    turned10 = tf.experimental.numpy.moveaxis(fn.shift(turned9, -1, -2), (-2, -3), (-3, -2))
     t46 = branch[..., None, :] * share * share2 * share5 * t31 * branch37
     total13 = tf.reduce_sum(t46, axis=-1)
     condition11 = above2[..., None] & above3[..., None] & condition3
@@ -1366,7 +1366,7 @@ def _ctc_hessian_diagonal(
     t68 = total18 * t47[..., None, None]
     branch53 = tf.where(condition5[..., None, :, None, :], t68[..., :, None, :, None], 0.0)
     t69 = branch52 + branch53
-    turned11 = tf.experimental.numpy.moveaxis(t69, (-4, -3), (-3, -4))
+    turned11 = tf.experimental.numpy.moveaxis(t69, (-3, -4), (-4, -3))
     t70 = turned11 * share6[..., :, None, None, :]
     shifted20 = fn.shift(carried9, 1, -2)
     branch54 = tf.where(~(equal8[..., :, None]), shifted20, 0.0)
@@ -1400,7 +1400,7 @@ def _ctc_hessian_diagonal(
     branch62 = tf.where(condition10[..., None, :, None, :], t64[..., :, None, :, None], 0.0)
     branch63 = tf.where(condition10[..., None, :, None, :], t65[..., :, None, :, None], 0.0)
     t86 = branch62 + branch63
-    turned12 = tf.experimental.numpy.moveaxis(t86, (-4, -3), (-3, -4))
+    turned12 = tf.experimental.numpy.moveaxis(t86, (-3, -4), (-4, -3))
     t87 = condition12[..., None, None, None, :]
     branch64 = tf.where(t87, turned12 * t24[..., :, None, None, :], 0.0)
     t88 = t63 + t66 + t70 + t73 * (turned5 - turned2) + branch61 + branch64
@@ -1459,10 +1459,10 @@ def _ctc_hessian_diagonal(
         (-2, -3, -2, -2, -2, -4, -2, -2, -4),
         reverse=True,
     )
-    turned13 = tf.experimental.numpy.moveaxis(carried11, (-4, -3), (-3, -4))
-    turned14 = tf.experimental.numpy.moveaxis(fn.shift(turned13, 1, -3), (-4, -3), (-3, -4))
+    turned13 = tf.experimental.numpy.moveaxis(carried11, (-3, -4), (-4, -3))
+    turned14 = tf.experimental.numpy.moveaxis(fn.shift(turned13, 1, -3), (-3, -4), (-4, -3))
     diagonal = fn.diagonal(turned14, -4, -3)
-    turned15 = tf.experimental.numpy.moveaxis(diagonal, (-3, -2), (-2, -3))
+    turned15 = tf.experimental.numpy.moveaxis(diagonal, (-2, -3), (-3, -2))
     picked3 = fn.gather(turned15, labels, 1, 0, 1)
     picked4 = tf.linalg.matrix_transpose(picked3)
     picked5 = fn.gather(tf.linalg.matrix_transpose(total15), labels, 0, 1, 1)
@@ -1480,21 +1480,21 @@ def _ctc_hessian_diagonal(
     total20 = tf.reduce_sum(branch25 + shifted20, axis=-1)
     total21 = tf.reduce_sum(branch23 + shifted18, axis=-1)
     t106 = -(branch24 + shifted26 + total20 + total21)
-    turned16 = tf.experimental.numpy.moveaxis(carried10, (-3, -2), (-2, -3))
-    turned17 = tf.experimental.numpy.moveaxis(fn.shift(turned16, 1, -2), (-3, -2), (-2, -3))
+    turned16 = tf.experimental.numpy.moveaxis(carried10, (-2, -3), (-3, -2))
+    turned17 = tf.experimental.numpy.moveaxis(fn.shift(turned16, 1, -2), (-2, -3), (-3, -2))
     diagonal2 = fn.diagonal(turned17, -3, -2)
     t107 = t7 * tf.linalg.matrix_transpose(diagonal2)
-    turned18 = tf.experimental.numpy.moveaxis(carried12, (-4, -3), (-3, -4))
-    turned19 = tf.experimental.numpy.moveaxis(fn.shift(turned18, 1, -3), (-4, -3), (-3, -4))
+    turned18 = tf.experimental.numpy.moveaxis(carried12, (-3, -4), (-4, -3))
+    turned19 = tf.experimental.numpy.moveaxis(fn.shift(turned18, 1, -3), (-3, -4), (-4, -3))
     diagonal3 = fn.diagonal(turned19, -4, -3)
-    turned20 = tf.experimental.numpy.moveaxis(diagonal3, (-3, -2, -1), (-2, -1, -3))
+    turned20 = tf.experimental.numpy.moveaxis(diagonal3, (-1, -3, -2), (-3, -2, -1))
     total22 = tf.reduce_sum(turned20, axis=-1)
     total23 = tf.reduce_sum(fn.select(condition2, 1.0, 0.0, logits), axis=-1)
     t108 = -cotangent * branch45 * total23
     branch70 = tf.where(condition11[..., :, None], total15 * t108[..., None, None], 0.0)
     t109 = -cotangent * branch41 * total23
     branch71 = tf.where(condition11[..., :, None], total18 * t109[..., None, None], 0.0)
-    turned21 = tf.experimental.numpy.moveaxis(diagonal, (-3, -2, -1), (-2, -1, -3))
+    turned21 = tf.experimental.numpy.moveaxis(diagonal, (-1, -3, -2), (-3, -2, -1))
     total24 = tf.reduce_sum(turned21, axis=-1)
     branch72 = tf.where(condition11[..., :, None], total15 * t109[..., None, None], 0.0)
     branch73 = tf.where(condition11[..., :, None], total18 * t108[..., None, None], 0.0)
@@ -2633,7 +2633,7 @@ def _soft_dtw_hessian_diagonal(
     t17 = 2 * tf.linalg.matrix_transpose(target)[..., None, :, :]
     t18 = t * (t17 - 2 * prediction[..., :, :, None])
     branch14 = tf.where(equal6[..., :, :, None, None], t18[..., None, :, :, :], 0.0)
-    turned = tf.experimental.numpy.moveaxis(branch14, (-4, -2, -1), (-2, -1, -4))
+    turned = tf.experimental.numpy.moveaxis(branch14, (-1, -4, -2), (-4, -2, -1))
     branch15 = fn.select(equal, 0.0, 1.0, prediction)
     share6 = fn.pair_share(branch6, branch4)
     branch16 = tf.where(above[..., None, :], share6, 0.0)
@@ -2655,18 +2655,18 @@ def _soft_dtw_hessian_diagonal(
     shifted13 = fn.shift(carried10, -1, -1)
     branch17 = tf.where(~(equal2[..., None, :]), shifted13, float("-inf"))
     share7 = fn.pair_share(total5, branch17)
-    turned2 = tf.experimental.numpy.moveaxis(branch14, (-4, -3), (-3, -4))
+    turned2 = tf.experimental.numpy.moveaxis(branch14, (-3, -4), (-4, -3))
     share8 = fn.pair_share(branch17, total5)
     feature_size = fn.size(prediction, -1)
 
     def step8(carries8: tuple[Array, ...], items8: tuple[Array, ...]) -> tuple[Array, ...]:
         (former8,) = carries8
         current19, current20, current23, current24, current25 = items8
-        turned3 = tf.experimental.numpy.moveaxis(current24, (-3, -2, -1), (-2, -1, -3))
-        turned4 = tf.experimental.numpy.moveaxis(former8, (-3, -2, -1), (-2, -1, -3))
+        turned3 = tf.experimental.numpy.moveaxis(current24, (-1, -3, -2), (-3, -2, -1))
+        turned4 = tf.experimental.numpy.moveaxis(former8, (-1, -3, -2), (-3, -2, -1))
         t20 = current19[..., :, None, None] * turned4
         shifted14 = fn.shift(former8, -1, -1)
-        turned5 = tf.experimental.numpy.moveaxis(shifted14, (-3, -2, -1), (-2, -1, -3))
+        turned5 = tf.experimental.numpy.moveaxis(shifted14, (-1, -3, -2), (-3, -2, -1))
         t21 = current20[..., :, None, None] * turned5
         t22 = current23[..., :, None, None] * (t20 + t21)
         t23 = turned3 + t22
@@ -2684,7 +2684,7 @@ def _soft_dtw_hessian_diagonal(
             (current25, t23),
             (-1, -3),
         )
-        turned6 = tf.experimental.numpy.moveaxis(carried11, (-3, -2, -1), (-1, -3, -2))
+        turned6 = tf.experimental.numpy.moveaxis(carried11, (-2, -1, -3), (-3, -2, -1))
         return (turned6,)
 
     (carried12,) = fn.scan(
@@ -2694,15 +2694,15 @@ def _soft_dtw_hessian_diagonal(
         (share5, branch16, share7, turned2, share8),
         (-2, -2, -2, -4, -2),
     )
-    turned7 = tf.experimental.numpy.moveaxis(carried12, (-4, -3), (-3, -4))
-    turned8 = tf.experimental.numpy.moveaxis(fn.shift(turned7, -1, -3), (-4, -3), (-3, -4))
+    turned7 = tf.experimental.numpy.moveaxis(carried12, (-3, -4), (-4, -3))
+    turned8 = tf.experimental.numpy.moveaxis(fn.shift(turned7, -1, -3), (-3, -4), (-4, -3))
     t25 = branch15[..., :, None, None, None] * turned8 * share5[..., :, None, None, :]
     shifted15 = fn.shift(turned8, -1, -1)
     t26 = branch15[..., :, None, None, None] * shifted15
     t27 = t26 * share6[..., :, None, None, :]
     branch18 = tf.where(above[..., None, None, None, :], t27, 0.0)
     t28 = t25 + branch18
-    turned9 = tf.experimental.numpy.moveaxis(t28, (-4, -3, -2, -1), (-3, -2, -1, -4))
+    turned9 = tf.experimental.numpy.moveaxis(t28, (-1, -4, -3, -2), (-4, -3, -2, -1))
     t29 = turned9 * tf.linalg.matrix_transpose(share4)[..., :, :, None, None]
     t30 = turned + t29
 
@@ -2719,7 +2719,7 @@ def _soft_dtw_hessian_diagonal(
         (t15, t30),
         (-2, -4),
     )
-    turned10 = tf.experimental.numpy.moveaxis(carried13, (-4, -3, -2, -1), (-1, -4, -3, -2))
+    turned10 = tf.experimental.numpy.moveaxis(carried13, (-3, -2, -1, -4), (-4, -3, -2, -1))
     shifted16 = fn.shift(turned10, -1, -1)
     branch19 = fn.select(equal2, 0.0, 1.0, prediction)
     t32 = share4 * share3
@@ -2762,8 +2762,8 @@ def _soft_dtw_hessian_diagonal(
     def step11(carries11: tuple[Array, ...], items11: tuple[Array, ...]) -> tuple[Array, ...]:
         (former11,) = carries11
         current7, current8, current29, current30, current31 = items11
-        turned11 = tf.experimental.numpy.moveaxis(current29, (-3, -2, -1), (-2, -1, -3))
-        turned12 = tf.experimental.numpy.moveaxis(former11, (-3, -2, -1), (-2, -1, -3))
+        turned11 = tf.experimental.numpy.moveaxis(current29, (-1, -3, -2), (-3, -2, -1))
+        turned12 = tf.experimental.numpy.moveaxis(former11, (-1, -3, -2), (-3, -2, -1))
         t56 = current8[..., :, None, None] * turned12
         t57 = turned11 + t56
 
@@ -2781,7 +2781,7 @@ def _soft_dtw_hessian_diagonal(
             (-1, -3),
             reverse=True,
         )
-        turned13 = tf.experimental.numpy.moveaxis(carried14, (-3, -2, -1), (-1, -3, -2))
+        turned13 = tf.experimental.numpy.moveaxis(carried14, (-2, -1, -3), (-3, -2, -1))
         shifted22 = fn.shift(turned13, 1, -1)
         t59 = shifted22 * current30[..., None, None, :]
         shifted23 = fn.shift(shifted22, 1, -1)
@@ -2799,10 +2799,10 @@ def _soft_dtw_hessian_diagonal(
         (-2, -2, -4, -2, -4),
         reverse=True,
     )
-    turned14 = tf.experimental.numpy.moveaxis(carried15, (-4, -3), (-3, -4))
-    turned15 = tf.experimental.numpy.moveaxis(fn.shift(turned14, 1, -3), (-4, -3), (-3, -4))
+    turned14 = tf.experimental.numpy.moveaxis(carried15, (-3, -4), (-4, -3))
+    turned15 = tf.experimental.numpy.moveaxis(fn.shift(turned14, 1, -3), (-3, -4), (-4, -3))
     diagonal = fn.diagonal(turned15, -4, -3)
-    turned16 = tf.experimental.numpy.moveaxis(diagonal, (-3, -2, -1), (-2, -1, -3))
+    turned16 = tf.experimental.numpy.moveaxis(diagonal, (-1, -3, -2), (-3, -2, -1))
 
     def step13(carries13: tuple[Array, ...], items13: tuple[Array, ...]) -> tuple[Array, ...]:
         (former13,) = carries13
@@ -2822,7 +2822,7 @@ def _soft_dtw_hessian_diagonal(
     branch25 = tf.where(~(equal2[..., None, :]), shifted25, float("-inf"))
     share11 = fn.pair_share(branch25, total5)
     t64 = tf.linalg.matrix_transpose(share11)
-    turned17 = tf.experimental.numpy.moveaxis(turned15, (-4, -3, -2, -1), (-3, -2, -1, -4))
+    turned17 = tf.experimental.numpy.moveaxis(turned15, (-1, -4, -3, -2), (-4, -3, -2, -1))
     t65 = tf.linalg.matrix_transpose(share11)[..., :, :, None, None] * turned17
     t66 = tf.linalg.matrix_transpose(branch9) + tf.linalg.matrix_transpose(shifted11)
 
@@ -2860,18 +2860,18 @@ def _soft_dtw_hessian_diagonal(
         (t64, t69),
         (-2, -4),
     )
-    turned18 = tf.experimental.numpy.moveaxis(carried20, (-4, -3, -2, -1), (-1, -4, -3, -2))
+    turned18 = tf.experimental.numpy.moveaxis(carried20, (-3, -2, -1, -4), (-4, -3, -2, -1))
     shifted27 = fn.shift(turned18, -1, -1)
-    turned19 = tf.experimental.numpy.moveaxis(shifted27, (-4, -3, -2, -1), (-3, -2, -1, -4))
+    turned19 = tf.experimental.numpy.moveaxis(shifted27, (-1, -4, -3, -2), (-4, -3, -2, -1))
     t71 = share11 * share12
     t72 = turned19 * branch19[..., :, None, None, None]
     t73 = t72 * tf.linalg.matrix_transpose(t71)[..., :, :, None, None]
-    turned20 = tf.experimental.numpy.moveaxis(shifted15, (-4, -3, -2, -1), (-3, -2, -1, -4))
+    turned20 = tf.experimental.numpy.moveaxis(shifted15, (-1, -4, -3, -2), (-4, -3, -2, -1))
     t74 = share6 * share11 * share12
     t75 = branch15[..., None, :, None, None] * turned20
     t76 = -t75 * tf.linalg.matrix_transpose(t74)[..., :, :, None, None]
     branch27 = tf.where(above[..., :, None, None, None], t76, 0.0)
-    turned21 = tf.experimental.numpy.moveaxis(turned8, (-4, -3, -2, -1), (-3, -2, -1, -4))
+    turned21 = tf.experimental.numpy.moveaxis(turned8, (-1, -4, -3, -2), (-4, -3, -2, -1))
     t77 = share5 * share11 * share12
     t78 = branch15[..., None, :, None, None] * turned21
     t79 = t78 * tf.linalg.matrix_transpose(t77)[..., :, :, None, None]
@@ -2892,10 +2892,10 @@ def _soft_dtw_hessian_diagonal(
         (-2, -4),
         reverse=True,
     )
-    turned22 = tf.experimental.numpy.moveaxis(carried21, (-4, -3, -2, -1), (-1, -4, -3, -2))
+    turned22 = tf.experimental.numpy.moveaxis(carried21, (-3, -2, -1, -4), (-4, -3, -2, -1))
     shifted28 = fn.shift(turned22, 1, -1)
     diagonal2 = fn.diagonal(shifted28, -4, -3)
-    turned23 = tf.experimental.numpy.moveaxis(diagonal2, (-3, -2, -1), (-2, -1, -3))
+    turned23 = tf.experimental.numpy.moveaxis(diagonal2, (-1, -3, -2), (-3, -2, -1))
     t83 = turned16 + turned23
     t84 = t83 * tf.linalg.matrix_transpose(target)[..., None, :, :]
     total6 = tf.reduce_sum(t84, axis=-1)

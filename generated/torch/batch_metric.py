@@ -2054,7 +2054,7 @@ def _triplet_semi_hard_vjp(
     larger2 = torch.clamp(total3[..., :, None] + total3[..., None, :] - 2 * dot, min=0.0)
     t5 = torch.sqrt(larger2)
     above2 = t4[..., :, :, None] > t5[..., None, :, :]
-    turned = torch.einsum("...abc->...bca", above2)
+    turned = torch.movedim(above2, (-2, -1, -3), (-3, -2, -1))
     condition = differs[..., :, :, None] & above2
     branch3 = fn.select(condition, 1.0, 0.0, embeddings)
     total4 = torch.sum(branch3, dim=-3)
@@ -2066,12 +2066,12 @@ def _triplet_semi_hard_vjp(
     branch5 = torch.where(above3, -largest.mT, largest2[..., None, :])
     above4 = t5.mT + margin > branch5
     above5 = t6 >= largest[..., None, :, :]
-    turned2 = torch.einsum("...abc->...bca", above5)
+    turned2 = torch.movedim(above5, (-2, -1, -3), (-3, -2, -1))
     condition2 = above[..., :, None, None] & differs.mT[..., :, None, :] & turned
     condition3 = condition2 & above3.mT[..., :, :, None] & equal[..., :, :, None]
     condition4 = condition3 & differs2[..., :, :, None] & above4.mT[..., :, :, None]
     condition5 = condition4 & turned2
-    turned3 = torch.einsum("...abc->...cab", condition5)
+    turned3 = torch.movedim(condition5, (-1, -3, -2), (-3, -2, -1))
     inverse = fn.reciprocal(t4.mT)
     total5 = torch.sum(fn.select(above5, 1.0, 0.0, embeddings), dim=-3)
     t7 = 1 / total5
@@ -2210,7 +2210,7 @@ def _triplet_semi_hard_hvp(
     larger2 = torch.clamp(total3[..., :, None] + total3[..., None, :] - 2 * dot, min=0.0)
     t5 = torch.sqrt(larger2)
     above2 = t4[..., :, :, None] > t5[..., None, :, :]
-    turned = torch.einsum("...abc->...bca", above2)
+    turned = torch.movedim(above2, (-2, -1, -3), (-3, -2, -1))
     condition = differs[..., :, :, None] & above2
     branch3 = fn.select(condition, 1.0, 0.0, embeddings)
     total4 = torch.sum(branch3, dim=-3)
@@ -2222,12 +2222,12 @@ def _triplet_semi_hard_hvp(
     branch5 = torch.where(above3, -largest.mT, largest2[..., None, :])
     above4 = t5.mT + margin > branch5
     above5 = t6 >= largest[..., None, :, :]
-    turned2 = torch.einsum("...abc->...bca", above5)
+    turned2 = torch.movedim(above5, (-2, -1, -3), (-3, -2, -1))
     condition2 = above[..., :, None, None] & differs.mT[..., :, None, :] & turned
     condition3 = condition2 & above3.mT[..., :, :, None] & equal[..., :, :, None]
     condition4 = condition3 & differs2[..., :, :, None] & above4.mT[..., :, :, None]
     condition5 = condition4 & turned2
-    turned3 = torch.einsum("...abc->...cab", condition5)
+    turned3 = torch.movedim(condition5, (-1, -3, -2), (-3, -2, -1))
     inverse = fn.reciprocal(t4.mT)
     total5 = torch.sum(fn.select(above5, 1.0, 0.0, embeddings), dim=-3)
     t7 = 1 / total5
@@ -2391,9 +2391,9 @@ def _triplet_semi_hard_hessian_diagonal(
     total8 = torch.sum(branch9, dim=-2)
     branch10 = torch.where(condition3, 0.5 * inverse, 0.0)
     total9 = torch.sum(branch10, dim=-1)
-    turned = torch.einsum("...abc->...bca", above2)
+    turned = torch.movedim(above2, (-2, -1, -3), (-3, -2, -1))
     above6 = t4 >= largest[..., None, :, :]
-    turned2 = torch.einsum("...abc->...bca", above6)
+    turned2 = torch.movedim(above6, (-2, -1, -3), (-3, -2, -1))
     condition4 = above[..., :, None, None] & differs.mT[..., :, None, :]
     condition5 = condition4 & equal[..., :, :, None] & differs2[..., :, :, None] & turned
     condition6 = condition5 & above3.mT[..., :, :, None] & above4.mT[..., :, :, None]
@@ -2430,24 +2430,24 @@ def _triplet_semi_hard_hessian_diagonal(
     total16 = torch.sum(branch16, dim=-1)
     t25 = dot9 + 2 * embeddings * total16[..., :, None]
     t26 = 2 * embeddings * t6[..., :, None] * t25
-    turned3 = torch.einsum("...abc->...cab", condition7)
+    turned3 = torch.movedim(condition7, (-1, -3, -2), (-3, -2, -1))
     branch17 = torch.where(turned3, -t8.mT[..., :, :, None] * t13[..., None, :, :], 0.0)
     total17 = torch.sum(branch17, dim=-1)
     dot10 = total17 @ t10.mT
     t27 = total17.mT
     dot11 = t27 @ t10.mT
-    turned4 = torch.einsum("...abc->...bca", condition7)
+    turned4 = torch.movedim(condition7, (-2, -1, -3), (-3, -2, -1))
     branch18 = torch.where(turned4, 0.5 * t13.mT[..., :, None, :] * t8.mT[..., None, :, :], 0.0)
     total18 = torch.sum(branch18, dim=-3)
     dot12 = total18 @ t17.mT
     t28 = total18.mT
     dot13 = t28 @ t17.mT
-    turned5 = torch.einsum("...abc->...bca", branch18)
+    turned5 = torch.movedim(branch18, (-2, -1, -3), (-3, -2, -1))
     dot14 = torch.einsum("...acd,...bc->...ab", turned5, t17)
     branch19 = torch.where(condition7, -0.25 * t13[..., :, :, None] * t8[..., :, None, :], 0.0)
     total19 = torch.sum(branch19, dim=(-3, -2))
     t29 = dot14 + 2 * embeddings * total19[..., :, None]
-    turned6 = torch.einsum("...abc->...cba", branch18)
+    turned6 = torch.movedim(branch18, (-1, -3), (-3, -1))
     dot15 = torch.einsum("...acd,...bc->...ab", turned6, t17)
     total20 = torch.sum(branch19, dim=(-2, -1))
     t30 = dot15 + 2 * embeddings * total20[..., :, None]

@@ -1202,10 +1202,10 @@ def _ctc_hessian_diagonal(
         (branch13, share4, t8, branch14, branch15, branch17, share6, share7),
         (-3, -2, -2, -2, -2, -4, -2, -2),
     )
-    turned = torch.einsum("...abcd->...bacd", carried6)
-    turned2 = torch.einsum("...abcd->...bacd", fn.shift(turned, -1, -3))
+    turned = torch.movedim(carried6, (-3, -4), (-4, -3))
+    turned2 = torch.movedim(fn.shift(turned, -1, -3), (-3, -4), (-4, -3))
     shifted11 = fn.shift(turned2, -1, -1)
-    turned3 = torch.einsum("...abcd->...bacd", shifted11)
+    turned3 = torch.movedim(shifted11, (-3, -4), (-4, -3))
     branch19 = fn.select(equal, 0.0, 1.0, logits)
     t16 = share2**2
     equal5 = labels.to(logits.dtype) == shifted.to(logits.dtype)
@@ -1312,28 +1312,28 @@ def _ctc_hessian_diagonal(
     t32 = share * share2 * share5 * t28
     t33 = t30 * branch19[..., None, :, None, None] * t32[..., None, :, None, :]
     branch36 = torch.where(above[..., None, None, None, :], t33, 0.0)
-    turned4 = torch.einsum("...abcd->...bacd", carried5)
-    turned5 = torch.einsum("...abcd->...bacd", fn.shift(turned4, -1, -3))
+    turned4 = torch.movedim(carried5, (-3, -4), (-4, -3))
+    turned5 = torch.movedim(fn.shift(turned4, -1, -3), (-3, -4), (-4, -3))
     shifted19 = fn.shift(turned5, -1, -1)
-    turned6 = torch.einsum("...abcd->...bacd", shifted19)
+    turned6 = torch.movedim(shifted19, (-3, -4), (-4, -3))
     t34 = share * share2 * share5 * share4 * t28
     t35 = branch[..., None, None, None, :] * turned6
     t36 = t35 * branch19[..., None, :, None, None] * t34[..., None, :, None, :]
     branch37 = torch.where(condition[..., None, None, None, :], t36, 0.0)
     t37 = -t35 * branch19[..., None, :, None, None] * t32[..., None, :, None, :]
     branch38 = torch.where(condition[..., None, None, None, :], t37, 0.0)
-    turned7 = torch.einsum("...abcd->...bacd", turned5)
+    turned7 = torch.movedim(turned5, (-3, -4), (-4, -3))
     t38 = share * share2 * share4 * t28
     t39 = branch[..., None, None, None, :] * turned7
     t40 = t39 * branch19[..., None, :, None, None] * t38[..., None, :, None, :]
     t41 = branch35 + branch36 + branch37 + branch38 - t40
     total11 = torch.sum(t41, dim=-1)
-    turned8 = torch.einsum("...abc->...bac", total11)
+    turned8 = torch.movedim(total11, (-2, -3), (-3, -2))
     branch39 = torch.where(above[..., None, :], 0.0, branch19[..., :, None])
     t42 = branch[..., None, :] * share * share4 * t28 * t16 * branch39
     total12 = torch.sum(t42, dim=-1)
-    turned9 = torch.einsum("...abc->...bac", carried4)
-    turned10 = torch.einsum("...abc->...bac", fn.shift(turned9, -1, -2))
+    turned9 = torch.movedim(carried4, (-2, -3), (-3, -2))
+    turned10 = torch.movedim(fn.shift(turned9, -1, -2), (-2, -3), (-3, -2))
     t43 = branch[..., None, :] * share * share2 * share5 * t28 * branch39
     total13 = torch.sum(t43, dim=-1)
     condition11 = above2[..., None] & above3[..., None] & condition3
@@ -1382,7 +1382,7 @@ def _ctc_hessian_diagonal(
     t65 = total18 * t44[..., None, None]
     branch55 = torch.where(condition5[..., None, :, None, :], t65[..., :, None, :, None], 0.0)
     t66 = branch54 + branch55
-    turned11 = torch.einsum("...abcd->...bacd", t66)
+    turned11 = torch.movedim(t66, (-3, -4), (-4, -3))
     t67 = turned11 * share6[..., :, None, None, :]
     shifted20 = fn.shift(carried9, 1, -2)
     branch56 = torch.where(equal8[..., :, None], 0.0, shifted20)
@@ -1416,7 +1416,7 @@ def _ctc_hessian_diagonal(
     branch64 = torch.where(condition10[..., None, :, None, :], t61[..., :, None, :, None], 0.0)
     branch65 = torch.where(condition10[..., None, :, None, :], t62[..., :, None, :, None], 0.0)
     t83 = branch64 + branch65
-    turned12 = torch.einsum("...abcd->...bacd", t83)
+    turned12 = torch.movedim(t83, (-3, -4), (-4, -3))
     t84 = condition12[..., None, None, None, :]
     branch66 = torch.where(t84, turned12 * t22[..., :, None, None, :], 0.0)
     t85 = t60 + t63 + t67 + t70 * (turned5 - turned2) + branch63 + branch66
@@ -1471,10 +1471,10 @@ def _ctc_hessian_diagonal(
         (-2, -3, -2, -2, -2, -4, -2, -2, -4),
         reverse=True,
     )
-    turned13 = torch.einsum("...abcd->...bacd", carried11)
-    turned14 = torch.einsum("...abcd->...bacd", fn.shift(turned13, 1, -3))
+    turned13 = torch.movedim(carried11, (-3, -4), (-4, -3))
+    turned14 = torch.movedim(fn.shift(turned13, 1, -3), (-3, -4), (-4, -3))
     diagonal = fn.diagonal(turned14, -4, -3)
-    turned15 = torch.einsum("...abc->...bac", diagonal)
+    turned15 = torch.movedim(diagonal, (-2, -3), (-3, -2))
     picked3 = fn.gather(turned15, labels, 1, 0, 1)
     picked4 = picked3.mT
     picked5 = fn.gather(total15.mT, labels, 0, 1, 1)
@@ -1489,20 +1489,20 @@ def _ctc_hessian_diagonal(
     total20 = torch.sum(branch25 + shifted20, dim=-1)
     total21 = torch.sum(branch23 + shifted18, dim=-1)
     t100 = -(branch24 + shifted26 + total20 + total21)
-    turned16 = torch.einsum("...abc->...bac", carried10)
-    turned17 = torch.einsum("...abc->...bac", fn.shift(turned16, 1, -2))
+    turned16 = torch.movedim(carried10, (-2, -3), (-3, -2))
+    turned17 = torch.movedim(fn.shift(turned16, 1, -2), (-2, -3), (-3, -2))
     diagonal2 = fn.diagonal(turned17, -3, -2)
-    turned18 = torch.einsum("...abcd->...bacd", carried12)
-    turned19 = torch.einsum("...abcd->...bacd", fn.shift(turned18, 1, -3))
+    turned18 = torch.movedim(carried12, (-3, -4), (-4, -3))
+    turned19 = torch.movedim(fn.shift(turned18, 1, -3), (-3, -4), (-4, -3))
     diagonal3 = fn.diagonal(turned19, -4, -3)
-    turned20 = torch.einsum("...abc->...cab", diagonal3)
+    turned20 = torch.movedim(diagonal3, (-1, -3, -2), (-3, -2, -1))
     total22 = torch.sum(turned20, dim=-1)
     total23 = torch.sum(fn.select(condition2, 1.0, 0.0, logits), dim=-1)
     t101 = -cotangent * branch47 * total23
     branch72 = torch.where(condition11[..., :, None], total15 * t101[..., None, None], 0.0)
     t102 = -cotangent * branch43 * total23
     branch73 = torch.where(condition11[..., :, None], total18 * t102[..., None, None], 0.0)
-    turned21 = torch.einsum("...abc->...cab", diagonal)
+    turned21 = torch.movedim(diagonal, (-1, -3, -2), (-3, -2, -1))
     total24 = torch.sum(turned21, dim=-1)
     branch74 = torch.where(condition11[..., :, None], total15 * t102[..., None, None], 0.0)
     branch75 = torch.where(condition11[..., :, None], total18 * t101[..., None, None], 0.0)
@@ -2641,7 +2641,7 @@ def _soft_dtw_hessian_diagonal(
     t16 = 2 * target.mT[..., None, :, :] - 2 * prediction[..., :, :, None]
     t17 = t * t16
     branch14 = torch.where(equal6[..., :, :, None, None], t17[..., None, :, :, :], 0.0)
-    turned = torch.einsum("...abcd->...dbac", branch14)
+    turned = torch.movedim(branch14, (-1, -4, -2), (-4, -2, -1))
     branch15 = fn.select(equal, 0.0, 1.0, prediction)
     share6 = fn.pair_share(branch6, branch4)
     branch16 = torch.where(above[..., None, :], share6, 0.0)
@@ -2663,18 +2663,18 @@ def _soft_dtw_hessian_diagonal(
     shifted13 = fn.shift(carried10, -1, -1)
     branch17 = torch.where(equal2[..., None, :], float("-inf"), shifted13)
     share7 = fn.pair_share(total5, branch17)
-    turned2 = torch.einsum("...abcd->...bacd", branch14)
+    turned2 = torch.movedim(branch14, (-3, -4), (-4, -3))
     share8 = fn.pair_share(branch17, total5)
     feature_size = fn.size(prediction, -1)
 
     def step8(carries8: tuple[Array, ...], items8: tuple[Array, ...]) -> tuple[Array, ...]:
         (former8,) = carries8
         current19, current20, current23, current24, current25 = items8
-        turned3 = torch.einsum("...abc->...cab", current24)
-        turned4 = torch.einsum("...abc->...cab", former8)
+        turned3 = torch.movedim(current24, (-1, -3, -2), (-3, -2, -1))
+        turned4 = torch.movedim(former8, (-1, -3, -2), (-3, -2, -1))
         t19 = current19[..., :, None, None] * turned4
         shifted14 = fn.shift(former8, -1, -1)
-        turned5 = torch.einsum("...abc->...cab", shifted14)
+        turned5 = torch.movedim(shifted14, (-1, -3, -2), (-3, -2, -1))
         t20 = current20[..., :, None, None] * turned5
         t21 = current23[..., :, None, None] * (t19 + t20)
         t22 = turned3 + t21
@@ -2692,7 +2692,7 @@ def _soft_dtw_hessian_diagonal(
             (current25, t22),
             (-1, -3),
         )
-        turned6 = torch.einsum("...abc->...bca", carried11)
+        turned6 = torch.movedim(carried11, (-2, -1, -3), (-3, -2, -1))
         return (turned6,)
 
     (carried12,) = fn.scan(
@@ -2702,15 +2702,15 @@ def _soft_dtw_hessian_diagonal(
         (share5, branch16, share7, turned2, share8),
         (-2, -2, -2, -4, -2),
     )
-    turned7 = torch.einsum("...abcd->...bacd", carried12)
-    turned8 = torch.einsum("...abcd->...bacd", fn.shift(turned7, -1, -3))
+    turned7 = torch.movedim(carried12, (-3, -4), (-4, -3))
+    turned8 = torch.movedim(fn.shift(turned7, -1, -3), (-3, -4), (-4, -3))
     t24 = branch15[..., :, None, None, None] * turned8 * share5[..., :, None, None, :]
     shifted15 = fn.shift(turned8, -1, -1)
     t25 = branch15[..., :, None, None, None] * shifted15
     t26 = t25 * share6[..., :, None, None, :]
     branch18 = torch.where(above[..., None, None, None, :], t26, 0.0)
     t27 = t24 + branch18
-    turned9 = torch.einsum("...abcd->...dabc", t27)
+    turned9 = torch.movedim(t27, (-1, -4, -3, -2), (-4, -3, -2, -1))
     t28 = turned9 * share4.mT[..., :, :, None, None]
     t29 = turned + t28
 
@@ -2727,7 +2727,7 @@ def _soft_dtw_hessian_diagonal(
         (t14, t29),
         (-2, -4),
     )
-    turned10 = torch.einsum("...abcd->...bcda", carried13)
+    turned10 = torch.movedim(carried13, (-3, -2, -1, -4), (-4, -3, -2, -1))
     shifted16 = fn.shift(turned10, -1, -1)
     branch19 = fn.select(equal2, 0.0, 1.0, prediction)
     t31 = share4 * share3
@@ -2770,8 +2770,8 @@ def _soft_dtw_hessian_diagonal(
     def step11(carries11: tuple[Array, ...], items11: tuple[Array, ...]) -> tuple[Array, ...]:
         (former11,) = carries11
         current7, current8, current29, current30, current31 = items11
-        turned11 = torch.einsum("...abc->...cab", current29)
-        turned12 = torch.einsum("...abc->...cab", former11)
+        turned11 = torch.movedim(current29, (-1, -3, -2), (-3, -2, -1))
+        turned12 = torch.movedim(former11, (-1, -3, -2), (-3, -2, -1))
         t55 = current8[..., :, None, None] * turned12
         t56 = turned11 + t55
 
@@ -2789,7 +2789,7 @@ def _soft_dtw_hessian_diagonal(
             (-1, -3),
             reverse=True,
         )
-        turned13 = torch.einsum("...abc->...bca", carried14)
+        turned13 = torch.movedim(carried14, (-2, -1, -3), (-3, -2, -1))
         shifted22 = fn.shift(turned13, 1, -1)
         t58 = shifted22 * current30[..., None, None, :]
         shifted23 = fn.shift(shifted22, 1, -1)
@@ -2807,10 +2807,10 @@ def _soft_dtw_hessian_diagonal(
         (-2, -2, -4, -2, -4),
         reverse=True,
     )
-    turned14 = torch.einsum("...abcd->...bacd", carried15)
-    turned15 = torch.einsum("...abcd->...bacd", fn.shift(turned14, 1, -3))
+    turned14 = torch.movedim(carried15, (-3, -4), (-4, -3))
+    turned15 = torch.movedim(fn.shift(turned14, 1, -3), (-3, -4), (-4, -3))
     diagonal = fn.diagonal(turned15, -4, -3)
-    turned16 = torch.einsum("...abc->...cab", diagonal)
+    turned16 = torch.movedim(diagonal, (-1, -3, -2), (-3, -2, -1))
 
     def step13(carries13: tuple[Array, ...], items13: tuple[Array, ...]) -> tuple[Array, ...]:
         (former13,) = carries13
@@ -2830,7 +2830,7 @@ def _soft_dtw_hessian_diagonal(
     branch25 = torch.where(equal2[..., None, :], float("-inf"), shifted25)
     share11 = fn.pair_share(branch25, total5)
     t63 = share11.mT
-    turned17 = torch.einsum("...abcd->...dabc", turned15)
+    turned17 = torch.movedim(turned15, (-1, -4, -3, -2), (-4, -3, -2, -1))
     t64 = share11.mT[..., :, :, None, None] * turned17
     t65 = branch9.mT + shifted11.mT
 
@@ -2868,17 +2868,17 @@ def _soft_dtw_hessian_diagonal(
         (t63, t68),
         (-2, -4),
     )
-    turned18 = torch.einsum("...abcd->...bcda", carried20)
+    turned18 = torch.movedim(carried20, (-3, -2, -1, -4), (-4, -3, -2, -1))
     shifted27 = fn.shift(turned18, -1, -1)
-    turned19 = torch.einsum("...abcd->...dabc", shifted27)
+    turned19 = torch.movedim(shifted27, (-1, -4, -3, -2), (-4, -3, -2, -1))
     t70 = share11 * share12
     t71 = turned19 * branch19[..., :, None, None, None]
-    turned20 = torch.einsum("...abcd->...dabc", shifted15)
+    turned20 = torch.movedim(shifted15, (-1, -4, -3, -2), (-4, -3, -2, -1))
     t72 = share6 * share11 * share12
     t73 = branch15[..., None, :, None, None] * turned20
     t74 = -t73 * t72.mT[..., :, :, None, None]
     branch27 = torch.where(above[..., :, None, None, None], t74, 0.0)
-    turned21 = torch.einsum("...abcd->...dabc", turned8)
+    turned21 = torch.movedim(turned8, (-1, -4, -3, -2), (-4, -3, -2, -1))
     t75 = share5 * share11 * share12
     t76 = branch15[..., None, :, None, None] * turned21
     t77 = t71 * t70.mT[..., :, :, None, None] + branch27
@@ -2899,10 +2899,10 @@ def _soft_dtw_hessian_diagonal(
         (-2, -4),
         reverse=True,
     )
-    turned22 = torch.einsum("...abcd->...bcda", carried21)
+    turned22 = torch.movedim(carried21, (-3, -2, -1, -4), (-4, -3, -2, -1))
     shifted28 = fn.shift(turned22, 1, -1)
     diagonal2 = fn.diagonal(shifted28, -4, -3)
-    turned23 = torch.einsum("...abc->...cab", diagonal2)
+    turned23 = torch.movedim(diagonal2, (-1, -3, -2), (-3, -2, -1))
     t81 = turned16 + turned23
     total6 = torch.sum(t81 * target.mT[..., None, :, :], dim=-1)
     total7 = torch.sum(branch9 + shifted11 + shifted26, dim=-1)

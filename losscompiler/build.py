@@ -7,8 +7,9 @@ from dataclasses import replace
 from typing import Any
 
 from losscompiler.assembly import Assembly, Stage, assemble, without_keys
-from losscompiler.changes import Changes, find_changes
+from losscompiler.changes import find_changes
 from losscompiler.diagnostics import Diagnostic, fatal, framed, unique
+from losscompiler.known import filled, known_of, told
 from losscompiler.manifest import MANIFEST, Manifest, load
 from losscompiler.outputs import Plan, digest_of, plan
 from losscompiler.package import Compilation, CompiledFile, hold_back
@@ -83,7 +84,7 @@ def _stage(request: BuildRequest, tools: Toolchain, *, everything: bool = False)
 def _build(
     request: BuildRequest, tools: Toolchain, stage: Stage, progress: Progress
 ) -> BuildResult:
-    compilation = _without_clashes(stage, _compile(request, tools, stage.changes, progress))
+    compilation = _without_clashes(stage, _compile(request, tools, stage, progress))
     assembly = assemble(stage, compilation.files, compilation.failed, tools.shared)
     reports: tuple[Any, ...] = ()
     checked: tuple[str, ...] = ()
@@ -114,25 +115,32 @@ def _build(
 
 
 def _compile(
-    request: BuildRequest, tools: Toolchain, changes: Changes, progress: Progress
+    request: BuildRequest, tools: Toolchain, stage: Stage, progress: Progress
 ) -> Compilation:
-    """Compiles the stale files, each in a process of its own, and keeps those selected."""
+    """Compiles the stale files, each in a process of its own, and keeps those selected.
+
+    A build that verifies also analyses the losses of which it knows nothing yet.
+    """
+    analyses = request.verify and not (request.check or request.diff)
+    changes, before = stage.changes, stage.before.losses
     outcomes = run_files(
         [changes.files[source] for source in changes.stale],
         request.specs.parent,
         request.specs,
-        tools.compile.given(targets=request.targets),
+        tools.compile.given(targets=request.targets, known=known_of(before, wanted=analyses)),
         request.jobs,
         request.spec_timeout,
         prepare=tools.prepare and tools.prepare.given(targets=request.targets),
         progress=Counter(progress, "Compiling", len(changes.stale)),
     )
+    properties = told(before)
     files: dict[str, CompiledFile] = {}
     failed: list[str] = []
     found: list[Diagnostic] = []
     lost: list[Diagnostic] = []
     for source, outcome in zip(changes.stale, outcomes, strict=True):
         file = outcome.value or CompiledFile(diagnostics=_present(outcome.failure))
+        file = filled(file, properties)
         names = [name for loss in file.losses for name in all_names(loss)]
         names += [found.loss for found in file.diagnostics if found.loss]
         if not any(matches(request.selection, name, source) for name in ("", *names)):
@@ -173,7 +181,7 @@ def _plan(request: BuildRequest, stage: Stage, assembly: Assembly) -> tuple[Plan
 def _preview(request: BuildRequest, tools: Toolchain, progress: Progress) -> BuildResult:
     """Compiles everything selected, whatever the manifest says, and compares; writes nothing."""
     stage = _stage(request, tools, everything=True)
-    compilation = _without_clashes(stage, _compile(request, tools, stage.changes, progress))
+    compilation = _without_clashes(stage, _compile(request, tools, stage, progress))
     assembly = assemble(stage, compilation.files, compilation.failed, tools.shared)
     made, manifest = _plan(replace(request, force=True), stage, assembly)
     differences = {**made.writes, **dict.fromkeys(made.removes), **manifest.writes}

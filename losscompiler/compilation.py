@@ -7,12 +7,14 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
-from losscompiler.analysis.certificate import properties
+from losscompiler.analysis.certificate import digest, properties
 from losscompiler.analysis.report import analyse
 from losscompiler.backends import former_names, obstacle, public_names, render_module
 from losscompiler.diagnostics import Diagnostic, SpecError
 from losscompiler.facts import facts
+from losscompiler.known import Known
 from losscompiler.package import CompiledFile
 from losscompiler.passes import CompiledLoss, compile_loss
 from losscompiler.selection import relative
@@ -27,8 +29,12 @@ def compile_file(
     loaded: Callable[[], None],
     *,
     targets: Sequence[str],
+    known: Known,
 ) -> CompiledFile:
-    """Loads a spec file, compiles each of its losses, and renders one module per target."""
+    """Loads a spec file, compiles each of its losses, and renders one module per target.
+
+    Properties that are `known` are left to the caller, who has them by their key.
+    """
     file = load_file(path, specs_root)
     loaded()
     found = list(file.diagnostics)
@@ -58,7 +64,7 @@ def compile_file(
         tuple(relative(p, root) for p in file.sources if p.resolve() != path.resolve()),
         tuple(
             {
-                **facts(one.loss, one.structure, properties(analyse(one.loss))),
+                **facts(one.loss, one.structure, *_properties(one.loss, known)),
                 "exports": exports[one.loss.name],
                 "renamed": renamed[one.loss.name],
             }
@@ -68,6 +74,14 @@ def compile_file(
         tuple(found),
         seconds,
     )
+
+
+def _properties(loss: Loss, known: Known) -> tuple[dict[str, Any] | None, str | None]:
+    """The properties of a loss as far as they are to be found here, and their key."""
+    key, have = known.key(digest(loss))
+    if have:
+        return None, key
+    return (properties(analyse(loss)), key) if known.wanted else (None, None)
 
 
 def _module(

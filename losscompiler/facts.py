@@ -22,14 +22,17 @@ def identity(loss: Loss) -> dict[str, Any]:
     }
 
 
-def facts(loss: Loss, structure: str, properties: dict[str, Any]) -> dict[str, Any]:
-    """Names, place, signature, inputs and properties of a loss."""
+def facts(
+    loss: Loss, structure: str, properties: dict[str, Any] | None, analysis: str | None = None
+) -> dict[str, Any]:
+    """Names, place, signature, inputs and properties of a loss, and what these were found by."""
     return {
         **identity(loss),
         "structure": structure,
         "inputs": [_input(name, role) for name, role in loss.inputs.items()],
         "params": [_parameter(name, role) for name, role in loss.params.items()],
         "properties": properties,
+        "analysis": analysis,
     }
 
 

@@ -18,12 +18,17 @@ PROOFS = "proofs.json"
 SCHEMA = 1
 
 
-def analysis_fingerprint() -> str:
-    """The hash of the analysis, and of whether it has its solver."""
+def solver_is_there() -> bool:
+    """Whether the extra `prove` is installed."""
+    return find_spec("z3") is not None
+
+
+def analysis_fingerprint(*, solver: bool | None = None) -> str:
+    """The hash of the analysis, and of whether it has its solver; None: whether that is there."""
     package = Path(__file__).parent
     files = sorted((package / "analysis").glob("*.py"))
     hashes = [(file.name, digest_of(file)) for file in files]
-    return fingerprint([*hashes, ("z3", str(find_spec("z3") is not None))])
+    return fingerprint([*hashes, ("z3", str(solver_is_there() if solver is None else solver))])
 
 
 def load(path: Path) -> dict[tuple[str, str], dict[str, Any]]:

@@ -7,14 +7,21 @@ from dataclasses import replace
 from pathlib import Path
 
 from losscompiler import compilation
+from losscompiler.known import Known
 from losscompiler.package import CompiledFile
 from losscompiler.toolchain import Late, Toolchain
 
 
 def compile_file(
-    path: Path, root: Path, specs_root: Path, loaded: Callable[[], None], *, targets: Sequence[str]
+    path: Path,
+    root: Path,
+    specs_root: Path,
+    loaded: Callable[[], None],
+    *,
+    targets: Sequence[str],
+    known: Known,
 ) -> CompiledFile:
-    file = compilation.compile_file(path, root, specs_root, loaded, targets=targets)
+    file = compilation.compile_file(path, root, specs_root, loaded, targets=targets, known=known)
     wrong = {target: spoilt(text) for target, text in file.modules.items()}
     return replace(file, modules=wrong)
 

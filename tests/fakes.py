@@ -25,9 +25,15 @@ from tests.disks import Counting
 
 
 def compile_file(
-    path: Path, root: Path, specs_root: Path, loaded: Callable[[], None], *, targets: Sequence[str]
+    path: Path,
+    root: Path,
+    specs_root: Path,
+    loaded: Callable[[], None],
+    *,
+    targets: Sequence[str],
+    known: object,
 ) -> CompiledFile:
-    """Interprets the commands."""
+    """Interprets the commands; nothing is known of the properties of its losses."""
     shown = path.relative_to(root).as_posix()
     losses: list[dict[str, Any]] = []
     found: list[Diagnostic] = []

@@ -56,7 +56,10 @@ def command(
     """List the losses of the project, by family."""
     project = options.find_project(specs=specs, selection=selection)
     wants_structure = structure is not None or form == "properties"
-    found = _from_manifest(project) or _from_specs(project, compiled=wants_structure)
+    found = _from_manifest(project)
+    if found and form == "properties" and any(loss["properties"] is None for loss in found.losses):
+        found = None  # the last build analysed nothing
+    found = found or _from_specs(project, compiled=wants_structure)
     losses: Losses = [{**loss, "family": _family(project, loss["path"])} for loss in found.losses]
     losses.sort(key=lambda loss: loss["family"])
     if not fatal(found.diagnostics):

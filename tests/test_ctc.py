@@ -31,13 +31,11 @@ class Batch:
     def theirs(self, blank: int) -> tuple[Array, Array]:
         """PyTorch's loss of each sample, 0 where there is no alignment, and its gradient."""
         logits = torch.tensor(self.logits, requires_grad=True)
-        lengths = (
-            torch.tensor(x, dtype=torch.long) for x in (self.input_length, self.label_length)
-        )
         loss = F.ctc_loss(
             logits.log_softmax(-1).movedim(1, 0),
             torch.tensor(self.labels),
-            *lengths,
+            torch.tensor(self.input_length, dtype=torch.long),
+            torch.tensor(self.label_length, dtype=torch.long),
             blank=blank,
             reduction="none",
             zero_infinity=True,

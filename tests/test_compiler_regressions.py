@@ -150,6 +150,10 @@ LOSSES = {
             i, j = index("batch", "i j")
             return Sum(where(t[i] > 0, AxisMax(x[j] * x[i], j), 0), i)
         """,
+    "a kink whose guard is a sum of negative terms": """
+        def made(y=Prediction(), q=Target(positive=True), m=Mask()):
+            return where(m, Min(y, 2 - q), y)
+        """,
     "a function of a constant times a size": """
         def made(x=Prediction("class")):
             c, k = index("class", "c k")

@@ -1075,19 +1075,30 @@ def _ppo_clip_vjp(
     cotangent: Array,
 ) -> tuple[Result, ...]:
     """Gradients of sum(cotangent * loss)."""
-    t = clip_high + 1
-    t2 = log_probability - old_log_probability
-    exponential = jnp.exp(t2)
+    exponential = jnp.exp(log_probability - old_log_probability)
+    t = exponential + clip_low
+    t2 = clip_high + 1
     larger = jnp.maximum(exponential, 1 - clip_low)
+    equal = t2 == larger
     t3 = advantage * exponential
-    below = t3 < advantage * jnp.minimum(t, larger)
-    branch = jnp.where(-(clip_low + jnp.expm1(t2)) > 0, 0.0, exponential)
-    t4 = -jnp.where(below, t3, advantage * branch)
-    branch2 = jnp.where(below, -advantage * exponential, 0.0)
-    smaller = jnp.minimum(jnp.maximum(t4, branch2), 0.0)
-    t5 = -jnp.where(below, t3, advantage * jnp.where(t < larger, 0.0, branch))
-    branch3 = jnp.where(t == larger, jnp.maximum(jnp.minimum(t4, branch2), smaller), t5)
-    return (cotangent * branch3,)
+    t4 = advantage * jnp.minimum(t2, larger)
+    below = t3 < t4
+    t5 = -advantage * exponential
+    branch = jnp.where(below, t5, 0.0)
+    smaller = jnp.minimum(jnp.maximum(branch, t5), 0.0)
+    below2 = t2 < larger
+    t6 = -jnp.where(below, t3, advantage * jnp.where(below2, 0.0, exponential))
+    branch2 = jnp.where(equal, jnp.maximum(jnp.minimum(branch, t5), smaller), t6)
+    branch3 = jnp.where(equal, jnp.maximum(branch, jnp.minimum(branch, 0.0)), branch)
+    smaller2 = jnp.minimum(jnp.maximum(branch2, branch3), 0.0)
+    branch4 = jnp.where(t < 1, 0.0, exponential)
+    t7 = -jnp.where(below, t3, advantage * branch4)
+    smaller3 = jnp.minimum(jnp.maximum(branch, t7), 0.0)
+    t8 = -jnp.where(below, t3, advantage * jnp.where(below2, 0.0, branch4))
+    branch5 = jnp.where(equal, jnp.maximum(jnp.minimum(branch, t7), smaller3), t8)
+    larger2 = jnp.maximum(jnp.minimum(branch2, branch3), smaller2)
+    branch6 = jnp.where(t == 1, larger2, branch5)
+    return (branch6 * cotangent,)
 
 
 def _ppo_clip_jvp(
@@ -1099,19 +1110,30 @@ def _ppo_clip_jvp(
     log_probability_tangent: Array,
 ) -> Result:
     """The directional derivative of the unreduced loss along the tangents."""
-    t = clip_high + 1
-    t2 = log_probability - old_log_probability
-    exponential = jnp.exp(t2)
+    exponential = jnp.exp(log_probability - old_log_probability)
+    t = exponential + clip_low
+    t2 = clip_high + 1
     larger = jnp.maximum(exponential, 1 - clip_low)
+    equal = t2 == larger
     t3 = advantage * exponential
-    below = t3 < advantage * jnp.minimum(t, larger)
-    branch = jnp.where(-(clip_low + jnp.expm1(t2)) > 0, 0.0, exponential)
-    t4 = -jnp.where(below, t3, advantage * branch)
-    branch2 = jnp.where(below, -advantage * exponential, 0.0)
-    smaller = jnp.minimum(jnp.maximum(t4, branch2), 0.0)
-    t5 = -jnp.where(below, t3, advantage * jnp.where(t < larger, 0.0, branch))
-    branch3 = jnp.where(t == larger, jnp.maximum(jnp.minimum(t4, branch2), smaller), t5)
-    return log_probability_tangent * branch3
+    t4 = advantage * jnp.minimum(t2, larger)
+    below = t3 < t4
+    t5 = -advantage * exponential
+    branch = jnp.where(below, t5, 0.0)
+    smaller = jnp.minimum(jnp.maximum(branch, t5), 0.0)
+    below2 = t2 < larger
+    t6 = -jnp.where(below, t3, advantage * jnp.where(below2, 0.0, exponential))
+    branch2 = jnp.where(equal, jnp.maximum(jnp.minimum(branch, t5), smaller), t6)
+    branch3 = jnp.where(equal, jnp.maximum(branch, jnp.minimum(branch, 0.0)), branch)
+    smaller2 = jnp.minimum(jnp.maximum(branch2, branch3), 0.0)
+    branch4 = jnp.where(t < 1, 0.0, exponential)
+    t7 = -jnp.where(below, t3, advantage * branch4)
+    smaller3 = jnp.minimum(jnp.maximum(branch, t7), 0.0)
+    t8 = -jnp.where(below, t3, advantage * jnp.where(below2, 0.0, branch4))
+    branch5 = jnp.where(equal, jnp.maximum(jnp.minimum(branch, t7), smaller3), t8)
+    larger2 = jnp.maximum(jnp.minimum(branch2, branch3), smaller2)
+    branch6 = jnp.where(t == 1, larger2, branch5)
+    return branch6 * log_probability_tangent
 
 
 def _ppo_clip_hvp(
@@ -1124,15 +1146,45 @@ def _ppo_clip_hvp(
     log_probability_tangent: Array,
 ) -> tuple[Result, ...]:
     """The Hessian of sum(cotangent * loss) times the tangents."""
-    t = log_probability - old_log_probability
-    exponential = jnp.exp(t)
-    t2 = advantage * exponential
-    t3 = clip_high + 1
+    exponential = jnp.exp(log_probability - old_log_probability)
+    t = advantage * exponential
+    t2 = clip_high + 1
     larger = jnp.maximum(exponential, 1 - clip_low)
-    t4 = advantage * jnp.minimum(t3, larger)
-    branch = jnp.where(-(clip_low + jnp.expm1(t)) >= 0, 0.0, exponential)
-    branch2 = jnp.where(t2 < t4, t2, advantage * jnp.where(t3 <= larger, 0.0, branch))
-    return (-log_probability_tangent * cotangent * branch2,)
+    t3 = advantage * jnp.minimum(t2, larger)
+    equal = t2 == larger
+    t4 = exponential + clip_low
+    equal2 = t4 == 1
+    t5 = -advantage * cotangent * exponential
+    smaller = jnp.minimum(t5, 0.0)
+    branch = jnp.where(t4 < 1, 0.0, exponential)
+    larger2 = jnp.maximum(smaller, jnp.minimum(jnp.maximum(t5, 0.0), 0.0))
+    branch2 = jnp.where(equal2, larger2, -advantage * branch * cotangent)
+    smaller2 = jnp.minimum(jnp.maximum(branch2, 0.0), 0.0)
+    below = t2 < larger
+    branch3 = jnp.where(below, 0.0, exponential)
+    t6 = -advantage * branch3 * cotangent
+    larger3 = jnp.maximum(jnp.minimum(t6, 0.0), jnp.minimum(jnp.maximum(t6, 0.0), 0.0))
+    branch4 = jnp.where(below, 0.0, branch)
+    branch5 = jnp.where(equal2, larger3, -advantage * branch4 * cotangent)
+    branch6 = jnp.where(equal, jnp.maximum(jnp.minimum(branch2, 0.0), smaller2), branch5)
+    branch7 = jnp.where(equal2, jnp.maximum(t5, smaller), t5)
+    branch8 = jnp.where(equal, jnp.maximum(branch7, jnp.minimum(branch7, 0.0)), branch7)
+    smaller3 = jnp.minimum(jnp.maximum(branch6, branch8), 0.0)
+    below2 = t < t3
+    branch9 = jnp.where(below2, t5, 0.0)
+    smaller4 = jnp.minimum(jnp.maximum(t5, branch9), 0.0)
+    t7 = -cotangent * jnp.where(below2, t, advantage * branch)
+    branch10 = jnp.where(equal2, jnp.maximum(jnp.minimum(t5, branch9), smaller4), t7)
+    branch11 = jnp.where(equal2, jnp.maximum(branch9, jnp.minimum(branch9, 0.0)), branch9)
+    smaller5 = jnp.minimum(jnp.maximum(branch10, branch11), 0.0)
+    t8 = -cotangent * jnp.where(below2, t, advantage * branch3)
+    smaller6 = jnp.minimum(jnp.maximum(branch9, t8), 0.0)
+    t9 = -cotangent * jnp.where(below2, t, advantage * branch4)
+    branch12 = jnp.where(equal2, jnp.maximum(jnp.minimum(branch9, t8), smaller6), t9)
+    larger4 = jnp.maximum(jnp.minimum(branch10, branch11), smaller5)
+    larger5 = jnp.maximum(jnp.minimum(branch6, branch8), smaller3)
+    branch13 = jnp.where(t == t3, larger5, jnp.where(equal, larger4, branch12))
+    return (branch13 * log_probability_tangent,)
 
 
 def _ppo_clip_hessian_diagonal(
@@ -1144,15 +1196,44 @@ def _ppo_clip_hessian_diagonal(
     cotangent: Array,
 ) -> tuple[Result, ...]:
     """The diagonal of the Hessian of sum(cotangent * loss)."""
-    t = log_probability - old_log_probability
-    exponential = jnp.exp(t)
-    t2 = advantage * exponential
-    t3 = clip_high + 1
+    exponential = jnp.exp(log_probability - old_log_probability)
+    t = advantage * exponential
+    t2 = clip_high + 1
     larger = jnp.maximum(exponential, 1 - clip_low)
-    t4 = advantage * jnp.minimum(t3, larger)
-    branch = jnp.where(-(clip_low + jnp.expm1(t)) >= 0, 0.0, exponential)
-    branch2 = jnp.where(t2 < t4, t2, advantage * jnp.where(t3 <= larger, 0.0, branch))
-    return (-cotangent * branch2,)
+    t3 = advantage * jnp.minimum(t2, larger)
+    equal = t2 == larger
+    t4 = exponential + clip_low
+    equal2 = t4 == 1
+    t5 = -advantage * cotangent * exponential
+    smaller = jnp.minimum(t5, 0.0)
+    branch = jnp.where(t4 < 1, 0.0, exponential)
+    larger2 = jnp.maximum(smaller, jnp.minimum(jnp.maximum(t5, 0.0), 0.0))
+    branch2 = jnp.where(equal2, larger2, -advantage * branch * cotangent)
+    smaller2 = jnp.minimum(jnp.maximum(branch2, 0.0), 0.0)
+    below = t2 < larger
+    branch3 = jnp.where(below, 0.0, exponential)
+    t6 = -advantage * branch3 * cotangent
+    larger3 = jnp.maximum(jnp.minimum(t6, 0.0), jnp.minimum(jnp.maximum(t6, 0.0), 0.0))
+    branch4 = jnp.where(below, 0.0, branch)
+    branch5 = jnp.where(equal2, larger3, -advantage * branch4 * cotangent)
+    branch6 = jnp.where(equal, jnp.maximum(jnp.minimum(branch2, 0.0), smaller2), branch5)
+    branch7 = jnp.where(equal2, jnp.maximum(t5, smaller), t5)
+    branch8 = jnp.where(equal, jnp.maximum(branch7, jnp.minimum(branch7, 0.0)), branch7)
+    smaller3 = jnp.minimum(jnp.maximum(branch6, branch8), 0.0)
+    below2 = t < t3
+    branch9 = jnp.where(below2, t5, 0.0)
+    smaller4 = jnp.minimum(jnp.maximum(t5, branch9), 0.0)
+    t7 = -cotangent * jnp.where(below2, t, advantage * branch)
+    branch10 = jnp.where(equal2, jnp.maximum(jnp.minimum(t5, branch9), smaller4), t7)
+    branch11 = jnp.where(equal2, jnp.maximum(branch9, jnp.minimum(branch9, 0.0)), branch9)
+    smaller5 = jnp.minimum(jnp.maximum(branch10, branch11), 0.0)
+    t8 = -cotangent * jnp.where(below2, t, advantage * branch3)
+    smaller6 = jnp.minimum(jnp.maximum(branch9, t8), 0.0)
+    t9 = -cotangent * jnp.where(below2, t, advantage * branch4)
+    branch12 = jnp.where(equal2, jnp.maximum(jnp.minimum(branch9, t8), smaller6), t9)
+    larger4 = jnp.maximum(jnp.minimum(branch10, branch11), smaller5)
+    larger5 = jnp.maximum(jnp.minimum(branch6, branch8), smaller3)
+    return (jnp.where(t == t3, larger5, jnp.where(equal, larger4, branch12)),)
 
 
 _PPO_CLIP = Definition(
@@ -1636,22 +1717,32 @@ def _grpo_vjp(
     cotangent: Array,
 ) -> tuple[Result, ...]:
     """Gradients of sum(cotangent * loss)."""
-    t = clip_high + 1
-    t2 = log_probability - old_log_probability
-    exponential = jnp.exp(t2)
+    exponential = jnp.exp(log_probability - old_log_probability)
+    t = exponential + clip_low
+    t2 = clip_high + 1
     larger = jnp.maximum(exponential, 1 - clip_low)
-    t3 = -beta * jnp.expm1(reference - log_probability)
-    t4 = advantage[..., None] * exponential
-    t5 = advantage[..., None] * jnp.minimum(t, larger)
-    below = t4 < t5
-    branch = jnp.where(-(clip_low + jnp.expm1(t2)) > 0, 0.0, exponential)
-    branch2 = jnp.where(below, t4, advantage[..., None] * branch)
-    t6 = t3 - branch2
-    branch3 = jnp.where(below, -advantage[..., None] * exponential, 0.0)
-    t7 = t3 + branch3
-    larger2 = jnp.maximum(jnp.minimum(t6, t7), jnp.minimum(jnp.maximum(t6, t7), 0.0))
-    branch4 = jnp.where(below, t4, advantage[..., None] * jnp.where(t < larger, 0.0, branch))
-    return (cotangent * jnp.where(t == larger, larger2, t3 - branch4),)
+    equal = t2 == larger
+    t3 = -advantage[..., None] * exponential
+    t4 = -beta * jnp.expm1(reference - log_probability)
+    t5 = t3 + t4
+    t6 = advantage[..., None] * exponential
+    t7 = advantage[..., None] * jnp.minimum(t2, larger)
+    below = t6 < t7
+    t8 = t4 + jnp.where(below, t3, 0.0)
+    larger2 = jnp.maximum(jnp.minimum(t5, t8), jnp.minimum(jnp.maximum(t5, t8), 0.0))
+    below2 = t2 < larger
+    t9 = advantage[..., None] * jnp.where(below2, 0.0, exponential)
+    branch = jnp.where(equal, larger2, t4 - jnp.where(below, t6, t9))
+    branch2 = jnp.where(equal, jnp.maximum(t8, jnp.minimum(t8, 0.0)), t8)
+    smaller = jnp.minimum(jnp.maximum(branch, branch2), 0.0)
+    branch3 = jnp.where(t < 1, 0.0, exponential)
+    branch4 = jnp.where(below, t6, advantage[..., None] * branch3)
+    t10 = t4 - branch4
+    larger3 = jnp.maximum(jnp.minimum(t8, t10), jnp.minimum(jnp.maximum(t8, t10), 0.0))
+    branch5 = jnp.where(below, t6, advantage[..., None] * jnp.where(below2, 0.0, branch3))
+    larger4 = jnp.maximum(jnp.minimum(branch, branch2), smaller)
+    branch6 = jnp.where(t == 1, larger4, jnp.where(equal, larger3, t4 - branch5))
+    return (cotangent * branch6,)
 
 
 def _grpo_jvp(
@@ -1665,22 +1756,32 @@ def _grpo_jvp(
     log_probability_tangent: Array,
 ) -> Result:
     """The directional derivative of the unreduced loss along the tangents."""
-    t = clip_high + 1
-    t2 = log_probability - old_log_probability
-    exponential = jnp.exp(t2)
+    exponential = jnp.exp(log_probability - old_log_probability)
+    t = exponential + clip_low
+    t2 = clip_high + 1
     larger = jnp.maximum(exponential, 1 - clip_low)
-    t3 = -beta * jnp.expm1(reference - log_probability)
-    t4 = advantage[..., None] * exponential
-    t5 = advantage[..., None] * jnp.minimum(t, larger)
-    below = t4 < t5
-    branch = jnp.where(-(clip_low + jnp.expm1(t2)) > 0, 0.0, exponential)
-    branch2 = jnp.where(below, t4, advantage[..., None] * branch)
-    t6 = t3 - branch2
-    branch3 = jnp.where(below, -advantage[..., None] * exponential, 0.0)
-    t7 = t3 + branch3
-    larger2 = jnp.maximum(jnp.minimum(t6, t7), jnp.minimum(jnp.maximum(t6, t7), 0.0))
-    branch4 = jnp.where(below, t4, advantage[..., None] * jnp.where(t < larger, 0.0, branch))
-    return log_probability_tangent * jnp.where(t == larger, larger2, t3 - branch4)
+    equal = t2 == larger
+    t3 = -advantage[..., None] * exponential
+    t4 = -beta * jnp.expm1(reference - log_probability)
+    t5 = t3 + t4
+    t6 = advantage[..., None] * exponential
+    t7 = advantage[..., None] * jnp.minimum(t2, larger)
+    below = t6 < t7
+    t8 = t4 + jnp.where(below, t3, 0.0)
+    larger2 = jnp.maximum(jnp.minimum(t5, t8), jnp.minimum(jnp.maximum(t5, t8), 0.0))
+    below2 = t2 < larger
+    t9 = advantage[..., None] * jnp.where(below2, 0.0, exponential)
+    branch = jnp.where(equal, larger2, t4 - jnp.where(below, t6, t9))
+    branch2 = jnp.where(equal, jnp.maximum(t8, jnp.minimum(t8, 0.0)), t8)
+    smaller = jnp.minimum(jnp.maximum(branch, branch2), 0.0)
+    branch3 = jnp.where(t < 1, 0.0, exponential)
+    branch4 = jnp.where(below, t6, advantage[..., None] * branch3)
+    t10 = t4 - branch4
+    larger3 = jnp.maximum(jnp.minimum(t8, t10), jnp.minimum(jnp.maximum(t8, t10), 0.0))
+    branch5 = jnp.where(below, t6, advantage[..., None] * jnp.where(below2, 0.0, branch3))
+    larger4 = jnp.maximum(jnp.minimum(branch, branch2), smaller)
+    branch6 = jnp.where(t == 1, larger4, jnp.where(equal, larger3, t4 - branch5))
+    return log_probability_tangent * branch6
 
 
 def _grpo_hvp(
@@ -1695,17 +1796,33 @@ def _grpo_hvp(
     log_probability_tangent: Array,
 ) -> tuple[Result, ...]:
     """The Hessian of sum(cotangent * loss) times the tangents."""
-    t = beta * jnp.exp(reference - log_probability)
-    t2 = log_probability - old_log_probability
-    exponential = jnp.exp(t2)
-    t3 = advantage[..., None] * exponential
-    t4 = clip_high + 1
+    t = clip_high + 1
+    exponential = jnp.exp(log_probability - old_log_probability)
     larger = jnp.maximum(exponential, 1 - clip_low)
-    t5 = advantage[..., None] * jnp.minimum(t4, larger)
-    branch = jnp.where(-(clip_low + jnp.expm1(t2)) > 0, 0.0, exponential)
-    t6 = advantage[..., None] * jnp.where(t4 <= larger, 0.0, branch)
-    t7 = t - jnp.where(t3 < t5, t3, t6)
-    return (log_probability_tangent * cotangent * t7,)
+    t2 = exponential + clip_low
+    equal = t2 == 1
+    t3 = -advantage[..., None] * exponential
+    t4 = beta * jnp.exp(reference - log_probability)
+    t5 = cotangent * (t3 + t4)
+    t6 = advantage[..., None] * exponential
+    t7 = advantage[..., None] * jnp.minimum(t, larger)
+    below = t6 < t7
+    t8 = cotangent * (t4 + jnp.where(below, t3, 0.0))
+    larger2 = jnp.maximum(jnp.minimum(t5, t8), jnp.minimum(jnp.maximum(t5, t8), 0.0))
+    branch = jnp.where(t2 < 1, 0.0, exponential)
+    branch2 = jnp.where(below, t6, advantage[..., None] * branch)
+    branch3 = jnp.where(equal, larger2, cotangent * (t4 - branch2))
+    branch4 = jnp.where(equal, jnp.maximum(t8, jnp.minimum(t8, 0.0)), t8)
+    smaller = jnp.minimum(jnp.maximum(branch3, branch4), 0.0)
+    below2 = t < larger
+    t9 = advantage[..., None] * jnp.where(below2, 0.0, exponential)
+    t10 = cotangent * (t4 - jnp.where(below, t6, t9))
+    larger3 = jnp.maximum(jnp.minimum(t8, t10), jnp.minimum(jnp.maximum(t8, t10), 0.0))
+    branch5 = jnp.where(below, t6, advantage[..., None] * jnp.where(below2, 0.0, branch))
+    branch6 = jnp.where(equal, larger3, cotangent * (t4 - branch5))
+    larger4 = jnp.maximum(jnp.minimum(branch3, branch4), smaller)
+    branch7 = jnp.where(t == larger, larger4, branch6)
+    return (log_probability_tangent * branch7,)
 
 
 def _grpo_hessian_diagonal(
@@ -1719,17 +1836,32 @@ def _grpo_hessian_diagonal(
     cotangent: Array,
 ) -> tuple[Result, ...]:
     """The diagonal of the Hessian of sum(cotangent * loss)."""
-    t = beta * jnp.exp(reference - log_probability)
-    t2 = log_probability - old_log_probability
-    exponential = jnp.exp(t2)
-    t3 = advantage[..., None] * exponential
-    t4 = clip_high + 1
+    t = clip_high + 1
+    exponential = jnp.exp(log_probability - old_log_probability)
     larger = jnp.maximum(exponential, 1 - clip_low)
-    t5 = advantage[..., None] * jnp.minimum(t4, larger)
-    branch = jnp.where(-(clip_low + jnp.expm1(t2)) > 0, 0.0, exponential)
-    t6 = advantage[..., None] * jnp.where(t4 <= larger, 0.0, branch)
-    t7 = t - jnp.where(t3 < t5, t3, t6)
-    return (cotangent * t7,)
+    t2 = exponential + clip_low
+    equal = t2 == 1
+    t3 = -advantage[..., None] * exponential
+    t4 = beta * jnp.exp(reference - log_probability)
+    t5 = cotangent * (t3 + t4)
+    t6 = advantage[..., None] * exponential
+    t7 = advantage[..., None] * jnp.minimum(t, larger)
+    below = t6 < t7
+    t8 = cotangent * (t4 + jnp.where(below, t3, 0.0))
+    larger2 = jnp.maximum(jnp.minimum(t5, t8), jnp.minimum(jnp.maximum(t5, t8), 0.0))
+    branch = jnp.where(t2 < 1, 0.0, exponential)
+    branch2 = jnp.where(below, t6, advantage[..., None] * branch)
+    branch3 = jnp.where(equal, larger2, cotangent * (t4 - branch2))
+    branch4 = jnp.where(equal, jnp.maximum(t8, jnp.minimum(t8, 0.0)), t8)
+    smaller = jnp.minimum(jnp.maximum(branch3, branch4), 0.0)
+    below2 = t < larger
+    t9 = advantage[..., None] * jnp.where(below2, 0.0, exponential)
+    t10 = cotangent * (t4 - jnp.where(below, t6, t9))
+    larger3 = jnp.maximum(jnp.minimum(t8, t10), jnp.minimum(jnp.maximum(t8, t10), 0.0))
+    branch5 = jnp.where(below, t6, advantage[..., None] * jnp.where(below2, 0.0, branch))
+    branch6 = jnp.where(equal, larger3, cotangent * (t4 - branch5))
+    larger4 = jnp.maximum(jnp.minimum(branch3, branch4), smaller)
+    return (jnp.where(t == larger, larger4, branch6),)
 
 
 def _grpo_without_reference_value(
@@ -1757,20 +1889,31 @@ def _grpo_without_reference_vjp(
     cotangent: Array,
 ) -> tuple[Result, ...]:
     """Gradients of sum(cotangent * loss)."""
-    t = clip_high + 1
-    t2 = log_probability - old_log_probability
-    exponential = jnp.exp(t2)
+    exponential = jnp.exp(log_probability - old_log_probability)
+    t = exponential + clip_low
+    t2 = clip_high + 1
     larger = jnp.maximum(exponential, 1 - clip_low)
-    t3 = advantage[..., None] * exponential
-    t4 = advantage[..., None] * jnp.minimum(t, larger)
-    below = t3 < t4
-    branch = jnp.where(-(clip_low + jnp.expm1(t2)) > 0, 0.0, exponential)
-    t5 = -jnp.where(below, t3, advantage[..., None] * branch)
-    branch2 = jnp.where(below, -advantage[..., None] * exponential, 0.0)
-    smaller = jnp.minimum(jnp.maximum(t5, branch2), 0.0)
-    t6 = -jnp.where(below, t3, advantage[..., None] * jnp.where(t < larger, 0.0, branch))
-    branch3 = jnp.where(t == larger, jnp.maximum(jnp.minimum(t5, branch2), smaller), t6)
-    return (cotangent * branch3,)
+    equal = t2 == larger
+    t3 = -advantage[..., None] * exponential
+    t4 = advantage[..., None] * exponential
+    t5 = advantage[..., None] * jnp.minimum(t2, larger)
+    below = t4 < t5
+    branch = jnp.where(below, t3, 0.0)
+    smaller = jnp.minimum(jnp.maximum(t3, branch), 0.0)
+    below2 = t2 < larger
+    t6 = advantage[..., None] * jnp.where(below2, 0.0, exponential)
+    larger2 = jnp.maximum(jnp.minimum(t3, branch), smaller)
+    branch2 = jnp.where(equal, larger2, -jnp.where(below, t4, t6))
+    branch3 = jnp.where(equal, jnp.maximum(branch, jnp.minimum(branch, 0.0)), branch)
+    smaller2 = jnp.minimum(jnp.maximum(branch2, branch3), 0.0)
+    branch4 = jnp.where(t < 1, 0.0, exponential)
+    t7 = -jnp.where(below, t4, advantage[..., None] * branch4)
+    smaller3 = jnp.minimum(jnp.maximum(branch, t7), 0.0)
+    t8 = -jnp.where(below, t4, advantage[..., None] * jnp.where(below2, 0.0, branch4))
+    branch5 = jnp.where(equal, jnp.maximum(jnp.minimum(branch, t7), smaller3), t8)
+    larger3 = jnp.maximum(jnp.minimum(branch2, branch3), smaller2)
+    branch6 = jnp.where(t == 1, larger3, branch5)
+    return (branch6 * cotangent,)
 
 
 def _grpo_without_reference_jvp(
@@ -1783,20 +1926,31 @@ def _grpo_without_reference_jvp(
     log_probability_tangent: Array,
 ) -> Result:
     """The directional derivative of the unreduced loss along the tangents."""
-    t = clip_high + 1
-    t2 = log_probability - old_log_probability
-    exponential = jnp.exp(t2)
+    exponential = jnp.exp(log_probability - old_log_probability)
+    t = exponential + clip_low
+    t2 = clip_high + 1
     larger = jnp.maximum(exponential, 1 - clip_low)
-    t3 = advantage[..., None] * exponential
-    t4 = advantage[..., None] * jnp.minimum(t, larger)
-    below = t3 < t4
-    branch = jnp.where(-(clip_low + jnp.expm1(t2)) > 0, 0.0, exponential)
-    t5 = -jnp.where(below, t3, advantage[..., None] * branch)
-    branch2 = jnp.where(below, -advantage[..., None] * exponential, 0.0)
-    smaller = jnp.minimum(jnp.maximum(t5, branch2), 0.0)
-    t6 = -jnp.where(below, t3, advantage[..., None] * jnp.where(t < larger, 0.0, branch))
-    branch3 = jnp.where(t == larger, jnp.maximum(jnp.minimum(t5, branch2), smaller), t6)
-    return log_probability_tangent * branch3
+    equal = t2 == larger
+    t3 = -advantage[..., None] * exponential
+    t4 = advantage[..., None] * exponential
+    t5 = advantage[..., None] * jnp.minimum(t2, larger)
+    below = t4 < t5
+    branch = jnp.where(below, t3, 0.0)
+    smaller = jnp.minimum(jnp.maximum(t3, branch), 0.0)
+    below2 = t2 < larger
+    t6 = advantage[..., None] * jnp.where(below2, 0.0, exponential)
+    larger2 = jnp.maximum(jnp.minimum(t3, branch), smaller)
+    branch2 = jnp.where(equal, larger2, -jnp.where(below, t4, t6))
+    branch3 = jnp.where(equal, jnp.maximum(branch, jnp.minimum(branch, 0.0)), branch)
+    smaller2 = jnp.minimum(jnp.maximum(branch2, branch3), 0.0)
+    branch4 = jnp.where(t < 1, 0.0, exponential)
+    t7 = -jnp.where(below, t4, advantage[..., None] * branch4)
+    smaller3 = jnp.minimum(jnp.maximum(branch, t7), 0.0)
+    t8 = -jnp.where(below, t4, advantage[..., None] * jnp.where(below2, 0.0, branch4))
+    branch5 = jnp.where(equal, jnp.maximum(jnp.minimum(branch, t7), smaller3), t8)
+    larger3 = jnp.maximum(jnp.minimum(branch2, branch3), smaller2)
+    branch6 = jnp.where(t == 1, larger3, branch5)
+    return log_probability_tangent * branch6
 
 
 def _grpo_without_reference_hvp(
@@ -1810,15 +1964,48 @@ def _grpo_without_reference_hvp(
     log_probability_tangent: Array,
 ) -> tuple[Result, ...]:
     """The Hessian of sum(cotangent * loss) times the tangents."""
-    t = log_probability - old_log_probability
-    exponential = jnp.exp(t)
-    t2 = advantage[..., None] * exponential
-    t3 = clip_high + 1
+    exponential = jnp.exp(log_probability - old_log_probability)
+    t = advantage[..., None] * exponential
+    t2 = clip_high + 1
     larger = jnp.maximum(exponential, 1 - clip_low)
-    t4 = advantage[..., None] * jnp.minimum(t3, larger)
-    branch = jnp.where(-(clip_low + jnp.expm1(t)) >= 0, 0.0, exponential)
-    t5 = advantage[..., None] * jnp.where(t3 <= larger, 0.0, branch)
-    return (-log_probability_tangent * cotangent * jnp.where(t2 < t4, t2, t5),)
+    t3 = advantage[..., None] * jnp.minimum(t2, larger)
+    equal = t2 == larger
+    t4 = exponential + clip_low
+    equal2 = t4 == 1
+    t5 = -advantage[..., None] * exponential * cotangent
+    smaller = jnp.minimum(t5, 0.0)
+    branch = jnp.where(t4 < 1, 0.0, exponential)
+    larger2 = jnp.maximum(smaller, jnp.minimum(jnp.maximum(t5, 0.0), 0.0))
+    branch2 = jnp.where(equal2, larger2, -advantage[..., None] * branch * cotangent)
+    smaller2 = jnp.minimum(jnp.maximum(branch2, 0.0), 0.0)
+    below = t2 < larger
+    branch3 = jnp.where(below, 0.0, exponential)
+    t6 = -advantage[..., None] * branch3 * cotangent
+    larger3 = jnp.maximum(jnp.minimum(t6, 0.0), jnp.minimum(jnp.maximum(t6, 0.0), 0.0))
+    branch4 = jnp.where(below, 0.0, branch)
+    branch5 = jnp.where(equal2, larger3, -advantage[..., None] * branch4 * cotangent)
+    branch6 = jnp.where(equal, jnp.maximum(jnp.minimum(branch2, 0.0), smaller2), branch5)
+    branch7 = jnp.where(equal2, jnp.maximum(t5, smaller), t5)
+    branch8 = jnp.where(equal, jnp.maximum(branch7, jnp.minimum(branch7, 0.0)), branch7)
+    smaller3 = jnp.minimum(jnp.maximum(branch6, branch8), 0.0)
+    below2 = t < t3
+    branch9 = jnp.where(below2, t5, 0.0)
+    smaller4 = jnp.minimum(jnp.maximum(t5, branch9), 0.0)
+    branch10 = jnp.where(below2, t, advantage[..., None] * branch)
+    larger4 = jnp.maximum(jnp.minimum(t5, branch9), smaller4)
+    branch11 = jnp.where(equal2, larger4, -cotangent * branch10)
+    branch12 = jnp.where(equal2, jnp.maximum(branch9, jnp.minimum(branch9, 0.0)), branch9)
+    smaller5 = jnp.minimum(jnp.maximum(branch11, branch12), 0.0)
+    branch13 = jnp.where(below2, t, advantage[..., None] * branch3)
+    t7 = -cotangent * branch13
+    smaller6 = jnp.minimum(jnp.maximum(branch9, t7), 0.0)
+    branch14 = jnp.where(below2, t, advantage[..., None] * branch4)
+    larger5 = jnp.maximum(jnp.minimum(branch9, t7), smaller6)
+    larger6 = jnp.maximum(jnp.minimum(branch11, branch12), smaller5)
+    branch15 = jnp.where(equal, larger6, jnp.where(equal2, larger5, -cotangent * branch14))
+    larger7 = jnp.maximum(jnp.minimum(branch6, branch8), smaller3)
+    branch16 = jnp.where(t == t3, larger7, branch15)
+    return (branch16 * log_probability_tangent,)
 
 
 def _grpo_without_reference_hessian_diagonal(
@@ -1831,15 +2018,47 @@ def _grpo_without_reference_hessian_diagonal(
     cotangent: Array,
 ) -> tuple[Result, ...]:
     """The diagonal of the Hessian of sum(cotangent * loss)."""
-    t = log_probability - old_log_probability
-    exponential = jnp.exp(t)
-    t2 = advantage[..., None] * exponential
-    t3 = clip_high + 1
+    exponential = jnp.exp(log_probability - old_log_probability)
+    t = advantage[..., None] * exponential
+    t2 = clip_high + 1
     larger = jnp.maximum(exponential, 1 - clip_low)
-    t4 = advantage[..., None] * jnp.minimum(t3, larger)
-    branch = jnp.where(-(clip_low + jnp.expm1(t)) >= 0, 0.0, exponential)
-    t5 = advantage[..., None] * jnp.where(t3 <= larger, 0.0, branch)
-    return (-cotangent * jnp.where(t2 < t4, t2, t5),)
+    t3 = advantage[..., None] * jnp.minimum(t2, larger)
+    equal = t2 == larger
+    t4 = exponential + clip_low
+    equal2 = t4 == 1
+    t5 = -advantage[..., None] * exponential * cotangent
+    smaller = jnp.minimum(t5, 0.0)
+    branch = jnp.where(t4 < 1, 0.0, exponential)
+    larger2 = jnp.maximum(smaller, jnp.minimum(jnp.maximum(t5, 0.0), 0.0))
+    branch2 = jnp.where(equal2, larger2, -advantage[..., None] * branch * cotangent)
+    smaller2 = jnp.minimum(jnp.maximum(branch2, 0.0), 0.0)
+    below = t2 < larger
+    branch3 = jnp.where(below, 0.0, exponential)
+    t6 = -advantage[..., None] * branch3 * cotangent
+    larger3 = jnp.maximum(jnp.minimum(t6, 0.0), jnp.minimum(jnp.maximum(t6, 0.0), 0.0))
+    branch4 = jnp.where(below, 0.0, branch)
+    branch5 = jnp.where(equal2, larger3, -advantage[..., None] * branch4 * cotangent)
+    branch6 = jnp.where(equal, jnp.maximum(jnp.minimum(branch2, 0.0), smaller2), branch5)
+    branch7 = jnp.where(equal2, jnp.maximum(t5, smaller), t5)
+    branch8 = jnp.where(equal, jnp.maximum(branch7, jnp.minimum(branch7, 0.0)), branch7)
+    smaller3 = jnp.minimum(jnp.maximum(branch6, branch8), 0.0)
+    below2 = t < t3
+    branch9 = jnp.where(below2, t5, 0.0)
+    smaller4 = jnp.minimum(jnp.maximum(t5, branch9), 0.0)
+    branch10 = jnp.where(below2, t, advantage[..., None] * branch)
+    larger4 = jnp.maximum(jnp.minimum(t5, branch9), smaller4)
+    branch11 = jnp.where(equal2, larger4, -cotangent * branch10)
+    branch12 = jnp.where(equal2, jnp.maximum(branch9, jnp.minimum(branch9, 0.0)), branch9)
+    smaller5 = jnp.minimum(jnp.maximum(branch11, branch12), 0.0)
+    branch13 = jnp.where(below2, t, advantage[..., None] * branch3)
+    t7 = -cotangent * branch13
+    smaller6 = jnp.minimum(jnp.maximum(branch9, t7), 0.0)
+    branch14 = jnp.where(below2, t, advantage[..., None] * branch4)
+    larger5 = jnp.maximum(jnp.minimum(branch9, t7), smaller6)
+    larger6 = jnp.maximum(jnp.minimum(branch11, branch12), smaller5)
+    branch15 = jnp.where(equal, larger6, jnp.where(equal2, larger5, -cotangent * branch14))
+    larger7 = jnp.maximum(jnp.minimum(branch6, branch8), smaller3)
+    return (jnp.where(t == t3, larger7, branch15),)
 
 
 _GRPO = Definition(
@@ -2076,25 +2295,37 @@ def _gspo_vjp(
     cotangent: Array,
 ) -> tuple[Result, ...]:
     """Gradients of sum(cotangent * loss)."""
-    t = clip_high + 1
     branch = jnp.where(valid, log_probability - old_log_probability, 0.0)
     total = jnp.sum(branch, axis=-1)
     branch2 = fn.select(valid, 1.0, 0.0, log_probability)
     total2 = jnp.sum(branch2, axis=-1)
-    t2 = 1 / jnp.maximum(total2, 1.0)
-    t3 = total * t2
-    exponential = jnp.exp(t3)
+    t = 1 / jnp.maximum(total2, 1.0)
+    exponential = jnp.exp(total * t)
+    t2 = exponential + clip_low
+    t3 = clip_high + 1
     larger = jnp.maximum(exponential, 1 - clip_low)
-    below = advantage * exponential < advantage * jnp.minimum(t, larger)
-    t4 = advantage * t2 * exponential
-    branch3 = jnp.where(-(clip_low + jnp.expm1(t3)) > 0, 0.0, t2 * exponential)
-    t5 = -jnp.where(below, t4, advantage * branch3)
-    branch4 = jnp.where(below, -advantage * t2 * exponential, 0.0)
-    smaller = jnp.minimum(jnp.maximum(t5, branch4), 0.0)
-    t6 = -jnp.where(below, t4, advantage * jnp.where(t < larger, 0.0, branch3))
-    branch5 = jnp.where(t == larger, jnp.maximum(jnp.minimum(t5, branch4), smaller), t6)
-    t7 = cotangent * branch5
-    return (jnp.where(valid, t7[..., None], 0.0),)
+    equal = t3 == larger
+    t4 = -advantage * t * exponential
+    t5 = advantage * jnp.minimum(t3, larger)
+    below = advantage * exponential < t5
+    branch3 = jnp.where(below, t4, 0.0)
+    smaller = jnp.minimum(jnp.maximum(t4, branch3), 0.0)
+    t6 = advantage * t * exponential
+    below2 = t3 < larger
+    t7 = t * exponential
+    t8 = -jnp.where(below, t6, advantage * jnp.where(below2, 0.0, t7))
+    branch4 = jnp.where(equal, jnp.maximum(jnp.minimum(t4, branch3), smaller), t8)
+    branch5 = jnp.where(equal, jnp.maximum(branch3, jnp.minimum(branch3, 0.0)), branch3)
+    smaller2 = jnp.minimum(jnp.maximum(branch4, branch5), 0.0)
+    branch6 = jnp.where(t2 < 1, 0.0, t7)
+    t9 = -jnp.where(below, t6, advantage * branch6)
+    smaller3 = jnp.minimum(jnp.maximum(branch3, t9), 0.0)
+    t10 = -jnp.where(below, t6, advantage * jnp.where(below2, 0.0, branch6))
+    branch7 = jnp.where(equal, jnp.maximum(jnp.minimum(branch3, t9), smaller3), t10)
+    larger2 = jnp.maximum(jnp.minimum(branch4, branch5), smaller2)
+    branch8 = jnp.where(t2 == 1, larger2, branch7)
+    t11 = cotangent * branch8
+    return (jnp.where(valid, t11[..., None], 0.0),)
 
 
 def _gspo_jvp(
@@ -2109,24 +2340,36 @@ def _gspo_jvp(
     """The directional derivative of the unreduced loss along the tangents."""
     branch = jnp.where(valid, log_probability_tangent, 0.0)
     total = jnp.sum(branch, axis=-1)
-    t = clip_high + 1
     branch2 = jnp.where(valid, log_probability - old_log_probability, 0.0)
     total2 = jnp.sum(branch2, axis=-1)
     branch3 = fn.select(valid, 1.0, 0.0, log_probability)
     total3 = jnp.sum(branch3, axis=-1)
-    t2 = 1 / jnp.maximum(total3, 1.0)
-    t3 = total2 * t2
-    exponential = jnp.exp(t3)
+    t = 1 / jnp.maximum(total3, 1.0)
+    exponential = jnp.exp(total2 * t)
+    t2 = exponential + clip_low
+    t3 = clip_high + 1
     larger = jnp.maximum(exponential, 1 - clip_low)
-    below = advantage * exponential < advantage * jnp.minimum(t, larger)
-    t4 = advantage * t2 * exponential
-    branch4 = jnp.where(-(clip_low + jnp.expm1(t3)) > 0, 0.0, t2 * exponential)
-    t5 = -jnp.where(below, t4, advantage * branch4)
-    branch5 = jnp.where(below, -advantage * t2 * exponential, 0.0)
-    smaller = jnp.minimum(jnp.maximum(t5, branch5), 0.0)
-    t6 = -jnp.where(below, t4, advantage * jnp.where(t < larger, 0.0, branch4))
-    branch6 = jnp.where(t == larger, jnp.maximum(jnp.minimum(t5, branch5), smaller), t6)
-    return total * branch6
+    equal = t3 == larger
+    t4 = -advantage * t * exponential
+    t5 = advantage * jnp.minimum(t3, larger)
+    below = advantage * exponential < t5
+    branch4 = jnp.where(below, t4, 0.0)
+    smaller = jnp.minimum(jnp.maximum(t4, branch4), 0.0)
+    t6 = advantage * t * exponential
+    below2 = t3 < larger
+    t7 = t * exponential
+    t8 = -jnp.where(below, t6, advantage * jnp.where(below2, 0.0, t7))
+    branch5 = jnp.where(equal, jnp.maximum(jnp.minimum(t4, branch4), smaller), t8)
+    branch6 = jnp.where(equal, jnp.maximum(branch4, jnp.minimum(branch4, 0.0)), branch4)
+    smaller2 = jnp.minimum(jnp.maximum(branch5, branch6), 0.0)
+    branch7 = jnp.where(t2 < 1, 0.0, t7)
+    t9 = -jnp.where(below, t6, advantage * branch7)
+    smaller3 = jnp.minimum(jnp.maximum(branch4, t9), 0.0)
+    t10 = -jnp.where(below, t6, advantage * jnp.where(below2, 0.0, branch7))
+    branch8 = jnp.where(equal, jnp.maximum(jnp.minimum(branch4, t9), smaller3), t10)
+    larger2 = jnp.maximum(jnp.minimum(branch5, branch6), smaller2)
+    branch9 = jnp.where(t2 == 1, larger2, branch8)
+    return total * branch9
 
 
 def _gspo_hvp(
@@ -2147,17 +2390,41 @@ def _gspo_hvp(
     branch3 = fn.select(valid, 1.0, 0.0, log_probability)
     total3 = jnp.sum(branch3, axis=-1)
     larger = jnp.maximum(total3, 1.0)
-    t = total2 / larger
-    exponential = jnp.exp(t)
+    exponential = jnp.exp(total2 / larger)
+    t = advantage * exponential
     t2 = clip_high + 1
     larger2 = jnp.maximum(exponential, 1 - clip_low)
     t3 = advantage * jnp.minimum(t2, larger2)
-    t4 = 1 / larger**2
-    branch4 = jnp.where(-(clip_low + jnp.expm1(t)) >= 0, 0.0, t4 * exponential)
-    t5 = advantage * jnp.where(t2 <= larger2, 0.0, branch4)
-    branch5 = jnp.where(advantage * exponential < t3, advantage * t4 * exponential, t5)
-    t6 = -cotangent * total * branch5
-    return (jnp.where(valid, t6[..., None], 0.0),)
+    equal = t == t3
+    t4 = exponential + clip_low
+    equal2 = t4 == 1
+    below = t2 <= larger2
+    t5 = 1 / larger**2
+    t6 = exponential * t5
+    branch4 = jnp.where(below, 0.0, t6)
+    t7 = -advantage * cotangent * branch4
+    branch5 = jnp.where(valid, t7[..., None], 0.0)
+    smaller = jnp.minimum(jnp.maximum(branch5, 0.0), 0.0)
+    branch6 = jnp.where(below, 0.0, jnp.where(t4 < 1, 0.0, t6))
+    t8 = -advantage * cotangent * branch6
+    larger3 = jnp.maximum(jnp.minimum(branch5, 0.0), smaller)
+    branch7 = jnp.where(equal2[..., None], larger3, jnp.where(valid, t8[..., None], 0.0))
+    t9 = -advantage * cotangent * exponential * t5
+    branch8 = jnp.where(valid, t9[..., None], 0.0)
+    larger4 = jnp.maximum(branch8, jnp.minimum(branch8, 0.0))
+    branch9 = jnp.where(equal2[..., None], larger4, branch8)
+    smaller2 = jnp.minimum(jnp.maximum(branch7, branch9), 0.0)
+    below2 = t < t3
+    t10 = advantage * exponential * t5
+    t11 = -cotangent * jnp.where(below2, t10, advantage * branch4)
+    branch10 = jnp.where(valid, t11[..., None], 0.0)
+    branch11 = jnp.where(valid & below2[..., None], t9[..., None], 0.0)
+    smaller3 = jnp.minimum(jnp.maximum(branch10, branch11), 0.0)
+    t12 = -cotangent * jnp.where(below2, t10, advantage * branch6)
+    larger5 = jnp.maximum(jnp.minimum(branch10, branch11), smaller3)
+    branch12 = jnp.where(equal2[..., None], larger5, jnp.where(valid, t12[..., None], 0.0))
+    larger6 = jnp.maximum(jnp.minimum(branch7, branch9), smaller2)
+    return (total[..., None] * jnp.where(equal[..., None], larger6, branch12),)
 
 
 def _gspo_hessian_diagonal(
@@ -2175,17 +2442,41 @@ def _gspo_hessian_diagonal(
     branch2 = fn.select(valid, 1.0, 0.0, log_probability)
     total2 = jnp.sum(branch2, axis=-1)
     larger = jnp.maximum(total2, 1.0)
-    t = total / larger
-    exponential = jnp.exp(t)
+    exponential = jnp.exp(total / larger)
+    t = advantage * exponential
     t2 = clip_high + 1
     larger2 = jnp.maximum(exponential, 1 - clip_low)
     t3 = advantage * jnp.minimum(t2, larger2)
-    t4 = 1 / larger**2
-    branch3 = jnp.where(-(clip_low + jnp.expm1(t)) >= 0, 0.0, t4 * exponential)
-    t5 = advantage * jnp.where(t2 <= larger2, 0.0, branch3)
-    branch4 = jnp.where(advantage * exponential < t3, advantage * t4 * exponential, t5)
-    t6 = -cotangent * branch4
-    return (jnp.where(valid, t6[..., None], 0.0),)
+    equal = t == t3
+    t4 = exponential + clip_low
+    equal2 = t4 == 1
+    below = t2 <= larger2
+    t5 = 1 / larger**2
+    t6 = exponential * t5
+    branch3 = jnp.where(below, 0.0, t6)
+    t7 = -advantage * cotangent * branch3
+    branch4 = jnp.where(valid, t7[..., None], 0.0)
+    smaller = jnp.minimum(jnp.maximum(branch4, 0.0), 0.0)
+    branch5 = jnp.where(below, 0.0, jnp.where(t4 < 1, 0.0, t6))
+    t8 = -advantage * cotangent * branch5
+    larger3 = jnp.maximum(jnp.minimum(branch4, 0.0), smaller)
+    branch6 = jnp.where(equal2[..., None], larger3, jnp.where(valid, t8[..., None], 0.0))
+    t9 = -advantage * cotangent * exponential * t5
+    branch7 = jnp.where(valid, t9[..., None], 0.0)
+    larger4 = jnp.maximum(branch7, jnp.minimum(branch7, 0.0))
+    branch8 = jnp.where(equal2[..., None], larger4, branch7)
+    smaller2 = jnp.minimum(jnp.maximum(branch6, branch8), 0.0)
+    below2 = t < t3
+    t10 = advantage * exponential * t5
+    t11 = -cotangent * jnp.where(below2, t10, advantage * branch3)
+    branch9 = jnp.where(valid, t11[..., None], 0.0)
+    branch10 = jnp.where(valid & below2[..., None], t9[..., None], 0.0)
+    smaller3 = jnp.minimum(jnp.maximum(branch9, branch10), 0.0)
+    t12 = -cotangent * jnp.where(below2, t10, advantage * branch5)
+    larger5 = jnp.maximum(jnp.minimum(branch9, branch10), smaller3)
+    branch11 = jnp.where(equal2[..., None], larger5, jnp.where(valid, t12[..., None], 0.0))
+    larger6 = jnp.maximum(jnp.minimum(branch6, branch8), smaller2)
+    return (jnp.where(valid, jnp.where(equal[..., None], larger6, branch11), 0.0),)
 
 
 _GSPO = Definition(

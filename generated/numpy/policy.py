@@ -1075,19 +1075,28 @@ def _ppo_clip_vjp(
     cotangent: Array,
 ) -> tuple[Result, ...]:
     """Gradients of sum(cotangent * loss)."""
-    t = clip_high + 1
-    t2 = log_probability - old_log_probability
-    exponential = np.exp(t2)
+    exponential = np.exp(log_probability - old_log_probability)
+    t = exponential + clip_low
+    t2 = clip_high + 1
     larger = np.maximum(exponential, 1 - clip_low)
+    equal = t2 == larger
     t3 = advantage * exponential
-    below = t3 < advantage * np.minimum(t, larger)
-    branch = np.where(-(clip_low + np.expm1(t2)) > 0, 0.0, exponential)
-    t4 = -np.where(below, t3, advantage * branch)
-    branch2 = np.where(below, -advantage * exponential, 0.0)
-    smaller = np.minimum(np.maximum(t4, branch2), 0.0)
-    t5 = -np.where(below, t3, advantage * np.where(t < larger, 0.0, branch))
-    branch3 = np.where(t == larger, np.maximum(np.minimum(t4, branch2), smaller), t5)
-    return (cotangent * branch3,)
+    below = t3 < advantage * np.minimum(t2, larger)
+    t4 = -advantage * exponential
+    branch = np.where(below, t4, 0.0)
+    smaller = np.minimum(np.maximum(branch, t4), 0.0)
+    below2 = t2 < larger
+    t5 = -np.where(below, t3, advantage * np.where(below2, 0.0, exponential))
+    branch2 = np.where(equal, np.maximum(np.minimum(branch, t4), smaller), t5)
+    branch3 = np.where(equal, np.maximum(branch, np.minimum(branch, 0.0)), branch)
+    smaller2 = np.minimum(np.maximum(branch2, branch3), 0.0)
+    branch4 = np.where(t < 1, 0.0, exponential)
+    t6 = -np.where(below, t3, advantage * branch4)
+    smaller3 = np.minimum(np.maximum(branch, t6), 0.0)
+    t7 = -np.where(below, t3, advantage * np.where(below2, 0.0, branch4))
+    branch5 = np.where(equal, np.maximum(np.minimum(branch, t6), smaller3), t7)
+    branch6 = np.where(t == 1, np.maximum(np.minimum(branch2, branch3), smaller2), branch5)
+    return (branch6 * cotangent,)
 
 
 def _ppo_clip_jvp(
@@ -1099,19 +1108,28 @@ def _ppo_clip_jvp(
     log_probability_tangent: Array,
 ) -> Result:
     """The directional derivative of the unreduced loss along the tangents."""
-    t = clip_high + 1
-    t2 = log_probability - old_log_probability
-    exponential = np.exp(t2)
+    exponential = np.exp(log_probability - old_log_probability)
+    t = exponential + clip_low
+    t2 = clip_high + 1
     larger = np.maximum(exponential, 1 - clip_low)
+    equal = t2 == larger
     t3 = advantage * exponential
-    below = t3 < advantage * np.minimum(t, larger)
-    branch = np.where(-(clip_low + np.expm1(t2)) > 0, 0.0, exponential)
-    t4 = -np.where(below, t3, advantage * branch)
-    branch2 = np.where(below, -advantage * exponential, 0.0)
-    smaller = np.minimum(np.maximum(t4, branch2), 0.0)
-    t5 = -np.where(below, t3, advantage * np.where(t < larger, 0.0, branch))
-    branch3 = np.where(t == larger, np.maximum(np.minimum(t4, branch2), smaller), t5)
-    return log_probability_tangent * branch3
+    below = t3 < advantage * np.minimum(t2, larger)
+    t4 = -advantage * exponential
+    branch = np.where(below, t4, 0.0)
+    smaller = np.minimum(np.maximum(branch, t4), 0.0)
+    below2 = t2 < larger
+    t5 = -np.where(below, t3, advantage * np.where(below2, 0.0, exponential))
+    branch2 = np.where(equal, np.maximum(np.minimum(branch, t4), smaller), t5)
+    branch3 = np.where(equal, np.maximum(branch, np.minimum(branch, 0.0)), branch)
+    smaller2 = np.minimum(np.maximum(branch2, branch3), 0.0)
+    branch4 = np.where(t < 1, 0.0, exponential)
+    t6 = -np.where(below, t3, advantage * branch4)
+    smaller3 = np.minimum(np.maximum(branch, t6), 0.0)
+    t7 = -np.where(below, t3, advantage * np.where(below2, 0.0, branch4))
+    branch5 = np.where(equal, np.maximum(np.minimum(branch, t6), smaller3), t7)
+    branch6 = np.where(t == 1, np.maximum(np.minimum(branch2, branch3), smaller2), branch5)
+    return branch6 * log_probability_tangent
 
 
 def _ppo_clip_hvp(
@@ -1124,15 +1142,45 @@ def _ppo_clip_hvp(
     log_probability_tangent: Array,
 ) -> tuple[Result, ...]:
     """The Hessian of sum(cotangent * loss) times the tangents."""
-    t = log_probability - old_log_probability
-    exponential = np.exp(t)
-    t2 = advantage * exponential
-    t3 = clip_high + 1
+    exponential = np.exp(log_probability - old_log_probability)
+    t = advantage * exponential
+    t2 = clip_high + 1
     larger = np.maximum(exponential, 1 - clip_low)
-    branch = np.where(-(clip_low + np.expm1(t)) >= 0, 0.0, exponential)
-    t4 = advantage * np.where(t3 <= larger, 0.0, branch)
-    branch2 = np.where(t2 < advantage * np.minimum(t3, larger), t2, t4)
-    return (-log_probability_tangent * cotangent * branch2,)
+    t3 = advantage * np.minimum(t2, larger)
+    equal = t2 == larger
+    t4 = exponential + clip_low
+    equal2 = t4 == 1
+    t5 = -advantage * cotangent * exponential
+    smaller = np.minimum(t5, 0.0)
+    branch = np.where(t4 < 1, 0.0, exponential)
+    larger2 = np.maximum(smaller, np.minimum(np.maximum(t5, 0.0), 0.0))
+    branch2 = np.where(equal2, larger2, -advantage * branch * cotangent)
+    smaller2 = np.minimum(np.maximum(branch2, 0.0), 0.0)
+    below = t2 < larger
+    branch3 = np.where(below, 0.0, exponential)
+    t6 = -advantage * branch3 * cotangent
+    larger3 = np.maximum(np.minimum(t6, 0.0), np.minimum(np.maximum(t6, 0.0), 0.0))
+    branch4 = np.where(below, 0.0, branch)
+    branch5 = np.where(equal2, larger3, -advantage * branch4 * cotangent)
+    branch6 = np.where(equal, np.maximum(np.minimum(branch2, 0.0), smaller2), branch5)
+    branch7 = np.where(equal2, np.maximum(t5, smaller), t5)
+    branch8 = np.where(equal, np.maximum(branch7, np.minimum(branch7, 0.0)), branch7)
+    smaller3 = np.minimum(np.maximum(branch6, branch8), 0.0)
+    below2 = t < t3
+    branch9 = np.where(below2, t5, 0.0)
+    smaller4 = np.minimum(np.maximum(t5, branch9), 0.0)
+    t7 = -cotangent * np.where(below2, t, advantage * branch)
+    branch10 = np.where(equal2, np.maximum(np.minimum(t5, branch9), smaller4), t7)
+    branch11 = np.where(equal2, np.maximum(branch9, np.minimum(branch9, 0.0)), branch9)
+    smaller5 = np.minimum(np.maximum(branch10, branch11), 0.0)
+    t8 = -cotangent * np.where(below2, t, advantage * branch3)
+    smaller6 = np.minimum(np.maximum(branch9, t8), 0.0)
+    t9 = -cotangent * np.where(below2, t, advantage * branch4)
+    branch12 = np.where(equal2, np.maximum(np.minimum(branch9, t8), smaller6), t9)
+    larger4 = np.maximum(np.minimum(branch10, branch11), smaller5)
+    larger5 = np.maximum(np.minimum(branch6, branch8), smaller3)
+    branch13 = np.where(t == t3, larger5, np.where(equal, larger4, branch12))
+    return (branch13 * log_probability_tangent,)
 
 
 def _ppo_clip_hessian_diagonal(
@@ -1144,15 +1192,44 @@ def _ppo_clip_hessian_diagonal(
     cotangent: Array,
 ) -> tuple[Result, ...]:
     """The diagonal of the Hessian of sum(cotangent * loss)."""
-    t = log_probability - old_log_probability
-    exponential = np.exp(t)
-    t2 = advantage * exponential
-    t3 = clip_high + 1
+    exponential = np.exp(log_probability - old_log_probability)
+    t = advantage * exponential
+    t2 = clip_high + 1
     larger = np.maximum(exponential, 1 - clip_low)
-    branch = np.where(-(clip_low + np.expm1(t)) >= 0, 0.0, exponential)
-    t4 = advantage * np.where(t3 <= larger, 0.0, branch)
-    branch2 = np.where(t2 < advantage * np.minimum(t3, larger), t2, t4)
-    return (-cotangent * branch2,)
+    t3 = advantage * np.minimum(t2, larger)
+    equal = t2 == larger
+    t4 = exponential + clip_low
+    equal2 = t4 == 1
+    t5 = -advantage * cotangent * exponential
+    smaller = np.minimum(t5, 0.0)
+    branch = np.where(t4 < 1, 0.0, exponential)
+    larger2 = np.maximum(smaller, np.minimum(np.maximum(t5, 0.0), 0.0))
+    branch2 = np.where(equal2, larger2, -advantage * branch * cotangent)
+    smaller2 = np.minimum(np.maximum(branch2, 0.0), 0.0)
+    below = t2 < larger
+    branch3 = np.where(below, 0.0, exponential)
+    t6 = -advantage * branch3 * cotangent
+    larger3 = np.maximum(np.minimum(t6, 0.0), np.minimum(np.maximum(t6, 0.0), 0.0))
+    branch4 = np.where(below, 0.0, branch)
+    branch5 = np.where(equal2, larger3, -advantage * branch4 * cotangent)
+    branch6 = np.where(equal, np.maximum(np.minimum(branch2, 0.0), smaller2), branch5)
+    branch7 = np.where(equal2, np.maximum(t5, smaller), t5)
+    branch8 = np.where(equal, np.maximum(branch7, np.minimum(branch7, 0.0)), branch7)
+    smaller3 = np.minimum(np.maximum(branch6, branch8), 0.0)
+    below2 = t < t3
+    branch9 = np.where(below2, t5, 0.0)
+    smaller4 = np.minimum(np.maximum(t5, branch9), 0.0)
+    t7 = -cotangent * np.where(below2, t, advantage * branch)
+    branch10 = np.where(equal2, np.maximum(np.minimum(t5, branch9), smaller4), t7)
+    branch11 = np.where(equal2, np.maximum(branch9, np.minimum(branch9, 0.0)), branch9)
+    smaller5 = np.minimum(np.maximum(branch10, branch11), 0.0)
+    t8 = -cotangent * np.where(below2, t, advantage * branch3)
+    smaller6 = np.minimum(np.maximum(branch9, t8), 0.0)
+    t9 = -cotangent * np.where(below2, t, advantage * branch4)
+    branch12 = np.where(equal2, np.maximum(np.minimum(branch9, t8), smaller6), t9)
+    larger4 = np.maximum(np.minimum(branch10, branch11), smaller5)
+    larger5 = np.maximum(np.minimum(branch6, branch8), smaller3)
+    return (np.where(t == t3, larger5, np.where(equal, larger4, branch12)),)
 
 
 _PPO_CLIP = Definition(
@@ -1636,22 +1713,32 @@ def _grpo_vjp(
     cotangent: Array,
 ) -> tuple[Result, ...]:
     """Gradients of sum(cotangent * loss)."""
-    t = clip_high + 1
-    t2 = log_probability - old_log_probability
-    exponential = np.exp(t2)
+    exponential = np.exp(log_probability - old_log_probability)
+    t = exponential + clip_low
+    t2 = clip_high + 1
     larger = np.maximum(exponential, 1 - clip_low)
-    t3 = -beta * np.expm1(reference - log_probability)
-    t4 = advantage[..., None] * exponential
-    t5 = advantage[..., None] * np.minimum(t, larger)
-    below = t4 < t5
-    branch = np.where(-(clip_low + np.expm1(t2)) > 0, 0.0, exponential)
-    branch2 = np.where(below, t4, advantage[..., None] * branch)
-    t6 = t3 - branch2
-    branch3 = np.where(below, -advantage[..., None] * exponential, 0.0)
-    t7 = t3 + branch3
-    larger2 = np.maximum(np.minimum(t6, t7), np.minimum(np.maximum(t6, t7), 0.0))
-    branch4 = np.where(below, t4, advantage[..., None] * np.where(t < larger, 0.0, branch))
-    return (cotangent * np.where(t == larger, larger2, t3 - branch4),)
+    equal = t2 == larger
+    t3 = -advantage[..., None] * exponential
+    t4 = -beta * np.expm1(reference - log_probability)
+    t5 = t3 + t4
+    t6 = advantage[..., None] * exponential
+    t7 = advantage[..., None] * np.minimum(t2, larger)
+    below = t6 < t7
+    t8 = t4 + np.where(below, t3, 0.0)
+    larger2 = np.maximum(np.minimum(t5, t8), np.minimum(np.maximum(t5, t8), 0.0))
+    below2 = t2 < larger
+    branch = np.where(below, t6, advantage[..., None] * np.where(below2, 0.0, exponential))
+    branch2 = np.where(equal, larger2, t4 - branch)
+    branch3 = np.where(equal, np.maximum(t8, np.minimum(t8, 0.0)), t8)
+    smaller = np.minimum(np.maximum(branch2, branch3), 0.0)
+    branch4 = np.where(t < 1, 0.0, exponential)
+    branch5 = np.where(below, t6, advantage[..., None] * branch4)
+    t9 = t4 - branch5
+    larger3 = np.maximum(np.minimum(t8, t9), np.minimum(np.maximum(t8, t9), 0.0))
+    branch6 = np.where(below, t6, advantage[..., None] * np.where(below2, 0.0, branch4))
+    larger4 = np.maximum(np.minimum(branch2, branch3), smaller)
+    branch7 = np.where(t == 1, larger4, np.where(equal, larger3, t4 - branch6))
+    return (cotangent * branch7,)
 
 
 def _grpo_jvp(
@@ -1665,22 +1752,32 @@ def _grpo_jvp(
     log_probability_tangent: Array,
 ) -> Result:
     """The directional derivative of the unreduced loss along the tangents."""
-    t = clip_high + 1
-    t2 = log_probability - old_log_probability
-    exponential = np.exp(t2)
+    exponential = np.exp(log_probability - old_log_probability)
+    t = exponential + clip_low
+    t2 = clip_high + 1
     larger = np.maximum(exponential, 1 - clip_low)
-    t3 = -beta * np.expm1(reference - log_probability)
-    t4 = advantage[..., None] * exponential
-    t5 = advantage[..., None] * np.minimum(t, larger)
-    below = t4 < t5
-    branch = np.where(-(clip_low + np.expm1(t2)) > 0, 0.0, exponential)
-    branch2 = np.where(below, t4, advantage[..., None] * branch)
-    t6 = t3 - branch2
-    branch3 = np.where(below, -advantage[..., None] * exponential, 0.0)
-    t7 = t3 + branch3
-    larger2 = np.maximum(np.minimum(t6, t7), np.minimum(np.maximum(t6, t7), 0.0))
-    branch4 = np.where(below, t4, advantage[..., None] * np.where(t < larger, 0.0, branch))
-    return log_probability_tangent * np.where(t == larger, larger2, t3 - branch4)
+    equal = t2 == larger
+    t3 = -advantage[..., None] * exponential
+    t4 = -beta * np.expm1(reference - log_probability)
+    t5 = t3 + t4
+    t6 = advantage[..., None] * exponential
+    t7 = advantage[..., None] * np.minimum(t2, larger)
+    below = t6 < t7
+    t8 = t4 + np.where(below, t3, 0.0)
+    larger2 = np.maximum(np.minimum(t5, t8), np.minimum(np.maximum(t5, t8), 0.0))
+    below2 = t2 < larger
+    branch = np.where(below, t6, advantage[..., None] * np.where(below2, 0.0, exponential))
+    branch2 = np.where(equal, larger2, t4 - branch)
+    branch3 = np.where(equal, np.maximum(t8, np.minimum(t8, 0.0)), t8)
+    smaller = np.minimum(np.maximum(branch2, branch3), 0.0)
+    branch4 = np.where(t < 1, 0.0, exponential)
+    branch5 = np.where(below, t6, advantage[..., None] * branch4)
+    t9 = t4 - branch5
+    larger3 = np.maximum(np.minimum(t8, t9), np.minimum(np.maximum(t8, t9), 0.0))
+    branch6 = np.where(below, t6, advantage[..., None] * np.where(below2, 0.0, branch4))
+    larger4 = np.maximum(np.minimum(branch2, branch3), smaller)
+    branch7 = np.where(t == 1, larger4, np.where(equal, larger3, t4 - branch6))
+    return log_probability_tangent * branch7
 
 
 def _grpo_hvp(
@@ -1695,17 +1792,33 @@ def _grpo_hvp(
     log_probability_tangent: Array,
 ) -> tuple[Result, ...]:
     """The Hessian of sum(cotangent * loss) times the tangents."""
-    t = beta * np.exp(reference - log_probability)
-    t2 = log_probability - old_log_probability
-    exponential = np.exp(t2)
-    t3 = advantage[..., None] * exponential
-    t4 = clip_high + 1
+    t = clip_high + 1
+    exponential = np.exp(log_probability - old_log_probability)
     larger = np.maximum(exponential, 1 - clip_low)
-    t5 = advantage[..., None] * np.minimum(t4, larger)
-    branch = np.where(-(clip_low + np.expm1(t2)) > 0, 0.0, exponential)
-    t6 = advantage[..., None] * np.where(t4 <= larger, 0.0, branch)
-    t7 = t - np.where(t3 < t5, t3, t6)
-    return (log_probability_tangent * cotangent * t7,)
+    t2 = exponential + clip_low
+    equal = t2 == 1
+    t3 = -advantage[..., None] * exponential
+    t4 = beta * np.exp(reference - log_probability)
+    t5 = cotangent * (t3 + t4)
+    t6 = advantage[..., None] * exponential
+    t7 = advantage[..., None] * np.minimum(t, larger)
+    below = t6 < t7
+    t8 = cotangent * (t4 + np.where(below, t3, 0.0))
+    larger2 = np.maximum(np.minimum(t5, t8), np.minimum(np.maximum(t5, t8), 0.0))
+    branch = np.where(t2 < 1, 0.0, exponential)
+    branch2 = np.where(below, t6, advantage[..., None] * branch)
+    branch3 = np.where(equal, larger2, cotangent * (t4 - branch2))
+    branch4 = np.where(equal, np.maximum(t8, np.minimum(t8, 0.0)), t8)
+    smaller = np.minimum(np.maximum(branch3, branch4), 0.0)
+    below2 = t < larger
+    branch5 = np.where(below, t6, advantage[..., None] * np.where(below2, 0.0, exponential))
+    t9 = cotangent * (t4 - branch5)
+    larger3 = np.maximum(np.minimum(t8, t9), np.minimum(np.maximum(t8, t9), 0.0))
+    branch6 = np.where(below, t6, advantage[..., None] * np.where(below2, 0.0, branch))
+    branch7 = np.where(equal, larger3, cotangent * (t4 - branch6))
+    larger4 = np.maximum(np.minimum(branch3, branch4), smaller)
+    branch8 = np.where(t == larger, larger4, branch7)
+    return (log_probability_tangent * branch8,)
 
 
 def _grpo_hessian_diagonal(
@@ -1719,17 +1832,32 @@ def _grpo_hessian_diagonal(
     cotangent: Array,
 ) -> tuple[Result, ...]:
     """The diagonal of the Hessian of sum(cotangent * loss)."""
-    t = beta * np.exp(reference - log_probability)
-    t2 = log_probability - old_log_probability
-    exponential = np.exp(t2)
-    t3 = advantage[..., None] * exponential
-    t4 = clip_high + 1
+    t = clip_high + 1
+    exponential = np.exp(log_probability - old_log_probability)
     larger = np.maximum(exponential, 1 - clip_low)
-    t5 = advantage[..., None] * np.minimum(t4, larger)
-    branch = np.where(-(clip_low + np.expm1(t2)) > 0, 0.0, exponential)
-    t6 = advantage[..., None] * np.where(t4 <= larger, 0.0, branch)
-    t7 = t - np.where(t3 < t5, t3, t6)
-    return (cotangent * t7,)
+    t2 = exponential + clip_low
+    equal = t2 == 1
+    t3 = -advantage[..., None] * exponential
+    t4 = beta * np.exp(reference - log_probability)
+    t5 = cotangent * (t3 + t4)
+    t6 = advantage[..., None] * exponential
+    t7 = advantage[..., None] * np.minimum(t, larger)
+    below = t6 < t7
+    t8 = cotangent * (t4 + np.where(below, t3, 0.0))
+    larger2 = np.maximum(np.minimum(t5, t8), np.minimum(np.maximum(t5, t8), 0.0))
+    branch = np.where(t2 < 1, 0.0, exponential)
+    branch2 = np.where(below, t6, advantage[..., None] * branch)
+    branch3 = np.where(equal, larger2, cotangent * (t4 - branch2))
+    branch4 = np.where(equal, np.maximum(t8, np.minimum(t8, 0.0)), t8)
+    smaller = np.minimum(np.maximum(branch3, branch4), 0.0)
+    below2 = t < larger
+    branch5 = np.where(below, t6, advantage[..., None] * np.where(below2, 0.0, exponential))
+    t9 = cotangent * (t4 - branch5)
+    larger3 = np.maximum(np.minimum(t8, t9), np.minimum(np.maximum(t8, t9), 0.0))
+    branch6 = np.where(below, t6, advantage[..., None] * np.where(below2, 0.0, branch))
+    branch7 = np.where(equal, larger3, cotangent * (t4 - branch6))
+    larger4 = np.maximum(np.minimum(branch3, branch4), smaller)
+    return (np.where(t == larger, larger4, branch7),)
 
 
 def _grpo_without_reference_value(
@@ -1757,20 +1885,29 @@ def _grpo_without_reference_vjp(
     cotangent: Array,
 ) -> tuple[Result, ...]:
     """Gradients of sum(cotangent * loss)."""
-    t = clip_high + 1
-    t2 = log_probability - old_log_probability
-    exponential = np.exp(t2)
+    exponential = np.exp(log_probability - old_log_probability)
+    t = exponential + clip_low
+    t2 = clip_high + 1
     larger = np.maximum(exponential, 1 - clip_low)
-    t3 = advantage[..., None] * exponential
-    t4 = advantage[..., None] * np.minimum(t, larger)
-    below = t3 < t4
-    branch = np.where(-(clip_low + np.expm1(t2)) > 0, 0.0, exponential)
-    t5 = -np.where(below, t3, advantage[..., None] * branch)
-    branch2 = np.where(below, -advantage[..., None] * exponential, 0.0)
-    smaller = np.minimum(np.maximum(t5, branch2), 0.0)
-    t6 = -np.where(below, t3, advantage[..., None] * np.where(t < larger, 0.0, branch))
-    branch3 = np.where(t == larger, np.maximum(np.minimum(t5, branch2), smaller), t6)
-    return (cotangent * branch3,)
+    equal = t2 == larger
+    t3 = -advantage[..., None] * exponential
+    t4 = advantage[..., None] * exponential
+    t5 = advantage[..., None] * np.minimum(t2, larger)
+    below = t4 < t5
+    branch = np.where(below, t3, 0.0)
+    smaller = np.minimum(np.maximum(t3, branch), 0.0)
+    below2 = t2 < larger
+    t6 = -np.where(below, t4, advantage[..., None] * np.where(below2, 0.0, exponential))
+    branch2 = np.where(equal, np.maximum(np.minimum(t3, branch), smaller), t6)
+    branch3 = np.where(equal, np.maximum(branch, np.minimum(branch, 0.0)), branch)
+    smaller2 = np.minimum(np.maximum(branch2, branch3), 0.0)
+    branch4 = np.where(t < 1, 0.0, exponential)
+    t7 = -np.where(below, t4, advantage[..., None] * branch4)
+    smaller3 = np.minimum(np.maximum(branch, t7), 0.0)
+    t8 = -np.where(below, t4, advantage[..., None] * np.where(below2, 0.0, branch4))
+    branch5 = np.where(equal, np.maximum(np.minimum(branch, t7), smaller3), t8)
+    branch6 = np.where(t == 1, np.maximum(np.minimum(branch2, branch3), smaller2), branch5)
+    return (branch6 * cotangent,)
 
 
 def _grpo_without_reference_jvp(
@@ -1783,20 +1920,29 @@ def _grpo_without_reference_jvp(
     log_probability_tangent: Array,
 ) -> Result:
     """The directional derivative of the unreduced loss along the tangents."""
-    t = clip_high + 1
-    t2 = log_probability - old_log_probability
-    exponential = np.exp(t2)
+    exponential = np.exp(log_probability - old_log_probability)
+    t = exponential + clip_low
+    t2 = clip_high + 1
     larger = np.maximum(exponential, 1 - clip_low)
-    t3 = advantage[..., None] * exponential
-    t4 = advantage[..., None] * np.minimum(t, larger)
-    below = t3 < t4
-    branch = np.where(-(clip_low + np.expm1(t2)) > 0, 0.0, exponential)
-    t5 = -np.where(below, t3, advantage[..., None] * branch)
-    branch2 = np.where(below, -advantage[..., None] * exponential, 0.0)
-    smaller = np.minimum(np.maximum(t5, branch2), 0.0)
-    t6 = -np.where(below, t3, advantage[..., None] * np.where(t < larger, 0.0, branch))
-    branch3 = np.where(t == larger, np.maximum(np.minimum(t5, branch2), smaller), t6)
-    return log_probability_tangent * branch3
+    equal = t2 == larger
+    t3 = -advantage[..., None] * exponential
+    t4 = advantage[..., None] * exponential
+    t5 = advantage[..., None] * np.minimum(t2, larger)
+    below = t4 < t5
+    branch = np.where(below, t3, 0.0)
+    smaller = np.minimum(np.maximum(t3, branch), 0.0)
+    below2 = t2 < larger
+    t6 = -np.where(below, t4, advantage[..., None] * np.where(below2, 0.0, exponential))
+    branch2 = np.where(equal, np.maximum(np.minimum(t3, branch), smaller), t6)
+    branch3 = np.where(equal, np.maximum(branch, np.minimum(branch, 0.0)), branch)
+    smaller2 = np.minimum(np.maximum(branch2, branch3), 0.0)
+    branch4 = np.where(t < 1, 0.0, exponential)
+    t7 = -np.where(below, t4, advantage[..., None] * branch4)
+    smaller3 = np.minimum(np.maximum(branch, t7), 0.0)
+    t8 = -np.where(below, t4, advantage[..., None] * np.where(below2, 0.0, branch4))
+    branch5 = np.where(equal, np.maximum(np.minimum(branch, t7), smaller3), t8)
+    branch6 = np.where(t == 1, np.maximum(np.minimum(branch2, branch3), smaller2), branch5)
+    return log_probability_tangent * branch6
 
 
 def _grpo_without_reference_hvp(
@@ -1810,15 +1956,48 @@ def _grpo_without_reference_hvp(
     log_probability_tangent: Array,
 ) -> tuple[Result, ...]:
     """The Hessian of sum(cotangent * loss) times the tangents."""
-    t = log_probability - old_log_probability
-    exponential = np.exp(t)
-    t2 = advantage[..., None] * exponential
-    t3 = clip_high + 1
+    exponential = np.exp(log_probability - old_log_probability)
+    t = advantage[..., None] * exponential
+    t2 = clip_high + 1
     larger = np.maximum(exponential, 1 - clip_low)
-    t4 = advantage[..., None] * np.minimum(t3, larger)
-    branch = np.where(-(clip_low + np.expm1(t)) >= 0, 0.0, exponential)
-    t5 = advantage[..., None] * np.where(t3 <= larger, 0.0, branch)
-    return (-log_probability_tangent * cotangent * np.where(t2 < t4, t2, t5),)
+    t3 = advantage[..., None] * np.minimum(t2, larger)
+    equal = t2 == larger
+    t4 = exponential + clip_low
+    equal2 = t4 == 1
+    t5 = -advantage[..., None] * exponential * cotangent
+    smaller = np.minimum(t5, 0.0)
+    branch = np.where(t4 < 1, 0.0, exponential)
+    larger2 = np.maximum(smaller, np.minimum(np.maximum(t5, 0.0), 0.0))
+    branch2 = np.where(equal2, larger2, -advantage[..., None] * branch * cotangent)
+    smaller2 = np.minimum(np.maximum(branch2, 0.0), 0.0)
+    below = t2 < larger
+    branch3 = np.where(below, 0.0, exponential)
+    t6 = -advantage[..., None] * branch3 * cotangent
+    larger3 = np.maximum(np.minimum(t6, 0.0), np.minimum(np.maximum(t6, 0.0), 0.0))
+    branch4 = np.where(below, 0.0, branch)
+    branch5 = np.where(equal2, larger3, -advantage[..., None] * branch4 * cotangent)
+    branch6 = np.where(equal, np.maximum(np.minimum(branch2, 0.0), smaller2), branch5)
+    branch7 = np.where(equal2, np.maximum(t5, smaller), t5)
+    branch8 = np.where(equal, np.maximum(branch7, np.minimum(branch7, 0.0)), branch7)
+    smaller3 = np.minimum(np.maximum(branch6, branch8), 0.0)
+    below2 = t < t3
+    branch9 = np.where(below2, t5, 0.0)
+    smaller4 = np.minimum(np.maximum(t5, branch9), 0.0)
+    branch10 = np.where(below2, t, advantage[..., None] * branch)
+    larger4 = np.maximum(np.minimum(t5, branch9), smaller4)
+    branch11 = np.where(equal2, larger4, -cotangent * branch10)
+    branch12 = np.where(equal2, np.maximum(branch9, np.minimum(branch9, 0.0)), branch9)
+    smaller5 = np.minimum(np.maximum(branch11, branch12), 0.0)
+    branch13 = np.where(below2, t, advantage[..., None] * branch3)
+    t7 = -cotangent * branch13
+    smaller6 = np.minimum(np.maximum(branch9, t7), 0.0)
+    branch14 = np.where(below2, t, advantage[..., None] * branch4)
+    larger5 = np.maximum(np.minimum(branch9, t7), smaller6)
+    larger6 = np.maximum(np.minimum(branch11, branch12), smaller5)
+    branch15 = np.where(equal, larger6, np.where(equal2, larger5, -cotangent * branch14))
+    larger7 = np.maximum(np.minimum(branch6, branch8), smaller3)
+    branch16 = np.where(t == t3, larger7, branch15)
+    return (branch16 * log_probability_tangent,)
 
 
 def _grpo_without_reference_hessian_diagonal(
@@ -1831,15 +2010,47 @@ def _grpo_without_reference_hessian_diagonal(
     cotangent: Array,
 ) -> tuple[Result, ...]:
     """The diagonal of the Hessian of sum(cotangent * loss)."""
-    t = log_probability - old_log_probability
-    exponential = np.exp(t)
-    t2 = advantage[..., None] * exponential
-    t3 = clip_high + 1
+    exponential = np.exp(log_probability - old_log_probability)
+    t = advantage[..., None] * exponential
+    t2 = clip_high + 1
     larger = np.maximum(exponential, 1 - clip_low)
-    t4 = advantage[..., None] * np.minimum(t3, larger)
-    branch = np.where(-(clip_low + np.expm1(t)) >= 0, 0.0, exponential)
-    t5 = advantage[..., None] * np.where(t3 <= larger, 0.0, branch)
-    return (-cotangent * np.where(t2 < t4, t2, t5),)
+    t3 = advantage[..., None] * np.minimum(t2, larger)
+    equal = t2 == larger
+    t4 = exponential + clip_low
+    equal2 = t4 == 1
+    t5 = -advantage[..., None] * exponential * cotangent
+    smaller = np.minimum(t5, 0.0)
+    branch = np.where(t4 < 1, 0.0, exponential)
+    larger2 = np.maximum(smaller, np.minimum(np.maximum(t5, 0.0), 0.0))
+    branch2 = np.where(equal2, larger2, -advantage[..., None] * branch * cotangent)
+    smaller2 = np.minimum(np.maximum(branch2, 0.0), 0.0)
+    below = t2 < larger
+    branch3 = np.where(below, 0.0, exponential)
+    t6 = -advantage[..., None] * branch3 * cotangent
+    larger3 = np.maximum(np.minimum(t6, 0.0), np.minimum(np.maximum(t6, 0.0), 0.0))
+    branch4 = np.where(below, 0.0, branch)
+    branch5 = np.where(equal2, larger3, -advantage[..., None] * branch4 * cotangent)
+    branch6 = np.where(equal, np.maximum(np.minimum(branch2, 0.0), smaller2), branch5)
+    branch7 = np.where(equal2, np.maximum(t5, smaller), t5)
+    branch8 = np.where(equal, np.maximum(branch7, np.minimum(branch7, 0.0)), branch7)
+    smaller3 = np.minimum(np.maximum(branch6, branch8), 0.0)
+    below2 = t < t3
+    branch9 = np.where(below2, t5, 0.0)
+    smaller4 = np.minimum(np.maximum(t5, branch9), 0.0)
+    branch10 = np.where(below2, t, advantage[..., None] * branch)
+    larger4 = np.maximum(np.minimum(t5, branch9), smaller4)
+    branch11 = np.where(equal2, larger4, -cotangent * branch10)
+    branch12 = np.where(equal2, np.maximum(branch9, np.minimum(branch9, 0.0)), branch9)
+    smaller5 = np.minimum(np.maximum(branch11, branch12), 0.0)
+    branch13 = np.where(below2, t, advantage[..., None] * branch3)
+    t7 = -cotangent * branch13
+    smaller6 = np.minimum(np.maximum(branch9, t7), 0.0)
+    branch14 = np.where(below2, t, advantage[..., None] * branch4)
+    larger5 = np.maximum(np.minimum(branch9, t7), smaller6)
+    larger6 = np.maximum(np.minimum(branch11, branch12), smaller5)
+    branch15 = np.where(equal, larger6, np.where(equal2, larger5, -cotangent * branch14))
+    larger7 = np.maximum(np.minimum(branch6, branch8), smaller3)
+    return (np.where(t == t3, larger7, branch15),)
 
 
 _GRPO = Definition(
@@ -2076,25 +2287,35 @@ def _gspo_vjp(
     cotangent: Array,
 ) -> tuple[Result, ...]:
     """Gradients of sum(cotangent * loss)."""
-    t = clip_high + 1
     branch = np.where(valid, log_probability - old_log_probability, 0.0)
     total = np.sum(branch, axis=-1)
     branch2 = fn.select(valid, 1.0, 0.0, log_probability)
     total2 = np.sum(branch2, axis=-1)
-    t2 = 1 / np.maximum(total2, 1.0)
-    t3 = total * t2
-    exponential = np.exp(t3)
+    t = 1 / np.maximum(total2, 1.0)
+    exponential = np.exp(total * t)
+    t2 = exponential + clip_low
+    t3 = clip_high + 1
     larger = np.maximum(exponential, 1 - clip_low)
-    below = advantage * exponential < advantage * np.minimum(t, larger)
-    t4 = advantage * t2 * exponential
-    branch3 = np.where(-(clip_low + np.expm1(t3)) > 0, 0.0, t2 * exponential)
-    t5 = -np.where(below, t4, advantage * branch3)
-    branch4 = np.where(below, -advantage * t2 * exponential, 0.0)
-    smaller = np.minimum(np.maximum(t5, branch4), 0.0)
-    t6 = -np.where(below, t4, advantage * np.where(t < larger, 0.0, branch3))
-    branch5 = np.where(t == larger, np.maximum(np.minimum(t5, branch4), smaller), t6)
-    t7 = cotangent * branch5
-    return (np.where(valid, t7[..., None], 0.0),)
+    equal = t3 == larger
+    t4 = -advantage * t * exponential
+    below = advantage * exponential < advantage * np.minimum(t3, larger)
+    branch3 = np.where(below, t4, 0.0)
+    smaller = np.minimum(np.maximum(t4, branch3), 0.0)
+    t5 = advantage * t * exponential
+    below2 = t3 < larger
+    t6 = t * exponential
+    t7 = -np.where(below, t5, advantage * np.where(below2, 0.0, t6))
+    branch4 = np.where(equal, np.maximum(np.minimum(t4, branch3), smaller), t7)
+    branch5 = np.where(equal, np.maximum(branch3, np.minimum(branch3, 0.0)), branch3)
+    smaller2 = np.minimum(np.maximum(branch4, branch5), 0.0)
+    branch6 = np.where(t2 < 1, 0.0, t6)
+    t8 = -np.where(below, t5, advantage * branch6)
+    smaller3 = np.minimum(np.maximum(branch3, t8), 0.0)
+    t9 = -np.where(below, t5, advantage * np.where(below2, 0.0, branch6))
+    branch7 = np.where(equal, np.maximum(np.minimum(branch3, t8), smaller3), t9)
+    branch8 = np.where(t2 == 1, np.maximum(np.minimum(branch4, branch5), smaller2), branch7)
+    t10 = cotangent * branch8
+    return (np.where(valid, t10[..., None], 0.0),)
 
 
 def _gspo_jvp(
@@ -2109,24 +2330,34 @@ def _gspo_jvp(
     """The directional derivative of the unreduced loss along the tangents."""
     branch = np.where(valid, log_probability_tangent, 0.0)
     total = np.sum(branch, axis=-1)
-    t = clip_high + 1
     branch2 = np.where(valid, log_probability - old_log_probability, 0.0)
     total2 = np.sum(branch2, axis=-1)
     branch3 = fn.select(valid, 1.0, 0.0, log_probability)
     total3 = np.sum(branch3, axis=-1)
-    t2 = 1 / np.maximum(total3, 1.0)
-    t3 = total2 * t2
-    exponential = np.exp(t3)
+    t = 1 / np.maximum(total3, 1.0)
+    exponential = np.exp(total2 * t)
+    t2 = exponential + clip_low
+    t3 = clip_high + 1
     larger = np.maximum(exponential, 1 - clip_low)
-    below = advantage * exponential < advantage * np.minimum(t, larger)
-    t4 = advantage * t2 * exponential
-    branch4 = np.where(-(clip_low + np.expm1(t3)) > 0, 0.0, t2 * exponential)
-    t5 = -np.where(below, t4, advantage * branch4)
-    branch5 = np.where(below, -advantage * t2 * exponential, 0.0)
-    smaller = np.minimum(np.maximum(t5, branch5), 0.0)
-    t6 = -np.where(below, t4, advantage * np.where(t < larger, 0.0, branch4))
-    branch6 = np.where(t == larger, np.maximum(np.minimum(t5, branch5), smaller), t6)
-    return total * branch6
+    equal = t3 == larger
+    t4 = -advantage * t * exponential
+    below = advantage * exponential < advantage * np.minimum(t3, larger)
+    branch4 = np.where(below, t4, 0.0)
+    smaller = np.minimum(np.maximum(t4, branch4), 0.0)
+    t5 = advantage * t * exponential
+    below2 = t3 < larger
+    t6 = t * exponential
+    t7 = -np.where(below, t5, advantage * np.where(below2, 0.0, t6))
+    branch5 = np.where(equal, np.maximum(np.minimum(t4, branch4), smaller), t7)
+    branch6 = np.where(equal, np.maximum(branch4, np.minimum(branch4, 0.0)), branch4)
+    smaller2 = np.minimum(np.maximum(branch5, branch6), 0.0)
+    branch7 = np.where(t2 < 1, 0.0, t6)
+    t8 = -np.where(below, t5, advantage * branch7)
+    smaller3 = np.minimum(np.maximum(branch4, t8), 0.0)
+    t9 = -np.where(below, t5, advantage * np.where(below2, 0.0, branch7))
+    branch8 = np.where(equal, np.maximum(np.minimum(branch4, t8), smaller3), t9)
+    branch9 = np.where(t2 == 1, np.maximum(np.minimum(branch5, branch6), smaller2), branch8)
+    return total * branch9
 
 
 def _gspo_hvp(
@@ -2147,17 +2378,41 @@ def _gspo_hvp(
     branch3 = fn.select(valid, 1.0, 0.0, log_probability)
     total3 = np.sum(branch3, axis=-1)
     larger = np.maximum(total3, 1.0)
-    t = total2 / larger
-    exponential = np.exp(t)
+    exponential = np.exp(total2 / larger)
+    t = advantage * exponential
     t2 = clip_high + 1
     larger2 = np.maximum(exponential, 1 - clip_low)
     t3 = advantage * np.minimum(t2, larger2)
-    t4 = 1 / larger**2
-    branch4 = np.where(-(clip_low + np.expm1(t)) >= 0, 0.0, t4 * exponential)
-    t5 = advantage * np.where(t2 <= larger2, 0.0, branch4)
-    branch5 = np.where(advantage * exponential < t3, advantage * t4 * exponential, t5)
-    t6 = -cotangent * total * branch5
-    return (np.where(valid, t6[..., None], 0.0),)
+    equal = t == t3
+    t4 = exponential + clip_low
+    equal2 = t4 == 1
+    below = t2 <= larger2
+    t5 = 1 / larger**2
+    t6 = exponential * t5
+    branch4 = np.where(below, 0.0, t6)
+    t7 = -advantage * cotangent * branch4
+    branch5 = np.where(valid, t7[..., None], 0.0)
+    smaller = np.minimum(np.maximum(branch5, 0.0), 0.0)
+    branch6 = np.where(below, 0.0, np.where(t4 < 1, 0.0, t6))
+    t8 = -advantage * cotangent * branch6
+    larger3 = np.maximum(np.minimum(branch5, 0.0), smaller)
+    branch7 = np.where(equal2[..., None], larger3, np.where(valid, t8[..., None], 0.0))
+    t9 = -advantage * cotangent * exponential * t5
+    branch8 = np.where(valid, t9[..., None], 0.0)
+    larger4 = np.maximum(branch8, np.minimum(branch8, 0.0))
+    branch9 = np.where(equal2[..., None], larger4, branch8)
+    smaller2 = np.minimum(np.maximum(branch7, branch9), 0.0)
+    below2 = t < t3
+    t10 = advantage * exponential * t5
+    t11 = -cotangent * np.where(below2, t10, advantage * branch4)
+    branch10 = np.where(valid, t11[..., None], 0.0)
+    branch11 = np.where(valid & below2[..., None], t9[..., None], 0.0)
+    smaller3 = np.minimum(np.maximum(branch10, branch11), 0.0)
+    t12 = -cotangent * np.where(below2, t10, advantage * branch6)
+    larger5 = np.maximum(np.minimum(branch10, branch11), smaller3)
+    branch12 = np.where(equal2[..., None], larger5, np.where(valid, t12[..., None], 0.0))
+    larger6 = np.maximum(np.minimum(branch7, branch9), smaller2)
+    return (total[..., None] * np.where(equal[..., None], larger6, branch12),)
 
 
 def _gspo_hessian_diagonal(
@@ -2175,17 +2430,41 @@ def _gspo_hessian_diagonal(
     branch2 = fn.select(valid, 1.0, 0.0, log_probability)
     total2 = np.sum(branch2, axis=-1)
     larger = np.maximum(total2, 1.0)
-    t = total / larger
-    exponential = np.exp(t)
+    exponential = np.exp(total / larger)
+    t = advantage * exponential
     t2 = clip_high + 1
     larger2 = np.maximum(exponential, 1 - clip_low)
     t3 = advantage * np.minimum(t2, larger2)
-    t4 = 1 / larger**2
-    branch3 = np.where(-(clip_low + np.expm1(t)) >= 0, 0.0, t4 * exponential)
-    t5 = advantage * np.where(t2 <= larger2, 0.0, branch3)
-    branch4 = np.where(advantage * exponential < t3, advantage * t4 * exponential, t5)
-    t6 = -cotangent * branch4
-    return (np.where(valid, t6[..., None], 0.0),)
+    equal = t == t3
+    t4 = exponential + clip_low
+    equal2 = t4 == 1
+    below = t2 <= larger2
+    t5 = 1 / larger**2
+    t6 = exponential * t5
+    branch3 = np.where(below, 0.0, t6)
+    t7 = -advantage * cotangent * branch3
+    branch4 = np.where(valid, t7[..., None], 0.0)
+    smaller = np.minimum(np.maximum(branch4, 0.0), 0.0)
+    branch5 = np.where(below, 0.0, np.where(t4 < 1, 0.0, t6))
+    t8 = -advantage * cotangent * branch5
+    larger3 = np.maximum(np.minimum(branch4, 0.0), smaller)
+    branch6 = np.where(equal2[..., None], larger3, np.where(valid, t8[..., None], 0.0))
+    t9 = -advantage * cotangent * exponential * t5
+    branch7 = np.where(valid, t9[..., None], 0.0)
+    larger4 = np.maximum(branch7, np.minimum(branch7, 0.0))
+    branch8 = np.where(equal2[..., None], larger4, branch7)
+    smaller2 = np.minimum(np.maximum(branch6, branch8), 0.0)
+    below2 = t < t3
+    t10 = advantage * exponential * t5
+    t11 = -cotangent * np.where(below2, t10, advantage * branch3)
+    branch9 = np.where(valid, t11[..., None], 0.0)
+    branch10 = np.where(valid & below2[..., None], t9[..., None], 0.0)
+    smaller3 = np.minimum(np.maximum(branch9, branch10), 0.0)
+    t12 = -cotangent * np.where(below2, t10, advantage * branch5)
+    larger5 = np.maximum(np.minimum(branch9, branch10), smaller3)
+    branch11 = np.where(equal2[..., None], larger5, np.where(valid, t12[..., None], 0.0))
+    larger6 = np.maximum(np.minimum(branch6, branch8), smaller2)
+    return (np.where(valid, np.where(equal[..., None], larger6, branch11), 0.0),)
 
 
 _GSPO = Definition(

@@ -1363,19 +1363,28 @@ def _ppo_clip_vjp(
     cotangent: Array,
 ) -> tuple[Result, ...]:
     """Gradients of sum(cotangent * loss)."""
-    t = clip_high + 1
-    t2 = log_probability - old_log_probability
-    exponential = tf.math.exp(t2)
+    exponential = tf.math.exp(log_probability - old_log_probability)
+    t = exponential + clip_low
+    t2 = clip_high + 1
     larger = tf.maximum(exponential, 1 - clip_low)
+    equal = t2 == larger
     t3 = advantage * exponential
-    below = t3 < advantage * tf.minimum(t, larger)
-    branch = tf.where(~(-(clip_low + tf.math.expm1(t2)) > 0), exponential, 0.0)
-    t4 = -tf.where(below, t3, advantage * branch)
-    branch2 = tf.where(below, -advantage * exponential, 0.0)
-    smaller = tf.minimum(tf.maximum(t4, branch2), 0.0)
-    t5 = -tf.where(below, t3, advantage * tf.where(~(t < larger), branch, 0.0))
-    branch3 = tf.where(t == larger, tf.maximum(tf.minimum(t4, branch2), smaller), t5)
-    return (cotangent * branch3,)
+    below = t3 < advantage * tf.minimum(t2, larger)
+    t4 = -advantage * exponential
+    branch = tf.where(below, t4, 0.0)
+    smaller = tf.minimum(tf.maximum(branch, t4), 0.0)
+    below2 = t2 < larger
+    t5 = -tf.where(below, t3, advantage * tf.where(~(below2), exponential, 0.0))
+    branch2 = tf.where(equal, tf.maximum(tf.minimum(branch, t4), smaller), t5)
+    branch3 = tf.where(equal, tf.maximum(branch, tf.minimum(branch, 0.0)), branch)
+    smaller2 = tf.minimum(tf.maximum(branch2, branch3), 0.0)
+    branch4 = tf.where(~(t < 1), exponential, 0.0)
+    t6 = -tf.where(below, t3, advantage * branch4)
+    smaller3 = tf.minimum(tf.maximum(branch, t6), 0.0)
+    t7 = -tf.where(below, t3, advantage * tf.where(~(below2), branch4, 0.0))
+    branch5 = tf.where(equal, tf.maximum(tf.minimum(branch, t6), smaller3), t7)
+    branch6 = tf.where(t == 1, tf.maximum(tf.minimum(branch2, branch3), smaller2), branch5)
+    return (branch6 * cotangent,)
 
 
 def _ppo_clip_jvp(
@@ -1387,19 +1396,28 @@ def _ppo_clip_jvp(
     log_probability_tangent: Array,
 ) -> Result:
     """The directional derivative of the unreduced loss along the tangents."""
-    t = clip_high + 1
-    t2 = log_probability - old_log_probability
-    exponential = tf.math.exp(t2)
+    exponential = tf.math.exp(log_probability - old_log_probability)
+    t = exponential + clip_low
+    t2 = clip_high + 1
     larger = tf.maximum(exponential, 1 - clip_low)
+    equal = t2 == larger
     t3 = advantage * exponential
-    below = t3 < advantage * tf.minimum(t, larger)
-    branch = tf.where(~(-(clip_low + tf.math.expm1(t2)) > 0), exponential, 0.0)
-    t4 = -tf.where(below, t3, advantage * branch)
-    branch2 = tf.where(below, -advantage * exponential, 0.0)
-    smaller = tf.minimum(tf.maximum(t4, branch2), 0.0)
-    t5 = -tf.where(below, t3, advantage * tf.where(~(t < larger), branch, 0.0))
-    branch3 = tf.where(t == larger, tf.maximum(tf.minimum(t4, branch2), smaller), t5)
-    return log_probability_tangent * branch3
+    below = t3 < advantage * tf.minimum(t2, larger)
+    t4 = -advantage * exponential
+    branch = tf.where(below, t4, 0.0)
+    smaller = tf.minimum(tf.maximum(branch, t4), 0.0)
+    below2 = t2 < larger
+    t5 = -tf.where(below, t3, advantage * tf.where(~(below2), exponential, 0.0))
+    branch2 = tf.where(equal, tf.maximum(tf.minimum(branch, t4), smaller), t5)
+    branch3 = tf.where(equal, tf.maximum(branch, tf.minimum(branch, 0.0)), branch)
+    smaller2 = tf.minimum(tf.maximum(branch2, branch3), 0.0)
+    branch4 = tf.where(~(t < 1), exponential, 0.0)
+    t6 = -tf.where(below, t3, advantage * branch4)
+    smaller3 = tf.minimum(tf.maximum(branch, t6), 0.0)
+    t7 = -tf.where(below, t3, advantage * tf.where(~(below2), branch4, 0.0))
+    branch5 = tf.where(equal, tf.maximum(tf.minimum(branch, t6), smaller3), t7)
+    branch6 = tf.where(t == 1, tf.maximum(tf.minimum(branch2, branch3), smaller2), branch5)
+    return branch6 * log_probability_tangent
 
 
 def _ppo_clip_hvp(
@@ -1412,15 +1430,45 @@ def _ppo_clip_hvp(
     log_probability_tangent: Array,
 ) -> tuple[Result, ...]:
     """The Hessian of sum(cotangent * loss) times the tangents."""
-    t = log_probability - old_log_probability
-    exponential = tf.math.exp(t)
-    t2 = advantage * exponential
-    t3 = clip_high + 1
+    exponential = tf.math.exp(log_probability - old_log_probability)
+    t = advantage * exponential
+    t2 = clip_high + 1
     larger = tf.maximum(exponential, 1 - clip_low)
-    branch = tf.where(~(-(clip_low + tf.math.expm1(t)) >= 0), exponential, 0.0)
-    t4 = advantage * tf.where(~(t3 <= larger), branch, 0.0)
-    branch2 = tf.where(t2 < advantage * tf.minimum(t3, larger), t2, t4)
-    return (-log_probability_tangent * cotangent * branch2,)
+    t3 = advantage * tf.minimum(t2, larger)
+    equal = t2 == larger
+    t4 = exponential + clip_low
+    equal2 = t4 == 1
+    t5 = -advantage * cotangent * exponential
+    smaller = tf.minimum(t5, 0.0)
+    branch = tf.where(~(t4 < 1), exponential, 0.0)
+    larger2 = tf.maximum(smaller, tf.minimum(tf.maximum(t5, 0.0), 0.0))
+    branch2 = tf.where(equal2, larger2, -advantage * branch * cotangent)
+    smaller2 = tf.minimum(tf.maximum(branch2, 0.0), 0.0)
+    below = t2 < larger
+    branch3 = tf.where(~(below), exponential, 0.0)
+    t6 = -advantage * branch3 * cotangent
+    larger3 = tf.maximum(tf.minimum(t6, 0.0), tf.minimum(tf.maximum(t6, 0.0), 0.0))
+    branch4 = tf.where(~(below), branch, 0.0)
+    branch5 = tf.where(equal2, larger3, -advantage * branch4 * cotangent)
+    branch6 = tf.where(equal, tf.maximum(tf.minimum(branch2, 0.0), smaller2), branch5)
+    branch7 = tf.where(equal2, tf.maximum(t5, smaller), t5)
+    branch8 = tf.where(equal, tf.maximum(branch7, tf.minimum(branch7, 0.0)), branch7)
+    smaller3 = tf.minimum(tf.maximum(branch6, branch8), 0.0)
+    below2 = t < t3
+    branch9 = tf.where(below2, t5, 0.0)
+    smaller4 = tf.minimum(tf.maximum(t5, branch9), 0.0)
+    t7 = -cotangent * tf.where(below2, t, advantage * branch)
+    branch10 = tf.where(equal2, tf.maximum(tf.minimum(t5, branch9), smaller4), t7)
+    branch11 = tf.where(equal2, tf.maximum(branch9, tf.minimum(branch9, 0.0)), branch9)
+    smaller5 = tf.minimum(tf.maximum(branch10, branch11), 0.0)
+    t8 = -cotangent * tf.where(below2, t, advantage * branch3)
+    smaller6 = tf.minimum(tf.maximum(branch9, t8), 0.0)
+    t9 = -cotangent * tf.where(below2, t, advantage * branch4)
+    branch12 = tf.where(equal2, tf.maximum(tf.minimum(branch9, t8), smaller6), t9)
+    larger4 = tf.maximum(tf.minimum(branch10, branch11), smaller5)
+    larger5 = tf.maximum(tf.minimum(branch6, branch8), smaller3)
+    branch13 = tf.where(t == t3, larger5, tf.where(equal, larger4, branch12))
+    return (branch13 * log_probability_tangent,)
 
 
 def _ppo_clip_hessian_diagonal(
@@ -1432,15 +1480,44 @@ def _ppo_clip_hessian_diagonal(
     cotangent: Array,
 ) -> tuple[Result, ...]:
     """The diagonal of the Hessian of sum(cotangent * loss)."""
-    t = log_probability - old_log_probability
-    exponential = tf.math.exp(t)
-    t2 = advantage * exponential
-    t3 = clip_high + 1
+    exponential = tf.math.exp(log_probability - old_log_probability)
+    t = advantage * exponential
+    t2 = clip_high + 1
     larger = tf.maximum(exponential, 1 - clip_low)
-    branch = tf.where(~(-(clip_low + tf.math.expm1(t)) >= 0), exponential, 0.0)
-    t4 = advantage * tf.where(~(t3 <= larger), branch, 0.0)
-    branch2 = tf.where(t2 < advantage * tf.minimum(t3, larger), t2, t4)
-    return (-cotangent * branch2,)
+    t3 = advantage * tf.minimum(t2, larger)
+    equal = t2 == larger
+    t4 = exponential + clip_low
+    equal2 = t4 == 1
+    t5 = -advantage * cotangent * exponential
+    smaller = tf.minimum(t5, 0.0)
+    branch = tf.where(~(t4 < 1), exponential, 0.0)
+    larger2 = tf.maximum(smaller, tf.minimum(tf.maximum(t5, 0.0), 0.0))
+    branch2 = tf.where(equal2, larger2, -advantage * branch * cotangent)
+    smaller2 = tf.minimum(tf.maximum(branch2, 0.0), 0.0)
+    below = t2 < larger
+    branch3 = tf.where(~(below), exponential, 0.0)
+    t6 = -advantage * branch3 * cotangent
+    larger3 = tf.maximum(tf.minimum(t6, 0.0), tf.minimum(tf.maximum(t6, 0.0), 0.0))
+    branch4 = tf.where(~(below), branch, 0.0)
+    branch5 = tf.where(equal2, larger3, -advantage * branch4 * cotangent)
+    branch6 = tf.where(equal, tf.maximum(tf.minimum(branch2, 0.0), smaller2), branch5)
+    branch7 = tf.where(equal2, tf.maximum(t5, smaller), t5)
+    branch8 = tf.where(equal, tf.maximum(branch7, tf.minimum(branch7, 0.0)), branch7)
+    smaller3 = tf.minimum(tf.maximum(branch6, branch8), 0.0)
+    below2 = t < t3
+    branch9 = tf.where(below2, t5, 0.0)
+    smaller4 = tf.minimum(tf.maximum(t5, branch9), 0.0)
+    t7 = -cotangent * tf.where(below2, t, advantage * branch)
+    branch10 = tf.where(equal2, tf.maximum(tf.minimum(t5, branch9), smaller4), t7)
+    branch11 = tf.where(equal2, tf.maximum(branch9, tf.minimum(branch9, 0.0)), branch9)
+    smaller5 = tf.minimum(tf.maximum(branch10, branch11), 0.0)
+    t8 = -cotangent * tf.where(below2, t, advantage * branch3)
+    smaller6 = tf.minimum(tf.maximum(branch9, t8), 0.0)
+    t9 = -cotangent * tf.where(below2, t, advantage * branch4)
+    branch12 = tf.where(equal2, tf.maximum(tf.minimum(branch9, t8), smaller6), t9)
+    larger4 = tf.maximum(tf.minimum(branch10, branch11), smaller5)
+    larger5 = tf.maximum(tf.minimum(branch6, branch8), smaller3)
+    return (tf.where(t == t3, larger5, tf.where(equal, larger4, branch12)),)
 
 
 _PPO_CLIP = Definition(
@@ -2068,23 +2145,32 @@ def _grpo_vjp(
     cotangent: Array,
 ) -> tuple[Result, ...]:
     """Gradients of sum(cotangent * loss)."""
-    t = clip_high + 1
-    t2 = log_probability - old_log_probability
-    exponential = tf.math.exp(t2)
+    exponential = tf.math.exp(log_probability - old_log_probability)
+    t = exponential + clip_low
+    t2 = clip_high + 1
     larger = tf.maximum(exponential, 1 - clip_low)
-    t3 = -beta * tf.math.expm1(reference - log_probability)
-    t4 = advantage[..., None] * exponential
-    t5 = advantage[..., None] * tf.minimum(t, larger)
-    below = t4 < t5
-    branch = tf.where(~(-(clip_low + tf.math.expm1(t2)) > 0), exponential, 0.0)
-    branch2 = tf.where(below, t4, advantage[..., None] * branch)
-    t6 = t3 - branch2
-    branch3 = tf.where(below, -advantage[..., None] * exponential, 0.0)
-    t7 = t3 + branch3
-    larger2 = tf.maximum(tf.minimum(t6, t7), tf.minimum(tf.maximum(t6, t7), 0.0))
-    t8 = advantage[..., None] * tf.where(~(t < larger), branch, 0.0)
-    branch4 = tf.where(t == larger, larger2, t3 - tf.where(below, t4, t8))
-    return (cotangent * branch4,)
+    equal = t2 == larger
+    t3 = -advantage[..., None] * exponential
+    t4 = -beta * tf.math.expm1(reference - log_probability)
+    t5 = t3 + t4
+    t6 = advantage[..., None] * exponential
+    t7 = advantage[..., None] * tf.minimum(t2, larger)
+    below = t6 < t7
+    t8 = t4 + tf.where(below, t3, 0.0)
+    larger2 = tf.maximum(tf.minimum(t5, t8), tf.minimum(tf.maximum(t5, t8), 0.0))
+    below2 = t2 < larger
+    t9 = advantage[..., None] * tf.where(~(below2), exponential, 0.0)
+    branch = tf.where(equal, larger2, t4 - tf.where(below, t6, t9))
+    branch2 = tf.where(equal, tf.maximum(t8, tf.minimum(t8, 0.0)), t8)
+    smaller = tf.minimum(tf.maximum(branch, branch2), 0.0)
+    branch3 = tf.where(~(t < 1), exponential, 0.0)
+    branch4 = tf.where(below, t6, advantage[..., None] * branch3)
+    t10 = t4 - branch4
+    larger3 = tf.maximum(tf.minimum(t8, t10), tf.minimum(tf.maximum(t8, t10), 0.0))
+    branch5 = tf.where(below, t6, advantage[..., None] * tf.where(~(below2), branch3, 0.0))
+    larger4 = tf.maximum(tf.minimum(branch, branch2), smaller)
+    branch6 = tf.where(t == 1, larger4, tf.where(equal, larger3, t4 - branch5))
+    return (cotangent * branch6,)
 
 
 def _grpo_jvp(
@@ -2098,23 +2184,32 @@ def _grpo_jvp(
     log_probability_tangent: Array,
 ) -> Result:
     """The directional derivative of the unreduced loss along the tangents."""
-    t = clip_high + 1
-    t2 = log_probability - old_log_probability
-    exponential = tf.math.exp(t2)
+    exponential = tf.math.exp(log_probability - old_log_probability)
+    t = exponential + clip_low
+    t2 = clip_high + 1
     larger = tf.maximum(exponential, 1 - clip_low)
-    t3 = -beta * tf.math.expm1(reference - log_probability)
-    t4 = advantage[..., None] * exponential
-    t5 = advantage[..., None] * tf.minimum(t, larger)
-    below = t4 < t5
-    branch = tf.where(~(-(clip_low + tf.math.expm1(t2)) > 0), exponential, 0.0)
-    branch2 = tf.where(below, t4, advantage[..., None] * branch)
-    t6 = t3 - branch2
-    branch3 = tf.where(below, -advantage[..., None] * exponential, 0.0)
-    t7 = t3 + branch3
-    larger2 = tf.maximum(tf.minimum(t6, t7), tf.minimum(tf.maximum(t6, t7), 0.0))
-    t8 = advantage[..., None] * tf.where(~(t < larger), branch, 0.0)
-    branch4 = tf.where(t == larger, larger2, t3 - tf.where(below, t4, t8))
-    return log_probability_tangent * branch4
+    equal = t2 == larger
+    t3 = -advantage[..., None] * exponential
+    t4 = -beta * tf.math.expm1(reference - log_probability)
+    t5 = t3 + t4
+    t6 = advantage[..., None] * exponential
+    t7 = advantage[..., None] * tf.minimum(t2, larger)
+    below = t6 < t7
+    t8 = t4 + tf.where(below, t3, 0.0)
+    larger2 = tf.maximum(tf.minimum(t5, t8), tf.minimum(tf.maximum(t5, t8), 0.0))
+    below2 = t2 < larger
+    t9 = advantage[..., None] * tf.where(~(below2), exponential, 0.0)
+    branch = tf.where(equal, larger2, t4 - tf.where(below, t6, t9))
+    branch2 = tf.where(equal, tf.maximum(t8, tf.minimum(t8, 0.0)), t8)
+    smaller = tf.minimum(tf.maximum(branch, branch2), 0.0)
+    branch3 = tf.where(~(t < 1), exponential, 0.0)
+    branch4 = tf.where(below, t6, advantage[..., None] * branch3)
+    t10 = t4 - branch4
+    larger3 = tf.maximum(tf.minimum(t8, t10), tf.minimum(tf.maximum(t8, t10), 0.0))
+    branch5 = tf.where(below, t6, advantage[..., None] * tf.where(~(below2), branch3, 0.0))
+    larger4 = tf.maximum(tf.minimum(branch, branch2), smaller)
+    branch6 = tf.where(t == 1, larger4, tf.where(equal, larger3, t4 - branch5))
+    return log_probability_tangent * branch6
 
 
 def _grpo_hvp(
@@ -2129,17 +2224,33 @@ def _grpo_hvp(
     log_probability_tangent: Array,
 ) -> tuple[Result, ...]:
     """The Hessian of sum(cotangent * loss) times the tangents."""
-    t = beta * tf.math.exp(reference - log_probability)
-    t2 = log_probability - old_log_probability
-    exponential = tf.math.exp(t2)
-    t3 = advantage[..., None] * exponential
-    t4 = clip_high + 1
+    t = clip_high + 1
+    exponential = tf.math.exp(log_probability - old_log_probability)
     larger = tf.maximum(exponential, 1 - clip_low)
-    t5 = advantage[..., None] * tf.minimum(t4, larger)
-    branch = tf.where(~(-(clip_low + tf.math.expm1(t2)) > 0), exponential, 0.0)
-    t6 = advantage[..., None] * tf.where(~(t4 <= larger), branch, 0.0)
-    t7 = t - tf.where(t3 < t5, t3, t6)
-    return (log_probability_tangent * cotangent * t7,)
+    t2 = exponential + clip_low
+    equal = t2 == 1
+    t3 = -advantage[..., None] * exponential
+    t4 = beta * tf.math.exp(reference - log_probability)
+    t5 = cotangent * (t3 + t4)
+    t6 = advantage[..., None] * exponential
+    t7 = advantage[..., None] * tf.minimum(t, larger)
+    below = t6 < t7
+    t8 = cotangent * (t4 + tf.where(below, t3, 0.0))
+    larger2 = tf.maximum(tf.minimum(t5, t8), tf.minimum(tf.maximum(t5, t8), 0.0))
+    branch = tf.where(~(t2 < 1), exponential, 0.0)
+    branch2 = tf.where(below, t6, advantage[..., None] * branch)
+    branch3 = tf.where(equal, larger2, cotangent * (t4 - branch2))
+    branch4 = tf.where(equal, tf.maximum(t8, tf.minimum(t8, 0.0)), t8)
+    smaller = tf.minimum(tf.maximum(branch3, branch4), 0.0)
+    below2 = t < larger
+    t9 = advantage[..., None] * tf.where(~(below2), exponential, 0.0)
+    t10 = cotangent * (t4 - tf.where(below, t6, t9))
+    larger3 = tf.maximum(tf.minimum(t8, t10), tf.minimum(tf.maximum(t8, t10), 0.0))
+    branch5 = tf.where(below, t6, advantage[..., None] * tf.where(~(below2), branch, 0.0))
+    branch6 = tf.where(equal, larger3, cotangent * (t4 - branch5))
+    larger4 = tf.maximum(tf.minimum(branch3, branch4), smaller)
+    branch7 = tf.where(t == larger, larger4, branch6)
+    return (log_probability_tangent * branch7,)
 
 
 def _grpo_hessian_diagonal(
@@ -2153,17 +2264,32 @@ def _grpo_hessian_diagonal(
     cotangent: Array,
 ) -> tuple[Result, ...]:
     """The diagonal of the Hessian of sum(cotangent * loss)."""
-    t = beta * tf.math.exp(reference - log_probability)
-    t2 = log_probability - old_log_probability
-    exponential = tf.math.exp(t2)
-    t3 = advantage[..., None] * exponential
-    t4 = clip_high + 1
+    t = clip_high + 1
+    exponential = tf.math.exp(log_probability - old_log_probability)
     larger = tf.maximum(exponential, 1 - clip_low)
-    t5 = advantage[..., None] * tf.minimum(t4, larger)
-    branch = tf.where(~(-(clip_low + tf.math.expm1(t2)) > 0), exponential, 0.0)
-    t6 = advantage[..., None] * tf.where(~(t4 <= larger), branch, 0.0)
-    t7 = t - tf.where(t3 < t5, t3, t6)
-    return (cotangent * t7,)
+    t2 = exponential + clip_low
+    equal = t2 == 1
+    t3 = -advantage[..., None] * exponential
+    t4 = beta * tf.math.exp(reference - log_probability)
+    t5 = cotangent * (t3 + t4)
+    t6 = advantage[..., None] * exponential
+    t7 = advantage[..., None] * tf.minimum(t, larger)
+    below = t6 < t7
+    t8 = cotangent * (t4 + tf.where(below, t3, 0.0))
+    larger2 = tf.maximum(tf.minimum(t5, t8), tf.minimum(tf.maximum(t5, t8), 0.0))
+    branch = tf.where(~(t2 < 1), exponential, 0.0)
+    branch2 = tf.where(below, t6, advantage[..., None] * branch)
+    branch3 = tf.where(equal, larger2, cotangent * (t4 - branch2))
+    branch4 = tf.where(equal, tf.maximum(t8, tf.minimum(t8, 0.0)), t8)
+    smaller = tf.minimum(tf.maximum(branch3, branch4), 0.0)
+    below2 = t < larger
+    t9 = advantage[..., None] * tf.where(~(below2), exponential, 0.0)
+    t10 = cotangent * (t4 - tf.where(below, t6, t9))
+    larger3 = tf.maximum(tf.minimum(t8, t10), tf.minimum(tf.maximum(t8, t10), 0.0))
+    branch5 = tf.where(below, t6, advantage[..., None] * tf.where(~(below2), branch, 0.0))
+    branch6 = tf.where(equal, larger3, cotangent * (t4 - branch5))
+    larger4 = tf.maximum(tf.minimum(branch3, branch4), smaller)
+    return (tf.where(t == larger, larger4, branch6),)
 
 
 def _grpo_without_reference_value(
@@ -2191,21 +2317,30 @@ def _grpo_without_reference_vjp(
     cotangent: Array,
 ) -> tuple[Result, ...]:
     """Gradients of sum(cotangent * loss)."""
-    t = clip_high + 1
-    t2 = log_probability - old_log_probability
-    exponential = tf.math.exp(t2)
+    exponential = tf.math.exp(log_probability - old_log_probability)
+    t = exponential + clip_low
+    t2 = clip_high + 1
     larger = tf.maximum(exponential, 1 - clip_low)
-    t3 = advantage[..., None] * exponential
-    t4 = advantage[..., None] * tf.minimum(t, larger)
-    below = t3 < t4
-    branch = tf.where(~(-(clip_low + tf.math.expm1(t2)) > 0), exponential, 0.0)
-    t5 = -tf.where(below, t3, advantage[..., None] * branch)
-    branch2 = tf.where(below, -advantage[..., None] * exponential, 0.0)
-    smaller = tf.minimum(tf.maximum(t5, branch2), 0.0)
-    t6 = advantage[..., None] * tf.where(~(t < larger), branch, 0.0)
-    larger2 = tf.maximum(tf.minimum(t5, branch2), smaller)
-    branch3 = tf.where(t == larger, larger2, -tf.where(below, t3, t6))
-    return (cotangent * branch3,)
+    equal = t2 == larger
+    t3 = -advantage[..., None] * exponential
+    t4 = advantage[..., None] * exponential
+    t5 = advantage[..., None] * tf.minimum(t2, larger)
+    below = t4 < t5
+    branch = tf.where(below, t3, 0.0)
+    smaller = tf.minimum(tf.maximum(t3, branch), 0.0)
+    below2 = t2 < larger
+    t6 = advantage[..., None] * tf.where(~(below2), exponential, 0.0)
+    larger2 = tf.maximum(tf.minimum(t3, branch), smaller)
+    branch2 = tf.where(equal, larger2, -tf.where(below, t4, t6))
+    branch3 = tf.where(equal, tf.maximum(branch, tf.minimum(branch, 0.0)), branch)
+    smaller2 = tf.minimum(tf.maximum(branch2, branch3), 0.0)
+    branch4 = tf.where(~(t < 1), exponential, 0.0)
+    t7 = -tf.where(below, t4, advantage[..., None] * branch4)
+    smaller3 = tf.minimum(tf.maximum(branch, t7), 0.0)
+    t8 = -tf.where(below, t4, advantage[..., None] * tf.where(~(below2), branch4, 0.0))
+    branch5 = tf.where(equal, tf.maximum(tf.minimum(branch, t7), smaller3), t8)
+    branch6 = tf.where(t == 1, tf.maximum(tf.minimum(branch2, branch3), smaller2), branch5)
+    return (branch6 * cotangent,)
 
 
 def _grpo_without_reference_jvp(
@@ -2218,21 +2353,30 @@ def _grpo_without_reference_jvp(
     log_probability_tangent: Array,
 ) -> Result:
     """The directional derivative of the unreduced loss along the tangents."""
-    t = clip_high + 1
-    t2 = log_probability - old_log_probability
-    exponential = tf.math.exp(t2)
+    exponential = tf.math.exp(log_probability - old_log_probability)
+    t = exponential + clip_low
+    t2 = clip_high + 1
     larger = tf.maximum(exponential, 1 - clip_low)
-    t3 = advantage[..., None] * exponential
-    t4 = advantage[..., None] * tf.minimum(t, larger)
-    below = t3 < t4
-    branch = tf.where(~(-(clip_low + tf.math.expm1(t2)) > 0), exponential, 0.0)
-    t5 = -tf.where(below, t3, advantage[..., None] * branch)
-    branch2 = tf.where(below, -advantage[..., None] * exponential, 0.0)
-    smaller = tf.minimum(tf.maximum(t5, branch2), 0.0)
-    t6 = advantage[..., None] * tf.where(~(t < larger), branch, 0.0)
-    larger2 = tf.maximum(tf.minimum(t5, branch2), smaller)
-    branch3 = tf.where(t == larger, larger2, -tf.where(below, t3, t6))
-    return log_probability_tangent * branch3
+    equal = t2 == larger
+    t3 = -advantage[..., None] * exponential
+    t4 = advantage[..., None] * exponential
+    t5 = advantage[..., None] * tf.minimum(t2, larger)
+    below = t4 < t5
+    branch = tf.where(below, t3, 0.0)
+    smaller = tf.minimum(tf.maximum(t3, branch), 0.0)
+    below2 = t2 < larger
+    t6 = advantage[..., None] * tf.where(~(below2), exponential, 0.0)
+    larger2 = tf.maximum(tf.minimum(t3, branch), smaller)
+    branch2 = tf.where(equal, larger2, -tf.where(below, t4, t6))
+    branch3 = tf.where(equal, tf.maximum(branch, tf.minimum(branch, 0.0)), branch)
+    smaller2 = tf.minimum(tf.maximum(branch2, branch3), 0.0)
+    branch4 = tf.where(~(t < 1), exponential, 0.0)
+    t7 = -tf.where(below, t4, advantage[..., None] * branch4)
+    smaller3 = tf.minimum(tf.maximum(branch, t7), 0.0)
+    t8 = -tf.where(below, t4, advantage[..., None] * tf.where(~(below2), branch4, 0.0))
+    branch5 = tf.where(equal, tf.maximum(tf.minimum(branch, t7), smaller3), t8)
+    branch6 = tf.where(t == 1, tf.maximum(tf.minimum(branch2, branch3), smaller2), branch5)
+    return log_probability_tangent * branch6
 
 
 def _grpo_without_reference_hvp(
@@ -2246,15 +2390,48 @@ def _grpo_without_reference_hvp(
     log_probability_tangent: Array,
 ) -> tuple[Result, ...]:
     """The Hessian of sum(cotangent * loss) times the tangents."""
-    t = log_probability - old_log_probability
-    exponential = tf.math.exp(t)
-    t2 = advantage[..., None] * exponential
-    t3 = clip_high + 1
+    exponential = tf.math.exp(log_probability - old_log_probability)
+    t = advantage[..., None] * exponential
+    t2 = clip_high + 1
     larger = tf.maximum(exponential, 1 - clip_low)
-    t4 = advantage[..., None] * tf.minimum(t3, larger)
-    branch = tf.where(~(-(clip_low + tf.math.expm1(t)) >= 0), exponential, 0.0)
-    t5 = advantage[..., None] * tf.where(~(t3 <= larger), branch, 0.0)
-    return (-log_probability_tangent * cotangent * tf.where(t2 < t4, t2, t5),)
+    t3 = advantage[..., None] * tf.minimum(t2, larger)
+    equal = t2 == larger
+    t4 = exponential + clip_low
+    equal2 = t4 == 1
+    t5 = -advantage[..., None] * exponential * cotangent
+    smaller = tf.minimum(t5, 0.0)
+    branch = tf.where(~(t4 < 1), exponential, 0.0)
+    larger2 = tf.maximum(smaller, tf.minimum(tf.maximum(t5, 0.0), 0.0))
+    branch2 = tf.where(equal2, larger2, -advantage[..., None] * branch * cotangent)
+    smaller2 = tf.minimum(tf.maximum(branch2, 0.0), 0.0)
+    below = t2 < larger
+    branch3 = tf.where(~(below), exponential, 0.0)
+    t6 = -advantage[..., None] * branch3 * cotangent
+    larger3 = tf.maximum(tf.minimum(t6, 0.0), tf.minimum(tf.maximum(t6, 0.0), 0.0))
+    branch4 = tf.where(~(below), branch, 0.0)
+    branch5 = tf.where(equal2, larger3, -advantage[..., None] * branch4 * cotangent)
+    branch6 = tf.where(equal, tf.maximum(tf.minimum(branch2, 0.0), smaller2), branch5)
+    branch7 = tf.where(equal2, tf.maximum(t5, smaller), t5)
+    branch8 = tf.where(equal, tf.maximum(branch7, tf.minimum(branch7, 0.0)), branch7)
+    smaller3 = tf.minimum(tf.maximum(branch6, branch8), 0.0)
+    below2 = t < t3
+    branch9 = tf.where(below2, t5, 0.0)
+    smaller4 = tf.minimum(tf.maximum(t5, branch9), 0.0)
+    branch10 = tf.where(below2, t, advantage[..., None] * branch)
+    larger4 = tf.maximum(tf.minimum(t5, branch9), smaller4)
+    branch11 = tf.where(equal2, larger4, -cotangent * branch10)
+    branch12 = tf.where(equal2, tf.maximum(branch9, tf.minimum(branch9, 0.0)), branch9)
+    smaller5 = tf.minimum(tf.maximum(branch11, branch12), 0.0)
+    branch13 = tf.where(below2, t, advantage[..., None] * branch3)
+    t7 = -cotangent * branch13
+    smaller6 = tf.minimum(tf.maximum(branch9, t7), 0.0)
+    branch14 = tf.where(below2, t, advantage[..., None] * branch4)
+    larger5 = tf.maximum(tf.minimum(branch9, t7), smaller6)
+    larger6 = tf.maximum(tf.minimum(branch11, branch12), smaller5)
+    branch15 = tf.where(equal, larger6, tf.where(equal2, larger5, -cotangent * branch14))
+    larger7 = tf.maximum(tf.minimum(branch6, branch8), smaller3)
+    branch16 = tf.where(t == t3, larger7, branch15)
+    return (branch16 * log_probability_tangent,)
 
 
 def _grpo_without_reference_hessian_diagonal(
@@ -2267,15 +2444,47 @@ def _grpo_without_reference_hessian_diagonal(
     cotangent: Array,
 ) -> tuple[Result, ...]:
     """The diagonal of the Hessian of sum(cotangent * loss)."""
-    t = log_probability - old_log_probability
-    exponential = tf.math.exp(t)
-    t2 = advantage[..., None] * exponential
-    t3 = clip_high + 1
+    exponential = tf.math.exp(log_probability - old_log_probability)
+    t = advantage[..., None] * exponential
+    t2 = clip_high + 1
     larger = tf.maximum(exponential, 1 - clip_low)
-    t4 = advantage[..., None] * tf.minimum(t3, larger)
-    branch = tf.where(~(-(clip_low + tf.math.expm1(t)) >= 0), exponential, 0.0)
-    t5 = advantage[..., None] * tf.where(~(t3 <= larger), branch, 0.0)
-    return (-cotangent * tf.where(t2 < t4, t2, t5),)
+    t3 = advantage[..., None] * tf.minimum(t2, larger)
+    equal = t2 == larger
+    t4 = exponential + clip_low
+    equal2 = t4 == 1
+    t5 = -advantage[..., None] * exponential * cotangent
+    smaller = tf.minimum(t5, 0.0)
+    branch = tf.where(~(t4 < 1), exponential, 0.0)
+    larger2 = tf.maximum(smaller, tf.minimum(tf.maximum(t5, 0.0), 0.0))
+    branch2 = tf.where(equal2, larger2, -advantage[..., None] * branch * cotangent)
+    smaller2 = tf.minimum(tf.maximum(branch2, 0.0), 0.0)
+    below = t2 < larger
+    branch3 = tf.where(~(below), exponential, 0.0)
+    t6 = -advantage[..., None] * branch3 * cotangent
+    larger3 = tf.maximum(tf.minimum(t6, 0.0), tf.minimum(tf.maximum(t6, 0.0), 0.0))
+    branch4 = tf.where(~(below), branch, 0.0)
+    branch5 = tf.where(equal2, larger3, -advantage[..., None] * branch4 * cotangent)
+    branch6 = tf.where(equal, tf.maximum(tf.minimum(branch2, 0.0), smaller2), branch5)
+    branch7 = tf.where(equal2, tf.maximum(t5, smaller), t5)
+    branch8 = tf.where(equal, tf.maximum(branch7, tf.minimum(branch7, 0.0)), branch7)
+    smaller3 = tf.minimum(tf.maximum(branch6, branch8), 0.0)
+    below2 = t < t3
+    branch9 = tf.where(below2, t5, 0.0)
+    smaller4 = tf.minimum(tf.maximum(t5, branch9), 0.0)
+    branch10 = tf.where(below2, t, advantage[..., None] * branch)
+    larger4 = tf.maximum(tf.minimum(t5, branch9), smaller4)
+    branch11 = tf.where(equal2, larger4, -cotangent * branch10)
+    branch12 = tf.where(equal2, tf.maximum(branch9, tf.minimum(branch9, 0.0)), branch9)
+    smaller5 = tf.minimum(tf.maximum(branch11, branch12), 0.0)
+    branch13 = tf.where(below2, t, advantage[..., None] * branch3)
+    t7 = -cotangent * branch13
+    smaller6 = tf.minimum(tf.maximum(branch9, t7), 0.0)
+    branch14 = tf.where(below2, t, advantage[..., None] * branch4)
+    larger5 = tf.maximum(tf.minimum(branch9, t7), smaller6)
+    larger6 = tf.maximum(tf.minimum(branch11, branch12), smaller5)
+    branch15 = tf.where(equal, larger6, tf.where(equal2, larger5, -cotangent * branch14))
+    larger7 = tf.maximum(tf.minimum(branch6, branch8), smaller3)
+    return (tf.where(t == t3, larger7, branch15),)
 
 
 _GRPO = Definition(
@@ -2585,25 +2794,35 @@ def _gspo_vjp(
     cotangent: Array,
 ) -> tuple[Result, ...]:
     """Gradients of sum(cotangent * loss)."""
-    t = clip_high + 1
     branch = tf.where(valid, log_probability - old_log_probability, 0.0)
     total = tf.reduce_sum(branch, axis=-1)
     branch2 = fn.select(valid, 1.0, 0.0, log_probability)
     total2 = tf.reduce_sum(branch2, axis=-1)
-    t2 = 1 / tf.maximum(total2, 1.0)
-    t3 = total * t2
-    exponential = tf.math.exp(t3)
+    t = 1 / tf.maximum(total2, 1.0)
+    exponential = tf.math.exp(total * t)
+    t2 = exponential + clip_low
+    t3 = clip_high + 1
     larger = tf.maximum(exponential, 1 - clip_low)
-    below = advantage * exponential < advantage * tf.minimum(t, larger)
-    t4 = advantage * t2 * exponential
-    branch3 = tf.where(~(-(clip_low + tf.math.expm1(t3)) > 0), t2 * exponential, 0.0)
-    t5 = -tf.where(below, t4, advantage * branch3)
-    branch4 = tf.where(below, -advantage * t2 * exponential, 0.0)
-    smaller = tf.minimum(tf.maximum(t5, branch4), 0.0)
-    t6 = -tf.where(below, t4, advantage * tf.where(~(t < larger), branch3, 0.0))
-    branch5 = tf.where(t == larger, tf.maximum(tf.minimum(t5, branch4), smaller), t6)
-    t7 = cotangent * branch5
-    return (tf.where(valid, t7[..., None], 0.0),)
+    equal = t3 == larger
+    t4 = -advantage * t * exponential
+    below = advantage * exponential < advantage * tf.minimum(t3, larger)
+    branch3 = tf.where(below, t4, 0.0)
+    smaller = tf.minimum(tf.maximum(t4, branch3), 0.0)
+    t5 = advantage * t * exponential
+    below2 = t3 < larger
+    t6 = t * exponential
+    t7 = -tf.where(below, t5, advantage * tf.where(~(below2), t6, 0.0))
+    branch4 = tf.where(equal, tf.maximum(tf.minimum(t4, branch3), smaller), t7)
+    branch5 = tf.where(equal, tf.maximum(branch3, tf.minimum(branch3, 0.0)), branch3)
+    smaller2 = tf.minimum(tf.maximum(branch4, branch5), 0.0)
+    branch6 = tf.where(~(t2 < 1), t6, 0.0)
+    t8 = -tf.where(below, t5, advantage * branch6)
+    smaller3 = tf.minimum(tf.maximum(branch3, t8), 0.0)
+    t9 = -tf.where(below, t5, advantage * tf.where(~(below2), branch6, 0.0))
+    branch7 = tf.where(equal, tf.maximum(tf.minimum(branch3, t8), smaller3), t9)
+    branch8 = tf.where(t2 == 1, tf.maximum(tf.minimum(branch4, branch5), smaller2), branch7)
+    t10 = cotangent * branch8
+    return (tf.where(valid, t10[..., None], 0.0),)
 
 
 def _gspo_jvp(
@@ -2618,24 +2837,34 @@ def _gspo_jvp(
     """The directional derivative of the unreduced loss along the tangents."""
     branch = tf.where(valid, log_probability_tangent, 0.0)
     total = tf.reduce_sum(branch, axis=-1)
-    t = clip_high + 1
     branch2 = tf.where(valid, log_probability - old_log_probability, 0.0)
     total2 = tf.reduce_sum(branch2, axis=-1)
     branch3 = fn.select(valid, 1.0, 0.0, log_probability)
     total3 = tf.reduce_sum(branch3, axis=-1)
-    t2 = 1 / tf.maximum(total3, 1.0)
-    t3 = total2 * t2
-    exponential = tf.math.exp(t3)
+    t = 1 / tf.maximum(total3, 1.0)
+    exponential = tf.math.exp(total2 * t)
+    t2 = exponential + clip_low
+    t3 = clip_high + 1
     larger = tf.maximum(exponential, 1 - clip_low)
-    below = advantage * exponential < advantage * tf.minimum(t, larger)
-    t4 = advantage * t2 * exponential
-    branch4 = tf.where(~(-(clip_low + tf.math.expm1(t3)) > 0), t2 * exponential, 0.0)
-    t5 = -tf.where(below, t4, advantage * branch4)
-    branch5 = tf.where(below, -advantage * t2 * exponential, 0.0)
-    smaller = tf.minimum(tf.maximum(t5, branch5), 0.0)
-    t6 = -tf.where(below, t4, advantage * tf.where(~(t < larger), branch4, 0.0))
-    branch6 = tf.where(t == larger, tf.maximum(tf.minimum(t5, branch5), smaller), t6)
-    return total * branch6
+    equal = t3 == larger
+    t4 = -advantage * t * exponential
+    below = advantage * exponential < advantage * tf.minimum(t3, larger)
+    branch4 = tf.where(below, t4, 0.0)
+    smaller = tf.minimum(tf.maximum(t4, branch4), 0.0)
+    t5 = advantage * t * exponential
+    below2 = t3 < larger
+    t6 = t * exponential
+    t7 = -tf.where(below, t5, advantage * tf.where(~(below2), t6, 0.0))
+    branch5 = tf.where(equal, tf.maximum(tf.minimum(t4, branch4), smaller), t7)
+    branch6 = tf.where(equal, tf.maximum(branch4, tf.minimum(branch4, 0.0)), branch4)
+    smaller2 = tf.minimum(tf.maximum(branch5, branch6), 0.0)
+    branch7 = tf.where(~(t2 < 1), t6, 0.0)
+    t8 = -tf.where(below, t5, advantage * branch7)
+    smaller3 = tf.minimum(tf.maximum(branch4, t8), 0.0)
+    t9 = -tf.where(below, t5, advantage * tf.where(~(below2), branch7, 0.0))
+    branch8 = tf.where(equal, tf.maximum(tf.minimum(branch4, t8), smaller3), t9)
+    branch9 = tf.where(t2 == 1, tf.maximum(tf.minimum(branch5, branch6), smaller2), branch8)
+    return total * branch9
 
 
 def _gspo_hvp(
@@ -2656,17 +2885,41 @@ def _gspo_hvp(
     branch3 = fn.select(valid, 1.0, 0.0, log_probability)
     total3 = tf.reduce_sum(branch3, axis=-1)
     larger = tf.maximum(total3, 1.0)
-    t = total2 / larger
-    exponential = tf.math.exp(t)
+    exponential = tf.math.exp(total2 / larger)
+    t = advantage * exponential
     t2 = clip_high + 1
     larger2 = tf.maximum(exponential, 1 - clip_low)
     t3 = advantage * tf.minimum(t2, larger2)
-    t4 = 1 / larger**2
-    branch4 = tf.where(~(-(clip_low + tf.math.expm1(t)) >= 0), t4 * exponential, 0.0)
-    t5 = advantage * tf.where(~(t2 <= larger2), branch4, 0.0)
-    branch5 = tf.where(advantage * exponential < t3, advantage * t4 * exponential, t5)
-    t6 = -cotangent * total * branch5
-    return (tf.where(valid, t6[..., None], 0.0),)
+    equal = t == t3
+    t4 = exponential + clip_low
+    equal2 = t4 == 1
+    below = t2 <= larger2
+    t5 = 1 / larger**2
+    t6 = exponential * t5
+    branch4 = tf.where(~(below), t6, 0.0)
+    t7 = -advantage * cotangent * branch4
+    branch5 = tf.where(valid, t7[..., None], 0.0)
+    smaller = tf.minimum(tf.maximum(branch5, 0.0), 0.0)
+    branch6 = tf.where(~(below), tf.where(~(t4 < 1), t6, 0.0), 0.0)
+    t8 = -advantage * cotangent * branch6
+    larger3 = tf.maximum(tf.minimum(branch5, 0.0), smaller)
+    branch7 = tf.where(equal2[..., None], larger3, tf.where(valid, t8[..., None], 0.0))
+    t9 = -advantage * cotangent * exponential * t5
+    branch8 = tf.where(valid, t9[..., None], 0.0)
+    larger4 = tf.maximum(branch8, tf.minimum(branch8, 0.0))
+    branch9 = tf.where(equal2[..., None], larger4, branch8)
+    smaller2 = tf.minimum(tf.maximum(branch7, branch9), 0.0)
+    below2 = t < t3
+    t10 = advantage * exponential * t5
+    t11 = -cotangent * tf.where(below2, t10, advantage * branch4)
+    branch10 = tf.where(valid, t11[..., None], 0.0)
+    branch11 = tf.where(valid & below2[..., None], t9[..., None], 0.0)
+    smaller3 = tf.minimum(tf.maximum(branch10, branch11), 0.0)
+    t12 = -cotangent * tf.where(below2, t10, advantage * branch6)
+    larger5 = tf.maximum(tf.minimum(branch10, branch11), smaller3)
+    branch12 = tf.where(equal2[..., None], larger5, tf.where(valid, t12[..., None], 0.0))
+    larger6 = tf.maximum(tf.minimum(branch7, branch9), smaller2)
+    return (total[..., None] * tf.where(equal[..., None], larger6, branch12),)
 
 
 def _gspo_hessian_diagonal(
@@ -2684,17 +2937,41 @@ def _gspo_hessian_diagonal(
     branch2 = fn.select(valid, 1.0, 0.0, log_probability)
     total2 = tf.reduce_sum(branch2, axis=-1)
     larger = tf.maximum(total2, 1.0)
-    t = total / larger
-    exponential = tf.math.exp(t)
+    exponential = tf.math.exp(total / larger)
+    t = advantage * exponential
     t2 = clip_high + 1
     larger2 = tf.maximum(exponential, 1 - clip_low)
     t3 = advantage * tf.minimum(t2, larger2)
-    t4 = 1 / larger**2
-    branch3 = tf.where(~(-(clip_low + tf.math.expm1(t)) >= 0), t4 * exponential, 0.0)
-    t5 = advantage * tf.where(~(t2 <= larger2), branch3, 0.0)
-    branch4 = tf.where(advantage * exponential < t3, advantage * t4 * exponential, t5)
-    t6 = -cotangent * branch4
-    return (tf.where(valid, t6[..., None], 0.0),)
+    equal = t == t3
+    t4 = exponential + clip_low
+    equal2 = t4 == 1
+    below = t2 <= larger2
+    t5 = 1 / larger**2
+    t6 = exponential * t5
+    branch3 = tf.where(~(below), t6, 0.0)
+    t7 = -advantage * cotangent * branch3
+    branch4 = tf.where(valid, t7[..., None], 0.0)
+    smaller = tf.minimum(tf.maximum(branch4, 0.0), 0.0)
+    branch5 = tf.where(~(below), tf.where(~(t4 < 1), t6, 0.0), 0.0)
+    t8 = -advantage * cotangent * branch5
+    larger3 = tf.maximum(tf.minimum(branch4, 0.0), smaller)
+    branch6 = tf.where(equal2[..., None], larger3, tf.where(valid, t8[..., None], 0.0))
+    t9 = -advantage * cotangent * exponential * t5
+    branch7 = tf.where(valid, t9[..., None], 0.0)
+    larger4 = tf.maximum(branch7, tf.minimum(branch7, 0.0))
+    branch8 = tf.where(equal2[..., None], larger4, branch7)
+    smaller2 = tf.minimum(tf.maximum(branch6, branch8), 0.0)
+    below2 = t < t3
+    t10 = advantage * exponential * t5
+    t11 = -cotangent * tf.where(below2, t10, advantage * branch3)
+    branch9 = tf.where(valid, t11[..., None], 0.0)
+    branch10 = tf.where(valid & below2[..., None], t9[..., None], 0.0)
+    smaller3 = tf.minimum(tf.maximum(branch9, branch10), 0.0)
+    t12 = -cotangent * tf.where(below2, t10, advantage * branch5)
+    larger5 = tf.maximum(tf.minimum(branch9, branch10), smaller3)
+    branch11 = tf.where(equal2[..., None], larger5, tf.where(valid, t12[..., None], 0.0))
+    larger6 = tf.maximum(tf.minimum(branch6, branch8), smaller2)
+    return (tf.where(valid, tf.where(equal[..., None], larger6, branch11), 0.0),)
 
 
 _GSPO = Definition(

@@ -1418,20 +1418,30 @@ def _ppo_clip_vjp(
     cotangent: Array,
 ) -> tuple[Result, ...]:
     """Gradients of sum(cotangent * loss)."""
-    t = clip_high + 1
-    t2 = log_probability - old_log_probability
-    exponential = torch.exp(t2)
+    exponential = torch.exp(log_probability - old_log_probability)
+    t = exponential + clip_low
+    t2 = clip_high + 1
     larger = torch.maximum(exponential, 1 - clip_low)
+    equal = t2 == larger
     t3 = advantage * exponential
-    t4 = advantage * torch.minimum(t, larger)
+    t4 = advantage * torch.minimum(t2, larger)
     below = t3 < t4
-    branch = torch.where(-(clip_low + torch.expm1(t2)) > 0, 0.0, exponential)
-    t5 = -torch.where(below, t3, advantage * branch)
-    branch2 = torch.where(below, -advantage * exponential, 0.0)
-    smaller = torch.clamp(torch.maximum(t5, branch2), max=0.0)
-    t6 = -torch.where(below, t3, advantage * torch.where(t < larger, 0.0, branch))
-    branch3 = torch.where(t == larger, torch.maximum(torch.minimum(t5, branch2), smaller), t6)
-    return (cotangent * branch3,)
+    t5 = -advantage * exponential
+    branch = torch.where(below, t5, 0.0)
+    smaller = torch.clamp(torch.maximum(branch, t5), max=0.0)
+    below2 = t2 < larger
+    t6 = -torch.where(below, t3, advantage * torch.where(below2, 0.0, exponential))
+    branch2 = torch.where(equal, torch.maximum(torch.minimum(branch, t5), smaller), t6)
+    branch3 = torch.where(equal, torch.maximum(branch, torch.clamp(branch, max=0.0)), branch)
+    smaller2 = torch.clamp(torch.maximum(branch2, branch3), max=0.0)
+    branch4 = torch.where(t < 1, 0.0, exponential)
+    t7 = -torch.where(below, t3, advantage * branch4)
+    smaller3 = torch.clamp(torch.maximum(branch, t7), max=0.0)
+    t8 = -torch.where(below, t3, advantage * torch.where(below2, 0.0, branch4))
+    branch5 = torch.where(equal, torch.maximum(torch.minimum(branch, t7), smaller3), t8)
+    larger2 = torch.maximum(torch.minimum(branch2, branch3), smaller2)
+    branch6 = torch.where(t == 1, larger2, branch5)
+    return (branch6 * cotangent,)
 
 
 def _ppo_clip_jvp(
@@ -1443,20 +1453,30 @@ def _ppo_clip_jvp(
     log_probability_tangent: Array,
 ) -> Result:
     """The directional derivative of the unreduced loss along the tangents."""
-    t = clip_high + 1
-    t2 = log_probability - old_log_probability
-    exponential = torch.exp(t2)
+    exponential = torch.exp(log_probability - old_log_probability)
+    t = exponential + clip_low
+    t2 = clip_high + 1
     larger = torch.maximum(exponential, 1 - clip_low)
+    equal = t2 == larger
     t3 = advantage * exponential
-    t4 = advantage * torch.minimum(t, larger)
+    t4 = advantage * torch.minimum(t2, larger)
     below = t3 < t4
-    branch = torch.where(-(clip_low + torch.expm1(t2)) > 0, 0.0, exponential)
-    t5 = -torch.where(below, t3, advantage * branch)
-    branch2 = torch.where(below, -advantage * exponential, 0.0)
-    smaller = torch.clamp(torch.maximum(t5, branch2), max=0.0)
-    t6 = -torch.where(below, t3, advantage * torch.where(t < larger, 0.0, branch))
-    branch3 = torch.where(t == larger, torch.maximum(torch.minimum(t5, branch2), smaller), t6)
-    return log_probability_tangent * branch3
+    t5 = -advantage * exponential
+    branch = torch.where(below, t5, 0.0)
+    smaller = torch.clamp(torch.maximum(branch, t5), max=0.0)
+    below2 = t2 < larger
+    t6 = -torch.where(below, t3, advantage * torch.where(below2, 0.0, exponential))
+    branch2 = torch.where(equal, torch.maximum(torch.minimum(branch, t5), smaller), t6)
+    branch3 = torch.where(equal, torch.maximum(branch, torch.clamp(branch, max=0.0)), branch)
+    smaller2 = torch.clamp(torch.maximum(branch2, branch3), max=0.0)
+    branch4 = torch.where(t < 1, 0.0, exponential)
+    t7 = -torch.where(below, t3, advantage * branch4)
+    smaller3 = torch.clamp(torch.maximum(branch, t7), max=0.0)
+    t8 = -torch.where(below, t3, advantage * torch.where(below2, 0.0, branch4))
+    branch5 = torch.where(equal, torch.maximum(torch.minimum(branch, t7), smaller3), t8)
+    larger2 = torch.maximum(torch.minimum(branch2, branch3), smaller2)
+    branch6 = torch.where(t == 1, larger2, branch5)
+    return branch6 * log_probability_tangent
 
 
 def _ppo_clip_hvp(
@@ -1469,15 +1489,49 @@ def _ppo_clip_hvp(
     log_probability_tangent: Array,
 ) -> tuple[Result, ...]:
     """The Hessian of sum(cotangent * loss) times the tangents."""
-    t = log_probability - old_log_probability
-    exponential = torch.exp(t)
-    t2 = advantage * exponential
-    t3 = clip_high + 1
+    exponential = torch.exp(log_probability - old_log_probability)
+    t = advantage * exponential
+    t2 = clip_high + 1
     larger = torch.maximum(exponential, 1 - clip_low)
-    t4 = advantage * torch.minimum(t3, larger)
-    branch = torch.where(-(clip_low + torch.expm1(t)) >= 0, 0.0, exponential)
-    branch2 = torch.where(t2 < t4, t2, advantage * torch.where(t3 <= larger, 0.0, branch))
-    return (-log_probability_tangent * cotangent * branch2,)
+    t3 = advantage * torch.minimum(t2, larger)
+    equal = t2 == larger
+    t4 = exponential + clip_low
+    equal2 = t4 == 1
+    t5 = -advantage * cotangent * exponential
+    smaller = torch.clamp(t5, max=0.0)
+    larger2 = torch.maximum(smaller, torch.clamp(torch.clamp(t5, min=0.0), max=0.0))
+    branch = torch.where(t4 < 1, 0.0, exponential)
+    branch2 = torch.where(equal2, larger2, -advantage * branch * cotangent)
+    smaller2 = torch.clamp(torch.clamp(branch2, min=0.0), max=0.0)
+    below = t2 < larger
+    branch3 = torch.where(below, 0.0, exponential)
+    t6 = -advantage * branch3 * cotangent
+    smaller3 = torch.clamp(torch.clamp(t6, min=0.0), max=0.0)
+    branch4 = torch.where(below, 0.0, branch)
+    larger3 = torch.maximum(torch.clamp(t6, max=0.0), smaller3)
+    branch5 = torch.where(equal2, larger3, -advantage * branch4 * cotangent)
+    larger4 = torch.maximum(torch.clamp(branch2, max=0.0), smaller2)
+    branch6 = torch.where(equal, larger4, branch5)
+    branch7 = torch.where(equal2, torch.maximum(t5, smaller), t5)
+    larger5 = torch.maximum(branch7, torch.clamp(branch7, max=0.0))
+    branch8 = torch.where(equal, larger5, branch7)
+    smaller4 = torch.clamp(torch.maximum(branch6, branch8), max=0.0)
+    below2 = t < t3
+    branch9 = torch.where(below2, t5, 0.0)
+    smaller5 = torch.clamp(torch.maximum(t5, branch9), max=0.0)
+    t7 = -cotangent * torch.where(below2, t, advantage * branch)
+    branch10 = torch.where(equal2, torch.maximum(torch.minimum(t5, branch9), smaller5), t7)
+    larger6 = torch.maximum(branch9, torch.clamp(branch9, max=0.0))
+    branch11 = torch.where(equal2, larger6, branch9)
+    smaller6 = torch.clamp(torch.maximum(branch10, branch11), max=0.0)
+    t8 = -cotangent * torch.where(below2, t, advantage * branch3)
+    smaller7 = torch.clamp(torch.maximum(branch9, t8), max=0.0)
+    t9 = -cotangent * torch.where(below2, t, advantage * branch4)
+    branch12 = torch.where(equal2, torch.maximum(torch.minimum(branch9, t8), smaller7), t9)
+    larger7 = torch.maximum(torch.minimum(branch10, branch11), smaller6)
+    larger8 = torch.maximum(torch.minimum(branch6, branch8), smaller4)
+    branch13 = torch.where(t == t3, larger8, torch.where(equal, larger7, branch12))
+    return (branch13 * log_probability_tangent,)
 
 
 def _ppo_clip_hessian_diagonal(
@@ -1489,15 +1543,48 @@ def _ppo_clip_hessian_diagonal(
     cotangent: Array,
 ) -> tuple[Result, ...]:
     """The diagonal of the Hessian of sum(cotangent * loss)."""
-    t = log_probability - old_log_probability
-    exponential = torch.exp(t)
-    t2 = advantage * exponential
-    t3 = clip_high + 1
+    exponential = torch.exp(log_probability - old_log_probability)
+    t = advantage * exponential
+    t2 = clip_high + 1
     larger = torch.maximum(exponential, 1 - clip_low)
-    t4 = advantage * torch.minimum(t3, larger)
-    branch = torch.where(-(clip_low + torch.expm1(t)) >= 0, 0.0, exponential)
-    branch2 = torch.where(t2 < t4, t2, advantage * torch.where(t3 <= larger, 0.0, branch))
-    return (-cotangent * branch2,)
+    t3 = advantage * torch.minimum(t2, larger)
+    equal = t2 == larger
+    t4 = exponential + clip_low
+    equal2 = t4 == 1
+    t5 = -advantage * cotangent * exponential
+    smaller = torch.clamp(t5, max=0.0)
+    larger2 = torch.maximum(smaller, torch.clamp(torch.clamp(t5, min=0.0), max=0.0))
+    branch = torch.where(t4 < 1, 0.0, exponential)
+    branch2 = torch.where(equal2, larger2, -advantage * branch * cotangent)
+    smaller2 = torch.clamp(torch.clamp(branch2, min=0.0), max=0.0)
+    below = t2 < larger
+    branch3 = torch.where(below, 0.0, exponential)
+    t6 = -advantage * branch3 * cotangent
+    smaller3 = torch.clamp(torch.clamp(t6, min=0.0), max=0.0)
+    branch4 = torch.where(below, 0.0, branch)
+    larger3 = torch.maximum(torch.clamp(t6, max=0.0), smaller3)
+    branch5 = torch.where(equal2, larger3, -advantage * branch4 * cotangent)
+    larger4 = torch.maximum(torch.clamp(branch2, max=0.0), smaller2)
+    branch6 = torch.where(equal, larger4, branch5)
+    branch7 = torch.where(equal2, torch.maximum(t5, smaller), t5)
+    larger5 = torch.maximum(branch7, torch.clamp(branch7, max=0.0))
+    branch8 = torch.where(equal, larger5, branch7)
+    smaller4 = torch.clamp(torch.maximum(branch6, branch8), max=0.0)
+    below2 = t < t3
+    branch9 = torch.where(below2, t5, 0.0)
+    smaller5 = torch.clamp(torch.maximum(t5, branch9), max=0.0)
+    t7 = -cotangent * torch.where(below2, t, advantage * branch)
+    branch10 = torch.where(equal2, torch.maximum(torch.minimum(t5, branch9), smaller5), t7)
+    larger6 = torch.maximum(branch9, torch.clamp(branch9, max=0.0))
+    branch11 = torch.where(equal2, larger6, branch9)
+    smaller6 = torch.clamp(torch.maximum(branch10, branch11), max=0.0)
+    t8 = -cotangent * torch.where(below2, t, advantage * branch3)
+    smaller7 = torch.clamp(torch.maximum(branch9, t8), max=0.0)
+    t9 = -cotangent * torch.where(below2, t, advantage * branch4)
+    branch12 = torch.where(equal2, torch.maximum(torch.minimum(branch9, t8), smaller7), t9)
+    larger7 = torch.maximum(torch.minimum(branch10, branch11), smaller6)
+    larger8 = torch.maximum(torch.minimum(branch6, branch8), smaller4)
+    return (torch.where(t == t3, larger8, torch.where(equal, larger7, branch12)),)
 
 
 _PPO_CLIP = Definition(
@@ -2163,24 +2250,34 @@ def _grpo_vjp(
     cotangent: Array,
 ) -> tuple[Result, ...]:
     """Gradients of sum(cotangent * loss)."""
-    t = clip_high + 1
-    t2 = log_probability - old_log_probability
-    exponential = torch.exp(t2)
+    exponential = torch.exp(log_probability - old_log_probability)
+    t = exponential + clip_low
+    t2 = clip_high + 1
     larger = torch.maximum(exponential, 1 - clip_low)
-    t3 = -beta * torch.expm1(reference - log_probability)
-    t4 = advantage[..., None] * exponential
-    t5 = advantage[..., None] * torch.minimum(t, larger)
-    below = t4 < t5
-    branch = torch.where(-(clip_low + torch.expm1(t2)) > 0, 0.0, exponential)
-    branch2 = torch.where(below, t4, advantage[..., None] * branch)
-    t6 = t3 - branch2
-    branch3 = torch.where(below, -advantage[..., None] * exponential, 0.0)
-    t7 = t3 + branch3
-    smaller = torch.clamp(torch.maximum(t6, t7), max=0.0)
-    t8 = advantage[..., None] * torch.where(t < larger, 0.0, branch)
-    larger2 = torch.maximum(torch.minimum(t6, t7), smaller)
-    branch4 = torch.where(t == larger, larger2, t3 - torch.where(below, t4, t8))
-    return (cotangent * branch4,)
+    equal = t2 == larger
+    t3 = -advantage[..., None] * exponential
+    t4 = -beta * torch.expm1(reference - log_probability)
+    t5 = t3 + t4
+    t6 = advantage[..., None] * exponential
+    t7 = advantage[..., None] * torch.minimum(t2, larger)
+    below = t6 < t7
+    t8 = t4 + torch.where(below, t3, 0.0)
+    smaller = torch.clamp(torch.maximum(t5, t8), max=0.0)
+    below2 = t2 < larger
+    t9 = advantage[..., None] * torch.where(below2, 0.0, exponential)
+    larger2 = torch.maximum(torch.minimum(t5, t8), smaller)
+    branch = torch.where(equal, larger2, t4 - torch.where(below, t6, t9))
+    branch2 = torch.where(equal, torch.maximum(t8, torch.clamp(t8, max=0.0)), t8)
+    smaller2 = torch.clamp(torch.maximum(branch, branch2), max=0.0)
+    branch3 = torch.where(t < 1, 0.0, exponential)
+    branch4 = torch.where(below, t6, advantage[..., None] * branch3)
+    t10 = t4 - branch4
+    smaller3 = torch.clamp(torch.maximum(t8, t10), max=0.0)
+    branch5 = torch.where(below, t6, advantage[..., None] * torch.where(below2, 0.0, branch3))
+    branch6 = torch.where(equal, torch.maximum(torch.minimum(t8, t10), smaller3), t4 - branch5)
+    larger3 = torch.maximum(torch.minimum(branch, branch2), smaller2)
+    branch7 = torch.where(t == 1, larger3, branch6)
+    return (cotangent * branch7,)
 
 
 def _grpo_jvp(
@@ -2194,24 +2291,34 @@ def _grpo_jvp(
     log_probability_tangent: Array,
 ) -> Result:
     """The directional derivative of the unreduced loss along the tangents."""
-    t = clip_high + 1
-    t2 = log_probability - old_log_probability
-    exponential = torch.exp(t2)
+    exponential = torch.exp(log_probability - old_log_probability)
+    t = exponential + clip_low
+    t2 = clip_high + 1
     larger = torch.maximum(exponential, 1 - clip_low)
-    t3 = -beta * torch.expm1(reference - log_probability)
-    t4 = advantage[..., None] * exponential
-    t5 = advantage[..., None] * torch.minimum(t, larger)
-    below = t4 < t5
-    branch = torch.where(-(clip_low + torch.expm1(t2)) > 0, 0.0, exponential)
-    branch2 = torch.where(below, t4, advantage[..., None] * branch)
-    t6 = t3 - branch2
-    branch3 = torch.where(below, -advantage[..., None] * exponential, 0.0)
-    t7 = t3 + branch3
-    smaller = torch.clamp(torch.maximum(t6, t7), max=0.0)
-    t8 = advantage[..., None] * torch.where(t < larger, 0.0, branch)
-    larger2 = torch.maximum(torch.minimum(t6, t7), smaller)
-    branch4 = torch.where(t == larger, larger2, t3 - torch.where(below, t4, t8))
-    return log_probability_tangent * branch4
+    equal = t2 == larger
+    t3 = -advantage[..., None] * exponential
+    t4 = -beta * torch.expm1(reference - log_probability)
+    t5 = t3 + t4
+    t6 = advantage[..., None] * exponential
+    t7 = advantage[..., None] * torch.minimum(t2, larger)
+    below = t6 < t7
+    t8 = t4 + torch.where(below, t3, 0.0)
+    smaller = torch.clamp(torch.maximum(t5, t8), max=0.0)
+    below2 = t2 < larger
+    t9 = advantage[..., None] * torch.where(below2, 0.0, exponential)
+    larger2 = torch.maximum(torch.minimum(t5, t8), smaller)
+    branch = torch.where(equal, larger2, t4 - torch.where(below, t6, t9))
+    branch2 = torch.where(equal, torch.maximum(t8, torch.clamp(t8, max=0.0)), t8)
+    smaller2 = torch.clamp(torch.maximum(branch, branch2), max=0.0)
+    branch3 = torch.where(t < 1, 0.0, exponential)
+    branch4 = torch.where(below, t6, advantage[..., None] * branch3)
+    t10 = t4 - branch4
+    smaller3 = torch.clamp(torch.maximum(t8, t10), max=0.0)
+    branch5 = torch.where(below, t6, advantage[..., None] * torch.where(below2, 0.0, branch3))
+    branch6 = torch.where(equal, torch.maximum(torch.minimum(t8, t10), smaller3), t4 - branch5)
+    larger3 = torch.maximum(torch.minimum(branch, branch2), smaller2)
+    branch7 = torch.where(t == 1, larger3, branch6)
+    return log_probability_tangent * branch7
 
 
 def _grpo_hvp(
@@ -2226,17 +2333,35 @@ def _grpo_hvp(
     log_probability_tangent: Array,
 ) -> tuple[Result, ...]:
     """The Hessian of sum(cotangent * loss) times the tangents."""
-    t = beta * torch.exp(reference - log_probability)
-    t2 = log_probability - old_log_probability
-    exponential = torch.exp(t2)
-    t3 = advantage[..., None] * exponential
-    t4 = clip_high + 1
+    t = clip_high + 1
+    exponential = torch.exp(log_probability - old_log_probability)
     larger = torch.maximum(exponential, 1 - clip_low)
-    t5 = advantage[..., None] * torch.minimum(t4, larger)
-    branch = torch.where(-(clip_low + torch.expm1(t2)) > 0, 0.0, exponential)
-    t6 = advantage[..., None] * torch.where(t4 <= larger, 0.0, branch)
-    t7 = t - torch.where(t3 < t5, t3, t6)
-    return (log_probability_tangent * cotangent * t7,)
+    t2 = exponential + clip_low
+    equal = t2 == 1
+    t3 = -advantage[..., None] * exponential
+    t4 = beta * torch.exp(reference - log_probability)
+    t5 = cotangent * (t3 + t4)
+    t6 = advantage[..., None] * exponential
+    t7 = advantage[..., None] * torch.minimum(t, larger)
+    below = t6 < t7
+    t8 = cotangent * (t4 + torch.where(below, t3, 0.0))
+    smaller = torch.clamp(torch.maximum(t5, t8), max=0.0)
+    branch = torch.where(t2 < 1, 0.0, exponential)
+    branch2 = torch.where(below, t6, advantage[..., None] * branch)
+    larger2 = torch.maximum(torch.minimum(t5, t8), smaller)
+    branch3 = torch.where(equal, larger2, cotangent * (t4 - branch2))
+    branch4 = torch.where(equal, torch.maximum(t8, torch.clamp(t8, max=0.0)), t8)
+    smaller2 = torch.clamp(torch.maximum(branch3, branch4), max=0.0)
+    below2 = t < larger
+    t9 = advantage[..., None] * torch.where(below2, 0.0, exponential)
+    t10 = cotangent * (t4 - torch.where(below, t6, t9))
+    smaller3 = torch.clamp(torch.maximum(t8, t10), max=0.0)
+    branch5 = torch.where(below, t6, advantage[..., None] * torch.where(below2, 0.0, branch))
+    larger3 = torch.maximum(torch.minimum(t8, t10), smaller3)
+    larger4 = torch.maximum(torch.minimum(branch3, branch4), smaller2)
+    branch6 = torch.where(equal, larger3, cotangent * (t4 - branch5))
+    branch7 = torch.where(t == larger, larger4, branch6)
+    return (log_probability_tangent * branch7,)
 
 
 def _grpo_hessian_diagonal(
@@ -2250,17 +2375,34 @@ def _grpo_hessian_diagonal(
     cotangent: Array,
 ) -> tuple[Result, ...]:
     """The diagonal of the Hessian of sum(cotangent * loss)."""
-    t = beta * torch.exp(reference - log_probability)
-    t2 = log_probability - old_log_probability
-    exponential = torch.exp(t2)
-    t3 = advantage[..., None] * exponential
-    t4 = clip_high + 1
+    t = clip_high + 1
+    exponential = torch.exp(log_probability - old_log_probability)
     larger = torch.maximum(exponential, 1 - clip_low)
-    t5 = advantage[..., None] * torch.minimum(t4, larger)
-    branch = torch.where(-(clip_low + torch.expm1(t2)) > 0, 0.0, exponential)
-    t6 = advantage[..., None] * torch.where(t4 <= larger, 0.0, branch)
-    t7 = t - torch.where(t3 < t5, t3, t6)
-    return (cotangent * t7,)
+    t2 = exponential + clip_low
+    equal = t2 == 1
+    t3 = -advantage[..., None] * exponential
+    t4 = beta * torch.exp(reference - log_probability)
+    t5 = cotangent * (t3 + t4)
+    t6 = advantage[..., None] * exponential
+    t7 = advantage[..., None] * torch.minimum(t, larger)
+    below = t6 < t7
+    t8 = cotangent * (t4 + torch.where(below, t3, 0.0))
+    smaller = torch.clamp(torch.maximum(t5, t8), max=0.0)
+    branch = torch.where(t2 < 1, 0.0, exponential)
+    branch2 = torch.where(below, t6, advantage[..., None] * branch)
+    larger2 = torch.maximum(torch.minimum(t5, t8), smaller)
+    branch3 = torch.where(equal, larger2, cotangent * (t4 - branch2))
+    branch4 = torch.where(equal, torch.maximum(t8, torch.clamp(t8, max=0.0)), t8)
+    smaller2 = torch.clamp(torch.maximum(branch3, branch4), max=0.0)
+    below2 = t < larger
+    t9 = advantage[..., None] * torch.where(below2, 0.0, exponential)
+    t10 = cotangent * (t4 - torch.where(below, t6, t9))
+    smaller3 = torch.clamp(torch.maximum(t8, t10), max=0.0)
+    branch5 = torch.where(below, t6, advantage[..., None] * torch.where(below2, 0.0, branch))
+    larger3 = torch.maximum(torch.minimum(t8, t10), smaller3)
+    larger4 = torch.maximum(torch.minimum(branch3, branch4), smaller2)
+    branch6 = torch.where(equal, larger3, cotangent * (t4 - branch5))
+    return (torch.where(t == larger, larger4, branch6),)
 
 
 def _grpo_without_reference_value(
@@ -2288,21 +2430,31 @@ def _grpo_without_reference_vjp(
     cotangent: Array,
 ) -> tuple[Result, ...]:
     """Gradients of sum(cotangent * loss)."""
-    t = clip_high + 1
-    t2 = log_probability - old_log_probability
-    exponential = torch.exp(t2)
+    exponential = torch.exp(log_probability - old_log_probability)
+    t = exponential + clip_low
+    t2 = clip_high + 1
     larger = torch.maximum(exponential, 1 - clip_low)
-    t3 = advantage[..., None] * exponential
-    t4 = advantage[..., None] * torch.minimum(t, larger)
-    below = t3 < t4
-    branch = torch.where(-(clip_low + torch.expm1(t2)) > 0, 0.0, exponential)
-    t5 = -torch.where(below, t3, advantage[..., None] * branch)
-    branch2 = torch.where(below, -advantage[..., None] * exponential, 0.0)
-    smaller = torch.clamp(torch.maximum(t5, branch2), max=0.0)
-    t6 = advantage[..., None] * torch.where(t < larger, 0.0, branch)
-    larger2 = torch.maximum(torch.minimum(t5, branch2), smaller)
-    branch3 = torch.where(t == larger, larger2, -torch.where(below, t3, t6))
-    return (cotangent * branch3,)
+    equal = t2 == larger
+    t3 = -advantage[..., None] * exponential
+    t4 = advantage[..., None] * exponential
+    t5 = advantage[..., None] * torch.minimum(t2, larger)
+    below = t4 < t5
+    branch = torch.where(below, t3, 0.0)
+    smaller = torch.clamp(torch.maximum(t3, branch), max=0.0)
+    below2 = t2 < larger
+    t6 = advantage[..., None] * torch.where(below2, 0.0, exponential)
+    larger2 = torch.maximum(torch.minimum(t3, branch), smaller)
+    branch2 = torch.where(equal, larger2, -torch.where(below, t4, t6))
+    branch3 = torch.where(equal, torch.maximum(branch, torch.clamp(branch, max=0.0)), branch)
+    smaller2 = torch.clamp(torch.maximum(branch2, branch3), max=0.0)
+    branch4 = torch.where(t < 1, 0.0, exponential)
+    t7 = -torch.where(below, t4, advantage[..., None] * branch4)
+    smaller3 = torch.clamp(torch.maximum(branch, t7), max=0.0)
+    t8 = -torch.where(below, t4, advantage[..., None] * torch.where(below2, 0.0, branch4))
+    branch5 = torch.where(equal, torch.maximum(torch.minimum(branch, t7), smaller3), t8)
+    larger3 = torch.maximum(torch.minimum(branch2, branch3), smaller2)
+    branch6 = torch.where(t == 1, larger3, branch5)
+    return (branch6 * cotangent,)
 
 
 def _grpo_without_reference_jvp(
@@ -2315,21 +2467,31 @@ def _grpo_without_reference_jvp(
     log_probability_tangent: Array,
 ) -> Result:
     """The directional derivative of the unreduced loss along the tangents."""
-    t = clip_high + 1
-    t2 = log_probability - old_log_probability
-    exponential = torch.exp(t2)
+    exponential = torch.exp(log_probability - old_log_probability)
+    t = exponential + clip_low
+    t2 = clip_high + 1
     larger = torch.maximum(exponential, 1 - clip_low)
-    t3 = advantage[..., None] * exponential
-    t4 = advantage[..., None] * torch.minimum(t, larger)
-    below = t3 < t4
-    branch = torch.where(-(clip_low + torch.expm1(t2)) > 0, 0.0, exponential)
-    t5 = -torch.where(below, t3, advantage[..., None] * branch)
-    branch2 = torch.where(below, -advantage[..., None] * exponential, 0.0)
-    smaller = torch.clamp(torch.maximum(t5, branch2), max=0.0)
-    t6 = advantage[..., None] * torch.where(t < larger, 0.0, branch)
-    larger2 = torch.maximum(torch.minimum(t5, branch2), smaller)
-    branch3 = torch.where(t == larger, larger2, -torch.where(below, t3, t6))
-    return log_probability_tangent * branch3
+    equal = t2 == larger
+    t3 = -advantage[..., None] * exponential
+    t4 = advantage[..., None] * exponential
+    t5 = advantage[..., None] * torch.minimum(t2, larger)
+    below = t4 < t5
+    branch = torch.where(below, t3, 0.0)
+    smaller = torch.clamp(torch.maximum(t3, branch), max=0.0)
+    below2 = t2 < larger
+    t6 = advantage[..., None] * torch.where(below2, 0.0, exponential)
+    larger2 = torch.maximum(torch.minimum(t3, branch), smaller)
+    branch2 = torch.where(equal, larger2, -torch.where(below, t4, t6))
+    branch3 = torch.where(equal, torch.maximum(branch, torch.clamp(branch, max=0.0)), branch)
+    smaller2 = torch.clamp(torch.maximum(branch2, branch3), max=0.0)
+    branch4 = torch.where(t < 1, 0.0, exponential)
+    t7 = -torch.where(below, t4, advantage[..., None] * branch4)
+    smaller3 = torch.clamp(torch.maximum(branch, t7), max=0.0)
+    t8 = -torch.where(below, t4, advantage[..., None] * torch.where(below2, 0.0, branch4))
+    branch5 = torch.where(equal, torch.maximum(torch.minimum(branch, t7), smaller3), t8)
+    larger3 = torch.maximum(torch.minimum(branch2, branch3), smaller2)
+    branch6 = torch.where(t == 1, larger3, branch5)
+    return log_probability_tangent * branch6
 
 
 def _grpo_without_reference_hvp(
@@ -2343,15 +2505,52 @@ def _grpo_without_reference_hvp(
     log_probability_tangent: Array,
 ) -> tuple[Result, ...]:
     """The Hessian of sum(cotangent * loss) times the tangents."""
-    t = log_probability - old_log_probability
-    exponential = torch.exp(t)
-    t2 = advantage[..., None] * exponential
-    t3 = clip_high + 1
+    exponential = torch.exp(log_probability - old_log_probability)
+    t = advantage[..., None] * exponential
+    t2 = clip_high + 1
     larger = torch.maximum(exponential, 1 - clip_low)
-    t4 = advantage[..., None] * torch.minimum(t3, larger)
-    branch = torch.where(-(clip_low + torch.expm1(t)) >= 0, 0.0, exponential)
-    t5 = advantage[..., None] * torch.where(t3 <= larger, 0.0, branch)
-    return (-log_probability_tangent * cotangent * torch.where(t2 < t4, t2, t5),)
+    t3 = advantage[..., None] * torch.minimum(t2, larger)
+    equal = t2 == larger
+    t4 = exponential + clip_low
+    equal2 = t4 == 1
+    t5 = -advantage[..., None] * exponential * cotangent
+    smaller = torch.clamp(t5, max=0.0)
+    larger2 = torch.maximum(smaller, torch.clamp(torch.clamp(t5, min=0.0), max=0.0))
+    branch = torch.where(t4 < 1, 0.0, exponential)
+    branch2 = torch.where(equal2, larger2, -advantage[..., None] * branch * cotangent)
+    smaller2 = torch.clamp(torch.clamp(branch2, min=0.0), max=0.0)
+    below = t2 < larger
+    branch3 = torch.where(below, 0.0, exponential)
+    t6 = -advantage[..., None] * branch3 * cotangent
+    smaller3 = torch.clamp(torch.clamp(t6, min=0.0), max=0.0)
+    branch4 = torch.where(below, 0.0, branch)
+    larger3 = torch.maximum(torch.clamp(t6, max=0.0), smaller3)
+    branch5 = torch.where(equal2, larger3, -advantage[..., None] * branch4 * cotangent)
+    larger4 = torch.maximum(torch.clamp(branch2, max=0.0), smaller2)
+    branch6 = torch.where(equal, larger4, branch5)
+    branch7 = torch.where(equal2, torch.maximum(t5, smaller), t5)
+    larger5 = torch.maximum(branch7, torch.clamp(branch7, max=0.0))
+    branch8 = torch.where(equal, larger5, branch7)
+    smaller4 = torch.clamp(torch.maximum(branch6, branch8), max=0.0)
+    below2 = t < t3
+    branch9 = torch.where(below2, t5, 0.0)
+    smaller5 = torch.clamp(torch.maximum(t5, branch9), max=0.0)
+    branch10 = torch.where(below2, t, advantage[..., None] * branch)
+    larger6 = torch.maximum(torch.minimum(t5, branch9), smaller5)
+    branch11 = torch.where(equal2, larger6, -cotangent * branch10)
+    larger7 = torch.maximum(branch9, torch.clamp(branch9, max=0.0))
+    branch12 = torch.where(equal2, larger7, branch9)
+    smaller6 = torch.clamp(torch.maximum(branch11, branch12), max=0.0)
+    branch13 = torch.where(below2, t, advantage[..., None] * branch3)
+    t7 = -cotangent * branch13
+    smaller7 = torch.clamp(torch.maximum(branch9, t7), max=0.0)
+    branch14 = torch.where(below2, t, advantage[..., None] * branch4)
+    larger8 = torch.maximum(torch.minimum(branch9, t7), smaller7)
+    larger9 = torch.maximum(torch.minimum(branch11, branch12), smaller6)
+    branch15 = torch.where(equal, larger9, torch.where(equal2, larger8, -cotangent * branch14))
+    larger10 = torch.maximum(torch.minimum(branch6, branch8), smaller4)
+    branch16 = torch.where(t == t3, larger10, branch15)
+    return (branch16 * log_probability_tangent,)
 
 
 def _grpo_without_reference_hessian_diagonal(
@@ -2364,15 +2563,51 @@ def _grpo_without_reference_hessian_diagonal(
     cotangent: Array,
 ) -> tuple[Result, ...]:
     """The diagonal of the Hessian of sum(cotangent * loss)."""
-    t = log_probability - old_log_probability
-    exponential = torch.exp(t)
-    t2 = advantage[..., None] * exponential
-    t3 = clip_high + 1
+    exponential = torch.exp(log_probability - old_log_probability)
+    t = advantage[..., None] * exponential
+    t2 = clip_high + 1
     larger = torch.maximum(exponential, 1 - clip_low)
-    t4 = advantage[..., None] * torch.minimum(t3, larger)
-    branch = torch.where(-(clip_low + torch.expm1(t)) >= 0, 0.0, exponential)
-    t5 = advantage[..., None] * torch.where(t3 <= larger, 0.0, branch)
-    return (-cotangent * torch.where(t2 < t4, t2, t5),)
+    t3 = advantage[..., None] * torch.minimum(t2, larger)
+    equal = t2 == larger
+    t4 = exponential + clip_low
+    equal2 = t4 == 1
+    t5 = -advantage[..., None] * exponential * cotangent
+    smaller = torch.clamp(t5, max=0.0)
+    larger2 = torch.maximum(smaller, torch.clamp(torch.clamp(t5, min=0.0), max=0.0))
+    branch = torch.where(t4 < 1, 0.0, exponential)
+    branch2 = torch.where(equal2, larger2, -advantage[..., None] * branch * cotangent)
+    smaller2 = torch.clamp(torch.clamp(branch2, min=0.0), max=0.0)
+    below = t2 < larger
+    branch3 = torch.where(below, 0.0, exponential)
+    t6 = -advantage[..., None] * branch3 * cotangent
+    smaller3 = torch.clamp(torch.clamp(t6, min=0.0), max=0.0)
+    branch4 = torch.where(below, 0.0, branch)
+    larger3 = torch.maximum(torch.clamp(t6, max=0.0), smaller3)
+    branch5 = torch.where(equal2, larger3, -advantage[..., None] * branch4 * cotangent)
+    larger4 = torch.maximum(torch.clamp(branch2, max=0.0), smaller2)
+    branch6 = torch.where(equal, larger4, branch5)
+    branch7 = torch.where(equal2, torch.maximum(t5, smaller), t5)
+    larger5 = torch.maximum(branch7, torch.clamp(branch7, max=0.0))
+    branch8 = torch.where(equal, larger5, branch7)
+    smaller4 = torch.clamp(torch.maximum(branch6, branch8), max=0.0)
+    below2 = t < t3
+    branch9 = torch.where(below2, t5, 0.0)
+    smaller5 = torch.clamp(torch.maximum(t5, branch9), max=0.0)
+    branch10 = torch.where(below2, t, advantage[..., None] * branch)
+    larger6 = torch.maximum(torch.minimum(t5, branch9), smaller5)
+    branch11 = torch.where(equal2, larger6, -cotangent * branch10)
+    larger7 = torch.maximum(branch9, torch.clamp(branch9, max=0.0))
+    branch12 = torch.where(equal2, larger7, branch9)
+    smaller6 = torch.clamp(torch.maximum(branch11, branch12), max=0.0)
+    branch13 = torch.where(below2, t, advantage[..., None] * branch3)
+    t7 = -cotangent * branch13
+    smaller7 = torch.clamp(torch.maximum(branch9, t7), max=0.0)
+    branch14 = torch.where(below2, t, advantage[..., None] * branch4)
+    larger8 = torch.maximum(torch.minimum(branch9, t7), smaller7)
+    larger9 = torch.maximum(torch.minimum(branch11, branch12), smaller6)
+    branch15 = torch.where(equal, larger9, torch.where(equal2, larger8, -cotangent * branch14))
+    larger10 = torch.maximum(torch.minimum(branch6, branch8), smaller4)
+    return (torch.where(t == t3, larger10, branch15),)
 
 
 _GRPO = Definition(
@@ -2700,26 +2935,38 @@ def _gspo_vjp(
     cotangent: Array,
 ) -> tuple[Result, ...]:
     """Gradients of sum(cotangent * loss)."""
-    t = clip_high + 1
     branch = torch.where(valid, log_probability - old_log_probability, 0.0)
     total = torch.sum(branch, dim=-1)
     branch2 = fn.select(valid, 1.0, 0.0, log_probability)
     total2 = torch.sum(branch2, dim=-1)
-    t2 = 1 / torch.clamp(total2, min=1.0)
-    t3 = total * t2
-    exponential = torch.exp(t3)
+    t = 1 / torch.clamp(total2, min=1.0)
+    exponential = torch.exp(total * t)
+    t2 = exponential + clip_low
+    t3 = clip_high + 1
     larger = torch.maximum(exponential, 1 - clip_low)
-    t4 = advantage * torch.minimum(t, larger)
-    below = advantage * exponential < t4
-    t5 = advantage * t2 * exponential
-    branch3 = torch.where(-(clip_low + torch.expm1(t3)) > 0, 0.0, t2 * exponential)
-    t6 = -torch.where(below, t5, advantage * branch3)
-    branch4 = torch.where(below, -advantage * t2 * exponential, 0.0)
-    smaller = torch.clamp(torch.maximum(t6, branch4), max=0.0)
-    t7 = -torch.where(below, t5, advantage * torch.where(t < larger, 0.0, branch3))
-    branch5 = torch.where(t == larger, torch.maximum(torch.minimum(t6, branch4), smaller), t7)
-    t8 = cotangent * branch5
-    return (torch.where(valid, t8[..., None], 0.0),)
+    equal = t3 == larger
+    t4 = -advantage * t * exponential
+    t5 = advantage * torch.minimum(t3, larger)
+    below = advantage * exponential < t5
+    branch3 = torch.where(below, t4, 0.0)
+    smaller = torch.clamp(torch.maximum(t4, branch3), max=0.0)
+    t6 = advantage * t * exponential
+    below2 = t3 < larger
+    t7 = t * exponential
+    t8 = -torch.where(below, t6, advantage * torch.where(below2, 0.0, t7))
+    branch4 = torch.where(equal, torch.maximum(torch.minimum(t4, branch3), smaller), t8)
+    larger2 = torch.maximum(branch3, torch.clamp(branch3, max=0.0))
+    branch5 = torch.where(equal, larger2, branch3)
+    smaller2 = torch.clamp(torch.maximum(branch4, branch5), max=0.0)
+    branch6 = torch.where(t2 < 1, 0.0, t7)
+    t9 = -torch.where(below, t6, advantage * branch6)
+    smaller3 = torch.clamp(torch.maximum(branch3, t9), max=0.0)
+    t10 = -torch.where(below, t6, advantage * torch.where(below2, 0.0, branch6))
+    branch7 = torch.where(equal, torch.maximum(torch.minimum(branch3, t9), smaller3), t10)
+    larger3 = torch.maximum(torch.minimum(branch4, branch5), smaller2)
+    branch8 = torch.where(t2 == 1, larger3, branch7)
+    t11 = cotangent * branch8
+    return (torch.where(valid, t11[..., None], 0.0),)
 
 
 def _gspo_jvp(
@@ -2734,25 +2981,37 @@ def _gspo_jvp(
     """The directional derivative of the unreduced loss along the tangents."""
     branch = torch.where(valid, log_probability_tangent, 0.0)
     total = torch.sum(branch, dim=-1)
-    t = clip_high + 1
     branch2 = torch.where(valid, log_probability - old_log_probability, 0.0)
     total2 = torch.sum(branch2, dim=-1)
     branch3 = fn.select(valid, 1.0, 0.0, log_probability)
     total3 = torch.sum(branch3, dim=-1)
-    t2 = 1 / torch.clamp(total3, min=1.0)
-    t3 = total2 * t2
-    exponential = torch.exp(t3)
+    t = 1 / torch.clamp(total3, min=1.0)
+    exponential = torch.exp(total2 * t)
+    t2 = exponential + clip_low
+    t3 = clip_high + 1
     larger = torch.maximum(exponential, 1 - clip_low)
-    t4 = advantage * torch.minimum(t, larger)
-    below = advantage * exponential < t4
-    t5 = advantage * t2 * exponential
-    branch4 = torch.where(-(clip_low + torch.expm1(t3)) > 0, 0.0, t2 * exponential)
-    t6 = -torch.where(below, t5, advantage * branch4)
-    branch5 = torch.where(below, -advantage * t2 * exponential, 0.0)
-    smaller = torch.clamp(torch.maximum(t6, branch5), max=0.0)
-    t7 = -torch.where(below, t5, advantage * torch.where(t < larger, 0.0, branch4))
-    branch6 = torch.where(t == larger, torch.maximum(torch.minimum(t6, branch5), smaller), t7)
-    return total * branch6
+    equal = t3 == larger
+    t4 = -advantage * t * exponential
+    t5 = advantage * torch.minimum(t3, larger)
+    below = advantage * exponential < t5
+    branch4 = torch.where(below, t4, 0.0)
+    smaller = torch.clamp(torch.maximum(t4, branch4), max=0.0)
+    t6 = advantage * t * exponential
+    below2 = t3 < larger
+    t7 = t * exponential
+    t8 = -torch.where(below, t6, advantage * torch.where(below2, 0.0, t7))
+    branch5 = torch.where(equal, torch.maximum(torch.minimum(t4, branch4), smaller), t8)
+    larger2 = torch.maximum(branch4, torch.clamp(branch4, max=0.0))
+    branch6 = torch.where(equal, larger2, branch4)
+    smaller2 = torch.clamp(torch.maximum(branch5, branch6), max=0.0)
+    branch7 = torch.where(t2 < 1, 0.0, t7)
+    t9 = -torch.where(below, t6, advantage * branch7)
+    smaller3 = torch.clamp(torch.maximum(branch4, t9), max=0.0)
+    t10 = -torch.where(below, t6, advantage * torch.where(below2, 0.0, branch7))
+    branch8 = torch.where(equal, torch.maximum(torch.minimum(branch4, t9), smaller3), t10)
+    larger3 = torch.maximum(torch.minimum(branch5, branch6), smaller2)
+    branch9 = torch.where(t2 == 1, larger3, branch8)
+    return total * branch9
 
 
 def _gspo_hvp(
@@ -2773,17 +3032,42 @@ def _gspo_hvp(
     branch3 = fn.select(valid, 1.0, 0.0, log_probability)
     total3 = torch.sum(branch3, dim=-1)
     larger = torch.clamp(total3, min=1.0)
-    t = total2 / larger
-    exponential = torch.exp(t)
+    exponential = torch.exp(total2 / larger)
+    t = advantage * exponential
     t2 = clip_high + 1
     larger2 = torch.maximum(exponential, 1 - clip_low)
     t3 = advantage * torch.minimum(t2, larger2)
-    t4 = 1 / larger**2
-    branch4 = torch.where(-(clip_low + torch.expm1(t)) >= 0, 0.0, t4 * exponential)
-    t5 = advantage * torch.where(t2 <= larger2, 0.0, branch4)
-    branch5 = torch.where(advantage * exponential < t3, advantage * t4 * exponential, t5)
-    t6 = -cotangent * total * branch5
-    return (torch.where(valid, t6[..., None], 0.0),)
+    equal = t == t3
+    t4 = exponential + clip_low
+    equal2 = t4 == 1
+    below = t2 <= larger2
+    t5 = 1 / larger**2
+    t6 = exponential * t5
+    branch4 = torch.where(below, 0.0, t6)
+    t7 = -advantage * cotangent * branch4
+    branch5 = torch.where(valid, t7[..., None], 0.0)
+    smaller = torch.clamp(torch.clamp(branch5, min=0.0), max=0.0)
+    branch6 = torch.where(below, 0.0, torch.where(t4 < 1, 0.0, t6))
+    t8 = -advantage * cotangent * branch6
+    larger3 = torch.maximum(torch.clamp(branch5, max=0.0), smaller)
+    branch7 = torch.where(equal2[..., None], larger3, torch.where(valid, t8[..., None], 0.0))
+    t9 = -advantage * cotangent * exponential * t5
+    branch8 = torch.where(valid, t9[..., None], 0.0)
+    larger4 = torch.maximum(branch8, torch.clamp(branch8, max=0.0))
+    branch9 = torch.where(equal2[..., None], larger4, branch8)
+    smaller2 = torch.clamp(torch.maximum(branch7, branch9), max=0.0)
+    below2 = t < t3
+    t10 = advantage * exponential * t5
+    t11 = -cotangent * torch.where(below2, t10, advantage * branch4)
+    branch10 = torch.where(valid, t11[..., None], 0.0)
+    branch11 = torch.where(valid & below2[..., None], t9[..., None], 0.0)
+    smaller3 = torch.clamp(torch.maximum(branch10, branch11), max=0.0)
+    t12 = -cotangent * torch.where(below2, t10, advantage * branch6)
+    larger5 = torch.maximum(torch.minimum(branch10, branch11), smaller3)
+    branch12 = torch.where(equal2[..., None], larger5, torch.where(valid, t12[..., None], 0.0))
+    larger6 = torch.maximum(torch.minimum(branch7, branch9), smaller2)
+    branch13 = torch.where(equal[..., None], larger6, branch12)
+    return (total[..., None] * branch13,)
 
 
 def _gspo_hessian_diagonal(
@@ -2801,17 +3085,41 @@ def _gspo_hessian_diagonal(
     branch2 = fn.select(valid, 1.0, 0.0, log_probability)
     total2 = torch.sum(branch2, dim=-1)
     larger = torch.clamp(total2, min=1.0)
-    t = total / larger
-    exponential = torch.exp(t)
+    exponential = torch.exp(total / larger)
+    t = advantage * exponential
     t2 = clip_high + 1
     larger2 = torch.maximum(exponential, 1 - clip_low)
     t3 = advantage * torch.minimum(t2, larger2)
-    t4 = 1 / larger**2
-    branch3 = torch.where(-(clip_low + torch.expm1(t)) >= 0, 0.0, t4 * exponential)
-    t5 = advantage * torch.where(t2 <= larger2, 0.0, branch3)
-    branch4 = torch.where(advantage * exponential < t3, advantage * t4 * exponential, t5)
-    t6 = -cotangent * branch4
-    return (torch.where(valid, t6[..., None], 0.0),)
+    equal = t == t3
+    t4 = exponential + clip_low
+    equal2 = t4 == 1
+    below = t2 <= larger2
+    t5 = 1 / larger**2
+    t6 = exponential * t5
+    branch3 = torch.where(below, 0.0, t6)
+    t7 = -advantage * cotangent * branch3
+    branch4 = torch.where(valid, t7[..., None], 0.0)
+    smaller = torch.clamp(torch.clamp(branch4, min=0.0), max=0.0)
+    branch5 = torch.where(below, 0.0, torch.where(t4 < 1, 0.0, t6))
+    t8 = -advantage * cotangent * branch5
+    larger3 = torch.maximum(torch.clamp(branch4, max=0.0), smaller)
+    branch6 = torch.where(equal2[..., None], larger3, torch.where(valid, t8[..., None], 0.0))
+    t9 = -advantage * cotangent * exponential * t5
+    branch7 = torch.where(valid, t9[..., None], 0.0)
+    larger4 = torch.maximum(branch7, torch.clamp(branch7, max=0.0))
+    branch8 = torch.where(equal2[..., None], larger4, branch7)
+    smaller2 = torch.clamp(torch.maximum(branch6, branch8), max=0.0)
+    below2 = t < t3
+    t10 = advantage * exponential * t5
+    t11 = -cotangent * torch.where(below2, t10, advantage * branch3)
+    branch9 = torch.where(valid, t11[..., None], 0.0)
+    branch10 = torch.where(valid & below2[..., None], t9[..., None], 0.0)
+    smaller3 = torch.clamp(torch.maximum(branch9, branch10), max=0.0)
+    t12 = -cotangent * torch.where(below2, t10, advantage * branch5)
+    larger5 = torch.maximum(torch.minimum(branch9, branch10), smaller3)
+    branch11 = torch.where(equal2[..., None], larger5, torch.where(valid, t12[..., None], 0.0))
+    larger6 = torch.maximum(torch.minimum(branch6, branch8), smaller2)
+    return (torch.where(valid, torch.where(equal[..., None], larger6, branch11), 0.0),)
 
 
 _GSPO = Definition(

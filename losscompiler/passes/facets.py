@@ -45,7 +45,8 @@ def canonical(guard: sp.Expr) -> tuple[Facet, int]:
     content, primitive = expanded.primitive() if expanded.is_Add else expanded.as_coeff_Mul()
     sign = -1 if content.is_negative else 1
     if primitive.could_extract_minus_sign():
-        return Facet(-primitive), -sign
+        # Term by term: the negative of a sum is left as it is while products are not distributed.
+        return Facet(sp.Add(*(-t for t in sp.Add.make_args(primitive)))), -sign
     return Facet(primitive), sign
 
 

@@ -22,10 +22,16 @@ from losscompiler.spec import (
 
 
 @loss
-def wise_iou(prediction=Prediction("coordinate"), target=Target("coordinate")):
+def wise_iou(
+    prediction=Prediction("coordinate"),
+    target=Target("coordinate"),
+    *,
+    epsilon=Param(1e-7, positive=True),
+):
     """One minus intersection over union, attended by the distance of the centres (WIoU v1).
 
-    Boxes are (left, top, right, bottom).
+    Boxes are (left, top, right, bottom). The union is at least `epsilon`: it is 0 of two boxes
+    without area.
 
     References:
         Z. Tong et al., "Wise-IoU: Bounding Box Regression Loss with Dynamic Focusing Mechanism",
@@ -41,7 +47,7 @@ def wise_iou(prediction=Prediction("coordinate"), target=Target("coordinate")):
     hull_width = Max(p[2], t[2]) - Min(p[0], t[0])
     hull_height = Max(p[3], t[3]) - Min(p[1], t[1])
     attention = exp((across**2 + down**2) / stop_gradient(hull_width**2 + hull_height**2))
-    return attention * (1 - overlap / union)
+    return attention * (1 - overlap / Max(union, epsilon))
 
 
 @loss

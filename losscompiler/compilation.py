@@ -104,7 +104,7 @@ def _module(
 
     try:
         return (render(compiled) if compiled else ""), compiled, found
-    except Exception:  # told by the loss it comes from
+    except Exception:  # found again, and told, when each loss is rendered alone
         expressed = [one for one in compiled if expressible(one)]
     return (render(expressed) if expressed else ""), expressed, found
 

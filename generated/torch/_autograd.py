@@ -194,7 +194,10 @@ class _KernelFunction(Function):
 
     @staticmethod
     def polynomial(problem: Problem, *inputs: Tensor) -> Any:
-        """The same value, and the same derivatives by autodiff, up to the kernels' order."""
+        """The same value, and the same derivatives by autodiff, up to the kernels' order.
+
+        Abstract: each kind of function has its own.
+        """
         raise NotImplementedError
 
     @staticmethod

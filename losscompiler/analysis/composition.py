@@ -12,7 +12,7 @@ whatever stands between two reductions is one formula, however it is written.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 
@@ -93,11 +93,11 @@ class Composition:
             return not self.moves(e.keys) and self.is_affine(e.body)
         return self._branches(e, self.is_affine)
 
-    def _branches(self, e: sp.Basic, holds_for: object) -> bool:
+    def _branches(self, e: sp.Basic, holds_for: Callable[[sp.Basic], bool]) -> bool:
         """Whether something holds for all branches of a choice that the predictions cannot make."""
         if not isinstance(e, ex.Piecewise) or any(self.moves(c) for _, c in e.pairs):
             return False
-        return all(v == -sp.oo or holds_for(v) for v, _ in e.pairs)  # type: ignore[operator]
+        return all(v == -sp.oo or holds_for(v) for v, _ in e.pairs)
 
     def log_convex(self, e: sp.Basic) -> bool:
         """Whether the logarithm of a part is convex, by its form; 0 and constants count."""

@@ -8,6 +8,7 @@ import sympy as sp
 
 from losscompiler.analysis.abstraction import Abstraction, NotPolynomialError, original
 from losscompiler.analysis.claims import Context
+from losscompiler.analysis.limits import asked
 from losscompiler.analysis.sign import holds
 
 MOST_OPERATIONS = 45
@@ -27,11 +28,8 @@ def limit_at(e: sp.Expr, x: sp.Symbol, direction: int, context: Context) -> sp.E
     if found is not None or e.count_ops() > MOST_OPERATIONS:
         return found
     positive = sp.Symbol("_x", positive=True)
-    try:
-        limit = sp.limit(flipped.subs(x, positive), positive, sp.oo)
-    except (NotImplementedError, ValueError, TypeError, AttributeError, sp.PoleError):
-        return None
-    if limit.has(positive, sp.nan, sp.zoo) or isinstance(limit, sp.Limit | sp.AccumBounds):
+    limit = asked(flipped.subs(x, positive), positive, sp.oo)
+    if limit is None or limit.has(sp.nan, sp.zoo) or isinstance(limit, sp.AccumBounds):
         return None
     return None if limit.has(sp.oo) and limit not in (sp.oo, -sp.oo) else limit
 

@@ -44,10 +44,18 @@ def limit_beside(e: sp.Expr, variable: sp.Symbol, at: sp.Expr, side: int) -> sp.
     shifted = sp.expand(e.subs(variable, at + side * step))
     if shifted.count_ops() > MOST_OPERATIONS:
         return None
+    found = asked(shifted, step, sp.S.Zero)
+    return None if found is None or found.has(*SINGULAR) else found
+
+
+def asked(e: sp.Expr, variable: sp.Symbol, at: sp.Expr) -> sp.Expr | None:
+    """SymPy's limit from above; None if it has none.
+
+    SymPy says that it cannot find a limit by any of these errors: besides those that it documents,
+    its series raise `TypeError` and `AttributeError` for functions that they do not know.
+    """
     try:
-        found = sp.limit(shifted, step, 0, "+")
+        found = sp.limit(e, variable, at, "+")
     except (NotImplementedError, ValueError, TypeError, AttributeError, sp.PoleError):
         return None
-    if found.has(*SINGULAR) or found.has(step) or isinstance(found, sp.Limit):
-        return None
-    return found
+    return None if found.has(variable) or isinstance(found, sp.Limit) else found

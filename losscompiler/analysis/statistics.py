@@ -7,6 +7,7 @@ from fractions import Fraction
 import sympy as sp
 
 from losscompiler.analysis.abstraction import reduced
+from losscompiler.analysis.cells import Cell
 from losscompiler.analysis.claims import Context
 from losscompiler.analysis.exact import EXACT, high, low
 from losscompiler.analysis.extremes import largest
@@ -208,10 +209,9 @@ def calibrated(loss: Loss, found: Scalar, convex: Verdict, smoothness: str) -> V
     return unknown(f"{slope} < 0")
 
 
-def _holds_at_zero(cell: object, found: Scalar) -> bool:
+def _holds_at_zero(cell: Cell, found: Scalar) -> bool:
     """Whether 0 lies in the closure of a cell."""
-    claims = cell.claims  # type: ignore[attr-defined]
-    return all(holds(c.expression.subs(found.x, 0), ">=", found.context) for c in claims)
+    return all(holds(c.expression.subs(found.x, 0), ">=", found.context) for c in cell.claims)
 
 
 def symmetric(loss: Loss, found: Scalar) -> Verdict:

@@ -95,7 +95,8 @@ class Sampler:
         found: dict[str, Any] = {}
         for name, role in self.loss.params.items():
             shape = tuple(self.sizes[a.removeprefix("*")] for a in role.axes)
-            default = float(domains.single(float(role.default)))  # type: ignore[arg-type]
+            assert role.default is not None, "parameters have defaults"
+            default = float(domains.single(float(role.default)))
             if kind == "default" or isinstance(role.domain, sp.FiniteSet):
                 found[name] = default
             elif kind == "interior":

@@ -216,11 +216,11 @@ class Graph:
             free = list(self.axes(*bodies))
         formal = {a: Axis(a.extent, f"${k}") for k, a in enumerate(free)}
         formal |= {a: Axis(a.extent, f"#{k}") for k, a in enumerate(bound)}
-        changes: dict[str, object] = {"free": tuple(formal[a] for a in free)}
+        changes: dict[str, Any] = {"free": tuple(formal[a] for a in free)}
         for name, value in vars(make).items():
             if name != "free":
                 changes[name] = self._formal(value, formal)
-        return self.leaf(replace(make, **changes), free)  # type: ignore[arg-type]
+        return self.leaf(replace(make, **changes), free)
 
     def _formal(self, value: object, formal: Mapping[Axis, Axis]) -> object:
         if isinstance(value, Axis):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import sympy as sp
 
@@ -56,12 +57,12 @@ def transform(
         return change(value, swaps)
 
     for definition in graph.topological(values):
-        changes = {
+        changes: dict[str, Any] = {
             name: _map_bodies(value, rewritten)
             for name, value in vars(definition).items()
             if _has_bodies(value)
         }
-        changed = replace(definition, **changes)  # type: ignore[arg-type]
+        changed = replace(definition, **changes)
         if last and is_identity(changed):
             swapped[definition] = _itself(graph, changed)
         elif changed != definition:

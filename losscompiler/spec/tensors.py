@@ -220,6 +220,7 @@ _Assumptions = type(
 )
 
 
+# `_Assumptions` is made by `type`, one property per assumption: mypy cannot follow that.
 class Element(_Assumptions, sp.Expr):  # type: ignore[valid-type,misc]
     """A real entry of a tensor; its assumptions are those of the tensor's domain."""
 

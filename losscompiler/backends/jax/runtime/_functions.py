@@ -172,6 +172,11 @@ def positions(x: Array, axis: int) -> Array:
     return jnp.arange(x.shape[axis])
 
 
+def _entry(row: Array, at: Array) -> Array:
+    # fill, not clamp: an index out of range may give NaN but never another entry's value
+    return row.at[at].get(mode="fill")
+
+
 def gather(x: Array, index: Array, shared: int, own: int, trailing: int) -> Array:
     """`x[..., s, index[..., s, l], m]` at `[..., s, l, m]`.
 
@@ -182,8 +187,7 @@ def gather(x: Array, index: Array, shared: int, own: int, trailing: int) -> Arra
         own: the number of axes L.
         trailing: the number of axes M.
     """
-    # fill, not clamp: an index out of range may give NaN but never another entry's value
-    pick: Callable[[Array, Array], Array] = lambda row, at: row.at[at].get(mode="fill")  # noqa: E731
+    pick: Callable[[Array, Array], Array] = _entry
     for _ in range(shared):
         pick = jax.vmap(pick)
     x_lead, index_lead = x.ndim - shared - 1 - trailing, index.ndim - shared - own
@@ -224,7 +228,11 @@ def scatter(values: Array, index: Array, x: Array, shared: int, own: int, traili
         values = jnp.moveaxis(values, source, target)
         index = jnp.moveaxis(index, source, target)
     zeros = jnp.zeros((x.shape[batch], *kept), x.dtype)
-    add: Callable[[Array, Array], Array] = lambda at, part: zeros.at[at].add(part)  # noqa: E731
+
+    def added(at: Array, part: Array) -> Array:
+        return zeros.at[at].add(part)
+
+    add: Callable[[Array, Array], Array] = added
     for _ in range(batch):
         add = jax.vmap(add)
     return add(index, values.astype(x.dtype))

@@ -155,8 +155,8 @@ def _denominator(call: Call, options: Options, kept: Array | None, weight: Array
 def _fit(call: Call, name: str, array: Array) -> Array:
     """Broadcasts a weight or mask to the unreduced loss, in the canonical layout."""
     visible = call.visible_shape
-    aligned = array.shape[::-1], visible[::-1]
-    if array.ndim > len(visible) or any(n not in (1, size) for n, size in zip(*aligned)):  # noqa: B905
+    aligned = zip(array.shape[::-1], visible[::-1], strict=False)  # from the last axis
+    if array.ndim > len(visible) or any(n not in (1, size) for n, size in aligned):
         raise ValueError(
             f"{call.name}: `{name}` has shape {array.shape}, which does not broadcast to the "
             f"unreduced loss of shape {visible}; give one entry per loss entry"

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 
 from losscompiler.analysis import effort
+from losscompiler.analysis.conditions import candidates, convex_if
 from losscompiler.analysis.curvature import convexity, predictions
 from losscompiler.analysis.effort import SpentError, limited
 from losscompiler.analysis.invariance import homogeneous, translation_invariant
 from losscompiler.analysis.ledger import InapplicableError, Ledger, OpenError
+from losscompiler.analysis.likelihood import likelihood
+from losscompiler.analysis.narrowed import at_defaults, defaults_of
 from losscompiler.analysis.problem import NotScalarError, problem
 from losscompiler.analysis.scalar import MANY, Scalar, scalar
 from losscompiler.analysis.shape import (
@@ -22,7 +26,7 @@ from losscompiler.analysis.smooth_form import smooth_by_form
 from losscompiler.analysis.smoothness import Kink, smoothness
 from losscompiler.analysis.statistics import calibrated, elicits, proper, symmetric
 from losscompiler.analysis.steepness import influence, lipschitz, lower_bound, strong_convexity
-from losscompiler.analysis.verdict import Verdict, proved, unknown
+from losscompiler.analysis.verdict import PROVED, Verdict, proved, unknown
 from losscompiler.spec.decorator import Loss
 
 SHARE = 12_000
@@ -33,13 +37,18 @@ USED_UP = "the work for one property is used up"
 
 
 def analyse(loss: Loss) -> dict[str, Verdict]:
-    """Every property of a loss by name; `convex_in:x` is convexity in the prediction x alone."""
+    """Every property of a loss by name.
+
+    `convex_in:x` is convexity in the prediction x alone, `convex_if:p` tells for which values of
+    the parameter p it holds, and `convex_at_defaults` what holds if parameters have their defaults.
+    """
     effort.forget()
     names = predictions(loss)
     found: dict[str, Verdict] = {"convex": convexity(loss)}
     convex = found["convex"]
     alone = {n: convex if len(names) == 1 else _convex_in(loss, n, convex) for n in names}
     found |= {f"convex_in:{name}": verdict for name, verdict in alone.items()}
+    found |= _by_parameters(loss, convex)
     whole = _scalar(loss)
     found["smoothness"] = _asked(partial(_smoothness, loss))
     smooth = str(found["smoothness"].details.get("class", ""))
@@ -72,7 +81,45 @@ def analyse(loss: Loss) -> dict[str, Verdict]:
                 continue  # a property of other losses
         else:
             found[name] = unknown(whole)
+    return found | _interpreted(loss)
+
+
+def _by_parameters(loss: Loss, convex: Verdict) -> dict[str, Verdict]:
+    """What is convex for some values of the parameters, if it is not proved for all."""
+    usual = at_defaults(loss) if convex.verdict != PROVED else None
+    if usual is None:
+        return {}
+    found = {"convex_at_defaults": _with_defaults(loss, convexity(usual))}
+    for name in candidates(loss):
+        try:
+            verdict = _asked(partial(convex_if, loss, name))
+        except InapplicableError:
+            continue
+        if verdict.verdict == PROVED:
+            found[f"convex_if:{name}"] = verdict
     return found
+
+
+def _interpreted(loss: Loss) -> dict[str, Verdict]:
+    """What the loss is the likelihood of, at the defaults if not for all parameters."""
+    try:
+        found = {"likelihood": _asked(partial(likelihood, loss))}
+        usual = at_defaults(loss) if found["likelihood"].verdict != PROVED else None
+        if usual is not None:
+            verdict = _asked(partial(likelihood, usual))
+            found["likelihood_at_defaults"] = _with_defaults(loss, verdict)
+    except InapplicableError:
+        return {}
+    return found
+
+
+def _with_defaults(loss: Loss, verdict: Verdict) -> Verdict:
+    """A verdict about a loss at its defaults: they become part of what a witness fixes."""
+    values = {n: str(v) for n, v in defaults_of(loss).items()}
+    witness = verdict.witness
+    if witness is not None and "points" in witness:
+        witness = {**witness, "fixed": {**witness["fixed"], **values}}
+    return replace(verdict, witness=witness, details={**verdict.details, "defaults": values})
 
 
 def _asked(question: Callable[[], Verdict]) -> Verdict:

@@ -63,6 +63,10 @@ def _property(name: str, told: dict[str, Any]) -> list[str]:
     for kink in told.get("kinks", ()):
         rest = ", ".join(f"{key} {value}" for key, value in kink.items() if key != "where")
         lines.append(f"  at {kink['where']}: {rest}")
+    if "fails" in told:
+        lines.append(f"  not for {told['fails']}")
+    for key in ("given", "defaults"):
+        lines += [f"  {name}: {value}" for name, value in told.get(key, {}).items()]
     if told["witness"]:
         lines += [f"  {key}: {value}" for key, value in told["witness"].items()]
     lines += [f"  - {step}" for step in told["proof"]["steps"]]

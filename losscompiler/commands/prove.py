@@ -86,4 +86,5 @@ def brief(told: dict[str, Any] | None) -> str:
     if told["verdict"] != "proved":
         return "no" if told["verdict"] == "refuted" else "?"
     keys = ("class", "constant", "kind", "functional", "modulus", "bound", "degree")
+    keys += ("distribution", "holds")
     return str(next((told[key] for key in keys if key in told), "yes"))

@@ -9,8 +9,11 @@ from typing import Any
 from losscompiler.commands.answer import count
 
 Properties = Mapping[str, Any]
-HEAD = ("loss", "convex", "differentiable", "outliers", "Lipschitz", "estimates")
+HEAD = (
+    "loss", "convex", "differentiable", "outliers", "Lipschitz", "estimates", "likelihood of"
+)  # fmt: skip
 MANY_KINKS = 2
+NAMELESS = "exp(-loss)"
 WORDS = {"proved": "yes", "refuted": "no", "unknown": "open"}
 
 
@@ -21,13 +24,18 @@ def page(losses: Sequence[Mapping[str, Any]]) -> str:
         f"# Properties of the catalogue\n\nWhat is proved of {told}, for all values that the "
         "domains of inputs and parameters allow.\n`losscompiler explain NAME` tells why.\n\n"
         "* *convex*: in all predictions jointly, else in which of them alone; `no` has an exact "
-        "counterexample.\n"
+        "counterexample. Where it depends on parameters: for which it holds, and whether at the "
+        "defaults.\n"
         "* *differentiable*: the class of smoothness, and where derivatives jump.\n"
         "* *outliers*: what the pull of a far prediction does: it is `redescending` to 0, "
         "`bounded`, or `unbounded`.\n"
         "* *Lipschitz*: the least constant; `oo` if there is none.\n"
         "* *estimates*: what the best prediction is of the distribution of the target; after `=`, "
-        "the link.\n* `open`: neither proved nor refuted.\n\n"
+        "the link.\n"
+        "* *likelihood of*: the distribution of the target that the loss is minus the "
+        "log-likelihood of, up to what no prediction moves; `none`: there is proved to be no such "
+        "distribution.\n"
+        "* `open`: neither proved nor refuted.\n\n"
         "`losscompiler list --format properties` prints this page.\n"
     )
     return "\n".join([head, *(_section(f, same) for f, same in groupby(losses, _family))])
@@ -51,13 +59,33 @@ def _row(name: str, told: Properties) -> tuple[str, ...]:
         str(told.get("influence", {}).get("kind", "")),
         _code(told.get("lipschitz", {}).get("constant")),
         _estimates(told),
+        _likelihood(told),
     )
 
 
 def _convex(told: Properties) -> str:
     said = WORDS[told["convex"]["verdict"]]
     alone = [n for n, v in told["convex_in"].items() if v["verdict"] == "proved"]
-    return f"{said}; in {', '.join(f'`{n}`' for n in alone)}" if alone and said != "yes" else said
+    if said == "yes":
+        return said
+    parts = [said, f"in {', '.join(f'`{n}`' for n in alone)}" if alone else ""]
+    parts += [f"for `{v['holds']}`" for v in told.get("convex_if", {}).values()]
+    if told.get("convex_at_defaults", {}).get("verdict") == "proved":
+        parts.append("at the defaults")
+    return "; ".join(part for part in parts if part)
+
+
+def _likelihood(told: Properties) -> str:
+    """The distribution, its parameters, and whether it is that at the defaults alone."""
+    for name, suffix in (("likelihood", ""), ("likelihood_at_defaults", ", at the defaults")):
+        found = told.get(name, {})
+        if found.get("verdict") == "proved":
+            given = [f"{key} `{value}`" for key, value in found["given"].items()]
+            named = "density `exp(-loss)`" if found["distribution"] == NAMELESS else (
+                ", ".join([found["distribution"], *given])
+            )  # fmt: skip
+            return named + suffix
+    return "none" if told.get("likelihood", {}).get("verdict") == "refuted" else ""
 
 
 def _class(told: Properties) -> str:
@@ -88,7 +116,9 @@ def _code(text: str | None) -> str:
 
 def words(told: Properties) -> str:
     """What is known of a loss in one line."""
-    said = [{"yes": "convex", "no": "not convex", "open": ""}[_convex(told).partition(";")[0]]]
+    convex, *where = _convex(told).replace("`", "").split("; ")
+    said = [{"yes": "convex", "no": "not convex", "open": ""}[convex]]
+    said += [f"convex {part}" for part in where]
     if told["smoothness"]["verdict"] == "proved":
         said.append(told["smoothness"]["class"])
     if "constant" in told["lipschitz"]:
@@ -98,4 +128,6 @@ def words(told: Properties) -> str:
         said.append(f"{told['influence']['kind']} influence")
     estimated = _estimates(told).replace("`", "")
     said += [f"estimates the {estimated}"] if "elicits" in told else []
+    likelihood = _likelihood(told).replace("`", "")
+    said += [f"likelihood of: {likelihood}"] if likelihood else []
     return "; ".join(part for part in said if part)

@@ -20,7 +20,10 @@ def judged(claim: Claimed, found: Mapping[str, Verdict]) -> tuple[str, str]:
             return UNKNOWN, verdict.reason
         name = str(verdict.details["class"])
         order = ORDERS[name] if name in ORDERS else int(name[1:])
-        return (PROVED if order >= int(claim.amount) else REFUTED), f"it is {name}"
+        if order >= int(claim.amount):
+            return PROVED, f"it is {name}"
+        known = verdict.details.get("exact", True)
+        return (REFUTED, f"it is {name}") if known else (UNKNOWN, f"it is at least {name}")
     verdict = found.get(claim.name, Verdict(UNKNOWN, "it is no question about this loss"))
     told = f"{verdict.reason}; {dict(verdict.witness)}" if verdict.witness else verdict.reason
     return verdict.verdict, told

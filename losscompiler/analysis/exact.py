@@ -310,6 +310,11 @@ _BY_SIGN: dict[str, Callable[[int], bool]] = {
 }
 
 
+def by_sign(relation: str, sign: int) -> bool:
+    """Whether a relation with 0 holds of a number of this sign."""
+    return _BY_SIGN[relation](sign)
+
+
 class Exact:
     """Rationals, and intervals where a number is not rational."""
 

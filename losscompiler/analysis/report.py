@@ -9,20 +9,20 @@ from functools import partial
 from losscompiler.analysis import effort
 from losscompiler.analysis.conditions import candidates, convex_if
 from losscompiler.analysis.curvature import convexity, predictions
+from losscompiler.analysis.differentiability import differentiability
 from losscompiler.analysis.effort import SpentError, limited
 from losscompiler.analysis.invariance import homogeneous, translation_invariant
 from losscompiler.analysis.ledger import InapplicableError, Ledger, OpenError
 from losscompiler.analysis.likelihood import likelihood
 from losscompiler.analysis.narrowed import at_defaults, defaults_of
-from losscompiler.analysis.problem import NotScalarError, problem
-from losscompiler.analysis.scalar import MANY, Scalar, scalar
+from losscompiler.analysis.problem import NotScalarError, Problem, problem
+from losscompiler.analysis.scalar import Scalar, scalar
 from losscompiler.analysis.shape import (
     log_convex,
     quasi_convex,
     self_concordant,
     strictly_convex,
 )
-from losscompiler.analysis.smooth_form import smooth_by_form
 from losscompiler.analysis.smoothness import Kink, smoothness
 from losscompiler.analysis.statistics import calibrated, elicits, proper, symmetric
 from losscompiler.analysis.steepness import influence, lipschitz, lower_bound, strong_convexity
@@ -50,7 +50,7 @@ def analyse(loss: Loss) -> dict[str, Verdict]:
     found |= {f"convex_in:{name}": verdict for name, verdict in alone.items()}
     found |= _by_parameters(loss, convex)
     whole = _scalar(loss)
-    found["smoothness"] = _asked(partial(_smoothness, loss))
+    found["smoothness"] = _smoothness(loss)
     smooth = str(found["smoothness"].details.get("class", ""))
     continuous = smooth not in ("", "discontinuous")
     pieces = whole if continuous and isinstance(whole, Scalar) else None
@@ -150,12 +150,15 @@ def _convex_in(loss: Loss, name: str, joint: Verdict) -> Verdict:
 
 
 def _smoothness(loss: Loss) -> Verdict:
+    """By the pieces of a scalar formula, else by composition."""
     try:
-        question = problem(loss)
-    except NotScalarError:
-        if smooth_by_form(loss):
-            return proved("a composition of smooth functions", (), **{"class": "Cinf", "kinks": []})
-        return unknown(MANY)
+        with limited(SHARE):
+            return _of_pieces(problem(loss))
+    except (NotScalarError, OpenError, SpentError):
+        return differentiability(loss)
+
+
+def _of_pieces(question: Problem) -> Verdict:
     ledger = Ledger()
     found = smoothness(question, question.variables, ledger)
 
@@ -170,4 +173,5 @@ def _smoothness(loss: Loss) -> Verdict:
 
     kinks = [told(k) for k in found.kinks]
     reason = "derivatives on both sides of each facet" if kinks else "one smooth formula"
-    return proved(reason, tuple(ledger.obligations), **{"class": found.name, "kinks": kinks})
+    details = {"class": found.name, "kinks": kinks, "undefined": [], "exact": True}
+    return proved(reason, tuple(ledger.obligations), **details)

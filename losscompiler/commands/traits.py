@@ -92,10 +92,12 @@ def _class(told: Properties) -> str:
     found = told["smoothness"]
     if found["verdict"] != "proved":
         return "open"
-    places = list(dict.fromkeys(kink["where"] for kink in found["kinks"]))
-    shown = ", ".join(f"`{place}`" for place in places[:MANY_KINKS])
-    more = ", ..." if len(places) > MANY_KINKS else ""
-    return f"{found['class']}, not at {shown}{more}" if places else str(found["class"])
+    name = found["class"] if found.get("exact", True) else f"at least {found['class']}"
+    places = [k["where"] for k in found["kinks"]] + list(found.get("undefined", ()))
+    quoted = [p if "`" in p else f"`{p}`" for p in dict.fromkeys(places)]
+    shown = ", ".join(quoted[:MANY_KINKS])
+    more = ", ..." if len(quoted) > MANY_KINKS else ""
+    return f"{name}, not at {shown}{more}" if quoted else str(name)
 
 
 def _estimates(told: Properties) -> str:
@@ -105,7 +107,7 @@ def _estimates(told: Properties) -> str:
         link = found.get("link")
         parts.append(f"{found['functional']}" + (f" = `{link}`" if link else ""))
     for name in ("proper", "calibrated"):
-        if name in told:
+        if told.get(name, {}).get("verdict") in ("proved", "refuted"):
             parts.append(name if told[name]["verdict"] == "proved" else f"not {name}")
     return ", ".join(parts)
 
@@ -120,14 +122,15 @@ def words(told: Properties) -> str:
     said = [{"yes": "convex", "no": "not convex", "open": ""}[convex]]
     said += [f"convex {part}" for part in where]
     if told["smoothness"]["verdict"] == "proved":
-        said.append(told["smoothness"]["class"])
+        exact = told["smoothness"].get("exact", True)
+        said.append(("" if exact else "at least ") + told["smoothness"]["class"])
     if "constant" in told["lipschitz"]:
         constant = told["lipschitz"]["constant"]
         said.append("not Lipschitz" if constant == "oo" else f"Lipschitz constant {constant}")
-    if "influence" in told:
+    if "kind" in told.get("influence", {}):
         said.append(f"{told['influence']['kind']} influence")
     estimated = _estimates(told).replace("`", "")
-    said += [f"estimates the {estimated}"] if "elicits" in told else []
+    said += [f"estimates the {estimated}"] if "functional" in told.get("elicits", {}) else []
     likelihood = _likelihood(told).replace("`", "")
     said += [f"likelihood of: {likelihood}"] if likelihood else []
     return "; ".join(part for part in said if part)

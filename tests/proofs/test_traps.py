@@ -66,7 +66,7 @@ def test_a_pole_between_two_halves_of_one_formula() -> None:
     halves = declare(lambda x: Piecewise((x**-2, x > 0), (x**-2, Ne(x, 0)), (0, True)), **X)
     found = analyse(halves)
     assert found["convex"].verdict == "refuted"
-    assert found["smoothness"].verdict == "unknown"
+    assert found["smoothness"].details["class"] == "discontinuous"
 
 
 def test_limits_of_slopes_in_pieces() -> None:

@@ -1,0 +1,136 @@
+"""Signs of parts of a formula over axes, read off their form, then off the formula between them."""
+
+from __future__ import annotations
+
+import sympy as sp
+
+from losscompiler.analysis.cells import Cell
+from losscompiler.analysis.claims import Claim
+from losscompiler.analysis.composition import Composition
+from losscompiler.analysis.convexity import pieces_of
+from losscompiler.analysis.effort import SpentError, limited
+from losscompiler.analysis.elementary import is_kink
+from losscompiler.analysis.ledger import OpenError
+from losscompiler.analysis.link import Link
+from losscompiler.analysis.sign import holds
+from losscompiler.spec import expressions as ex
+from losscompiler.spec.tensors import Index
+
+SHARE = 800
+"""Steps that one question may take."""
+
+
+class Signs:
+    """Answers about the parts of one loss; what they cannot tell is `False`."""
+
+    def __init__(self, composition: Composition) -> None:
+        """Remembers answers."""
+        self.composition = composition
+        self.known: dict[tuple[sp.Basic, str], bool] = {}
+
+    def holds(self, e: sp.Basic, relation: str) -> bool:
+        """Whether `e relation 0`, by the scalar formula between its parts."""
+        key = (e, relation)
+        if key not in self.known:
+            try:
+                with limited(SHARE):
+                    self.known[key] = self._holds(e, relation)
+            except (OpenError, SpentError):
+                self.known[key] = False
+        return self.known[key]
+
+    def _holds(self, e: sp.Basic, relation: str) -> bool:
+        link = Link(self.composition, e, merged=False)
+        if not any(map(is_kink, sp.preorder_traversal(link.formula))):
+            return holds(link.formula, relation, link.context)
+        pieces = pieces_of(link.formula, link.context)
+        return all(holds(c.value, relation, link.context.given(*_closed(c))) for c in pieces)
+
+    def positive(self, e: sp.Basic) -> bool:
+        """Whether a part is positive for all predictions, or for none."""
+        if not self.composition.moves(e):
+            return bool(e.is_nonnegative) or self.holds(e, ">=")
+        if isinstance(e, sp.exp) or e.is_positive:
+            return True
+        if e.is_Mul and all(map(self.positive, e.args)):
+            return True
+        if e.is_Pow and not self.composition.moves(e.exp):
+            falling = e.exp.is_negative is True and self.nonnegative(e.base)
+            if falling or self.positive(e.base):
+                return True  # where it has a value
+        if isinstance(e, ex.Sum | ex.Prod | ex.CumSum | ex.AxisMax | ex.AxisMin | ex.At):
+            return self.positive(e.body)
+        if isinstance(e, ex.Sort) and self.positive(e.body):
+            return True
+        if isinstance(e, ex.Piecewise) and not any(self.composition.moves(c) for _, c in e.pairs):
+            return all(map(self.positive, (v for v, _ in e.pairs)))
+        if e.is_Add and (all(map(self.positive, e.args)) or self._rest_of_sum(e)):
+            return True
+        if e.is_Add and (merged := _merged(e)) != e:
+            return self.positive(merged)
+        strict = [a for a in e.args if e.is_Add and self._strictly(a)]
+        if strict and all(self.nonnegative(a) for a in e.args if a not in strict):
+            return True
+        return self._strictly(e)
+
+    def nonnegative(self, e: sp.Basic) -> bool:
+        """Whether a part is nowhere negative."""
+        if e.is_nonnegative or self.composition.is_nonnegative(e):
+            return True
+        if isinstance(e, ex.Sum | ex.Prod | ex.CumSum | ex.AxisMax | ex.AxisMin | ex.Sort | ex.At):
+            return self.nonnegative(e.body)
+        if isinstance(e, ex.Piecewise):
+            return all(map(self.nonnegative, (v for v, _ in e.pairs)))
+        if (e.is_Mul or e.is_Add) and all(map(self.nonnegative, e.args)):
+            return True
+        if e.is_Add and (merged := _merged(e)) != e and self.nonnegative(merged):
+            return True
+        return self.positive(e) or self.holds(e, ">=")
+
+    def _strictly(self, e: sp.Basic) -> bool:
+        """Whether a part is positive, without exception."""
+        return bool(e.is_positive) or self.holds(e, ">")
+
+    def _rest_of_sum(self, e: sp.Basic) -> bool:
+        """Whether this is a sum of positive terms less one of them, over what is positive.
+
+        It is positive, or 0 throughout where there is but one term.
+        """
+        top, bottom = sp.fraction(sp.together(e))
+        if bottom != 1 and not self.positive(bottom):
+            return False
+        if not (top.is_Add and len(top.args) == 2):
+            return False
+        for whole, less in (top.args, top.args[::-1]):
+            positive = isinstance(whole, ex.Sum) and self.positive(whole.body)
+            if positive and any(_is_entry(-less, whole, i) for i in whole.indices):
+                return True
+        return False
+
+
+def _closed(cell: Cell) -> list[Claim]:
+    """Where a piece holds, and the zeros of its guards."""
+    return [Claim(c.expression, ">=" if c.relation == ">" else c.relation) for c in cell.claims]
+
+
+def _merged(e: sp.Expr) -> sp.Expr:
+    """A sum of sums over the same indices as one sum."""
+    bodies: dict[tuple[Index, ...], list[sp.Expr]] = {}
+    rest = []
+    for term in e.args:
+        scale, whole = term.as_coeff_Mul()
+        if isinstance(whole, ex.Sum):
+            bodies.setdefault(whole.indices, []).append(scale * whole.body)
+        else:
+            rest.append(term)
+    sums = (ex.Sum(sp.Add(*found), sp.Tuple(*i)) for i, found in bodies.items())
+    return sp.Add(*rest, *sums)
+
+
+def _is_entry(e: sp.Basic, whole: ex.Sum, i: Index) -> bool:
+    """Whether this is the body of a sum at one position of its index."""
+    if len(whole.indices) != 1:
+        return False
+    places = [a for a in e.atoms(ex.Element) if a.tensor.role == "label"]
+    places += [a for a in e.atoms(Index) if a.axis == i.axis]
+    return any(whole.body.xreplace({i: place}) == e for place in places)

@@ -51,8 +51,9 @@ def analyse(loss: Loss) -> dict[str, Verdict]:
     found |= _by_parameters(loss, convex)
     whole = _scalar(loss)
     found["smoothness"] = _smoothness(loss)
-    smooth = str(found["smoothness"].details.get("class", ""))
+    smooth = _class_throughout(loss, found["smoothness"])
     continuous = smooth not in ("", "discontinuous")
+    exact = bool(found["smoothness"].details.get("exact", False))
     pieces = whole if continuous and isinstance(whole, Scalar) else None
     found["quasi_convex"] = _asked(lambda: quasi_convex(loss, names, convex, pieces))
     questions: dict[str, Callable[[Scalar], Verdict]] = {
@@ -60,8 +61,8 @@ def analyse(loss: Loss) -> dict[str, Verdict]:
         "strong_convexity": lambda s: strong_convexity(s, convex),
         "log_convex": lambda s: log_convex(s, convex),
         "self_concordant": lambda s: self_concordant(s, convex),
-        "lipschitz": lambda s: lipschitz(s, smooth, 1),
-        "gradient_lipschitz": lambda s: lipschitz(s, smooth, 2),
+        "lipschitz": lambda s: lipschitz(s, smooth, 1, exact=exact),
+        "gradient_lipschitz": lambda s: lipschitz(s, smooth, 2, exact=exact),
         "influence": influence,
         "lower_bound": lower_bound,
         "elicits": lambda s: elicits(loss, s),
@@ -156,6 +157,19 @@ def _smoothness(loss: Loss) -> Verdict:
             return _of_pieces(problem(loss))
     except (NotScalarError, OpenError, SpentError):
         return differentiability(loss)
+
+
+def _class_throughout(loss: Loss, found: Verdict) -> str:
+    """The class of smoothness, if the loss has a value everywhere inside its domains."""
+    if found.details.get("undefined"):
+        try:
+            question = problem(loss)
+            inside = question.context.inside(question.variables)
+            with limited(SHARE):
+                _of_pieces(replace(question, context=inside))
+        except (NotScalarError, OpenError, SpentError):
+            return ""
+    return str(found.details.get("class", ""))
 
 
 def _of_pieces(question: Problem) -> Verdict:

@@ -17,10 +17,15 @@ def _not_smooth(name: str, least: str) -> bool:
     return name in order and order.index(name) < order.index(least)
 
 
-def lipschitz(found: Scalar, smoothness: str, order: int) -> Verdict:
-    """The least Lipschitz constant of the loss (order 1) or of its gradient (order 2)."""
+def lipschitz(found: Scalar, smoothness: str, order: int, *, exact: bool) -> Verdict:
+    """The least Lipschitz constant of the loss (order 1) or of its gradient (order 2).
+
+    `exact` tells whether the loss is no smoother than its class.
+    """
     if not smoothness:
         return unknown("the class of smoothness is not known")
+    if not exact and _not_smooth(smoothness, "C0" if order == 1 else "C1"):
+        return unknown("whether there is a further derivative")
     if _not_smooth(smoothness, "C0" if order == 1 else "C1"):
         what = "the loss" if order == 1 else "the gradient"
         return proved(f"{what} jumps", constant="oo")

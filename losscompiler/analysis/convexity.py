@@ -28,6 +28,12 @@ Variables = Sequence[sp.Symbol]
 
 def cases(formula: sp.Expr, context: Context) -> Iterator[tuple[sp.Expr, str]]:
     """The formula for each choice of the symbols that take finitely many values."""
+    for chosen in choices(formula, context):
+        yield formula.subs(chosen), ", ".join(f"{s} = {v}" for s, v in chosen.items())
+
+
+def choices(formula: sp.Expr, context: Context) -> Iterator[dict[sp.Symbol, sp.Expr]]:
+    """Each choice of the symbols that take finitely many values."""
     finite = [
         (s, list(d)) for s, d in context.domains if isinstance(d, sp.FiniteSet) and formula.has(s)
     ]
@@ -35,8 +41,7 @@ def cases(formula: sp.Expr, context: Context) -> Iterator[tuple[sp.Expr, str]]:
         finite.pop()
     names = [s for s, _ in finite]
     for chosen in product(*(values for _, values in finite)):
-        told = ", ".join(f"{s} = {v}" for s, v in zip(names, chosen, strict=True))
-        yield formula.subs(dict(zip(names, chosen, strict=True))), told
+        yield dict(zip(names, chosen, strict=True))
 
 
 def _product(numbers: Iterator[int]) -> int:

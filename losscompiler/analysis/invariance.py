@@ -16,7 +16,7 @@ from losscompiler.analysis.refute import COUNT, exactly
 from losscompiler.analysis.scalar import Scalar
 from losscompiler.analysis.verdict import Verdict, proved, refuted, unknown
 from losscompiler.analysis.walk import UndefinedError
-from losscompiler.analysis.witness import shaped
+from losscompiler.analysis.witness import shaped, texts
 from losscompiler.spec.decorator import Loss
 
 TRIES = 24
@@ -33,19 +33,19 @@ def translation_invariant(loss: Loss, found: Scalar) -> Verdict:
     names = _data(loss)
     if any(loss.roles[n].domain != sp.S.Reals for n in names) or len(names) < 2:
         raise InapplicableError
-    witness = _differs(loss, names, lambda x: x + 1)
+    witness = _differs(loss, names)
     if witness is not None:
         return refuted("adding 1 to prediction and target changes the loss", witness)
     return unknown("whether a shift changes the loss")
 
 
-def _differs(loss: Loss, names: tuple[str, ...], change: Any) -> dict[str, Any] | None:
-    """A point at which a change of some inputs changes the value, in exact numbers."""
+def _differs(loss: Loss, names: tuple[str, ...]) -> dict[str, Any] | None:
+    """A point at which a shift of some inputs changes the value, in exact numbers."""
     made = instance(loss, 2)
     values = made.fixed(seed(f"change {loss.name}"), COUNT, ())
     for k in range(TRIES):
         point = exactly(values, k)
-        changed: dict[Slot, Any] = {s: change(v) if s[0] in names else v for s, v in point.items()}
+        changed: dict[Slot, Any] = {s: v + 1 if s[0] in names else v for s, v in point.items()}
         try:
             before, after = (made.evaluate(p, exactly=True) for p in (point, changed))
             gap = add(after, multiply(Fraction(-1), before))
@@ -53,7 +53,7 @@ def _differs(loss: Loss, names: tuple[str, ...], change: Any) -> dict[str, Any] 
             continue
         if low(gap) > 0 or high(gap) < 0:
             told = shaped(made, list(loss.roles), point)
-            return {"point": {n: str(v) for n, v in told.items()}}
+            return {"point": texts(told), "shift": "1"}
     return None
 
 

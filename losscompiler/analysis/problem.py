@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
+from typing import Any
 
 import sympy as sp
 
@@ -11,7 +14,7 @@ from losscompiler.analysis.elementary import elementary
 from losscompiler.spec import expressions as ex
 from losscompiler.spec.decorator import Loss
 from losscompiler.spec.recurrence import Carry, Scan
-from losscompiler.spec.roles import assumptions_of
+from losscompiler.spec.roles import Role, assumptions_of
 from losscompiler.spec.tensors import Index, Tensor
 
 POSITIONS = sp.Range(0, sp.oo)
@@ -34,12 +37,26 @@ class Problem:
     error: sp.Symbol | None = None
     target: sp.Symbol | None = None
     prediction: sp.Symbol | None = None
+    roles: Mapping[str, Role] = field(default_factory=dict)
 
     def entries(self, name: str) -> tuple[sp.Symbol, ...]:
         """The symbols that are entries of an input."""
         if self.error is not None and dict(self.owner).get(self.prediction) == name:
             return (self.error,)
         return tuple(s for s, owner in self.owner if owner == name and s in self.variables)
+
+    def inputs(self, point: Mapping[sp.Symbol, Fraction]) -> dict[str, Any]:
+        """The inputs at a point, as text, over axes with one entry; the target of an error is 0."""
+        if self.error in point:
+            point = {**point, self.prediction: point[self.error], self.target: Fraction(0)}
+        named = {name: str(point[s]) for s, name in self.owner if s in point}
+        named |= {name: "0" for name, role in self.roles.items() if role.kind == "label"}
+        found: dict[str, Any] = {}
+        for name, value in named.items():
+            found[name] = value
+            for _ in self.roles[name].axes:
+                found[name] = [found[name]]
+        return found
 
     def shown(self, e: sp.Expr) -> sp.Expr:
         """An expression in terms of the inputs alone."""
@@ -85,7 +102,8 @@ def problem(loss: Loss) -> Problem:
         swaps[index], domains[symbol] = symbol, POSITIONS
     made = elementary(formula.xreplace(swaps))
     moving = tuple(s for s, name in owner.items() if loss.roles[name].kind == "prediction")
-    return _of_error(Problem(made, moving, Context.over(domains), tuple(owner.items())), loss)
+    found = Problem(made, moving, Context.over(domains), tuple(owner.items()), roles=loss.roles)
+    return _of_error(found, loss)
 
 
 def _of_error(found: Problem, loss: Loss) -> Problem:
@@ -106,4 +124,5 @@ def _of_error(found: Problem, loss: Loss) -> Problem:
         return found
     domains = {s: d for s, d in found.context.domains if s not in (prediction, real[0])}
     context = Context.over({**domains, error: sp.S.Reals})
-    return Problem(formula, (error,), context, found.owner, error, real[0], prediction)
+    return replace(found, formula=formula, variables=(error,), context=context, error=error,
+                   target=real[0], prediction=prediction)  # fmt: skip

@@ -9,10 +9,10 @@ import sympy as sp
 
 from losscompiler.analysis.cells import Cell
 from losscompiler.analysis.claims import Context
-from losscompiler.analysis.convexity import cases, pieces_of
 from losscompiler.analysis.extremes import Bound, largest, supremum
 from losscompiler.analysis.ledger import Ledger, OpenError
 from losscompiler.analysis.problem import NotScalarError, Problem, problem
+from losscompiler.analysis.special_cases import all_cases
 from losscompiler.spec.decorator import Loss
 
 MANY = "the formula couples the entries of an axis, or several predictions"
@@ -20,12 +20,17 @@ MANY = "the formula couples the entries of an axis, or several predictions"
 
 @dataclass(frozen=True)
 class Case:
-    """The open cells of a formula for one choice of the symbols with finitely many values."""
+    """The open cells of a formula for one choice of symbols with few or special values."""
 
     formula: sp.Expr
     variable: sp.Symbol
-    told: str
+    chosen: tuple[tuple[sp.Symbol, sp.Expr], ...]
     pieces: tuple[Cell, ...]
+
+    @property
+    def told(self) -> str:
+        """The choice."""
+        return ", ".join(f"{s} = {v}" for s, v in self.chosen)
 
     def parts(self, order: int, sign: int = 1) -> list[tuple[sp.Expr, Cell]]:
         """A derivative on each cell."""
@@ -75,9 +80,9 @@ def scalar(loss: Loss) -> Scalar:
         raise OpenError(MANY)
     (x,) = question.variables
     found = []
-    for formula, told in cases(question.formula, question.context):
-        pieces = tuple(c for c in pieces_of(formula, question.context) if c.is_open)
-        found.append(Case(formula, x, told, pieces))
+    for chosen, formula, every in all_cases(question.formula, (x,), question.context):
+        pieces = tuple(c for c in every if c.is_open)
+        found.append(Case(formula, x, tuple(chosen.items()), pieces))
     return Scalar(question, x, question.context, tuple(found))
 
 

@@ -14,7 +14,7 @@ from losscompiler.analysis.exact import EXACT, add, low, multiply
 from losscompiler.analysis.ledger import Ledger, OpenError
 from losscompiler.analysis.probe import points_of
 from losscompiler.analysis.refute import refute_at_random
-from losscompiler.analysis.scalar import Scalar
+from losscompiler.analysis.scalar import Case, Scalar
 from losscompiler.analysis.verdict import Verdict, proved, refuted, unknown
 from losscompiler.analysis.walk import UndefinedError, Walk
 from losscompiler.spec.decorator import Loss
@@ -93,20 +93,21 @@ def strictly_convex(found: Scalar, convex: Verdict) -> Verdict:
         for cell in case.pieces:
             here = found.context.given(*cell.claims)
             curvature = sp.diff(cell.value, found.x, 2)
-            witness = _straight(found, cell, here) if sp.simplify(curvature) == 0 else None
+            witness = _straight(found, case, cell, here) if sp.simplify(curvature) == 0 else None
             if witness is not None:
                 return refuted("the middle of the segment lies on its chord", witness)
             ledger.require("curved", curvature, ">", here)
     return proved("its curvature is positive in each piece", tuple(ledger.obligations))
 
 
-def _straight(found: Scalar, cell: Cell, context: Context) -> dict[str, Any] | None:
+def _straight(found: Scalar, case: Case, cell: Cell, context: Context) -> dict[str, Any] | None:
     """Two points of a piece, with exactly the mean of their values between them."""
-    symbols = tuple(sorted(cell.value.free_symbols | {found.x}, key=str))
+    symbols = tuple(sorted(case.formula.free_symbols | {found.x}, key=str))
     points = points_of(context, symbols)
     if not points or not len(points[found.x]):
         return None
     here = {s: Fraction(float(v[0])) for s, v in points.items()}
+    here |= {s: Fraction(int(v.p), int(v.q)) for s, v in case.chosen}
     for step in (Fraction(1, 2**k) for k in range(12)):
         ends = [{**here, found.x: here[found.x] + d} for d in (-step, step)]
         try:
@@ -117,8 +118,10 @@ def _straight(found: Scalar, cell: Cell, context: Context) -> dict[str, Any] | N
         except UndefinedError:
             continue
         if inside and gap == 0:
-            told = [{found.shown(found.x): str(p[found.x])} for p in ends]
-            rest = {str(s): str(v) for s, v in here.items() if s != found.x}
+            whole = [found.question.inputs(p) for p in ends]
+            moving = {n for n in whole[0] if whole[0][n] != whole[1][n]}
+            told = [{n: v for n, v in p.items() if n in moving} for p in whole]
+            rest = {n: v for n, v in whole[0].items() if n not in moving}
             return {"points": told, "weight": "1/2", "fixed": rest, "gap": "0"}
     return None
 

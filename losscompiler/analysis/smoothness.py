@@ -14,10 +14,8 @@ import sympy as sp
 from losscompiler.analysis.cells import Cell, Facet, solved
 from losscompiler.analysis.claims import Context
 from losscompiler.analysis.convexity import (
-    cases,
     difference_on_guard,
     met,
-    pieces_of,
     require_defined_on,
 )
 from losscompiler.analysis.definedness import require_defined
@@ -26,6 +24,7 @@ from losscompiler.analysis.limits import SINGULAR, value_at
 from losscompiler.analysis.probe import refuted_by_sample
 from losscompiler.analysis.problem import Problem
 from losscompiler.analysis.sign import holds
+from losscompiler.analysis.special_cases import all_cases
 
 HIGHEST = 5
 """Derivatives up to this order are compared; kinks of still higher order are not classified."""
@@ -70,8 +69,8 @@ def smoothness(found: Problem, variables: Sequence[sp.Symbol], ledger: Ledger) -
         OpenError: If it is not settled whether derivatives agree somewhere.
     """
     kinks: dict[tuple[sp.Expr, str], Kink] = {}
-    for formula, told in cases(found.formula, found.context):
-        pieces = pieces_of(formula, found.context)
+    for chosen, _, pieces in all_cases(found.formula, variables, found.context):
+        told = ", ".join(f"{s} = {v}" for s, v in chosen.items())
         for cell in pieces:
             if cell.is_open:
                 require_defined(cell.value, found.context.given(*cell.claims), ledger)

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from fractions import Fraction
-
 import sympy as sp
 
 from losscompiler.analysis.abstraction import reduced
 from losscompiler.analysis.cells import Cell
 from losscompiler.analysis.claims import Context
-from losscompiler.analysis.exact import EXACT, high, low
+from losscompiler.analysis.examples import improper_at, uneven_at
 from losscompiler.analysis.extremes import largest
 from losscompiler.analysis.ledger import InapplicableError, Ledger
 from losscompiler.analysis.scalar import Scalar
 from losscompiler.analysis.sign import holds
 from losscompiler.analysis.smoothness import same
 from losscompiler.analysis.verdict import Verdict, proved, refuted, unknown
-from losscompiler.analysis.walk import UndefinedError, Walk
 from losscompiler.spec.decorator import Loss
 
 SIGNS, BITS = sp.FiniteSet(-1, 1), sp.FiniteSet(0, 1)
@@ -149,25 +146,10 @@ def proper(loss: Loss, found: Scalar) -> Verdict:
             strictly=strict,
         )  # fmt: skip
     if equal is False:
-        return _improper(balance, q, inside)
+        witness = improper_at(loss, (one, zero))
+        if witness is not None:
+            return refuted("another prediction than the true probability costs less", witness)
     return unknown(f"{balance} == 0")
-
-
-def _improper(balance: sp.Expr, q: sp.Symbol, context: Context) -> Verdict:
-    """A rational probability at which the expected slope does not vanish, in exact numbers."""
-    others = [s for s in balance.free_symbols if s != q]
-    for place in (Fraction(1, 4), Fraction(1, 3), Fraction(3, 4), Fraction(1, 8)):
-        point = {s: Fraction(1, 2) for s in others} | {q: place}
-        if any(context.domain(s).contains(sp.Rational(1, 2)) != sp.true for s in others):
-            point |= {s: Fraction(2) for s in others}
-        try:
-            slope = Walk(EXACT, symbols=point)(balance)
-        except UndefinedError:
-            continue
-        if low(slope) > 0 or high(slope) < 0:
-            witness = {"probability": str(place), "fixed": {str(s): str(point[s]) for s in others}}
-            return refuted("the expected slope at the true probability is not 0", witness)
-    return unknown("the expected slope at the true probability")
 
 
 def calibrated(loss: Loss, found: Scalar, convex: Verdict, smoothness: str) -> Verdict:
@@ -193,19 +175,19 @@ def calibrated(loss: Loss, found: Scalar, convex: Verdict, smoothness: str) -> V
     slopes = {sp.simplify(sp.diff(c.value, found.x).subs({found.x: 0, y: one})) for c in at_zero}
     if not slopes:
         return unknown("the slope at margin 0")
+    usual = {n: str(role.default) for n, role in loss.params.items()}
     slope, *others = sorted(slopes, key=sp.default_sort_key)
     equal = [same(slope, other, found.context) for other in others]
     if False in equal:
-        witness = {"margin": "0", "slopes": sorted(map(str, slopes))}
+        witness = {"margin": "0", "slopes": sorted(map(str, slopes)), "fixed": usual}
         return refuted("it has a kink at margin 0", witness)
     if None in equal:
         return unknown("whether the slopes at margin 0 are equal")
     if holds(-slope, ">", found.context):
         return proved(f"convex, with the slope {slope} at margin 0")
     if holds(slope, ">=", found.context):
-        return refuted(
-            "its slope at margin 0 is not negative", {"margin": "0", "slope": str(slope)}
-        )
+        witness = {"margin": "0", "slopes": [str(slope)], "fixed": usual}
+        return refuted("its slope at margin 0 is not negative", witness)
     return unknown(f"{slope} < 0")
 
 
@@ -231,8 +213,7 @@ def symmetric(loss: Loss, found: Scalar) -> Verdict:
             return unknown("a loss in pieces")
         return proved("the losses of both labels add up to a constant")
     if same(first, second, inside) is False:
-        return refuted(
-            "the sum over both labels differs between two predictions",
-            {"points": [str(v) for v in points]},
-        )
+        witness = uneven_at(loss, (one, zero), points)
+        if witness is not None:
+            return refuted("the sum over both labels differs between two predictions", witness)
     return unknown("the sum over both labels")

@@ -28,18 +28,19 @@ class Witness:
     def to_json(self) -> dict[str, Any]:
         """Exact rationals as text, arrays as lists."""
         return {
-            "points": [_texts(p) for p in self.points],
+            "points": [texts(p) for p in self.points],
             "weight": str(self.weight),
-            "fixed": _texts(self.fixed),
+            "fixed": texts(self.fixed),
             "gap": str(self.gap),
         }
 
 
-def _texts(values: Any) -> Any:
+def texts(values: Any) -> Any:
+    """Exact rationals as text, in whatever they are nested."""
     if isinstance(values, dict):
-        return {name: _texts(v) for name, v in values.items()}
+        return {name: texts(v) for name, v in values.items()}
     if isinstance(values, list):
-        return [_texts(v) for v in values]
+        return [texts(v) for v in values]
     return values if isinstance(values, bool) else str(values)
 
 

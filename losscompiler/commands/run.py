@@ -25,13 +25,17 @@ class Found:
     files: int
 
 
-def over_specs(project: Project, task: Callable[..., Any], doing: str) -> Found:
+def over_specs(
+    project: Project, task: Callable[..., Any], doing: str, work_limit: float | None = None
+) -> Found:
     """Runs the task on every file that may hold a selected loss, each in a process of its own.
+
+    `work_limit` is how many seconds a task may take for one file, loading it aside.
 
     Raises:
         Failure: If nothing is selected.
     """
-    from losscompiler.worker import run_files
+    from losscompiler.worker import WORK_LIMIT, run_files
 
     config, root, patterns = project.config, project.root, project.patterns
     files = [f for f in find_specs(config.specs) if may_hold(patterns, relative(f, root))]
@@ -41,8 +45,9 @@ def over_specs(project: Project, task: Callable[..., Any], doing: str) -> Found:
     with shown() as progress:
         step = Counter(progress, doing, len(files))
         outcomes = run_files(
-            files, root, config.specs, task, config.jobs, config.spec_timeout, progress=step
-        )
+            files, root, config.specs, task, config.jobs, config.spec_timeout, progress=step,
+            work_limit=work_limit or WORK_LIMIT,
+        )  # fmt: skip
     declared: list[dict[str, Any]] = []
     for outcome in outcomes:
         path = relative(outcome.path, root)

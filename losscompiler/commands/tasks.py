@@ -125,9 +125,11 @@ def recheck_file(
     *,
     patterns: tuple[str, ...],
     kept: Kept,
+    segments: int,
 ) -> dict[str, Any]:
     """Checks the kept proofs of the selected losses by means that share nothing with the prover."""
-    from losscompiler.crosscheck.certificates import contradictions
+    from losscompiler.analysis.certificate import digest
+    from losscompiler.crosscheck.proofs.certificates import recheck
     from losscompiler.facts import identity
     from losscompiler.spec.loader import load_file, mistake_in
 
@@ -141,11 +143,14 @@ def recheck_file(
             told.append(known)
             continue
         try:
-            for text in contradictions(loss, proof):
+            checked = recheck(loss, proof, segments)
+            if proof["formula"] != digest(loss):
+                checked.contradictions.append("the certificate is about another formula")
+            for text in checked.contradictions:
                 message = f"`{loss.name}`: {text}"
                 found.append(Diagnostic("LC703", message, path=loss.path, line=loss.line,
                                         loss=loss.name))  # fmt: skip
-            told.append({**known, "certificate": proof})
+            told.append({**known, "certificate": proof, "rechecked": checked.to_json()})
         except Exception as error:
             found.append(mistake_in(loss, error, root))
     return {"losses": told, "diagnostics": found}

@@ -96,10 +96,14 @@ class Oracle:
         result: Ball = self.formula.run(at_entry(env, entry))
         return result
 
-    def value(self, values: Values, sizes: Mapping[str, int], at: Position) -> Any:
+    def value(
+        self, values: Values, sizes: Mapping[str, int], at: Position, accuracy: int = ACCURACY
+    ) -> Any:
         """One entry of the unreduced loss, NaN if it has no value."""
         found = settle(
-            lambda bits: [self.entry(self.environment(values, sizes, bits), at)], ACCURACY + 40
+            lambda bits: [self.entry(self.environment(values, sizes, bits), at)],
+            accuracy + 40,
+            accuracy,
         )
         return MP.nan if found is None else number(found[0])
 

@@ -8,7 +8,7 @@ import pytest
 
 from losscompiler.analysis.certificate import certificate
 from losscompiler.analysis.report import analyse
-from losscompiler.crosscheck.certificates import contradictions
+from losscompiler.crosscheck.proofs.certificates import recheck
 from losscompiler.spec import Loss
 from losscompiler.spec.loader import load_file
 from tests.cli import Run
@@ -48,41 +48,41 @@ def told(loss: Loss) -> dict[str, Any]:
 @pytest.mark.parametrize("name", ["huber", "bce_prob", "cauchy", "focal_prob", "multiclass_hinge3"])
 def test_certificates_stand(name: str) -> None:
     loss = truths.ALL[name]
-    assert list(contradictions(loss, told(loss))) == []
+    assert recheck(loss, told(loss)).contradictions == []
 
 
 def test_losses_over_axes_stand() -> None:
     specs = ROOT / "specs"
     for loss in load_file(specs / "classification_sparse.py", specs).losses:
-        assert list(contradictions(loss, told(loss))) == []
+        assert recheck(loss, told(loss)).contradictions == []
 
 
 def test_a_false_obligation_is_noticed() -> None:
     loss = truths.ALL["huber"]
     data = told(loss)
     data["properties"]["convex"]["proof"]["obligations"][0]["claim"] = ["error - delta", ">"]
-    assert any("fails at" in text for text in contradictions(loss, data))
+    assert any("fails at" in text for text in recheck(loss, data).contradictions)
 
 
 def test_a_false_verdict_is_noticed() -> None:
     data = told(truths.ALL["mse"])
-    assert list(contradictions(truths.ALL["cauchy"], {**data, "properties": {
+    assert recheck(truths.ALL["cauchy"], {**data, "properties": {
         "convex": {**data["properties"]["convex"], "proof": {"obligations": [], "steps": []}}
-    }}))  # fmt: skip
+    }}).contradictions  # fmt: skip
 
 
 def test_a_false_witness_is_noticed() -> None:
     loss = truths.ALL["cauchy"]
     data = told(loss)
     data["properties"]["convex"]["witness"]["gap"] = "1000"
-    assert any("witness" in text for text in contradictions(loss, data))
+    assert any("witness" in text for text in recheck(loss, data).contradictions)
 
 
 def test_a_false_constant_is_noticed() -> None:
     loss = truths.ALL["huber"]
     data = told(loss)
     data["properties"]["lipschitz"]["constant"] = "delta/2"
-    assert any("lipschitz" in text for text in contradictions(loss, data))
+    assert any("lipschitz" in text for text in recheck(loss, data).contradictions)
 
 
 def test_the_command_line(
@@ -101,5 +101,14 @@ def test_the_command_line(
     assert [one["name"] for one in kept["losses"]] == ["right", "strange", "wrong"]
     done = run("prove", "--recheck", "--jobs", "1")
     assert done.status == 0, done.out
+    assert "obligations" in done.err
+    other = (tmp_path / "specs" / "claims.py").read_text().replace("(x - y) ** 2", "(x - y) ** 4")
+    (tmp_path / "specs" / "claims.py").write_text(other)
+    done = run("prove", "--recheck", "--jobs", "1")
+    assert "the certificate is about another formula" in done.out
+    (tmp_path / "generated" / "proofs.json").unlink()
+    assert "there are no proofs to check" in run("prove", "--recheck", "--jobs", "1").err
+    (tmp_path / "specs" / "claims.py").write_text(CLAIMING)
+    run("prove", "--jobs", "1")
     done = run("explain", "right", "--property", "strong_convexity")
     assert "strong_convexity: proved, 2" in done.out

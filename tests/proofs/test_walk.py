@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -12,7 +11,7 @@ import pytest
 from losscompiler.analysis.exact import high, low
 from losscompiler.analysis.instance import Instance
 from losscompiler.analysis.walk import UndefinedError
-from losscompiler.crosscheck.attack import Target
+from losscompiler.crosscheck.proofs.target import Target
 from losscompiler.spec import Loss
 from losscompiler.spec.loader import load_file
 
@@ -29,20 +28,21 @@ def test_values_agree_with_the_oracle(name: str) -> None:
     for loss in losses(name):
         target = Target(loss, 3)
         made = Instance(loss, loss.expression, tuple(target.sizes.items()))
-        values = target.draw(np.random.default_rng(3), tuple(loss.roles))
-        expected = float(target.value(values))
-        exact: dict[Any, Any] = {}
-        sampled: dict[Any, Any] = {}
-        for key, value in values.items():
-            for at, one in np.ndenumerate(np.asarray(value)):
-                fixed = bool(one) if isinstance(one, np.bool_) else int(one)
-                whole = loss.roles[key].kind in ("mask", "label")
-                exact[key, at] = fixed if whole else Fraction(float(one))
-                sampled[key, at] = fixed if whole else np.full(2, float(one))
-        assert made.evaluate(sampled) == pytest.approx(expected, rel=1e-6, nan_ok=True)
+        points = target.draw(tuple(loss.roles), 2, np.random.default_rng(3), None)
+        first = {slot: x[0] if np.ndim(x) else x for slot, x in points.items()}
+        expected = float(target.exact(first))
+        exact = {
+            slot: x if isinstance(x, bool | int) else Fraction(float(x))
+            for slot, x in first.items()
+        }
+        value = np.broadcast_to(made.evaluate(points), 2)[0]
+        assert value == pytest.approx(expected, rel=1e-6, nan_ok=True)
+        value = np.broadcast_to(target.floats(points), 2)[0]
+        assert value == pytest.approx(expected, rel=1e-6, nan_ok=True)
         try:
             found = made.evaluate(exact, exactly=True)
         except UndefinedError:
             continue
-        assert float(low(found)) <= expected * (1 + 1e-12) + 1e-300
-        assert float(high(found)) >= expected * (1 - 1e-12) - 1e-300
+        near = 1e-12 * abs(expected) + 1e-300
+        assert float(low(found)) <= expected + near
+        assert float(high(found)) >= expected - near

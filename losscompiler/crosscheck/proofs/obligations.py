@@ -7,7 +7,7 @@ and, where they are rational, handed to the solver as they stand.
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -57,10 +57,15 @@ class Checked:
     how: str
 
 
+def named(symbols: Iterable[str]) -> dict[str, Any]:
+    """What the words of a formula mean: real symbols, and functions that SymPy lacks."""
+    return {**FUNCTIONS, **{n: sp.Symbol(n, real=True) for n in symbols}}
+
+
 def check(obligation: Mapping[str, Any]) -> Checked:
     """Checks one obligation as it stands in a certificate."""
-    symbols = {n: sp.Symbol(n, real=True) for n in obligation["symbols"]}
-    names = {**symbols, **FUNCTIONS}
+    names = named(obligation["symbols"])
+    symbols = {n: names[n] for n in obligation["symbols"]}
     claim = sp.sympify(obligation["claim"][0], locals=names)
     where = [(sp.sympify(text, locals=names), relation) for text, relation in obligation["where"]]
     relation = obligation["claim"][1]

@@ -18,7 +18,6 @@ from losscompiler.analysis.bernoulli import of_labels, shown
 from losscompiler.analysis.cells import Cell
 from losscompiler.analysis.claims import Context
 from losscompiler.analysis.convexity import (
-    cases,
     met,
     pieces_of,
     require_continuous,
@@ -33,6 +32,7 @@ from losscompiler.analysis.ledger import InapplicableError, Ledger, OpenError
 from losscompiler.analysis.location import candidates
 from losscompiler.analysis.problem import NotScalarError, Problem, problem
 from losscompiler.analysis.sign import holds
+from losscompiler.analysis.special_cases import all_cases
 from losscompiler.analysis.verdict import Verdict, proved, refuted, unknown
 from losscompiler.spec.decorator import Loss
 
@@ -121,10 +121,10 @@ def _settings(question: Problem, y: sp.Symbol) -> Iterator[Setting]:
 
 
 def _candidates(setting: Setting) -> Iterator[Density]:
-    chosen = list(cases(setting.formula, setting.context))
+    chosen = list(all_cases(setting.formula, setting.moving, setting.context))
     if len(chosen) != 1:
         return
-    pieces = [c for c in pieces_of(setting.formula, setting.context) if c.is_open]
+    pieces = [c for c in chosen[0][2] if c.is_open]
     if setting.e is not None:
         found = candidates(pieces, setting.e, setting.context)
     elif len(pieces) == 1:
@@ -208,10 +208,9 @@ def _without_name(setting: Setting) -> Verdict:
     """Whether exp(-loss) has a finite integral: it has if the loss rises steadily at both ends."""
     e, context, ledger = setting.located, setting.context, Ledger()
     seen, rising = set(), True
-    for formula, told in cases(setting.formula, context):
-        if told:
+    for chosen, _, pieces in all_cases(setting.formula, setting.moving, context):
+        if chosen:
             return unknown(NONE_FITS)
-        pieces = pieces_of(formula, context)
         for cell, direction in product(pieces, (1, -1)):
             if not (cell.is_open and unbounded(cell, e, direction, context)):
                 continue

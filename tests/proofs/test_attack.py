@@ -81,3 +81,12 @@ def test_a_kink_at_a_special_parameter_is_seen() -> None:
         return where(k > 0, x**2, abs(x))
 
     assert analyse(sharp)["smoothness"].details["class"] == "C0"
+
+
+def test_no_density_fits_if_a_special_parameter_has_another() -> None:
+    @loss
+    def doubled(x=Prediction(), y=Target(), *, k=Param(1, nonnegative=True)):  # type: ignore[no-untyped-def]
+        """Twice the square where the parameter is 0."""
+        return where(k > 0, (x - y) ** 2, 2 * (x - y) ** 2)
+
+    assert analyse(doubled)["likelihood"].verdict != "proved"

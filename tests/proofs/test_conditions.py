@@ -11,7 +11,7 @@ import sympy as sp
 from losscompiler.analysis.conditions import convex_if, simplest
 from losscompiler.analysis.ledger import InapplicableError
 from losscompiler.analysis.report import analyse
-from losscompiler.crosscheck.attack import check
+from losscompiler.crosscheck.proofs import witnesses
 from losscompiler.spec import Abs, Param, Piecewise, Prediction, Target, cos, exp, log, sqrt
 from tests.spec_helpers import declare
 
@@ -86,4 +86,4 @@ def test_a_witness_at_the_defaults_is_one_of_the_loss() -> None:
     assert verdict.verdict == "refuted"
     assert verdict.witness is not None
     assert verdict.witness["fixed"]["k"] == "1/2"
-    assert list(check(loss, {"convex": verdict.to_json()})) == []
+    assert witnesses.fault(loss, "convex_at_defaults", verdict.to_json()) == ""

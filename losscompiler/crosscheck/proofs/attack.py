@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import sympy as sp
 
 from losscompiler.crosscheck.environment import UnknownNode
 from losscompiler.crosscheck.precision import ACCURACY, MP
@@ -69,10 +70,40 @@ def attack(
             found[name] = Attacked(untried=str(error))
             continue
         if asked is not None:
-            groups.setdefault((asked.wrt, asked.places, asked.strict), {})[name] = asked
+            part = told.get("defaults") or told.get("holds")
+            key = (asked.wrt, asked.places, asked.strict, str(part))
+            groups.setdefault(key, {})[name] = asked
     for group in groups.values():
-        found |= _attack(loss, group, count)
+        told = properties[next(iter(group))]
+        found |= _attack(narrowed(loss, told), group, count)
     return found
+
+
+def narrowed(loss: Loss, told: Mapping[str, Any]) -> Loss:
+    """The loss with parameters in the part of their domains that a property speaks of."""
+    domains = {n: sp.FiniteSet(sp.Rational(v)) for n, v in told.get("defaults", {}).items()}
+    if "holds" in told:
+        name = told["parameter"]
+        domains[name] = loss.roles[name].domain.intersect(_part(told["holds"], name))
+    roles = {n: replace(r, domain=domains.get(n, r.domain)) for n, r in loss.roles.items()}
+    return replace(loss, roles=roles)
+
+
+def _part(text: str, name: str) -> sp.Set:
+    """`a < name <= b` as a set; `name >= a` as well."""
+    words = text.split()
+    at = words.index(name)
+    part: sp.Set = sp.S.Reals
+    if at:
+        part = part.intersect(sp.Interval(sp.Rational(words[0]), sp.oo, words[1] == "<"))
+    if at + 1 < len(words):
+        end, relation = sp.Rational(words[at + 2]), words[at + 1]
+        open_ = relation in ("<", ">")
+        up = relation in (">", ">=")
+        part = part.intersect(
+            sp.Interval(end, sp.oo, open_) if up else sp.Interval(-sp.oo, end, True, open_)
+        )
+    return part
 
 
 def _attack(loss: Loss, group: Mapping[str, Question], count: int) -> dict[str, Attacked]:

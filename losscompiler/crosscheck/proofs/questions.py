@@ -172,6 +172,8 @@ Make = Callable[[Loss, Mapping[str, Any], tuple[str, ...]], Question]
 QUESTIONS: dict[str, Make] = {
     "convex": _convex,
     "convex_in": _convex,
+    "convex_if": _convex,
+    "convex_at_defaults": _convex,
     "quasi_convex": _quasi_convex,
     "strictly_convex": _strictly_convex,
     "strong_convexity": _strongly_convex,

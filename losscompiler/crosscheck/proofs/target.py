@@ -59,7 +59,7 @@ class Target:
                 found[slot] = int(generator.integers(self.sizes[str(role.label_axis)]))
             else:
                 found[slot] = draw(role.domain, count, generator, scale)
-                if role.default is not None:
+                if role.default is not None and role.domain.contains(role.default) == sp.true:
                     usual = generator.random(count) < 0.3
                     found[slot] = np.where(usual, float(role.default), found[slot])
         return found

@@ -187,9 +187,30 @@ def _around(x: int) -> tuple[Fraction, Fraction, Fraction]:
     return x - step, Fraction(x), x + step
 
 
+def _no_density(loss: Loss, witness: Mapping[str, Any]) -> bool:
+    """Whether exp(-loss) of the labels adds up to no constant, or has no finite integral."""
+    target, one, zero = _labels(loss)
+    x = _prediction(loss)
+    fixed = {n: str(r.default) for n, r in loss.params.items()} | witness.get("fixed", {})
+    value = Witnessed(loss, fixed)
+    if "predictions" in witness:
+        rows = [
+            [MP.exp(-value(**{x: p, target: label})) for label in (one, zero)]
+            for p in witness["predictions"]
+        ]
+        first, second = ([r[k] - rows[0][k] for k in (0, 1)] for r in rows[1:])
+        size = sum(abs(v) for row in rows for v in row) ** 2
+        return bool(abs(first[0] * second[1] - first[1] * second[0]) > SLACK * size)
+    signs = (-1,) if witness.get("error") == "-oo" else (1,)
+    near, far = (value(**{x: str(s * 2**k), target: "0"}) for s in signs for k in (40, 80))
+    # exp(-loss) falls like 1 / |error| at most: by log(2**40) as the error grows by 2**40
+    return bool(far - near <= MP.log(2) * 40 * (1 + MP.mpf(2) ** -20))
+
+
 WITNESSES: dict[str, Callable[[Loss, Mapping[str, Any]], bool]] = {
     "convex": _bends,
     "convex_in": _bends,
+    "convex_at_defaults": _bends,
     "log_convex": _bends,
     "quasi_convex": _quasi,
     "strictly_convex": _straight,
@@ -197,5 +218,7 @@ WITNESSES: dict[str, Callable[[Loss, Mapping[str, Any]], bool]] = {
     "symmetric": _uneven,
     "proper": _improper,
     "calibrated": _uncalibrated,
+    "likelihood": _no_density,
+    "likelihood_at_defaults": _no_density,
 }
 """How each refutation is re-checked. A loss that is not convex is not log-convex either."""

@@ -6,22 +6,28 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-from losscompiler.assembly import Assembly, Stage, assemble, without_keys
-from losscompiler.changes import find_changes
+from losscompiler.building.assembly import Assembly, Stage, assemble, without_keys
+from losscompiler.building.changes import find_changes
+from losscompiler.building.known import filled, known_of, told
+from losscompiler.building.manifest import MANIFEST, Manifest, load
+from losscompiler.building.outputs import Plan, digest_of, plan
+from losscompiler.building.package import Compilation, CompiledFile, hold_back
+from losscompiler.building.preview import difference, stale_files
+from losscompiler.building.request import (
+    FRAMEWORKS,
+    BuildRequest,
+    BuildResult,
+    LossOutcome,
+    installed,
+)
+from losscompiler.building.toolchain import Toolchain
+from losscompiler.building.transaction import Unwritable, commit, interrupted, opened
+from losscompiler.building.validation import record_of, validated, verify
+from losscompiler.building.verified import load_record, save_record, unverified
 from losscompiler.diagnostics import Diagnostic, fatal, framed, unique
-from losscompiler.known import filled, known_of, told
-from losscompiler.manifest import MANIFEST, Manifest, load
-from losscompiler.outputs import Plan, digest_of, plan
-from losscompiler.package import Compilation, CompiledFile, hold_back
-from losscompiler.preview import difference, stale_files
 from losscompiler.progress import Counter, Progress, silent
 from losscompiler.public import all_names
-from losscompiler.request import FRAMEWORKS, BuildRequest, BuildResult, LossOutcome, installed
 from losscompiler.selection import duplicates, matches
-from losscompiler.toolchain import Toolchain
-from losscompiler.transaction import Unwritable, commit, interrupted, opened
-from losscompiler.validation import record_of, validated, verify
-from losscompiler.verified import load_record, save_record, unverified
 from losscompiler.worker import run_files
 
 __all__ = [

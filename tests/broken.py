@@ -6,10 +6,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from losscompiler import compilation
-from losscompiler.known import Known
-from losscompiler.package import CompiledFile
-from losscompiler.toolchain import Late, Toolchain
+from losscompiler.building import compilation
+from losscompiler.building.known import Known
+from losscompiler.building.package import CompiledFile
+from losscompiler.building.toolchain import Late, Toolchain
 
 
 def compile_file(

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from losscompiler.build import BuildRequest, BuildResult, build
-from losscompiler.verified import RECORD
+from losscompiler.building.verified import RECORD
 from tests.fakes import Checker, fake_tools
 
 SPECS = {

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
+from losscompiler.building.verified import RECORD
 from losscompiler.cli import main
-from losscompiler.verified import RECORD
 
 HEAD = "from losscompiler.spec import *\n\n\n@loss\n"
 GOOD = f'''"""A small family."""

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from losscompiler.transaction import Disk
+from losscompiler.building.transaction import Disk
 
 
 @dataclass

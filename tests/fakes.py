@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import Any
 
 from losscompiler.build import BuildRequest
+from losscompiler.building.package import CompiledFile
+from losscompiler.building.toolchain import Late, Toolchain
 from losscompiler.diagnostics import Diagnostic
-from losscompiler.package import CompiledFile
 from losscompiler.progress import Progress
-from losscompiler.toolchain import Late, Toolchain
 from tests.disks import Counting
 
 

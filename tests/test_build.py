@@ -92,7 +92,7 @@ def test_a_build_with_nothing_to_do_imports_nothing_slow(root: Path) -> None:
     run(root, compiler="1")
     code = (
         "import sys; from pathlib import Path; from losscompiler.build import *; "
-        "from losscompiler.toolchain import Toolchain; root = Path('.').resolve(); "
+        "from losscompiler.building.toolchain import Toolchain; root = Path('.').resolve(); "
         "r = build(BuildRequest(root / 'specs', root / 'generated', targets=('numpy', 'torch')), "
         "Toolchain(compiler=lambda: '1')); "
         "assert {l.status for l in r.losses} == {'unchanged'}, r; "

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from losscompiler.build import FRAMEWORKS
+from losscompiler.building.outputs import digest
 from losscompiler.config import TARGETS
 from losscompiler.diagnostics import Diagnostic
-from losscompiler.outputs import digest
 from tests.build_project import SPECS, clean, codes, edit, put, run, status, tree
 from tests.fakes import Checker, Told
 

@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
+from losscompiler.building.request import FRAMEWORKS
+from losscompiler.building.verified import RECORD
 from losscompiler.diagnostics import Diagnostic
-from losscompiler.request import FRAMEWORKS
-from losscompiler.verified import RECORD
 from tests.build_project import SPECS, clean, codes, edit, put, run, status, tree
 from tests.fakes import Checker
 
@@ -55,7 +55,7 @@ def test_the_second_build_imports_nothing_slow(checkout: Path) -> None:
     run(checkout)
     code = (
         "import sys; from pathlib import Path; from losscompiler.build import *; "
-        "from losscompiler.toolchain import Toolchain; root = Path('.').resolve(); "
+        "from losscompiler.building.toolchain import Toolchain; root = Path('.').resolve(); "
         "r = build(BuildRequest(root / 'specs', root / 'generated', targets=('numpy', 'torch')), "
         "Toolchain(compiler=lambda: '1')); "
         "assert {l.status for l in r.losses} == {'unchanged'}, r; "

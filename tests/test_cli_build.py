@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 import losscompiler.build
+from losscompiler.building.request import FRAMEWORKS
+from losscompiler.building.toolchain import Toolchain
 from losscompiler.commands import progress
-from losscompiler.request import FRAMEWORKS
-from losscompiler.toolchain import Toolchain
 from tests.broken import TOOLS
 from tests.cli import GOOD, Run, await_, command, start, tree
 from tests.disks import Counting

@@ -15,6 +15,7 @@ import sympy as sp
 
 from losscompiler.backends.operators import ELEMENTARY, EXTREMA, PROVIDED
 from losscompiler.backends.spelling import Spelling
+from losscompiler.building.manifest import SHAPES_OUTPUT
 from losscompiler.ir import operators as op
 from losscompiler.passes.lower import KINKED, SCALAR_FUNCTIONS
 
@@ -33,6 +34,7 @@ LEFT_OF = {
     "passes": {"spec", "ir", "analysis", "passes"},
     "backends": {"spec", "ir", "analysis", "passes", "backends"},
     "crosscheck": {"spec", "crosscheck"},
+    "building": {"spec", "ir", "analysis", "passes", "backends", "crosscheck", "building"},
 }
 """What the files of each stage may import of the other stages."""
 ABOVE = ("build", "cli", "commands")
@@ -88,6 +90,24 @@ def test_only_commands_import_the_build_and_the_command_line() -> None:
         if stage(module) in ABOVE
     ]
     assert wrong == []
+
+
+def test_the_fingerprint_of_the_compiler_covers_what_shapes_its_output() -> None:
+    covered = tuple(PACKAGE / name for name in SHAPES_OUTPUT)
+    assert [root for root in covered if not root.exists()] == []
+    files = {".".join(("losscompiler", *p.relative_to(PACKAGE).with_suffix("").parts)): p
+             for p in modules()}  # fmt: skip
+    reached, new = set[Path](), [PACKAGE / "building/compilation.py"]
+    while new:
+        path = new.pop()
+        reached.add(path)
+        found = {files[module] for _, module in imported(path) if module in files}
+        new += found - reached - {*new}
+    outside = {p.relative_to(PACKAGE).as_posix() for p in reached
+               if not any(p == root or root in p.parents for root in covered)}  # fmt: skip
+    words = {"diagnostics.py", "suggest.py", "selection.py"}  # what is said, not what is built
+    properties = {"building/known.py", "building/proofs.py", "building/outputs.py"}  # keys of these
+    assert outside <= words | properties
 
 
 def test_the_compiler_imports_what_it_needs_at_the_top() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from losscompiler.build import build
-from losscompiler.request import BuildRequest
+from losscompiler.building.request import BuildRequest
 from tests.cli import start
 
 

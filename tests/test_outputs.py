@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from losscompiler.locking import lock
-from losscompiler.outputs import digest, plan
-from losscompiler.transaction import Disk, Unwritable, commit, interrupted, opened
+from losscompiler.building.locking import lock
+from losscompiler.building.outputs import digest, plan
+from losscompiler.building.transaction import Disk, Unwritable, commit, interrupted, opened
 from tests.disks import Counting, killed
 
 OLD = {"keep.py": b"same", "sub/change.py": b"old", "sub/gone.py": b"gone", "facts.json": b"{}"}

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from losscompiler import proofs
+from losscompiler.building import proofs
 from losscompiler.commands import options
 from losscompiler.commands.answer import Answer
 from losscompiler.commands.prove import brief

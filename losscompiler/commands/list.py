@@ -12,13 +12,13 @@ from typing import Any
 
 import click
 
-from losscompiler.changes import spec_key
+from losscompiler.building.changes import spec_key
+from losscompiler.building.manifest import MANIFEST, Source, load
+from losscompiler.building.outputs import digest_of
 from losscompiler.commands import catalogue, options, traits
 from losscompiler.commands.answer import Answer, failure
 from losscompiler.commands.run import Found, nothing, over_specs
 from losscompiler.diagnostics import fatal
-from losscompiler.manifest import MANIFEST, Source, load
-from losscompiler.outputs import digest_of
 from losscompiler.public import all_names
 from losscompiler.selection import find_specs, relative, selected
 from losscompiler.suggest import did_you_mean

@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from losscompiler import proofs
+from losscompiler.building import proofs
 from losscompiler.commands import options
 from losscompiler.commands.answer import Answer, count, failure, table, tally
 from losscompiler.commands.run import over_specs

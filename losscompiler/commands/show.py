@@ -8,11 +8,11 @@ from typing import Any
 
 import click
 
+from losscompiler.building.manifest import MANIFEST, Manifest, load
+from losscompiler.building.package import module_path
 from losscompiler.commands import options
 from losscompiler.commands.answer import Answer, table
 from losscompiler.commands.run import over_specs
-from losscompiler.manifest import MANIFEST, Manifest, load
-from losscompiler.package import module_path
 from losscompiler.selection import relative
 
 LAYOUT = ("heading", "rows")

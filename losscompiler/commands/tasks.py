@@ -17,7 +17,7 @@ def check_file(path: Path, root: Path, specs_root: Path, loaded: Loaded) -> dict
     from losscompiler.analysis.certificate import properties
     from losscompiler.analysis.claimed import findings
     from losscompiler.analysis.report import analyse
-    from losscompiler.facts import facts
+    from losscompiler.building.facts import facts
     from losscompiler.passes import compile_loss
     from losscompiler.spec.loader import load_file, mistake_in
 
@@ -37,7 +37,7 @@ def check_file(path: Path, root: Path, specs_root: Path, loaded: Loaded) -> dict
 
 def list_file(path: Path, root: Path, specs_root: Path, loaded: Loaded) -> dict[str, Any]:
     """Loads a file; returns names, places and signatures of its losses."""
-    from losscompiler.facts import identity
+    from losscompiler.building.facts import identity
     from losscompiler.spec.loader import load_file
 
     file = load_file(path, specs_root)
@@ -59,8 +59,8 @@ def show_file(
     form: str,
 ) -> dict[str, Any]:
     """Prints the selected losses of a file as of a stage of the compiler."""
+    from losscompiler.building.facts import identity
     from losscompiler.commands.stages import show_stage
-    from losscompiler.facts import identity
     from losscompiler.spec.loader import load_file, mistake_in
 
     file = load_file(path, specs_root)
@@ -93,7 +93,7 @@ def prove_file(
     from losscompiler.analysis.certificate import certificate, digest
     from losscompiler.analysis.claimed import findings
     from losscompiler.analysis.report import analyse
-    from losscompiler.facts import identity
+    from losscompiler.building.facts import identity
     from losscompiler.spec.loader import load_file, mistake_in
 
     file = load_file(path, specs_root)
@@ -129,8 +129,8 @@ def recheck_file(
 ) -> dict[str, Any]:
     """Checks the kept proofs of the selected losses by means that share nothing with the prover."""
     from losscompiler.analysis.certificate import digest
+    from losscompiler.building.facts import identity
     from losscompiler.crosscheck.proofs.certificates import recheck
-    from losscompiler.facts import identity
     from losscompiler.spec.loader import load_file, mistake_in
 
     file = load_file(path, specs_root)

@@ -11,9 +11,9 @@ import pytest
 
 from losscompiler.analysis.certificate import digest, properties
 from losscompiler.analysis.report import analyse
+from losscompiler.building.known import Known, known_of, told
 from losscompiler.crosscheck.proofs import witnesses
 from losscompiler.crosscheck.proofs.attack import attack
-from losscompiler.known import Known, known_of, told
 from losscompiler.spec import Loss
 from losscompiler.spec.loader import load_file
 

@@ -16,9 +16,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
+from losscompiler.building.locking import lock
+from losscompiler.building.outputs import digest, digest_of
 from losscompiler.diagnostics import Diagnostic
-from losscompiler.locking import lock
-from losscompiler.outputs import digest, digest_of
 
 WORK_FOLDER = ".build"
 FULL = (errno.ENOSPC, errno.EDQUOT)

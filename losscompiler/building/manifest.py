@@ -11,23 +11,23 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from losscompiler.building.outputs import digest, digest_of
 from losscompiler.diagnostics import Diagnostic
-from losscompiler.outputs import digest, digest_of
 
 MANIFEST = "losses.json"
 SCHEMA = 1
 SHAPES_OUTPUT = (
     "analysis",
-    "assembly.py",
     "backends",
+    "building/assembly.py",
+    "building/compilation.py",
+    "building/facts.py",
+    "building/manifest.py",
+    "building/package.py",
     "ir",
     "passes",
-    "spec",
-    "compilation.py",
-    "facts.py",
-    "manifest.py",
-    "package.py",
     "public.py",
+    "spec",
 )
 
 
@@ -99,7 +99,7 @@ def fingerprint(hashes: Iterable[tuple[str, str | None]]) -> str:
 
 def compiler_fingerprint() -> str:
     """The hash of the compiler's own sources that shape its output."""
-    package = Path(__file__).parent
+    package = Path(__file__).parents[1]
     roots = [package / name for name in SHAPES_OUTPUT]
     files = [
         file

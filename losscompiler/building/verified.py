@@ -11,9 +11,9 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from losscompiler.building.manifest import Manifest
+from losscompiler.building.transaction import WORK_FOLDER
 from losscompiler.diagnostics import Diagnostic
-from losscompiler.manifest import Manifest
-from losscompiler.transaction import WORK_FOLDER
 
 RECORD = f"{WORK_FOLDER}/verified.json"
 SCHEMA = 2

@@ -6,10 +6,16 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from losscompiler.changes import Changes, spec_key
+from losscompiler.building.changes import Changes, spec_key
+from losscompiler.building.manifest import Manifest, Source
+from losscompiler.building.package import (
+    PER_TARGET,
+    CompiledFile,
+    Shared,
+    module_path,
+    shared_files,
+)
 from losscompiler.diagnostics import fatal
-from losscompiler.manifest import Manifest, Source
-from losscompiler.package import PER_TARGET, CompiledFile, Shared, module_path, shared_files
 
 
 @dataclass(frozen=True)

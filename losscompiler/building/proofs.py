@@ -11,8 +11,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from losscompiler.manifest import fingerprint
-from losscompiler.outputs import digest_of
+from losscompiler.building.manifest import fingerprint
+from losscompiler.building.outputs import digest_of
 
 PROOFS = "proofs.json"
 SCHEMA = 1
@@ -25,7 +25,7 @@ def solver_is_there() -> bool:
 
 def analysis_fingerprint(*, solver: bool | None = None) -> str:
     """The hash of the analysis, and of whether it has its solver; None: whether that is there."""
-    package = Path(__file__).parent
+    package = Path(__file__).parents[1]
     files = sorted((package / "analysis").glob("*.py"))
     hashes = [(file.name, digest_of(file)) for file in files]
     return fingerprint([*hashes, ("z3", str(solver_is_there() if solver is None else solver))])

@@ -9,18 +9,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from losscompiler.assembly import Assembly, Stage
-from losscompiler.changes import spec_key
+from losscompiler.building.assembly import Assembly, Stage
+from losscompiler.building.changes import spec_key
+from losscompiler.building.manifest import MANIFEST, Manifest, Source, load
+from losscompiler.building.outputs import digest, digest_of
+from losscompiler.building.package import Compilation, CompiledFile, hold_back, module_path
+from losscompiler.building.request import BuildRequest, BuildResult, LossOutcome, installed
+from losscompiler.building.toolchain import Toolchain, Verification
+from losscompiler.building.transaction import WORK_FOLDER, staged
+from losscompiler.building.verified import Record, load_record, standing
 from losscompiler.diagnostics import Diagnostic, fatal, framed, unique
-from losscompiler.manifest import MANIFEST, Manifest, Source, load
-from losscompiler.outputs import digest, digest_of
-from losscompiler.package import Compilation, CompiledFile, hold_back, module_path
 from losscompiler.progress import Progress, silent
-from losscompiler.request import BuildRequest, BuildResult, LossOutcome, installed
 from losscompiler.selection import find_specs, relative, selected
-from losscompiler.toolchain import Toolchain, Verification
-from losscompiler.transaction import WORK_FOLDER, staged
-from losscompiler.verified import Record, load_record, standing
 
 
 def validated(

@@ -6,9 +6,9 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from losscompiler.manifest import MANIFEST, Manifest, Source, fingerprint
-from losscompiler.outputs import digest_of
-from losscompiler.package import module_path
+from losscompiler.building.manifest import MANIFEST, Manifest, Source, fingerprint
+from losscompiler.building.outputs import digest_of
+from losscompiler.building.package import module_path
 from losscompiler.selection import find_specs, may_hold, relative, selected
 
 

@@ -9,11 +9,11 @@ from importlib import import_module
 from pathlib import Path, PurePosixPath
 from typing import Any, Protocol
 
+from losscompiler.building.manifest import compiler_fingerprint
+from losscompiler.building.package import Shared
+from losscompiler.building.transaction import Disk
 from losscompiler.diagnostics import Diagnostic
-from losscompiler.manifest import compiler_fingerprint
-from losscompiler.package import Shared
 from losscompiler.progress import Progress
-from losscompiler.transaction import Disk
 
 
 @dataclass(frozen=True)
@@ -110,8 +110,8 @@ def _verify(*arguments: Any, **options: Any) -> Verification:
 class Toolchain:
     """The stages of a build; tests put others in their place."""
 
-    compile: Late = Late("losscompiler.compilation", "compile_file")
-    prepare: Late | None = Late("losscompiler.warmup", "warm_up")
+    compile: Late = Late("losscompiler.building.compilation", "compile_file")
+    prepare: Late | None = Late("losscompiler.building.warmup", "warm_up")
     shared: Shared = shared_text
     verify: Verify = _verify
     compiler: Callable[[], str] = compiler_fingerprint

@@ -6,9 +6,9 @@ import difflib
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from losscompiler.changes import foreign_modules
+from losscompiler.building.changes import foreign_modules
+from losscompiler.building.outputs import digest_of
 from losscompiler.diagnostics import Diagnostic
-from losscompiler.outputs import digest_of
 
 Differences = Mapping[str, bytes | None]
 """What files should hold, by path, for those that do not; None for files that should not exist."""

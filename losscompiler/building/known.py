@@ -10,9 +10,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from losscompiler.manifest import fingerprint
-from losscompiler.package import CompiledFile
-from losscompiler.proofs import analysis_fingerprint, solver_is_there
+from losscompiler.building.manifest import fingerprint
+from losscompiler.building.package import CompiledFile
+from losscompiler.building.proofs import analysis_fingerprint, solver_is_there
 
 
 @dataclass(frozen=True)

@@ -12,10 +12,10 @@ from typing import Any
 from losscompiler.analysis.certificate import digest, properties
 from losscompiler.analysis.report import analyse
 from losscompiler.backends import former_names, obstacle, public_names, render_module
+from losscompiler.building.facts import facts
+from losscompiler.building.known import Known
+from losscompiler.building.package import CompiledFile
 from losscompiler.diagnostics import Diagnostic, SpecError
-from losscompiler.facts import facts
-from losscompiler.known import Known
-from losscompiler.package import CompiledFile
 from losscompiler.passes import CompiledLoss, compile_loss
 from losscompiler.selection import relative
 from losscompiler.spec.decorator import Loss

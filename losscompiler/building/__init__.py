@@ -1,0 +1,1 @@
+"""The steps of a build, in which `build.py` is the order: one step or one worry per module."""

@@ -11,6 +11,23 @@ from losscompiler.build import build
 from tests.backends import BACKENDS, Backend, Check, checker, entered
 from tests.contract_specs import PACKAGE, SPECS, write
 
+SLOWEST = (
+    "test_cross_validation",
+    "test_torch_compiled",
+    "test_jax_features",
+    "test_tensorflow_features",
+    "test_jax_support",
+    "test_house",
+    "test_torch_features",
+    "test_catalogue_equality",
+)
+"""Files that take long: they start first, so that no process has one left when others are idle."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Orders files by the time that they take."""
+    items.sort(key=lambda item: SLOWEST.index(item.path.stem) if item.path.stem in SLOWEST else 99)
+
 
 @pytest.fixture(params=sorted(BACKENDS))
 def backend(request: pytest.FixtureRequest) -> Iterator[Backend]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import ast
 import re
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import PurePosixPath
@@ -29,16 +28,12 @@ def features() -> dict[str, frozenset[str]]:
 @cache
 def representatives() -> tuple[str, ...]:
     """Losses that have every feature between them: those that add most first, then small ones."""
-    everywhere = Counter(feature for has in features().values() for feature in has)
-    left = Counter({feature: min(count, 2) for feature, count in everywhere.items()})
+    left = set[str]().union(*features().values())
     chosen: list[str] = []
-    while +left:
-        rest = [name for name in features() if name not in chosen]
-        best = max(
-            rest, key=lambda name: (sum(left[f] > 0 for f in features()[name]), -_size(name))
-        )
+    while left:
+        best = max(features(), key=lambda name: (len(features()[name] & left), -_size(name)))
         chosen.append(best)
-        left.subtract(features()[best])
+        left -= features()[best]
     return tuple(name for name in facts() if name in chosen)
 
 

@@ -18,6 +18,10 @@ from losscompiler.commands.run import over_specs
 LIMIT, SECONDS = 300.0, 1e-3
 """Seconds for a file of specs, and more for each segment: far above what any takes."""
 SHOWN = ("convex", "smoothness", "lipschitz", "influence", "elicits")
+TELLING = (
+    "class", "constant", "kind", "functional", "modulus", "bound", "degree", "distribution", "holds",
+)  # fmt: skip
+"""What a verdict may tell beside that it is proved."""
 
 
 @click.command("prove")
@@ -122,6 +126,4 @@ def brief(told: dict[str, Any] | None) -> str:
         return ""
     if told["verdict"] != "proved":
         return "no" if told["verdict"] == "refuted" else "?"
-    keys = ("class", "constant", "kind", "functional", "modulus", "bound", "degree")
-    keys += ("distribution", "holds")
-    return str(next((told[key] for key in keys if key in told), "yes"))
+    return str(next((told[key] for key in TELLING if key in told), "yes"))

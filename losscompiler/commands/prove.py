@@ -19,7 +19,8 @@ LIMIT, SECONDS = 300.0, 1e-3
 """Seconds for a file of specs, and more for each segment: far above what any takes."""
 SHOWN = ("convex", "smoothness", "lipschitz", "influence", "elicits")
 TELLING = (
-    "class", "constant", "kind", "functional", "modulus", "bound", "degree", "distribution", "holds",
+    "class", "constant", "kind", "functional", "modulus", "bound", "degree",
+    "distribution", "holds",
 )  # fmt: skip
 """What a verdict may tell beside that it is proved."""
 

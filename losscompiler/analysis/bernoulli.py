@@ -80,10 +80,10 @@ def _unnormalised(weights: list[sp.Expr], x: sp.Symbol, context: Context) -> Ver
             continue
         try:
             rows = [[Walk(EXACT, symbols={**fixed, x: p})(w) for w in weights] for p in points]
-            determinant = _determinant(rows)
+            gap = determinant(rows)
         except UndefinedError:
             continue
-        if low(determinant) > 0 or high(determinant) < 0:
+        if low(gap) > 0 or high(gap) < 0:
             witness: dict[str, Any] = {"predictions": [str(p) for p in points]}
             witness["fixed"] = {str(s): str(v) for s, v in fixed.items()}
             return refuted("exp(-loss) of the labels is not proportional to probabilities, "
@@ -91,7 +91,7 @@ def _unnormalised(weights: list[sp.Expr], x: sp.Symbol, context: Context) -> Ver
     return None
 
 
-def _determinant(rows: list[list[Any]]) -> Any:
+def determinant(rows: list[list[Any]]) -> Any:
     """Of three rows of two weights and a 1."""
     (a, b), (c, d), (e, f) = rows
     minus = Fraction(-1)

@@ -86,7 +86,7 @@ def likelihood(loss: Loss) -> Verdict:
             try:
                 for claim in density.requires:
                     attempt.require("is a density", claim.expression, claim.relation,
-                                    setting.context)  # fmt: skip
+                                    setting.context.inside(setting.moving))  # fmt: skip
             except OpenError as open_:
                 return _improper(setting, density) or unknown(str(open_))
             given = {name: shown(value) for name, value in density.given}

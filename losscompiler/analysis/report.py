@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 
-from losscompiler.analysis import effort
+from losscompiler.analysis import effort, multiclass
 from losscompiler.analysis.conditions import candidates, convex_if
 from losscompiler.analysis.curvature import convexity, predictions
 from losscompiler.analysis.differentiability import differentiability
@@ -33,6 +34,8 @@ SHARE = 12_000
 """Steps that one property beside convexity may take."""
 READ_OFF_PIECES = ("lower_bound", "elicits")
 """What holds in each piece says nothing about the whole where that may jump."""
+MEANINGS = ("likelihood", "proper", "elicits", "calibrated")
+"""What is asked again at the defaults of parameters, if it does not hold for all values."""
 USED_UP = "the work for one property is used up"
 
 
@@ -82,7 +85,8 @@ def analyse(loss: Loss) -> dict[str, Verdict]:
                 continue  # a property of other losses
         else:
             found[name] = unknown(whole)
-    return found | _interpreted(loss)
+    found |= _meanings(loss)
+    return found | _usually(loss, found)
 
 
 def _by_parameters(loss: Loss, convex: Verdict) -> dict[str, Verdict]:
@@ -101,16 +105,31 @@ def _by_parameters(loss: Loss, convex: Verdict) -> dict[str, Verdict]:
     return found
 
 
-def _interpreted(loss: Loss) -> dict[str, Verdict]:
-    """What the loss is the likelihood of, at the defaults if not for all parameters."""
-    try:
-        found = {"likelihood": _asked(partial(likelihood, loss))}
-        usual = at_defaults(loss) if found["likelihood"].verdict != PROVED else None
-        if usual is not None:
-            verdict = _asked(partial(likelihood, usual))
-            found["likelihood_at_defaults"] = _with_defaults(loss, verdict)
-    except InapplicableError:
+def _usually(loss: Loss, found: Mapping[str, Verdict]) -> dict[str, Verdict]:
+    """What the loss means if its parameters have their defaults, where that is more than proved."""
+    open_ = [n for n in MEANINGS if n in found and found[n].verdict != PROVED]
+    usual = at_defaults(loss) if open_ else None
+    if usual is None:
         return {}
+    meant = _meanings(usual)
+    one = _scalar(usual) if "likelihood" in meant else None
+    if isinstance(one, Scalar):
+        for name, question in (("elicits", elicits), ("proper", proper)):
+            with suppress(InapplicableError):
+                meant.setdefault(name, _asked(partial(question, usual, one)))
+    return {f"{n}_at_defaults": _with_defaults(loss, meant[n]) for n in open_ if n in meant}
+
+
+def _meanings(loss: Loss) -> dict[str, Verdict]:
+    """What is asked of losses over a class axis, and the likelihood of others."""
+    try:
+        questions = multiclass.questions(loss)
+    except InapplicableError:
+        questions = {"likelihood": partial(likelihood, loss)}
+    found = {}
+    for name, question in questions.items():
+        with suppress(InapplicableError):
+            found[name] = _asked(question)
     return found
 
 
@@ -118,8 +137,8 @@ def _with_defaults(loss: Loss, verdict: Verdict) -> Verdict:
     """A verdict about a loss at its defaults: they become part of what a witness fixes."""
     values = {n: str(v) for n, v in defaults_of(loss).items()}
     witness = verdict.witness
-    if witness is not None and "points" in witness:
-        witness = {**witness, "fixed": {**witness["fixed"], **values}}
+    if witness is not None:
+        witness = {**witness, "fixed": {**witness.get("fixed", {}), **values}}
     return replace(verdict, witness=witness, details={**verdict.details, "defaults": values})
 
 

@@ -77,15 +77,13 @@ def _convex(told: Properties) -> str:
 
 def _likelihood(told: Properties) -> str:
     """The distribution, its parameters, and whether it is that at the defaults alone."""
-    for name, suffix in (("likelihood", ""), ("likelihood_at_defaults", ", at the defaults")):
-        found = told.get(name, {})
-        if found.get("verdict") == "proved":
-            given = [f"{key} `{value}`" for key, value in found["given"].items()]
-            named = "density `exp(-loss)`" if found["distribution"] == NAMELESS else (
-                ", ".join([found["distribution"], *given])
-            )  # fmt: skip
-            return named + suffix
-    return "none" if told.get("likelihood", {}).get("verdict") == "refuted" else ""
+    found, suffix = _settled(told, "likelihood")
+    if found.get("verdict") != "proved":
+        return "none" + suffix if found.get("verdict") == "refuted" else ""
+    given = [f"{key} `{value}`" for key, value in found["given"].items()]
+    if found["distribution"] == NAMELESS:
+        return f"density `{NAMELESS}`{suffix}"
+    return ", ".join([found["distribution"], *given]) + suffix
 
 
 def _class(told: Properties) -> str:
@@ -101,15 +99,25 @@ def _class(told: Properties) -> str:
 
 
 def _estimates(told: Properties) -> str:
-    found = told.get("elicits", {})
+    """The functional and its link, and whether the score is proper or calibrated."""
     parts = []
+    found, suffix = _settled(told, "elicits")
     if "functional" in found:
         link = found.get("link")
-        parts.append(f"{found['functional']}" + (f" = `{link}`" if link else ""))
+        parts.append(f"{found['functional']}" + (f" = `{link}`" if link else "") + suffix)
     for name in ("proper", "calibrated"):
-        if told.get(name, {}).get("verdict") in ("proved", "refuted"):
-            parts.append(name if told[name]["verdict"] == "proved" else f"not {name}")
+        found, suffix = _settled(told, name)
+        if found.get("verdict") in ("proved", "refuted"):
+            word = f"strictly {name}" if found.get("strictly") else name
+            parts.append((word if found["verdict"] == "proved" else f"not {name}") + suffix)
     return ", ".join(parts)
+
+
+def _settled(told: Properties, name: str) -> tuple[Mapping[str, Any], str]:
+    """What is proved for all parameters, else for the defaults, else what is known at all."""
+    whole, usual = told.get(name, {}), told.get(f"{name}_at_defaults", {})
+    better = whole.get("verdict") != "proved" and usual.get("verdict") == "proved"
+    return (usual, " at the defaults") if better else (whole, "")
 
 
 def _code(text: str | None) -> str:
@@ -130,7 +138,8 @@ def words(told: Properties) -> str:
     if "kind" in told.get("influence", {}):
         said.append(f"{told['influence']['kind']} influence")
     estimated = _estimates(told).replace("`", "")
-    said += [f"estimates the {estimated}"] if "functional" in told.get("elicits", {}) else []
+    names = [n for n in ("elicits", "elicits_at_defaults") if "functional" in told.get(n, {})]
+    said += [f"estimates the {estimated}" if names else estimated]
     likelihood = _likelihood(told).replace("`", "")
     said += [f"likelihood of: {likelihood}"] if likelihood else []
     return "; ".join(part for part in said if part)

@@ -10,6 +10,7 @@ import numpy as np
 import sympy as sp
 
 from losscompiler.crosscheck.precision import MP
+from losscompiler.crosscheck.proofs.classes import CLASSES, over_classes
 from losscompiler.crosscheck.proofs.target import Entries, Target
 from losscompiler.spec.decorator import Loss
 
@@ -20,8 +21,8 @@ NOTHING_SHOWN = "the witness does not show what it should"
 
 def fault(loss: Loss, name: str, told: Mapping[str, Any]) -> str:
     """What is wrong with a refutation; nothing if its witness keeps what it promises."""
-    kind = name.partition(":")[0]
-    check = WITNESSES.get(kind)
+    kind = name.partition(":")[0].removesuffix("_at_defaults")
+    check = (CLASSES if over_classes(loss) and kind in CLASSES else WITNESSES).get(kind)
     if check is None:
         return "nothing tells what refutes this property"
     try:
@@ -210,7 +211,6 @@ def _no_density(loss: Loss, witness: Mapping[str, Any]) -> bool:
 WITNESSES: dict[str, Callable[[Loss, Mapping[str, Any]], bool]] = {
     "convex": _bends,
     "convex_in": _bends,
-    "convex_at_defaults": _bends,
     "log_convex": _bends,
     "quasi_convex": _quasi,
     "strictly_convex": _straight,
@@ -219,6 +219,5 @@ WITNESSES: dict[str, Callable[[Loss, Mapping[str, Any]], bool]] = {
     "proper": _improper,
     "calibrated": _uncalibrated,
     "likelihood": _no_density,
-    "likelihood_at_defaults": _no_density,
 }
 """How each refutation is re-checked. A loss that is not convex is not log-convex either."""

@@ -30,26 +30,32 @@ _FRAMEWORKS = {
 }
 # What kernels are written in, and the runtime file that holds it.
 _FUNCTIONS = {"along": "_along", "fn": "_functions", "special": "_special"}
-_BASED_ON = {"boosting": "numpy"}
-"""Backends on the kernels of another, whose run-time files they copy as far as they need them."""
+_STAND_IN = re.compile(r"^from losscompiler\.backends\.(\w+)\.", re.MULTILINE)
+"""What a run-time file imports that only lets its neighbours be imported where they lie."""
+_NEIGHBOUR = re.compile(r"^from \.(_\w+) import", re.MULTILINE)
+_COMMON = "common"
+"""The folder of the run-time files that packages of all backends have."""
 
 
 @cache
 def runtime_files(backend: str) -> dict[str, str]:
-    """The hand-written files that are copied beside a backend's modules: file name to text."""
-    folder = _HERE / backend / "runtime"
+    """The hand-written files that are copied beside a backend's modules: file name to text.
+
+    In place of a stand-in comes the file that it imports, with the neighbours that this one needs.
+    """
+    folder = _HERE / backend / ("" if backend == _COMMON else "runtime")
     found = {
         p.name: p.read_text("utf-8") for p in sorted(folder.glob("_*.py")) if p.stem[1:2] != "_"
     }
-    if backend in _BASED_ON:
-        theirs = runtime_files(_BASED_ON[backend])
-        kernels = {f"{file}.py" for file in _FUNCTIONS.values()}
-        waiting = [name for name in theirs if name in found or name in kernels]
-        while waiting:
-            name = waiting.pop()
-            found[name] = theirs[name]
-            needed = re.findall(r"^from \.(_\w+) import", theirs[name], re.MULTILINE)
-            waiting += [f"{n}.py" for n in needed if found.get(f"{n}.py") != theirs[f"{n}.py"]]
+    for name, text in tuple(found.items()):
+        if origin := _STAND_IN.search(text):
+            theirs = runtime_files(origin[1])
+            waiting = {name}
+            while waiting:
+                copied = waiting.pop()
+                found[copied] = theirs[copied]
+                needed = {f"{n}.py" for n in _NEIGHBOUR.findall(theirs[copied])}
+                waiting |= {n for n in needed if found.get(n) != theirs[n]}
     return dict(sorted(found.items()))
 
 

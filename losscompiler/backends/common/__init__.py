@@ -1,0 +1,1 @@
+"""What the packages of all backends have: copied in place of the files that import it here."""

@@ -5,7 +5,6 @@ m(-a) = phi(a) / Phi(-a) exceeds a. Times `a + sqrt(pi/2)` that is nearly consta
 in (a - 4) / (a + 4) to the last digit (the map of Schonfelder, "Chebyshev Expansions for the Error
 and Related Functions", 1978). Gamma functions are polynomials near their zeros, carried upwards by
 the recurrence and continued by Stirling's asymptotic series (Abramowitz and Stegun, chapter 6).
-Coefficients are Chebyshev expansions, computed in 60 digits.
 """
 
 from __future__ import annotations
@@ -15,43 +14,17 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from ._coefficients import (
+    BERNOULLI,
+    DIGAMMA,
+    DIGAMMA_ZERO,
+    EXCESS,
+    LGAMMA,
+    LOG_ROOT_TAU,
+    ROOT_HALF_PI,
+    STEPS,
+)
 from ._options import Array
-
-_ROOT_HALF_PI = 1.2533141373155003
-_LOG_ROOT_TAU = 0.9189385332046728
-_EXCESS = (
-    6.148610549736157e-09, 2.8049372940047963e-09, -6.751228533825414e-08, -2.367376761253113e-09,
-    3.836893595308108e-07, -2.0837251670987624e-07, -1.5398842515067667e-06, 2.03907256970851e-06,
-    4.879825349724085e-06, -1.1835241362958272e-05, -1.2075688418689855e-05,
-    5.281506776010971e-05, 1.7286511467037096e-05, -0.0001980380876560139, 3.8510807575916325e-05,
-    0.0006412413775846815, -0.0004628377591050613, -0.0017605960349785653, 0.002488115821264371,
-    0.0036868808649552984, -0.010089035746314774, -0.0027900980167535725, 0.0323593838529318,
-    -0.025325412857710415, -0.06758576713823139, 0.18234271012935524, -0.1419424445538713,
-    -0.15663949833880733, 1.1851852016259192,
-)  # fmt: skip
-# log-gamma over (x - 1) (x - 2), between 1 and 5/2, in (x - 7/4) * 4/3.
-_LGAMMA = (
-    9.164126764268345e-11, -2.115460034110326e-10, -6.074828794532243e-11, 8.366272141707566e-11,
-    1.3814788680359155e-09, -3.204405889775933e-09, 5.30869406306057e-09, -1.3277732554397777e-08,
-    3.5248405637736465e-08, -8.67087839410869e-08, 2.1284993056917706e-07, -5.290268949215845e-07,
-    1.321102990488185e-06, -3.3139417304264067e-06, 8.36349371956157e-06, -2.1263258904460157e-05,
-    5.4551227380138054e-05, -0.00014156848439131141, 0.00037296000926232597,
-    -0.001002895676186692, 0.0027768984548734053, -0.008038388459641508, 0.025042751549161534,
-    -0.089611189968932, 0.4501393121092563,
-)  # fmt: skip
-# Digamma over (x - its zero), between 1 and 2, in 2 x - 3; the zero in two parts.
-_DIGAMMA = (
-    2.918622732168261e-11, -8.50550766013261e-11, 8.734528429142953e-11, -2.7580994814377e-10,
-    1.2469984616707403e-09, -3.7083753242807277e-09, 1.0527692435026686e-08,
-    -3.162911147408454e-08, 9.543298288278275e-08, -2.863161166883193e-07, 8.589060721930695e-07,
-    -2.578093954045772e-06, 7.741234508636364e-06, -2.3258242519113285e-05, 6.995018825112794e-05,
-    -0.00021074841138175561, 0.0006368880303865817, -0.0019350666648613071, 0.005936795278301761,
-    -0.018550615381735008, 0.06013562106019684, -0.2118137106407303, 0.9510558760318328,
-)  # fmt: skip
-_DIGAMMA_ZERO = (1.461632251739502, -1.0677113961186233e-07)
-# Bernoulli numbers B(2), B(4), ...
-_BERNOULLI = (1 / 6, -1 / 30, 1 / 42, -1 / 30, 5 / 66, -691 / 2730, 7 / 6, -3617 / 510)
-_STEPS = 10  # of the recurrence, upwards, before the asymptotic series
 
 
 def _polynomial(coefficients: Sequence[float], t: Array) -> Array:
@@ -66,7 +39,7 @@ def _polynomial(coefficients: Sequence[float], t: Array) -> Array:
 
 def _excess(a: Array) -> Array:
     """m(-a) - a, of a >= 0."""
-    return _polynomial(_EXCESS, 1 - 8 / (a + 4)) / (a + _ROOT_HALF_PI)
+    return _polynomial(EXCESS, 1 - 8 / (a + 4)) / (a + ROOT_HALF_PI)
 
 
 def _bell(x: Array, rate: float) -> Array:
@@ -79,13 +52,13 @@ def _bell(x: Array, rate: float) -> Array:
 
 def _tail(a: Array) -> Array:
     """Phi(-a), of a >= 0."""
-    return _bell(a, 0.5) / ((a + _excess(a)) * (2 * _ROOT_HALF_PI))
+    return _bell(a, 0.5) / ((a + _excess(a)) * (2 * ROOT_HALF_PI))
 
 
 def erfc(x: Array) -> Array:
     """1 - erf(x), without cancellation for large x."""
     a = math.sqrt(2) * np.abs(x)
-    tail = _bell(x, 1.0) / ((a + _excess(a)) * _ROOT_HALF_PI)
+    tail = _bell(x, 1.0) / ((a + _excess(a)) * ROOT_HALF_PI)
     result: Array = np.where(x >= 0, tail, 2 - tail)
     return result
 
@@ -112,7 +85,7 @@ def ndtr(x: Array) -> Array:
 def log_ndtr(x: Array) -> Array:
     """The logarithm of the normal distribution function."""
     a = np.abs(x)
-    below = -a * a / 2 - (np.log(a + _excess(a)) + _LOG_ROOT_TAU)
+    below = -a * a / 2 - (np.log(a + _excess(a)) + LOG_ROOT_TAU)
     result: Array = np.where(x > 0, np.log1p(-_tail(a)), below)
     return result
 
@@ -120,7 +93,7 @@ def log_ndtr(x: Array) -> Array:
 def inverse_mills(x: Array) -> Array:
     """phi(x) / Phi(x), the derivative of `log_ndtr`."""
     a = np.abs(x)
-    above = _bell(x, 0.5) / ((1 - _tail(a)) * (2 * _ROOT_HALF_PI))
+    above = _bell(x, 0.5) / ((1 - _tail(a)) * (2 * ROOT_HALF_PI))
     result: Array = np.where(x > 0, above, a + _excess(a))
     return result
 
@@ -143,7 +116,7 @@ def lgamma(x: Array) -> Array:
     for k in range(6):
         product = product * np.where(k < steps, core + k, 1)
     zeros = np.where(x < 1, x * (x - 1), (core - 1) * (core - 2))
-    near = zeros * _polynomial(_LGAMMA, (core - 1.75) * (4 / 3)) + np.log(product)
+    near = zeros * _polynomial(LGAMMA, (core - 1.75) * (4 / 3)) + np.log(product)
     near = near - np.where(x < 1, np.log(x), 0)
     result: Array = np.where(x < 8, near, _stirling(np.maximum(x, 8)))
     return result
@@ -154,8 +127,8 @@ def _stirling(x: Array) -> Array:
     w = 1 / (x * x)
     series = np.zeros_like(x)
     for k in range(8, 0, -1):
-        series = series * w + _BERNOULLI[k - 1] / (2 * k * (2 * k - 1))
-    result: Array = (x - 0.5) * (np.log(x) - 1) + (_LOG_ROOT_TAU - 0.5 + series / x)
+        series = series * w + BERNOULLI[k - 1] / (2 * k * (2 * k - 1))
+    result: Array = (x - 0.5) * (np.log(x) - 1) + (LOG_ROOT_TAU - 0.5 + series / x)
     return result
 
 
@@ -164,8 +137,8 @@ def digamma(x: Array) -> Array:
     grown = np.where(x < 1, x + 1, x)
     steps = np.minimum(np.maximum(np.ceil(grown - 2), 0), 8)
     core = grown - steps
-    high, low = _DIGAMMA_ZERO
-    near = ((core - high) - low) * _polynomial(_DIGAMMA, 2 * core - 3)
+    high, low = DIGAMMA_ZERO
+    near = ((core - high) - low) * _polynomial(DIGAMMA, 2 * core - 3)
     for k in range(8):
         near = near + np.where(k < steps, 1 / (core + k), 0)
     near = near - np.where(x < 1, 1 / x, 0)
@@ -173,7 +146,7 @@ def digamma(x: Array) -> Array:
     w = 1 / (z * z)
     series = np.zeros_like(x)
     for k in range(8, 0, -1):
-        series = (series + _BERNOULLI[k - 1] / (2 * k)) * w
+        series = (series + BERNOULLI[k - 1] / (2 * k)) * w
     result: Array = np.where(x < 10, near, np.log(z) - (0.5 / z + series))
     return result
 
@@ -181,13 +154,13 @@ def digamma(x: Array) -> Array:
 def polygamma(n: int, x: Array) -> Array:
     """The n-th derivative of `digamma`, n >= 1, of a positive x."""
     total = np.zeros_like(x)
-    for k in range(_STEPS):
+    for k in range(STEPS):
         total = total + 1 / (x + k) ** (n + 1)
-    w = 1 / (x + _STEPS)
+    w = 1 / (x + STEPS)
     series = np.zeros_like(x)
     for k in range(8, 0, -1):
         factor = math.factorial(2 * k + n - 1) / math.factorial(2 * k)
-        series = (series + _BERNOULLI[k - 1] * factor) * w * w
+        series = (series + BERNOULLI[k - 1] * factor) * w * w
     first = math.factorial(n - 1)
     sign = 1.0 if n % 2 else -1.0
     rest = w**n * (first + first * n / 2 * w + series)

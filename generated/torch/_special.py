@@ -5,7 +5,6 @@ m(-a) = phi(a) / Phi(-a) exceeds a. Times `a + sqrt(pi/2)` that is nearly consta
 in (a - 4) / (a + 4) to the last digit (the map of Schonfelder, "Chebyshev Expansions for the Error
 and Related Functions", 1978). Gamma functions are polynomials near their zeros, carried upwards by
 the recurrence and continued by Stirling's asymptotic series (Abramowitz and Stegun, chapter 6).
-Coefficients are Chebyshev expansions, computed in 60 digits.
 """
 
 from __future__ import annotations
@@ -16,20 +15,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-_ROOT_HALF_PI = 1.2533141373155003
-_EXCESS = (
-    6.148610549736157e-09, 2.8049372940047963e-09, -6.751228533825414e-08, -2.367376761253113e-09,
-    3.836893595308108e-07, -2.0837251670987624e-07, -1.5398842515067667e-06, 2.03907256970851e-06,
-    4.879825349724085e-06, -1.1835241362958272e-05, -1.2075688418689855e-05,
-    5.281506776010971e-05, 1.7286511467037096e-05, -0.0001980380876560139, 3.8510807575916325e-05,
-    0.0006412413775846815, -0.0004628377591050613, -0.0017605960349785653, 0.002488115821264371,
-    0.0036868808649552984, -0.010089035746314774, -0.0027900980167535725, 0.0323593838529318,
-    -0.025325412857710415, -0.06758576713823139, 0.18234271012935524, -0.1419424445538713,
-    -0.15663949833880733, 1.1851852016259192,
-)  # fmt: skip
-# Bernoulli numbers B(2), B(4), ...
-_BERNOULLI = (1 / 6, -1 / 30, 1 / 42, -1 / 30, 5 / 66, -691 / 2730, 7 / 6, -3617 / 510)
-_STEPS = 10  # of the recurrence, upwards, before the asymptotic series
+from ._coefficients import BERNOULLI, EXCESS, ROOT_HALF_PI, STEPS
 
 
 def _polynomial(coefficients: Sequence[float], t: Tensor) -> Tensor:
@@ -44,7 +30,7 @@ def _polynomial(coefficients: Sequence[float], t: Tensor) -> Tensor:
 
 def _excess(a: Tensor) -> Tensor:
     """m(-a) - a, of a >= 0."""
-    return _polynomial(_EXCESS, 1 - 8 / (a + 4)) / (a + _ROOT_HALF_PI)
+    return _polynomial(EXCESS, 1 - 8 / (a + 4)) / (a + ROOT_HALF_PI)
 
 
 def _bell(x: Tensor, rate: float) -> Tensor:
@@ -56,7 +42,7 @@ def _bell(x: Tensor, rate: float) -> Tensor:
 
 def _tail(a: Tensor) -> Tensor:
     """Phi(-a), of a >= 0."""
-    return _bell(a, 0.5) / ((a + _excess(a)) * (2 * _ROOT_HALF_PI))
+    return _bell(a, 0.5) / ((a + _excess(a)) * (2 * ROOT_HALF_PI))
 
 
 def erfc(x: Tensor) -> Tensor:
@@ -84,7 +70,7 @@ def log_ndtr(x: Tensor) -> Tensor:
 def inverse_mills(x: Tensor) -> Tensor:
     """phi(x) / Phi(x), the derivative of `log_ndtr`."""
     a = torch.abs(x)
-    above = _bell(x, 0.5) / ((1 - _tail(a)) * (2 * _ROOT_HALF_PI))
+    above = _bell(x, 0.5) / ((1 - _tail(a)) * (2 * ROOT_HALF_PI))
     return torch.where(x > 0, above, a + _excess(a))
 
 
@@ -109,13 +95,13 @@ def digamma(x: Tensor) -> Tensor:
 def polygamma(n: int, x: Tensor) -> Tensor:
     """The n-th derivative of `digamma`, n >= 1, of a positive x."""
     total = torch.zeros_like(x)
-    for k in range(_STEPS):
+    for k in range(STEPS):
         total = total + 1 / (x + k) ** (n + 1)
-    w = 1 / (x + _STEPS)
+    w = 1 / (x + STEPS)
     series = torch.zeros_like(x)
     for k in range(8, 0, -1):
         factor = math.factorial(2 * k + n - 1) / math.factorial(2 * k)
-        series = (series + _BERNOULLI[k - 1] * factor) * w * w
+        series = (series + BERNOULLI[k - 1] * factor) * w * w
     first = math.factorial(n - 1)
     sign = 1.0 if n % 2 else -1.0
     rest = w**n * (first + first * n / 2 * w + series)

@@ -4,6 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from losscompiler.building.changes import candidates, spec_key
+from losscompiler.building.manifest import Manifest, Source
+from losscompiler.building.outputs import digest_of
 from losscompiler.selection import duplicates, find_specs, matches, may_hold, normalise
 
 
@@ -64,3 +67,42 @@ def test_paths_are_taken_from_the_current_folder(tmp_path: Path) -> None:
     assert normalise([str(file)], tmp_path, tmp_path / "specs") == ("specs/robust.py",)
     assert normalise(["none.py"], tmp_path / "specs", tmp_path) == (f"{tmp_path}/none.py",)
     assert normalise(["huber"], tmp_path, tmp_path / "specs") == ("huber",)
+
+
+@pytest.mark.parametrize(
+    ("patterns", "known"),
+    [
+        (("huber",), ["robust.py"]),
+        (("old_name",), ["robust.py"]),
+        (("squared",), ["plain.py"]),
+        (("h*", "squared"), ["plain.py", "robust.py"]),
+        (("absent",), []),
+        (("specs/plain.py",), ["plain.py"]),
+        ((), ["plain.py", "robust.py"]),
+    ],
+)
+def test_names_of_unchanged_files_are_those_of_the_manifest(
+    tmp_path: Path, patterns: tuple[str, ...], known: list[str]
+) -> None:
+    names = {"plain.py": ("squared", ()), "robust.py": ("huber", ("old_name",))}
+    sources, losses = {}, []
+    helper = write(tmp_path, "_help.py")
+    hashes = {"specs/_help.py": digest_of(helper)}
+    for file, (name, former) in names.items():
+        path = f"specs/{file}"
+        hashes[path] = digest_of(write(tmp_path, file))
+        key = spec_key(path, ["specs/_help.py"], hashes)
+        sources[path] = Source(("specs/_help.py",), {"numpy": key})
+        losses.append({"name": name, "former": former, "path": path})
+    manifest = Manifest(sources=sources, losses=tuple(losses))
+
+    def found() -> list[str]:
+        return [path.name for path in candidates(tmp_path / "specs", manifest, patterns)]
+
+    assert found() == known
+    write(tmp_path, "new.py")  # of which nothing is known
+    new = [] if patterns == ("specs/plain.py",) else ["new.py"]
+    assert found() == sorted(known + new)
+    helper.write_text("changed = True")  # by whatever all names may have changed
+    everything = ["new.py", "plain.py", "robust.py"]
+    assert found() == (["plain.py"] if patterns == ("specs/plain.py",) else everything)

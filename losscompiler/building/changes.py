@@ -82,6 +82,24 @@ def find_changes(
     return Changes(files, hashes, tuple(stale), tuple(current), tuple(gone), tuple(sorted(broken)))
 
 
+def candidates(specs: Path, manifest: Manifest, patterns: tuple[str, ...]) -> list[Path]:
+    """The spec files that may hold a selected loss; of unchanged ones the manifest tells it."""
+    root = specs.parent
+    hashes = {relative(path, root): digest_of(path) for path in specs.rglob("*.py")}
+    found: list[Path] = []
+    for path in find_specs(specs):
+        source = relative(path, root)
+        known = manifest.sources.get(source, Source())
+        if spec_key(source, known.imports, hashes) in known.built.values():
+            losses = [loss for loss in manifest.losses if loss["path"] == source]
+            wanted = not patterns or any(selected(patterns, loss) for loss in losses)
+        else:
+            wanted = may_hold(patterns, source)
+        if wanted:
+            found.append(path)
+    return found
+
+
 def _concerns(gone: str, manifest: Manifest, targets: Sequence[str]) -> bool:
     """Whether a spec that is gone has left something to do for these targets."""
     have = {t for t in manifest.compiler if module_path(t, gone) in manifest.files}

@@ -6,13 +6,15 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from losscompiler.building.changes import candidates
+from losscompiler.building.manifest import MANIFEST, Manifest, load
 from losscompiler.commands.answer import failure
 from losscompiler.commands.options import Project
 from losscompiler.commands.progress import shown
 from losscompiler.diagnostics import Diagnostic, framed, unique
 from losscompiler.progress import Counter
 from losscompiler.public import all_names
-from losscompiler.selection import duplicates, find_specs, matches, may_hold, relative, selected
+from losscompiler.selection import duplicates, matches, relative, selected
 from losscompiler.suggest import did_you_mean
 
 
@@ -38,7 +40,8 @@ def over_specs(
     from losscompiler.worker import WORK_LIMIT, run_files
 
     config, root, patterns = project.config, project.root, project.patterns
-    files = [f for f in find_specs(config.specs) if may_hold(patterns, relative(f, root))]
+    manifest = load(config.out / MANIFEST) or Manifest()
+    files = candidates(config.specs, manifest, patterns)
     losses: list[dict[str, Any]] = []
     found: list[Diagnostic] = []
     elsewhere: list[Diagnostic] = []
@@ -62,7 +65,8 @@ def over_specs(
     if not losses and not found:  # a file that does not load may well hold what was asked for
         found = [d for d in elsewhere if d.loss is None and d.severity == "error"]
     if not losses and not found:
-        raise nothing(project, [name for loss in declared for name in all_names(loss)])
+        names = [name for loss in (*declared, *manifest.losses) for name in all_names(loss)]
+        raise nothing(project, names)
     kept = unique(framed(diagnostic, root) for diagnostic in found)
     return Found(tuple(losses), kept, len(files))
 

@@ -84,7 +84,7 @@ def render_module(
     """The text of the generated module of one spec file."""
     if backend == OBJECTIVES:
         return objective.render_module(compiled, doc, source, depth)
-    losses = [(c.loss, kernel_views(backend, c)) for c in compiled]
+    losses = [(c.loss, kernel_views(backend, c), c.told) for c in compiled]
     return render.render_module(backend, losses, doc, source, depth)
 
 

@@ -116,14 +116,14 @@ def describe(name: str, role: Role, default: str) -> str:
     return f"{found}; may be left out." if role.optional else f"{found}."
 
 
-def head(loss: Loss) -> tuple[str, ...]:
-    """Summary, formula, signature and the author's prose."""
+def head(loss: Loss, told: Sequence[str] = ()) -> tuple[str, ...]:
+    """Summary, formula, signature, the author's prose, and what is proved of the loss."""
     summary, prose, _ = split(loss.doc, loss.name)
     shown = tuple(f"    {line}" for line in formula.lines(loss.expression, WIDTH - 8))
     shapes = paragraph(
         f"Shapes: `{loss.signature}` after the batch axes, as NumPy writes generalised ufuncs."
     )
-    parts = [shown, _other_names(loss), shapes, prose]
+    parts = [shown, _other_names(loss), shapes, prose, properties(told)]
     return (summary, *(line for part in parts if part for line in ("", *part)))
 
 
@@ -133,6 +133,11 @@ def _other_names(loss: Loss) -> tuple[str, ...]:
     also = f"Also called {aliases}." if aliases else ""
     instead = f"Deprecated: {sentence(loss.names.deprecated)}" if loss.names.deprecated else ""
     return paragraph(" ".join(part for part in (also, instead) if part))
+
+
+def properties(told: Sequence[str]) -> tuple[str, ...]:
+    """The section of what is proved of a loss; nothing if nothing is known."""
+    return ("Properties:", *(f"    {line}" for line in told)) if told else ()
 
 
 def tail(loss: Loss) -> tuple[str, ...]:

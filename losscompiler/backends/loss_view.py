@@ -34,9 +34,13 @@ _RAISES = (
 _NAMES_IN_USE = frozenset(("Options", "evaluate", "value_and_grad", "hvp", "hessian_diagonal"))
 
 
-def loss_view(loss: Loss, kernels: Mapping[tuple[str, ...], Sequence[KernelView]]) -> LossView:
+def loss_view(
+    loss: Loss,
+    kernels: Mapping[tuple[str, ...], Sequence[KernelView]],
+    told: tuple[str, ...] = (),
+) -> LossView:
     """Everything that the templates need to know about a loss."""
-    view = _without_kernels(loss)
+    view = _without_kernels(loss, told)
     if not kernels:
         return view
     return replace(
@@ -47,7 +51,7 @@ def loss_view(loss: Loss, kernels: Mapping[tuple[str, ...], Sequence[KernelView]
 
 
 @lru_cache(maxsize=256)
-def _without_kernels(loss: Loss) -> LossView:
+def _without_kernels(loss: Loss, told: tuple[str, ...]) -> LossView:
     """What is the same in every backend."""
     for name in _NAMES_IN_USE & loss.roles.keys():
         raise SpecError(
@@ -69,12 +73,12 @@ def _without_kernels(loss: Loss) -> LossView:
         summary=documentation.split(loss.doc, loss.name)[0],
         functions=tuple(
             replace(f, body=(*deprecation(loss, f.name, 4), *f.body))
-            for f in _functions(loss, constant, inputs, params)
+            for f in _functions(loss, constant, inputs, params, told)
         ),
         kernels=(),
         descriptor=descriptor(constant, loss, {}),
         class_warning=deprecation(loss, class_name(loss.name), 8),
-        class_head=tuple(f"    {line}" if line else "" for line in documentation.head(loss)),
+        class_head=tuple(f"    {line}" if line else "" for line in documentation.head(loss, told)),
         class_tail=tuple(f"    {line}" if line else "" for line in documentation.tail(loss)),
         inputs=inputs,
         params=params,
@@ -147,7 +151,11 @@ def _view(loss: Loss, name: str, annotation: str, default: str) -> InputView:
 
 
 def _functions(
-    loss: Loss, constant: str, inputs: Sequence[InputView], params: Sequence[InputView]
+    loss: Loss,
+    constant: str,
+    inputs: Sequence[InputView],
+    params: Sequence[InputView],
+    told: Sequence[str],
 ) -> tuple[FunctionView, ...]:
     options = _options(loss)
     parameters = [view.declaration for view in inputs] + ["*"]
@@ -162,7 +170,7 @@ def _functions(
     plain: tuple[Part, ...] = (constant, arrays, numbers, settings)
     with_vector: tuple[Part, ...] = (constant, arrays, numbers, "vector", settings)
     names = function_names(loss.name)
-    docs = (_value_doc(loss, inputs, params), *_derivative_docs(loss))
+    docs = (_value_doc(loss, inputs, params, told), *_derivative_docs(loss))
     return (
         _function(names[0], parameters, "Array", docs[0], call("evaluate", *plain)),
         _function(
@@ -192,13 +200,13 @@ def deprecation(loss: Loss, name: str, indent: int) -> tuple[str, ...]:
 
 
 def _value_doc(
-    loss: Loss, inputs: Sequence[InputView], params: Sequence[InputView]
+    loss: Loss, inputs: Sequence[InputView], params: Sequence[InputView], told: Sequence[str]
 ) -> tuple[str, ...]:
     entries = [line[4:] for view in (*inputs, *params) for line in view.documentation]
     for name in _options(loss):
         entries += documentation.argument(name, documentation.OPTION_WORDS[name])
     return (
-        *documentation.head(loss),
+        *documentation.head(loss, told),
         "",
         "Args:",
         *entries,

@@ -102,7 +102,7 @@ def _free_names(backend: str, loss: Loss) -> tuple[str, ...]:
 
 def render_module(
     backend: str,
-    losses: Sequence[tuple[Loss, Mapping[tuple[str, ...], Sequence[KernelView]]]],
+    losses: Sequence[tuple[Loss, Mapping[tuple[str, ...], Sequence[KernelView]], tuple[str, ...]]],
     doc: str,
     source: str,
     depth: int = 0,
@@ -112,17 +112,17 @@ def render_module(
     Args:
         backend: Folder name of the backend.
         losses: Each loss with its kernels (value, vjp, jvp, hvp, hessian_diagonal), keyed by the
-            optional inputs that are left out.
+            optional inputs that are left out, and lines about its properties.
         doc: Docstring of the spec file.
         source: Path of the spec file from the project's root.
         depth: Number of subpackages that the module lies in.
     """
-    views = [loss_view(loss, kernels) for loss, kernels in losses]
+    views = [loss_view(*one) for one in losses]
     sections = [
         filled("templates/loss.py.jinja", loss=view, classes=_classes(backend, view))
         for view in views
     ]
-    return module_text(backend, [loss for loss, _ in losses], sections, doc, source, depth)
+    return module_text(backend, [loss for loss, *_ in losses], sections, doc, source, depth)
 
 
 def filled(template: str, **views: object) -> str:

@@ -13,7 +13,7 @@ from losscompiler.analysis.certificate import digest, properties
 from losscompiler.analysis.report import analyse
 from losscompiler.backends import former_names, obstacle, public_names, render_module
 from losscompiler.building.facts import facts
-from losscompiler.building.known import Known
+from losscompiler.building.known import Known, in_lines
 from losscompiler.building.package import CompiledFile
 from losscompiler.diagnostics import Diagnostic, SpecError
 from losscompiler.passes import CompiledLoss, compile_loss
@@ -33,7 +33,8 @@ def compile_file(
 ) -> CompiledFile:
     """Loads a spec file, compiles each of its losses, and renders one module per target.
 
-    Properties that are `known` are left to the caller, who has them by their key.
+    Properties that are `known` are left to the caller, who has them by their key. What is proved
+    of a loss is told in its docstrings.
     """
     file = load_file(path, specs_root)
     loaded()
@@ -47,6 +48,8 @@ def compile_file(
         except Exception as error:
             found.append(mistake_in(loss, error, root))
         seconds[loss.name] = time.perf_counter() - started
+    known_of = {one.loss.name: _properties(one.loss, known) for one in compiled}
+    compiled = [replace(one, told=_told(*known_of[one.loss.name], known)) for one in compiled]
     shown = relative(path, root)
     modules: dict[str, str] = {}
     exports: dict[str, dict[str, list[str]]] = {one.loss.name: {} for one in compiled}
@@ -64,7 +67,7 @@ def compile_file(
         tuple(relative(p, root) for p in file.sources if p.resolve() != path.resolve()),
         tuple(
             {
-                **facts(one.loss, one.structure, *_properties(one.loss, known)),
+                **facts(one.loss, one.structure, *known_of[one.loss.name]),
                 "exports": exports[one.loss.name],
                 "renamed": renamed[one.loss.name],
             }
@@ -82,6 +85,13 @@ def _properties(loss: Loss, known: Known) -> tuple[dict[str, Any] | None, str | 
     if have:
         return None, key
     return (properties(analyse(loss)), key) if known.wanted else (None, None)
+
+
+def _told(found: dict[str, Any] | None, key: str | None, known: Known) -> tuple[str, ...]:
+    """What is proved of a loss, in lines; nothing if nothing is known."""
+    if found is not None:
+        return in_lines(found)
+    return () if key is None else known.told[key]
 
 
 def _module(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from losscompiler.analysis.certificate import digest
 from losscompiler.spec.decorator import Loss
 from losscompiler.spec.roles import Role
 
@@ -32,6 +33,7 @@ def facts(
         "inputs": [_input(name, role) for name, role in loss.inputs.items()],
         "params": [_parameter(name, role) for name, role in loss.params.items()],
         "properties": properties,
+        "formula": digest(loss),
         "analysis": analysis,
     }
 

@@ -6,10 +6,12 @@ stand beside its key in the manifest, and stay there as long as the key holds.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from losscompiler.backends import wording
+from losscompiler.backends.layout import WIDTH
 from losscompiler.building.manifest import fingerprint
 from losscompiler.building.package import CompiledFile
 from losscompiler.building.proofs import analysis_fingerprint, solver_is_there
@@ -22,26 +24,36 @@ class Known:
     Attributes:
         analyses: Fingerprints of the analysis at hand, and of a stronger one that may have been
             at work elsewhere: its results hold, too.
-        keys: The keys of what is known.
-        wanted: Whether to analyse what is not known; else it stays unknown.
+        told: What is known by its key, as lines of a docstring.
+        before: The key under which the properties of a formula stand, whatever analysis it was.
+        wanted: Whether to analyse what is not known; else what stands is kept.
     """
 
     analyses: tuple[str, ...]
-    keys: frozenset[str]
+    told: Mapping[str, tuple[str, ...]]
+    before: Mapping[str, str]
     wanted: bool
 
     def key(self, content: str) -> tuple[str, bool]:
         """The key of a loss with this content, and whether its properties are known already."""
         keys = [fingerprint([("loss", content), ("analysis", a)]) for a in self.analyses]
-        found = next((key for key in keys if key in self.keys), None)
+        keys += [] if self.wanted or content not in self.before else [self.before[content]]
+        found = next((key for key in keys if key in self.told), None)
         return (keys[0], False) if found is None else (found, True)
 
 
-def known_of(losses: Iterable[Mapping[str, Any]], *, wanted: bool) -> Known:
+def known_of(losses: Sequence[Mapping[str, Any]], *, wanted: bool) -> Known:
     """What the losses of a manifest tell."""
     here, best = analysis_fingerprint(), analysis_fingerprint(solver=True)
     analyses = (here,) if solver_is_there() else (here, best)
-    return Known(analyses, frozenset(told(losses)), wanted)
+    lines = {key: in_lines(found) for key, found in told(losses).items()}
+    before = {loss["formula"]: loss["analysis"] for loss in losses if loss.get("analysis")}
+    return Known(analyses, lines, before, wanted)
+
+
+def in_lines(properties: Mapping[str, Any]) -> tuple[str, ...]:
+    """Properties as lines of a docstring."""
+    return wording.lines(properties, WIDTH - 8)
 
 
 def told(losses: Iterable[Mapping[str, Any]]) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from losscompiler.backends.wording import brief
 from losscompiler.commands import options
 from losscompiler.commands.answer import Answer, count, table, tally
 from losscompiler.commands.run import over_specs
@@ -33,7 +34,13 @@ def command(
     project = options.find_project(specs=specs, selection=selection, jobs=jobs)
     found = over_specs(project, check_file, "Checking")
     rows = [
-        (loss["name"], loss["signature"], loss["structure"], f"{loss['path']}:{loss['line']}")
+        (
+            loss["name"],
+            loss["signature"],
+            loss["structure"],
+            brief(loss["properties"]),
+            f"{loss['path']}:{loss['line']}",
+        )
         for loss in found.losses
     ]
     checked = f"{count(len(rows), 'loss', 'losses')} in {count(found.files, 'file')}"

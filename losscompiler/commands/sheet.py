@@ -7,8 +7,8 @@ from typing import Any
 from losscompiler.analysis.certificate import properties
 from losscompiler.analysis.report import analyse
 from losscompiler.backends.documentation import describe
+from losscompiler.backends.wording import words
 from losscompiler.building.facts import facts
-from losscompiler.commands.traits import words
 from losscompiler.spec.decorator import Loss
 
 

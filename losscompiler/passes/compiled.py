@@ -44,11 +44,15 @@ class Variant:
 
 @dataclass(frozen=True)
 class CompiledLoss:
-    """A loss with its kernels' programs, by the names of omitted optional inputs."""
+    """A loss with its kernels' programs, by the names of omitted optional inputs.
+
+    `told` are lines that tell what is proved of it.
+    """
 
     loss: Loss
     structure: str
     variants: dict[tuple[str, ...], Variant]
+    told: tuple[str, ...] = ()
 
 
 def new_variant(loss: Loss, absent: frozenset[str]) -> Variant:

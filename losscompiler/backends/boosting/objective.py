@@ -76,7 +76,7 @@ def _view(compiled: CompiledLoss) -> ObjectiveView:
         class_name=objective_name(loss.name),
         warning=deprecation(loss, objective_name(loss.name), 8),
         constant=f"_{loss.name.upper()}",
-        docstring=documentation.quoted(_docstring(loss, derived), 4),
+        docstring=documentation.quoted(_docstring(compiled, derived), 4),
         params=param_views(loss),
         default=derived.default,
         kernels=tuple(kernel_function(view) for view in kernels.values()),
@@ -133,7 +133,9 @@ def _advice(derived: Derived) -> str:
 # ---- the docstring -------------------------------------------------------------------------------
 
 
-def _docstring(loss: Loss, derived: Derived) -> tuple[str, ...]:
+def _docstring(compiled: CompiledLoss, derived: Derived) -> tuple[str, ...]:
+    loss = compiled.loss
+    proved = documentation.properties(compiled.told)
     summary, prose, sections = documentation.split(loss.doc, loss.name)
     shown = tuple(f"    {line}" for line in formula.lines(loss.expression, WIDTH - 8))
     prediction, _ = express.parts(loss)
@@ -149,6 +151,7 @@ def _docstring(loss: Loss, derived: Derived) -> tuple[str, ...]:
         *(("", *prose) if prose else ()),
         "",
         *documentation.paragraph(told),
+        *(("", *proved) if proved else ()),
         "",
         "Args:",
         *args,

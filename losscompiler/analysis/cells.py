@@ -17,9 +17,10 @@ from sympy.core.relational import Relational
 
 from losscompiler.analysis.claims import Claim, Context
 from losscompiler.analysis.effort import remembered, spend
-from losscompiler.analysis.elementary import elementary, is_kink, positive
+from losscompiler.analysis.elementary import elementary, positive
 from losscompiler.analysis.sign import holds, infeasible
 from losscompiler.ir import operators as op
+from losscompiler.ir.kinks import guard_of, is_switch
 
 MOST_CELLS = 32
 MOST_GUARD_TERMS = 30
@@ -120,16 +121,10 @@ def _oriented(e: sp.Expr) -> tuple[sp.Expr, int]:
     return primitive, sign
 
 
-def _difference(e: sp.Basic) -> sp.Expr:
-    if isinstance(e, op.Magnitude | op.Sign):
-        return e.args[0]
-    return e.args[0] - e.args[1]
-
-
 def _innermost(e: sp.Basic) -> sp.Basic | None:
     """A kink without kinks below it, in a fixed order."""
     for node in sp.postorder_traversal(e):
-        if is_kink(node):
+        if is_switch(node):
             return node
     return None
 
@@ -178,7 +173,7 @@ def _cells(formula: sp.Expr, context: Context) -> tuple[Cell, ...]:
             if len(found) > MOST_CELLS:
                 raise TooManyCellsError
             return
-        difference = _difference(node)
+        difference = guard_of(node)
         sign, factors = guards(difference)
         if difference.is_number or not factors:
             value = difference if difference.is_number else sp.Integer(sign)

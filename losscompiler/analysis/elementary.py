@@ -131,9 +131,3 @@ RULES: dict[type[sp.Basic], Callable[..., sp.Expr]] = {
     sp.Max: _folded(op.Maximum),
     sp.Min: _folded(op.Minimum),
 }
-
-
-def is_kink(e: sp.Basic) -> bool:
-    """Whether a node switches between smooth pieces."""
-    kinds = (op.Magnitude, op.Maximum, op.Minimum, op.Sign, Relational)
-    return isinstance(e, kinds)

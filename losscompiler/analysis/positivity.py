@@ -9,10 +9,10 @@ from losscompiler.analysis.claims import Claim
 from losscompiler.analysis.composition import Composition
 from losscompiler.analysis.convexity import pieces_of
 from losscompiler.analysis.effort import SpentError, limited
-from losscompiler.analysis.elementary import is_kink
 from losscompiler.analysis.ledger import OpenError
 from losscompiler.analysis.link import Link
 from losscompiler.analysis.sign import holds
+from losscompiler.ir.kinks import is_switch
 from losscompiler.spec import expressions as ex
 from losscompiler.spec.tensors import Index
 
@@ -41,7 +41,7 @@ class Signs:
 
     def _holds(self, e: sp.Basic, relation: str) -> bool:
         link = Link(self.composition, e, merged=False)
-        if not any(map(is_kink, sp.preorder_traversal(link.formula))):
+        if not any(map(is_switch, sp.preorder_traversal(link.formula))):
             return holds(link.formula, relation, link.context)
         pieces = pieces_of(link.formula, link.context)
         return all(holds(c.value, relation, link.context.given(*_closed(c))) for c in pieces)

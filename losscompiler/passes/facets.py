@@ -10,11 +10,9 @@ from typing import Any
 import sympy as sp
 from sympy.core.relational import Relational
 
-from losscompiler.ir.operators import Magnitude, Maximum, Minimum, Sign
+from losscompiler.ir.kinks import CONTINUOUS, JUMPING, KINKED, guard_of
+from losscompiler.ir.operators import Sign
 from losscompiler.spec.expressions import Piecewise, stop_gradient
-
-JUMPING = (Sign, sp.Lt, sp.Le, sp.Gt, sp.Ge)
-KINKED = (*JUMPING, Magnitude, Maximum, Minimum)
 
 
 @dataclass(frozen=True)
@@ -62,9 +60,7 @@ def _expanded(e: sp.Expr) -> sp.Expr:
 @lru_cache(maxsize=20_000)
 def facet_of(node: sp.Basic) -> tuple[Facet, int]:
     """The facet at which a kinked node changes its cell."""
-    if isinstance(node, Magnitude | Sign):
-        return canonical(node.args[0])
-    return canonical(node.args[0] - node.args[1])
+    return canonical(guard_of(node))
 
 
 def facets(e: sp.Basic, wrt: Sequence[sp.Symbol]) -> list[Facet]:
@@ -170,7 +166,7 @@ def _rebuilt(
         return e
     if e not in known:
         orientation = facet.orientation(e) if isinstance(e, KINKED) else 0
-        if orientation and not isinstance(e, Magnitude | Maximum | Minimum):
+        if orientation and not isinstance(e, CONTINUOUS):
             known[e] = change(e, orientation)
         else:
             args = [_rebuilt(a, facet, change, known) for a in e.args]

@@ -6,10 +6,8 @@ import hashlib
 from collections.abc import Mapping
 from typing import Any
 
-import sympy as sp
-
-from losscompiler.analysis.claims import Context
-from losscompiler.analysis.ledger import Obligation
+from losscompiler.analysis import encoding
+from losscompiler.analysis.ledger import Argument, Obligation
 from losscompiler.analysis.verdict import UNKNOWN, Verdict
 from losscompiler.spec.decorator import Loss
 
@@ -62,6 +60,7 @@ def _proof(verdict: Verdict) -> dict[str, Any]:
     return {
         "steps": [p for p in verdict.proof if isinstance(p, str)],
         "obligations": [_obligation(o) for o in dict.fromkeys(obligations)],
+        "arguments": [encoding.argument(p) for p in verdict.proof if isinstance(p, Argument)],
     }
 
 
@@ -70,25 +69,8 @@ def _obligation(o: Obligation) -> dict[str, Any]:
     symbols = set().union(*(c.expression.free_symbols for c in claims))
     return {
         "purpose": o.purpose,
-        "claim": [str(o.claim.expression), o.claim.relation],
-        "where": [[str(f.expression), f.relation] for f in o.context.facts],
-        "symbols": _domains(o.context, symbols),
+        "claim": encoding.told(o.claim),
+        "where": [encoding.told(f) for f in o.context.facts],
+        "symbols": encoding.domains(o.context, symbols),
         "how": o.how,
-    }
-
-
-def _domains(context: Context, symbols: set[sp.Symbol]) -> dict[str, Any]:
-    return {str(s): _domain(context.domain(s)) for s in sorted(symbols, key=str)}
-
-
-def _domain(domain: sp.Set) -> dict[str, Any]:
-    """A set by its ends, or by its elements."""
-    if isinstance(domain, sp.FiniteSet):
-        return {"values": sorted(map(str, domain))}
-    low, high = domain.inf, domain.sup
-    return {
-        "low": str(low),
-        "high": str(high),
-        "open": [domain.contains(end) != sp.true for end in (low, high)],
-        "integer": bool(domain.is_subset(sp.S.Integers)),
     }

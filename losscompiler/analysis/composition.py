@@ -19,7 +19,7 @@ from functools import lru_cache
 import sympy as sp
 
 from losscompiler.analysis.elementary import elementary
-from losscompiler.analysis.ledger import Ledger, OpenError
+from losscompiler.analysis.ledger import Argument, Ledger, OpenError
 from losscompiler.analysis.link import CONCAVE, CONVEX, Link
 from losscompiler.analysis.probe import bends
 from losscompiler.analysis.sign import holds
@@ -70,7 +70,9 @@ class Composition:
             return CONSTANT
         if e not in self.known:
             try:
-                self.known[e] = self._curvature(e)
+                kind = self.known[e] = self._curvature(e)
+                if not any(a.part == e for a in self.ledger.arguments):
+                    self.ledger.arguments.append(Argument(e, kind, "form"))
             except OpenError as open_:
                 self.known[e] = open_
         found = self.known[e]
@@ -202,16 +204,17 @@ class Composition:
             raise OpenError(f"nothing is known about the curvature of `{type(e).__name__}`")
         if isinstance(e, ex.Correlate) and not all(map(self._nonnegative, e.taps)):
             raise OpenError("a window with taps of unknown sign")
-        if self._branches(e.body, lambda v: self._is(v, (CONSTANT, AFFINE, *rule))):
-            found = CONVEX if CONVEX in rule else CONCAVE
-        else:
-            found = self.curvature(e.body)
+        found = next((kind for kind in rule if self._all_branches(e.body, kind)), "")
+        found = found or self.curvature(e.body)
         if found == AFFINE and not isinstance(e, (*LINEAR, ex.Correlate)):
             found = rule[0]
         if found not in (*rule, AFFINE):
             raise OpenError(f"{type(e).__name__} of a {found} body")
         self.ledger.note(f"{e} reduces a {found} body: {found}")
         return found
+
+    def _all_branches(self, e: sp.Basic, kind: str) -> bool:
+        return self._branches(e, lambda v: self._is(v, (CONSTANT, AFFINE, kind)))
 
     def _norm(self, e: ex.Norm) -> str:
         if not (e.p == sp.oo or self._nonnegative(e.p - 1)):
@@ -240,8 +243,8 @@ class Composition:
                 except OpenError as open_:
                     first = first or open_
                     continue
-                self.ledger.obligations += attempt.obligations
-                self.ledger.steps += attempt.steps
+                self.ledger.take(attempt)
+                self.ledger.arguments.append(link.argument(e, kind, attempt))
                 self.ledger.note(f"{e} is {kind} in its parts")
                 return kind
         raise first or OpenError(str(e))

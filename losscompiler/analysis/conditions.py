@@ -51,8 +51,7 @@ def convex_if(loss: Loss, parameter: str) -> Verdict:
         rest = [r for r in _intervals(domain - good) if bends_for_all(loss, question, a, r, ledger)]
         if rest:
             details["fails"] = " or ".join(told(parameter, r, domain) for r in rest)
-        proof = (*ledger.obligations, *ledger.steps)
-        return proved("the proof goes through for these values", proof, **details)
+        return proved("the proof goes through for these values", ledger.proof, **details)
     return unknown(f"a threshold of {parameter}")
 
 

@@ -9,7 +9,8 @@ line is a limit of such lines. So convexity is a finite list of claims about sig
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import combinations, product
 
 import sympy as sp
@@ -18,7 +19,7 @@ from sympy.core.relational import Relational
 from losscompiler.analysis.cells import Cell, Facet, TooManyCellsError, cells, facets, solved
 from losscompiler.analysis.claims import Context
 from losscompiler.analysis.definedness import require_defined
-from losscompiler.analysis.ledger import Ledger, OpenError
+from losscompiler.analysis.ledger import Ledger, OpenError, Pieces
 from losscompiler.analysis.limits import value_at
 from losscompiler.analysis.sign import holds, infeasible
 
@@ -29,7 +30,11 @@ Variables = Sequence[sp.Symbol]
 def cases(formula: sp.Expr, context: Context) -> Iterator[tuple[sp.Expr, str]]:
     """The formula for each choice of the symbols that take finitely many values."""
     for chosen in choices(formula, context):
-        yield formula.subs(chosen), ", ".join(f"{s} = {v}" for s, v in chosen.items())
+        yield formula.subs(chosen), _told(chosen)
+
+
+def _told(chosen: Mapping[sp.Symbol, sp.Expr]) -> str:
+    return ", ".join(f"{s} = {v}" for s, v in chosen.items())
 
 
 def choices(formula: sp.Expr, context: Context) -> Iterator[dict[sp.Symbol, sp.Expr]]:
@@ -61,21 +66,22 @@ def require_convex(
     """
     if infeasible(context):
         raise OpenError("the assumptions contradict each other")
-    for chosen, told in cases(formula, context):
-        if told:
-            ledger.note(f"case {told}")
+    for chosen in choices(formula, context):
+        part = formula.subs(chosen)
+        if chosen:
+            ledger.note(f"case {_told(chosen)}")
         attempt = Ledger()
         try:
-            require_convex_case(chosen, variables, context, attempt, modulus)
+            require_convex_case(part, variables, context, attempt, modulus)
         except OpenError:
-            within = context.inside(openable(chosen, variables))
+            within = context.inside(openable(part, variables))
             if within == context:
                 raise
             attempt = Ledger()
-            require_convex_case(chosen, variables, within, attempt, modulus)
+            require_convex_case(part, variables, within, attempt, modulus)
             attempt.note("proved inside the domains; at their ends it is the limit, or undefined")
-        ledger.obligations += attempt.obligations
-        ledger.steps += attempt.steps
+        attempt.pieces = [replace(p, chosen=tuple(chosen.items())) for p in attempt.pieces]
+        ledger.take(attempt)
 
 
 def openable(formula: sp.Expr, variables: Variables) -> set[sp.Symbol]:
@@ -102,6 +108,7 @@ def require_convex_case(
 ) -> None:
     """The same, of a formula without symbols that take finitely many values."""
     pieces = pieces_of(formula, context)
+    ledger.pieces.append(Pieces(tuple(variables), pieces, context))
     for cell in pieces:
         if cell.is_open:
             here = context.given(*cell.claims)

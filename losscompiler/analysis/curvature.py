@@ -7,7 +7,8 @@ import sympy as sp
 from losscompiler.analysis.composition import require_composed
 from losscompiler.analysis.convexity import require_convex
 from losscompiler.analysis.effort import SpentError, limited
-from losscompiler.analysis.ledger import Ledger, OpenError
+from losscompiler.analysis.ledger import Argument, Ledger, OpenError
+from losscompiler.analysis.link import CONVEX
 from losscompiler.analysis.problem import NotScalarError, Problem, problem
 from losscompiler.analysis.refute import refute_at_random, refute_nearby
 from losscompiler.analysis.verdict import Verdict, proved, refuted, unknown
@@ -38,7 +39,7 @@ def convexity(loss: Loss, wrt: tuple[str, ...] | None = None) -> Verdict:
         if found is not None:
             return refuted(ABOVE_CHORD, found.to_json(), wrt=list(names))
         return unknown(str(open_) or "the work for one loss is used up", wrt=list(names))
-    return proved(reason, (*ledger.obligations, *ledger.steps), wrt=list(names))
+    return proved(reason, ledger.proof, wrt=list(names))
 
 
 def prove_convex(loss: Loss, names: tuple[str, ...], ledger: Ledger) -> str:
@@ -55,10 +56,14 @@ def prove_convex(loss: Loss, names: tuple[str, ...], ledger: Ledger) -> str:
         except OpenError:
             attempt = Ledger()  # what no rule composes may still be convex as a whole
         if attempt.steps:
-            ledger.obligations += attempt.obligations
-            ledger.steps += attempt.steps
+            ledger.take(attempt)
             return STRUCTURE
-    require_convex(found.formula, moving(found, names), found.context, ledger)
+    attempt = Ledger()
+    require_convex(found.formula, moving(found, names), found.context, attempt)
+    ledger.take(attempt)
+    ledger.arguments.append(
+        Argument(loss.expression, CONVEX, "pieces", found.meaning, (), tuple(attempt.pieces))
+    )
     return PIECES
 
 

@@ -10,7 +10,7 @@ import sympy as sp
 from losscompiler.analysis.claims import Claim, Context
 from losscompiler.analysis.convexity import cases, pieces_of, require_convex
 from losscompiler.analysis.elementary import elementary
-from losscompiler.analysis.ledger import Ledger
+from losscompiler.analysis.ledger import Argument, Ledger
 from losscompiler.analysis.problem import COUNTS, POSITIONS, TRUTHS
 from losscompiler.spec import expressions as ex
 from losscompiler.spec.conditions import is_condition
@@ -45,6 +45,12 @@ class Link:
         for symbol in variables:
             if kinds[symbol] in (CONVEX, CONCAVE):
                 self._require_monotone(formula, symbol, kinds[symbol], ledger)
+
+    def argument(self, e: sp.Basic, kind: str, ledger: Ledger) -> Argument:
+        """The step of a proof that this is; the ledger is that of its obligations."""
+        symbols = tuple((s if s.is_Symbol else s.lhs, part) for part, s in self.symbols.items())
+        parts = tuple((s, self.composition.curvature(part)) for s, part in self.parts.items())
+        return Argument(e, kind, "link", symbols, parts, tuple(ledger.pieces))
 
     def _require_monotone(
         self, formula: sp.Expr, symbol: sp.Symbol, kind: str, ledger: Ledger

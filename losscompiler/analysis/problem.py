@@ -27,7 +27,7 @@ class Problem:
     """A scalar formula over symbols; `owner` names the input that each symbol is an entry of.
 
     `error` is the symbol of prediction minus target where the formula depends on nothing else of
-    the two, and `target` is then that target.
+    the two, and `target` is then that target. `meaning` tells what all symbols stand for.
     """
 
     formula: sp.Expr
@@ -38,6 +38,7 @@ class Problem:
     target: sp.Symbol | None = None
     prediction: sp.Symbol | None = None
     roles: Mapping[str, Role] = field(default_factory=dict)
+    meaning: tuple[tuple[sp.Symbol, sp.Basic], ...] = ()
 
     def entries(self, name: str) -> tuple[sp.Symbol, ...]:
         """The symbols that are entries of an input."""
@@ -85,24 +86,27 @@ def problem(loss: Loss) -> Problem:
     if formula.has(ex.Binder, Scan, Carry, sp.floor, sp.ceiling):
         raise NotScalarError(loss.name)
     swaps, domains, owner = {}, {}, {}
+    meaning: dict[sp.Symbol, sp.Basic] = {}
     for entry in sorted(formula.atoms(ex.Element), key=str):
         tensor: Tensor = entry.tensor
         role = loss.roles[tensor.name]
         domain = POSITIONS if role.kind == "label" else role.domain
         symbol = symbol_of(entry, sp.S.Naturals0 if role.kind == "label" else domain)
         swaps[entry], domains[symbol], owner[symbol] = symbol, domain, tensor.name
+        meaning[symbol] = entry
     for entry in sorted(formula.atoms(ex.MaskElement), key=str):
         symbol = symbol_of(entry, sp.S.Reals)
-        swaps[entry], domains[symbol] = symbol > 0, TRUTHS
+        swaps[entry], domains[symbol], meaning[symbol] = symbol > 0, TRUTHS, entry
     for size in formula.atoms(ex.Size):
         symbol = sp.Symbol(size.name, integer=True, positive=True)
-        swaps[size], domains[symbol] = symbol, COUNTS
+        swaps[size], domains[symbol], meaning[symbol] = symbol, COUNTS, size
     for index in formula.atoms(Index):
         symbol = sp.Symbol(f"{index.name}_", integer=True, nonnegative=True)
-        swaps[index], domains[symbol] = symbol, POSITIONS
+        swaps[index], domains[symbol], meaning[symbol] = symbol, POSITIONS, index
     made = elementary(formula.xreplace(swaps))
     moving = tuple(s for s, name in owner.items() if loss.roles[name].kind == "prediction")
-    found = Problem(made, moving, Context.over(domains), tuple(owner.items()), roles=loss.roles)
+    found = Problem(made, moving, Context.over(domains), tuple(owner.items()),
+                    roles=loss.roles, meaning=tuple(meaning.items()))  # fmt: skip
     return _of_error(found, loss)
 
 
@@ -124,5 +128,8 @@ def _of_error(found: Problem, loss: Loss) -> Problem:
         return found
     domains = {s: d for s, d in found.context.domains if s not in (prediction, real[0])}
     context = Context.over({**domains, error: sp.S.Reals})
+    meaning = dict(found.meaning)
+    distance = meaning[prediction] - meaning[real[0]]
     return replace(found, formula=formula, variables=(error,), context=context, error=error,
+                   meaning=(*found.meaning, (error, distance)),
                    target=real[0], prediction=prediction)  # fmt: skip

@@ -107,7 +107,8 @@ def _tried(losses: list[dict[str, Any]]) -> str:
     for loss in losses:
         sums.update({k: n for k, n in loss["rechecked"].items() if isinstance(n, int)})
     return (
-        f"{sums['obligations']:,} obligations, {sums['witnesses']:,} witnesses, "
+        f"{sums['steps']:,} steps, {sums['obligations']:,} obligations, "
+        f"{sums['witnesses']:,} witnesses, "
         f"{sums['attacked']:,} properties on {sums['trials']:,} segments "
         f"({sums['alarms']:,} alarms in floats, {sums['examined']:,} of them examined exactly)"
     )

@@ -5,7 +5,9 @@ from typing import Any
 
 import pytest
 
+from losscompiler.analysis.composition import require_composed
 from losscompiler.analysis.curvature import convexity
+from losscompiler.analysis.ledger import Ledger, OpenError
 from losscompiler.spec import (
     Abs,
     AxisMax,
@@ -121,3 +123,10 @@ def test_each_prediction_alone() -> None:
     assert convexity(loss).verdict == "refuted"
     assert convexity(loss, ("a",)).verdict == "proved"
     assert convexity(loss, ("b",)).verdict == "refuted"  # a may be negative
+
+
+def test_a_choice_between_a_convex_and_a_concave_term_is_neither() -> None:
+    """Segments at random need not show it: here by the rules alone."""
+    loss = declare(lambda z, y: Sum(where(Ne(k, y), z[k] ** 2, -(z[k] ** 2)), k), **LABELLED)
+    with pytest.raises(OpenError):
+        require_composed(loss, ("z",), Ledger())

@@ -75,7 +75,7 @@ def attack(
             groups.setdefault(key, {})[name] = asked
     for group in groups.values():
         told = properties[next(iter(group))]
-        found |= _attack(narrowed(loss, told), group, count)
+        found |= attacked(narrowed(loss, told), group, count)
     return found
 
 
@@ -106,9 +106,12 @@ def _part(text: str, name: str) -> sp.Set:
     return part
 
 
-def _attack(loss: Loss, group: Mapping[str, Question], count: int) -> dict[str, Attacked]:
+def attacked(
+    loss: Loss, group: Mapping[str, Question], count: int, formula: sp.Expr | None = None
+) -> dict[str, Attacked]:
+    """Asks questions about values at the same places, of a loss or of a part of its formula."""
     found = {name: Attacked() for name in group}
-    targets = {size: Target(loss, size) for size in set(SIZES)}
+    targets = {size: Target(loss, size, formula) for size in set(SIZES)}
     if not targets[SIZES[0]].sizes:
         targets = dict.fromkeys(targets, targets[SIZES[0]])
     asked = next(iter(group.values()))

@@ -7,10 +7,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from losscompiler.crosscheck.proofs import obligations, witnesses
-from losscompiler.crosscheck.proofs.attack import attack
+from losscompiler.crosscheck.proofs.attack import attack, narrowed
+from losscompiler.crosscheck.proofs.composed import Steps
+from losscompiler.crosscheck.proofs.vectors import NoValueError
 from losscompiler.spec.decorator import Loss
 
 SEGMENTS = 20_000
+CURVED = ("convex", "convex_in", "convex_if", "convex_at_defaults")
 
 
 @dataclass
@@ -23,6 +26,7 @@ class Rechecked:
 
     contradictions: list[str] = field(default_factory=list)
     obligations: int = 0
+    steps: int = 0
     witnesses: int = 0
     attacked: int = 0
     trials: int = 0
@@ -39,7 +43,7 @@ def recheck(loss: Loss, certificate: Mapping[str, Any], segments: int = SEGMENTS
     """Checks obligations, witnesses and whatever proved properties promise about values."""
     found = Rechecked()
     properties = certificate["properties"]
-    for check in (_obligations, _witnesses):
+    for check in (_obligations, _arguments, _witnesses):
         found.contradictions += check(loss, properties, found)
     _attack(loss, {n: p for n, p in properties.items() if not _follows(n, properties)}, segments,
             found)  # fmt: skip
@@ -61,6 +65,21 @@ def _obligations(loss: Loss, properties: Mapping[str, Any], found: Rechecked) ->
             checked = obligations.check(obligation)
             if not checked.holds:
                 yield f"{name}: {obligation['purpose']}: {obligation['claim']} {checked.how}"
+
+
+def _arguments(loss: Loss, properties: Mapping[str, Any], found: Rechecked) -> Iterator[str]:
+    """Whether what is proved to be convex follows from what was proved, by rules of our own."""
+    for name, told in properties.items():
+        kind = name.partition(":")[0]
+        if told["verdict"] != "proved" or kind not in CURVED or _follows(name, properties):
+            continue
+        wrt = told.get("wrt") or [n for n, r in loss.inputs.items() if r.kind == "prediction"]
+        found.steps += len(told["proof"]["arguments"])
+        try:
+            for fault in Steps(narrowed(loss, told), wrt, told["proof"]).faults():
+                yield f"{name}: {fault}"
+        except NoValueError as error:
+            found.untried.append(f"{name}: {error}")
 
 
 def _witnesses(loss: Loss, properties: Mapping[str, Any], found: Rechecked) -> Iterator[str]:

@@ -76,7 +76,7 @@ def check(obligation: Mapping[str, Any]) -> Checked:
     tell = sp.lambdify(arguments, [claim, *(e for e, _ in where)], [NUMBERS, "mpmath"])
     with mpmath.workdps(DIGITS):
         for _ in range(POINTS):
-            point = [_draw(obligation["symbols"][n], generator) for n in symbols]
+            point = [drawn(obligation["symbols"][n], generator) for n in symbols]
             try:
                 value, *facts = tell(*point)
             except (ValueError, ZeroDivisionError, OverflowError, TypeError):
@@ -94,7 +94,8 @@ def check(obligation: Mapping[str, Any]) -> Checked:
     return Checked(True, means)
 
 
-def _draw(domain: Mapping[str, Any], generator: random.Random) -> Any:
+def drawn(domain: Mapping[str, Any], generator: random.Random) -> Any:
+    """A random member of a set that is told by its ends or elements."""
     if "values" in domain:
         return mpmath.mpf(sp.Rational(generator.choice(domain["values"])).p)
     low, high = (mpmath.mpf(str(domain[e]).replace("oo", "inf")) for e in ("low", "high"))

@@ -83,6 +83,11 @@ def _convex(loss: Loss, told: Mapping[str, Any], wrt: tuple[str, ...]) -> Questi
     return Question(wrt, _segment, _bend)
 
 
+def curved(wrt: tuple[str, ...], sign: int) -> Question:
+    """That a part of a formula is convex, or with the sign -1 concave."""
+    return Question(wrt, _segment, lambda d, v: sign * _bend(d, v))
+
+
 def _quasi_convex(loss: Loss, told: Mapping[str, Any], wrt: tuple[str, ...]) -> Question:
     return Question(wrt, _segment, lambda d, v: v[1] - np.maximum(v[0], v[2]))
 

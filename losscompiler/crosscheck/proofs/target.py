@@ -13,6 +13,7 @@ import sympy as sp
 from mpmath import libmp
 
 from losscompiler.crosscheck import balls
+from losscompiler.crosscheck.along_axes import free_indices
 from losscompiler.crosscheck.oracle import Oracle
 from losscompiler.crosscheck.precision import ACCURACY, MP
 from losscompiler.crosscheck.proofs.draws import Generator, draw
@@ -32,7 +33,8 @@ class Target:
         self.loss = loss
         self.formula = loss.expression if formula is None else formula
         self.sizes = _sizes(loss, size)
-        self.free = loss.free_indices
+        free = free_indices(self.formula) | free_indices(loss.expression)
+        self.free = tuple(sorted(free, key=str))
 
     @cached_property
     def oracle(self) -> Oracle:

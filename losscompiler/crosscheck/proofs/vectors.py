@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache, reduce
 from typing import Any
 
@@ -152,9 +152,9 @@ class Points:
         self.guards = guards
         self.carries: dict[Any, Scan] = {}
 
-    def value(self, e: sp.Basic, free: tuple[ex.Index, ...] = ()) -> Array:
-        """The value of a formula at the first entries of its free axes."""
-        self.index = dict.fromkeys(free, 0)
+    def value(self, e: sp.Basic, free: Iterable[ex.Index] = (), at: int = 0) -> Array:
+        """The value of a formula at an entry of its free axes."""
+        self.index = dict.fromkeys(free, at)
         with np.errstate(all="ignore"):
             return self(e)
 
@@ -320,8 +320,8 @@ class Points:
     def _sorted(self, e: ex.Sort) -> Array:
         at, values = self.index[e.indices[0]], self.along(e)
         order = self._order(e, e.keys, e.descending)[at]
-        stacked = np.stack(np.broadcast_arrays(*values, order)[:-1])
-        return np.take_along_axis(stacked, order[None], axis=0)[0]
+        *entries, place = np.broadcast_arrays(*values, order)
+        return np.take_along_axis(np.stack(entries), place[None], axis=0)[0]
 
     def _rank(self, e: ex.Rank) -> Array:
         at = self.index[e.indices[0]]

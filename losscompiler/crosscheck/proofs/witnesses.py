@@ -42,13 +42,16 @@ class Witnessed:
     def __call__(self, **moved: Any) -> Any:
         """The value at a point; raises ValueError where there is none."""
         entries: Entries = {}
-        for name, value in {**self.fixed, **moved}.items():
-            array = np.array(_numbers(value), dtype=object)
+        given = {**self.fixed, **moved}.items()
+        arrays = {n: np.array(_numbers(v), dtype=object) for n, v in given}
+        for name, array in sorted(arrays.items(), key=lambda one: -np.ndim(one[1])):
             role = self.loss.roles[name]
-            if len(array.shape) != len(role.axes):
+            axes = [a.removeprefix("*") for a in role.axes]
+            if role.kind == "param" and not array.shape:  # one number for all entries
+                array = np.full([self.target.sizes[a] for a in axes], array[()], dtype=object)
+            if len(array.shape) != len(axes):
                 raise ValueError(f"`{name}` has other axes")
-            for axis, size in zip(role.axes, array.shape, strict=True):
-                self.target.sizes[axis.removeprefix("*")] = size
+            self.target.sizes.update(zip(axes, array.shape, strict=True))
             for at in np.ndindex(*array.shape):
                 if not _belongs(array[at], role):
                     raise ValueError(f"{array[at]} is no value of `{name}`")

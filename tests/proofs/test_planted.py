@@ -254,7 +254,7 @@ def test_a_witness_that_shows_nothing_is_refused(name: str) -> None:
 
 def test_each_kind_of_witness_has_a_wrong_one() -> None:
     kinds = {kind for _, _, kind, _ in WRONG.values()}
-    same = {"convex_in", "convex_at_defaults", "log_convex", "likelihood_at_defaults"}
+    same = {"convex_in", "log_convex"}
     assert kinds | same == set(witnesses.WITNESSES)
 
 

@@ -74,12 +74,14 @@ def _arguments(loss: Loss, properties: Mapping[str, Any], found: Rechecked) -> I
         if told["verdict"] != "proved" or kind not in CURVED or _follows(name, properties):
             continue
         wrt = told.get("wrt") or [n for n, r in loss.inputs.items() if r.kind == "prediction"]
-        found.steps += len(told["proof"]["arguments"])
+        found.steps += len(told["proof"].get("arguments", ()))
         try:
             for fault in Steps(narrowed(loss, told), wrt, told["proof"]).faults():
                 yield f"{name}: {fault}"
         except NoValueError as error:
             found.untried.append(f"{name}: {error}")
+        except (KeyError, TypeError, ValueError) as error:
+            yield f"{name}: the steps cannot be read: {error!r}"
 
 
 def _witnesses(loss: Loss, properties: Mapping[str, Any], found: Rechecked) -> Iterator[str]:

@@ -43,7 +43,7 @@ class Steps:
         """Reads them."""
         self.loss, self.wrt = loss, set(wrt)
         self.obligations: Obligations = proof["obligations"]
-        self.arguments = {_key(a["part"]): a for a in proof["arguments"]}
+        self.arguments = {_key(a["part"]): a for a in proof.get("arguments", ())}
 
     def faults(self) -> Iterator[str]:
         """What does not follow, and whether the steps arrive at the loss."""

@@ -6,8 +6,8 @@ notation have no kink between them.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import sympy as sp
 
@@ -68,7 +68,7 @@ def smoothness(found: Problem, variables: Sequence[sp.Symbol], ledger: Ledger) -
     Raises:
         OpenError: If it is not settled whether derivatives agree somewhere.
     """
-    kinks: dict[tuple[sp.Expr, str], Kink] = {}
+    kinks: dict[tuple[sp.Expr, str], dict[Kink, str]] = {}
     for chosen, _, pieces in all_cases(found.formula, variables, found.context):
         told = ", ".join(f"{s} = {v}" for s, v in chosen.items())
         for cell in pieces:
@@ -77,14 +77,24 @@ def smoothness(found: Problem, variables: Sequence[sp.Symbol], ledger: Ledger) -
         for facet in met(pieces, variables, found.context):
             kink = _kink(facet, told, ledger)
             if kink is not None:
-                kinks[kink.at, told] = kink
+                here = kinks.setdefault((kink.at, told), {})
+                here[kink] = ", ".join(map(str, facet.context.facts))
         for cell in pieces:
             if cell.is_open:
                 continue
             kink = _jump_on_guard(cell, pieces, variables, found.context, told)
             if kink is not None:
-                kinks[kink.at, told] = kink
-    return Smoothness(tuple(kinks.values()))
+                kinks[kink.at, told] = {kink: ""}
+    return Smoothness(tuple(k for same_place in kinks.values() for k in _told_apart(same_place)))
+
+
+def _told_apart(kinks: Mapping[Kink, str]) -> Iterator[Kink]:
+    """Kinks at one place that depend on the parameters say for which of them they are."""
+    if len(kinks) == 1:
+        yield from kinks
+        return
+    for kink, conditions in kinks.items():
+        yield replace(kink, case=", ".join(filter(None, (kink.case, conditions))))
 
 
 def _jump_on_guard(

@@ -6,7 +6,20 @@ import sympy as sp
 from losscompiler.analysis.ledger import Ledger
 from losscompiler.analysis.problem import problem
 from losscompiler.analysis.smoothness import Smoothness, smoothness
-from losscompiler.spec import Abs, Eq, Loss, Max, Ne, Piecewise, Prediction, exp, log, sign, sqrt
+from losscompiler.spec import (
+    Abs,
+    Eq,
+    Loss,
+    Max,
+    Ne,
+    Param,
+    Piecewise,
+    Prediction,
+    exp,
+    log,
+    sign,
+    sqrt,
+)
 from tests.proofs import truths
 from tests.spec_helpers import declare
 
@@ -57,3 +70,14 @@ def test_kinks_have_their_slopes() -> None:
     (kink,) = found(truths.ALL["quantile"]).kinks
     (tau,) = (s for s, _ in problem(truths.ALL["quantile"]).context.domains if s.name == "tau")
     assert (kink.at, kink.order, kink.left, kink.right) == (0, 1, -tau, 1 - tau)
+
+
+@pytest.mark.parametrize("sign_of", [1, -1])
+def test_kinks_at_one_place_for_different_parameters_are_all_told(sign_of: int) -> None:
+    loss = declare(
+        lambda p, k: Piecewise((Abs(p), sign_of * k > 0), (p * Abs(p), True)), **X, k=Param(1)
+    )
+    told = found(loss)
+    assert told.name == "C0"
+    assert {(kink.order, str(kink.left)) for kink in told.kinks} == {(1, "-1"), (2, "-2")}
+    assert len({kink.case for kink in told.kinks}) == 2

@@ -13,6 +13,7 @@ from losscompiler.analysis.convexity import pieces_of
 from losscompiler.analysis.elementary import elementary
 from losscompiler.analysis.exact import EXACT, add, high, low, multiply
 from losscompiler.analysis.ledger import Ledger, OpenError
+from losscompiler.analysis.limits import SINGULAR
 from losscompiler.analysis.problem import Problem
 from losscompiler.analysis.verdict import Verdict, proved, refuted, unknown
 from losscompiler.analysis.walk import UndefinedError, Walk
@@ -41,8 +42,8 @@ def of_labels(question: Problem, y: sp.Symbol) -> Verdict:
     ledger = Ledger()
     try:
         for cell in pieces_of(elementary(weights[0] + weights[1]), context):
-            if cell.sides:
-                raise OpenError("a loss in pieces")
+            if cell.sides or cell.value.has(*SINGULAR):
+                raise OpenError("a loss in pieces, or without a value")
             total = reduced(cell.value)
             ledger.require("the probabilities add up to a constant", sp.diff(total, x), "==",
                            context)  # fmt: skip

@@ -19,6 +19,7 @@ from losscompiler.analysis.claims import Context
 from losscompiler.analysis.composition import plain
 from losscompiler.analysis.elementary import elementary, positive
 from losscompiler.analysis.ledger import InapplicableError, OpenError
+from losscompiler.analysis.limits import SINGULAR
 from losscompiler.analysis.problem import COUNTS
 from losscompiler.spec import expressions as ex
 from losscompiler.spec.decorator import Loss
@@ -87,7 +88,7 @@ class Sums:
         Raises:
             OpenError: If it does not come apart into terms of `v` alone.
         """
-        terms = sp.Add.make_args(sp.expand(self.smooth(e, v)))
+        terms = sp.Add.make_args(_valued(sp.expand(self.smooth(e, v))))
         if len(terms) > MOST_TERMS:
             raise OpenError("a sum of too many terms")
         found = sp.S.Zero
@@ -149,8 +150,15 @@ def form_of(loss: Loss, roles: Roles) -> Form:
     domain = loss.roles[roles.prediction].domain
     sums = Sums(domain, simplex=domain.is_subset(UNIT))
     writer = _Writer(loss, roles, sums)
-    formula = writer(plain(loss.expression), {})
-    return Form(sums.smooth(formula, sums.u), sums, writer.parameters)
+    formula = sums.smooth(_valued(writer(plain(loss.expression), {})), sums.u)
+    return Form(_valued(formula), sums, writer.parameters)
+
+
+def _valued(e: sp.Expr) -> sp.Expr:
+    """A formula that has a value; raises OpenError if it has none."""
+    if e.has(*SINGULAR):
+        raise OpenError("a part of the formula without a value")
+    return e
 
 
 @dataclass
@@ -219,6 +227,8 @@ class _Writer:
             return self.sums.total(inside, v)
         if bound:
             raise OpenError("the true class within two sums")
+        if inside.has(sp.log):  # 0 log 0 is 0
+            inside = sp.expand(sp.expand_log(inside, force=True)).subs(HIT * sp.log(HIT), 0)
         off, on = (inside.subs(HIT, n) for n in (0, 1))
         return self.sums.total(off, v) + (on - off).subs(v, self.sums.u)
 
@@ -238,7 +248,7 @@ def by_probabilities(form: Form) -> Form:
     made = Sums(OPEN_UNIT, simplex=True)
     swaps = _moved(sums, made, sp.log(made.v)) | {sums.u: sp.log(made.u), sums.size: made.size}
     formula = made.smooth(sp.expand(form.formula.subs(swaps, simultaneous=True)), made.u)
-    return replace(form, formula=formula, sums=made)
+    return replace(form, formula=_valued(formula), sums=made)
 
 
 def _moved(old: Sums, new: Sums, entry: sp.Expr) -> dict[sp.Symbol, sp.Expr]:

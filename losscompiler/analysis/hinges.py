@@ -114,7 +114,10 @@ class _Program:
     def bounded(self, e: sp.Expr) -> sp.Expr:
         """An affine expression whose least value is that of a convex one."""
         if not e.has(sp.Max, sp.Min, sp.Abs, sp.Piecewise):
-            if not e.is_polynomial(*self.scores) or sp.Poly(e, *self.scores).total_degree() > 1:
+            if not e.is_polynomial(*self.scores):
+                raise NotLinearError
+            found = sp.Poly(e, *self.scores)
+            if found.total_degree() > 1 or not all(c.is_Rational for c in found.coeffs()):
                 raise NotLinearError
             return e
         if e.is_Add:

@@ -29,6 +29,7 @@ from losscompiler.analysis.elementary import elementary
 from losscompiler.analysis.extremes import INFINITE, unbounded
 from losscompiler.analysis.growth import limit_at
 from losscompiler.analysis.ledger import InapplicableError, Ledger, OpenError
+from losscompiler.analysis.limits import SINGULAR
 from losscompiler.analysis.location import candidates
 from losscompiler.analysis.problem import NotScalarError, Problem, problem
 from losscompiler.analysis.sign import holds
@@ -165,6 +166,8 @@ def _require_fit(setting: Setting, density: Density, ledger: Ledger) -> None:
         OpenError: If that is not proved.
     """
     difference = elementary(setting.formula - density.surprisal)
+    if difference.has(*SINGULAR):
+        raise OpenError("a part of the formula without a value")
     context = setting.context.inside(setting.moving)
     pieces = pieces_of(difference, context)
     for cell in pieces:

@@ -93,10 +93,11 @@ class Multiclass:
         for symbol in (*sums.symbols.values(), sums.size):
             ledger.require("the probabilities add up to a constant", sp.diff(total, symbol), "==",
                            self.form.context())  # fmt: skip
-        name = self.roles.prediction
-        shown = f"softmax({name})" if self.logits else name
+        name, share = self.roles.prediction, "proportional to exp(-loss)"
+        if not reduced(weight / sums.v).has(sums.v):
+            share = f"softmax({name})" if self.logits else name
         return proved("exp(-loss) of all classes add up to a constant", tuple(ledger.obligations),
-                      distribution="categorical", given={"probabilities": shown})  # fmt: skip
+                      distribution="categorical", given={"probabilities": share})  # fmt: skip
 
     def _unnormalised(self, loss: Loss) -> dict[str, Any] | None:
         """Three predictions for two classes that no factors of these give the same total."""

@@ -131,7 +131,8 @@ def _better(
         return np.array([[float(x) for x in p] for p in truths]) @ np.array(costs)
 
     try:
-        gaps = np.diag(risks(truths))[:, None] - risks(reports)
+        with np.errstate(all="ignore"):
+            gaps = np.diag(risks(truths))[:, None] - risks(reports)
     except UndefinedError:
         return None
     gaps = np.where(np.isfinite(gaps), np.round(gaps, 9), -1.0)

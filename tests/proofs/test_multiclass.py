@@ -65,6 +65,8 @@ RULES: dict[str, tuple[Any, dict[str, Any], str, bool | None]] = {
     "cubic": (lambda q, y: 2 * total(q[K] ** 3) - 3 * q[y] ** 2, SHARES, "proved", True),
     "a constant": (lambda q, y: total(q[K]), SHARES, "proved", False),
     "linear": (lambda q, y: 1 - q[y], SHARES, "refuted", None),
+    "divergence": (lambda q, t: total(t[K] * log(t[K] / q[K])), DENSE, "proved", True),
+    "half a logarithm": (lambda q, t: -log(total(sqrt(t[K] * q[K]))), DENSE, "proved", True),
     "absolute": (lambda q, t: total(Abs(q[K] - t[K])), DENSE, "refuted", None),
     "focal": (lambda q, y: -((1 - q[y]) ** 2) * log(q[y]), SHARES, "refuted", None),
     "smoothed": (lambda q, y: -9 * log(q[y]) / 10 - Mean(log(q[K]), K) / 10, SHARES, "refuted",
@@ -139,6 +141,14 @@ CATEGORICAL: dict[str, tuple[Any, dict[str, Any], str]] = {
     "shifted": (lambda q, y: 3 - log(q[y]), SHARES, "proved"),
     "twice": (lambda q, y: -2 * log(q[y]), SHARES, "refuted"),
     "brier": (lambda q, y: total(q[K] ** 2) - 2 * q[y], SHARES, "refuted"),
+    "divergence": (lambda q, t: total(t[K] * log(t[K] / q[K])), DENSE, "proved"),
+    "jensen-shannon": (
+        lambda q, t: (
+            total(t[K] * log(2 * t[K] / (t[K] + q[K])) + q[K] * log(2 * q[K] / (t[K] + q[K]))) / 2
+        ),
+        DENSE,
+        "unknown",
+    ),
     "unnormalised logits": (lambda z, y: -z[y], SCORES, "unknown"),
 }
 
@@ -150,6 +160,20 @@ def test_likelihoods_of_classes(name: str) -> None:
     assert found.verdict == verdict
     if verdict == "refuted":
         assert witnesses.fault(declare(formula, **roles), "likelihood", found.to_json()) == ""
+
+
+def test_what_probabilities_are_of_scores_at_a_temperature() -> None:
+    def tempered(z: Any, y: Any) -> Any:
+        return log(total(exp(2 * z[K]))) - 2 * z[y]
+
+    found = asked(declare(tempered, **SCORES), "likelihood")
+    if found.verdict == "proved":
+        assert found.details["given"] == {"probabilities": "proportional to exp(-loss)"}
+
+
+def test_numbers_that_are_not_rational_are_no_linear_program() -> None:
+    loss = declare(lambda z, y: AxisMax(sqrt(2) * z[K], K) - sqrt(2) * z[y], **SCORES)
+    assert asked(loss, "calibrated").verdict == "unknown"
 
 
 def crammer_singer(z: Any, y: Any) -> Any:

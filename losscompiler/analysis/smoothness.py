@@ -6,7 +6,7 @@ notation have no kink between them.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import sympy as sp
@@ -68,7 +68,7 @@ def smoothness(found: Problem, variables: Sequence[sp.Symbol], ledger: Ledger) -
     Raises:
         OpenError: If it is not settled whether derivatives agree somewhere.
     """
-    kinks: dict[tuple[sp.Expr, str], dict[Kink, str]] = {}
+    kinks: dict[tuple[sp.Expr, str], dict[Kink, None]] = {}
     for chosen, _, pieces in all_cases(found.formula, variables, found.context):
         told = ", ".join(f"{s} = {v}" for s, v in chosen.items())
         for cell in pieces:
@@ -78,23 +78,20 @@ def smoothness(found: Problem, variables: Sequence[sp.Symbol], ledger: Ledger) -
             kink = _kink(facet, told, ledger)
             if kink is not None:
                 here = kinks.setdefault((kink.at, told), {})
-                here[kink] = ", ".join(map(str, facet.context.facts))
+                here[_with_conditions(kink, facet, found.context)] = None
         for cell in pieces:
             if cell.is_open:
                 continue
             kink = _jump_on_guard(cell, pieces, variables, found.context, told)
             if kink is not None:
-                kinks[kink.at, told] = {kink: ""}
-    return Smoothness(tuple(k for same_place in kinks.values() for k in _told_apart(same_place)))
+                kinks[kink.at, told] = {kink: None}
+    return Smoothness(tuple(kink for at_one_place in kinks.values() for kink in at_one_place))
 
 
-def _told_apart(kinks: Mapping[Kink, str]) -> Iterator[Kink]:
-    """Kinks at one place that depend on the parameters say for which of them they are."""
-    if len(kinks) == 1:
-        yield from kinks
-        return
-    for kink, conditions in kinks.items():
-        yield replace(kink, case=", ".join(filter(None, (kink.case, conditions))))
+def _with_conditions(kink: Kink, facet: Facet, context: Context) -> Kink:
+    """A kink that is there for some parameters only says for which."""
+    facts = [f for f in facet.context.facts if not holds(f.expression, f.relation, context)]
+    return replace(kink, case=", ".join(filter(None, (kink.case, *map(str, facts)))))
 
 
 def _jump_on_guard(

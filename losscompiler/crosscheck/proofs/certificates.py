@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from losscompiler.crosscheck.proofs import obligations, witnesses
+from losscompiler.crosscheck.proofs import obligations, pointwise, witnesses
 from losscompiler.crosscheck.proofs.attack import attack, narrowed
 from losscompiler.crosscheck.proofs.composed import Steps
 from losscompiler.crosscheck.proofs.vectors import NoValueError
@@ -43,7 +43,7 @@ def recheck(loss: Loss, certificate: Mapping[str, Any], segments: int = SEGMENTS
     """Checks obligations, witnesses and whatever proved properties promise about values."""
     found = Rechecked()
     properties = certificate["properties"]
-    for check in (_obligations, _arguments, _witnesses):
+    for check in (_obligations, _arguments, _witnesses, _points):
         found.contradictions += check(loss, properties, found)
     _attack(loss, {n: p for n, p in properties.items() if not _follows(n, properties)}, segments,
             found)  # fmt: skip
@@ -91,6 +91,12 @@ def _witnesses(loss: Loss, properties: Mapping[str, Any], found: Rechecked) -> I
             wrong = witnesses.fault(loss, name, told)
             if wrong:
                 yield f"{name}: {wrong}"
+
+
+def _points(loss: Loss, properties: Mapping[str, Any], found: Rechecked) -> Iterator[str]:
+    for name, told in properties.items():
+        for fault in pointwise.faults(loss, name, told):
+            yield f"{name}: {fault}"
 
 
 def _follows(name: str, properties: Mapping[str, Any]) -> bool:

@@ -54,9 +54,9 @@ def class_roles(loss: Loss) -> Roles:
     if len(predictions) != 1 or len(others) != 1 or loss.free_indices:
         raise InapplicableError
     ((prediction, role),), ((target, given),) = predictions, others
-    if len(role.axes) != 1:
+    if len(role.axes) != 1 or role.axes[0].startswith("*"):  # pixels are no classes
         raise InapplicableError
-    axis = role.axes[0].removeprefix("*")
+    axis = role.axes[0]
     label = given.kind == "label" and given.label_axis == axis and not given.axes
     dense = given.kind == "target" and given.axes == role.axes and given.domain == UNIT
     if not (label or dense):

@@ -254,3 +254,7 @@ def test_smoothing_is_improper_and_proper_at_its_default() -> None:
 def test_other_losses_are_not_asked() -> None:
     with pytest.raises(InapplicableError):
         questions(declare(lambda p, y: (p - y) ** 2, p=Prediction(), y=Target()))
+    pixels = {n: r("*pixel", interval=(0, 1)) for n, r in (("q", Prediction), ("t", Target))}
+    pixel = index("pixel", "i")
+    with pytest.raises(InapplicableError):
+        questions(declare(lambda q, t: Sum((q[pixel] - t[pixel]) ** 2, pixel), **pixels))

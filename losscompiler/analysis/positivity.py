@@ -81,11 +81,43 @@ class Signs:
             return self.nonnegative(e.body)
         if isinstance(e, ex.Piecewise):
             return all(map(self.nonnegative, (v for v, _ in e.pairs)))
+        if e.is_Mul and self._even(e):
+            return True
+        if e.is_Add and (self._above_entry(e) or self._beyond_cosine(e)):
+            return True
         if (e.is_Mul or e.is_Add) and all(map(self.nonnegative, e.args)):
             return True
         if e.is_Add and (merged := _merged(e)) != e and self.nonnegative(merged):
             return True
         return self.positive(e) or self.holds(e, ">=")
+
+    def _even(self, e: sp.Basic) -> bool:
+        """Whether two negative factors make a product that is not."""
+        down = [a for a in e.args if not self.nonnegative(a)]
+        return len(down) == 2 and all(self.nonnegative(-a) for a in down)
+
+    def _above_entry(self, e: sp.Basic) -> bool:
+        """Whether this is a log-sum-exp, or the greatest, less one of the entries."""
+        for whole in e.args:
+            body, indices = _reduced(whole)
+            if len(indices) == 1 and body is not None:
+                rest = sp.Add(*(a for a in e.args if a != whole))
+                for place in _places(rest, indices[0]):
+                    gap = sp.expand(rest + body.xreplace({indices[0]: place}))
+                    if gap == 0 or (not self.composition.moves(gap) and self.nonnegative(gap)):
+                        return True
+        return False
+
+    def _beyond_cosine(self, e: sp.Basic) -> bool:
+        """Whether cosines, which are at most 1 in size, are outweighed by a constant."""
+        rest = sp.S.Zero
+        for term in e.args:
+            weight = sp.Mul(*(a for a in sp.Mul.make_args(term) if not self.composition.moves(a)))
+            if self.composition.moves(term) and is_cosine(term / weight):
+                rest -= weight if self.nonnegative(weight) else sp.Abs(weight)
+            else:
+                rest += term
+        return rest != e and not self.composition.moves(rest) and self.nonnegative(rest)
 
     def _strictly(self, e: sp.Basic) -> bool:
         """Whether a part is positive, without exception."""
@@ -131,6 +163,40 @@ def _is_entry(e: sp.Basic, whole: ex.Sum, i: Index) -> bool:
     """Whether this is the body of a sum at one position of its index."""
     if len(whole.indices) != 1:
         return False
-    places = [a for a in e.atoms(ex.Element) if a.tensor.role == "label"]
-    places += [a for a in e.atoms(Index) if a.axis == i.axis]
-    return any(whole.body.xreplace({i: place}) == e for place in places)
+    return any(whole.body.xreplace({i: place}) == e for place in _places(e, i))
+
+
+def _places(e: sp.Basic, i: Index) -> list[sp.Basic]:
+    """Positions on the axis of an index that a formula speaks of."""
+    labels = [a for a in e.atoms(ex.Element) if a.tensor.role == "label"]
+    return [*labels, *(a for a in e.atoms(Index) if a.axis == i.axis)]
+
+
+def _reduced(e: sp.Basic) -> tuple[sp.Expr | None, tuple[Index, ...]]:
+    """What is reduced to something at least as great as each of its entries."""
+    if isinstance(e, ex.LogSumExp | ex.AxisMax):
+        return e.body, e.indices
+    inside = e.args[0] if isinstance(e, sp.log) else None
+    if isinstance(inside, ex.Sum) and isinstance(inside.body, sp.exp):
+        return inside.body.args[0], inside.indices
+    return None, ()
+
+
+def is_cosine(e: sp.Basic) -> bool:
+    """Whether this is a sum of products over the lengths of both vectors."""
+    if not e.is_Mul:
+        return False
+    sums = [a for a in e.args if isinstance(a, ex.Sum)]
+    lengths = [a.base for a in e.args if a.is_Pow and a.exp == -1]
+    if len(sums) != 1 or len(e.args) != 3 or len(lengths) != 2:
+        return False
+    if not all(isinstance(n, ex.Norm) and n.p == 2 for n in lengths):
+        return False
+    (whole,) = sums
+    product = sp.Mul(*(n.body.xreplace(_renamed(n, whole)) for n in lengths))
+    return bool(sp.expand(product - whole.body) == 0)
+
+
+def _renamed(e: ex.Binder, like: ex.Binder) -> dict[Index, Index]:
+    """The indices of one reduction as those of another over the same axes."""
+    return {a: b for a, b in zip(e.indices, like.indices, strict=False) if a.axis == b.axis}

@@ -16,6 +16,7 @@ from losscompiler.analysis.invariance import homogeneous, translation_invariant
 from losscompiler.analysis.ledger import InapplicableError, Ledger, OpenError
 from losscompiler.analysis.likelihood import likelihood
 from losscompiler.analysis.narrowed import at_defaults, defaults_of
+from losscompiler.analysis.over_axes import AXES, over_axes
 from losscompiler.analysis.problem import NotScalarError, Problem, problem
 from losscompiler.analysis.scalar import Scalar, scalar
 from losscompiler.analysis.shape import (
@@ -76,15 +77,17 @@ def analyse(loss: Loss) -> dict[str, Verdict]:
         "homogeneous": lambda s: homogeneous(loss, s),
     }
     for name, question in questions.items():
-        if name in READ_OFF_PIECES and not continuous:
+        if isinstance(whole, Scalar) and name in READ_OFF_PIECES and not continuous:
             found[name] = unknown("the loss is not proved to be continuous")
         elif isinstance(whole, Scalar):
             try:
                 found[name] = _asked(partial(question, whole))
             except InapplicableError:
                 continue  # a property of other losses
-        else:
+        elif name not in AXES:
             found[name] = unknown(whole)
+    if not isinstance(whole, Scalar):
+        found |= over_axes(loss, found["smoothness"], convex)
     found |= _meanings(loss)
     return found | _usually(loss, found)
 

@@ -28,11 +28,11 @@ def lipschitz(found: Scalar, smoothness: str, order: int, *, exact: bool) -> Ver
         return unknown("whether there is a further derivative")
     if _not_smooth(smoothness, "C0" if order == 1 else "C1"):
         what = "the loss" if order == 1 else "the gradient"
-        return proved(f"{what} jumps", constant="oo")
+        return proved(f"{what} jumps", constant="oo", exact=True)
     ledger = Ledger()
     bounds = found.supremum(order, 1, -1, ledger=ledger)
     reason = "the least upper bound of its size over all pieces"
-    return proved(reason, tuple(ledger.obligations), constant=as_text(bounds))
+    return proved(reason, tuple(ledger.obligations), constant=as_text(bounds), exact=True)
 
 
 def strong_convexity(found: Scalar, convex: Verdict) -> Verdict:

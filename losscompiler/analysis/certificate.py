@@ -8,21 +8,17 @@ from typing import Any
 
 from losscompiler.analysis import encoding
 from losscompiler.analysis.ledger import Argument, Obligation
-from losscompiler.analysis.verdict import UNKNOWN, Verdict
+from losscompiler.analysis.verdict import Verdict
 from losscompiler.spec.decorator import Loss
 
-ALWAYS = ("convex", "convex_in", "smoothness", "lipschitz", "gradient_lipschitz")
-"""Properties that the manifest tells of every loss; of others it holds what is settled."""
 LONGEST = 160
 
 
 def properties(found: Mapping[str, Verdict]) -> dict[str, Any]:
-    """The properties of a loss as they stand in the manifest."""
+    """The properties of a loss as they stand in the manifest: proved, refuted or unknown."""
     told: dict[str, Any] = {}
     for name, verdict in found.items():
         kind, _, prediction = name.partition(":")
-        if verdict.verdict == UNKNOWN and kind not in ALWAYS:
-            continue
         data = verdict.to_json()
         data["reason"] = _shortened(data["reason"])
         if prediction:

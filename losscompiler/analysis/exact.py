@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from fractions import Fraction
 from functools import cmp_to_key
+from math import isqrt
 from typing import Any
 
 import mpmath
@@ -116,8 +117,17 @@ def power(base: Number, exponent: Number) -> Number:
     if low(base) < 0:
         raise UndefinedError("a root of a negative number")
     if exponent == Fraction(1, 2):
-        return iv.sqrt(interval(base))
+        return _root(base)
     return iv.exp(interval(exponent) * interval(_log(base)))
+
+
+def _root(x: Number) -> Number:
+    """A square root, exactly where it is rational."""
+    if _is_fraction(x):
+        top, bottom = isqrt(x.numerator), isqrt(x.denominator)
+        if top * top == x.numerator and bottom * bottom == x.denominator:
+            return Fraction(top, bottom)
+    return iv.sqrt(interval(x))
 
 
 def _exp(x: Number) -> Number:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from fractions import Fraction
 from functools import cmp_to_key, lru_cache
-from math import factorial, isqrt
+from math import factorial
 from typing import Any, cast
 
 import sympy as sp
@@ -124,20 +124,11 @@ def power(base: Any, exponent: Any) -> Any:
     inverse = EXACT.functions[sp.Pow](first, Fraction(-1))
     others = {p - lead: multiply(c, inverse) for p, c in base.terms[1:]}
     ratio = made(others, base.known - lead if base.known != NEVER else NEVER)
-    scale = _root(first) if at == Fraction(1, 2) else EXACT.functions[sp.Pow](first, at)
+    scale = EXACT.functions[sp.Pow](first, at)
     grown = composed(lambda n: _binomial(at, n), ratio)
     shifted = {p + lead * at: multiply(c, scale) for p, c in grown.terms}
     known = grown.known + lead * at if grown.known != NEVER else NEVER
     return made(shifted, known)
-
-
-def _root(x: Any) -> Any:
-    """A square root, exactly where it is rational."""
-    if isinstance(x, Fraction):
-        top, bottom = isqrt(x.numerator), isqrt(x.denominator)
-        if top * top == x.numerator and bottom * bottom == x.denominator:
-            return Fraction(top, bottom)
-    return EXACT.functions[sp.Pow](x, Fraction(1, 2))
 
 
 def _binomial(exponent: Any, n: int) -> Any:

@@ -24,7 +24,7 @@ def limit_at(e: sp.Expr, x: sp.Symbol, direction: int, context: Context) -> sp.E
     if not e.has(x):
         return e
     flipped = e.subs(x, -x) if direction < 0 else e
-    found = _by_leading_terms(flipped, x, context)
+    found = by_leading_terms(flipped, x, context)
     if found is not None or e.count_ops() > MOST_OPERATIONS:
         return found
     positive = sp.Symbol("_x", positive=True)
@@ -44,7 +44,8 @@ def limit_towards(
     return limit_at(near, far, 1, inside)
 
 
-def _by_leading_terms(e: sp.Expr, x: sp.Symbol, context: Context) -> sp.Expr | None:
+def by_leading_terms(e: sp.Expr, x: sp.Symbol, context: Context) -> sp.Expr | None:
+    """The limit for x to oo of a rational function of x and one exponential of it."""
     abstraction = Abstraction()
     try:
         abstraction.survey([e])

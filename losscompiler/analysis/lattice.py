@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ SPREAD, FEW, ONE, ROWS = range(4)
 """All numbers; two of them; one number for all inputs; rows out of two."""
 
 
+@lru_cache(maxsize=200)
 def numbers_of(domain: sp.Set) -> list[Fraction]:
     """Short numbers of a set."""
     if isinstance(domain, sp.FiniteSet):

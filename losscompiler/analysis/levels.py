@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any
 
@@ -14,7 +15,7 @@ from losscompiler.analysis.effort import SpentError, limited, spend
 from losscompiler.analysis.exact import high, low
 from losscompiler.analysis.instance import instance
 from losscompiler.analysis.ledger import InapplicableError, Ledger
-from losscompiler.analysis.lines import beyond
+from losscompiler.analysis.lines import Line, beyond
 from losscompiler.analysis.positivity import Signs
 from losscompiler.analysis.probe import seed
 from losscompiler.analysis.regularity import Parts
@@ -27,37 +28,28 @@ SEARCH = 4_000
 TRIES = 60
 
 
-def lower_bound(loss: Loss) -> Verdict:
-    """Whether 0 is a lower bound, and taken or approached, or whether there is none.
+def lower_bound(loss: Loss, known: Sequence[Line], point: dict[str, Any] | None) -> Verdict:
+    """Whether 0 is a lower bound, and taken at a point or approached, or whether there is none.
 
-    `exact` tells whether it is the greatest lower bound.
+    `exact` tells whether no greater number is a bound for all data and parameters.
     """
     formula = plain(loss.expression)
     names = predictions(loss)
     if Signs(Parts(loss, names, Ledger())).nonnegative(formula):
-        point = zero(loss)
         if point is not None:
             return Verdict("proved", "no term is negative, and 0 is a value", point,
                            {"bound": "0", "minimiser": None, "exact": True})  # fmt: skip
-        line = _line(loss, (sp.S.Zero,))
+        line = beyond(known, Line.value, (sp.S.Zero,))
         reason = "no term is negative"
         if line is not None:
             told = {"bound": "0", "minimiser": None, "exact": True}
             return Verdict("proved", f"{reason}, and values go to 0 along a line", line, told)
         return proved(reason, bound="0", minimiser=None, exact=False)
-    line = _line(loss, (-sp.oo,))
+    line = beyond(known, Line.value, (-sp.oo,))
     if line is not None:
         told = {"bound": "-oo", "minimiser": None, "exact": True}
         return Verdict("proved", "it falls beyond all bounds along a line", line, told)
     return unknown("whether the formula is nowhere negative")
-
-
-def _line(loss: Loss, wanted: tuple[sp.Expr, ...]) -> dict[str, Any] | None:
-    try:
-        with limited(SEARCH):
-            return beyond(loss, predictions(loss), lambda line: line.value(), wanted)
-    except SpentError:
-        return None
 
 
 def zero(loss: Loss) -> dict[str, Any] | None:
@@ -77,8 +69,8 @@ def zero(loss: Loss) -> dict[str, Any] | None:
                     if low(value) == 0 == high(value):
                         rest = [n for n in loss.roles if n not in names]
                         return {
-                            "point": _texts(shaped(made, names, at)),
-                            "fixed": _texts(shaped(made, rest, at)),
+                            "point": texts(shaped(made, names, at)),
+                            "fixed": texts(shaped(made, rest, at)),
                             "value": "0",
                         }
                 except (UndefinedError, ValueError, TypeError, ZeroDivisionError, OverflowError):
@@ -88,11 +80,12 @@ def zero(loss: Loss) -> dict[str, Any] | None:
     return None
 
 
-def _texts(values: Any) -> Any:
+def texts(values: Any) -> Any:
+    """Exact rationals as text, arrays as lists."""
     if isinstance(values, dict):
-        return {n: _texts(v) for n, v in values.items()}
+        return {n: texts(v) for n, v in values.items()}
     if isinstance(values, list):
-        return [_texts(v) for v in values]
+        return [texts(v) for v in values]
     return values if isinstance(values, bool) else str(Fraction(values))
 
 

@@ -6,7 +6,8 @@ on it is a formula in one or two symbols, whose limits and derivatives are decid
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import partial
@@ -17,9 +18,10 @@ import sympy as sp
 
 from losscompiler.analysis import lattice
 from losscompiler.analysis.claims import Context
-from losscompiler.analysis.effort import spend
+from losscompiler.analysis.curvature import predictions
+from losscompiler.analysis.effort import SpentError, limited, spend
 from losscompiler.analysis.elementary import elementary, is_kink
-from losscompiler.analysis.growth import limit_at, limit_towards
+from losscompiler.analysis.growth import by_leading_terms, limit_at
 from losscompiler.analysis.instance import Instance, Slot, instance
 from losscompiler.analysis.probe import seed
 from losscompiler.analysis.walk import UndefinedError, Walk
@@ -31,8 +33,14 @@ from losscompiler.spec.special import PolyGamma
 FAR = sp.Symbol("far", positive=True)
 STEP = sp.Symbol("step", real=True)
 PLACES = Context.over({FAR: sp.Interval.open(0, sp.oo), STEP: sp.S.Reals})
-MOST_OPERATIONS = 120
-TRIES = 16
+MOST_OPERATIONS = 90
+FEW_OPERATIONS = 10
+"""Only so small a formula is SymPy's limit asked about."""
+TRIES = 12
+SEARCH = 4_000
+"""Steps that drawing lines may take."""
+FAR_AWAY, THROUGH_ZERO = range(2)
+"""Kinds of lines that are tried in turn; the third comes back to where it starts."""
 
 
 class Formulas:
@@ -123,9 +131,13 @@ def limit(e: sp.Expr, towards: str) -> sp.Expr | None:
         or any(map(is_kink, sp.preorder_traversal(e)))
     ):
         return None
-    if towards == "oo":
-        return limit_at(e, FAR, 1, PLACES)
-    return limit_towards(e, FAR, sp.S.Zero, 1, PLACES)
+    roots = [p.exp.q for p in e.atoms(sp.Pow) if p.base == FAR and p.exp.is_Rational]
+    whole = FAR ** sp.ilcm(1, 1, *roots)
+    near = e.subs(FAR, whole if towards == "oo" else 1 / whole)
+    found = by_leading_terms(sp.powsimp(near), FAR, PLACES)
+    if found is None and e.count_ops() <= FEW_OPERATIONS:
+        return limit_at(near, FAR, 1, PLACES)
+    return found
 
 
 def lines(loss: Loss, wrt: tuple[str, ...], tries: int = TRIES) -> Iterator[Line]:
@@ -133,12 +145,12 @@ def lines(loss: Loss, wrt: tuple[str, ...], tries: int = TRIES) -> Iterator[Line
     generator = seed(f"lines {loss.name}")
     here = instance(loss, 2)
     cost = 60 + 2 * loss.expression.count_ops()
-    for _ in range(tries):
+    for k in range(tries):
         spend(cost)
         at = lattice.point(here, generator)
         if at is None:
             return
-        start, along, across, towards = _drawn(here, wrt, at, generator)
+        start, along, across, towards = _drawn(here, wrt, at, k % 3, generator)
         values: dict[Slot, Any] = {}
         for slot, x in at.items():
             values[slot] = x if isinstance(x, bool | int) else _rational(x)
@@ -167,7 +179,11 @@ def _rational(x: Fraction) -> sp.Rational:
 
 
 def _drawn(
-    here: Instance, wrt: tuple[str, ...], at: dict[Slot, Any], generator: np.random.Generator
+    here: Instance,
+    wrt: tuple[str, ...],
+    at: dict[Slot, Any],
+    kind: int,
+    generator: np.random.Generator,
 ) -> tuple[dict[Slot, Any], dict[Slot, Any], dict[Slot, Any], str]:
     """Where a line starts, how it runs, across which direction slopes are taken; and to which end.
 
@@ -175,9 +191,9 @@ def _drawn(
     may be an end of a domain.
     """
     slots = here.moving(wrt)
-    if any(slot[1] for slot in slots) and generator.random() < 0.5:
+    if kind == THROUGH_ZERO and any(slot[1] for slot in slots):
         return _through_zero(here, slots, at, generator)
-    far = bool(generator.random() < 0.5)
+    far = kind == FAR_AWAY
     origin, same = generator.random() < 0.5, generator.random() < 0.5
     one, other = (int(n) for n in generator.integers(len(slots), size=2))
     alone = generator.random() < 0.5
@@ -226,11 +242,19 @@ def _texts(values: Any) -> Any:
     return values if isinstance(values, bool) else str(values)
 
 
+def drawn(loss: Loss) -> tuple[Line, ...]:
+    """Some lines through the domains of a loss; as many as the work for them allows."""
+    found: list[Line] = []
+    with suppress(SpentError), limited(SEARCH):
+        found.extend(lines(loss, predictions(loss)))
+    return tuple(found)
+
+
 def beyond(
-    loss: Loss, wrt: tuple[str, ...], read: Callable[[Line], sp.Expr], wanted: tuple[sp.Expr, ...]
+    known: Sequence[Line], read: Callable[[Line], sp.Expr], wanted: tuple[sp.Expr, ...]
 ) -> dict[str, Any] | None:
     """A line on which something goes to one of the wanted limits."""
-    for line in lines(loss, wrt):
+    for line in known:
         e = read(line)
         found = limit(e, line.towards)
         if found in wanted:

@@ -16,6 +16,7 @@ from losscompiler.ir.kinks import is_switch
 from losscompiler.spec import expressions as ex
 from losscompiler.spec.tensors import Index
 
+LONGEST = 60
 SHARE = 800
 """Steps that one question may take."""
 
@@ -81,7 +82,9 @@ class Signs:
             return self.nonnegative(e.body)
         if isinstance(e, ex.Piecewise):
             return all(map(self.nonnegative, (v for v, _ in e.pairs)))
-        if e.is_Mul and self._even(e):
+        if e.is_Mul and (self._even(e) or self._turned(e)):
+            return True
+        if e.is_Add and self._fraction(e):
             return True
         if e.is_Add and (self._above_entry(e) or self._beyond_cosine(e)):
             return True
@@ -94,7 +97,28 @@ class Signs:
     def _even(self, e: sp.Basic) -> bool:
         """Whether two negative factors make a product that is not."""
         down = [a for a in e.args if not self.nonnegative(a)]
-        return len(down) == 2 and all(self.nonnegative(-a) for a in down)
+        numbers = any(a.is_number for a in down)
+        return len(down) == 2 and not numbers and all(self.nonnegative(-a) for a in down)
+
+    def _turned(self, e: sp.Basic) -> bool:
+        """Whether a negative number is outweighed by the sign of a factor."""
+        number, rest = e.as_coeff_Mul()
+        if not number.is_negative:
+            return False
+        factors = sp.Mul.make_args(rest)
+        for f in factors:
+            turned = ex.Sum(-f.body, sp.Tuple(*f.indices)) if isinstance(f, ex.Sum) else -f
+            others = (g for g in factors if g != f)
+            if f.is_Add or isinstance(f, ex.Sum):
+                return self.nonnegative(turned) and all(map(self.nonnegative, others))
+        return False
+
+    def _fraction(self, e: sp.Basic) -> bool:
+        """Whether a sum of fractions has a numerator that is nowhere negative."""
+        top, bottom = sp.fraction(sp.together(e))
+        if bottom.is_number or top.count_ops() > LONGEST or not self.positive(bottom):
+            return False
+        return self.nonnegative(sp.expand(top))
 
     def _above_entry(self, e: sp.Basic) -> bool:
         """Whether this is a log-sum-exp, or the greatest, less one of the entries."""
@@ -112,8 +136,8 @@ class Signs:
         """Whether cosines, which are at most 1 in size, are outweighed by a constant."""
         rest = sp.S.Zero
         for term in e.args:
-            weight = sp.Mul(*(a for a in sp.Mul.make_args(term) if not self.composition.moves(a)))
-            if self.composition.moves(term) and is_cosine(term / weight):
+            weight = cosine_weight(term)
+            if weight is not None and not self.composition.moves(weight):
                 rest -= weight if self.nonnegative(weight) else sp.Abs(weight)
             else:
                 rest += term
@@ -155,6 +179,8 @@ def _merged(e: sp.Expr) -> sp.Expr:
             bodies.setdefault(whole.indices, []).append(scale * whole.body)
         else:
             rest.append(term)
+    if all(len(found) == 1 for found in bodies.values()):
+        return e
     sums = (ex.Sum(sp.Add(*found), sp.Tuple(*i)) for i, found in bodies.items())
     return sp.Add(*rest, *sums)
 
@@ -182,19 +208,18 @@ def _reduced(e: sp.Basic) -> tuple[sp.Expr | None, tuple[Index, ...]]:
     return None, ()
 
 
-def is_cosine(e: sp.Basic) -> bool:
-    """Whether this is a sum of products over the lengths of both vectors."""
-    if not e.is_Mul:
-        return False
-    sums = [a for a in e.args if isinstance(a, ex.Sum)]
-    lengths = [a.base for a in e.args if a.is_Pow and a.exp == -1]
-    if len(sums) != 1 or len(e.args) != 3 or len(lengths) != 2:
-        return False
-    if not all(isinstance(n, ex.Norm) and n.p == 2 for n in lengths):
-        return False
+def cosine_weight(e: sp.Basic) -> sp.Expr | None:
+    """What a sum of products over the lengths of both vectors is multiplied by; None if none is."""
+    factors = sp.Mul.make_args(e)
+    sums = [a for a in factors if isinstance(a, ex.Sum)]
+    lengths = [a for a in factors if a.is_Pow and a.exp == -1 and isinstance(a.base, ex.Norm)]
+    if len(sums) != 1 or len(lengths) != 2 or any(a.base.p != 2 for a in lengths):
+        return None
     (whole,) = sums
-    product = sp.Mul(*(n.body.xreplace(_renamed(n, whole)) for n in lengths))
-    return bool(sp.expand(product - whole.body) == 0)
+    product = sp.Mul(*(a.base.body.xreplace(_renamed(a.base, whole)) for a in lengths))
+    if sp.expand(product - whole.body) != 0:
+        return None
+    return sp.Mul(*(a for a in factors if a != whole and a not in lengths))
 
 
 def _renamed(e: ex.Binder, like: ex.Binder) -> dict[Index, Index]:

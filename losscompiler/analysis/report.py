@@ -54,7 +54,7 @@ def analyse(loss: Loss) -> dict[str, Verdict]:
     found |= {f"convex_in:{name}": verdict for name, verdict in alone.items()}
     found |= _by_parameters(loss, convex)
     whole = _scalar(loss)
-    found["smoothness"] = _smoothness(loss)
+    found["smoothness"] = class_of(loss)
     smooth = _class_throughout(loss, found["smoothness"])
     continuous = smooth not in ("", "discontinuous")
     exact = bool(found["smoothness"].details.get("exact", False))
@@ -172,8 +172,8 @@ def _convex_in(loss: Loss, name: str, joint: Verdict) -> Verdict:
     return convexity(loss, (name,))
 
 
-def _smoothness(loss: Loss) -> Verdict:
-    """By the pieces of a scalar formula, else by composition."""
+def class_of(loss: Loss) -> Verdict:
+    """The class of smoothness: by the pieces of a scalar formula, else by composition."""
     try:
         with limited(SHARE):
             return _of_pieces(problem(loss))

@@ -1,7 +1,7 @@
 """How steep and how curved a loss over axes is at most, by composition.
 
 A part has a *slope*, a bound of the length of its gradient in all predictions jointly, and a
-*bend*, one of the largest size of the eigenvalues of its Hessian. Both are formulas in what does not move.
+*bend*, one of the largest size of the eigenvalues of its Hessian: formulas in what does not move.
 A bound is *tight* if no smaller one holds for axes of three entries or more.
 
     f(u), |f'| <= a, |f''| <= b          slope a s, bend b s**2 + a t, of s and t those of u
@@ -102,7 +102,10 @@ class Slopes:
         return self.composition.is_nonnegative(e) or Signs(self.composition).holds(e, ">=")
 
     def _scaled(self, part: sp.Expr, by: sp.Expr) -> Steepness:
-        s, size = self.of(part), self.size(by)
+        return self._weighted(self.of(part), by)
+
+    def _weighted(self, s: Steepness, by: sp.Expr) -> Steepness:
+        size = self.size(by)
         slope = _times(s.slope, size)
         return Steepness(sp.oo if slope is None else slope, _times(s.bend, size), s.tight,
                          s.tight_bend)  # fmt: skip
@@ -236,22 +239,28 @@ class Slopes:
         moving = [a for a in e.args if self.composition.moves(a)]
         if len(moving) != 2:
             return None
-        for whole, less in (moving, moving[::-1]):
-            greatest = isinstance(whole, ex.AxisMax)
-            if not (greatest or _is_log_sum(whole)):
-                continue
-            body, indices = (whole.body, whole.indices) if greatest else _log_body(whole)
-            if len(indices) != 1 or not self._is_entry_of(-less, body, indices[0]):
-                continue
-            s = self._extreme(whole) if greatest else self._log_sum(whole)
-            apart = self.separate(body, indices[0])
-            if greatest:
-                tight = self.of(body).tight and apart
-                return Steepness(s.slope * (sp.sqrt(2) if apart else 2), None, tight)
-            slope = s.slope * (sp.sqrt(2) if apart else 2)
-            bend = s.bend if self.of(body).bend == 0 else None
-            return Steepness(slope, bend, s.tight, s.tight_bend)
+        for term, other in (moving, moving[::-1]):
+            factors = sp.Mul.make_args(term)
+            (whole, *more) = [f for f in factors if self.composition.moves(f)]
+            weight = sp.Mul(*(f for f in factors if not self.composition.moves(f)))
+            found = None if more else self._less_entry(whole, -other / weight)
+            if found is not None:
+                return self._weighted(found, weight)
         return None
+
+    def _less_entry(self, whole: sp.Basic, entry: sp.Basic) -> Steepness | None:
+        greatest = isinstance(whole, ex.AxisMax)
+        if not (greatest or _is_log_sum(whole)):
+            return None
+        body, indices = (whole.body, whole.indices) if greatest else _log_body(whole)
+        if len(indices) != 1 or not self._is_entry_of(entry, body, indices[0]):
+            return None
+        s = self._extreme(whole) if greatest else self._log_sum(whole)
+        apart = self.separate(body, indices[0])
+        slope = s.slope * (sp.sqrt(2) if apart else 2)
+        if greatest:
+            return Steepness(slope, None, s.tight and apart)
+        return Steepness(slope, s.bend if self.of(body).bend == 0 else None, s.tight, s.tight_bend)
 
     def _is_entry_of(self, e: sp.Basic, body: sp.Basic, i: Index) -> bool:
         """Whether this is the body at one position of an index, but for what does not move."""
@@ -276,7 +285,9 @@ class Slopes:
         s = self.of(e.body)
         if any(s.slope.has(i) for i in e.indices):
             raise OpenError(f"the slopes in {e} vary along the axis")
-        return Steepness(s.slope, None)
+        return Steepness(
+            s.slope, None, s.tight and all(self.separate(e.body, i) for i in e.indices)
+        )
 
     def _at(self, e: ex.At) -> Steepness:
         s = self.of(e.body)
@@ -321,7 +332,7 @@ class Slopes:
         slope = first * inner.slope if first != sp.oo else sp.oo
         if inner.bend is None or (first == sp.oo and inner.bend != 0):
             return Steepness(slope, None, affine)
-        if bool(link.formula.atoms(Relational)):
+        if any(not r.has(x) for r in link.formula.atoms(Relational)):
             affine = False  # conditions are forgotten
         try:
             second = self._supremum(link, x, 2).xreplace(back)

@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from fractions import Fraction
 from typing import Any
 
 import sympy as sp
 
+from losscompiler.analysis import lattice
 from losscompiler.analysis.curvature import predictions
-from losscompiler.analysis.effort import SpentError, limited
-from losscompiler.analysis.elementary import elementary
-from losscompiler.analysis.instance import instance
-from losscompiler.analysis.levels import zero
-from losscompiler.analysis.lines import FAR, PLACES, STEP, Line, lines
+from losscompiler.analysis.effort import SpentError, limited, spend
+from losscompiler.analysis.elementary import elementary, is_kink
+from losscompiler.analysis.instance import Instance, Slot, Values, instance
+from losscompiler.analysis.levels import texts
+from losscompiler.analysis.lines import FORMULAS, PLACES, STEP
+from losscompiler.analysis.probe import seed
 from losscompiler.analysis.sign import holds
 from losscompiler.analysis.verdict import Verdict, proved, refuted, unknown
+from losscompiler.analysis.walk import UndefinedError, Walk
+from losscompiler.analysis.witness import shaped
 from losscompiler.spec.decorator import Loss
 
+TRIES = 60
+SHIFTED = (0, 3, 6, 9)
+FAILURES = (UndefinedError, ZeroDivisionError, ValueError, OverflowError, TypeError, StopIteration)
 SEARCH = 5_000
 
 
@@ -27,62 +33,72 @@ def strictly_convex(loss: Loss, convex: Verdict) -> Verdict:
         return Verdict("refuted", "it is not convex", convex.witness)
     if convex.verdict != "proved":
         return unknown("the loss is not proved to be convex")
-    line = _straight(loss)
-    if line is None:
+    segment = _straight(loss)
+    if segment is None:
         return unknown("whether the loss is straight along some line")
-    return refuted("the middle of the segment lies on its chord", _witness(line))
+    return refuted("the middle of the segment lies on its chord", segment)
 
 
-def _straight(loss: Loss) -> Line | None:
+def _straight(loss: Loss) -> dict[str, Any] | None:
+    """A segment whose middle is exactly the mean of its ends."""
+    generator = seed(f"straight {loss.name}")
+    made = instance(loss, 2)
+    names = predictions(loss)
+    cost = 30 + loss.expression.count_ops()
     try:
         with limited(SEARCH):
-            for line in _through(loss):
-                e = elementary(sp.expand(line.formula.subs(FAR, 1)))
-                curvature = elementary(sp.diff(e, STEP, 2))
-                if e.has(sp.Abs) or curvature.has(sp.DiracDelta, sp.Derivative):
+            for k in range(TRIES):
+                spend(cost)
+                at = lattice.point(made, generator)
+                if at is None:
+                    return None
+                along, _ = lattice.direction(made, names, at, generator)
+                if k % 3 == 0:  # many losses do not notice a shift of all entries
+                    along = dict.fromkeys(made.moving(names), Fraction(1))
+                ends = [{**at, **{s: at[s] + k * d for s, d in along.items()}} for k in (-1, 1)]
+                if not any(along.values()) or not all(_inside(loss, e, along) for e in ends):
                     continue
-                if holds(curvature, "==", PLACES):
-                    return line
+                if _even(made, at, ends) or (k in SHIFTED and _affine(made, at, along)):
+                    return {
+                        "points": [texts(shaped(made, names, e)) for e in ends],
+                        "weight": "1/2",
+                        "fixed": texts(shaped(made, [n for n in loss.roles if n not in names], at)),
+                        "gap": "0",
+                    }
     except SpentError:
         pass
     return None
 
 
-def _through(loss: Loss) -> Iterator[Line]:
-    """Lines with a direction across them that stay inside the domains for a small step."""
-    for line in lines(loss, predictions(loss), tries=24):
-        across = [Fraction(x) for x in _flat(line.told["across"])]
-        if any(across) and all(loss.roles[n].domain == sp.S.Reals for n in predictions(loss)):
-            yield line
+def _inside(loss: Loss, at: Values, along: Values) -> bool:
+    entries = ((loss.roles[s[0]].domain, at[s]) for s in along)
+    return all(d.contains(sp.Rational(x.numerator, x.denominator)) == sp.true for d, x in entries)
 
 
-def _flat(values: Any) -> list[str]:
-    if isinstance(values, dict):
-        return [x for v in values.values() for x in _flat(v)]
-    return [x for v in values for x in _flat(v)] if isinstance(values, list) else [values]
+def _even(made: Instance, at: Values, ends: list[dict[Slot, Any]]) -> bool:
+    """Whether the chord meets the graph in the middle, in exact numbers."""
+    try:
+        first, second, middle = (made.evaluate(p, exactly=True) for p in (*ends, at))
+    except FAILURES:
+        return False
+    exact = all(isinstance(x, Fraction) for x in (first, second, middle))
+    return exact and first + second == 2 * middle
 
 
-def _witness(line: Line) -> dict[str, Any]:
-    """Two points on the line, one step to each side of where it starts to turn."""
-
-    def at(step: int) -> Any:
-        told = (line.told["start"], line.told["along"], line.told["across"])
-        return _combined(*told, step)
-
-    return {
-        "points": [at(-1), at(1)],
-        "weight": "1/2",
-        "fixed": line.told["fixed"],
-        "gap": "0",
-    }
-
-
-def _combined(start: Any, along: Any, across: Any, step: int) -> Any:
-    if isinstance(start, dict):
-        return {n: _combined(start[n], along[n], across[n], step) for n in start}
-    if isinstance(start, list):
-        return [_combined(*x, step) for x in zip(start, along, across, strict=True)]
-    return str(Fraction(start) + Fraction(along) + step * Fraction(across))
+def _affine(made: Instance, at: Values, along: Values) -> bool:
+    """Whether the loss is a straight formula along a line."""
+    values = {s: x if isinstance(x, bool | int) else sp.Rational(x.numerator, x.denominator)
+              for s, x in at.items()}  # fmt: skip
+    values |= {s: values[s] + STEP * sp.Integer(int(d)) for s, d in along.items()}
+    first = {i: 0 for i in made.loss.free_indices}
+    try:
+        formula = Walk(FORMULAS, made.axis_sizes, values, index=first)(made.loss.expression)
+        formula = elementary(sp.expand(elementary(formula)))
+    except FAILURES:
+        return False
+    if any(map(is_kink, sp.preorder_traversal(formula))):
+        return False
+    return holds(elementary(sp.diff(formula, STEP, 2)), "==", PLACES)
 
 
 def strong_convexity(loss: Loss, strictly: Verdict, convex: Verdict) -> Verdict:
@@ -95,11 +111,10 @@ def strong_convexity(loss: Loss, strictly: Verdict, convex: Verdict) -> Verdict:
     return unknown("the least curvature")
 
 
-def log_convex(loss: Loss, convex: Verdict) -> Verdict:
+def log_convex(convex: Verdict, point: dict[str, Any] | None) -> Verdict:
     """Whether the logarithm of the loss is convex: refuted where the loss is 0 and not always."""
     if convex.verdict == "refuted":
         return Verdict("refuted", "a log-convex loss is convex, and this is not", convex.witness)
-    point = zero(loss)
-    if point is not None and instance(loss, 2).slots:
+    if point is not None:
         return refuted("it is 0 at a point, and has no logarithm there", point)
     return unknown("whether its logarithm is convex")

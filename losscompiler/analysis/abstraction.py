@@ -101,7 +101,10 @@ class Abstraction:
     def _constant(self, e: sp.Expr) -> sp.Symbol:
         found, new = self.variable(("constant", e), is_positive=bool(e.is_positive))
         if new:
-            near = sp.Rational(str(sp.N(e, DIGITS)))
+            number = sp.N(e, DIGITS)
+            if not number.is_Float:
+                raise NotPolynomialError(str(e))
+            near = sp.Rational(str(number))
             margin = abs(near) / 10 ** (DIGITS - 10)
             self.constraints += [
                 Claim(found - near + margin, ">"),

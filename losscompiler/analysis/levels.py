@@ -25,7 +25,7 @@ from losscompiler.analysis.witness import shaped
 from losscompiler.spec.decorator import Loss
 
 SEARCH = 4_000
-TRIES = 60
+TRIES = 30
 
 
 def lower_bound(loss: Loss, known: Sequence[Line], point: dict[str, Any] | None) -> Verdict:

@@ -20,13 +20,14 @@ from losscompiler.analysis import lattice
 from losscompiler.analysis.claims import Context
 from losscompiler.analysis.curvature import predictions
 from losscompiler.analysis.effort import SpentError, limited, spend
-from losscompiler.analysis.elementary import elementary, is_kink
+from losscompiler.analysis.elementary import elementary
 from losscompiler.analysis.growth import by_leading_terms, limit_at
 from losscompiler.analysis.instance import Instance, Slot, instance
 from losscompiler.analysis.probe import seed
 from losscompiler.analysis.walk import UndefinedError, Walk
 from losscompiler.analysis.witness import shaped
 from losscompiler.ir import operators as op
+from losscompiler.ir.kinks import is_switch
 from losscompiler.spec.decorator import Loss
 from losscompiler.spec.special import PolyGamma
 
@@ -36,7 +37,7 @@ PLACES = Context.over({FAR: sp.Interval.open(0, sp.oo), STEP: sp.S.Reals})
 MOST_OPERATIONS = 90
 FEW_OPERATIONS = 10
 """Only so small a formula is SymPy's limit asked about."""
-TRIES = 12
+TRIES = 9
 SEARCH = 4_000
 """Steps that drawing lines may take."""
 FAR_AWAY, THROUGH_ZERO = range(2)
@@ -128,7 +129,7 @@ def limit(e: sp.Expr, towards: str) -> sp.Expr | None:
     if (
         e.count_ops() > MOST_OPERATIONS
         or e.has(sp.DiracDelta)
-        or any(map(is_kink, sp.preorder_traversal(e)))
+        or any(map(is_switch, sp.preorder_traversal(e)))
     ):
         return None
     roots = [p.exp.q for p in e.atoms(sp.Pow) if p.base == FAR and p.exp.is_Rational]

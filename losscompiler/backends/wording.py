@@ -100,7 +100,8 @@ def brief(told: Properties) -> str:
     said = [{"yes": "convex", "no": "not convex", "open": ""}[convex]]
     said += ["convex at the defaults"] if "at the defaults" in where else []
     if told["smoothness"]["verdict"] == "proved":
-        said.append(told["smoothness"]["class"])
+        exact = told["smoothness"].get("exact", True)
+        said.append(("" if exact else "at least ") + told["smoothness"]["class"])
     far = told.get("influence", {}).get("kind")
     said += [f"{far} influence"] if far else []
     return ", ".join(part for part in said if part)

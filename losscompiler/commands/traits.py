@@ -15,6 +15,7 @@ from losscompiler.backends.wording import (
 )
 from losscompiler.commands.answer import count
 
+LONGEST = 60
 HEAD = (
     "loss", "convex", "differentiable", "outliers", "Lipschitz", "estimates", "likelihood of"
 )  # fmt: skip
@@ -29,10 +30,12 @@ def page(losses: Sequence[Mapping[str, Any]]) -> str:
         "* *convex*: in all predictions jointly, else in which of them alone; `no` has an exact "
         "counterexample. Where it depends on parameters: for which it holds, and whether at the "
         "defaults.\n"
-        "* *differentiable*: the class of smoothness, and where derivatives jump.\n"
+        "* *differentiable*: the class of smoothness where the loss has a value, and where "
+        "derivatives jump or it has none; `at least` where no jump is certified.\n"
         "* *outliers*: what the pull of a far prediction does: it is `redescending` to 0, "
         "`bounded`, or `unbounded`.\n"
-        "* *Lipschitz*: the least constant; `oo` if there is none.\n"
+        "* *Lipschitz*: the least constant in the Euclidean distance of all predictions, for axes "
+        "of three entries or more; `at most` one that holds; `oo` if there is none.\n"
         "* *estimates*: what the best prediction is of the distribution of the target; after `=`, "
         "the link.\n"
         "* *likelihood of*: the distribution of the target that the loss is minus the "
@@ -60,11 +63,15 @@ def _row(name: str, told: Properties) -> tuple[str, ...]:
         convexity(told),
         differentiability(told),
         str(told.get("influence", {}).get("kind", "")),
-        _code(told.get("lipschitz", {}).get("constant")),
+        _constant(told.get("lipschitz", {})),
         estimates(told),
         likelihood(told),
     )
 
 
-def _code(text: str | None) -> str:
-    return "" if text is None else f"`{text}`"
+def _constant(told: Properties) -> str:
+    """A bound of the slope, and whether it is the least; a long one is only told to be there."""
+    if "constant" not in told:
+        return ""
+    text = f"`{told['constant']}`" if len(told["constant"]) <= LONGEST else "finite"
+    return text if told.get("exact", True) or text == "finite" else f"at most {text}"

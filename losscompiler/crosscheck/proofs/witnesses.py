@@ -108,6 +108,13 @@ def _bends(loss: Loss, witness: Mapping[str, Any], *, quasi: bool = False) -> bo
     return bool(gap > 0 and above >= gap * (1 - SLACK))
 
 
+def _no_logarithm(loss: Loss, witness: Mapping[str, Any]) -> bool:
+    """Whether the loss is not convex, or is not positive at a point."""
+    if "points" in witness:
+        return _bends(loss, witness)
+    return bool(Witnessed(loss, witness["fixed"])(**witness["point"]) <= SLACK)
+
+
 def _quasi(loss: Loss, witness: Mapping[str, Any]) -> bool:
     return _bends(loss, witness, quasi=True)
 
@@ -214,7 +221,7 @@ def _no_density(loss: Loss, witness: Mapping[str, Any]) -> bool:
 WITNESSES: dict[str, Callable[[Loss, Mapping[str, Any]], bool]] = {
     "convex": _bends,
     "convex_in": _bends,
-    "log_convex": _bends,
+    "log_convex": _no_logarithm,
     "quasi_convex": _quasi,
     "strictly_convex": _straight,
     "translation_invariant": _shifted,

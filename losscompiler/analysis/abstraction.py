@@ -19,6 +19,8 @@ from losscompiler.analysis.elementary import positive
 from losscompiler.ir import operators as op
 
 DIGITS = 30
+MOST_BITS = 10_000
+"""The exponent of a constant beyond which it is not written out."""
 HIGHEST = 48
 """Powers of variables beyond this one are not looked at."""
 
@@ -102,7 +104,7 @@ class Abstraction:
         found, new = self.variable(("constant", e), is_positive=bool(e.is_positive))
         if new:
             number = sp.N(e, DIGITS)
-            if not number.is_Float:
+            if not number.is_Float or abs(number._mpf_[2]) > MOST_BITS:
                 raise NotPolynomialError(str(e))
             near = sp.Rational(str(number))
             margin = abs(near) / 10 ** (DIGITS - 10)

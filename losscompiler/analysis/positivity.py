@@ -17,6 +17,8 @@ from losscompiler.spec import expressions as ex
 from losscompiler.spec.tensors import Index
 
 LONGEST = 60
+MOST_OPERATIONS = 120
+"""Formulas beyond this size are not brought over one denominator."""
 SHARE = 800
 """Steps that one question may take."""
 
@@ -115,6 +117,8 @@ class Signs:
 
     def _fraction(self, e: sp.Basic) -> bool:
         """Whether a sum of fractions has a numerator that is nowhere negative."""
+        if e.count_ops() > MOST_OPERATIONS:
+            return False
         top, bottom = sp.fraction(sp.together(e))
         if bottom.is_number or top.count_ops() > LONGEST or not self.positive(bottom):
             return False
@@ -152,6 +156,8 @@ class Signs:
 
         It is positive, or 0 throughout where there is but one term.
         """
+        if e.count_ops() > MOST_OPERATIONS:
+            return False
         top, bottom = sp.fraction(sp.together(e))
         if bottom != 1 and not self.positive(bottom):
             return False

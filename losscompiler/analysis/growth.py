@@ -25,8 +25,10 @@ def limit_at(e: sp.Expr, x: sp.Symbol, direction: int, context: Context) -> sp.E
         return e
     flipped = e.subs(x, -x) if direction < 0 else e
     found = by_leading_terms(flipped, x, context)
-    if found is not None or e.count_ops() > MOST_OPERATIONS:
-        return found
+    if found is not None:
+        return sp.simplify(found)
+    if e.count_ops() > MOST_OPERATIONS:
+        return None
     positive = sp.Symbol("_x", positive=True)
     limit = asked(flipped.subs(x, positive), positive, sp.oo)
     if limit is None or limit.has(sp.nan, sp.zoo) or isinstance(limit, sp.AccumBounds):
@@ -76,7 +78,7 @@ def by_leading_terms(e: sp.Expr, x: sp.Symbol, context: Context) -> sp.Expr | No
         return None
     coefficient = (top[1] / bottom[1]).xreplace(back)
     if top[0] == bottom[0]:
-        return sp.simplify(coefficient)
+        return coefficient
     if top[0] < bottom[0]:
         return sp.S.Zero
     for sign, limit in ((1, sp.oo), (-1, -sp.oo)):

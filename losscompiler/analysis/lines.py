@@ -34,7 +34,7 @@ from losscompiler.spec.special import PolyGamma
 FAR = sp.Symbol("far", positive=True)
 STEP = sp.Symbol("step", real=True)
 PLACES = Context.over({FAR: sp.Interval.open(0, sp.oo), STEP: sp.S.Reals})
-MOST_OPERATIONS = 90
+MOST_OPERATIONS = 60
 FEW_OPERATIONS = 10
 """Only so small a formula is SymPy's limit asked about."""
 TRIES = 9

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import importlib
 import textwrap
+from pathlib import Path
 
+import numpy as np
 import pytest
 
+from losscompiler.build import BuildRequest, build
 from tests.random_rounds import Workshop
 from tests.random_specs import HELPERS
 
@@ -180,3 +184,29 @@ def workshop(tmp_path_factory: pytest.TempPathFactory) -> Workshop:
 @pytest.mark.parametrize("name", LOSSES)
 def test_what_was_wrong_once(workshop: Workshop, name: str) -> None:
     assert workshop.findings(f"{HELPERS}\n@loss{textwrap.dedent(LOSSES[name])}") == []
+
+
+STEEP = """
+from losscompiler.spec import Param, Prediction, loss
+
+
+@loss
+def steep(x=Prediction(), *, a=Param(1, positive=True), b=Param(1, positive=True)):
+    return x**2 / (a**4 * (b + 1) ** 2 * b**3)
+"""
+
+
+def test_high_powers_in_a_divisor_do_not_vanish_together(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "specs").mkdir()
+    (tmp_path / "specs/steep.py").write_text(STEEP)
+    request = BuildRequest(
+        tmp_path / "specs", tmp_path / "steep_package", targets=("numpy",), verify=False
+    )
+    assert build(request).diagnostics == ()
+    monkeypatch.syspath_prepend(tmp_path)
+    steep = importlib.import_module("steep_package.numpy").steep
+    x, small = np.float32(1e-15), float(np.float32(1e-7))
+    exact = float(x) ** 2 / (small**7 * (1 + small) ** 2)
+    assert abs(steep(x, a=small, b=small) / exact - 1) < 1e-6

@@ -22,6 +22,7 @@ ATOM, POWER, UNARY, PRODUCT, SUM, AND, OR, COMPARISON = 10, 8, 7, 6, 5, 4, 3, 2
 COMPARISONS = {sp.Eq: "==", sp.Ne: "!=", sp.Lt: "<", sp.Le: "<=", sp.Gt: ">", sp.Ge: ">="}
 LARGEST = 2**53  # no integer up to here is rounded, and frameworks take 64 bits
 WIDEST = 76  # characters of one expression
+STEEP = 3  # powers from here on are divided by alone
 
 
 @dataclass(frozen=True)
@@ -168,8 +169,8 @@ class Printer:
         first = f"({operands[0].code})" if negative and operands[0].binds == POWER else ""
         pieces = [first or operands[0].within(PRODUCT)]
         pieces += [f" * {operand.within(PRODUCT + 1)}" for operand in operands[1:]]
-        if under:
-            below = under[0] if len(under) == 1 else sp.Mul(*under, evaluate=False)
+        for divisors in _divided_apart(under):
+            below = divisors[0] if len(divisors) == 1 else sp.Mul(*divisors, evaluate=False)
             pieces.append(f" / {self._fitted(below, room).within(PRODUCT + 1)}")
         code = self._chain(pieces, e)
         simple = len(pieces) == 1 and operands[0].simple
@@ -257,6 +258,13 @@ def _is_literal(e: sp.Basic) -> bool:
 def _is_negative(t: sp.Expr) -> bool:
     coefficient = t.as_coeff_Mul()[0]
     return bool(coefficient.is_negative)
+
+
+def _divided_apart(under: list[sp.Expr]) -> list[list[sp.Expr]]:
+    """Divisors that may be multiplied first; high powers of small numbers would vanish together."""
+    steep = [f for f in under if f.is_Pow and f.exp.is_number and f.exp >= STEEP]
+    rest = [f for f in under if f not in steep]
+    return [group for group in (*([f] for f in steep), rest) if group]
 
 
 def _fraction(e: sp.Expr) -> tuple[list[sp.Expr], list[sp.Expr]]:

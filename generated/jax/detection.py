@@ -2705,8 +2705,7 @@ def _ciou_value(box: Array, target: Array) -> Result:
     t13 = -larger * larger2 / t12
     t14 = jnp.arctan(t11 / t10) - jnp.arctan(t9 / t8)
     t15 = 4 * t14**2 / 9.869604401089358
-    t16 = 97.40909103400244 * (t13 + t15 + 1)
-    branch = jnp.where(t15 > 0, 16 * t14**4 / t16, 0.0)
+    branch = jnp.where(t15 > 0, 16 * t14**4 / 97.40909103400244 / (t13 + t15 + 1), 0.0)
     return t5 + t13 + branch + 1
 
 
@@ -3167,62 +3166,61 @@ def _ciou_hessian_diagonal(box: Array, target: Array, cotangent: Array) -> tuple
     t18 = t9**2
     t19 = 1 / t10**2
     t20 = t18 * t19 + 1
-    branch = jnp.where(above, -64 * t14 * t15 * t17 * t9 / (97.40909103400244 * t20), 0.0)
+    branch = jnp.where(above, -64 * t14 * t15 * t17 * t9 / 97.40909103400244 / t20, 0.0)
     t21 = 1 / t20**2
-    t22 = 97.40909103400244 * t10**4
-    branch2 = jnp.where(above, 32 * t18 * t12 * t21 * t17 / t22, 0.0)
-    t23 = 97.40909103400244 * t10**5
-    branch3 = jnp.where(above, 64 * t14 * t21 * t17 * t9**3 / t23, 0.0)
+    branch2 = jnp.where(above, 32 * t18 * t12 * t21 * t17 / 97.40909103400244 / t10**4, 0.0)
+    t22 = 64 * t14 * t21 * t17 * t9**3 / 97.40909103400244 / t10**5
+    branch3 = jnp.where(above, t22, 0.0)
     above2 = box_3 > target_3
-    t24 = 1 / t5**2
-    t25 = 0.5 * box_3 + 0.5 * box_1 - 0.5 * target_3 - 0.5 * target_1
-    t26 = 0.5 * box_0 + 0.5 * box_2 - 0.5 * target_0 - 0.5 * target_2
-    t27 = t25**2 + t26**2
-    t28 = -2 * t24 * t27
-    t29 = 1 / t5**3
-    t30 = 8 * t4 * t29 * t27
-    branch4 = jnp.where(above2, -4 * t24 * t3 * t25, 0.0)
+    t23 = 1 / t5**2
+    t24 = 0.5 * box_3 + 0.5 * box_1 - 0.5 * target_3 - 0.5 * target_1
+    t25 = 0.5 * box_0 + 0.5 * box_2 - 0.5 * target_0 - 0.5 * target_2
+    t26 = t24**2 + t25**2
+    t27 = -2 * t23 * t26
+    t28 = 1 / t5**3
+    t29 = 8 * t4 * t28 * t26
+    branch4 = jnp.where(above2, -4 * t23 * t3 * t24, 0.0)
     above3 = smaller2 > larger3
     condition = above3 & (box_3 <= target_3)
-    t31 = box_2 + jnp.where(condition, -larger2, 0.0) - box_0
-    t32 = 1 / t16**2
-    branch5 = jnp.where(condition, 2 * t31 * larger2 * t32, 0.0)
-    t33 = 1 / t16**3
-    t34 = t6 + branch + branch2 + branch3 + jnp.where(above2, t28, 0.0)
-    t35 = t34 + jnp.where(above2, t30, 0.0) + branch4 + branch5
-    t36 = cotangent * (t35 - 2 * t33 * larger2 * larger4 * t31**2)
-    placed = fn.place((t36,), (3,), box, -1)
+    t30 = box_2 + jnp.where(condition, -larger2, 0.0) - box_0
+    t31 = 1 / t16**2
+    branch5 = jnp.where(condition, 2 * t30 * larger2 * t31, 0.0)
+    t32 = 1 / t16**3
+    t33 = t6 + branch + branch2 + branch3 + jnp.where(above2, t27, 0.0)
+    t34 = t33 + jnp.where(above2, t29, 0.0) + branch4 + branch5
+    t35 = cotangent * (t34 - 2 * t32 * larger2 * larger4 * t30**2)
+    placed = fn.place((t35,), (3,), box, -1)
     below = box_1 < target_1
     condition2 = above3 & (box_1 >= target_1)
-    t37 = jnp.where(condition2, larger2, 0.0) - t9
-    branch6 = jnp.where(condition2, -2 * t37 * larger2 * t32, 0.0)
-    branch7 = jnp.where(below, 4 * t24 * t3 * t25, 0.0)
-    t38 = t6 + branch + branch2 + branch3 + jnp.where(below, t28, 0.0)
-    t39 = t38 + jnp.where(below, t30, 0.0) + branch6 + branch7
-    t40 = cotangent * (t39 - 2 * t33 * larger2 * larger4 * t37**2)
-    placed2 = fn.place((t40,), (1,), box, -1)
+    t36 = jnp.where(condition2, larger2, 0.0) - t9
+    branch6 = jnp.where(condition2, -2 * t36 * larger2 * t31, 0.0)
+    branch7 = jnp.where(below, 4 * t23 * t3 * t24, 0.0)
+    t37 = t6 + branch + branch2 + branch3 + jnp.where(below, t27, 0.0)
+    t38 = t37 + jnp.where(below, t29, 0.0) + branch6 + branch7
+    t39 = cotangent * (t38 - 2 * t32 * larger2 * larger4 * t36**2)
+    placed2 = fn.place((t39,), (1,), box, -1)
     branch8 = jnp.where(above, 32 * t12 * t21 * t17 * t19 / 97.40909103400244, 0.0)
     branch9 = jnp.where(above, 64 * t14 * t21 * t15 * t17 * t9 / 97.40909103400244, 0.0)
     above4 = box_2 > target_2
-    t41 = 8 * t2 * t29 * t27
-    branch10 = jnp.where(above4, -4 * t24 * t * t26, 0.0)
+    t40 = 8 * t2 * t28 * t26
+    branch10 = jnp.where(above4, -4 * t23 * t * t25, 0.0)
     above5 = smaller > larger
     condition3 = above5 & (box_2 <= target_2)
-    t42 = box_3 + jnp.where(condition3, -larger4, 0.0) - box_1
-    branch11 = jnp.where(condition3, 2 * t42 * larger4 * t32, 0.0)
-    t43 = t6 + branch8 + branch9 + jnp.where(above4, t28, 0.0)
-    t44 = t43 + jnp.where(above4, t41, 0.0) + branch10 + branch11
-    t45 = cotangent * (t44 - 2 * t33 * larger2 * larger4 * t42**2)
-    placed3 = fn.place((t45,), (2,), box, -1)
+    t41 = box_3 + jnp.where(condition3, -larger4, 0.0) - box_1
+    branch11 = jnp.where(condition3, 2 * t41 * larger4 * t31, 0.0)
+    t42 = t6 + branch8 + branch9 + jnp.where(above4, t27, 0.0)
+    t43 = t42 + jnp.where(above4, t40, 0.0) + branch10 + branch11
+    t44 = cotangent * (t43 - 2 * t32 * larger2 * larger4 * t41**2)
+    placed3 = fn.place((t44,), (2,), box, -1)
     below2 = box_0 < target_0
     condition4 = above5 & (box_0 >= target_0)
-    t46 = jnp.where(condition4, larger4, 0.0) - t10
-    branch12 = jnp.where(condition4, -2 * t46 * larger4 * t32, 0.0)
-    branch13 = jnp.where(below2, 4 * t24 * t * t26, 0.0)
-    t47 = t6 + branch8 + branch9 + jnp.where(below2, t28, 0.0)
-    t48 = t47 + jnp.where(below2, t41, 0.0) + branch12 + branch13
-    t49 = cotangent * (t48 - 2 * t33 * larger2 * larger4 * t46**2)
-    placed4 = fn.place((t49,), (0,), box, -1)
+    t45 = jnp.where(condition4, larger4, 0.0) - t10
+    branch12 = jnp.where(condition4, -2 * t45 * larger4 * t31, 0.0)
+    branch13 = jnp.where(below2, 4 * t23 * t * t25, 0.0)
+    t46 = t6 + branch8 + branch9 + jnp.where(below2, t27, 0.0)
+    t47 = t46 + jnp.where(below2, t40, 0.0) + branch12 + branch13
+    t48 = cotangent * (t47 - 2 * t32 * larger2 * larger4 * t45**2)
+    placed4 = fn.place((t48,), (0,), box, -1)
     return (placed + placed2 + placed3 + placed4,)
 
 

@@ -643,7 +643,7 @@ def _cauchy_hvp(
     t = 1 / c**2
     t2 = (prediction - target) ** 2
     t3 = 0.5 * t * t2 + 1
-    return (prediction_tangent * cotangent * (t / t3 - t2 / (t3**2 * c**4)),)
+    return (prediction_tangent * cotangent * (t / t3 - t2 / c**4 / t3**2),)
 
 
 def _cauchy_hessian_diagonal(
@@ -656,7 +656,7 @@ def _cauchy_hessian_diagonal(
     t = 1 / c**2
     t2 = (prediction - target) ** 2
     t3 = 0.5 * t * t2 + 1
-    return (cotangent * (t / t3 - t2 / (t3**2 * c**4)),)
+    return (cotangent * (t / t3 - t2 / c**4 / t3**2),)
 
 
 _CAUCHY = Definition(

@@ -3792,9 +3792,8 @@ def _crps_gaussian_hvp(
     t3 = mean_tangent * 1.4142135623730951 / (1.772453850905516 * scale)
     t4 = scale_tangent * t2 * t * 1.4142135623730951 / 1.772453850905516
     t5 = mean_tangent * t * 1.4142135623730951 / 1.772453850905516
-    t6 = 1.772453850905516 * scale**3
-    t7 = scale_tangent * t2 * 1.4142135623730951 / t6
-    return (cotangent * exponential * (t3 + t4), cotangent * t2 * exponential * (t5 + t7))
+    t6 = scale_tangent * t2 * 1.4142135623730951 / scale**3 / 1.772453850905516
+    return (cotangent * exponential * (t3 + t4), cotangent * t2 * exponential * (t5 + t6))
 
 
 def _crps_gaussian_hessian_diagonal(
@@ -3807,10 +3806,8 @@ def _crps_gaussian_hessian_diagonal(
     t = (target - mean) ** 2
     exponential = torch.exp(-0.5 * t / scale**2)
     t2 = 1.772453850905516 * scale
-    t3 = 1.772453850905516 * scale**3
-    result = exponential * cotangent * 1.4142135623730951 / t2
-    result2 = t * exponential * cotangent * 1.4142135623730951 / t3
-    return (result, result2)
+    t3 = t * exponential * cotangent * 1.4142135623730951 / scale**3
+    return (exponential * cotangent * 1.4142135623730951 / t2, t3 / 1.772453850905516)
 
 
 _CRPS_GAUSSIAN = Definition(

@@ -21,7 +21,7 @@ from losscompiler.analysis.claims import Context
 from losscompiler.analysis.curvature import predictions
 from losscompiler.analysis.effort import SpentError, limited, spend
 from losscompiler.analysis.elementary import elementary
-from losscompiler.analysis.growth import by_leading_terms, limit_at
+from losscompiler.analysis.growth import by_leading_terms
 from losscompiler.analysis.instance import Instance, Slot, instance
 from losscompiler.analysis.probe import seed
 from losscompiler.analysis.walk import UndefinedError, Walk
@@ -35,8 +35,6 @@ FAR = sp.Symbol("far", positive=True)
 STEP = sp.Symbol("step", real=True)
 PLACES = Context.over({FAR: sp.Interval.open(0, sp.oo), STEP: sp.S.Reals})
 MOST_OPERATIONS = 60
-FEW_OPERATIONS = 10
-"""Only so small a formula is SymPy's limit asked about."""
 TRIES = 9
 SEARCH = 4_000
 """Steps that drawing lines may take."""
@@ -135,10 +133,13 @@ def limit(e: sp.Expr, towards: str) -> sp.Expr | None:
     roots = [p.exp.q for p in e.atoms(sp.Pow) if p.base == FAR and p.exp.is_Rational]
     whole = FAR ** sp.ilcm(1, 1, *roots)
     near = e.subs(FAR, whole if towards == "oo" else 1 / whole)
-    found = by_leading_terms(sp.powsimp(near), FAR, PLACES)
-    if found is None and e.count_ops() <= FEW_OPERATIONS:
-        return limit_at(near, FAR, 1, PLACES)
-    return found
+    expanded = sp.expand(near)
+    weight = expanded.coeff(sp.log(FAR))
+    if weight.is_number and weight != 0:
+        rest = by_leading_terms(expanded - weight * sp.log(FAR), FAR, PLACES)
+        bounded = rest is not None and rest.is_number and rest.is_finite
+        return (sp.oo if weight > 0 else -sp.oo) if bounded else None
+    return by_leading_terms(sp.powsimp(near), FAR, PLACES)
 
 
 def lines(loss: Loss, wrt: tuple[str, ...], tries: int = TRIES) -> Iterator[Line]:

@@ -119,6 +119,12 @@ class BinaryCrossEntropyObjective(Objective):
     The raw score is `probability`; a prediction is the raw score itself. The loss asks for 0 <=
     probability <= 1, which raw scores may leave: watch for NaN.
 
+    Properties:
+        Convex.
+        Differentiable: Cinf, not at `1` = `probability`, `probability` = `0`.
+        Outliers: no Lipschitz constant.
+        Estimates: strictly proper at the defaults; likelihood of Bernoulli, mean `probability` ...
+
     Args:
         label_smoothing: Parameter; 0 <= label_smoothing <= 1; default 0.0.
         hessian: The curvature that trees are grown with. `"exact"` gives the second derivative,
@@ -252,6 +258,12 @@ class BinaryCrossEntropyWithLogitsObjective(Objective):
     share towards 1/2, before the positives are weighed.
 
     The raw score is `logits`; a prediction is sigmoid(raw_score).
+
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: bounded influence, Lipschitz constant `Max(label_smoothing*target - ...
+        Estimates: mean = `exp(logits)/(exp(logits) + 1)` at the defaults; likelihood of ...
 
     Args:
         pos_weight: Parameter; pos_weight > 0; default 1.0.
@@ -407,6 +419,12 @@ class SoftmaxCrossEntropyObjective(Objective):
 
     The raw score is `logits`; a prediction is softmax(raw_score) over the classes.
 
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: bounded influence, Lipschitz constant `Max((1 - ...
+        Estimates: class probabilities = `softmax(logits)` at the defaults, strictly proper at ...
+
     Args:
         label_smoothing: Parameter; 0 <= label_smoothing <= 1; default 0.0.
         hessian: The curvature that trees are grown with. `"exact"` gives the second derivative,
@@ -550,6 +568,12 @@ class SparseSoftmaxCrossEntropyObjective(Objective):
 
     The raw score is `logits`; a prediction is softmax(raw_score) over the classes.
 
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: bounded influence, Lipschitz constant `sqrt(2)`.
+        Estimates: class probabilities = `softmax(logits)` at the defaults, strictly proper at ...
+
     Args:
         label_smoothing: Parameter; 0 <= label_smoothing <= 1; default 0.0.
         hessian: The curvature that trees are grown with. `"exact"` gives the second derivative,
@@ -644,6 +668,11 @@ class NegativeLogLikelihoodObjective(Objective):
     The raw score is `log_probabilities`; a prediction is the raw score itself. The loss asks for
     log_probabilities <= 0, which raw scores may leave: watch for NaN.
 
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: Lipschitz constant `1`.
+
     Args:
         hessian: The curvature that trees are grown with. `"exact"` gives the second derivative,
             `"clamp"` 1, for the loss has no curvature, `"upper_bound"` is refused: the loss has no
@@ -725,6 +754,12 @@ class HingeObjective(Objective):
     a smooth one use `squared_hinge`, for probabilities a cross-entropy.
 
     The raw score is `prediction`; a prediction is the raw score itself.
+
+    Properties:
+        Convex.
+        Differentiable: C0, not at `prediction = -1 where target = -1`, `prediction = 1 where ...
+        Outliers: bounded influence, Lipschitz constant `1`.
+        Estimates: calibrated; no likelihood.
 
     Args:
         hessian: The curvature that trees are grown with. `"exact"` gives the second derivative,
@@ -809,6 +844,12 @@ class SquaredHingeObjective(Objective):
     its squared score, so mislabelled data pull hard.
 
     The raw score is `prediction`; a prediction is the raw score itself.
+
+    Properties:
+        Convex.
+        Differentiable: C1, not at `prediction = -1 where target = -1`, `prediction = 1 where ...
+        Outliers: unbounded influence, no Lipschitz constant.
+        Estimates: calibrated; no likelihood.
 
     Args:
         hessian: The curvature that trees are grown with. `"exact"` gives the second derivative,
@@ -958,6 +999,10 @@ class BinaryFocalObjective(Objective):
     `binary_cross_entropy_with_logits`, where they matter.
 
     The raw score is `logits`; a prediction is sigmoid(raw_score).
+
+    Properties:
+        Not convex.
+        Differentiable: Cinf.
 
     Args:
         alpha: Parameter; 0 <= alpha <= 1; default 0.25.
@@ -1112,6 +1157,11 @@ class SoftmaxFocalObjective(Objective):
     logits, and a high `gamma` slows the start, when everything is hard.
 
     The raw score is `logits`; a prediction is softmax(raw_score) over the classes.
+
+    Properties:
+        Not convex.
+        Differentiable: Cinf.
+        Estimates: not proper; no likelihood.
 
     Args:
         gamma: Parameter; gamma >= 0; default 2.0.

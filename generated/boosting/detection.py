@@ -137,6 +137,12 @@ class BalancedL1Objective(Objective):
 
     The raw score is `prediction`; a prediction is the raw score itself.
 
+    Properties:
+        Not convex; convex at the defaults.
+        Differentiable: C0, not at `prediction = beta + target`, `prediction = target`, ....
+        Outliers: bounded influence.
+        Likelihood of density `exp(-loss)`.
+
     Args:
         alpha: Parameter; alpha > 0; default 0.5.
         gamma: Parameter; gamma > 0; default 1.5.
@@ -286,6 +292,10 @@ class GaussianFocalObjective(Objective):
 
     The raw score is `logits`; a prediction is sigmoid(raw_score).
 
+    Properties:
+        Not convex.
+        Differentiable: Cinf.
+
     Args:
         alpha: Parameter; alpha >= 0; default 2.0.
         gamma: Parameter; gamma >= 0; default 4.0.
@@ -429,6 +439,12 @@ class WingObjective(Objective):
     libraries; the authors take `width = 10` and `curvature = 2`.
 
     The raw score is `prediction`; a prediction is the raw score itself.
+
+    Properties:
+        Not convex.
+        Differentiable: C0, not at `prediction = target + width`, `prediction = target`, ....
+        Outliers: bounded influence, Lipschitz constant `Max(1, width/curvature)`.
+        Likelihood of density `exp(-loss)`.
 
     Args:
         width: Parameter; width > 0; default 5.0.
@@ -581,6 +597,10 @@ class AdaptiveWingObjective(Objective):
     there keep their gradient. Beyond `theta` the cost is linear.
 
     The raw score is `prediction`; a prediction is the raw score itself.
+
+    Properties:
+        Not convex.
+        Outliers: bounded influence.
 
     Args:
         alpha: Parameter; alpha >= 2; default 2.1.

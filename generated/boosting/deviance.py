@@ -73,6 +73,12 @@ class GammaDevianceObjective(Objective):
 
     The raw score is `log_mean`; a prediction is exp(raw_score).
 
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: unbounded influence, no Lipschitz constant.
+        Estimates: mean = `exp(log_mean)`; likelihood of exponential, mean `exp(log_mean)`.
+
     Args:
         hessian: The curvature that trees are grown with. `"exact"` gives the second derivative,
             `"clamp"` that, but at least 1e-16, `"upper_bound"` is refused: the second derivative
@@ -154,6 +160,12 @@ class InverseGaussianDevianceObjective(Objective):
 
     The raw score is `log_mean`; a prediction is exp(raw_score).
 
+    Properties:
+        Not convex.
+        Differentiable: Cinf.
+        Outliers: unbounded influence, no Lipschitz constant.
+        Estimates: mean = `exp(log_mean)`; likelihood of inverse Gaussian, mean `exp(log_mean)`, ...
+
     Args:
         hessian: The curvature that trees are grown with. `"exact"` gives the second derivative,
             `"clamp"` that, but at least 1e-16, `"upper_bound"` is refused: the second derivative
@@ -227,6 +239,12 @@ class PoissonUnitDevianceObjective(Objective):
 
     The raw score is `mean`; a prediction is the raw score itself. The loss asks for mean > 0, which
     raw scores may leave: watch for NaN.
+
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: no Lipschitz constant.
+        Estimates: mean = `mean`; likelihood of Poisson, mean `mean`, times `2`.
 
     Args:
         hessian: The curvature that trees are grown with. `"exact"` gives the second derivative,
@@ -303,6 +321,12 @@ class GammaUnitDevianceObjective(Objective):
 
     The raw score is `mean`; a prediction is the raw score itself. The loss asks for mean > 0, which
     raw scores may leave: watch for NaN.
+
+    Properties:
+        Not convex.
+        Differentiable: Cinf.
+        Outliers: no Lipschitz constant.
+        Estimates: mean = `mean`; likelihood of gamma, mean `mean`, shape `2`.
 
     Args:
         hessian: The curvature that trees are grown with. `"exact"` gives the second derivative,

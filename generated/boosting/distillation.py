@@ -146,6 +146,11 @@ class DistillationObjective(Objective):
 
     The raw score is `student`; a prediction is softmax(raw_score) over the classes.
 
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: bounded influence, Lipschitz constant ...
+
     Args:
         temperature: Parameter; temperature > 0; default 1.0.
         hessian: The curvature that trees are grown with. `"exact"` gives the second derivative,
@@ -294,6 +299,10 @@ class ReverseDistillationObjective(Objective):
     it might say. There is a factor `temperature**2`, as in `distillation`.
 
     The raw score is `student`; a prediction is softmax(raw_score) over the classes.
+
+    Properties:
+        Not convex.
+        Differentiable: Cinf.
 
     Args:
         temperature: Parameter; temperature > 0; default 1.0.
@@ -582,6 +591,10 @@ class GeneralizedJsDistillationObjective(Objective):
     factor `temperature**2`.
 
     The raw score is `student`; a prediction is softmax(raw_score) over the classes.
+
+    Properties:
+        Not convex.
+        Differentiable: Cinf.
 
     Args:
         beta: Parameter; 0 <= beta <= 1; default 0.5.

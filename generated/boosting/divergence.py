@@ -88,6 +88,11 @@ class KlDivergenceObjective(Objective):
     The raw score is `prediction`; a prediction is the raw score itself. The loss asks for 0 <=
     prediction <= 1, which raw scores may leave: watch for NaN.
 
+    Properties:
+        Convex.
+        Differentiable: Cinf, not at `prediction[c]` = `0`.
+        Estimates: class probabilities, strictly proper; likelihood of categorical, ...
+
     Args:
         hessian: The curvature that trees are grown with. `"exact"` gives the second derivative,
             `"clamp"` that, but at least 1e-16, `"upper_bound"` is refused: no formula is found that
@@ -175,6 +180,10 @@ class ReverseKlDivergenceObjective(Objective):
 
     The raw score is `prediction`; a prediction is the raw score itself. The loss asks for 0 <=
     prediction <= 1, which raw scores may leave: watch for NaN.
+
+    Properties:
+        Convex.
+        Differentiable: Cinf, not at `prediction[c]` = `0`.
 
     Args:
         hessian: The curvature that trees are grown with. `"exact"` gives the second derivative,
@@ -285,6 +294,12 @@ class KlDivergenceWithLogitsObjective(Objective):
 
     The raw score is `logits`; a prediction is softmax(raw_score) over the classes.
 
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: bounded influence, Lipschitz constant `sqrt(Sum(2*target[c]**2, c))`.
+        Estimates: class probabilities = `softmax(logits)`, strictly proper, calibrated; ...
+
     Args:
         hessian: The curvature that trees are grown with. `"exact"` gives the second derivative,
             `"clamp"` that, but at least 1e-16, `"upper_bound"` gives the sums of absolute values
@@ -365,6 +380,11 @@ class KlDivergenceWithLogTargetObjective(Objective):
 
     The raw score is `log_prediction`; a prediction is the raw score itself. The loss asks for
     log_prediction <= 0, which raw scores may leave: watch for NaN.
+
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: Lipschitz constant `sqrt(Sum(exp(2*log_target[c]), c))`.
 
     Args:
         hessian: The curvature that trees are grown with. `"exact"` gives the second derivative,
@@ -460,6 +480,10 @@ class JsDivergenceObjective(Objective):
     The raw score is `prediction`; a prediction is the raw score itself. The loss asks for 0 <=
     prediction <= 1, which raw scores may leave: watch for NaN.
 
+    Properties:
+        Convex.
+        Differentiable: Cinf, not at `prediction[c]/2 + target[c]/2` = `0`, `prediction[c]` = `0`.
+
     Args:
         hessian: The curvature that trees are grown with. `"exact"` gives the second derivative,
             `"clamp"` that, but at least 1e-16, `"upper_bound"` is refused: no formula is found that
@@ -543,6 +567,12 @@ class TotalVariationDistanceObjective(Objective):
 
     The raw score is `prediction`; a prediction is the raw score itself. The loss asks for 0 <=
     prediction <= 1, which raw scores may leave: watch for NaN.
+
+    Properties:
+        Convex.
+        Differentiable: C0, not at `prediction[c]` = `target[c]`.
+        Outliers: Lipschitz constant `sqrt(size_class)/2`.
+        Estimates: mode, not proper; no likelihood.
 
     Args:
         hessian: The curvature that trees are grown with. `"exact"` gives the second derivative,
@@ -628,6 +658,12 @@ class SquaredHellingerDistanceObjective(Objective):
 
     The raw score is `prediction`; a prediction is the raw score itself. The loss asks for 0 <=
     prediction <= 1, which raw scores may leave: watch for NaN.
+
+    Properties:
+        Convex.
+        Differentiable: C0, not at `prediction[c]` = `0`.
+        Outliers: no Lipschitz constant.
+        Estimates: not proper; no likelihood.
 
     Args:
         hessian: The curvature that trees are grown with. `"exact"` gives the second derivative,
@@ -726,6 +762,12 @@ class BhattacharyyaDistanceObjective(Objective):
     The raw score is `prediction`; a prediction is the raw score itself. The loss asks for 0 <=
     prediction <= 1, which raw scores may leave: watch for NaN.
 
+    Properties:
+        Convex.
+        Differentiable: C0, not at `prediction[c]` = `0`, ...
+        Outliers: no Lipschitz constant.
+        Estimates: class probabilities, strictly proper; no likelihood.
+
     Args:
         hessian: The curvature that trees are grown with. `"exact"` gives the second derivative,
             `"clamp"` that, but at least 1e-16, `"upper_bound"` is refused: the Hessian between
@@ -822,6 +864,11 @@ class ChiSquaredDivergenceObjective(Objective):
 
     The raw score is `prediction`; a prediction is the raw score itself. The loss asks for
     prediction > 0, which raw scores may leave: watch for NaN.
+
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: no Lipschitz constant.
 
     Args:
         hessian: The curvature that trees are grown with. `"exact"` gives the second derivative,
@@ -921,6 +968,12 @@ class AlphaDivergenceObjective(Objective):
 
     The raw score is `prediction`; a prediction is the raw score itself. The loss asks for 0 <=
     prediction <= 1, which raw scores may leave: watch for NaN.
+
+    Properties:
+        Convex.
+        Differentiable: C0, not at `prediction[c]` = `0`.
+        Outliers: no Lipschitz constant.
+        Estimates: not proper; no likelihood.
 
     Args:
         alpha: Parameter; 0 < alpha < 1; default 0.5.
@@ -1043,6 +1096,12 @@ class RenyiDivergenceObjective(Objective):
     The raw score is `prediction`; a prediction is the raw score itself. The loss asks for 0 <=
     prediction <= 1, which raw scores may leave: watch for NaN.
 
+    Properties:
+        Convex.
+        Differentiable: C0, not at `prediction[c]` = `0`, `Sum(prediction[c]**(1 - ...
+        Outliers: no Lipschitz constant.
+        Estimates: class probabilities, strictly proper; likelihood of categorical, ...
+
     Args:
         alpha: Parameter; 0 < alpha < 1; default 0.5.
         hessian: The curvature that trees are grown with. `"exact"` gives the second derivative,
@@ -1136,6 +1195,11 @@ class GeneralizedKlDivergenceObjective(Objective):
 
     The raw score is `prediction`; a prediction is the raw score itself. The loss asks for
     prediction > 0, which raw scores may leave: watch for NaN.
+
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: no Lipschitz constant.
 
     Args:
         hessian: The curvature that trees are grown with. `"exact"` gives the second derivative,

@@ -121,6 +121,10 @@ class EvidentialCrossEntropyObjective(Objective):
     The raw score is `evidence`; a prediction is the raw score itself. The loss asks for evidence >=
     0, which raw scores may leave: watch for NaN.
 
+    Properties:
+        Not convex.
+        Differentiable: Cinf.
+
     Args:
         hessian: The curvature that trees are grown with. `"exact"` gives the second derivative,
             `"clamp"` that, but at least 1e-16, `"upper_bound"` gives the sums of absolute values
@@ -241,6 +245,10 @@ class EvidentialLogLikelihoodObjective(Objective):
 
     The raw score is `evidence`; a prediction is the raw score itself. The loss asks for evidence >=
     0, which raw scores may leave: watch for NaN.
+
+    Properties:
+        Not convex.
+        Differentiable: Cinf.
 
     Args:
         hessian: The curvature that trees are grown with. `"exact"` gives the second derivative,

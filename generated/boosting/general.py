@@ -103,6 +103,11 @@ class TweedieDevianceMeanObjective(Objective):
     The raw score is `mean`; a prediction is the raw score itself. The loss asks for mean > 0, which
     raw scores may leave: watch for NaN.
 
+    Properties:
+        Not convex; convex for `power <= 1`.
+        Differentiable: Cinf.
+        Estimates: mean = `mean`; likelihood of Tweedie, mean `mean`, power `3/2`, dispersion ...
+
     Args:
         power: Parameter; 0 <= power <= 3; default 1.5.
         hessian: The curvature that trees are grown with. `"exact"` gives the second derivative,
@@ -202,6 +207,11 @@ class TweedieDevianceObjective(Objective):
     gradient, and a value that differs by 1 / (2 - p) - y / (1 - p), which is infinite at 1 and 2.
 
     The raw score is `log_mean`; a prediction is exp(raw_score).
+
+    Properties:
+        Not convex; convex for `1 <= power <= 2`, at the defaults.
+        Differentiable: Cinf.
+        Estimates: mean = `exp(log_mean)`; likelihood of Tweedie, mean `exp(log_mean)`, power ...
 
     Args:
         power: Parameter; 0 <= power <= 3; default 1.5.

@@ -194,6 +194,10 @@ class AsymmetricMultilabelObjective(Objective):
 
     The raw score is `logits`; a prediction is sigmoid(raw_score).
 
+    Properties:
+        Not convex.
+        Differentiable: at least C0, not at `Maximum(-clip + 1/(1 + exp(-logits)), 0)` = `0`, ...
+
     Args:
         gamma_negative: Parameter; gamma_negative >= 0; default 4.0.
         gamma_positive: Parameter; gamma_positive >= 0; default 1.0.
@@ -338,6 +342,10 @@ class QualityFocalObjective(Objective):
 
     The raw score is `logits`; a prediction is sigmoid(raw_score).
 
+    Properties:
+        Not convex.
+        Differentiable: at least C2, not at `Magnitude(target - 1/(1 + exp(-logits)))` = `0`.
+
     Args:
         beta: Parameter; beta >= 2; default 2.0.
         hessian: The curvature that trees are grown with. `"exact"` gives the second derivative,
@@ -470,6 +478,10 @@ class VarifocalObjective(Objective):
     union with the true box, by which positives are weighed, and 0 for the background.
 
     The raw score is `logits`; a prediction is sigmoid(raw_score).
+
+    Properties:
+        Not convex.
+        Differentiable: Cinf.
 
     Args:
         alpha: Parameter; alpha >= 0; default 0.75.

@@ -74,6 +74,12 @@ class PoissonNllFullObjective(Objective):
 
     The raw score is `log_rate`; a prediction is exp(raw_score).
 
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: unbounded influence, no Lipschitz constant.
+        Estimates: mean = `exp(log_rate)`; likelihood of Poisson, mean `exp(log_rate)`.
+
     Args:
         hessian: The curvature that trees are grown with. `"exact"` gives the second derivative,
             `"clamp"` that, but at least 1e-16, `"upper_bound"` is refused: the second derivative
@@ -148,6 +154,11 @@ class ProbitObjective(Objective):
     samples weigh more. Labels are -1 and 1.
 
     The raw score is `score`; a prediction is the raw score itself.
+
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Estimates: mean = `(InverseMills(-score) - InverseMills(score))/(InverseMills(-score) + ...
 
     Args:
         hessian: The curvature that trees are grown with. `"exact"` gives the second derivative,

@@ -94,6 +94,12 @@ class PerceptronObjective(Objective):
 
     The raw score is `prediction`; a prediction is the raw score itself.
 
+    Properties:
+        Convex.
+        Differentiable: C0, not at `prediction = 0 where target = -1`, `prediction = 0 where ...
+        Outliers: bounded influence, Lipschitz constant `1`.
+        Estimates: not calibrated; no likelihood.
+
     Args:
         hessian: The curvature that trees are grown with. `"exact"` gives the second derivative,
             `"clamp"` 1, for the loss has no curvature, `"upper_bound"` gives
@@ -181,6 +187,12 @@ class SoftMarginObjective(Objective):
 
     The raw score is `prediction`; a prediction is sigmoid(raw_score).
 
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: bounded influence, Lipschitz constant `1`.
+        Estimates: mean = `tanh(prediction/2)`, calibrated; likelihood of Bernoulli, probability ...
+
     Args:
         hessian: The curvature that trees are grown with. `"exact"` gives the second derivative,
             `"clamp"` that, but at least 1e-16, `"upper_bound"` gives `target^2/4`, the supremum
@@ -256,6 +268,12 @@ class ExponentialObjective(Objective):
     grows exponentially with the score, so mislabelled data dominate: prefer `soft_margin`.
 
     The raw score is `prediction`; a prediction is the raw score itself.
+
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: unbounded influence, no Lipschitz constant.
+        Estimates: mean = `tanh(prediction)`, calibrated; no likelihood.
 
     Args:
         hessian: The curvature that trees are grown with. `"exact"` gives the second derivative,
@@ -351,6 +369,12 @@ class ModifiedHuberClassificationObjective(Objective):
 
     The raw score is `prediction`; a prediction is the raw score itself.
 
+    Properties:
+        Convex.
+        Differentiable: C1, not at `prediction = -1 where target = -1`, `prediction = 1 where ...
+        Outliers: bounded influence, Lipschitz constant `4`.
+        Estimates: calibrated; no likelihood.
+
     Args:
         hessian: The curvature that trees are grown with. `"exact"` gives the second derivative,
             `"clamp"` that, but at least 1e-16, `"upper_bound"` gives `2*target^2`, the supremum
@@ -431,6 +455,12 @@ class SavageObjective(Objective):
     start from a `soft_margin` fit. The target is -1 or 1, the prediction a log-odds.
 
     The raw score is `prediction`; a prediction is sigmoid(raw_score).
+
+    Properties:
+        Not convex.
+        Differentiable: Cinf.
+        Outliers: redescending influence, Lipschitz constant `8/27`.
+        Estimates: mean = `tanh(prediction/2)`; no likelihood.
 
     Args:
         hessian: The curvature that trees are grown with. `"exact"` gives the second derivative,
@@ -513,6 +543,12 @@ class TangentObjective(Objective):
     sure sample is tan(1/2), about 0.55. It is not convex. Targets are -1 and 1.
 
     The raw score is `prediction`; a prediction is the raw score itself.
+
+    Properties:
+        Not convex.
+        Differentiable: Cinf.
+        Outliers: redescending influence.
+        Estimates: mean = `2*atan(prediction)`; no likelihood.
 
     Args:
         hessian: The curvature that trees are grown with. `"exact"` gives the second derivative,
@@ -603,6 +639,12 @@ class BinarySparsemaxObjective(Objective):
     [0, 1], can be exactly 0 or 1.
 
     The raw score is `prediction`; a prediction is the raw score itself.
+
+    Properties:
+        Convex.
+        Differentiable: C1, not at `prediction = -1 where target = -1`, `prediction = 1 where ...
+        Outliers: bounded influence, Lipschitz constant `1`.
+        Estimates: calibrated; no likelihood.
 
     Args:
         hessian: The curvature that trees are grown with. `"exact"` gives the second derivative,
@@ -701,6 +743,12 @@ class CategoricalHingeObjective(Objective):
 
     The raw score is `scores`; a prediction is the raw score itself.
 
+    Properties:
+        Convex.
+        Differentiable: C0, not at two of `margin*Piecewise((1, Ne(-c + label, 0)), (0, True)) + ...
+        Outliers: bounded influence, Lipschitz constant `sqrt(2)`.
+        Estimates: not calibrated.
+
     Args:
         margin: Parameter; margin > 0; default 1.0.
         hessian: The curvature that trees are grown with. `"exact"` gives the second derivative,
@@ -788,6 +836,12 @@ class MulticlassPerceptronObjective(Objective):
     so a model of zeros is optimal: with other optimisers use `categorical_hinge`.
 
     The raw score is `scores`; a prediction is the raw score itself.
+
+    Properties:
+        Convex.
+        Differentiable: C0, not at two entries of `scores` tie for the greatest.
+        Outliers: bounded influence, Lipschitz constant `sqrt(2)`.
+        Estimates: not calibrated.
 
     Args:
         hessian: The curvature that trees are grown with. `"exact"` gives the second derivative,
@@ -961,6 +1015,11 @@ class MultiMarginObjective(Objective):
 
     The raw score is `scores`; a prediction is the raw score itself.
 
+    Properties:
+        Convex.
+        Differentiable: C0, not at `scores[label]` = `margin + scores[c]`.
+        Estimates: not calibrated.
+
     Args:
         p: Parameter; p in {1, 2}; default 1.
         margin: Parameter; margin > 0; default 1.0.
@@ -1060,6 +1119,11 @@ class MultilabelMarginObjective(Objective):
 
     The raw score is `scores`; a prediction is the raw score itself.
 
+    Properties:
+        Convex.
+        Differentiable: C0, not at `scores[c]` = `scores[k] + 1`.
+        Outliers: bounded influence, Lipschitz constant `Sum(Sum(sqrt(2)*(1 - ...
+
     Args:
         hessian: The curvature that trees are grown with. `"exact"` gives the second derivative,
             `"clamp"` 1, for the loss has no curvature, `"upper_bound"` is refused: the loss has no
@@ -1155,6 +1219,11 @@ class MultilabelSoftMarginObjective(Objective):
     classes there are; for a loss per class use `binary_cross_entropy_with_logits`.
 
     The raw score is `logits`; a prediction is the raw score itself.
+
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: bounded influence, Lipschitz constant `sqrt(Sum(Max(1 - target[c], ...
 
     Args:
         hessian: The curvature that trees are grown with. `"exact"` gives the second derivative,

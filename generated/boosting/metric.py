@@ -98,6 +98,12 @@ class HingeEmbeddingObjective(Objective):
 
     The raw score is `distance`; a prediction is the raw score itself.
 
+    Properties:
+        Convex.
+        Differentiable: C0, not at `distance = margin where target = -1`.
+        Outliers: bounded influence, Lipschitz constant `1`.
+        No likelihood.
+
     Args:
         margin: Parameter; margin >= 0; default 1.0.
         hessian: The curvature that trees are grown with. `"exact"` gives the second derivative,
@@ -212,6 +218,12 @@ class ContrastiveDistanceObjective(Objective):
 
     The raw score is `distance`; a prediction is the raw score itself. The loss asks for distance >=
     0, which raw scores may leave: watch for NaN.
+
+    Properties:
+        Convex.
+        Differentiable: C1, not at `distance = margin where same = 0`.
+        Outliers: no Lipschitz constant.
+        No likelihood.
 
     Args:
         margin: Parameter; margin > 0; default 1.0.

@@ -107,6 +107,11 @@ class GeneralizedCrossEntropyObjective(Objective):
     The raw score is `probabilities`; a prediction is the raw score itself. The loss asks for 0 <=
     probabilities <= 1, which raw scores may leave: watch for NaN.
 
+    Properties:
+        Convex.
+        Differentiable: C0, not at `probabilities[label]` = `0`.
+        Estimates: not proper; no likelihood.
+
     Args:
         q: Parameter; 0 < q <= 1; default 0.5.
         hessian: The curvature that trees are grown with. `"exact"` gives the second derivative,
@@ -231,6 +236,11 @@ class GeneralizedCrossEntropyWithLogitsObjective(Objective):
     is not convex: with many classes start from a cross-entropy fit.
 
     The raw score is `logits`; a prediction is softmax(raw_score) over the classes.
+
+    Properties:
+        Not convex.
+        Differentiable: Cinf.
+        Estimates: not proper; no likelihood.
 
     Args:
         q: Parameter; 0 < q <= 1; default 0.5.
@@ -374,6 +384,11 @@ class SymmetricCrossEntropyObjective(Objective):
 
     The raw score is `logits`; a prediction is softmax(raw_score) over the classes.
 
+    Properties:
+        Not convex.
+        Differentiable: Cinf.
+        Estimates: not proper; no likelihood.
+
     Args:
         alpha: Parameter; alpha >= 0; default 0.1.
         beta: Parameter; beta >= 0; default 1.0.
@@ -497,6 +512,11 @@ class Poly1CrossEntropyObjective(Objective):
     cross-entropy. The target should sum to 1.
 
     The raw score is `logits`; a prediction is softmax(raw_score) over the classes.
+
+    Properties:
+        Not convex.
+        Differentiable: Cinf.
+        Estimates: not proper; no likelihood.
 
     Args:
         epsilon: Parameter; epsilon >= -1; default 2.0.
@@ -623,6 +643,11 @@ class SparsePoly1CrossEntropyObjective(Objective):
     positive `epsilon` stresses samples that are not yet sure. At 0 it is the cross-entropy.
 
     The raw score is `logits`; a prediction is softmax(raw_score) over the classes.
+
+    Properties:
+        Not convex.
+        Differentiable: Cinf.
+        Estimates: not proper; no likelihood.
 
     Args:
         epsilon: Parameter; epsilon >= -1; default 2.0.
@@ -752,6 +777,11 @@ class ConfidencePenalizedCrossEntropyObjective(Objective):
 
     The raw score is `logits`; a prediction is softmax(raw_score) over the classes.
 
+    Properties:
+        Not convex.
+        Differentiable: Cinf.
+        Estimates: not proper; no likelihood.
+
     Args:
         beta: Parameter; beta >= 0; default 0.1.
         hessian: The curvature that trees are grown with. `"exact"` gives the second derivative,
@@ -877,6 +907,11 @@ class SoftmaxSquaredErrorObjective(Objective):
     `sparse_softmax_cross_entropy` does not.
 
     The raw score is `logits`; a prediction is softmax(raw_score) over the classes.
+
+    Properties:
+        Not convex.
+        Differentiable: Cinf.
+        Estimates: class probabilities = `softmax(logits)`, strictly proper, calibrated; no ...
 
     Args:
         hessian: The curvature that trees are grown with. `"exact"` gives the second derivative,

@@ -80,6 +80,11 @@ class K1KlObjective(Objective):
 
     The raw score is `log_probability`; a prediction is the raw score itself.
 
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: bounded influence, Lipschitz constant `1`.
+
     Args:
         hessian: The curvature that trees are grown with. `"exact"` gives the second derivative,
             `"clamp"` 1, for the loss has no curvature, `"upper_bound"` is refused: the loss has no
@@ -160,6 +165,12 @@ class K2KlObjective(Objective):
 
     The raw score is `log_probability`; a prediction is the raw score itself.
 
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: unbounded influence, no Lipschitz constant.
+        Estimates: mean; likelihood of Gaussian, variance `1`.
+
     Args:
         hessian: The curvature that trees are grown with. `"exact"` gives the second derivative,
             `"clamp"` that, but at least 1e-16, `"upper_bound"` gives `1`, the supremum over the
@@ -233,6 +244,12 @@ class K3KlObjective(Objective):
     that.
 
     The raw score is `log_probability`; a prediction is the raw score itself.
+
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: unbounded influence, no Lipschitz constant.
+        Likelihood of Gumbel of minima, scale `1`.
 
     Args:
         hessian: The curvature that trees are grown with. `"exact"` gives the second derivative,
@@ -331,6 +348,11 @@ class AdvantageWeightedRegressionObjective(Objective):
     (IQL). A lower `temperature` trusts the advantages more; weights end at `max_weight`.
 
     The raw score is `log_probability`; a prediction is the raw score itself.
+
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: bounded influence, Lipschitz constant `Max(exp(advantage/temperature), ...
 
     Args:
         temperature: Parameter; temperature > 0; default 1.0.

@@ -108,6 +108,12 @@ class ExpectileObjective(Objective):
 
     The raw score is `prediction`; a prediction is the raw score itself.
 
+    Properties:
+        Convex.
+        Differentiable: C1, not at `prediction = target`.
+        Outliers: unbounded influence, no Lipschitz constant.
+        Estimates: expectile of level tau; likelihood of split normal, variance below `1/(2 - ...
+
     Args:
         tau: Parameter; 0 < tau < 1; default 0.5.
         hessian: The curvature that trees are grown with. `"exact"` gives the second derivative,
@@ -224,6 +230,12 @@ class SmoothQuantileObjective(Objective):
     biased towards the middle by about that much. It is not 0 at the target.
 
     The raw score is `prediction`; a prediction is the raw score itself.
+
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: bounded influence, Lipschitz constant `Max(1 - tau, tau)`.
+        Likelihood of density `exp(-loss)`.
 
     Args:
         tau: Parameter; 0 < tau < 1; default 0.5.
@@ -371,6 +383,12 @@ class QuantileHuberObjective(Objective):
     use `quantile_regression`.
 
     The raw score is `prediction`; a prediction is the raw score itself.
+
+    Properties:
+        Convex.
+        Differentiable: C1, not at `prediction = delta + target`, `prediction = target`, ....
+        Outliers: bounded influence, Lipschitz constant `Max(1 - tau, tau)`.
+        Likelihood of density `exp(-loss)`.
 
     Args:
         tau: Parameter; 0 < tau < 1; default 0.5.

@@ -97,6 +97,12 @@ class SquaredErrorObjective(Objective):
 
     The raw score is `prediction`; a prediction is the raw score itself.
 
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: unbounded influence, no Lipschitz constant.
+        Estimates: mean; likelihood of Gaussian, variance `1/2`.
+
     Args:
         hessian: The curvature that trees are grown with. `"exact"` gives the second derivative,
             `"clamp"` that, but at least 1e-16, `"upper_bound"` gives `2`, the supremum over the
@@ -182,6 +188,12 @@ class AbsoluteErrorObjective(Objective):
     `huber`, `smooth_l1` or `log_cosh` for smooth convergence.
 
     The raw score is `prediction`; a prediction is the raw score itself.
+
+    Properties:
+        Convex.
+        Differentiable: C0, not at `prediction = target`.
+        Outliers: bounded influence, Lipschitz constant `1`.
+        Estimates: median; likelihood of Laplace, scale `1`.
 
     Args:
         hessian: The curvature that trees are grown with. `"exact"` gives the second derivative,
@@ -283,6 +295,12 @@ class HuberObjective(Objective):
     where a continuous second derivative matters.
 
     The raw score is `prediction`; a prediction is the raw score itself.
+
+    Properties:
+        Convex.
+        Differentiable: C1, not at `prediction = delta + target`, `prediction = -delta + target`.
+        Outliers: bounded influence, Lipschitz constant `delta`.
+        Likelihood of Huber's, variance in the middle `1`, tails from `delta`.
 
     Args:
         delta: Parameter; delta > 0; default 1.0.
@@ -386,6 +404,12 @@ class SmoothL1Objective(Objective):
 
     The raw score is `prediction`; a prediction is the raw score itself.
 
+    Properties:
+        Convex.
+        Differentiable: C1, not at `prediction = beta + target`, `prediction = -beta + target`.
+        Outliers: bounded influence, Lipschitz constant `1`.
+        Likelihood of Huber's, variance in the middle `beta`, tails from `beta`.
+
     Args:
         beta: Parameter; beta > 0; default 1.0.
         hessian: The curvature that trees are grown with. `"exact"` gives the second derivative,
@@ -468,6 +492,12 @@ class LogCoshObjective(Objective):
     target decides what an outlier is: rescale the target, or use `huber`, to choose.
 
     The raw score is `prediction`; a prediction is the raw score itself.
+
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: bounded influence, Lipschitz constant `1`.
+        Likelihood of hyperbolic secant, scale `pi/2`.
 
     Args:
         hessian: The curvature that trees are grown with. `"exact"` gives the second derivative,
@@ -571,6 +601,12 @@ class QuantileObjective(Objective):
     cross. At `tau = 1/2` it is half of `absolute_error`.
 
     The raw score is `prediction`; a prediction is the raw score itself.
+
+    Properties:
+        Convex.
+        Differentiable: C0, not at `prediction = target`.
+        Outliers: bounded influence, Lipschitz constant `Max(1 - tau, tau)`.
+        Estimates: quantile of level tau; likelihood of asymmetric Laplace, level `tau`, scale `1`.
 
     Args:
         tau: Parameter; 0 < tau < 1; default 0.5.
@@ -682,6 +718,12 @@ class TukeyBiweightObjective(Objective):
 
     The raw score is `prediction`; a prediction is the raw score itself.
 
+    Properties:
+        Not convex.
+        Differentiable: C2, not at `prediction = c + target`, `prediction = -c + target`.
+        Outliers: redescending influence, Lipschitz constant `16*sqrt(5)*c/125`.
+        No likelihood.
+
     Args:
         c: Parameter; c > 0; default 4.685.
         hessian: The curvature that trees are grown with. `"exact"` gives the second derivative,
@@ -772,6 +814,11 @@ class LinexObjective(Objective):
 
     The raw score is `prediction`; a prediction is the raw score itself.
 
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Likelihood of Gumbel, signed scale `1/a`.
+
     Args:
         a: Parameter; a in Union(Interval.open(-oo, 0), Interval.open(0, oo)); default 1.0.
         hessian: The curvature that trees are grown with. `"exact"` gives the second derivative,
@@ -851,6 +898,12 @@ class PoissonNllObjective(Objective):
 
     The raw score is `log_rate`; a prediction is exp(raw_score).
 
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: unbounded influence, no Lipschitz constant.
+        Estimates: mean = `exp(log_rate)`; likelihood of Poisson, mean `exp(log_rate)`.
+
     Args:
         hessian: The curvature that trees are grown with. `"exact"` gives the second derivative,
             `"clamp"` that, but at least 1e-16, `"upper_bound"` is refused: the second derivative
@@ -925,6 +978,12 @@ class PoissonNllRateObjective(Objective):
 
     The raw score is `rate`; a prediction is the raw score itself. The loss asks for rate > 0, which
     raw scores may leave: watch for NaN.
+
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: no Lipschitz constant.
+        Estimates: mean = `rate`; likelihood of Poisson, mean `rate`.
 
     Args:
         hessian: The curvature that trees are grown with. `"exact"` gives the second derivative,
@@ -1019,6 +1078,12 @@ class EpsilonInsensitiveObjective(Objective):
     the tube; for a smooth entry use `squared_epsilon_insensitive`.
 
     The raw score is `prediction`; a prediction is the raw score itself.
+
+    Properties:
+        Convex.
+        Differentiable: C0, not at `prediction = epsilon + target where epsilon > 0`, ...
+        Outliers: bounded influence, Lipschitz constant `1`.
+        Likelihood of density `exp(-loss)`.
 
     Args:
         epsilon: Parameter; epsilon >= 0; default 0.1.
@@ -1128,6 +1193,12 @@ class SquaredEpsilonInsensitiveObjective(Objective):
     as with `squared_error`.
 
     The raw score is `prediction`; a prediction is the raw score itself.
+
+    Properties:
+        Convex.
+        Differentiable: C1, not at `prediction = epsilon + target where epsilon > 0`, ...
+        Outliers: unbounded influence, no Lipschitz constant.
+        Likelihood of density `exp(-loss)`.
 
     Args:
         epsilon: Parameter; epsilon >= 0; default 0.1.
@@ -1248,6 +1319,12 @@ class AsymmetricSquaredErrorObjective(Objective):
     error use `asymmetric_absolute_error`.
 
     The raw score is `prediction`; a prediction is the raw score itself.
+
+    Properties:
+        Convex.
+        Differentiable: C1, not at `prediction = target`.
+        Outliers: unbounded influence, no Lipschitz constant.
+        Estimates: expectile of level under/(over + under); likelihood of split normal, variance ...
 
     Args:
         over: Parameter; over > 0; default 1.0.
@@ -1370,6 +1447,12 @@ class AsymmetricAbsoluteErrorObjective(Objective):
     `quantile` takes that level itself.
 
     The raw score is `prediction`; a prediction is the raw score itself.
+
+    Properties:
+        Convex.
+        Differentiable: C0, not at `prediction = target`.
+        Outliers: bounded influence, Lipschitz constant `Max(over, under)`.
+        Estimates: quantile of level under/(over + under); likelihood of asymmetric Laplace, ...
 
     Args:
         over: Parameter; over > 0; default 1.0.

@@ -97,6 +97,11 @@ class AbsolutePercentageErrorObjective(Objective):
 
     The raw score is `prediction`; a prediction is the raw score itself.
 
+    Properties:
+        Convex.
+        Differentiable: C0, not at `prediction = target where target > 0, epsilon - target > 0`, ...
+        Outliers: bounded influence, Lipschitz constant `Max(-1/target, 1/epsilon, 1/target)`.
+
     Args:
         epsilon: Parameter; epsilon > 0; default 1e-07.
         hessian: The curvature that trees are grown with. `"exact"` gives the second derivative,
@@ -189,6 +194,11 @@ class SquaredLogarithmicErrorObjective(Objective):
 
     The raw score is `prediction`; a prediction is the raw score itself. The loss asks for
     prediction > -1, which raw scores may leave: watch for NaN.
+
+    Properties:
+        Not convex.
+        Differentiable: Cinf.
+        Likelihood of Gaussian of log(target + 1), mean of the logarithm `log(prediction + 1)`, ...
 
     Args:
         hessian: The curvature that trees are grown with. `"exact"` gives the second derivative,

@@ -98,6 +98,12 @@ class PseudoHuberObjective(Objective):
 
     The raw score is `prediction`; a prediction is the raw score itself.
 
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: bounded influence, Lipschitz constant `delta`.
+        Likelihood of hyperbolic, rate `delta`, width `delta`.
+
     Args:
         delta: Parameter; delta > 0; default 1.0.
         hessian: The curvature that trees are grown with. `"exact"` gives the second derivative,
@@ -203,6 +209,12 @@ class CharbonnierObjective(Objective):
 
     The raw score is `prediction`; a prediction is the raw score itself.
 
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: bounded influence, Lipschitz constant `1`.
+        Likelihood of hyperbolic, rate `1`, width `epsilon`.
+
     Args:
         epsilon: Parameter; epsilon > 0; default 0.001.
         hessian: The curvature that trees are grown with. `"exact"` gives the second derivative,
@@ -303,6 +315,12 @@ class CauchyObjective(Objective):
 
     The raw score is `prediction`; a prediction is the raw score itself.
 
+    Properties:
+        Not convex.
+        Differentiable: Cinf.
+        Outliers: redescending influence, Lipschitz constant `sqrt(2)/(2*c)`.
+        Likelihood of Cauchy, scale `sqrt(2)*c`.
+
     Args:
         c: Parameter; c > 0; default 1.0.
         hessian: The curvature that trees are grown with. `"exact"` gives the second derivative,
@@ -400,6 +418,12 @@ class WelschObjective(Objective):
     `c**2`.
 
     The raw score is `prediction`; a prediction is the raw score itself.
+
+    Properties:
+        Not convex.
+        Differentiable: Cinf.
+        Outliers: redescending influence.
+        No likelihood.
 
     Args:
         c: Parameter; c > 0; default 1.0.
@@ -507,6 +531,12 @@ class GemanMcclureObjective(Objective):
 
     The raw score is `prediction`; a prediction is the raw score itself.
 
+    Properties:
+        Not convex.
+        Differentiable: Cinf.
+        Outliers: redescending influence, Lipschitz constant `3*sqrt(3)/(8*c)`.
+        No likelihood.
+
     Args:
         c: Parameter; c > 0; default 1.0.
         hessian: The curvature that trees are grown with. `"exact"` gives the second derivative,
@@ -605,6 +635,12 @@ class FairObjective(Objective):
     the target.
 
     The raw score is `prediction`; a prediction is the raw score itself.
+
+    Properties:
+        Convex.
+        Differentiable: C2, not at `prediction = target`.
+        Outliers: bounded influence, Lipschitz constant `c`.
+        Likelihood of density `exp(-loss)`.
 
     Args:
         c: Parameter; c > 0; default 1.0.
@@ -712,6 +748,12 @@ class AndrewsWaveObjective(Objective):
 
     The raw score is `prediction`; a prediction is the raw score itself.
 
+    Properties:
+        Not convex.
+        Differentiable: C1, not at `prediction = pi*c + target`, `prediction = -pi*c + target`.
+        Outliers: redescending influence.
+        No likelihood.
+
     Args:
         c: Parameter; c > 0; default 1.339.
         hessian: The curvature that trees are grown with. `"exact"` gives the second derivative,
@@ -799,6 +841,12 @@ class TruncatedSquaredErrorObjective(Objective):
     zero at `c`, so a fit may hang between two sets of outliers: `tukey_biweight` lets go gradually.
 
     The raw score is `prediction`; a prediction is the raw score itself.
+
+    Properties:
+        Not convex.
+        Differentiable: C0, not at `prediction = -c + target`, `prediction = c + target`.
+        Outliers: redescending influence, Lipschitz constant `c`.
+        No likelihood.
 
     Args:
         c: Parameter; c > 0; default 2.795.

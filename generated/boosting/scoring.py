@@ -85,6 +85,12 @@ class BrierScoreObjective(Objective):
     The raw score is `probability`; a prediction is the raw score itself. The loss asks for 0 <=
     probability <= 1, which raw scores may leave: watch for NaN.
 
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: Lipschitz constant `Max(2 - 2*target, 2*target)`.
+        Estimates: mean = `probability`, strictly proper.
+
     Args:
         hessian: The curvature that trees are grown with. `"exact"` gives the second derivative,
             `"clamp"` that, but at least 1e-16, `"upper_bound"` gives `2`, the supremum over the
@@ -176,6 +182,12 @@ class MulticlassBrierScoreObjective(Objective):
 
     The raw score is `probabilities`; a prediction is the raw score itself. The loss asks for 0 <=
     probabilities <= 1, which raw scores may leave: watch for NaN.
+
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: Lipschitz constant `sqrt(Sum(Max(2 - 2*target[c], 2*target[c])**2, c))`.
+        Estimates: class probabilities, strictly proper; no likelihood.
 
     Args:
         hessian: The curvature that trees are grown with. `"exact"` gives the second derivative,
@@ -279,6 +291,12 @@ class SphericalScoreObjective(Objective):
 
     The raw score is `probabilities`; a prediction is the raw score itself. The loss asks for 0 <=
     probabilities <= 1, which raw scores may leave: watch for NaN.
+
+    Properties:
+        Not convex.
+        Differentiable: Cinf, not at `probabilities` is the zero vector.
+        Outliers: no Lipschitz constant.
+        Estimates: class probabilities, strictly proper; no likelihood.
 
     Args:
         hessian: The curvature that trees are grown with. `"exact"` gives the second derivative,

@@ -111,6 +111,12 @@ class ExpectileValueObjective(Objective):
 
     The raw score is `value`; a prediction is the raw score itself.
 
+    Properties:
+        Convex.
+        Differentiable: C1, not at `value = action_value`.
+        Outliers: unbounded influence, no Lipschitz constant.
+        Estimates: expectile of level tau; likelihood of split normal, variance below `1/(2 - ...
+
     Args:
         tau: Parameter; 0 < tau < 1; default 0.7.
         hessian: The curvature that trees are grown with. `"exact"` gives the second derivative,

@@ -118,6 +118,11 @@ def gan_discriminator(
     which keeps the discriminator from being too sure (TF-GAN's default is 1/4). The sum over both
     halves is one loss; a library that averages the two gives half of it.
 
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: bounded influence, Lipschitz constant `sqrt(Max(1 - label_smoothing, ...
+
     Args:
         real: Prediction.
         fake: Prediction.
@@ -341,6 +346,11 @@ def gan_generator(
     Use it with `gan_discriminator`: it has a gradient where the discriminator is sure, unlike
     `gan_generator_minimax`.
 
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: bounded influence, Lipschitz constant `1`.
+
     Args:
         fake: Prediction.
         weight: Weight of each loss entry; broadcasts to the unreduced loss. None: 1.
@@ -508,6 +518,11 @@ def gan_generator_minimax(
 
     Use it to study the minimax game. Its gradient vanishes where the discriminator is sure, which
     is how training starts: prefer `gan_generator`.
+
+    Properties:
+        Not convex.
+        Differentiable: Cinf.
+        Outliers: bounded influence, Lipschitz constant `1`.
 
     Args:
         fake: Prediction.
@@ -685,6 +700,11 @@ def lsgan_discriminator(
 
     Use it with `lsgan_generator` where `gan_discriminator` saturates. Here scores are no logits:
     nothing squashes them.
+
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: unbounded influence, no Lipschitz constant.
 
     Args:
         real: Prediction.
@@ -908,6 +928,11 @@ def lsgan_generator(
 
     Use it with `lsgan_discriminator`.
 
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: unbounded influence, no Lipschitz constant.
+
     Args:
         fake: Prediction.
         real_label: Parameter; default 1.0.
@@ -1091,6 +1116,11 @@ def wgan_critic(
 
     Use it with `wgan_generator`, and keep the critic 1-Lipschitz: by `gradient_penalty`, spectral
     normalisation or clipped weights. Without that it is unbounded below.
+
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: bounded influence, Lipschitz constant `sqrt(2)`.
 
     Args:
         real: Prediction.
@@ -1278,6 +1308,11 @@ def wgan_generator(
 
     Use it with `wgan_critic` or `hinge_gan_discriminator`.
 
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: bounded influence, Lipschitz constant `1`.
+
     Args:
         fake: Prediction.
         weight: Weight of each loss entry; broadcasts to the unreduced loss. None: 1.
@@ -1452,6 +1487,11 @@ def hinge_gan_discriminator(
 
     Use it with `wgan_generator`: the discriminator stops at the margin instead of growing its
     scores for ever.
+
+    Properties:
+        Convex.
+        Differentiable: C0, not at `real = 1 where fake + 1 > 0`, `real = 1 where -fake - 1 > ...
+        Outliers: bounded influence, Lipschitz constant `sqrt(2)`.
 
     Args:
         real: Prediction.
@@ -1649,6 +1689,11 @@ def relativistic_gan_discriminator(
 
     Use it for both players: the generator's loss is the same with the two arguments swapped. It
     compares data and samples in pairs, row by row.
+
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: bounded influence, Lipschitz constant `sqrt(2)`.
 
     Args:
         real: Prediction.
@@ -1857,6 +1902,11 @@ def gradient_penalty(
     Use it beside `wgan_critic`, scaled by 10 or so: `gradient` is the critic's gradient by its
     input, at random points between data and samples. The features of a sample form one gradient
     with one norm. It has a kink where the gradient is 0.
+
+    Properties:
+        Not convex.
+        Differentiable: C0, not at `gradient` is the zero vector.
+        Outliers: unbounded influence, no Lipschitz constant.
 
     Args:
         gradient: Prediction (*feature).
@@ -2096,6 +2146,10 @@ def r1_penalty(
     data (R1) or at generated samples (R2). Unlike `gradient_penalty` it is smooth and vanishes at
     equilibrium.
 
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+
     Args:
         gradient: Prediction (*feature).
         gamma: Parameter; gamma >= 0; default 10.0.
@@ -2314,6 +2368,11 @@ def contrastive_divergence(
 
     Use it to train an energy-based model; samples come from a few steps of Langevin dynamics and
     are data: detach them. `regularisation` holds the scale of the energies, by their squares.
+
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: unbounded influence, no Lipschitz constant.
 
     Args:
         data_energy: Prediction.

@@ -98,6 +98,11 @@ def contrastive_batch(
     mean over the ones plus the mean over the others. One loss per batch; pairs of a kind that does
     not occur cost 0. Distances are Euclidean: normalise embeddings first if only angles matter.
 
+    Properties:
+        Not convex.
+        Differentiable: C0, not at `Norm(embeddings[i, f] - embeddings[j, f], f)` = ...
+        Outliers: bounded influence, Lipschitz constant ...
+
     Args:
         embeddings: Prediction (batch, feature).
         identity: Target (batch); identity is an integer.
@@ -545,6 +550,11 @@ def triplet_batch_hard(
     a positive or without a negative costs 0, and still counts in the mean. It looks at extremes
     only: outliers and wrong labels hurt, and a high margin may collapse all embeddings in the
     beginning (`triplet_semi_hard` avoids that). Distances are Euclidean and not normalised.
+
+    Properties:
+        Not convex.
+        Differentiable: C0, not at `AxisMin(Piecewise((Norm(embeddings[i, f] - embeddings[j, f], ...
+        Outliers: bounded influence, Lipschitz constant `2*sqrt(2)`.
 
     Args:
         embeddings: Prediction (batch, feature).
@@ -1011,6 +1021,10 @@ def triplet_batch_hard_soft_margin(
 
     Use it where no margin can be named. One loss per sample; one without a positive or without a
     negative costs 0, and still counts in the mean.
+
+    Properties:
+        Not convex.
+        Differentiable: C0, not at `embeddings[i, f]` = `embeddings[j, f]` throughout, two of ...
 
     Args:
         embeddings: Prediction (batch, feature).
@@ -2191,6 +2205,10 @@ def lifted_structure(
     stands for the nearest one. 0 if there are no such pairs, or no negatives. Distances are
     Euclidean and not normalised.
 
+    Properties:
+        Not convex.
+        Differentiable: C0, not at `embeddings[i, f]` = `embeddings[j, f]` throughout, ...
+
     Args:
         embeddings: Prediction (batch, feature).
         identity: Target (batch); identity is an integer.
@@ -2858,6 +2876,10 @@ def lifted_structure_generalized(
     one without a positive or without a negative costs 0. Distances are Euclidean and not
     normalised.
 
+    Properties:
+        Not convex.
+        Differentiable: C0, not at `embeddings[i, f]` = `embeddings[j, f]` throughout, ...
+
     Args:
         embeddings: Prediction (batch, feature).
         identity: Target (batch); identity is an integer.
@@ -3400,6 +3422,10 @@ def n_pairs(
     which multiplies a quarter of the squared lengths of both (0.002 is common). One loss per
     anchor. With cosines instead it is `info_nce`.
 
+    Properties:
+        Not convex; convex in `anchor`, `positive`.
+        Differentiable: Cinf.
+
     Args:
         anchor: Prediction (batch, feature).
         positive: Prediction (batch, feature).
@@ -3691,6 +3717,10 @@ def supervised_contrastive(
     One loss per sample: the mean over its positives of the cross-entropy among all other samples.
     A sample without a positive costs 0, and still counts in the mean. A zero embedding has
     similarity 0 to everything and no gradient. Nothing multiplies the loss by the temperature.
+
+    Properties:
+        Not convex.
+        Differentiable: Cinf, not at `embeddings` is the zero vector.
 
     Args:
         embeddings: Prediction (batch, feature).
@@ -4112,6 +4142,10 @@ def soft_nearest_neighbor(
     component analysis with a temperature. One loss per sample; one without a positive costs 0.
     Distances are squared, of normalised embeddings. A zero embedding counts as at a right angle to
     everything and has no gradient.
+
+    Properties:
+        Not convex.
+        Differentiable: Cinf, not at `embeddings` is the zero vector.
 
     Args:
         embeddings: Prediction (batch, feature).
@@ -4637,6 +4671,10 @@ def multi_similarity(
     Use it for batches with several samples of each identity. Positives are pulled above `base`,
     negatives pushed below it; `alpha` and `beta` say how much the worst ones dominate. One loss per
     sample; a kind of pairs that it does not have costs 0. Its authors leave out easy pairs first.
+
+    Properties:
+        Not convex.
+        Differentiable: Cinf, not at `embeddings` is the zero vector.
 
     Args:
         embeddings: Prediction (batch, feature).
@@ -5178,6 +5216,10 @@ def circle(
     `gamma` 256. One loss per sample; one without a positive or without a negative costs 0. Each
     cosine is weighted by its distance from the optimum. These weights count as constants, as in
     the paper: the gradient is not that of the value. Keras differentiates them, too.
+
+    Properties:
+        Not convex.
+        Differentiable: at least C0, not at `Sum(embeddings[i, f]*embeddings[j, f], f)` = ...
 
     Args:
         embeddings: Prediction (batch, feature).

@@ -98,6 +98,12 @@ def binary_cross_entropy(
     Nothing is clipped: a certain and wrong prediction costs infinity, a certain and right one 0.
     `label_smoothing` moves the target by that share towards 1/2.
 
+    Properties:
+        Convex.
+        Differentiable: Cinf, not at `1` = `probability`, `probability` = `0`.
+        Outliers: no Lipschitz constant.
+        Estimates: strictly proper at the defaults; likelihood of Bernoulli, mean `probability` ...
+
     Args:
         probability: Prediction; 0 <= probability <= 1.
         target: Target; 0 <= target <= 1.
@@ -336,6 +342,12 @@ def binary_cross_entropy_with_logits(
     above 1 it raises recall, below 1 precision, and the probabilities are no longer calibrated.
     With many easy negatives consider `binary_focal`. `label_smoothing` moves the target by that
     share towards 1/2, before the positives are weighed.
+
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: bounded influence, Lipschitz constant `Max(label_smoothing*target - ...
+        Estimates: mean = `exp(logits)/(exp(logits) + 1)` at the defaults; likelihood of ...
 
     Args:
         logits: Prediction.
@@ -586,6 +598,12 @@ def softmax_cross_entropy(
     `sparse_softmax_cross_entropy` is the same without the one-hot array. The target is taken as
     it is; it should sum to 1 over the classes. `label_smoothing` moves that share of the target
     to the uniform distribution.
+
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: bounded influence, Lipschitz constant `Max((1 - ...
+        Estimates: class probabilities = `softmax(logits)` at the defaults, strictly proper at ...
 
     Args:
         logits: Prediction (class).
@@ -858,6 +876,12 @@ def sparse_softmax_cross_entropy(
     labels that may hold together use `binary_cross_entropy_with_logits` per class.
     `label_smoothing` moves that share of the target to the uniform distribution; a class weight
     multiplies the whole loss of a sample, the smoothed part included.
+
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: bounded influence, Lipschitz constant `sqrt(2)`.
+        Estimates: class probabilities = `softmax(logits)` at the defaults, strictly proper at ...
 
     Args:
         logits: Prediction (class).
@@ -1156,6 +1180,11 @@ def negative_log_likelihood(
     Use it behind a log-softmax, or with any model that gives normalised log-probabilities; nothing
     normalises them here. With logits use `sparse_softmax_cross_entropy`.
 
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: Lipschitz constant `1`.
+
     Args:
         log_probabilities: Prediction (class); log_probabilities <= 0.
         label: Label, an integer that points into axis class.
@@ -1407,6 +1436,12 @@ def hinge(
     and 1 must be mapped to -1 and 1 first: nothing converts them. It has a kink at the margin; for
     a smooth one use `squared_hinge`, for probabilities a cross-entropy.
 
+    Properties:
+        Convex.
+        Differentiable: C0, not at `prediction = -1 where target = -1`, `prediction = 1 where ...
+        Outliers: bounded influence, Lipschitz constant `1`.
+        Estimates: calibrated; no likelihood.
+
     Args:
         prediction: Prediction.
         target: Target; target in {-1, 1}.
@@ -1591,6 +1626,12 @@ def squared_hinge(
 
     Use it where `hinge` is wanted with a continuous gradient. A badly misclassified sample costs
     its squared score, so mislabelled data pull hard.
+
+    Properties:
+        Convex.
+        Differentiable: C1, not at `prediction = -1 where target = -1`, `prediction = 1 where ...
+        Outliers: unbounded influence, no Lipschitz constant.
+        Estimates: calibrated; no likelihood.
 
     Args:
         prediction: Prediction.
@@ -1786,6 +1827,10 @@ def binary_focal(
     `1 - alpha` negatives: at `alpha = 1/2` and `gamma = 0` it is half the cross-entropy. It is not
     convex, and its probabilities are too timid: calibrate them, or use
     `binary_cross_entropy_with_logits`, where they matter.
+
+    Properties:
+        Not convex.
+        Differentiable: Cinf.
 
     Args:
         logits: Prediction.
@@ -2073,6 +2118,11 @@ def softmax_focal(
     Use it for many classes with few hard samples among many easy ones; weigh classes by
     `class_weight`. At `gamma = 0` it is `sparse_softmax_cross_entropy`. It is not convex in the
     logits, and a high `gamma` slows the start, when everything is hard.
+
+    Properties:
+        Not convex.
+        Differentiable: Cinf.
+        Estimates: not proper; no likelihood.
 
     Args:
         logits: Prediction (class).

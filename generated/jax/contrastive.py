@@ -89,6 +89,11 @@ def info_nce(
     query; call it both ways round and average for the symmetric form, or use `clip`. With nearest
     neighbours out of a queue as `key` it is the loss of NNCLR.
 
+    Properties:
+        Not convex.
+        Differentiable: Cinf, not at `key` is the zero vector, `query` is the zero vector.
+        Outliers: no Lipschitz constant.
+
     Args:
         query: Prediction (batch, feature).
         key: Prediction (batch, feature).
@@ -515,6 +520,10 @@ def nt_xent(
     denominator. The batch must be large; a lower `temperature` stresses the hardest negatives. A
     zero embedding has similarity 0 to everything and no gradient. An embedding that is its own
     other view has none, and costs 0. With more than two views use `supervised_contrastive`.
+
+    Properties:
+        Not convex.
+        Differentiable: Cinf, not at `embeddings` is the zero vector.
 
     Args:
         embeddings: Prediction (batch, feature).
@@ -1037,6 +1046,11 @@ def decoupled_contrastive(
     pair is recognised. Row `i` of `key` is the other view of row `i` of `query`; the negatives are
     all other rows of both. One loss per query; call it both ways round and average for the
     symmetric form. It may be negative. A batch of one has no negatives and costs 0.
+
+    Properties:
+        Not convex.
+        Differentiable: Cinf, not at `key` is the zero vector, `query` is the zero vector.
+        Outliers: no Lipschitz constant.
 
     Args:
         query: Prediction (batch, feature).
@@ -1646,6 +1660,11 @@ def clip(
     cap it at 100, as its authors do. One loss per pair, the mean of both directions. The batch must
     be large; for a loss that needs no other rows' softmax use `siglip`.
 
+    Properties:
+        Not convex.
+        Differentiable: Cinf, not at `image` is the zero vector, `text` is the zero vector.
+        Outliers: no Lipschitz constant.
+
     Args:
         image: Prediction (batch, feature).
         text: Prediction (batch, feature).
@@ -2220,6 +2239,11 @@ def siglip(
     of the cosines are learned. One loss per image, the sum over all texts: a larger batch has a
     larger loss.
 
+    Properties:
+        Not convex.
+        Differentiable: Cinf, not at `image` is the zero vector, `text` is the zero vector.
+        Outliers: no Lipschitz constant.
+
     Args:
         image: Prediction (batch, feature).
         text: Prediction (batch, feature).
@@ -2670,6 +2694,11 @@ def alignment(
     Use it beside `uniformity`, which keeps embeddings from all becoming one. It is twice the
     `cosine_distance`, with a gradient in both views.
 
+    Properties:
+        Not convex.
+        Differentiable: Cinf, not at `first` is the zero vector, `second` is the zero vector.
+        Outliers: no Lipschitz constant.
+
     Args:
         first: Prediction (feature).
         second: Prediction (feature).
@@ -2945,6 +2974,11 @@ def uniformity(
 
     Use it beside `alignment` to spread embeddings evenly, or to measure how evenly they are spread.
     One loss per batch, at most 0; a batch of one has no pairs and costs 0.
+
+    Properties:
+        Not convex.
+        Differentiable: Cinf, not at `embeddings` is the zero vector.
+        Outliers: no Lipschitz constant.
 
     Args:
         embeddings: Prediction (batch, feature).
@@ -3344,6 +3378,10 @@ def koleo(
     Use it beside another loss, with a small factor (0.1), to keep a batch of embeddings from
     collapsing: it looks at nearest neighbours alone, where `uniformity` looks at all pairs. One
     loss per embedding; a batch of one has no neighbours and costs 0.
+
+    Properties:
+        Not convex.
+        Differentiable: C0, not at `(embeddings[i, f]*Norm(embeddings[j, f], f) - embeddings[j, ...
 
     Args:
         embeddings: Prediction (batch, feature).

@@ -58,6 +58,11 @@ def distillation(
     the labels. A higher `temperature` shows more of what the teacher thinks of wrong classes; the
     factor `temperature**2` keeps the gradient's size. Nothing flows into the teacher.
 
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: bounded influence, Lipschitz constant ...
+
     Args:
         student: Prediction (class).
         teacher: Target (class).
@@ -320,6 +325,10 @@ def reverse_distillation(
 
     Use it for generators, which should say what the teacher finds likely rather than cover all that
     it might say. There is a factor `temperature**2`, as in `distillation`.
+
+    Properties:
+        Not convex.
+        Differentiable: Cinf.
 
     Args:
         student: Prediction (class).
@@ -617,6 +626,10 @@ def generalized_js_distillation(
     mixture of both. At 0 it is the Kullback-Leibler divergence of the student from the teacher, at
     1 that of the teacher from the student; near, but not at, the ends it fades to 0. There is no
     factor `temperature**2`.
+
+    Properties:
+        Not convex.
+        Differentiable: Cinf.
 
     Args:
         student: Prediction (class).

@@ -72,6 +72,11 @@ def barron_general(
     limits. `alpha` is not learned: without the normaliser of its distribution, an integral that
     has no closed form, it would only ever fall, and its slope is infinite at 2.
 
+    Properties:
+        Not convex; convex for `alpha >= 1`, at the defaults.
+        Differentiable: Cinf.
+        Likelihood of hyperbolic, rate `1`, width `1` at the defaults.
+
     Args:
         prediction: Prediction.
         target: Target.
@@ -384,6 +389,11 @@ def tweedie_deviance_mean(
     power. The gradient is that of scikit-learn's `HalfTweedieLossIdentity`, whose value is 0 for
     a perfect prediction.
 
+    Properties:
+        Not convex; convex for `power <= 1`.
+        Differentiable: Cinf.
+        Estimates: mean = `mean`; likelihood of Tweedie, mean `mean`, power `3/2`, dispersion ...
+
     Args:
         mean: Prediction; mean > 0.
         target: Target; target >= 0.
@@ -615,6 +625,11 @@ def tweedie_deviance(
     Poisson, between 1 and 2 a compound Poisson with exact zeros (claims, rainfall), 2 gamma, 3
     inverse Gaussian. It is smooth in the power; scikit-learn's `HalfTweedieLoss` has the same
     gradient, and a value that differs by 1 / (2 - p) - y / (1 - p), which is infinite at 1 and 2.
+
+    Properties:
+        Not convex; convex for `1 <= power <= 2`, at the defaults.
+        Differentiable: Cinf.
+        Estimates: mean = `exp(log_mean)`; likelihood of Tweedie, mean `exp(log_mean)`, power ...
 
     Args:
         log_mean: Prediction.

@@ -83,6 +83,10 @@ def pearson_correlation(
     signal may be constant: the coefficient of a constant is undefined, and so is the loss. Where
     scale and offset count use `concordance_correlation`.
 
+    Properties:
+        Not convex.
+        Differentiable: Cinf, not at `prediction[k] - Sum(prediction[k], k)/size_position` is ...
+
     Args:
         prediction: Prediction (*position).
         target: Target (*position).
@@ -432,6 +436,10 @@ def concordance_correlation(
     Use it to predict ratings, such as emotions over time, where agreement counts. Variances are
     divided by the number of positions, as Lin's are. `epsilon` keeps it
     defined for constant signals, which cost 1 whether they agree or not.
+
+    Properties:
+        Not convex.
+        Differentiable: Cinf.
 
     Args:
         prediction: Prediction (*position).
@@ -830,6 +838,10 @@ def peak_signal_to_noise(
     Use it to report or to train reconstructions whose values end at `peak`. It is a logarithm of
     the mean squared error: equal images cost minus infinity, and good ones pull hardest.
 
+    Properties:
+        Not convex.
+        Differentiable: Cinf, not at `Sum((prediction[k] - target[k])**2, k)` = `0`.
+
     Args:
         prediction: Prediction (*position).
         target: Target (*position).
@@ -1098,6 +1110,11 @@ def edge_aware_smoothness(
     Use it for self-supervised depth or disparity, which should be smooth within objects and jump
     at their outlines. Divide the map by its mean first, or it shrinks. Each direction is averaged
     over its own neighbours; a map with one row or column has none that way.
+
+    Properties:
+        Convex.
+        Differentiable: C0, not at `depth[r + 1, c]` = `depth[r, c]`, `depth[r, c + 1]` = ...
+        Outliers: bounded influence, Lipschitz constant `Sum(sqrt(Sum(Max(0, ...
 
     Args:
         depth: Prediction (row, column).
@@ -1397,6 +1414,10 @@ def scale_invariant_log(
     Use it for depth from one image: at `balance = 1` a wrong overall scale costs nothing, at 0 it
     is the squared error of logarithms. Some authors take ten times its root and 0.85. Invalid
     positions have no place here: a mask selects whole samples.
+
+    Properties:
+        Not convex.
+        Differentiable: Cinf.
 
     Args:
         prediction: Prediction (*position); prediction > 0.

@@ -121,6 +121,12 @@ def laplace_nll(
     median. Like every likelihood with a free scale it is unbounded below on perfectly fitted
     targets. The constant log 2 is included.
 
+    Properties:
+        Not convex; convex in `mean`.
+        Differentiable: C0, not at `mean = target`.
+        Outliers: no Lipschitz constant.
+        Likelihood of Laplace, scale `scale`.
+
     Args:
         mean: Prediction.
         scale: Prediction; scale > 0.
@@ -340,6 +346,11 @@ def gaussian_nll_log_variance(
     Use it instead of `gaussian_nll` with a model whose outputs are any real numbers: no floor is
     needed, and noisy targets get a small weight, `exp(-log_variance)`. The constant log(2 pi)/2 is
     left out. A log-variance of -60 is a standard deviation of 1e-13; keep it well inside.
+
+    Properties:
+        Not convex; convex in `mean`, `log_variance`.
+        Differentiable: Cinf.
+        Likelihood of Gaussian, variance `exp(log_variance)`.
 
     Args:
         mean: Prediction.
@@ -569,6 +580,12 @@ def student_t_nll(
     of freedom `df`, which may be learned along with the scale, say how heavy the tails are. It is
     not convex in the prediction: start from a fit by `huber`, or with a large `df`, for which it
     tends to the Gaussian likelihood.
+
+    Properties:
+        Not convex.
+        Differentiable: Cinf.
+        Outliers: redescending influence, Lipschitz constant `(df + 1)/(2*sqrt(df)*scale)`.
+        Likelihood of Student's t, degrees of freedom `df`, scale `scale`.
 
     Args:
         prediction: Prediction.
@@ -865,6 +882,12 @@ def poisson_nll_full(
     the same gradient. PyTorch's `full=True` adds Stirling's approximation of the normaliser, for
     targets above 1 only: at a target of 2 it is 0.6518 instead of log 2 = 0.6931.
 
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: unbounded influence, no Lipschitz constant.
+        Estimates: mean = `exp(log_rate)`; likelihood of Poisson, mean `exp(log_rate)`.
+
     Args:
         log_rate: Prediction.
         target: Target; target is an integer and target >= 0.
@@ -1057,6 +1080,12 @@ def negative_binomial_nll(
     Use it for counts whose variance exceeds their mean: the variance is
     mean + dispersion * mean**2 (NB2). The dispersion may be learned; as it goes to 0 the
     distribution tends to Poisson's, for which `poisson_nll_full` is the better formula.
+
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: bounded influence, Lipschitz constant `Max(1/dispersion, target)`.
+        Estimates: mean = `exp(log_mean)`; likelihood of negative binomial, mean ...
 
     Args:
         log_mean: Prediction.
@@ -1321,6 +1350,12 @@ def gamma_nll(
     amounts and durations. For a fixed shape its gradient is that of the gamma deviance, times the
     shape; a learned shape needs the normaliser, which is included.
 
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: unbounded influence, no Lipschitz constant.
+        Estimates: mean = `exp(log_mean)`; likelihood of gamma, mean `exp(log_mean)`, shape `shape`.
+
     Args:
         log_mean: Prediction.
         target: Target; target > 0.
@@ -1547,6 +1582,12 @@ def log_normal_nll(
 
     Use it for positive targets with multiplicative errors. The prediction is the mean of
     log(target), so exp(prediction) is the median of the target, not its mean.
+
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: unbounded influence, no Lipschitz constant.
+        Likelihood of log-normal, mean of the logarithm `prediction`, variance of the logarithm ...
 
     Args:
         prediction: Prediction.
@@ -1775,6 +1816,11 @@ def probit(
     It grows quadratically for confident mistakes where `logistic` grows linearly: mislabelled
     samples weigh more. Labels are -1 and 1.
 
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Estimates: mean = `(InverseMills(-score) - InverseMills(score))/(InverseMills(-score) + ...
+
     Args:
         score: Prediction.
         target: Target; target in {-1, 1}.
@@ -1970,6 +2016,10 @@ def tobit(
     Use it where measurements below a limit are only known to lie below it: there `censored` is
     true and the target is the limit. Uncensored targets have the Gaussian density, scale and
     constant included. For censoring from above, negate prediction and target.
+
+    Properties:
+        Convex.
+        Differentiable: Cinf.
 
     Args:
         prediction: Prediction.
@@ -2236,6 +2286,11 @@ def weibull_survival(
     predicted log-scale is the logarithm of the time that 37 percent survive. Unlike
     `cox_partial_likelihood` it predicts times, and assumes how the hazard evolves.
 
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: unbounded influence, no Lipschitz constant.
+
     Args:
         log_scale: Prediction.
         time: Target; time > 0.
@@ -2494,6 +2549,10 @@ def log_normal_survival(
 
     Use it as an accelerated failure time model: the prediction is the mean of log(time), and
     every unit of it multiplies times by e. Its hazard first rises and then falls.
+
+    Properties:
+        Convex.
+        Differentiable: Cinf.
 
     Args:
         prediction: Prediction.
@@ -2762,6 +2821,10 @@ def crps_gaussian(
     `gaussian_nll` punishes them quadratically. It tends to the absolute error as the scale goes to
     0, so it is bounded below and does not collapse. Scales below 1e-6 may overflow in single
     precision.
+
+    Properties:
+        Convex.
+        Differentiable: Cinf.
 
     Args:
         mean: Prediction.

@@ -81,6 +81,11 @@ def cosine_distance(
     Lengths are not learned: add another term if they matter. A zero vector has distance 1 from
     everything and no gradient. Some libraries call minus the cosine a loss: it is smaller by 1.
 
+    Properties:
+        Not convex.
+        Differentiable: Cinf, not at `prediction` is the zero vector.
+        Outliers: no Lipschitz constant.
+
     Args:
         prediction: Prediction (feature).
         target: Target (feature).
@@ -317,6 +322,11 @@ def cosine_embedding(
     Use it for labelled pairs: `target` is 1 if the two belong together, -1 if not. Pairs that do
     not are pushed until their cosine is below `margin`. Only angles count; for distances see
     `contrastive`. A zero vector has cosine 0 and no gradient.
+
+    Properties:
+        Not convex.
+        Differentiable: C0, not at `Sum(first[f]*second[f], f)` = `margin*Norm(first[f], ...
+        Outliers: no Lipschitz constant.
 
     Args:
         first: Prediction (feature).
@@ -632,6 +642,12 @@ def hinge_embedding(
     together, -1 if not. With embeddings use `contrastive`. The distance is taken as it is, so a
     negative one is rewarded without limit.
 
+    Properties:
+        Convex.
+        Differentiable: C0, not at `distance = margin where target = -1`.
+        Outliers: bounded influence, Lipschitz constant `1`.
+        No likelihood.
+
     Args:
         distance: Prediction.
         target: Target; target in {-1, 1}.
@@ -851,6 +867,11 @@ def contrastive(
     are pushed only within `margin`. Absolute distances must fit one margin everywhere:
     `triplet_margin` compares distances instead. There is no factor 1/2. For all pairs of a batch
     use `contrastive_batch`.
+
+    Properties:
+        Not convex.
+        Differentiable: C0, not at `first[f]` = `second[f]` throughout, `Norm(first[f] - ...
+        Outliers: unbounded influence, no Lipschitz constant.
 
     Args:
         first: Prediction (feature).
@@ -1133,6 +1154,12 @@ def contrastive_distance(
     alignments. `same` is 1 if the two belong together, 0 if not. With embeddings use
     `contrastive`, which has a gradient where the distance's own is undefined.
 
+    Properties:
+        Convex.
+        Differentiable: C1, not at `distance = margin where same = 0`.
+        Outliers: no Lipschitz constant.
+        No likelihood.
+
     Args:
         distance: Prediction; distance >= 0.
         same: Target; same in {0, 1}.
@@ -1358,6 +1385,11 @@ def margin_based(
     together, -1 if not. `beta` is the boundary and is learned, `margin` half the width of the
     band in which pairs still cost. The default of `beta` supposes embeddings of length 1: normalise
     them first. Its authors divide the sum by the number of pairs that cost anything.
+
+    Properties:
+        Not convex.
+        Differentiable: C0, not at `Norm(first[f] - second[f], f)` = `beta + margin`, ...
+        Outliers: bounded influence, Lipschitz constant `sqrt(2)`.
 
     Args:
         first: Prediction (feature).
@@ -1647,6 +1679,11 @@ def triplet_margin(
     teach nothing: choose hard ones (`triplet_batch_hard`), or use `info_nce` or `nt_xent`, which
     compare with the whole batch. Nothing is added to distances to keep them from 0: where two
     embeddings are the same, their distance has no gradient.
+
+    Properties:
+        Not convex.
+        Differentiable: C0, not at `Norm(-negative[f] + positive[f], f)` = `Norm(anchor[f] - ...
+        Outliers: bounded influence, Lipschitz constant `2*Max(sqrt(2), ...
 
     Args:
         anchor: Prediction (feature).
@@ -2119,6 +2156,10 @@ def triplet_soft_margin(
     Use it where no margin can be named, or where triplets that are already right should not stop
     to teach. Choose hard triplets all the same. The distance is Euclidean.
 
+    Properties:
+        Not convex; convex in `positive`.
+        Differentiable: C0, not at `anchor[f]` = `negative[f]` throughout, `anchor[f]` = ...
+
     Args:
         anchor: Prediction (feature).
         positive: Prediction (feature).
@@ -2411,6 +2452,10 @@ def quadruplet(
     Use it where clusters should be compact, and not only be ordered seen from an anchor. `negative`
     and `other` belong to two further identities. Distances are squared; `other_margin` should be
     less than `margin`.
+
+    Properties:
+        Not convex; convex in `positive`.
+        Differentiable: C0, not at `Sum((anchor[f] - negative[f])**2, f)` = `margin + ...
 
     Args:
         anchor: Prediction (feature).

@@ -64,6 +64,12 @@ def expectile(
     `tau`-expectile, which depends on how far all targets are, not only on how many are beyond.
     At `tau = 1/2` it is half of `squared_error`, and as sensitive to outliers.
 
+    Properties:
+        Convex.
+        Differentiable: C1, not at `prediction = target`.
+        Outliers: unbounded influence, no Lipschitz constant.
+        Estimates: expectile of level tau; likelihood of split normal, variance below `1/(2 - ...
+
     Args:
         prediction: Prediction.
         target: Target.
@@ -296,6 +302,11 @@ def multi_quantile(
     predict their differences. With many levels it approximates half of the continuous ranked
     probability score.
 
+    Properties:
+        Convex.
+        Differentiable: C0, not at `prediction[q]` = `target`.
+        Outliers: bounded influence, Lipschitz constant `sqrt(Sum(Max(1 - tau[q], tau[q])**2, ...
+
     Args:
         prediction: Prediction (quantile).
         target: Target.
@@ -521,6 +532,12 @@ def smooth_quantile(
     Use it for quantiles in boosting or with Newton's method, which need a curvature. `width` is in
     units of the target; the smaller, the closer to `quantile`, and the best constant prediction is
     biased towards the middle by about that much. It is not 0 at the target.
+
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: bounded influence, Lipschitz constant `Max(1 - tau, tau)`.
+        Likelihood of density `exp(-loss)`.
 
     Args:
         prediction: Prediction.
@@ -754,6 +771,12 @@ def quantile_huber(
     Use it for a quantile with a gradient that fades at the target. The quadratic part, of
     half-width `delta`, biases the quantile towards the expectile. For a network of many quantiles
     use `quantile_regression`.
+
+    Properties:
+        Convex.
+        Differentiable: C1, not at `prediction = delta + target`, `prediction = target`, ....
+        Outliers: bounded influence, Lipschitz constant `Max(1 - tau, tau)`.
+        Likelihood of density `exp(-loss)`.
 
     Args:
         prediction: Prediction.
@@ -1009,6 +1032,11 @@ def quantile_regression(
     Use it for distributional reinforcement learning: quantile `i` has the level `(i + 1/2) / N`,
     the targets are those of the next state, and nothing flows back into them. It is summed over
     the quantiles and averaged over the samples.
+
+    Properties:
+        Convex.
+        Differentiable: C1, not at `prediction[i]` = `-delta + target[j]`, `prediction[i]` = ...
+        Outliers: bounded influence, Lipschitz constant `sqrt(Sum(Max((i + 1/2)/size_quantile, ...
 
     Args:
         prediction: Prediction (quantile).
@@ -1297,6 +1325,11 @@ def interval_score(
     the best ends are its quantiles at `alpha / 2` and `1 - alpha / 2`. `lower` should not exceed
     `upper`; nothing here sees to that.
 
+    Properties:
+        Convex.
+        Differentiable: C0, not at `upper = target where lower - target > 0`, `lower = target ...
+        Outliers: bounded influence, Lipschitz constant `2 + 2*sqrt(2)/alpha`.
+
     Args:
         lower: Prediction.
         upper: Prediction.
@@ -1538,6 +1571,11 @@ def ensemble_crps(
     Use it to train models that give several equally likely predictions, as in weather forecasts:
     they should surround the target. The spread includes each member's distance 0 to itself, so a
     small ensemble is drawn to be too narrow. With one member it is `absolute_error`.
+
+    Properties:
+        Not convex.
+        Differentiable: C0, not at `prediction[m]` = `target`, `prediction[n]` = `prediction[m]`.
+        Outliers: bounded influence, Lipschitz constant `sqrt(2)/2 + 1/sqrt(size_member)`.
 
     Args:
         prediction: Prediction (member).

@@ -73,6 +73,11 @@ def bayesian_personalized_ranking(
     too rarely by a uniform sampler: sample by popularity, or use `sampled_softmax` with its
     correction. Regularise the embeddings yourself.
 
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: bounded influence, Lipschitz constant `sqrt(2)`.
+
     Args:
         positive: Prediction.
         negative: Prediction.
@@ -287,6 +292,10 @@ def top1(
 
     Use it for session-based recommendation, with the other items of the batch as negatives. It
     fades with more negatives: `bpr_max` does not.
+
+    Properties:
+        Not convex.
+        Differentiable: Cinf.
 
     Args:
         positive: Prediction.
@@ -533,6 +542,11 @@ def bpr_max(
     Use it for session-based recommendation with many sampled negatives: the softmax of their scores
     weighs them, so that the gradient does not fade with their number. Its authors add the squares
     of the negatives' scores, with the same weights, to keep these small.
+
+    Properties:
+        Not convex.
+        Differentiable: Cinf.
+        Outliers: bounded influence, Lipschitz constant `2*sqrt(2)`.
 
     Args:
         positive: Prediction.
@@ -797,6 +811,10 @@ def sampled_softmax(
     Use it for catalogues or vocabularies that are too large for a softmax over all of them. The
     frequencies are the logarithms of the expected number of times that an item is sampled; all 0
     is no correction. Take negatives that happen to be the positive out first, by a score of -oo.
+
+    Properties:
+        Convex.
+        Differentiable: Cinf.
 
     Args:
         positive: Prediction.
@@ -1076,6 +1094,11 @@ def negative_sampling(
     embeddings of graphs and sequences. Negatives are sampled by frequency to the power of 3/4.
     Scores are not probabilities of the pairs: they are shifted by the sampler.
 
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: bounded influence, Lipschitz constant `sqrt(size_sample + 1)`.
+
     Args:
         positive: Prediction.
         negative: Prediction (sample).
@@ -1289,6 +1312,10 @@ def self_adversarial_negative_sampling(
     (`negative`) by TransE, RotatE or the like. The softmax of minus the distances, times
     `adversarial_temperature`, weighs the corrupted ones and counts as a constant: the gradient is
     not that of the value. At 0 all weigh alike. It is the mean of both parts.
+
+    Properties:
+        Not convex; convex in `positive`.
+        Differentiable: Cinf.
 
     Args:
         positive: Prediction.
@@ -1555,6 +1582,11 @@ def translation_margin(
     Use it to embed knowledge graphs by translations; exactly one of `false_head` and `false_tail`
     differs from the true one. Relations of one to many cannot be translations: use other scores
     with `self_adversarial_negative_sampling`. Distances are Euclidean. Normalise entities.
+
+    Properties:
+        Not convex; convex in `head`, `tail`.
+        Differentiable: C0, not at `Norm(false_head[f] - false_tail[f] + relation[f], f)` = ...
+        Outliers: bounded influence, Lipschitz constant `2*sqrt(3)`.
 
     Args:
         head: Prediction (feature).

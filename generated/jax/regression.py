@@ -120,6 +120,12 @@ def squared_error(
     Use it when errors are about Gaussian and the mean is wanted. One wild target moves the fit
     far: prefer `huber` or `absolute_error` where outliers occur. There is no factor 1/2.
 
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: unbounded influence, no Lipschitz constant.
+        Estimates: mean; likelihood of Gaussian, variance `1/2`.
+
     Args:
         prediction: Prediction.
         target: Target.
@@ -315,6 +321,12 @@ def absolute_error(
     Use it when the median is wanted, or when outliers must not matter more than their count. The
     gradient does not shrink near the target, so a fixed step size keeps oscillating: prefer
     `huber`, `smooth_l1` or `log_cosh` for smooth convergence.
+
+    Properties:
+        Convex.
+        Differentiable: C0, not at `prediction = target`.
+        Outliers: bounded influence, Lipschitz constant `1`.
+        Estimates: median; likelihood of Laplace, scale `1`.
 
     Args:
         prediction: Prediction.
@@ -516,6 +528,12 @@ def huber(
     which an observation counts as one. The tail's slope is `delta`: for a slope of 1 whatever the
     width of the quadratic part, use `smooth_l1`. The curvature jumps at `delta`: use `log_cosh`
     where a continuous second derivative matters.
+
+    Properties:
+        Convex.
+        Differentiable: C1, not at `prediction = delta + target`, `prediction = -delta + target`.
+        Outliers: bounded influence, Lipschitz constant `delta`.
+        Likelihood of Huber's, variance in the middle `1`, tails from `delta`.
 
     Args:
         prediction: Prediction.
@@ -722,6 +740,12 @@ def smooth_l1(
     Use it where `absolute_error` is wanted with a gradient that fades at the target, as for the
     coordinates of boxes. It is `huber(delta=beta) / beta`: the slope of the tails stays 1 and a
     smaller `beta` makes it steeper near the target.
+
+    Properties:
+        Convex.
+        Differentiable: C1, not at `prediction = beta + target`, `prediction = -beta + target`.
+        Outliers: bounded influence, Lipschitz constant `1`.
+        Likelihood of Huber's, variance in the middle `beta`, tails from `beta`.
 
     Args:
         prediction: Prediction.
@@ -933,6 +957,12 @@ def log_cosh(
     half the squared error below 1 and the absolute error minus log(2) above, so the unit of the
     target decides what an outlier is: rescale the target, or use `huber`, to choose.
 
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: bounded influence, Lipschitz constant `1`.
+        Likelihood of hyperbolic secant, scale `pi/2`.
+
     Args:
         prediction: Prediction.
         target: Target.
@@ -1122,6 +1152,12 @@ def quantile(
 
     Use it to predict a quantile, or an interval from two of them. Quantiles fitted one by one may
     cross. At `tau = 1/2` it is half of `absolute_error`.
+
+    Properties:
+        Convex.
+        Differentiable: C0, not at `prediction = target`.
+        Outliers: bounded influence, Lipschitz constant `Max(1 - tau, tau)`.
+        Estimates: quantile of level tau; likelihood of asymmetric Laplace, level `tau`, scale `1`.
 
     Args:
         prediction: Prediction.
@@ -1344,6 +1380,12 @@ def tukey_biweight(
     efficiency for Gaussian errors of unit scale, so divide errors by a robust scale first. It is
     not convex and its gradient is zero beyond `c`: start from a `huber` fit.
 
+    Properties:
+        Not convex.
+        Differentiable: C2, not at `prediction = c + target`, `prediction = -c + target`.
+        Outliers: redescending influence, Lipschitz constant `16*sqrt(5)*c/125`.
+        No likelihood.
+
     Args:
         prediction: Prediction.
         target: Target.
@@ -1561,6 +1603,11 @@ def linex(
     ones, `a < 0` too low ones. The exponential side overflows for large `a` times the error, and
     outliers there dominate everything; for a mild asymmetry use `quantile`.
 
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Likelihood of Gumbel, signed scale `1/a`.
+
     Args:
         prediction: Prediction.
         target: Target.
@@ -1764,6 +1811,12 @@ def gaussian_nll(
     Use it to learn the noise level along with the mean. It is unbounded below as the variance
     goes to zero on a perfectly fitted target: keep the variance away from zero, for instance by
     `softplus` plus a floor. The constant log(2 pi)/2 is left out.
+
+    Properties:
+        Not convex; convex in `mean`.
+        Differentiable: Cinf.
+        Outliers: no Lipschitz constant.
+        Likelihood of Gaussian, variance `variance`.
 
     Args:
         mean: Prediction.
@@ -1981,6 +2034,12 @@ def poisson_nll(
     allowed. The variance is taken to equal the mean: overdispersed counts get overconfident. The
     term log(target!), which no prediction changes, is left out.
 
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: unbounded influence, no Lipschitz constant.
+        Estimates: mean = `exp(log_rate)`; likelihood of Poisson, mean `exp(log_rate)`.
+
     Args:
         log_rate: Prediction.
         target: Target; target >= 0.
@@ -2166,6 +2225,12 @@ def poisson_nll_rate(
     Use it when the model ends in something positive, such as `softplus`. With a log link
     `poisson_nll` is exact and cannot leave its domain. The term log(target!) is left out, and no
     epsilon is added to the rate.
+
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: no Lipschitz constant.
+        Estimates: mean = `rate`; likelihood of Poisson, mean `rate`.
 
     Args:
         rate: Prediction; rate > 0.
@@ -2353,6 +2418,12 @@ def epsilon_insensitive(
     Use it where small errors do not matter, or for sparse solutions of support vector machines.
     `epsilon` is in units of the target: scale the target first. The slope does not fade towards
     the tube; for a smooth entry use `squared_epsilon_insensitive`.
+
+    Properties:
+        Convex.
+        Differentiable: C0, not at `prediction = epsilon + target where epsilon > 0`, ...
+        Outliers: bounded influence, Lipschitz constant `1`.
+        Likelihood of density `exp(-loss)`.
 
     Args:
         prediction: Prediction.
@@ -2557,6 +2628,12 @@ def squared_epsilon_insensitive(
 
     Use it like `epsilon_insensitive` where a continuous gradient is wanted. Outliers pull as hard
     as with `squared_error`.
+
+    Properties:
+        Convex.
+        Differentiable: C1, not at `prediction = epsilon + target where epsilon > 0`, ...
+        Outliers: unbounded influence, no Lipschitz constant.
+        Likelihood of density `exp(-loss)`.
 
     Args:
         prediction: Prediction.
@@ -2773,6 +2850,12 @@ def asymmetric_squared_error(
     remaining life too long: `over` multiplies errors above the target, `under` those below. Only
     their ratio moves the optimum; it is an `expectile` times `over + under`. For prices per unit of
     error use `asymmetric_absolute_error`.
+
+    Properties:
+        Convex.
+        Differentiable: C1, not at `prediction = target`.
+        Outliers: unbounded influence, no Lipschitz constant.
+        Estimates: expectile of level under/(over + under); likelihood of split normal, variance ...
 
     Args:
         prediction: Prediction.
@@ -3007,6 +3090,12 @@ def asymmetric_absolute_error(
     Use it where each unit too much costs `over` and each unit too few `under`, as a newsvendor
     does. The best constant prediction is the quantile at `under / (over + under)` of the target;
     `quantile` takes that level itself.
+
+    Properties:
+        Convex.
+        Differentiable: C0, not at `prediction = target`.
+        Outliers: bounded influence, Lipschitz constant `Max(over, under)`.
+        Estimates: quantile of level under/(over + under); likelihood of asymmetric Laplace, ...
 
     Args:
         prediction: Prediction.

@@ -72,6 +72,12 @@ def pseudo_huber(
     `delta` is the error, in units of the target, around which one turns into the other, and the
     slope of the tails. For a slope of 1 whatever the width, use `charbonnier`.
 
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: bounded influence, Lipschitz constant `delta`.
+        Likelihood of hyperbolic, rate `delta`, width `delta`.
+
     Args:
         prediction: Prediction.
         target: Target.
@@ -283,6 +289,12 @@ def charbonnier(
     Use it for images and optical flow, where edges should stay sharp. At the target it costs
     `epsilon`, not 0; `pseudo_huber` subtracts that, and multiplies the rest by its `delta`. The
     curvature at the target is `1 / epsilon`: a very small one brings the kink back.
+
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: bounded influence, Lipschitz constant `1`.
+        Likelihood of hyperbolic, rate `1`, width `epsilon`.
 
     Args:
         prediction: Prediction.
@@ -496,6 +508,12 @@ def cauchy(
     of ordinary errors. It is not convex, and far from the target the gradient fades like 1/error:
     start from a `huber` fit. Books often multiply it by `c**2`.
 
+    Properties:
+        Not convex.
+        Differentiable: Cinf.
+        Outliers: redescending influence, Lipschitz constant `sqrt(2)/(2*c)`.
+        Likelihood of Cauchy, scale `sqrt(2)*c`.
+
     Args:
         prediction: Prediction.
         target: Target.
@@ -700,6 +718,12 @@ def welsch(
     from a good fit. Also known as the correntropy or Leclerc loss; books often multiply it by
     `c**2`.
 
+    Properties:
+        Not convex.
+        Differentiable: Cinf.
+        Outliers: redescending influence.
+        No likelihood.
+
     Args:
         prediction: Prediction.
         target: Target.
@@ -901,6 +925,12 @@ def geman_mcclure(
     Use it for registration and motion with many false matches; `c` is the scale of ordinary errors.
     Its influence fades more slowly than that of `welsch`. It is not convex: start from a good fit.
     The form is the one with curvature `1 / c**2` at the target; others scale it differently.
+
+    Properties:
+        Not convex.
+        Differentiable: Cinf.
+        Outliers: redescending influence, Lipschitz constant `3*sqrt(3)/(8*c)`.
+        No likelihood.
 
     Args:
         prediction: Prediction.
@@ -1118,6 +1148,12 @@ def fair(
     boosting. Its tails grow by a logarithm less than linearly, so `c` must be chosen in units of
     the target.
 
+    Properties:
+        Convex.
+        Differentiable: C2, not at `prediction = target`.
+        Outliers: bounded influence, Lipschitz constant `c`.
+        Likelihood of density `exp(-loss)`.
+
     Args:
         prediction: Prediction.
         target: Target.
@@ -1321,6 +1357,12 @@ def andrews_wave(
     default has 95 % efficiency for Gaussian errors of unit scale, so divide errors by a robust
     scale first. It is not convex and its gradient is zero beyond `pi * c`: start from a `huber`
     fit.
+
+    Properties:
+        Not convex.
+        Differentiable: C1, not at `prediction = pi*c + target`, `prediction = -pi*c + target`.
+        Outliers: redescending influence.
+        No likelihood.
 
     Args:
         prediction: Prediction.
@@ -1534,6 +1576,12 @@ def truncated_squared_error(
     Use it when errors are either Gaussian or worthless; the default has 95 % efficiency for
     Gaussian errors of unit scale, so divide errors by a robust scale first. The gradient jumps to
     zero at `c`, so a fit may hang between two sets of outliers: `tukey_biweight` lets go gradually.
+
+    Properties:
+        Not convex.
+        Differentiable: C0, not at `prediction = -c + target`, `prediction = c + target`.
+        Outliers: redescending influence, Lipschitz constant `c`.
+        No likelihood.
 
     Args:
         prediction: Prediction.

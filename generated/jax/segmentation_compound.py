@@ -74,6 +74,10 @@ def dice_cross_entropy(
     gives every position a steady gradient, Dice looks after small regions. There is one loss per
     sample. For regions that may overlap use `binary_dice_cross_entropy`.
 
+    Properties:
+        Not convex.
+        Differentiable: Cinf.
+
     Args:
         logits: Prediction (class, *spatial).
         target: Target (class, *spatial); 0 <= target <= 1.
@@ -498,6 +502,10 @@ def binary_dice(
 
     Use it for foreground against background. It is `dice` of the sigmoid, without a class axis.
 
+    Properties:
+        Not convex.
+        Differentiable: Cinf.
+
     Args:
         logits: Prediction (*spatial).
         target: Target (*spatial); 0 <= target <= 1.
@@ -792,6 +800,10 @@ def binary_dice_cross_entropy(
     Shapes: `(*spatial),(*spatial)->()` after the batch axes, as NumPy writes generalised ufuncs.
 
     Use it for foreground against background, or for each of several regions that may overlap.
+
+    Properties:
+        Not convex.
+        Differentiable: Cinf.
 
     Args:
         logits: Prediction (*spatial).
@@ -1145,6 +1157,10 @@ def combo(
     share of cross-entropy. There is one loss per sample and class; the authors subtract the Dice
     coefficient instead of adding one minus it, which is less by `1 - alpha`.
 
+    Properties:
+        Not convex.
+        Differentiable: Cinf, not at `1` = `probability[c, s]`, `probability[c, s]` = `0`.
+
     Args:
         probability: Prediction (class, *spatial); 0 <= probability <= 1.
         target: Target (class, *spatial); 0 <= target <= 1.
@@ -1478,6 +1494,11 @@ def boundary(
     near ones. `distance` is negative inside the true region and positive outside; compute it
     once per target. Alone, it may collapse to an empty region.
 
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: Lipschitz constant `sqrt(Sum(distance[c, s]**2, s))/size_spatial`.
+
     Args:
         probability: Prediction (class, *spatial); 0 <= probability <= 1.
         distance: Target (class, *spatial).
@@ -1714,6 +1735,11 @@ def hausdorff_distance(
 
     Use it beside an overlap loss to shrink the largest errors of a contour. The distances to the
     predicted and to the true boundary are data, computed anew for every prediction.
+
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: Lipschitz constant `sqrt(Sum((predicted_distance[c, s]**alpha + ...
 
     Args:
         probability: Prediction (class, *spatial); 0 <= probability <= 1.

@@ -37,6 +37,11 @@ def negative_cosine_similarity(
     Use it like `cosine_distance`, which is larger by 1, where libraries expect this form. The
     target has no gradient, as self-supervised methods with a stopped gradient want it.
 
+    Properties:
+        Not convex.
+        Differentiable: Cinf, not at `prediction` is the zero vector.
+        Outliers: no Lipschitz constant.
+
     Args:
         prediction: Prediction (feature).
         target: Target (feature).

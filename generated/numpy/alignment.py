@@ -59,6 +59,11 @@ def sppo(
     chosen log-ratio goes to `1 / (2 beta)` and the rejected one to minus that, so the chosen
     answer's probability does rise. Preferences count as certain.
 
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: unbounded influence, no Lipschitz constant.
+
     Args:
         policy_chosen: Prediction.
         policy_rejected: Prediction.
@@ -300,6 +305,11 @@ def apo_zero(
 
     Use it when the chosen answers are better than the model's own; where they are worse, use
     `dpo`. Both terms level off, so a hopeless pair pulls no more.
+
+    Properties:
+        Not convex.
+        Differentiable: Cinf.
+        Outliers: bounded influence, Lipschitz constant `sqrt(2)*beta/4`.
 
     Args:
         policy_chosen: Prediction.
@@ -557,6 +567,11 @@ def bco(
 
     Use it for pairs, or in two halves for answers rated one by one. `shift` is the running mean of
     all rewards `beta * log-ratio`: data, and one number for all samples.
+
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: bounded influence, Lipschitz constant `sqrt(2)*beta`.
 
     Args:
         policy_chosen: Prediction.
@@ -827,6 +842,11 @@ def nca(
     Use it where `dpo` makes the chosen answer less likely. The log-ratio of the chosen answer
     rises from 0 only as far as both terms allow.
 
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: bounded influence, Lipschitz constant `sqrt(5)*beta/2`.
+
     Args:
         policy_chosen: Prediction.
         policy_rejected: Prediction.
@@ -1084,6 +1104,10 @@ def exo(
 
     Use it in place of `dpo`, whose divergence runs the other way and spreads probability. The
     preference of the chosen answer counts as `1 - label_smoothing`, which must not be 1.
+
+    Properties:
+        Not convex.
+        Differentiable: Cinf.
 
     Args:
         policy_chosen: Prediction.

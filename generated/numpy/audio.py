@@ -75,6 +75,10 @@ def signal_to_noise(
     is added to the power of the signal and of the error: an exact estimate has a large finite
     ratio, and a silent target one near 0 dB for silence. Means are subtracted first.
 
+    Properties:
+        Not convex.
+        Differentiable: Cinf.
+
     Args:
         prediction: Prediction (time).
         target: Target (time).
@@ -369,6 +373,10 @@ def si_sdr(
     Use it for separation: the target is scaled to fit the estimate best, so the estimate's level
     does not count. `epsilon` is added to the powers, also in the scale: a silent target or
     estimate has a finite loss. Means are subtracted first.
+
+    Properties:
+        Not convex.
+        Differentiable: Cinf.
 
     Args:
         prediction: Prediction (time).
@@ -752,6 +760,11 @@ def error_to_signal(
     Use it to model audio effects, whose level counts; filter both signals first to stress what is
     heard. For a silent target it is the error's energy over `epsilon`: leave such samples out.
 
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: unbounded influence, no Lipschitz constant.
+
     Args:
         prediction: Prediction (time).
         target: Target (time).
@@ -981,6 +994,11 @@ def spectral_convergence(
     Use it beside `log_magnitude`, at several resolutions: it stresses the loud parts. It has a
     kink at an exact fit. The target must not be silent.
 
+    Properties:
+        Convex.
+        Differentiable: C0, not at `target[f, t]` = `magnitude[f, t]` throughout.
+        Outliers: Lipschitz constant `1/Norm(target[f, t], f, t)`.
+
     Args:
         magnitude: Prediction (frequency, frame); magnitude >= 0.
         target: Target (frequency, frame); target >= 0.
@@ -1207,6 +1225,10 @@ def log_magnitude(
 
     Use it beside `spectral_convergence`: it stresses the quiet parts. Magnitudes must be positive:
     clip them below, as libraries do.
+
+    Properties:
+        Not convex.
+        Differentiable: C0, not at `log(magnitude[f, t])` = `log(target[f, t])`.
 
     Args:
         magnitude: Prediction (frequency, frame); magnitude > 0.

@@ -94,6 +94,10 @@ def iou(
     Use it to report the score that detection is judged by. It has no gradient for boxes that do
     not meet: train with `giou`, `diou` or `ciou`.
 
+    Properties:
+        Not convex.
+        Differentiable: C0, not at `Minimum(box[2], target[2])` = `Maximum(box[0], target[0])`, ...
+
     Args:
         box: Prediction (coordinate).
         target: Target (coordinate).
@@ -587,6 +591,10 @@ def log_iou(
 
     Use it for boxes that meet already, where it punishes small overlaps harder than `iou`. A ratio
     counts as at least `epsilon`: boxes that do not meet have a high finite cost and no gradient.
+
+    Properties:
+        Not convex.
+        Differentiable: at least C0, not at `Maximum(-Maximum(box[0], target[0]) + ...
 
     Args:
         box: Prediction (coordinate).
@@ -1208,6 +1216,10 @@ def giou(
     intersection over union it has a gradient for boxes that do not meet. Boxes must have
     left < right and top < bottom. It converges slowly for a box inside the other: a coordinate
     loss such as `smooth_l1` beside it helps. It lies between 0 and 2.
+
+    Properties:
+        Not convex.
+        Differentiable: C0, not at `Minimum(box[2], target[2])` = `Maximum(box[0], target[0])`, ...
 
     Args:
         box: Prediction (coordinate).
@@ -1910,6 +1922,10 @@ def diou(
     Use it in place of `giou` for faster convergence, above all for a box inside the other. Boxes
     with one centre get no help from the second term: `ciou` compares their proportions, too.
 
+    Properties:
+        Not convex.
+        Differentiable: C0, not at `Minimum(box[2], target[2])` = `Maximum(box[0], target[0])`, ...
+
     Args:
         box: Prediction (coordinate).
         target: Target (coordinate).
@@ -2546,6 +2562,9 @@ def ciou(
     Use it to fit boxes; it is the usual choice of one-stage detectors. The weight of the penalty
     depends on the boxes but counts as a constant: its gradient is not that of the value. Identical
     boxes have a weight of 0.
+
+    Properties:
+        Not convex.
 
     Args:
         box: Prediction (coordinate).
@@ -3266,6 +3285,12 @@ def balanced_l1(
     more. A lower `alpha` lifts small gradients; `beta` is the error at which the cap starts. Its
     gradient is continuous there for `beta = 1` only, as in the authors' code.
 
+    Properties:
+        Not convex; convex at the defaults.
+        Differentiable: C0, not at `prediction = beta + target`, `prediction = target`, ....
+        Outliers: bounded influence.
+        Likelihood of density `exp(-loss)`.
+
     Args:
         prediction: Prediction.
         target: Target.
@@ -3544,6 +3569,10 @@ def gaussian_focal(
     and add 1e-12 inside the logarithm. The papers divide the sum by the number of objects: pass
     that as `normalizer`.
 
+    Properties:
+        Not convex.
+        Differentiable: Cinf.
+
     Args:
         logits: Prediction.
         heat: Target; 0 <= heat <= 1.
@@ -3814,6 +3843,11 @@ def distribution_focal(
     Use it to predict the sides of a box as distributions over integer distances: `left` is the
     distance rounded down and `fraction` what remains, the share of the next bin. The distance
     must not exceed the last bin; at the last bin `fraction` is 0.
+
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: bounded influence, Lipschitz constant `Sum(sqrt(2)*Maximum(1 - Magnitude(-i + ...
 
     Args:
         logits: Prediction (bin).
@@ -4103,6 +4137,12 @@ def wing(
     The slope at the target is `width / curvature`, with a kink. Defaults are those of common
     libraries; the authors take `width = 10` and `curvature = 2`.
 
+    Properties:
+        Not convex.
+        Differentiable: C0, not at `prediction = target + width`, `prediction = target`, ....
+        Outliers: bounded influence, Lipschitz constant `Max(1, width/curvature)`.
+        Likelihood of density `exp(-loss)`.
+
     Args:
         prediction: Prediction.
         target: Target.
@@ -4353,6 +4393,10 @@ def adaptive_wing(
     Use it for heatmaps in [0, 1] around landmarks, one value per pixel. Near the target the error
     counts to the power `alpha - target`, which is close to 1 where the heatmap is 1: small errors
     there keep their gradient. Beyond `theta` the cost is linear.
+
+    Properties:
+        Not convex.
+        Outliers: bounded influence.
 
     Args:
         prediction: Prediction.

@@ -58,6 +58,10 @@ def evidential_cross_entropy(
     little evidence overall means an uncertain prediction. Without a regulariser on the
     evidence for wrong classes it stays overconfident far from the data.
 
+    Properties:
+        Not convex.
+        Differentiable: Cinf.
+
     Args:
         evidence: Prediction (class); evidence >= 0.
         target: Target (class); 0 <= target <= 1.
@@ -294,6 +298,10 @@ def evidential_log_likelihood(
 
     Use it like `evidential_cross_entropy`, of which it is the variant that integrates the class
     probabilities out (type II maximum likelihood): it punishes uncertain predictions less.
+
+    Properties:
+        Not convex.
+        Differentiable: Cinf.
 
     Args:
         evidence: Prediction (class); evidence >= 0.

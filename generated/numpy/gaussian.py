@@ -50,6 +50,11 @@ def standard_gaussian_kl(
     summed over its entries, not averaged; a factor below 1 trades off the two. The predictions are
     the mean and the logarithm of the variance. It is summed over the features.
 
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: unbounded influence, no Lipschitz constant.
+
     Args:
         mean: Prediction (feature).
         log_variance: Prediction (feature).
@@ -269,6 +274,11 @@ def gaussian_kl(
     Use it to keep a predicted distribution close to a known one, such as a prior or a former
     policy. One loss per pair: sum over the entries for diagonal Gaussians. It is the divergence in
     the direction that covers no more than the given one.
+
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: no Lipschitz constant.
 
     Args:
         mean: Prediction.

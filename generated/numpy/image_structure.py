@@ -95,6 +95,10 @@ def ssim(
     inside the image. Of an axis shorter than 11 every window counts, cut off at the border and its
     weights scaled up. Some libraries count cut-off or reflected windows, too, or return half.
 
+    Properties:
+        Not convex.
+        Differentiable: Cinf, not at `(Correlate(Correlate(image[i, j] - Sum(image[i, j], i, ...
+
     Args:
         image: Prediction (row, column).
         target: Target (row, column).
@@ -838,6 +842,11 @@ def total_variation(
     a constant image costs nothing, and a jump costs its height wherever it is. There is one loss
     per channel, a channel being a batch axis. It is the anisotropic form, of absolute differences;
     its gradient at equal neighbours is 0.
+
+    Properties:
+        Convex.
+        Differentiable: C0, not at `image[i, j]` = `image[i + 1, j]`, `image[i, j]` = `image[i, ...
+        Outliers: bounded influence, Lipschitz constant `sqrt(2)*(sqrt(size_column)*size_row + ...
 
     Args:
         image: Prediction (row, column).

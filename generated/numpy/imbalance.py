@@ -72,6 +72,10 @@ def asymmetric_multilabel(
     Negatives with a probability below `clip` are dropped. One loss per class; libraries sum it over
     all. The focal weight is differentiated along with the rest.
 
+    Properties:
+        Not convex.
+        Differentiable: at least C0, not at `Maximum(-clip + 1/(1 + exp(-logits)), 0)` = `0`, ...
+
     Args:
         logits: Prediction.
         target: Target; 0 <= target <= 1.
@@ -419,6 +423,10 @@ def quality_focal(
     union with the true box, and 0 for the background. At targets of 0 and 1 it is `binary_focal`
     with `gamma = beta`, times 2 at `alpha = 1/2`.
 
+    Properties:
+        Not convex.
+        Differentiable: at least C2, not at `Magnitude(target - 1/(1 + exp(-logits)))` = `0`.
+
     Args:
         logits: Prediction.
         target: Target; 0 <= target <= 1.
@@ -669,6 +677,10 @@ def varifocal(
 
     Use it for detectors whose score is both class and quality: the target is the intersection over
     union with the true box, by which positives are weighed, and 0 for the background.
+
+    Properties:
+        Not convex.
+        Differentiable: Cinf.
 
     Args:
         logits: Prediction.
@@ -939,6 +951,11 @@ def logit_adjusted_cross_entropy(
     Use it to train on a long tail what is judged class by class: the model learns what the
     frequencies do not explain. `prior` holds the frequencies of the classes, of any scale. Use the
     plain logits when predicting.
+
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: bounded influence, Lipschitz constant `sqrt(2)`.
 
     Args:
         logits: Prediction (class).
@@ -1225,6 +1242,11 @@ def label_distribution_aware_margin(
 
     Use it for long tails: rare classes get larger margins, in proportion to the frequency to the
     power -1/4. The authors take cosines times 30 for logits, and margins of at most 1/2 times 30.
+
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: bounded influence, Lipschitz constant `sqrt(2)`.
 
     Args:
         logits: Prediction (class).
@@ -1516,6 +1538,11 @@ def class_balanced_cross_entropy(
     Use it for long tails; `count` holds how many samples each class has. `beta = 0` weighs nothing,
     near 1 it weighs by the inverse frequency. The weights of all classes are 1 on average, and
     part of the loss: a weighted mean does not divide by them.
+
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: bounded influence, Lipschitz constant `sqrt(2)*size_class/((1 - ...
 
     Args:
         logits: Prediction (class).

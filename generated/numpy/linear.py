@@ -51,6 +51,10 @@ def linear_cross_entropy(
     logits of the whole batch are held in memory: for very many classes call it on parts of the
     batch.
 
+    Properties:
+        Not convex; convex in `hidden`, `weights`, `bias`.
+        Differentiable: Cinf.
+
     Args:
         hidden: Prediction (batch, feature).
         weights: Prediction (class, feature).

@@ -79,6 +79,11 @@ def generalized_cross_entropy(
     `generalized_cross_entropy_with_logits`. `q` near 0 is the cross-entropy, `q = 1` one minus the
     probability, which noise hardly moves but which learns slowly. The authors use 0.7.
 
+    Properties:
+        Convex.
+        Differentiable: C0, not at `probabilities[label]` = `0`.
+        Estimates: not proper; no likelihood.
+
     Args:
         probabilities: Prediction (class); 0 <= probabilities <= 1.
         label: Label, an integer that points into axis class.
@@ -355,6 +360,11 @@ def generalized_cross_entropy_with_logits(
     Use it when labels are noisy: samples that the model disbelieves pull less. `q` near 0 is the
     cross-entropy, `q = 1` one minus the probability, which learns slowly. The authors use 0.7. It
     is not convex: with many classes start from a cross-entropy fit.
+
+    Properties:
+        Not convex.
+        Differentiable: Cinf.
+        Estimates: not proper; no likelihood.
 
     Args:
         logits: Prediction (class).
@@ -647,6 +657,11 @@ def symmetric_cross_entropy(
     Use it when labels are noisy: `alpha` weighs the cross-entropy, which learns fast, `beta` the
     reverse one, which noise hardly moves. The logarithm of a label's zero is taken to be
     `log_zero`. Many classes want a larger `alpha`.
+
+    Properties:
+        Not convex.
+        Differentiable: Cinf.
+        Estimates: not proper; no likelihood.
 
     Args:
         logits: Prediction (class).
@@ -969,6 +984,11 @@ def poly1_cross_entropy(
     `epsilon` stresses samples that are not yet sure, a negative one soft targets. At 0 it is the
     cross-entropy. The target should sum to 1.
 
+    Properties:
+        Not convex.
+        Differentiable: Cinf.
+        Estimates: not proper; no likelihood.
+
     Args:
         logits: Prediction (class).
         target: Target (class); 0 <= target <= 1.
@@ -1215,6 +1235,11 @@ def sparse_poly1_cross_entropy(
 
     Use it in the place of `sparse_softmax_cross_entropy` where one more parameter can be tuned: a
     positive `epsilon` stresses samples that are not yet sure. At 0 it is the cross-entropy.
+
+    Properties:
+        Not convex.
+        Differentiable: Cinf.
+        Estimates: not proper; no likelihood.
 
     Args:
         logits: Prediction (class).
@@ -1506,6 +1531,11 @@ def confidence_penalized_cross_entropy(
 
     Use it against overconfident classifiers: unlike label smoothing it lets the model choose which
     other classes are likely. `beta` is the price of certainty.
+
+    Properties:
+        Not convex.
+        Differentiable: Cinf.
+        Estimates: not proper; no likelihood.
 
     Args:
         logits: Prediction (class).
@@ -1803,6 +1833,11 @@ def softmax_squared_error(
     Use it when labels are noisy, or probabilities should be calibrated more than sharp: it costs
     at most 2. Its gradient vanishes where the model is sure and wrong, so learning starts slowly;
     `sparse_softmax_cross_entropy` does not.
+
+    Properties:
+        Not convex.
+        Differentiable: Cinf.
+        Estimates: class probabilities = `softmax(logits)`, strictly proper, calibrated; no ...
 
     Args:
         logits: Prediction (class).

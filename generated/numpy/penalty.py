@@ -64,6 +64,11 @@ def l1_penalty(
     Use it, summed over the weights, for sparse models. Its gradient does not fade, so plain
     gradient descent hovers about 0 instead of reaching it: use a proximal step for exact zeros.
 
+    Properties:
+        Convex.
+        Differentiable: C0, not at `parameter = 0`.
+        Outliers: bounded influence, Lipschitz constant `1`.
+
     Args:
         parameter: Prediction.
         weight: Weight of each loss entry; broadcasts to the unreduced loss. None: 1.
@@ -236,6 +241,11 @@ def l2_penalty(
     Use it, summed over the weights, for ridge regression and weight decay. There is no factor 1/2:
     its gradient is twice the weight. With adaptive optimisers decoupled weight decay is another
     thing.
+
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: unbounded influence, no Lipschitz constant.
 
     Args:
         parameter: Prediction.
@@ -410,6 +420,10 @@ def elastic_net_penalty(
 
     Use it, summed over the weights, for sparse models of correlated features, which are kept or
     dropped together. `l1_ratio = 1` is `l1_penalty`, 0 half of `l2_penalty`.
+
+    Properties:
+        Convex.
+        Differentiable: C0, not at `parameter = 0`.
 
     Args:
         parameter: Prediction.
@@ -600,6 +614,11 @@ def group_lasso_penalty(
 
     Use it, summed over the groups, to drop features, channels or embeddings as a whole. Inside a
     group nothing becomes 0 alone.
+
+    Properties:
+        Convex.
+        Differentiable: C0, not at `parameter` is the zero vector.
+        Outliers: bounded influence, Lipschitz constant `sqrt(size_member)`.
 
     Args:
         parameter: Prediction (member).
@@ -804,6 +823,10 @@ def negative_entropy(
 
     Use it, times a small factor, against overconfident classifiers and to keep policies exploring.
     With the opposite sign, minimising entropy, it makes a model decide on unlabelled data.
+
+    Properties:
+        Not convex.
+        Differentiable: Cinf.
 
     Args:
         logits: Prediction (class).
@@ -1023,6 +1046,11 @@ def orthogonality_penalty(
 
     Use it to keep a weight matrix from shrinking or stretching what it maps. With more columns than
     rows it cannot reach 0: transpose the matrix.
+
+    Properties:
+        Not convex.
+        Differentiable: Cinf.
+        Outliers: unbounded influence, no Lipschitz constant.
 
     Args:
         matrix: Prediction (row, column).
@@ -1251,6 +1279,11 @@ def multi_task_uncertainty(
     grows counts less, at the price of half of it. Give `log_variance` as an array, one entry per
     task: a number is shared by all. The losses should be like half squared errors
     divided by a variance; where a loss may become negative it is unbounded below.
+
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: bounded influence, Lipschitz constant `sqrt(Sum(exp(-2*log_variance[t]), t))/2`.
 
     Args:
         losses: Prediction (task).

@@ -65,6 +65,11 @@ def content(
     Use it to keep what a picture shows, beside `style`. It is a sum over channels and positions;
     `feature_reconstruction` is the mean.
 
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: unbounded influence, no Lipschitz constant.
+
     Args:
         features: Prediction (channel, *position).
         target: Target (channel, *position).
@@ -294,6 +299,11 @@ def feature_reconstruction(
     generalised ufuncs.
 
     Use it as the perceptual loss of transfer and super-resolution networks.
+
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: unbounded influence, no Lipschitz constant.
 
     Args:
         features: Prediction (channel, *position).
@@ -549,6 +559,11 @@ def style(
     Use it to match the texture of a picture wherever it is: a Gram matrix holds which features go
     together, not where. It is divided by four times the squares of the numbers of channels and of
     positions; libraries that average instead give another scale.
+
+    Properties:
+        Not convex.
+        Differentiable: Cinf.
+        Outliers: unbounded influence, no Lipschitz constant.
 
     Args:
         features: Prediction (channel, *position).
@@ -836,6 +851,10 @@ def learned_perceptual(
     Use it to compare pictures as people do: `channel_weight` are learned weights, one for each
     channel of the layer. A feature vector of 0 has no direction: libraries add 1e-10 to its
     length.
+
+    Properties:
+        Not convex.
+        Differentiable: Cinf, not at `features` is the zero vector.
 
     Args:
         features: Prediction (channel, *position).
@@ -1158,6 +1177,10 @@ def feature_cosine(
 
     Use it to match the direction of features, for distillation or for anomalies. No feature
     vector may be 0.
+
+    Properties:
+        Not convex.
+        Differentiable: Cinf, not at `features` is the zero vector.
 
     Args:
         features: Prediction (channel, *position).

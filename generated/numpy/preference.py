@@ -109,6 +109,11 @@ def dpo(
     unbiased form). Without a reference model pass zeros for it. It may lower the probability of
     both answers: `cpo` and `apo_zero` hold the chosen one up.
 
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: bounded influence, Lipschitz constant `sqrt(2)*(1 - label_smoothing)*beta`.
+
     Args:
         policy_chosen: Prediction.
         policy_rejected: Prediction.
@@ -398,6 +403,11 @@ def dpo_robust(
     the model ranks far the wrong way costs much, one far the right way less than nothing: the loss
     is unbounded below. Where that share is only a guess, `label_smoothing` of `dpo` is safer.
 
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: bounded influence, Lipschitz constant `sqrt(2)*(label_smoothing - ...
+
     Args:
         policy_chosen: Prediction.
         policy_rejected: Prediction.
@@ -684,6 +694,11 @@ def ipo(
     averages it over the tokens in its DPO trainer and sums it in its CPO trainer. Pass what is
     meant; `beta` has another scale in each.
 
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: unbounded influence, no Lipschitz constant.
+
     Args:
         policy_chosen: Prediction.
         policy_rejected: Prediction.
@@ -925,6 +940,11 @@ def dpo_hinge(
     Use it in place of `dpo` to leave alone pairs that are ranked right by a margin of `1 / beta`.
     Without a reference model use `slic`.
 
+    Properties:
+        Convex.
+        Differentiable: C0, not at `policy_chosen = -(-beta*policy_rejected - ...
+        Outliers: bounded influence, Lipschitz constant `sqrt(2)*beta`.
+
     Args:
         policy_chosen: Prediction.
         policy_rejected: Prediction.
@@ -1164,6 +1184,11 @@ def slic(
     Use it to rank answers without a reference model. Add a likelihood term on good answers, as the
     authors do, or the model drifts; `dpo_hinge` holds on to a reference instead.
 
+    Properties:
+        Convex.
+        Differentiable: C0, not at `chosen = margin + rejected`.
+        Outliers: bounded influence, Lipschitz constant `sqrt(2)`.
+
     Args:
         chosen: Prediction.
         rejected: Prediction.
@@ -1378,6 +1403,11 @@ def kto(
     divergence of the policy from the reference model: the mean log-ratio over mismatched pairs of
     prompt and answer, one number for all samples; it is data, a negative one counts as 0, and no
     gradient flows into it. Weigh the rarer kind up. With pairs `dpo` uses more of the data.
+
+    Properties:
+        Not convex.
+        Differentiable: Cinf.
+        Outliers: redescending influence.
 
     Args:
         policy: Prediction.
@@ -1664,6 +1694,11 @@ def simpo(
     that long answers are not favoured; `gamma` is the margin, in units of reward. The defaults are
     TRL's; the authors' own are `beta` of 2 to 10.
 
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: bounded influence, Lipschitz constant `sqrt(2)*beta`.
+
     Args:
         chosen: Prediction.
         rejected: Prediction.
@@ -1944,6 +1979,11 @@ def cpo(
     chosen answer likely. It is the log-probability of the whole answer, as in the paper; TRL's
     counts tokens of the batch alike: with its numbers take `alpha = 0` and add them.
 
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: bounded influence, Lipschitz constant `alpha + sqrt(2)*beta`.
+
     Args:
         chosen: Prediction.
         rejected: Prediction.
@@ -2210,6 +2250,10 @@ def orpo(
     answers that are almost certain. The likelihood term is that of each chosen answer; TRL's
     counts every token of the batch alike.
 
+    Properties:
+        Not convex; convex in `rejected`.
+        Differentiable: Cinf.
+
     Args:
         chosen: Prediction; chosen < 0.
         rejected: Prediction; rejected < 0.
@@ -2441,6 +2485,10 @@ def bradley_terry(
     Use it to train a reward model, or to rate players. `margin` says by how much, where that is
     known. Only differences of rewards matter; `centering` pulls the two rewards of a pair to mean
     zero, by the square of their sum. For more than two answers use `plackett_luce`.
+
+    Properties:
+        Convex.
+        Differentiable: Cinf.
 
     Args:
         chosen: Prediction.
@@ -2744,6 +2792,10 @@ def plackett_luce(
     Use it for complete rankings of several answers: they come best first. `valid` is false for
     padding. With two answers it is `bradley_terry`. Pass `beta` times the log-ratios of a policy
     for the ranking form of `dpo`. Memory grows with the square of the number of answers.
+
+    Properties:
+        Convex.
+        Differentiable: Cinf.
 
     Args:
         scores: Prediction (answer).

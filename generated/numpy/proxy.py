@@ -90,6 +90,11 @@ def normalized_softmax(
     `weights` has one row per class and is learned. A zero vector has cosine 0 to everything and no
     gradient.
 
+    Properties:
+        Not convex.
+        Differentiable: Cinf, not at `embedding` is the zero vector, `weights` is the zero vector.
+        Outliers: no Lipschitz constant.
+
     Args:
         embedding: Prediction (feature).
         weights: Prediction (class, feature).
@@ -721,6 +726,10 @@ def cosface(
     Use it for identities with few samples each, as with faces. It is easier to optimise than
     `arcface` and does about as well. `weights` has one row per class and is learned. A zero vector
     has cosine 0 to everything and no gradient.
+
+    Properties:
+        Not convex.
+        Differentiable: Cinf, not at `embedding` is the zero vector, `weights` is the zero vector.
 
     Args:
         embedding: Prediction (feature).
@@ -1367,6 +1376,11 @@ def arcface(
     has one row per class and is learned. Beyond a half-turn the cosine of angle plus margin rises
     again; libraries let it fall on, with a jump. At an angle of 0 there is a kink, whose gradient
     is 0.
+
+    Properties:
+        Not convex.
+        Differentiable: C0, not at `(embedding[f] - weights[label, ...
+        Outliers: no Lipschitz constant.
 
     Args:
         embedding: Prediction (feature).
@@ -2234,6 +2248,11 @@ def magface(
     in between, and a penalty times `strength` draws all lengths upwards. `weights` has one row per
     class and is learned. Beyond a half-turn it goes on as `arcface` does. The defaults are those of
     the authors: `shortest` must be below `longest`.
+
+    Properties:
+        Not convex.
+        Differentiable: at least C0, not at `(embedding[f] - weights[label, ...
+        Outliers: no Lipschitz constant.
 
     Args:
         embedding: Prediction (feature).
@@ -3250,6 +3269,11 @@ def proxy_nca(
     of the paper, and larger ones (9) do better. The label's own proxy is in the denominator, which
     the paper leaves out. A zero vector stays zero.
 
+    Properties:
+        Not convex.
+        Differentiable: Cinf, not at `embedding` is the zero vector, `proxies` is the zero vector.
+        Outliers: no Lipschitz constant.
+
     Args:
         embedding: Prediction (feature).
         proxies: Prediction (class, feature).
@@ -3922,6 +3946,11 @@ def proxy_anchor(
     batch: the mean over the classes in the batch of how they are pulled, plus the mean over all
     classes of how others are pushed. A zero vector has cosine 0 to everything and no gradient.
 
+    Properties:
+        Not convex.
+        Differentiable: Cinf, not at `embeddings` is the zero vector, `proxies` is the zero vector.
+        Outliers: no Lipschitz constant.
+
     Args:
         embeddings: Prediction (batch, feature).
         proxies: Prediction (class, feature).
@@ -4586,6 +4615,10 @@ def soft_triple(
     weighted by a softmax at temperature `gamma`. `centers` are learned. Its authors add a penalty
     that merges superfluous centres of a class, which is not in here. A zero vector has cosine 0 to
     everything and no gradient.
+
+    Properties:
+        Not convex.
+        Differentiable: Cinf, not at `centers` is the zero vector, `embedding` is the zero vector.
 
     Args:
         embedding: Prediction (feature).
@@ -5494,6 +5527,11 @@ def center(
     Use it beside a softmax cross-entropy, with a small factor (0.003), to make classes compact;
     alone it is least where everything is one point. `centers` has one row per class: learn it by
     its gradient, or move it to the class's mean yourself, as its authors do, and drop the gradient.
+
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: unbounded influence, no Lipschitz constant.
 
     Args:
         embedding: Prediction (feature).

@@ -81,6 +81,11 @@ def margin_ranking(
     With the default margin of 0 equal scores cost nothing, and so do all-equal scores: set a
     margin, or use `pairwise_logistic`.
 
+    Properties:
+        Convex.
+        Differentiable: C0, not at `first = -margin + second where target = -1`, `first = margin ...
+        Outliers: bounded influence, Lipschitz constant `sqrt(2)*Abs(target)`.
+
     Args:
         first: Prediction.
         second: Prediction.
@@ -305,6 +310,11 @@ def pairwise_logistic(
     counts; `valid` is false for padding. One loss per list, which is 0 if all items are equally
     relevant. Every pair counts alike, at the top and at the bottom of the list. Memory grows with
     the square of the list's length.
+
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: bounded influence, Lipschitz constant ...
 
     Args:
         scores: Prediction (list).
@@ -650,6 +660,11 @@ def pairwise_hinge(
     Only the order of `relevance` counts; `valid` is false for padding. One loss per list, which is
     0 if all items are equally relevant.
 
+    Properties:
+        Convex.
+        Differentiable: C0, not at `scores[i]` = `margin + scores[j]`.
+        Outliers: bounded influence, Lipschitz constant ...
+
     Args:
         scores: Prediction (list).
         relevance: Target (list).
@@ -966,6 +981,11 @@ def pairwise_soft_zero_one(
     Use it where a few pairs are labelled wrongly: a pair costs at most 1, so that hopeless ones are
     given up. It is not convex: begin with `pairwise_logistic`. `valid` is false for padding. One
     loss per list, which is 0 if all items are equally relevant.
+
+    Properties:
+        Not convex.
+        Differentiable: Cinf.
+        Outliers: bounded influence, Lipschitz constant ...
 
     Args:
         scores: Prediction (list).
@@ -1324,6 +1344,10 @@ def pairwise_mse(
     is twice the variance of the errors times n / (n - 1). `valid` is false for padding. One loss
     per list, the mean over all pairs of different items; 0 if there is one item at most.
 
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+
     Args:
         scores: Prediction (list).
         relevance: Target (list).
@@ -1674,6 +1698,10 @@ def softmax_ranking(
     `valid` is false for padding. One loss per list: one with more relevance counts more, and one
     without any costs 0. `listnet` makes a distribution of the relevances first.
 
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+
     Args:
         scores: Prediction (list).
         relevance: Target (list); relevance >= 0.
@@ -1989,6 +2017,10 @@ def listnet(
     Use it for graded relevance on a scale of its own: what counts is which item would be on top.
     `valid` is false for padding. One loss per list. With relevances of 0 and 1 the target is nearly
     uniform: use `softmax_ranking`.
+
+    Properties:
+        Convex.
+        Differentiable: Cinf.
 
     Args:
         scores: Prediction (list).
@@ -2309,6 +2341,10 @@ def poly1_softmax(
     Use it to stress (`epsilon` above 0) or to soften the first-order term of the cross-entropy.
     `valid` is false for padding. One loss per list; one without relevance has no cross-entropy,
     but keeps the constant `epsilon`.
+
+    Properties:
+        Not convex.
+        Differentiable: Cinf.
 
     Args:
         scores: Prediction (list).
@@ -2719,6 +2755,9 @@ def unique_softmax(
     Use it for graded relevance: items that are equally relevant do not compete. The gain is
     `2^relevance - 1`. `valid` is false for padding. One loss per list. Memory grows with the square
     of the list's length.
+
+    Properties:
+        Differentiable: Cinf.
 
     Args:
         scores: Prediction (list).

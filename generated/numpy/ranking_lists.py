@@ -64,6 +64,10 @@ def list_mle(
     most items are equally relevant, take `approx_ndcg` or `pairwise_logistic`. `valid` is false for
     padding.
 
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+
     Args:
         scores: Prediction (list).
         relevance: Target (list).
@@ -429,6 +433,10 @@ def approx_ndcg(
     loss has trained, as the gradient vanishes for differences beyond a few `temperature`s. A list
     without a relevant item costs 0. Other libraries return minus the NDCG. `valid` is false for
     padding. Memory grows with the square of the list's length.
+
+    Properties:
+        Not convex.
+        Differentiable: at least C0, not at `Sum(Piecewise((1/(1 + exp(-(-scores[i] + ...
 
     Args:
         scores: Prediction (list).
@@ -1049,6 +1057,11 @@ def lambda_rank(
     constant to derivatives; items with equal scores are ranked by position. The sum is over all
     pairs of unequal relevance, per list; a list without a relevant item costs 0. `valid` is false
     for padding. Memory grows with the square of the list's length.
+
+    Properties:
+        Not convex.
+        Differentiable: discontinuous, not at two of `-Piecewise((scores[i], valid[i]), (-oo, ...
+        Outliers: no Lipschitz constant.
 
     Args:
         scores: Prediction (list).

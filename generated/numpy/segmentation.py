@@ -77,6 +77,10 @@ def tversky(
     `alpha = beta = 1` is `jaccard`. There is one loss per sample and class; `smooth` keeps it
     defined where a class is absent.
 
+    Properties:
+        Not convex.
+        Differentiable: Cinf.
+
     Args:
         probability: Prediction (class, *spatial); 0 <= probability <= 1.
         target: Target (class, *spatial); 0 <= target <= 1.
@@ -419,6 +423,10 @@ def dice(
     `smooth` keeps it defined where a class is absent, and should be small beside the number of
     positions of a region.
 
+    Properties:
+        Not convex.
+        Differentiable: Cinf.
+
     Args:
         probability: Prediction (class, *spatial); 0 <= probability <= 1.
         target: Target (class, *spatial); 0 <= target <= 1.
@@ -702,6 +710,10 @@ def jaccard(
     Use it when the score that counts is intersection over union. It ranks segmentations as `dice`
     does and punishes partial overlap more. There is one loss per sample and class, over all
     positions; `smooth` keeps it defined where a class is absent.
+
+    Properties:
+        Not convex.
+        Differentiable: Cinf.
 
     Args:
         probability: Prediction (class, *spatial); 0 <= probability <= 1.
@@ -1000,6 +1012,10 @@ def squared_dice(
     Use it in place of `dice` for a gradient that is less harsh at hesitant positions. Equal for
     predictions of 0 and 1.
 
+    Properties:
+        Not convex.
+        Differentiable: Cinf.
+
     Args:
         probability: Prediction (class, *spatial); 0 <= probability <= 1.
         target: Target (class, *spatial); 0 <= target <= 1.
@@ -1293,6 +1309,10 @@ def generalized_dice(
     absent one, has the weight of one position: false alarms there cost most. (MONAI gives absent
     classes the largest weight of those present.) There is one loss per sample. Weights change
     from sample to sample: small objects make it noisy.
+
+    Properties:
+        Not convex.
+        Differentiable: Cinf.
 
     Args:
         probability: Prediction (class, *spatial); 0 <= probability <= 1.
@@ -1603,6 +1623,10 @@ def focal_tversky(
     Use it for small lesions: a `gamma` below 1 stresses what is segmented almost right, one above
     1 what is missed. Below 1 the gradient is infinite for a perfect prediction, which `smooth`
     does not prevent. `gamma` is one over the authors' own; in some libraries it is the same power.
+
+    Properties:
+        Not convex.
+        Differentiable: C0, not at `alpha*Sum((1 - target[c, s])*probability[c, s], s) + ...
 
     Args:
         probability: Prediction (class, *spatial); 0 <= probability <= 1.
@@ -1998,6 +2022,10 @@ def log_cosh_dice(
 
     Use it in place of `dice` for a smoother end of training; it lies between 0 and log(cosh(1)).
 
+    Properties:
+        Not convex.
+        Differentiable: Cinf.
+
     Args:
         probability: Prediction (class, *spatial); 0 <= probability <= 1.
         target: Target (class, *spatial); 0 <= target <= 1.
@@ -2310,6 +2338,10 @@ def matthews_correlation(
     Use it where true negatives count, too, as they do not in `dice`. `smooth` is added to each of
     the four counts and keeps it defined where a region is empty or full. There is one loss per
     sample and class, between 0 and 2.
+
+    Properties:
+        Not convex.
+        Differentiable: Cinf.
 
     Args:
         probability: Prediction (class, *spatial); 0 <= probability <= 1.

@@ -85,6 +85,10 @@ def barlow_twins(
     of one has no correlations, and costs one per feature. Nothing is divided by the number of
     features.
 
+    Properties:
+        Not convex.
+        Differentiable: Cinf.
+
     Args:
         first: Prediction (batch, feature).
         second: Prediction (batch, feature).
@@ -1007,6 +1011,10 @@ def vicreg(
     with factors of their own. Variances are unbiased. One loss per batch; a batch of one has no
     variance.
 
+    Properties:
+        Not convex.
+        Differentiable: at least C0, not at `1` = `sqrt(Maximum(size_batch - 1, 1)*epsilon + ...
+
     Args:
         first: Prediction (batch, feature).
         second: Prediction (batch, feature).
@@ -1611,6 +1619,11 @@ def byol(
     ways round and add. `target` is data: no gradient reaches the teacher. It lies between 0 and 4;
     a zero vector has cosine 0 to everything and no gradient.
 
+    Properties:
+        Not convex.
+        Differentiable: Cinf, not at `prediction` is the zero vector.
+        Outliers: no Lipschitz constant.
+
     Args:
         prediction: Prediction (feature).
         target: Target (feature).
@@ -1850,6 +1863,11 @@ def simsiam(
     Use it with one network for both views and a predictor behind it. Projections count as
     constants, which is what keeps everything from becoming one point: their gradients are 0, and
     the gradient is not that of the value. A zero vector has cosine 0 to everything and no gradient.
+
+    Properties:
+        Not convex.
+        Differentiable: Cinf, not at `first_prediction` is the zero vector, `first_projection` ...
+        Outliers: no Lipschitz constant.
 
     Args:
         first_prediction: Prediction (feature).
@@ -2190,6 +2208,11 @@ def dino(
     student slowly. `teacher` and `center`, the running mean of the teacher's outputs, are data: no
     gradient reaches them. Average over the pairs of views, without those of a view with itself.
 
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: bounded influence, Lipschitz constant `sqrt(Sum(2*exp(2*(-center[k] + ...
+
     Args:
         student: Prediction (prototype).
         teacher: Target (prototype).
@@ -2475,6 +2498,12 @@ def swav(
     Use it with codes that are balanced over the batch (by Sinkhorn's iteration), which sum to 1 for
     each sample; they are data. Call it for each ordered pair of views and average.
 
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: bounded influence, Lipschitz constant `sqrt(Sum(2*codes[k]**2/temperature**2, ...
+        Estimates: not proper; likelihood of categorical, probabilities `proportional to ...
+
     Args:
         scores: Prediction (prototype).
         codes: Target (prototype); 0 <= codes <= 1.
@@ -2721,6 +2750,11 @@ def masked_reconstruction(
     Use it for masked autoencoders of images, sounds or series cut into patches; `hidden` is true
     where a patch was hidden. With `normalize` 1 each target patch is standardised first, by its own
     mean and unbiased variance plus 0.000001. One loss per sample, which is 0 if nothing is hidden.
+
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: unbounded influence, no Lipschitz constant.
 
     Args:
         prediction: Prediction (patch, pixel).

@@ -72,6 +72,10 @@ def ctc(
     neighbours, has the loss 0 and no gradient, as with `zero_infinity=True` in PyTorch. The mean is
     that over samples: PyTorch's and Keras's divide by the length of the labels first.
 
+    Properties:
+        Not convex.
+        Differentiable: Cinf.
+
     Args:
         logits: Prediction (time, class).
         labels: Label, an integer (label) that points into axis class.
@@ -1453,6 +1457,10 @@ def soft_dtw(
     alignments, and towards 0 the loss becomes dynamic time warping. It is not 0, and may be
     negative, where both series are equal: subtract the means of both self-alignments if that
     matters. For series with a common clock a pointwise loss is cheaper and sharper.
+
+    Properties:
+        Not convex.
+        Differentiable: Cinf.
 
     Args:
         prediction: Prediction (time, feature).

@@ -42,6 +42,10 @@ def cox_partial_likelihood(
     batch, the mean over its events, which is 0 if it has none. A batch is a sample of the risk
     sets: small batches bias it, and a baseline hazard must be estimated separately.
 
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+
     Args:
         log_risk: Prediction (batch).
         time: Target (batch).

@@ -99,6 +99,11 @@ def temporal_difference(
     Use it to learn the value of a policy. The next value is data, so the gradient is a
     semi-gradient. For expected SARSA pass the mean of the next values under the policy.
 
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: unbounded influence, no Lipschitz constant.
+
     Args:
         value: Prediction.
         reward: Target.
@@ -324,6 +329,10 @@ def q_learning(
     ufuncs.
 
     Use it for deep Q-networks. The maximum overestimates noisy values: prefer `double_q_learning`.
+
+    Properties:
+        Convex.
+        Differentiable: Cinf.
 
     Args:
         values: Prediction (action).
@@ -618,6 +627,11 @@ def double_q_learning(
     Use it for deep Q-networks: `selector` are the next values by the network that is trained,
     `next_values` those of the target network. Where several actions are best for the selector,
     their values are averaged; libraries take the first one.
+
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: unbounded influence, no Lipschitz constant.
 
     Args:
         values: Prediction (action).
@@ -931,6 +945,11 @@ def categorical_q_learning(
     Use it for distributional Q-learning: atoms lie evenly from `low` to `high`, and
     `next_probability` is the target network's distribution for the best next action. Each atom's
     image, clipped to the range, is shared by its two neighbours. At least two atoms.
+
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: bounded influence, Lipschitz constant `Sum(sqrt(2)*Sum(Maximum(1 - ...
 
     Args:
         logits: Prediction (atom).
@@ -1248,6 +1267,11 @@ def soft_actor(
     Use it with actions sampled by reparametrisation, so that both inputs carry gradients;
     `action_value` is the smaller one of two critics'.
 
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: bounded influence, Lipschitz constant `sqrt(temperature**2 + 1)`.
+
     Args:
         log_probability: Prediction.
         action_value: Prediction.
@@ -1465,6 +1489,11 @@ def soft_critic(
 
     Use it for each critic of soft actor-critic: the soft value is the smaller one of two target
     critics' for a newly sampled next action, less entropy's price.
+
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: unbounded influence, no Lipschitz constant.
 
     Args:
         action_value: Prediction.
@@ -1727,6 +1756,12 @@ def conservative_q(
     of actions that were never tried down. It is the cross-entropy of the recorded action under a
     softmax of the values.
 
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: bounded influence, Lipschitz constant `sqrt(2)`.
+        Estimates: class probabilities = `softmax(values)`, strictly proper, calibrated; ...
+
     Args:
         values: Prediction (action).
         action: Label, an integer that points into axis action.
@@ -1976,6 +2011,12 @@ def expectile_value(
 
     Use it for implicit Q-learning: with `tau` near 1 the value approaches that of the best
     recorded action, without asking about others.
+
+    Properties:
+        Convex.
+        Differentiable: C1, not at `value = action_value`.
+        Outliers: unbounded influence, no Lipschitz constant.
+        Estimates: expectile of level tau; likelihood of split normal, variance below `1/(2 - ...
 
     Args:
         value: Prediction.

@@ -139,6 +139,11 @@ def gan_discriminator(
     which keeps the discriminator from being too sure (TF-GAN's default is 1/4). The sum over both
     halves is one loss; a library that averages the two gives half of it.
 
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: bounded influence, Lipschitz constant `sqrt(Max(1 - label_smoothing, ...
+
     Args:
         real: Prediction.
         fake: Prediction.
@@ -271,6 +276,11 @@ class GanDiscriminatorLoss(KerasLoss):
     Use it with `gan_generator`. `label_smoothing` takes that share off the label of data alone,
     which keeps the discriminator from being too sure (TF-GAN's default is 1/4). The sum over both
     halves is one loss; a library that averages the two gives half of it.
+
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: bounded influence, Lipschitz constant `sqrt(Max(1 - label_smoothing, ...
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -422,6 +432,11 @@ def gan_generator(
     Use it with `gan_discriminator`: it has a gradient where the discriminator is sure, unlike
     `gan_generator_minimax`.
 
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: bounded influence, Lipschitz constant `1`.
+
     Args:
         fake: Prediction.
         weight: Weight of each loss entry; broadcasts to the unreduced loss. None: 1.
@@ -542,6 +557,11 @@ class GanGeneratorLoss(KerasLoss):
     Use it with `gan_discriminator`: it has a gradient where the discriminator is sure, unlike
     `gan_generator_minimax`.
 
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: bounded influence, Lipschitz constant `1`.
+
     Keras passes, in this order, as a tuple where there are several:
 
     * `fake` in `y_pred`
@@ -631,6 +651,11 @@ def gan_generator_minimax(
 
     Use it to study the minimax game. Its gradient vanishes where the discriminator is sure, which
     is how training starts: prefer `gan_generator`.
+
+    Properties:
+        Not convex.
+        Differentiable: Cinf.
+        Outliers: bounded influence, Lipschitz constant `1`.
 
     Args:
         fake: Prediction.
@@ -752,6 +777,11 @@ class GanGeneratorMinimaxLoss(KerasLoss):
     Use it to study the minimax game. Its gradient vanishes where the discriminator is sure, which
     is how training starts: prefer `gan_generator`.
 
+    Properties:
+        Not convex.
+        Differentiable: Cinf.
+        Outliers: bounded influence, Lipschitz constant `1`.
+
     Keras passes, in this order, as a tuple where there are several:
 
     * `fake` in `y_pred`
@@ -850,6 +880,11 @@ def lsgan_discriminator(
 
     Use it with `lsgan_generator` where `gan_discriminator` saturates. Here scores are no logits:
     nothing squashes them.
+
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: unbounded influence, no Lipschitz constant.
 
     Args:
         real: Prediction.
@@ -984,6 +1019,11 @@ class LsganDiscriminatorLoss(KerasLoss):
 
     Use it with `lsgan_generator` where `gan_discriminator` saturates. Here scores are no logits:
     nothing squashes them.
+
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: unbounded influence, no Lipschitz constant.
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -1135,6 +1175,11 @@ def lsgan_generator(
 
     Use it with `lsgan_discriminator`.
 
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: unbounded influence, no Lipschitz constant.
+
     Args:
         fake: Prediction.
         real_label: Parameter; default 1.0.
@@ -1258,6 +1303,11 @@ class LsganGeneratorLoss(KerasLoss):
 
     Use it with `lsgan_discriminator`.
 
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: unbounded influence, no Lipschitz constant.
+
     Keras passes, in this order, as a tuple where there are several:
 
     * `fake` in `y_pred`
@@ -1370,6 +1420,11 @@ def wgan_critic(
 
     Use it with `wgan_generator`, and keep the critic 1-Lipschitz: by `gradient_penalty`, spectral
     normalisation or clipped weights. Without that it is unbounded below.
+
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: bounded influence, Lipschitz constant `sqrt(2)`.
 
     Args:
         real: Prediction.
@@ -1497,6 +1552,11 @@ class WganCriticLoss(KerasLoss):
     Use it with `wgan_generator`, and keep the critic 1-Lipschitz: by `gradient_penalty`, spectral
     normalisation or clipped weights. Without that it is unbounded below.
 
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: bounded influence, Lipschitz constant `sqrt(2)`.
+
     Keras passes, in this order, as a tuple where there are several:
 
     * `real` in `y_pred`
@@ -1602,6 +1662,11 @@ def wgan_generator(
     Shapes: `()->()` after the batch axes, as NumPy writes generalised ufuncs.
 
     Use it with `wgan_critic` or `hinge_gan_discriminator`.
+
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: bounded influence, Lipschitz constant `1`.
 
     Args:
         fake: Prediction.
@@ -1724,6 +1789,11 @@ class WganGeneratorLoss(KerasLoss):
 
     Use it with `wgan_critic` or `hinge_gan_discriminator`.
 
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: bounded influence, Lipschitz constant `1`.
+
     Keras passes, in this order, as a tuple where there are several:
 
     * `fake` in `y_pred`
@@ -1821,6 +1891,11 @@ def hinge_gan_discriminator(
 
     Use it with `wgan_generator`: the discriminator stops at the margin instead of growing its
     scores for ever.
+
+    Properties:
+        Convex.
+        Differentiable: C0, not at `real = 1 where fake + 1 > 0`, `real = 1 where -fake - 1 > ...
+        Outliers: bounded influence, Lipschitz constant `sqrt(2)`.
 
     Args:
         real: Prediction.
@@ -1948,6 +2023,11 @@ class HingeGanDiscriminatorLoss(KerasLoss):
     Use it with `wgan_generator`: the discriminator stops at the margin instead of growing its
     scores for ever.
 
+    Properties:
+        Convex.
+        Differentiable: C0, not at `real = 1 where fake + 1 > 0`, `real = 1 where -fake - 1 > ...
+        Outliers: bounded influence, Lipschitz constant `sqrt(2)`.
+
     Keras passes, in this order, as a tuple where there are several:
 
     * `real` in `y_pred`
@@ -2063,6 +2143,11 @@ def relativistic_gan_discriminator(
 
     Use it for both players: the generator's loss is the same with the two arguments swapped. It
     compares data and samples in pairs, row by row.
+
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: bounded influence, Lipschitz constant `sqrt(2)`.
 
     Args:
         real: Prediction.
@@ -2188,6 +2273,11 @@ class RelativisticGanDiscriminatorLoss(KerasLoss):
 
     Use it for both players: the generator's loss is the same with the two arguments swapped. It
     compares data and samples in pairs, row by row.
+
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: bounded influence, Lipschitz constant `sqrt(2)`.
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -2315,6 +2405,11 @@ def gradient_penalty(
     Use it beside `wgan_critic`, scaled by 10 or so: `gradient` is the critic's gradient by its
     input, at random points between data and samples. The features of a sample form one gradient
     with one norm. It has a kink where the gradient is 0.
+
+    Properties:
+        Not convex.
+        Differentiable: C0, not at `gradient` is the zero vector.
+        Outliers: unbounded influence, no Lipschitz constant.
 
     Args:
         gradient: Prediction (*feature).
@@ -2472,6 +2567,11 @@ class GradientPenaltyLoss(KerasLoss):
     input, at random points between data and samples. The features of a sample form one gradient
     with one norm. It has a kink where the gradient is 0.
 
+    Properties:
+        Not convex.
+        Differentiable: C0, not at `gradient` is the zero vector.
+        Outliers: unbounded influence, no Lipschitz constant.
+
     Keras passes, in this order, as a tuple where there are several:
 
     * `gradient` in `y_pred`
@@ -2615,6 +2715,10 @@ def r1_penalty(
     Use it beside `gan_discriminator`: `gradient` is the discriminator's gradient by its input, at
     data (R1) or at generated samples (R2). Unlike `gradient_penalty` it is smooth and vanishes at
     equilibrium.
+
+    Properties:
+        Convex.
+        Differentiable: Cinf.
 
     Args:
         gradient: Prediction (*feature).
@@ -2771,6 +2875,10 @@ class R1PenaltyLoss(KerasLoss):
     data (R1) or at generated samples (R2). Unlike `gradient_penalty` it is smooth and vanishes at
     equilibrium.
 
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+
     Keras passes, in this order, as a tuple where there are several:
 
     * `gradient` in `y_pred`
@@ -2894,6 +3002,11 @@ def contrastive_divergence(
 
     Use it to train an energy-based model; samples come from a few steps of Langevin dynamics and
     are data: detach them. `regularisation` holds the scale of the energies, by their squares.
+
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: unbounded influence, no Lipschitz constant.
 
     Args:
         data_energy: Prediction.
@@ -3026,6 +3139,11 @@ class ContrastiveDivergenceLoss(KerasLoss):
 
     Use it to train an energy-based model; samples come from a few steps of Langevin dynamics and
     are data: detach them. `regularisation` holds the scale of the energies, by their squares.
+
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: unbounded influence, no Lipschitz constant.
 
     Keras passes, in this order, as a tuple where there are several:
 

@@ -67,6 +67,11 @@ def sppo(
     chosen log-ratio goes to `1 / (2 beta)` and the rejected one to minus that, so the chosen
     answer's probability does rise. Preferences count as certain.
 
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: unbounded influence, no Lipschitz constant.
+
     Args:
         policy_chosen: Prediction.
         policy_rejected: Prediction.
@@ -206,6 +211,11 @@ class SppoLoss(KerasLoss):
     Use it for rounds of self-play, where the reference model is the policy of the last round. The
     chosen log-ratio goes to `1 / (2 beta)` and the rejected one to minus that, so the chosen
     answer's probability does rise. Preferences count as certain.
+
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: unbounded influence, no Lipschitz constant.
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -367,6 +377,11 @@ def apo_zero(
     Use it when the chosen answers are better than the model's own; where they are worse, use
     `dpo`. Both terms level off, so a hopeless pair pulls no more.
 
+    Properties:
+        Not convex.
+        Differentiable: Cinf.
+        Outliers: bounded influence, Lipschitz constant `sqrt(2)*beta/4`.
+
     Args:
         policy_chosen: Prediction.
         policy_rejected: Prediction.
@@ -506,6 +521,11 @@ class ApoZeroLoss(KerasLoss):
 
     Use it when the chosen answers are better than the model's own; where they are worse, use
     `dpo`. Both terms level off, so a hopeless pair pulls no more.
+
+    Properties:
+        Not convex.
+        Differentiable: Cinf.
+        Outliers: bounded influence, Lipschitz constant `sqrt(2)*beta/4`.
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -684,6 +704,11 @@ def bco(
     Use it for pairs, or in two halves for answers rated one by one. `shift` is the running mean of
     all rewards `beta * log-ratio`: data, and one number for all samples.
 
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: bounded influence, Lipschitz constant `sqrt(2)*beta`.
+
     Args:
         policy_chosen: Prediction.
         policy_rejected: Prediction.
@@ -826,6 +851,11 @@ class BcoLoss(KerasLoss):
 
     Use it for pairs, or in two halves for answers rated one by one. `shift` is the running mean of
     all rewards `beta * log-ratio`: data, and one number for all samples.
+
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: bounded influence, Lipschitz constant `sqrt(2)*beta`.
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -1011,6 +1041,11 @@ def nca(
     Use it where `dpo` makes the chosen answer less likely. The log-ratio of the chosen answer
     rises from 0 only as far as both terms allow.
 
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: bounded influence, Lipschitz constant `sqrt(5)*beta/2`.
+
     Args:
         policy_chosen: Prediction.
         policy_rejected: Prediction.
@@ -1151,6 +1186,11 @@ class NcaLoss(KerasLoss):
 
     Use it where `dpo` makes the chosen answer less likely. The log-ratio of the chosen answer
     rises from 0 only as far as both terms allow.
+
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: bounded influence, Lipschitz constant `sqrt(5)*beta/2`.
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -1328,6 +1368,10 @@ def exo(
     Use it in place of `dpo`, whose divergence runs the other way and spreads probability. The
     preference of the chosen answer counts as `1 - label_smoothing`, which must not be 1.
 
+    Properties:
+        Not convex.
+        Differentiable: Cinf.
+
     Args:
         policy_chosen: Prediction.
         policy_rejected: Prediction.
@@ -1474,6 +1518,10 @@ class ExoLoss(KerasLoss):
 
     Use it in place of `dpo`, whose divergence runs the other way and spreads probability. The
     preference of the chosen answer counts as `1 - label_smoothing`, which must not be 1.
+
+    Properties:
+        Not convex.
+        Differentiable: Cinf.
 
     Keras passes, in this order, as a tuple where there are several:
 

@@ -87,6 +87,10 @@ def signal_to_noise(
     is added to the power of the signal and of the error: an exact estimate has a large finite
     ratio, and a silent target one near 0 dB for silence. Means are subtracted first.
 
+    Properties:
+        Not convex.
+        Differentiable: Cinf.
+
     Args:
         prediction: Prediction (time).
         target: Target (time).
@@ -223,6 +227,10 @@ class SignalToNoiseLoss(KerasLoss):
     Use it for separation or enhancement where the level counts; otherwise use `si_sdr`. `epsilon`
     is added to the power of the signal and of the error: an exact estimate has a large finite
     ratio, and a silent target one near 0 dB for silence. Means are subtracted first.
+
+    Properties:
+        Not convex.
+        Differentiable: Cinf.
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -447,6 +455,10 @@ def si_sdr(
     does not count. `epsilon` is added to the powers, also in the scale: a silent target or
     estimate has a finite loss. Means are subtracted first.
 
+    Properties:
+        Not convex.
+        Differentiable: Cinf.
+
     Args:
         prediction: Prediction (time).
         target: Target (time).
@@ -588,6 +600,10 @@ class SiSdrLoss(KerasLoss):
     Use it for separation: the target is scaled to fit the estimate best, so the estimate's level
     does not count. `epsilon` is added to the powers, also in the scale: a silent target or
     estimate has a finite loss. Means are subtracted first.
+
+    Properties:
+        Not convex.
+        Differentiable: Cinf.
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -899,6 +915,11 @@ def error_to_signal(
     Use it to model audio effects, whose level counts; filter both signals first to stress what is
     heard. For a silent target it is the error's energy over `epsilon`: leave such samples out.
 
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: unbounded influence, no Lipschitz constant.
+
     Args:
         prediction: Prediction (time).
         target: Target (time).
@@ -1033,6 +1054,11 @@ class ErrorToSignalLoss(KerasLoss):
 
     Use it to model audio effects, whose level counts; filter both signals first to stress what is
     heard. For a silent target it is the error's energy over `epsilon`: leave such samples out.
+
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: unbounded influence, no Lipschitz constant.
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -1191,6 +1217,11 @@ def spectral_convergence(
     Use it beside `log_magnitude`, at several resolutions: it stresses the loud parts. It has a
     kink at an exact fit. The target must not be silent.
 
+    Properties:
+        Convex.
+        Differentiable: C0, not at `target[f, t]` = `magnitude[f, t]` throughout.
+        Outliers: Lipschitz constant `1/Norm(target[f, t], f, t)`.
+
     Args:
         magnitude: Prediction (frequency, frame); magnitude >= 0.
         target: Target (frequency, frame); target >= 0.
@@ -1316,6 +1347,11 @@ class SpectralConvergenceLoss(KerasLoss):
 
     Use it beside `log_magnitude`, at several resolutions: it stresses the loud parts. It has a
     kink at an exact fit. The target must not be silent.
+
+    Properties:
+        Convex.
+        Differentiable: C0, not at `target[f, t]` = `magnitude[f, t]` throughout.
+        Outliers: Lipschitz constant `1/Norm(target[f, t], f, t)`.
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -1463,6 +1499,10 @@ def log_magnitude(
     Use it beside `spectral_convergence`: it stresses the quiet parts. Magnitudes must be positive:
     clip them below, as libraries do.
 
+    Properties:
+        Not convex.
+        Differentiable: C0, not at `log(magnitude[f, t])` = `log(target[f, t])`.
+
     Args:
         magnitude: Prediction (frequency, frame); magnitude > 0.
         target: Target (frequency, frame); target > 0.
@@ -1588,6 +1628,10 @@ class LogMagnitudeLoss(KerasLoss):
 
     Use it beside `spectral_convergence`: it stresses the quiet parts. Magnitudes must be positive:
     clip them below, as libraries do.
+
+    Properties:
+        Not convex.
+        Differentiable: C0, not at `log(magnitude[f, t])` = `log(target[f, t])`.
 
     Keras passes, in this order, as a tuple where there are several:
 

@@ -115,6 +115,11 @@ def contrastive_batch(
     mean over the ones plus the mean over the others. One loss per batch; pairs of a kind that does
     not occur cost 0. Distances are Euclidean: normalise embeddings first if only angles matter.
 
+    Properties:
+        Not convex.
+        Differentiable: C0, not at `Norm(embeddings[i, f] - embeddings[j, f], f)` = ...
+        Outliers: bounded influence, Lipschitz constant ...
+
     Args:
         embeddings: Prediction (batch, feature).
         identity: Target (batch); identity is an integer.
@@ -253,6 +258,11 @@ class ContrastiveBatchLoss(KerasLoss):
     their distance exceeds `positive_margin` by, the others what they lack to `negative_margin`; the
     mean over the ones plus the mean over the others. One loss per batch; pairs of a kind that does
     not occur cost 0. Distances are Euclidean: normalise embeddings first if only angles matter.
+
+    Properties:
+        Not convex.
+        Differentiable: C0, not at `Norm(embeddings[i, f] - embeddings[j, f], f)` = ...
+        Outliers: bounded influence, Lipschitz constant ...
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -634,6 +644,11 @@ def triplet_batch_hard(
     only: outliers and wrong labels hurt, and a high margin may collapse all embeddings in the
     beginning (`triplet_semi_hard` avoids that). Distances are Euclidean and not normalised.
 
+    Properties:
+        Not convex.
+        Differentiable: C0, not at `AxisMin(Piecewise((Norm(embeddings[i, f] - embeddings[j, f], ...
+        Outliers: bounded influence, Lipschitz constant `2*sqrt(2)`.
+
     Args:
         embeddings: Prediction (batch, feature).
         identity: Target (batch); identity is an integer.
@@ -769,6 +784,11 @@ class TripletBatchHardLoss(KerasLoss):
     a positive or without a negative costs 0, and still counts in the mean. It looks at extremes
     only: outliers and wrong labels hurt, and a high margin may collapse all embeddings in the
     beginning (`triplet_semi_hard` avoids that). Distances are Euclidean and not normalised.
+
+    Properties:
+        Not convex.
+        Differentiable: C0, not at `AxisMin(Piecewise((Norm(embeddings[i, f] - embeddings[j, f], ...
+        Outliers: bounded influence, Lipschitz constant `2*sqrt(2)`.
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -1175,6 +1195,10 @@ def triplet_batch_hard_soft_margin(
     Use it where no margin can be named. One loss per sample; one without a positive or without a
     negative costs 0, and still counts in the mean.
 
+    Properties:
+        Not convex.
+        Differentiable: C0, not at `embeddings[i, f]` = `embeddings[j, f]` throughout, two of ...
+
     Args:
         embeddings: Prediction (batch, feature).
         identity: Target (batch); identity is an integer.
@@ -1302,6 +1326,10 @@ class TripletBatchHardSoftMarginLoss(KerasLoss):
 
     Use it where no margin can be named. One loss per sample; one without a positive or without a
     negative costs 0, and still counts in the mean.
+
+    Properties:
+        Not convex.
+        Differentiable: C0, not at `embeddings[i, f]` = `embeddings[j, f]` throughout, two of ...
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -2491,6 +2519,10 @@ def lifted_structure(
     stands for the nearest one. 0 if there are no such pairs, or no negatives. Distances are
     Euclidean and not normalised.
 
+    Properties:
+        Not convex.
+        Differentiable: C0, not at `embeddings[i, f]` = `embeddings[j, f]` throughout, ...
+
     Args:
         embeddings: Prediction (batch, feature).
         identity: Target (batch); identity is an integer.
@@ -2627,6 +2659,10 @@ class LiftedStructureLoss(KerasLoss):
     the pairs of the squared excess, where the smooth maximum over the negatives of either sample
     stands for the nearest one. 0 if there are no such pairs, or no negatives. Distances are
     Euclidean and not normalised.
+
+    Properties:
+        Not convex.
+        Differentiable: C0, not at `embeddings[i, f]` = `embeddings[j, f]` throughout, ...
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -3261,6 +3297,10 @@ def lifted_structure_generalized(
     one without a positive or without a negative costs 0. Distances are Euclidean and not
     normalised.
 
+    Properties:
+        Not convex.
+        Differentiable: C0, not at `embeddings[i, f]` = `embeddings[j, f]` throughout, ...
+
     Args:
         embeddings: Prediction (batch, feature).
         identity: Target (batch); identity is an integer.
@@ -3393,6 +3433,10 @@ class LiftedStructureGeneralizedLoss(KerasLoss):
     Use it in place of `triplet_batch_hard` where extremes alone are too noisy. One loss per sample;
     one without a positive or without a negative costs 0. Distances are Euclidean and not
     normalised.
+
+    Properties:
+        Not convex.
+        Differentiable: C0, not at `embeddings[i, f]` = `embeddings[j, f]` throughout, ...
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -3879,6 +3923,10 @@ def n_pairs(
     which multiplies a quarter of the squared lengths of both (0.002 is common). One loss per
     anchor. With cosines instead it is `info_nce`.
 
+    Properties:
+        Not convex; convex in `anchor`, `positive`.
+        Differentiable: Cinf.
+
     Args:
         anchor: Prediction (batch, feature).
         positive: Prediction (batch, feature).
@@ -4012,6 +4060,10 @@ class NPairsLoss(KerasLoss):
     `anchor`. Embeddings are not normalised, so keep their lengths small with `regularization`,
     which multiplies a quarter of the squared lengths of both (0.002 is common). One loss per
     anchor. With cosines instead it is `info_nce`.
+
+    Properties:
+        Not convex; convex in `anchor`, `positive`.
+        Differentiable: Cinf.
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -4234,6 +4286,10 @@ def supervised_contrastive(
     A sample without a positive costs 0, and still counts in the mean. A zero embedding has
     similarity 0 to everything and no gradient. Nothing multiplies the loss by the temperature.
 
+    Properties:
+        Not convex.
+        Differentiable: Cinf, not at `embeddings` is the zero vector.
+
     Args:
         embeddings: Prediction (batch, feature).
         identity: Target (batch); identity is an integer.
@@ -4371,6 +4427,10 @@ class SupervisedContrastiveLoss(KerasLoss):
     One loss per sample: the mean over its positives of the cross-entropy among all other samples.
     A sample without a positive costs 0, and still counts in the mean. A zero embedding has
     similarity 0 to everything and no gradient. Nothing multiplies the loss by the temperature.
+
+    Properties:
+        Not convex.
+        Differentiable: Cinf, not at `embeddings` is the zero vector.
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -4729,6 +4789,10 @@ def soft_nearest_neighbor(
     Distances are squared, of normalised embeddings. A zero embedding counts as at a right angle to
     everything and has no gradient.
 
+    Properties:
+        Not convex.
+        Differentiable: Cinf, not at `embeddings` is the zero vector.
+
     Args:
         embeddings: Prediction (batch, feature).
         identity: Target (batch); identity is an integer.
@@ -4867,6 +4931,10 @@ class SoftNearestNeighborLoss(KerasLoss):
     component analysis with a temperature. One loss per sample; one without a positive costs 0.
     Distances are squared, of normalised embeddings. A zero embedding counts as at a right angle to
     everything and has no gradient.
+
+    Properties:
+        Not convex.
+        Differentiable: Cinf, not at `embeddings` is the zero vector.
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -5337,6 +5405,10 @@ def multi_similarity(
     negatives pushed below it; `alpha` and `beta` say how much the worst ones dominate. One loss per
     sample; a kind of pairs that it does not have costs 0. Its authors leave out easy pairs first.
 
+    Properties:
+        Not convex.
+        Differentiable: Cinf, not at `embeddings` is the zero vector.
+
     Args:
         embeddings: Prediction (batch, feature).
         identity: Target (batch); identity is an integer.
@@ -5479,6 +5551,10 @@ class MultiSimilarityLoss(KerasLoss):
     Use it for batches with several samples of each identity. Positives are pulled above `base`,
     negatives pushed below it; `alpha` and `beta` say how much the worst ones dominate. One loss per
     sample; a kind of pairs that it does not have costs 0. Its authors leave out easy pairs first.
+
+    Properties:
+        Not convex.
+        Differentiable: Cinf, not at `embeddings` is the zero vector.
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -5968,6 +6044,10 @@ def circle(
     cosine is weighted by its distance from the optimum. These weights count as constants, as in
     the paper: the gradient is not that of the value. Keras differentiates them, too.
 
+    Properties:
+        Not convex.
+        Differentiable: at least C0, not at `Sum(embeddings[i, f]*embeddings[j, f], f)` = ...
+
     Args:
         embeddings: Prediction (batch, feature).
         identity: Target (batch); identity is an integer.
@@ -6110,6 +6190,10 @@ class CircleLoss(KerasLoss):
     `gamma` 256. One loss per sample; one without a positive or without a negative costs 0. Each
     cosine is weighted by its distance from the optimum. These weights count as constants, as in
     the paper: the gradient is not that of the value. Keras differentiates them, too.
+
+    Properties:
+        Not convex.
+        Differentiable: at least C0, not at `Sum(embeddings[i, f]*embeddings[j, f], f)` = ...
 
     Keras passes, in this order, as a tuple where there are several:
 

@@ -117,6 +117,12 @@ def binary_cross_entropy(
     Nothing is clipped: a certain and wrong prediction costs infinity, a certain and right one 0.
     `label_smoothing` moves the target by that share towards 1/2.
 
+    Properties:
+        Convex.
+        Differentiable: Cinf, not at `1` = `probability`, `probability` = `0`.
+        Outliers: no Lipschitz constant.
+        Estimates: strictly proper at the defaults; likelihood of Bernoulli, mean `probability` ...
+
     Args:
         probability: Prediction; 0 <= probability <= 1.
         target: Target; 0 <= target <= 1.
@@ -249,6 +255,12 @@ class BinaryCrossEntropyLoss(KerasLoss):
     `binary_cross_entropy_with_logits` is exact where a probability has already rounded to 0 or 1.
     Nothing is clipped: a certain and wrong prediction costs infinity, a certain and right one 0.
     `label_smoothing` moves the target by that share towards 1/2.
+
+    Properties:
+        Convex.
+        Differentiable: Cinf, not at `1` = `probability`, `probability` = `0`.
+        Outliers: no Lipschitz constant.
+        Estimates: strictly proper at the defaults; likelihood of Bernoulli, mean `probability` ...
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -416,6 +428,12 @@ def binary_cross_entropy_with_logits(
     With many easy negatives consider `binary_focal`. `label_smoothing` moves the target by that
     share towards 1/2, before the positives are weighed.
 
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: bounded influence, Lipschitz constant `Max(label_smoothing*target - ...
+        Estimates: mean = `exp(logits)/(exp(logits) + 1)` at the defaults; likelihood of ...
+
     Args:
         logits: Prediction.
         target: Target; 0 <= target <= 1.
@@ -552,6 +570,12 @@ class BinaryCrossEntropyWithLogitsLoss(KerasLoss):
     above 1 it raises recall, below 1 precision, and the probabilities are no longer calibrated.
     With many easy negatives consider `binary_focal`. `label_smoothing` moves the target by that
     share towards 1/2, before the positives are weighed.
+
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: bounded influence, Lipschitz constant `Max(label_smoothing*target - ...
+        Estimates: mean = `exp(logits)/(exp(logits) + 1)` at the defaults; likelihood of ...
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -731,6 +755,12 @@ def softmax_cross_entropy(
     it is; it should sum to 1 over the classes. `label_smoothing` moves that share of the target
     to the uniform distribution.
 
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: bounded influence, Lipschitz constant `Max((1 - ...
+        Estimates: class probabilities = `softmax(logits)` at the defaults, strictly proper at ...
+
     Args:
         logits: Prediction (class).
         target: Target (class); 0 <= target <= 1.
@@ -871,6 +901,12 @@ class SoftmaxCrossEntropyLoss(KerasLoss):
     `sparse_softmax_cross_entropy` is the same without the one-hot array. The target is taken as
     it is; it should sum to 1 over the classes. `label_smoothing` moves that share of the target
     to the uniform distribution.
+
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: bounded influence, Lipschitz constant `Max((1 - ...
+        Estimates: class probabilities = `softmax(logits)` at the defaults, strictly proper at ...
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -1076,6 +1112,12 @@ def sparse_softmax_cross_entropy(
     `label_smoothing` moves that share of the target to the uniform distribution; a class weight
     multiplies the whole loss of a sample, the smoothed part included.
 
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: bounded influence, Lipschitz constant `sqrt(2)`.
+        Estimates: class probabilities = `softmax(logits)` at the defaults, strictly proper at ...
+
     Args:
         logits: Prediction (class).
         label: Label, an integer that points into axis class.
@@ -1256,6 +1298,12 @@ class SparseSoftmaxCrossEntropyLoss(KerasLoss):
     labels that may hold together use `binary_cross_entropy_with_logits` per class.
     `label_smoothing` moves that share of the target to the uniform distribution; a class weight
     multiplies the whole loss of a sample, the smoothed part included.
+
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: bounded influence, Lipschitz constant `sqrt(2)`.
+        Estimates: class probabilities = `softmax(logits)` at the defaults, strictly proper at ...
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -1452,6 +1500,11 @@ def negative_log_likelihood(
     Use it behind a log-softmax, or with any model that gives normalised log-probabilities; nothing
     normalises them here. With logits use `sparse_softmax_cross_entropy`.
 
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: Lipschitz constant `1`.
+
     Args:
         log_probabilities: Prediction (class); log_probabilities <= 0.
         label: Label, an integer that points into axis class.
@@ -1622,6 +1675,11 @@ class NegativeLogLikelihoodLoss(KerasLoss):
     Use it behind a log-softmax, or with any model that gives normalised log-probabilities; nothing
     normalises them here. With logits use `sparse_softmax_cross_entropy`.
 
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: Lipschitz constant `1`.
+
     Keras passes, in this order, as a tuple where there are several:
 
     * `log_probabilities` in `y_pred`
@@ -1770,6 +1828,12 @@ def hinge(
     and 1 must be mapped to -1 and 1 first: nothing converts them. It has a kink at the margin; for
     a smooth one use `squared_hinge`, for probabilities a cross-entropy.
 
+    Properties:
+        Convex.
+        Differentiable: C0, not at `prediction = -1 where target = -1`, `prediction = 1 where ...
+        Outliers: bounded influence, Lipschitz constant `1`.
+        Estimates: calibrated; no likelihood.
+
     Args:
         prediction: Prediction.
         target: Target; target in {-1, 1}.
@@ -1895,6 +1959,12 @@ class HingeLoss(KerasLoss):
     and 1 must be mapped to -1 and 1 first: nothing converts them. It has a kink at the margin; for
     a smooth one use `squared_hinge`, for probabilities a cross-entropy.
 
+    Properties:
+        Convex.
+        Differentiable: C0, not at `prediction = -1 where target = -1`, `prediction = 1 where ...
+        Outliers: bounded influence, Lipschitz constant `1`.
+        Estimates: calibrated; no likelihood.
+
     Keras passes, in this order, as a tuple where there are several:
 
     * `prediction` in `y_pred`
@@ -1998,6 +2068,12 @@ def squared_hinge(
 
     Use it where `hinge` is wanted with a continuous gradient. A badly misclassified sample costs
     its squared score, so mislabelled data pull hard.
+
+    Properties:
+        Convex.
+        Differentiable: C1, not at `prediction = -1 where target = -1`, `prediction = 1 where ...
+        Outliers: unbounded influence, no Lipschitz constant.
+        Estimates: calibrated; no likelihood.
 
     Args:
         prediction: Prediction.
@@ -2123,6 +2199,12 @@ class SquaredHingeLoss(KerasLoss):
     Use it where `hinge` is wanted with a continuous gradient. A badly misclassified sample costs
     its squared score, so mislabelled data pull hard.
 
+    Properties:
+        Convex.
+        Differentiable: C1, not at `prediction = -1 where target = -1`, `prediction = 1 where ...
+        Outliers: unbounded influence, no Lipschitz constant.
+        Estimates: calibrated; no likelihood.
+
     Keras passes, in this order, as a tuple where there are several:
 
     * `prediction` in `y_pred`
@@ -2236,6 +2318,10 @@ def binary_focal(
     `1 - alpha` negatives: at `alpha = 1/2` and `gamma = 0` it is half the cross-entropy. It is not
     convex, and its probabilities are too timid: calibrate them, or use
     `binary_cross_entropy_with_logits`, where they matter.
+
+    Properties:
+        Not convex.
+        Differentiable: Cinf.
 
     Args:
         logits: Prediction.
@@ -2371,6 +2457,10 @@ class BinaryFocalLoss(KerasLoss):
     `1 - alpha` negatives: at `alpha = 1/2` and `gamma = 0` it is half the cross-entropy. It is not
     convex, and its probabilities are too timid: calibrate them, or use
     `binary_cross_entropy_with_logits`, where they matter.
+
+    Properties:
+        Not convex.
+        Differentiable: Cinf.
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -2586,6 +2676,11 @@ def softmax_focal(
     `class_weight`. At `gamma = 0` it is `sparse_softmax_cross_entropy`. It is not convex in the
     logits, and a high `gamma` slows the start, when everything is hard.
 
+    Properties:
+        Not convex.
+        Differentiable: Cinf.
+        Estimates: not proper; no likelihood.
+
     Args:
         logits: Prediction (class).
         label: Label, an integer that points into axis class.
@@ -2759,6 +2854,11 @@ class SoftmaxFocalLoss(KerasLoss):
     Use it for many classes with few hard samples among many easy ones; weigh classes by
     `class_weight`. At `gamma = 0` it is `sparse_softmax_cross_entropy`. It is not convex in the
     logits, and a high `gamma` slows the start, when everything is hard.
+
+    Properties:
+        Not convex.
+        Differentiable: Cinf.
+        Estimates: not proper; no likelihood.
 
     Keras passes, in this order, as a tuple where there are several:
 

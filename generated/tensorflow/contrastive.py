@@ -104,6 +104,11 @@ def info_nce(
     query; call it both ways round and average for the symmetric form, or use `clip`. With nearest
     neighbours out of a queue as `key` it is the loss of NNCLR.
 
+    Properties:
+        Not convex.
+        Differentiable: Cinf, not at `key` is the zero vector, `query` is the zero vector.
+        Outliers: no Lipschitz constant.
+
     Args:
         query: Prediction (batch, feature).
         key: Prediction (batch, feature).
@@ -240,6 +245,11 @@ class InfoNceLoss(KerasLoss):
     embedding has similarity 0 to everything and no gradient; a batch of one costs 0. One loss per
     query; call it both ways round and average for the symmetric form, or use `clip`. With nearest
     neighbours out of a queue as `key` it is the loss of NNCLR.
+
+    Properties:
+        Not convex.
+        Differentiable: Cinf, not at `key` is the zero vector, `query` is the zero vector.
+        Outliers: no Lipschitz constant.
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -596,6 +606,10 @@ def nt_xent(
     zero embedding has similarity 0 to everything and no gradient. An embedding that is its own
     other view has none, and costs 0. With more than two views use `supervised_contrastive`.
 
+    Properties:
+        Not convex.
+        Differentiable: Cinf, not at `embeddings` is the zero vector.
+
     Args:
         embeddings: Prediction (batch, feature).
         positive: Label, an integer (batch) that points into axis batch.
@@ -770,6 +784,10 @@ class NtXentLoss(KerasLoss):
     denominator. The batch must be large; a lower `temperature` stresses the hardest negatives. A
     zero embedding has similarity 0 to everything and no gradient. An embedding that is its own
     other view has none, and costs 0. With more than two views use `supervised_contrastive`.
+
+    Properties:
+        Not convex.
+        Differentiable: Cinf, not at `embeddings` is the zero vector.
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -1201,6 +1219,11 @@ def decoupled_contrastive(
     all other rows of both. One loss per query; call it both ways round and average for the
     symmetric form. It may be negative. A batch of one has no negatives and costs 0.
 
+    Properties:
+        Not convex.
+        Differentiable: Cinf, not at `key` is the zero vector, `query` is the zero vector.
+        Outliers: no Lipschitz constant.
+
     Args:
         query: Prediction (batch, feature).
         key: Prediction (batch, feature).
@@ -1337,6 +1360,11 @@ class DecoupledContrastiveLoss(KerasLoss):
     pair is recognised. Row `i` of `key` is the other view of row `i` of `query`; the negatives are
     all other rows of both. One loss per query; call it both ways round and average for the
     symmetric form. It may be negative. A batch of one has no negatives and costs 0.
+
+    Properties:
+        Not convex.
+        Differentiable: Cinf, not at `key` is the zero vector, `query` is the zero vector.
+        Outliers: no Lipschitz constant.
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -1878,6 +1906,11 @@ def clip(
     cap it at 100, as its authors do. One loss per pair, the mean of both directions. The batch must
     be large; for a loss that needs no other rows' softmax use `siglip`.
 
+    Properties:
+        Not convex.
+        Differentiable: Cinf, not at `image` is the zero vector, `text` is the zero vector.
+        Outliers: no Lipschitz constant.
+
     Args:
         image: Prediction (batch, feature).
         text: Prediction (batch, feature).
@@ -2016,6 +2049,11 @@ class ClipLoss(KerasLoss):
     multiplies the cosines (the inverse of a temperature) and is learned; learn its logarithm and
     cap it at 100, as its authors do. One loss per pair, the mean of both directions. The batch must
     be large; for a loss that needs no other rows' softmax use `siglip`.
+
+    Properties:
+        Not convex.
+        Differentiable: Cinf, not at `image` is the zero vector, `text` is the zero vector.
+        Outliers: no Lipschitz constant.
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -2527,6 +2565,11 @@ def siglip(
     of the cosines are learned. One loss per image, the sum over all texts: a larger batch has a
     larger loss.
 
+    Properties:
+        Not convex.
+        Differentiable: Cinf, not at `image` is the zero vector, `text` is the zero vector.
+        Outliers: no Lipschitz constant.
+
     Args:
         image: Prediction (batch, feature).
         text: Prediction (batch, feature).
@@ -2668,6 +2711,11 @@ class SiglipLoss(KerasLoss):
     logistic regression of its own. Row `i` of `text` belongs to row `i` of `image`; scale and bias
     of the cosines are learned. One loss per image, the sum over all texts: a larger batch has a
     larger loss.
+
+    Properties:
+        Not convex.
+        Differentiable: Cinf, not at `image` is the zero vector, `text` is the zero vector.
+        Outliers: no Lipschitz constant.
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -3062,6 +3110,11 @@ def alignment(
     Use it beside `uniformity`, which keeps embeddings from all becoming one. It is twice the
     `cosine_distance`, with a gradient in both views.
 
+    Properties:
+        Not convex.
+        Differentiable: Cinf, not at `first` is the zero vector, `second` is the zero vector.
+        Outliers: no Lipschitz constant.
+
     Args:
         first: Prediction (feature).
         second: Prediction (feature).
@@ -3190,6 +3243,11 @@ class AlignmentLoss(KerasLoss):
 
     Use it beside `uniformity`, which keeps embeddings from all becoming one. It is twice the
     `cosine_distance`, with a gradient in both views.
+
+    Properties:
+        Not convex.
+        Differentiable: Cinf, not at `first` is the zero vector, `second` is the zero vector.
+        Outliers: no Lipschitz constant.
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -3393,6 +3451,11 @@ def uniformity(
     Use it beside `alignment` to spread embeddings evenly, or to measure how evenly they are spread.
     One loss per batch, at most 0; a batch of one has no pairs and costs 0.
 
+    Properties:
+        Not convex.
+        Differentiable: Cinf, not at `embeddings` is the zero vector.
+        Outliers: no Lipschitz constant.
+
     Args:
         embeddings: Prediction (batch, feature).
         t: Parameter; t > 0; default 2.0.
@@ -3520,6 +3583,11 @@ class UniformityLoss(KerasLoss):
 
     Use it beside `alignment` to spread embeddings evenly, or to measure how evenly they are spread.
     One loss per batch, at most 0; a batch of one has no pairs and costs 0.
+
+    Properties:
+        Not convex.
+        Differentiable: Cinf, not at `embeddings` is the zero vector.
+        Outliers: no Lipschitz constant.
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -3834,6 +3902,10 @@ def koleo(
     collapsing: it looks at nearest neighbours alone, where `uniformity` looks at all pairs. One
     loss per embedding; a batch of one has no neighbours and costs 0.
 
+    Properties:
+        Not convex.
+        Differentiable: C0, not at `(embeddings[i, f]*Norm(embeddings[j, f], f) - embeddings[j, ...
+
     Args:
         embeddings: Prediction (batch, feature).
         epsilon: Parameter; epsilon > 0; default 1e-08.
@@ -3963,6 +4035,10 @@ class KoleoLoss(KerasLoss):
     Use it beside another loss, with a small factor (0.1), to keep a batch of embeddings from
     collapsing: it looks at nearest neighbours alone, where `uniformity` looks at all pairs. One
     loss per embedding; a batch of one has no neighbours and costs 0.
+
+    Properties:
+        Not convex.
+        Differentiable: C0, not at `(embeddings[i, f]*Norm(embeddings[j, f], f) - embeddings[j, ...
 
     Keras passes, in this order, as a tuple where there are several:
 

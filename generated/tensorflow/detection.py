@@ -111,6 +111,10 @@ def iou(
     Use it to report the score that detection is judged by. It has no gradient for boxes that do
     not meet: train with `giou`, `diou` or `ciou`.
 
+    Properties:
+        Not convex.
+        Differentiable: C0, not at `Minimum(box[2], target[2])` = `Maximum(box[0], target[0])`, ...
+
     Args:
         box: Prediction (coordinate).
         target: Target (coordinate).
@@ -244,6 +248,10 @@ class IouLoss(KerasLoss):
 
     Use it to report the score that detection is judged by. It has no gradient for boxes that do
     not meet: train with `giou`, `diou` or `ciou`.
+
+    Properties:
+        Not convex.
+        Differentiable: C0, not at `Minimum(box[2], target[2])` = `Maximum(box[0], target[0])`, ...
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -666,6 +674,10 @@ def log_iou(
     Use it for boxes that meet already, where it punishes small overlaps harder than `iou`. A ratio
     counts as at least `epsilon`: boxes that do not meet have a high finite cost and no gradient.
 
+    Properties:
+        Not convex.
+        Differentiable: at least C0, not at `Maximum(-Maximum(box[0], target[0]) + ...
+
     Args:
         box: Prediction (coordinate).
         target: Target (coordinate).
@@ -802,6 +814,10 @@ class LogIouLoss(KerasLoss):
 
     Use it for boxes that meet already, where it punishes small overlaps harder than `iou`. A ratio
     counts as at least `epsilon`: boxes that do not meet have a high finite cost and no gradient.
+
+    Properties:
+        Not convex.
+        Differentiable: at least C0, not at `Maximum(-Maximum(box[0], target[0]) + ...
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -1351,6 +1367,10 @@ def giou(
     left < right and top < bottom. It converges slowly for a box inside the other: a coordinate
     loss such as `smooth_l1` beside it helps. It lies between 0 and 2.
 
+    Properties:
+        Not convex.
+        Differentiable: C0, not at `Minimum(box[2], target[2])` = `Maximum(box[0], target[0])`, ...
+
     Args:
         box: Prediction (coordinate).
         target: Target (coordinate).
@@ -1490,6 +1510,10 @@ class GiouLoss(KerasLoss):
     intersection over union it has a gradient for boxes that do not meet. Boxes must have
     left < right and top < bottom. It converges slowly for a box inside the other: a coordinate
     loss such as `smooth_l1` beside it helps. It lies between 0 and 2.
+
+    Properties:
+        Not convex.
+        Differentiable: C0, not at `Minimum(box[2], target[2])` = `Maximum(box[0], target[0])`, ...
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -2118,6 +2142,10 @@ def diou(
     Use it in place of `giou` for faster convergence, above all for a box inside the other. Boxes
     with one centre get no help from the second term: `ciou` compares their proportions, too.
 
+    Properties:
+        Not convex.
+        Differentiable: C0, not at `Minimum(box[2], target[2])` = `Maximum(box[0], target[0])`, ...
+
     Args:
         box: Prediction (coordinate).
         target: Target (coordinate).
@@ -2253,6 +2281,10 @@ class DiouLoss(KerasLoss):
 
     Use it in place of `giou` for faster convergence, above all for a box inside the other. Boxes
     with one centre get no help from the second term: `ciou` compares their proportions, too.
+
+    Properties:
+        Not convex.
+        Differentiable: C0, not at `Minimum(box[2], target[2])` = `Maximum(box[0], target[0])`, ...
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -2817,6 +2849,9 @@ def ciou(
     depends on the boxes but counts as a constant: its gradient is not that of the value. Identical
     boxes have a weight of 0.
 
+    Properties:
+        Not convex.
+
     Args:
         box: Prediction (coordinate).
         target: Target (coordinate).
@@ -2964,6 +2999,9 @@ class CiouLoss(KerasLoss):
     Use it to fit boxes; it is the usual choice of one-stage detectors. The weight of the penalty
     depends on the boxes but counts as a constant: its gradient is not that of the value. Identical
     boxes have a weight of 0.
+
+    Properties:
+        Not convex.
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -3610,6 +3648,12 @@ def balanced_l1(
     more. A lower `alpha` lifts small gradients; `beta` is the error at which the cap starts. Its
     gradient is continuous there for `beta = 1` only, as in the authors' code.
 
+    Properties:
+        Not convex; convex at the defaults.
+        Differentiable: C0, not at `prediction = beta + target`, `prediction = target`, ....
+        Outliers: bounded influence.
+        Likelihood of density `exp(-loss)`.
+
     Args:
         prediction: Prediction.
         target: Target.
@@ -3749,6 +3793,12 @@ class BalancedL1Loss(KerasLoss):
     Use it for the coordinates of boxes in place of `smooth_l1`, so that accurate samples count
     more. A lower `alpha` lifts small gradients; `beta` is the error at which the cap starts. Its
     gradient is continuous there for `beta = 1` only, as in the authors' code.
+
+    Properties:
+        Not convex; convex at the defaults.
+        Differentiable: C0, not at `prediction = beta + target`, `prediction = target`, ....
+        Outliers: bounded influence.
+        Likelihood of density `exp(-loss)`.
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -3958,6 +4008,10 @@ def gaussian_focal(
     and add 1e-12 inside the logarithm. The papers divide the sum by the number of objects: pass
     that as `normalizer`.
 
+    Properties:
+        Not convex.
+        Differentiable: Cinf.
+
     Args:
         logits: Prediction.
         heat: Target; 0 <= heat <= 1.
@@ -4095,6 +4149,10 @@ class GaussianFocalLoss(KerasLoss):
     the power `gamma` of one minus its heat. Predictions are logits: libraries take probabilities
     and add 1e-12 inside the logarithm. The papers divide the sum by the number of objects: pass
     that as `normalizer`.
+
+    Properties:
+        Not convex.
+        Differentiable: Cinf.
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -4295,6 +4353,11 @@ def distribution_focal(
     distance rounded down and `fraction` what remains, the share of the next bin. The distance
     must not exceed the last bin; at the last bin `fraction` is 0.
 
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: bounded influence, Lipschitz constant `Sum(sqrt(2)*Maximum(1 - Magnitude(-i + ...
+
     Args:
         logits: Prediction (bin).
         left: Label, an integer that points into axis bin.
@@ -4468,6 +4531,11 @@ class DistributionFocalLoss(KerasLoss):
     Use it to predict the sides of a box as distributions over integer distances: `left` is the
     distance rounded down and `fraction` what remains, the share of the next bin. The distance
     must not exceed the last bin; at the last bin `fraction` is 0.
+
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: bounded influence, Lipschitz constant `Sum(sqrt(2)*Maximum(1 - Magnitude(-i + ...
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -4650,6 +4718,12 @@ def wing(
     The slope at the target is `width / curvature`, with a kink. Defaults are those of common
     libraries; the authors take `width = 10` and `curvature = 2`.
 
+    Properties:
+        Not convex.
+        Differentiable: C0, not at `prediction = target + width`, `prediction = target`, ....
+        Outliers: bounded influence, Lipschitz constant `Max(1, width/curvature)`.
+        Likelihood of density `exp(-loss)`.
+
     Args:
         prediction: Prediction.
         target: Target.
@@ -4784,6 +4858,12 @@ class WingLoss(KerasLoss):
     Use it for coordinates of facial landmarks, in pixels, where the last bit of accuracy matters.
     The slope at the target is `width / curvature`, with a kink. Defaults are those of common
     libraries; the authors take `width = 10` and `curvature = 2`.
+
+    Properties:
+        Not convex.
+        Differentiable: C0, not at `prediction = target + width`, `prediction = target`, ....
+        Outliers: bounded influence, Lipschitz constant `Max(1, width/curvature)`.
+        Likelihood of density `exp(-loss)`.
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -4963,6 +5043,10 @@ def adaptive_wing(
     counts to the power `alpha - target`, which is close to 1 where the heatmap is 1: small errors
     there keep their gradient. Beyond `theta` the cost is linear.
 
+    Properties:
+        Not convex.
+        Outliers: bounded influence.
+
     Args:
         prediction: Prediction.
         target: Target; 0 <= target <= 1.
@@ -5109,6 +5193,10 @@ class AdaptiveWingLoss(KerasLoss):
     Use it for heatmaps in [0, 1] around landmarks, one value per pixel. Near the target the error
     counts to the power `alpha - target`, which is close to 1 where the heatmap is 1: small errors
     there keep their gradient. Beyond `theta` the cost is linear.
+
+    Properties:
+        Not convex.
+        Outliers: bounded influence.
 
     Keras passes, in this order, as a tuple where there are several:
 

@@ -57,6 +57,12 @@ def gamma_deviance(
     claims or durations. Targets of 0 have no gamma density: use a Tweedie deviance. The terms
     that no prediction changes are left out; `gamma_unit_deviance` is 0 at a perfect fit.
 
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: unbounded influence, no Lipschitz constant.
+        Estimates: mean = `exp(log_mean)`; likelihood of exponential, mean `exp(log_mean)`.
+
     Args:
         log_mean: Prediction.
         target: Target; target > 0.
@@ -182,6 +188,12 @@ class GammaDevianceLoss(KerasLoss):
     claims or durations. Targets of 0 have no gamma density: use a Tweedie deviance. The terms
     that no prediction changes are left out; `gamma_unit_deviance` is 0 at a perfect fit.
 
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: unbounded influence, no Lipschitz constant.
+        Estimates: mean = `exp(log_mean)`; likelihood of exponential, mean `exp(log_mean)`.
+
     Keras passes, in this order, as a tuple where there are several:
 
     * `log_mean` in `y_pred`
@@ -286,6 +298,12 @@ def inverse_gaussian_deviance(
     Use it for positive amounts with heavier tails than a gamma's: the variance grows with the cube
     of the mean. It is not convex in the log-mean: start near the mean of the target. The terms that
     no prediction changes are left out.
+
+    Properties:
+        Not convex.
+        Differentiable: Cinf.
+        Outliers: unbounded influence, no Lipschitz constant.
+        Estimates: mean = `exp(log_mean)`; likelihood of inverse Gaussian, mean `exp(log_mean)`, ...
 
     Args:
         log_mean: Prediction.
@@ -412,6 +430,12 @@ class InverseGaussianDevianceLoss(KerasLoss):
     of the mean. It is not convex in the log-mean: start near the mean of the target. The terms that
     no prediction changes are left out.
 
+    Properties:
+        Not convex.
+        Differentiable: Cinf.
+        Outliers: unbounded influence, no Lipschitz constant.
+        Estimates: mean = `exp(log_mean)`; likelihood of inverse Gaussian, mean `exp(log_mean)`, ...
+
     Keras passes, in this order, as a tuple where there are several:
 
     * `log_mean` in `y_pred`
@@ -529,6 +553,12 @@ def poisson_unit_deviance(
     Use it to report, or to train a model that ends in something positive; with a log link
     `poisson_nll` has half its gradient and no domain to leave. It is 0 where mean and target are
     equal.
+
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: no Lipschitz constant.
+        Estimates: mean = `mean`; likelihood of Poisson, mean `mean`, times `2`.
 
     Args:
         mean: Prediction; mean > 0.
@@ -655,6 +685,12 @@ class PoissonUnitDevianceLoss(KerasLoss):
     `poisson_nll` has half its gradient and no domain to leave. It is 0 where mean and target are
     equal.
 
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: no Lipschitz constant.
+        Estimates: mean = `mean`; likelihood of Poisson, mean `mean`, times `2`.
+
     Keras passes, in this order, as a tuple where there are several:
 
     * `mean` in `y_pred`
@@ -758,6 +794,12 @@ def gamma_unit_deviance(
 
     Use it to report, or to train a model that ends in something positive; with a log link
     `gamma_deviance` has half its gradient. It depends on the ratio of target and mean alone.
+
+    Properties:
+        Not convex.
+        Differentiable: Cinf.
+        Outliers: no Lipschitz constant.
+        Estimates: mean = `mean`; likelihood of gamma, mean `mean`, shape `2`.
 
     Args:
         mean: Prediction; mean > 0.
@@ -882,6 +924,12 @@ class GammaUnitDevianceLoss(KerasLoss):
 
     Use it to report, or to train a model that ends in something positive; with a log link
     `gamma_deviance` has half its gradient. It depends on the ratio of target and mean alone.
+
+    Properties:
+        Not convex.
+        Differentiable: Cinf.
+        Outliers: no Lipschitz constant.
+        Estimates: mean = `mean`; likelihood of gamma, mean `mean`, shape `2`.
 
     Keras passes, in this order, as a tuple where there are several:
 

@@ -67,6 +67,11 @@ def distillation(
     the labels. A higher `temperature` shows more of what the teacher thinks of wrong classes; the
     factor `temperature**2` keeps the gradient's size. Nothing flows into the teacher.
 
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: bounded influence, Lipschitz constant ...
+
     Args:
         student: Prediction (class).
         teacher: Target (class).
@@ -202,6 +207,11 @@ class DistillationLoss(KerasLoss):
     Use it to train a small model on the logits of a large one, usually beside a cross-entropy of
     the labels. A higher `temperature` shows more of what the teacher thinks of wrong classes; the
     factor `temperature**2` keeps the gradient's size. Nothing flows into the teacher.
+
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: bounded influence, Lipschitz constant ...
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -395,6 +405,10 @@ def reverse_distillation(
     Use it for generators, which should say what the teacher finds likely rather than cover all that
     it might say. There is a factor `temperature**2`, as in `distillation`.
 
+    Properties:
+        Not convex.
+        Differentiable: Cinf.
+
     Args:
         student: Prediction (class).
         teacher: Target (class).
@@ -528,6 +542,10 @@ class ReverseDistillationLoss(KerasLoss):
 
     Use it for generators, which should say what the teacher finds likely rather than cover all that
     it might say. There is a factor `temperature**2`, as in `distillation`.
+
+    Properties:
+        Not convex.
+        Differentiable: Cinf.
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -753,6 +771,10 @@ def generalized_js_distillation(
     1 that of the teacher from the student; near, but not at, the ends it fades to 0. There is no
     factor `temperature**2`.
 
+    Properties:
+        Not convex.
+        Differentiable: Cinf.
+
     Args:
         student: Prediction (class).
         teacher: Target (class).
@@ -906,6 +928,10 @@ class GeneralizedJsDistillationLoss(KerasLoss):
     mixture of both. At 0 it is the Kullback-Leibler divergence of the student from the teacher, at
     1 that of the teacher from the student; near, but not at, the ends it fades to 0. There is no
     factor `temperature**2`.
+
+    Properties:
+        Not convex.
+        Differentiable: Cinf.
 
     Keras passes, in this order, as a tuple where there are several:
 

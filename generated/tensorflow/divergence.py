@@ -116,6 +116,11 @@ def kl_divergence(
     positive costs infinity: with logits use `softmax_cross_entropy`. The sum over the classes is
     one loss; it is not averaged over them.
 
+    Properties:
+        Convex.
+        Differentiable: Cinf, not at `prediction[c]` = `0`.
+        Estimates: class probabilities, strictly proper; likelihood of categorical, ...
+
     Args:
         prediction: Prediction (class); 0 <= prediction <= 1.
         target: Target (class); 0 <= target <= 1.
@@ -248,6 +253,11 @@ class KlDivergenceLoss(KerasLoss):
     positive costs infinity: with logits use `softmax_cross_entropy`. The sum over the classes is
     one loss; it is not averaged over them.
 
+    Properties:
+        Convex.
+        Differentiable: Cinf, not at `prediction[c]` = `0`.
+        Estimates: class probabilities, strictly proper; likelihood of categorical, ...
+
     Keras passes, in this order, as a tuple where there are several:
 
     * `prediction` in `y_pred`
@@ -372,6 +382,10 @@ def reverse_kl_divergence(
     Use it where the prediction should keep to what is likely under the target, and may leave out
     some of it; `kl_divergence` covers all of it instead. Where the target is 0 the prediction must
     be 0, too, or it costs infinity.
+
+    Properties:
+        Convex.
+        Differentiable: Cinf, not at `prediction[c]` = `0`.
 
     Args:
         prediction: Prediction (class); 0 <= prediction <= 1.
@@ -501,6 +515,10 @@ class ReverseKlDivergenceLoss(KerasLoss):
     Use it where the prediction should keep to what is likely under the target, and may leave out
     some of it; `kl_divergence` covers all of it instead. Where the target is 0 the prediction must
     be 0, too, or it costs infinity.
+
+    Properties:
+        Convex.
+        Differentiable: Cinf, not at `prediction[c]` = `0`.
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -634,6 +652,12 @@ def kl_divergence_with_logits(
     Use it for soft targets where 0 should mean a perfect fit. Its gradient is that of
     `softmax_cross_entropy`, which is larger by the entropy of the target.
 
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: bounded influence, Lipschitz constant `sqrt(Sum(2*target[c]**2, c))`.
+        Estimates: class probabilities = `softmax(logits)`, strictly proper, calibrated; ...
+
     Args:
         logits: Prediction (class).
         target: Target (class); 0 <= target <= 1.
@@ -761,6 +785,12 @@ class KlDivergenceWithLogitsLoss(KerasLoss):
 
     Use it for soft targets where 0 should mean a perfect fit. Its gradient is that of
     `softmax_cross_entropy`, which is larger by the entropy of the target.
+
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: bounded influence, Lipschitz constant `sqrt(Sum(2*target[c]**2, c))`.
+        Estimates: class probabilities = `softmax(logits)`, strictly proper, calibrated; ...
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -903,6 +933,11 @@ def kl_divergence_with_log_target(
     Use it between two log-softmaxes, where probabilities would underflow. The sum over the classes
     is one loss; it is not averaged over them. With raw logits on both sides use `distillation`.
 
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: Lipschitz constant `sqrt(Sum(exp(2*log_target[c]), c))`.
+
     Args:
         log_prediction: Prediction (class); log_prediction <= 0.
         log_target: Target (class); log_target <= 0.
@@ -1030,6 +1065,11 @@ class KlDivergenceWithLogTargetLoss(KerasLoss):
 
     Use it between two log-softmaxes, where probabilities would underflow. The sum over the classes
     is one loss; it is not averaged over them. With raw logits on both sides use `distillation`.
+
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: Lipschitz constant `sqrt(Sum(exp(2*log_target[c]), c))`.
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -1168,6 +1208,10 @@ def js_divergence(
     Use it for a divergence that is symmetric and never more than log(2), also where one of them
     is 0. Its gradient fades where the two hardly overlap. The root of it is a distance.
 
+    Properties:
+        Convex.
+        Differentiable: Cinf, not at `prediction[c]/2 + target[c]/2` = `0`, `prediction[c]` = `0`.
+
     Args:
         prediction: Prediction (class); 0 <= prediction <= 1.
         target: Target (class); 0 <= target <= 1.
@@ -1298,6 +1342,10 @@ class JsDivergenceLoss(KerasLoss):
 
     Use it for a divergence that is symmetric and never more than log(2), also where one of them
     is 0. Its gradient fades where the two hardly overlap. The root of it is a distance.
+
+    Properties:
+        Convex.
+        Differentiable: Cinf, not at `prediction[c]/2 + target[c]/2` = `0`, `prediction[c]` = `0`.
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -1444,6 +1492,12 @@ def total_variation_distance(
     Use it to compare distributions on a scale from 0 to 1, or for robust fits. Its gradient knows
     only which classes are too likely, not by how much: `hellinger_distance` is smooth.
 
+    Properties:
+        Convex.
+        Differentiable: C0, not at `prediction[c]` = `target[c]`.
+        Outliers: Lipschitz constant `sqrt(size_class)/2`.
+        Estimates: mode, not proper; no likelihood.
+
     Args:
         prediction: Prediction (class); 0 <= prediction <= 1.
         target: Target (class); 0 <= target <= 1.
@@ -1572,6 +1626,12 @@ class TotalVariationDistanceLoss(KerasLoss):
     Use it to compare distributions on a scale from 0 to 1, or for robust fits. Its gradient knows
     only which classes are too likely, not by how much: `hellinger_distance` is smooth.
 
+    Properties:
+        Convex.
+        Differentiable: C0, not at `prediction[c]` = `target[c]`.
+        Outliers: Lipschitz constant `sqrt(size_class)/2`.
+        Estimates: mode, not proper; no likelihood.
+
     Keras passes, in this order, as a tuple where there are several:
 
     * `prediction` in `y_pred`
@@ -1698,6 +1758,12 @@ def squared_hellinger_distance(
 
     Use it for a bounded, symmetric divergence that is smooth inside. The gradient is infinite at
     a prediction of 0 whose target is not.
+
+    Properties:
+        Convex.
+        Differentiable: C0, not at `prediction[c]` = `0`.
+        Outliers: no Lipschitz constant.
+        Estimates: not proper; no likelihood.
 
     Args:
         prediction: Prediction (class); 0 <= prediction <= 1.
@@ -1827,6 +1893,12 @@ class SquaredHellingerDistanceLoss(KerasLoss):
 
     Use it for a bounded, symmetric divergence that is smooth inside. The gradient is infinite at
     a prediction of 0 whose target is not.
+
+    Properties:
+        Convex.
+        Differentiable: C0, not at `prediction[c]` = `0`.
+        Outliers: no Lipschitz constant.
+        Estimates: not proper; no likelihood.
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -1962,6 +2034,12 @@ def bhattacharyya_distance(
     Use it for a symmetric divergence that punishes distributions apart more and more: without
     overlap it is infinite. Half of it bounds the error of telling the two apart.
 
+    Properties:
+        Convex.
+        Differentiable: C0, not at `prediction[c]` = `0`, ...
+        Outliers: no Lipschitz constant.
+        Estimates: class probabilities, strictly proper; no likelihood.
+
     Args:
         prediction: Prediction (class); 0 <= prediction <= 1.
         target: Target (class); 0 <= target <= 1.
@@ -2090,6 +2168,12 @@ class BhattacharyyaDistanceLoss(KerasLoss):
 
     Use it for a symmetric divergence that punishes distributions apart more and more: without
     overlap it is infinite. Half of it bounds the error of telling the two apart.
+
+    Properties:
+        Convex.
+        Differentiable: C0, not at `prediction[c]` = `0`, ...
+        Outliers: no Lipschitz constant.
+        Estimates: class probabilities, strictly proper; no likelihood.
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -2238,6 +2322,11 @@ def chi_squared_divergence(
     Use it to fit frequencies where the prediction sets the scale of each error. Predictions must be
     positive; near 0 they dominate.
 
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: no Lipschitz constant.
+
     Args:
         prediction: Prediction (class); prediction > 0.
         target: Target (class); target >= 0.
@@ -2367,6 +2456,11 @@ class ChiSquaredDivergenceLoss(KerasLoss):
 
     Use it to fit frequencies where the prediction sets the scale of each error. Predictions must be
     positive; near 0 they dominate.
+
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: no Lipschitz constant.
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -2506,6 +2600,12 @@ def alpha_divergence(
     keeping to its likely part (near 0, `reverse_kl_divergence`); at 1/2 it is four times
     `squared_hellinger_distance`. Distributions should sum to 1.
 
+    Properties:
+        Convex.
+        Differentiable: C0, not at `prediction[c]` = `0`.
+        Outliers: no Lipschitz constant.
+        Estimates: not proper; no likelihood.
+
     Args:
         prediction: Prediction (class); 0 <= prediction <= 1.
         target: Target (class); 0 <= target <= 1.
@@ -2638,6 +2738,12 @@ class AlphaDivergenceLoss(KerasLoss):
     Use it to choose between covering all of the target (`alpha` near 1, `kl_divergence`) and
     keeping to its likely part (near 0, `reverse_kl_divergence`); at 1/2 it is four times
     `squared_hellinger_distance`. Distributions should sum to 1.
+
+    Properties:
+        Convex.
+        Differentiable: C0, not at `prediction[c]` = `0`.
+        Outliers: no Lipschitz constant.
+        Estimates: not proper; no likelihood.
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -2789,6 +2895,12 @@ def renyi_divergence(
     Use it as a divergence that stays finite wherever the two overlap; near `alpha = 1` it is
     `kl_divergence`, at 1/2 twice `bhattacharyya_distance`.
 
+    Properties:
+        Convex.
+        Differentiable: C0, not at `prediction[c]` = `0`, `Sum(prediction[c]**(1 - ...
+        Outliers: no Lipschitz constant.
+        Estimates: class probabilities, strictly proper; likelihood of categorical, ...
+
     Args:
         prediction: Prediction (class); 0 <= prediction <= 1.
         target: Target (class); 0 <= target <= 1.
@@ -2920,6 +3032,12 @@ class RenyiDivergenceLoss(KerasLoss):
 
     Use it as a divergence that stays finite wherever the two overlap; near `alpha = 1` it is
     `kl_divergence`, at 1/2 twice `bhattacharyya_distance`.
+
+    Properties:
+        Convex.
+        Differentiable: C0, not at `prediction[c]` = `0`, `Sum(prediction[c]**(1 - ...
+        Outliers: no Lipschitz constant.
+        Estimates: class probabilities, strictly proper; likelihood of categorical, ...
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -3092,6 +3210,11 @@ def generalized_kl_divergence(
     Use it for counts, histograms and spectra, as in nonnegative factorisation. It is half the
     Poisson deviance, and 0 at a perfect fit.
 
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: no Lipschitz constant.
+
     Args:
         prediction: Prediction (class); prediction > 0.
         target: Target (class); target >= 0.
@@ -3220,6 +3343,11 @@ class GeneralizedKlDivergenceLoss(KerasLoss):
     Use it for counts, histograms and spectra, as in nonnegative factorisation. It is half the
     Poisson deviance, and 0 at a perfect fit.
 
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: no Lipschitz constant.
+
     Keras passes, in this order, as a tuple where there are several:
 
     * `prediction` in `y_pred`
@@ -3346,6 +3474,11 @@ def itakura_saito_divergence(
 
     Use it for power spectra: only ratios count, so quiet parts matter as much as loud ones, and a
     prediction that is too low costs more than one that is too high. It is half a gamma deviance.
+
+    Properties:
+        Not convex.
+        Differentiable: Cinf.
+        Outliers: no Lipschitz constant.
 
     Args:
         prediction: Prediction (frequency); prediction > 0.
@@ -3475,6 +3608,11 @@ class ItakuraSaitoDivergenceLoss(KerasLoss):
 
     Use it for power spectra: only ratios count, so quiet parts matter as much as loud ones, and a
     prediction that is too low costs more than one that is too high. It is half a gamma deviance.
+
+    Properties:
+        Not convex.
+        Differentiable: Cinf.
+        Outliers: no Lipschitz constant.
 
     Keras passes, in this order, as a tuple where there are several:
 

@@ -67,6 +67,10 @@ def evidential_cross_entropy(
     little evidence overall means an uncertain prediction. Without a regulariser on the
     evidence for wrong classes it stays overconfident far from the data.
 
+    Properties:
+        Not convex.
+        Differentiable: Cinf.
+
     Args:
         evidence: Prediction (class); evidence >= 0.
         target: Target (class); 0 <= target <= 1.
@@ -199,6 +203,10 @@ class EvidentialCrossEntropyLoss(KerasLoss):
     Use it to train classifiers that say "I do not know": the concentrations are evidence + 1, and
     little evidence overall means an uncertain prediction. Without a regulariser on the
     evidence for wrong classes it stays overconfident far from the data.
+
+    Properties:
+        Not convex.
+        Differentiable: Cinf.
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -365,6 +373,10 @@ def evidential_log_likelihood(
     Use it like `evidential_cross_entropy`, of which it is the variant that integrates the class
     probabilities out (type II maximum likelihood): it punishes uncertain predictions less.
 
+    Properties:
+        Not convex.
+        Differentiable: Cinf.
+
     Args:
         evidence: Prediction (class); evidence >= 0.
         target: Target (class); 0 <= target <= 1.
@@ -495,6 +507,10 @@ class EvidentialLogLikelihoodLoss(KerasLoss):
 
     Use it like `evidential_cross_entropy`, of which it is the variant that integrates the class
     probabilities out (type II maximum likelihood): it punishes uncertain predictions less.
+
+    Properties:
+        Not convex.
+        Differentiable: Cinf.
 
     Keras passes, in this order, as a tuple where there are several:
 

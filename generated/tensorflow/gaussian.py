@@ -56,6 +56,11 @@ def standard_gaussian_kl(
     summed over its entries, not averaged; a factor below 1 trades off the two. The predictions are
     the mean and the logarithm of the variance. It is summed over the features.
 
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: unbounded influence, no Lipschitz constant.
+
     Args:
         mean: Prediction (feature).
         log_variance: Prediction (feature).
@@ -186,6 +191,11 @@ class StandardGaussianKlLoss(KerasLoss):
     Use it as the regulariser of a variational autoencoder, beside a reconstruction loss that is
     summed over its entries, not averaged; a factor below 1 trades off the two. The predictions are
     the mean and the logarithm of the variance. It is summed over the features.
+
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: unbounded influence, no Lipschitz constant.
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -335,6 +345,11 @@ def gaussian_kl(
     policy. One loss per pair: sum over the entries for diagonal Gaussians. It is the divergence in
     the direction that covers no more than the given one.
 
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: no Lipschitz constant.
+
     Args:
         mean: Prediction.
         deviation: Prediction; deviation > 0.
@@ -468,6 +483,11 @@ class GaussianKlLoss(KerasLoss):
     Use it to keep a predicted distribution close to a known one, such as a prior or a former
     policy. One loss per pair: sum over the entries for diagonal Gaussians. It is the divergence in
     the direction that covers no more than the given one.
+
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: no Lipschitz constant.
 
     Keras passes, in this order, as a tuple where there are several:
 

@@ -82,6 +82,11 @@ def barron_general(
     limits. `alpha` is not learned: without the normaliser of its distribution, an integral that
     has no closed form, it would only ever fall, and its slope is infinite at 2.
 
+    Properties:
+        Not convex; convex for `alpha >= 1`, at the defaults.
+        Differentiable: Cinf.
+        Likelihood of hyperbolic, rate `1`, width `1` at the defaults.
+
     Args:
         prediction: Prediction.
         target: Target.
@@ -221,6 +226,11 @@ class BarronGeneralLoss(KerasLoss):
     robustness begins. Values and derivatives by the residual are exact at and near all of these
     limits. `alpha` is not learned: without the normaliser of its distribution, an integral that
     has no closed form, it would only ever fall, and its slope is infinite at 2.
+
+    Properties:
+        Not convex; convex for `alpha >= 1`, at the defaults.
+        Differentiable: Cinf.
+        Likelihood of hyperbolic, rate `1`, width `1` at the defaults.
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -464,6 +474,11 @@ def tweedie_deviance_mean(
     power. The gradient is that of scikit-learn's `HalfTweedieLossIdentity`, whose value is 0 for
     a perfect prediction.
 
+    Properties:
+        Not convex; convex for `power <= 1`.
+        Differentiable: Cinf.
+        Estimates: mean = `mean`; likelihood of Tweedie, mean `mean`, power `3/2`, dispersion ...
+
     Args:
         mean: Prediction; mean > 0.
         target: Target; target >= 0.
@@ -595,6 +610,11 @@ class TweedieDevianceMeanLoss(KerasLoss):
     0 is the power of the Gaussian, 1 of Poisson's distribution, 2 of gamma; it is smooth in the
     power. The gradient is that of scikit-learn's `HalfTweedieLossIdentity`, whose value is 0 for
     a perfect prediction.
+
+    Properties:
+        Not convex; convex for `power <= 1`.
+        Differentiable: Cinf.
+        Estimates: mean = `mean`; likelihood of Tweedie, mean `mean`, power `3/2`, dispersion ...
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -755,6 +775,11 @@ def tweedie_deviance(
     inverse Gaussian. It is smooth in the power; scikit-learn's `HalfTweedieLoss` has the same
     gradient, and a value that differs by 1 / (2 - p) - y / (1 - p), which is infinite at 1 and 2.
 
+    Properties:
+        Not convex; convex for `1 <= power <= 2`, at the defaults.
+        Differentiable: Cinf.
+        Estimates: mean = `exp(log_mean)`; likelihood of Tweedie, mean `exp(log_mean)`, power ...
+
     Args:
         log_mean: Prediction.
         target: Target; target >= 0.
@@ -886,6 +911,11 @@ class TweedieDevianceLoss(KerasLoss):
     Poisson, between 1 and 2 a compound Poisson with exact zeros (claims, rainfall), 2 gamma, 3
     inverse Gaussian. It is smooth in the power; scikit-learn's `HalfTweedieLoss` has the same
     gradient, and a value that differs by 1 / (2 - p) - y / (1 - p), which is infinite at 1 and 2.
+
+    Properties:
+        Not convex; convex for `1 <= power <= 2`, at the defaults.
+        Differentiable: Cinf.
+        Estimates: mean = `exp(log_mean)`; likelihood of Tweedie, mean `exp(log_mean)`, power ...
 
     Keras passes, in this order, as a tuple where there are several:
 

@@ -100,6 +100,11 @@ def variational_autoencoder(
     the features and divergence over the latents, as the bound demands: a mean over pixels would
     make `beta` depend on their number.
 
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: unbounded influence, no Lipschitz constant.
+
     Args:
         logits: Prediction (feature).
         target: Target (feature); 0 <= target <= 1.
@@ -245,6 +250,11 @@ class VariationalAutoencoderLoss(KerasLoss):
     standard normal prior; `beta` above 1 favours independent latents. Cross-entropy is summed over
     the features and divergence over the latents, as the bound demands: a mean over pixels would
     make `beta` depend on their number.
+
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: unbounded influence, no Lipschitz constant.
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -439,6 +449,11 @@ def vector_quantisation(
     term moves the code alone, the second ("commitment") the encoding alone. It is a sum over the
     features; some implementations average over them.
 
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: unbounded influence, no Lipschitz constant.
+
     Args:
         encoding: Prediction (feature).
         code: Prediction (feature).
@@ -575,6 +590,11 @@ class VectorQuantisationLoss(KerasLoss):
     Use it for the code book of a VQ-VAE: `code` is the nearest entry for `encoding`. The first
     term moves the code alone, the second ("commitment") the encoding alone. It is a sum over the
     features; some implementations average over them.
+
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: unbounded influence, no Lipschitz constant.
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -729,6 +749,11 @@ def diffusion_min_snr(
     of each sample's time step: the weight is `min(snr, gamma) / snr`. For the plain loss of DDPM
     take a `gamma` above every ratio, or `squared_error`. A model that predicts the clean sample
     needs the weight `min(snr, gamma)`: pass it as `weight` of `squared_error`.
+
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: unbounded influence, no Lipschitz constant.
 
     Args:
         predicted_noise: Prediction (*feature).
@@ -895,6 +920,11 @@ class DiffusionMinSnrLoss(KerasLoss):
     of each sample's time step: the weight is `min(snr, gamma) / snr`. For the plain loss of DDPM
     take a `gamma` above every ratio, or `squared_error`. A model that predicts the clean sample
     needs the weight `min(snr, gamma)`: pass it as `weight` of `squared_error`.
+
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: unbounded influence, no Lipschitz constant.
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -1066,6 +1096,11 @@ def flow_matching(
     Use it to train a flow from `source` (noise, at time 0) to `data` (at time 1); the model sees
     the point on the line between them. Swap the two where time runs the other way.
 
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: unbounded influence, no Lipschitz constant.
+
     Args:
         velocity: Prediction (*feature).
         source: Target (*feature).
@@ -1226,6 +1261,11 @@ class FlowMatchingLoss(KerasLoss):
     Use it to train a flow from `source` (noise, at time 0) to `data` (at time 1); the model sees
     the point on the line between them. Swap the two where time runs the other way.
 
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: unbounded influence, no Lipschitz constant.
+
     Keras passes, in this order, as a tuple where there are several:
 
     * `velocity` in `y_pred`
@@ -1369,6 +1409,11 @@ def denoising_score_matching(
     Use it to learn the gradient of a log-density: the model sees `x + sigma * noise`, with
     standard normal noise. The weight `sigma**2` makes noise levels comparable. Half the sum over
     the features.
+
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: unbounded influence, no Lipschitz constant.
 
     Args:
         score: Prediction (*feature).
@@ -1530,6 +1575,11 @@ class DenoisingScoreMatchingLoss(KerasLoss):
     standard normal noise. The weight `sigma**2` makes noise levels comparable. Half the sum over
     the features.
 
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: unbounded influence, no Lipschitz constant.
+
     Keras passes, in this order, as a tuple where there are several:
 
     * `score` in `y_pred`
@@ -1668,6 +1718,10 @@ def consistency(
     Use it to train a consistency model: `teacher` is the same model's output at the step before,
     as data. The authors take `c = 0.00054 * sqrt(d)` for `d` features: the default fits images of
     32 by 32 pixels. It is smooth, quadratic below `c` and linear above.
+
+    Properties:
+        Convex.
+        Differentiable: Cinf.
 
     Args:
         student: Prediction (*feature).
@@ -1827,6 +1881,10 @@ class ConsistencyLoss(KerasLoss):
     as data. The authors take `c = 0.00054 * sqrt(d)` for `d` features: the default fits images of
     32 by 32 pixels. It is smooth, quadratic below `c` and linear above.
 
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+
     Keras passes, in this order, as a tuple where there are several:
 
     * `student` in `y_pred`
@@ -1974,6 +2032,11 @@ def normalising_flow_nll(
     Use it to fit a normalising flow: `log_determinant` is that of the Jacobian of the map from
     data to `latent`. The constant of the normal density is included, so that dividing by
     `d log 2` gives bits per dimension.
+
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: unbounded influence, no Lipschitz constant.
 
     Args:
         latent: Prediction (*feature).
@@ -2130,6 +2193,11 @@ class NormalisingFlowNllLoss(KerasLoss):
     Use it to fit a normalising flow: `log_determinant` is that of the Jacobian of the map from
     data to `latent`. The constant of the normal density is included, so that dividing by
     `d log 2` gives bits per dimension.
+
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: unbounded influence, no Lipschitz constant.
 
     Keras passes, in this order, as a tuple where there are several:
 

@@ -97,6 +97,10 @@ def pearson_correlation(
     signal may be constant: the coefficient of a constant is undefined, and so is the loss. Where
     scale and offset count use `concordance_correlation`.
 
+    Properties:
+        Not convex.
+        Differentiable: Cinf, not at `prediction[k] - Sum(prediction[k], k)/size_position` is ...
+
     Args:
         prediction: Prediction (*position).
         target: Target (*position).
@@ -256,6 +260,10 @@ class PearsonCorrelationLoss(KerasLoss):
     cross-correlation), depth up to an affine map, time series. It lies between 0 and 2. Neither
     signal may be constant: the coefficient of a constant is undefined, and so is the loss. Where
     scale and offset count use `concordance_correlation`.
+
+    Properties:
+        Not convex.
+        Differentiable: Cinf, not at `prediction[k] - Sum(prediction[k], k)/size_position` is ...
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -510,6 +518,10 @@ def concordance_correlation(
     divided by the number of positions, as Lin's are. `epsilon` keeps it
     defined for constant signals, which cost 1 whether they agree or not.
 
+    Properties:
+        Not convex.
+        Differentiable: Cinf.
+
     Args:
         prediction: Prediction (*position).
         target: Target (*position).
@@ -673,6 +685,10 @@ class ConcordanceCorrelationLoss(KerasLoss):
     Use it to predict ratings, such as emotions over time, where agreement counts. Variances are
     divided by the number of positions, as Lin's are. `epsilon` keeps it
     defined for constant signals, which cost 1 whether they agree or not.
+
+    Properties:
+        Not convex.
+        Differentiable: Cinf.
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -974,6 +990,10 @@ def peak_signal_to_noise(
     Use it to report or to train reconstructions whose values end at `peak`. It is a logarithm of
     the mean squared error: equal images cost minus infinity, and good ones pull hardest.
 
+    Properties:
+        Not convex.
+        Differentiable: Cinf, not at `Sum((prediction[k] - target[k])**2, k)` = `0`.
+
     Args:
         prediction: Prediction (*position).
         target: Target (*position).
@@ -1133,6 +1153,10 @@ class PeakSignalToNoiseLoss(KerasLoss):
 
     Use it to report or to train reconstructions whose values end at `peak`. It is a logarithm of
     the mean squared error: equal images cost minus infinity, and good ones pull hardest.
+
+    Properties:
+        Not convex.
+        Differentiable: Cinf, not at `Sum((prediction[k] - target[k])**2, k)` = `0`.
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -1306,6 +1330,11 @@ def edge_aware_smoothness(
     at their outlines. Divide the map by its mean first, or it shrinks. Each direction is averaged
     over its own neighbours; a map with one row or column has none that way.
 
+    Properties:
+        Convex.
+        Differentiable: C0, not at `depth[r + 1, c]` = `depth[r, c]`, `depth[r, c + 1]` = ...
+        Outliers: bounded influence, Lipschitz constant `Sum(sqrt(Sum(Max(0, ...
+
     Args:
         depth: Prediction (row, column).
         image: Target (channel, row, column).
@@ -1436,6 +1465,11 @@ class EdgeAwareSmoothnessLoss(KerasLoss):
     Use it for self-supervised depth or disparity, which should be smooth within objects and jump
     at their outlines. Divide the map by its mean first, or it shrinks. Each direction is averaged
     over its own neighbours; a map with one row or column has none that way.
+
+    Properties:
+        Convex.
+        Differentiable: C0, not at `depth[r + 1, c]` = `depth[r, c]`, `depth[r, c + 1]` = ...
+        Outliers: bounded influence, Lipschitz constant `Sum(sqrt(Sum(Max(0, ...
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -1661,6 +1695,10 @@ def scale_invariant_log(
     is the squared error of logarithms. Some authors take ten times its root and 0.85. Invalid
     positions have no place here: a mask selects whole samples.
 
+    Properties:
+        Not convex.
+        Differentiable: Cinf.
+
     Args:
         prediction: Prediction (*position); prediction > 0.
         target: Target (*position); target > 0.
@@ -1822,6 +1860,10 @@ class ScaleInvariantLogLoss(KerasLoss):
     Use it for depth from one image: at `balance = 1` a wrong overall scale costs nothing, at 0 it
     is the squared error of logarithms. Some authors take ten times its root and 0.85. Invalid
     positions have no place here: a mask selects whole samples.
+
+    Properties:
+        Not convex.
+        Differentiable: Cinf.
 
     Keras passes, in this order, as a tuple where there are several:
 

@@ -55,6 +55,10 @@ def linear_cross_entropy(
     logits of the whole batch are held in memory: for very many classes call it on parts of the
     batch.
 
+    Properties:
+        Not convex; convex in `hidden`, `weights`, `bias`.
+        Differentiable: Cinf.
+
     Args:
         hidden: Prediction (batch, feature).
         weights: Prediction (class, feature).
@@ -237,6 +241,10 @@ class LinearCrossEntropyLoss(KerasLoss):
     and `bias` belong to all samples and are differentiated, too. There is one loss per sample. The
     logits of the whole batch are held in memory: for very many classes call it on parts of the
     batch.
+
+    Properties:
+        Not convex; convex in `hidden`, `weights`, `bias`.
+        Differentiable: Cinf.
 
     Keras passes, in this order, as a tuple where there are several:
 

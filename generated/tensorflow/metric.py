@@ -94,6 +94,11 @@ def cosine_distance(
     Lengths are not learned: add another term if they matter. A zero vector has distance 1 from
     everything and no gradient. Some libraries call minus the cosine a loss: it is smaller by 1.
 
+    Properties:
+        Not convex.
+        Differentiable: Cinf, not at `prediction` is the zero vector.
+        Outliers: no Lipschitz constant.
+
     Args:
         prediction: Prediction (feature).
         target: Target (feature).
@@ -224,6 +229,11 @@ class CosineDistanceLoss(KerasLoss):
     Use it for vectors of which only the direction matters, as with embeddings given as targets.
     Lengths are not learned: add another term if they matter. A zero vector has distance 1 from
     everything and no gradient. Some libraries call minus the cosine a loss: it is smaller by 1.
+
+    Properties:
+        Not convex.
+        Differentiable: Cinf, not at `prediction` is the zero vector.
+        Outliers: no Lipschitz constant.
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -389,6 +399,11 @@ def cosine_embedding(
     not are pushed until their cosine is below `margin`. Only angles count; for distances see
     `contrastive`. A zero vector has cosine 0 and no gradient.
 
+    Properties:
+        Not convex.
+        Differentiable: C0, not at `Sum(first[f]*second[f], f)` = `margin*Norm(first[f], ...
+        Outliers: no Lipschitz constant.
+
     Args:
         first: Prediction (feature).
         second: Prediction (feature).
@@ -528,6 +543,11 @@ class CosineEmbeddingLoss(KerasLoss):
     Use it for labelled pairs: `target` is 1 if the two belong together, -1 if not. Pairs that do
     not are pushed until their cosine is below `margin`. Only angles count; for distances see
     `contrastive`. A zero vector has cosine 0 and no gradient.
+
+    Properties:
+        Not convex.
+        Differentiable: C0, not at `Sum(first[f]*second[f], f)` = `margin*Norm(first[f], ...
+        Outliers: no Lipschitz constant.
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -767,6 +787,12 @@ def hinge_embedding(
     together, -1 if not. With embeddings use `contrastive`. The distance is taken as it is, so a
     negative one is rewarded without limit.
 
+    Properties:
+        Convex.
+        Differentiable: C0, not at `distance = margin where target = -1`.
+        Outliers: bounded influence, Lipschitz constant `1`.
+        No likelihood.
+
     Args:
         distance: Prediction.
         target: Target; target in {-1, 1}.
@@ -897,6 +923,12 @@ class HingeEmbeddingLoss(KerasLoss):
     Use it when the model gives distances itself, of any kind: `target` is 1 if the pair belongs
     together, -1 if not. With embeddings use `contrastive`. The distance is taken as it is, so a
     negative one is rewarded without limit.
+
+    Properties:
+        Convex.
+        Differentiable: C0, not at `distance = margin where target = -1`.
+        Outliers: bounded influence, Lipschitz constant `1`.
+        No likelihood.
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -1044,6 +1076,11 @@ def contrastive(
     `triplet_margin` compares distances instead. There is no factor 1/2. For all pairs of a batch
     use `contrastive_batch`.
 
+    Properties:
+        Not convex.
+        Differentiable: C0, not at `first[f]` = `second[f]` throughout, `Norm(first[f] - ...
+        Outliers: unbounded influence, no Lipschitz constant.
+
     Args:
         first: Prediction (feature).
         second: Prediction (feature).
@@ -1183,6 +1220,11 @@ class ContrastiveLoss(KerasLoss):
     are pushed only within `margin`. Absolute distances must fit one margin everywhere:
     `triplet_margin` compares distances instead. There is no factor 1/2. For all pairs of a batch
     use `contrastive_batch`.
+
+    Properties:
+        Not convex.
+        Differentiable: C0, not at `first[f]` = `second[f]` throughout, `Norm(first[f] - ...
+        Outliers: unbounded influence, no Lipschitz constant.
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -1389,6 +1431,12 @@ def contrastive_distance(
     alignments. `same` is 1 if the two belong together, 0 if not. With embeddings use
     `contrastive`, which has a gradient where the distance's own is undefined.
 
+    Properties:
+        Convex.
+        Differentiable: C1, not at `distance = margin where same = 0`.
+        Outliers: no Lipschitz constant.
+        No likelihood.
+
     Args:
         distance: Prediction; distance >= 0.
         same: Target; same in {0, 1}.
@@ -1518,6 +1566,12 @@ class ContrastiveDistanceLoss(KerasLoss):
     Use it when distances come from elsewhere: a learned metric, an edit distance of soft
     alignments. `same` is 1 if the two belong together, 0 if not. With embeddings use
     `contrastive`, which has a gradient where the distance's own is undefined.
+
+    Properties:
+        Convex.
+        Differentiable: C1, not at `distance = margin where same = 0`.
+        Outliers: no Lipschitz constant.
+        No likelihood.
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -1670,6 +1724,11 @@ def margin_based(
     band in which pairs still cost. The default of `beta` supposes embeddings of length 1: normalise
     them first. Its authors divide the sum by the number of pairs that cost anything.
 
+    Properties:
+        Not convex.
+        Differentiable: C0, not at `Norm(first[f] - second[f], f)` = `beta + margin`, ...
+        Outliers: bounded influence, Lipschitz constant `sqrt(2)`.
+
     Args:
         first: Prediction (feature).
         second: Prediction (feature).
@@ -1814,6 +1873,11 @@ class MarginBasedLoss(KerasLoss):
     together, -1 if not. `beta` is the boundary and is learned, `margin` half the width of the
     band in which pairs still cost. The default of `beta` supposes embeddings of length 1: normalise
     them first. Its authors divide the sum by the number of pairs that cost anything.
+
+    Properties:
+        Not convex.
+        Differentiable: C0, not at `Norm(first[f] - second[f], f)` = `beta + margin`, ...
+        Outliers: bounded influence, Lipschitz constant `sqrt(2)`.
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -2031,6 +2095,11 @@ def triplet_margin(
     compare with the whole batch. Nothing is added to distances to keep them from 0: where two
     embeddings are the same, their distance has no gradient.
 
+    Properties:
+        Not convex.
+        Differentiable: C0, not at `Norm(-negative[f] + positive[f], f)` = `Norm(anchor[f] - ...
+        Outliers: bounded influence, Lipschitz constant `2*Max(sqrt(2), ...
+
     Args:
         anchor: Prediction (feature).
         positive: Prediction (feature).
@@ -2189,6 +2258,11 @@ class TripletMarginLoss(KerasLoss):
     teach nothing: choose hard ones (`triplet_batch_hard`), or use `info_nce` or `nt_xent`, which
     compare with the whole batch. Nothing is added to distances to keep them from 0: where two
     embeddings are the same, their distance has no gradient.
+
+    Properties:
+        Not convex.
+        Differentiable: C0, not at `Norm(-negative[f] + positive[f], f)` = `Norm(anchor[f] - ...
+        Outliers: bounded influence, Lipschitz constant `2*Max(sqrt(2), ...
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -2585,6 +2659,10 @@ def triplet_soft_margin(
     Use it where no margin can be named, or where triplets that are already right should not stop
     to teach. Choose hard triplets all the same. The distance is Euclidean.
 
+    Properties:
+        Not convex; convex in `positive`.
+        Differentiable: C0, not at `anchor[f]` = `negative[f]` throughout, `anchor[f]` = ...
+
     Args:
         anchor: Prediction (feature).
         positive: Prediction (feature).
@@ -2720,6 +2798,10 @@ class TripletSoftMarginLoss(KerasLoss):
 
     Use it where no margin can be named, or where triplets that are already right should not stop
     to teach. Choose hard triplets all the same. The distance is Euclidean.
+
+    Properties:
+        Not convex; convex in `positive`.
+        Differentiable: C0, not at `anchor[f]` = `negative[f]` throughout, `anchor[f]` = ...
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -2935,6 +3017,10 @@ def quadruplet(
     and `other` belong to two further identities. Distances are squared; `other_margin` should be
     less than `margin`.
 
+    Properties:
+        Not convex; convex in `positive`.
+        Differentiable: C0, not at `Sum((anchor[f] - negative[f])**2, f)` = `margin + ...
+
     Args:
         anchor: Prediction (feature).
         positive: Prediction (feature).
@@ -3086,6 +3172,10 @@ class QuadrupletLoss(KerasLoss):
     Use it where clusters should be compact, and not only be ordered seen from an anchor. `negative`
     and `other` belong to two further identities. Distances are squared; `other_margin` should be
     less than `margin`.
+
+    Properties:
+        Not convex; convex in `positive`.
+        Differentiable: C0, not at `Sum((anchor[f] - negative[f])**2, f)` = `margin + ...
 
     Keras passes, in this order, as a tuple where there are several:
 

@@ -74,6 +74,11 @@ def l1_penalty(
     Use it, summed over the weights, for sparse models. Its gradient does not fade, so plain
     gradient descent hovers about 0 instead of reaching it: use a proximal step for exact zeros.
 
+    Properties:
+        Convex.
+        Differentiable: C0, not at `parameter = 0`.
+        Outliers: bounded influence, Lipschitz constant `1`.
+
     Args:
         parameter: Prediction.
         weight: Weight of each loss entry; broadcasts to the unreduced loss. None: 1.
@@ -194,6 +199,11 @@ class L1PenaltyLoss(KerasLoss):
     Use it, summed over the weights, for sparse models. Its gradient does not fade, so plain
     gradient descent hovers about 0 instead of reaching it: use a proximal step for exact zeros.
 
+    Properties:
+        Convex.
+        Differentiable: C0, not at `parameter = 0`.
+        Outliers: bounded influence, Lipschitz constant `1`.
+
     Keras passes, in this order, as a tuple where there are several:
 
     * `parameter` in `y_pred`
@@ -288,6 +298,11 @@ def l2_penalty(
     Use it, summed over the weights, for ridge regression and weight decay. There is no factor 1/2:
     its gradient is twice the weight. With adaptive optimisers decoupled weight decay is another
     thing.
+
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: unbounded influence, no Lipschitz constant.
 
     Args:
         parameter: Prediction.
@@ -411,6 +426,11 @@ class L2PenaltyLoss(KerasLoss):
     its gradient is twice the weight. With adaptive optimisers decoupled weight decay is another
     thing.
 
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: unbounded influence, no Lipschitz constant.
+
     Keras passes, in this order, as a tuple where there are several:
 
     * `parameter` in `y_pred`
@@ -506,6 +526,10 @@ def elastic_net_penalty(
 
     Use it, summed over the weights, for sparse models of correlated features, which are kept or
     dropped together. `l1_ratio = 1` is `l1_penalty`, 0 half of `l2_penalty`.
+
+    Properties:
+        Convex.
+        Differentiable: C0, not at `parameter = 0`.
 
     Args:
         parameter: Prediction.
@@ -631,6 +655,10 @@ class ElasticNetPenaltyLoss(KerasLoss):
     Use it, summed over the weights, for sparse models of correlated features, which are kept or
     dropped together. `l1_ratio = 1` is `l1_penalty`, 0 half of `l2_penalty`.
 
+    Properties:
+        Convex.
+        Differentiable: C0, not at `parameter = 0`.
+
     Keras passes, in this order, as a tuple where there are several:
 
     * `parameter` in `y_pred`
@@ -749,6 +777,11 @@ def group_lasso_penalty(
 
     Use it, summed over the groups, to drop features, channels or embeddings as a whole. Inside a
     group nothing becomes 0 alone.
+
+    Properties:
+        Convex.
+        Differentiable: C0, not at `parameter` is the zero vector.
+        Outliers: bounded influence, Lipschitz constant `sqrt(size_member)`.
 
     Args:
         parameter: Prediction (member).
@@ -874,6 +907,11 @@ class GroupLassoPenaltyLoss(KerasLoss):
 
     Use it, summed over the groups, to drop features, channels or embeddings as a whole. Inside a
     group nothing becomes 0 alone.
+
+    Properties:
+        Convex.
+        Differentiable: C0, not at `parameter` is the zero vector.
+        Outliers: bounded influence, Lipschitz constant `sqrt(size_member)`.
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -1008,6 +1046,10 @@ def negative_entropy(
     Use it, times a small factor, against overconfident classifiers and to keep policies exploring.
     With the opposite sign, minimising entropy, it makes a model decide on unlabelled data.
 
+    Properties:
+        Not convex.
+        Differentiable: Cinf.
+
     Args:
         logits: Prediction (class).
         weight: Weight of each loss entry; broadcasts to the unreduced loss. None: 1.
@@ -1134,6 +1176,10 @@ class NegativeEntropyLoss(KerasLoss):
 
     Use it, times a small factor, against overconfident classifiers and to keep policies exploring.
     With the opposite sign, minimising entropy, it makes a model decide on unlabelled data.
+
+    Properties:
+        Not convex.
+        Differentiable: Cinf.
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -1283,6 +1329,11 @@ def orthogonality_penalty(
     Use it to keep a weight matrix from shrinking or stretching what it maps. With more columns than
     rows it cannot reach 0: transpose the matrix.
 
+    Properties:
+        Not convex.
+        Differentiable: Cinf.
+        Outliers: unbounded influence, no Lipschitz constant.
+
     Args:
         matrix: Prediction (row, column).
         weight: Weight of each loss entry; broadcasts to the unreduced loss. None: 1.
@@ -1403,6 +1454,11 @@ class OrthogonalityPenaltyLoss(KerasLoss):
 
     Use it to keep a weight matrix from shrinking or stretching what it maps. With more columns than
     rows it cannot reach 0: transpose the matrix.
+
+    Properties:
+        Not convex.
+        Differentiable: Cinf.
+        Outliers: unbounded influence, no Lipschitz constant.
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -1554,6 +1610,11 @@ def multi_task_uncertainty(
     task: a number is shared by all. The losses should be like half squared errors
     divided by a variance; where a loss may become negative it is unbounded below.
 
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: bounded influence, Lipschitz constant `sqrt(Sum(exp(-2*log_variance[t]), t))/2`.
+
     Args:
         losses: Prediction (task).
         log_variance: Learnable parameter, a number or an array (task); default 0.0.
@@ -1685,6 +1746,11 @@ class MultiTaskUncertaintyLoss(KerasLoss):
     grows counts less, at the price of half of it. Give `log_variance` as an array, one entry per
     task: a number is shared by all. The losses should be like half squared errors
     divided by a variance; where a loss may become negative it is unbounded below.
+
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: bounded influence, Lipschitz constant `sqrt(Sum(exp(-2*log_variance[t]), t))/2`.
 
     Keras passes, in this order, as a tuple where there are several:
 

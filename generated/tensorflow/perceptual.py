@@ -76,6 +76,11 @@ def content(
     Use it to keep what a picture shows, beside `style`. It is a sum over channels and positions;
     `feature_reconstruction` is the mean.
 
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: unbounded influence, no Lipschitz constant.
+
     Args:
         features: Prediction (channel, *position).
         target: Target (channel, *position).
@@ -231,6 +236,11 @@ class ContentLoss(KerasLoss):
     Use it to keep what a picture shows, beside `style`. It is a sum over channels and positions;
     `feature_reconstruction` is the mean.
 
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: unbounded influence, no Lipschitz constant.
+
     Keras passes, in this order, as a tuple where there are several:
 
     * `features` in `y_pred`
@@ -361,6 +371,11 @@ def feature_reconstruction(
     generalised ufuncs.
 
     Use it as the perceptual loss of transfer and super-resolution networks.
+
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: unbounded influence, no Lipschitz constant.
 
     Args:
         features: Prediction (channel, *position).
@@ -515,6 +530,11 @@ class FeatureReconstructionLoss(KerasLoss):
     generalised ufuncs.
 
     Use it as the perceptual loss of transfer and super-resolution networks.
+
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: unbounded influence, no Lipschitz constant.
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -671,6 +691,11 @@ def style(
     Use it to match the texture of a picture wherever it is: a Gram matrix holds which features go
     together, not where. It is divided by four times the squares of the numbers of channels and of
     positions; libraries that average instead give another scale.
+
+    Properties:
+        Not convex.
+        Differentiable: Cinf.
+        Outliers: unbounded influence, no Lipschitz constant.
 
     Args:
         features: Prediction (channel, *position).
@@ -830,6 +855,11 @@ class StyleLoss(KerasLoss):
     Use it to match the texture of a picture wherever it is: a Gram matrix holds which features go
     together, not where. It is divided by four times the squares of the numbers of channels and of
     positions; libraries that average instead give another scale.
+
+    Properties:
+        Not convex.
+        Differentiable: Cinf.
+        Outliers: unbounded influence, no Lipschitz constant.
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -1020,6 +1050,10 @@ def learned_perceptual(
     channel of the layer. A feature vector of 0 has no direction: libraries add 1e-10 to its
     length.
 
+    Properties:
+        Not convex.
+        Differentiable: Cinf, not at `features` is the zero vector.
+
     Args:
         features: Prediction (channel, *position).
         target: Target (channel, *position).
@@ -1182,6 +1216,10 @@ class LearnedPerceptualLoss(KerasLoss):
     Use it to compare pictures as people do: `channel_weight` are learned weights, one for each
     channel of the layer. A feature vector of 0 has no direction: libraries add 1e-10 to its
     length.
+
+    Properties:
+        Not convex.
+        Differentiable: Cinf, not at `features` is the zero vector.
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -1408,6 +1446,10 @@ def feature_cosine(
     Use it to match the direction of features, for distillation or for anomalies. No feature
     vector may be 0.
 
+    Properties:
+        Not convex.
+        Differentiable: Cinf, not at `features` is the zero vector.
+
     Args:
         features: Prediction (channel, *position).
         target: Target (channel, *position).
@@ -1562,6 +1604,10 @@ class FeatureCosineLoss(KerasLoss):
 
     Use it to match the direction of features, for distillation or for anomalies. No feature
     vector may be 0.
+
+    Properties:
+        Not convex.
+        Differentiable: Cinf, not at `features` is the zero vector.
 
     Keras passes, in this order, as a tuple where there are several:
 

@@ -127,6 +127,11 @@ def dpo(
     unbiased form). Without a reference model pass zeros for it. It may lower the probability of
     both answers: `cpo` and `apo_zero` hold the chosen one up.
 
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: bounded influence, Lipschitz constant `sqrt(2)*(1 - label_smoothing)*beta`.
+
     Args:
         policy_chosen: Prediction.
         policy_rejected: Prediction.
@@ -276,6 +281,11 @@ class DpoLoss(KerasLoss):
     the wrong way round ("conservative" DPO, which stops at a finite margin; `dpo_robust` is the
     unbiased form). Without a reference model pass zeros for it. It may lower the probability of
     both answers: `cpo` and `apo_zero` hold the chosen one up.
+
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: bounded influence, Lipschitz constant `sqrt(2)*(1 - label_smoothing)*beta`.
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -486,6 +496,11 @@ def dpo_robust(
     the model ranks far the wrong way costs much, one far the right way less than nothing: the loss
     is unbounded below. Where that share is only a guess, `label_smoothing` of `dpo` is safer.
 
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: bounded influence, Lipschitz constant `sqrt(2)*(label_smoothing - ...
+
     Args:
         policy_chosen: Prediction.
         policy_rejected: Prediction.
@@ -634,6 +649,11 @@ class DpoRobustLoss(KerasLoss):
     Use it when a known share `label_smoothing` of the pairs is the wrong way round. A pair that
     the model ranks far the wrong way costs much, one far the right way less than nothing: the loss
     is unbounded below. Where that share is only a guess, `label_smoothing` of `dpo` is safer.
+
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: bounded influence, Lipschitz constant `sqrt(2)*(label_smoothing - ...
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -841,6 +861,11 @@ def ipo(
     averages it over the tokens in its DPO trainer and sums it in its CPO trainer. Pass what is
     meant; `beta` has another scale in each.
 
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: unbounded influence, no Lipschitz constant.
+
     Args:
         policy_chosen: Prediction.
         policy_rejected: Prediction.
@@ -982,6 +1007,11 @@ class IpoLoss(KerasLoss):
     `1 / (2 beta)`, not to infinity. Libraries disagree on what a log-probability is here: TRL
     averages it over the tokens in its DPO trainer and sums it in its CPO trainer. Pass what is
     meant; `beta` has another scale in each.
+
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: unbounded influence, no Lipschitz constant.
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -1142,6 +1172,11 @@ def dpo_hinge(
     Use it in place of `dpo` to leave alone pairs that are ranked right by a margin of `1 / beta`.
     Without a reference model use `slic`.
 
+    Properties:
+        Convex.
+        Differentiable: C0, not at `policy_chosen = -(-beta*policy_rejected - ...
+        Outliers: bounded influence, Lipschitz constant `sqrt(2)*beta`.
+
     Args:
         policy_chosen: Prediction.
         policy_rejected: Prediction.
@@ -1280,6 +1315,11 @@ class DpoHingeLoss(KerasLoss):
 
     Use it in place of `dpo` to leave alone pairs that are ranked right by a margin of `1 / beta`.
     Without a reference model use `slic`.
+
+    Properties:
+        Convex.
+        Differentiable: C0, not at `policy_chosen = -(-beta*policy_rejected - ...
+        Outliers: bounded influence, Lipschitz constant `sqrt(2)*beta`.
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -1438,6 +1478,11 @@ def slic(
     Use it to rank answers without a reference model. Add a likelihood term on good answers, as the
     authors do, or the model drifts; `dpo_hinge` holds on to a reference instead.
 
+    Properties:
+        Convex.
+        Differentiable: C0, not at `chosen = margin + rejected`.
+        Outliers: bounded influence, Lipschitz constant `sqrt(2)`.
+
     Args:
         chosen: Prediction.
         rejected: Prediction.
@@ -1565,6 +1610,11 @@ class SlicLoss(KerasLoss):
 
     Use it to rank answers without a reference model. Add a likelihood term on good answers, as the
     authors do, or the model drifts; `dpo_hinge` holds on to a reference instead.
+
+    Properties:
+        Convex.
+        Differentiable: C0, not at `chosen = margin + rejected`.
+        Outliers: bounded influence, Lipschitz constant `sqrt(2)`.
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -1706,6 +1756,11 @@ def kto(
     divergence of the policy from the reference model: the mean log-ratio over mismatched pairs of
     prompt and answer, one number for all samples; it is data, a negative one counts as 0, and no
     gradient flows into it. Weigh the rarer kind up. With pairs `dpo` uses more of the data.
+
+    Properties:
+        Not convex.
+        Differentiable: Cinf.
+        Outliers: redescending influence.
 
     Args:
         policy: Prediction.
@@ -1854,6 +1909,11 @@ class KtoLoss(KerasLoss):
     divergence of the policy from the reference model: the mean log-ratio over mismatched pairs of
     prompt and answer, one number for all samples; it is data, a negative one counts as 0, and no
     gradient flows into it. Weigh the rarer kind up. With pairs `dpo` uses more of the data.
+
+    Properties:
+        Not convex.
+        Differentiable: Cinf.
+        Outliers: redescending influence.
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -2062,6 +2122,11 @@ def simpo(
     that long answers are not favoured; `gamma` is the margin, in units of reward. The defaults are
     TRL's; the authors' own are `beta` of 2 to 10.
 
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: bounded influence, Lipschitz constant `sqrt(2)*beta`.
+
     Args:
         chosen: Prediction.
         rejected: Prediction.
@@ -2202,6 +2267,11 @@ class SimpoLoss(KerasLoss):
     Use it without a reference model. Log-probabilities are means over the tokens of an answer, so
     that long answers are not favoured; `gamma` is the margin, in units of reward. The defaults are
     TRL's; the authors' own are `beta` of 2 to 10.
+
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: bounded influence, Lipschitz constant `sqrt(2)*beta`.
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -2412,6 +2482,11 @@ def cpo(
     chosen answer likely. It is the log-probability of the whole answer, as in the paper; TRL's
     counts tokens of the batch alike: with its numbers take `alpha = 0` and add them.
 
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: bounded influence, Lipschitz constant `alpha + sqrt(2)*beta`.
+
     Args:
         chosen: Prediction.
         rejected: Prediction.
@@ -2550,6 +2625,11 @@ class CpoLoss(KerasLoss):
     Use it where a reference model does not fit into memory. The term `-alpha * chosen` keeps the
     chosen answer likely. It is the log-probability of the whole answer, as in the paper; TRL's
     counts tokens of the batch alike: with its numbers take `alpha = 0` and add them.
+
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: bounded influence, Lipschitz constant `alpha + sqrt(2)*beta`.
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -2745,6 +2825,10 @@ def orpo(
     answers that are almost certain. The likelihood term is that of each chosen answer; TRL's
     counts every token of the batch alike.
 
+    Properties:
+        Not convex; convex in `rejected`.
+        Differentiable: Cinf.
+
     Args:
         chosen: Prediction; chosen < 0.
         rejected: Prediction; rejected < 0.
@@ -2876,6 +2960,10 @@ class OrpoLoss(KerasLoss):
     means over the tokens of an answer, below 0. The odds `p / (1 - p)` keep their digits for
     answers that are almost certain. The likelihood term is that of each chosen answer; TRL's
     counts every token of the batch alike.
+
+    Properties:
+        Not convex; convex in `rejected`.
+        Differentiable: Cinf.
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -3035,6 +3123,10 @@ def bradley_terry(
     known. Only differences of rewards matter; `centering` pulls the two rewards of a pair to mean
     zero, by the square of their sum. For more than two answers use `plackett_luce`.
 
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+
     Args:
         chosen: Prediction.
         rejected: Prediction.
@@ -3171,6 +3263,10 @@ class BradleyTerryLoss(KerasLoss):
     Use it to train a reward model, or to rate players. `margin` says by how much, where that is
     known. Only differences of rewards matter; `centering` pulls the two rewards of a pair to mean
     zero, by the square of their sum. For more than two answers use `plackett_luce`.
+
+    Properties:
+        Convex.
+        Differentiable: Cinf.
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -3399,6 +3495,10 @@ def plackett_luce(
     padding. With two answers it is `bradley_terry`. Pass `beta` times the log-ratios of a policy
     for the ranking form of `dpo`. Memory grows with the square of the number of answers.
 
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+
     Args:
         scores: Prediction (answer).
         valid: Mask of booleans (answer); may be left out.
@@ -3529,6 +3629,10 @@ class PlackettLuceLoss(KerasLoss):
     Use it for complete rankings of several answers: they come best first. `valid` is false for
     padding. With two answers it is `bradley_terry`. Pass `beta` times the log-ratios of a policy
     for the ranking form of `dpo`. Memory grows with the square of the number of answers.
+
+    Properties:
+        Convex.
+        Differentiable: Cinf.
 
     Keras passes, in this order, as a tuple where there are several:
 

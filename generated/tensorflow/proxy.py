@@ -103,6 +103,11 @@ def normalized_softmax(
     `weights` has one row per class and is learned. A zero vector has cosine 0 to everything and no
     gradient.
 
+    Properties:
+        Not convex.
+        Differentiable: Cinf, not at `embedding` is the zero vector, `weights` is the zero vector.
+        Outliers: no Lipschitz constant.
+
     Args:
         embedding: Prediction (feature).
         weights: Prediction (class, feature).
@@ -275,6 +280,11 @@ class NormalizedSoftmaxLoss(KerasLoss):
     Use it as the plain member of its family, before margins are tried (`cosface`, `arcface`).
     `weights` has one row per class and is learned. A zero vector has cosine 0 to everything and no
     gradient.
+
+    Properties:
+        Not convex.
+        Differentiable: Cinf, not at `embedding` is the zero vector, `weights` is the zero vector.
+        Outliers: no Lipschitz constant.
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -816,6 +826,10 @@ def cosface(
     `arcface` and does about as well. `weights` has one row per class and is learned. A zero vector
     has cosine 0 to everything and no gradient.
 
+    Properties:
+        Not convex.
+        Differentiable: Cinf, not at `embedding` is the zero vector, `weights` is the zero vector.
+
     Args:
         embedding: Prediction (feature).
         weights: Prediction (class, feature).
@@ -994,6 +1008,10 @@ class CosfaceLoss(KerasLoss):
     Use it for identities with few samples each, as with faces. It is easier to optimise than
     `arcface` and does about as well. `weights` has one row per class and is learned. A zero vector
     has cosine 0 to everything and no gradient.
+
+    Properties:
+        Not convex.
+        Differentiable: Cinf, not at `embedding` is the zero vector, `weights` is the zero vector.
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -1551,6 +1569,11 @@ def arcface(
     again; libraries let it fall on, with a jump. At an angle of 0 there is a kink, whose gradient
     is 0.
 
+    Properties:
+        Not convex.
+        Differentiable: C0, not at `(embedding[f] - weights[label, ...
+        Outliers: no Lipschitz constant.
+
     Args:
         embedding: Prediction (feature).
         weights: Prediction (class, feature).
@@ -1734,6 +1757,11 @@ class ArcfaceLoss(KerasLoss):
     has one row per class and is learned. Beyond a half-turn the cosine of angle plus margin rises
     again; libraries let it fall on, with a jump. At an angle of 0 there is a kink, whose gradient
     is 0.
+
+    Properties:
+        Not convex.
+        Differentiable: C0, not at `(embedding[f] - weights[label, ...
+        Outliers: no Lipschitz constant.
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -2514,6 +2542,11 @@ def magface(
     class and is learned. Beyond a half-turn it goes on as `arcface` does. The defaults are those of
     the authors: `shortest` must be below `longest`.
 
+    Properties:
+        Not convex.
+        Differentiable: at least C0, not at `(embedding[f] - weights[label, ...
+        Outliers: no Lipschitz constant.
+
     Args:
         embedding: Prediction (feature).
         weights: Prediction (class, feature).
@@ -2716,6 +2749,11 @@ class MagfaceLoss(KerasLoss):
     in between, and a penalty times `strength` draws all lengths upwards. `weights` has one row per
     class and is learned. Beyond a half-turn it goes on as `arcface` does. The defaults are those of
     the authors: `shortest` must be below `longest`.
+
+    Properties:
+        Not convex.
+        Differentiable: at least C0, not at `(embedding[f] - weights[label, ...
+        Outliers: no Lipschitz constant.
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -3645,6 +3683,11 @@ def proxy_nca(
     of the paper, and larger ones (9) do better. The label's own proxy is in the denominator, which
     the paper leaves out. A zero vector stays zero.
 
+    Properties:
+        Not convex.
+        Differentiable: Cinf, not at `embedding` is the zero vector, `proxies` is the zero vector.
+        Outliers: no Lipschitz constant.
+
     Args:
         embedding: Prediction (feature).
         proxies: Prediction (class, feature).
@@ -3819,6 +3862,11 @@ class ProxyNcaLoss(KerasLoss):
     row per class and is learned. Embedding and proxies are normalised; the default `scale` is that
     of the paper, and larger ones (9) do better. The label's own proxy is in the denominator, which
     the paper leaves out. A zero vector stays zero.
+
+    Properties:
+        Not convex.
+        Differentiable: Cinf, not at `embedding` is the zero vector, `proxies` is the zero vector.
+        Outliers: no Lipschitz constant.
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -4403,6 +4451,11 @@ def proxy_anchor(
     batch: the mean over the classes in the batch of how they are pulled, plus the mean over all
     classes of how others are pushed. A zero vector has cosine 0 to everything and no gradient.
 
+    Properties:
+        Not convex.
+        Differentiable: Cinf, not at `embeddings` is the zero vector, `proxies` is the zero vector.
+        Outliers: no Lipschitz constant.
+
     Args:
         embeddings: Prediction (batch, feature).
         proxies: Prediction (class, feature).
@@ -4583,6 +4636,11 @@ class ProxyAnchorLoss(KerasLoss):
     pulls its hardest samples most. `proxies` has one row per class and is learned. One loss per
     batch: the mean over the classes in the batch of how they are pulled, plus the mean over all
     classes of how others are pushed. A zero vector has cosine 0 to everything and no gradient.
+
+    Properties:
+        Not convex.
+        Differentiable: Cinf, not at `embeddings` is the zero vector, `proxies` is the zero vector.
+        Outliers: no Lipschitz constant.
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -5164,6 +5222,10 @@ def soft_triple(
     that merges superfluous centres of a class, which is not in here. A zero vector has cosine 0 to
     everything and no gradient.
 
+    Properties:
+        Not convex.
+        Differentiable: Cinf, not at `centers` is the zero vector, `embedding` is the zero vector.
+
     Args:
         embedding: Prediction (feature).
         centers: Prediction (class, center, feature).
@@ -5349,6 +5411,10 @@ class SoftTripleLoss(KerasLoss):
     weighted by a softmax at temperature `gamma`. `centers` are learned. Its authors add a penalty
     that merges superfluous centres of a class, which is not in here. A zero vector has cosine 0 to
     everything and no gradient.
+
+    Properties:
+        Not convex.
+        Differentiable: Cinf, not at `centers` is the zero vector, `embedding` is the zero vector.
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -6174,6 +6240,11 @@ def center(
     alone it is least where everything is one point. `centers` has one row per class: learn it by
     its gradient, or move it to the class's mean yourself, as its authors do, and drop the gradient.
 
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: unbounded influence, no Lipschitz constant.
+
     Args:
         embedding: Prediction (feature).
         centers: Prediction (class, feature).
@@ -6342,6 +6413,11 @@ class CenterLoss(KerasLoss):
     Use it beside a softmax cross-entropy, with a small factor (0.003), to make classes compact;
     alone it is least where everything is one point. `centers` has one row per class: learn it by
     its gradient, or move it to the class's mean yourself, as its authors do, and drop the gradient.
+
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: unbounded influence, no Lipschitz constant.
 
     Keras passes, in this order, as a tuple where there are several:
 

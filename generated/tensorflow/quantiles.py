@@ -74,6 +74,12 @@ def expectile(
     `tau`-expectile, which depends on how far all targets are, not only on how many are beyond.
     At `tau = 1/2` it is half of `squared_error`, and as sensitive to outliers.
 
+    Properties:
+        Convex.
+        Differentiable: C1, not at `prediction = target`.
+        Outliers: unbounded influence, no Lipschitz constant.
+        Estimates: expectile of level tau; likelihood of split normal, variance below `1/(2 - ...
+
     Args:
         prediction: Prediction.
         target: Target.
@@ -202,6 +208,12 @@ class ExpectileLoss(KerasLoss):
     Use it for a smooth relative of `quantile`: the best constant prediction is the
     `tau`-expectile, which depends on how far all targets are, not only on how many are beyond.
     At `tau = 1/2` it is half of `squared_error`, and as sensitive to outliers.
+
+    Properties:
+        Convex.
+        Differentiable: C1, not at `prediction = target`.
+        Outliers: unbounded influence, no Lipschitz constant.
+        Estimates: expectile of level tau; likelihood of split normal, variance below `1/(2 - ...
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -361,6 +373,11 @@ def multi_quantile(
     predict their differences. With many levels it approximates half of the continuous ranked
     probability score.
 
+    Properties:
+        Convex.
+        Differentiable: C0, not at `prediction[q]` = `target`.
+        Outliers: bounded influence, Lipschitz constant `sqrt(Sum(Max(1 - tau[q], tau[q])**2, ...
+
     Args:
         prediction: Prediction (quantile).
         target: Target.
@@ -495,6 +512,11 @@ class MultiQuantileLoss(KerasLoss):
     the same for all samples or not. Nothing keeps the predicted quantiles in order: sort them, or
     predict their differences. With many levels it approximates half of the continuous ranked
     probability score.
+
+    Properties:
+        Convex.
+        Differentiable: C0, not at `prediction[q]` = `target`.
+        Outliers: bounded influence, Lipschitz constant `sqrt(Sum(Max(1 - tau[q], tau[q])**2, ...
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -645,6 +667,12 @@ def smooth_quantile(
     units of the target; the smaller, the closer to `quantile`, and the best constant prediction is
     biased towards the middle by about that much. It is not 0 at the target.
 
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: bounded influence, Lipschitz constant `Max(1 - tau, tau)`.
+        Likelihood of density `exp(-loss)`.
+
     Args:
         prediction: Prediction.
         target: Target.
@@ -778,6 +806,12 @@ class SmoothQuantileLoss(KerasLoss):
     Use it for quantiles in boosting or with Newton's method, which need a curvature. `width` is in
     units of the target; the smaller, the closer to `quantile`, and the best constant prediction is
     biased towards the middle by about that much. It is not 0 at the target.
+
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: bounded influence, Lipschitz constant `Max(1 - tau, tau)`.
+        Likelihood of density `exp(-loss)`.
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -939,6 +973,12 @@ def quantile_huber(
     half-width `delta`, biases the quantile towards the expectile. For a network of many quantiles
     use `quantile_regression`.
 
+    Properties:
+        Convex.
+        Differentiable: C1, not at `prediction = delta + target`, `prediction = target`, ....
+        Outliers: bounded influence, Lipschitz constant `Max(1 - tau, tau)`.
+        Likelihood of density `exp(-loss)`.
+
     Args:
         prediction: Prediction.
         target: Target.
@@ -1073,6 +1113,12 @@ class QuantileHuberLoss(KerasLoss):
     Use it for a quantile with a gradient that fades at the target. The quadratic part, of
     half-width `delta`, biases the quantile towards the expectile. For a network of many quantiles
     use `quantile_regression`.
+
+    Properties:
+        Convex.
+        Differentiable: C1, not at `prediction = delta + target`, `prediction = target`, ....
+        Outliers: bounded influence, Lipschitz constant `Max(1 - tau, tau)`.
+        Likelihood of density `exp(-loss)`.
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -1256,6 +1302,11 @@ def quantile_regression(
     the targets are those of the next state, and nothing flows back into them. It is summed over
     the quantiles and averaged over the samples.
 
+    Properties:
+        Convex.
+        Differentiable: C1, not at `prediction[i]` = `-delta + target[j]`, `prediction[i]` = ...
+        Outliers: bounded influence, Lipschitz constant `sqrt(Sum(Max((i + 1/2)/size_quantile, ...
+
     Args:
         prediction: Prediction (quantile).
         target: Target (sample).
@@ -1388,6 +1439,11 @@ class QuantileRegressionLoss(KerasLoss):
     Use it for distributional reinforcement learning: quantile `i` has the level `(i + 1/2) / N`,
     the targets are those of the next state, and nothing flows back into them. It is summed over
     the quantiles and averaged over the samples.
+
+    Properties:
+        Convex.
+        Differentiable: C1, not at `prediction[i]` = `-delta + target[j]`, `prediction[i]` = ...
+        Outliers: bounded influence, Lipschitz constant `sqrt(Sum(Max((i + 1/2)/size_quantile, ...
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -1602,6 +1658,11 @@ def interval_score(
     the best ends are its quantiles at `alpha / 2` and `1 - alpha / 2`. `lower` should not exceed
     `upper`; nothing here sees to that.
 
+    Properties:
+        Convex.
+        Differentiable: C0, not at `upper = target where lower - target > 0`, `lower = target ...
+        Outliers: bounded influence, Lipschitz constant `2 + 2*sqrt(2)/alpha`.
+
     Args:
         lower: Prediction.
         upper: Prediction.
@@ -1736,6 +1797,11 @@ class IntervalScoreLoss(KerasLoss):
     Use it to predict, or to compare, intervals that hold the target with probability `1 - alpha`:
     the best ends are its quantiles at `alpha / 2` and `1 - alpha / 2`. `lower` should not exceed
     `upper`; nothing here sees to that.
+
+    Properties:
+        Convex.
+        Differentiable: C0, not at `upper = target where lower - target > 0`, `lower = target ...
+        Outliers: bounded influence, Lipschitz constant `2 + 2*sqrt(2)/alpha`.
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -1902,6 +1968,11 @@ def ensemble_crps(
     they should surround the target. The spread includes each member's distance 0 to itself, so a
     small ensemble is drawn to be too narrow. With one member it is `absolute_error`.
 
+    Properties:
+        Not convex.
+        Differentiable: C0, not at `prediction[m]` = `target`, `prediction[n]` = `prediction[m]`.
+        Outliers: bounded influence, Lipschitz constant `sqrt(2)/2 + 1/sqrt(size_member)`.
+
     Args:
         prediction: Prediction (member).
         target: Target.
@@ -2032,6 +2103,11 @@ class EnsembleCrpsLoss(KerasLoss):
     Use it to train models that give several equally likely predictions, as in weather forecasts:
     they should surround the target. The spread includes each member's distance 0 to itself, so a
     small ensemble is drawn to be too narrow. With one member it is `absolute_error`.
+
+    Properties:
+        Not convex.
+        Differentiable: C0, not at `prediction[m]` = `target`, `prediction[n]` = `prediction[m]`.
+        Outliers: bounded influence, Lipschitz constant `sqrt(2)/2 + 1/sqrt(size_member)`.
 
     Keras passes, in this order, as a tuple where there are several:
 

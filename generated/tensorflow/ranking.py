@@ -95,6 +95,11 @@ def margin_ranking(
     With the default margin of 0 equal scores cost nothing, and so do all-equal scores: set a
     margin, or use `pairwise_logistic`.
 
+    Properties:
+        Convex.
+        Differentiable: C0, not at `first = -margin + second where target = -1`, `first = margin ...
+        Outliers: bounded influence, Lipschitz constant `sqrt(2)*Abs(target)`.
+
     Args:
         first: Prediction.
         second: Prediction.
@@ -228,6 +233,11 @@ class MarginRankingLoss(KerasLoss):
     Use it for labelled pairs: `target` is 1 if `first` should score higher, -1 if `second` should.
     With the default margin of 0 equal scores cost nothing, and so do all-equal scores: set a
     margin, or use `pairwise_logistic`.
+
+    Properties:
+        Convex.
+        Differentiable: C0, not at `first = -margin + second where target = -1`, `first = margin ...
+        Outliers: bounded influence, Lipschitz constant `sqrt(2)*Abs(target)`.
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -377,6 +387,11 @@ def pairwise_logistic(
     relevant. Every pair counts alike, at the top and at the bottom of the list. Memory grows with
     the square of the list's length.
 
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: bounded influence, Lipschitz constant ...
+
     Args:
         scores: Prediction (list).
         relevance: Target (list).
@@ -514,6 +529,11 @@ class PairwiseLogisticLoss(KerasLoss):
     counts; `valid` is false for padding. One loss per list, which is 0 if all items are equally
     relevant. Every pair counts alike, at the top and at the bottom of the list. Memory grows with
     the square of the list's length.
+
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: bounded influence, Lipschitz constant ...
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -783,6 +803,11 @@ def pairwise_hinge(
     Only the order of `relevance` counts; `valid` is false for padding. One loss per list, which is
     0 if all items are equally relevant.
 
+    Properties:
+        Convex.
+        Differentiable: C0, not at `scores[i]` = `margin + scores[j]`.
+        Outliers: bounded influence, Lipschitz constant ...
+
     Args:
         scores: Prediction (list).
         relevance: Target (list).
@@ -923,6 +948,11 @@ class PairwiseHingeLoss(KerasLoss):
     Use it in place of `pairwise_logistic` where pairs in good order should cost nothing any more.
     Only the order of `relevance` counts; `valid` is false for padding. One loss per list, which is
     0 if all items are equally relevant.
+
+    Properties:
+        Convex.
+        Differentiable: C0, not at `scores[i]` = `margin + scores[j]`.
+        Outliers: bounded influence, Lipschitz constant ...
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -1165,6 +1195,11 @@ def pairwise_soft_zero_one(
     given up. It is not convex: begin with `pairwise_logistic`. `valid` is false for padding. One
     loss per list, which is 0 if all items are equally relevant.
 
+    Properties:
+        Not convex.
+        Differentiable: Cinf.
+        Outliers: bounded influence, Lipschitz constant ...
+
     Args:
         scores: Prediction (list).
         relevance: Target (list).
@@ -1300,6 +1335,11 @@ class PairwiseSoftZeroOneLoss(KerasLoss):
     Use it where a few pairs are labelled wrongly: a pair costs at most 1, so that hopeless ones are
     given up. It is not convex: begin with `pairwise_logistic`. `valid` is false for padding. One
     loss per list, which is 0 if all items are equally relevant.
+
+    Properties:
+        Not convex.
+        Differentiable: Cinf.
+        Outliers: bounded influence, Lipschitz constant ...
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -1582,6 +1622,10 @@ def pairwise_mse(
     is twice the variance of the errors times n / (n - 1). `valid` is false for padding. One loss
     per list, the mean over all pairs of different items; 0 if there is one item at most.
 
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+
     Args:
         scores: Prediction (list).
         relevance: Target (list).
@@ -1716,6 +1760,10 @@ class PairwiseMseLoss(KerasLoss):
     Use it where differences of `relevance` mean something, and a shift of all scores does not: it
     is twice the variance of the errors times n / (n - 1). `valid` is false for padding. One loss
     per list, the mean over all pairs of different items; 0 if there is one item at most.
+
+    Properties:
+        Convex.
+        Differentiable: Cinf.
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -1994,6 +2042,10 @@ def softmax_ranking(
     `valid` is false for padding. One loss per list: one with more relevance counts more, and one
     without any costs 0. `listnet` makes a distribution of the relevances first.
 
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+
     Args:
         scores: Prediction (list).
         relevance: Target (list); relevance >= 0.
@@ -2131,6 +2183,10 @@ class SoftmaxRankingLoss(KerasLoss):
     Use it to put relevant items first, above all where one or few are relevant, as with clicks.
     `valid` is false for padding. One loss per list: one with more relevance counts more, and one
     without any costs 0. `listnet` makes a distribution of the relevances first.
+
+    Properties:
+        Convex.
+        Differentiable: Cinf.
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -2372,6 +2428,10 @@ def listnet(
     `valid` is false for padding. One loss per list. With relevances of 0 and 1 the target is nearly
     uniform: use `softmax_ranking`.
 
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+
     Args:
         scores: Prediction (list).
         relevance: Target (list).
@@ -2506,6 +2566,10 @@ class ListnetLoss(KerasLoss):
     Use it for graded relevance on a scale of its own: what counts is which item would be on top.
     `valid` is false for padding. One loss per list. With relevances of 0 and 1 the target is nearly
     uniform: use `softmax_ranking`.
+
+    Properties:
+        Convex.
+        Differentiable: Cinf.
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -2752,6 +2816,10 @@ def poly1_softmax(
     `valid` is false for padding. One loss per list; one without relevance has no cross-entropy,
     but keeps the constant `epsilon`.
 
+    Properties:
+        Not convex.
+        Differentiable: Cinf.
+
     Args:
         scores: Prediction (list).
         relevance: Target (list); relevance >= 0.
@@ -2893,6 +2961,10 @@ class Poly1SoftmaxLoss(KerasLoss):
     Use it to stress (`epsilon` above 0) or to soften the first-order term of the cross-entropy.
     `valid` is false for padding. One loss per list; one without relevance has no cross-entropy,
     but keeps the constant `epsilon`.
+
+    Properties:
+        Not convex.
+        Differentiable: Cinf.
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -3228,6 +3300,9 @@ def unique_softmax(
     `2^relevance - 1`. `valid` is false for padding. One loss per list. Memory grows with the square
     of the list's length.
 
+    Properties:
+        Differentiable: Cinf.
+
     Args:
         scores: Prediction (list).
         relevance: Target (list); relevance >= 0.
@@ -3361,6 +3436,9 @@ class UniqueSoftmaxLoss(KerasLoss):
     Use it for graded relevance: items that are equally relevant do not compete. The gain is
     `2^relevance - 1`. `valid` is false for padding. One loss per list. Memory grows with the square
     of the list's length.
+
+    Properties:
+        Differentiable: Cinf.
 
     Keras passes, in this order, as a tuple where there are several:
 

@@ -73,6 +73,10 @@ def list_mle(
     most items are equally relevant, take `approx_ndcg` or `pairwise_logistic`. `valid` is false for
     padding.
 
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+
     Args:
         scores: Prediction (list).
         relevance: Target (list).
@@ -214,6 +218,10 @@ class ListMleLoss(KerasLoss):
     are taken in order of position, always the same; other libraries draw their order at random. If
     most items are equally relevant, take `approx_ndcg` or `pairwise_logistic`. `valid` is false for
     padding.
+
+    Properties:
+        Convex.
+        Differentiable: Cinf.
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -505,6 +513,10 @@ def approx_ndcg(
     without a relevant item costs 0. Other libraries return minus the NDCG. `valid` is false for
     padding. Memory grows with the square of the list's length.
 
+    Properties:
+        Not convex.
+        Differentiable: at least C0, not at `Sum(Piecewise((1/(1 + exp(-(-scores[i] + ...
+
     Args:
         scores: Prediction (list).
         relevance: Target (list); relevance >= 0.
@@ -648,6 +660,10 @@ class ApproxNdcgLoss(KerasLoss):
     loss has trained, as the gradient vanishes for differences beyond a few `temperature`s. A list
     without a relevant item costs 0. Other libraries return minus the NDCG. `valid` is false for
     padding. Memory grows with the square of the list's length.
+
+    Properties:
+        Not convex.
+        Differentiable: at least C0, not at `Sum(Piecewise((1/(1 + exp(-(-scores[i] + ...
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -1202,6 +1218,11 @@ def lambda_rank(
     pairs of unequal relevance, per list; a list without a relevant item costs 0. `valid` is false
     for padding. Memory grows with the square of the list's length.
 
+    Properties:
+        Not convex.
+        Differentiable: discontinuous, not at two of `-Piecewise((scores[i], valid[i]), (-oo, ...
+        Outliers: no Lipschitz constant.
+
     Args:
         scores: Prediction (list).
         relevance: Target (list); relevance >= 0.
@@ -1354,6 +1375,11 @@ class LambdaRankLoss(KerasLoss):
     constant to derivatives; items with equal scores are ranked by position. The sum is over all
     pairs of unequal relevance, per list; a list without a relevant item costs 0. `valid` is false
     for padding. Memory grows with the square of the list's length.
+
+    Properties:
+        Not convex.
+        Differentiable: discontinuous, not at two of `-Piecewise((scores[i], valid[i]), (-oo, ...
+        Outliers: no Lipschitz constant.
 
     Keras passes, in this order, as a tuple where there are several:
 

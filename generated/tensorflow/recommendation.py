@@ -85,6 +85,11 @@ def bayesian_personalized_ranking(
     too rarely by a uniform sampler: sample by popularity, or use `sampled_softmax` with its
     correction. Regularise the embeddings yourself.
 
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: bounded influence, Lipschitz constant `sqrt(2)`.
+
     Args:
         positive: Prediction.
         negative: Prediction.
@@ -212,6 +217,11 @@ class BayesianPersonalizedRankingLoss(KerasLoss):
     Use it for implicit feedback, with a negative sampled for each choice. Popular items are sampled
     too rarely by a uniform sampler: sample by popularity, or use `sampled_softmax` with its
     correction. Regularise the embeddings yourself.
+
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: bounded influence, Lipschitz constant `sqrt(2)`.
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -349,6 +359,10 @@ def top1(
     Use it for session-based recommendation, with the other items of the batch as negatives. It
     fades with more negatives: `bpr_max` does not.
 
+    Properties:
+        Not convex.
+        Differentiable: Cinf.
+
     Args:
         positive: Prediction.
         negative: Prediction (item).
@@ -477,6 +491,10 @@ class Top1Loss(KerasLoss):
 
     Use it for session-based recommendation, with the other items of the batch as negatives. It
     fades with more negatives: `bpr_max` does not.
+
+    Properties:
+        Not convex.
+        Differentiable: Cinf.
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -650,6 +668,11 @@ def bpr_max(
     weighs them, so that the gradient does not fade with their number. Its authors add the squares
     of the negatives' scores, with the same weights, to keep these small.
 
+    Properties:
+        Not convex.
+        Differentiable: Cinf.
+        Outliers: bounded influence, Lipschitz constant `2*sqrt(2)`.
+
     Args:
         positive: Prediction.
         negative: Prediction (item).
@@ -779,6 +802,11 @@ class BprMaxLoss(KerasLoss):
     Use it for session-based recommendation with many sampled negatives: the softmax of their scores
     weighs them, so that the gradient does not fade with their number. Its authors add the squares
     of the negatives' scores, with the same weights, to keep these small.
+
+    Properties:
+        Not convex.
+        Differentiable: Cinf.
+        Outliers: bounded influence, Lipschitz constant `2*sqrt(2)`.
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -970,6 +998,10 @@ def sampled_softmax(
     frequencies are the logarithms of the expected number of times that an item is sampled; all 0
     is no correction. Take negatives that happen to be the positive out first, by a score of -oo.
 
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+
     Args:
         positive: Prediction.
         negative: Prediction (item).
@@ -1110,6 +1142,10 @@ class SampledSoftmaxLoss(KerasLoss):
     Use it for catalogues or vocabularies that are too large for a softmax over all of them. The
     frequencies are the logarithms of the expected number of times that an item is sampled; all 0
     is no correction. Take negatives that happen to be the positive out first, by a score of -oo.
+
+    Properties:
+        Convex.
+        Differentiable: Cinf.
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -1309,6 +1345,11 @@ def negative_sampling(
     embeddings of graphs and sequences. Negatives are sampled by frequency to the power of 3/4.
     Scores are not probabilities of the pairs: they are shifted by the sampler.
 
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: bounded influence, Lipschitz constant `sqrt(size_sample + 1)`.
+
     Args:
         positive: Prediction.
         negative: Prediction (sample).
@@ -1438,6 +1479,11 @@ class NegativeSamplingLoss(KerasLoss):
     Use it for word vectors by skip-gram, with scores that are inner products, and for other
     embeddings of graphs and sequences. Negatives are sampled by frequency to the power of 3/4.
     Scores are not probabilities of the pairs: they are shifted by the sampler.
+
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: bounded influence, Lipschitz constant `sqrt(size_sample + 1)`.
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -1579,6 +1625,10 @@ def self_adversarial_negative_sampling(
     `adversarial_temperature`, weighs the corrupted ones and counts as a constant: the gradient is
     not that of the value. At 0 all weigh alike. It is the mean of both parts.
 
+    Properties:
+        Not convex; convex in `positive`.
+        Differentiable: Cinf.
+
     Args:
         positive: Prediction.
         negative: Prediction (sample).
@@ -1718,6 +1768,10 @@ class SelfAdversarialNegativeSamplingLoss(KerasLoss):
     (`negative`) by TransE, RotatE or the like. The softmax of minus the distances, times
     `adversarial_temperature`, weighs the corrupted ones and counts as a constant: the gradient is
     not that of the value. At 0 all weigh alike. It is the mean of both parts.
+
+    Properties:
+        Not convex; convex in `positive`.
+        Differentiable: Cinf.
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -1914,6 +1968,11 @@ def translation_margin(
     differs from the true one. Relations of one to many cannot be translations: use other scores
     with `self_adversarial_negative_sampling`. Distances are Euclidean. Normalise entities.
 
+    Properties:
+        Not convex; convex in `head`, `tail`.
+        Differentiable: C0, not at `Norm(false_head[f] - false_tail[f] + relation[f], f)` = ...
+        Outliers: bounded influence, Lipschitz constant `2*sqrt(3)`.
+
     Args:
         head: Prediction (feature).
         relation: Prediction (feature).
@@ -2063,6 +2122,11 @@ class TranslationMarginLoss(KerasLoss):
     Use it to embed knowledge graphs by translations; exactly one of `false_head` and `false_tail`
     differs from the true one. Relations of one to many cannot be translations: use other scores
     with `self_adversarial_negative_sampling`. Distances are Euclidean. Normalise entities.
+
+    Properties:
+        Not convex; convex in `head`, `tail`.
+        Differentiable: C0, not at `Norm(false_head[f] - false_tail[f] + relation[f], f)` = ...
+        Outliers: bounded influence, Lipschitz constant `2*sqrt(3)`.
 
     Keras passes, in this order, as a tuple where there are several:
 

@@ -86,6 +86,11 @@ def absolute_percentage_error(
     should be the smallest size that matters. For positive targets `squared_logarithmic_error`
     treats too high and too low alike.
 
+    Properties:
+        Convex.
+        Differentiable: C0, not at `prediction = target where target > 0, epsilon - target > 0`, ...
+        Outliers: bounded influence, Lipschitz constant `Max(-1/target, 1/epsilon, 1/target)`.
+
     Args:
         prediction: Prediction.
         target: Target.
@@ -217,6 +222,11 @@ class AbsolutePercentageErrorLoss(KerasLoss):
     low, and small targets dominate: below `epsilon` in size a target counts as `epsilon`, which
     should be the smallest size that matters. For positive targets `squared_logarithmic_error`
     treats too high and too low alike.
+
+    Properties:
+        Convex.
+        Differentiable: C0, not at `prediction = target where target > 0, epsilon - target > 0`, ...
+        Outliers: bounded influence, Lipschitz constant `Max(-1/target, 1/epsilon, 1/target)`.
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -362,6 +372,11 @@ def squared_logarithmic_error(
     nothing is clipped. A prediction that is too low costs more than one that is too high by as
     much. With a model of log(1 + value) itself use `squared_error`.
 
+    Properties:
+        Not convex.
+        Differentiable: Cinf.
+        Likelihood of Gaussian of log(target + 1), mean of the logarithm `log(prediction + 1)`, ...
+
     Args:
         prediction: Prediction; prediction > -1.
         target: Target; target > -1.
@@ -489,6 +504,11 @@ class SquaredLogarithmicErrorLoss(KerasLoss):
     Use it for counts and amounts of very different size. Predictions and targets must exceed -1;
     nothing is clipped. A prediction that is too low costs more than one that is too high by as
     much. With a model of log(1 + value) itself use `squared_error`.
+
+    Properties:
+        Not convex.
+        Differentiable: Cinf.
+        Likelihood of Gaussian of log(target + 1), mean of the logarithm `log(prediction + 1)`, ...
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -622,6 +642,11 @@ def root_mean_squared_error(
     `squared_error`, but the mean of it over several batches is not the error of all of them. The
     gradient has the same size near the target as far from it. There is one loss per batch.
 
+    Properties:
+        Convex.
+        Differentiable: C0, not at `prediction[b]` = `target[b]` throughout.
+        Outliers: bounded influence, Lipschitz constant `1/sqrt(size_batch)`.
+
     Args:
         prediction: Prediction (batch).
         target: Target (batch).
@@ -752,6 +777,11 @@ class RootMeanSquaredErrorLoss(KerasLoss):
     Use it where the loss should have the unit of the target. Its minimum is that of
     `squared_error`, but the mean of it over several batches is not the error of all of them. The
     gradient has the same size near the target as far from it. There is one loss per batch.
+
+    Properties:
+        Convex.
+        Differentiable: C0, not at `prediction[b]` = `target[b]` throughout.
+        Outliers: bounded influence, Lipschitz constant `1/sqrt(size_batch)`.
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -912,6 +942,11 @@ def relative_squared_error(
     Targets must not all be equal. In small batches the mean of the batch is a rough yardstick.
     There is one loss per batch, or per series.
 
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: unbounded influence, no Lipschitz constant.
+
     Args:
         prediction: Prediction (batch).
         target: Target (batch).
@@ -1041,6 +1076,11 @@ class RelativeSquaredErrorLoss(KerasLoss):
     Use it to compare fits of targets of different spread: 0 is perfect, 1 no better than the mean.
     Targets must not all be equal. In small batches the mean of the batch is a rough yardstick.
     There is one loss per batch, or per series.
+
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: unbounded influence, no Lipschitz constant.
 
     Keras passes, in this order, as a tuple where there are several:
 

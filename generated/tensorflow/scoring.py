@@ -75,6 +75,12 @@ def brier_score(
     than 1; `binary_cross_entropy` punishes it without limit. It is proper: the true probability is
     the best prediction.
 
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: Lipschitz constant `Max(2 - 2*target, 2*target)`.
+        Estimates: mean = `probability`, strictly proper.
+
     Args:
         probability: Prediction; 0 <= probability <= 1.
         target: Target; 0 <= target <= 1.
@@ -202,6 +208,12 @@ class BrierScoreLoss(KerasLoss):
     than 1; `binary_cross_entropy` punishes it without limit. It is proper: the true probability is
     the best prediction.
 
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: Lipschitz constant `Max(2 - 2*target, 2*target)`.
+        Estimates: mean = `probability`, strictly proper.
+
     Keras passes, in this order, as a tuple where there are several:
 
     * `probability` in `y_pred`
@@ -311,6 +323,12 @@ def multiclass_brier_score(
 
     Use it like `brier_score` for classes that exclude each other; the target may be one-hot. For
     two classes it is twice the binary score. With logits use `softmax_squared_error`.
+
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: Lipschitz constant `sqrt(Sum(Max(2 - 2*target[c], 2*target[c])**2, c))`.
+        Estimates: class probabilities, strictly proper; no likelihood.
 
     Args:
         probabilities: Prediction (class); 0 <= probabilities <= 1.
@@ -439,6 +457,12 @@ class MulticlassBrierScoreLoss(KerasLoss):
 
     Use it like `brier_score` for classes that exclude each other; the target may be one-hot. For
     two classes it is twice the binary score. With logits use `softmax_squared_error`.
+
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: Lipschitz constant `sqrt(Sum(Max(2 - 2*target[c], 2*target[c])**2, c))`.
+        Estimates: class probabilities, strictly proper; no likelihood.
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -573,6 +597,12 @@ def spherical_score(
     Use it as a proper score that depends on the direction of the predicted vector alone. The
     probabilities must not all be 0.
 
+    Properties:
+        Not convex.
+        Differentiable: Cinf, not at `probabilities` is the zero vector.
+        Outliers: no Lipschitz constant.
+        Estimates: class probabilities, strictly proper; no likelihood.
+
     Args:
         probabilities: Prediction (class); 0 <= probabilities <= 1.
         target: Target (class); 0 <= target <= 1.
@@ -701,6 +731,12 @@ class SphericalScoreLoss(KerasLoss):
 
     Use it as a proper score that depends on the direction of the predicted vector alone. The
     probabilities must not all be 0.
+
+    Properties:
+        Not convex.
+        Differentiable: Cinf, not at `probabilities` is the zero vector.
+        Outliers: no Lipschitz constant.
+        Estimates: class probabilities, strictly proper; no likelihood.
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -863,6 +899,11 @@ def coral(
     `levels` is 1 for those that the true class is above. The logits should be one score plus a
     bias per threshold, which keeps them in order.
 
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: bounded influence, Lipschitz constant `sqrt(Sum(Max(1 - levels[t], ...
+
     Args:
         logits: Prediction (threshold).
         levels: Target (threshold); 0 <= levels <= 1.
@@ -994,6 +1035,11 @@ class CoralLoss(KerasLoss):
     `levels` is 1 for those that the true class is above. The logits should be one score plus a
     bias per threshold, which keeps them in order.
 
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: bounded influence, Lipschitz constant `sqrt(Sum(Max(1 - levels[t], ...
+
     Keras passes, in this order, as a tuple where there are several:
 
     * `logits` in `y_pred`
@@ -1118,6 +1164,11 @@ def noise_contrastive_estimation(
     Use it to train models whose normaliser is out of reach, such as word embeddings: `score` is the
     log-density of the observation, `noise_scores` those of samples from the noise, and the other
     two the log-densities under the noise. The noise should be like the data.
+
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: bounded influence, Lipschitz constant `sqrt(size_noise + 1)`.
 
     Args:
         score: Prediction.
@@ -1260,6 +1311,11 @@ class NoiseContrastiveEstimationLoss(KerasLoss):
     Use it to train models whose normaliser is out of reach, such as word embeddings: `score` is the
     log-density of the observation, `noise_scores` those of samples from the noise, and the other
     two the log-densities under the noise. The noise should be like the data.
+
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: bounded influence, Lipschitz constant `sqrt(size_noise + 1)`.
 
     Keras passes, in this order, as a tuple where there are several:
 

@@ -90,6 +90,10 @@ def tversky(
     `alpha = beta = 1` is `jaccard`. There is one loss per sample and class; `smooth` keeps it
     defined where a class is absent.
 
+    Properties:
+        Not convex.
+        Differentiable: Cinf.
+
     Args:
         probability: Prediction (class, *spatial); 0 <= probability <= 1.
         target: Target (class, *spatial); 0 <= target <= 1.
@@ -260,6 +264,10 @@ class TverskyLoss(KerasLoss):
     positives, `beta` false negatives. `alpha = beta = 1/2` is `dice` with twice the `smooth`,
     `alpha = beta = 1` is `jaccard`. There is one loss per sample and class; `smooth` keeps it
     defined where a class is absent.
+
+    Properties:
+        Not convex.
+        Differentiable: Cinf.
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -507,6 +515,10 @@ def dice(
     `smooth` keeps it defined where a class is absent, and should be small beside the number of
     positions of a region.
 
+    Properties:
+        Not convex.
+        Differentiable: Cinf.
+
     Args:
         probability: Prediction (class, *spatial); 0 <= probability <= 1.
         target: Target (class, *spatial); 0 <= target <= 1.
@@ -668,6 +680,10 @@ class DiceLoss(KerasLoss):
     gradient per position is steadier. There is one loss per sample and class, over all positions;
     `smooth` keeps it defined where a class is absent, and should be small beside the number of
     positions of a region.
+
+    Properties:
+        Not convex.
+        Differentiable: Cinf.
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -855,6 +871,10 @@ def jaccard(
     does and punishes partial overlap more. There is one loss per sample and class, over all
     positions; `smooth` keeps it defined where a class is absent.
 
+    Properties:
+        Not convex.
+        Differentiable: Cinf.
+
     Args:
         probability: Prediction (class, *spatial); 0 <= probability <= 1.
         target: Target (class, *spatial); 0 <= target <= 1.
@@ -1015,6 +1035,10 @@ class JaccardLoss(KerasLoss):
     Use it when the score that counts is intersection over union. It ranks segmentations as `dice`
     does and punishes partial overlap more. There is one loss per sample and class, over all
     positions; `smooth` keeps it defined where a class is absent.
+
+    Properties:
+        Not convex.
+        Differentiable: Cinf.
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -1215,6 +1239,10 @@ def squared_dice(
     Use it in place of `dice` for a gradient that is less harsh at hesitant positions. Equal for
     predictions of 0 and 1.
 
+    Properties:
+        Not convex.
+        Differentiable: Cinf.
+
     Args:
         probability: Prediction (class, *spatial); 0 <= probability <= 1.
         target: Target (class, *spatial); 0 <= target <= 1.
@@ -1374,6 +1402,10 @@ class SquaredDiceLoss(KerasLoss):
 
     Use it in place of `dice` for a gradient that is less harsh at hesitant positions. Equal for
     predictions of 0 and 1.
+
+    Properties:
+        Not convex.
+        Differentiable: Cinf.
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -1571,6 +1603,10 @@ def generalized_dice(
     classes the largest weight of those present.) There is one loss per sample. Weights change
     from sample to sample: small objects make it noisy.
 
+    Properties:
+        Not convex.
+        Differentiable: Cinf.
+
     Args:
         probability: Prediction (class, *spatial); 0 <= probability <= 1.
         target: Target (class, *spatial); 0 <= target <= 1.
@@ -1733,6 +1769,10 @@ class GeneralizedDiceLoss(KerasLoss):
     absent one, has the weight of one position: false alarms there cost most. (MONAI gives absent
     classes the largest weight of those present.) There is one loss per sample. Weights change
     from sample to sample: small objects make it noisy.
+
+    Properties:
+        Not convex.
+        Differentiable: Cinf.
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -1946,6 +1986,10 @@ def focal_tversky(
     1 what is missed. Below 1 the gradient is infinite for a perfect prediction, which `smooth`
     does not prevent. `gamma` is one over the authors' own; in some libraries it is the same power.
 
+    Properties:
+        Not convex.
+        Differentiable: C0, not at `alpha*Sum((1 - target[c, s])*probability[c, s], s) + ...
+
     Args:
         probability: Prediction (class, *spatial); 0 <= probability <= 1.
         target: Target (class, *spatial); 0 <= target <= 1.
@@ -2119,6 +2163,10 @@ class FocalTverskyLoss(KerasLoss):
     Use it for small lesions: a `gamma` below 1 stresses what is segmented almost right, one above
     1 what is missed. Below 1 the gradient is infinite for a perfect prediction, which `smooth`
     does not prevent. `gamma` is one over the authors' own; in some libraries it is the same power.
+
+    Properties:
+        Not convex.
+        Differentiable: C0, not at `alpha*Sum((1 - target[c, s])*probability[c, s], s) + ...
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -2419,6 +2467,10 @@ def log_cosh_dice(
 
     Use it in place of `dice` for a smoother end of training; it lies between 0 and log(cosh(1)).
 
+    Properties:
+        Not convex.
+        Differentiable: Cinf.
+
     Args:
         probability: Prediction (class, *spatial); 0 <= probability <= 1.
         target: Target (class, *spatial); 0 <= target <= 1.
@@ -2576,6 +2628,10 @@ class LogCoshDiceLoss(KerasLoss):
     generalised ufuncs.
 
     Use it in place of `dice` for a smoother end of training; it lies between 0 and log(cosh(1)).
+
+    Properties:
+        Not convex.
+        Differentiable: Cinf.
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -2794,6 +2850,10 @@ def matthews_correlation(
     the four counts and keeps it defined where a region is empty or full. There is one loss per
     sample and class, between 0 and 2.
 
+    Properties:
+        Not convex.
+        Differentiable: Cinf.
+
     Args:
         probability: Prediction (class, *spatial); 0 <= probability <= 1.
         target: Target (class, *spatial); 0 <= target <= 1.
@@ -2962,6 +3022,10 @@ class MatthewsCorrelationLoss(KerasLoss):
     Use it where true negatives count, too, as they do not in `dice`. `smooth` is added to each of
     the four counts and keeps it defined where a region is empty or full. There is one loss per
     sample and class, between 0 and 2.
+
+    Properties:
+        Not convex.
+        Differentiable: Cinf.
 
     Keras passes, in this order, as a tuple where there are several:
 

@@ -85,6 +85,10 @@ def dice_cross_entropy(
     gives every position a steady gradient, Dice looks after small regions. There is one loss per
     sample. For regions that may overlap use `binary_dice_cross_entropy`.
 
+    Properties:
+        Not convex.
+        Differentiable: Cinf.
+
     Args:
         logits: Prediction (class, *spatial).
         target: Target (class, *spatial); 0 <= target <= 1.
@@ -257,6 +261,10 @@ class DiceCrossEntropyLoss(KerasLoss):
     Use it as the first choice for segmentation by classes that exclude each other: cross-entropy
     gives every position a steady gradient, Dice looks after small regions. There is one loss per
     sample. For regions that may overlap use `binary_dice_cross_entropy`.
+
+    Properties:
+        Not convex.
+        Differentiable: Cinf.
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -587,6 +595,10 @@ def binary_dice(
 
     Use it for foreground against background. It is `dice` of the sigmoid, without a class axis.
 
+    Properties:
+        Not convex.
+        Differentiable: Cinf.
+
     Args:
         logits: Prediction (*spatial).
         target: Target (*spatial); 0 <= target <= 1.
@@ -744,6 +756,10 @@ class BinaryDiceLoss(KerasLoss):
     Shapes: `(*spatial),(*spatial)->()` after the batch axes, as NumPy writes generalised ufuncs.
 
     Use it for foreground against background. It is `dice` of the sigmoid, without a class axis.
+
+    Properties:
+        Not convex.
+        Differentiable: Cinf.
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -942,6 +958,10 @@ def binary_dice_cross_entropy(
 
     Use it for foreground against background, or for each of several regions that may overlap.
 
+    Properties:
+        Not convex.
+        Differentiable: Cinf.
+
     Args:
         logits: Prediction (*spatial).
         target: Target (*spatial); 0 <= target <= 1.
@@ -1109,6 +1129,10 @@ class BinaryDiceCrossEntropyLoss(KerasLoss):
     Shapes: `(*spatial),(*spatial)->()` after the batch axes, as NumPy writes generalised ufuncs.
 
     Use it for foreground against background, or for each of several regions that may overlap.
+
+    Properties:
+        Not convex.
+        Differentiable: Cinf.
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -1366,6 +1390,10 @@ def combo(
     share of cross-entropy. There is one loss per sample and class; the authors subtract the Dice
     coefficient instead of adding one minus it, which is less by `1 - alpha`.
 
+    Properties:
+        Not convex.
+        Differentiable: Cinf, not at `1` = `probability[c, s]`, `probability[c, s]` = `0`.
+
     Args:
         probability: Prediction (class, *spatial); 0 <= probability <= 1.
         target: Target (class, *spatial); 0 <= target <= 1.
@@ -1536,6 +1564,10 @@ class ComboLoss(KerasLoss):
     Use it to trade false alarms for misses: `beta` above 1/2 punishes misses more. `alpha` is the
     share of cross-entropy. There is one loss per sample and class; the authors subtract the Dice
     coefficient instead of adding one minus it, which is less by `1 - alpha`.
+
+    Properties:
+        Not convex.
+        Differentiable: Cinf, not at `1` = `probability[c, s]`, `probability[c, s]` = `0`.
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -1774,6 +1806,11 @@ def boundary(
     near ones. `distance` is negative inside the true region and positive outside; compute it
     once per target. Alone, it may collapse to an empty region.
 
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: Lipschitz constant `sqrt(Sum(distance[c, s]**2, s))/size_spatial`.
+
     Args:
         probability: Prediction (class, *spatial); 0 <= probability <= 1.
         distance: Target (class, *spatial).
@@ -1929,6 +1966,11 @@ class BoundaryLoss(KerasLoss):
     near ones. `distance` is negative inside the true region and positive outside; compute it
     once per target. Alone, it may collapse to an empty region.
 
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: Lipschitz constant `sqrt(Sum(distance[c, s]**2, s))/size_spatial`.
+
     Keras passes, in this order, as a tuple where there are several:
 
     * `probability` in `y_pred`
@@ -2066,6 +2108,11 @@ def hausdorff_distance(
 
     Use it beside an overlap loss to shrink the largest errors of a contour. The distances to the
     predicted and to the true boundary are data, computed anew for every prediction.
+
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: Lipschitz constant `sqrt(Sum((predicted_distance[c, s]**alpha + ...
 
     Args:
         probability: Prediction (class, *spatial); 0 <= probability <= 1.
@@ -2234,6 +2281,11 @@ class HausdorffDistanceLoss(KerasLoss):
 
     Use it beside an overlap loss to shrink the largest errors of a contour. The distances to the
     predicted and to the true boundary are data, computed anew for every prediction.
+
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: Lipschitz constant `sqrt(Sum((predicted_distance[c, s]**alpha + ...
 
     Keras passes, in this order, as a tuple where there are several:
 

@@ -422,6 +422,9 @@ def lovasz_softmax(
     Use it for several classes, as `lovasz_hinge` for one. The loss of an image is the mean over the
     classes that occur in it; the probabilities are those of a softmax over `logits`.
 
+    Properties:
+        Not convex.
+
     Args:
         logits: Prediction (class, *spatial).
         label: Label, an integer (*spatial) that points into axis class.
@@ -607,6 +610,9 @@ class LovaszSoftmaxLoss(KerasLoss):
 
     Use it for several classes, as `lovasz_hinge` for one. The loss of an image is the mean over the
     classes that occur in it; the probabilities are those of a softmax over `logits`.
+
+    Properties:
+        Not convex.
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -915,6 +921,9 @@ def top_k_cross_entropy(
     fraction of wrong labels among the hard ones speaks against it. At least one position counts.
     Where the last ones tie, all that tie share the derivative.
 
+    Properties:
+        Differentiable: at least C0, not at two of `log(Sum(exp(logits[k, s]), k)) - ...
+
     Args:
         logits: Prediction (class, *spatial).
         label: Label, an integer (*spatial) that points into axis class.
@@ -1094,6 +1103,9 @@ class TopKCrossEntropyLoss(KerasLoss):
     Use it where most positions are easy and drown the others (online hard example mining); a large
     fraction of wrong labels among the hard ones speaks against it. At least one position counts.
     Where the last ones tie, all that tie share the derivative.
+
+    Properties:
+        Differentiable: at least C0, not at two of `log(Sum(exp(logits[k, s]), k)) - ...
 
     Keras passes, in this order, as a tuple where there are several:
 

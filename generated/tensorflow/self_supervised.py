@@ -97,6 +97,10 @@ def barlow_twins(
     of one has no correlations, and costs one per feature. Nothing is divided by the number of
     features.
 
+    Properties:
+        Not convex.
+        Differentiable: Cinf.
+
     Args:
         first: Prediction (batch, feature).
         second: Prediction (batch, feature).
@@ -241,6 +245,10 @@ class BarlowTwinsLoss(KerasLoss):
     with itself should be 1, the others, weighted by `off_diagonal`, 0. One loss per batch; a batch
     of one has no correlations, and costs one per feature. Nothing is divided by the number of
     features.
+
+    Properties:
+        Not convex.
+        Differentiable: Cinf.
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -1103,6 +1111,10 @@ def vicreg(
     with factors of their own. Variances are unbiased. One loss per batch; a batch of one has no
     variance.
 
+    Properties:
+        Not convex.
+        Differentiable: at least C0, not at `1` = `sqrt(Maximum(size_batch - 1, 1)*epsilon + ...
+
     Args:
         first: Prediction (batch, feature).
         second: Prediction (batch, feature).
@@ -1257,6 +1269,10 @@ class VicregLoss(KerasLoss):
     both views), and the squared covariances over the number of features (the sum of both views),
     with factors of their own. Variances are unbiased. One loss per batch; a batch of one has no
     variance.
+
+    Properties:
+        Not convex.
+        Differentiable: at least C0, not at `1` = `sqrt(Maximum(size_batch - 1, 1)*epsilon + ...
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -1794,6 +1810,11 @@ def byol(
     ways round and add. `target` is data: no gradient reaches the teacher. It lies between 0 and 4;
     a zero vector has cosine 0 to everything and no gradient.
 
+    Properties:
+        Not convex.
+        Differentiable: Cinf, not at `prediction` is the zero vector.
+        Outliers: no Lipschitz constant.
+
     Args:
         prediction: Prediction (feature).
         target: Target (feature).
@@ -1925,6 +1946,11 @@ class ByolLoss(KerasLoss):
     Use it with a predictor behind the student and a teacher that follows it slowly; call it both
     ways round and add. `target` is data: no gradient reaches the teacher. It lies between 0 and 4;
     a zero vector has cosine 0 to everything and no gradient.
+
+    Properties:
+        Not convex.
+        Differentiable: Cinf, not at `prediction` is the zero vector.
+        Outliers: no Lipschitz constant.
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -2093,6 +2119,11 @@ def simsiam(
     constants, which is what keeps everything from becoming one point: their gradients are 0, and
     the gradient is not that of the value. A zero vector has cosine 0 to everything and no gradient.
 
+    Properties:
+        Not convex.
+        Differentiable: Cinf, not at `first_prediction` is the zero vector, `first_projection` ...
+        Outliers: no Lipschitz constant.
+
     Args:
         first_prediction: Prediction (feature).
         second_prediction: Prediction (feature).
@@ -2236,6 +2267,11 @@ class SimsiamLoss(KerasLoss):
     Use it with one network for both views and a predictor behind it. Projections count as
     constants, which is what keeps everything from becoming one point: their gradients are 0, and
     the gradient is not that of the value. A zero vector has cosine 0 to everything and no gradient.
+
+    Properties:
+        Not convex.
+        Differentiable: Cinf, not at `first_prediction` is the zero vector, `first_projection` ...
+        Outliers: no Lipschitz constant.
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -2493,6 +2529,11 @@ def dino(
     student slowly. `teacher` and `center`, the running mean of the teacher's outputs, are data: no
     gradient reaches them. Average over the pairs of views, without those of a view with itself.
 
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: bounded influence, Lipschitz constant `sqrt(Sum(2*exp(2*(-center[k] + ...
+
     Args:
         student: Prediction (prototype).
         teacher: Target (prototype).
@@ -2635,6 +2676,11 @@ class DinoLoss(KerasLoss):
     Use it for another view of each sample than the teacher sees, with a teacher that follows the
     student slowly. `teacher` and `center`, the running mean of the teacher's outputs, are data: no
     gradient reaches them. Average over the pairs of views, without those of a view with itself.
+
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: bounded influence, Lipschitz constant `sqrt(Sum(2*exp(2*(-center[k] + ...
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -2847,6 +2893,12 @@ def swav(
     Use it with codes that are balanced over the batch (by Sinkhorn's iteration), which sum to 1 for
     each sample; they are data. Call it for each ordered pair of views and average.
 
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: bounded influence, Lipschitz constant `sqrt(Sum(2*codes[k]**2/temperature**2, ...
+        Estimates: not proper; likelihood of categorical, probabilities `proportional to ...
+
     Args:
         scores: Prediction (prototype).
         codes: Target (prototype); 0 <= codes <= 1.
@@ -2979,6 +3031,12 @@ class SwavLoss(KerasLoss):
 
     Use it with codes that are balanced over the batch (by Sinkhorn's iteration), which sum to 1 for
     each sample; they are data. Call it for each ordered pair of views and average.
+
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: bounded influence, Lipschitz constant `sqrt(Sum(2*codes[k]**2/temperature**2, ...
+        Estimates: not proper; likelihood of categorical, probabilities `proportional to ...
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -3154,6 +3212,11 @@ def masked_reconstruction(
     where a patch was hidden. With `normalize` 1 each target patch is standardised first, by its own
     mean and unbiased variance plus 0.000001. One loss per sample, which is 0 if nothing is hidden.
 
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: unbounded influence, no Lipschitz constant.
+
     Args:
         prediction: Prediction (patch, pixel).
         target: Target (patch, pixel).
@@ -3293,6 +3356,11 @@ class MaskedReconstructionLoss(KerasLoss):
     Use it for masked autoencoders of images, sounds or series cut into patches; `hidden` is true
     where a patch was hidden. With `normalize` 1 each target patch is standardised first, by its own
     mean and unbiased variance plus 0.000001. One loss per sample, which is 0 if nothing is hidden.
+
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: unbounded influence, no Lipschitz constant.
 
     Keras passes, in this order, as a tuple where there are several:
 

@@ -78,6 +78,10 @@ def ctc(
     neighbours, has the loss 0 and no gradient, as with `zero_infinity=True` in PyTorch. The mean is
     that over samples: PyTorch's and Keras's divide by the length of the labels first.
 
+    Properties:
+        Not convex.
+        Differentiable: Cinf.
+
     Args:
         logits: Prediction (time, class).
         labels: Label, an integer (label) that points into axis class.
@@ -277,6 +281,10 @@ class CtcLoss(KerasLoss):
     A sequence that does not fit, with fewer frames than labels and blanks between equal
     neighbours, has the loss 0 and no gradient, as with `zero_infinity=True` in PyTorch. The mean is
     that over samples: PyTorch's and Keras's divide by the length of the labels first.
+
+    Properties:
+        Not convex.
+        Differentiable: Cinf.
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -1566,6 +1574,10 @@ def soft_dtw(
     negative, where both series are equal: subtract the means of both self-alignments if that
     matters. For series with a common clock a pointwise loss is cheaper and sharper.
 
+    Properties:
+        Not convex.
+        Differentiable: Cinf.
+
     Args:
         prediction: Prediction (time, feature).
         target: Target (target_time, feature).
@@ -1700,6 +1712,10 @@ class SoftDtwLoss(KerasLoss):
     alignments, and towards 0 the loss becomes dynamic time warping. It is not 0, and may be
     negative, where both series are equal: subtract the means of both self-alignments if that
     matters. For series with a common clock a pointwise loss is cheaper and sharper.
+
+    Properties:
+        Not convex.
+        Differentiable: Cinf.
 
     Keras passes, in this order, as a tuple where there are several:
 

@@ -42,6 +42,11 @@ def negative_cosine_similarity(
     Use it like `cosine_distance`, which is larger by 1, where libraries expect this form. The
     target has no gradient, as self-supervised methods with a stopped gradient want it.
 
+    Properties:
+        Not convex.
+        Differentiable: Cinf, not at `prediction` is the zero vector.
+        Outliers: no Lipschitz constant.
+
     Args:
         prediction: Prediction (feature).
         target: Target (feature).
@@ -169,6 +174,11 @@ class NegativeCosineSimilarityLoss(KerasLoss):
 
     Use it like `cosine_distance`, which is larger by 1, where libraries expect this form. The
     target has no gradient, as self-supervised methods with a stopped gradient want it.
+
+    Properties:
+        Not convex.
+        Differentiable: Cinf, not at `prediction` is the zero vector.
+        Outliers: no Lipschitz constant.
 
     Keras passes, in this order, as a tuple where there are several:
 

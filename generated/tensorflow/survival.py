@@ -47,6 +47,10 @@ def cox_partial_likelihood(
     batch, the mean over its events, which is 0 if it has none. A batch is a sample of the risk
     sets: small batches bias it, and a baseline hazard must be estimated separately.
 
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+
     Args:
         log_risk: Prediction (batch).
         time: Target (batch).
@@ -183,6 +187,10 @@ class CoxPartialLikelihoodLoss(KerasLoss):
     that time, those with a tied time included (Breslow's handling of ties). There is one loss per
     batch, the mean over its events, which is 0 if it has none. A batch is a sample of the risk
     sets: small batches bias it, and a baseline hazard must be estimated separately.
+
+    Properties:
+        Convex.
+        Differentiable: Cinf.
 
     Keras passes, in this order, as a tuple where there are several:
 

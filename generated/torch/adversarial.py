@@ -139,6 +139,11 @@ def gan_discriminator(
     which keeps the discriminator from being too sure (TF-GAN's default is 1/4). The sum over both
     halves is one loss; a library that averages the two gives half of it.
 
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: bounded influence, Lipschitz constant `sqrt(Max(1 - label_smoothing, ...
+
     Args:
         real: Prediction.
         fake: Prediction.
@@ -270,6 +275,11 @@ class GanDiscriminatorLoss(nn.Module):
     Use it with `gan_generator`. `label_smoothing` takes that share off the label of data alone,
     which keeps the discriminator from being too sure (TF-GAN's default is 1/4). The sum over both
     halves is one loss; a library that averages the two gives half of it.
+
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: bounded influence, Lipschitz constant `sqrt(Max(1 - label_smoothing, ...
 
     The module form of `gan_discriminator`.
 
@@ -434,6 +444,11 @@ def gan_generator(
     Use it with `gan_discriminator`: it has a gradient where the discriminator is sure, unlike
     `gan_generator_minimax`.
 
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: bounded influence, Lipschitz constant `1`.
+
     Args:
         fake: Prediction.
         weight: Weight of each loss entry; broadcasts to the unreduced loss. None: 1.
@@ -553,6 +568,11 @@ class GanGeneratorLoss(nn.Module):
     Use it with `gan_discriminator`: it has a gradient where the discriminator is sure, unlike
     `gan_generator_minimax`.
 
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: bounded influence, Lipschitz constant `1`.
+
     The module form of `gan_generator`.
 
     Args:
@@ -656,6 +676,11 @@ def gan_generator_minimax(
 
     Use it to study the minimax game. Its gradient vanishes where the discriminator is sure, which
     is how training starts: prefer `gan_generator`.
+
+    Properties:
+        Not convex.
+        Differentiable: Cinf.
+        Outliers: bounded influence, Lipschitz constant `1`.
 
     Args:
         fake: Prediction.
@@ -776,6 +801,11 @@ class GanGeneratorMinimaxLoss(nn.Module):
     Use it to study the minimax game. Its gradient vanishes where the discriminator is sure, which
     is how training starts: prefer `gan_generator`.
 
+    Properties:
+        Not convex.
+        Differentiable: Cinf.
+        Outliers: bounded influence, Lipschitz constant `1`.
+
     The module form of `gan_generator_minimax`.
 
     Args:
@@ -888,6 +918,11 @@ def lsgan_discriminator(
 
     Use it with `lsgan_generator` where `gan_discriminator` saturates. Here scores are no logits:
     nothing squashes them.
+
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: unbounded influence, no Lipschitz constant.
 
     Args:
         real: Prediction.
@@ -1021,6 +1056,11 @@ class LsganDiscriminatorLoss(nn.Module):
 
     Use it with `lsgan_generator` where `gan_discriminator` saturates. Here scores are no logits:
     nothing squashes them.
+
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: unbounded influence, no Lipschitz constant.
 
     The module form of `lsgan_discriminator`.
 
@@ -1189,6 +1229,11 @@ def lsgan_generator(
 
     Use it with `lsgan_discriminator`.
 
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: unbounded influence, no Lipschitz constant.
+
     Args:
         fake: Prediction.
         real_label: Parameter; default 1.0.
@@ -1310,6 +1355,11 @@ class LsganGeneratorLoss(nn.Module):
     Shapes: `()->()` after the batch axes, as NumPy writes generalised ufuncs.
 
     Use it with `lsgan_discriminator`.
+
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: unbounded influence, no Lipschitz constant.
 
     The module form of `lsgan_generator`.
 
@@ -1436,6 +1486,11 @@ def wgan_critic(
     Use it with `wgan_generator`, and keep the critic 1-Lipschitz: by `gradient_penalty`, spectral
     normalisation or clipped weights. Without that it is unbounded below.
 
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: bounded influence, Lipschitz constant `sqrt(2)`.
+
     Args:
         real: Prediction.
         fake: Prediction.
@@ -1561,6 +1616,11 @@ class WganCriticLoss(nn.Module):
     Use it with `wgan_generator`, and keep the critic 1-Lipschitz: by `gradient_penalty`, spectral
     normalisation or clipped weights. Without that it is unbounded below.
 
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: bounded influence, Lipschitz constant `sqrt(2)`.
+
     The module form of `wgan_critic`.
 
     Args:
@@ -1682,6 +1742,11 @@ def wgan_generator(
 
     Use it with `wgan_critic` or `hinge_gan_discriminator`.
 
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: bounded influence, Lipschitz constant `1`.
+
     Args:
         fake: Prediction.
         weight: Weight of each loss entry; broadcasts to the unreduced loss. None: 1.
@@ -1802,6 +1867,11 @@ class WganGeneratorLoss(nn.Module):
 
     Use it with `wgan_critic` or `hinge_gan_discriminator`.
 
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: bounded influence, Lipschitz constant `1`.
+
     The module form of `wgan_generator`.
 
     Args:
@@ -1913,6 +1983,11 @@ def hinge_gan_discriminator(
 
     Use it with `wgan_generator`: the discriminator stops at the margin instead of growing its
     scores for ever.
+
+    Properties:
+        Convex.
+        Differentiable: C0, not at `real = 1 where fake + 1 > 0`, `real = 1 where -fake - 1 > ...
+        Outliers: bounded influence, Lipschitz constant `sqrt(2)`.
 
     Args:
         real: Prediction.
@@ -2038,6 +2113,11 @@ class HingeGanDiscriminatorLoss(nn.Module):
 
     Use it with `wgan_generator`: the discriminator stops at the margin instead of growing its
     scores for ever.
+
+    Properties:
+        Convex.
+        Differentiable: C0, not at `real = 1 where fake + 1 > 0`, `real = 1 where -fake - 1 > ...
+        Outliers: bounded influence, Lipschitz constant `sqrt(2)`.
 
     The module form of `hinge_gan_discriminator`.
 
@@ -2171,6 +2251,11 @@ def relativistic_gan_discriminator(
     Use it for both players: the generator's loss is the same with the two arguments swapped. It
     compares data and samples in pairs, row by row.
 
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: bounded influence, Lipschitz constant `sqrt(2)`.
+
     Args:
         real: Prediction.
         fake: Prediction.
@@ -2294,6 +2379,11 @@ class RelativisticGanDiscriminatorLoss(nn.Module):
 
     Use it for both players: the generator's loss is the same with the two arguments swapped. It
     compares data and samples in pairs, row by row.
+
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: bounded influence, Lipschitz constant `sqrt(2)`.
 
     The module form of `relativistic_gan_discriminator`.
 
@@ -2436,6 +2526,11 @@ def gradient_penalty(
     Use it beside `wgan_critic`, scaled by 10 or so: `gradient` is the critic's gradient by its
     input, at random points between data and samples. The features of a sample form one gradient
     with one norm. It has a kink where the gradient is 0.
+
+    Properties:
+        Not convex.
+        Differentiable: C0, not at `gradient` is the zero vector.
+        Outliers: unbounded influence, no Lipschitz constant.
 
     Args:
         gradient: Prediction (*feature).
@@ -2591,6 +2686,11 @@ class GradientPenaltyLoss(nn.Module):
     Use it beside `wgan_critic`, scaled by 10 or so: `gradient` is the critic's gradient by its
     input, at random points between data and samples. The features of a sample form one gradient
     with one norm. It has a kink where the gradient is 0.
+
+    Properties:
+        Not convex.
+        Differentiable: C0, not at `gradient` is the zero vector.
+        Outliers: unbounded influence, no Lipschitz constant.
 
     The module form of `gradient_penalty`.
 
@@ -2748,6 +2848,10 @@ def r1_penalty(
     data (R1) or at generated samples (R2). Unlike `gradient_penalty` it is smooth and vanishes at
     equilibrium.
 
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+
     Args:
         gradient: Prediction (*feature).
         gamma: Parameter; gamma >= 0; default 10.0.
@@ -2902,6 +3006,10 @@ class R1PenaltyLoss(nn.Module):
     data (R1) or at generated samples (R2). Unlike `gradient_penalty` it is smooth and vanishes at
     equilibrium.
 
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+
     The module form of `r1_penalty`.
 
     Args:
@@ -3038,6 +3146,11 @@ def contrastive_divergence(
     Use it to train an energy-based model; samples come from a few steps of Langevin dynamics and
     are data: detach them. `regularisation` holds the scale of the energies, by their squares.
 
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: unbounded influence, no Lipschitz constant.
+
     Args:
         data_energy: Prediction.
         sample_energy: Prediction.
@@ -3168,6 +3281,11 @@ class ContrastiveDivergenceLoss(nn.Module):
 
     Use it to train an energy-based model; samples come from a few steps of Langevin dynamics and
     are data: detach them. `regularisation` holds the scale of the energies, by their squares.
+
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: unbounded influence, no Lipschitz constant.
 
     The module form of `contrastive_divergence`.
 

@@ -67,6 +67,11 @@ def sppo(
     chosen log-ratio goes to `1 / (2 beta)` and the rejected one to minus that, so the chosen
     answer's probability does rise. Preferences count as certain.
 
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: unbounded influence, no Lipschitz constant.
+
     Args:
         policy_chosen: Prediction.
         policy_rejected: Prediction.
@@ -205,6 +210,11 @@ class SppoLoss(nn.Module):
     Use it for rounds of self-play, where the reference model is the policy of the last round. The
     chosen log-ratio goes to `1 / (2 beta)` and the rejected one to minus that, so the chosen
     answer's probability does rise. Preferences count as certain.
+
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: unbounded influence, no Lipschitz constant.
 
     The module form of `sppo`.
 
@@ -381,6 +391,11 @@ def apo_zero(
     Use it when the chosen answers are better than the model's own; where they are worse, use
     `dpo`. Both terms level off, so a hopeless pair pulls no more.
 
+    Properties:
+        Not convex.
+        Differentiable: Cinf.
+        Outliers: bounded influence, Lipschitz constant `sqrt(2)*beta/4`.
+
     Args:
         policy_chosen: Prediction.
         policy_rejected: Prediction.
@@ -519,6 +534,11 @@ class ApoZeroLoss(nn.Module):
 
     Use it when the chosen answers are better than the model's own; where they are worse, use
     `dpo`. Both terms level off, so a hopeless pair pulls no more.
+
+    Properties:
+        Not convex.
+        Differentiable: Cinf.
+        Outliers: bounded influence, Lipschitz constant `sqrt(2)*beta/4`.
 
     The module form of `apo_zero`.
 
@@ -712,6 +732,11 @@ def bco(
     Use it for pairs, or in two halves for answers rated one by one. `shift` is the running mean of
     all rewards `beta * log-ratio`: data, and one number for all samples.
 
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: bounded influence, Lipschitz constant `sqrt(2)*beta`.
+
     Args:
         policy_chosen: Prediction.
         policy_rejected: Prediction.
@@ -853,6 +878,11 @@ class BcoLoss(nn.Module):
 
     Use it for pairs, or in two halves for answers rated one by one. `shift` is the running mean of
     all rewards `beta * log-ratio`: data, and one number for all samples.
+
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: bounded influence, Lipschitz constant `sqrt(2)*beta`.
 
     The module form of `bco`.
 
@@ -1054,6 +1084,11 @@ def nca(
     Use it where `dpo` makes the chosen answer less likely. The log-ratio of the chosen answer
     rises from 0 only as far as both terms allow.
 
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: bounded influence, Lipschitz constant `sqrt(5)*beta/2`.
+
     Args:
         policy_chosen: Prediction.
         policy_rejected: Prediction.
@@ -1193,6 +1228,11 @@ class NcaLoss(nn.Module):
 
     Use it where `dpo` makes the chosen answer less likely. The log-ratio of the chosen answer
     rises from 0 only as far as both terms allow.
+
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: bounded influence, Lipschitz constant `sqrt(5)*beta/2`.
 
     The module form of `nca`.
 
@@ -1385,6 +1425,10 @@ def exo(
     Use it in place of `dpo`, whose divergence runs the other way and spreads probability. The
     preference of the chosen answer counts as `1 - label_smoothing`, which must not be 1.
 
+    Properties:
+        Not convex.
+        Differentiable: Cinf.
+
     Args:
         policy_chosen: Prediction.
         policy_rejected: Prediction.
@@ -1530,6 +1574,10 @@ class ExoLoss(nn.Module):
 
     Use it in place of `dpo`, whose divergence runs the other way and spreads probability. The
     preference of the chosen answer counts as `1 - label_smoothing`, which must not be 1.
+
+    Properties:
+        Not convex.
+        Differentiable: Cinf.
 
     The module form of `exo`.
 

@@ -115,6 +115,11 @@ def contrastive_batch(
     mean over the ones plus the mean over the others. One loss per batch; pairs of a kind that does
     not occur cost 0. Distances are Euclidean: normalise embeddings first if only angles matter.
 
+    Properties:
+        Not convex.
+        Differentiable: C0, not at `Norm(embeddings[i, f] - embeddings[j, f], f)` = ...
+        Outliers: bounded influence, Lipschitz constant ...
+
     Args:
         embeddings: Prediction (batch, feature).
         identity: Target (batch); identity is an integer.
@@ -252,6 +257,11 @@ class ContrastiveBatchLoss(nn.Module):
     their distance exceeds `positive_margin` by, the others what they lack to `negative_margin`; the
     mean over the ones plus the mean over the others. One loss per batch; pairs of a kind that does
     not occur cost 0. Distances are Euclidean: normalise embeddings first if only angles matter.
+
+    Properties:
+        Not convex.
+        Differentiable: C0, not at `Norm(embeddings[i, f] - embeddings[j, f], f)` = ...
+        Outliers: bounded influence, Lipschitz constant ...
 
     The module form of `contrastive_batch`.
 
@@ -647,6 +657,11 @@ def triplet_batch_hard(
     only: outliers and wrong labels hurt, and a high margin may collapse all embeddings in the
     beginning (`triplet_semi_hard` avoids that). Distances are Euclidean and not normalised.
 
+    Properties:
+        Not convex.
+        Differentiable: C0, not at `AxisMin(Piecewise((Norm(embeddings[i, f] - embeddings[j, f], ...
+        Outliers: bounded influence, Lipschitz constant `2*sqrt(2)`.
+
     Args:
         embeddings: Prediction (batch, feature).
         identity: Target (batch); identity is an integer.
@@ -781,6 +796,11 @@ class TripletBatchHardLoss(nn.Module):
     a positive or without a negative costs 0, and still counts in the mean. It looks at extremes
     only: outliers and wrong labels hurt, and a high margin may collapse all embeddings in the
     beginning (`triplet_semi_hard` avoids that). Distances are Euclidean and not normalised.
+
+    Properties:
+        Not convex.
+        Differentiable: C0, not at `AxisMin(Piecewise((Norm(embeddings[i, f] - embeddings[j, f], ...
+        Outliers: bounded influence, Lipschitz constant `2*sqrt(2)`.
 
     The module form of `triplet_batch_hard`.
 
@@ -1190,6 +1210,10 @@ def triplet_batch_hard_soft_margin(
     Use it where no margin can be named. One loss per sample; one without a positive or without a
     negative costs 0, and still counts in the mean.
 
+    Properties:
+        Not convex.
+        Differentiable: C0, not at `embeddings[i, f]` = `embeddings[j, f]` throughout, two of ...
+
     Args:
         embeddings: Prediction (batch, feature).
         identity: Target (batch); identity is an integer.
@@ -1316,6 +1340,10 @@ class TripletBatchHardSoftMarginLoss(nn.Module):
 
     Use it where no margin can be named. One loss per sample; one without a positive or without a
     negative costs 0, and still counts in the mean.
+
+    Properties:
+        Not convex.
+        Differentiable: C0, not at `embeddings[i, f]` = `embeddings[j, f]` throughout, two of ...
 
     The module form of `triplet_batch_hard_soft_margin`.
 
@@ -2515,6 +2543,10 @@ def lifted_structure(
     stands for the nearest one. 0 if there are no such pairs, or no negatives. Distances are
     Euclidean and not normalised.
 
+    Properties:
+        Not convex.
+        Differentiable: C0, not at `embeddings[i, f]` = `embeddings[j, f]` throughout, ...
+
     Args:
         embeddings: Prediction (batch, feature).
         identity: Target (batch); identity is an integer.
@@ -2650,6 +2682,10 @@ class LiftedStructureLoss(nn.Module):
     the pairs of the squared excess, where the smooth maximum over the negatives of either sample
     stands for the nearest one. 0 if there are no such pairs, or no negatives. Distances are
     Euclidean and not normalised.
+
+    Properties:
+        Not convex.
+        Differentiable: C0, not at `embeddings[i, f]` = `embeddings[j, f]` throughout, ...
 
     The module form of `lifted_structure`.
 
@@ -3258,6 +3294,10 @@ def lifted_structure_generalized(
     one without a positive or without a negative costs 0. Distances are Euclidean and not
     normalised.
 
+    Properties:
+        Not convex.
+        Differentiable: C0, not at `embeddings[i, f]` = `embeddings[j, f]` throughout, ...
+
     Args:
         embeddings: Prediction (batch, feature).
         identity: Target (batch); identity is an integer.
@@ -3389,6 +3429,10 @@ class LiftedStructureGeneralizedLoss(nn.Module):
     Use it in place of `triplet_batch_hard` where extremes alone are too noisy. One loss per sample;
     one without a positive or without a negative costs 0. Distances are Euclidean and not
     normalised.
+
+    Properties:
+        Not convex.
+        Differentiable: C0, not at `embeddings[i, f]` = `embeddings[j, f]` throughout, ...
 
     The module form of `lifted_structure_generalized`.
 
@@ -3871,6 +3915,10 @@ def n_pairs(
     which multiplies a quarter of the squared lengths of both (0.002 is common). One loss per
     anchor. With cosines instead it is `info_nce`.
 
+    Properties:
+        Not convex; convex in `anchor`, `positive`.
+        Differentiable: Cinf.
+
     Args:
         anchor: Prediction (batch, feature).
         positive: Prediction (batch, feature).
@@ -4003,6 +4051,10 @@ class NPairsLoss(nn.Module):
     `anchor`. Embeddings are not normalised, so keep their lengths small with `regularization`,
     which multiplies a quarter of the squared lengths of both (0.002 is common). One loss per
     anchor. With cosines instead it is `info_nce`.
+
+    Properties:
+        Not convex; convex in `anchor`, `positive`.
+        Differentiable: Cinf.
 
     The module form of `n_pairs`.
 
@@ -4236,6 +4288,10 @@ def supervised_contrastive(
     A sample without a positive costs 0, and still counts in the mean. A zero embedding has
     similarity 0 to everything and no gradient. Nothing multiplies the loss by the temperature.
 
+    Properties:
+        Not convex.
+        Differentiable: Cinf, not at `embeddings` is the zero vector.
+
     Args:
         embeddings: Prediction (batch, feature).
         identity: Target (batch); identity is an integer.
@@ -4372,6 +4428,10 @@ class SupervisedContrastiveLoss(nn.Module):
     One loss per sample: the mean over its positives of the cross-entropy among all other samples.
     A sample without a positive costs 0, and still counts in the mean. A zero embedding has
     similarity 0 to everything and no gradient. Nothing multiplies the loss by the temperature.
+
+    Properties:
+        Not convex.
+        Differentiable: Cinf, not at `embeddings` is the zero vector.
 
     The module form of `supervised_contrastive`.
 
@@ -4734,6 +4794,10 @@ def soft_nearest_neighbor(
     Distances are squared, of normalised embeddings. A zero embedding counts as at a right angle to
     everything and has no gradient.
 
+    Properties:
+        Not convex.
+        Differentiable: Cinf, not at `embeddings` is the zero vector.
+
     Args:
         embeddings: Prediction (batch, feature).
         identity: Target (batch); identity is an integer.
@@ -4871,6 +4935,10 @@ class SoftNearestNeighborLoss(nn.Module):
     component analysis with a temperature. One loss per sample; one without a positive costs 0.
     Distances are squared, of normalised embeddings. A zero embedding counts as at a right angle to
     everything and has no gradient.
+
+    Properties:
+        Not convex.
+        Differentiable: Cinf, not at `embeddings` is the zero vector.
 
     The module form of `soft_nearest_neighbor`.
 
@@ -5338,6 +5406,10 @@ def multi_similarity(
     negatives pushed below it; `alpha` and `beta` say how much the worst ones dominate. One loss per
     sample; a kind of pairs that it does not have costs 0. Its authors leave out easy pairs first.
 
+    Properties:
+        Not convex.
+        Differentiable: Cinf, not at `embeddings` is the zero vector.
+
     Args:
         embeddings: Prediction (batch, feature).
         identity: Target (batch); identity is an integer.
@@ -5479,6 +5551,10 @@ class MultiSimilarityLoss(nn.Module):
     Use it for batches with several samples of each identity. Positives are pulled above `base`,
     negatives pushed below it; `alpha` and `beta` say how much the worst ones dominate. One loss per
     sample; a kind of pairs that it does not have costs 0. Its authors leave out easy pairs first.
+
+    Properties:
+        Not convex.
+        Differentiable: Cinf, not at `embeddings` is the zero vector.
 
     The module form of `multi_similarity`.
 
@@ -5971,6 +6047,10 @@ def circle(
     cosine is weighted by its distance from the optimum. These weights count as constants, as in
     the paper: the gradient is not that of the value. Keras differentiates them, too.
 
+    Properties:
+        Not convex.
+        Differentiable: at least C0, not at `Sum(embeddings[i, f]*embeddings[j, f], f)` = ...
+
     Args:
         embeddings: Prediction (batch, feature).
         identity: Target (batch); identity is an integer.
@@ -6112,6 +6192,10 @@ class CircleLoss(nn.Module):
     `gamma` 256. One loss per sample; one without a positive or without a negative costs 0. Each
     cosine is weighted by its distance from the optimum. These weights count as constants, as in
     the paper: the gradient is not that of the value. Keras differentiates them, too.
+
+    Properties:
+        Not convex.
+        Differentiable: at least C0, not at `Sum(embeddings[i, f]*embeddings[j, f], f)` = ...
 
     The module form of `circle`.
 

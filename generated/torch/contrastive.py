@@ -104,6 +104,11 @@ def info_nce(
     query; call it both ways round and average for the symmetric form, or use `clip`. With nearest
     neighbours out of a queue as `key` it is the loss of NNCLR.
 
+    Properties:
+        Not convex.
+        Differentiable: Cinf, not at `key` is the zero vector, `query` is the zero vector.
+        Outliers: no Lipschitz constant.
+
     Args:
         query: Prediction (batch, feature).
         key: Prediction (batch, feature).
@@ -239,6 +244,11 @@ class InfoNceLoss(nn.Module):
     embedding has similarity 0 to everything and no gradient; a batch of one costs 0. One loss per
     query; call it both ways round and average for the symmetric form, or use `clip`. With nearest
     neighbours out of a queue as `key` it is the loss of NNCLR.
+
+    Properties:
+        Not convex.
+        Differentiable: Cinf, not at `key` is the zero vector, `query` is the zero vector.
+        Outliers: no Lipschitz constant.
 
     The module form of `info_nce`.
 
@@ -606,6 +616,10 @@ def nt_xent(
     zero embedding has similarity 0 to everything and no gradient. An embedding that is its own
     other view has none, and costs 0. With more than two views use `supervised_contrastive`.
 
+    Properties:
+        Not convex.
+        Differentiable: Cinf, not at `embeddings` is the zero vector.
+
     Args:
         embeddings: Prediction (batch, feature).
         positive: Label, an integer (batch) that points into axis batch.
@@ -779,6 +793,10 @@ class NtXentLoss(nn.Module):
     denominator. The batch must be large; a lower `temperature` stresses the hardest negatives. A
     zero embedding has similarity 0 to everything and no gradient. An embedding that is its own
     other view has none, and costs 0. With more than two views use `supervised_contrastive`.
+
+    Properties:
+        Not convex.
+        Differentiable: Cinf, not at `embeddings` is the zero vector.
 
     The module form of `nt_xent`.
 
@@ -1221,6 +1239,11 @@ def decoupled_contrastive(
     all other rows of both. One loss per query; call it both ways round and average for the
     symmetric form. It may be negative. A batch of one has no negatives and costs 0.
 
+    Properties:
+        Not convex.
+        Differentiable: Cinf, not at `key` is the zero vector, `query` is the zero vector.
+        Outliers: no Lipschitz constant.
+
     Args:
         query: Prediction (batch, feature).
         key: Prediction (batch, feature).
@@ -1356,6 +1379,11 @@ class DecoupledContrastiveLoss(nn.Module):
     pair is recognised. Row `i` of `key` is the other view of row `i` of `query`; the negatives are
     all other rows of both. One loss per query; call it both ways round and average for the
     symmetric form. It may be negative. A batch of one has no negatives and costs 0.
+
+    Properties:
+        Not convex.
+        Differentiable: Cinf, not at `key` is the zero vector, `query` is the zero vector.
+        Outliers: no Lipschitz constant.
 
     The module form of `decoupled_contrastive`.
 
@@ -1899,6 +1927,11 @@ def clip(
     cap it at 100, as its authors do. One loss per pair, the mean of both directions. The batch must
     be large; for a loss that needs no other rows' softmax use `siglip`.
 
+    Properties:
+        Not convex.
+        Differentiable: Cinf, not at `image` is the zero vector, `text` is the zero vector.
+        Outliers: no Lipschitz constant.
+
     Args:
         image: Prediction (batch, feature).
         text: Prediction (batch, feature).
@@ -2036,6 +2069,11 @@ class ClipLoss(nn.Module):
     multiplies the cosines (the inverse of a temperature) and is learned; learn its logarithm and
     cap it at 100, as its authors do. One loss per pair, the mean of both directions. The batch must
     be large; for a loss that needs no other rows' softmax use `siglip`.
+
+    Properties:
+        Not convex.
+        Differentiable: Cinf, not at `image` is the zero vector, `text` is the zero vector.
+        Outliers: no Lipschitz constant.
 
     The module form of `clip`.
 
@@ -2552,6 +2590,11 @@ def siglip(
     of the cosines are learned. One loss per image, the sum over all texts: a larger batch has a
     larger loss.
 
+    Properties:
+        Not convex.
+        Differentiable: Cinf, not at `image` is the zero vector, `text` is the zero vector.
+        Outliers: no Lipschitz constant.
+
     Args:
         image: Prediction (batch, feature).
         text: Prediction (batch, feature).
@@ -2692,6 +2735,11 @@ class SiglipLoss(nn.Module):
     logistic regression of its own. Row `i` of `text` belongs to row `i` of `image`; scale and bias
     of the cosines are learned. One loss per image, the sum over all texts: a larger batch has a
     larger loss.
+
+    Properties:
+        Not convex.
+        Differentiable: Cinf, not at `image` is the zero vector, `text` is the zero vector.
+        Outliers: no Lipschitz constant.
 
     The module form of `siglip`.
 
@@ -3087,6 +3135,11 @@ def alignment(
     Use it beside `uniformity`, which keeps embeddings from all becoming one. It is twice the
     `cosine_distance`, with a gradient in both views.
 
+    Properties:
+        Not convex.
+        Differentiable: Cinf, not at `first` is the zero vector, `second` is the zero vector.
+        Outliers: no Lipschitz constant.
+
     Args:
         first: Prediction (feature).
         second: Prediction (feature).
@@ -3214,6 +3267,11 @@ class AlignmentLoss(nn.Module):
 
     Use it beside `uniformity`, which keeps embeddings from all becoming one. It is twice the
     `cosine_distance`, with a gradient in both views.
+
+    Properties:
+        Not convex.
+        Differentiable: Cinf, not at `first` is the zero vector, `second` is the zero vector.
+        Outliers: no Lipschitz constant.
 
     The module form of `alignment`.
 
@@ -3426,6 +3484,11 @@ def uniformity(
     Use it beside `alignment` to spread embeddings evenly, or to measure how evenly they are spread.
     One loss per batch, at most 0; a batch of one has no pairs and costs 0.
 
+    Properties:
+        Not convex.
+        Differentiable: Cinf, not at `embeddings` is the zero vector.
+        Outliers: no Lipschitz constant.
+
     Args:
         embeddings: Prediction (batch, feature).
         t: Parameter; t > 0; default 2.0.
@@ -3552,6 +3615,11 @@ class UniformityLoss(nn.Module):
 
     Use it beside `alignment` to spread embeddings evenly, or to measure how evenly they are spread.
     One loss per batch, at most 0; a batch of one has no pairs and costs 0.
+
+    Properties:
+        Not convex.
+        Differentiable: Cinf, not at `embeddings` is the zero vector.
+        Outliers: no Lipschitz constant.
 
     The module form of `uniformity`.
 
@@ -3877,6 +3945,10 @@ def koleo(
     collapsing: it looks at nearest neighbours alone, where `uniformity` looks at all pairs. One
     loss per embedding; a batch of one has no neighbours and costs 0.
 
+    Properties:
+        Not convex.
+        Differentiable: C0, not at `(embeddings[i, f]*Norm(embeddings[j, f], f) - embeddings[j, ...
+
     Args:
         embeddings: Prediction (batch, feature).
         epsilon: Parameter; epsilon > 0; default 1e-08.
@@ -4005,6 +4077,10 @@ class KoleoLoss(nn.Module):
     Use it beside another loss, with a small factor (0.1), to keep a batch of embeddings from
     collapsing: it looks at nearest neighbours alone, where `uniformity` looks at all pairs. One
     loss per embedding; a batch of one has no neighbours and costs 0.
+
+    Properties:
+        Not convex.
+        Differentiable: C0, not at `(embeddings[i, f]*Norm(embeddings[j, f], f) - embeddings[j, ...
 
     The module form of `koleo`.
 

@@ -110,6 +110,10 @@ def iou(
     Use it to report the score that detection is judged by. It has no gradient for boxes that do
     not meet: train with `giou`, `diou` or `ciou`.
 
+    Properties:
+        Not convex.
+        Differentiable: C0, not at `Minimum(box[2], target[2])` = `Maximum(box[0], target[0])`, ...
+
     Args:
         box: Prediction (coordinate).
         target: Target (coordinate).
@@ -242,6 +246,10 @@ class IouLoss(nn.Module):
 
     Use it to report the score that detection is judged by. It has no gradient for boxes that do
     not meet: train with `giou`, `diou` or `ciou`.
+
+    Properties:
+        Not convex.
+        Differentiable: C0, not at `Minimum(box[2], target[2])` = `Maximum(box[0], target[0])`, ...
 
     The module form of `iou`.
 
@@ -683,6 +691,10 @@ def log_iou(
     Use it for boxes that meet already, where it punishes small overlaps harder than `iou`. A ratio
     counts as at least `epsilon`: boxes that do not meet have a high finite cost and no gradient.
 
+    Properties:
+        Not convex.
+        Differentiable: at least C0, not at `Maximum(-Maximum(box[0], target[0]) + ...
+
     Args:
         box: Prediction (coordinate).
         target: Target (coordinate).
@@ -818,6 +830,10 @@ class LogIouLoss(nn.Module):
 
     Use it for boxes that meet already, where it punishes small overlaps harder than `iou`. A ratio
     counts as at least `epsilon`: boxes that do not meet have a high finite cost and no gradient.
+
+    Properties:
+        Not convex.
+        Differentiable: at least C0, not at `Maximum(-Maximum(box[0], target[0]) + ...
 
     The module form of `log_iou`.
 
@@ -1385,6 +1401,10 @@ def giou(
     left < right and top < bottom. It converges slowly for a box inside the other: a coordinate
     loss such as `smooth_l1` beside it helps. It lies between 0 and 2.
 
+    Properties:
+        Not convex.
+        Differentiable: C0, not at `Minimum(box[2], target[2])` = `Maximum(box[0], target[0])`, ...
+
     Args:
         box: Prediction (coordinate).
         target: Target (coordinate).
@@ -1523,6 +1543,10 @@ class GiouLoss(nn.Module):
     intersection over union it has a gradient for boxes that do not meet. Boxes must have
     left < right and top < bottom. It converges slowly for a box inside the other: a coordinate
     loss such as `smooth_l1` beside it helps. It lies between 0 and 2.
+
+    Properties:
+        Not convex.
+        Differentiable: C0, not at `Minimum(box[2], target[2])` = `Maximum(box[0], target[0])`, ...
 
     The module form of `giou`.
 
@@ -2201,6 +2225,10 @@ def diou(
     Use it in place of `giou` for faster convergence, above all for a box inside the other. Boxes
     with one centre get no help from the second term: `ciou` compares their proportions, too.
 
+    Properties:
+        Not convex.
+        Differentiable: C0, not at `Minimum(box[2], target[2])` = `Maximum(box[0], target[0])`, ...
+
     Args:
         box: Prediction (coordinate).
         target: Target (coordinate).
@@ -2335,6 +2363,10 @@ class DiouLoss(nn.Module):
 
     Use it in place of `giou` for faster convergence, above all for a box inside the other. Boxes
     with one centre get no help from the second term: `ciou` compares their proportions, too.
+
+    Properties:
+        Not convex.
+        Differentiable: C0, not at `Minimum(box[2], target[2])` = `Maximum(box[0], target[0])`, ...
 
     The module form of `diou`.
 
@@ -2931,6 +2963,9 @@ def ciou(
     depends on the boxes but counts as a constant: its gradient is not that of the value. Identical
     boxes have a weight of 0.
 
+    Properties:
+        Not convex.
+
     Args:
         box: Prediction (coordinate).
         target: Target (coordinate).
@@ -3077,6 +3112,9 @@ class CiouLoss(nn.Module):
     Use it to fit boxes; it is the usual choice of one-stage detectors. The weight of the penalty
     depends on the boxes but counts as a constant: its gradient is not that of the value. Identical
     boxes have a weight of 0.
+
+    Properties:
+        Not convex.
 
     The module form of `ciou`.
 
@@ -3756,6 +3794,12 @@ def balanced_l1(
     more. A lower `alpha` lifts small gradients; `beta` is the error at which the cap starts. Its
     gradient is continuous there for `beta = 1` only, as in the authors' code.
 
+    Properties:
+        Not convex; convex at the defaults.
+        Differentiable: C0, not at `prediction = beta + target`, `prediction = target`, ....
+        Outliers: bounded influence.
+        Likelihood of density `exp(-loss)`.
+
     Args:
         prediction: Prediction.
         target: Target.
@@ -3894,6 +3938,12 @@ class BalancedL1Loss(nn.Module):
     Use it for the coordinates of boxes in place of `smooth_l1`, so that accurate samples count
     more. A lower `alpha` lifts small gradients; `beta` is the error at which the cap starts. Its
     gradient is continuous there for `beta = 1` only, as in the authors' code.
+
+    Properties:
+        Not convex; convex at the defaults.
+        Differentiable: C0, not at `prediction = beta + target`, `prediction = target`, ....
+        Outliers: bounded influence.
+        Likelihood of density `exp(-loss)`.
 
     The module form of `balanced_l1`.
 
@@ -4126,6 +4176,10 @@ def gaussian_focal(
     and add 1e-12 inside the logarithm. The papers divide the sum by the number of objects: pass
     that as `normalizer`.
 
+    Properties:
+        Not convex.
+        Differentiable: Cinf.
+
     Args:
         logits: Prediction.
         heat: Target; 0 <= heat <= 1.
@@ -4262,6 +4316,10 @@ class GaussianFocalLoss(nn.Module):
     the power `gamma` of one minus its heat. Predictions are logits: libraries take probabilities
     and add 1e-12 inside the logarithm. The papers divide the sum by the number of objects: pass
     that as `normalizer`.
+
+    Properties:
+        Not convex.
+        Differentiable: Cinf.
 
     The module form of `gaussian_focal`.
 
@@ -4479,6 +4537,11 @@ def distribution_focal(
     distance rounded down and `fraction` what remains, the share of the next bin. The distance
     must not exceed the last bin; at the last bin `fraction` is 0.
 
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: bounded influence, Lipschitz constant `Sum(sqrt(2)*Maximum(1 - Magnitude(-i + ...
+
     Args:
         logits: Prediction (bin).
         left: Label, an integer that points into axis bin.
@@ -4651,6 +4714,11 @@ class DistributionFocalLoss(nn.Module):
     Use it to predict the sides of a box as distributions over integer distances: `left` is the
     distance rounded down and `fraction` what remains, the share of the next bin. The distance
     must not exceed the last bin; at the last bin `fraction` is 0.
+
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: bounded influence, Lipschitz constant `Sum(sqrt(2)*Maximum(1 - Magnitude(-i + ...
 
     The module form of `distribution_focal`.
 
@@ -4847,6 +4915,12 @@ def wing(
     The slope at the target is `width / curvature`, with a kink. Defaults are those of common
     libraries; the authors take `width = 10` and `curvature = 2`.
 
+    Properties:
+        Not convex.
+        Differentiable: C0, not at `prediction = target + width`, `prediction = target`, ....
+        Outliers: bounded influence, Lipschitz constant `Max(1, width/curvature)`.
+        Likelihood of density `exp(-loss)`.
+
     Args:
         prediction: Prediction.
         target: Target.
@@ -4980,6 +5054,12 @@ class WingLoss(nn.Module):
     Use it for coordinates of facial landmarks, in pixels, where the last bit of accuracy matters.
     The slope at the target is `width / curvature`, with a kink. Defaults are those of common
     libraries; the authors take `width = 10` and `curvature = 2`.
+
+    Properties:
+        Not convex.
+        Differentiable: C0, not at `prediction = target + width`, `prediction = target`, ....
+        Outliers: bounded influence, Lipschitz constant `Max(1, width/curvature)`.
+        Likelihood of density `exp(-loss)`.
 
     The module form of `wing`.
 
@@ -5178,6 +5258,10 @@ def adaptive_wing(
     counts to the power `alpha - target`, which is close to 1 where the heatmap is 1: small errors
     there keep their gradient. Beyond `theta` the cost is linear.
 
+    Properties:
+        Not convex.
+        Outliers: bounded influence.
+
     Args:
         prediction: Prediction.
         target: Target; 0 <= target <= 1.
@@ -5323,6 +5407,10 @@ class AdaptiveWingLoss(nn.Module):
     Use it for heatmaps in [0, 1] around landmarks, one value per pixel. Near the target the error
     counts to the power `alpha - target`, which is close to 1 where the heatmap is 1: small errors
     there keep their gradient. Beyond `theta` the cost is linear.
+
+    Properties:
+        Not convex.
+        Outliers: bounded influence.
 
     The module form of `adaptive_wing`.
 

@@ -56,6 +56,12 @@ def gamma_deviance(
     claims or durations. Targets of 0 have no gamma density: use a Tweedie deviance. The terms
     that no prediction changes are left out; `gamma_unit_deviance` is 0 at a perfect fit.
 
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: unbounded influence, no Lipschitz constant.
+        Estimates: mean = `exp(log_mean)`; likelihood of exponential, mean `exp(log_mean)`.
+
     Args:
         log_mean: Prediction.
         target: Target; target > 0.
@@ -180,6 +186,12 @@ class GammaDevianceLoss(nn.Module):
     claims or durations. Targets of 0 have no gamma density: use a Tweedie deviance. The terms
     that no prediction changes are left out; `gamma_unit_deviance` is 0 at a perfect fit.
 
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: unbounded influence, no Lipschitz constant.
+        Estimates: mean = `exp(log_mean)`; likelihood of exponential, mean `exp(log_mean)`.
+
     The module form of `gamma_deviance`.
 
     Args:
@@ -299,6 +311,12 @@ def inverse_gaussian_deviance(
     Use it for positive amounts with heavier tails than a gamma's: the variance grows with the cube
     of the mean. It is not convex in the log-mean: start near the mean of the target. The terms that
     no prediction changes are left out.
+
+    Properties:
+        Not convex.
+        Differentiable: Cinf.
+        Outliers: unbounded influence, no Lipschitz constant.
+        Estimates: mean = `exp(log_mean)`; likelihood of inverse Gaussian, mean `exp(log_mean)`, ...
 
     Args:
         log_mean: Prediction.
@@ -423,6 +441,12 @@ class InverseGaussianDevianceLoss(nn.Module):
     Use it for positive amounts with heavier tails than a gamma's: the variance grows with the cube
     of the mean. It is not convex in the log-mean: start near the mean of the target. The terms that
     no prediction changes are left out.
+
+    Properties:
+        Not convex.
+        Differentiable: Cinf.
+        Outliers: unbounded influence, no Lipschitz constant.
+        Estimates: mean = `exp(log_mean)`; likelihood of inverse Gaussian, mean `exp(log_mean)`, ...
 
     The module form of `inverse_gaussian_deviance`.
 
@@ -557,6 +581,12 @@ def poisson_unit_deviance(
     `poisson_nll` has half its gradient and no domain to leave. It is 0 where mean and target are
     equal.
 
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: no Lipschitz constant.
+        Estimates: mean = `mean`; likelihood of Poisson, mean `mean`, times `2`.
+
     Args:
         mean: Prediction; mean > 0.
         target: Target; target >= 0.
@@ -681,6 +711,12 @@ class PoissonUnitDevianceLoss(nn.Module):
     `poisson_nll` has half its gradient and no domain to leave. It is 0 where mean and target are
     equal.
 
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: no Lipschitz constant.
+        Estimates: mean = `mean`; likelihood of Poisson, mean `mean`, times `2`.
+
     The module form of `poisson_unit_deviance`.
 
     Args:
@@ -799,6 +835,12 @@ def gamma_unit_deviance(
 
     Use it to report, or to train a model that ends in something positive; with a log link
     `gamma_deviance` has half its gradient. It depends on the ratio of target and mean alone.
+
+    Properties:
+        Not convex.
+        Differentiable: Cinf.
+        Outliers: no Lipschitz constant.
+        Estimates: mean = `mean`; likelihood of gamma, mean `mean`, shape `2`.
 
     Args:
         mean: Prediction; mean > 0.
@@ -922,6 +964,12 @@ class GammaUnitDevianceLoss(nn.Module):
 
     Use it to report, or to train a model that ends in something positive; with a log link
     `gamma_deviance` has half its gradient. It depends on the ratio of target and mean alone.
+
+    Properties:
+        Not convex.
+        Differentiable: Cinf.
+        Outliers: no Lipschitz constant.
+        Estimates: mean = `mean`; likelihood of gamma, mean `mean`, shape `2`.
 
     The module form of `gamma_unit_deviance`.
 

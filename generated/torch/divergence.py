@@ -115,6 +115,11 @@ def kl_divergence(
     positive costs infinity: with logits use `softmax_cross_entropy`. The sum over the classes is
     one loss; it is not averaged over them.
 
+    Properties:
+        Convex.
+        Differentiable: Cinf, not at `prediction[c]` = `0`.
+        Estimates: class probabilities, strictly proper; likelihood of categorical, ...
+
     Args:
         prediction: Prediction (class); 0 <= prediction <= 1.
         target: Target (class); 0 <= target <= 1.
@@ -245,6 +250,11 @@ class KlDivergenceLoss(nn.Module):
     entropy of the target, so it is zero at a perfect fit. A prediction of 0 where the target is
     positive costs infinity: with logits use `softmax_cross_entropy`. The sum over the classes is
     one loss; it is not averaged over them.
+
+    Properties:
+        Convex.
+        Differentiable: Cinf, not at `prediction[c]` = `0`.
+        Estimates: class probabilities, strictly proper; likelihood of categorical, ...
 
     The module form of `kl_divergence`.
 
@@ -380,6 +390,10 @@ def reverse_kl_divergence(
     some of it; `kl_divergence` covers all of it instead. Where the target is 0 the prediction must
     be 0, too, or it costs infinity.
 
+    Properties:
+        Convex.
+        Differentiable: Cinf, not at `prediction[c]` = `0`.
+
     Args:
         prediction: Prediction (class); 0 <= prediction <= 1.
         target: Target (class); 0 <= target <= 1.
@@ -507,6 +521,10 @@ class ReverseKlDivergenceLoss(nn.Module):
     Use it where the prediction should keep to what is likely under the target, and may leave out
     some of it; `kl_divergence` covers all of it instead. Where the target is 0 the prediction must
     be 0, too, or it costs infinity.
+
+    Properties:
+        Convex.
+        Differentiable: Cinf, not at `prediction[c]` = `0`.
 
     The module form of `reverse_kl_divergence`.
 
@@ -648,6 +666,12 @@ def kl_divergence_with_logits(
     Use it for soft targets where 0 should mean a perfect fit. Its gradient is that of
     `softmax_cross_entropy`, which is larger by the entropy of the target.
 
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: bounded influence, Lipschitz constant `sqrt(Sum(2*target[c]**2, c))`.
+        Estimates: class probabilities = `softmax(logits)`, strictly proper, calibrated; ...
+
     Args:
         logits: Prediction (class).
         target: Target (class); 0 <= target <= 1.
@@ -774,6 +798,12 @@ class KlDivergenceWithLogitsLoss(nn.Module):
 
     Use it for soft targets where 0 should mean a perfect fit. Its gradient is that of
     `softmax_cross_entropy`, which is larger by the entropy of the target.
+
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: bounded influence, Lipschitz constant `sqrt(Sum(2*target[c]**2, c))`.
+        Estimates: class probabilities = `softmax(logits)`, strictly proper, calibrated; ...
 
     The module form of `kl_divergence_with_logits`.
 
@@ -925,6 +955,11 @@ def kl_divergence_with_log_target(
     Use it between two log-softmaxes, where probabilities would underflow. The sum over the classes
     is one loss; it is not averaged over them. With raw logits on both sides use `distillation`.
 
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: Lipschitz constant `sqrt(Sum(exp(2*log_target[c]), c))`.
+
     Args:
         log_prediction: Prediction (class); log_prediction <= 0.
         log_target: Target (class); log_target <= 0.
@@ -1051,6 +1086,11 @@ class KlDivergenceWithLogTargetLoss(nn.Module):
 
     Use it between two log-softmaxes, where probabilities would underflow. The sum over the classes
     is one loss; it is not averaged over them. With raw logits on both sides use `distillation`.
+
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: Lipschitz constant `sqrt(Sum(exp(2*log_target[c]), c))`.
 
     The module form of `kl_divergence_with_log_target`.
 
@@ -1198,6 +1238,10 @@ def js_divergence(
     Use it for a divergence that is symmetric and never more than log(2), also where one of them
     is 0. Its gradient fades where the two hardly overlap. The root of it is a distance.
 
+    Properties:
+        Convex.
+        Differentiable: Cinf, not at `prediction[c]/2 + target[c]/2` = `0`, `prediction[c]` = `0`.
+
     Args:
         prediction: Prediction (class); 0 <= prediction <= 1.
         target: Target (class); 0 <= target <= 1.
@@ -1327,6 +1371,10 @@ class JsDivergenceLoss(nn.Module):
 
     Use it for a divergence that is symmetric and never more than log(2), also where one of them
     is 0. Its gradient fades where the two hardly overlap. The root of it is a distance.
+
+    Properties:
+        Convex.
+        Differentiable: Cinf, not at `prediction[c]/2 + target[c]/2` = `0`, `prediction[c]` = `0`.
 
     The module form of `js_divergence`.
 
@@ -1482,6 +1530,12 @@ def total_variation_distance(
     Use it to compare distributions on a scale from 0 to 1, or for robust fits. Its gradient knows
     only which classes are too likely, not by how much: `hellinger_distance` is smooth.
 
+    Properties:
+        Convex.
+        Differentiable: C0, not at `prediction[c]` = `target[c]`.
+        Outliers: Lipschitz constant `sqrt(size_class)/2`.
+        Estimates: mode, not proper; no likelihood.
+
     Args:
         prediction: Prediction (class); 0 <= prediction <= 1.
         target: Target (class); 0 <= target <= 1.
@@ -1608,6 +1662,12 @@ class TotalVariationDistanceLoss(nn.Module):
 
     Use it to compare distributions on a scale from 0 to 1, or for robust fits. Its gradient knows
     only which classes are too likely, not by how much: `hellinger_distance` is smooth.
+
+    Properties:
+        Convex.
+        Differentiable: C0, not at `prediction[c]` = `target[c]`.
+        Outliers: Lipschitz constant `sqrt(size_class)/2`.
+        Estimates: mode, not proper; no likelihood.
 
     The module form of `total_variation_distance`.
 
@@ -1745,6 +1805,12 @@ def squared_hellinger_distance(
     Use it for a bounded, symmetric divergence that is smooth inside. The gradient is infinite at
     a prediction of 0 whose target is not.
 
+    Properties:
+        Convex.
+        Differentiable: C0, not at `prediction[c]` = `0`.
+        Outliers: no Lipschitz constant.
+        Estimates: not proper; no likelihood.
+
     Args:
         prediction: Prediction (class); 0 <= prediction <= 1.
         target: Target (class); 0 <= target <= 1.
@@ -1872,6 +1938,12 @@ class SquaredHellingerDistanceLoss(nn.Module):
 
     Use it for a bounded, symmetric divergence that is smooth inside. The gradient is infinite at
     a prediction of 0 whose target is not.
+
+    Properties:
+        Convex.
+        Differentiable: C0, not at `prediction[c]` = `0`.
+        Outliers: no Lipschitz constant.
+        Estimates: not proper; no likelihood.
 
     The module form of `squared_hellinger_distance`.
 
@@ -2016,6 +2088,12 @@ def bhattacharyya_distance(
     Use it for a symmetric divergence that punishes distributions apart more and more: without
     overlap it is infinite. Half of it bounds the error of telling the two apart.
 
+    Properties:
+        Convex.
+        Differentiable: C0, not at `prediction[c]` = `0`, ...
+        Outliers: no Lipschitz constant.
+        Estimates: class probabilities, strictly proper; no likelihood.
+
     Args:
         prediction: Prediction (class); 0 <= prediction <= 1.
         target: Target (class); 0 <= target <= 1.
@@ -2143,6 +2221,12 @@ class BhattacharyyaDistanceLoss(nn.Module):
 
     Use it for a symmetric divergence that punishes distributions apart more and more: without
     overlap it is infinite. Half of it bounds the error of telling the two apart.
+
+    Properties:
+        Convex.
+        Differentiable: C0, not at `prediction[c]` = `0`, ...
+        Outliers: no Lipschitz constant.
+        Estimates: class probabilities, strictly proper; no likelihood.
 
     The module form of `bhattacharyya_distance`.
 
@@ -2300,6 +2384,11 @@ def chi_squared_divergence(
     Use it to fit frequencies where the prediction sets the scale of each error. Predictions must be
     positive; near 0 they dominate.
 
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: no Lipschitz constant.
+
     Args:
         prediction: Prediction (class); prediction > 0.
         target: Target (class); target >= 0.
@@ -2428,6 +2517,11 @@ class ChiSquaredDivergenceLoss(nn.Module):
 
     Use it to fit frequencies where the prediction sets the scale of each error. Predictions must be
     positive; near 0 they dominate.
+
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: no Lipschitz constant.
 
     The module form of `chi_squared_divergence`.
 
@@ -2576,6 +2670,12 @@ def alpha_divergence(
     keeping to its likely part (near 0, `reverse_kl_divergence`); at 1/2 it is four times
     `squared_hellinger_distance`. Distributions should sum to 1.
 
+    Properties:
+        Convex.
+        Differentiable: C0, not at `prediction[c]` = `0`.
+        Outliers: no Lipschitz constant.
+        Estimates: not proper; no likelihood.
+
     Args:
         prediction: Prediction (class); 0 <= prediction <= 1.
         target: Target (class); 0 <= target <= 1.
@@ -2707,6 +2807,12 @@ class AlphaDivergenceLoss(nn.Module):
     Use it to choose between covering all of the target (`alpha` near 1, `kl_divergence`) and
     keeping to its likely part (near 0, `reverse_kl_divergence`); at 1/2 it is four times
     `squared_hellinger_distance`. Distributions should sum to 1.
+
+    Properties:
+        Convex.
+        Differentiable: C0, not at `prediction[c]` = `0`.
+        Outliers: no Lipschitz constant.
+        Estimates: not proper; no likelihood.
 
     The module form of `alpha_divergence`.
 
@@ -2871,6 +2977,12 @@ def renyi_divergence(
     Use it as a divergence that stays finite wherever the two overlap; near `alpha = 1` it is
     `kl_divergence`, at 1/2 twice `bhattacharyya_distance`.
 
+    Properties:
+        Convex.
+        Differentiable: C0, not at `prediction[c]` = `0`, `Sum(prediction[c]**(1 - ...
+        Outliers: no Lipschitz constant.
+        Estimates: class probabilities, strictly proper; likelihood of categorical, ...
+
     Args:
         prediction: Prediction (class); 0 <= prediction <= 1.
         target: Target (class); 0 <= target <= 1.
@@ -3001,6 +3113,12 @@ class RenyiDivergenceLoss(nn.Module):
 
     Use it as a divergence that stays finite wherever the two overlap; near `alpha = 1` it is
     `kl_divergence`, at 1/2 twice `bhattacharyya_distance`.
+
+    Properties:
+        Convex.
+        Differentiable: C0, not at `prediction[c]` = `0`, `Sum(prediction[c]**(1 - ...
+        Outliers: no Lipschitz constant.
+        Estimates: class probabilities, strictly proper; likelihood of categorical, ...
 
     The module form of `renyi_divergence`.
 
@@ -3186,6 +3304,11 @@ def generalized_kl_divergence(
     Use it for counts, histograms and spectra, as in nonnegative factorisation. It is half the
     Poisson deviance, and 0 at a perfect fit.
 
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: no Lipschitz constant.
+
     Args:
         prediction: Prediction (class); prediction > 0.
         target: Target (class); target >= 0.
@@ -3312,6 +3435,11 @@ class GeneralizedKlDivergenceLoss(nn.Module):
 
     Use it for counts, histograms and spectra, as in nonnegative factorisation. It is half the
     Poisson deviance, and 0 at a perfect fit.
+
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: no Lipschitz constant.
 
     The module form of `generalized_kl_divergence`.
 
@@ -3449,6 +3577,11 @@ def itakura_saito_divergence(
     Use it for power spectra: only ratios count, so quiet parts matter as much as loud ones, and a
     prediction that is too low costs more than one that is too high. It is half a gamma deviance.
 
+    Properties:
+        Not convex.
+        Differentiable: Cinf.
+        Outliers: no Lipschitz constant.
+
     Args:
         prediction: Prediction (frequency); prediction > 0.
         target: Target (frequency); target > 0.
@@ -3576,6 +3709,11 @@ class ItakuraSaitoDivergenceLoss(nn.Module):
 
     Use it for power spectra: only ratios count, so quiet parts matter as much as loud ones, and a
     prediction that is too low costs more than one that is too high. It is half a gamma deviance.
+
+    Properties:
+        Not convex.
+        Differentiable: Cinf.
+        Outliers: no Lipschitz constant.
 
     The module form of `itakura_saito_divergence`.
 

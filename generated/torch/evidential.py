@@ -66,6 +66,10 @@ def evidential_cross_entropy(
     little evidence overall means an uncertain prediction. Without a regulariser on the
     evidence for wrong classes it stays overconfident far from the data.
 
+    Properties:
+        Not convex.
+        Differentiable: Cinf.
+
     Args:
         evidence: Prediction (class); evidence >= 0.
         target: Target (class); 0 <= target <= 1.
@@ -197,6 +201,10 @@ class EvidentialCrossEntropyLoss(nn.Module):
     Use it to train classifiers that say "I do not know": the concentrations are evidence + 1, and
     little evidence overall means an uncertain prediction. Without a regulariser on the
     evidence for wrong classes it stays overconfident far from the data.
+
+    Properties:
+        Not convex.
+        Differentiable: Cinf.
 
     The module form of `evidential_cross_entropy`.
 
@@ -372,6 +380,10 @@ def evidential_log_likelihood(
     Use it like `evidential_cross_entropy`, of which it is the variant that integrates the class
     probabilities out (type II maximum likelihood): it punishes uncertain predictions less.
 
+    Properties:
+        Not convex.
+        Differentiable: Cinf.
+
     Args:
         evidence: Prediction (class); evidence >= 0.
         target: Target (class); 0 <= target <= 1.
@@ -501,6 +513,10 @@ class EvidentialLogLikelihoodLoss(nn.Module):
 
     Use it like `evidential_cross_entropy`, of which it is the variant that integrates the class
     probabilities out (type II maximum likelihood): it punishes uncertain predictions less.
+
+    Properties:
+        Not convex.
+        Differentiable: Cinf.
 
     The module form of `evidential_log_likelihood`.
 

@@ -56,6 +56,11 @@ def standard_gaussian_kl(
     summed over its entries, not averaged; a factor below 1 trades off the two. The predictions are
     the mean and the logarithm of the variance. It is summed over the features.
 
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: unbounded influence, no Lipschitz constant.
+
     Args:
         mean: Prediction (feature).
         log_variance: Prediction (feature).
@@ -185,6 +190,11 @@ class StandardGaussianKlLoss(nn.Module):
     Use it as the regulariser of a variational autoencoder, beside a reconstruction loss that is
     summed over its entries, not averaged; a factor below 1 trades off the two. The predictions are
     the mean and the logarithm of the variance. It is summed over the features.
+
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: unbounded influence, no Lipschitz constant.
 
     The module form of `standard_gaussian_kl`.
 
@@ -342,6 +352,11 @@ def gaussian_kl(
     policy. One loss per pair: sum over the entries for diagonal Gaussians. It is the divergence in
     the direction that covers no more than the given one.
 
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: no Lipschitz constant.
+
     Args:
         mean: Prediction.
         deviation: Prediction; deviation > 0.
@@ -474,6 +489,11 @@ class GaussianKlLoss(nn.Module):
     Use it to keep a predicted distribution close to a known one, such as a prior or a former
     policy. One loss per pair: sum over the entries for diagonal Gaussians. It is the divergence in
     the direction that covers no more than the given one.
+
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: no Lipschitz constant.
 
     The module form of `gaussian_kl`.
 

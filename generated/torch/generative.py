@@ -100,6 +100,11 @@ def variational_autoencoder(
     the features and divergence over the latents, as the bound demands: a mean over pixels would
     make `beta` depend on their number.
 
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: unbounded influence, no Lipschitz constant.
+
     Args:
         logits: Prediction (feature).
         target: Target (feature); 0 <= target <= 1.
@@ -244,6 +249,11 @@ class VariationalAutoencoderLoss(nn.Module):
     standard normal prior; `beta` above 1 favours independent latents. Cross-entropy is summed over
     the features and divergence over the latents, as the bound demands: a mean over pixels would
     make `beta` depend on their number.
+
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: unbounded influence, no Lipschitz constant.
 
     The module form of `variational_autoencoder`.
 
@@ -453,6 +463,11 @@ def vector_quantisation(
     term moves the code alone, the second ("commitment") the encoding alone. It is a sum over the
     features; some implementations average over them.
 
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: unbounded influence, no Lipschitz constant.
+
     Args:
         encoding: Prediction (feature).
         code: Prediction (feature).
@@ -588,6 +603,11 @@ class VectorQuantisationLoss(nn.Module):
     Use it for the code book of a VQ-VAE: `code` is the nearest entry for `encoding`. The first
     term moves the code alone, the second ("commitment") the encoding alone. It is a sum over the
     features; some implementations average over them.
+
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: unbounded influence, no Lipschitz constant.
 
     The module form of `vector_quantisation`.
 
@@ -756,6 +776,11 @@ def diffusion_min_snr(
     take a `gamma` above every ratio, or `squared_error`. A model that predicts the clean sample
     needs the weight `min(snr, gamma)`: pass it as `weight` of `squared_error`.
 
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: unbounded influence, no Lipschitz constant.
+
     Args:
         predicted_noise: Prediction (*feature).
         noise: Target (*feature).
@@ -920,6 +945,11 @@ class DiffusionMinSnrLoss(nn.Module):
     of each sample's time step: the weight is `min(snr, gamma) / snr`. For the plain loss of DDPM
     take a `gamma` above every ratio, or `squared_error`. A model that predicts the clean sample
     needs the weight `min(snr, gamma)`: pass it as `weight` of `squared_error`.
+
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: unbounded influence, no Lipschitz constant.
 
     The module form of `diffusion_min_snr`.
 
@@ -1108,6 +1138,11 @@ def flow_matching(
     Use it to train a flow from `source` (noise, at time 0) to `data` (at time 1); the model sees
     the point on the line between them. Swap the two where time runs the other way.
 
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: unbounded influence, no Lipschitz constant.
+
     Args:
         velocity: Prediction (*feature).
         source: Target (*feature).
@@ -1267,6 +1302,11 @@ class FlowMatchingLoss(nn.Module):
     Use it to train a flow from `source` (noise, at time 0) to `data` (at time 1); the model sees
     the point on the line between them. Swap the two where time runs the other way.
 
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: unbounded influence, no Lipschitz constant.
+
     The module form of `flow_matching`.
 
     Args:
@@ -1420,6 +1460,11 @@ def denoising_score_matching(
     Use it to learn the gradient of a log-density: the model sees `x + sigma * noise`, with
     standard normal noise. The weight `sigma**2` makes noise levels comparable. Half the sum over
     the features.
+
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: unbounded influence, no Lipschitz constant.
 
     Args:
         score: Prediction (*feature).
@@ -1580,6 +1625,11 @@ class DenoisingScoreMatchingLoss(nn.Module):
     standard normal noise. The weight `sigma**2` makes noise levels comparable. Half the sum over
     the features.
 
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: unbounded influence, no Lipschitz constant.
+
     The module form of `denoising_score_matching`.
 
     Args:
@@ -1728,6 +1778,10 @@ def consistency(
     Use it to train a consistency model: `teacher` is the same model's output at the step before,
     as data. The authors take `c = 0.00054 * sqrt(d)` for `d` features: the default fits images of
     32 by 32 pixels. It is smooth, quadratic below `c` and linear above.
+
+    Properties:
+        Convex.
+        Differentiable: Cinf.
 
     Args:
         student: Prediction (*feature).
@@ -1885,6 +1939,10 @@ class ConsistencyLoss(nn.Module):
     Use it to train a consistency model: `teacher` is the same model's output at the step before,
     as data. The authors take `c = 0.00054 * sqrt(d)` for `d` features: the default fits images of
     32 by 32 pixels. It is smooth, quadratic below `c` and linear above.
+
+    Properties:
+        Convex.
+        Differentiable: Cinf.
 
     The module form of `consistency`.
 
@@ -2047,6 +2105,11 @@ def normalising_flow_nll(
     data to `latent`. The constant of the normal density is included, so that dividing by
     `d log 2` gives bits per dimension.
 
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: unbounded influence, no Lipschitz constant.
+
     Args:
         latent: Prediction (*feature).
         log_determinant: Prediction.
@@ -2201,6 +2264,11 @@ class NormalisingFlowNllLoss(nn.Module):
     Use it to fit a normalising flow: `log_determinant` is that of the Jacobian of the map from
     data to `latent`. The constant of the normal density is included, so that dividing by
     `d log 2` gives bits per dimension.
+
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: unbounded influence, no Lipschitz constant.
 
     The module form of `normalising_flow_nll`.
 

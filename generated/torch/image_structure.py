@@ -101,6 +101,10 @@ def ssim(
     inside the image. Of an axis shorter than 11 every window counts, cut off at the border and its
     weights scaled up. Some libraries count cut-off or reflected windows, too, or return half.
 
+    Properties:
+        Not convex.
+        Differentiable: Cinf, not at `(Correlate(Correlate(image[i, j] - Sum(image[i, j], i, ...
+
     Args:
         image: Prediction (row, column).
         target: Target (row, column).
@@ -283,6 +287,10 @@ class SsimLoss(nn.Module):
     The windows have a standard deviation of 1.5 and, as in the original, count where they lie
     inside the image. Of an axis shorter than 11 every window counts, cut off at the border and its
     weights scaled up. Some libraries count cut-off or reflected windows, too, or return half.
+
+    Properties:
+        Not convex.
+        Differentiable: Cinf, not at `(Correlate(Correlate(image[i, j] - Sum(image[i, j], i, ...
 
     The module form of `ssim`.
 
@@ -975,6 +983,11 @@ def total_variation(
     per channel, a channel being a batch axis. It is the anisotropic form, of absolute differences;
     its gradient at equal neighbours is 0.
 
+    Properties:
+        Convex.
+        Differentiable: C0, not at `image[i, j]` = `image[i + 1, j]`, `image[i, j]` = `image[i, ...
+        Outliers: bounded influence, Lipschitz constant `sqrt(2)*(sqrt(size_column)*size_row + ...
+
     Args:
         image: Prediction (row, column).
         weight: Weight of each loss entry; broadcasts to the unreduced loss. None: 1.
@@ -1097,6 +1110,11 @@ class TotalVariationLoss(nn.Module):
     a constant image costs nothing, and a jump costs its height wherever it is. There is one loss
     per channel, a channel being a batch axis. It is the anisotropic form, of absolute differences;
     its gradient at equal neighbours is 0.
+
+    Properties:
+        Convex.
+        Differentiable: C0, not at `image[i, j]` = `image[i + 1, j]`, `image[i, j]` = `image[i, ...
+        Outliers: bounded influence, Lipschitz constant `sqrt(2)*(sqrt(size_column)*size_row + ...
 
     The module form of `total_variation`.
 

@@ -83,6 +83,10 @@ def asymmetric_multilabel(
     Negatives with a probability below `clip` are dropped. One loss per class; libraries sum it over
     all. The focal weight is differentiated along with the rest.
 
+    Properties:
+        Not convex.
+        Differentiable: at least C0, not at `Maximum(-clip + 1/(1 + exp(-logits)), 0)` = `0`, ...
+
     Args:
         logits: Prediction.
         target: Target; 0 <= target <= 1.
@@ -222,6 +226,10 @@ class AsymmetricMultilabelLoss(nn.Module):
     Use it for multilabel classification, where most classes are absent from most samples.
     Negatives with a probability below `clip` are dropped. One loss per class; libraries sum it over
     all. The focal weight is differentiated along with the rest.
+
+    Properties:
+        Not convex.
+        Differentiable: at least C0, not at `Maximum(-clip + 1/(1 + exp(-logits)), 0)` = `0`, ...
 
     The module form of `asymmetric_multilabel`.
 
@@ -524,6 +532,10 @@ def quality_focal(
     union with the true box, and 0 for the background. At targets of 0 and 1 it is `binary_focal`
     with `gamma = beta`, times 2 at `alpha = 1/2`.
 
+    Properties:
+        Not convex.
+        Differentiable: at least C2, not at `Magnitude(target - 1/(1 + exp(-logits)))` = `0`.
+
     Args:
         logits: Prediction.
         target: Target; 0 <= target <= 1.
@@ -653,6 +665,10 @@ class QualityFocalLoss(nn.Module):
     Use it for detectors whose score is both class and quality: the target is the intersection over
     union with the true box, and 0 for the background. At targets of 0 and 1 it is `binary_focal`
     with `gamma = beta`, times 2 at `alpha = 1/2`.
+
+    Properties:
+        Not convex.
+        Differentiable: at least C2, not at `Magnitude(target - 1/(1 + exp(-logits)))` = `0`.
 
     The module form of `quality_focal`.
 
@@ -844,6 +860,10 @@ def varifocal(
     Use it for detectors whose score is both class and quality: the target is the intersection over
     union with the true box, by which positives are weighed, and 0 for the background.
 
+    Properties:
+        Not convex.
+        Differentiable: Cinf.
+
     Args:
         logits: Prediction.
         target: Target; 0 <= target <= 1.
@@ -976,6 +996,10 @@ class VarifocalLoss(nn.Module):
 
     Use it for detectors whose score is both class and quality: the target is the intersection over
     union with the true box, by which positives are weighed, and 0 for the background.
+
+    Properties:
+        Not convex.
+        Differentiable: Cinf.
 
     The module form of `varifocal`.
 
@@ -1191,6 +1215,11 @@ def logit_adjusted_cross_entropy(
     frequencies do not explain. `prior` holds the frequencies of the classes, of any scale. Use the
     plain logits when predicting.
 
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: bounded influence, Lipschitz constant `sqrt(2)`.
+
     Args:
         logits: Prediction (class).
         label: Label, an integer that points into axis class.
@@ -1368,6 +1397,11 @@ class LogitAdjustedCrossEntropyLoss(nn.Module):
     Use it to train on a long tail what is judged class by class: the model learns what the
     frequencies do not explain. `prior` holds the frequencies of the classes, of any scale. Use the
     plain logits when predicting.
+
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: bounded influence, Lipschitz constant `sqrt(2)`.
 
     The module form of `logit_adjusted_cross_entropy`.
 
@@ -1567,6 +1601,11 @@ def label_distribution_aware_margin(
     Use it for long tails: rare classes get larger margins, in proportion to the frequency to the
     power -1/4. The authors take cosines times 30 for logits, and margins of at most 1/2 times 30.
 
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: bounded influence, Lipschitz constant `sqrt(2)`.
+
     Args:
         logits: Prediction (class).
         label: Label, an integer that points into axis class.
@@ -1741,6 +1780,11 @@ class LabelDistributionAwareMarginLoss(nn.Module):
 
     Use it for long tails: rare classes get larger margins, in proportion to the frequency to the
     power -1/4. The authors take cosines times 30 for logits, and margins of at most 1/2 times 30.
+
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: bounded influence, Lipschitz constant `sqrt(2)`.
 
     The module form of `label_distribution_aware_margin`.
 
@@ -1941,6 +1985,11 @@ def class_balanced_cross_entropy(
     near 1 it weighs by the inverse frequency. The weights of all classes are 1 on average, and
     part of the loss: a weighted mean does not divide by them.
 
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: bounded influence, Lipschitz constant `sqrt(2)*size_class/((1 - ...
+
     Args:
         logits: Prediction (class).
         label: Label, an integer that points into axis class.
@@ -2118,6 +2167,11 @@ class ClassBalancedCrossEntropyLoss(nn.Module):
     Use it for long tails; `count` holds how many samples each class has. `beta = 0` weighs nothing,
     near 1 it weighs by the inverse frequency. The weights of all classes are 1 on average, and
     part of the loss: a weighted mean does not divide by them.
+
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: bounded influence, Lipschitz constant `sqrt(2)*size_class/((1 - ...
 
     The module form of `class_balanced_cross_entropy`.
 

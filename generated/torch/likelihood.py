@@ -144,6 +144,12 @@ def laplace_nll(
     median. Like every likelihood with a free scale it is unbounded below on perfectly fitted
     targets. The constant log 2 is included.
 
+    Properties:
+        Not convex; convex in `mean`.
+        Differentiable: C0, not at `mean = target`.
+        Outliers: no Lipschitz constant.
+        Likelihood of Laplace, scale `scale`.
+
     Args:
         mean: Prediction.
         scale: Prediction; scale > 0.
@@ -271,6 +277,12 @@ class LaplaceNllLoss(nn.Module):
     Use it instead of `gaussian_nll` where residuals have heavier tails: it pulls towards the
     median. Like every likelihood with a free scale it is unbounded below on perfectly fitted
     targets. The constant log 2 is included.
+
+    Properties:
+        Not convex; convex in `mean`.
+        Differentiable: C0, not at `mean = target`.
+        Outliers: no Lipschitz constant.
+        Likelihood of Laplace, scale `scale`.
 
     The module form of `laplace_nll`.
 
@@ -424,6 +436,11 @@ def gaussian_nll_log_variance(
     needed, and noisy targets get a small weight, `exp(-log_variance)`. The constant log(2 pi)/2 is
     left out. A log-variance of -60 is a standard deviation of 1e-13; keep it well inside.
 
+    Properties:
+        Not convex; convex in `mean`, `log_variance`.
+        Differentiable: Cinf.
+        Likelihood of Gaussian, variance `exp(log_variance)`.
+
     Args:
         mean: Prediction.
         log_variance: Prediction; -60 <= log_variance <= 60.
@@ -554,6 +571,11 @@ class GaussianNllLogVarianceLoss(nn.Module):
     Use it instead of `gaussian_nll` with a model whose outputs are any real numbers: no floor is
     needed, and noisy targets get a small weight, `exp(-log_variance)`. The constant log(2 pi)/2 is
     left out. A log-variance of -60 is a standard deviation of 1e-13; keep it well inside.
+
+    Properties:
+        Not convex; convex in `mean`, `log_variance`.
+        Differentiable: Cinf.
+        Likelihood of Gaussian, variance `exp(log_variance)`.
 
     The module form of `gaussian_nll_log_variance`.
 
@@ -718,6 +740,12 @@ def student_t_nll(
     not convex in the prediction: start from a fit by `huber`, or with a large `df`, for which it
     tends to the Gaussian likelihood.
 
+    Properties:
+        Not convex.
+        Differentiable: Cinf.
+        Outliers: redescending influence, Lipschitz constant `(df + 1)/(2*sqrt(df)*scale)`.
+        Likelihood of Student's t, degrees of freedom `df`, scale `scale`.
+
     Args:
         prediction: Prediction.
         target: Target.
@@ -854,6 +882,12 @@ class StudentTNllLoss(nn.Module):
     of freedom `df`, which may be learned along with the scale, say how heavy the tails are. It is
     not convex in the prediction: start from a fit by `huber`, or with a large `df`, for which it
     tends to the Gaussian likelihood.
+
+    Properties:
+        Not convex.
+        Differentiable: Cinf.
+        Outliers: redescending influence, Lipschitz constant `(df + 1)/(2*sqrt(df)*scale)`.
+        Likelihood of Student's t, degrees of freedom `df`, scale `scale`.
 
     The module form of `student_t_nll`.
 
@@ -1095,6 +1129,12 @@ def poisson_nll_full(
     the same gradient. PyTorch's `full=True` adds Stirling's approximation of the normaliser, for
     targets above 1 only: at a target of 2 it is 0.6518 instead of log 2 = 0.6931.
 
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: unbounded influence, no Lipschitz constant.
+        Estimates: mean = `exp(log_rate)`; likelihood of Poisson, mean `exp(log_rate)`.
+
     Args:
         log_rate: Prediction.
         target: Target; target is an integer and target >= 0.
@@ -1220,6 +1260,12 @@ class PoissonNllFullLoss(nn.Module):
     Use it where values are compared between models or data sets; for training `poisson_nll` has
     the same gradient. PyTorch's `full=True` adds Stirling's approximation of the normaliser, for
     targets above 1 only: at a target of 2 it is 0.6518 instead of log 2 = 0.6931.
+
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: unbounded influence, no Lipschitz constant.
+        Estimates: mean = `exp(log_rate)`; likelihood of Poisson, mean `exp(log_rate)`.
 
     The module form of `poisson_nll_full`.
 
@@ -1348,6 +1394,12 @@ def negative_binomial_nll(
     Use it for counts whose variance exceeds their mean: the variance is
     mean + dispersion * mean**2 (NB2). The dispersion may be learned; as it goes to 0 the
     distribution tends to Poisson's, for which `poisson_nll_full` is the better formula.
+
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: bounded influence, Lipschitz constant `Max(1/dispersion, target)`.
+        Estimates: mean = `exp(log_mean)`; likelihood of negative binomial, mean ...
 
     Args:
         log_mean: Prediction.
@@ -1479,6 +1531,12 @@ class NegativeBinomialNllLoss(nn.Module):
     Use it for counts whose variance exceeds their mean: the variance is
     mean + dispersion * mean**2 (NB2). The dispersion may be learned; as it goes to 0 the
     distribution tends to Poisson's, for which `poisson_nll_full` is the better formula.
+
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: bounded influence, Lipschitz constant `Max(1/dispersion, target)`.
+        Estimates: mean = `exp(log_mean)`; likelihood of negative binomial, mean ...
 
     The module form of `negative_binomial_nll`.
 
@@ -1684,6 +1742,12 @@ def gamma_nll(
     amounts and durations. For a fixed shape its gradient is that of the gamma deviance, times the
     shape; a learned shape needs the normaliser, which is included.
 
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: unbounded influence, no Lipschitz constant.
+        Estimates: mean = `exp(log_mean)`; likelihood of gamma, mean `exp(log_mean)`, shape `shape`.
+
     Args:
         log_mean: Prediction.
         target: Target; target > 0.
@@ -1812,6 +1876,12 @@ class GammaNllLoss(nn.Module):
     Use it for positive targets whose standard deviation is proportional to their mean, such as
     amounts and durations. For a fixed shape its gradient is that of the gamma deviance, times the
     shape; a learned shape needs the normaliser, which is included.
+
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: unbounded influence, no Lipschitz constant.
+        Estimates: mean = `exp(log_mean)`; likelihood of gamma, mean `exp(log_mean)`, shape `shape`.
 
     The module form of `gamma_nll`.
 
@@ -1984,6 +2054,12 @@ def log_normal_nll(
     Use it for positive targets with multiplicative errors. The prediction is the mean of
     log(target), so exp(prediction) is the median of the target, not its mean.
 
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: unbounded influence, no Lipschitz constant.
+        Likelihood of log-normal, mean of the logarithm `prediction`, variance of the logarithm ...
+
     Args:
         prediction: Prediction.
         target: Target; target > 0.
@@ -2110,6 +2186,12 @@ class LogNormalNllLoss(nn.Module):
 
     Use it for positive targets with multiplicative errors. The prediction is the mean of
     log(target), so exp(prediction) is the median of the target, not its mean.
+
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: unbounded influence, no Lipschitz constant.
+        Likelihood of log-normal, mean of the logarithm `prediction`, variance of the logarithm ...
 
     The module form of `log_normal_nll`.
 
@@ -2280,6 +2362,11 @@ def probit(
     It grows quadratically for confident mistakes where `logistic` grows linearly: mislabelled
     samples weigh more. Labels are -1 and 1.
 
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Estimates: mean = `(InverseMills(-score) - InverseMills(score))/(InverseMills(-score) + ...
+
     Args:
         score: Prediction.
         target: Target; target in {-1, 1}.
@@ -2405,6 +2492,11 @@ class ProbitLoss(nn.Module):
     Use it where a Gaussian latent variable crosses a threshold, or to compare with a logit model.
     It grows quadratically for confident mistakes where `logistic` grows linearly: mislabelled
     samples weigh more. Labels are -1 and 1.
+
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Estimates: mean = `(InverseMills(-score) - InverseMills(score))/(InverseMills(-score) + ...
 
     The module form of `probit`.
 
@@ -2535,6 +2627,10 @@ def tobit(
     Use it where measurements below a limit are only known to lie below it: there `censored` is
     true and the target is the limit. Uncensored targets have the Gaussian density, scale and
     constant included. For censoring from above, negate prediction and target.
+
+    Properties:
+        Convex.
+        Differentiable: Cinf.
 
     Args:
         prediction: Prediction.
@@ -2670,6 +2766,10 @@ class TobitLoss(nn.Module):
     Use it where measurements below a limit are only known to lie below it: there `censored` is
     true and the target is the limit. Uncensored targets have the Gaussian density, scale and
     constant included. For censoring from above, negate prediction and target.
+
+    Properties:
+        Convex.
+        Differentiable: Cinf.
 
     The module form of `tobit`.
 
@@ -2877,6 +2977,11 @@ def weibull_survival(
     predicted log-scale is the logarithm of the time that 37 percent survive. Unlike
     `cox_partial_likelihood` it predicts times, and assumes how the hazard evolves.
 
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: unbounded influence, no Lipschitz constant.
+
     Args:
         log_scale: Prediction.
         time: Target; time > 0.
@@ -3012,6 +3117,11 @@ class WeibullSurvivalLoss(nn.Module):
     `event` is true where the event was seen, and false where observation ended before it. The
     predicted log-scale is the logarithm of the time that 37 percent survive. Unlike
     `cox_partial_likelihood` it predicts times, and assumes how the hazard evolves.
+
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: unbounded influence, no Lipschitz constant.
 
     The module form of `weibull_survival`.
 
@@ -3214,6 +3324,10 @@ def log_normal_survival(
     Use it as an accelerated failure time model: the prediction is the mean of log(time), and
     every unit of it multiplies times by e. Its hazard first rises and then falls.
 
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+
     Args:
         prediction: Prediction.
         time: Target; time > 0.
@@ -3347,6 +3461,10 @@ class LogNormalSurvivalLoss(nn.Module):
 
     Use it as an accelerated failure time model: the prediction is the mean of log(time), and
     every unit of it multiplies times by e. Its hazard first rises and then falls.
+
+    Properties:
+        Convex.
+        Differentiable: Cinf.
 
     The module form of `log_normal_survival`.
 
@@ -3557,6 +3675,10 @@ def crps_gaussian(
     0, so it is bounded below and does not collapse. Scales below 1e-6 may overflow in single
     precision.
 
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+
     Args:
         mean: Prediction.
         scale: Prediction; scale >= 1/1000000.
@@ -3689,6 +3811,10 @@ class CrpsGaussianLoss(nn.Module):
     `gaussian_nll` punishes them quadratically. It tends to the absolute error as the scale goes to
     0, so it is bounded below and does not collapse. Scales below 1e-6 may overflow in single
     precision.
+
+    Properties:
+        Convex.
+        Differentiable: Cinf.
 
     The module form of `crps_gaussian`.
 

@@ -103,6 +103,12 @@ def perceptron(
     Use it for the perceptron's online rule, where only mistakes teach. Scores of 0 cost nothing,
     so a model of zeros is optimal: with other optimisers use `hinge`, which wants a margin.
 
+    Properties:
+        Convex.
+        Differentiable: C0, not at `prediction = 0 where target = -1`, `prediction = 0 where ...
+        Outliers: bounded influence, Lipschitz constant `1`.
+        Estimates: not calibrated; no likelihood.
+
     Args:
         prediction: Prediction.
         target: Target; target in {-1, 1}.
@@ -227,6 +233,12 @@ class PerceptronLoss(nn.Module):
     Use it for the perceptron's online rule, where only mistakes teach. Scores of 0 cost nothing,
     so a model of zeros is optimal: with other optimisers use `hinge`, which wants a margin.
 
+    Properties:
+        Convex.
+        Differentiable: C0, not at `prediction = 0 where target = -1`, `prediction = 0 where ...
+        Outliers: bounded influence, Lipschitz constant `1`.
+        Estimates: not calibrated; no likelihood.
+
     The module form of `perceptron`.
 
     Args:
@@ -349,6 +361,12 @@ def soft_margin(
     Use it for logistic regression with targets of -1 and 1; with targets of 0 and 1, or soft ones,
     it is `binary_cross_entropy_with_logits`. Every sample keeps teaching, however large its
     margin; `squared_hinge` stops.
+
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: bounded influence, Lipschitz constant `1`.
+        Estimates: mean = `tanh(prediction/2)`, calibrated; likelihood of Bernoulli, probability ...
 
     Args:
         prediction: Prediction.
@@ -476,6 +494,12 @@ class SoftMarginLoss(nn.Module):
     Use it for logistic regression with targets of -1 and 1; with targets of 0 and 1, or soft ones,
     it is `binary_cross_entropy_with_logits`. Every sample keeps teaching, however large its
     margin; `squared_hinge` stops.
+
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: bounded influence, Lipschitz constant `1`.
+        Estimates: mean = `tanh(prediction/2)`, calibrated; likelihood of Bernoulli, probability ...
 
     The module form of `soft_margin`.
 
@@ -606,6 +630,12 @@ def exponential(
     Use it for boosting on clean data: the best score is half the log-odds. The cost of a mistake
     grows exponentially with the score, so mislabelled data dominate: prefer `soft_margin`.
 
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: unbounded influence, no Lipschitz constant.
+        Estimates: mean = `tanh(prediction)`, calibrated; no likelihood.
+
     Args:
         prediction: Prediction.
         target: Target; target in {-1, 1}.
@@ -730,6 +760,12 @@ class ExponentialLoss(nn.Module):
     Use it for boosting on clean data: the best score is half the log-odds. The cost of a mistake
     grows exponentially with the score, so mislabelled data dominate: prefer `soft_margin`.
 
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: unbounded influence, no Lipschitz constant.
+        Estimates: mean = `tanh(prediction)`, calibrated; no likelihood.
+
     The module form of `exponential`.
 
     Args:
@@ -851,6 +887,12 @@ def modified_huber_classification(
 
     Use it like `squared_hinge` on data with wrong labels. The score, clipped to [-1, 1], is an
     estimate of twice the probability minus 1.
+
+    Properties:
+        Convex.
+        Differentiable: C1, not at `prediction = -1 where target = -1`, `prediction = 1 where ...
+        Outliers: bounded influence, Lipschitz constant `4`.
+        Estimates: calibrated; no likelihood.
 
     Args:
         prediction: Prediction.
@@ -976,6 +1018,12 @@ class ModifiedHuberClassificationLoss(nn.Module):
 
     Use it like `squared_hinge` on data with wrong labels. The score, clipped to [-1, 1], is an
     estimate of twice the probability minus 1.
+
+    Properties:
+        Convex.
+        Differentiable: C1, not at `prediction = -1 where target = -1`, `prediction = 1 where ...
+        Outliers: bounded influence, Lipschitz constant `4`.
+        Estimates: calibrated; no likelihood.
 
     The module form of `modified_huber_classification`.
 
@@ -1116,6 +1164,12 @@ def savage(
     Use it when some labels are wrong: a sample far on the wrong side is given up. It is not convex:
     start from a `soft_margin` fit. The target is -1 or 1, the prediction a log-odds.
 
+    Properties:
+        Not convex.
+        Differentiable: Cinf.
+        Outliers: redescending influence, Lipschitz constant `8/27`.
+        Estimates: mean = `tanh(prediction/2)`; no likelihood.
+
     Args:
         prediction: Prediction.
         target: Target; target in {-1, 1}.
@@ -1239,6 +1293,12 @@ class SavageLoss(nn.Module):
 
     Use it when some labels are wrong: a sample far on the wrong side is given up. It is not convex:
     start from a `soft_margin` fit. The target is -1 or 1, the prediction a log-odds.
+
+    Properties:
+        Not convex.
+        Differentiable: Cinf.
+        Outliers: redescending influence, Lipschitz constant `8/27`.
+        Estimates: mean = `tanh(prediction/2)`; no likelihood.
 
     The module form of `savage`.
 
@@ -1370,6 +1430,12 @@ def tangent(
     Use it when some labels are wrong and large margins are outliers, too. The best score for a
     sure sample is tan(1/2), about 0.55. It is not convex. Targets are -1 and 1.
 
+    Properties:
+        Not convex.
+        Differentiable: Cinf.
+        Outliers: redescending influence.
+        Estimates: mean = `2*atan(prediction)`; no likelihood.
+
     Args:
         prediction: Prediction.
         target: Target; target in {-1, 1}.
@@ -1493,6 +1559,12 @@ class TangentLoss(nn.Module):
 
     Use it when some labels are wrong and large margins are outliers, too. The best score for a
     sure sample is tan(1/2), about 0.55. It is not convex. Targets are -1 and 1.
+
+    Properties:
+        Not convex.
+        Differentiable: Cinf.
+        Outliers: redescending influence.
+        Estimates: mean = `2*atan(prediction)`; no likelihood.
 
     The module form of `tangent`.
 
@@ -1627,6 +1699,12 @@ def binary_sparsemax(
     Use it as a smooth `hinge` whose probabilities, the score clipped to [-1, 1] and mapped to
     [0, 1], can be exactly 0 or 1.
 
+    Properties:
+        Convex.
+        Differentiable: C1, not at `prediction = -1 where target = -1`, `prediction = 1 where ...
+        Outliers: bounded influence, Lipschitz constant `1`.
+        Estimates: calibrated; no likelihood.
+
     Args:
         prediction: Prediction.
         target: Target; target in {-1, 1}.
@@ -1751,6 +1829,12 @@ class BinarySparsemaxLoss(nn.Module):
 
     Use it as a smooth `hinge` whose probabilities, the score clipped to [-1, 1] and mapped to
     [0, 1], can be exactly 0 or 1.
+
+    Properties:
+        Convex.
+        Differentiable: C1, not at `prediction = -1 where target = -1`, `prediction = 1 where ...
+        Outliers: bounded influence, Lipschitz constant `1`.
+        Estimates: calibrated; no likelihood.
 
     The module form of `binary_sparsemax`.
 
@@ -1887,6 +1971,12 @@ def categorical_hinge(
     Use it for large-margin classifiers of many classes, where scores need not become
     probabilities. Only the strongest rival has a gradient; `multi_margin` has all within the
     margin pull.
+
+    Properties:
+        Convex.
+        Differentiable: C0, not at two of `margin*Piecewise((1, Ne(-c + label, 0)), (0, True)) + ...
+        Outliers: bounded influence, Lipschitz constant `sqrt(2)`.
+        Estimates: not calibrated.
 
     Args:
         scores: Prediction (class).
@@ -2060,6 +2150,12 @@ class CategoricalHingeLoss(nn.Module):
     Use it for large-margin classifiers of many classes, where scores need not become
     probabilities. Only the strongest rival has a gradient; `multi_margin` has all within the
     margin pull.
+
+    Properties:
+        Convex.
+        Differentiable: C0, not at two of `margin*Piecewise((1, Ne(-c + label, 0)), (0, True)) + ...
+        Outliers: bounded influence, Lipschitz constant `sqrt(2)`.
+        Estimates: not calibrated.
 
     The module form of `categorical_hinge`.
 
@@ -2246,6 +2342,12 @@ def multiclass_perceptron(
     Use it for structured prediction and the perceptron's online rule. Equal scores cost nothing,
     so a model of zeros is optimal: with other optimisers use `categorical_hinge`.
 
+    Properties:
+        Convex.
+        Differentiable: C0, not at two entries of `scores` tie for the greatest.
+        Outliers: bounded influence, Lipschitz constant `sqrt(2)`.
+        Estimates: not calibrated.
+
     Args:
         scores: Prediction (class).
         label: Label, an integer that points into axis class.
@@ -2414,6 +2516,12 @@ class MulticlassPerceptronLoss(nn.Module):
     Use it for structured prediction and the perceptron's online rule. Equal scores cost nothing,
     so a model of zeros is optimal: with other optimisers use `categorical_hinge`.
 
+    Properties:
+        Convex.
+        Differentiable: C0, not at two entries of `scores` tie for the greatest.
+        Outliers: bounded influence, Lipschitz constant `sqrt(2)`.
+        Estimates: not calibrated.
+
     The module form of `multiclass_perceptron`.
 
     Args:
@@ -2571,6 +2679,11 @@ def multi_margin(
     Use it like `categorical_hinge` where all rivals should be pushed at once; `p = 2` squares the
     shortfalls, for a continuous gradient. The sum is divided by the number of classes, the label
     included.
+
+    Properties:
+        Convex.
+        Differentiable: C0, not at `scores[label]` = `margin + scores[c]`.
+        Estimates: not calibrated.
 
     Args:
         scores: Prediction (class).
@@ -2749,6 +2862,11 @@ class MultiMarginLoss(nn.Module):
     Use it like `categorical_hinge` where all rivals should be pushed at once; `p = 2` squares the
     shortfalls, for a continuous gradient. The sum is divided by the number of classes, the label
     included.
+
+    Properties:
+        Convex.
+        Differentiable: C0, not at `scores[label]` = `margin + scores[c]`.
+        Estimates: not calibrated.
 
     The module form of `multi_margin`.
 
@@ -2997,6 +3115,11 @@ def multilabel_margin(
     Use it to rank the classes that are present above the others; `target` is 1 for those that are.
     Memory grows with the square of the classes: for many use `multilabel_soft_margin`.
 
+    Properties:
+        Convex.
+        Differentiable: C0, not at `scores[c]` = `scores[k] + 1`.
+        Outliers: bounded influence, Lipschitz constant `Sum(Sum(sqrt(2)*(1 - ...
+
     Args:
         scores: Prediction (class).
         target: Target (class); target in {0, 1}.
@@ -3124,6 +3247,11 @@ class MultilabelMarginLoss(nn.Module):
 
     Use it to rank the classes that are present above the others; `target` is 1 for those that are.
     Memory grows with the square of the classes: for many use `multilabel_soft_margin`.
+
+    Properties:
+        Convex.
+        Differentiable: C0, not at `scores[c]` = `scores[k] + 1`.
+        Outliers: bounded influence, Lipschitz constant `Sum(Sum(sqrt(2)*(1 - ...
 
     The module form of `multilabel_margin`.
 
@@ -3275,6 +3403,11 @@ def multilabel_soft_margin(
     Use it for classes that may hold together, where a sample should count once however many
     classes there are; for a loss per class use `binary_cross_entropy_with_logits`.
 
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: bounded influence, Lipschitz constant `sqrt(Sum(Max(1 - target[c], ...
+
     Args:
         logits: Prediction (class).
         target: Target (class); 0 <= target <= 1.
@@ -3402,6 +3535,11 @@ class MultilabelSoftMarginLoss(nn.Module):
 
     Use it for classes that may hold together, where a sample should count once however many
     classes there are; for a loss per class use `binary_cross_entropy_with_logits`.
+
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: bounded influence, Lipschitz constant `sqrt(Sum(Max(1 - target[c], ...
 
     The module form of `multilabel_soft_margin`.
 

@@ -74,6 +74,11 @@ def l1_penalty(
     Use it, summed over the weights, for sparse models. Its gradient does not fade, so plain
     gradient descent hovers about 0 instead of reaching it: use a proximal step for exact zeros.
 
+    Properties:
+        Convex.
+        Differentiable: C0, not at `parameter = 0`.
+        Outliers: bounded influence, Lipschitz constant `1`.
+
     Args:
         parameter: Prediction.
         weight: Weight of each loss entry; broadcasts to the unreduced loss. None: 1.
@@ -193,6 +198,11 @@ class L1PenaltyLoss(nn.Module):
     Use it, summed over the weights, for sparse models. Its gradient does not fade, so plain
     gradient descent hovers about 0 instead of reaching it: use a proximal step for exact zeros.
 
+    Properties:
+        Convex.
+        Differentiable: C0, not at `parameter = 0`.
+        Outliers: bounded influence, Lipschitz constant `1`.
+
     The module form of `l1_penalty`.
 
     Args:
@@ -301,6 +311,11 @@ def l2_penalty(
     Use it, summed over the weights, for ridge regression and weight decay. There is no factor 1/2:
     its gradient is twice the weight. With adaptive optimisers decoupled weight decay is another
     thing.
+
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: unbounded influence, no Lipschitz constant.
 
     Args:
         parameter: Prediction.
@@ -423,6 +438,11 @@ class L2PenaltyLoss(nn.Module):
     its gradient is twice the weight. With adaptive optimisers decoupled weight decay is another
     thing.
 
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: unbounded influence, no Lipschitz constant.
+
     The module form of `l2_penalty`.
 
     Args:
@@ -532,6 +552,10 @@ def elastic_net_penalty(
 
     Use it, summed over the weights, for sparse models of correlated features, which are kept or
     dropped together. `l1_ratio = 1` is `l1_penalty`, 0 half of `l2_penalty`.
+
+    Properties:
+        Convex.
+        Differentiable: C0, not at `parameter = 0`.
 
     Args:
         parameter: Prediction.
@@ -655,6 +679,10 @@ class ElasticNetPenaltyLoss(nn.Module):
 
     Use it, summed over the weights, for sparse models of correlated features, which are kept or
     dropped together. `l1_ratio = 1` is `l1_penalty`, 0 half of `l2_penalty`.
+
+    Properties:
+        Convex.
+        Differentiable: C0, not at `parameter = 0`.
 
     The module form of `elastic_net_penalty`.
 
@@ -787,6 +815,11 @@ def group_lasso_penalty(
     Use it, summed over the groups, to drop features, channels or embeddings as a whole. Inside a
     group nothing becomes 0 alone.
 
+    Properties:
+        Convex.
+        Differentiable: C0, not at `parameter` is the zero vector.
+        Outliers: bounded influence, Lipschitz constant `sqrt(size_member)`.
+
     Args:
         parameter: Prediction (member).
         weight: Weight of each loss entry; broadcasts to the unreduced loss. None: 1.
@@ -910,6 +943,11 @@ class GroupLassoPenaltyLoss(nn.Module):
 
     Use it, summed over the groups, to drop features, channels or embeddings as a whole. Inside a
     group nothing becomes 0 alone.
+
+    Properties:
+        Convex.
+        Differentiable: C0, not at `parameter` is the zero vector.
+        Outliers: bounded influence, Lipschitz constant `sqrt(size_member)`.
 
     The module form of `group_lasso_penalty`.
 
@@ -1052,6 +1090,10 @@ def negative_entropy(
     Use it, times a small factor, against overconfident classifiers and to keep policies exploring.
     With the opposite sign, minimising entropy, it makes a model decide on unlabelled data.
 
+    Properties:
+        Not convex.
+        Differentiable: Cinf.
+
     Args:
         logits: Prediction (class).
         weight: Weight of each loss entry; broadcasts to the unreduced loss. None: 1.
@@ -1177,6 +1219,10 @@ class NegativeEntropyLoss(nn.Module):
 
     Use it, times a small factor, against overconfident classifiers and to keep policies exploring.
     With the opposite sign, minimising entropy, it makes a model decide on unlabelled data.
+
+    Properties:
+        Not convex.
+        Differentiable: Cinf.
 
     The module form of `negative_entropy`.
 
@@ -1334,6 +1380,11 @@ def orthogonality_penalty(
     Use it to keep a weight matrix from shrinking or stretching what it maps. With more columns than
     rows it cannot reach 0: transpose the matrix.
 
+    Properties:
+        Not convex.
+        Differentiable: Cinf.
+        Outliers: unbounded influence, no Lipschitz constant.
+
     Args:
         matrix: Prediction (row, column).
         weight: Weight of each loss entry; broadcasts to the unreduced loss. None: 1.
@@ -1453,6 +1504,11 @@ class OrthogonalityPenaltyLoss(nn.Module):
 
     Use it to keep a weight matrix from shrinking or stretching what it maps. With more columns than
     rows it cannot reach 0: transpose the matrix.
+
+    Properties:
+        Not convex.
+        Differentiable: Cinf.
+        Outliers: unbounded influence, no Lipschitz constant.
 
     The module form of `orthogonality_penalty`.
 
@@ -1618,6 +1674,11 @@ def multi_task_uncertainty(
     task: a number is shared by all. The losses should be like half squared errors
     divided by a variance; where a loss may become negative it is unbounded below.
 
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: bounded influence, Lipschitz constant `sqrt(Sum(exp(-2*log_variance[t]), t))/2`.
+
     Args:
         losses: Prediction (task).
         log_variance: Learnable parameter, a number or an array (task); default 0.0.
@@ -1748,6 +1809,11 @@ class MultiTaskUncertaintyLoss(nn.Module):
     grows counts less, at the price of half of it. Give `log_variance` as an array, one entry per
     task: a number is shared by all. The losses should be like half squared errors
     divided by a variance; where a loss may become negative it is unbounded below.
+
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: bounded influence, Lipschitz constant `sqrt(Sum(exp(-2*log_variance[t]), t))/2`.
 
     The module form of `multi_task_uncertainty`.
 

@@ -75,6 +75,11 @@ def content(
     Use it to keep what a picture shows, beside `style`. It is a sum over channels and positions;
     `feature_reconstruction` is the mean.
 
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: unbounded influence, no Lipschitz constant.
+
     Args:
         features: Prediction (channel, *position).
         target: Target (channel, *position).
@@ -229,6 +234,11 @@ class ContentLoss(nn.Module):
     Use it to keep what a picture shows, beside `style`. It is a sum over channels and positions;
     `feature_reconstruction` is the mean.
 
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: unbounded influence, no Lipschitz constant.
+
     The module form of `content`.
 
     Args:
@@ -368,6 +378,11 @@ def feature_reconstruction(
     generalised ufuncs.
 
     Use it as the perceptual loss of transfer and super-resolution networks.
+
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: unbounded influence, no Lipschitz constant.
 
     Args:
         features: Prediction (channel, *position).
@@ -521,6 +536,11 @@ class FeatureReconstructionLoss(nn.Module):
     generalised ufuncs.
 
     Use it as the perceptual loss of transfer and super-resolution networks.
+
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: unbounded influence, no Lipschitz constant.
 
     The module form of `feature_reconstruction`.
 
@@ -687,6 +707,11 @@ def style(
     together, not where. It is divided by four times the squares of the numbers of channels and of
     positions; libraries that average instead give another scale.
 
+    Properties:
+        Not convex.
+        Differentiable: Cinf.
+        Outliers: unbounded influence, no Lipschitz constant.
+
     Args:
         features: Prediction (channel, *position).
         target: Target (channel, *position).
@@ -844,6 +869,11 @@ class StyleLoss(nn.Module):
     Use it to match the texture of a picture wherever it is: a Gram matrix holds which features go
     together, not where. It is divided by four times the squares of the numbers of channels and of
     positions; libraries that average instead give another scale.
+
+    Properties:
+        Not convex.
+        Differentiable: Cinf.
+        Outliers: unbounded influence, no Lipschitz constant.
 
     The module form of `style`.
 
@@ -1043,6 +1073,10 @@ def learned_perceptual(
     channel of the layer. A feature vector of 0 has no direction: libraries add 1e-10 to its
     length.
 
+    Properties:
+        Not convex.
+        Differentiable: Cinf, not at `features` is the zero vector.
+
     Args:
         features: Prediction (channel, *position).
         target: Target (channel, *position).
@@ -1204,6 +1238,10 @@ class LearnedPerceptualLoss(nn.Module):
     Use it to compare pictures as people do: `channel_weight` are learned weights, one for each
     channel of the layer. A feature vector of 0 has no direction: libraries add 1e-10 to its
     length.
+
+    Properties:
+        Not convex.
+        Differentiable: Cinf, not at `features` is the zero vector.
 
     The module form of `learned_perceptual`.
 
@@ -1443,6 +1481,10 @@ def feature_cosine(
     Use it to match the direction of features, for distillation or for anomalies. No feature
     vector may be 0.
 
+    Properties:
+        Not convex.
+        Differentiable: Cinf, not at `features` is the zero vector.
+
     Args:
         features: Prediction (channel, *position).
         target: Target (channel, *position).
@@ -1596,6 +1638,10 @@ class FeatureCosineLoss(nn.Module):
 
     Use it to match the direction of features, for distillation or for anomalies. No feature
     vector may be 0.
+
+    Properties:
+        Not convex.
+        Differentiable: Cinf, not at `features` is the zero vector.
 
     The module form of `feature_cosine`.
 

@@ -149,6 +149,11 @@ def policy_gradient(
     one batch use `ppo_clip`. With advantages of 1 it is `sparse_softmax_cross_entropy`, which
     clones behaviour.
 
+    Properties:
+        Not convex.
+        Differentiable: Cinf.
+        Outliers: bounded influence, Lipschitz constant `sqrt(2)*Abs(advantage)`.
+
     Args:
         logits: Prediction (action).
         action: Label, an integer that points into axis action.
@@ -324,6 +329,11 @@ class PolicyGradientLoss(nn.Module):
     the variance is high. Its value means nothing: only its gradient does. For several steps on
     one batch use `ppo_clip`. With advantages of 1 it is `sparse_softmax_cross_entropy`, which
     clones behaviour.
+
+    Properties:
+        Not convex.
+        Differentiable: Cinf.
+        Outliers: bounded influence, Lipschitz constant `sqrt(2)*Abs(advantage)`.
 
     The module form of `policy_gradient`.
 
@@ -501,6 +511,10 @@ def entropy_bonus(
     Use it beside a policy loss, scaled by 0.01 or so, to keep the policy exploring. It lies
     between `-log(n)` for `n` actions and 0.
 
+    Properties:
+        Not convex.
+        Differentiable: Cinf.
+
     Args:
         logits: Prediction (action).
         weight: Weight of each loss entry; broadcasts to the unreduced loss. None: 1.
@@ -624,6 +638,10 @@ class EntropyBonusLoss(nn.Module):
 
     Use it beside a policy loss, scaled by 0.01 or so, to keep the policy exploring. It lies
     between `-log(n)` for `n` actions and 0.
+
+    Properties:
+        Not convex.
+        Differentiable: Cinf.
 
     The module form of `entropy_bonus`.
 
@@ -789,6 +807,11 @@ def advantage_actor_critic(
     Use it for an actor and a critic that share a network; add `entropy_bonus` for exploration. The
     advantage `returns - value` weighs the policy's part without a gradient of its own: the value
     learns from its squared error alone, which has no factor 1/2 but that of `value_coefficient`.
+
+    Properties:
+        Not convex; convex in `value`.
+        Differentiable: Cinf.
+        Outliers: unbounded influence, no Lipschitz constant.
 
     Args:
         logits: Prediction (action).
@@ -972,6 +995,11 @@ class AdvantageActorCriticLoss(nn.Module):
     Use it for an actor and a critic that share a network; add `entropy_bonus` for exploration. The
     advantage `returns - value` weighs the policy's part without a gradient of its own: the value
     learns from its squared error alone, which has no factor 1/2 but that of `value_coefficient`.
+
+    Properties:
+        Not convex; convex in `value`.
+        Differentiable: Cinf.
+        Outliers: unbounded influence, no Lipschitz constant.
 
     The module form of `advantage_actor_critic`.
 
@@ -1188,6 +1216,10 @@ def ppo_clip(
     `1 + clip_high` gains nothing further, so there is no gradient; going back is never clipped.
     A `clip_high` above `clip_low` lets rare actions grow ("clip higher").
 
+    Properties:
+        Not convex.
+        Differentiable: C0, not at `1 - clip_low` = `exp(log_probability - ...
+
     Args:
         log_probability: Prediction.
         old_log_probability: Target.
@@ -1326,6 +1358,10 @@ class PpoClipLoss(nn.Module):
     Use it for several steps on one batch of actions. A ratio beyond `1 - clip_low` or
     `1 + clip_high` gains nothing further, so there is no gradient; going back is never clipped.
     A `clip_high` above `clip_low` lets rare actions grow ("clip higher").
+
+    Properties:
+        Not convex.
+        Differentiable: C0, not at `1 - clip_low` = `exp(log_probability - ...
 
     The module form of `ppo_clip`.
 
@@ -1635,6 +1671,11 @@ def ppo_value_clip(
     Use it beside `ppo_clip` to keep the critic near the one that made the advantages. Its benefit
     is disputed; `squared_error` is the plain choice.
 
+    Properties:
+        Convex.
+        Differentiable: C0, not at `value = -epsilon + old_value where old_value - returns > 0, ...
+        Outliers: unbounded influence.
+
     Args:
         value: Prediction.
         old_value: Target.
@@ -1769,6 +1810,11 @@ class PpoValueClipLoss(nn.Module):
 
     Use it beside `ppo_clip` to keep the critic near the one that made the advantages. Its benefit
     is disputed; `squared_error` is the plain choice.
+
+    Properties:
+        Convex.
+        Differentiable: C0, not at `value = -epsilon + old_value where old_value - returns > 0, ...
+        Outliers: unbounded influence.
 
     The module form of `ppo_value_clip`.
 
@@ -1975,6 +2021,10 @@ def grpo(
     length limit times the number of answers Dr. GRPO; and with the weight `1 / length` of each
     answer the original.
 
+    Properties:
+        Not convex.
+        Differentiable: C0, not at `1 - clip_low` = `exp(log_probability[t] - ...
+
     Args:
         log_probability: Prediction (token).
         old_log_probability: Target (token).
@@ -2135,6 +2185,10 @@ class GrpoLoss(nn.Module):
     batch is BNPO; with the token count of all devices as `normalizer` DAPO; with the constant
     length limit times the number of answers Dr. GRPO; and with the weight `1 / length` of each
     answer the original.
+
+    Properties:
+        Not convex.
+        Differentiable: C0, not at `1 - clip_low` = `exp(log_probability[t] - ...
 
     The module form of `grpo`.
 
@@ -2684,6 +2738,10 @@ def gspo(
     experts. One loss per answer; `valid` marks its tokens, and an answer without any has a ratio
     of 1. The authors clip far closer: 3e-4 below and 4e-4 above.
 
+    Properties:
+        Not convex.
+        Differentiable: C0, not at `1 - clip_low` = `exp(Sum((log_probability[t] - ...
+
     Args:
         log_probability: Prediction (token).
         old_log_probability: Target (token).
@@ -2832,6 +2890,10 @@ class GspoLoss(nn.Module):
     Use it in place of `grpo` where single tokens' ratios are too noisy, as in mixtures of
     experts. One loss per answer; `valid` marks its tokens, and an answer without any has a ratio
     of 1. The authors clip far closer: 3e-4 below and 4e-4 above.
+
+    Properties:
+        Not convex.
+        Differentiable: C0, not at `1 - clip_low` = `exp(Sum((log_probability[t] - ...
 
     The module form of `gspo`.
 
@@ -3178,6 +3240,11 @@ def k1_kl(
     log-probability, whatever the reference: as a penalty use `k2_kl` or `k3_kl`, or put it into
     the reward.
 
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: bounded influence, Lipschitz constant `1`.
+
     Args:
         log_probability: Prediction.
         reference: Target.
@@ -3302,6 +3369,11 @@ class K1KlLoss(nn.Module):
     log-probability, whatever the reference: as a penalty use `k2_kl` or `k3_kl`, or put it into
     the reward.
 
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: bounded influence, Lipschitz constant `1`.
+
     The module form of `k1_kl`.
 
     Args:
@@ -3419,6 +3491,12 @@ def k2_kl(
     Shapes: `(),()->()` after the batch axes, as NumPy writes generalised ufuncs.
 
     Use it as a penalty: on samples of the policy itself its gradient is that of the divergence.
+
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: unbounded influence, no Lipschitz constant.
+        Estimates: mean; likelihood of Gaussian, variance `1`.
 
     Args:
         log_probability: Prediction.
@@ -3542,6 +3620,12 @@ class K2KlLoss(nn.Module):
 
     Use it as a penalty: on samples of the policy itself its gradient is that of the divergence.
 
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: unbounded influence, no Lipschitz constant.
+        Estimates: mean; likelihood of Gaussian, variance `1`.
+
     The module form of `k2_kl`.
 
     Args:
@@ -3662,6 +3746,12 @@ def k3_kl(
     exponentially where the reference likes a sample better than the policy does. Its expected
     value is the divergence, but its expected gradient is not that of the divergence; `k2_kl` has
     that.
+
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: unbounded influence, no Lipschitz constant.
+        Likelihood of Gumbel of minima, scale `1`.
 
     Args:
         log_probability: Prediction.
@@ -3788,6 +3878,12 @@ class K3KlLoss(nn.Module):
     value is the divergence, but its expected gradient is not that of the divergence; `k2_kl` has
     that.
 
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: unbounded influence, no Lipschitz constant.
+        Likelihood of Gumbel of minima, scale `1`.
+
     The module form of `k3_kl`.
 
     Args:
@@ -3913,6 +4009,10 @@ def minimum_risk(
     are samples or a beam, `log_probability` that of each whole sequence. Only differences of
     rewards have a gradient. `sharpness` scales the log-probabilities; the authors take 0.005,
     since those of long sequences lie far apart.
+
+    Properties:
+        Not convex.
+        Differentiable: Cinf.
 
     Args:
         log_probability: Prediction (candidate).
@@ -4050,6 +4150,10 @@ class MinimumRiskLoss(nn.Module):
     are samples or a beam, `log_probability` that of each whole sequence. Only differences of
     rewards have a gradient. `sharpness` scales the log-probabilities; the authors take 0.005,
     since those of long sequences lie far apart.
+
+    Properties:
+        Not convex.
+        Differentiable: Cinf.
 
     The module form of `minimum_risk`.
 
@@ -4253,6 +4357,11 @@ def self_critical(
     is the score of the greedily decoded sequence. Its value means nothing: only its gradient
     does. With several samples `minimum_risk` has less variance.
 
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: bounded influence, Lipschitz constant `Max(-baseline + reward, baseline - ...
+
     Args:
         log_probability: Prediction.
         reward: Target.
@@ -4382,6 +4491,11 @@ class SelfCriticalLoss(nn.Module):
     Use it to train a sequence model on a score of whole sequences from one sample each: `baseline`
     is the score of the greedily decoded sequence. Its value means nothing: only its gradient
     does. With several samples `minimum_risk` has less variance.
+
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: bounded influence, Lipschitz constant `Max(-baseline + reward, baseline - ...
 
     The module form of `self_critical`.
 
@@ -4526,6 +4640,11 @@ def advantage_weighted_regression(
     Use it to learn a policy from recorded actions, alone (AWR, AWAC) or behind `expectile_value`
     (IQL). A lower `temperature` trusts the advantages more; weights end at `max_weight`.
 
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: bounded influence, Lipschitz constant `Max(exp(advantage/temperature), ...
+
     Args:
         log_probability: Prediction.
         advantage: Target.
@@ -4661,6 +4780,11 @@ class AdvantageWeightedRegressionLoss(nn.Module):
 
     Use it to learn a policy from recorded actions, alone (AWR, AWAC) or behind `expectile_value`
     (IQL). A lower `temperature` trusts the advantages more; weights end at `max_weight`.
+
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: bounded influence, Lipschitz constant `Max(exp(advantage/temperature), ...
 
     The module form of `advantage_weighted_regression`.
 

@@ -103,6 +103,11 @@ def normalized_softmax(
     `weights` has one row per class and is learned. A zero vector has cosine 0 to everything and no
     gradient.
 
+    Properties:
+        Not convex.
+        Differentiable: Cinf, not at `embedding` is the zero vector, `weights` is the zero vector.
+        Outliers: no Lipschitz constant.
+
     Args:
         embedding: Prediction (feature).
         weights: Prediction (class, feature).
@@ -274,6 +279,11 @@ class NormalizedSoftmaxLoss(nn.Module):
     Use it as the plain member of its family, before margins are tried (`cosface`, `arcface`).
     `weights` has one row per class and is learned. A zero vector has cosine 0 to everything and no
     gradient.
+
+    Properties:
+        Not convex.
+        Differentiable: Cinf, not at `embedding` is the zero vector, `weights` is the zero vector.
+        Outliers: no Lipschitz constant.
 
     The module form of `normalized_softmax`.
 
@@ -822,6 +832,10 @@ def cosface(
     `arcface` and does about as well. `weights` has one row per class and is learned. A zero vector
     has cosine 0 to everything and no gradient.
 
+    Properties:
+        Not convex.
+        Differentiable: Cinf, not at `embedding` is the zero vector, `weights` is the zero vector.
+
     Args:
         embedding: Prediction (feature).
         weights: Prediction (class, feature).
@@ -999,6 +1013,10 @@ class CosfaceLoss(nn.Module):
     Use it for identities with few samples each, as with faces. It is easier to optimise than
     `arcface` and does about as well. `weights` has one row per class and is learned. A zero vector
     has cosine 0 to everything and no gradient.
+
+    Properties:
+        Not convex.
+        Differentiable: Cinf, not at `embedding` is the zero vector, `weights` is the zero vector.
 
     The module form of `cosface`.
 
@@ -1568,6 +1586,11 @@ def arcface(
     again; libraries let it fall on, with a jump. At an angle of 0 there is a kink, whose gradient
     is 0.
 
+    Properties:
+        Not convex.
+        Differentiable: C0, not at `(embedding[f] - weights[label, ...
+        Outliers: no Lipschitz constant.
+
     Args:
         embedding: Prediction (feature).
         weights: Prediction (class, feature).
@@ -1750,6 +1773,11 @@ class ArcfaceLoss(nn.Module):
     has one row per class and is learned. Beyond a half-turn the cosine of angle plus margin rises
     again; libraries let it fall on, with a jump. At an angle of 0 there is a kink, whose gradient
     is 0.
+
+    Properties:
+        Not convex.
+        Differentiable: C0, not at `(embedding[f] - weights[label, ...
+        Outliers: no Lipschitz constant.
 
     The module form of `arcface`.
 
@@ -2539,6 +2567,11 @@ def magface(
     class and is learned. Beyond a half-turn it goes on as `arcface` does. The defaults are those of
     the authors: `shortest` must be below `longest`.
 
+    Properties:
+        Not convex.
+        Differentiable: at least C0, not at `(embedding[f] - weights[label, ...
+        Outliers: no Lipschitz constant.
+
     Args:
         embedding: Prediction (feature).
         weights: Prediction (class, feature).
@@ -2740,6 +2773,11 @@ class MagfaceLoss(nn.Module):
     in between, and a penalty times `strength` draws all lengths upwards. `weights` has one row per
     class and is learned. Beyond a half-turn it goes on as `arcface` does. The defaults are those of
     the authors: `shortest` must be below `longest`.
+
+    Properties:
+        Not convex.
+        Differentiable: at least C0, not at `(embedding[f] - weights[label, ...
+        Outliers: no Lipschitz constant.
 
     The module form of `magface`.
 
@@ -3696,6 +3734,11 @@ def proxy_nca(
     of the paper, and larger ones (9) do better. The label's own proxy is in the denominator, which
     the paper leaves out. A zero vector stays zero.
 
+    Properties:
+        Not convex.
+        Differentiable: Cinf, not at `embedding` is the zero vector, `proxies` is the zero vector.
+        Outliers: no Lipschitz constant.
+
     Args:
         embedding: Prediction (feature).
         proxies: Prediction (class, feature).
@@ -3869,6 +3912,11 @@ class ProxyNcaLoss(nn.Module):
     row per class and is learned. Embedding and proxies are normalised; the default `scale` is that
     of the paper, and larger ones (9) do better. The label's own proxy is in the denominator, which
     the paper leaves out. A zero vector stays zero.
+
+    Properties:
+        Not convex.
+        Differentiable: Cinf, not at `embedding` is the zero vector, `proxies` is the zero vector.
+        Outliers: no Lipschitz constant.
 
     The module form of `proxy_nca`.
 
@@ -4458,6 +4506,11 @@ def proxy_anchor(
     batch: the mean over the classes in the batch of how they are pulled, plus the mean over all
     classes of how others are pushed. A zero vector has cosine 0 to everything and no gradient.
 
+    Properties:
+        Not convex.
+        Differentiable: Cinf, not at `embeddings` is the zero vector, `proxies` is the zero vector.
+        Outliers: no Lipschitz constant.
+
     Args:
         embeddings: Prediction (batch, feature).
         proxies: Prediction (class, feature).
@@ -4637,6 +4690,11 @@ class ProxyAnchorLoss(nn.Module):
     pulls its hardest samples most. `proxies` has one row per class and is learned. One loss per
     batch: the mean over the classes in the batch of how they are pulled, plus the mean over all
     classes of how others are pushed. A zero vector has cosine 0 to everything and no gradient.
+
+    Properties:
+        Not convex.
+        Differentiable: Cinf, not at `embeddings` is the zero vector, `proxies` is the zero vector.
+        Outliers: no Lipschitz constant.
 
     The module form of `proxy_anchor`.
 
@@ -5222,6 +5280,10 @@ def soft_triple(
     that merges superfluous centres of a class, which is not in here. A zero vector has cosine 0 to
     everything and no gradient.
 
+    Properties:
+        Not convex.
+        Differentiable: Cinf, not at `centers` is the zero vector, `embedding` is the zero vector.
+
     Args:
         embedding: Prediction (feature).
         centers: Prediction (class, center, feature).
@@ -5406,6 +5468,10 @@ class SoftTripleLoss(nn.Module):
     weighted by a softmax at temperature `gamma`. `centers` are learned. Its authors add a penalty
     that merges superfluous centres of a class, which is not in here. A zero vector has cosine 0 to
     everything and no gradient.
+
+    Properties:
+        Not convex.
+        Differentiable: Cinf, not at `centers` is the zero vector, `embedding` is the zero vector.
 
     The module form of `soft_triple`.
 
@@ -6245,6 +6311,11 @@ def center(
     alone it is least where everything is one point. `centers` has one row per class: learn it by
     its gradient, or move it to the class's mean yourself, as its authors do, and drop the gradient.
 
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: unbounded influence, no Lipschitz constant.
+
     Args:
         embedding: Prediction (feature).
         centers: Prediction (class, feature).
@@ -6412,6 +6483,11 @@ class CenterLoss(nn.Module):
     Use it beside a softmax cross-entropy, with a small factor (0.003), to make classes compact;
     alone it is least where everything is one point. `centers` has one row per class: learn it by
     its gradient, or move it to the class's mean yourself, as its authors do, and drop the gradient.
+
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: unbounded influence, no Lipschitz constant.
 
     The module form of `center`.
 

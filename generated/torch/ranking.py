@@ -95,6 +95,11 @@ def margin_ranking(
     With the default margin of 0 equal scores cost nothing, and so do all-equal scores: set a
     margin, or use `pairwise_logistic`.
 
+    Properties:
+        Convex.
+        Differentiable: C0, not at `first = -margin + second where target = -1`, `first = margin ...
+        Outliers: bounded influence, Lipschitz constant `sqrt(2)*Abs(target)`.
+
     Args:
         first: Prediction.
         second: Prediction.
@@ -227,6 +232,11 @@ class MarginRankingLoss(nn.Module):
     Use it for labelled pairs: `target` is 1 if `first` should score higher, -1 if `second` should.
     With the default margin of 0 equal scores cost nothing, and so do all-equal scores: set a
     margin, or use `pairwise_logistic`.
+
+    Properties:
+        Convex.
+        Differentiable: C0, not at `first = -margin + second where target = -1`, `first = margin ...
+        Outliers: bounded influence, Lipschitz constant `sqrt(2)*Abs(target)`.
 
     The module form of `margin_ranking`.
 
@@ -392,6 +402,11 @@ def pairwise_logistic(
     relevant. Every pair counts alike, at the top and at the bottom of the list. Memory grows with
     the square of the list's length.
 
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: bounded influence, Lipschitz constant ...
+
     Args:
         scores: Prediction (list).
         relevance: Target (list).
@@ -528,6 +543,11 @@ class PairwiseLogisticLoss(nn.Module):
     counts; `valid` is false for padding. One loss per list, which is 0 if all items are equally
     relevant. Every pair counts alike, at the top and at the bottom of the list. Memory grows with
     the square of the list's length.
+
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: bounded influence, Lipschitz constant ...
 
     The module form of `pairwise_logistic`.
 
@@ -809,6 +829,11 @@ def pairwise_hinge(
     Only the order of `relevance` counts; `valid` is false for padding. One loss per list, which is
     0 if all items are equally relevant.
 
+    Properties:
+        Convex.
+        Differentiable: C0, not at `scores[i]` = `margin + scores[j]`.
+        Outliers: bounded influence, Lipschitz constant ...
+
     Args:
         scores: Prediction (list).
         relevance: Target (list).
@@ -948,6 +973,11 @@ class PairwiseHingeLoss(nn.Module):
     Use it in place of `pairwise_logistic` where pairs in good order should cost nothing any more.
     Only the order of `relevance` counts; `valid` is false for padding. One loss per list, which is
     0 if all items are equally relevant.
+
+    Properties:
+        Convex.
+        Differentiable: C0, not at `scores[i]` = `margin + scores[j]`.
+        Outliers: bounded influence, Lipschitz constant ...
 
     The module form of `pairwise_hinge`.
 
@@ -1204,6 +1234,11 @@ def pairwise_soft_zero_one(
     given up. It is not convex: begin with `pairwise_logistic`. `valid` is false for padding. One
     loss per list, which is 0 if all items are equally relevant.
 
+    Properties:
+        Not convex.
+        Differentiable: Cinf.
+        Outliers: bounded influence, Lipschitz constant ...
+
     Args:
         scores: Prediction (list).
         relevance: Target (list).
@@ -1338,6 +1373,11 @@ class PairwiseSoftZeroOneLoss(nn.Module):
     Use it where a few pairs are labelled wrongly: a pair costs at most 1, so that hopeless ones are
     given up. It is not convex: begin with `pairwise_logistic`. `valid` is false for padding. One
     loss per list, which is 0 if all items are equally relevant.
+
+    Properties:
+        Not convex.
+        Differentiable: Cinf.
+        Outliers: bounded influence, Lipschitz constant ...
 
     The module form of `pairwise_soft_zero_one`.
 
@@ -1630,6 +1670,10 @@ def pairwise_mse(
     is twice the variance of the errors times n / (n - 1). `valid` is false for padding. One loss
     per list, the mean over all pairs of different items; 0 if there is one item at most.
 
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+
     Args:
         scores: Prediction (list).
         relevance: Target (list).
@@ -1763,6 +1807,10 @@ class PairwiseMseLoss(nn.Module):
     Use it where differences of `relevance` mean something, and a shift of all scores does not: it
     is twice the variance of the errors times n / (n - 1). `valid` is false for padding. One loss
     per list, the mean over all pairs of different items; 0 if there is one item at most.
+
+    Properties:
+        Convex.
+        Differentiable: Cinf.
 
     The module form of `pairwise_mse`.
 
@@ -2047,6 +2095,10 @@ def softmax_ranking(
     `valid` is false for padding. One loss per list: one with more relevance counts more, and one
     without any costs 0. `listnet` makes a distribution of the relevances first.
 
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+
     Args:
         scores: Prediction (list).
         relevance: Target (list); relevance >= 0.
@@ -2183,6 +2235,10 @@ class SoftmaxRankingLoss(nn.Module):
     Use it to put relevant items first, above all where one or few are relevant, as with clicks.
     `valid` is false for padding. One loss per list: one with more relevance counts more, and one
     without any costs 0. `listnet` makes a distribution of the relevances first.
+
+    Properties:
+        Convex.
+        Differentiable: Cinf.
 
     The module form of `softmax_ranking`.
 
@@ -2434,6 +2490,10 @@ def listnet(
     `valid` is false for padding. One loss per list. With relevances of 0 and 1 the target is nearly
     uniform: use `softmax_ranking`.
 
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+
     Args:
         scores: Prediction (list).
         relevance: Target (list).
@@ -2567,6 +2627,10 @@ class ListnetLoss(nn.Module):
     Use it for graded relevance on a scale of its own: what counts is which item would be on top.
     `valid` is false for padding. One loss per list. With relevances of 0 and 1 the target is nearly
     uniform: use `softmax_ranking`.
+
+    Properties:
+        Convex.
+        Differentiable: Cinf.
 
     The module form of `listnet`.
 
@@ -2821,6 +2885,10 @@ def poly1_softmax(
     `valid` is false for padding. One loss per list; one without relevance has no cross-entropy,
     but keeps the constant `epsilon`.
 
+    Properties:
+        Not convex.
+        Differentiable: Cinf.
+
     Args:
         scores: Prediction (list).
         relevance: Target (list); relevance >= 0.
@@ -2961,6 +3029,10 @@ class Poly1SoftmaxLoss(nn.Module):
     Use it to stress (`epsilon` above 0) or to soften the first-order term of the cross-entropy.
     `valid` is false for padding. One loss per list; one without relevance has no cross-entropy,
     but keeps the constant `epsilon`.
+
+    Properties:
+        Not convex.
+        Differentiable: Cinf.
 
     The module form of `poly1_softmax`.
 
@@ -3312,6 +3384,9 @@ def unique_softmax(
     `2^relevance - 1`. `valid` is false for padding. One loss per list. Memory grows with the square
     of the list's length.
 
+    Properties:
+        Differentiable: Cinf.
+
     Args:
         scores: Prediction (list).
         relevance: Target (list); relevance >= 0.
@@ -3444,6 +3519,9 @@ class UniqueSoftmaxLoss(nn.Module):
     Use it for graded relevance: items that are equally relevant do not compete. The gain is
     `2^relevance - 1`. `valid` is false for padding. One loss per list. Memory grows with the square
     of the list's length.
+
+    Properties:
+        Differentiable: Cinf.
 
     The module form of `unique_softmax`.
 

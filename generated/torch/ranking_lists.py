@@ -72,6 +72,10 @@ def list_mle(
     most items are equally relevant, take `approx_ndcg` or `pairwise_logistic`. `valid` is false for
     padding.
 
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+
     Args:
         scores: Prediction (list).
         relevance: Target (list).
@@ -212,6 +216,10 @@ class ListMleLoss(nn.Module):
     are taken in order of position, always the same; other libraries draw their order at random. If
     most items are equally relevant, take `approx_ndcg` or `pairwise_logistic`. `valid` is false for
     padding.
+
+    Properties:
+        Convex.
+        Differentiable: Cinf.
 
     The module form of `list_mle`.
 
@@ -513,6 +521,10 @@ def approx_ndcg(
     without a relevant item costs 0. Other libraries return minus the NDCG. `valid` is false for
     padding. Memory grows with the square of the list's length.
 
+    Properties:
+        Not convex.
+        Differentiable: at least C0, not at `Sum(Piecewise((1/(1 + exp(-(-scores[i] + ...
+
     Args:
         scores: Prediction (list).
         relevance: Target (list); relevance >= 0.
@@ -655,6 +667,10 @@ class ApproxNdcgLoss(nn.Module):
     loss has trained, as the gradient vanishes for differences beyond a few `temperature`s. A list
     without a relevant item costs 0. Other libraries return minus the NDCG. `valid` is false for
     padding. Memory grows with the square of the list's length.
+
+    Properties:
+        Not convex.
+        Differentiable: at least C0, not at `Sum(Piecewise((1/(1 + exp(-(-scores[i] + ...
 
     The module form of `approx_ndcg`.
 
@@ -1221,6 +1237,11 @@ def lambda_rank(
     pairs of unequal relevance, per list; a list without a relevant item costs 0. `valid` is false
     for padding. Memory grows with the square of the list's length.
 
+    Properties:
+        Not convex.
+        Differentiable: discontinuous, not at two of `-Piecewise((scores[i], valid[i]), (-oo, ...
+        Outliers: no Lipschitz constant.
+
     Args:
         scores: Prediction (list).
         relevance: Target (list); relevance >= 0.
@@ -1372,6 +1393,11 @@ class LambdaRankLoss(nn.Module):
     constant to derivatives; items with equal scores are ranked by position. The sum is over all
     pairs of unequal relevance, per list; a list without a relevant item costs 0. `valid` is false
     for padding. Memory grows with the square of the list's length.
+
+    Properties:
+        Not convex.
+        Differentiable: discontinuous, not at two of `-Piecewise((scores[i], valid[i]), (-oo, ...
+        Outliers: no Lipschitz constant.
 
     The module form of `lambda_rank`.
 

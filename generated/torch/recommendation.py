@@ -85,6 +85,11 @@ def bayesian_personalized_ranking(
     too rarely by a uniform sampler: sample by popularity, or use `sampled_softmax` with its
     correction. Regularise the embeddings yourself.
 
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: bounded influence, Lipschitz constant `sqrt(2)`.
+
     Args:
         positive: Prediction.
         negative: Prediction.
@@ -211,6 +216,11 @@ class BayesianPersonalizedRankingLoss(nn.Module):
     Use it for implicit feedback, with a negative sampled for each choice. Popular items are sampled
     too rarely by a uniform sampler: sample by popularity, or use `sampled_softmax` with its
     correction. Regularise the embeddings yourself.
+
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: bounded influence, Lipschitz constant `sqrt(2)`.
 
     The module form of `bayesian_personalized_ranking`.
 
@@ -363,6 +373,10 @@ def top1(
     Use it for session-based recommendation, with the other items of the batch as negatives. It
     fades with more negatives: `bpr_max` does not.
 
+    Properties:
+        Not convex.
+        Differentiable: Cinf.
+
     Args:
         positive: Prediction.
         negative: Prediction (item).
@@ -490,6 +504,10 @@ class Top1Loss(nn.Module):
 
     Use it for session-based recommendation, with the other items of the batch as negatives. It
     fades with more negatives: `bpr_max` does not.
+
+    Properties:
+        Not convex.
+        Differentiable: Cinf.
 
     The module form of `top1`.
 
@@ -672,6 +690,11 @@ def bpr_max(
     weighs them, so that the gradient does not fade with their number. Its authors add the squares
     of the negatives' scores, with the same weights, to keep these small.
 
+    Properties:
+        Not convex.
+        Differentiable: Cinf.
+        Outliers: bounded influence, Lipschitz constant `2*sqrt(2)`.
+
     Args:
         positive: Prediction.
         negative: Prediction (item).
@@ -800,6 +823,11 @@ class BprMaxLoss(nn.Module):
     Use it for session-based recommendation with many sampled negatives: the softmax of their scores
     weighs them, so that the gradient does not fade with their number. Its authors add the squares
     of the negatives' scores, with the same weights, to keep these small.
+
+    Properties:
+        Not convex.
+        Differentiable: Cinf.
+        Outliers: bounded influence, Lipschitz constant `2*sqrt(2)`.
 
     The module form of `bpr_max`.
 
@@ -1000,6 +1028,10 @@ def sampled_softmax(
     frequencies are the logarithms of the expected number of times that an item is sampled; all 0
     is no correction. Take negatives that happen to be the positive out first, by a score of -oo.
 
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+
     Args:
         positive: Prediction.
         negative: Prediction (item).
@@ -1139,6 +1171,10 @@ class SampledSoftmaxLoss(nn.Module):
     Use it for catalogues or vocabularies that are too large for a softmax over all of them. The
     frequencies are the logarithms of the expected number of times that an item is sampled; all 0
     is no correction. Take negatives that happen to be the positive out first, by a score of -oo.
+
+    Properties:
+        Convex.
+        Differentiable: Cinf.
 
     The module form of `sampled_softmax`.
 
@@ -1349,6 +1385,11 @@ def negative_sampling(
     embeddings of graphs and sequences. Negatives are sampled by frequency to the power of 3/4.
     Scores are not probabilities of the pairs: they are shifted by the sampler.
 
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: bounded influence, Lipschitz constant `sqrt(size_sample + 1)`.
+
     Args:
         positive: Prediction.
         negative: Prediction (sample).
@@ -1477,6 +1518,11 @@ class NegativeSamplingLoss(nn.Module):
     Use it for word vectors by skip-gram, with scores that are inner products, and for other
     embeddings of graphs and sequences. Negatives are sampled by frequency to the power of 3/4.
     Scores are not probabilities of the pairs: they are shifted by the sampler.
+
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: bounded influence, Lipschitz constant `sqrt(size_sample + 1)`.
 
     The module form of `negative_sampling`.
 
@@ -1627,6 +1673,10 @@ def self_adversarial_negative_sampling(
     `adversarial_temperature`, weighs the corrupted ones and counts as a constant: the gradient is
     not that of the value. At 0 all weigh alike. It is the mean of both parts.
 
+    Properties:
+        Not convex; convex in `positive`.
+        Differentiable: Cinf.
+
     Args:
         positive: Prediction.
         negative: Prediction (sample).
@@ -1765,6 +1815,10 @@ class SelfAdversarialNegativeSamplingLoss(nn.Module):
     (`negative`) by TransE, RotatE or the like. The softmax of minus the distances, times
     `adversarial_temperature`, weighs the corrupted ones and counts as a constant: the gradient is
     not that of the value. At 0 all weigh alike. It is the mean of both parts.
+
+    Properties:
+        Not convex; convex in `positive`.
+        Differentiable: Cinf.
 
     The module form of `self_adversarial_negative_sampling`.
 
@@ -1978,6 +2032,11 @@ def translation_margin(
     differs from the true one. Relations of one to many cannot be translations: use other scores
     with `self_adversarial_negative_sampling`. Distances are Euclidean. Normalise entities.
 
+    Properties:
+        Not convex; convex in `head`, `tail`.
+        Differentiable: C0, not at `Norm(false_head[f] - false_tail[f] + relation[f], f)` = ...
+        Outliers: bounded influence, Lipschitz constant `2*sqrt(3)`.
+
     Args:
         head: Prediction (feature).
         relation: Prediction (feature).
@@ -2126,6 +2185,11 @@ class TranslationMarginLoss(nn.Module):
     Use it to embed knowledge graphs by translations; exactly one of `false_head` and `false_tail`
     differs from the true one. Relations of one to many cannot be translations: use other scores
     with `self_adversarial_negative_sampling`. Distances are Euclidean. Normalise entities.
+
+    Properties:
+        Not convex; convex in `head`, `tail`.
+        Differentiable: C0, not at `Norm(false_head[f] - false_tail[f] + relation[f], f)` = ...
+        Outliers: bounded influence, Lipschitz constant `2*sqrt(3)`.
 
     The module form of `translation_margin`.
 

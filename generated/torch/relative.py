@@ -85,6 +85,11 @@ def absolute_percentage_error(
     should be the smallest size that matters. For positive targets `squared_logarithmic_error`
     treats too high and too low alike.
 
+    Properties:
+        Convex.
+        Differentiable: C0, not at `prediction = target where target > 0, epsilon - target > 0`, ...
+        Outliers: bounded influence, Lipschitz constant `Max(-1/target, 1/epsilon, 1/target)`.
+
     Args:
         prediction: Prediction.
         target: Target.
@@ -215,6 +220,11 @@ class AbsolutePercentageErrorLoss(nn.Module):
     low, and small targets dominate: below `epsilon` in size a target counts as `epsilon`, which
     should be the smallest size that matters. For positive targets `squared_logarithmic_error`
     treats too high and too low alike.
+
+    Properties:
+        Convex.
+        Differentiable: C0, not at `prediction = target where target > 0, epsilon - target > 0`, ...
+        Outliers: bounded influence, Lipschitz constant `Max(-1/target, 1/epsilon, 1/target)`.
 
     The module form of `absolute_percentage_error`.
 
@@ -373,6 +383,11 @@ def squared_logarithmic_error(
     nothing is clipped. A prediction that is too low costs more than one that is too high by as
     much. With a model of log(1 + value) itself use `squared_error`.
 
+    Properties:
+        Not convex.
+        Differentiable: Cinf.
+        Likelihood of Gaussian of log(target + 1), mean of the logarithm `log(prediction + 1)`, ...
+
     Args:
         prediction: Prediction; prediction > -1.
         target: Target; target > -1.
@@ -499,6 +514,11 @@ class SquaredLogarithmicErrorLoss(nn.Module):
     Use it for counts and amounts of very different size. Predictions and targets must exceed -1;
     nothing is clipped. A prediction that is too low costs more than one that is too high by as
     much. With a model of log(1 + value) itself use `squared_error`.
+
+    Properties:
+        Not convex.
+        Differentiable: Cinf.
+        Likelihood of Gaussian of log(target + 1), mean of the logarithm `log(prediction + 1)`, ...
 
     The module form of `squared_logarithmic_error`.
 
@@ -647,6 +667,11 @@ def root_mean_squared_error(
     `squared_error`, but the mean of it over several batches is not the error of all of them. The
     gradient has the same size near the target as far from it. There is one loss per batch.
 
+    Properties:
+        Convex.
+        Differentiable: C0, not at `prediction[b]` = `target[b]` throughout.
+        Outliers: bounded influence, Lipschitz constant `1/sqrt(size_batch)`.
+
     Args:
         prediction: Prediction (batch).
         target: Target (batch).
@@ -776,6 +801,11 @@ class RootMeanSquaredErrorLoss(nn.Module):
     Use it where the loss should have the unit of the target. Its minimum is that of
     `squared_error`, but the mean of it over several batches is not the error of all of them. The
     gradient has the same size near the target as far from it. There is one loss per batch.
+
+    Properties:
+        Convex.
+        Differentiable: C0, not at `prediction[b]` = `target[b]` throughout.
+        Outliers: bounded influence, Lipschitz constant `1/sqrt(size_batch)`.
 
     The module form of `root_mean_squared_error`.
 
@@ -945,6 +975,11 @@ def relative_squared_error(
     Targets must not all be equal. In small batches the mean of the batch is a rough yardstick.
     There is one loss per batch, or per series.
 
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: unbounded influence, no Lipschitz constant.
+
     Args:
         prediction: Prediction (batch).
         target: Target (batch).
@@ -1073,6 +1108,11 @@ class RelativeSquaredErrorLoss(nn.Module):
     Use it to compare fits of targets of different spread: 0 is perfect, 1 no better than the mean.
     Targets must not all be equal. In small batches the mean of the batch is a rough yardstick.
     There is one loss per batch, or per series.
+
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: unbounded influence, no Lipschitz constant.
 
     The module form of `relative_squared_error`.
 

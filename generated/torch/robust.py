@@ -84,6 +84,12 @@ def pseudo_huber(
     `delta` is the error, in units of the target, around which one turns into the other, and the
     slope of the tails. For a slope of 1 whatever the width, use `charbonnier`.
 
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: bounded influence, Lipschitz constant `delta`.
+        Likelihood of hyperbolic, rate `delta`, width `delta`.
+
     Args:
         prediction: Prediction.
         target: Target.
@@ -213,6 +219,12 @@ class PseudoHuberLoss(nn.Module):
     Use it like `huber` where second derivatives are used, as in boosting or Newton's method.
     `delta` is the error, in units of the target, around which one turns into the other, and the
     slope of the tails. For a slope of 1 whatever the width, use `charbonnier`.
+
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: bounded influence, Lipschitz constant `delta`.
+        Likelihood of hyperbolic, rate `delta`, width `delta`.
 
     The module form of `pseudo_huber`.
 
@@ -366,6 +378,12 @@ def charbonnier(
     `epsilon`, not 0; `pseudo_huber` subtracts that, and multiplies the rest by its `delta`. The
     curvature at the target is `1 / epsilon`: a very small one brings the kink back.
 
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: bounded influence, Lipschitz constant `1`.
+        Likelihood of hyperbolic, rate `1`, width `epsilon`.
+
     Args:
         prediction: Prediction.
         target: Target.
@@ -494,6 +512,12 @@ class CharbonnierLoss(nn.Module):
     Use it for images and optical flow, where edges should stay sharp. At the target it costs
     `epsilon`, not 0; `pseudo_huber` subtracts that, and multiplies the rest by its `delta`. The
     curvature at the target is `1 / epsilon`: a very small one brings the kink back.
+
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: bounded influence, Lipschitz constant `1`.
+        Likelihood of hyperbolic, rate `1`, width `epsilon`.
 
     The module form of `charbonnier`.
 
@@ -646,6 +670,12 @@ def cauchy(
     of ordinary errors. It is not convex, and far from the target the gradient fades like 1/error:
     start from a `huber` fit. Books often multiply it by `c**2`.
 
+    Properties:
+        Not convex.
+        Differentiable: Cinf.
+        Outliers: redescending influence, Lipschitz constant `sqrt(2)/(2*c)`.
+        Likelihood of Cauchy, scale `sqrt(2)*c`.
+
     Args:
         prediction: Prediction.
         target: Target.
@@ -773,6 +803,12 @@ class CauchyLoss(nn.Module):
     Use it where outliers are many and large, but should keep a little influence. `c` is the scale
     of ordinary errors. It is not convex, and far from the target the gradient fades like 1/error:
     start from a `huber` fit. Books often multiply it by `c**2`.
+
+    Properties:
+        Not convex.
+        Differentiable: Cinf.
+        Outliers: redescending influence, Lipschitz constant `sqrt(2)/(2*c)`.
+        Likelihood of Cauchy, scale `sqrt(2)*c`.
 
     The module form of `cauchy`.
 
@@ -917,6 +953,12 @@ def welsch(
     from a good fit. Also known as the correntropy or Leclerc loss; books often multiply it by
     `c**2`.
 
+    Properties:
+        Not convex.
+        Differentiable: Cinf.
+        Outliers: redescending influence.
+        No likelihood.
+
     Args:
         prediction: Prediction.
         target: Target.
@@ -1046,6 +1088,12 @@ class WelschLoss(nn.Module):
     ordinary errors. It is not convex, and beyond a few `c` the gradient is practically zero: start
     from a good fit. Also known as the correntropy or Leclerc loss; books often multiply it by
     `c**2`.
+
+    Properties:
+        Not convex.
+        Differentiable: Cinf.
+        Outliers: redescending influence.
+        No likelihood.
 
     The module form of `welsch`.
 
@@ -1188,6 +1236,12 @@ def geman_mcclure(
     Its influence fades more slowly than that of `welsch`. It is not convex: start from a good fit.
     The form is the one with curvature `1 / c**2` at the target; others scale it differently.
 
+    Properties:
+        Not convex.
+        Differentiable: Cinf.
+        Outliers: redescending influence, Lipschitz constant `3*sqrt(3)/(8*c)`.
+        No likelihood.
+
     Args:
         prediction: Prediction.
         target: Target.
@@ -1317,6 +1371,12 @@ class GemanMcclureLoss(nn.Module):
     Use it for registration and motion with many false matches; `c` is the scale of ordinary errors.
     Its influence fades more slowly than that of `welsch`. It is not convex: start from a good fit.
     The form is the one with curvature `1 / c**2` at the target; others scale it differently.
+
+    Properties:
+        Not convex.
+        Differentiable: Cinf.
+        Outliers: redescending influence, Lipschitz constant `3*sqrt(3)/(8*c)`.
+        No likelihood.
 
     The module form of `geman_mcclure`.
 
@@ -1473,6 +1533,12 @@ def fair(
     boosting. Its tails grow by a logarithm less than linearly, so `c` must be chosen in units of
     the target.
 
+    Properties:
+        Convex.
+        Differentiable: C2, not at `prediction = target`.
+        Outliers: bounded influence, Lipschitz constant `c`.
+        Likelihood of density `exp(-loss)`.
+
     Args:
         prediction: Prediction.
         target: Target.
@@ -1600,6 +1666,12 @@ class FairLoss(nn.Module):
     Use it as a smoother `huber`: convex, with a curvature that is positive everywhere, which suits
     boosting. Its tails grow by a logarithm less than linearly, so `c` must be chosen in units of
     the target.
+
+    Properties:
+        Convex.
+        Differentiable: C2, not at `prediction = target`.
+        Outliers: bounded influence, Lipschitz constant `c`.
+        Likelihood of density `exp(-loss)`.
 
     The module form of `fair`.
 
@@ -1744,6 +1816,12 @@ def andrews_wave(
     scale first. It is not convex and its gradient is zero beyond `pi * c`: start from a `huber`
     fit.
 
+    Properties:
+        Not convex.
+        Differentiable: C1, not at `prediction = pi*c + target`, `prediction = -pi*c + target`.
+        Outliers: redescending influence.
+        No likelihood.
+
     Args:
         prediction: Prediction.
         target: Target.
@@ -1873,6 +1951,12 @@ class AndrewsWaveLoss(nn.Module):
     default has 95 % efficiency for Gaussian errors of unit scale, so divide errors by a robust
     scale first. It is not convex and its gradient is zero beyond `pi * c`: start from a `huber`
     fit.
+
+    Properties:
+        Not convex.
+        Differentiable: C1, not at `prediction = pi*c + target`, `prediction = -pi*c + target`.
+        Outliers: redescending influence.
+        No likelihood.
 
     The module form of `andrews_wave`.
 
@@ -2027,6 +2111,12 @@ def truncated_squared_error(
     Gaussian errors of unit scale, so divide errors by a robust scale first. The gradient jumps to
     zero at `c`, so a fit may hang between two sets of outliers: `tukey_biweight` lets go gradually.
 
+    Properties:
+        Not convex.
+        Differentiable: C0, not at `prediction = -c + target`, `prediction = c + target`.
+        Outliers: redescending influence, Lipschitz constant `c`.
+        No likelihood.
+
     Args:
         prediction: Prediction.
         target: Target.
@@ -2154,6 +2244,12 @@ class TruncatedSquaredErrorLoss(nn.Module):
     Use it when errors are either Gaussian or worthless; the default has 95 % efficiency for
     Gaussian errors of unit scale, so divide errors by a robust scale first. The gradient jumps to
     zero at `c`, so a fit may hang between two sets of outliers: `tukey_biweight` lets go gradually.
+
+    Properties:
+        Not convex.
+        Differentiable: C0, not at `prediction = -c + target`, `prediction = c + target`.
+        Outliers: redescending influence, Lipschitz constant `c`.
+        No likelihood.
 
     The module form of `truncated_squared_error`.
 

@@ -75,6 +75,12 @@ def brier_score(
     than 1; `binary_cross_entropy` punishes it without limit. It is proper: the true probability is
     the best prediction.
 
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: Lipschitz constant `Max(2 - 2*target, 2*target)`.
+        Estimates: mean = `probability`, strictly proper.
+
     Args:
         probability: Prediction; 0 <= probability <= 1.
         target: Target; 0 <= target <= 1.
@@ -201,6 +207,12 @@ class BrierScoreLoss(nn.Module):
     than 1; `binary_cross_entropy` punishes it without limit. It is proper: the true probability is
     the best prediction.
 
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: Lipschitz constant `Max(2 - 2*target, 2*target)`.
+        Estimates: mean = `probability`, strictly proper.
+
     The module form of `brier_score`.
 
     Args:
@@ -325,6 +337,12 @@ def multiclass_brier_score(
 
     Use it like `brier_score` for classes that exclude each other; the target may be one-hot. For
     two classes it is twice the binary score. With logits use `softmax_squared_error`.
+
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: Lipschitz constant `sqrt(Sum(Max(2 - 2*target[c], 2*target[c])**2, c))`.
+        Estimates: class probabilities, strictly proper; no likelihood.
 
     Args:
         probabilities: Prediction (class); 0 <= probabilities <= 1.
@@ -452,6 +470,12 @@ class MulticlassBrierScoreLoss(nn.Module):
 
     Use it like `brier_score` for classes that exclude each other; the target may be one-hot. For
     two classes it is twice the binary score. With logits use `softmax_squared_error`.
+
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: Lipschitz constant `sqrt(Sum(Max(2 - 2*target[c], 2*target[c])**2, c))`.
+        Estimates: class probabilities, strictly proper; no likelihood.
 
     The module form of `multiclass_brier_score`.
 
@@ -595,6 +619,12 @@ def spherical_score(
     Use it as a proper score that depends on the direction of the predicted vector alone. The
     probabilities must not all be 0.
 
+    Properties:
+        Not convex.
+        Differentiable: Cinf, not at `probabilities` is the zero vector.
+        Outliers: no Lipschitz constant.
+        Estimates: class probabilities, strictly proper; no likelihood.
+
     Args:
         probabilities: Prediction (class); 0 <= probabilities <= 1.
         target: Target (class); 0 <= target <= 1.
@@ -722,6 +752,12 @@ class SphericalScoreLoss(nn.Module):
 
     Use it as a proper score that depends on the direction of the predicted vector alone. The
     probabilities must not all be 0.
+
+    Properties:
+        Not convex.
+        Differentiable: Cinf, not at `probabilities` is the zero vector.
+        Outliers: no Lipschitz constant.
+        Estimates: class probabilities, strictly proper; no likelihood.
 
     The module form of `spherical_score`.
 
@@ -893,6 +929,11 @@ def coral(
     `levels` is 1 for those that the true class is above. The logits should be one score plus a
     bias per threshold, which keeps them in order.
 
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: bounded influence, Lipschitz constant `sqrt(Sum(Max(1 - levels[t], ...
+
     Args:
         logits: Prediction (threshold).
         levels: Target (threshold); 0 <= levels <= 1.
@@ -1022,6 +1063,11 @@ class CoralLoss(nn.Module):
     Use it for ordered classes, such as ages or grades: K classes have K - 1 thresholds, and
     `levels` is 1 for those that the true class is above. The logits should be one score plus a
     bias per threshold, which keeps them in order.
+
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: bounded influence, Lipschitz constant `sqrt(Sum(Max(1 - levels[t], ...
 
     The module form of `coral`.
 
@@ -1156,6 +1202,11 @@ def noise_contrastive_estimation(
     Use it to train models whose normaliser is out of reach, such as word embeddings: `score` is the
     log-density of the observation, `noise_scores` those of samples from the noise, and the other
     two the log-densities under the noise. The noise should be like the data.
+
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: bounded influence, Lipschitz constant `sqrt(size_noise + 1)`.
 
     Args:
         score: Prediction.
@@ -1297,6 +1348,11 @@ class NoiseContrastiveEstimationLoss(nn.Module):
     Use it to train models whose normaliser is out of reach, such as word embeddings: `score` is the
     log-density of the observation, `noise_scores` those of samples from the noise, and the other
     two the log-densities under the noise. The noise should be like the data.
+
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: bounded influence, Lipschitz constant `sqrt(size_noise + 1)`.
 
     The module form of `noise_contrastive_estimation`.
 

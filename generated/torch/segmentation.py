@@ -89,6 +89,10 @@ def tversky(
     `alpha = beta = 1` is `jaccard`. There is one loss per sample and class; `smooth` keeps it
     defined where a class is absent.
 
+    Properties:
+        Not convex.
+        Differentiable: Cinf.
+
     Args:
         probability: Prediction (class, *spatial); 0 <= probability <= 1.
         target: Target (class, *spatial); 0 <= target <= 1.
@@ -258,6 +262,10 @@ class TverskyLoss(nn.Module):
     positives, `beta` false negatives. `alpha = beta = 1/2` is `dice` with twice the `smooth`,
     `alpha = beta = 1` is `jaccard`. There is one loss per sample and class; `smooth` keeps it
     defined where a class is absent.
+
+    Properties:
+        Not convex.
+        Differentiable: Cinf.
 
     The module form of `tversky`.
 
@@ -526,6 +534,10 @@ def dice(
     `smooth` keeps it defined where a class is absent, and should be small beside the number of
     positions of a region.
 
+    Properties:
+        Not convex.
+        Differentiable: Cinf.
+
     Args:
         probability: Prediction (class, *spatial); 0 <= probability <= 1.
         target: Target (class, *spatial); 0 <= target <= 1.
@@ -686,6 +698,10 @@ class DiceLoss(nn.Module):
     gradient per position is steadier. There is one loss per sample and class, over all positions;
     `smooth` keeps it defined where a class is absent, and should be small beside the number of
     positions of a region.
+
+    Properties:
+        Not convex.
+        Differentiable: Cinf.
 
     The module form of `dice`.
 
@@ -886,6 +902,10 @@ def jaccard(
     does and punishes partial overlap more. There is one loss per sample and class, over all
     positions; `smooth` keeps it defined where a class is absent.
 
+    Properties:
+        Not convex.
+        Differentiable: Cinf.
+
     Args:
         probability: Prediction (class, *spatial); 0 <= probability <= 1.
         target: Target (class, *spatial); 0 <= target <= 1.
@@ -1045,6 +1065,10 @@ class JaccardLoss(nn.Module):
     Use it when the score that counts is intersection over union. It ranks segmentations as `dice`
     does and punishes partial overlap more. There is one loss per sample and class, over all
     positions; `smooth` keeps it defined where a class is absent.
+
+    Properties:
+        Not convex.
+        Differentiable: Cinf.
 
     The module form of `jaccard`.
 
@@ -1258,6 +1282,10 @@ def squared_dice(
     Use it in place of `dice` for a gradient that is less harsh at hesitant positions. Equal for
     predictions of 0 and 1.
 
+    Properties:
+        Not convex.
+        Differentiable: Cinf.
+
     Args:
         probability: Prediction (class, *spatial); 0 <= probability <= 1.
         target: Target (class, *spatial); 0 <= target <= 1.
@@ -1416,6 +1444,10 @@ class SquaredDiceLoss(nn.Module):
 
     Use it in place of `dice` for a gradient that is less harsh at hesitant positions. Equal for
     predictions of 0 and 1.
+
+    Properties:
+        Not convex.
+        Differentiable: Cinf.
 
     The module form of `squared_dice`.
 
@@ -1626,6 +1658,10 @@ def generalized_dice(
     classes the largest weight of those present.) There is one loss per sample. Weights change
     from sample to sample: small objects make it noisy.
 
+    Properties:
+        Not convex.
+        Differentiable: Cinf.
+
     Args:
         probability: Prediction (class, *spatial); 0 <= probability <= 1.
         target: Target (class, *spatial); 0 <= target <= 1.
@@ -1787,6 +1823,10 @@ class GeneralizedDiceLoss(nn.Module):
     absent one, has the weight of one position: false alarms there cost most. (MONAI gives absent
     classes the largest weight of those present.) There is one loss per sample. Weights change
     from sample to sample: small objects make it noisy.
+
+    Properties:
+        Not convex.
+        Differentiable: Cinf.
 
     The module form of `generalized_dice`.
 
@@ -2013,6 +2053,10 @@ def focal_tversky(
     1 what is missed. Below 1 the gradient is infinite for a perfect prediction, which `smooth`
     does not prevent. `gamma` is one over the authors' own; in some libraries it is the same power.
 
+    Properties:
+        Not convex.
+        Differentiable: C0, not at `alpha*Sum((1 - target[c, s])*probability[c, s], s) + ...
+
     Args:
         probability: Prediction (class, *spatial); 0 <= probability <= 1.
         target: Target (class, *spatial); 0 <= target <= 1.
@@ -2185,6 +2229,10 @@ class FocalTverskyLoss(nn.Module):
     Use it for small lesions: a `gamma` below 1 stresses what is segmented almost right, one above
     1 what is missed. Below 1 the gradient is infinite for a perfect prediction, which `smooth`
     does not prevent. `gamma` is one over the authors' own; in some libraries it is the same power.
+
+    Properties:
+        Not convex.
+        Differentiable: C0, not at `alpha*Sum((1 - target[c, s])*probability[c, s], s) + ...
 
     The module form of `focal_tversky`.
 
@@ -2510,6 +2558,10 @@ def log_cosh_dice(
 
     Use it in place of `dice` for a smoother end of training; it lies between 0 and log(cosh(1)).
 
+    Properties:
+        Not convex.
+        Differentiable: Cinf.
+
     Args:
         probability: Prediction (class, *spatial); 0 <= probability <= 1.
         target: Target (class, *spatial); 0 <= target <= 1.
@@ -2666,6 +2718,10 @@ class LogCoshDiceLoss(nn.Module):
     generalised ufuncs.
 
     Use it in place of `dice` for a smoother end of training; it lies between 0 and log(cosh(1)).
+
+    Properties:
+        Not convex.
+        Differentiable: Cinf.
 
     The module form of `log_cosh_dice`.
 
@@ -2896,6 +2952,10 @@ def matthews_correlation(
     the four counts and keeps it defined where a region is empty or full. There is one loss per
     sample and class, between 0 and 2.
 
+    Properties:
+        Not convex.
+        Differentiable: Cinf.
+
     Args:
         probability: Prediction (class, *spatial); 0 <= probability <= 1.
         target: Target (class, *spatial); 0 <= target <= 1.
@@ -3063,6 +3123,10 @@ class MatthewsCorrelationLoss(nn.Module):
     Use it where true negatives count, too, as they do not in `dice`. `smooth` is added to each of
     the four counts and keeps it defined where a region is empty or full. There is one loss per
     sample and class, between 0 and 2.
+
+    Properties:
+        Not convex.
+        Differentiable: Cinf.
 
     The module form of `matthews_correlation`.
 

@@ -84,6 +84,10 @@ def dice_cross_entropy(
     gives every position a steady gradient, Dice looks after small regions. There is one loss per
     sample. For regions that may overlap use `binary_dice_cross_entropy`.
 
+    Properties:
+        Not convex.
+        Differentiable: Cinf.
+
     Args:
         logits: Prediction (class, *spatial).
         target: Target (class, *spatial); 0 <= target <= 1.
@@ -255,6 +259,10 @@ class DiceCrossEntropyLoss(nn.Module):
     Use it as the first choice for segmentation by classes that exclude each other: cross-entropy
     gives every position a steady gradient, Dice looks after small regions. There is one loss per
     sample. For regions that may overlap use `binary_dice_cross_entropy`.
+
+    Properties:
+        Not convex.
+        Differentiable: Cinf.
 
     The module form of `dice_cross_entropy`.
 
@@ -606,6 +614,10 @@ def binary_dice(
 
     Use it for foreground against background. It is `dice` of the sigmoid, without a class axis.
 
+    Properties:
+        Not convex.
+        Differentiable: Cinf.
+
     Args:
         logits: Prediction (*spatial).
         target: Target (*spatial); 0 <= target <= 1.
@@ -762,6 +774,10 @@ class BinaryDiceLoss(nn.Module):
     Shapes: `(*spatial),(*spatial)->()` after the batch axes, as NumPy writes generalised ufuncs.
 
     Use it for foreground against background. It is `dice` of the sigmoid, without a class axis.
+
+    Properties:
+        Not convex.
+        Differentiable: Cinf.
 
     The module form of `binary_dice`.
 
@@ -973,6 +989,10 @@ def binary_dice_cross_entropy(
 
     Use it for foreground against background, or for each of several regions that may overlap.
 
+    Properties:
+        Not convex.
+        Differentiable: Cinf.
+
     Args:
         logits: Prediction (*spatial).
         target: Target (*spatial); 0 <= target <= 1.
@@ -1139,6 +1159,10 @@ class BinaryDiceCrossEntropyLoss(nn.Module):
     Shapes: `(*spatial),(*spatial)->()` after the batch axes, as NumPy writes generalised ufuncs.
 
     Use it for foreground against background, or for each of several regions that may overlap.
+
+    Properties:
+        Not convex.
+        Differentiable: Cinf.
 
     The module form of `binary_dice_cross_entropy`.
 
@@ -1417,6 +1441,10 @@ def combo(
     share of cross-entropy. There is one loss per sample and class; the authors subtract the Dice
     coefficient instead of adding one minus it, which is less by `1 - alpha`.
 
+    Properties:
+        Not convex.
+        Differentiable: Cinf, not at `1` = `probability[c, s]`, `probability[c, s]` = `0`.
+
     Args:
         probability: Prediction (class, *spatial); 0 <= probability <= 1.
         target: Target (class, *spatial); 0 <= target <= 1.
@@ -1586,6 +1614,10 @@ class ComboLoss(nn.Module):
     Use it to trade false alarms for misses: `beta` above 1/2 punishes misses more. `alpha` is the
     share of cross-entropy. There is one loss per sample and class; the authors subtract the Dice
     coefficient instead of adding one minus it, which is less by `1 - alpha`.
+
+    Properties:
+        Not convex.
+        Differentiable: Cinf, not at `1` = `probability[c, s]`, `probability[c, s]` = `0`.
 
     The module form of `combo`.
 
@@ -1845,6 +1877,11 @@ def boundary(
     near ones. `distance` is negative inside the true region and positive outside; compute it
     once per target. Alone, it may collapse to an empty region.
 
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: Lipschitz constant `sqrt(Sum(distance[c, s]**2, s))/size_spatial`.
+
     Args:
         probability: Prediction (class, *spatial); 0 <= probability <= 1.
         distance: Target (class, *spatial).
@@ -1999,6 +2036,11 @@ class BoundaryLoss(nn.Module):
     near ones. `distance` is negative inside the true region and positive outside; compute it
     once per target. Alone, it may collapse to an empty region.
 
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: Lipschitz constant `sqrt(Sum(distance[c, s]**2, s))/size_spatial`.
+
     The module form of `boundary`.
 
     Args:
@@ -2145,6 +2187,11 @@ def hausdorff_distance(
 
     Use it beside an overlap loss to shrink the largest errors of a contour. The distances to the
     predicted and to the true boundary are data, computed anew for every prediction.
+
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: Lipschitz constant `sqrt(Sum((predicted_distance[c, s]**alpha + ...
 
     Args:
         probability: Prediction (class, *spatial); 0 <= probability <= 1.
@@ -2312,6 +2359,11 @@ class HausdorffDistanceLoss(nn.Module):
 
     Use it beside an overlap loss to shrink the largest errors of a contour. The distances to the
     predicted and to the true boundary are data, computed anew for every prediction.
+
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: Lipschitz constant `sqrt(Sum((predicted_distance[c, s]**alpha + ...
 
     The module form of `hausdorff_distance`.
 

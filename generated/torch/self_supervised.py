@@ -97,6 +97,10 @@ def barlow_twins(
     of one has no correlations, and costs one per feature. Nothing is divided by the number of
     features.
 
+    Properties:
+        Not convex.
+        Differentiable: Cinf.
+
     Args:
         first: Prediction (batch, feature).
         second: Prediction (batch, feature).
@@ -240,6 +244,10 @@ class BarlowTwinsLoss(nn.Module):
     with itself should be 1, the others, weighted by `off_diagonal`, 0. One loss per batch; a batch
     of one has no correlations, and costs one per feature. Nothing is divided by the number of
     features.
+
+    Properties:
+        Not convex.
+        Differentiable: Cinf.
 
     The module form of `barlow_twins`.
 
@@ -1111,6 +1119,10 @@ def vicreg(
     with factors of their own. Variances are unbiased. One loss per batch; a batch of one has no
     variance.
 
+    Properties:
+        Not convex.
+        Differentiable: at least C0, not at `1` = `sqrt(Maximum(size_batch - 1, 1)*epsilon + ...
+
     Args:
         first: Prediction (batch, feature).
         second: Prediction (batch, feature).
@@ -1264,6 +1276,10 @@ class VicregLoss(nn.Module):
     both views), and the squared covariances over the number of features (the sum of both views),
     with factors of their own. Variances are unbiased. One loss per batch; a batch of one has no
     variance.
+
+    Properties:
+        Not convex.
+        Differentiable: at least C0, not at `1` = `sqrt(Maximum(size_batch - 1, 1)*epsilon + ...
 
     The module form of `vicreg`.
 
@@ -1839,6 +1855,11 @@ def byol(
     ways round and add. `target` is data: no gradient reaches the teacher. It lies between 0 and 4;
     a zero vector has cosine 0 to everything and no gradient.
 
+    Properties:
+        Not convex.
+        Differentiable: Cinf, not at `prediction` is the zero vector.
+        Outliers: no Lipschitz constant.
+
     Args:
         prediction: Prediction (feature).
         target: Target (feature).
@@ -1969,6 +1990,11 @@ class ByolLoss(nn.Module):
     Use it with a predictor behind the student and a teacher that follows it slowly; call it both
     ways round and add. `target` is data: no gradient reaches the teacher. It lies between 0 and 4;
     a zero vector has cosine 0 to everything and no gradient.
+
+    Properties:
+        Not convex.
+        Differentiable: Cinf, not at `prediction` is the zero vector.
+        Outliers: no Lipschitz constant.
 
     The module form of `byol`.
 
@@ -2146,6 +2172,11 @@ def simsiam(
     constants, which is what keeps everything from becoming one point: their gradients are 0, and
     the gradient is not that of the value. A zero vector has cosine 0 to everything and no gradient.
 
+    Properties:
+        Not convex.
+        Differentiable: Cinf, not at `first_prediction` is the zero vector, `first_projection` ...
+        Outliers: no Lipschitz constant.
+
     Args:
         first_prediction: Prediction (feature).
         second_prediction: Prediction (feature).
@@ -2288,6 +2319,11 @@ class SimsiamLoss(nn.Module):
     Use it with one network for both views and a predictor behind it. Projections count as
     constants, which is what keeps everything from becoming one point: their gradients are 0, and
     the gradient is not that of the value. A zero vector has cosine 0 to everything and no gradient.
+
+    Properties:
+        Not convex.
+        Differentiable: Cinf, not at `first_prediction` is the zero vector, `first_projection` ...
+        Outliers: no Lipschitz constant.
 
     The module form of `simsiam`.
 
@@ -2556,6 +2592,11 @@ def dino(
     student slowly. `teacher` and `center`, the running mean of the teacher's outputs, are data: no
     gradient reaches them. Average over the pairs of views, without those of a view with itself.
 
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: bounded influence, Lipschitz constant `sqrt(Sum(2*exp(2*(-center[k] + ...
+
     Args:
         student: Prediction (prototype).
         teacher: Target (prototype).
@@ -2697,6 +2738,11 @@ class DinoLoss(nn.Module):
     Use it for another view of each sample than the teacher sees, with a teacher that follows the
     student slowly. `teacher` and `center`, the running mean of the teacher's outputs, are data: no
     gradient reaches them. Average over the pairs of views, without those of a view with itself.
+
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: bounded influence, Lipschitz constant `sqrt(Sum(2*exp(2*(-center[k] + ...
 
     The module form of `dino`.
 
@@ -2927,6 +2973,12 @@ def swav(
     Use it with codes that are balanced over the batch (by Sinkhorn's iteration), which sum to 1 for
     each sample; they are data. Call it for each ordered pair of views and average.
 
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: bounded influence, Lipschitz constant `sqrt(Sum(2*codes[k]**2/temperature**2, ...
+        Estimates: not proper; likelihood of categorical, probabilities `proportional to ...
+
     Args:
         scores: Prediction (prototype).
         codes: Target (prototype); 0 <= codes <= 1.
@@ -3058,6 +3110,12 @@ class SwavLoss(nn.Module):
 
     Use it with codes that are balanced over the batch (by Sinkhorn's iteration), which sum to 1 for
     each sample; they are data. Call it for each ordered pair of views and average.
+
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: bounded influence, Lipschitz constant `sqrt(Sum(2*codes[k]**2/temperature**2, ...
+        Estimates: not proper; likelihood of categorical, probabilities `proportional to ...
 
     The module form of `swav`.
 
@@ -3246,6 +3304,11 @@ def masked_reconstruction(
     where a patch was hidden. With `normalize` 1 each target patch is standardised first, by its own
     mean and unbiased variance plus 0.000001. One loss per sample, which is 0 if nothing is hidden.
 
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: unbounded influence, no Lipschitz constant.
+
     Args:
         prediction: Prediction (patch, pixel).
         target: Target (patch, pixel).
@@ -3384,6 +3447,11 @@ class MaskedReconstructionLoss(nn.Module):
     Use it for masked autoencoders of images, sounds or series cut into patches; `hidden` is true
     where a patch was hidden. With `normalize` 1 each target patch is standardised first, by its own
     mean and unbiased variance plus 0.000001. One loss per sample, which is 0 if nothing is hidden.
+
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: unbounded influence, no Lipschitz constant.
 
     The module form of `masked_reconstruction`.
 

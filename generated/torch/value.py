@@ -116,6 +116,11 @@ def temporal_difference(
     Use it to learn the value of a policy. The next value is data, so the gradient is a
     semi-gradient. For expected SARSA pass the mean of the next values under the policy.
 
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: unbounded influence, no Lipschitz constant.
+
     Args:
         value: Prediction.
         reward: Target.
@@ -248,6 +253,11 @@ class TemporalDifferenceLoss(nn.Module):
 
     Use it to learn the value of a policy. The next value is data, so the gradient is a
     semi-gradient. For expected SARSA pass the mean of the next values under the policy.
+
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: unbounded influence, no Lipschitz constant.
 
     The module form of `temporal_difference`.
 
@@ -405,6 +415,10 @@ def q_learning(
     ufuncs.
 
     Use it for deep Q-networks. The maximum overestimates noisy values: prefer `double_q_learning`.
+
+    Properties:
+        Convex.
+        Differentiable: Cinf.
 
     Args:
         values: Prediction (action).
@@ -585,6 +599,10 @@ class QLearningLoss(nn.Module):
     ufuncs.
 
     Use it for deep Q-networks. The maximum overestimates noisy values: prefer `double_q_learning`.
+
+    Properties:
+        Convex.
+        Differentiable: Cinf.
 
     The module form of `q_learning`.
 
@@ -783,6 +801,11 @@ def double_q_learning(
     `next_values` those of the target network. Where several actions are best for the selector,
     their values are averaged; libraries take the first one.
 
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: unbounded influence, no Lipschitz constant.
+
     Args:
         values: Prediction (action).
         action: Label, an integer that points into axis action.
@@ -970,6 +993,11 @@ class DoubleQLearningLoss(nn.Module):
     Use it for deep Q-networks: `selector` are the next values by the network that is trained,
     `next_values` those of the target network. Where several actions are best for the selector,
     their values are averaged; libraries take the first one.
+
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: unbounded influence, no Lipschitz constant.
 
     The module form of `double_q_learning`.
 
@@ -1185,6 +1213,11 @@ def categorical_q_learning(
     `next_probability` is the target network's distribution for the best next action. Each atom's
     image, clipped to the range, is shared by its two neighbours. At least two atoms.
 
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: bounded influence, Lipschitz constant `Sum(sqrt(2)*Sum(Maximum(1 - ...
+
     Args:
         logits: Prediction (atom).
         next_probability: Target (atom); 0 <= next_probability <= 1.
@@ -1333,6 +1366,11 @@ class CategoricalQLearningLoss(nn.Module):
     Use it for distributional Q-learning: atoms lie evenly from `low` to `high`, and
     `next_probability` is the target network's distribution for the best next action. Each atom's
     image, clipped to the range, is shared by its two neighbours. At least two atoms.
+
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: bounded influence, Lipschitz constant `Sum(sqrt(2)*Sum(Maximum(1 - ...
 
     The module form of `categorical_q_learning`.
 
@@ -1597,6 +1635,11 @@ def soft_actor(
     Use it with actions sampled by reparametrisation, so that both inputs carry gradients;
     `action_value` is the smaller one of two critics'.
 
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: bounded influence, Lipschitz constant `sqrt(temperature**2 + 1)`.
+
     Args:
         log_probability: Prediction.
         action_value: Prediction.
@@ -1728,6 +1771,11 @@ class SoftActorLoss(nn.Module):
 
     Use it with actions sampled by reparametrisation, so that both inputs carry gradients;
     `action_value` is the smaller one of two critics'.
+
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: bounded influence, Lipschitz constant `sqrt(temperature**2 + 1)`.
 
     The module form of `soft_actor`.
 
@@ -1885,6 +1933,11 @@ def soft_critic(
     Use it for each critic of soft actor-critic: the soft value is the smaller one of two target
     critics' for a newly sampled next action, less entropy's price.
 
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: unbounded influence, no Lipschitz constant.
+
     Args:
         action_value: Prediction.
         reward: Target.
@@ -2030,6 +2083,11 @@ class SoftCriticLoss(nn.Module):
 
     Use it for each critic of soft actor-critic: the soft value is the smaller one of two target
     critics' for a newly sampled next action, less entropy's price.
+
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: unbounded influence, no Lipschitz constant.
 
     The module form of `soft_critic`.
 
@@ -2224,6 +2282,12 @@ def conservative_q(
     of actions that were never tried down. It is the cross-entropy of the recorded action under a
     softmax of the values.
 
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: bounded influence, Lipschitz constant `sqrt(2)`.
+        Estimates: class probabilities = `softmax(values)`, strictly proper, calibrated; ...
+
     Args:
         values: Prediction (action).
         action: Label, an integer that points into axis action.
@@ -2394,6 +2458,12 @@ class ConservativeQLoss(nn.Module):
     of actions that were never tried down. It is the cross-entropy of the recorded action under a
     softmax of the values.
 
+    Properties:
+        Convex.
+        Differentiable: Cinf.
+        Outliers: bounded influence, Lipschitz constant `sqrt(2)`.
+        Estimates: class probabilities = `softmax(values)`, strictly proper, calibrated; ...
+
     The module form of `conservative_q`.
 
     Args:
@@ -2554,6 +2624,12 @@ def expectile_value(
     Use it for implicit Q-learning: with `tau` near 1 the value approaches that of the best
     recorded action, without asking about others.
 
+    Properties:
+        Convex.
+        Differentiable: C1, not at `value = action_value`.
+        Outliers: unbounded influence, no Lipschitz constant.
+        Estimates: expectile of level tau; likelihood of split normal, variance below `1/(2 - ...
+
     Args:
         value: Prediction.
         action_value: Target.
@@ -2683,6 +2759,12 @@ class ExpectileValueLoss(nn.Module):
 
     Use it for implicit Q-learning: with `tau` near 1 the value approaches that of the best
     recorded action, without asking about others.
+
+    Properties:
+        Convex.
+        Differentiable: C1, not at `value = action_value`.
+        Outliers: unbounded influence, no Lipschitz constant.
+        Estimates: expectile of level tau; likelihood of split normal, variance below `1/(2 - ...
 
     The module form of `expectile_value`.
 

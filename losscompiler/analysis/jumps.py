@@ -38,7 +38,7 @@ from losscompiler.spec import expressions as ex
 from losscompiler.spec.decorator import Loss
 
 SIZES = (2, 3, 2, 4)
-LEAST, MOST, WORK = 20, 140, 4_000
+LEAST, MOST, WORK = 20, 120, 3_000
 """How many points are tried: as many as the size of the formula allows."""
 HIGHEST = 3
 """Derivatives up to this order are compared."""

@@ -35,6 +35,8 @@ FAR = sp.Symbol("far", positive=True)
 STEP = sp.Symbol("step", real=True)
 PLACES = Context.over({FAR: sp.Interval.open(0, sp.oo), STEP: sp.S.Reals})
 MOST_OPERATIONS = 60
+LARGEST = 250
+"""A formula on a line beyond this size is not looked at."""
 TRIES = 9
 SEARCH = 4_000
 """Steps that drawing lines may take."""
@@ -115,7 +117,8 @@ class Line:
 
     def slope(self, order: int) -> sp.Expr:
         """A derivative across the line, as a formula of how far one is."""
-        return elementary(sp.diff(self.formula, STEP, order).subs(STEP, 0))
+        found = sp.diff(self.formula, STEP, order).subs(STEP, 0)
+        return elementary(found) if found.count_ops() <= 2 * MOST_OPERATIONS else found
 
     def value(self) -> sp.Expr:
         """The loss on the line itself."""
@@ -139,7 +142,25 @@ def limit(e: sp.Expr, towards: str) -> sp.Expr | None:
         rest = by_leading_terms(expanded - weight * sp.log(FAR), FAR, PLACES)
         bounded = rest is not None and rest.is_number and rest.is_finite
         return (sp.oo if weight > 0 else -sp.oo) if bounded else None
-    return by_leading_terms(sp.powsimp(near), FAR, PLACES)
+    found = by_leading_terms(sp.powsimp(near), FAR, PLACES)
+    return found if found is not None else _of_logarithms(expanded)
+
+
+def _of_logarithms(e: sp.Expr) -> sp.Expr | None:
+    """The limit far away of whole multiples of logarithms: the logarithm of that of a product."""
+    factors = []
+    for term in sp.Add.make_args(e):
+        weight, inside = term.as_coeff_Mul()
+        if isinstance(inside, sp.log) and weight.is_Integer:
+            factors.append(inside.args[0] ** weight)
+        elif term.has(sp.log):
+            return None
+        else:
+            factors.append(sp.exp(term))
+    product = by_leading_terms(sp.Mul(*factors), FAR, PLACES)
+    if product in (sp.S.Zero, sp.oo):
+        return sp.log(product) if product else -sp.oo
+    return sp.log(product) if product is not None and product.is_positive else None
 
 
 def lines(loss: Loss, wrt: tuple[str, ...], tries: int = TRIES) -> Iterator[Line]:
@@ -165,6 +186,8 @@ def lines(loss: Loss, wrt: tuple[str, ...], tries: int = TRIES) -> Iterator[Line
         except (UndefinedError, StopIteration, ValueError, TypeError, ZeroDivisionError):
             continue
         if not isinstance(formula, sp.Expr) or formula.has(sp.nan, sp.zoo, sp.oo, -sp.oo):
+            continue
+        if formula.count_ops() > LARGEST:
             continue
         rest = [n for n in loss.roles if n not in wrt]
         told = {

@@ -22,7 +22,7 @@ from losscompiler.analysis.witness import shaped
 from losscompiler.ir.kinks import is_switch
 from losscompiler.spec.decorator import Loss
 
-TRIES = 30
+TRIES = 60
 SHIFTED = (0, 3)
 FAILURES = (UndefinedError, ZeroDivisionError, ValueError, OverflowError, TypeError, StopIteration)
 SEARCH = 5_000

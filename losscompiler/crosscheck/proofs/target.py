@@ -118,7 +118,10 @@ class Constant:
     @staticmethod
     def read(text: str, loss: Loss) -> Constant:
         """Reads it; raises NoValueError if it speaks of something that is no input."""
-        formula = sp.sympify(text, locals=named(loss.roles))
+        try:
+            formula = sp.sympify(text, locals=named(loss.roles))
+        except (TypeError, ValueError, AttributeError) as error:  # entries along an axis
+            raise NoValueError(f"`{text}` is no formula in scalar inputs") from error
         names = tuple(sorted(str(s) for s in formula.free_symbols))
         if any(n not in loss.roles or loss.roles[n].axes for n in names):
             raise NoValueError(f"`{text}` is no formula in scalar inputs")

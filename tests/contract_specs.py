@@ -13,7 +13,9 @@ AXES = '''"""Axes: shared inputs, starred ones, free indices, labels with axes o
 from losscompiler.spec import *
 
 @loss
-def center(e=Prediction("feature"), centers=Prediction("class", "feature"), label=Label("class")):
+def to_center(
+    e=Prediction("feature"), centers=Prediction("class", "feature"), label=Label("class")
+):
     """Distance to the center of the label."""
     d = index("feature")
     return Sum((e[d] - centers[label, d]) ** 2, d)
@@ -73,7 +75,7 @@ def others(x=Prediction("batch")):
     return Sum(indicator(Ne(i, j)) * x[i] * x[j], j)
 
 @loss
-def total_variation(x=Prediction("time")):
+def variation_in_time(x=Prediction("time")):
     """A guarded shift forward, over a sum."""
     t = index("time", "t")
     return Sum(where(t + 1 < size(t), (x[t + 1] - x[t]) ** 2, 0), t)

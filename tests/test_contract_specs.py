@@ -21,7 +21,7 @@ GAPS = E - CENTERS[OWN]
 def test_inputs_without_batch_axes_are_shared(check: Check) -> None:
     pulls = np.array([-2 * GAPS[0], -2 * (GAPS[1] + GAPS[2])])
     check(
-        "center",
+        "to_center",
         E,
         CENTERS,
         OWN,
@@ -35,19 +35,19 @@ def test_shared_inputs_beside_several_batch_axes(check: Check) -> None:
     e, own = np.stack([E, E]).reshape(3, 2, 1, 2), np.stack([OWN, OWN]).reshape(3, 2, 1)
     gaps = e - CENTERS[own]
     pulls = np.array([-2 * gaps[own == k].sum(0) for k in (0, 1)])
-    check("center", e, CENTERS, own, entries=(gaps**2).sum(-1), slopes=(2 * gaps, pulls))
+    check("to_center", e, CENTERS, own, entries=(gaps**2).sum(-1), slopes=(2 * gaps, pulls))
 
 
 def test_inputs_with_batch_axes_are_each_sample_s_own(check: Check) -> None:
     centers = np.stack([CENTERS, CENTERS + 1, CENTERS - 2])
     gaps = E - centers[np.arange(3), OWN]
     pulls = np.where(np.arange(2)[:, None] == OWN[:, None, None], -2 * gaps[:, None], 0)
-    check("center", E, centers, OWN, entries=(gaps**2).sum(-1), slopes=(2 * gaps, pulls))
+    check("to_center", E, centers, OWN, entries=(gaps**2).sum(-1), slopes=(2 * gaps, pulls))
 
 
 def test_no_input_has_batch_axes(check: Check) -> None:
     slopes = (2 * GAPS[1], np.stack([0 * GAPS[1], -2 * GAPS[1]]))
-    check("center", E[1], CENTERS, OWN[1], entries=(GAPS[1] ** 2).sum(), slopes=slopes)
+    check("to_center", E[1], CENTERS, OWN[1], entries=(GAPS[1] ** 2).sum(), slopes=slopes)
 
 
 def test_a_shared_input_that_is_read_by_label_and_as_a_whole(check: Check) -> None:
@@ -67,7 +67,7 @@ def test_a_masked_sample_does_not_pull_what_is_shared(check: Check) -> None:
     e = np.where([[True], [False], [True]], E, np.nan)
     pulls = np.array([-2 * GAPS[0], -2 * GAPS[2]])
     check(
-        "center",
+        "to_center",
         e,
         CENTERS,
         np.array([0, 99, 1]),
@@ -175,10 +175,10 @@ def test_comparisons_of_indices(check: Check) -> None:
 def test_guarded_shifts(check: Check) -> None:
     x = np.array([[1.0, 4.0, 2.0]])
     slope = np.array([[-6.0, 10.0, -4.0]])
-    check("total_variation", x, entries=np.array([13.0]), slopes=(slope,), curved=(0 * slope,))
+    check("variation_in_time", x, entries=np.array([13.0]), slopes=(slope,), curved=(0 * slope,))
     check("changes", x, entries=np.array([[1.0, 4, 8]]), slopes=([[5.0, 3.0, 4.0]],))
     one = np.array([7.0])
-    check("total_variation", one, entries=0.0, slopes=([0.0],))
+    check("variation_in_time", one, entries=0.0, slopes=([0.0],))
     check("changes", one, entries=one, slopes=([1.0],))
 
 

@@ -121,9 +121,10 @@ class BinaryCrossEntropyObjective(Objective):
 
     Properties:
         Convex.
-        Differentiable: Cinf, not at `1` = `probability`, `probability` = `0`.
+        Smoothness: C-infinity, not at `1` = `probability`, `probability` = `0`.
         Outliers: no Lipschitz constant.
-        Estimates: strictly proper at the defaults; likelihood of Bernoulli, mean `probability` ...
+        Estimates: strictly proper at the defaults; likelihood of Bernoulli, mean `probability` at
+            the defaults.
 
     Args:
         label_smoothing: Parameter; 0 <= label_smoothing <= 1; default 0.0.
@@ -261,9 +262,10 @@ class BinaryCrossEntropyWithLogitsObjective(Objective):
 
     Properties:
         Convex.
-        Differentiable: Cinf.
-        Outliers: bounded influence, Lipschitz constant `Max(label_smoothing*target - ...
-        Estimates: mean = `exp(logits)/(exp(logits) + 1)` at the defaults; likelihood of ...
+        Smoothness: C-infinity.
+        Outliers: bounded influence, Lipschitz constant ....
+        Estimates: mean = `exp(logits)/(exp(logits) + 1)` at the defaults; likelihood of Bernoulli,
+            mean `exp(logits)/(exp(logits) + 1)` at the defaults.
 
     Args:
         pos_weight: Parameter; pos_weight > 0; default 1.0.
@@ -421,9 +423,11 @@ class SoftmaxCrossEntropyObjective(Objective):
 
     Properties:
         Convex.
-        Differentiable: Cinf.
-        Outliers: bounded influence, Lipschitz constant `Max((1 - ...
-        Estimates: class probabilities = `softmax(logits)` at the defaults, strictly proper at ...
+        Smoothness: C-infinity.
+        Outliers: bounded influence, Lipschitz constant ....
+        Estimates: class probabilities = `softmax(logits)` at the defaults, strictly proper at the
+            defaults, calibrated at the defaults; likelihood of categorical, probabilities
+            `softmax(logits)` at the defaults.
 
     Args:
         label_smoothing: Parameter; 0 <= label_smoothing <= 1; default 0.0.
@@ -570,9 +574,11 @@ class SparseSoftmaxCrossEntropyObjective(Objective):
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: bounded influence, Lipschitz constant `sqrt(2)`.
-        Estimates: class probabilities = `softmax(logits)` at the defaults, strictly proper at ...
+        Estimates: class probabilities = `softmax(logits)` at the defaults, strictly proper at the
+            defaults, calibrated at the defaults; likelihood of categorical, probabilities
+            `softmax(logits)` at the defaults.
 
     Args:
         label_smoothing: Parameter; 0 <= label_smoothing <= 1; default 0.0.
@@ -670,7 +676,7 @@ class NegativeLogLikelihoodObjective(Objective):
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: Lipschitz constant `1`.
 
     Args:
@@ -757,7 +763,8 @@ class HingeObjective(Objective):
 
     Properties:
         Convex.
-        Differentiable: C0, not at `prediction = -1 where target = -1`, `prediction = 1 where ...
+        Smoothness: C0, not at `prediction = -1 where target = -1`, `prediction = 1 where target =
+            1`.
         Outliers: bounded influence, Lipschitz constant `1`.
         Estimates: calibrated; no likelihood.
 
@@ -847,7 +854,8 @@ class SquaredHingeObjective(Objective):
 
     Properties:
         Convex.
-        Differentiable: C1, not at `prediction = -1 where target = -1`, `prediction = 1 where ...
+        Smoothness: C1, not at `prediction = -1 where target = -1`, `prediction = 1 where target =
+            1`.
         Outliers: unbounded influence, no Lipschitz constant.
         Estimates: calibrated; no likelihood.
 
@@ -1002,7 +1010,7 @@ class BinaryFocalObjective(Objective):
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     Args:
         alpha: Parameter; 0 <= alpha <= 1; default 0.25.
@@ -1160,7 +1168,7 @@ class SoftmaxFocalObjective(Objective):
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Estimates: not proper; no likelihood.
 
     Args:

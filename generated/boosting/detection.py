@@ -139,7 +139,7 @@ class BalancedL1Objective(Objective):
 
     Properties:
         Not convex; convex at the defaults.
-        Differentiable: C0, not at `prediction = beta + target`, `prediction = target`, ....
+        Smoothness: C0, not at `prediction = beta + target`, `prediction = target`, ....
         Outliers: bounded influence.
         Likelihood of density `exp(-loss)`.
 
@@ -294,7 +294,7 @@ class GaussianFocalObjective(Objective):
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     Args:
         alpha: Parameter; alpha >= 0; default 2.0.
@@ -442,7 +442,7 @@ class WingObjective(Objective):
 
     Properties:
         Not convex.
-        Differentiable: C0, not at `prediction = target + width`, `prediction = target`, ....
+        Smoothness: C0, not at `prediction = target + width`, `prediction = target`, ....
         Outliers: bounded influence, Lipschitz constant `Max(1, width/curvature)`.
         Likelihood of density `exp(-loss)`.
 

@@ -75,7 +75,7 @@ class GammaDevianceObjective(Objective):
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: unbounded influence, no Lipschitz constant.
         Estimates: mean = `exp(log_mean)`; likelihood of exponential, mean `exp(log_mean)`.
 
@@ -162,9 +162,10 @@ class InverseGaussianDevianceObjective(Objective):
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: unbounded influence, no Lipschitz constant.
-        Estimates: mean = `exp(log_mean)`; likelihood of inverse Gaussian, mean `exp(log_mean)`, ...
+        Estimates: mean = `exp(log_mean)`; likelihood of inverse Gaussian, mean `exp(log_mean)`,
+            shape `1`.
 
     Args:
         hessian: The curvature that trees are grown with. `"exact"` gives the second derivative,
@@ -242,7 +243,7 @@ class PoissonUnitDevianceObjective(Objective):
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: no Lipschitz constant.
         Estimates: mean = `mean`; likelihood of Poisson, mean `mean`, times `2`.
 
@@ -324,7 +325,7 @@ class GammaUnitDevianceObjective(Objective):
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: no Lipschitz constant.
         Estimates: mean = `mean`; likelihood of gamma, mean `mean`, shape `2`.
 

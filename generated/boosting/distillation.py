@@ -148,8 +148,8 @@ class DistillationObjective(Objective):
 
     Properties:
         Convex.
-        Differentiable: Cinf.
-        Outliers: bounded influence, Lipschitz constant ...
+        Smoothness: C-infinity.
+        Outliers: bounded influence, Lipschitz constant ....
 
     Args:
         temperature: Parameter; temperature > 0; default 1.0.
@@ -302,7 +302,7 @@ class ReverseDistillationObjective(Objective):
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     Args:
         temperature: Parameter; temperature > 0; default 1.0.
@@ -594,7 +594,7 @@ class GeneralizedJsDistillationObjective(Objective):
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     Args:
         beta: Parameter; 0 <= beta <= 1; default 0.5.

@@ -90,8 +90,9 @@ class KlDivergenceObjective(Objective):
 
     Properties:
         Convex.
-        Differentiable: Cinf, not at `prediction[c]` = `0`.
-        Estimates: class probabilities, strictly proper; likelihood of categorical, ...
+        Smoothness: C-infinity, not at `prediction[c]` = `0`.
+        Estimates: class probabilities, strictly proper; likelihood of categorical, probabilities
+            `prediction`.
 
     Args:
         hessian: The curvature that trees are grown with. `"exact"` gives the second derivative,
@@ -183,7 +184,7 @@ class ReverseKlDivergenceObjective(Objective):
 
     Properties:
         Convex.
-        Differentiable: Cinf, not at `prediction[c]` = `0`.
+        Smoothness: C-infinity, not at `prediction[c]` = `0`.
 
     Args:
         hessian: The curvature that trees are grown with. `"exact"` gives the second derivative,
@@ -296,9 +297,10 @@ class KlDivergenceWithLogitsObjective(Objective):
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: bounded influence, Lipschitz constant `sqrt(Sum(2*target[c]**2, c))`.
-        Estimates: class probabilities = `softmax(logits)`, strictly proper, calibrated; ...
+        Estimates: class probabilities = `softmax(logits)`, strictly proper, calibrated; likelihood
+            of categorical, probabilities `softmax(logits)`.
 
     Args:
         hessian: The curvature that trees are grown with. `"exact"` gives the second derivative,
@@ -383,7 +385,7 @@ class KlDivergenceWithLogTargetObjective(Objective):
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: Lipschitz constant `sqrt(Sum(exp(2*log_target[c]), c))`.
 
     Args:
@@ -482,7 +484,7 @@ class JsDivergenceObjective(Objective):
 
     Properties:
         Convex.
-        Differentiable: Cinf, not at `prediction[c]/2 + target[c]/2` = `0`, `prediction[c]` = `0`.
+        Smoothness: C-infinity, not at `prediction[c]/2 + target[c]/2` = `0`, `prediction[c]` = `0`.
 
     Args:
         hessian: The curvature that trees are grown with. `"exact"` gives the second derivative,
@@ -570,7 +572,7 @@ class TotalVariationDistanceObjective(Objective):
 
     Properties:
         Convex.
-        Differentiable: C0, not at `prediction[c]` = `target[c]`.
+        Smoothness: C0, not at `prediction[c]` = `target[c]`.
         Outliers: Lipschitz constant `sqrt(size_class)/2`.
         Estimates: mode, not proper; no likelihood.
 
@@ -661,7 +663,7 @@ class SquaredHellingerDistanceObjective(Objective):
 
     Properties:
         Convex.
-        Differentiable: C0, not at `prediction[c]` = `0`.
+        Smoothness: C0, not at `prediction[c]` = `0`.
         Outliers: no Lipschitz constant.
         Estimates: not proper; no likelihood.
 
@@ -764,7 +766,8 @@ class BhattacharyyaDistanceObjective(Objective):
 
     Properties:
         Convex.
-        Differentiable: C0, not at `prediction[c]` = `0`, ...
+        Smoothness: C0, not at `prediction[c]` = `0`, `Sum(sqrt(prediction[c])*sqrt(target[c]), c)`
+            = `0`.
         Outliers: no Lipschitz constant.
         Estimates: class probabilities, strictly proper; no likelihood.
 
@@ -867,7 +870,7 @@ class ChiSquaredDivergenceObjective(Objective):
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: no Lipschitz constant.
 
     Args:
@@ -971,7 +974,7 @@ class AlphaDivergenceObjective(Objective):
 
     Properties:
         Convex.
-        Differentiable: C0, not at `prediction[c]` = `0`.
+        Smoothness: C0, not at `prediction[c]` = `0`.
         Outliers: no Lipschitz constant.
         Estimates: not proper; no likelihood.
 
@@ -1098,9 +1101,10 @@ class RenyiDivergenceObjective(Objective):
 
     Properties:
         Convex.
-        Differentiable: C0, not at `prediction[c]` = `0`, `Sum(prediction[c]**(1 - ...
+        Smoothness: C0, not at `prediction[c]` = `0`, ... = `0`.
         Outliers: no Lipschitz constant.
-        Estimates: class probabilities, strictly proper; likelihood of categorical, ...
+        Estimates: class probabilities, strictly proper; likelihood of categorical, probabilities
+            `prediction` at the defaults.
 
     Args:
         alpha: Parameter; 0 < alpha < 1; default 0.5.
@@ -1198,7 +1202,7 @@ class GeneralizedKlDivergenceObjective(Objective):
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: no Lipschitz constant.
 
     Args:

@@ -123,7 +123,7 @@ class EvidentialCrossEntropyObjective(Objective):
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     Args:
         hessian: The curvature that trees are grown with. `"exact"` gives the second derivative,
@@ -248,7 +248,7 @@ class EvidentialLogLikelihoodObjective(Objective):
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     Args:
         hessian: The curvature that trees are grown with. `"exact"` gives the second derivative,

@@ -105,8 +105,9 @@ class TweedieDevianceMeanObjective(Objective):
 
     Properties:
         Not convex; convex for `power <= 1`.
-        Differentiable: Cinf.
-        Estimates: mean = `mean`; likelihood of Tweedie, mean `mean`, power `3/2`, dispersion ...
+        Smoothness: C-infinity.
+        Estimates: mean = `mean`; likelihood of Tweedie, mean `mean`, power `3/2`, dispersion `1` at
+            the defaults.
 
     Args:
         power: Parameter; 0 <= power <= 3; default 1.5.
@@ -210,8 +211,9 @@ class TweedieDevianceObjective(Objective):
 
     Properties:
         Not convex; convex for `1 <= power <= 2`, at the defaults.
-        Differentiable: Cinf.
-        Estimates: mean = `exp(log_mean)`; likelihood of Tweedie, mean `exp(log_mean)`, power ...
+        Smoothness: C-infinity.
+        Estimates: mean = `exp(log_mean)`; likelihood of Tweedie, mean `exp(log_mean)`, power `3/2`,
+            dispersion `1` at the defaults.
 
     Args:
         power: Parameter; 0 <= power <= 3; default 1.5.

@@ -196,7 +196,8 @@ class AsymmetricMultilabelObjective(Objective):
 
     Properties:
         Not convex.
-        Differentiable: at least C0, not at `Maximum(-clip + 1/(1 + exp(-logits)), 0)` = `0`, ...
+        Smoothness: at least C0, not at `Maximum(-clip + 1/(1 + exp(-logits)), 0)` = `0`, `clip +
+            1/(exp(logits) + 1)` = `1`.
 
     Args:
         gamma_negative: Parameter; gamma_negative >= 0; default 4.0.
@@ -344,7 +345,7 @@ class QualityFocalObjective(Objective):
 
     Properties:
         Not convex.
-        Differentiable: at least C2, not at `Magnitude(target - 1/(1 + exp(-logits)))` = `0`.
+        Smoothness: at least C2, not at `Magnitude(target - 1/(1 + exp(-logits)))` = `0`.
 
     Args:
         beta: Parameter; beta >= 2; default 2.0.
@@ -481,7 +482,7 @@ class VarifocalObjective(Objective):
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     Args:
         alpha: Parameter; alpha >= 0; default 0.75.

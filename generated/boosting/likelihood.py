@@ -76,7 +76,7 @@ class PoissonNllFullObjective(Objective):
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: unbounded influence, no Lipschitz constant.
         Estimates: mean = `exp(log_rate)`; likelihood of Poisson, mean `exp(log_rate)`.
 
@@ -157,8 +157,9 @@ class ProbitObjective(Objective):
 
     Properties:
         Convex.
-        Differentiable: Cinf.
-        Estimates: mean = `(InverseMills(-score) - InverseMills(score))/(InverseMills(-score) + ...
+        Smoothness: C-infinity.
+        Estimates: mean = ..., calibrated; likelihood of Bernoulli, probability of 1
+            `erf(sqrt(2)*score/2)/2 + 1/2`.
 
     Args:
         hessian: The curvature that trees are grown with. `"exact"` gives the second derivative,

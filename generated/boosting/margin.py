@@ -96,7 +96,8 @@ class PerceptronObjective(Objective):
 
     Properties:
         Convex.
-        Differentiable: C0, not at `prediction = 0 where target = -1`, `prediction = 0 where ...
+        Smoothness: C0, not at `prediction = 0 where target = -1`, `prediction = 0 where target =
+            1`.
         Outliers: bounded influence, Lipschitz constant `1`.
         Estimates: not calibrated; no likelihood.
 
@@ -189,9 +190,10 @@ class SoftMarginObjective(Objective):
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: bounded influence, Lipschitz constant `1`.
-        Estimates: mean = `tanh(prediction/2)`, calibrated; likelihood of Bernoulli, probability ...
+        Estimates: mean = `tanh(prediction/2)`, calibrated; likelihood of Bernoulli, probability of
+            1 `exp(prediction)/(exp(prediction) + 1)`.
 
     Args:
         hessian: The curvature that trees are grown with. `"exact"` gives the second derivative,
@@ -271,7 +273,7 @@ class ExponentialObjective(Objective):
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: unbounded influence, no Lipschitz constant.
         Estimates: mean = `tanh(prediction)`, calibrated; no likelihood.
 
@@ -371,7 +373,8 @@ class ModifiedHuberClassificationObjective(Objective):
 
     Properties:
         Convex.
-        Differentiable: C1, not at `prediction = -1 where target = -1`, `prediction = 1 where ...
+        Smoothness: C1, not at `prediction = -1 where target = -1`, `prediction = 1 where target =
+            -1`, ....
         Outliers: bounded influence, Lipschitz constant `4`.
         Estimates: calibrated; no likelihood.
 
@@ -458,7 +461,7 @@ class SavageObjective(Objective):
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: redescending influence, Lipschitz constant `8/27`.
         Estimates: mean = `tanh(prediction/2)`; no likelihood.
 
@@ -546,7 +549,7 @@ class TangentObjective(Objective):
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: redescending influence.
         Estimates: mean = `2*atan(prediction)`; no likelihood.
 
@@ -642,7 +645,8 @@ class BinarySparsemaxObjective(Objective):
 
     Properties:
         Convex.
-        Differentiable: C1, not at `prediction = -1 where target = -1`, `prediction = 1 where ...
+        Smoothness: C1, not at `prediction = -1 where target = -1`, `prediction = 1 where target =
+            -1`, ....
         Outliers: bounded influence, Lipschitz constant `1`.
         Estimates: calibrated; no likelihood.
 
@@ -745,7 +749,7 @@ class CategoricalHingeObjective(Objective):
 
     Properties:
         Convex.
-        Differentiable: C0, not at two of `margin*Piecewise((1, Ne(-c + label, 0)), (0, True)) + ...
+        Smoothness: C0, not at two of ... tie for the greatest.
         Outliers: bounded influence, Lipschitz constant `sqrt(2)`.
         Estimates: not calibrated.
 
@@ -839,7 +843,7 @@ class MulticlassPerceptronObjective(Objective):
 
     Properties:
         Convex.
-        Differentiable: C0, not at two entries of `scores` tie for the greatest.
+        Smoothness: C0, not at two entries of `scores` tie for the greatest.
         Outliers: bounded influence, Lipschitz constant `sqrt(2)`.
         Estimates: not calibrated.
 
@@ -1017,7 +1021,7 @@ class MultiMarginObjective(Objective):
 
     Properties:
         Convex.
-        Differentiable: C0, not at `scores[label]` = `margin + scores[c]`.
+        Smoothness: C0, not at `scores[label]` = `margin + scores[c]`.
         Estimates: not calibrated.
 
     Args:
@@ -1121,8 +1125,8 @@ class MultilabelMarginObjective(Objective):
 
     Properties:
         Convex.
-        Differentiable: C0, not at `scores[c]` = `scores[k] + 1`.
-        Outliers: bounded influence, Lipschitz constant `Sum(Sum(sqrt(2)*(1 - ...
+        Smoothness: C0, not at `scores[c]` = `scores[k] + 1`.
+        Outliers: bounded influence, Lipschitz constant ....
 
     Args:
         hessian: The curvature that trees are grown with. `"exact"` gives the second derivative,
@@ -1222,8 +1226,8 @@ class MultilabelSoftMarginObjective(Objective):
 
     Properties:
         Convex.
-        Differentiable: Cinf.
-        Outliers: bounded influence, Lipschitz constant `sqrt(Sum(Max(1 - target[c], ...
+        Smoothness: C-infinity.
+        Outliers: bounded influence, Lipschitz constant ....
 
     Args:
         hessian: The curvature that trees are grown with. `"exact"` gives the second derivative,

@@ -100,7 +100,7 @@ class HingeEmbeddingObjective(Objective):
 
     Properties:
         Convex.
-        Differentiable: C0, not at `distance = margin where target = -1`.
+        Smoothness: C0, not at `distance = margin where target = -1`.
         Outliers: bounded influence, Lipschitz constant `1`.
         No likelihood.
 
@@ -221,7 +221,7 @@ class ContrastiveDistanceObjective(Objective):
 
     Properties:
         Convex.
-        Differentiable: C1, not at `distance = margin where same = 0`.
+        Smoothness: C1, not at `distance = margin where same = 0`.
         Outliers: no Lipschitz constant.
         No likelihood.
 

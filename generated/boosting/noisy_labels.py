@@ -109,7 +109,7 @@ class GeneralizedCrossEntropyObjective(Objective):
 
     Properties:
         Convex.
-        Differentiable: C0, not at `probabilities[label]` = `0`.
+        Smoothness: C0, not at `probabilities[label]` = `0`.
         Estimates: not proper; no likelihood.
 
     Args:
@@ -239,7 +239,7 @@ class GeneralizedCrossEntropyWithLogitsObjective(Objective):
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Estimates: not proper; no likelihood.
 
     Args:
@@ -386,7 +386,7 @@ class SymmetricCrossEntropyObjective(Objective):
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Estimates: not proper; no likelihood.
 
     Args:
@@ -515,7 +515,7 @@ class Poly1CrossEntropyObjective(Objective):
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Estimates: not proper; no likelihood.
 
     Args:
@@ -646,7 +646,7 @@ class SparsePoly1CrossEntropyObjective(Objective):
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Estimates: not proper; no likelihood.
 
     Args:
@@ -779,7 +779,7 @@ class ConfidencePenalizedCrossEntropyObjective(Objective):
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Estimates: not proper; no likelihood.
 
     Args:
@@ -910,8 +910,9 @@ class SoftmaxSquaredErrorObjective(Objective):
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
-        Estimates: class probabilities = `softmax(logits)`, strictly proper, calibrated; no ...
+        Smoothness: C-infinity.
+        Estimates: class probabilities = `softmax(logits)`, strictly proper, calibrated; no
+            likelihood.
 
     Args:
         hessian: The curvature that trees are grown with. `"exact"` gives the second derivative,

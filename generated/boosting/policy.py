@@ -82,7 +82,7 @@ class K1KlObjective(Objective):
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: bounded influence, Lipschitz constant `1`.
 
     Args:
@@ -167,7 +167,7 @@ class K2KlObjective(Objective):
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: unbounded influence, no Lipschitz constant.
         Estimates: mean; likelihood of Gaussian, variance `1`.
 
@@ -247,7 +247,7 @@ class K3KlObjective(Objective):
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: unbounded influence, no Lipschitz constant.
         Likelihood of Gumbel of minima, scale `1`.
 
@@ -351,8 +351,9 @@ class AdvantageWeightedRegressionObjective(Objective):
 
     Properties:
         Convex.
-        Differentiable: Cinf.
-        Outliers: bounded influence, Lipschitz constant `Max(exp(advantage/temperature), ...
+        Smoothness: C-infinity.
+        Outliers: bounded influence, Lipschitz constant `Max(exp(advantage/temperature),
+            max_weight)`.
 
     Args:
         temperature: Parameter; temperature > 0; default 1.0.

@@ -110,9 +110,10 @@ class ExpectileObjective(Objective):
 
     Properties:
         Convex.
-        Differentiable: C1, not at `prediction = target`.
+        Smoothness: C1, not at `prediction = target`.
         Outliers: unbounded influence, no Lipschitz constant.
-        Estimates: expectile of level tau; likelihood of split normal, variance below `1/(2 - ...
+        Estimates: expectile of level tau; likelihood of split normal, variance below `1/(2 -
+            2*tau)`, variance above `1/(2*tau)`.
 
     Args:
         tau: Parameter; 0 < tau < 1; default 0.5.
@@ -233,7 +234,7 @@ class SmoothQuantileObjective(Objective):
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: bounded influence, Lipschitz constant `Max(1 - tau, tau)`.
         Likelihood of density `exp(-loss)`.
 
@@ -386,7 +387,7 @@ class QuantileHuberObjective(Objective):
 
     Properties:
         Convex.
-        Differentiable: C1, not at `prediction = delta + target`, `prediction = target`, ....
+        Smoothness: C1, not at `prediction = delta + target`, `prediction = target`, ....
         Outliers: bounded influence, Lipschitz constant `Max(1 - tau, tau)`.
         Likelihood of density `exp(-loss)`.
 

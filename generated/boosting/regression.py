@@ -99,7 +99,7 @@ class SquaredErrorObjective(Objective):
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: unbounded influence, no Lipschitz constant.
         Estimates: mean; likelihood of Gaussian, variance `1/2`.
 
@@ -191,7 +191,7 @@ class AbsoluteErrorObjective(Objective):
 
     Properties:
         Convex.
-        Differentiable: C0, not at `prediction = target`.
+        Smoothness: C0, not at `prediction = target`.
         Outliers: bounded influence, Lipschitz constant `1`.
         Estimates: median; likelihood of Laplace, scale `1`.
 
@@ -298,7 +298,7 @@ class HuberObjective(Objective):
 
     Properties:
         Convex.
-        Differentiable: C1, not at `prediction = delta + target`, `prediction = -delta + target`.
+        Smoothness: C1, not at `prediction = delta + target`, `prediction = -delta + target`.
         Outliers: bounded influence, Lipschitz constant `delta`.
         Likelihood of Huber's, variance in the middle `1`, tails from `delta`.
 
@@ -406,7 +406,7 @@ class SmoothL1Objective(Objective):
 
     Properties:
         Convex.
-        Differentiable: C1, not at `prediction = beta + target`, `prediction = -beta + target`.
+        Smoothness: C1, not at `prediction = beta + target`, `prediction = -beta + target`.
         Outliers: bounded influence, Lipschitz constant `1`.
         Likelihood of Huber's, variance in the middle `beta`, tails from `beta`.
 
@@ -495,7 +495,7 @@ class LogCoshObjective(Objective):
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: bounded influence, Lipschitz constant `1`.
         Likelihood of hyperbolic secant, scale `pi/2`.
 
@@ -604,7 +604,7 @@ class QuantileObjective(Objective):
 
     Properties:
         Convex.
-        Differentiable: C0, not at `prediction = target`.
+        Smoothness: C0, not at `prediction = target`.
         Outliers: bounded influence, Lipschitz constant `Max(1 - tau, tau)`.
         Estimates: quantile of level tau; likelihood of asymmetric Laplace, level `tau`, scale `1`.
 
@@ -720,7 +720,7 @@ class TukeyBiweightObjective(Objective):
 
     Properties:
         Not convex.
-        Differentiable: C2, not at `prediction = c + target`, `prediction = -c + target`.
+        Smoothness: C2, not at `prediction = c + target`, `prediction = -c + target`.
         Outliers: redescending influence, Lipschitz constant `16*sqrt(5)*c/125`.
         No likelihood.
 
@@ -816,7 +816,7 @@ class LinexObjective(Objective):
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Likelihood of Gumbel, signed scale `1/a`.
 
     Args:
@@ -900,7 +900,7 @@ class PoissonNllObjective(Objective):
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: unbounded influence, no Lipschitz constant.
         Estimates: mean = `exp(log_rate)`; likelihood of Poisson, mean `exp(log_rate)`.
 
@@ -981,7 +981,7 @@ class PoissonNllRateObjective(Objective):
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: no Lipschitz constant.
         Estimates: mean = `rate`; likelihood of Poisson, mean `rate`.
 
@@ -1081,7 +1081,7 @@ class EpsilonInsensitiveObjective(Objective):
 
     Properties:
         Convex.
-        Differentiable: C0, not at `prediction = epsilon + target where epsilon > 0`, ...
+        Smoothness: C0, not at `prediction = epsilon + target where epsilon > 0`, ....
         Outliers: bounded influence, Lipschitz constant `1`.
         Likelihood of density `exp(-loss)`.
 
@@ -1196,7 +1196,7 @@ class SquaredEpsilonInsensitiveObjective(Objective):
 
     Properties:
         Convex.
-        Differentiable: C1, not at `prediction = epsilon + target where epsilon > 0`, ...
+        Smoothness: C1, not at `prediction = epsilon + target where epsilon > 0`, ....
         Outliers: unbounded influence, no Lipschitz constant.
         Likelihood of density `exp(-loss)`.
 
@@ -1322,9 +1322,10 @@ class AsymmetricSquaredErrorObjective(Objective):
 
     Properties:
         Convex.
-        Differentiable: C1, not at `prediction = target`.
+        Smoothness: C1, not at `prediction = target`.
         Outliers: unbounded influence, no Lipschitz constant.
-        Estimates: expectile of level under/(over + under); likelihood of split normal, variance ...
+        Estimates: expectile of level under/(over + under); likelihood of split normal, variance
+            below `1/(2*over)`, variance above `1/(2*under)`.
 
     Args:
         over: Parameter; over > 0; default 1.0.
@@ -1450,9 +1451,10 @@ class AsymmetricAbsoluteErrorObjective(Objective):
 
     Properties:
         Convex.
-        Differentiable: C0, not at `prediction = target`.
+        Smoothness: C0, not at `prediction = target`.
         Outliers: bounded influence, Lipschitz constant `Max(over, under)`.
-        Estimates: quantile of level under/(over + under); likelihood of asymmetric Laplace, ...
+        Estimates: quantile of level under/(over + under); likelihood of asymmetric Laplace, level
+            `under/(over + under)`, scale `1/(over + under)`.
 
     Args:
         over: Parameter; over > 0; default 1.0.

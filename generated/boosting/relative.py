@@ -99,7 +99,7 @@ class AbsolutePercentageErrorObjective(Objective):
 
     Properties:
         Convex.
-        Differentiable: C0, not at `prediction = target where target > 0, epsilon - target > 0`, ...
+        Smoothness: C0, not at ..., ..., ....
         Outliers: bounded influence, Lipschitz constant `Max(-1/target, 1/epsilon, 1/target)`.
 
     Args:
@@ -197,8 +197,9 @@ class SquaredLogarithmicErrorObjective(Objective):
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
-        Likelihood of Gaussian of log(target + 1), mean of the logarithm `log(prediction + 1)`, ...
+        Smoothness: C-infinity.
+        Likelihood of Gaussian of log(target + 1), mean of the logarithm `log(prediction + 1)`,
+            variance of the logarithm `1/2`.
 
     Args:
         hessian: The curvature that trees are grown with. `"exact"` gives the second derivative,

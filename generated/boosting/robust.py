@@ -100,7 +100,7 @@ class PseudoHuberObjective(Objective):
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: bounded influence, Lipschitz constant `delta`.
         Likelihood of hyperbolic, rate `delta`, width `delta`.
 
@@ -211,7 +211,7 @@ class CharbonnierObjective(Objective):
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: bounded influence, Lipschitz constant `1`.
         Likelihood of hyperbolic, rate `1`, width `epsilon`.
 
@@ -317,7 +317,7 @@ class CauchyObjective(Objective):
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: redescending influence, Lipschitz constant `sqrt(2)/(2*c)`.
         Likelihood of Cauchy, scale `sqrt(2)*c`.
 
@@ -421,7 +421,7 @@ class WelschObjective(Objective):
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: redescending influence.
         No likelihood.
 
@@ -533,7 +533,7 @@ class GemanMcclureObjective(Objective):
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: redescending influence, Lipschitz constant `3*sqrt(3)/(8*c)`.
         No likelihood.
 
@@ -638,7 +638,7 @@ class FairObjective(Objective):
 
     Properties:
         Convex.
-        Differentiable: C2, not at `prediction = target`.
+        Smoothness: C2, not at `prediction = target`.
         Outliers: bounded influence, Lipschitz constant `c`.
         Likelihood of density `exp(-loss)`.
 
@@ -750,7 +750,7 @@ class AndrewsWaveObjective(Objective):
 
     Properties:
         Not convex.
-        Differentiable: C1, not at `prediction = pi*c + target`, `prediction = -pi*c + target`.
+        Smoothness: C1, not at `prediction = pi*c + target`, `prediction = -pi*c + target`.
         Outliers: redescending influence.
         No likelihood.
 
@@ -844,7 +844,7 @@ class TruncatedSquaredErrorObjective(Objective):
 
     Properties:
         Not convex.
-        Differentiable: C0, not at `prediction = -c + target`, `prediction = c + target`.
+        Smoothness: C0, not at `prediction = -c + target`, `prediction = c + target`.
         Outliers: redescending influence, Lipschitz constant `c`.
         No likelihood.
 

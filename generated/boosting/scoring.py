@@ -87,7 +87,7 @@ class BrierScoreObjective(Objective):
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: Lipschitz constant `Max(2 - 2*target, 2*target)`.
         Estimates: mean = `probability`, strictly proper.
 
@@ -185,8 +185,8 @@ class MulticlassBrierScoreObjective(Objective):
 
     Properties:
         Convex.
-        Differentiable: Cinf.
-        Outliers: Lipschitz constant `sqrt(Sum(Max(2 - 2*target[c], 2*target[c])**2, c))`.
+        Smoothness: C-infinity.
+        Outliers: Lipschitz constant ....
         Estimates: class probabilities, strictly proper; no likelihood.
 
     Args:
@@ -294,7 +294,7 @@ class SphericalScoreObjective(Objective):
 
     Properties:
         Not convex.
-        Differentiable: Cinf, not at `probabilities` is the zero vector.
+        Smoothness: C-infinity, not at `probabilities` is the zero vector.
         Outliers: no Lipschitz constant.
         Estimates: class probabilities, strictly proper; no likelihood.
 

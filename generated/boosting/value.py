@@ -113,9 +113,10 @@ class ExpectileValueObjective(Objective):
 
     Properties:
         Convex.
-        Differentiable: C1, not at `value = action_value`.
+        Smoothness: C1, not at `value = action_value`.
         Outliers: unbounded influence, no Lipschitz constant.
-        Estimates: expectile of level tau; likelihood of split normal, variance below `1/(2 - ...
+        Estimates: expectile of level tau; likelihood of split normal, variance below `1/(2 -
+            2*tau)`, variance above `1/(2*tau)`.
 
     Args:
         tau: Parameter; 0 < tau < 1; default 0.7.

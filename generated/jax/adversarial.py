@@ -120,8 +120,8 @@ def gan_discriminator(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
-        Outliers: bounded influence, Lipschitz constant `sqrt(Max(1 - label_smoothing, ...
+        Smoothness: C-infinity.
+        Outliers: bounded influence, Lipschitz constant ....
 
     Args:
         real: Prediction.
@@ -348,7 +348,7 @@ def gan_generator(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: bounded influence, Lipschitz constant `1`.
 
     Args:
@@ -521,7 +521,7 @@ def gan_generator_minimax(
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: bounded influence, Lipschitz constant `1`.
 
     Args:
@@ -703,7 +703,7 @@ def lsgan_discriminator(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: unbounded influence, no Lipschitz constant.
 
     Args:
@@ -930,7 +930,7 @@ def lsgan_generator(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: unbounded influence, no Lipschitz constant.
 
     Args:
@@ -1119,7 +1119,7 @@ def wgan_critic(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: bounded influence, Lipschitz constant `sqrt(2)`.
 
     Args:
@@ -1310,7 +1310,7 @@ def wgan_generator(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: bounded influence, Lipschitz constant `1`.
 
     Args:
@@ -1490,7 +1490,7 @@ def hinge_gan_discriminator(
 
     Properties:
         Convex.
-        Differentiable: C0, not at `real = 1 where fake + 1 > 0`, `real = 1 where -fake - 1 > ...
+        Smoothness: C0, not at `real = 1 where fake + 1 > 0`, `real = 1 where -fake - 1 > 0`, ....
         Outliers: bounded influence, Lipschitz constant `sqrt(2)`.
 
     Args:
@@ -1692,7 +1692,7 @@ def relativistic_gan_discriminator(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: bounded influence, Lipschitz constant `sqrt(2)`.
 
     Args:
@@ -1905,7 +1905,7 @@ def gradient_penalty(
 
     Properties:
         Not convex.
-        Differentiable: C0, not at `gradient` is the zero vector.
+        Smoothness: C0, not at `gradient` is the zero vector.
         Outliers: unbounded influence, no Lipschitz constant.
 
     Args:
@@ -2148,7 +2148,7 @@ def r1_penalty(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     Args:
         gradient: Prediction (*feature).
@@ -2371,7 +2371,7 @@ def contrastive_divergence(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: unbounded influence, no Lipschitz constant.
 
     Args:

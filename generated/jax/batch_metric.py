@@ -100,8 +100,9 @@ def contrastive_batch(
 
     Properties:
         Not convex.
-        Differentiable: C0, not at `Norm(embeddings[i, f] - embeddings[j, f], f)` = ...
-        Outliers: bounded influence, Lipschitz constant ...
+        Smoothness: C0, not at `Norm(embeddings[i, f] - embeddings[j, f], f)` = `negative_margin`,
+            `Norm(embeddings[i, f] - embeddings[j, f], f)` = `positive_margin`, ....
+        Outliers: bounded influence, Lipschitz constant ....
 
     Args:
         embeddings: Prediction (batch, feature).
@@ -553,7 +554,7 @@ def triplet_batch_hard(
 
     Properties:
         Not convex.
-        Differentiable: C0, not at `AxisMin(Piecewise((Norm(embeddings[i, f] - embeddings[j, f], ...
+        Smoothness: C0, not at ... = ..., `embeddings[i, f]` = `embeddings[j, f]` throughout, ....
         Outliers: bounded influence, Lipschitz constant `2*sqrt(2)`.
 
     Args:
@@ -1024,7 +1025,8 @@ def triplet_batch_hard_soft_margin(
 
     Properties:
         Not convex.
-        Differentiable: C0, not at `embeddings[i, f]` = `embeddings[j, f]` throughout, two of ...
+        Smoothness: C0, not at `embeddings[i, f]` = `embeddings[j, f]` throughout, two of ... tie
+            for the greatest, ....
 
     Args:
         embeddings: Prediction (batch, feature).
@@ -2207,7 +2209,8 @@ def lifted_structure(
 
     Properties:
         Not convex.
-        Differentiable: C0, not at `embeddings[i, f]` = `embeddings[j, f]` throughout, ...
+        Smoothness: C0, not at `embeddings[i, f]` = `embeddings[j, f]` throughout, `embeddings[i,
+            f]` = `embeddings[k, f]` throughout, ....
 
     Args:
         embeddings: Prediction (batch, feature).
@@ -2878,7 +2881,7 @@ def lifted_structure_generalized(
 
     Properties:
         Not convex.
-        Differentiable: C0, not at `embeddings[i, f]` = `embeddings[j, f]` throughout, ...
+        Smoothness: C0, not at `embeddings[i, f]` = `embeddings[j, f]` throughout, ... = `0`.
 
     Args:
         embeddings: Prediction (batch, feature).
@@ -3424,7 +3427,7 @@ def n_pairs(
 
     Properties:
         Not convex; convex in `anchor`, `positive`.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     Args:
         anchor: Prediction (batch, feature).
@@ -3720,7 +3723,7 @@ def supervised_contrastive(
 
     Properties:
         Not convex.
-        Differentiable: Cinf, not at `embeddings` is the zero vector.
+        Smoothness: C-infinity, not at `embeddings` is the zero vector.
 
     Args:
         embeddings: Prediction (batch, feature).
@@ -4145,7 +4148,7 @@ def soft_nearest_neighbor(
 
     Properties:
         Not convex.
-        Differentiable: Cinf, not at `embeddings` is the zero vector.
+        Smoothness: C-infinity, not at `embeddings` is the zero vector.
 
     Args:
         embeddings: Prediction (batch, feature).
@@ -4674,7 +4677,7 @@ def multi_similarity(
 
     Properties:
         Not convex.
-        Differentiable: Cinf, not at `embeddings` is the zero vector.
+        Smoothness: C-infinity, not at `embeddings` is the zero vector.
 
     Args:
         embeddings: Prediction (batch, feature).
@@ -5219,7 +5222,8 @@ def circle(
 
     Properties:
         Not convex.
-        Differentiable: at least C0, not at `Sum(embeddings[i, f]*embeddings[j, f], f)` = ...
+        Smoothness: at least C0, not at `Sum(embeddings[i, f]*embeddings[j, f], f)` = ...,
+            `Sum(embeddings[i, f]*embeddings[j, f], f)` = ..., ....
 
     Args:
         embeddings: Prediction (batch, feature).

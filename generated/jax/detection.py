@@ -96,7 +96,8 @@ def iou(
 
     Properties:
         Not convex.
-        Differentiable: C0, not at `Minimum(box[2], target[2])` = `Maximum(box[0], target[0])`, ...
+        Smoothness: at least C0, not at `Minimum(box[2], target[2])` = `Maximum(box[0], target[0])`,
+            `box[0]` = `target[0]`, ....
 
     Args:
         box: Prediction (coordinate).
@@ -596,7 +597,8 @@ def log_iou(
 
     Properties:
         Not convex.
-        Differentiable: at least C0, not at `Maximum(-Maximum(box[0], target[0]) + ...
+        Smoothness: at least C0, not at ... = `epsilon`, `Minimum(box[2], target[2])` =
+            `Maximum(box[0], target[0])`, ....
 
     Args:
         box: Prediction (coordinate).
@@ -1226,7 +1228,8 @@ def giou(
 
     Properties:
         Not convex.
-        Differentiable: C0, not at `Minimum(box[2], target[2])` = `Maximum(box[0], target[0])`, ...
+        Smoothness: C0, not at `Minimum(box[2], target[2])` = `Maximum(box[0], target[0])`, `box[0]`
+            = `target[0]`, ....
 
     Args:
         box: Prediction (coordinate).
@@ -1933,7 +1936,8 @@ def diou(
 
     Properties:
         Not convex.
-        Differentiable: C0, not at `Minimum(box[2], target[2])` = `Maximum(box[0], target[0])`, ...
+        Smoothness: C0, not at `Minimum(box[2], target[2])` = `Maximum(box[0], target[0])`,
+            `Minimum(box[3], target[3])` = `Maximum(box[1], target[1])`, ....
 
     Args:
         box: Prediction (coordinate).
@@ -3304,7 +3308,7 @@ def balanced_l1(
 
     Properties:
         Not convex; convex at the defaults.
-        Differentiable: C0, not at `prediction = beta + target`, `prediction = target`, ....
+        Smoothness: C0, not at `prediction = beta + target`, `prediction = target`, ....
         Outliers: bounded influence.
         Likelihood of density `exp(-loss)`.
 
@@ -3590,7 +3594,7 @@ def gaussian_focal(
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     Args:
         logits: Prediction.
@@ -3865,8 +3869,8 @@ def distribution_focal(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
-        Outliers: bounded influence, Lipschitz constant `Sum(sqrt(2)*Maximum(1 - Magnitude(-i + ...
+        Smoothness: C-infinity.
+        Outliers: bounded influence, Lipschitz constant ....
 
     Args:
         logits: Prediction (bin).
@@ -4158,7 +4162,7 @@ def wing(
 
     Properties:
         Not convex.
-        Differentiable: C0, not at `prediction = target + width`, `prediction = target`, ....
+        Smoothness: C0, not at `prediction = target + width`, `prediction = target`, ....
         Outliers: bounded influence, Lipschitz constant `Max(1, width/curvature)`.
         Likelihood of density `exp(-loss)`.
 

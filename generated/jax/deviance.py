@@ -51,7 +51,7 @@ def gamma_deviance(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: unbounded influence, no Lipschitz constant.
         Estimates: mean = `exp(log_mean)`; likelihood of exponential, mean `exp(log_mean)`.
 
@@ -243,9 +243,10 @@ def inverse_gaussian_deviance(
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: unbounded influence, no Lipschitz constant.
-        Estimates: mean = `exp(log_mean)`; likelihood of inverse Gaussian, mean `exp(log_mean)`, ...
+        Estimates: mean = `exp(log_mean)`; likelihood of inverse Gaussian, mean `exp(log_mean)`,
+            shape `1`.
 
     Args:
         log_mean: Prediction.
@@ -447,7 +448,7 @@ def poisson_unit_deviance(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: no Lipschitz constant.
         Estimates: mean = `mean`; likelihood of Poisson, mean `mean`, times `2`.
 
@@ -638,7 +639,7 @@ def gamma_unit_deviance(
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: no Lipschitz constant.
         Estimates: mean = `mean`; likelihood of gamma, mean `mean`, shape `2`.
 

@@ -99,8 +99,9 @@ def kl_divergence(
 
     Properties:
         Convex.
-        Differentiable: Cinf, not at `prediction[c]` = `0`.
-        Estimates: class probabilities, strictly proper; likelihood of categorical, ...
+        Smoothness: C-infinity, not at `prediction[c]` = `0`.
+        Estimates: class probabilities, strictly proper; likelihood of categorical, probabilities
+            `prediction`.
 
     Args:
         prediction: Prediction (class); 0 <= prediction <= 1.
@@ -302,7 +303,7 @@ def reverse_kl_divergence(
 
     Properties:
         Convex.
-        Differentiable: Cinf, not at `prediction[c]` = `0`.
+        Smoothness: C-infinity, not at `prediction[c]` = `0`.
 
     Args:
         prediction: Prediction (class); 0 <= prediction <= 1.
@@ -511,9 +512,10 @@ def kl_divergence_with_logits(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: bounded influence, Lipschitz constant `sqrt(Sum(2*target[c]**2, c))`.
-        Estimates: class probabilities = `softmax(logits)`, strictly proper, calibrated; ...
+        Estimates: class probabilities = `softmax(logits)`, strictly proper, calibrated; likelihood
+            of categorical, probabilities `softmax(logits)`.
 
     Args:
         logits: Prediction (class).
@@ -732,7 +734,7 @@ def kl_divergence_with_log_target(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: Lipschitz constant `sqrt(Sum(exp(2*log_target[c]), c))`.
 
     Args:
@@ -948,7 +950,7 @@ def js_divergence(
 
     Properties:
         Convex.
-        Differentiable: Cinf, not at `prediction[c]/2 + target[c]/2` = `0`, `prediction[c]` = `0`.
+        Smoothness: C-infinity, not at `prediction[c]/2 + target[c]/2` = `0`, `prediction[c]` = `0`.
 
     Args:
         prediction: Prediction (class); 0 <= prediction <= 1.
@@ -1170,7 +1172,7 @@ def total_variation_distance(
 
     Properties:
         Convex.
-        Differentiable: C0, not at `prediction[c]` = `target[c]`.
+        Smoothness: C0, not at `prediction[c]` = `target[c]`.
         Outliers: Lipschitz constant `sqrt(size_class)/2`.
         Estimates: mode, not proper; no likelihood.
 
@@ -1377,7 +1379,7 @@ def squared_hellinger_distance(
 
     Properties:
         Convex.
-        Differentiable: C0, not at `prediction[c]` = `0`.
+        Smoothness: C0, not at `prediction[c]` = `0`.
         Outliers: no Lipschitz constant.
         Estimates: not proper; no likelihood.
 
@@ -1591,7 +1593,8 @@ def bhattacharyya_distance(
 
     Properties:
         Convex.
-        Differentiable: C0, not at `prediction[c]` = `0`, ...
+        Smoothness: C0, not at `prediction[c]` = `0`, `Sum(sqrt(prediction[c])*sqrt(target[c]), c)`
+            = `0`.
         Outliers: no Lipschitz constant.
         Estimates: class probabilities, strictly proper; no likelihood.
 
@@ -1817,7 +1820,7 @@ def chi_squared_divergence(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: no Lipschitz constant.
 
     Args:
@@ -2034,7 +2037,7 @@ def alpha_divergence(
 
     Properties:
         Convex.
-        Differentiable: C0, not at `prediction[c]` = `0`.
+        Smoothness: C0, not at `prediction[c]` = `0`.
         Outliers: no Lipschitz constant.
         Estimates: not proper; no likelihood.
 
@@ -2263,9 +2266,10 @@ def renyi_divergence(
 
     Properties:
         Convex.
-        Differentiable: C0, not at `prediction[c]` = `0`, `Sum(prediction[c]**(1 - ...
+        Smoothness: C0, not at `prediction[c]` = `0`, ... = `0`.
         Outliers: no Lipschitz constant.
-        Estimates: class probabilities, strictly proper; likelihood of categorical, ...
+        Estimates: class probabilities, strictly proper; likelihood of categorical, probabilities
+            `prediction` at the defaults.
 
     Args:
         prediction: Prediction (class); 0 <= prediction <= 1.
@@ -2513,7 +2517,7 @@ def generalized_kl_divergence(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: no Lipschitz constant.
 
     Args:
@@ -2719,7 +2723,7 @@ def itakura_saito_divergence(
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: no Lipschitz constant.
 
     Args:

@@ -85,7 +85,7 @@ def pearson_correlation(
 
     Properties:
         Not convex.
-        Differentiable: Cinf, not at `prediction[k] - Sum(prediction[k], k)/size_position` is ...
+        Smoothness: C-infinity, not at ... is the zero vector.
 
     Args:
         prediction: Prediction (*position).
@@ -439,7 +439,7 @@ def concordance_correlation(
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     Args:
         prediction: Prediction (*position).
@@ -840,7 +840,7 @@ def peak_signal_to_noise(
 
     Properties:
         Not convex.
-        Differentiable: Cinf, not at `Sum((prediction[k] - target[k])**2, k)` = `0`.
+        Smoothness: C-infinity, not at `Sum((prediction[k] - target[k])**2, k)` = `0`.
 
     Args:
         prediction: Prediction (*position).
@@ -1113,8 +1113,8 @@ def edge_aware_smoothness(
 
     Properties:
         Convex.
-        Differentiable: C0, not at `depth[r + 1, c]` = `depth[r, c]`, `depth[r, c + 1]` = ...
-        Outliers: bounded influence, Lipschitz constant `Sum(sqrt(Sum(Max(0, ...
+        Smoothness: C0, not at `depth[r + 1, c]` = `depth[r, c]`, `depth[r, c + 1]` = `depth[r, c]`.
+        Outliers: bounded influence, Lipschitz constant ....
 
     Args:
         depth: Prediction (row, column).
@@ -1417,7 +1417,7 @@ def scale_invariant_log(
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     Args:
         prediction: Prediction (*position); prediction > 0.

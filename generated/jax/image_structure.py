@@ -97,7 +97,7 @@ def ssim(
 
     Properties:
         Not convex.
-        Differentiable: Cinf, not at `(Correlate(Correlate(image[i, j] - Sum(image[i, j], i, ...
+        Smoothness: C-infinity, not at ... = `0`, ... = ....
 
     Args:
         image: Prediction (row, column).
@@ -852,8 +852,8 @@ def total_variation(
 
     Properties:
         Convex.
-        Differentiable: C0, not at `image[i, j]` = `image[i + 1, j]`, `image[i, j]` = `image[i, ...
-        Outliers: bounded influence, Lipschitz constant `sqrt(2)*(sqrt(size_column)*size_row + ...
+        Smoothness: C0, not at `image[i, j]` = `image[i + 1, j]`, `image[i, j]` = `image[i, j + 1]`.
+        Outliers: bounded influence, Lipschitz constant ....
 
     Args:
         image: Prediction (row, column).

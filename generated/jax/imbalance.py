@@ -74,7 +74,8 @@ def asymmetric_multilabel(
 
     Properties:
         Not convex.
-        Differentiable: at least C0, not at `Maximum(-clip + 1/(1 + exp(-logits)), 0)` = `0`, ...
+        Smoothness: at least C0, not at `Maximum(-clip + 1/(1 + exp(-logits)), 0)` = `0`, `clip +
+            1/(exp(logits) + 1)` = `1`.
 
     Args:
         logits: Prediction.
@@ -425,7 +426,7 @@ def quality_focal(
 
     Properties:
         Not convex.
-        Differentiable: at least C2, not at `Magnitude(target - 1/(1 + exp(-logits)))` = `0`.
+        Smoothness: at least C2, not at `Magnitude(target - 1/(1 + exp(-logits)))` = `0`.
 
     Args:
         logits: Prediction.
@@ -680,7 +681,7 @@ def varifocal(
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     Args:
         logits: Prediction.
@@ -954,7 +955,7 @@ def logit_adjusted_cross_entropy(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: bounded influence, Lipschitz constant `sqrt(2)`.
 
     Args:
@@ -1245,7 +1246,7 @@ def label_distribution_aware_margin(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: bounded influence, Lipschitz constant `sqrt(2)`.
 
     Args:
@@ -1541,8 +1542,8 @@ def class_balanced_cross_entropy(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
-        Outliers: bounded influence, Lipschitz constant `sqrt(2)*size_class/((1 - ...
+        Smoothness: C-infinity.
+        Outliers: bounded influence, Lipschitz constant ....
 
     Args:
         logits: Prediction (class).

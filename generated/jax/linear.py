@@ -53,7 +53,7 @@ def linear_cross_entropy(
 
     Properties:
         Not convex; convex in `hidden`, `weights`, `bias`.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     Args:
         hidden: Prediction (batch, feature).

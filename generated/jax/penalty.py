@@ -66,7 +66,7 @@ def l1_penalty(
 
     Properties:
         Convex.
-        Differentiable: C0, not at `parameter = 0`.
+        Smoothness: C0, not at `parameter = 0`.
         Outliers: bounded influence, Lipschitz constant `1`.
 
     Args:
@@ -244,7 +244,7 @@ def l2_penalty(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: unbounded influence, no Lipschitz constant.
 
     Args:
@@ -423,7 +423,7 @@ def elastic_net_penalty(
 
     Properties:
         Convex.
-        Differentiable: C0, not at `parameter = 0`.
+        Smoothness: C0, not at `parameter = 0`.
 
     Args:
         parameter: Prediction.
@@ -617,7 +617,7 @@ def group_lasso_penalty(
 
     Properties:
         Convex.
-        Differentiable: C0, not at `parameter` is the zero vector.
+        Smoothness: C0, not at `parameter` is the zero vector.
         Outliers: bounded influence, Lipschitz constant `sqrt(size_member)`.
 
     Args:
@@ -826,7 +826,7 @@ def negative_entropy(
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     Args:
         logits: Prediction (class).
@@ -1049,7 +1049,7 @@ def orthogonality_penalty(
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: unbounded influence, no Lipschitz constant.
 
     Args:
@@ -1282,7 +1282,7 @@ def multi_task_uncertainty(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: bounded influence, Lipschitz constant `sqrt(Sum(exp(-2*log_variance[t]), t))/2`.
 
     Args:

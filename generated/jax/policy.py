@@ -128,7 +128,7 @@ def policy_gradient(
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: bounded influence, Lipschitz constant `sqrt(2)*Abs(advantage)`.
 
     Args:
@@ -401,7 +401,7 @@ def entropy_bonus(
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     Args:
         logits: Prediction (action).
@@ -633,7 +633,7 @@ def advantage_actor_critic(
 
     Properties:
         Not convex; convex in `value`.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: unbounded influence, no Lipschitz constant.
 
     Args:
@@ -942,7 +942,8 @@ def ppo_clip(
 
     Properties:
         Not convex.
-        Differentiable: C0, not at `1 - clip_low` = `exp(log_probability - ...
+        Smoothness: C0, not at `1 - clip_low` = `exp(log_probability - old_log_probability)`, ... =
+            `clip_high + 1`, ....
 
     Args:
         log_probability: Prediction.
@@ -1304,7 +1305,7 @@ def ppo_value_clip(
 
     Properties:
         Convex.
-        Differentiable: C0, not at `value = -epsilon + old_value where old_value - returns > 0, ...
+        Smoothness: C0, not at ..., ..., ....
         Outliers: unbounded influence.
 
     Args:
@@ -1574,7 +1575,7 @@ def grpo(
 
     Properties:
         Not convex.
-        Differentiable: C0, not at `1 - clip_low` = `exp(log_probability[t] - ...
+        Smoothness: C0, not at `1 - clip_low` = ..., ... = `clip_high + 1`, ....
 
     Args:
         log_probability: Prediction (token).
@@ -2163,7 +2164,7 @@ def gspo(
 
     Properties:
         Not convex.
-        Differentiable: C0, not at `1 - clip_low` = `exp(Sum((log_probability[t] - ...
+        Smoothness: C0, not at `1 - clip_low` = ..., ... = `clip_high + 1`, ....
 
     Args:
         log_probability: Prediction (token).
@@ -2568,7 +2569,7 @@ def k1_kl(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: bounded influence, Lipschitz constant `1`.
 
     Args:
@@ -2757,7 +2758,7 @@ def k2_kl(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: unbounded influence, no Lipschitz constant.
         Estimates: mean; likelihood of Gaussian, variance `1`.
 
@@ -2950,7 +2951,7 @@ def k3_kl(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: unbounded influence, no Lipschitz constant.
         Likelihood of Gumbel of minima, scale `1`.
 
@@ -3148,7 +3149,7 @@ def minimum_risk(
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     Args:
         log_probability: Prediction (candidate).
@@ -3413,8 +3414,9 @@ def self_critical(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
-        Outliers: bounded influence, Lipschitz constant `Max(-baseline + reward, baseline - ...
+        Smoothness: C-infinity.
+        Outliers: bounded influence, Lipschitz constant `Max(-baseline + reward, baseline -
+            reward)`.
 
     Args:
         log_probability: Prediction.
@@ -3628,8 +3630,9 @@ def advantage_weighted_regression(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
-        Outliers: bounded influence, Lipschitz constant `Max(exp(advantage/temperature), ...
+        Smoothness: C-infinity.
+        Outliers: bounded influence, Lipschitz constant `Max(exp(advantage/temperature),
+            max_weight)`.
 
     Args:
         log_probability: Prediction.

@@ -111,7 +111,7 @@ def dpo(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: bounded influence, Lipschitz constant `sqrt(2)*(1 - label_smoothing)*beta`.
 
     Args:
@@ -405,8 +405,8 @@ def dpo_robust(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
-        Outliers: bounded influence, Lipschitz constant `sqrt(2)*(label_smoothing - ...
+        Smoothness: C-infinity.
+        Outliers: bounded influence, Lipschitz constant ....
 
     Args:
         policy_chosen: Prediction.
@@ -696,7 +696,7 @@ def ipo(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: unbounded influence, no Lipschitz constant.
 
     Args:
@@ -942,7 +942,7 @@ def dpo_hinge(
 
     Properties:
         Convex.
-        Differentiable: C0, not at `policy_chosen = -(-beta*policy_rejected - ...
+        Smoothness: C0, not at ....
         Outliers: bounded influence, Lipschitz constant `sqrt(2)*beta`.
 
     Args:
@@ -1186,7 +1186,7 @@ def slic(
 
     Properties:
         Convex.
-        Differentiable: C0, not at `chosen = margin + rejected`.
+        Smoothness: C0, not at `chosen = margin + rejected`.
         Outliers: bounded influence, Lipschitz constant `sqrt(2)`.
 
     Args:
@@ -1406,7 +1406,7 @@ def kto(
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: redescending influence.
 
     Args:
@@ -1696,7 +1696,7 @@ def simpo(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: bounded influence, Lipschitz constant `sqrt(2)*beta`.
 
     Args:
@@ -1981,7 +1981,7 @@ def cpo(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: bounded influence, Lipschitz constant `alpha + sqrt(2)*beta`.
 
     Args:
@@ -2252,7 +2252,7 @@ def orpo(
 
     Properties:
         Not convex; convex in `rejected`.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     Args:
         chosen: Prediction; chosen < 0.
@@ -2488,7 +2488,7 @@ def bradley_terry(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     Args:
         chosen: Prediction.
@@ -2795,7 +2795,7 @@ def plackett_luce(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     Args:
         scores: Prediction (answer).

@@ -66,9 +66,10 @@ def expectile(
 
     Properties:
         Convex.
-        Differentiable: C1, not at `prediction = target`.
+        Smoothness: C1, not at `prediction = target`.
         Outliers: unbounded influence, no Lipschitz constant.
-        Estimates: expectile of level tau; likelihood of split normal, variance below `1/(2 - ...
+        Estimates: expectile of level tau; likelihood of split normal, variance below `1/(2 -
+            2*tau)`, variance above `1/(2*tau)`.
 
     Args:
         prediction: Prediction.
@@ -304,8 +305,8 @@ def multi_quantile(
 
     Properties:
         Convex.
-        Differentiable: C0, not at `prediction[q]` = `target`.
-        Outliers: bounded influence, Lipschitz constant `sqrt(Sum(Max(1 - tau[q], tau[q])**2, ...
+        Smoothness: C0, not at `prediction[q]` = `target`.
+        Outliers: bounded influence, Lipschitz constant ....
 
     Args:
         prediction: Prediction (quantile).
@@ -535,7 +536,7 @@ def smooth_quantile(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: bounded influence, Lipschitz constant `Max(1 - tau, tau)`.
         Likelihood of density `exp(-loss)`.
 
@@ -774,7 +775,7 @@ def quantile_huber(
 
     Properties:
         Convex.
-        Differentiable: C1, not at `prediction = delta + target`, `prediction = target`, ....
+        Smoothness: C1, not at `prediction = delta + target`, `prediction = target`, ....
         Outliers: bounded influence, Lipschitz constant `Max(1 - tau, tau)`.
         Likelihood of density `exp(-loss)`.
 
@@ -1035,8 +1036,9 @@ def quantile_regression(
 
     Properties:
         Convex.
-        Differentiable: C1, not at `prediction[i]` = `-delta + target[j]`, `prediction[i]` = ...
-        Outliers: bounded influence, Lipschitz constant `sqrt(Sum(Max((i + 1/2)/size_quantile, ...
+        Smoothness: C1, not at `prediction[i]` = `-delta + target[j]`, `prediction[i]` = `delta +
+            target[j]`, ....
+        Outliers: bounded influence, Lipschitz constant ....
 
     Args:
         prediction: Prediction (quantile).
@@ -1327,7 +1329,8 @@ def interval_score(
 
     Properties:
         Convex.
-        Differentiable: C0, not at `upper = target where lower - target > 0`, `lower = target ...
+        Smoothness: C0, not at `upper = target where lower - target > 0`, `lower = target where
+            target - upper > 0`, ....
         Outliers: bounded influence, Lipschitz constant `2 + 2*sqrt(2)/alpha`.
 
     Args:
@@ -1574,7 +1577,7 @@ def ensemble_crps(
 
     Properties:
         Not convex.
-        Differentiable: C0, not at `prediction[m]` = `target`, `prediction[n]` = `prediction[m]`.
+        Smoothness: C0, not at `prediction[m]` = `target`, `prediction[n]` = `prediction[m]`.
         Outliers: bounded influence, Lipschitz constant `sqrt(2)/2 + 1/sqrt(size_member)`.
 
     Args:

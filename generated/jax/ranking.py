@@ -83,7 +83,8 @@ def margin_ranking(
 
     Properties:
         Convex.
-        Differentiable: C0, not at `first = -margin + second where target = -1`, `first = margin ...
+        Smoothness: C0, not at `first = -margin + second where target = -1`, `first = margin +
+            second where target = 1`.
         Outliers: bounded influence, Lipschitz constant `sqrt(2)*Abs(target)`.
 
     Args:
@@ -315,8 +316,8 @@ def pairwise_logistic(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
-        Outliers: bounded influence, Lipschitz constant ...
+        Smoothness: C-infinity.
+        Outliers: bounded influence, Lipschitz constant ....
 
     Args:
         scores: Prediction (list).
@@ -664,8 +665,8 @@ def pairwise_hinge(
 
     Properties:
         Convex.
-        Differentiable: C0, not at `scores[i]` = `margin + scores[j]`.
-        Outliers: bounded influence, Lipschitz constant ...
+        Smoothness: C0, not at `scores[i]` = `margin + scores[j]`.
+        Outliers: bounded influence, Lipschitz constant ....
 
     Args:
         scores: Prediction (list).
@@ -986,8 +987,8 @@ def pairwise_soft_zero_one(
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
-        Outliers: bounded influence, Lipschitz constant ...
+        Smoothness: C-infinity.
+        Outliers: bounded influence, Lipschitz constant ....
 
     Args:
         scores: Prediction (list).
@@ -1348,7 +1349,7 @@ def pairwise_mse(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     Args:
         scores: Prediction (list).
@@ -1702,7 +1703,7 @@ def softmax_ranking(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     Args:
         scores: Prediction (list).
@@ -2022,7 +2023,7 @@ def listnet(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     Args:
         scores: Prediction (list).
@@ -2346,7 +2347,7 @@ def poly1_softmax(
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     Args:
         scores: Prediction (list).
@@ -2760,7 +2761,7 @@ def unique_softmax(
     of the list's length.
 
     Properties:
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     Args:
         scores: Prediction (list).

@@ -66,7 +66,7 @@ def list_mle(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     Args:
         scores: Prediction (list).
@@ -436,7 +436,7 @@ def approx_ndcg(
 
     Properties:
         Not convex.
-        Differentiable: at least C0, not at `Sum(Piecewise((1/(1 + exp(-(-scores[i] + ...
+        Smoothness: at least C0, not at ... = `1/2`.
 
     Args:
         scores: Prediction (list).
@@ -1061,7 +1061,8 @@ def lambda_rank(
 
     Properties:
         Not convex.
-        Differentiable: discontinuous, not at two of `-Piecewise((scores[i], valid[i]), (-oo, ...
+        Smoothness: discontinuous, not at two of `-Piecewise((scores[i], valid[i]), (-oo, True))`
+            tie, two of `-Piecewise((scores[j], valid[j]), (-oo, True))` tie, ....
         Outliers: no Lipschitz constant.
 
     Args:

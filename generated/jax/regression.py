@@ -122,7 +122,7 @@ def squared_error(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: unbounded influence, no Lipschitz constant.
         Estimates: mean; likelihood of Gaussian, variance `1/2`.
 
@@ -324,7 +324,7 @@ def absolute_error(
 
     Properties:
         Convex.
-        Differentiable: C0, not at `prediction = target`.
+        Smoothness: C0, not at `prediction = target`.
         Outliers: bounded influence, Lipschitz constant `1`.
         Estimates: median; likelihood of Laplace, scale `1`.
 
@@ -531,7 +531,7 @@ def huber(
 
     Properties:
         Convex.
-        Differentiable: C1, not at `prediction = delta + target`, `prediction = -delta + target`.
+        Smoothness: C1, not at `prediction = delta + target`, `prediction = -delta + target`.
         Outliers: bounded influence, Lipschitz constant `delta`.
         Likelihood of Huber's, variance in the middle `1`, tails from `delta`.
 
@@ -743,7 +743,7 @@ def smooth_l1(
 
     Properties:
         Convex.
-        Differentiable: C1, not at `prediction = beta + target`, `prediction = -beta + target`.
+        Smoothness: C1, not at `prediction = beta + target`, `prediction = -beta + target`.
         Outliers: bounded influence, Lipschitz constant `1`.
         Likelihood of Huber's, variance in the middle `beta`, tails from `beta`.
 
@@ -959,7 +959,7 @@ def log_cosh(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: bounded influence, Lipschitz constant `1`.
         Likelihood of hyperbolic secant, scale `pi/2`.
 
@@ -1155,7 +1155,7 @@ def quantile(
 
     Properties:
         Convex.
-        Differentiable: C0, not at `prediction = target`.
+        Smoothness: C0, not at `prediction = target`.
         Outliers: bounded influence, Lipschitz constant `Max(1 - tau, tau)`.
         Estimates: quantile of level tau; likelihood of asymmetric Laplace, level `tau`, scale `1`.
 
@@ -1382,7 +1382,7 @@ def tukey_biweight(
 
     Properties:
         Not convex.
-        Differentiable: C2, not at `prediction = c + target`, `prediction = -c + target`.
+        Smoothness: C2, not at `prediction = c + target`, `prediction = -c + target`.
         Outliers: redescending influence, Lipschitz constant `16*sqrt(5)*c/125`.
         No likelihood.
 
@@ -1605,7 +1605,7 @@ def linex(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Likelihood of Gumbel, signed scale `1/a`.
 
     Args:
@@ -1814,7 +1814,7 @@ def gaussian_nll(
 
     Properties:
         Not convex; convex in `mean`.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: no Lipschitz constant.
         Likelihood of Gaussian, variance `variance`.
 
@@ -2036,7 +2036,7 @@ def poisson_nll(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: unbounded influence, no Lipschitz constant.
         Estimates: mean = `exp(log_rate)`; likelihood of Poisson, mean `exp(log_rate)`.
 
@@ -2228,7 +2228,7 @@ def poisson_nll_rate(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: no Lipschitz constant.
         Estimates: mean = `rate`; likelihood of Poisson, mean `rate`.
 
@@ -2421,7 +2421,7 @@ def epsilon_insensitive(
 
     Properties:
         Convex.
-        Differentiable: C0, not at `prediction = epsilon + target where epsilon > 0`, ...
+        Smoothness: C0, not at `prediction = epsilon + target where epsilon > 0`, ....
         Outliers: bounded influence, Lipschitz constant `1`.
         Likelihood of density `exp(-loss)`.
 
@@ -2631,7 +2631,7 @@ def squared_epsilon_insensitive(
 
     Properties:
         Convex.
-        Differentiable: C1, not at `prediction = epsilon + target where epsilon > 0`, ...
+        Smoothness: C1, not at `prediction = epsilon + target where epsilon > 0`, ....
         Outliers: unbounded influence, no Lipschitz constant.
         Likelihood of density `exp(-loss)`.
 
@@ -2853,9 +2853,10 @@ def asymmetric_squared_error(
 
     Properties:
         Convex.
-        Differentiable: C1, not at `prediction = target`.
+        Smoothness: C1, not at `prediction = target`.
         Outliers: unbounded influence, no Lipschitz constant.
-        Estimates: expectile of level under/(over + under); likelihood of split normal, variance ...
+        Estimates: expectile of level under/(over + under); likelihood of split normal, variance
+            below `1/(2*over)`, variance above `1/(2*under)`.
 
     Args:
         prediction: Prediction.
@@ -3093,9 +3094,10 @@ def asymmetric_absolute_error(
 
     Properties:
         Convex.
-        Differentiable: C0, not at `prediction = target`.
+        Smoothness: C0, not at `prediction = target`.
         Outliers: bounded influence, Lipschitz constant `Max(over, under)`.
-        Estimates: quantile of level under/(over + under); likelihood of asymmetric Laplace, ...
+        Estimates: quantile of level under/(over + under); likelihood of asymmetric Laplace, level
+            `under/(over + under)`, scale `1/(over + under)`.
 
     Args:
         prediction: Prediction.

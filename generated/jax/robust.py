@@ -74,7 +74,7 @@ def pseudo_huber(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: bounded influence, Lipschitz constant `delta`.
         Likelihood of hyperbolic, rate `delta`, width `delta`.
 
@@ -292,7 +292,7 @@ def charbonnier(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: bounded influence, Lipschitz constant `1`.
         Likelihood of hyperbolic, rate `1`, width `epsilon`.
 
@@ -510,7 +510,7 @@ def cauchy(
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: redescending influence, Lipschitz constant `sqrt(2)/(2*c)`.
         Likelihood of Cauchy, scale `sqrt(2)*c`.
 
@@ -720,7 +720,7 @@ def welsch(
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: redescending influence.
         No likelihood.
 
@@ -928,7 +928,7 @@ def geman_mcclure(
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: redescending influence, Lipschitz constant `3*sqrt(3)/(8*c)`.
         No likelihood.
 
@@ -1150,7 +1150,7 @@ def fair(
 
     Properties:
         Convex.
-        Differentiable: C2, not at `prediction = target`.
+        Smoothness: C2, not at `prediction = target`.
         Outliers: bounded influence, Lipschitz constant `c`.
         Likelihood of density `exp(-loss)`.
 
@@ -1360,7 +1360,7 @@ def andrews_wave(
 
     Properties:
         Not convex.
-        Differentiable: C1, not at `prediction = pi*c + target`, `prediction = -pi*c + target`.
+        Smoothness: C1, not at `prediction = pi*c + target`, `prediction = -pi*c + target`.
         Outliers: redescending influence.
         No likelihood.
 
@@ -1579,7 +1579,7 @@ def truncated_squared_error(
 
     Properties:
         Not convex.
-        Differentiable: C0, not at `prediction = -c + target`, `prediction = c + target`.
+        Smoothness: C0, not at `prediction = -c + target`, `prediction = c + target`.
         Outliers: redescending influence, Lipschitz constant `c`.
         No likelihood.
 

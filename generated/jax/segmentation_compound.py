@@ -76,7 +76,7 @@ def dice_cross_entropy(
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     Args:
         logits: Prediction (class, *spatial).
@@ -504,7 +504,7 @@ def binary_dice(
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     Args:
         logits: Prediction (*spatial).
@@ -803,7 +803,7 @@ def binary_dice_cross_entropy(
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     Args:
         logits: Prediction (*spatial).
@@ -1159,7 +1159,7 @@ def combo(
 
     Properties:
         Not convex.
-        Differentiable: Cinf, not at `1` = `probability[c, s]`, `probability[c, s]` = `0`.
+        Smoothness: C-infinity, not at `1` = `probability[c, s]`, `probability[c, s]` = `0`.
 
     Args:
         probability: Prediction (class, *spatial); 0 <= probability <= 1.
@@ -1496,7 +1496,7 @@ def boundary(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: Lipschitz constant `sqrt(Sum(distance[c, s]**2, s))/size_spatial`.
 
     Args:
@@ -1738,8 +1738,8 @@ def hausdorff_distance(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
-        Outliers: Lipschitz constant `sqrt(Sum((predicted_distance[c, s]**alpha + ...
+        Smoothness: C-infinity.
+        Outliers: Lipschitz constant ....
 
     Args:
         probability: Prediction (class, *spatial); 0 <= probability <= 1.

@@ -87,7 +87,7 @@ def barlow_twins(
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     Args:
         first: Prediction (batch, feature).
@@ -1013,7 +1013,7 @@ def vicreg(
 
     Properties:
         Not convex.
-        Differentiable: at least C0, not at `1` = `sqrt(Maximum(size_batch - 1, 1)*epsilon + ...
+        Smoothness: at least C0, not at `1` = ..., `1` = ....
 
     Args:
         first: Prediction (batch, feature).
@@ -1621,7 +1621,7 @@ def byol(
 
     Properties:
         Not convex.
-        Differentiable: Cinf, not at `prediction` is the zero vector.
+        Smoothness: C-infinity, not at `prediction` is the zero vector.
         Outliers: no Lipschitz constant.
 
     Args:
@@ -1866,7 +1866,8 @@ def simsiam(
 
     Properties:
         Not convex.
-        Differentiable: Cinf, not at `first_prediction` is the zero vector, `first_projection` ...
+        Smoothness: C-infinity, not at `first_prediction` is the zero vector, `first_projection` is
+            the zero vector, ....
         Outliers: no Lipschitz constant.
 
     Args:
@@ -2210,8 +2211,8 @@ def dino(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
-        Outliers: bounded influence, Lipschitz constant `sqrt(Sum(2*exp(2*(-center[k] + ...
+        Smoothness: C-infinity.
+        Outliers: bounded influence, Lipschitz constant ....
 
     Args:
         student: Prediction (prototype).
@@ -2500,9 +2501,11 @@ def swav(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
-        Outliers: bounded influence, Lipschitz constant `sqrt(Sum(2*codes[k]**2/temperature**2, ...
-        Estimates: not proper; likelihood of categorical, probabilities `proportional to ...
+        Smoothness: C-infinity.
+        Outliers: bounded influence, Lipschitz constant `sqrt(Sum(2*codes[k]**2/temperature**2,
+            k))`.
+        Estimates: not proper; likelihood of categorical, probabilities `proportional to
+            exp(-loss)`.
 
     Args:
         scores: Prediction (prototype).
@@ -2753,7 +2756,7 @@ def masked_reconstruction(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: unbounded influence, no Lipschitz constant.
 
     Args:

@@ -61,7 +61,7 @@ def sppo(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: unbounded influence, no Lipschitz constant.
 
     Args:
@@ -308,7 +308,7 @@ def apo_zero(
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: bounded influence, Lipschitz constant `sqrt(2)*beta/4`.
 
     Args:
@@ -570,7 +570,7 @@ def bco(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: bounded influence, Lipschitz constant `sqrt(2)*beta`.
 
     Args:
@@ -844,7 +844,7 @@ def nca(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: bounded influence, Lipschitz constant `sqrt(5)*beta/2`.
 
     Args:
@@ -1107,7 +1107,7 @@ def exo(
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     Args:
         policy_chosen: Prediction.

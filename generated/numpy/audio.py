@@ -77,7 +77,7 @@ def signal_to_noise(
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     Args:
         prediction: Prediction (time).
@@ -376,7 +376,7 @@ def si_sdr(
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     Args:
         prediction: Prediction (time).
@@ -762,7 +762,7 @@ def error_to_signal(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: unbounded influence, no Lipschitz constant.
 
     Args:
@@ -996,7 +996,7 @@ def spectral_convergence(
 
     Properties:
         Convex.
-        Differentiable: C0, not at `target[f, t]` = `magnitude[f, t]` throughout.
+        Smoothness: C0, not at `target[f, t]` = `magnitude[f, t]` throughout.
         Outliers: Lipschitz constant `1/Norm(target[f, t], f, t)`.
 
     Args:
@@ -1228,7 +1228,7 @@ def log_magnitude(
 
     Properties:
         Not convex.
-        Differentiable: C0, not at `log(magnitude[f, t])` = `log(target[f, t])`.
+        Smoothness: C0, not at `log(magnitude[f, t])` = `log(target[f, t])`.
 
     Args:
         magnitude: Prediction (frequency, frame); magnitude > 0.

@@ -100,9 +100,10 @@ def binary_cross_entropy(
 
     Properties:
         Convex.
-        Differentiable: Cinf, not at `1` = `probability`, `probability` = `0`.
+        Smoothness: C-infinity, not at `1` = `probability`, `probability` = `0`.
         Outliers: no Lipschitz constant.
-        Estimates: strictly proper at the defaults; likelihood of Bernoulli, mean `probability` ...
+        Estimates: strictly proper at the defaults; likelihood of Bernoulli, mean `probability` at
+            the defaults.
 
     Args:
         probability: Prediction; 0 <= probability <= 1.
@@ -345,9 +346,10 @@ def binary_cross_entropy_with_logits(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
-        Outliers: bounded influence, Lipschitz constant `Max(label_smoothing*target - ...
-        Estimates: mean = `exp(logits)/(exp(logits) + 1)` at the defaults; likelihood of ...
+        Smoothness: C-infinity.
+        Outliers: bounded influence, Lipschitz constant ....
+        Estimates: mean = `exp(logits)/(exp(logits) + 1)` at the defaults; likelihood of Bernoulli,
+            mean `exp(logits)/(exp(logits) + 1)` at the defaults.
 
     Args:
         logits: Prediction.
@@ -601,9 +603,11 @@ def softmax_cross_entropy(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
-        Outliers: bounded influence, Lipschitz constant `Max((1 - ...
-        Estimates: class probabilities = `softmax(logits)` at the defaults, strictly proper at ...
+        Smoothness: C-infinity.
+        Outliers: bounded influence, Lipschitz constant ....
+        Estimates: class probabilities = `softmax(logits)` at the defaults, strictly proper at the
+            defaults, calibrated at the defaults; likelihood of categorical, probabilities
+            `softmax(logits)` at the defaults.
 
     Args:
         logits: Prediction (class).
@@ -879,9 +883,11 @@ def sparse_softmax_cross_entropy(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: bounded influence, Lipschitz constant `sqrt(2)`.
-        Estimates: class probabilities = `softmax(logits)` at the defaults, strictly proper at ...
+        Estimates: class probabilities = `softmax(logits)` at the defaults, strictly proper at the
+            defaults, calibrated at the defaults; likelihood of categorical, probabilities
+            `softmax(logits)` at the defaults.
 
     Args:
         logits: Prediction (class).
@@ -1182,7 +1188,7 @@ def negative_log_likelihood(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: Lipschitz constant `1`.
 
     Args:
@@ -1438,7 +1444,8 @@ def hinge(
 
     Properties:
         Convex.
-        Differentiable: C0, not at `prediction = -1 where target = -1`, `prediction = 1 where ...
+        Smoothness: C0, not at `prediction = -1 where target = -1`, `prediction = 1 where target =
+            1`.
         Outliers: bounded influence, Lipschitz constant `1`.
         Estimates: calibrated; no likelihood.
 
@@ -1629,7 +1636,8 @@ def squared_hinge(
 
     Properties:
         Convex.
-        Differentiable: C1, not at `prediction = -1 where target = -1`, `prediction = 1 where ...
+        Smoothness: C1, not at `prediction = -1 where target = -1`, `prediction = 1 where target =
+            1`.
         Outliers: unbounded influence, no Lipschitz constant.
         Estimates: calibrated; no likelihood.
 
@@ -1830,7 +1838,7 @@ def binary_focal(
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     Args:
         logits: Prediction.
@@ -2121,7 +2129,7 @@ def softmax_focal(
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Estimates: not proper; no likelihood.
 
     Args:

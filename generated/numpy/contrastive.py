@@ -91,7 +91,7 @@ def info_nce(
 
     Properties:
         Not convex.
-        Differentiable: Cinf, not at `key` is the zero vector, `query` is the zero vector.
+        Smoothness: C-infinity, not at `key` is the zero vector, `query` is the zero vector.
         Outliers: no Lipschitz constant.
 
     Args:
@@ -523,7 +523,7 @@ def nt_xent(
 
     Properties:
         Not convex.
-        Differentiable: Cinf, not at `embeddings` is the zero vector.
+        Smoothness: C-infinity, not at `embeddings` is the zero vector.
 
     Args:
         embeddings: Prediction (batch, feature).
@@ -1049,7 +1049,7 @@ def decoupled_contrastive(
 
     Properties:
         Not convex.
-        Differentiable: Cinf, not at `key` is the zero vector, `query` is the zero vector.
+        Smoothness: C-infinity, not at `key` is the zero vector, `query` is the zero vector.
         Outliers: no Lipschitz constant.
 
     Args:
@@ -1664,7 +1664,7 @@ def clip(
 
     Properties:
         Not convex.
-        Differentiable: Cinf, not at `image` is the zero vector, `text` is the zero vector.
+        Smoothness: C-infinity, not at `image` is the zero vector, `text` is the zero vector.
         Outliers: no Lipschitz constant.
 
     Args:
@@ -2243,7 +2243,7 @@ def siglip(
 
     Properties:
         Not convex.
-        Differentiable: Cinf, not at `image` is the zero vector, `text` is the zero vector.
+        Smoothness: C-infinity, not at `image` is the zero vector, `text` is the zero vector.
         Outliers: no Lipschitz constant.
 
     Args:
@@ -2698,7 +2698,7 @@ def alignment(
 
     Properties:
         Not convex.
-        Differentiable: Cinf, not at `first` is the zero vector, `second` is the zero vector.
+        Smoothness: C-infinity, not at `first` is the zero vector, `second` is the zero vector.
         Outliers: no Lipschitz constant.
 
     Args:
@@ -2979,7 +2979,7 @@ def uniformity(
 
     Properties:
         Not convex.
-        Differentiable: Cinf, not at `embeddings` is the zero vector.
+        Smoothness: C-infinity, not at `embeddings` is the zero vector.
         Outliers: no Lipschitz constant.
 
     Args:
@@ -3383,7 +3383,7 @@ def koleo(
 
     Properties:
         Not convex.
-        Differentiable: C0, not at `(embeddings[i, f]*Norm(embeddings[j, f], f) - embeddings[j, ...
+        Smoothness: C0, not at ... is the zero vector, `embeddings` is the zero vector, ....
 
     Args:
         embeddings: Prediction (batch, feature).

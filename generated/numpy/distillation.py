@@ -60,8 +60,8 @@ def distillation(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
-        Outliers: bounded influence, Lipschitz constant ...
+        Smoothness: C-infinity.
+        Outliers: bounded influence, Lipschitz constant ....
 
     Args:
         student: Prediction (class).
@@ -328,7 +328,7 @@ def reverse_distillation(
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     Args:
         student: Prediction (class).
@@ -629,7 +629,7 @@ def generalized_js_distillation(
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     Args:
         student: Prediction (class).

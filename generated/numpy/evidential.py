@@ -60,7 +60,7 @@ def evidential_cross_entropy(
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     Args:
         evidence: Prediction (class); evidence >= 0.
@@ -301,7 +301,7 @@ def evidential_log_likelihood(
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     Args:
         evidence: Prediction (class); evidence >= 0.

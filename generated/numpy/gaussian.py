@@ -52,7 +52,7 @@ def standard_gaussian_kl(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: unbounded influence, no Lipschitz constant.
 
     Args:
@@ -277,7 +277,7 @@ def gaussian_kl(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: no Lipschitz constant.
 
     Args:

@@ -74,7 +74,7 @@ def barron_general(
 
     Properties:
         Not convex; convex for `alpha >= 1`, at the defaults.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Likelihood of hyperbolic, rate `1`, width `1` at the defaults.
 
     Args:
@@ -388,8 +388,9 @@ def tweedie_deviance_mean(
 
     Properties:
         Not convex; convex for `power <= 1`.
-        Differentiable: Cinf.
-        Estimates: mean = `mean`; likelihood of Tweedie, mean `mean`, power `3/2`, dispersion ...
+        Smoothness: C-infinity.
+        Estimates: mean = `mean`; likelihood of Tweedie, mean `mean`, power `3/2`, dispersion `1` at
+            the defaults.
 
     Args:
         mean: Prediction; mean > 0.
@@ -625,8 +626,9 @@ def tweedie_deviance(
 
     Properties:
         Not convex; convex for `1 <= power <= 2`, at the defaults.
-        Differentiable: Cinf.
-        Estimates: mean = `exp(log_mean)`; likelihood of Tweedie, mean `exp(log_mean)`, power ...
+        Smoothness: C-infinity.
+        Estimates: mean = `exp(log_mean)`; likelihood of Tweedie, mean `exp(log_mean)`, power `3/2`,
+            dispersion `1` at the defaults.
 
     Args:
         log_mean: Prediction.

@@ -123,7 +123,7 @@ def laplace_nll(
 
     Properties:
         Not convex; convex in `mean`.
-        Differentiable: C0, not at `mean = target`.
+        Smoothness: C0, not at `mean = target`.
         Outliers: no Lipschitz constant.
         Likelihood of Laplace, scale `scale`.
 
@@ -349,7 +349,7 @@ def gaussian_nll_log_variance(
 
     Properties:
         Not convex; convex in `mean`, `log_variance`.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Likelihood of Gaussian, variance `exp(log_variance)`.
 
     Args:
@@ -583,7 +583,7 @@ def student_t_nll(
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: redescending influence, Lipschitz constant `(df + 1)/(2*sqrt(df)*scale)`.
         Likelihood of Student's t, degrees of freedom `df`, scale `scale`.
 
@@ -884,7 +884,7 @@ def poisson_nll_full(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: unbounded influence, no Lipschitz constant.
         Estimates: mean = `exp(log_rate)`; likelihood of Poisson, mean `exp(log_rate)`.
 
@@ -1083,9 +1083,10 @@ def negative_binomial_nll(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: bounded influence, Lipschitz constant `Max(1/dispersion, target)`.
-        Estimates: mean = `exp(log_mean)`; likelihood of negative binomial, mean ...
+        Estimates: mean = `exp(log_mean)`; likelihood of negative binomial, mean `exp(log_mean)`,
+            dispersion `dispersion`.
 
     Args:
         log_mean: Prediction.
@@ -1352,7 +1353,7 @@ def gamma_nll(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: unbounded influence, no Lipschitz constant.
         Estimates: mean = `exp(log_mean)`; likelihood of gamma, mean `exp(log_mean)`, shape `shape`.
 
@@ -1585,9 +1586,10 @@ def log_normal_nll(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: unbounded influence, no Lipschitz constant.
-        Likelihood of log-normal, mean of the logarithm `prediction`, variance of the logarithm ...
+        Likelihood of log-normal, mean of the logarithm `prediction`, variance of the logarithm
+            `scale**2`.
 
     Args:
         prediction: Prediction.
@@ -1818,8 +1820,9 @@ def probit(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
-        Estimates: mean = `(InverseMills(-score) - InverseMills(score))/(InverseMills(-score) + ...
+        Smoothness: C-infinity.
+        Estimates: mean = ..., calibrated; likelihood of Bernoulli, probability of 1
+            `erf(sqrt(2)*score/2)/2 + 1/2`.
 
     Args:
         score: Prediction.
@@ -2019,7 +2022,7 @@ def tobit(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     Args:
         prediction: Prediction.
@@ -2288,7 +2291,7 @@ def weibull_survival(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: unbounded influence, no Lipschitz constant.
 
     Args:
@@ -2552,7 +2555,7 @@ def log_normal_survival(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     Args:
         prediction: Prediction.
@@ -2824,7 +2827,7 @@ def crps_gaussian(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     Args:
         mean: Prediction.

@@ -89,7 +89,8 @@ def perceptron(
 
     Properties:
         Convex.
-        Differentiable: C0, not at `prediction = 0 where target = -1`, `prediction = 0 where ...
+        Smoothness: C0, not at `prediction = 0 where target = -1`, `prediction = 0 where target =
+            1`.
         Outliers: bounded influence, Lipschitz constant `1`.
         Estimates: not calibrated; no likelihood.
 
@@ -284,9 +285,10 @@ def soft_margin(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: bounded influence, Lipschitz constant `1`.
-        Estimates: mean = `tanh(prediction/2)`, calibrated; likelihood of Bernoulli, probability ...
+        Estimates: mean = `tanh(prediction/2)`, calibrated; likelihood of Bernoulli, probability of
+            1 `exp(prediction)/(exp(prediction) + 1)`.
 
     Args:
         prediction: Prediction.
@@ -484,7 +486,7 @@ def exponential(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: unbounded influence, no Lipschitz constant.
         Estimates: mean = `tanh(prediction)`, calibrated; no likelihood.
 
@@ -678,7 +680,8 @@ def modified_huber_classification(
 
     Properties:
         Convex.
-        Differentiable: C1, not at `prediction = -1 where target = -1`, `prediction = 1 where ...
+        Smoothness: C1, not at `prediction = -1 where target = -1`, `prediction = 1 where target =
+            -1`, ....
         Outliers: bounded influence, Lipschitz constant `4`.
         Estimates: calibrated; no likelihood.
 
@@ -889,7 +892,7 @@ def savage(
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: redescending influence, Lipschitz constant `8/27`.
         Estimates: mean = `tanh(prediction/2)`; no likelihood.
 
@@ -1091,7 +1094,7 @@ def tangent(
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: redescending influence.
         Estimates: mean = `2*atan(prediction)`; no likelihood.
 
@@ -1295,7 +1298,8 @@ def binary_sparsemax(
 
     Properties:
         Convex.
-        Differentiable: C1, not at `prediction = -1 where target = -1`, `prediction = 1 where ...
+        Smoothness: C1, not at `prediction = -1 where target = -1`, `prediction = 1 where target =
+            -1`, ....
         Outliers: bounded influence, Lipschitz constant `1`.
         Estimates: calibrated; no likelihood.
 
@@ -1503,7 +1507,7 @@ def categorical_hinge(
 
     Properties:
         Convex.
-        Differentiable: C0, not at two of `margin*Piecewise((1, Ne(-c + label, 0)), (0, True)) + ...
+        Smoothness: C0, not at two of ... tie for the greatest.
         Outliers: bounded influence, Lipschitz constant `sqrt(2)`.
         Estimates: not calibrated.
 
@@ -1780,7 +1784,7 @@ def multiclass_perceptron(
 
     Properties:
         Convex.
-        Differentiable: C0, not at two entries of `scores` tie for the greatest.
+        Smoothness: C0, not at two entries of `scores` tie for the greatest.
         Outliers: bounded influence, Lipschitz constant `sqrt(2)`.
         Estimates: not calibrated.
 
@@ -2035,7 +2039,7 @@ def multi_margin(
 
     Properties:
         Convex.
-        Differentiable: C0, not at `scores[label]` = `margin + scores[c]`.
+        Smoothness: C0, not at `scores[label]` = `margin + scores[c]`.
         Estimates: not calibrated.
 
     Args:
@@ -2368,8 +2372,8 @@ def multilabel_margin(
 
     Properties:
         Convex.
-        Differentiable: C0, not at `scores[c]` = `scores[k] + 1`.
-        Outliers: bounded influence, Lipschitz constant `Sum(Sum(sqrt(2)*(1 - ...
+        Smoothness: C0, not at `scores[c]` = `scores[k] + 1`.
+        Outliers: bounded influence, Lipschitz constant ....
 
     Args:
         scores: Prediction (class).
@@ -2586,8 +2590,8 @@ def multilabel_soft_margin(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
-        Outliers: bounded influence, Lipschitz constant `sqrt(Sum(Max(1 - target[c], ...
+        Smoothness: C-infinity.
+        Outliers: bounded influence, Lipschitz constant ....
 
     Args:
         logits: Prediction (class).

@@ -83,7 +83,7 @@ def cosine_distance(
 
     Properties:
         Not convex.
-        Differentiable: Cinf, not at `prediction` is the zero vector.
+        Smoothness: C-infinity, not at `prediction` is the zero vector.
         Outliers: no Lipschitz constant.
 
     Args:
@@ -325,7 +325,8 @@ def cosine_embedding(
 
     Properties:
         Not convex.
-        Differentiable: C0, not at `Sum(first[f]*second[f], f)` = `margin*Norm(first[f], ...
+        Smoothness: C0, not at `Sum(first[f]*second[f], f)` = `margin*Norm(first[f],
+            f)*Norm(second[f], f)`, `first` is the zero vector, ....
         Outliers: no Lipschitz constant.
 
     Args:
@@ -644,7 +645,7 @@ def hinge_embedding(
 
     Properties:
         Convex.
-        Differentiable: C0, not at `distance = margin where target = -1`.
+        Smoothness: C0, not at `distance = margin where target = -1`.
         Outliers: bounded influence, Lipschitz constant `1`.
         No likelihood.
 
@@ -870,7 +871,8 @@ def contrastive(
 
     Properties:
         Not convex.
-        Differentiable: C0, not at `first[f]` = `second[f]` throughout, `Norm(first[f] - ...
+        Smoothness: C0, not at `first[f]` = `second[f]` throughout, `Norm(first[f] - second[f], f)`
+            = `margin`.
         Outliers: unbounded influence, no Lipschitz constant.
 
     Args:
@@ -1156,7 +1158,7 @@ def contrastive_distance(
 
     Properties:
         Convex.
-        Differentiable: C1, not at `distance = margin where same = 0`.
+        Smoothness: C1, not at `distance = margin where same = 0`.
         Outliers: no Lipschitz constant.
         No likelihood.
 
@@ -1387,7 +1389,8 @@ def margin_based(
 
     Properties:
         Not convex.
-        Differentiable: C0, not at `Norm(first[f] - second[f], f)` = `beta + margin`, ...
+        Smoothness: C0, not at `Norm(first[f] - second[f], f)` = `beta + margin`, `Norm(first[f] -
+            second[f], f)` = `beta - margin`, ....
         Outliers: bounded influence, Lipschitz constant `sqrt(2)`.
 
     Args:
@@ -1681,8 +1684,10 @@ def triplet_margin(
 
     Properties:
         Not convex.
-        Differentiable: C0, not at `Norm(-negative[f] + positive[f], f)` = `Norm(anchor[f] - ...
-        Outliers: bounded influence, Lipschitz constant `2*Max(sqrt(2), ...
+        Smoothness: C0, not at `Norm(-negative[f] + positive[f], f)` = `Norm(anchor[f] -
+            negative[f], f)`, `anchor[f]` = `negative[f]`, ....
+        Outliers: bounded influence, Lipschitz constant `2*Max(sqrt(2),
+            sqrt(2)*sqrt(size_feature))`.
 
     Args:
         anchor: Prediction (feature).
@@ -2157,7 +2162,8 @@ def triplet_soft_margin(
 
     Properties:
         Not convex; convex in `positive`.
-        Differentiable: C0, not at `anchor[f]` = `negative[f]` throughout, `anchor[f]` = ...
+        Smoothness: C0, not at `anchor[f]` = `negative[f]` throughout, `anchor[f]` = `positive[f]`
+            throughout.
 
     Args:
         anchor: Prediction (feature).
@@ -2454,7 +2460,8 @@ def quadruplet(
 
     Properties:
         Not convex; convex in `positive`.
-        Differentiable: C0, not at `Sum((anchor[f] - negative[f])**2, f)` = `margin + ...
+        Smoothness: C0, not at `Sum((anchor[f] - negative[f])**2, f)` = `margin + Sum((anchor[f] -
+            positive[f])**2, f)`, `Sum((anchor[f] - positive[f])**2, f)` = ....
 
     Args:
         anchor: Prediction (feature).

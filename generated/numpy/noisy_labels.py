@@ -81,7 +81,7 @@ def generalized_cross_entropy(
 
     Properties:
         Convex.
-        Differentiable: C0, not at `probabilities[label]` = `0`.
+        Smoothness: C0, not at `probabilities[label]` = `0`.
         Estimates: not proper; no likelihood.
 
     Args:
@@ -363,7 +363,7 @@ def generalized_cross_entropy_with_logits(
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Estimates: not proper; no likelihood.
 
     Args:
@@ -660,7 +660,7 @@ def symmetric_cross_entropy(
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Estimates: not proper; no likelihood.
 
     Args:
@@ -986,7 +986,7 @@ def poly1_cross_entropy(
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Estimates: not proper; no likelihood.
 
     Args:
@@ -1238,7 +1238,7 @@ def sparse_poly1_cross_entropy(
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Estimates: not proper; no likelihood.
 
     Args:
@@ -1534,7 +1534,7 @@ def confidence_penalized_cross_entropy(
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Estimates: not proper; no likelihood.
 
     Args:
@@ -1836,8 +1836,9 @@ def softmax_squared_error(
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
-        Estimates: class probabilities = `softmax(logits)`, strictly proper, calibrated; no ...
+        Smoothness: C-infinity.
+        Estimates: class probabilities = `softmax(logits)`, strictly proper, calibrated; no
+            likelihood.
 
     Args:
         logits: Prediction (class).

@@ -67,7 +67,7 @@ def content(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: unbounded influence, no Lipschitz constant.
 
     Args:
@@ -302,7 +302,7 @@ def feature_reconstruction(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: unbounded influence, no Lipschitz constant.
 
     Args:
@@ -562,7 +562,7 @@ def style(
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: unbounded influence, no Lipschitz constant.
 
     Args:
@@ -854,7 +854,7 @@ def learned_perceptual(
 
     Properties:
         Not convex.
-        Differentiable: Cinf, not at `features` is the zero vector.
+        Smoothness: C-infinity, not at `features` is the zero vector.
 
     Args:
         features: Prediction (channel, *position).
@@ -1180,7 +1180,7 @@ def feature_cosine(
 
     Properties:
         Not convex.
-        Differentiable: Cinf, not at `features` is the zero vector.
+        Smoothness: C-infinity, not at `features` is the zero vector.
 
     Args:
         features: Prediction (channel, *position).

@@ -128,7 +128,7 @@ def policy_gradient(
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: bounded influence, Lipschitz constant `sqrt(2)*Abs(advantage)`.
 
     Args:
@@ -401,7 +401,7 @@ def entropy_bonus(
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     Args:
         logits: Prediction (action).
@@ -633,7 +633,7 @@ def advantage_actor_critic(
 
     Properties:
         Not convex; convex in `value`.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: unbounded influence, no Lipschitz constant.
 
     Args:
@@ -942,7 +942,8 @@ def ppo_clip(
 
     Properties:
         Not convex.
-        Differentiable: C0, not at `1 - clip_low` = `exp(log_probability - ...
+        Smoothness: C0, not at `1 - clip_low` = `exp(log_probability - old_log_probability)`, ... =
+            `clip_high + 1`, ....
 
     Args:
         log_probability: Prediction.
@@ -1300,7 +1301,7 @@ def ppo_value_clip(
 
     Properties:
         Convex.
-        Differentiable: C0, not at `value = -epsilon + old_value where old_value - returns > 0, ...
+        Smoothness: C0, not at ..., ..., ....
         Outliers: unbounded influence.
 
     Args:
@@ -1570,7 +1571,7 @@ def grpo(
 
     Properties:
         Not convex.
-        Differentiable: C0, not at `1 - clip_low` = `exp(log_probability[t] - ...
+        Smoothness: C0, not at `1 - clip_low` = ..., ... = `clip_high + 1`, ....
 
     Args:
         log_probability: Prediction (token).
@@ -2155,7 +2156,7 @@ def gspo(
 
     Properties:
         Not convex.
-        Differentiable: C0, not at `1 - clip_low` = `exp(Sum((log_probability[t] - ...
+        Smoothness: C0, not at `1 - clip_low` = ..., ... = `clip_high + 1`, ....
 
     Args:
         log_probability: Prediction (token).
@@ -2556,7 +2557,7 @@ def k1_kl(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: bounded influence, Lipschitz constant `1`.
 
     Args:
@@ -2745,7 +2746,7 @@ def k2_kl(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: unbounded influence, no Lipschitz constant.
         Estimates: mean; likelihood of Gaussian, variance `1`.
 
@@ -2938,7 +2939,7 @@ def k3_kl(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: unbounded influence, no Lipschitz constant.
         Likelihood of Gumbel of minima, scale `1`.
 
@@ -3136,7 +3137,7 @@ def minimum_risk(
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     Args:
         log_probability: Prediction (candidate).
@@ -3401,8 +3402,9 @@ def self_critical(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
-        Outliers: bounded influence, Lipschitz constant `Max(-baseline + reward, baseline - ...
+        Smoothness: C-infinity.
+        Outliers: bounded influence, Lipschitz constant `Max(-baseline + reward, baseline -
+            reward)`.
 
     Args:
         log_probability: Prediction.
@@ -3616,8 +3618,9 @@ def advantage_weighted_regression(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
-        Outliers: bounded influence, Lipschitz constant `Max(exp(advantage/temperature), ...
+        Smoothness: C-infinity.
+        Outliers: bounded influence, Lipschitz constant `Max(exp(advantage/temperature),
+            max_weight)`.
 
     Args:
         log_probability: Prediction.

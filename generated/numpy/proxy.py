@@ -92,7 +92,7 @@ def normalized_softmax(
 
     Properties:
         Not convex.
-        Differentiable: Cinf, not at `embedding` is the zero vector, `weights` is the zero vector.
+        Smoothness: C-infinity, not at `embedding` is the zero vector, `weights` is the zero vector.
         Outliers: no Lipschitz constant.
 
     Args:
@@ -729,7 +729,7 @@ def cosface(
 
     Properties:
         Not convex.
-        Differentiable: Cinf, not at `embedding` is the zero vector, `weights` is the zero vector.
+        Smoothness: C-infinity, not at `embedding` is the zero vector, `weights` is the zero vector.
 
     Args:
         embedding: Prediction (feature).
@@ -1379,7 +1379,7 @@ def arcface(
 
     Properties:
         Not convex.
-        Differentiable: C0, not at `(embedding[f] - weights[label, ...
+        Smoothness: C0, not at ... is the zero vector, `embedding` is the zero vector, ....
         Outliers: no Lipschitz constant.
 
     Args:
@@ -2251,7 +2251,8 @@ def magface(
 
     Properties:
         Not convex.
-        Differentiable: at least C0, not at `(embedding[f] - weights[label, ...
+        Smoothness: at least C0, not at ... is the zero vector, `Norm(embedding[f], f)` = `longest`,
+            ....
         Outliers: no Lipschitz constant.
 
     Args:
@@ -3271,7 +3272,7 @@ def proxy_nca(
 
     Properties:
         Not convex.
-        Differentiable: Cinf, not at `embedding` is the zero vector, `proxies` is the zero vector.
+        Smoothness: C-infinity, not at `embedding` is the zero vector, `proxies` is the zero vector.
         Outliers: no Lipschitz constant.
 
     Args:
@@ -3948,7 +3949,8 @@ def proxy_anchor(
 
     Properties:
         Not convex.
-        Differentiable: Cinf, not at `embeddings` is the zero vector, `proxies` is the zero vector.
+        Smoothness: C-infinity, not at `embeddings` is the zero vector, `proxies` is the zero
+            vector.
         Outliers: no Lipschitz constant.
 
     Args:
@@ -4618,7 +4620,7 @@ def soft_triple(
 
     Properties:
         Not convex.
-        Differentiable: Cinf, not at `centers` is the zero vector, `embedding` is the zero vector.
+        Smoothness: C-infinity, not at `centers` is the zero vector, `embedding` is the zero vector.
 
     Args:
         embedding: Prediction (feature).
@@ -5530,7 +5532,7 @@ def center(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: unbounded influence, no Lipschitz constant.
 
     Args:

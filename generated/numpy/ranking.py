@@ -83,7 +83,8 @@ def margin_ranking(
 
     Properties:
         Convex.
-        Differentiable: C0, not at `first = -margin + second where target = -1`, `first = margin ...
+        Smoothness: C0, not at `first = -margin + second where target = -1`, `first = margin +
+            second where target = 1`.
         Outliers: bounded influence, Lipschitz constant `sqrt(2)*Abs(target)`.
 
     Args:
@@ -313,8 +314,8 @@ def pairwise_logistic(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
-        Outliers: bounded influence, Lipschitz constant ...
+        Smoothness: C-infinity.
+        Outliers: bounded influence, Lipschitz constant ....
 
     Args:
         scores: Prediction (list).
@@ -662,8 +663,8 @@ def pairwise_hinge(
 
     Properties:
         Convex.
-        Differentiable: C0, not at `scores[i]` = `margin + scores[j]`.
-        Outliers: bounded influence, Lipschitz constant ...
+        Smoothness: C0, not at `scores[i]` = `margin + scores[j]`.
+        Outliers: bounded influence, Lipschitz constant ....
 
     Args:
         scores: Prediction (list).
@@ -984,8 +985,8 @@ def pairwise_soft_zero_one(
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
-        Outliers: bounded influence, Lipschitz constant ...
+        Smoothness: C-infinity.
+        Outliers: bounded influence, Lipschitz constant ....
 
     Args:
         scores: Prediction (list).
@@ -1346,7 +1347,7 @@ def pairwise_mse(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     Args:
         scores: Prediction (list).
@@ -1700,7 +1701,7 @@ def softmax_ranking(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     Args:
         scores: Prediction (list).
@@ -2020,7 +2021,7 @@ def listnet(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     Args:
         scores: Prediction (list).
@@ -2344,7 +2345,7 @@ def poly1_softmax(
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     Args:
         scores: Prediction (list).
@@ -2757,7 +2758,7 @@ def unique_softmax(
     of the list's length.
 
     Properties:
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     Args:
         scores: Prediction (list).

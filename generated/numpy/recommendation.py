@@ -75,7 +75,7 @@ def bayesian_personalized_ranking(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: bounded influence, Lipschitz constant `sqrt(2)`.
 
     Args:
@@ -295,7 +295,7 @@ def top1(
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     Args:
         positive: Prediction.
@@ -545,7 +545,7 @@ def bpr_max(
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: bounded influence, Lipschitz constant `2*sqrt(2)`.
 
     Args:
@@ -814,7 +814,7 @@ def sampled_softmax(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     Args:
         positive: Prediction.
@@ -1096,7 +1096,7 @@ def negative_sampling(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: bounded influence, Lipschitz constant `sqrt(size_sample + 1)`.
 
     Args:
@@ -1315,7 +1315,7 @@ def self_adversarial_negative_sampling(
 
     Properties:
         Not convex; convex in `positive`.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     Args:
         positive: Prediction.
@@ -1585,7 +1585,8 @@ def translation_margin(
 
     Properties:
         Not convex; convex in `head`, `tail`.
-        Differentiable: C0, not at `Norm(false_head[f] - false_tail[f] + relation[f], f)` = ...
+        Smoothness: C0, not at ... = ..., `false_head[f] - false_tail[f] + relation[f]` is the zero
+            vector, ....
         Outliers: bounded influence, Lipschitz constant `2*sqrt(3)`.
 
     Args:

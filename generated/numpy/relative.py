@@ -75,7 +75,7 @@ def absolute_percentage_error(
 
     Properties:
         Convex.
-        Differentiable: C0, not at `prediction = target where target > 0, epsilon - target > 0`, ...
+        Smoothness: C0, not at ..., ..., ....
         Outliers: bounded influence, Lipschitz constant `Max(-1/target, 1/epsilon, 1/target)`.
 
     Args:
@@ -296,8 +296,9 @@ def squared_logarithmic_error(
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
-        Likelihood of Gaussian of log(target + 1), mean of the logarithm `log(prediction + 1)`, ...
+        Smoothness: C-infinity.
+        Likelihood of Gaussian of log(target + 1), mean of the logarithm `log(prediction + 1)`,
+            variance of the logarithm `1/2`.
 
     Args:
         prediction: Prediction; prediction > -1.
@@ -512,7 +513,7 @@ def root_mean_squared_error(
 
     Properties:
         Convex.
-        Differentiable: C0, not at `prediction[b]` = `target[b]` throughout.
+        Smoothness: C0, not at `prediction[b]` = `target[b]` throughout.
         Outliers: bounded influence, Lipschitz constant `1/sqrt(size_batch)`.
 
     Args:
@@ -749,7 +750,7 @@ def relative_squared_error(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: unbounded influence, no Lipschitz constant.
 
     Args:

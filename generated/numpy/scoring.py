@@ -67,7 +67,7 @@ def brier_score(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: Lipschitz constant `Max(2 - 2*target, 2*target)`.
         Estimates: mean = `probability`, strictly proper.
 
@@ -263,8 +263,8 @@ def multiclass_brier_score(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
-        Outliers: Lipschitz constant `sqrt(Sum(Max(2 - 2*target[c], 2*target[c])**2, c))`.
+        Smoothness: C-infinity.
+        Outliers: Lipschitz constant ....
         Estimates: class probabilities, strictly proper; no likelihood.
 
     Args:
@@ -476,7 +476,7 @@ def spherical_score(
 
     Properties:
         Not convex.
-        Differentiable: Cinf, not at `probabilities` is the zero vector.
+        Smoothness: C-infinity, not at `probabilities` is the zero vector.
         Outliers: no Lipschitz constant.
         Estimates: class probabilities, strictly proper; no likelihood.
 
@@ -717,8 +717,9 @@ def coral(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
-        Outliers: bounded influence, Lipschitz constant `sqrt(Sum(Max(1 - levels[t], ...
+        Smoothness: C-infinity.
+        Outliers: bounded influence, Lipschitz constant `sqrt(Sum(Max(1 - levels[t], levels[t])**2,
+            t))`.
 
     Args:
         logits: Prediction (threshold).
@@ -921,7 +922,7 @@ def noise_contrastive_estimation(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: bounded influence, Lipschitz constant `sqrt(size_noise + 1)`.
 
     Args:

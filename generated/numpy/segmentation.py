@@ -79,7 +79,7 @@ def tversky(
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     Args:
         probability: Prediction (class, *spatial); 0 <= probability <= 1.
@@ -425,7 +425,7 @@ def dice(
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     Args:
         probability: Prediction (class, *spatial); 0 <= probability <= 1.
@@ -713,7 +713,7 @@ def jaccard(
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     Args:
         probability: Prediction (class, *spatial); 0 <= probability <= 1.
@@ -1014,7 +1014,7 @@ def squared_dice(
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     Args:
         probability: Prediction (class, *spatial); 0 <= probability <= 1.
@@ -1312,7 +1312,7 @@ def generalized_dice(
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     Args:
         probability: Prediction (class, *spatial); 0 <= probability <= 1.
@@ -1626,7 +1626,7 @@ def focal_tversky(
 
     Properties:
         Not convex.
-        Differentiable: C0, not at `alpha*Sum((1 - target[c, s])*probability[c, s], s) + ...
+        Smoothness: C0, not at ... = `0`.
 
     Args:
         probability: Prediction (class, *spatial); 0 <= probability <= 1.
@@ -2024,7 +2024,7 @@ def log_cosh_dice(
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     Args:
         probability: Prediction (class, *spatial); 0 <= probability <= 1.
@@ -2341,7 +2341,7 @@ def matthews_correlation(
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     Args:
         probability: Prediction (class, *spatial); 0 <= probability <= 1.

@@ -74,7 +74,7 @@ def ctc(
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     Args:
         logits: Prediction (time, class).
@@ -1460,7 +1460,7 @@ def soft_dtw(
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     Args:
         prediction: Prediction (time, feature).

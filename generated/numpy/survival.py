@@ -44,7 +44,7 @@ def cox_partial_likelihood(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     Args:
         log_risk: Prediction (batch).

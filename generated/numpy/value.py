@@ -101,7 +101,7 @@ def temporal_difference(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: unbounded influence, no Lipschitz constant.
 
     Args:
@@ -332,7 +332,7 @@ def q_learning(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     Args:
         values: Prediction (action).
@@ -630,7 +630,7 @@ def double_q_learning(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: unbounded influence, no Lipschitz constant.
 
     Args:
@@ -948,8 +948,8 @@ def categorical_q_learning(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
-        Outliers: bounded influence, Lipschitz constant `Sum(sqrt(2)*Sum(Maximum(1 - ...
+        Smoothness: C-infinity.
+        Outliers: bounded influence, Lipschitz constant ....
 
     Args:
         logits: Prediction (atom).
@@ -1269,7 +1269,7 @@ def soft_actor(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: bounded influence, Lipschitz constant `sqrt(temperature**2 + 1)`.
 
     Args:
@@ -1492,7 +1492,7 @@ def soft_critic(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: unbounded influence, no Lipschitz constant.
 
     Args:
@@ -1758,9 +1758,10 @@ def conservative_q(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: bounded influence, Lipschitz constant `sqrt(2)`.
-        Estimates: class probabilities = `softmax(values)`, strictly proper, calibrated; ...
+        Estimates: class probabilities = `softmax(values)`, strictly proper, calibrated; likelihood
+            of categorical, probabilities `softmax(values)`.
 
     Args:
         values: Prediction (action).
@@ -2014,9 +2015,10 @@ def expectile_value(
 
     Properties:
         Convex.
-        Differentiable: C1, not at `value = action_value`.
+        Smoothness: C1, not at `value = action_value`.
         Outliers: unbounded influence, no Lipschitz constant.
-        Estimates: expectile of level tau; likelihood of split normal, variance below `1/(2 - ...
+        Estimates: expectile of level tau; likelihood of split normal, variance below `1/(2 -
+            2*tau)`, variance above `1/(2*tau)`.
 
     Args:
         value: Prediction.

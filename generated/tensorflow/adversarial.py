@@ -141,8 +141,8 @@ def gan_discriminator(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
-        Outliers: bounded influence, Lipschitz constant `sqrt(Max(1 - label_smoothing, ...
+        Smoothness: C-infinity.
+        Outliers: bounded influence, Lipschitz constant ....
 
     Args:
         real: Prediction.
@@ -279,8 +279,8 @@ class GanDiscriminatorLoss(KerasLoss):
 
     Properties:
         Convex.
-        Differentiable: Cinf.
-        Outliers: bounded influence, Lipschitz constant `sqrt(Max(1 - label_smoothing, ...
+        Smoothness: C-infinity.
+        Outliers: bounded influence, Lipschitz constant ....
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -434,7 +434,7 @@ def gan_generator(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: bounded influence, Lipschitz constant `1`.
 
     Args:
@@ -559,7 +559,7 @@ class GanGeneratorLoss(KerasLoss):
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: bounded influence, Lipschitz constant `1`.
 
     Keras passes, in this order, as a tuple where there are several:
@@ -654,7 +654,7 @@ def gan_generator_minimax(
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: bounded influence, Lipschitz constant `1`.
 
     Args:
@@ -779,7 +779,7 @@ class GanGeneratorMinimaxLoss(KerasLoss):
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: bounded influence, Lipschitz constant `1`.
 
     Keras passes, in this order, as a tuple where there are several:
@@ -883,7 +883,7 @@ def lsgan_discriminator(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: unbounded influence, no Lipschitz constant.
 
     Args:
@@ -1022,7 +1022,7 @@ class LsganDiscriminatorLoss(KerasLoss):
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: unbounded influence, no Lipschitz constant.
 
     Keras passes, in this order, as a tuple where there are several:
@@ -1177,7 +1177,7 @@ def lsgan_generator(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: unbounded influence, no Lipschitz constant.
 
     Args:
@@ -1305,7 +1305,7 @@ class LsganGeneratorLoss(KerasLoss):
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: unbounded influence, no Lipschitz constant.
 
     Keras passes, in this order, as a tuple where there are several:
@@ -1423,7 +1423,7 @@ def wgan_critic(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: bounded influence, Lipschitz constant `sqrt(2)`.
 
     Args:
@@ -1554,7 +1554,7 @@ class WganCriticLoss(KerasLoss):
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: bounded influence, Lipschitz constant `sqrt(2)`.
 
     Keras passes, in this order, as a tuple where there are several:
@@ -1665,7 +1665,7 @@ def wgan_generator(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: bounded influence, Lipschitz constant `1`.
 
     Args:
@@ -1791,7 +1791,7 @@ class WganGeneratorLoss(KerasLoss):
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: bounded influence, Lipschitz constant `1`.
 
     Keras passes, in this order, as a tuple where there are several:
@@ -1894,7 +1894,7 @@ def hinge_gan_discriminator(
 
     Properties:
         Convex.
-        Differentiable: C0, not at `real = 1 where fake + 1 > 0`, `real = 1 where -fake - 1 > ...
+        Smoothness: C0, not at `real = 1 where fake + 1 > 0`, `real = 1 where -fake - 1 > 0`, ....
         Outliers: bounded influence, Lipschitz constant `sqrt(2)`.
 
     Args:
@@ -2025,7 +2025,7 @@ class HingeGanDiscriminatorLoss(KerasLoss):
 
     Properties:
         Convex.
-        Differentiable: C0, not at `real = 1 where fake + 1 > 0`, `real = 1 where -fake - 1 > ...
+        Smoothness: C0, not at `real = 1 where fake + 1 > 0`, `real = 1 where -fake - 1 > 0`, ....
         Outliers: bounded influence, Lipschitz constant `sqrt(2)`.
 
     Keras passes, in this order, as a tuple where there are several:
@@ -2146,7 +2146,7 @@ def relativistic_gan_discriminator(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: bounded influence, Lipschitz constant `sqrt(2)`.
 
     Args:
@@ -2276,7 +2276,7 @@ class RelativisticGanDiscriminatorLoss(KerasLoss):
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: bounded influence, Lipschitz constant `sqrt(2)`.
 
     Keras passes, in this order, as a tuple where there are several:
@@ -2408,7 +2408,7 @@ def gradient_penalty(
 
     Properties:
         Not convex.
-        Differentiable: C0, not at `gradient` is the zero vector.
+        Smoothness: C0, not at `gradient` is the zero vector.
         Outliers: unbounded influence, no Lipschitz constant.
 
     Args:
@@ -2569,7 +2569,7 @@ class GradientPenaltyLoss(KerasLoss):
 
     Properties:
         Not convex.
-        Differentiable: C0, not at `gradient` is the zero vector.
+        Smoothness: C0, not at `gradient` is the zero vector.
         Outliers: unbounded influence, no Lipschitz constant.
 
     Keras passes, in this order, as a tuple where there are several:
@@ -2718,7 +2718,7 @@ def r1_penalty(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     Args:
         gradient: Prediction (*feature).
@@ -2877,7 +2877,7 @@ class R1PenaltyLoss(KerasLoss):
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -3005,7 +3005,7 @@ def contrastive_divergence(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: unbounded influence, no Lipschitz constant.
 
     Args:
@@ -3142,7 +3142,7 @@ class ContrastiveDivergenceLoss(KerasLoss):
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: unbounded influence, no Lipschitz constant.
 
     Keras passes, in this order, as a tuple where there are several:

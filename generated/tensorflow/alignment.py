@@ -69,7 +69,7 @@ def sppo(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: unbounded influence, no Lipschitz constant.
 
     Args:
@@ -214,7 +214,7 @@ class SppoLoss(KerasLoss):
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: unbounded influence, no Lipschitz constant.
 
     Keras passes, in this order, as a tuple where there are several:
@@ -379,7 +379,7 @@ def apo_zero(
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: bounded influence, Lipschitz constant `sqrt(2)*beta/4`.
 
     Args:
@@ -524,7 +524,7 @@ class ApoZeroLoss(KerasLoss):
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: bounded influence, Lipschitz constant `sqrt(2)*beta/4`.
 
     Keras passes, in this order, as a tuple where there are several:
@@ -706,7 +706,7 @@ def bco(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: bounded influence, Lipschitz constant `sqrt(2)*beta`.
 
     Args:
@@ -854,7 +854,7 @@ class BcoLoss(KerasLoss):
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: bounded influence, Lipschitz constant `sqrt(2)*beta`.
 
     Keras passes, in this order, as a tuple where there are several:
@@ -1043,7 +1043,7 @@ def nca(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: bounded influence, Lipschitz constant `sqrt(5)*beta/2`.
 
     Args:
@@ -1189,7 +1189,7 @@ class NcaLoss(KerasLoss):
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: bounded influence, Lipschitz constant `sqrt(5)*beta/2`.
 
     Keras passes, in this order, as a tuple where there are several:
@@ -1370,7 +1370,7 @@ def exo(
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     Args:
         policy_chosen: Prediction.
@@ -1521,7 +1521,7 @@ class ExoLoss(KerasLoss):
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     Keras passes, in this order, as a tuple where there are several:
 

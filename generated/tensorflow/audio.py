@@ -89,7 +89,7 @@ def signal_to_noise(
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     Args:
         prediction: Prediction (time).
@@ -230,7 +230,7 @@ class SignalToNoiseLoss(KerasLoss):
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -457,7 +457,7 @@ def si_sdr(
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     Args:
         prediction: Prediction (time).
@@ -603,7 +603,7 @@ class SiSdrLoss(KerasLoss):
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -917,7 +917,7 @@ def error_to_signal(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: unbounded influence, no Lipschitz constant.
 
     Args:
@@ -1057,7 +1057,7 @@ class ErrorToSignalLoss(KerasLoss):
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: unbounded influence, no Lipschitz constant.
 
     Keras passes, in this order, as a tuple where there are several:
@@ -1219,7 +1219,7 @@ def spectral_convergence(
 
     Properties:
         Convex.
-        Differentiable: C0, not at `target[f, t]` = `magnitude[f, t]` throughout.
+        Smoothness: C0, not at `target[f, t]` = `magnitude[f, t]` throughout.
         Outliers: Lipschitz constant `1/Norm(target[f, t], f, t)`.
 
     Args:
@@ -1350,7 +1350,7 @@ class SpectralConvergenceLoss(KerasLoss):
 
     Properties:
         Convex.
-        Differentiable: C0, not at `target[f, t]` = `magnitude[f, t]` throughout.
+        Smoothness: C0, not at `target[f, t]` = `magnitude[f, t]` throughout.
         Outliers: Lipschitz constant `1/Norm(target[f, t], f, t)`.
 
     Keras passes, in this order, as a tuple where there are several:
@@ -1501,7 +1501,7 @@ def log_magnitude(
 
     Properties:
         Not convex.
-        Differentiable: C0, not at `log(magnitude[f, t])` = `log(target[f, t])`.
+        Smoothness: C0, not at `log(magnitude[f, t])` = `log(target[f, t])`.
 
     Args:
         magnitude: Prediction (frequency, frame); magnitude > 0.
@@ -1631,7 +1631,7 @@ class LogMagnitudeLoss(KerasLoss):
 
     Properties:
         Not convex.
-        Differentiable: C0, not at `log(magnitude[f, t])` = `log(target[f, t])`.
+        Smoothness: C0, not at `log(magnitude[f, t])` = `log(target[f, t])`.
 
     Keras passes, in this order, as a tuple where there are several:
 

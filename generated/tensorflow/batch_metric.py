@@ -117,8 +117,9 @@ def contrastive_batch(
 
     Properties:
         Not convex.
-        Differentiable: C0, not at `Norm(embeddings[i, f] - embeddings[j, f], f)` = ...
-        Outliers: bounded influence, Lipschitz constant ...
+        Smoothness: C0, not at `Norm(embeddings[i, f] - embeddings[j, f], f)` = `negative_margin`,
+            `Norm(embeddings[i, f] - embeddings[j, f], f)` = `positive_margin`, ....
+        Outliers: bounded influence, Lipschitz constant ....
 
     Args:
         embeddings: Prediction (batch, feature).
@@ -261,8 +262,9 @@ class ContrastiveBatchLoss(KerasLoss):
 
     Properties:
         Not convex.
-        Differentiable: C0, not at `Norm(embeddings[i, f] - embeddings[j, f], f)` = ...
-        Outliers: bounded influence, Lipschitz constant ...
+        Smoothness: C0, not at `Norm(embeddings[i, f] - embeddings[j, f], f)` = `negative_margin`,
+            `Norm(embeddings[i, f] - embeddings[j, f], f)` = `positive_margin`, ....
+        Outliers: bounded influence, Lipschitz constant ....
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -646,7 +648,7 @@ def triplet_batch_hard(
 
     Properties:
         Not convex.
-        Differentiable: C0, not at `AxisMin(Piecewise((Norm(embeddings[i, f] - embeddings[j, f], ...
+        Smoothness: C0, not at ... = ..., `embeddings[i, f]` = `embeddings[j, f]` throughout, ....
         Outliers: bounded influence, Lipschitz constant `2*sqrt(2)`.
 
     Args:
@@ -787,7 +789,7 @@ class TripletBatchHardLoss(KerasLoss):
 
     Properties:
         Not convex.
-        Differentiable: C0, not at `AxisMin(Piecewise((Norm(embeddings[i, f] - embeddings[j, f], ...
+        Smoothness: C0, not at ... = ..., `embeddings[i, f]` = `embeddings[j, f]` throughout, ....
         Outliers: bounded influence, Lipschitz constant `2*sqrt(2)`.
 
     Keras passes, in this order, as a tuple where there are several:
@@ -1197,7 +1199,8 @@ def triplet_batch_hard_soft_margin(
 
     Properties:
         Not convex.
-        Differentiable: C0, not at `embeddings[i, f]` = `embeddings[j, f]` throughout, two of ...
+        Smoothness: C0, not at `embeddings[i, f]` = `embeddings[j, f]` throughout, two of ... tie
+            for the greatest, ....
 
     Args:
         embeddings: Prediction (batch, feature).
@@ -1329,7 +1332,8 @@ class TripletBatchHardSoftMarginLoss(KerasLoss):
 
     Properties:
         Not convex.
-        Differentiable: C0, not at `embeddings[i, f]` = `embeddings[j, f]` throughout, two of ...
+        Smoothness: C0, not at `embeddings[i, f]` = `embeddings[j, f]` throughout, two of ... tie
+            for the greatest, ....
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -2521,7 +2525,8 @@ def lifted_structure(
 
     Properties:
         Not convex.
-        Differentiable: C0, not at `embeddings[i, f]` = `embeddings[j, f]` throughout, ...
+        Smoothness: C0, not at `embeddings[i, f]` = `embeddings[j, f]` throughout, `embeddings[i,
+            f]` = `embeddings[k, f]` throughout, ....
 
     Args:
         embeddings: Prediction (batch, feature).
@@ -2662,7 +2667,8 @@ class LiftedStructureLoss(KerasLoss):
 
     Properties:
         Not convex.
-        Differentiable: C0, not at `embeddings[i, f]` = `embeddings[j, f]` throughout, ...
+        Smoothness: C0, not at `embeddings[i, f]` = `embeddings[j, f]` throughout, `embeddings[i,
+            f]` = `embeddings[k, f]` throughout, ....
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -3299,7 +3305,7 @@ def lifted_structure_generalized(
 
     Properties:
         Not convex.
-        Differentiable: C0, not at `embeddings[i, f]` = `embeddings[j, f]` throughout, ...
+        Smoothness: C0, not at `embeddings[i, f]` = `embeddings[j, f]` throughout, ... = `0`.
 
     Args:
         embeddings: Prediction (batch, feature).
@@ -3436,7 +3442,7 @@ class LiftedStructureGeneralizedLoss(KerasLoss):
 
     Properties:
         Not convex.
-        Differentiable: C0, not at `embeddings[i, f]` = `embeddings[j, f]` throughout, ...
+        Smoothness: C0, not at `embeddings[i, f]` = `embeddings[j, f]` throughout, ... = `0`.
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -3925,7 +3931,7 @@ def n_pairs(
 
     Properties:
         Not convex; convex in `anchor`, `positive`.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     Args:
         anchor: Prediction (batch, feature).
@@ -4063,7 +4069,7 @@ class NPairsLoss(KerasLoss):
 
     Properties:
         Not convex; convex in `anchor`, `positive`.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -4288,7 +4294,7 @@ def supervised_contrastive(
 
     Properties:
         Not convex.
-        Differentiable: Cinf, not at `embeddings` is the zero vector.
+        Smoothness: C-infinity, not at `embeddings` is the zero vector.
 
     Args:
         embeddings: Prediction (batch, feature).
@@ -4430,7 +4436,7 @@ class SupervisedContrastiveLoss(KerasLoss):
 
     Properties:
         Not convex.
-        Differentiable: Cinf, not at `embeddings` is the zero vector.
+        Smoothness: C-infinity, not at `embeddings` is the zero vector.
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -4791,7 +4797,7 @@ def soft_nearest_neighbor(
 
     Properties:
         Not convex.
-        Differentiable: Cinf, not at `embeddings` is the zero vector.
+        Smoothness: C-infinity, not at `embeddings` is the zero vector.
 
     Args:
         embeddings: Prediction (batch, feature).
@@ -4934,7 +4940,7 @@ class SoftNearestNeighborLoss(KerasLoss):
 
     Properties:
         Not convex.
-        Differentiable: Cinf, not at `embeddings` is the zero vector.
+        Smoothness: C-infinity, not at `embeddings` is the zero vector.
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -5407,7 +5413,7 @@ def multi_similarity(
 
     Properties:
         Not convex.
-        Differentiable: Cinf, not at `embeddings` is the zero vector.
+        Smoothness: C-infinity, not at `embeddings` is the zero vector.
 
     Args:
         embeddings: Prediction (batch, feature).
@@ -5554,7 +5560,7 @@ class MultiSimilarityLoss(KerasLoss):
 
     Properties:
         Not convex.
-        Differentiable: Cinf, not at `embeddings` is the zero vector.
+        Smoothness: C-infinity, not at `embeddings` is the zero vector.
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -6046,7 +6052,8 @@ def circle(
 
     Properties:
         Not convex.
-        Differentiable: at least C0, not at `Sum(embeddings[i, f]*embeddings[j, f], f)` = ...
+        Smoothness: at least C0, not at `Sum(embeddings[i, f]*embeddings[j, f], f)` = ...,
+            `Sum(embeddings[i, f]*embeddings[j, f], f)` = ..., ....
 
     Args:
         embeddings: Prediction (batch, feature).
@@ -6193,7 +6200,8 @@ class CircleLoss(KerasLoss):
 
     Properties:
         Not convex.
-        Differentiable: at least C0, not at `Sum(embeddings[i, f]*embeddings[j, f], f)` = ...
+        Smoothness: at least C0, not at `Sum(embeddings[i, f]*embeddings[j, f], f)` = ...,
+            `Sum(embeddings[i, f]*embeddings[j, f], f)` = ..., ....
 
     Keras passes, in this order, as a tuple where there are several:
 

@@ -119,9 +119,10 @@ def binary_cross_entropy(
 
     Properties:
         Convex.
-        Differentiable: Cinf, not at `1` = `probability`, `probability` = `0`.
+        Smoothness: C-infinity, not at `1` = `probability`, `probability` = `0`.
         Outliers: no Lipschitz constant.
-        Estimates: strictly proper at the defaults; likelihood of Bernoulli, mean `probability` ...
+        Estimates: strictly proper at the defaults; likelihood of Bernoulli, mean `probability` at
+            the defaults.
 
     Args:
         probability: Prediction; 0 <= probability <= 1.
@@ -258,9 +259,10 @@ class BinaryCrossEntropyLoss(KerasLoss):
 
     Properties:
         Convex.
-        Differentiable: Cinf, not at `1` = `probability`, `probability` = `0`.
+        Smoothness: C-infinity, not at `1` = `probability`, `probability` = `0`.
         Outliers: no Lipschitz constant.
-        Estimates: strictly proper at the defaults; likelihood of Bernoulli, mean `probability` ...
+        Estimates: strictly proper at the defaults; likelihood of Bernoulli, mean `probability` at
+            the defaults.
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -430,9 +432,10 @@ def binary_cross_entropy_with_logits(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
-        Outliers: bounded influence, Lipschitz constant `Max(label_smoothing*target - ...
-        Estimates: mean = `exp(logits)/(exp(logits) + 1)` at the defaults; likelihood of ...
+        Smoothness: C-infinity.
+        Outliers: bounded influence, Lipschitz constant ....
+        Estimates: mean = `exp(logits)/(exp(logits) + 1)` at the defaults; likelihood of Bernoulli,
+            mean `exp(logits)/(exp(logits) + 1)` at the defaults.
 
     Args:
         logits: Prediction.
@@ -573,9 +576,10 @@ class BinaryCrossEntropyWithLogitsLoss(KerasLoss):
 
     Properties:
         Convex.
-        Differentiable: Cinf.
-        Outliers: bounded influence, Lipschitz constant `Max(label_smoothing*target - ...
-        Estimates: mean = `exp(logits)/(exp(logits) + 1)` at the defaults; likelihood of ...
+        Smoothness: C-infinity.
+        Outliers: bounded influence, Lipschitz constant ....
+        Estimates: mean = `exp(logits)/(exp(logits) + 1)` at the defaults; likelihood of Bernoulli,
+            mean `exp(logits)/(exp(logits) + 1)` at the defaults.
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -757,9 +761,11 @@ def softmax_cross_entropy(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
-        Outliers: bounded influence, Lipschitz constant `Max((1 - ...
-        Estimates: class probabilities = `softmax(logits)` at the defaults, strictly proper at ...
+        Smoothness: C-infinity.
+        Outliers: bounded influence, Lipschitz constant ....
+        Estimates: class probabilities = `softmax(logits)` at the defaults, strictly proper at the
+            defaults, calibrated at the defaults; likelihood of categorical, probabilities
+            `softmax(logits)` at the defaults.
 
     Args:
         logits: Prediction (class).
@@ -904,9 +910,11 @@ class SoftmaxCrossEntropyLoss(KerasLoss):
 
     Properties:
         Convex.
-        Differentiable: Cinf.
-        Outliers: bounded influence, Lipschitz constant `Max((1 - ...
-        Estimates: class probabilities = `softmax(logits)` at the defaults, strictly proper at ...
+        Smoothness: C-infinity.
+        Outliers: bounded influence, Lipschitz constant ....
+        Estimates: class probabilities = `softmax(logits)` at the defaults, strictly proper at the
+            defaults, calibrated at the defaults; likelihood of categorical, probabilities
+            `softmax(logits)` at the defaults.
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -1114,9 +1122,11 @@ def sparse_softmax_cross_entropy(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: bounded influence, Lipschitz constant `sqrt(2)`.
-        Estimates: class probabilities = `softmax(logits)` at the defaults, strictly proper at ...
+        Estimates: class probabilities = `softmax(logits)` at the defaults, strictly proper at the
+            defaults, calibrated at the defaults; likelihood of categorical, probabilities
+            `softmax(logits)` at the defaults.
 
     Args:
         logits: Prediction (class).
@@ -1301,9 +1311,11 @@ class SparseSoftmaxCrossEntropyLoss(KerasLoss):
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: bounded influence, Lipschitz constant `sqrt(2)`.
-        Estimates: class probabilities = `softmax(logits)` at the defaults, strictly proper at ...
+        Estimates: class probabilities = `softmax(logits)` at the defaults, strictly proper at the
+            defaults, calibrated at the defaults; likelihood of categorical, probabilities
+            `softmax(logits)` at the defaults.
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -1502,7 +1514,7 @@ def negative_log_likelihood(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: Lipschitz constant `1`.
 
     Args:
@@ -1677,7 +1689,7 @@ class NegativeLogLikelihoodLoss(KerasLoss):
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: Lipschitz constant `1`.
 
     Keras passes, in this order, as a tuple where there are several:
@@ -1830,7 +1842,8 @@ def hinge(
 
     Properties:
         Convex.
-        Differentiable: C0, not at `prediction = -1 where target = -1`, `prediction = 1 where ...
+        Smoothness: C0, not at `prediction = -1 where target = -1`, `prediction = 1 where target =
+            1`.
         Outliers: bounded influence, Lipschitz constant `1`.
         Estimates: calibrated; no likelihood.
 
@@ -1961,7 +1974,8 @@ class HingeLoss(KerasLoss):
 
     Properties:
         Convex.
-        Differentiable: C0, not at `prediction = -1 where target = -1`, `prediction = 1 where ...
+        Smoothness: C0, not at `prediction = -1 where target = -1`, `prediction = 1 where target =
+            1`.
         Outliers: bounded influence, Lipschitz constant `1`.
         Estimates: calibrated; no likelihood.
 
@@ -2071,7 +2085,8 @@ def squared_hinge(
 
     Properties:
         Convex.
-        Differentiable: C1, not at `prediction = -1 where target = -1`, `prediction = 1 where ...
+        Smoothness: C1, not at `prediction = -1 where target = -1`, `prediction = 1 where target =
+            1`.
         Outliers: unbounded influence, no Lipschitz constant.
         Estimates: calibrated; no likelihood.
 
@@ -2201,7 +2216,8 @@ class SquaredHingeLoss(KerasLoss):
 
     Properties:
         Convex.
-        Differentiable: C1, not at `prediction = -1 where target = -1`, `prediction = 1 where ...
+        Smoothness: C1, not at `prediction = -1 where target = -1`, `prediction = 1 where target =
+            1`.
         Outliers: unbounded influence, no Lipschitz constant.
         Estimates: calibrated; no likelihood.
 
@@ -2321,7 +2337,7 @@ def binary_focal(
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     Args:
         logits: Prediction.
@@ -2460,7 +2476,7 @@ class BinaryFocalLoss(KerasLoss):
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -2678,7 +2694,7 @@ def softmax_focal(
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Estimates: not proper; no likelihood.
 
     Args:
@@ -2857,7 +2873,7 @@ class SoftmaxFocalLoss(KerasLoss):
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Estimates: not proper; no likelihood.
 
     Keras passes, in this order, as a tuple where there are several:

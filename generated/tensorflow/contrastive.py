@@ -106,7 +106,7 @@ def info_nce(
 
     Properties:
         Not convex.
-        Differentiable: Cinf, not at `key` is the zero vector, `query` is the zero vector.
+        Smoothness: C-infinity, not at `key` is the zero vector, `query` is the zero vector.
         Outliers: no Lipschitz constant.
 
     Args:
@@ -248,7 +248,7 @@ class InfoNceLoss(KerasLoss):
 
     Properties:
         Not convex.
-        Differentiable: Cinf, not at `key` is the zero vector, `query` is the zero vector.
+        Smoothness: C-infinity, not at `key` is the zero vector, `query` is the zero vector.
         Outliers: no Lipschitz constant.
 
     Keras passes, in this order, as a tuple where there are several:
@@ -608,7 +608,7 @@ def nt_xent(
 
     Properties:
         Not convex.
-        Differentiable: Cinf, not at `embeddings` is the zero vector.
+        Smoothness: C-infinity, not at `embeddings` is the zero vector.
 
     Args:
         embeddings: Prediction (batch, feature).
@@ -787,7 +787,7 @@ class NtXentLoss(KerasLoss):
 
     Properties:
         Not convex.
-        Differentiable: Cinf, not at `embeddings` is the zero vector.
+        Smoothness: C-infinity, not at `embeddings` is the zero vector.
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -1221,7 +1221,7 @@ def decoupled_contrastive(
 
     Properties:
         Not convex.
-        Differentiable: Cinf, not at `key` is the zero vector, `query` is the zero vector.
+        Smoothness: C-infinity, not at `key` is the zero vector, `query` is the zero vector.
         Outliers: no Lipschitz constant.
 
     Args:
@@ -1363,7 +1363,7 @@ class DecoupledContrastiveLoss(KerasLoss):
 
     Properties:
         Not convex.
-        Differentiable: Cinf, not at `key` is the zero vector, `query` is the zero vector.
+        Smoothness: C-infinity, not at `key` is the zero vector, `query` is the zero vector.
         Outliers: no Lipschitz constant.
 
     Keras passes, in this order, as a tuple where there are several:
@@ -1908,7 +1908,7 @@ def clip(
 
     Properties:
         Not convex.
-        Differentiable: Cinf, not at `image` is the zero vector, `text` is the zero vector.
+        Smoothness: C-infinity, not at `image` is the zero vector, `text` is the zero vector.
         Outliers: no Lipschitz constant.
 
     Args:
@@ -2052,7 +2052,7 @@ class ClipLoss(KerasLoss):
 
     Properties:
         Not convex.
-        Differentiable: Cinf, not at `image` is the zero vector, `text` is the zero vector.
+        Smoothness: C-infinity, not at `image` is the zero vector, `text` is the zero vector.
         Outliers: no Lipschitz constant.
 
     Keras passes, in this order, as a tuple where there are several:
@@ -2567,7 +2567,7 @@ def siglip(
 
     Properties:
         Not convex.
-        Differentiable: Cinf, not at `image` is the zero vector, `text` is the zero vector.
+        Smoothness: C-infinity, not at `image` is the zero vector, `text` is the zero vector.
         Outliers: no Lipschitz constant.
 
     Args:
@@ -2714,7 +2714,7 @@ class SiglipLoss(KerasLoss):
 
     Properties:
         Not convex.
-        Differentiable: Cinf, not at `image` is the zero vector, `text` is the zero vector.
+        Smoothness: C-infinity, not at `image` is the zero vector, `text` is the zero vector.
         Outliers: no Lipschitz constant.
 
     Keras passes, in this order, as a tuple where there are several:
@@ -3112,7 +3112,7 @@ def alignment(
 
     Properties:
         Not convex.
-        Differentiable: Cinf, not at `first` is the zero vector, `second` is the zero vector.
+        Smoothness: C-infinity, not at `first` is the zero vector, `second` is the zero vector.
         Outliers: no Lipschitz constant.
 
     Args:
@@ -3246,7 +3246,7 @@ class AlignmentLoss(KerasLoss):
 
     Properties:
         Not convex.
-        Differentiable: Cinf, not at `first` is the zero vector, `second` is the zero vector.
+        Smoothness: C-infinity, not at `first` is the zero vector, `second` is the zero vector.
         Outliers: no Lipschitz constant.
 
     Keras passes, in this order, as a tuple where there are several:
@@ -3453,7 +3453,7 @@ def uniformity(
 
     Properties:
         Not convex.
-        Differentiable: Cinf, not at `embeddings` is the zero vector.
+        Smoothness: C-infinity, not at `embeddings` is the zero vector.
         Outliers: no Lipschitz constant.
 
     Args:
@@ -3586,7 +3586,7 @@ class UniformityLoss(KerasLoss):
 
     Properties:
         Not convex.
-        Differentiable: Cinf, not at `embeddings` is the zero vector.
+        Smoothness: C-infinity, not at `embeddings` is the zero vector.
         Outliers: no Lipschitz constant.
 
     Keras passes, in this order, as a tuple where there are several:
@@ -3904,7 +3904,7 @@ def koleo(
 
     Properties:
         Not convex.
-        Differentiable: C0, not at `(embeddings[i, f]*Norm(embeddings[j, f], f) - embeddings[j, ...
+        Smoothness: C0, not at ... is the zero vector, `embeddings` is the zero vector, ....
 
     Args:
         embeddings: Prediction (batch, feature).
@@ -4038,7 +4038,7 @@ class KoleoLoss(KerasLoss):
 
     Properties:
         Not convex.
-        Differentiable: C0, not at `(embeddings[i, f]*Norm(embeddings[j, f], f) - embeddings[j, ...
+        Smoothness: C0, not at ... is the zero vector, `embeddings` is the zero vector, ....
 
     Keras passes, in this order, as a tuple where there are several:
 

@@ -113,7 +113,8 @@ def iou(
 
     Properties:
         Not convex.
-        Differentiable: C0, not at `Minimum(box[2], target[2])` = `Maximum(box[0], target[0])`, ...
+        Smoothness: at least C0, not at `Minimum(box[2], target[2])` = `Maximum(box[0], target[0])`,
+            `box[0]` = `target[0]`, ....
 
     Args:
         box: Prediction (coordinate).
@@ -251,7 +252,8 @@ class IouLoss(KerasLoss):
 
     Properties:
         Not convex.
-        Differentiable: C0, not at `Minimum(box[2], target[2])` = `Maximum(box[0], target[0])`, ...
+        Smoothness: at least C0, not at `Minimum(box[2], target[2])` = `Maximum(box[0], target[0])`,
+            `box[0]` = `target[0]`, ....
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -676,7 +678,8 @@ def log_iou(
 
     Properties:
         Not convex.
-        Differentiable: at least C0, not at `Maximum(-Maximum(box[0], target[0]) + ...
+        Smoothness: at least C0, not at ... = `epsilon`, `Minimum(box[2], target[2])` =
+            `Maximum(box[0], target[0])`, ....
 
     Args:
         box: Prediction (coordinate).
@@ -817,7 +820,8 @@ class LogIouLoss(KerasLoss):
 
     Properties:
         Not convex.
-        Differentiable: at least C0, not at `Maximum(-Maximum(box[0], target[0]) + ...
+        Smoothness: at least C0, not at ... = `epsilon`, `Minimum(box[2], target[2])` =
+            `Maximum(box[0], target[0])`, ....
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -1369,7 +1373,8 @@ def giou(
 
     Properties:
         Not convex.
-        Differentiable: C0, not at `Minimum(box[2], target[2])` = `Maximum(box[0], target[0])`, ...
+        Smoothness: C0, not at `Minimum(box[2], target[2])` = `Maximum(box[0], target[0])`, `box[0]`
+            = `target[0]`, ....
 
     Args:
         box: Prediction (coordinate).
@@ -1513,7 +1518,8 @@ class GiouLoss(KerasLoss):
 
     Properties:
         Not convex.
-        Differentiable: C0, not at `Minimum(box[2], target[2])` = `Maximum(box[0], target[0])`, ...
+        Smoothness: C0, not at `Minimum(box[2], target[2])` = `Maximum(box[0], target[0])`, `box[0]`
+            = `target[0]`, ....
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -2144,7 +2150,8 @@ def diou(
 
     Properties:
         Not convex.
-        Differentiable: C0, not at `Minimum(box[2], target[2])` = `Maximum(box[0], target[0])`, ...
+        Smoothness: C0, not at `Minimum(box[2], target[2])` = `Maximum(box[0], target[0])`,
+            `Minimum(box[3], target[3])` = `Maximum(box[1], target[1])`, ....
 
     Args:
         box: Prediction (coordinate).
@@ -2284,7 +2291,8 @@ class DiouLoss(KerasLoss):
 
     Properties:
         Not convex.
-        Differentiable: C0, not at `Minimum(box[2], target[2])` = `Maximum(box[0], target[0])`, ...
+        Smoothness: C0, not at `Minimum(box[2], target[2])` = `Maximum(box[0], target[0])`,
+            `Minimum(box[3], target[3])` = `Maximum(box[1], target[1])`, ....
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -3650,7 +3658,7 @@ def balanced_l1(
 
     Properties:
         Not convex; convex at the defaults.
-        Differentiable: C0, not at `prediction = beta + target`, `prediction = target`, ....
+        Smoothness: C0, not at `prediction = beta + target`, `prediction = target`, ....
         Outliers: bounded influence.
         Likelihood of density `exp(-loss)`.
 
@@ -3796,7 +3804,7 @@ class BalancedL1Loss(KerasLoss):
 
     Properties:
         Not convex; convex at the defaults.
-        Differentiable: C0, not at `prediction = beta + target`, `prediction = target`, ....
+        Smoothness: C0, not at `prediction = beta + target`, `prediction = target`, ....
         Outliers: bounded influence.
         Likelihood of density `exp(-loss)`.
 
@@ -4010,7 +4018,7 @@ def gaussian_focal(
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     Args:
         logits: Prediction.
@@ -4152,7 +4160,7 @@ class GaussianFocalLoss(KerasLoss):
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -4355,8 +4363,8 @@ def distribution_focal(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
-        Outliers: bounded influence, Lipschitz constant `Sum(sqrt(2)*Maximum(1 - Magnitude(-i + ...
+        Smoothness: C-infinity.
+        Outliers: bounded influence, Lipschitz constant ....
 
     Args:
         logits: Prediction (bin).
@@ -4534,8 +4542,8 @@ class DistributionFocalLoss(KerasLoss):
 
     Properties:
         Convex.
-        Differentiable: Cinf.
-        Outliers: bounded influence, Lipschitz constant `Sum(sqrt(2)*Maximum(1 - Magnitude(-i + ...
+        Smoothness: C-infinity.
+        Outliers: bounded influence, Lipschitz constant ....
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -4720,7 +4728,7 @@ def wing(
 
     Properties:
         Not convex.
-        Differentiable: C0, not at `prediction = target + width`, `prediction = target`, ....
+        Smoothness: C0, not at `prediction = target + width`, `prediction = target`, ....
         Outliers: bounded influence, Lipschitz constant `Max(1, width/curvature)`.
         Likelihood of density `exp(-loss)`.
 
@@ -4861,7 +4869,7 @@ class WingLoss(KerasLoss):
 
     Properties:
         Not convex.
-        Differentiable: C0, not at `prediction = target + width`, `prediction = target`, ....
+        Smoothness: C0, not at `prediction = target + width`, `prediction = target`, ....
         Outliers: bounded influence, Lipschitz constant `Max(1, width/curvature)`.
         Likelihood of density `exp(-loss)`.
 

@@ -59,7 +59,7 @@ def gamma_deviance(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: unbounded influence, no Lipschitz constant.
         Estimates: mean = `exp(log_mean)`; likelihood of exponential, mean `exp(log_mean)`.
 
@@ -190,7 +190,7 @@ class GammaDevianceLoss(KerasLoss):
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: unbounded influence, no Lipschitz constant.
         Estimates: mean = `exp(log_mean)`; likelihood of exponential, mean `exp(log_mean)`.
 
@@ -301,9 +301,10 @@ def inverse_gaussian_deviance(
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: unbounded influence, no Lipschitz constant.
-        Estimates: mean = `exp(log_mean)`; likelihood of inverse Gaussian, mean `exp(log_mean)`, ...
+        Estimates: mean = `exp(log_mean)`; likelihood of inverse Gaussian, mean `exp(log_mean)`,
+            shape `1`.
 
     Args:
         log_mean: Prediction.
@@ -432,9 +433,10 @@ class InverseGaussianDevianceLoss(KerasLoss):
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: unbounded influence, no Lipschitz constant.
-        Estimates: mean = `exp(log_mean)`; likelihood of inverse Gaussian, mean `exp(log_mean)`, ...
+        Estimates: mean = `exp(log_mean)`; likelihood of inverse Gaussian, mean `exp(log_mean)`,
+            shape `1`.
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -556,7 +558,7 @@ def poisson_unit_deviance(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: no Lipschitz constant.
         Estimates: mean = `mean`; likelihood of Poisson, mean `mean`, times `2`.
 
@@ -687,7 +689,7 @@ class PoissonUnitDevianceLoss(KerasLoss):
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: no Lipschitz constant.
         Estimates: mean = `mean`; likelihood of Poisson, mean `mean`, times `2`.
 
@@ -797,7 +799,7 @@ def gamma_unit_deviance(
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: no Lipschitz constant.
         Estimates: mean = `mean`; likelihood of gamma, mean `mean`, shape `2`.
 
@@ -927,7 +929,7 @@ class GammaUnitDevianceLoss(KerasLoss):
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: no Lipschitz constant.
         Estimates: mean = `mean`; likelihood of gamma, mean `mean`, shape `2`.
 

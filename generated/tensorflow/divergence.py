@@ -118,8 +118,9 @@ def kl_divergence(
 
     Properties:
         Convex.
-        Differentiable: Cinf, not at `prediction[c]` = `0`.
-        Estimates: class probabilities, strictly proper; likelihood of categorical, ...
+        Smoothness: C-infinity, not at `prediction[c]` = `0`.
+        Estimates: class probabilities, strictly proper; likelihood of categorical, probabilities
+            `prediction`.
 
     Args:
         prediction: Prediction (class); 0 <= prediction <= 1.
@@ -255,8 +256,9 @@ class KlDivergenceLoss(KerasLoss):
 
     Properties:
         Convex.
-        Differentiable: Cinf, not at `prediction[c]` = `0`.
-        Estimates: class probabilities, strictly proper; likelihood of categorical, ...
+        Smoothness: C-infinity, not at `prediction[c]` = `0`.
+        Estimates: class probabilities, strictly proper; likelihood of categorical, probabilities
+            `prediction`.
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -385,7 +387,7 @@ def reverse_kl_divergence(
 
     Properties:
         Convex.
-        Differentiable: Cinf, not at `prediction[c]` = `0`.
+        Smoothness: C-infinity, not at `prediction[c]` = `0`.
 
     Args:
         prediction: Prediction (class); 0 <= prediction <= 1.
@@ -518,7 +520,7 @@ class ReverseKlDivergenceLoss(KerasLoss):
 
     Properties:
         Convex.
-        Differentiable: Cinf, not at `prediction[c]` = `0`.
+        Smoothness: C-infinity, not at `prediction[c]` = `0`.
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -654,9 +656,10 @@ def kl_divergence_with_logits(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: bounded influence, Lipschitz constant `sqrt(Sum(2*target[c]**2, c))`.
-        Estimates: class probabilities = `softmax(logits)`, strictly proper, calibrated; ...
+        Estimates: class probabilities = `softmax(logits)`, strictly proper, calibrated; likelihood
+            of categorical, probabilities `softmax(logits)`.
 
     Args:
         logits: Prediction (class).
@@ -788,9 +791,10 @@ class KlDivergenceWithLogitsLoss(KerasLoss):
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: bounded influence, Lipschitz constant `sqrt(Sum(2*target[c]**2, c))`.
-        Estimates: class probabilities = `softmax(logits)`, strictly proper, calibrated; ...
+        Estimates: class probabilities = `softmax(logits)`, strictly proper, calibrated; likelihood
+            of categorical, probabilities `softmax(logits)`.
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -935,7 +939,7 @@ def kl_divergence_with_log_target(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: Lipschitz constant `sqrt(Sum(exp(2*log_target[c]), c))`.
 
     Args:
@@ -1068,7 +1072,7 @@ class KlDivergenceWithLogTargetLoss(KerasLoss):
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: Lipschitz constant `sqrt(Sum(exp(2*log_target[c]), c))`.
 
     Keras passes, in this order, as a tuple where there are several:
@@ -1210,7 +1214,7 @@ def js_divergence(
 
     Properties:
         Convex.
-        Differentiable: Cinf, not at `prediction[c]/2 + target[c]/2` = `0`, `prediction[c]` = `0`.
+        Smoothness: C-infinity, not at `prediction[c]/2 + target[c]/2` = `0`, `prediction[c]` = `0`.
 
     Args:
         prediction: Prediction (class); 0 <= prediction <= 1.
@@ -1345,7 +1349,7 @@ class JsDivergenceLoss(KerasLoss):
 
     Properties:
         Convex.
-        Differentiable: Cinf, not at `prediction[c]/2 + target[c]/2` = `0`, `prediction[c]` = `0`.
+        Smoothness: C-infinity, not at `prediction[c]/2 + target[c]/2` = `0`, `prediction[c]` = `0`.
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -1494,7 +1498,7 @@ def total_variation_distance(
 
     Properties:
         Convex.
-        Differentiable: C0, not at `prediction[c]` = `target[c]`.
+        Smoothness: C0, not at `prediction[c]` = `target[c]`.
         Outliers: Lipschitz constant `sqrt(size_class)/2`.
         Estimates: mode, not proper; no likelihood.
 
@@ -1628,7 +1632,7 @@ class TotalVariationDistanceLoss(KerasLoss):
 
     Properties:
         Convex.
-        Differentiable: C0, not at `prediction[c]` = `target[c]`.
+        Smoothness: C0, not at `prediction[c]` = `target[c]`.
         Outliers: Lipschitz constant `sqrt(size_class)/2`.
         Estimates: mode, not proper; no likelihood.
 
@@ -1761,7 +1765,7 @@ def squared_hellinger_distance(
 
     Properties:
         Convex.
-        Differentiable: C0, not at `prediction[c]` = `0`.
+        Smoothness: C0, not at `prediction[c]` = `0`.
         Outliers: no Lipschitz constant.
         Estimates: not proper; no likelihood.
 
@@ -1896,7 +1900,7 @@ class SquaredHellingerDistanceLoss(KerasLoss):
 
     Properties:
         Convex.
-        Differentiable: C0, not at `prediction[c]` = `0`.
+        Smoothness: C0, not at `prediction[c]` = `0`.
         Outliers: no Lipschitz constant.
         Estimates: not proper; no likelihood.
 
@@ -2036,7 +2040,8 @@ def bhattacharyya_distance(
 
     Properties:
         Convex.
-        Differentiable: C0, not at `prediction[c]` = `0`, ...
+        Smoothness: C0, not at `prediction[c]` = `0`, `Sum(sqrt(prediction[c])*sqrt(target[c]), c)`
+            = `0`.
         Outliers: no Lipschitz constant.
         Estimates: class probabilities, strictly proper; no likelihood.
 
@@ -2171,7 +2176,8 @@ class BhattacharyyaDistanceLoss(KerasLoss):
 
     Properties:
         Convex.
-        Differentiable: C0, not at `prediction[c]` = `0`, ...
+        Smoothness: C0, not at `prediction[c]` = `0`, `Sum(sqrt(prediction[c])*sqrt(target[c]), c)`
+            = `0`.
         Outliers: no Lipschitz constant.
         Estimates: class probabilities, strictly proper; no likelihood.
 
@@ -2324,7 +2330,7 @@ def chi_squared_divergence(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: no Lipschitz constant.
 
     Args:
@@ -2459,7 +2465,7 @@ class ChiSquaredDivergenceLoss(KerasLoss):
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: no Lipschitz constant.
 
     Keras passes, in this order, as a tuple where there are several:
@@ -2602,7 +2608,7 @@ def alpha_divergence(
 
     Properties:
         Convex.
-        Differentiable: C0, not at `prediction[c]` = `0`.
+        Smoothness: C0, not at `prediction[c]` = `0`.
         Outliers: no Lipschitz constant.
         Estimates: not proper; no likelihood.
 
@@ -2741,7 +2747,7 @@ class AlphaDivergenceLoss(KerasLoss):
 
     Properties:
         Convex.
-        Differentiable: C0, not at `prediction[c]` = `0`.
+        Smoothness: C0, not at `prediction[c]` = `0`.
         Outliers: no Lipschitz constant.
         Estimates: not proper; no likelihood.
 
@@ -2897,9 +2903,10 @@ def renyi_divergence(
 
     Properties:
         Convex.
-        Differentiable: C0, not at `prediction[c]` = `0`, `Sum(prediction[c]**(1 - ...
+        Smoothness: C0, not at `prediction[c]` = `0`, ... = `0`.
         Outliers: no Lipschitz constant.
-        Estimates: class probabilities, strictly proper; likelihood of categorical, ...
+        Estimates: class probabilities, strictly proper; likelihood of categorical, probabilities
+            `prediction` at the defaults.
 
     Args:
         prediction: Prediction (class); 0 <= prediction <= 1.
@@ -3035,9 +3042,10 @@ class RenyiDivergenceLoss(KerasLoss):
 
     Properties:
         Convex.
-        Differentiable: C0, not at `prediction[c]` = `0`, `Sum(prediction[c]**(1 - ...
+        Smoothness: C0, not at `prediction[c]` = `0`, ... = `0`.
         Outliers: no Lipschitz constant.
-        Estimates: class probabilities, strictly proper; likelihood of categorical, ...
+        Estimates: class probabilities, strictly proper; likelihood of categorical, probabilities
+            `prediction` at the defaults.
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -3212,7 +3220,7 @@ def generalized_kl_divergence(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: no Lipschitz constant.
 
     Args:
@@ -3345,7 +3353,7 @@ class GeneralizedKlDivergenceLoss(KerasLoss):
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: no Lipschitz constant.
 
     Keras passes, in this order, as a tuple where there are several:
@@ -3477,7 +3485,7 @@ def itakura_saito_divergence(
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: no Lipschitz constant.
 
     Args:
@@ -3611,7 +3619,7 @@ class ItakuraSaitoDivergenceLoss(KerasLoss):
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: no Lipschitz constant.
 
     Keras passes, in this order, as a tuple where there are several:

@@ -69,7 +69,7 @@ def evidential_cross_entropy(
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     Args:
         evidence: Prediction (class); evidence >= 0.
@@ -206,7 +206,7 @@ class EvidentialCrossEntropyLoss(KerasLoss):
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -375,7 +375,7 @@ def evidential_log_likelihood(
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     Args:
         evidence: Prediction (class); evidence >= 0.
@@ -510,7 +510,7 @@ class EvidentialLogLikelihoodLoss(KerasLoss):
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     Keras passes, in this order, as a tuple where there are several:
 

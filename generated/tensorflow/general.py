@@ -84,7 +84,7 @@ def barron_general(
 
     Properties:
         Not convex; convex for `alpha >= 1`, at the defaults.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Likelihood of hyperbolic, rate `1`, width `1` at the defaults.
 
     Args:
@@ -229,7 +229,7 @@ class BarronGeneralLoss(KerasLoss):
 
     Properties:
         Not convex; convex for `alpha >= 1`, at the defaults.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Likelihood of hyperbolic, rate `1`, width `1` at the defaults.
 
     Keras passes, in this order, as a tuple where there are several:
@@ -476,8 +476,9 @@ def tweedie_deviance_mean(
 
     Properties:
         Not convex; convex for `power <= 1`.
-        Differentiable: Cinf.
-        Estimates: mean = `mean`; likelihood of Tweedie, mean `mean`, power `3/2`, dispersion ...
+        Smoothness: C-infinity.
+        Estimates: mean = `mean`; likelihood of Tweedie, mean `mean`, power `3/2`, dispersion `1` at
+            the defaults.
 
     Args:
         mean: Prediction; mean > 0.
@@ -613,8 +614,9 @@ class TweedieDevianceMeanLoss(KerasLoss):
 
     Properties:
         Not convex; convex for `power <= 1`.
-        Differentiable: Cinf.
-        Estimates: mean = `mean`; likelihood of Tweedie, mean `mean`, power `3/2`, dispersion ...
+        Smoothness: C-infinity.
+        Estimates: mean = `mean`; likelihood of Tweedie, mean `mean`, power `3/2`, dispersion `1` at
+            the defaults.
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -777,8 +779,9 @@ def tweedie_deviance(
 
     Properties:
         Not convex; convex for `1 <= power <= 2`, at the defaults.
-        Differentiable: Cinf.
-        Estimates: mean = `exp(log_mean)`; likelihood of Tweedie, mean `exp(log_mean)`, power ...
+        Smoothness: C-infinity.
+        Estimates: mean = `exp(log_mean)`; likelihood of Tweedie, mean `exp(log_mean)`, power `3/2`,
+            dispersion `1` at the defaults.
 
     Args:
         log_mean: Prediction.
@@ -914,8 +917,9 @@ class TweedieDevianceLoss(KerasLoss):
 
     Properties:
         Not convex; convex for `1 <= power <= 2`, at the defaults.
-        Differentiable: Cinf.
-        Estimates: mean = `exp(log_mean)`; likelihood of Tweedie, mean `exp(log_mean)`, power ...
+        Smoothness: C-infinity.
+        Estimates: mean = `exp(log_mean)`; likelihood of Tweedie, mean `exp(log_mean)`, power `3/2`,
+            dispersion `1` at the defaults.
 
     Keras passes, in this order, as a tuple where there are several:
 

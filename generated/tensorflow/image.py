@@ -99,7 +99,7 @@ def pearson_correlation(
 
     Properties:
         Not convex.
-        Differentiable: Cinf, not at `prediction[k] - Sum(prediction[k], k)/size_position` is ...
+        Smoothness: C-infinity, not at ... is the zero vector.
 
     Args:
         prediction: Prediction (*position).
@@ -263,7 +263,7 @@ class PearsonCorrelationLoss(KerasLoss):
 
     Properties:
         Not convex.
-        Differentiable: Cinf, not at `prediction[k] - Sum(prediction[k], k)/size_position` is ...
+        Smoothness: C-infinity, not at ... is the zero vector.
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -520,7 +520,7 @@ def concordance_correlation(
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     Args:
         prediction: Prediction (*position).
@@ -688,7 +688,7 @@ class ConcordanceCorrelationLoss(KerasLoss):
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -992,7 +992,7 @@ def peak_signal_to_noise(
 
     Properties:
         Not convex.
-        Differentiable: Cinf, not at `Sum((prediction[k] - target[k])**2, k)` = `0`.
+        Smoothness: C-infinity, not at `Sum((prediction[k] - target[k])**2, k)` = `0`.
 
     Args:
         prediction: Prediction (*position).
@@ -1156,7 +1156,7 @@ class PeakSignalToNoiseLoss(KerasLoss):
 
     Properties:
         Not convex.
-        Differentiable: Cinf, not at `Sum((prediction[k] - target[k])**2, k)` = `0`.
+        Smoothness: C-infinity, not at `Sum((prediction[k] - target[k])**2, k)` = `0`.
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -1332,8 +1332,8 @@ def edge_aware_smoothness(
 
     Properties:
         Convex.
-        Differentiable: C0, not at `depth[r + 1, c]` = `depth[r, c]`, `depth[r, c + 1]` = ...
-        Outliers: bounded influence, Lipschitz constant `Sum(sqrt(Sum(Max(0, ...
+        Smoothness: C0, not at `depth[r + 1, c]` = `depth[r, c]`, `depth[r, c + 1]` = `depth[r, c]`.
+        Outliers: bounded influence, Lipschitz constant ....
 
     Args:
         depth: Prediction (row, column).
@@ -1468,8 +1468,8 @@ class EdgeAwareSmoothnessLoss(KerasLoss):
 
     Properties:
         Convex.
-        Differentiable: C0, not at `depth[r + 1, c]` = `depth[r, c]`, `depth[r, c + 1]` = ...
-        Outliers: bounded influence, Lipschitz constant `Sum(sqrt(Sum(Max(0, ...
+        Smoothness: C0, not at `depth[r + 1, c]` = `depth[r, c]`, `depth[r, c + 1]` = `depth[r, c]`.
+        Outliers: bounded influence, Lipschitz constant ....
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -1697,7 +1697,7 @@ def scale_invariant_log(
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     Args:
         prediction: Prediction (*position); prediction > 0.
@@ -1863,7 +1863,7 @@ class ScaleInvariantLogLoss(KerasLoss):
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     Keras passes, in this order, as a tuple where there are several:
 

@@ -104,7 +104,7 @@ def ssim(
 
     Properties:
         Not convex.
-        Differentiable: Cinf, not at `(Correlate(Correlate(image[i, j] - Sum(image[i, j], i, ...
+        Smoothness: C-infinity, not at ... = `0`, ... = ....
 
     Args:
         image: Prediction (row, column).
@@ -292,7 +292,7 @@ class SsimLoss(KerasLoss):
 
     Properties:
         Not convex.
-        Differentiable: Cinf, not at `(Correlate(Correlate(image[i, j] - Sum(image[i, j], i, ...
+        Smoothness: C-infinity, not at ... = `0`, ... = ....
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -969,8 +969,8 @@ def total_variation(
 
     Properties:
         Convex.
-        Differentiable: C0, not at `image[i, j]` = `image[i + 1, j]`, `image[i, j]` = `image[i, ...
-        Outliers: bounded influence, Lipschitz constant `sqrt(2)*(sqrt(size_column)*size_row + ...
+        Smoothness: C0, not at `image[i, j]` = `image[i + 1, j]`, `image[i, j]` = `image[i, j + 1]`.
+        Outliers: bounded influence, Lipschitz constant ....
 
     Args:
         image: Prediction (row, column).
@@ -1098,8 +1098,8 @@ class TotalVariationLoss(KerasLoss):
 
     Properties:
         Convex.
-        Differentiable: C0, not at `image[i, j]` = `image[i + 1, j]`, `image[i, j]` = `image[i, ...
-        Outliers: bounded influence, Lipschitz constant `sqrt(2)*(sqrt(size_column)*size_row + ...
+        Smoothness: C0, not at `image[i, j]` = `image[i + 1, j]`, `image[i, j]` = `image[i, j + 1]`.
+        Outliers: bounded influence, Lipschitz constant ....
 
     Keras passes, in this order, as a tuple where there are several:
 

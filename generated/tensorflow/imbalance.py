@@ -86,7 +86,8 @@ def asymmetric_multilabel(
 
     Properties:
         Not convex.
-        Differentiable: at least C0, not at `Maximum(-clip + 1/(1 + exp(-logits)), 0)` = `0`, ...
+        Smoothness: at least C0, not at `Maximum(-clip + 1/(1 + exp(-logits)), 0)` = `0`, `clip +
+            1/(exp(logits) + 1)` = `1`.
 
     Args:
         logits: Prediction.
@@ -231,7 +232,8 @@ class AsymmetricMultilabelLoss(KerasLoss):
 
     Properties:
         Not convex.
-        Differentiable: at least C0, not at `Maximum(-clip + 1/(1 + exp(-logits)), 0)` = `0`, ...
+        Smoothness: at least C0, not at `Maximum(-clip + 1/(1 + exp(-logits)), 0)` = `0`, `clip +
+            1/(exp(logits) + 1)` = `1`.
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -511,7 +513,7 @@ def quality_focal(
 
     Properties:
         Not convex.
-        Differentiable: at least C2, not at `Magnitude(target - 1/(1 + exp(-logits)))` = `0`.
+        Smoothness: at least C2, not at `Magnitude(target - 1/(1 + exp(-logits)))` = `0`.
 
     Args:
         logits: Prediction.
@@ -646,7 +648,7 @@ class QualityFocalLoss(KerasLoss):
 
     Properties:
         Not convex.
-        Differentiable: at least C2, not at `Magnitude(target - 1/(1 + exp(-logits)))` = `0`.
+        Smoothness: at least C2, not at `Magnitude(target - 1/(1 + exp(-logits)))` = `0`.
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -830,7 +832,7 @@ def varifocal(
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     Args:
         logits: Prediction.
@@ -968,7 +970,7 @@ class VarifocalLoss(KerasLoss):
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -1169,7 +1171,7 @@ def logit_adjusted_cross_entropy(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: bounded influence, Lipschitz constant `sqrt(2)`.
 
     Args:
@@ -1353,7 +1355,7 @@ class LogitAdjustedCrossEntropyLoss(KerasLoss):
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: bounded influence, Lipschitz constant `sqrt(2)`.
 
     Keras passes, in this order, as a tuple where there are several:
@@ -1538,7 +1540,7 @@ def label_distribution_aware_margin(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: bounded influence, Lipschitz constant `sqrt(2)`.
 
     Args:
@@ -1719,7 +1721,7 @@ class LabelDistributionAwareMarginLoss(KerasLoss):
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: bounded influence, Lipschitz constant `sqrt(2)`.
 
     Keras passes, in this order, as a tuple where there are several:
@@ -1909,8 +1911,8 @@ def class_balanced_cross_entropy(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
-        Outliers: bounded influence, Lipschitz constant `sqrt(2)*size_class/((1 - ...
+        Smoothness: C-infinity.
+        Outliers: bounded influence, Lipschitz constant ....
 
     Args:
         logits: Prediction (class).
@@ -2093,8 +2095,8 @@ class ClassBalancedCrossEntropyLoss(KerasLoss):
 
     Properties:
         Convex.
-        Differentiable: Cinf.
-        Outliers: bounded influence, Lipschitz constant `sqrt(2)*size_class/((1 - ...
+        Smoothness: C-infinity.
+        Outliers: bounded influence, Lipschitz constant ....
 
     Keras passes, in this order, as a tuple where there are several:
 

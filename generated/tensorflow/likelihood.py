@@ -146,7 +146,7 @@ def laplace_nll(
 
     Properties:
         Not convex; convex in `mean`.
-        Differentiable: C0, not at `mean = target`.
+        Smoothness: C0, not at `mean = target`.
         Outliers: no Lipschitz constant.
         Likelihood of Laplace, scale `scale`.
 
@@ -281,7 +281,7 @@ class LaplaceNllLoss(KerasLoss):
 
     Properties:
         Not convex; convex in `mean`.
-        Differentiable: C0, not at `mean = target`.
+        Smoothness: C0, not at `mean = target`.
         Outliers: no Lipschitz constant.
         Likelihood of Laplace, scale `scale`.
 
@@ -423,7 +423,7 @@ def gaussian_nll_log_variance(
 
     Properties:
         Not convex; convex in `mean`, `log_variance`.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Likelihood of Gaussian, variance `exp(log_variance)`.
 
     Args:
@@ -560,7 +560,7 @@ class GaussianNllLogVarianceLoss(KerasLoss):
 
     Properties:
         Not convex; convex in `mean`, `log_variance`.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Likelihood of Gaussian, variance `exp(log_variance)`.
 
     Keras passes, in this order, as a tuple where there are several:
@@ -712,7 +712,7 @@ def student_t_nll(
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: redescending influence, Lipschitz constant `(df + 1)/(2*sqrt(df)*scale)`.
         Likelihood of Student's t, degrees of freedom `df`, scale `scale`.
 
@@ -856,7 +856,7 @@ class StudentTNllLoss(KerasLoss):
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: redescending influence, Lipschitz constant `(df + 1)/(2*sqrt(df)*scale)`.
         Likelihood of Student's t, degrees of freedom `df`, scale `scale`.
 
@@ -1086,7 +1086,7 @@ def poisson_nll_full(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: unbounded influence, no Lipschitz constant.
         Estimates: mean = `exp(log_rate)`; likelihood of Poisson, mean `exp(log_rate)`.
 
@@ -1219,7 +1219,7 @@ class PoissonNllFullLoss(KerasLoss):
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: unbounded influence, no Lipschitz constant.
         Estimates: mean = `exp(log_rate)`; likelihood of Poisson, mean `exp(log_rate)`.
 
@@ -1338,9 +1338,10 @@ def negative_binomial_nll(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: bounded influence, Lipschitz constant `Max(1/dispersion, target)`.
-        Estimates: mean = `exp(log_mean)`; likelihood of negative binomial, mean ...
+        Estimates: mean = `exp(log_mean)`; likelihood of negative binomial, mean `exp(log_mean)`,
+            dispersion `dispersion`.
 
     Args:
         log_mean: Prediction.
@@ -1476,9 +1477,10 @@ class NegativeBinomialNllLoss(KerasLoss):
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: bounded influence, Lipschitz constant `Max(1/dispersion, target)`.
-        Estimates: mean = `exp(log_mean)`; likelihood of negative binomial, mean ...
+        Estimates: mean = `exp(log_mean)`; likelihood of negative binomial, mean `exp(log_mean)`,
+            dispersion `dispersion`.
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -1674,7 +1676,7 @@ def gamma_nll(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: unbounded influence, no Lipschitz constant.
         Estimates: mean = `exp(log_mean)`; likelihood of gamma, mean `exp(log_mean)`, shape `shape`.
 
@@ -1810,7 +1812,7 @@ class GammaNllLoss(KerasLoss):
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: unbounded influence, no Lipschitz constant.
         Estimates: mean = `exp(log_mean)`; likelihood of gamma, mean `exp(log_mean)`, shape `shape`.
 
@@ -1974,9 +1976,10 @@ def log_normal_nll(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: unbounded influence, no Lipschitz constant.
-        Likelihood of log-normal, mean of the logarithm `prediction`, variance of the logarithm ...
+        Likelihood of log-normal, mean of the logarithm `prediction`, variance of the logarithm
+            `scale**2`.
 
     Args:
         prediction: Prediction.
@@ -2108,9 +2111,10 @@ class LogNormalNllLoss(KerasLoss):
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: unbounded influence, no Lipschitz constant.
-        Likelihood of log-normal, mean of the logarithm `prediction`, variance of the logarithm ...
+        Likelihood of log-normal, mean of the logarithm `prediction`, variance of the logarithm
+            `scale**2`.
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -2271,8 +2275,9 @@ def probit(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
-        Estimates: mean = `(InverseMills(-score) - InverseMills(score))/(InverseMills(-score) + ...
+        Smoothness: C-infinity.
+        Estimates: mean = ..., calibrated; likelihood of Bernoulli, probability of 1
+            `erf(sqrt(2)*score/2)/2 + 1/2`.
 
     Args:
         score: Prediction.
@@ -2403,8 +2408,9 @@ class ProbitLoss(KerasLoss):
 
     Properties:
         Convex.
-        Differentiable: Cinf.
-        Estimates: mean = `(InverseMills(-score) - InverseMills(score))/(InverseMills(-score) + ...
+        Smoothness: C-infinity.
+        Estimates: mean = ..., calibrated; likelihood of Bernoulli, probability of 1
+            `erf(sqrt(2)*score/2)/2 + 1/2`.
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -2523,7 +2529,7 @@ def tobit(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     Args:
         prediction: Prediction.
@@ -2663,7 +2669,7 @@ class TobitLoss(KerasLoss):
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -2860,7 +2866,7 @@ def weibull_survival(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: unbounded influence, no Lipschitz constant.
 
     Args:
@@ -3002,7 +3008,7 @@ class WeibullSurvivalLoss(KerasLoss):
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: unbounded influence, no Lipschitz constant.
 
     Keras passes, in this order, as a tuple where there are several:
@@ -3195,7 +3201,7 @@ def log_normal_survival(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     Args:
         prediction: Prediction.
@@ -3334,7 +3340,7 @@ class LogNormalSurvivalLoss(KerasLoss):
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -3534,7 +3540,7 @@ def crps_gaussian(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     Args:
         mean: Prediction.
@@ -3672,7 +3678,7 @@ class CrpsGaussianLoss(KerasLoss):
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     Keras passes, in this order, as a tuple where there are several:
 

@@ -57,7 +57,7 @@ def linear_cross_entropy(
 
     Properties:
         Not convex; convex in `hidden`, `weights`, `bias`.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     Args:
         hidden: Prediction (batch, feature).
@@ -244,7 +244,7 @@ class LinearCrossEntropyLoss(KerasLoss):
 
     Properties:
         Not convex; convex in `hidden`, `weights`, `bias`.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     Keras passes, in this order, as a tuple where there are several:
 

@@ -106,7 +106,8 @@ def perceptron(
 
     Properties:
         Convex.
-        Differentiable: C0, not at `prediction = 0 where target = -1`, `prediction = 0 where ...
+        Smoothness: C0, not at `prediction = 0 where target = -1`, `prediction = 0 where target =
+            1`.
         Outliers: bounded influence, Lipschitz constant `1`.
         Estimates: not calibrated; no likelihood.
 
@@ -237,7 +238,8 @@ class PerceptronLoss(KerasLoss):
 
     Properties:
         Convex.
-        Differentiable: C0, not at `prediction = 0 where target = -1`, `prediction = 0 where ...
+        Smoothness: C0, not at `prediction = 0 where target = -1`, `prediction = 0 where target =
+            1`.
         Outliers: bounded influence, Lipschitz constant `1`.
         Estimates: not calibrated; no likelihood.
 
@@ -351,9 +353,10 @@ def soft_margin(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: bounded influence, Lipschitz constant `1`.
-        Estimates: mean = `tanh(prediction/2)`, calibrated; likelihood of Bernoulli, probability ...
+        Estimates: mean = `tanh(prediction/2)`, calibrated; likelihood of Bernoulli, probability of
+            1 `exp(prediction)/(exp(prediction) + 1)`.
 
     Args:
         prediction: Prediction.
@@ -485,9 +488,10 @@ class SoftMarginLoss(KerasLoss):
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: bounded influence, Lipschitz constant `1`.
-        Estimates: mean = `tanh(prediction/2)`, calibrated; likelihood of Bernoulli, probability ...
+        Estimates: mean = `tanh(prediction/2)`, calibrated; likelihood of Bernoulli, probability of
+            1 `exp(prediction)/(exp(prediction) + 1)`.
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -605,7 +609,7 @@ def exponential(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: unbounded influence, no Lipschitz constant.
         Estimates: mean = `tanh(prediction)`, calibrated; no likelihood.
 
@@ -736,7 +740,7 @@ class ExponentialLoss(KerasLoss):
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: unbounded influence, no Lipschitz constant.
         Estimates: mean = `tanh(prediction)`, calibrated; no likelihood.
 
@@ -849,7 +853,8 @@ def modified_huber_classification(
 
     Properties:
         Convex.
-        Differentiable: C1, not at `prediction = -1 where target = -1`, `prediction = 1 where ...
+        Smoothness: C1, not at `prediction = -1 where target = -1`, `prediction = 1 where target =
+            -1`, ....
         Outliers: bounded influence, Lipschitz constant `4`.
         Estimates: calibrated; no likelihood.
 
@@ -981,7 +986,8 @@ class ModifiedHuberClassificationLoss(KerasLoss):
 
     Properties:
         Convex.
-        Differentiable: C1, not at `prediction = -1 where target = -1`, `prediction = 1 where ...
+        Smoothness: C1, not at `prediction = -1 where target = -1`, `prediction = 1 where target =
+            -1`, ....
         Outliers: bounded influence, Lipschitz constant `4`.
         Estimates: calibrated; no likelihood.
 
@@ -1111,7 +1117,7 @@ def savage(
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: redescending influence, Lipschitz constant `8/27`.
         Estimates: mean = `tanh(prediction/2)`; no likelihood.
 
@@ -1242,7 +1248,7 @@ class SavageLoss(KerasLoss):
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: redescending influence, Lipschitz constant `8/27`.
         Estimates: mean = `tanh(prediction/2)`; no likelihood.
 
@@ -1363,7 +1369,7 @@ def tangent(
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: redescending influence.
         Estimates: mean = `2*atan(prediction)`; no likelihood.
 
@@ -1494,7 +1500,7 @@ class TangentLoss(KerasLoss):
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: redescending influence.
         Estimates: mean = `2*atan(prediction)`; no likelihood.
 
@@ -1618,7 +1624,8 @@ def binary_sparsemax(
 
     Properties:
         Convex.
-        Differentiable: C1, not at `prediction = -1 where target = -1`, `prediction = 1 where ...
+        Smoothness: C1, not at `prediction = -1 where target = -1`, `prediction = 1 where target =
+            -1`, ....
         Outliers: bounded influence, Lipschitz constant `1`.
         Estimates: calibrated; no likelihood.
 
@@ -1750,7 +1757,8 @@ class BinarySparsemaxLoss(KerasLoss):
 
     Properties:
         Convex.
-        Differentiable: C1, not at `prediction = -1 where target = -1`, `prediction = 1 where ...
+        Smoothness: C1, not at `prediction = -1 where target = -1`, `prediction = 1 where target =
+            -1`, ....
         Outliers: bounded influence, Lipschitz constant `1`.
         Estimates: calibrated; no likelihood.
 
@@ -1877,7 +1885,7 @@ def categorical_hinge(
 
     Properties:
         Convex.
-        Differentiable: C0, not at two of `margin*Piecewise((1, Ne(-c + label, 0)), (0, True)) + ...
+        Smoothness: C0, not at two of ... tie for the greatest.
         Outliers: bounded influence, Lipschitz constant `sqrt(2)`.
         Estimates: not calibrated.
 
@@ -2057,7 +2065,7 @@ class CategoricalHingeLoss(KerasLoss):
 
     Properties:
         Convex.
-        Differentiable: C0, not at two of `margin*Piecewise((1, Ne(-c + label, 0)), (0, True)) + ...
+        Smoothness: C0, not at two of ... tie for the greatest.
         Outliers: bounded influence, Lipschitz constant `sqrt(2)`.
         Estimates: not calibrated.
 
@@ -2231,7 +2239,7 @@ def multiclass_perceptron(
 
     Properties:
         Convex.
-        Differentiable: C0, not at two entries of `scores` tie for the greatest.
+        Smoothness: C0, not at two entries of `scores` tie for the greatest.
         Outliers: bounded influence, Lipschitz constant `sqrt(2)`.
         Estimates: not calibrated.
 
@@ -2406,7 +2414,7 @@ class MulticlassPerceptronLoss(KerasLoss):
 
     Properties:
         Convex.
-        Differentiable: C0, not at two entries of `scores` tie for the greatest.
+        Smoothness: C0, not at two entries of `scores` tie for the greatest.
         Outliers: bounded influence, Lipschitz constant `sqrt(2)`.
         Estimates: not calibrated.
 
@@ -2557,7 +2565,7 @@ def multi_margin(
 
     Properties:
         Convex.
-        Differentiable: C0, not at `scores[label]` = `margin + scores[c]`.
+        Smoothness: C0, not at `scores[label]` = `margin + scores[c]`.
         Estimates: not calibrated.
 
     Args:
@@ -2741,7 +2749,7 @@ class MultiMarginLoss(KerasLoss):
 
     Properties:
         Convex.
-        Differentiable: C0, not at `scores[label]` = `margin + scores[c]`.
+        Smoothness: C0, not at `scores[label]` = `margin + scores[c]`.
         Estimates: not calibrated.
 
     Keras passes, in this order, as a tuple where there are several:
@@ -2972,8 +2980,8 @@ def multilabel_margin(
 
     Properties:
         Convex.
-        Differentiable: C0, not at `scores[c]` = `scores[k] + 1`.
-        Outliers: bounded influence, Lipschitz constant `Sum(Sum(sqrt(2)*(1 - ...
+        Smoothness: C0, not at `scores[c]` = `scores[k] + 1`.
+        Outliers: bounded influence, Lipschitz constant ....
 
     Args:
         scores: Prediction (class).
@@ -3106,8 +3114,8 @@ class MultilabelMarginLoss(KerasLoss):
 
     Properties:
         Convex.
-        Differentiable: C0, not at `scores[c]` = `scores[k] + 1`.
-        Outliers: bounded influence, Lipschitz constant `Sum(Sum(sqrt(2)*(1 - ...
+        Smoothness: C0, not at `scores[c]` = `scores[k] + 1`.
+        Outliers: bounded influence, Lipschitz constant ....
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -3250,8 +3258,8 @@ def multilabel_soft_margin(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
-        Outliers: bounded influence, Lipschitz constant `sqrt(Sum(Max(1 - target[c], ...
+        Smoothness: C-infinity.
+        Outliers: bounded influence, Lipschitz constant ....
 
     Args:
         logits: Prediction (class).
@@ -3384,8 +3392,8 @@ class MultilabelSoftMarginLoss(KerasLoss):
 
     Properties:
         Convex.
-        Differentiable: Cinf.
-        Outliers: bounded influence, Lipschitz constant `sqrt(Sum(Max(1 - target[c], ...
+        Smoothness: C-infinity.
+        Outliers: bounded influence, Lipschitz constant ....
 
     Keras passes, in this order, as a tuple where there are several:
 

@@ -96,7 +96,7 @@ def cosine_distance(
 
     Properties:
         Not convex.
-        Differentiable: Cinf, not at `prediction` is the zero vector.
+        Smoothness: C-infinity, not at `prediction` is the zero vector.
         Outliers: no Lipschitz constant.
 
     Args:
@@ -232,7 +232,7 @@ class CosineDistanceLoss(KerasLoss):
 
     Properties:
         Not convex.
-        Differentiable: Cinf, not at `prediction` is the zero vector.
+        Smoothness: C-infinity, not at `prediction` is the zero vector.
         Outliers: no Lipschitz constant.
 
     Keras passes, in this order, as a tuple where there are several:
@@ -401,7 +401,8 @@ def cosine_embedding(
 
     Properties:
         Not convex.
-        Differentiable: C0, not at `Sum(first[f]*second[f], f)` = `margin*Norm(first[f], ...
+        Smoothness: C0, not at `Sum(first[f]*second[f], f)` = `margin*Norm(first[f],
+            f)*Norm(second[f], f)`, `first` is the zero vector, ....
         Outliers: no Lipschitz constant.
 
     Args:
@@ -546,7 +547,8 @@ class CosineEmbeddingLoss(KerasLoss):
 
     Properties:
         Not convex.
-        Differentiable: C0, not at `Sum(first[f]*second[f], f)` = `margin*Norm(first[f], ...
+        Smoothness: C0, not at `Sum(first[f]*second[f], f)` = `margin*Norm(first[f],
+            f)*Norm(second[f], f)`, `first` is the zero vector, ....
         Outliers: no Lipschitz constant.
 
     Keras passes, in this order, as a tuple where there are several:
@@ -789,7 +791,7 @@ def hinge_embedding(
 
     Properties:
         Convex.
-        Differentiable: C0, not at `distance = margin where target = -1`.
+        Smoothness: C0, not at `distance = margin where target = -1`.
         Outliers: bounded influence, Lipschitz constant `1`.
         No likelihood.
 
@@ -926,7 +928,7 @@ class HingeEmbeddingLoss(KerasLoss):
 
     Properties:
         Convex.
-        Differentiable: C0, not at `distance = margin where target = -1`.
+        Smoothness: C0, not at `distance = margin where target = -1`.
         Outliers: bounded influence, Lipschitz constant `1`.
         No likelihood.
 
@@ -1078,7 +1080,8 @@ def contrastive(
 
     Properties:
         Not convex.
-        Differentiable: C0, not at `first[f]` = `second[f]` throughout, `Norm(first[f] - ...
+        Smoothness: C0, not at `first[f]` = `second[f]` throughout, `Norm(first[f] - second[f], f)`
+            = `margin`.
         Outliers: unbounded influence, no Lipschitz constant.
 
     Args:
@@ -1223,7 +1226,8 @@ class ContrastiveLoss(KerasLoss):
 
     Properties:
         Not convex.
-        Differentiable: C0, not at `first[f]` = `second[f]` throughout, `Norm(first[f] - ...
+        Smoothness: C0, not at `first[f]` = `second[f]` throughout, `Norm(first[f] - second[f], f)`
+            = `margin`.
         Outliers: unbounded influence, no Lipschitz constant.
 
     Keras passes, in this order, as a tuple where there are several:
@@ -1433,7 +1437,7 @@ def contrastive_distance(
 
     Properties:
         Convex.
-        Differentiable: C1, not at `distance = margin where same = 0`.
+        Smoothness: C1, not at `distance = margin where same = 0`.
         Outliers: no Lipschitz constant.
         No likelihood.
 
@@ -1569,7 +1573,7 @@ class ContrastiveDistanceLoss(KerasLoss):
 
     Properties:
         Convex.
-        Differentiable: C1, not at `distance = margin where same = 0`.
+        Smoothness: C1, not at `distance = margin where same = 0`.
         Outliers: no Lipschitz constant.
         No likelihood.
 
@@ -1726,7 +1730,8 @@ def margin_based(
 
     Properties:
         Not convex.
-        Differentiable: C0, not at `Norm(first[f] - second[f], f)` = `beta + margin`, ...
+        Smoothness: C0, not at `Norm(first[f] - second[f], f)` = `beta + margin`, `Norm(first[f] -
+            second[f], f)` = `beta - margin`, ....
         Outliers: bounded influence, Lipschitz constant `sqrt(2)`.
 
     Args:
@@ -1876,7 +1881,8 @@ class MarginBasedLoss(KerasLoss):
 
     Properties:
         Not convex.
-        Differentiable: C0, not at `Norm(first[f] - second[f], f)` = `beta + margin`, ...
+        Smoothness: C0, not at `Norm(first[f] - second[f], f)` = `beta + margin`, `Norm(first[f] -
+            second[f], f)` = `beta - margin`, ....
         Outliers: bounded influence, Lipschitz constant `sqrt(2)`.
 
     Keras passes, in this order, as a tuple where there are several:
@@ -2097,8 +2103,10 @@ def triplet_margin(
 
     Properties:
         Not convex.
-        Differentiable: C0, not at `Norm(-negative[f] + positive[f], f)` = `Norm(anchor[f] - ...
-        Outliers: bounded influence, Lipschitz constant `2*Max(sqrt(2), ...
+        Smoothness: C0, not at `Norm(-negative[f] + positive[f], f)` = `Norm(anchor[f] -
+            negative[f], f)`, `anchor[f]` = `negative[f]`, ....
+        Outliers: bounded influence, Lipschitz constant `2*Max(sqrt(2),
+            sqrt(2)*sqrt(size_feature))`.
 
     Args:
         anchor: Prediction (feature).
@@ -2261,8 +2269,10 @@ class TripletMarginLoss(KerasLoss):
 
     Properties:
         Not convex.
-        Differentiable: C0, not at `Norm(-negative[f] + positive[f], f)` = `Norm(anchor[f] - ...
-        Outliers: bounded influence, Lipschitz constant `2*Max(sqrt(2), ...
+        Smoothness: C0, not at `Norm(-negative[f] + positive[f], f)` = `Norm(anchor[f] -
+            negative[f], f)`, `anchor[f]` = `negative[f]`, ....
+        Outliers: bounded influence, Lipschitz constant `2*Max(sqrt(2),
+            sqrt(2)*sqrt(size_feature))`.
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -2661,7 +2671,8 @@ def triplet_soft_margin(
 
     Properties:
         Not convex; convex in `positive`.
-        Differentiable: C0, not at `anchor[f]` = `negative[f]` throughout, `anchor[f]` = ...
+        Smoothness: C0, not at `anchor[f]` = `negative[f]` throughout, `anchor[f]` = `positive[f]`
+            throughout.
 
     Args:
         anchor: Prediction (feature).
@@ -2801,7 +2812,8 @@ class TripletSoftMarginLoss(KerasLoss):
 
     Properties:
         Not convex; convex in `positive`.
-        Differentiable: C0, not at `anchor[f]` = `negative[f]` throughout, `anchor[f]` = ...
+        Smoothness: C0, not at `anchor[f]` = `negative[f]` throughout, `anchor[f]` = `positive[f]`
+            throughout.
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -3019,7 +3031,8 @@ def quadruplet(
 
     Properties:
         Not convex; convex in `positive`.
-        Differentiable: C0, not at `Sum((anchor[f] - negative[f])**2, f)` = `margin + ...
+        Smoothness: C0, not at `Sum((anchor[f] - negative[f])**2, f)` = `margin + Sum((anchor[f] -
+            positive[f])**2, f)`, `Sum((anchor[f] - positive[f])**2, f)` = ....
 
     Args:
         anchor: Prediction (feature).
@@ -3175,7 +3188,8 @@ class QuadrupletLoss(KerasLoss):
 
     Properties:
         Not convex; convex in `positive`.
-        Differentiable: C0, not at `Sum((anchor[f] - negative[f])**2, f)` = `margin + ...
+        Smoothness: C0, not at `Sum((anchor[f] - negative[f])**2, f)` = `margin + Sum((anchor[f] -
+            positive[f])**2, f)`, `Sum((anchor[f] - positive[f])**2, f)` = ....
 
     Keras passes, in this order, as a tuple where there are several:
 

@@ -94,7 +94,7 @@ def generalized_cross_entropy(
 
     Properties:
         Convex.
-        Differentiable: C0, not at `probabilities[label]` = `0`.
+        Smoothness: C0, not at `probabilities[label]` = `0`.
         Estimates: not proper; no likelihood.
 
     Args:
@@ -275,7 +275,7 @@ class GeneralizedCrossEntropyLoss(KerasLoss):
 
     Properties:
         Convex.
-        Differentiable: C0, not at `probabilities[label]` = `0`.
+        Smoothness: C0, not at `probabilities[label]` = `0`.
         Estimates: not proper; no likelihood.
 
     Keras passes, in this order, as a tuple where there are several:
@@ -457,7 +457,7 @@ def generalized_cross_entropy_with_logits(
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Estimates: not proper; no likelihood.
 
     Args:
@@ -636,7 +636,7 @@ class GeneralizedCrossEntropyWithLogitsLoss(KerasLoss):
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Estimates: not proper; no likelihood.
 
     Keras passes, in this order, as a tuple where there are several:
@@ -830,7 +830,7 @@ def symmetric_cross_entropy(
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Estimates: not proper; no likelihood.
 
     Args:
@@ -1017,7 +1017,7 @@ class SymmetricCrossEntropyLoss(KerasLoss):
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Estimates: not proper; no likelihood.
 
     Keras passes, in this order, as a tuple where there are several:
@@ -1243,7 +1243,7 @@ def poly1_cross_entropy(
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Estimates: not proper; no likelihood.
 
     Args:
@@ -1385,7 +1385,7 @@ class Poly1CrossEntropyLoss(KerasLoss):
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Estimates: not proper; no likelihood.
 
     Keras passes, in this order, as a tuple where there are several:
@@ -1565,7 +1565,7 @@ def sparse_poly1_cross_entropy(
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Estimates: not proper; no likelihood.
 
     Args:
@@ -1744,7 +1744,7 @@ class SparsePoly1CrossEntropyLoss(KerasLoss):
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Estimates: not proper; no likelihood.
 
     Keras passes, in this order, as a tuple where there are several:
@@ -1937,7 +1937,7 @@ def confidence_penalized_cross_entropy(
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Estimates: not proper; no likelihood.
 
     Args:
@@ -2116,7 +2116,7 @@ class ConfidencePenalizedCrossEntropyLoss(KerasLoss):
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Estimates: not proper; no likelihood.
 
     Keras passes, in this order, as a tuple where there are several:
@@ -2315,8 +2315,9 @@ def softmax_squared_error(
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
-        Estimates: class probabilities = `softmax(logits)`, strictly proper, calibrated; no ...
+        Smoothness: C-infinity.
+        Estimates: class probabilities = `softmax(logits)`, strictly proper, calibrated; no
+            likelihood.
 
     Args:
         logits: Prediction (class).
@@ -2489,8 +2490,9 @@ class SoftmaxSquaredErrorLoss(KerasLoss):
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
-        Estimates: class probabilities = `softmax(logits)`, strictly proper, calibrated; no ...
+        Smoothness: C-infinity.
+        Estimates: class probabilities = `softmax(logits)`, strictly proper, calibrated; no
+            likelihood.
 
     Keras passes, in this order, as a tuple where there are several:
 

@@ -76,7 +76,7 @@ def l1_penalty(
 
     Properties:
         Convex.
-        Differentiable: C0, not at `parameter = 0`.
+        Smoothness: C0, not at `parameter = 0`.
         Outliers: bounded influence, Lipschitz constant `1`.
 
     Args:
@@ -201,7 +201,7 @@ class L1PenaltyLoss(KerasLoss):
 
     Properties:
         Convex.
-        Differentiable: C0, not at `parameter = 0`.
+        Smoothness: C0, not at `parameter = 0`.
         Outliers: bounded influence, Lipschitz constant `1`.
 
     Keras passes, in this order, as a tuple where there are several:
@@ -301,7 +301,7 @@ def l2_penalty(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: unbounded influence, no Lipschitz constant.
 
     Args:
@@ -428,7 +428,7 @@ class L2PenaltyLoss(KerasLoss):
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: unbounded influence, no Lipschitz constant.
 
     Keras passes, in this order, as a tuple where there are several:
@@ -529,7 +529,7 @@ def elastic_net_penalty(
 
     Properties:
         Convex.
-        Differentiable: C0, not at `parameter = 0`.
+        Smoothness: C0, not at `parameter = 0`.
 
     Args:
         parameter: Prediction.
@@ -657,7 +657,7 @@ class ElasticNetPenaltyLoss(KerasLoss):
 
     Properties:
         Convex.
-        Differentiable: C0, not at `parameter = 0`.
+        Smoothness: C0, not at `parameter = 0`.
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -780,7 +780,7 @@ def group_lasso_penalty(
 
     Properties:
         Convex.
-        Differentiable: C0, not at `parameter` is the zero vector.
+        Smoothness: C0, not at `parameter` is the zero vector.
         Outliers: bounded influence, Lipschitz constant `sqrt(size_member)`.
 
     Args:
@@ -910,7 +910,7 @@ class GroupLassoPenaltyLoss(KerasLoss):
 
     Properties:
         Convex.
-        Differentiable: C0, not at `parameter` is the zero vector.
+        Smoothness: C0, not at `parameter` is the zero vector.
         Outliers: bounded influence, Lipschitz constant `sqrt(size_member)`.
 
     Keras passes, in this order, as a tuple where there are several:
@@ -1048,7 +1048,7 @@ def negative_entropy(
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     Args:
         logits: Prediction (class).
@@ -1179,7 +1179,7 @@ class NegativeEntropyLoss(KerasLoss):
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -1331,7 +1331,7 @@ def orthogonality_penalty(
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: unbounded influence, no Lipschitz constant.
 
     Args:
@@ -1457,7 +1457,7 @@ class OrthogonalityPenaltyLoss(KerasLoss):
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: unbounded influence, no Lipschitz constant.
 
     Keras passes, in this order, as a tuple where there are several:
@@ -1612,7 +1612,7 @@ def multi_task_uncertainty(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: bounded influence, Lipschitz constant `sqrt(Sum(exp(-2*log_variance[t]), t))/2`.
 
     Args:
@@ -1749,7 +1749,7 @@ class MultiTaskUncertaintyLoss(KerasLoss):
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: bounded influence, Lipschitz constant `sqrt(Sum(exp(-2*log_variance[t]), t))/2`.
 
     Keras passes, in this order, as a tuple where there are several:

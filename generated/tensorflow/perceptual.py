@@ -78,7 +78,7 @@ def content(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: unbounded influence, no Lipschitz constant.
 
     Args:
@@ -238,7 +238,7 @@ class ContentLoss(KerasLoss):
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: unbounded influence, no Lipschitz constant.
 
     Keras passes, in this order, as a tuple where there are several:
@@ -374,7 +374,7 @@ def feature_reconstruction(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: unbounded influence, no Lipschitz constant.
 
     Args:
@@ -533,7 +533,7 @@ class FeatureReconstructionLoss(KerasLoss):
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: unbounded influence, no Lipschitz constant.
 
     Keras passes, in this order, as a tuple where there are several:
@@ -694,7 +694,7 @@ def style(
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: unbounded influence, no Lipschitz constant.
 
     Args:
@@ -858,7 +858,7 @@ class StyleLoss(KerasLoss):
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: unbounded influence, no Lipschitz constant.
 
     Keras passes, in this order, as a tuple where there are several:
@@ -1052,7 +1052,7 @@ def learned_perceptual(
 
     Properties:
         Not convex.
-        Differentiable: Cinf, not at `features` is the zero vector.
+        Smoothness: C-infinity, not at `features` is the zero vector.
 
     Args:
         features: Prediction (channel, *position).
@@ -1219,7 +1219,7 @@ class LearnedPerceptualLoss(KerasLoss):
 
     Properties:
         Not convex.
-        Differentiable: Cinf, not at `features` is the zero vector.
+        Smoothness: C-infinity, not at `features` is the zero vector.
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -1448,7 +1448,7 @@ def feature_cosine(
 
     Properties:
         Not convex.
-        Differentiable: Cinf, not at `features` is the zero vector.
+        Smoothness: C-infinity, not at `features` is the zero vector.
 
     Args:
         features: Prediction (channel, *position).
@@ -1607,7 +1607,7 @@ class FeatureCosineLoss(KerasLoss):
 
     Properties:
         Not convex.
-        Differentiable: Cinf, not at `features` is the zero vector.
+        Smoothness: C-infinity, not at `features` is the zero vector.
 
     Keras passes, in this order, as a tuple where there are several:
 

@@ -151,7 +151,7 @@ def policy_gradient(
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: bounded influence, Lipschitz constant `sqrt(2)*Abs(advantage)`.
 
     Args:
@@ -333,7 +333,7 @@ class PolicyGradientLoss(KerasLoss):
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: bounded influence, Lipschitz constant `sqrt(2)*Abs(advantage)`.
 
     Keras passes, in this order, as a tuple where there are several:
@@ -500,7 +500,7 @@ def entropy_bonus(
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     Args:
         logits: Prediction (action).
@@ -629,7 +629,7 @@ class EntropyBonusLoss(KerasLoss):
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -790,7 +790,7 @@ def advantage_actor_critic(
 
     Properties:
         Not convex; convex in `value`.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: unbounded influence, no Lipschitz constant.
 
     Args:
@@ -979,7 +979,7 @@ class AdvantageActorCriticLoss(KerasLoss):
 
     Properties:
         Not convex; convex in `value`.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: unbounded influence, no Lipschitz constant.
 
     Keras passes, in this order, as a tuple where there are several:
@@ -1180,7 +1180,8 @@ def ppo_clip(
 
     Properties:
         Not convex.
-        Differentiable: C0, not at `1 - clip_low` = `exp(log_probability - ...
+        Smoothness: C0, not at `1 - clip_low` = `exp(log_probability - old_log_probability)`, ... =
+            `clip_high + 1`, ....
 
     Args:
         log_probability: Prediction.
@@ -1324,7 +1325,8 @@ class PpoClipLoss(KerasLoss):
 
     Properties:
         Not convex.
-        Differentiable: C0, not at `1 - clip_low` = `exp(log_probability - ...
+        Smoothness: C0, not at `1 - clip_low` = `exp(log_probability - old_log_probability)`, ... =
+            `clip_high + 1`, ....
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -1606,7 +1608,7 @@ def ppo_value_clip(
 
     Properties:
         Convex.
-        Differentiable: C0, not at `value = -epsilon + old_value where old_value - returns > 0, ...
+        Smoothness: C0, not at ..., ..., ....
         Outliers: unbounded influence.
 
     Args:
@@ -1747,7 +1749,7 @@ class PpoValueClipLoss(KerasLoss):
 
     Properties:
         Convex.
-        Differentiable: C0, not at `value = -epsilon + old_value where old_value - returns > 0, ...
+        Smoothness: C0, not at ..., ..., ....
         Outliers: unbounded influence.
 
     Keras passes, in this order, as a tuple where there are several:
@@ -1940,7 +1942,7 @@ def grpo(
 
     Properties:
         Not convex.
-        Differentiable: C0, not at `1 - clip_low` = `exp(log_probability[t] - ...
+        Smoothness: C0, not at `1 - clip_low` = ..., ... = `clip_high + 1`, ....
 
     Args:
         log_probability: Prediction (token).
@@ -2106,7 +2108,7 @@ class GrpoLoss(KerasLoss):
 
     Properties:
         Not convex.
-        Differentiable: C0, not at `1 - clip_low` = `exp(log_probability[t] - ...
+        Smoothness: C0, not at `1 - clip_low` = ..., ... = `clip_high + 1`, ....
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -2617,7 +2619,7 @@ def gspo(
 
     Properties:
         Not convex.
-        Differentiable: C0, not at `1 - clip_low` = `exp(Sum((log_probability[t] - ...
+        Smoothness: C0, not at `1 - clip_low` = ..., ... = `clip_high + 1`, ....
 
     Args:
         log_probability: Prediction (token).
@@ -2771,7 +2773,7 @@ class GspoLoss(KerasLoss):
 
     Properties:
         Not convex.
-        Differentiable: C0, not at `1 - clip_low` = `exp(Sum((log_probability[t] - ...
+        Smoothness: C0, not at `1 - clip_low` = ..., ... = `clip_high + 1`, ....
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -3094,7 +3096,7 @@ def k1_kl(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: bounded influence, Lipschitz constant `1`.
 
     Args:
@@ -3224,7 +3226,7 @@ class K1KlLoss(KerasLoss):
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: bounded influence, Lipschitz constant `1`.
 
     Keras passes, in this order, as a tuple where there are several:
@@ -3332,7 +3334,7 @@ def k2_kl(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: unbounded influence, no Lipschitz constant.
         Estimates: mean; likelihood of Gaussian, variance `1`.
 
@@ -3461,7 +3463,7 @@ class K2KlLoss(KerasLoss):
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: unbounded influence, no Lipschitz constant.
         Estimates: mean; likelihood of Gaussian, variance `1`.
 
@@ -3573,7 +3575,7 @@ def k3_kl(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: unbounded influence, no Lipschitz constant.
         Likelihood of Gumbel of minima, scale `1`.
 
@@ -3705,7 +3707,7 @@ class K3KlLoss(KerasLoss):
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: unbounded influence, no Lipschitz constant.
         Likelihood of Gumbel of minima, scale `1`.
 
@@ -3822,7 +3824,7 @@ def minimum_risk(
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     Args:
         log_probability: Prediction (candidate).
@@ -3964,7 +3966,7 @@ class MinimumRiskLoss(KerasLoss):
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -4158,8 +4160,9 @@ def self_critical(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
-        Outliers: bounded influence, Lipschitz constant `Max(-baseline + reward, baseline - ...
+        Smoothness: C-infinity.
+        Outliers: bounded influence, Lipschitz constant `Max(-baseline + reward, baseline -
+            reward)`.
 
     Args:
         log_probability: Prediction.
@@ -4294,8 +4297,9 @@ class SelfCriticalLoss(KerasLoss):
 
     Properties:
         Convex.
-        Differentiable: Cinf.
-        Outliers: bounded influence, Lipschitz constant `Max(-baseline + reward, baseline - ...
+        Smoothness: C-infinity.
+        Outliers: bounded influence, Lipschitz constant `Max(-baseline + reward, baseline -
+            reward)`.
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -4426,8 +4430,9 @@ def advantage_weighted_regression(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
-        Outliers: bounded influence, Lipschitz constant `Max(exp(advantage/temperature), ...
+        Smoothness: C-infinity.
+        Outliers: bounded influence, Lipschitz constant `Max(exp(advantage/temperature),
+            max_weight)`.
 
     Args:
         log_probability: Prediction.
@@ -4568,8 +4573,9 @@ class AdvantageWeightedRegressionLoss(KerasLoss):
 
     Properties:
         Convex.
-        Differentiable: Cinf.
-        Outliers: bounded influence, Lipschitz constant `Max(exp(advantage/temperature), ...
+        Smoothness: C-infinity.
+        Outliers: bounded influence, Lipschitz constant `Max(exp(advantage/temperature),
+            max_weight)`.
 
     Keras passes, in this order, as a tuple where there are several:
 

@@ -129,7 +129,7 @@ def dpo(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: bounded influence, Lipschitz constant `sqrt(2)*(1 - label_smoothing)*beta`.
 
     Args:
@@ -284,7 +284,7 @@ class DpoLoss(KerasLoss):
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: bounded influence, Lipschitz constant `sqrt(2)*(1 - label_smoothing)*beta`.
 
     Keras passes, in this order, as a tuple where there are several:
@@ -498,8 +498,8 @@ def dpo_robust(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
-        Outliers: bounded influence, Lipschitz constant `sqrt(2)*(label_smoothing - ...
+        Smoothness: C-infinity.
+        Outliers: bounded influence, Lipschitz constant ....
 
     Args:
         policy_chosen: Prediction.
@@ -652,8 +652,8 @@ class DpoRobustLoss(KerasLoss):
 
     Properties:
         Convex.
-        Differentiable: Cinf.
-        Outliers: bounded influence, Lipschitz constant `sqrt(2)*(label_smoothing - ...
+        Smoothness: C-infinity.
+        Outliers: bounded influence, Lipschitz constant ....
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -863,7 +863,7 @@ def ipo(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: unbounded influence, no Lipschitz constant.
 
     Args:
@@ -1010,7 +1010,7 @@ class IpoLoss(KerasLoss):
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: unbounded influence, no Lipschitz constant.
 
     Keras passes, in this order, as a tuple where there are several:
@@ -1174,7 +1174,7 @@ def dpo_hinge(
 
     Properties:
         Convex.
-        Differentiable: C0, not at `policy_chosen = -(-beta*policy_rejected - ...
+        Smoothness: C0, not at ....
         Outliers: bounded influence, Lipschitz constant `sqrt(2)*beta`.
 
     Args:
@@ -1318,7 +1318,7 @@ class DpoHingeLoss(KerasLoss):
 
     Properties:
         Convex.
-        Differentiable: C0, not at `policy_chosen = -(-beta*policy_rejected - ...
+        Smoothness: C0, not at ....
         Outliers: bounded influence, Lipschitz constant `sqrt(2)*beta`.
 
     Keras passes, in this order, as a tuple where there are several:
@@ -1480,7 +1480,7 @@ def slic(
 
     Properties:
         Convex.
-        Differentiable: C0, not at `chosen = margin + rejected`.
+        Smoothness: C0, not at `chosen = margin + rejected`.
         Outliers: bounded influence, Lipschitz constant `sqrt(2)`.
 
     Args:
@@ -1613,7 +1613,7 @@ class SlicLoss(KerasLoss):
 
     Properties:
         Convex.
-        Differentiable: C0, not at `chosen = margin + rejected`.
+        Smoothness: C0, not at `chosen = margin + rejected`.
         Outliers: bounded influence, Lipschitz constant `sqrt(2)`.
 
     Keras passes, in this order, as a tuple where there are several:
@@ -1759,7 +1759,7 @@ def kto(
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: redescending influence.
 
     Args:
@@ -1912,7 +1912,7 @@ class KtoLoss(KerasLoss):
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: redescending influence.
 
     Keras passes, in this order, as a tuple where there are several:
@@ -2124,7 +2124,7 @@ def simpo(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: bounded influence, Lipschitz constant `sqrt(2)*beta`.
 
     Args:
@@ -2270,7 +2270,7 @@ class SimpoLoss(KerasLoss):
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: bounded influence, Lipschitz constant `sqrt(2)*beta`.
 
     Keras passes, in this order, as a tuple where there are several:
@@ -2484,7 +2484,7 @@ def cpo(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: bounded influence, Lipschitz constant `alpha + sqrt(2)*beta`.
 
     Args:
@@ -2628,7 +2628,7 @@ class CpoLoss(KerasLoss):
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: bounded influence, Lipschitz constant `alpha + sqrt(2)*beta`.
 
     Keras passes, in this order, as a tuple where there are several:
@@ -2827,7 +2827,7 @@ def orpo(
 
     Properties:
         Not convex; convex in `rejected`.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     Args:
         chosen: Prediction; chosen < 0.
@@ -2963,7 +2963,7 @@ class OrpoLoss(KerasLoss):
 
     Properties:
         Not convex; convex in `rejected`.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -3125,7 +3125,7 @@ def bradley_terry(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     Args:
         chosen: Prediction.
@@ -3266,7 +3266,7 @@ class BradleyTerryLoss(KerasLoss):
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -3497,7 +3497,7 @@ def plackett_luce(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     Args:
         scores: Prediction (answer).
@@ -3632,7 +3632,7 @@ class PlackettLuceLoss(KerasLoss):
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     Keras passes, in this order, as a tuple where there are several:
 

@@ -105,7 +105,7 @@ def normalized_softmax(
 
     Properties:
         Not convex.
-        Differentiable: Cinf, not at `embedding` is the zero vector, `weights` is the zero vector.
+        Smoothness: C-infinity, not at `embedding` is the zero vector, `weights` is the zero vector.
         Outliers: no Lipschitz constant.
 
     Args:
@@ -283,7 +283,7 @@ class NormalizedSoftmaxLoss(KerasLoss):
 
     Properties:
         Not convex.
-        Differentiable: Cinf, not at `embedding` is the zero vector, `weights` is the zero vector.
+        Smoothness: C-infinity, not at `embedding` is the zero vector, `weights` is the zero vector.
         Outliers: no Lipschitz constant.
 
     Keras passes, in this order, as a tuple where there are several:
@@ -828,7 +828,7 @@ def cosface(
 
     Properties:
         Not convex.
-        Differentiable: Cinf, not at `embedding` is the zero vector, `weights` is the zero vector.
+        Smoothness: C-infinity, not at `embedding` is the zero vector, `weights` is the zero vector.
 
     Args:
         embedding: Prediction (feature).
@@ -1011,7 +1011,7 @@ class CosfaceLoss(KerasLoss):
 
     Properties:
         Not convex.
-        Differentiable: Cinf, not at `embedding` is the zero vector, `weights` is the zero vector.
+        Smoothness: C-infinity, not at `embedding` is the zero vector, `weights` is the zero vector.
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -1571,7 +1571,7 @@ def arcface(
 
     Properties:
         Not convex.
-        Differentiable: C0, not at `(embedding[f] - weights[label, ...
+        Smoothness: C0, not at ... is the zero vector, `embedding` is the zero vector, ....
         Outliers: no Lipschitz constant.
 
     Args:
@@ -1760,7 +1760,7 @@ class ArcfaceLoss(KerasLoss):
 
     Properties:
         Not convex.
-        Differentiable: C0, not at `(embedding[f] - weights[label, ...
+        Smoothness: C0, not at ... is the zero vector, `embedding` is the zero vector, ....
         Outliers: no Lipschitz constant.
 
     Keras passes, in this order, as a tuple where there are several:
@@ -2544,7 +2544,8 @@ def magface(
 
     Properties:
         Not convex.
-        Differentiable: at least C0, not at `(embedding[f] - weights[label, ...
+        Smoothness: at least C0, not at ... is the zero vector, `Norm(embedding[f], f)` = `longest`,
+            ....
         Outliers: no Lipschitz constant.
 
     Args:
@@ -2752,7 +2753,8 @@ class MagfaceLoss(KerasLoss):
 
     Properties:
         Not convex.
-        Differentiable: at least C0, not at `(embedding[f] - weights[label, ...
+        Smoothness: at least C0, not at ... is the zero vector, `Norm(embedding[f], f)` = `longest`,
+            ....
         Outliers: no Lipschitz constant.
 
     Keras passes, in this order, as a tuple where there are several:
@@ -3685,7 +3687,7 @@ def proxy_nca(
 
     Properties:
         Not convex.
-        Differentiable: Cinf, not at `embedding` is the zero vector, `proxies` is the zero vector.
+        Smoothness: C-infinity, not at `embedding` is the zero vector, `proxies` is the zero vector.
         Outliers: no Lipschitz constant.
 
     Args:
@@ -3865,7 +3867,7 @@ class ProxyNcaLoss(KerasLoss):
 
     Properties:
         Not convex.
-        Differentiable: Cinf, not at `embedding` is the zero vector, `proxies` is the zero vector.
+        Smoothness: C-infinity, not at `embedding` is the zero vector, `proxies` is the zero vector.
         Outliers: no Lipschitz constant.
 
     Keras passes, in this order, as a tuple where there are several:
@@ -4453,7 +4455,8 @@ def proxy_anchor(
 
     Properties:
         Not convex.
-        Differentiable: Cinf, not at `embeddings` is the zero vector, `proxies` is the zero vector.
+        Smoothness: C-infinity, not at `embeddings` is the zero vector, `proxies` is the zero
+            vector.
         Outliers: no Lipschitz constant.
 
     Args:
@@ -4639,7 +4642,8 @@ class ProxyAnchorLoss(KerasLoss):
 
     Properties:
         Not convex.
-        Differentiable: Cinf, not at `embeddings` is the zero vector, `proxies` is the zero vector.
+        Smoothness: C-infinity, not at `embeddings` is the zero vector, `proxies` is the zero
+            vector.
         Outliers: no Lipschitz constant.
 
     Keras passes, in this order, as a tuple where there are several:
@@ -5224,7 +5228,7 @@ def soft_triple(
 
     Properties:
         Not convex.
-        Differentiable: Cinf, not at `centers` is the zero vector, `embedding` is the zero vector.
+        Smoothness: C-infinity, not at `centers` is the zero vector, `embedding` is the zero vector.
 
     Args:
         embedding: Prediction (feature).
@@ -5414,7 +5418,7 @@ class SoftTripleLoss(KerasLoss):
 
     Properties:
         Not convex.
-        Differentiable: Cinf, not at `centers` is the zero vector, `embedding` is the zero vector.
+        Smoothness: C-infinity, not at `centers` is the zero vector, `embedding` is the zero vector.
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -6242,7 +6246,7 @@ def center(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: unbounded influence, no Lipschitz constant.
 
     Args:
@@ -6416,7 +6420,7 @@ class CenterLoss(KerasLoss):
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: unbounded influence, no Lipschitz constant.
 
     Keras passes, in this order, as a tuple where there are several:

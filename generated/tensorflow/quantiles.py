@@ -76,9 +76,10 @@ def expectile(
 
     Properties:
         Convex.
-        Differentiable: C1, not at `prediction = target`.
+        Smoothness: C1, not at `prediction = target`.
         Outliers: unbounded influence, no Lipschitz constant.
-        Estimates: expectile of level tau; likelihood of split normal, variance below `1/(2 - ...
+        Estimates: expectile of level tau; likelihood of split normal, variance below `1/(2 -
+            2*tau)`, variance above `1/(2*tau)`.
 
     Args:
         prediction: Prediction.
@@ -211,9 +212,10 @@ class ExpectileLoss(KerasLoss):
 
     Properties:
         Convex.
-        Differentiable: C1, not at `prediction = target`.
+        Smoothness: C1, not at `prediction = target`.
         Outliers: unbounded influence, no Lipschitz constant.
-        Estimates: expectile of level tau; likelihood of split normal, variance below `1/(2 - ...
+        Estimates: expectile of level tau; likelihood of split normal, variance below `1/(2 -
+            2*tau)`, variance above `1/(2*tau)`.
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -375,8 +377,8 @@ def multi_quantile(
 
     Properties:
         Convex.
-        Differentiable: C0, not at `prediction[q]` = `target`.
-        Outliers: bounded influence, Lipschitz constant `sqrt(Sum(Max(1 - tau[q], tau[q])**2, ...
+        Smoothness: C0, not at `prediction[q]` = `target`.
+        Outliers: bounded influence, Lipschitz constant ....
 
     Args:
         prediction: Prediction (quantile).
@@ -515,8 +517,8 @@ class MultiQuantileLoss(KerasLoss):
 
     Properties:
         Convex.
-        Differentiable: C0, not at `prediction[q]` = `target`.
-        Outliers: bounded influence, Lipschitz constant `sqrt(Sum(Max(1 - tau[q], tau[q])**2, ...
+        Smoothness: C0, not at `prediction[q]` = `target`.
+        Outliers: bounded influence, Lipschitz constant ....
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -669,7 +671,7 @@ def smooth_quantile(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: bounded influence, Lipschitz constant `Max(1 - tau, tau)`.
         Likelihood of density `exp(-loss)`.
 
@@ -809,7 +811,7 @@ class SmoothQuantileLoss(KerasLoss):
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: bounded influence, Lipschitz constant `Max(1 - tau, tau)`.
         Likelihood of density `exp(-loss)`.
 
@@ -975,7 +977,7 @@ def quantile_huber(
 
     Properties:
         Convex.
-        Differentiable: C1, not at `prediction = delta + target`, `prediction = target`, ....
+        Smoothness: C1, not at `prediction = delta + target`, `prediction = target`, ....
         Outliers: bounded influence, Lipschitz constant `Max(1 - tau, tau)`.
         Likelihood of density `exp(-loss)`.
 
@@ -1116,7 +1118,7 @@ class QuantileHuberLoss(KerasLoss):
 
     Properties:
         Convex.
-        Differentiable: C1, not at `prediction = delta + target`, `prediction = target`, ....
+        Smoothness: C1, not at `prediction = delta + target`, `prediction = target`, ....
         Outliers: bounded influence, Lipschitz constant `Max(1 - tau, tau)`.
         Likelihood of density `exp(-loss)`.
 
@@ -1304,8 +1306,9 @@ def quantile_regression(
 
     Properties:
         Convex.
-        Differentiable: C1, not at `prediction[i]` = `-delta + target[j]`, `prediction[i]` = ...
-        Outliers: bounded influence, Lipschitz constant `sqrt(Sum(Max((i + 1/2)/size_quantile, ...
+        Smoothness: C1, not at `prediction[i]` = `-delta + target[j]`, `prediction[i]` = `delta +
+            target[j]`, ....
+        Outliers: bounded influence, Lipschitz constant ....
 
     Args:
         prediction: Prediction (quantile).
@@ -1442,8 +1445,9 @@ class QuantileRegressionLoss(KerasLoss):
 
     Properties:
         Convex.
-        Differentiable: C1, not at `prediction[i]` = `-delta + target[j]`, `prediction[i]` = ...
-        Outliers: bounded influence, Lipschitz constant `sqrt(Sum(Max((i + 1/2)/size_quantile, ...
+        Smoothness: C1, not at `prediction[i]` = `-delta + target[j]`, `prediction[i]` = `delta +
+            target[j]`, ....
+        Outliers: bounded influence, Lipschitz constant ....
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -1660,7 +1664,8 @@ def interval_score(
 
     Properties:
         Convex.
-        Differentiable: C0, not at `upper = target where lower - target > 0`, `lower = target ...
+        Smoothness: C0, not at `upper = target where lower - target > 0`, `lower = target where
+            target - upper > 0`, ....
         Outliers: bounded influence, Lipschitz constant `2 + 2*sqrt(2)/alpha`.
 
     Args:
@@ -1800,7 +1805,8 @@ class IntervalScoreLoss(KerasLoss):
 
     Properties:
         Convex.
-        Differentiable: C0, not at `upper = target where lower - target > 0`, `lower = target ...
+        Smoothness: C0, not at `upper = target where lower - target > 0`, `lower = target where
+            target - upper > 0`, ....
         Outliers: bounded influence, Lipschitz constant `2 + 2*sqrt(2)/alpha`.
 
     Keras passes, in this order, as a tuple where there are several:
@@ -1970,7 +1976,7 @@ def ensemble_crps(
 
     Properties:
         Not convex.
-        Differentiable: C0, not at `prediction[m]` = `target`, `prediction[n]` = `prediction[m]`.
+        Smoothness: C0, not at `prediction[m]` = `target`, `prediction[n]` = `prediction[m]`.
         Outliers: bounded influence, Lipschitz constant `sqrt(2)/2 + 1/sqrt(size_member)`.
 
     Args:
@@ -2106,7 +2112,7 @@ class EnsembleCrpsLoss(KerasLoss):
 
     Properties:
         Not convex.
-        Differentiable: C0, not at `prediction[m]` = `target`, `prediction[n]` = `prediction[m]`.
+        Smoothness: C0, not at `prediction[m]` = `target`, `prediction[n]` = `prediction[m]`.
         Outliers: bounded influence, Lipschitz constant `sqrt(2)/2 + 1/sqrt(size_member)`.
 
     Keras passes, in this order, as a tuple where there are several:

@@ -97,7 +97,8 @@ def margin_ranking(
 
     Properties:
         Convex.
-        Differentiable: C0, not at `first = -margin + second where target = -1`, `first = margin ...
+        Smoothness: C0, not at `first = -margin + second where target = -1`, `first = margin +
+            second where target = 1`.
         Outliers: bounded influence, Lipschitz constant `sqrt(2)*Abs(target)`.
 
     Args:
@@ -236,7 +237,8 @@ class MarginRankingLoss(KerasLoss):
 
     Properties:
         Convex.
-        Differentiable: C0, not at `first = -margin + second where target = -1`, `first = margin ...
+        Smoothness: C0, not at `first = -margin + second where target = -1`, `first = margin +
+            second where target = 1`.
         Outliers: bounded influence, Lipschitz constant `sqrt(2)*Abs(target)`.
 
     Keras passes, in this order, as a tuple where there are several:
@@ -389,8 +391,8 @@ def pairwise_logistic(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
-        Outliers: bounded influence, Lipschitz constant ...
+        Smoothness: C-infinity.
+        Outliers: bounded influence, Lipschitz constant ....
 
     Args:
         scores: Prediction (list).
@@ -532,8 +534,8 @@ class PairwiseLogisticLoss(KerasLoss):
 
     Properties:
         Convex.
-        Differentiable: Cinf.
-        Outliers: bounded influence, Lipschitz constant ...
+        Smoothness: C-infinity.
+        Outliers: bounded influence, Lipschitz constant ....
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -805,8 +807,8 @@ def pairwise_hinge(
 
     Properties:
         Convex.
-        Differentiable: C0, not at `scores[i]` = `margin + scores[j]`.
-        Outliers: bounded influence, Lipschitz constant ...
+        Smoothness: C0, not at `scores[i]` = `margin + scores[j]`.
+        Outliers: bounded influence, Lipschitz constant ....
 
     Args:
         scores: Prediction (list).
@@ -951,8 +953,8 @@ class PairwiseHingeLoss(KerasLoss):
 
     Properties:
         Convex.
-        Differentiable: C0, not at `scores[i]` = `margin + scores[j]`.
-        Outliers: bounded influence, Lipschitz constant ...
+        Smoothness: C0, not at `scores[i]` = `margin + scores[j]`.
+        Outliers: bounded influence, Lipschitz constant ....
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -1197,8 +1199,8 @@ def pairwise_soft_zero_one(
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
-        Outliers: bounded influence, Lipschitz constant ...
+        Smoothness: C-infinity.
+        Outliers: bounded influence, Lipschitz constant ....
 
     Args:
         scores: Prediction (list).
@@ -1338,8 +1340,8 @@ class PairwiseSoftZeroOneLoss(KerasLoss):
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
-        Outliers: bounded influence, Lipschitz constant ...
+        Smoothness: C-infinity.
+        Outliers: bounded influence, Lipschitz constant ....
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -1624,7 +1626,7 @@ def pairwise_mse(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     Args:
         scores: Prediction (list).
@@ -1763,7 +1765,7 @@ class PairwiseMseLoss(KerasLoss):
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -2044,7 +2046,7 @@ def softmax_ranking(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     Args:
         scores: Prediction (list).
@@ -2186,7 +2188,7 @@ class SoftmaxRankingLoss(KerasLoss):
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -2430,7 +2432,7 @@ def listnet(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     Args:
         scores: Prediction (list).
@@ -2569,7 +2571,7 @@ class ListnetLoss(KerasLoss):
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -2818,7 +2820,7 @@ def poly1_softmax(
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     Args:
         scores: Prediction (list).
@@ -2964,7 +2966,7 @@ class Poly1SoftmaxLoss(KerasLoss):
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -3301,7 +3303,7 @@ def unique_softmax(
     of the list's length.
 
     Properties:
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     Args:
         scores: Prediction (list).
@@ -3438,7 +3440,7 @@ class UniqueSoftmaxLoss(KerasLoss):
     of the list's length.
 
     Properties:
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     Keras passes, in this order, as a tuple where there are several:
 

@@ -75,7 +75,7 @@ def list_mle(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     Args:
         scores: Prediction (list).
@@ -221,7 +221,7 @@ class ListMleLoss(KerasLoss):
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -515,7 +515,7 @@ def approx_ndcg(
 
     Properties:
         Not convex.
-        Differentiable: at least C0, not at `Sum(Piecewise((1/(1 + exp(-(-scores[i] + ...
+        Smoothness: at least C0, not at ... = `1/2`.
 
     Args:
         scores: Prediction (list).
@@ -663,7 +663,7 @@ class ApproxNdcgLoss(KerasLoss):
 
     Properties:
         Not convex.
-        Differentiable: at least C0, not at `Sum(Piecewise((1/(1 + exp(-(-scores[i] + ...
+        Smoothness: at least C0, not at ... = `1/2`.
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -1220,7 +1220,8 @@ def lambda_rank(
 
     Properties:
         Not convex.
-        Differentiable: discontinuous, not at two of `-Piecewise((scores[i], valid[i]), (-oo, ...
+        Smoothness: discontinuous, not at two of `-Piecewise((scores[i], valid[i]), (-oo, True))`
+            tie, two of `-Piecewise((scores[j], valid[j]), (-oo, True))` tie, ....
         Outliers: no Lipschitz constant.
 
     Args:
@@ -1378,7 +1379,8 @@ class LambdaRankLoss(KerasLoss):
 
     Properties:
         Not convex.
-        Differentiable: discontinuous, not at two of `-Piecewise((scores[i], valid[i]), (-oo, ...
+        Smoothness: discontinuous, not at two of `-Piecewise((scores[i], valid[i]), (-oo, True))`
+            tie, two of `-Piecewise((scores[j], valid[j]), (-oo, True))` tie, ....
         Outliers: no Lipschitz constant.
 
     Keras passes, in this order, as a tuple where there are several:

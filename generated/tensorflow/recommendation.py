@@ -87,7 +87,7 @@ def bayesian_personalized_ranking(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: bounded influence, Lipschitz constant `sqrt(2)`.
 
     Args:
@@ -220,7 +220,7 @@ class BayesianPersonalizedRankingLoss(KerasLoss):
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: bounded influence, Lipschitz constant `sqrt(2)`.
 
     Keras passes, in this order, as a tuple where there are several:
@@ -361,7 +361,7 @@ def top1(
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     Args:
         positive: Prediction.
@@ -494,7 +494,7 @@ class Top1Loss(KerasLoss):
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -670,7 +670,7 @@ def bpr_max(
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: bounded influence, Lipschitz constant `2*sqrt(2)`.
 
     Args:
@@ -805,7 +805,7 @@ class BprMaxLoss(KerasLoss):
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: bounded influence, Lipschitz constant `2*sqrt(2)`.
 
     Keras passes, in this order, as a tuple where there are several:
@@ -1000,7 +1000,7 @@ def sampled_softmax(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     Args:
         positive: Prediction.
@@ -1145,7 +1145,7 @@ class SampledSoftmaxLoss(KerasLoss):
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -1347,7 +1347,7 @@ def negative_sampling(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: bounded influence, Lipschitz constant `sqrt(size_sample + 1)`.
 
     Args:
@@ -1482,7 +1482,7 @@ class NegativeSamplingLoss(KerasLoss):
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: bounded influence, Lipschitz constant `sqrt(size_sample + 1)`.
 
     Keras passes, in this order, as a tuple where there are several:
@@ -1627,7 +1627,7 @@ def self_adversarial_negative_sampling(
 
     Properties:
         Not convex; convex in `positive`.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     Args:
         positive: Prediction.
@@ -1771,7 +1771,7 @@ class SelfAdversarialNegativeSamplingLoss(KerasLoss):
 
     Properties:
         Not convex; convex in `positive`.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -1970,7 +1970,8 @@ def translation_margin(
 
     Properties:
         Not convex; convex in `head`, `tail`.
-        Differentiable: C0, not at `Norm(false_head[f] - false_tail[f] + relation[f], f)` = ...
+        Smoothness: C0, not at ... = ..., `false_head[f] - false_tail[f] + relation[f]` is the zero
+            vector, ....
         Outliers: bounded influence, Lipschitz constant `2*sqrt(3)`.
 
     Args:
@@ -2125,7 +2126,8 @@ class TranslationMarginLoss(KerasLoss):
 
     Properties:
         Not convex; convex in `head`, `tail`.
-        Differentiable: C0, not at `Norm(false_head[f] - false_tail[f] + relation[f], f)` = ...
+        Smoothness: C0, not at ... = ..., `false_head[f] - false_tail[f] + relation[f]` is the zero
+            vector, ....
         Outliers: bounded influence, Lipschitz constant `2*sqrt(3)`.
 
     Keras passes, in this order, as a tuple where there are several:

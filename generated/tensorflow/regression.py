@@ -146,7 +146,7 @@ def squared_error(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: unbounded influence, no Lipschitz constant.
         Estimates: mean; likelihood of Gaussian, variance `1/2`.
 
@@ -278,7 +278,7 @@ class SquaredErrorLoss(KerasLoss):
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: unbounded influence, no Lipschitz constant.
         Estimates: mean; likelihood of Gaussian, variance `1/2`.
 
@@ -401,7 +401,7 @@ def absolute_error(
 
     Properties:
         Convex.
-        Differentiable: C0, not at `prediction = target`.
+        Smoothness: C0, not at `prediction = target`.
         Outliers: bounded influence, Lipschitz constant `1`.
         Estimates: median; likelihood of Laplace, scale `1`.
 
@@ -534,7 +534,7 @@ class AbsoluteErrorLoss(KerasLoss):
 
     Properties:
         Convex.
-        Differentiable: C0, not at `prediction = target`.
+        Smoothness: C0, not at `prediction = target`.
         Outliers: bounded influence, Lipschitz constant `1`.
         Estimates: median; likelihood of Laplace, scale `1`.
 
@@ -663,7 +663,7 @@ def huber(
 
     Properties:
         Convex.
-        Differentiable: C1, not at `prediction = delta + target`, `prediction = -delta + target`.
+        Smoothness: C1, not at `prediction = delta + target`, `prediction = -delta + target`.
         Outliers: bounded influence, Lipschitz constant `delta`.
         Likelihood of Huber's, variance in the middle `1`, tails from `delta`.
 
@@ -800,7 +800,7 @@ class HuberLoss(KerasLoss):
 
     Properties:
         Convex.
-        Differentiable: C1, not at `prediction = delta + target`, `prediction = -delta + target`.
+        Smoothness: C1, not at `prediction = delta + target`, `prediction = -delta + target`.
         Outliers: bounded influence, Lipschitz constant `delta`.
         Likelihood of Huber's, variance in the middle `1`, tails from `delta`.
 
@@ -938,7 +938,7 @@ def smooth_l1(
 
     Properties:
         Convex.
-        Differentiable: C1, not at `prediction = beta + target`, `prediction = -beta + target`.
+        Smoothness: C1, not at `prediction = beta + target`, `prediction = -beta + target`.
         Outliers: bounded influence, Lipschitz constant `1`.
         Likelihood of Huber's, variance in the middle `beta`, tails from `beta`.
 
@@ -1074,7 +1074,7 @@ class SmoothL1Loss(KerasLoss):
 
     Properties:
         Convex.
-        Differentiable: C1, not at `prediction = beta + target`, `prediction = -beta + target`.
+        Smoothness: C1, not at `prediction = beta + target`, `prediction = -beta + target`.
         Outliers: bounded influence, Lipschitz constant `1`.
         Likelihood of Huber's, variance in the middle `beta`, tails from `beta`.
 
@@ -1216,7 +1216,7 @@ def log_cosh(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: bounded influence, Lipschitz constant `1`.
         Likelihood of hyperbolic secant, scale `pi/2`.
 
@@ -1348,7 +1348,7 @@ class LogCoshLoss(KerasLoss):
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: bounded influence, Lipschitz constant `1`.
         Likelihood of hyperbolic secant, scale `pi/2`.
 
@@ -1463,7 +1463,7 @@ def quantile(
 
     Properties:
         Convex.
-        Differentiable: C0, not at `prediction = target`.
+        Smoothness: C0, not at `prediction = target`.
         Outliers: bounded influence, Lipschitz constant `Max(1 - tau, tau)`.
         Estimates: quantile of level tau; likelihood of asymmetric Laplace, level `tau`, scale `1`.
 
@@ -1599,7 +1599,7 @@ class QuantileLoss(KerasLoss):
 
     Properties:
         Convex.
-        Differentiable: C0, not at `prediction = target`.
+        Smoothness: C0, not at `prediction = target`.
         Outliers: bounded influence, Lipschitz constant `Max(1 - tau, tau)`.
         Estimates: quantile of level tau; likelihood of asymmetric Laplace, level `tau`, scale `1`.
 
@@ -1753,7 +1753,7 @@ def tukey_biweight(
 
     Properties:
         Not convex.
-        Differentiable: C2, not at `prediction = c + target`, `prediction = -c + target`.
+        Smoothness: C2, not at `prediction = c + target`, `prediction = -c + target`.
         Outliers: redescending influence, Lipschitz constant `16*sqrt(5)*c/125`.
         No likelihood.
 
@@ -1890,7 +1890,7 @@ class TukeyBiweightLoss(KerasLoss):
 
     Properties:
         Not convex.
-        Differentiable: C2, not at `prediction = c + target`, `prediction = -c + target`.
+        Smoothness: C2, not at `prediction = c + target`, `prediction = -c + target`.
         Outliers: redescending influence, Lipschitz constant `16*sqrt(5)*c/125`.
         No likelihood.
 
@@ -2040,7 +2040,7 @@ def linex(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Likelihood of Gumbel, signed scale `1/a`.
 
     Args:
@@ -2174,7 +2174,7 @@ class LinexLoss(KerasLoss):
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Likelihood of Gumbel, signed scale `1/a`.
 
     Keras passes, in this order, as a tuple where there are several:
@@ -2309,7 +2309,7 @@ def gaussian_nll(
 
     Properties:
         Not convex; convex in `mean`.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: no Lipschitz constant.
         Likelihood of Gaussian, variance `variance`.
 
@@ -2445,7 +2445,7 @@ class GaussianNllLoss(KerasLoss):
 
     Properties:
         Not convex; convex in `mean`.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: no Lipschitz constant.
         Likelihood of Gaussian, variance `variance`.
 
@@ -2583,7 +2583,7 @@ def poisson_nll(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: unbounded influence, no Lipschitz constant.
         Estimates: mean = `exp(log_rate)`; likelihood of Poisson, mean `exp(log_rate)`.
 
@@ -2714,7 +2714,7 @@ class PoissonNllLoss(KerasLoss):
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: unbounded influence, no Lipschitz constant.
         Estimates: mean = `exp(log_rate)`; likelihood of Poisson, mean `exp(log_rate)`.
 
@@ -2825,7 +2825,7 @@ def poisson_nll_rate(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: no Lipschitz constant.
         Estimates: mean = `rate`; likelihood of Poisson, mean `rate`.
 
@@ -2956,7 +2956,7 @@ class PoissonNllRateLoss(KerasLoss):
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: no Lipschitz constant.
         Estimates: mean = `rate`; likelihood of Poisson, mean `rate`.
 
@@ -3068,7 +3068,7 @@ def epsilon_insensitive(
 
     Properties:
         Convex.
-        Differentiable: C0, not at `prediction = epsilon + target where epsilon > 0`, ...
+        Smoothness: C0, not at `prediction = epsilon + target where epsilon > 0`, ....
         Outliers: bounded influence, Lipschitz constant `1`.
         Likelihood of density `exp(-loss)`.
 
@@ -3203,7 +3203,7 @@ class EpsilonInsensitiveLoss(KerasLoss):
 
     Properties:
         Convex.
-        Differentiable: C0, not at `prediction = epsilon + target where epsilon > 0`, ...
+        Smoothness: C0, not at `prediction = epsilon + target where epsilon > 0`, ....
         Outliers: bounded influence, Lipschitz constant `1`.
         Likelihood of density `exp(-loss)`.
 
@@ -3339,7 +3339,7 @@ def squared_epsilon_insensitive(
 
     Properties:
         Convex.
-        Differentiable: C1, not at `prediction = epsilon + target where epsilon > 0`, ...
+        Smoothness: C1, not at `prediction = epsilon + target where epsilon > 0`, ....
         Outliers: unbounded influence, no Lipschitz constant.
         Likelihood of density `exp(-loss)`.
 
@@ -3473,7 +3473,7 @@ class SquaredEpsilonInsensitiveLoss(KerasLoss):
 
     Properties:
         Convex.
-        Differentiable: C1, not at `prediction = epsilon + target where epsilon > 0`, ...
+        Smoothness: C1, not at `prediction = epsilon + target where epsilon > 0`, ....
         Outliers: unbounded influence, no Lipschitz constant.
         Likelihood of density `exp(-loss)`.
 
@@ -3621,9 +3621,10 @@ def asymmetric_squared_error(
 
     Properties:
         Convex.
-        Differentiable: C1, not at `prediction = target`.
+        Smoothness: C1, not at `prediction = target`.
         Outliers: unbounded influence, no Lipschitz constant.
-        Estimates: expectile of level under/(over + under); likelihood of split normal, variance ...
+        Estimates: expectile of level under/(over + under); likelihood of split normal, variance
+            below `1/(2*over)`, variance above `1/(2*under)`.
 
     Args:
         prediction: Prediction.
@@ -3761,9 +3762,10 @@ class AsymmetricSquaredErrorLoss(KerasLoss):
 
     Properties:
         Convex.
-        Differentiable: C1, not at `prediction = target`.
+        Smoothness: C1, not at `prediction = target`.
         Outliers: unbounded influence, no Lipschitz constant.
-        Estimates: expectile of level under/(over + under); likelihood of split normal, variance ...
+        Estimates: expectile of level under/(over + under); likelihood of split normal, variance
+            below `1/(2*over)`, variance above `1/(2*under)`.
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -3928,9 +3930,10 @@ def asymmetric_absolute_error(
 
     Properties:
         Convex.
-        Differentiable: C0, not at `prediction = target`.
+        Smoothness: C0, not at `prediction = target`.
         Outliers: bounded influence, Lipschitz constant `Max(over, under)`.
-        Estimates: quantile of level under/(over + under); likelihood of asymmetric Laplace, ...
+        Estimates: quantile of level under/(over + under); likelihood of asymmetric Laplace, level
+            `under/(over + under)`, scale `1/(over + under)`.
 
     Args:
         prediction: Prediction.
@@ -4067,9 +4070,10 @@ class AsymmetricAbsoluteErrorLoss(KerasLoss):
 
     Properties:
         Convex.
-        Differentiable: C0, not at `prediction = target`.
+        Smoothness: C0, not at `prediction = target`.
         Outliers: bounded influence, Lipschitz constant `Max(over, under)`.
-        Estimates: quantile of level under/(over + under); likelihood of asymmetric Laplace, ...
+        Estimates: quantile of level under/(over + under); likelihood of asymmetric Laplace, level
+            `under/(over + under)`, scale `1/(over + under)`.
 
     Keras passes, in this order, as a tuple where there are several:
 

@@ -88,7 +88,7 @@ def absolute_percentage_error(
 
     Properties:
         Convex.
-        Differentiable: C0, not at `prediction = target where target > 0, epsilon - target > 0`, ...
+        Smoothness: C0, not at ..., ..., ....
         Outliers: bounded influence, Lipschitz constant `Max(-1/target, 1/epsilon, 1/target)`.
 
     Args:
@@ -225,7 +225,7 @@ class AbsolutePercentageErrorLoss(KerasLoss):
 
     Properties:
         Convex.
-        Differentiable: C0, not at `prediction = target where target > 0, epsilon - target > 0`, ...
+        Smoothness: C0, not at ..., ..., ....
         Outliers: bounded influence, Lipschitz constant `Max(-1/target, 1/epsilon, 1/target)`.
 
     Keras passes, in this order, as a tuple where there are several:
@@ -374,8 +374,9 @@ def squared_logarithmic_error(
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
-        Likelihood of Gaussian of log(target + 1), mean of the logarithm `log(prediction + 1)`, ...
+        Smoothness: C-infinity.
+        Likelihood of Gaussian of log(target + 1), mean of the logarithm `log(prediction + 1)`,
+            variance of the logarithm `1/2`.
 
     Args:
         prediction: Prediction; prediction > -1.
@@ -507,8 +508,9 @@ class SquaredLogarithmicErrorLoss(KerasLoss):
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
-        Likelihood of Gaussian of log(target + 1), mean of the logarithm `log(prediction + 1)`, ...
+        Smoothness: C-infinity.
+        Likelihood of Gaussian of log(target + 1), mean of the logarithm `log(prediction + 1)`,
+            variance of the logarithm `1/2`.
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -644,7 +646,7 @@ def root_mean_squared_error(
 
     Properties:
         Convex.
-        Differentiable: C0, not at `prediction[b]` = `target[b]` throughout.
+        Smoothness: C0, not at `prediction[b]` = `target[b]` throughout.
         Outliers: bounded influence, Lipschitz constant `1/sqrt(size_batch)`.
 
     Args:
@@ -780,7 +782,7 @@ class RootMeanSquaredErrorLoss(KerasLoss):
 
     Properties:
         Convex.
-        Differentiable: C0, not at `prediction[b]` = `target[b]` throughout.
+        Smoothness: C0, not at `prediction[b]` = `target[b]` throughout.
         Outliers: bounded influence, Lipschitz constant `1/sqrt(size_batch)`.
 
     Keras passes, in this order, as a tuple where there are several:
@@ -944,7 +946,7 @@ def relative_squared_error(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: unbounded influence, no Lipschitz constant.
 
     Args:
@@ -1079,7 +1081,7 @@ class RelativeSquaredErrorLoss(KerasLoss):
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: unbounded influence, no Lipschitz constant.
 
     Keras passes, in this order, as a tuple where there are several:

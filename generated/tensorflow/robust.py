@@ -87,7 +87,7 @@ def pseudo_huber(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: bounded influence, Lipschitz constant `delta`.
         Likelihood of hyperbolic, rate `delta`, width `delta`.
 
@@ -224,7 +224,7 @@ class PseudoHuberLoss(KerasLoss):
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: bounded influence, Lipschitz constant `delta`.
         Likelihood of hyperbolic, rate `delta`, width `delta`.
 
@@ -369,7 +369,7 @@ def charbonnier(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: bounded influence, Lipschitz constant `1`.
         Likelihood of hyperbolic, rate `1`, width `epsilon`.
 
@@ -505,7 +505,7 @@ class CharbonnierLoss(KerasLoss):
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: bounded influence, Lipschitz constant `1`.
         Likelihood of hyperbolic, rate `1`, width `epsilon`.
 
@@ -649,7 +649,7 @@ def cauchy(
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: redescending influence, Lipschitz constant `sqrt(2)/(2*c)`.
         Likelihood of Cauchy, scale `sqrt(2)*c`.
 
@@ -784,7 +784,7 @@ class CauchyLoss(KerasLoss):
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: redescending influence, Lipschitz constant `sqrt(2)/(2*c)`.
         Likelihood of Cauchy, scale `sqrt(2)*c`.
 
@@ -920,7 +920,7 @@ def welsch(
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: redescending influence.
         No likelihood.
 
@@ -1057,7 +1057,7 @@ class WelschLoss(KerasLoss):
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: redescending influence.
         No likelihood.
 
@@ -1194,7 +1194,7 @@ def geman_mcclure(
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: redescending influence, Lipschitz constant `3*sqrt(3)/(8*c)`.
         No likelihood.
 
@@ -1331,7 +1331,7 @@ class GemanMcclureLoss(KerasLoss):
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: redescending influence, Lipschitz constant `3*sqrt(3)/(8*c)`.
         No likelihood.
 
@@ -1479,7 +1479,7 @@ def fair(
 
     Properties:
         Convex.
-        Differentiable: C2, not at `prediction = target`.
+        Smoothness: C2, not at `prediction = target`.
         Outliers: bounded influence, Lipschitz constant `c`.
         Likelihood of density `exp(-loss)`.
 
@@ -1614,7 +1614,7 @@ class FairLoss(KerasLoss):
 
     Properties:
         Convex.
-        Differentiable: C2, not at `prediction = target`.
+        Smoothness: C2, not at `prediction = target`.
         Outliers: bounded influence, Lipschitz constant `c`.
         Likelihood of density `exp(-loss)`.
 
@@ -1751,7 +1751,7 @@ def andrews_wave(
 
     Properties:
         Not convex.
-        Differentiable: C1, not at `prediction = pi*c + target`, `prediction = -pi*c + target`.
+        Smoothness: C1, not at `prediction = pi*c + target`, `prediction = -pi*c + target`.
         Outliers: redescending influence.
         No likelihood.
 
@@ -1888,7 +1888,7 @@ class AndrewsWaveLoss(KerasLoss):
 
     Properties:
         Not convex.
-        Differentiable: C1, not at `prediction = pi*c + target`, `prediction = -pi*c + target`.
+        Smoothness: C1, not at `prediction = pi*c + target`, `prediction = -pi*c + target`.
         Outliers: redescending influence.
         No likelihood.
 
@@ -2034,7 +2034,7 @@ def truncated_squared_error(
 
     Properties:
         Not convex.
-        Differentiable: C0, not at `prediction = -c + target`, `prediction = c + target`.
+        Smoothness: C0, not at `prediction = -c + target`, `prediction = c + target`.
         Outliers: redescending influence, Lipschitz constant `c`.
         No likelihood.
 
@@ -2169,7 +2169,7 @@ class TruncatedSquaredErrorLoss(KerasLoss):
 
     Properties:
         Not convex.
-        Differentiable: C0, not at `prediction = -c + target`, `prediction = c + target`.
+        Smoothness: C0, not at `prediction = -c + target`, `prediction = c + target`.
         Outliers: redescending influence, Lipschitz constant `c`.
         No likelihood.
 

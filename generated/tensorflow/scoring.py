@@ -77,7 +77,7 @@ def brier_score(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: Lipschitz constant `Max(2 - 2*target, 2*target)`.
         Estimates: mean = `probability`, strictly proper.
 
@@ -210,7 +210,7 @@ class BrierScoreLoss(KerasLoss):
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: Lipschitz constant `Max(2 - 2*target, 2*target)`.
         Estimates: mean = `probability`, strictly proper.
 
@@ -326,8 +326,8 @@ def multiclass_brier_score(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
-        Outliers: Lipschitz constant `sqrt(Sum(Max(2 - 2*target[c], 2*target[c])**2, c))`.
+        Smoothness: C-infinity.
+        Outliers: Lipschitz constant ....
         Estimates: class probabilities, strictly proper; no likelihood.
 
     Args:
@@ -460,8 +460,8 @@ class MulticlassBrierScoreLoss(KerasLoss):
 
     Properties:
         Convex.
-        Differentiable: Cinf.
-        Outliers: Lipschitz constant `sqrt(Sum(Max(2 - 2*target[c], 2*target[c])**2, c))`.
+        Smoothness: C-infinity.
+        Outliers: Lipschitz constant ....
         Estimates: class probabilities, strictly proper; no likelihood.
 
     Keras passes, in this order, as a tuple where there are several:
@@ -599,7 +599,7 @@ def spherical_score(
 
     Properties:
         Not convex.
-        Differentiable: Cinf, not at `probabilities` is the zero vector.
+        Smoothness: C-infinity, not at `probabilities` is the zero vector.
         Outliers: no Lipschitz constant.
         Estimates: class probabilities, strictly proper; no likelihood.
 
@@ -734,7 +734,7 @@ class SphericalScoreLoss(KerasLoss):
 
     Properties:
         Not convex.
-        Differentiable: Cinf, not at `probabilities` is the zero vector.
+        Smoothness: C-infinity, not at `probabilities` is the zero vector.
         Outliers: no Lipschitz constant.
         Estimates: class probabilities, strictly proper; no likelihood.
 
@@ -901,8 +901,9 @@ def coral(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
-        Outliers: bounded influence, Lipschitz constant `sqrt(Sum(Max(1 - levels[t], ...
+        Smoothness: C-infinity.
+        Outliers: bounded influence, Lipschitz constant `sqrt(Sum(Max(1 - levels[t], levels[t])**2,
+            t))`.
 
     Args:
         logits: Prediction (threshold).
@@ -1037,8 +1038,9 @@ class CoralLoss(KerasLoss):
 
     Properties:
         Convex.
-        Differentiable: Cinf.
-        Outliers: bounded influence, Lipschitz constant `sqrt(Sum(Max(1 - levels[t], ...
+        Smoothness: C-infinity.
+        Outliers: bounded influence, Lipschitz constant `sqrt(Sum(Max(1 - levels[t], levels[t])**2,
+            t))`.
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -1167,7 +1169,7 @@ def noise_contrastive_estimation(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: bounded influence, Lipschitz constant `sqrt(size_noise + 1)`.
 
     Args:
@@ -1314,7 +1316,7 @@ class NoiseContrastiveEstimationLoss(KerasLoss):
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: bounded influence, Lipschitz constant `sqrt(size_noise + 1)`.
 
     Keras passes, in this order, as a tuple where there are several:

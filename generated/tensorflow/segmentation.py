@@ -92,7 +92,7 @@ def tversky(
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     Args:
         probability: Prediction (class, *spatial); 0 <= probability <= 1.
@@ -267,7 +267,7 @@ class TverskyLoss(KerasLoss):
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -517,7 +517,7 @@ def dice(
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     Args:
         probability: Prediction (class, *spatial); 0 <= probability <= 1.
@@ -683,7 +683,7 @@ class DiceLoss(KerasLoss):
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -873,7 +873,7 @@ def jaccard(
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     Args:
         probability: Prediction (class, *spatial); 0 <= probability <= 1.
@@ -1038,7 +1038,7 @@ class JaccardLoss(KerasLoss):
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -1241,7 +1241,7 @@ def squared_dice(
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     Args:
         probability: Prediction (class, *spatial); 0 <= probability <= 1.
@@ -1405,7 +1405,7 @@ class SquaredDiceLoss(KerasLoss):
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -1605,7 +1605,7 @@ def generalized_dice(
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     Args:
         probability: Prediction (class, *spatial); 0 <= probability <= 1.
@@ -1772,7 +1772,7 @@ class GeneralizedDiceLoss(KerasLoss):
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -1988,7 +1988,7 @@ def focal_tversky(
 
     Properties:
         Not convex.
-        Differentiable: C0, not at `alpha*Sum((1 - target[c, s])*probability[c, s], s) + ...
+        Smoothness: C0, not at ... = `0`.
 
     Args:
         probability: Prediction (class, *spatial); 0 <= probability <= 1.
@@ -2166,7 +2166,7 @@ class FocalTverskyLoss(KerasLoss):
 
     Properties:
         Not convex.
-        Differentiable: C0, not at `alpha*Sum((1 - target[c, s])*probability[c, s], s) + ...
+        Smoothness: C0, not at ... = `0`.
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -2469,7 +2469,7 @@ def log_cosh_dice(
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     Args:
         probability: Prediction (class, *spatial); 0 <= probability <= 1.
@@ -2631,7 +2631,7 @@ class LogCoshDiceLoss(KerasLoss):
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -2852,7 +2852,7 @@ def matthews_correlation(
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     Args:
         probability: Prediction (class, *spatial); 0 <= probability <= 1.
@@ -3025,7 +3025,7 @@ class MatthewsCorrelationLoss(KerasLoss):
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     Keras passes, in this order, as a tuple where there are several:
 

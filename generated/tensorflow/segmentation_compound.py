@@ -87,7 +87,7 @@ def dice_cross_entropy(
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     Args:
         logits: Prediction (class, *spatial).
@@ -264,7 +264,7 @@ class DiceCrossEntropyLoss(KerasLoss):
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -597,7 +597,7 @@ def binary_dice(
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     Args:
         logits: Prediction (*spatial).
@@ -759,7 +759,7 @@ class BinaryDiceLoss(KerasLoss):
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -960,7 +960,7 @@ def binary_dice_cross_entropy(
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     Args:
         logits: Prediction (*spatial).
@@ -1132,7 +1132,7 @@ class BinaryDiceCrossEntropyLoss(KerasLoss):
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -1392,7 +1392,7 @@ def combo(
 
     Properties:
         Not convex.
-        Differentiable: Cinf, not at `1` = `probability[c, s]`, `probability[c, s]` = `0`.
+        Smoothness: C-infinity, not at `1` = `probability[c, s]`, `probability[c, s]` = `0`.
 
     Args:
         probability: Prediction (class, *spatial); 0 <= probability <= 1.
@@ -1567,7 +1567,7 @@ class ComboLoss(KerasLoss):
 
     Properties:
         Not convex.
-        Differentiable: Cinf, not at `1` = `probability[c, s]`, `probability[c, s]` = `0`.
+        Smoothness: C-infinity, not at `1` = `probability[c, s]`, `probability[c, s]` = `0`.
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -1808,7 +1808,7 @@ def boundary(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: Lipschitz constant `sqrt(Sum(distance[c, s]**2, s))/size_spatial`.
 
     Args:
@@ -1968,7 +1968,7 @@ class BoundaryLoss(KerasLoss):
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: Lipschitz constant `sqrt(Sum(distance[c, s]**2, s))/size_spatial`.
 
     Keras passes, in this order, as a tuple where there are several:
@@ -2111,8 +2111,8 @@ def hausdorff_distance(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
-        Outliers: Lipschitz constant `sqrt(Sum((predicted_distance[c, s]**alpha + ...
+        Smoothness: C-infinity.
+        Outliers: Lipschitz constant ....
 
     Args:
         probability: Prediction (class, *spatial); 0 <= probability <= 1.
@@ -2284,8 +2284,8 @@ class HausdorffDistanceLoss(KerasLoss):
 
     Properties:
         Convex.
-        Differentiable: Cinf.
-        Outliers: Lipschitz constant `sqrt(Sum((predicted_distance[c, s]**alpha + ...
+        Smoothness: C-infinity.
+        Outliers: Lipschitz constant ....
 
     Keras passes, in this order, as a tuple where there are several:
 

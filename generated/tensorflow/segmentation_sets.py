@@ -922,7 +922,7 @@ def top_k_cross_entropy(
     Where the last ones tie, all that tie share the derivative.
 
     Properties:
-        Differentiable: at least C0, not at two of `log(Sum(exp(logits[k, s]), k)) - ...
+        Smoothness: at least C0, not at two of ... tie.
 
     Args:
         logits: Prediction (class, *spatial).
@@ -1105,7 +1105,7 @@ class TopKCrossEntropyLoss(KerasLoss):
     Where the last ones tie, all that tie share the derivative.
 
     Properties:
-        Differentiable: at least C0, not at two of `log(Sum(exp(logits[k, s]), k)) - ...
+        Smoothness: at least C0, not at two of ... tie.
 
     Keras passes, in this order, as a tuple where there are several:
 

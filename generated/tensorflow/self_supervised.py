@@ -99,7 +99,7 @@ def barlow_twins(
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     Args:
         first: Prediction (batch, feature).
@@ -248,7 +248,7 @@ class BarlowTwinsLoss(KerasLoss):
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -1113,7 +1113,7 @@ def vicreg(
 
     Properties:
         Not convex.
-        Differentiable: at least C0, not at `1` = `sqrt(Maximum(size_batch - 1, 1)*epsilon + ...
+        Smoothness: at least C0, not at `1` = ..., `1` = ....
 
     Args:
         first: Prediction (batch, feature).
@@ -1272,7 +1272,7 @@ class VicregLoss(KerasLoss):
 
     Properties:
         Not convex.
-        Differentiable: at least C0, not at `1` = `sqrt(Maximum(size_batch - 1, 1)*epsilon + ...
+        Smoothness: at least C0, not at `1` = ..., `1` = ....
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -1812,7 +1812,7 @@ def byol(
 
     Properties:
         Not convex.
-        Differentiable: Cinf, not at `prediction` is the zero vector.
+        Smoothness: C-infinity, not at `prediction` is the zero vector.
         Outliers: no Lipschitz constant.
 
     Args:
@@ -1949,7 +1949,7 @@ class ByolLoss(KerasLoss):
 
     Properties:
         Not convex.
-        Differentiable: Cinf, not at `prediction` is the zero vector.
+        Smoothness: C-infinity, not at `prediction` is the zero vector.
         Outliers: no Lipschitz constant.
 
     Keras passes, in this order, as a tuple where there are several:
@@ -2121,7 +2121,8 @@ def simsiam(
 
     Properties:
         Not convex.
-        Differentiable: Cinf, not at `first_prediction` is the zero vector, `first_projection` ...
+        Smoothness: C-infinity, not at `first_prediction` is the zero vector, `first_projection` is
+            the zero vector, ....
         Outliers: no Lipschitz constant.
 
     Args:
@@ -2270,7 +2271,8 @@ class SimsiamLoss(KerasLoss):
 
     Properties:
         Not convex.
-        Differentiable: Cinf, not at `first_prediction` is the zero vector, `first_projection` ...
+        Smoothness: C-infinity, not at `first_prediction` is the zero vector, `first_projection` is
+            the zero vector, ....
         Outliers: no Lipschitz constant.
 
     Keras passes, in this order, as a tuple where there are several:
@@ -2531,8 +2533,8 @@ def dino(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
-        Outliers: bounded influence, Lipschitz constant `sqrt(Sum(2*exp(2*(-center[k] + ...
+        Smoothness: C-infinity.
+        Outliers: bounded influence, Lipschitz constant ....
 
     Args:
         student: Prediction (prototype).
@@ -2679,8 +2681,8 @@ class DinoLoss(KerasLoss):
 
     Properties:
         Convex.
-        Differentiable: Cinf.
-        Outliers: bounded influence, Lipschitz constant `sqrt(Sum(2*exp(2*(-center[k] + ...
+        Smoothness: C-infinity.
+        Outliers: bounded influence, Lipschitz constant ....
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -2895,9 +2897,11 @@ def swav(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
-        Outliers: bounded influence, Lipschitz constant `sqrt(Sum(2*codes[k]**2/temperature**2, ...
-        Estimates: not proper; likelihood of categorical, probabilities `proportional to ...
+        Smoothness: C-infinity.
+        Outliers: bounded influence, Lipschitz constant `sqrt(Sum(2*codes[k]**2/temperature**2,
+            k))`.
+        Estimates: not proper; likelihood of categorical, probabilities `proportional to
+            exp(-loss)`.
 
     Args:
         scores: Prediction (prototype).
@@ -3034,9 +3038,11 @@ class SwavLoss(KerasLoss):
 
     Properties:
         Convex.
-        Differentiable: Cinf.
-        Outliers: bounded influence, Lipschitz constant `sqrt(Sum(2*codes[k]**2/temperature**2, ...
-        Estimates: not proper; likelihood of categorical, probabilities `proportional to ...
+        Smoothness: C-infinity.
+        Outliers: bounded influence, Lipschitz constant `sqrt(Sum(2*codes[k]**2/temperature**2,
+            k))`.
+        Estimates: not proper; likelihood of categorical, probabilities `proportional to
+            exp(-loss)`.
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -3214,7 +3220,7 @@ def masked_reconstruction(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: unbounded influence, no Lipschitz constant.
 
     Args:
@@ -3359,7 +3365,7 @@ class MaskedReconstructionLoss(KerasLoss):
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: unbounded influence, no Lipschitz constant.
 
     Keras passes, in this order, as a tuple where there are several:

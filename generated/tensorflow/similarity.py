@@ -44,7 +44,7 @@ def negative_cosine_similarity(
 
     Properties:
         Not convex.
-        Differentiable: Cinf, not at `prediction` is the zero vector.
+        Smoothness: C-infinity, not at `prediction` is the zero vector.
         Outliers: no Lipschitz constant.
 
     Args:
@@ -177,7 +177,7 @@ class NegativeCosineSimilarityLoss(KerasLoss):
 
     Properties:
         Not convex.
-        Differentiable: Cinf, not at `prediction` is the zero vector.
+        Smoothness: C-infinity, not at `prediction` is the zero vector.
         Outliers: no Lipschitz constant.
 
     Keras passes, in this order, as a tuple where there are several:

@@ -49,7 +49,7 @@ def cox_partial_likelihood(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     Args:
         log_risk: Prediction (batch).
@@ -190,7 +190,7 @@ class CoxPartialLikelihoodLoss(KerasLoss):
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     Keras passes, in this order, as a tuple where there are several:
 

@@ -118,7 +118,7 @@ def temporal_difference(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: unbounded influence, no Lipschitz constant.
 
     Args:
@@ -257,7 +257,7 @@ class TemporalDifferenceLoss(KerasLoss):
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: unbounded influence, no Lipschitz constant.
 
     Keras passes, in this order, as a tuple where there are several:
@@ -402,7 +402,7 @@ def q_learning(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     Args:
         values: Prediction (action).
@@ -587,7 +587,7 @@ class QLearningLoss(KerasLoss):
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -772,7 +772,7 @@ def double_q_learning(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: unbounded influence, no Lipschitz constant.
 
     Args:
@@ -966,7 +966,7 @@ class DoubleQLearningLoss(KerasLoss):
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: unbounded influence, no Lipschitz constant.
 
     Keras passes, in this order, as a tuple where there are several:
@@ -1168,8 +1168,8 @@ def categorical_q_learning(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
-        Outliers: bounded influence, Lipschitz constant `Sum(sqrt(2)*Sum(Maximum(1 - ...
+        Smoothness: C-infinity.
+        Outliers: bounded influence, Lipschitz constant ....
 
     Args:
         logits: Prediction (atom).
@@ -1323,8 +1323,8 @@ class CategoricalQLearningLoss(KerasLoss):
 
     Properties:
         Convex.
-        Differentiable: Cinf.
-        Outliers: bounded influence, Lipschitz constant `Sum(sqrt(2)*Sum(Maximum(1 - ...
+        Smoothness: C-infinity.
+        Outliers: bounded influence, Lipschitz constant ....
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -1567,7 +1567,7 @@ def soft_actor(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: bounded influence, Lipschitz constant `sqrt(temperature**2 + 1)`.
 
     Args:
@@ -1705,7 +1705,7 @@ class SoftActorLoss(KerasLoss):
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: bounded influence, Lipschitz constant `sqrt(temperature**2 + 1)`.
 
     Keras passes, in this order, as a tuple where there are several:
@@ -1853,7 +1853,7 @@ def soft_critic(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: unbounded influence, no Lipschitz constant.
 
     Args:
@@ -2005,7 +2005,7 @@ class SoftCriticLoss(KerasLoss):
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: unbounded influence, no Lipschitz constant.
 
     Keras passes, in this order, as a tuple where there are several:
@@ -2186,9 +2186,10 @@ def conservative_q(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: bounded influence, Lipschitz constant `sqrt(2)`.
-        Estimates: class probabilities = `softmax(values)`, strictly proper, calibrated; ...
+        Estimates: class probabilities = `softmax(values)`, strictly proper, calibrated; likelihood
+            of categorical, probabilities `softmax(values)`.
 
     Args:
         values: Prediction (action).
@@ -2363,9 +2364,10 @@ class ConservativeQLoss(KerasLoss):
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: bounded influence, Lipschitz constant `sqrt(2)`.
-        Estimates: class probabilities = `softmax(values)`, strictly proper, calibrated; ...
+        Estimates: class probabilities = `softmax(values)`, strictly proper, calibrated; likelihood
+            of categorical, probabilities `softmax(values)`.
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -2516,9 +2518,10 @@ def expectile_value(
 
     Properties:
         Convex.
-        Differentiable: C1, not at `value = action_value`.
+        Smoothness: C1, not at `value = action_value`.
         Outliers: unbounded influence, no Lipschitz constant.
-        Estimates: expectile of level tau; likelihood of split normal, variance below `1/(2 - ...
+        Estimates: expectile of level tau; likelihood of split normal, variance below `1/(2 -
+            2*tau)`, variance above `1/(2*tau)`.
 
     Args:
         value: Prediction.
@@ -2653,9 +2656,10 @@ class ExpectileValueLoss(KerasLoss):
 
     Properties:
         Convex.
-        Differentiable: C1, not at `value = action_value`.
+        Smoothness: C1, not at `value = action_value`.
         Outliers: unbounded influence, no Lipschitz constant.
-        Estimates: expectile of level tau; likelihood of split normal, variance below `1/(2 - ...
+        Estimates: expectile of level tau; likelihood of split normal, variance below `1/(2 -
+            2*tau)`, variance above `1/(2*tau)`.
 
     Keras passes, in this order, as a tuple where there are several:
 

@@ -141,8 +141,8 @@ def gan_discriminator(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
-        Outliers: bounded influence, Lipschitz constant `sqrt(Max(1 - label_smoothing, ...
+        Smoothness: C-infinity.
+        Outliers: bounded influence, Lipschitz constant ....
 
     Args:
         real: Prediction.
@@ -278,8 +278,8 @@ class GanDiscriminatorLoss(nn.Module):
 
     Properties:
         Convex.
-        Differentiable: Cinf.
-        Outliers: bounded influence, Lipschitz constant `sqrt(Max(1 - label_smoothing, ...
+        Smoothness: C-infinity.
+        Outliers: bounded influence, Lipschitz constant ....
 
     The module form of `gan_discriminator`.
 
@@ -446,7 +446,7 @@ def gan_generator(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: bounded influence, Lipschitz constant `1`.
 
     Args:
@@ -570,7 +570,7 @@ class GanGeneratorLoss(nn.Module):
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: bounded influence, Lipschitz constant `1`.
 
     The module form of `gan_generator`.
@@ -679,7 +679,7 @@ def gan_generator_minimax(
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: bounded influence, Lipschitz constant `1`.
 
     Args:
@@ -803,7 +803,7 @@ class GanGeneratorMinimaxLoss(nn.Module):
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: bounded influence, Lipschitz constant `1`.
 
     The module form of `gan_generator_minimax`.
@@ -921,7 +921,7 @@ def lsgan_discriminator(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: unbounded influence, no Lipschitz constant.
 
     Args:
@@ -1059,7 +1059,7 @@ class LsganDiscriminatorLoss(nn.Module):
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: unbounded influence, no Lipschitz constant.
 
     The module form of `lsgan_discriminator`.
@@ -1231,7 +1231,7 @@ def lsgan_generator(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: unbounded influence, no Lipschitz constant.
 
     Args:
@@ -1358,7 +1358,7 @@ class LsganGeneratorLoss(nn.Module):
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: unbounded influence, no Lipschitz constant.
 
     The module form of `lsgan_generator`.
@@ -1488,7 +1488,7 @@ def wgan_critic(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: bounded influence, Lipschitz constant `sqrt(2)`.
 
     Args:
@@ -1618,7 +1618,7 @@ class WganCriticLoss(nn.Module):
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: bounded influence, Lipschitz constant `sqrt(2)`.
 
     The module form of `wgan_critic`.
@@ -1744,7 +1744,7 @@ def wgan_generator(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: bounded influence, Lipschitz constant `1`.
 
     Args:
@@ -1869,7 +1869,7 @@ class WganGeneratorLoss(nn.Module):
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: bounded influence, Lipschitz constant `1`.
 
     The module form of `wgan_generator`.
@@ -1986,7 +1986,7 @@ def hinge_gan_discriminator(
 
     Properties:
         Convex.
-        Differentiable: C0, not at `real = 1 where fake + 1 > 0`, `real = 1 where -fake - 1 > ...
+        Smoothness: C0, not at `real = 1 where fake + 1 > 0`, `real = 1 where -fake - 1 > 0`, ....
         Outliers: bounded influence, Lipschitz constant `sqrt(2)`.
 
     Args:
@@ -2116,7 +2116,7 @@ class HingeGanDiscriminatorLoss(nn.Module):
 
     Properties:
         Convex.
-        Differentiable: C0, not at `real = 1 where fake + 1 > 0`, `real = 1 where -fake - 1 > ...
+        Smoothness: C0, not at `real = 1 where fake + 1 > 0`, `real = 1 where -fake - 1 > 0`, ....
         Outliers: bounded influence, Lipschitz constant `sqrt(2)`.
 
     The module form of `hinge_gan_discriminator`.
@@ -2253,7 +2253,7 @@ def relativistic_gan_discriminator(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: bounded influence, Lipschitz constant `sqrt(2)`.
 
     Args:
@@ -2382,7 +2382,7 @@ class RelativisticGanDiscriminatorLoss(nn.Module):
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: bounded influence, Lipschitz constant `sqrt(2)`.
 
     The module form of `relativistic_gan_discriminator`.
@@ -2529,7 +2529,7 @@ def gradient_penalty(
 
     Properties:
         Not convex.
-        Differentiable: C0, not at `gradient` is the zero vector.
+        Smoothness: C0, not at `gradient` is the zero vector.
         Outliers: unbounded influence, no Lipschitz constant.
 
     Args:
@@ -2689,7 +2689,7 @@ class GradientPenaltyLoss(nn.Module):
 
     Properties:
         Not convex.
-        Differentiable: C0, not at `gradient` is the zero vector.
+        Smoothness: C0, not at `gradient` is the zero vector.
         Outliers: unbounded influence, no Lipschitz constant.
 
     The module form of `gradient_penalty`.
@@ -2850,7 +2850,7 @@ def r1_penalty(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     Args:
         gradient: Prediction (*feature).
@@ -3008,7 +3008,7 @@ class R1PenaltyLoss(nn.Module):
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     The module form of `r1_penalty`.
 
@@ -3148,7 +3148,7 @@ def contrastive_divergence(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: unbounded influence, no Lipschitz constant.
 
     Args:
@@ -3284,7 +3284,7 @@ class ContrastiveDivergenceLoss(nn.Module):
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: unbounded influence, no Lipschitz constant.
 
     The module form of `contrastive_divergence`.

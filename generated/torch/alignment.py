@@ -69,7 +69,7 @@ def sppo(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: unbounded influence, no Lipschitz constant.
 
     Args:
@@ -213,7 +213,7 @@ class SppoLoss(nn.Module):
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: unbounded influence, no Lipschitz constant.
 
     The module form of `sppo`.
@@ -393,7 +393,7 @@ def apo_zero(
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: bounded influence, Lipschitz constant `sqrt(2)*beta/4`.
 
     Args:
@@ -537,7 +537,7 @@ class ApoZeroLoss(nn.Module):
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: bounded influence, Lipschitz constant `sqrt(2)*beta/4`.
 
     The module form of `apo_zero`.
@@ -734,7 +734,7 @@ def bco(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: bounded influence, Lipschitz constant `sqrt(2)*beta`.
 
     Args:
@@ -881,7 +881,7 @@ class BcoLoss(nn.Module):
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: bounded influence, Lipschitz constant `sqrt(2)*beta`.
 
     The module form of `bco`.
@@ -1086,7 +1086,7 @@ def nca(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: bounded influence, Lipschitz constant `sqrt(5)*beta/2`.
 
     Args:
@@ -1231,7 +1231,7 @@ class NcaLoss(nn.Module):
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: bounded influence, Lipschitz constant `sqrt(5)*beta/2`.
 
     The module form of `nca`.
@@ -1427,7 +1427,7 @@ def exo(
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     Args:
         policy_chosen: Prediction.
@@ -1577,7 +1577,7 @@ class ExoLoss(nn.Module):
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     The module form of `exo`.
 

@@ -88,7 +88,7 @@ def signal_to_noise(
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     Args:
         prediction: Prediction (time).
@@ -228,7 +228,7 @@ class SignalToNoiseLoss(nn.Module):
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     The module form of `signal_to_noise`.
 
@@ -468,7 +468,7 @@ def si_sdr(
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     Args:
         prediction: Prediction (time).
@@ -613,7 +613,7 @@ class SiSdrLoss(nn.Module):
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     The module form of `si_sdr`.
 
@@ -940,7 +940,7 @@ def error_to_signal(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: unbounded influence, no Lipschitz constant.
 
     Args:
@@ -1079,7 +1079,7 @@ class ErrorToSignalLoss(nn.Module):
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: unbounded influence, no Lipschitz constant.
 
     The module form of `error_to_signal`.
@@ -1254,7 +1254,7 @@ def spectral_convergence(
 
     Properties:
         Convex.
-        Differentiable: C0, not at `target[f, t]` = `magnitude[f, t]` throughout.
+        Smoothness: C0, not at `target[f, t]` = `magnitude[f, t]` throughout.
         Outliers: Lipschitz constant `1/Norm(target[f, t], f, t)`.
 
     Args:
@@ -1384,7 +1384,7 @@ class SpectralConvergenceLoss(nn.Module):
 
     Properties:
         Convex.
-        Differentiable: C0, not at `target[f, t]` = `magnitude[f, t]` throughout.
+        Smoothness: C0, not at `target[f, t]` = `magnitude[f, t]` throughout.
         Outliers: Lipschitz constant `1/Norm(target[f, t], f, t)`.
 
     The module form of `spectral_convergence`.
@@ -1550,7 +1550,7 @@ def log_magnitude(
 
     Properties:
         Not convex.
-        Differentiable: C0, not at `log(magnitude[f, t])` = `log(target[f, t])`.
+        Smoothness: C0, not at `log(magnitude[f, t])` = `log(target[f, t])`.
 
     Args:
         magnitude: Prediction (frequency, frame); magnitude > 0.
@@ -1679,7 +1679,7 @@ class LogMagnitudeLoss(nn.Module):
 
     Properties:
         Not convex.
-        Differentiable: C0, not at `log(magnitude[f, t])` = `log(target[f, t])`.
+        Smoothness: C0, not at `log(magnitude[f, t])` = `log(target[f, t])`.
 
     The module form of `log_magnitude`.
 

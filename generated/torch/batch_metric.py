@@ -117,8 +117,9 @@ def contrastive_batch(
 
     Properties:
         Not convex.
-        Differentiable: C0, not at `Norm(embeddings[i, f] - embeddings[j, f], f)` = ...
-        Outliers: bounded influence, Lipschitz constant ...
+        Smoothness: C0, not at `Norm(embeddings[i, f] - embeddings[j, f], f)` = `negative_margin`,
+            `Norm(embeddings[i, f] - embeddings[j, f], f)` = `positive_margin`, ....
+        Outliers: bounded influence, Lipschitz constant ....
 
     Args:
         embeddings: Prediction (batch, feature).
@@ -260,8 +261,9 @@ class ContrastiveBatchLoss(nn.Module):
 
     Properties:
         Not convex.
-        Differentiable: C0, not at `Norm(embeddings[i, f] - embeddings[j, f], f)` = ...
-        Outliers: bounded influence, Lipschitz constant ...
+        Smoothness: C0, not at `Norm(embeddings[i, f] - embeddings[j, f], f)` = `negative_margin`,
+            `Norm(embeddings[i, f] - embeddings[j, f], f)` = `positive_margin`, ....
+        Outliers: bounded influence, Lipschitz constant ....
 
     The module form of `contrastive_batch`.
 
@@ -659,7 +661,7 @@ def triplet_batch_hard(
 
     Properties:
         Not convex.
-        Differentiable: C0, not at `AxisMin(Piecewise((Norm(embeddings[i, f] - embeddings[j, f], ...
+        Smoothness: C0, not at ... = ..., `embeddings[i, f]` = `embeddings[j, f]` throughout, ....
         Outliers: bounded influence, Lipschitz constant `2*sqrt(2)`.
 
     Args:
@@ -799,7 +801,7 @@ class TripletBatchHardLoss(nn.Module):
 
     Properties:
         Not convex.
-        Differentiable: C0, not at `AxisMin(Piecewise((Norm(embeddings[i, f] - embeddings[j, f], ...
+        Smoothness: C0, not at ... = ..., `embeddings[i, f]` = `embeddings[j, f]` throughout, ....
         Outliers: bounded influence, Lipschitz constant `2*sqrt(2)`.
 
     The module form of `triplet_batch_hard`.
@@ -1212,7 +1214,8 @@ def triplet_batch_hard_soft_margin(
 
     Properties:
         Not convex.
-        Differentiable: C0, not at `embeddings[i, f]` = `embeddings[j, f]` throughout, two of ...
+        Smoothness: C0, not at `embeddings[i, f]` = `embeddings[j, f]` throughout, two of ... tie
+            for the greatest, ....
 
     Args:
         embeddings: Prediction (batch, feature).
@@ -1343,7 +1346,8 @@ class TripletBatchHardSoftMarginLoss(nn.Module):
 
     Properties:
         Not convex.
-        Differentiable: C0, not at `embeddings[i, f]` = `embeddings[j, f]` throughout, two of ...
+        Smoothness: C0, not at `embeddings[i, f]` = `embeddings[j, f]` throughout, two of ... tie
+            for the greatest, ....
 
     The module form of `triplet_batch_hard_soft_margin`.
 
@@ -2545,7 +2549,8 @@ def lifted_structure(
 
     Properties:
         Not convex.
-        Differentiable: C0, not at `embeddings[i, f]` = `embeddings[j, f]` throughout, ...
+        Smoothness: C0, not at `embeddings[i, f]` = `embeddings[j, f]` throughout, `embeddings[i,
+            f]` = `embeddings[k, f]` throughout, ....
 
     Args:
         embeddings: Prediction (batch, feature).
@@ -2685,7 +2690,8 @@ class LiftedStructureLoss(nn.Module):
 
     Properties:
         Not convex.
-        Differentiable: C0, not at `embeddings[i, f]` = `embeddings[j, f]` throughout, ...
+        Smoothness: C0, not at `embeddings[i, f]` = `embeddings[j, f]` throughout, `embeddings[i,
+            f]` = `embeddings[k, f]` throughout, ....
 
     The module form of `lifted_structure`.
 
@@ -3296,7 +3302,7 @@ def lifted_structure_generalized(
 
     Properties:
         Not convex.
-        Differentiable: C0, not at `embeddings[i, f]` = `embeddings[j, f]` throughout, ...
+        Smoothness: C0, not at `embeddings[i, f]` = `embeddings[j, f]` throughout, ... = `0`.
 
     Args:
         embeddings: Prediction (batch, feature).
@@ -3432,7 +3438,7 @@ class LiftedStructureGeneralizedLoss(nn.Module):
 
     Properties:
         Not convex.
-        Differentiable: C0, not at `embeddings[i, f]` = `embeddings[j, f]` throughout, ...
+        Smoothness: C0, not at `embeddings[i, f]` = `embeddings[j, f]` throughout, ... = `0`.
 
     The module form of `lifted_structure_generalized`.
 
@@ -3917,7 +3923,7 @@ def n_pairs(
 
     Properties:
         Not convex; convex in `anchor`, `positive`.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     Args:
         anchor: Prediction (batch, feature).
@@ -4054,7 +4060,7 @@ class NPairsLoss(nn.Module):
 
     Properties:
         Not convex; convex in `anchor`, `positive`.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     The module form of `n_pairs`.
 
@@ -4290,7 +4296,7 @@ def supervised_contrastive(
 
     Properties:
         Not convex.
-        Differentiable: Cinf, not at `embeddings` is the zero vector.
+        Smoothness: C-infinity, not at `embeddings` is the zero vector.
 
     Args:
         embeddings: Prediction (batch, feature).
@@ -4431,7 +4437,7 @@ class SupervisedContrastiveLoss(nn.Module):
 
     Properties:
         Not convex.
-        Differentiable: Cinf, not at `embeddings` is the zero vector.
+        Smoothness: C-infinity, not at `embeddings` is the zero vector.
 
     The module form of `supervised_contrastive`.
 
@@ -4796,7 +4802,7 @@ def soft_nearest_neighbor(
 
     Properties:
         Not convex.
-        Differentiable: Cinf, not at `embeddings` is the zero vector.
+        Smoothness: C-infinity, not at `embeddings` is the zero vector.
 
     Args:
         embeddings: Prediction (batch, feature).
@@ -4938,7 +4944,7 @@ class SoftNearestNeighborLoss(nn.Module):
 
     Properties:
         Not convex.
-        Differentiable: Cinf, not at `embeddings` is the zero vector.
+        Smoothness: C-infinity, not at `embeddings` is the zero vector.
 
     The module form of `soft_nearest_neighbor`.
 
@@ -5408,7 +5414,7 @@ def multi_similarity(
 
     Properties:
         Not convex.
-        Differentiable: Cinf, not at `embeddings` is the zero vector.
+        Smoothness: C-infinity, not at `embeddings` is the zero vector.
 
     Args:
         embeddings: Prediction (batch, feature).
@@ -5554,7 +5560,7 @@ class MultiSimilarityLoss(nn.Module):
 
     Properties:
         Not convex.
-        Differentiable: Cinf, not at `embeddings` is the zero vector.
+        Smoothness: C-infinity, not at `embeddings` is the zero vector.
 
     The module form of `multi_similarity`.
 
@@ -6049,7 +6055,8 @@ def circle(
 
     Properties:
         Not convex.
-        Differentiable: at least C0, not at `Sum(embeddings[i, f]*embeddings[j, f], f)` = ...
+        Smoothness: at least C0, not at `Sum(embeddings[i, f]*embeddings[j, f], f)` = ...,
+            `Sum(embeddings[i, f]*embeddings[j, f], f)` = ..., ....
 
     Args:
         embeddings: Prediction (batch, feature).
@@ -6195,7 +6202,8 @@ class CircleLoss(nn.Module):
 
     Properties:
         Not convex.
-        Differentiable: at least C0, not at `Sum(embeddings[i, f]*embeddings[j, f], f)` = ...
+        Smoothness: at least C0, not at `Sum(embeddings[i, f]*embeddings[j, f], f)` = ...,
+            `Sum(embeddings[i, f]*embeddings[j, f], f)` = ..., ....
 
     The module form of `circle`.
 

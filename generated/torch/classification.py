@@ -118,9 +118,10 @@ def binary_cross_entropy(
 
     Properties:
         Convex.
-        Differentiable: Cinf, not at `1` = `probability`, `probability` = `0`.
+        Smoothness: C-infinity, not at `1` = `probability`, `probability` = `0`.
         Outliers: no Lipschitz constant.
-        Estimates: strictly proper at the defaults; likelihood of Bernoulli, mean `probability` ...
+        Estimates: strictly proper at the defaults; likelihood of Bernoulli, mean `probability` at
+            the defaults.
 
     Args:
         probability: Prediction; 0 <= probability <= 1.
@@ -256,9 +257,10 @@ class BinaryCrossEntropyLoss(nn.Module):
 
     Properties:
         Convex.
-        Differentiable: Cinf, not at `1` = `probability`, `probability` = `0`.
+        Smoothness: C-infinity, not at `1` = `probability`, `probability` = `0`.
         Outliers: no Lipschitz constant.
-        Estimates: strictly proper at the defaults; likelihood of Bernoulli, mean `probability` ...
+        Estimates: strictly proper at the defaults; likelihood of Bernoulli, mean `probability` at
+            the defaults.
 
     The module form of `binary_cross_entropy`.
 
@@ -441,9 +443,10 @@ def binary_cross_entropy_with_logits(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
-        Outliers: bounded influence, Lipschitz constant `Max(label_smoothing*target - ...
-        Estimates: mean = `exp(logits)/(exp(logits) + 1)` at the defaults; likelihood of ...
+        Smoothness: C-infinity.
+        Outliers: bounded influence, Lipschitz constant ....
+        Estimates: mean = `exp(logits)/(exp(logits) + 1)` at the defaults; likelihood of Bernoulli,
+            mean `exp(logits)/(exp(logits) + 1)` at the defaults.
 
     Args:
         logits: Prediction.
@@ -583,9 +586,10 @@ class BinaryCrossEntropyWithLogitsLoss(nn.Module):
 
     Properties:
         Convex.
-        Differentiable: Cinf.
-        Outliers: bounded influence, Lipschitz constant `Max(label_smoothing*target - ...
-        Estimates: mean = `exp(logits)/(exp(logits) + 1)` at the defaults; likelihood of ...
+        Smoothness: C-infinity.
+        Outliers: bounded influence, Lipschitz constant ....
+        Estimates: mean = `exp(logits)/(exp(logits) + 1)` at the defaults; likelihood of Bernoulli,
+            mean `exp(logits)/(exp(logits) + 1)` at the defaults.
 
     The module form of `binary_cross_entropy_with_logits`.
 
@@ -784,9 +788,11 @@ def softmax_cross_entropy(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
-        Outliers: bounded influence, Lipschitz constant `Max((1 - ...
-        Estimates: class probabilities = `softmax(logits)` at the defaults, strictly proper at ...
+        Smoothness: C-infinity.
+        Outliers: bounded influence, Lipschitz constant ....
+        Estimates: class probabilities = `softmax(logits)` at the defaults, strictly proper at the
+            defaults, calibrated at the defaults; likelihood of categorical, probabilities
+            `softmax(logits)` at the defaults.
 
     Args:
         logits: Prediction (class).
@@ -930,9 +936,11 @@ class SoftmaxCrossEntropyLoss(nn.Module):
 
     Properties:
         Convex.
-        Differentiable: Cinf.
-        Outliers: bounded influence, Lipschitz constant `Max((1 - ...
-        Estimates: class probabilities = `softmax(logits)` at the defaults, strictly proper at ...
+        Smoothness: C-infinity.
+        Outliers: bounded influence, Lipschitz constant ....
+        Estimates: class probabilities = `softmax(logits)` at the defaults, strictly proper at the
+            defaults, calibrated at the defaults; likelihood of categorical, probabilities
+            `softmax(logits)` at the defaults.
 
     The module form of `softmax_cross_entropy`.
 
@@ -1153,9 +1161,11 @@ def sparse_softmax_cross_entropy(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: bounded influence, Lipschitz constant `sqrt(2)`.
-        Estimates: class probabilities = `softmax(logits)` at the defaults, strictly proper at ...
+        Estimates: class probabilities = `softmax(logits)` at the defaults, strictly proper at the
+            defaults, calibrated at the defaults; likelihood of categorical, probabilities
+            `softmax(logits)` at the defaults.
 
     Args:
         logits: Prediction (class).
@@ -1339,9 +1349,11 @@ class SparseSoftmaxCrossEntropyLoss(nn.Module):
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: bounded influence, Lipschitz constant `sqrt(2)`.
-        Estimates: class probabilities = `softmax(logits)` at the defaults, strictly proper at ...
+        Estimates: class probabilities = `softmax(logits)` at the defaults, strictly proper at the
+            defaults, calibrated at the defaults; likelihood of categorical, probabilities
+            `softmax(logits)` at the defaults.
 
     The module form of `sparse_softmax_cross_entropy`.
 
@@ -1557,7 +1569,7 @@ def negative_log_likelihood(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: Lipschitz constant `1`.
 
     Args:
@@ -1731,7 +1743,7 @@ class NegativeLogLikelihoodLoss(nn.Module):
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: Lipschitz constant `1`.
 
     The module form of `negative_log_likelihood`.
@@ -1897,7 +1909,8 @@ def hinge(
 
     Properties:
         Convex.
-        Differentiable: C0, not at `prediction = -1 where target = -1`, `prediction = 1 where ...
+        Smoothness: C0, not at `prediction = -1 where target = -1`, `prediction = 1 where target =
+            1`.
         Outliers: bounded influence, Lipschitz constant `1`.
         Estimates: calibrated; no likelihood.
 
@@ -2027,7 +2040,8 @@ class HingeLoss(nn.Module):
 
     Properties:
         Convex.
-        Differentiable: C0, not at `prediction = -1 where target = -1`, `prediction = 1 where ...
+        Smoothness: C0, not at `prediction = -1 where target = -1`, `prediction = 1 where target =
+            1`.
         Outliers: bounded influence, Lipschitz constant `1`.
         Estimates: calibrated; no likelihood.
 
@@ -2152,7 +2166,8 @@ def squared_hinge(
 
     Properties:
         Convex.
-        Differentiable: C1, not at `prediction = -1 where target = -1`, `prediction = 1 where ...
+        Smoothness: C1, not at `prediction = -1 where target = -1`, `prediction = 1 where target =
+            1`.
         Outliers: unbounded influence, no Lipschitz constant.
         Estimates: calibrated; no likelihood.
 
@@ -2281,7 +2296,8 @@ class SquaredHingeLoss(nn.Module):
 
     Properties:
         Convex.
-        Differentiable: C1, not at `prediction = -1 where target = -1`, `prediction = 1 where ...
+        Smoothness: C1, not at `prediction = -1 where target = -1`, `prediction = 1 where target =
+            1`.
         Outliers: unbounded influence, no Lipschitz constant.
         Estimates: calibrated; no likelihood.
 
@@ -2416,7 +2432,7 @@ def binary_focal(
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     Args:
         logits: Prediction.
@@ -2554,7 +2570,7 @@ class BinaryFocalLoss(nn.Module):
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     The module form of `binary_focal`.
 
@@ -2789,7 +2805,7 @@ def softmax_focal(
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Estimates: not proper; no likelihood.
 
     Args:
@@ -2967,7 +2983,7 @@ class SoftmaxFocalLoss(nn.Module):
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Estimates: not proper; no likelihood.
 
     The module form of `softmax_focal`.

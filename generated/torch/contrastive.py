@@ -106,7 +106,7 @@ def info_nce(
 
     Properties:
         Not convex.
-        Differentiable: Cinf, not at `key` is the zero vector, `query` is the zero vector.
+        Smoothness: C-infinity, not at `key` is the zero vector, `query` is the zero vector.
         Outliers: no Lipschitz constant.
 
     Args:
@@ -247,7 +247,7 @@ class InfoNceLoss(nn.Module):
 
     Properties:
         Not convex.
-        Differentiable: Cinf, not at `key` is the zero vector, `query` is the zero vector.
+        Smoothness: C-infinity, not at `key` is the zero vector, `query` is the zero vector.
         Outliers: no Lipschitz constant.
 
     The module form of `info_nce`.
@@ -618,7 +618,7 @@ def nt_xent(
 
     Properties:
         Not convex.
-        Differentiable: Cinf, not at `embeddings` is the zero vector.
+        Smoothness: C-infinity, not at `embeddings` is the zero vector.
 
     Args:
         embeddings: Prediction (batch, feature).
@@ -796,7 +796,7 @@ class NtXentLoss(nn.Module):
 
     Properties:
         Not convex.
-        Differentiable: Cinf, not at `embeddings` is the zero vector.
+        Smoothness: C-infinity, not at `embeddings` is the zero vector.
 
     The module form of `nt_xent`.
 
@@ -1241,7 +1241,7 @@ def decoupled_contrastive(
 
     Properties:
         Not convex.
-        Differentiable: Cinf, not at `key` is the zero vector, `query` is the zero vector.
+        Smoothness: C-infinity, not at `key` is the zero vector, `query` is the zero vector.
         Outliers: no Lipschitz constant.
 
     Args:
@@ -1382,7 +1382,7 @@ class DecoupledContrastiveLoss(nn.Module):
 
     Properties:
         Not convex.
-        Differentiable: Cinf, not at `key` is the zero vector, `query` is the zero vector.
+        Smoothness: C-infinity, not at `key` is the zero vector, `query` is the zero vector.
         Outliers: no Lipschitz constant.
 
     The module form of `decoupled_contrastive`.
@@ -1929,7 +1929,7 @@ def clip(
 
     Properties:
         Not convex.
-        Differentiable: Cinf, not at `image` is the zero vector, `text` is the zero vector.
+        Smoothness: C-infinity, not at `image` is the zero vector, `text` is the zero vector.
         Outliers: no Lipschitz constant.
 
     Args:
@@ -2072,7 +2072,7 @@ class ClipLoss(nn.Module):
 
     Properties:
         Not convex.
-        Differentiable: Cinf, not at `image` is the zero vector, `text` is the zero vector.
+        Smoothness: C-infinity, not at `image` is the zero vector, `text` is the zero vector.
         Outliers: no Lipschitz constant.
 
     The module form of `clip`.
@@ -2592,7 +2592,7 @@ def siglip(
 
     Properties:
         Not convex.
-        Differentiable: Cinf, not at `image` is the zero vector, `text` is the zero vector.
+        Smoothness: C-infinity, not at `image` is the zero vector, `text` is the zero vector.
         Outliers: no Lipschitz constant.
 
     Args:
@@ -2738,7 +2738,7 @@ class SiglipLoss(nn.Module):
 
     Properties:
         Not convex.
-        Differentiable: Cinf, not at `image` is the zero vector, `text` is the zero vector.
+        Smoothness: C-infinity, not at `image` is the zero vector, `text` is the zero vector.
         Outliers: no Lipschitz constant.
 
     The module form of `siglip`.
@@ -3137,7 +3137,7 @@ def alignment(
 
     Properties:
         Not convex.
-        Differentiable: Cinf, not at `first` is the zero vector, `second` is the zero vector.
+        Smoothness: C-infinity, not at `first` is the zero vector, `second` is the zero vector.
         Outliers: no Lipschitz constant.
 
     Args:
@@ -3270,7 +3270,7 @@ class AlignmentLoss(nn.Module):
 
     Properties:
         Not convex.
-        Differentiable: Cinf, not at `first` is the zero vector, `second` is the zero vector.
+        Smoothness: C-infinity, not at `first` is the zero vector, `second` is the zero vector.
         Outliers: no Lipschitz constant.
 
     The module form of `alignment`.
@@ -3486,7 +3486,7 @@ def uniformity(
 
     Properties:
         Not convex.
-        Differentiable: Cinf, not at `embeddings` is the zero vector.
+        Smoothness: C-infinity, not at `embeddings` is the zero vector.
         Outliers: no Lipschitz constant.
 
     Args:
@@ -3618,7 +3618,7 @@ class UniformityLoss(nn.Module):
 
     Properties:
         Not convex.
-        Differentiable: Cinf, not at `embeddings` is the zero vector.
+        Smoothness: C-infinity, not at `embeddings` is the zero vector.
         Outliers: no Lipschitz constant.
 
     The module form of `uniformity`.
@@ -3947,7 +3947,7 @@ def koleo(
 
     Properties:
         Not convex.
-        Differentiable: C0, not at `(embeddings[i, f]*Norm(embeddings[j, f], f) - embeddings[j, ...
+        Smoothness: C0, not at ... is the zero vector, `embeddings` is the zero vector, ....
 
     Args:
         embeddings: Prediction (batch, feature).
@@ -4080,7 +4080,7 @@ class KoleoLoss(nn.Module):
 
     Properties:
         Not convex.
-        Differentiable: C0, not at `(embeddings[i, f]*Norm(embeddings[j, f], f) - embeddings[j, ...
+        Smoothness: C0, not at ... is the zero vector, `embeddings` is the zero vector, ....
 
     The module form of `koleo`.
 

@@ -112,7 +112,8 @@ def iou(
 
     Properties:
         Not convex.
-        Differentiable: C0, not at `Minimum(box[2], target[2])` = `Maximum(box[0], target[0])`, ...
+        Smoothness: at least C0, not at `Minimum(box[2], target[2])` = `Maximum(box[0], target[0])`,
+            `box[0]` = `target[0]`, ....
 
     Args:
         box: Prediction (coordinate).
@@ -249,7 +250,8 @@ class IouLoss(nn.Module):
 
     Properties:
         Not convex.
-        Differentiable: C0, not at `Minimum(box[2], target[2])` = `Maximum(box[0], target[0])`, ...
+        Smoothness: at least C0, not at `Minimum(box[2], target[2])` = `Maximum(box[0], target[0])`,
+            `box[0]` = `target[0]`, ....
 
     The module form of `iou`.
 
@@ -693,7 +695,8 @@ def log_iou(
 
     Properties:
         Not convex.
-        Differentiable: at least C0, not at `Maximum(-Maximum(box[0], target[0]) + ...
+        Smoothness: at least C0, not at ... = `epsilon`, `Minimum(box[2], target[2])` =
+            `Maximum(box[0], target[0])`, ....
 
     Args:
         box: Prediction (coordinate).
@@ -833,7 +836,8 @@ class LogIouLoss(nn.Module):
 
     Properties:
         Not convex.
-        Differentiable: at least C0, not at `Maximum(-Maximum(box[0], target[0]) + ...
+        Smoothness: at least C0, not at ... = `epsilon`, `Minimum(box[2], target[2])` =
+            `Maximum(box[0], target[0])`, ....
 
     The module form of `log_iou`.
 
@@ -1403,7 +1407,8 @@ def giou(
 
     Properties:
         Not convex.
-        Differentiable: C0, not at `Minimum(box[2], target[2])` = `Maximum(box[0], target[0])`, ...
+        Smoothness: C0, not at `Minimum(box[2], target[2])` = `Maximum(box[0], target[0])`, `box[0]`
+            = `target[0]`, ....
 
     Args:
         box: Prediction (coordinate).
@@ -1546,7 +1551,8 @@ class GiouLoss(nn.Module):
 
     Properties:
         Not convex.
-        Differentiable: C0, not at `Minimum(box[2], target[2])` = `Maximum(box[0], target[0])`, ...
+        Smoothness: C0, not at `Minimum(box[2], target[2])` = `Maximum(box[0], target[0])`, `box[0]`
+            = `target[0]`, ....
 
     The module form of `giou`.
 
@@ -2227,7 +2233,8 @@ def diou(
 
     Properties:
         Not convex.
-        Differentiable: C0, not at `Minimum(box[2], target[2])` = `Maximum(box[0], target[0])`, ...
+        Smoothness: C0, not at `Minimum(box[2], target[2])` = `Maximum(box[0], target[0])`,
+            `Minimum(box[3], target[3])` = `Maximum(box[1], target[1])`, ....
 
     Args:
         box: Prediction (coordinate).
@@ -2366,7 +2373,8 @@ class DiouLoss(nn.Module):
 
     Properties:
         Not convex.
-        Differentiable: C0, not at `Minimum(box[2], target[2])` = `Maximum(box[0], target[0])`, ...
+        Smoothness: C0, not at `Minimum(box[2], target[2])` = `Maximum(box[0], target[0])`,
+            `Minimum(box[3], target[3])` = `Maximum(box[1], target[1])`, ....
 
     The module form of `diou`.
 
@@ -3796,7 +3804,7 @@ def balanced_l1(
 
     Properties:
         Not convex; convex at the defaults.
-        Differentiable: C0, not at `prediction = beta + target`, `prediction = target`, ....
+        Smoothness: C0, not at `prediction = beta + target`, `prediction = target`, ....
         Outliers: bounded influence.
         Likelihood of density `exp(-loss)`.
 
@@ -3941,7 +3949,7 @@ class BalancedL1Loss(nn.Module):
 
     Properties:
         Not convex; convex at the defaults.
-        Differentiable: C0, not at `prediction = beta + target`, `prediction = target`, ....
+        Smoothness: C0, not at `prediction = beta + target`, `prediction = target`, ....
         Outliers: bounded influence.
         Likelihood of density `exp(-loss)`.
 
@@ -4178,7 +4186,7 @@ def gaussian_focal(
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     Args:
         logits: Prediction.
@@ -4319,7 +4327,7 @@ class GaussianFocalLoss(nn.Module):
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     The module form of `gaussian_focal`.
 
@@ -4539,8 +4547,8 @@ def distribution_focal(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
-        Outliers: bounded influence, Lipschitz constant `Sum(sqrt(2)*Maximum(1 - Magnitude(-i + ...
+        Smoothness: C-infinity.
+        Outliers: bounded influence, Lipschitz constant ....
 
     Args:
         logits: Prediction (bin).
@@ -4717,8 +4725,8 @@ class DistributionFocalLoss(nn.Module):
 
     Properties:
         Convex.
-        Differentiable: Cinf.
-        Outliers: bounded influence, Lipschitz constant `Sum(sqrt(2)*Maximum(1 - Magnitude(-i + ...
+        Smoothness: C-infinity.
+        Outliers: bounded influence, Lipschitz constant ....
 
     The module form of `distribution_focal`.
 
@@ -4917,7 +4925,7 @@ def wing(
 
     Properties:
         Not convex.
-        Differentiable: C0, not at `prediction = target + width`, `prediction = target`, ....
+        Smoothness: C0, not at `prediction = target + width`, `prediction = target`, ....
         Outliers: bounded influence, Lipschitz constant `Max(1, width/curvature)`.
         Likelihood of density `exp(-loss)`.
 
@@ -5057,7 +5065,7 @@ class WingLoss(nn.Module):
 
     Properties:
         Not convex.
-        Differentiable: C0, not at `prediction = target + width`, `prediction = target`, ....
+        Smoothness: C0, not at `prediction = target + width`, `prediction = target`, ....
         Outliers: bounded influence, Lipschitz constant `Max(1, width/curvature)`.
         Likelihood of density `exp(-loss)`.
 

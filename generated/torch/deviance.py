@@ -58,7 +58,7 @@ def gamma_deviance(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: unbounded influence, no Lipschitz constant.
         Estimates: mean = `exp(log_mean)`; likelihood of exponential, mean `exp(log_mean)`.
 
@@ -188,7 +188,7 @@ class GammaDevianceLoss(nn.Module):
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: unbounded influence, no Lipschitz constant.
         Estimates: mean = `exp(log_mean)`; likelihood of exponential, mean `exp(log_mean)`.
 
@@ -314,9 +314,10 @@ def inverse_gaussian_deviance(
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: unbounded influence, no Lipschitz constant.
-        Estimates: mean = `exp(log_mean)`; likelihood of inverse Gaussian, mean `exp(log_mean)`, ...
+        Estimates: mean = `exp(log_mean)`; likelihood of inverse Gaussian, mean `exp(log_mean)`,
+            shape `1`.
 
     Args:
         log_mean: Prediction.
@@ -444,9 +445,10 @@ class InverseGaussianDevianceLoss(nn.Module):
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: unbounded influence, no Lipschitz constant.
-        Estimates: mean = `exp(log_mean)`; likelihood of inverse Gaussian, mean `exp(log_mean)`, ...
+        Estimates: mean = `exp(log_mean)`; likelihood of inverse Gaussian, mean `exp(log_mean)`,
+            shape `1`.
 
     The module form of `inverse_gaussian_deviance`.
 
@@ -583,7 +585,7 @@ def poisson_unit_deviance(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: no Lipschitz constant.
         Estimates: mean = `mean`; likelihood of Poisson, mean `mean`, times `2`.
 
@@ -713,7 +715,7 @@ class PoissonUnitDevianceLoss(nn.Module):
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: no Lipschitz constant.
         Estimates: mean = `mean`; likelihood of Poisson, mean `mean`, times `2`.
 
@@ -838,7 +840,7 @@ def gamma_unit_deviance(
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: no Lipschitz constant.
         Estimates: mean = `mean`; likelihood of gamma, mean `mean`, shape `2`.
 
@@ -967,7 +969,7 @@ class GammaUnitDevianceLoss(nn.Module):
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: no Lipschitz constant.
         Estimates: mean = `mean`; likelihood of gamma, mean `mean`, shape `2`.
 

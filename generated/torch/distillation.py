@@ -68,8 +68,8 @@ def distillation(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
-        Outliers: bounded influence, Lipschitz constant ...
+        Smoothness: C-infinity.
+        Outliers: bounded influence, Lipschitz constant ....
 
     Args:
         student: Prediction (class).
@@ -208,8 +208,8 @@ class DistillationLoss(nn.Module):
 
     Properties:
         Convex.
-        Differentiable: Cinf.
-        Outliers: bounded influence, Lipschitz constant ...
+        Smoothness: C-infinity.
+        Outliers: bounded influence, Lipschitz constant ....
 
     The module form of `distillation`.
 
@@ -418,7 +418,7 @@ def reverse_distillation(
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     Args:
         student: Prediction (class).
@@ -555,7 +555,7 @@ class ReverseDistillationLoss(nn.Module):
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     The module form of `reverse_distillation`.
 
@@ -796,7 +796,7 @@ def generalized_js_distillation(
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     Args:
         student: Prediction (class).
@@ -953,7 +953,7 @@ class GeneralizedJsDistillationLoss(nn.Module):
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     The module form of `generalized_js_distillation`.
 

@@ -117,8 +117,9 @@ def kl_divergence(
 
     Properties:
         Convex.
-        Differentiable: Cinf, not at `prediction[c]` = `0`.
-        Estimates: class probabilities, strictly proper; likelihood of categorical, ...
+        Smoothness: C-infinity, not at `prediction[c]` = `0`.
+        Estimates: class probabilities, strictly proper; likelihood of categorical, probabilities
+            `prediction`.
 
     Args:
         prediction: Prediction (class); 0 <= prediction <= 1.
@@ -253,8 +254,9 @@ class KlDivergenceLoss(nn.Module):
 
     Properties:
         Convex.
-        Differentiable: Cinf, not at `prediction[c]` = `0`.
-        Estimates: class probabilities, strictly proper; likelihood of categorical, ...
+        Smoothness: C-infinity, not at `prediction[c]` = `0`.
+        Estimates: class probabilities, strictly proper; likelihood of categorical, probabilities
+            `prediction`.
 
     The module form of `kl_divergence`.
 
@@ -392,7 +394,7 @@ def reverse_kl_divergence(
 
     Properties:
         Convex.
-        Differentiable: Cinf, not at `prediction[c]` = `0`.
+        Smoothness: C-infinity, not at `prediction[c]` = `0`.
 
     Args:
         prediction: Prediction (class); 0 <= prediction <= 1.
@@ -524,7 +526,7 @@ class ReverseKlDivergenceLoss(nn.Module):
 
     Properties:
         Convex.
-        Differentiable: Cinf, not at `prediction[c]` = `0`.
+        Smoothness: C-infinity, not at `prediction[c]` = `0`.
 
     The module form of `reverse_kl_divergence`.
 
@@ -668,9 +670,10 @@ def kl_divergence_with_logits(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: bounded influence, Lipschitz constant `sqrt(Sum(2*target[c]**2, c))`.
-        Estimates: class probabilities = `softmax(logits)`, strictly proper, calibrated; ...
+        Estimates: class probabilities = `softmax(logits)`, strictly proper, calibrated; likelihood
+            of categorical, probabilities `softmax(logits)`.
 
     Args:
         logits: Prediction (class).
@@ -801,9 +804,10 @@ class KlDivergenceWithLogitsLoss(nn.Module):
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: bounded influence, Lipschitz constant `sqrt(Sum(2*target[c]**2, c))`.
-        Estimates: class probabilities = `softmax(logits)`, strictly proper, calibrated; ...
+        Estimates: class probabilities = `softmax(logits)`, strictly proper, calibrated; likelihood
+            of categorical, probabilities `softmax(logits)`.
 
     The module form of `kl_divergence_with_logits`.
 
@@ -957,7 +961,7 @@ def kl_divergence_with_log_target(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: Lipschitz constant `sqrt(Sum(exp(2*log_target[c]), c))`.
 
     Args:
@@ -1089,7 +1093,7 @@ class KlDivergenceWithLogTargetLoss(nn.Module):
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: Lipschitz constant `sqrt(Sum(exp(2*log_target[c]), c))`.
 
     The module form of `kl_divergence_with_log_target`.
@@ -1240,7 +1244,7 @@ def js_divergence(
 
     Properties:
         Convex.
-        Differentiable: Cinf, not at `prediction[c]/2 + target[c]/2` = `0`, `prediction[c]` = `0`.
+        Smoothness: C-infinity, not at `prediction[c]/2 + target[c]/2` = `0`, `prediction[c]` = `0`.
 
     Args:
         prediction: Prediction (class); 0 <= prediction <= 1.
@@ -1374,7 +1378,7 @@ class JsDivergenceLoss(nn.Module):
 
     Properties:
         Convex.
-        Differentiable: Cinf, not at `prediction[c]/2 + target[c]/2` = `0`, `prediction[c]` = `0`.
+        Smoothness: C-infinity, not at `prediction[c]/2 + target[c]/2` = `0`, `prediction[c]` = `0`.
 
     The module form of `js_divergence`.
 
@@ -1532,7 +1536,7 @@ def total_variation_distance(
 
     Properties:
         Convex.
-        Differentiable: C0, not at `prediction[c]` = `target[c]`.
+        Smoothness: C0, not at `prediction[c]` = `target[c]`.
         Outliers: Lipschitz constant `sqrt(size_class)/2`.
         Estimates: mode, not proper; no likelihood.
 
@@ -1665,7 +1669,7 @@ class TotalVariationDistanceLoss(nn.Module):
 
     Properties:
         Convex.
-        Differentiable: C0, not at `prediction[c]` = `target[c]`.
+        Smoothness: C0, not at `prediction[c]` = `target[c]`.
         Outliers: Lipschitz constant `sqrt(size_class)/2`.
         Estimates: mode, not proper; no likelihood.
 
@@ -1807,7 +1811,7 @@ def squared_hellinger_distance(
 
     Properties:
         Convex.
-        Differentiable: C0, not at `prediction[c]` = `0`.
+        Smoothness: C0, not at `prediction[c]` = `0`.
         Outliers: no Lipschitz constant.
         Estimates: not proper; no likelihood.
 
@@ -1941,7 +1945,7 @@ class SquaredHellingerDistanceLoss(nn.Module):
 
     Properties:
         Convex.
-        Differentiable: C0, not at `prediction[c]` = `0`.
+        Smoothness: C0, not at `prediction[c]` = `0`.
         Outliers: no Lipschitz constant.
         Estimates: not proper; no likelihood.
 
@@ -2090,7 +2094,8 @@ def bhattacharyya_distance(
 
     Properties:
         Convex.
-        Differentiable: C0, not at `prediction[c]` = `0`, ...
+        Smoothness: C0, not at `prediction[c]` = `0`, `Sum(sqrt(prediction[c])*sqrt(target[c]), c)`
+            = `0`.
         Outliers: no Lipschitz constant.
         Estimates: class probabilities, strictly proper; no likelihood.
 
@@ -2224,7 +2229,8 @@ class BhattacharyyaDistanceLoss(nn.Module):
 
     Properties:
         Convex.
-        Differentiable: C0, not at `prediction[c]` = `0`, ...
+        Smoothness: C0, not at `prediction[c]` = `0`, `Sum(sqrt(prediction[c])*sqrt(target[c]), c)`
+            = `0`.
         Outliers: no Lipschitz constant.
         Estimates: class probabilities, strictly proper; no likelihood.
 
@@ -2386,7 +2392,7 @@ def chi_squared_divergence(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: no Lipschitz constant.
 
     Args:
@@ -2520,7 +2526,7 @@ class ChiSquaredDivergenceLoss(nn.Module):
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: no Lipschitz constant.
 
     The module form of `chi_squared_divergence`.
@@ -2672,7 +2678,7 @@ def alpha_divergence(
 
     Properties:
         Convex.
-        Differentiable: C0, not at `prediction[c]` = `0`.
+        Smoothness: C0, not at `prediction[c]` = `0`.
         Outliers: no Lipschitz constant.
         Estimates: not proper; no likelihood.
 
@@ -2810,7 +2816,7 @@ class AlphaDivergenceLoss(nn.Module):
 
     Properties:
         Convex.
-        Differentiable: C0, not at `prediction[c]` = `0`.
+        Smoothness: C0, not at `prediction[c]` = `0`.
         Outliers: no Lipschitz constant.
         Estimates: not proper; no likelihood.
 
@@ -2979,9 +2985,10 @@ def renyi_divergence(
 
     Properties:
         Convex.
-        Differentiable: C0, not at `prediction[c]` = `0`, `Sum(prediction[c]**(1 - ...
+        Smoothness: C0, not at `prediction[c]` = `0`, ... = `0`.
         Outliers: no Lipschitz constant.
-        Estimates: class probabilities, strictly proper; likelihood of categorical, ...
+        Estimates: class probabilities, strictly proper; likelihood of categorical, probabilities
+            `prediction` at the defaults.
 
     Args:
         prediction: Prediction (class); 0 <= prediction <= 1.
@@ -3116,9 +3123,10 @@ class RenyiDivergenceLoss(nn.Module):
 
     Properties:
         Convex.
-        Differentiable: C0, not at `prediction[c]` = `0`, `Sum(prediction[c]**(1 - ...
+        Smoothness: C0, not at `prediction[c]` = `0`, ... = `0`.
         Outliers: no Lipschitz constant.
-        Estimates: class probabilities, strictly proper; likelihood of categorical, ...
+        Estimates: class probabilities, strictly proper; likelihood of categorical, probabilities
+            `prediction` at the defaults.
 
     The module form of `renyi_divergence`.
 
@@ -3306,7 +3314,7 @@ def generalized_kl_divergence(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: no Lipschitz constant.
 
     Args:
@@ -3438,7 +3446,7 @@ class GeneralizedKlDivergenceLoss(nn.Module):
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: no Lipschitz constant.
 
     The module form of `generalized_kl_divergence`.
@@ -3579,7 +3587,7 @@ def itakura_saito_divergence(
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: no Lipschitz constant.
 
     Args:
@@ -3712,7 +3720,7 @@ class ItakuraSaitoDivergenceLoss(nn.Module):
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: no Lipschitz constant.
 
     The module form of `itakura_saito_divergence`.

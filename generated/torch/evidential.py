@@ -68,7 +68,7 @@ def evidential_cross_entropy(
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     Args:
         evidence: Prediction (class); evidence >= 0.
@@ -204,7 +204,7 @@ class EvidentialCrossEntropyLoss(nn.Module):
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     The module form of `evidential_cross_entropy`.
 
@@ -382,7 +382,7 @@ def evidential_log_likelihood(
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     Args:
         evidence: Prediction (class); evidence >= 0.
@@ -516,7 +516,7 @@ class EvidentialLogLikelihoodLoss(nn.Module):
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     The module form of `evidential_log_likelihood`.
 

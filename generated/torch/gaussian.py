@@ -58,7 +58,7 @@ def standard_gaussian_kl(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: unbounded influence, no Lipschitz constant.
 
     Args:
@@ -193,7 +193,7 @@ class StandardGaussianKlLoss(nn.Module):
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: unbounded influence, no Lipschitz constant.
 
     The module form of `standard_gaussian_kl`.
@@ -354,7 +354,7 @@ def gaussian_kl(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: no Lipschitz constant.
 
     Args:
@@ -492,7 +492,7 @@ class GaussianKlLoss(nn.Module):
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: no Lipschitz constant.
 
     The module form of `gaussian_kl`.

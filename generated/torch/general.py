@@ -84,7 +84,7 @@ def barron_general(
 
     Properties:
         Not convex; convex for `alpha >= 1`, at the defaults.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Likelihood of hyperbolic, rate `1`, width `1` at the defaults.
 
     Args:
@@ -228,7 +228,7 @@ class BarronGeneralLoss(nn.Module):
 
     Properties:
         Not convex; convex for `alpha >= 1`, at the defaults.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Likelihood of hyperbolic, rate `1`, width `1` at the defaults.
 
     The module form of `barron_general`.
@@ -494,8 +494,9 @@ def tweedie_deviance_mean(
 
     Properties:
         Not convex; convex for `power <= 1`.
-        Differentiable: Cinf.
-        Estimates: mean = `mean`; likelihood of Tweedie, mean `mean`, power `3/2`, dispersion ...
+        Smoothness: C-infinity.
+        Estimates: mean = `mean`; likelihood of Tweedie, mean `mean`, power `3/2`, dispersion `1` at
+            the defaults.
 
     Args:
         mean: Prediction; mean > 0.
@@ -630,8 +631,9 @@ class TweedieDevianceMeanLoss(nn.Module):
 
     Properties:
         Not convex; convex for `power <= 1`.
-        Differentiable: Cinf.
-        Estimates: mean = `mean`; likelihood of Tweedie, mean `mean`, power `3/2`, dispersion ...
+        Smoothness: C-infinity.
+        Estimates: mean = `mean`; likelihood of Tweedie, mean `mean`, power `3/2`, dispersion `1` at
+            the defaults.
 
     The module form of `tweedie_deviance_mean`.
 
@@ -807,8 +809,9 @@ def tweedie_deviance(
 
     Properties:
         Not convex; convex for `1 <= power <= 2`, at the defaults.
-        Differentiable: Cinf.
-        Estimates: mean = `exp(log_mean)`; likelihood of Tweedie, mean `exp(log_mean)`, power ...
+        Smoothness: C-infinity.
+        Estimates: mean = `exp(log_mean)`; likelihood of Tweedie, mean `exp(log_mean)`, power `3/2`,
+            dispersion `1` at the defaults.
 
     Args:
         log_mean: Prediction.
@@ -943,8 +946,9 @@ class TweedieDevianceLoss(nn.Module):
 
     Properties:
         Not convex; convex for `1 <= power <= 2`, at the defaults.
-        Differentiable: Cinf.
-        Estimates: mean = `exp(log_mean)`; likelihood of Tweedie, mean `exp(log_mean)`, power ...
+        Smoothness: C-infinity.
+        Estimates: mean = `exp(log_mean)`; likelihood of Tweedie, mean `exp(log_mean)`, power `3/2`,
+            dispersion `1` at the defaults.
 
     The module form of `tweedie_deviance`.
 

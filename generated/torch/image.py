@@ -98,7 +98,7 @@ def pearson_correlation(
 
     Properties:
         Not convex.
-        Differentiable: Cinf, not at `prediction[k] - Sum(prediction[k], k)/size_position` is ...
+        Smoothness: C-infinity, not at ... is the zero vector.
 
     Args:
         prediction: Prediction (*position).
@@ -261,7 +261,7 @@ class PearsonCorrelationLoss(nn.Module):
 
     Properties:
         Not convex.
-        Differentiable: Cinf, not at `prediction[k] - Sum(prediction[k], k)/size_position` is ...
+        Smoothness: C-infinity, not at ... is the zero vector.
 
     The module form of `pearson_correlation`.
 
@@ -527,7 +527,7 @@ def concordance_correlation(
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     Args:
         prediction: Prediction (*position).
@@ -694,7 +694,7 @@ class ConcordanceCorrelationLoss(nn.Module):
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     The module form of `concordance_correlation`.
 
@@ -1011,7 +1011,7 @@ def peak_signal_to_noise(
 
     Properties:
         Not convex.
-        Differentiable: Cinf, not at `Sum((prediction[k] - target[k])**2, k)` = `0`.
+        Smoothness: C-infinity, not at `Sum((prediction[k] - target[k])**2, k)` = `0`.
 
     Args:
         prediction: Prediction (*position).
@@ -1174,7 +1174,7 @@ class PeakSignalToNoiseLoss(nn.Module):
 
     Properties:
         Not convex.
-        Differentiable: Cinf, not at `Sum((prediction[k] - target[k])**2, k)` = `0`.
+        Smoothness: C-infinity, not at `Sum((prediction[k] - target[k])**2, k)` = `0`.
 
     The module form of `peak_signal_to_noise`.
 
@@ -1363,8 +1363,8 @@ def edge_aware_smoothness(
 
     Properties:
         Convex.
-        Differentiable: C0, not at `depth[r + 1, c]` = `depth[r, c]`, `depth[r, c + 1]` = ...
-        Outliers: bounded influence, Lipschitz constant `Sum(sqrt(Sum(Max(0, ...
+        Smoothness: C0, not at `depth[r + 1, c]` = `depth[r, c]`, `depth[r, c + 1]` = `depth[r, c]`.
+        Outliers: bounded influence, Lipschitz constant ....
 
     Args:
         depth: Prediction (row, column).
@@ -1498,8 +1498,8 @@ class EdgeAwareSmoothnessLoss(nn.Module):
 
     Properties:
         Convex.
-        Differentiable: C0, not at `depth[r + 1, c]` = `depth[r, c]`, `depth[r, c + 1]` = ...
-        Outliers: bounded influence, Lipschitz constant `Sum(sqrt(Sum(Max(0, ...
+        Smoothness: C0, not at `depth[r + 1, c]` = `depth[r, c]`, `depth[r, c + 1]` = `depth[r, c]`.
+        Outliers: bounded influence, Lipschitz constant ....
 
     The module form of `edge_aware_smoothness`.
 
@@ -1739,7 +1739,7 @@ def scale_invariant_log(
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     Args:
         prediction: Prediction (*position); prediction > 0.
@@ -1904,7 +1904,7 @@ class ScaleInvariantLogLoss(nn.Module):
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     The module form of `scale_invariant_log`.
 

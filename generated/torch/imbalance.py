@@ -85,7 +85,8 @@ def asymmetric_multilabel(
 
     Properties:
         Not convex.
-        Differentiable: at least C0, not at `Maximum(-clip + 1/(1 + exp(-logits)), 0)` = `0`, ...
+        Smoothness: at least C0, not at `Maximum(-clip + 1/(1 + exp(-logits)), 0)` = `0`, `clip +
+            1/(exp(logits) + 1)` = `1`.
 
     Args:
         logits: Prediction.
@@ -229,7 +230,8 @@ class AsymmetricMultilabelLoss(nn.Module):
 
     Properties:
         Not convex.
-        Differentiable: at least C0, not at `Maximum(-clip + 1/(1 + exp(-logits)), 0)` = `0`, ...
+        Smoothness: at least C0, not at `Maximum(-clip + 1/(1 + exp(-logits)), 0)` = `0`, `clip +
+            1/(exp(logits) + 1)` = `1`.
 
     The module form of `asymmetric_multilabel`.
 
@@ -534,7 +536,7 @@ def quality_focal(
 
     Properties:
         Not convex.
-        Differentiable: at least C2, not at `Magnitude(target - 1/(1 + exp(-logits)))` = `0`.
+        Smoothness: at least C2, not at `Magnitude(target - 1/(1 + exp(-logits)))` = `0`.
 
     Args:
         logits: Prediction.
@@ -668,7 +670,7 @@ class QualityFocalLoss(nn.Module):
 
     Properties:
         Not convex.
-        Differentiable: at least C2, not at `Magnitude(target - 1/(1 + exp(-logits)))` = `0`.
+        Smoothness: at least C2, not at `Magnitude(target - 1/(1 + exp(-logits)))` = `0`.
 
     The module form of `quality_focal`.
 
@@ -862,7 +864,7 @@ def varifocal(
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     Args:
         logits: Prediction.
@@ -999,7 +1001,7 @@ class VarifocalLoss(nn.Module):
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     The module form of `varifocal`.
 
@@ -1217,7 +1219,7 @@ def logit_adjusted_cross_entropy(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: bounded influence, Lipschitz constant `sqrt(2)`.
 
     Args:
@@ -1400,7 +1402,7 @@ class LogitAdjustedCrossEntropyLoss(nn.Module):
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: bounded influence, Lipschitz constant `sqrt(2)`.
 
     The module form of `logit_adjusted_cross_entropy`.
@@ -1603,7 +1605,7 @@ def label_distribution_aware_margin(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: bounded influence, Lipschitz constant `sqrt(2)`.
 
     Args:
@@ -1783,7 +1785,7 @@ class LabelDistributionAwareMarginLoss(nn.Module):
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: bounded influence, Lipschitz constant `sqrt(2)`.
 
     The module form of `label_distribution_aware_margin`.
@@ -1987,8 +1989,8 @@ def class_balanced_cross_entropy(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
-        Outliers: bounded influence, Lipschitz constant `sqrt(2)*size_class/((1 - ...
+        Smoothness: C-infinity.
+        Outliers: bounded influence, Lipschitz constant ....
 
     Args:
         logits: Prediction (class).
@@ -2170,8 +2172,8 @@ class ClassBalancedCrossEntropyLoss(nn.Module):
 
     Properties:
         Convex.
-        Differentiable: Cinf.
-        Outliers: bounded influence, Lipschitz constant `sqrt(2)*size_class/((1 - ...
+        Smoothness: C-infinity.
+        Outliers: bounded influence, Lipschitz constant ....
 
     The module form of `class_balanced_cross_entropy`.
 

@@ -146,7 +146,7 @@ def laplace_nll(
 
     Properties:
         Not convex; convex in `mean`.
-        Differentiable: C0, not at `mean = target`.
+        Smoothness: C0, not at `mean = target`.
         Outliers: no Lipschitz constant.
         Likelihood of Laplace, scale `scale`.
 
@@ -280,7 +280,7 @@ class LaplaceNllLoss(nn.Module):
 
     Properties:
         Not convex; convex in `mean`.
-        Differentiable: C0, not at `mean = target`.
+        Smoothness: C0, not at `mean = target`.
         Outliers: no Lipschitz constant.
         Likelihood of Laplace, scale `scale`.
 
@@ -438,7 +438,7 @@ def gaussian_nll_log_variance(
 
     Properties:
         Not convex; convex in `mean`, `log_variance`.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Likelihood of Gaussian, variance `exp(log_variance)`.
 
     Args:
@@ -574,7 +574,7 @@ class GaussianNllLogVarianceLoss(nn.Module):
 
     Properties:
         Not convex; convex in `mean`, `log_variance`.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Likelihood of Gaussian, variance `exp(log_variance)`.
 
     The module form of `gaussian_nll_log_variance`.
@@ -742,7 +742,7 @@ def student_t_nll(
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: redescending influence, Lipschitz constant `(df + 1)/(2*sqrt(df)*scale)`.
         Likelihood of Student's t, degrees of freedom `df`, scale `scale`.
 
@@ -885,7 +885,7 @@ class StudentTNllLoss(nn.Module):
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: redescending influence, Lipschitz constant `(df + 1)/(2*sqrt(df)*scale)`.
         Likelihood of Student's t, degrees of freedom `df`, scale `scale`.
 
@@ -1131,7 +1131,7 @@ def poisson_nll_full(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: unbounded influence, no Lipschitz constant.
         Estimates: mean = `exp(log_rate)`; likelihood of Poisson, mean `exp(log_rate)`.
 
@@ -1263,7 +1263,7 @@ class PoissonNllFullLoss(nn.Module):
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: unbounded influence, no Lipschitz constant.
         Estimates: mean = `exp(log_rate)`; likelihood of Poisson, mean `exp(log_rate)`.
 
@@ -1397,9 +1397,10 @@ def negative_binomial_nll(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: bounded influence, Lipschitz constant `Max(1/dispersion, target)`.
-        Estimates: mean = `exp(log_mean)`; likelihood of negative binomial, mean ...
+        Estimates: mean = `exp(log_mean)`; likelihood of negative binomial, mean `exp(log_mean)`,
+            dispersion `dispersion`.
 
     Args:
         log_mean: Prediction.
@@ -1534,9 +1535,10 @@ class NegativeBinomialNllLoss(nn.Module):
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: bounded influence, Lipschitz constant `Max(1/dispersion, target)`.
-        Estimates: mean = `exp(log_mean)`; likelihood of negative binomial, mean ...
+        Estimates: mean = `exp(log_mean)`; likelihood of negative binomial, mean `exp(log_mean)`,
+            dispersion `dispersion`.
 
     The module form of `negative_binomial_nll`.
 
@@ -1744,7 +1746,7 @@ def gamma_nll(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: unbounded influence, no Lipschitz constant.
         Estimates: mean = `exp(log_mean)`; likelihood of gamma, mean `exp(log_mean)`, shape `shape`.
 
@@ -1879,7 +1881,7 @@ class GammaNllLoss(nn.Module):
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: unbounded influence, no Lipschitz constant.
         Estimates: mean = `exp(log_mean)`; likelihood of gamma, mean `exp(log_mean)`, shape `shape`.
 
@@ -2056,9 +2058,10 @@ def log_normal_nll(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: unbounded influence, no Lipschitz constant.
-        Likelihood of log-normal, mean of the logarithm `prediction`, variance of the logarithm ...
+        Likelihood of log-normal, mean of the logarithm `prediction`, variance of the logarithm
+            `scale**2`.
 
     Args:
         prediction: Prediction.
@@ -2189,9 +2192,10 @@ class LogNormalNllLoss(nn.Module):
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: unbounded influence, no Lipschitz constant.
-        Likelihood of log-normal, mean of the logarithm `prediction`, variance of the logarithm ...
+        Likelihood of log-normal, mean of the logarithm `prediction`, variance of the logarithm
+            `scale**2`.
 
     The module form of `log_normal_nll`.
 
@@ -2364,8 +2368,9 @@ def probit(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
-        Estimates: mean = `(InverseMills(-score) - InverseMills(score))/(InverseMills(-score) + ...
+        Smoothness: C-infinity.
+        Estimates: mean = ..., calibrated; likelihood of Bernoulli, probability of 1
+            `erf(sqrt(2)*score/2)/2 + 1/2`.
 
     Args:
         score: Prediction.
@@ -2495,8 +2500,9 @@ class ProbitLoss(nn.Module):
 
     Properties:
         Convex.
-        Differentiable: Cinf.
-        Estimates: mean = `(InverseMills(-score) - InverseMills(score))/(InverseMills(-score) + ...
+        Smoothness: C-infinity.
+        Estimates: mean = ..., calibrated; likelihood of Bernoulli, probability of 1
+            `erf(sqrt(2)*score/2)/2 + 1/2`.
 
     The module form of `probit`.
 
@@ -2630,7 +2636,7 @@ def tobit(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     Args:
         prediction: Prediction.
@@ -2769,7 +2775,7 @@ class TobitLoss(nn.Module):
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     The module form of `tobit`.
 
@@ -2979,7 +2985,7 @@ def weibull_survival(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: unbounded influence, no Lipschitz constant.
 
     Args:
@@ -3120,7 +3126,7 @@ class WeibullSurvivalLoss(nn.Module):
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: unbounded influence, no Lipschitz constant.
 
     The module form of `weibull_survival`.
@@ -3326,7 +3332,7 @@ def log_normal_survival(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     Args:
         prediction: Prediction.
@@ -3464,7 +3470,7 @@ class LogNormalSurvivalLoss(nn.Module):
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     The module form of `log_normal_survival`.
 
@@ -3677,7 +3683,7 @@ def crps_gaussian(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     Args:
         mean: Prediction.
@@ -3814,7 +3820,7 @@ class CrpsGaussianLoss(nn.Module):
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     The module form of `crps_gaussian`.
 

@@ -57,7 +57,7 @@ def linear_cross_entropy(
 
     Properties:
         Not convex; convex in `hidden`, `weights`, `bias`.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     Args:
         hidden: Prediction (batch, feature).
@@ -243,7 +243,7 @@ class LinearCrossEntropyLoss(nn.Module):
 
     Properties:
         Not convex; convex in `hidden`, `weights`, `bias`.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     The module form of `linear_cross_entropy`.
 

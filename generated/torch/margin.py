@@ -105,7 +105,8 @@ def perceptron(
 
     Properties:
         Convex.
-        Differentiable: C0, not at `prediction = 0 where target = -1`, `prediction = 0 where ...
+        Smoothness: C0, not at `prediction = 0 where target = -1`, `prediction = 0 where target =
+            1`.
         Outliers: bounded influence, Lipschitz constant `1`.
         Estimates: not calibrated; no likelihood.
 
@@ -235,7 +236,8 @@ class PerceptronLoss(nn.Module):
 
     Properties:
         Convex.
-        Differentiable: C0, not at `prediction = 0 where target = -1`, `prediction = 0 where ...
+        Smoothness: C0, not at `prediction = 0 where target = -1`, `prediction = 0 where target =
+            1`.
         Outliers: bounded influence, Lipschitz constant `1`.
         Estimates: not calibrated; no likelihood.
 
@@ -364,9 +366,10 @@ def soft_margin(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: bounded influence, Lipschitz constant `1`.
-        Estimates: mean = `tanh(prediction/2)`, calibrated; likelihood of Bernoulli, probability ...
+        Estimates: mean = `tanh(prediction/2)`, calibrated; likelihood of Bernoulli, probability of
+            1 `exp(prediction)/(exp(prediction) + 1)`.
 
     Args:
         prediction: Prediction.
@@ -497,9 +500,10 @@ class SoftMarginLoss(nn.Module):
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: bounded influence, Lipschitz constant `1`.
-        Estimates: mean = `tanh(prediction/2)`, calibrated; likelihood of Bernoulli, probability ...
+        Estimates: mean = `tanh(prediction/2)`, calibrated; likelihood of Bernoulli, probability of
+            1 `exp(prediction)/(exp(prediction) + 1)`.
 
     The module form of `soft_margin`.
 
@@ -632,7 +636,7 @@ def exponential(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: unbounded influence, no Lipschitz constant.
         Estimates: mean = `tanh(prediction)`, calibrated; no likelihood.
 
@@ -762,7 +766,7 @@ class ExponentialLoss(nn.Module):
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: unbounded influence, no Lipschitz constant.
         Estimates: mean = `tanh(prediction)`, calibrated; no likelihood.
 
@@ -890,7 +894,8 @@ def modified_huber_classification(
 
     Properties:
         Convex.
-        Differentiable: C1, not at `prediction = -1 where target = -1`, `prediction = 1 where ...
+        Smoothness: C1, not at `prediction = -1 where target = -1`, `prediction = 1 where target =
+            -1`, ....
         Outliers: bounded influence, Lipschitz constant `4`.
         Estimates: calibrated; no likelihood.
 
@@ -1021,7 +1026,8 @@ class ModifiedHuberClassificationLoss(nn.Module):
 
     Properties:
         Convex.
-        Differentiable: C1, not at `prediction = -1 where target = -1`, `prediction = 1 where ...
+        Smoothness: C1, not at `prediction = -1 where target = -1`, `prediction = 1 where target =
+            -1`, ....
         Outliers: bounded influence, Lipschitz constant `4`.
         Estimates: calibrated; no likelihood.
 
@@ -1166,7 +1172,7 @@ def savage(
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: redescending influence, Lipschitz constant `8/27`.
         Estimates: mean = `tanh(prediction/2)`; no likelihood.
 
@@ -1296,7 +1302,7 @@ class SavageLoss(nn.Module):
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: redescending influence, Lipschitz constant `8/27`.
         Estimates: mean = `tanh(prediction/2)`; no likelihood.
 
@@ -1432,7 +1438,7 @@ def tangent(
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: redescending influence.
         Estimates: mean = `2*atan(prediction)`; no likelihood.
 
@@ -1562,7 +1568,7 @@ class TangentLoss(nn.Module):
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: redescending influence.
         Estimates: mean = `2*atan(prediction)`; no likelihood.
 
@@ -1701,7 +1707,8 @@ def binary_sparsemax(
 
     Properties:
         Convex.
-        Differentiable: C1, not at `prediction = -1 where target = -1`, `prediction = 1 where ...
+        Smoothness: C1, not at `prediction = -1 where target = -1`, `prediction = 1 where target =
+            -1`, ....
         Outliers: bounded influence, Lipschitz constant `1`.
         Estimates: calibrated; no likelihood.
 
@@ -1832,7 +1839,8 @@ class BinarySparsemaxLoss(nn.Module):
 
     Properties:
         Convex.
-        Differentiable: C1, not at `prediction = -1 where target = -1`, `prediction = 1 where ...
+        Smoothness: C1, not at `prediction = -1 where target = -1`, `prediction = 1 where target =
+            -1`, ....
         Outliers: bounded influence, Lipschitz constant `1`.
         Estimates: calibrated; no likelihood.
 
@@ -1974,7 +1982,7 @@ def categorical_hinge(
 
     Properties:
         Convex.
-        Differentiable: C0, not at two of `margin*Piecewise((1, Ne(-c + label, 0)), (0, True)) + ...
+        Smoothness: C0, not at two of ... tie for the greatest.
         Outliers: bounded influence, Lipschitz constant `sqrt(2)`.
         Estimates: not calibrated.
 
@@ -2153,7 +2161,7 @@ class CategoricalHingeLoss(nn.Module):
 
     Properties:
         Convex.
-        Differentiable: C0, not at two of `margin*Piecewise((1, Ne(-c + label, 0)), (0, True)) + ...
+        Smoothness: C0, not at two of ... tie for the greatest.
         Outliers: bounded influence, Lipschitz constant `sqrt(2)`.
         Estimates: not calibrated.
 
@@ -2344,7 +2352,7 @@ def multiclass_perceptron(
 
     Properties:
         Convex.
-        Differentiable: C0, not at two entries of `scores` tie for the greatest.
+        Smoothness: C0, not at two entries of `scores` tie for the greatest.
         Outliers: bounded influence, Lipschitz constant `sqrt(2)`.
         Estimates: not calibrated.
 
@@ -2518,7 +2526,7 @@ class MulticlassPerceptronLoss(nn.Module):
 
     Properties:
         Convex.
-        Differentiable: C0, not at two entries of `scores` tie for the greatest.
+        Smoothness: C0, not at two entries of `scores` tie for the greatest.
         Outliers: bounded influence, Lipschitz constant `sqrt(2)`.
         Estimates: not calibrated.
 
@@ -2682,7 +2690,7 @@ def multi_margin(
 
     Properties:
         Convex.
-        Differentiable: C0, not at `scores[label]` = `margin + scores[c]`.
+        Smoothness: C0, not at `scores[label]` = `margin + scores[c]`.
         Estimates: not calibrated.
 
     Args:
@@ -2865,7 +2873,7 @@ class MultiMarginLoss(nn.Module):
 
     Properties:
         Convex.
-        Differentiable: C0, not at `scores[label]` = `margin + scores[c]`.
+        Smoothness: C0, not at `scores[label]` = `margin + scores[c]`.
         Estimates: not calibrated.
 
     The module form of `multi_margin`.
@@ -3117,8 +3125,8 @@ def multilabel_margin(
 
     Properties:
         Convex.
-        Differentiable: C0, not at `scores[c]` = `scores[k] + 1`.
-        Outliers: bounded influence, Lipschitz constant `Sum(Sum(sqrt(2)*(1 - ...
+        Smoothness: C0, not at `scores[c]` = `scores[k] + 1`.
+        Outliers: bounded influence, Lipschitz constant ....
 
     Args:
         scores: Prediction (class).
@@ -3250,8 +3258,8 @@ class MultilabelMarginLoss(nn.Module):
 
     Properties:
         Convex.
-        Differentiable: C0, not at `scores[c]` = `scores[k] + 1`.
-        Outliers: bounded influence, Lipschitz constant `Sum(Sum(sqrt(2)*(1 - ...
+        Smoothness: C0, not at `scores[c]` = `scores[k] + 1`.
+        Outliers: bounded influence, Lipschitz constant ....
 
     The module form of `multilabel_margin`.
 
@@ -3405,8 +3413,8 @@ def multilabel_soft_margin(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
-        Outliers: bounded influence, Lipschitz constant `sqrt(Sum(Max(1 - target[c], ...
+        Smoothness: C-infinity.
+        Outliers: bounded influence, Lipschitz constant ....
 
     Args:
         logits: Prediction (class).
@@ -3538,8 +3546,8 @@ class MultilabelSoftMarginLoss(nn.Module):
 
     Properties:
         Convex.
-        Differentiable: Cinf.
-        Outliers: bounded influence, Lipschitz constant `sqrt(Sum(Max(1 - target[c], ...
+        Smoothness: C-infinity.
+        Outliers: bounded influence, Lipschitz constant ....
 
     The module form of `multilabel_soft_margin`.
 

@@ -96,7 +96,7 @@ def cosine_distance(
 
     Properties:
         Not convex.
-        Differentiable: Cinf, not at `prediction` is the zero vector.
+        Smoothness: C-infinity, not at `prediction` is the zero vector.
         Outliers: no Lipschitz constant.
 
     Args:
@@ -231,7 +231,7 @@ class CosineDistanceLoss(nn.Module):
 
     Properties:
         Not convex.
-        Differentiable: Cinf, not at `prediction` is the zero vector.
+        Smoothness: C-infinity, not at `prediction` is the zero vector.
         Outliers: no Lipschitz constant.
 
     The module form of `cosine_distance`.
@@ -409,7 +409,8 @@ def cosine_embedding(
 
     Properties:
         Not convex.
-        Differentiable: C0, not at `Sum(first[f]*second[f], f)` = `margin*Norm(first[f], ...
+        Smoothness: C0, not at `Sum(first[f]*second[f], f)` = `margin*Norm(first[f],
+            f)*Norm(second[f], f)`, `first` is the zero vector, ....
         Outliers: no Lipschitz constant.
 
     Args:
@@ -553,7 +554,8 @@ class CosineEmbeddingLoss(nn.Module):
 
     Properties:
         Not convex.
-        Differentiable: C0, not at `Sum(first[f]*second[f], f)` = `margin*Norm(first[f], ...
+        Smoothness: C0, not at `Sum(first[f]*second[f], f)` = `margin*Norm(first[f],
+            f)*Norm(second[f], f)`, `first` is the zero vector, ....
         Outliers: no Lipschitz constant.
 
     The module form of `cosine_embedding`.
@@ -810,7 +812,7 @@ def hinge_embedding(
 
     Properties:
         Convex.
-        Differentiable: C0, not at `distance = margin where target = -1`.
+        Smoothness: C0, not at `distance = margin where target = -1`.
         Outliers: bounded influence, Lipschitz constant `1`.
         No likelihood.
 
@@ -946,7 +948,7 @@ class HingeEmbeddingLoss(nn.Module):
 
     Properties:
         Convex.
-        Differentiable: C0, not at `distance = margin where target = -1`.
+        Smoothness: C0, not at `distance = margin where target = -1`.
         Outliers: bounded influence, Lipschitz constant `1`.
         No likelihood.
 
@@ -1113,7 +1115,8 @@ def contrastive(
 
     Properties:
         Not convex.
-        Differentiable: C0, not at `first[f]` = `second[f]` throughout, `Norm(first[f] - ...
+        Smoothness: C0, not at `first[f]` = `second[f]` throughout, `Norm(first[f] - second[f], f)`
+            = `margin`.
         Outliers: unbounded influence, no Lipschitz constant.
 
     Args:
@@ -1257,7 +1260,8 @@ class ContrastiveLoss(nn.Module):
 
     Properties:
         Not convex.
-        Differentiable: C0, not at `first[f]` = `second[f]` throughout, `Norm(first[f] - ...
+        Smoothness: C0, not at `first[f]` = `second[f]` throughout, `Norm(first[f] - second[f], f)`
+            = `margin`.
         Outliers: unbounded influence, no Lipschitz constant.
 
     The module form of `contrastive`.
@@ -1481,7 +1485,7 @@ def contrastive_distance(
 
     Properties:
         Convex.
-        Differentiable: C1, not at `distance = margin where same = 0`.
+        Smoothness: C1, not at `distance = margin where same = 0`.
         Outliers: no Lipschitz constant.
         No likelihood.
 
@@ -1616,7 +1620,7 @@ class ContrastiveDistanceLoss(nn.Module):
 
     Properties:
         Convex.
-        Differentiable: C1, not at `distance = margin where same = 0`.
+        Smoothness: C1, not at `distance = margin where same = 0`.
         Outliers: no Lipschitz constant.
         No likelihood.
 
@@ -1789,7 +1793,8 @@ def margin_based(
 
     Properties:
         Not convex.
-        Differentiable: C0, not at `Norm(first[f] - second[f], f)` = `beta + margin`, ...
+        Smoothness: C0, not at `Norm(first[f] - second[f], f)` = `beta + margin`, `Norm(first[f] -
+            second[f], f)` = `beta - margin`, ....
         Outliers: bounded influence, Lipschitz constant `sqrt(2)`.
 
     Args:
@@ -1938,7 +1943,8 @@ class MarginBasedLoss(nn.Module):
 
     Properties:
         Not convex.
-        Differentiable: C0, not at `Norm(first[f] - second[f], f)` = `beta + margin`, ...
+        Smoothness: C0, not at `Norm(first[f] - second[f], f)` = `beta + margin`, `Norm(first[f] -
+            second[f], f)` = `beta - margin`, ....
         Outliers: bounded influence, Lipschitz constant `sqrt(2)`.
 
     The module form of `margin_based`.
@@ -2177,8 +2183,10 @@ def triplet_margin(
 
     Properties:
         Not convex.
-        Differentiable: C0, not at `Norm(-negative[f] + positive[f], f)` = `Norm(anchor[f] - ...
-        Outliers: bounded influence, Lipschitz constant `2*Max(sqrt(2), ...
+        Smoothness: C0, not at `Norm(-negative[f] + positive[f], f)` = `Norm(anchor[f] -
+            negative[f], f)`, `anchor[f]` = `negative[f]`, ....
+        Outliers: bounded influence, Lipschitz constant `2*Max(sqrt(2),
+            sqrt(2)*sqrt(size_feature))`.
 
     Args:
         anchor: Prediction (feature).
@@ -2340,8 +2348,10 @@ class TripletMarginLoss(nn.Module):
 
     Properties:
         Not convex.
-        Differentiable: C0, not at `Norm(-negative[f] + positive[f], f)` = `Norm(anchor[f] - ...
-        Outliers: bounded influence, Lipschitz constant `2*Max(sqrt(2), ...
+        Smoothness: C0, not at `Norm(-negative[f] + positive[f], f)` = `Norm(anchor[f] -
+            negative[f], f)`, `anchor[f]` = `negative[f]`, ....
+        Outliers: bounded influence, Lipschitz constant `2*Max(sqrt(2),
+            sqrt(2)*sqrt(size_feature))`.
 
     The module form of `triplet_margin`.
 
@@ -2762,7 +2772,8 @@ def triplet_soft_margin(
 
     Properties:
         Not convex; convex in `positive`.
-        Differentiable: C0, not at `anchor[f]` = `negative[f]` throughout, `anchor[f]` = ...
+        Smoothness: C0, not at `anchor[f]` = `negative[f]` throughout, `anchor[f]` = `positive[f]`
+            throughout.
 
     Args:
         anchor: Prediction (feature).
@@ -2901,7 +2912,8 @@ class TripletSoftMarginLoss(nn.Module):
 
     Properties:
         Not convex; convex in `positive`.
-        Differentiable: C0, not at `anchor[f]` = `negative[f]` throughout, `anchor[f]` = ...
+        Smoothness: C0, not at `anchor[f]` = `negative[f]` throughout, `anchor[f]` = `positive[f]`
+            throughout.
 
     The module form of `triplet_soft_margin`.
 
@@ -3129,7 +3141,8 @@ def quadruplet(
 
     Properties:
         Not convex; convex in `positive`.
-        Differentiable: C0, not at `Sum((anchor[f] - negative[f])**2, f)` = `margin + ...
+        Smoothness: C0, not at `Sum((anchor[f] - negative[f])**2, f)` = `margin + Sum((anchor[f] -
+            positive[f])**2, f)`, `Sum((anchor[f] - positive[f])**2, f)` = ....
 
     Args:
         anchor: Prediction (feature).
@@ -3284,7 +3297,8 @@ class QuadrupletLoss(nn.Module):
 
     Properties:
         Not convex; convex in `positive`.
-        Differentiable: C0, not at `Sum((anchor[f] - negative[f])**2, f)` = `margin + ...
+        Smoothness: C0, not at `Sum((anchor[f] - negative[f])**2, f)` = `margin + Sum((anchor[f] -
+            positive[f])**2, f)`, `Sum((anchor[f] - positive[f])**2, f)` = ....
 
     The module form of `quadruplet`.
 

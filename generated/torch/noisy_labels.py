@@ -93,7 +93,7 @@ def generalized_cross_entropy(
 
     Properties:
         Convex.
-        Differentiable: C0, not at `probabilities[label]` = `0`.
+        Smoothness: C0, not at `probabilities[label]` = `0`.
         Estimates: not proper; no likelihood.
 
     Args:
@@ -273,7 +273,7 @@ class GeneralizedCrossEntropyLoss(nn.Module):
 
     Properties:
         Convex.
-        Differentiable: C0, not at `probabilities[label]` = `0`.
+        Smoothness: C0, not at `probabilities[label]` = `0`.
         Estimates: not proper; no likelihood.
 
     The module form of `generalized_cross_entropy`.
@@ -471,7 +471,7 @@ def generalized_cross_entropy_with_logits(
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Estimates: not proper; no likelihood.
 
     Args:
@@ -649,7 +649,7 @@ class GeneralizedCrossEntropyWithLogitsLoss(nn.Module):
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Estimates: not proper; no likelihood.
 
     The module form of `generalized_cross_entropy_with_logits`.
@@ -860,7 +860,7 @@ def symmetric_cross_entropy(
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Estimates: not proper; no likelihood.
 
     Args:
@@ -1046,7 +1046,7 @@ class SymmetricCrossEntropyLoss(nn.Module):
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Estimates: not proper; no likelihood.
 
     The module form of `symmetric_cross_entropy`.
@@ -1297,7 +1297,7 @@ def poly1_cross_entropy(
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Estimates: not proper; no likelihood.
 
     Args:
@@ -1438,7 +1438,7 @@ class Poly1CrossEntropyLoss(nn.Module):
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Estimates: not proper; no likelihood.
 
     The module form of `poly1_cross_entropy`.
@@ -1631,7 +1631,7 @@ def sparse_poly1_cross_entropy(
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Estimates: not proper; no likelihood.
 
     Args:
@@ -1809,7 +1809,7 @@ class SparsePoly1CrossEntropyLoss(nn.Module):
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Estimates: not proper; no likelihood.
 
     The module form of `sparse_poly1_cross_entropy`.
@@ -2019,7 +2019,7 @@ def confidence_penalized_cross_entropy(
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Estimates: not proper; no likelihood.
 
     Args:
@@ -2197,7 +2197,7 @@ class ConfidencePenalizedCrossEntropyLoss(nn.Module):
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Estimates: not proper; no likelihood.
 
     The module form of `confidence_penalized_cross_entropy`.
@@ -2413,8 +2413,9 @@ def softmax_squared_error(
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
-        Estimates: class probabilities = `softmax(logits)`, strictly proper, calibrated; no ...
+        Smoothness: C-infinity.
+        Estimates: class probabilities = `softmax(logits)`, strictly proper, calibrated; no
+            likelihood.
 
     Args:
         logits: Prediction (class).
@@ -2586,8 +2587,9 @@ class SoftmaxSquaredErrorLoss(nn.Module):
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
-        Estimates: class probabilities = `softmax(logits)`, strictly proper, calibrated; no ...
+        Smoothness: C-infinity.
+        Estimates: class probabilities = `softmax(logits)`, strictly proper, calibrated; no
+            likelihood.
 
     The module form of `softmax_squared_error`.
 

@@ -76,7 +76,7 @@ def l1_penalty(
 
     Properties:
         Convex.
-        Differentiable: C0, not at `parameter = 0`.
+        Smoothness: C0, not at `parameter = 0`.
         Outliers: bounded influence, Lipschitz constant `1`.
 
     Args:
@@ -200,7 +200,7 @@ class L1PenaltyLoss(nn.Module):
 
     Properties:
         Convex.
-        Differentiable: C0, not at `parameter = 0`.
+        Smoothness: C0, not at `parameter = 0`.
         Outliers: bounded influence, Lipschitz constant `1`.
 
     The module form of `l1_penalty`.
@@ -314,7 +314,7 @@ def l2_penalty(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: unbounded influence, no Lipschitz constant.
 
     Args:
@@ -440,7 +440,7 @@ class L2PenaltyLoss(nn.Module):
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: unbounded influence, no Lipschitz constant.
 
     The module form of `l2_penalty`.
@@ -555,7 +555,7 @@ def elastic_net_penalty(
 
     Properties:
         Convex.
-        Differentiable: C0, not at `parameter = 0`.
+        Smoothness: C0, not at `parameter = 0`.
 
     Args:
         parameter: Prediction.
@@ -682,7 +682,7 @@ class ElasticNetPenaltyLoss(nn.Module):
 
     Properties:
         Convex.
-        Differentiable: C0, not at `parameter = 0`.
+        Smoothness: C0, not at `parameter = 0`.
 
     The module form of `elastic_net_penalty`.
 
@@ -817,7 +817,7 @@ def group_lasso_penalty(
 
     Properties:
         Convex.
-        Differentiable: C0, not at `parameter` is the zero vector.
+        Smoothness: C0, not at `parameter` is the zero vector.
         Outliers: bounded influence, Lipschitz constant `sqrt(size_member)`.
 
     Args:
@@ -946,7 +946,7 @@ class GroupLassoPenaltyLoss(nn.Module):
 
     Properties:
         Convex.
-        Differentiable: C0, not at `parameter` is the zero vector.
+        Smoothness: C0, not at `parameter` is the zero vector.
         Outliers: bounded influence, Lipschitz constant `sqrt(size_member)`.
 
     The module form of `group_lasso_penalty`.
@@ -1092,7 +1092,7 @@ def negative_entropy(
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     Args:
         logits: Prediction (class).
@@ -1222,7 +1222,7 @@ class NegativeEntropyLoss(nn.Module):
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     The module form of `negative_entropy`.
 
@@ -1382,7 +1382,7 @@ def orthogonality_penalty(
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: unbounded influence, no Lipschitz constant.
 
     Args:
@@ -1507,7 +1507,7 @@ class OrthogonalityPenaltyLoss(nn.Module):
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: unbounded influence, no Lipschitz constant.
 
     The module form of `orthogonality_penalty`.
@@ -1676,7 +1676,7 @@ def multi_task_uncertainty(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: bounded influence, Lipschitz constant `sqrt(Sum(exp(-2*log_variance[t]), t))/2`.
 
     Args:
@@ -1812,7 +1812,7 @@ class MultiTaskUncertaintyLoss(nn.Module):
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: bounded influence, Lipschitz constant `sqrt(Sum(exp(-2*log_variance[t]), t))/2`.
 
     The module form of `multi_task_uncertainty`.

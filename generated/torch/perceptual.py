@@ -77,7 +77,7 @@ def content(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: unbounded influence, no Lipschitz constant.
 
     Args:
@@ -236,7 +236,7 @@ class ContentLoss(nn.Module):
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: unbounded influence, no Lipschitz constant.
 
     The module form of `content`.
@@ -381,7 +381,7 @@ def feature_reconstruction(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: unbounded influence, no Lipschitz constant.
 
     Args:
@@ -539,7 +539,7 @@ class FeatureReconstructionLoss(nn.Module):
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: unbounded influence, no Lipschitz constant.
 
     The module form of `feature_reconstruction`.
@@ -709,7 +709,7 @@ def style(
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: unbounded influence, no Lipschitz constant.
 
     Args:
@@ -872,7 +872,7 @@ class StyleLoss(nn.Module):
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: unbounded influence, no Lipschitz constant.
 
     The module form of `style`.
@@ -1075,7 +1075,7 @@ def learned_perceptual(
 
     Properties:
         Not convex.
-        Differentiable: Cinf, not at `features` is the zero vector.
+        Smoothness: C-infinity, not at `features` is the zero vector.
 
     Args:
         features: Prediction (channel, *position).
@@ -1241,7 +1241,7 @@ class LearnedPerceptualLoss(nn.Module):
 
     Properties:
         Not convex.
-        Differentiable: Cinf, not at `features` is the zero vector.
+        Smoothness: C-infinity, not at `features` is the zero vector.
 
     The module form of `learned_perceptual`.
 
@@ -1483,7 +1483,7 @@ def feature_cosine(
 
     Properties:
         Not convex.
-        Differentiable: Cinf, not at `features` is the zero vector.
+        Smoothness: C-infinity, not at `features` is the zero vector.
 
     Args:
         features: Prediction (channel, *position).
@@ -1641,7 +1641,7 @@ class FeatureCosineLoss(nn.Module):
 
     Properties:
         Not convex.
-        Differentiable: Cinf, not at `features` is the zero vector.
+        Smoothness: C-infinity, not at `features` is the zero vector.
 
     The module form of `feature_cosine`.
 

@@ -151,7 +151,7 @@ def policy_gradient(
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: bounded influence, Lipschitz constant `sqrt(2)*Abs(advantage)`.
 
     Args:
@@ -332,7 +332,7 @@ class PolicyGradientLoss(nn.Module):
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: bounded influence, Lipschitz constant `sqrt(2)*Abs(advantage)`.
 
     The module form of `policy_gradient`.
@@ -513,7 +513,7 @@ def entropy_bonus(
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     Args:
         logits: Prediction (action).
@@ -641,7 +641,7 @@ class EntropyBonusLoss(nn.Module):
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     The module form of `entropy_bonus`.
 
@@ -810,7 +810,7 @@ def advantage_actor_critic(
 
     Properties:
         Not convex; convex in `value`.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: unbounded influence, no Lipschitz constant.
 
     Args:
@@ -998,7 +998,7 @@ class AdvantageActorCriticLoss(nn.Module):
 
     Properties:
         Not convex; convex in `value`.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: unbounded influence, no Lipschitz constant.
 
     The module form of `advantage_actor_critic`.
@@ -1218,7 +1218,8 @@ def ppo_clip(
 
     Properties:
         Not convex.
-        Differentiable: C0, not at `1 - clip_low` = `exp(log_probability - ...
+        Smoothness: C0, not at `1 - clip_low` = `exp(log_probability - old_log_probability)`, ... =
+            `clip_high + 1`, ....
 
     Args:
         log_probability: Prediction.
@@ -1361,7 +1362,8 @@ class PpoClipLoss(nn.Module):
 
     Properties:
         Not convex.
-        Differentiable: C0, not at `1 - clip_low` = `exp(log_probability - ...
+        Smoothness: C0, not at `1 - clip_low` = `exp(log_probability - old_log_probability)`, ... =
+            `clip_high + 1`, ....
 
     The module form of `ppo_clip`.
 
@@ -1673,7 +1675,7 @@ def ppo_value_clip(
 
     Properties:
         Convex.
-        Differentiable: C0, not at `value = -epsilon + old_value where old_value - returns > 0, ...
+        Smoothness: C0, not at ..., ..., ....
         Outliers: unbounded influence.
 
     Args:
@@ -1813,7 +1815,7 @@ class PpoValueClipLoss(nn.Module):
 
     Properties:
         Convex.
-        Differentiable: C0, not at `value = -epsilon + old_value where old_value - returns > 0, ...
+        Smoothness: C0, not at ..., ..., ....
         Outliers: unbounded influence.
 
     The module form of `ppo_value_clip`.
@@ -2023,7 +2025,7 @@ def grpo(
 
     Properties:
         Not convex.
-        Differentiable: C0, not at `1 - clip_low` = `exp(log_probability[t] - ...
+        Smoothness: C0, not at `1 - clip_low` = ..., ... = `clip_high + 1`, ....
 
     Args:
         log_probability: Prediction (token).
@@ -2188,7 +2190,7 @@ class GrpoLoss(nn.Module):
 
     Properties:
         Not convex.
-        Differentiable: C0, not at `1 - clip_low` = `exp(log_probability[t] - ...
+        Smoothness: C0, not at `1 - clip_low` = ..., ... = `clip_high + 1`, ....
 
     The module form of `grpo`.
 
@@ -2740,7 +2742,7 @@ def gspo(
 
     Properties:
         Not convex.
-        Differentiable: C0, not at `1 - clip_low` = `exp(Sum((log_probability[t] - ...
+        Smoothness: C0, not at `1 - clip_low` = ..., ... = `clip_high + 1`, ....
 
     Args:
         log_probability: Prediction (token).
@@ -2893,7 +2895,7 @@ class GspoLoss(nn.Module):
 
     Properties:
         Not convex.
-        Differentiable: C0, not at `1 - clip_low` = `exp(Sum((log_probability[t] - ...
+        Smoothness: C0, not at `1 - clip_low` = ..., ... = `clip_high + 1`, ....
 
     The module form of `gspo`.
 
@@ -3242,7 +3244,7 @@ def k1_kl(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: bounded influence, Lipschitz constant `1`.
 
     Args:
@@ -3371,7 +3373,7 @@ class K1KlLoss(nn.Module):
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: bounded influence, Lipschitz constant `1`.
 
     The module form of `k1_kl`.
@@ -3494,7 +3496,7 @@ def k2_kl(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: unbounded influence, no Lipschitz constant.
         Estimates: mean; likelihood of Gaussian, variance `1`.
 
@@ -3622,7 +3624,7 @@ class K2KlLoss(nn.Module):
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: unbounded influence, no Lipschitz constant.
         Estimates: mean; likelihood of Gaussian, variance `1`.
 
@@ -3749,7 +3751,7 @@ def k3_kl(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: unbounded influence, no Lipschitz constant.
         Likelihood of Gumbel of minima, scale `1`.
 
@@ -3880,7 +3882,7 @@ class K3KlLoss(nn.Module):
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: unbounded influence, no Lipschitz constant.
         Likelihood of Gumbel of minima, scale `1`.
 
@@ -4012,7 +4014,7 @@ def minimum_risk(
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     Args:
         log_probability: Prediction (candidate).
@@ -4153,7 +4155,7 @@ class MinimumRiskLoss(nn.Module):
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     The module form of `minimum_risk`.
 
@@ -4359,8 +4361,9 @@ def self_critical(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
-        Outliers: bounded influence, Lipschitz constant `Max(-baseline + reward, baseline - ...
+        Smoothness: C-infinity.
+        Outliers: bounded influence, Lipschitz constant `Max(-baseline + reward, baseline -
+            reward)`.
 
     Args:
         log_probability: Prediction.
@@ -4494,8 +4497,9 @@ class SelfCriticalLoss(nn.Module):
 
     Properties:
         Convex.
-        Differentiable: Cinf.
-        Outliers: bounded influence, Lipschitz constant `Max(-baseline + reward, baseline - ...
+        Smoothness: C-infinity.
+        Outliers: bounded influence, Lipschitz constant `Max(-baseline + reward, baseline -
+            reward)`.
 
     The module form of `self_critical`.
 
@@ -4642,8 +4646,9 @@ def advantage_weighted_regression(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
-        Outliers: bounded influence, Lipschitz constant `Max(exp(advantage/temperature), ...
+        Smoothness: C-infinity.
+        Outliers: bounded influence, Lipschitz constant `Max(exp(advantage/temperature),
+            max_weight)`.
 
     Args:
         log_probability: Prediction.
@@ -4783,8 +4788,9 @@ class AdvantageWeightedRegressionLoss(nn.Module):
 
     Properties:
         Convex.
-        Differentiable: Cinf.
-        Outliers: bounded influence, Lipschitz constant `Max(exp(advantage/temperature), ...
+        Smoothness: C-infinity.
+        Outliers: bounded influence, Lipschitz constant `Max(exp(advantage/temperature),
+            max_weight)`.
 
     The module form of `advantage_weighted_regression`.
 

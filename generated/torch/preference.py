@@ -129,7 +129,7 @@ def dpo(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: bounded influence, Lipschitz constant `sqrt(2)*(1 - label_smoothing)*beta`.
 
     Args:
@@ -283,7 +283,7 @@ class DpoLoss(nn.Module):
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: bounded influence, Lipschitz constant `sqrt(2)*(1 - label_smoothing)*beta`.
 
     The module form of `dpo`.
@@ -516,8 +516,8 @@ def dpo_robust(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
-        Outliers: bounded influence, Lipschitz constant `sqrt(2)*(label_smoothing - ...
+        Smoothness: C-infinity.
+        Outliers: bounded influence, Lipschitz constant ....
 
     Args:
         policy_chosen: Prediction.
@@ -669,8 +669,8 @@ class DpoRobustLoss(nn.Module):
 
     Properties:
         Convex.
-        Differentiable: Cinf.
-        Outliers: bounded influence, Lipschitz constant `sqrt(2)*(label_smoothing - ...
+        Smoothness: C-infinity.
+        Outliers: bounded influence, Lipschitz constant ....
 
     The module form of `dpo_robust`.
 
@@ -899,7 +899,7 @@ def ipo(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: unbounded influence, no Lipschitz constant.
 
     Args:
@@ -1045,7 +1045,7 @@ class IpoLoss(nn.Module):
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: unbounded influence, no Lipschitz constant.
 
     The module form of `ipo`.
@@ -1224,7 +1224,7 @@ def dpo_hinge(
 
     Properties:
         Convex.
-        Differentiable: C0, not at `policy_chosen = -(-beta*policy_rejected - ...
+        Smoothness: C0, not at ....
         Outliers: bounded influence, Lipschitz constant `sqrt(2)*beta`.
 
     Args:
@@ -1367,7 +1367,7 @@ class DpoHingeLoss(nn.Module):
 
     Properties:
         Convex.
-        Differentiable: C0, not at `policy_chosen = -(-beta*policy_rejected - ...
+        Smoothness: C0, not at ....
         Outliers: bounded influence, Lipschitz constant `sqrt(2)*beta`.
 
     The module form of `dpo_hinge`.
@@ -1546,7 +1546,7 @@ def slic(
 
     Properties:
         Convex.
-        Differentiable: C0, not at `chosen = margin + rejected`.
+        Smoothness: C0, not at `chosen = margin + rejected`.
         Outliers: bounded influence, Lipschitz constant `sqrt(2)`.
 
     Args:
@@ -1678,7 +1678,7 @@ class SlicLoss(nn.Module):
 
     Properties:
         Convex.
-        Differentiable: C0, not at `chosen = margin + rejected`.
+        Smoothness: C0, not at `chosen = margin + rejected`.
         Outliers: bounded influence, Lipschitz constant `sqrt(2)`.
 
     The module form of `slic`.
@@ -1838,7 +1838,7 @@ def kto(
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: redescending influence.
 
     Args:
@@ -1990,7 +1990,7 @@ class KtoLoss(nn.Module):
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: redescending influence.
 
     The module form of `kto`.
@@ -2225,7 +2225,7 @@ def simpo(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: bounded influence, Lipschitz constant `sqrt(2)*beta`.
 
     Args:
@@ -2370,7 +2370,7 @@ class SimpoLoss(nn.Module):
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: bounded influence, Lipschitz constant `sqrt(2)*beta`.
 
     The module form of `simpo`.
@@ -2605,7 +2605,7 @@ def cpo(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: bounded influence, Lipschitz constant `alpha + sqrt(2)*beta`.
 
     Args:
@@ -2748,7 +2748,7 @@ class CpoLoss(nn.Module):
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: bounded influence, Lipschitz constant `alpha + sqrt(2)*beta`.
 
     The module form of `cpo`.
@@ -2968,7 +2968,7 @@ def orpo(
 
     Properties:
         Not convex; convex in `rejected`.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     Args:
         chosen: Prediction; chosen < 0.
@@ -3103,7 +3103,7 @@ class OrpoLoss(nn.Module):
 
     Properties:
         Not convex; convex in `rejected`.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     The module form of `orpo`.
 
@@ -3278,7 +3278,7 @@ def bradley_terry(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     Args:
         chosen: Prediction.
@@ -3418,7 +3418,7 @@ class BradleyTerryLoss(nn.Module):
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     The module form of `bradley_terry`.
 
@@ -3663,7 +3663,7 @@ def plackett_luce(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     Args:
         scores: Prediction (answer).
@@ -3797,7 +3797,7 @@ class PlackettLuceLoss(nn.Module):
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     The module form of `plackett_luce`.
 

@@ -105,7 +105,7 @@ def normalized_softmax(
 
     Properties:
         Not convex.
-        Differentiable: Cinf, not at `embedding` is the zero vector, `weights` is the zero vector.
+        Smoothness: C-infinity, not at `embedding` is the zero vector, `weights` is the zero vector.
         Outliers: no Lipschitz constant.
 
     Args:
@@ -282,7 +282,7 @@ class NormalizedSoftmaxLoss(nn.Module):
 
     Properties:
         Not convex.
-        Differentiable: Cinf, not at `embedding` is the zero vector, `weights` is the zero vector.
+        Smoothness: C-infinity, not at `embedding` is the zero vector, `weights` is the zero vector.
         Outliers: no Lipschitz constant.
 
     The module form of `normalized_softmax`.
@@ -834,7 +834,7 @@ def cosface(
 
     Properties:
         Not convex.
-        Differentiable: Cinf, not at `embedding` is the zero vector, `weights` is the zero vector.
+        Smoothness: C-infinity, not at `embedding` is the zero vector, `weights` is the zero vector.
 
     Args:
         embedding: Prediction (feature).
@@ -1016,7 +1016,7 @@ class CosfaceLoss(nn.Module):
 
     Properties:
         Not convex.
-        Differentiable: Cinf, not at `embedding` is the zero vector, `weights` is the zero vector.
+        Smoothness: C-infinity, not at `embedding` is the zero vector, `weights` is the zero vector.
 
     The module form of `cosface`.
 
@@ -1588,7 +1588,7 @@ def arcface(
 
     Properties:
         Not convex.
-        Differentiable: C0, not at `(embedding[f] - weights[label, ...
+        Smoothness: C0, not at ... is the zero vector, `embedding` is the zero vector, ....
         Outliers: no Lipschitz constant.
 
     Args:
@@ -1776,7 +1776,7 @@ class ArcfaceLoss(nn.Module):
 
     Properties:
         Not convex.
-        Differentiable: C0, not at `(embedding[f] - weights[label, ...
+        Smoothness: C0, not at ... is the zero vector, `embedding` is the zero vector, ....
         Outliers: no Lipschitz constant.
 
     The module form of `arcface`.
@@ -2569,7 +2569,8 @@ def magface(
 
     Properties:
         Not convex.
-        Differentiable: at least C0, not at `(embedding[f] - weights[label, ...
+        Smoothness: at least C0, not at ... is the zero vector, `Norm(embedding[f], f)` = `longest`,
+            ....
         Outliers: no Lipschitz constant.
 
     Args:
@@ -2776,7 +2777,8 @@ class MagfaceLoss(nn.Module):
 
     Properties:
         Not convex.
-        Differentiable: at least C0, not at `(embedding[f] - weights[label, ...
+        Smoothness: at least C0, not at ... is the zero vector, `Norm(embedding[f], f)` = `longest`,
+            ....
         Outliers: no Lipschitz constant.
 
     The module form of `magface`.
@@ -3736,7 +3738,7 @@ def proxy_nca(
 
     Properties:
         Not convex.
-        Differentiable: Cinf, not at `embedding` is the zero vector, `proxies` is the zero vector.
+        Smoothness: C-infinity, not at `embedding` is the zero vector, `proxies` is the zero vector.
         Outliers: no Lipschitz constant.
 
     Args:
@@ -3915,7 +3917,7 @@ class ProxyNcaLoss(nn.Module):
 
     Properties:
         Not convex.
-        Differentiable: Cinf, not at `embedding` is the zero vector, `proxies` is the zero vector.
+        Smoothness: C-infinity, not at `embedding` is the zero vector, `proxies` is the zero vector.
         Outliers: no Lipschitz constant.
 
     The module form of `proxy_nca`.
@@ -4508,7 +4510,8 @@ def proxy_anchor(
 
     Properties:
         Not convex.
-        Differentiable: Cinf, not at `embeddings` is the zero vector, `proxies` is the zero vector.
+        Smoothness: C-infinity, not at `embeddings` is the zero vector, `proxies` is the zero
+            vector.
         Outliers: no Lipschitz constant.
 
     Args:
@@ -4693,7 +4696,8 @@ class ProxyAnchorLoss(nn.Module):
 
     Properties:
         Not convex.
-        Differentiable: Cinf, not at `embeddings` is the zero vector, `proxies` is the zero vector.
+        Smoothness: C-infinity, not at `embeddings` is the zero vector, `proxies` is the zero
+            vector.
         Outliers: no Lipschitz constant.
 
     The module form of `proxy_anchor`.
@@ -5282,7 +5286,7 @@ def soft_triple(
 
     Properties:
         Not convex.
-        Differentiable: Cinf, not at `centers` is the zero vector, `embedding` is the zero vector.
+        Smoothness: C-infinity, not at `centers` is the zero vector, `embedding` is the zero vector.
 
     Args:
         embedding: Prediction (feature).
@@ -5471,7 +5475,7 @@ class SoftTripleLoss(nn.Module):
 
     Properties:
         Not convex.
-        Differentiable: Cinf, not at `centers` is the zero vector, `embedding` is the zero vector.
+        Smoothness: C-infinity, not at `centers` is the zero vector, `embedding` is the zero vector.
 
     The module form of `soft_triple`.
 
@@ -6313,7 +6317,7 @@ def center(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: unbounded influence, no Lipschitz constant.
 
     Args:
@@ -6486,7 +6490,7 @@ class CenterLoss(nn.Module):
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: unbounded influence, no Lipschitz constant.
 
     The module form of `center`.

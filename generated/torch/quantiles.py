@@ -76,9 +76,10 @@ def expectile(
 
     Properties:
         Convex.
-        Differentiable: C1, not at `prediction = target`.
+        Smoothness: C1, not at `prediction = target`.
         Outliers: unbounded influence, no Lipschitz constant.
-        Estimates: expectile of level tau; likelihood of split normal, variance below `1/(2 - ...
+        Estimates: expectile of level tau; likelihood of split normal, variance below `1/(2 -
+            2*tau)`, variance above `1/(2*tau)`.
 
     Args:
         prediction: Prediction.
@@ -210,9 +211,10 @@ class ExpectileLoss(nn.Module):
 
     Properties:
         Convex.
-        Differentiable: C1, not at `prediction = target`.
+        Smoothness: C1, not at `prediction = target`.
         Outliers: unbounded influence, no Lipschitz constant.
-        Estimates: expectile of level tau; likelihood of split normal, variance below `1/(2 - ...
+        Estimates: expectile of level tau; likelihood of split normal, variance below `1/(2 -
+            2*tau)`, variance above `1/(2*tau)`.
 
     The module form of `expectile`.
 
@@ -389,8 +391,8 @@ def multi_quantile(
 
     Properties:
         Convex.
-        Differentiable: C0, not at `prediction[q]` = `target`.
-        Outliers: bounded influence, Lipschitz constant `sqrt(Sum(Max(1 - tau[q], tau[q])**2, ...
+        Smoothness: C0, not at `prediction[q]` = `target`.
+        Outliers: bounded influence, Lipschitz constant ....
 
     Args:
         prediction: Prediction (quantile).
@@ -528,8 +530,8 @@ class MultiQuantileLoss(nn.Module):
 
     Properties:
         Convex.
-        Differentiable: C0, not at `prediction[q]` = `target`.
-        Outliers: bounded influence, Lipschitz constant `sqrt(Sum(Max(1 - tau[q], tau[q])**2, ...
+        Smoothness: C0, not at `prediction[q]` = `target`.
+        Outliers: bounded influence, Lipschitz constant ....
 
     The module form of `multi_quantile`.
 
@@ -692,7 +694,7 @@ def smooth_quantile(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: bounded influence, Lipschitz constant `Max(1 - tau, tau)`.
         Likelihood of density `exp(-loss)`.
 
@@ -831,7 +833,7 @@ class SmoothQuantileLoss(nn.Module):
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: bounded influence, Lipschitz constant `Max(1 - tau, tau)`.
         Likelihood of density `exp(-loss)`.
 
@@ -1014,7 +1016,7 @@ def quantile_huber(
 
     Properties:
         Convex.
-        Differentiable: C1, not at `prediction = delta + target`, `prediction = target`, ....
+        Smoothness: C1, not at `prediction = delta + target`, `prediction = target`, ....
         Outliers: bounded influence, Lipschitz constant `Max(1 - tau, tau)`.
         Likelihood of density `exp(-loss)`.
 
@@ -1154,7 +1156,7 @@ class QuantileHuberLoss(nn.Module):
 
     Properties:
         Convex.
-        Differentiable: C1, not at `prediction = delta + target`, `prediction = target`, ....
+        Smoothness: C1, not at `prediction = delta + target`, `prediction = target`, ....
         Outliers: bounded influence, Lipschitz constant `Max(1 - tau, tau)`.
         Likelihood of density `exp(-loss)`.
 
@@ -1359,8 +1361,9 @@ def quantile_regression(
 
     Properties:
         Convex.
-        Differentiable: C1, not at `prediction[i]` = `-delta + target[j]`, `prediction[i]` = ...
-        Outliers: bounded influence, Lipschitz constant `sqrt(Sum(Max((i + 1/2)/size_quantile, ...
+        Smoothness: C1, not at `prediction[i]` = `-delta + target[j]`, `prediction[i]` = `delta +
+            target[j]`, ....
+        Outliers: bounded influence, Lipschitz constant ....
 
     Args:
         prediction: Prediction (quantile).
@@ -1496,8 +1499,9 @@ class QuantileRegressionLoss(nn.Module):
 
     Properties:
         Convex.
-        Differentiable: C1, not at `prediction[i]` = `-delta + target[j]`, `prediction[i]` = ...
-        Outliers: bounded influence, Lipschitz constant `sqrt(Sum(Max((i + 1/2)/size_quantile, ...
+        Smoothness: C1, not at `prediction[i]` = `-delta + target[j]`, `prediction[i]` = `delta +
+            target[j]`, ....
+        Outliers: bounded influence, Lipschitz constant ....
 
     The module form of `quantile_regression`.
 
@@ -1727,7 +1731,8 @@ def interval_score(
 
     Properties:
         Convex.
-        Differentiable: C0, not at `upper = target where lower - target > 0`, `lower = target ...
+        Smoothness: C0, not at `upper = target where lower - target > 0`, `lower = target where
+            target - upper > 0`, ....
         Outliers: bounded influence, Lipschitz constant `2 + 2*sqrt(2)/alpha`.
 
     Args:
@@ -1866,7 +1871,8 @@ class IntervalScoreLoss(nn.Module):
 
     Properties:
         Convex.
-        Differentiable: C0, not at `upper = target where lower - target > 0`, `lower = target ...
+        Smoothness: C0, not at `upper = target where lower - target > 0`, `lower = target where
+            target - upper > 0`, ....
         Outliers: bounded influence, Lipschitz constant `2 + 2*sqrt(2)/alpha`.
 
     The module form of `interval_score`.
@@ -2058,7 +2064,7 @@ def ensemble_crps(
 
     Properties:
         Not convex.
-        Differentiable: C0, not at `prediction[m]` = `target`, `prediction[n]` = `prediction[m]`.
+        Smoothness: C0, not at `prediction[m]` = `target`, `prediction[n]` = `prediction[m]`.
         Outliers: bounded influence, Lipschitz constant `sqrt(2)/2 + 1/sqrt(size_member)`.
 
     Args:
@@ -2193,7 +2199,7 @@ class EnsembleCrpsLoss(nn.Module):
 
     Properties:
         Not convex.
-        Differentiable: C0, not at `prediction[m]` = `target`, `prediction[n]` = `prediction[m]`.
+        Smoothness: C0, not at `prediction[m]` = `target`, `prediction[n]` = `prediction[m]`.
         Outliers: bounded influence, Lipschitz constant `sqrt(2)/2 + 1/sqrt(size_member)`.
 
     The module form of `ensemble_crps`.

@@ -97,7 +97,8 @@ def margin_ranking(
 
     Properties:
         Convex.
-        Differentiable: C0, not at `first = -margin + second where target = -1`, `first = margin ...
+        Smoothness: C0, not at `first = -margin + second where target = -1`, `first = margin +
+            second where target = 1`.
         Outliers: bounded influence, Lipschitz constant `sqrt(2)*Abs(target)`.
 
     Args:
@@ -235,7 +236,8 @@ class MarginRankingLoss(nn.Module):
 
     Properties:
         Convex.
-        Differentiable: C0, not at `first = -margin + second where target = -1`, `first = margin ...
+        Smoothness: C0, not at `first = -margin + second where target = -1`, `first = margin +
+            second where target = 1`.
         Outliers: bounded influence, Lipschitz constant `sqrt(2)*Abs(target)`.
 
     The module form of `margin_ranking`.
@@ -404,8 +406,8 @@ def pairwise_logistic(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
-        Outliers: bounded influence, Lipschitz constant ...
+        Smoothness: C-infinity.
+        Outliers: bounded influence, Lipschitz constant ....
 
     Args:
         scores: Prediction (list).
@@ -546,8 +548,8 @@ class PairwiseLogisticLoss(nn.Module):
 
     Properties:
         Convex.
-        Differentiable: Cinf.
-        Outliers: bounded influence, Lipschitz constant ...
+        Smoothness: C-infinity.
+        Outliers: bounded influence, Lipschitz constant ....
 
     The module form of `pairwise_logistic`.
 
@@ -831,8 +833,8 @@ def pairwise_hinge(
 
     Properties:
         Convex.
-        Differentiable: C0, not at `scores[i]` = `margin + scores[j]`.
-        Outliers: bounded influence, Lipschitz constant ...
+        Smoothness: C0, not at `scores[i]` = `margin + scores[j]`.
+        Outliers: bounded influence, Lipschitz constant ....
 
     Args:
         scores: Prediction (list).
@@ -976,8 +978,8 @@ class PairwiseHingeLoss(nn.Module):
 
     Properties:
         Convex.
-        Differentiable: C0, not at `scores[i]` = `margin + scores[j]`.
-        Outliers: bounded influence, Lipschitz constant ...
+        Smoothness: C0, not at `scores[i]` = `margin + scores[j]`.
+        Outliers: bounded influence, Lipschitz constant ....
 
     The module form of `pairwise_hinge`.
 
@@ -1236,8 +1238,8 @@ def pairwise_soft_zero_one(
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
-        Outliers: bounded influence, Lipschitz constant ...
+        Smoothness: C-infinity.
+        Outliers: bounded influence, Lipschitz constant ....
 
     Args:
         scores: Prediction (list).
@@ -1376,8 +1378,8 @@ class PairwiseSoftZeroOneLoss(nn.Module):
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
-        Outliers: bounded influence, Lipschitz constant ...
+        Smoothness: C-infinity.
+        Outliers: bounded influence, Lipschitz constant ....
 
     The module form of `pairwise_soft_zero_one`.
 
@@ -1672,7 +1674,7 @@ def pairwise_mse(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     Args:
         scores: Prediction (list).
@@ -1810,7 +1812,7 @@ class PairwiseMseLoss(nn.Module):
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     The module form of `pairwise_mse`.
 
@@ -2097,7 +2099,7 @@ def softmax_ranking(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     Args:
         scores: Prediction (list).
@@ -2238,7 +2240,7 @@ class SoftmaxRankingLoss(nn.Module):
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     The module form of `softmax_ranking`.
 
@@ -2492,7 +2494,7 @@ def listnet(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     Args:
         scores: Prediction (list).
@@ -2630,7 +2632,7 @@ class ListnetLoss(nn.Module):
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     The module form of `listnet`.
 
@@ -2887,7 +2889,7 @@ def poly1_softmax(
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     Args:
         scores: Prediction (list).
@@ -3032,7 +3034,7 @@ class Poly1SoftmaxLoss(nn.Module):
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     The module form of `poly1_softmax`.
 
@@ -3385,7 +3387,7 @@ def unique_softmax(
     of the list's length.
 
     Properties:
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     Args:
         scores: Prediction (list).
@@ -3521,7 +3523,7 @@ class UniqueSoftmaxLoss(nn.Module):
     of the list's length.
 
     Properties:
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     The module form of `unique_softmax`.
 

@@ -74,7 +74,7 @@ def list_mle(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     Args:
         scores: Prediction (list).
@@ -219,7 +219,7 @@ class ListMleLoss(nn.Module):
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     The module form of `list_mle`.
 
@@ -523,7 +523,7 @@ def approx_ndcg(
 
     Properties:
         Not convex.
-        Differentiable: at least C0, not at `Sum(Piecewise((1/(1 + exp(-(-scores[i] + ...
+        Smoothness: at least C0, not at ... = `1/2`.
 
     Args:
         scores: Prediction (list).
@@ -670,7 +670,7 @@ class ApproxNdcgLoss(nn.Module):
 
     Properties:
         Not convex.
-        Differentiable: at least C0, not at `Sum(Piecewise((1/(1 + exp(-(-scores[i] + ...
+        Smoothness: at least C0, not at ... = `1/2`.
 
     The module form of `approx_ndcg`.
 
@@ -1239,7 +1239,8 @@ def lambda_rank(
 
     Properties:
         Not convex.
-        Differentiable: discontinuous, not at two of `-Piecewise((scores[i], valid[i]), (-oo, ...
+        Smoothness: discontinuous, not at two of `-Piecewise((scores[i], valid[i]), (-oo, True))`
+            tie, two of `-Piecewise((scores[j], valid[j]), (-oo, True))` tie, ....
         Outliers: no Lipschitz constant.
 
     Args:
@@ -1396,7 +1397,8 @@ class LambdaRankLoss(nn.Module):
 
     Properties:
         Not convex.
-        Differentiable: discontinuous, not at two of `-Piecewise((scores[i], valid[i]), (-oo, ...
+        Smoothness: discontinuous, not at two of `-Piecewise((scores[i], valid[i]), (-oo, True))`
+            tie, two of `-Piecewise((scores[j], valid[j]), (-oo, True))` tie, ....
         Outliers: no Lipschitz constant.
 
     The module form of `lambda_rank`.

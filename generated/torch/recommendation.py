@@ -87,7 +87,7 @@ def bayesian_personalized_ranking(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: bounded influence, Lipschitz constant `sqrt(2)`.
 
     Args:
@@ -219,7 +219,7 @@ class BayesianPersonalizedRankingLoss(nn.Module):
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: bounded influence, Lipschitz constant `sqrt(2)`.
 
     The module form of `bayesian_personalized_ranking`.
@@ -375,7 +375,7 @@ def top1(
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     Args:
         positive: Prediction.
@@ -507,7 +507,7 @@ class Top1Loss(nn.Module):
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     The module form of `top1`.
 
@@ -692,7 +692,7 @@ def bpr_max(
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: bounded influence, Lipschitz constant `2*sqrt(2)`.
 
     Args:
@@ -826,7 +826,7 @@ class BprMaxLoss(nn.Module):
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: bounded influence, Lipschitz constant `2*sqrt(2)`.
 
     The module form of `bpr_max`.
@@ -1030,7 +1030,7 @@ def sampled_softmax(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     Args:
         positive: Prediction.
@@ -1174,7 +1174,7 @@ class SampledSoftmaxLoss(nn.Module):
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     The module form of `sampled_softmax`.
 
@@ -1387,7 +1387,7 @@ def negative_sampling(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: bounded influence, Lipschitz constant `sqrt(size_sample + 1)`.
 
     Args:
@@ -1521,7 +1521,7 @@ class NegativeSamplingLoss(nn.Module):
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: bounded influence, Lipschitz constant `sqrt(size_sample + 1)`.
 
     The module form of `negative_sampling`.
@@ -1675,7 +1675,7 @@ def self_adversarial_negative_sampling(
 
     Properties:
         Not convex; convex in `positive`.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     Args:
         positive: Prediction.
@@ -1818,7 +1818,7 @@ class SelfAdversarialNegativeSamplingLoss(nn.Module):
 
     Properties:
         Not convex; convex in `positive`.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     The module form of `self_adversarial_negative_sampling`.
 
@@ -2034,7 +2034,8 @@ def translation_margin(
 
     Properties:
         Not convex; convex in `head`, `tail`.
-        Differentiable: C0, not at `Norm(false_head[f] - false_tail[f] + relation[f], f)` = ...
+        Smoothness: C0, not at ... = ..., `false_head[f] - false_tail[f] + relation[f]` is the zero
+            vector, ....
         Outliers: bounded influence, Lipschitz constant `2*sqrt(3)`.
 
     Args:
@@ -2188,7 +2189,8 @@ class TranslationMarginLoss(nn.Module):
 
     Properties:
         Not convex; convex in `head`, `tail`.
-        Differentiable: C0, not at `Norm(false_head[f] - false_tail[f] + relation[f], f)` = ...
+        Smoothness: C0, not at ... = ..., `false_head[f] - false_tail[f] + relation[f]` is the zero
+            vector, ....
         Outliers: bounded influence, Lipschitz constant `2*sqrt(3)`.
 
     The module form of `translation_margin`.

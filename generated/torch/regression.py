@@ -146,7 +146,7 @@ def squared_error(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: unbounded influence, no Lipschitz constant.
         Estimates: mean; likelihood of Gaussian, variance `1/2`.
 
@@ -277,7 +277,7 @@ class SquaredErrorLoss(nn.Module):
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: unbounded influence, no Lipschitz constant.
         Estimates: mean; likelihood of Gaussian, variance `1/2`.
 
@@ -415,7 +415,7 @@ def absolute_error(
 
     Properties:
         Convex.
-        Differentiable: C0, not at `prediction = target`.
+        Smoothness: C0, not at `prediction = target`.
         Outliers: bounded influence, Lipschitz constant `1`.
         Estimates: median; likelihood of Laplace, scale `1`.
 
@@ -547,7 +547,7 @@ class AbsoluteErrorLoss(nn.Module):
 
     Properties:
         Convex.
-        Differentiable: C0, not at `prediction = target`.
+        Smoothness: C0, not at `prediction = target`.
         Outliers: bounded influence, Lipschitz constant `1`.
         Estimates: median; likelihood of Laplace, scale `1`.
 
@@ -691,7 +691,7 @@ def huber(
 
     Properties:
         Convex.
-        Differentiable: C1, not at `prediction = delta + target`, `prediction = -delta + target`.
+        Smoothness: C1, not at `prediction = delta + target`, `prediction = -delta + target`.
         Outliers: bounded influence, Lipschitz constant `delta`.
         Likelihood of Huber's, variance in the middle `1`, tails from `delta`.
 
@@ -827,7 +827,7 @@ class HuberLoss(nn.Module):
 
     Properties:
         Convex.
-        Differentiable: C1, not at `prediction = delta + target`, `prediction = -delta + target`.
+        Smoothness: C1, not at `prediction = delta + target`, `prediction = -delta + target`.
         Outliers: bounded influence, Lipschitz constant `delta`.
         Likelihood of Huber's, variance in the middle `1`, tails from `delta`.
 
@@ -978,7 +978,7 @@ def smooth_l1(
 
     Properties:
         Convex.
-        Differentiable: C1, not at `prediction = beta + target`, `prediction = -beta + target`.
+        Smoothness: C1, not at `prediction = beta + target`, `prediction = -beta + target`.
         Outliers: bounded influence, Lipschitz constant `1`.
         Likelihood of Huber's, variance in the middle `beta`, tails from `beta`.
 
@@ -1113,7 +1113,7 @@ class SmoothL1Loss(nn.Module):
 
     Properties:
         Convex.
-        Differentiable: C1, not at `prediction = beta + target`, `prediction = -beta + target`.
+        Smoothness: C1, not at `prediction = beta + target`, `prediction = -beta + target`.
         Outliers: bounded influence, Lipschitz constant `1`.
         Likelihood of Huber's, variance in the middle `beta`, tails from `beta`.
 
@@ -1268,7 +1268,7 @@ def log_cosh(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: bounded influence, Lipschitz constant `1`.
         Likelihood of hyperbolic secant, scale `pi/2`.
 
@@ -1399,7 +1399,7 @@ class LogCoshLoss(nn.Module):
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: bounded influence, Lipschitz constant `1`.
         Likelihood of hyperbolic secant, scale `pi/2`.
 
@@ -1529,7 +1529,7 @@ def quantile(
 
     Properties:
         Convex.
-        Differentiable: C0, not at `prediction = target`.
+        Smoothness: C0, not at `prediction = target`.
         Outliers: bounded influence, Lipschitz constant `Max(1 - tau, tau)`.
         Estimates: quantile of level tau; likelihood of asymmetric Laplace, level `tau`, scale `1`.
 
@@ -1664,7 +1664,7 @@ class QuantileLoss(nn.Module):
 
     Properties:
         Convex.
-        Differentiable: C0, not at `prediction = target`.
+        Smoothness: C0, not at `prediction = target`.
         Outliers: bounded influence, Lipschitz constant `Max(1 - tau, tau)`.
         Estimates: quantile of level tau; likelihood of asymmetric Laplace, level `tau`, scale `1`.
 
@@ -1831,7 +1831,7 @@ def tukey_biweight(
 
     Properties:
         Not convex.
-        Differentiable: C2, not at `prediction = c + target`, `prediction = -c + target`.
+        Smoothness: C2, not at `prediction = c + target`, `prediction = -c + target`.
         Outliers: redescending influence, Lipschitz constant `16*sqrt(5)*c/125`.
         No likelihood.
 
@@ -1967,7 +1967,7 @@ class TukeyBiweightLoss(nn.Module):
 
     Properties:
         Not convex.
-        Differentiable: C2, not at `prediction = c + target`, `prediction = -c + target`.
+        Smoothness: C2, not at `prediction = c + target`, `prediction = -c + target`.
         Outliers: redescending influence, Lipschitz constant `16*sqrt(5)*c/125`.
         No likelihood.
 
@@ -2130,7 +2130,7 @@ def linex(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Likelihood of Gumbel, signed scale `1/a`.
 
     Args:
@@ -2263,7 +2263,7 @@ class LinexLoss(nn.Module):
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Likelihood of Gumbel, signed scale `1/a`.
 
     The module form of `linex`.
@@ -2411,7 +2411,7 @@ def gaussian_nll(
 
     Properties:
         Not convex; convex in `mean`.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: no Lipschitz constant.
         Likelihood of Gaussian, variance `variance`.
 
@@ -2546,7 +2546,7 @@ class GaussianNllLoss(nn.Module):
 
     Properties:
         Not convex; convex in `mean`.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: no Lipschitz constant.
         Likelihood of Gaussian, variance `variance`.
 
@@ -2700,7 +2700,7 @@ def poisson_nll(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: unbounded influence, no Lipschitz constant.
         Estimates: mean = `exp(log_rate)`; likelihood of Poisson, mean `exp(log_rate)`.
 
@@ -2830,7 +2830,7 @@ class PoissonNllLoss(nn.Module):
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: unbounded influence, no Lipschitz constant.
         Estimates: mean = `exp(log_rate)`; likelihood of Poisson, mean `exp(log_rate)`.
 
@@ -2956,7 +2956,7 @@ def poisson_nll_rate(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: no Lipschitz constant.
         Estimates: mean = `rate`; likelihood of Poisson, mean `rate`.
 
@@ -3086,7 +3086,7 @@ class PoissonNllRateLoss(nn.Module):
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: no Lipschitz constant.
         Estimates: mean = `rate`; likelihood of Poisson, mean `rate`.
 
@@ -3213,7 +3213,7 @@ def epsilon_insensitive(
 
     Properties:
         Convex.
-        Differentiable: C0, not at `prediction = epsilon + target where epsilon > 0`, ...
+        Smoothness: C0, not at `prediction = epsilon + target where epsilon > 0`, ....
         Outliers: bounded influence, Lipschitz constant `1`.
         Likelihood of density `exp(-loss)`.
 
@@ -3347,7 +3347,7 @@ class EpsilonInsensitiveLoss(nn.Module):
 
     Properties:
         Convex.
-        Differentiable: C0, not at `prediction = epsilon + target where epsilon > 0`, ...
+        Smoothness: C0, not at `prediction = epsilon + target where epsilon > 0`, ....
         Outliers: bounded influence, Lipschitz constant `1`.
         Likelihood of density `exp(-loss)`.
 
@@ -3496,7 +3496,7 @@ def squared_epsilon_insensitive(
 
     Properties:
         Convex.
-        Differentiable: C1, not at `prediction = epsilon + target where epsilon > 0`, ...
+        Smoothness: C1, not at `prediction = epsilon + target where epsilon > 0`, ....
         Outliers: unbounded influence, no Lipschitz constant.
         Likelihood of density `exp(-loss)`.
 
@@ -3629,7 +3629,7 @@ class SquaredEpsilonInsensitiveLoss(nn.Module):
 
     Properties:
         Convex.
-        Differentiable: C1, not at `prediction = epsilon + target where epsilon > 0`, ...
+        Smoothness: C1, not at `prediction = epsilon + target where epsilon > 0`, ....
         Outliers: unbounded influence, no Lipschitz constant.
         Likelihood of density `exp(-loss)`.
 
@@ -3790,9 +3790,10 @@ def asymmetric_squared_error(
 
     Properties:
         Convex.
-        Differentiable: C1, not at `prediction = target`.
+        Smoothness: C1, not at `prediction = target`.
         Outliers: unbounded influence, no Lipschitz constant.
-        Estimates: expectile of level under/(over + under); likelihood of split normal, variance ...
+        Estimates: expectile of level under/(over + under); likelihood of split normal, variance
+            below `1/(2*over)`, variance above `1/(2*under)`.
 
     Args:
         prediction: Prediction.
@@ -3929,9 +3930,10 @@ class AsymmetricSquaredErrorLoss(nn.Module):
 
     Properties:
         Convex.
-        Differentiable: C1, not at `prediction = target`.
+        Smoothness: C1, not at `prediction = target`.
         Outliers: unbounded influence, no Lipschitz constant.
-        Estimates: expectile of level under/(over + under); likelihood of split normal, variance ...
+        Estimates: expectile of level under/(over + under); likelihood of split normal, variance
+            below `1/(2*over)`, variance above `1/(2*under)`.
 
     The module form of `asymmetric_squared_error`.
 
@@ -4115,9 +4117,10 @@ def asymmetric_absolute_error(
 
     Properties:
         Convex.
-        Differentiable: C0, not at `prediction = target`.
+        Smoothness: C0, not at `prediction = target`.
         Outliers: bounded influence, Lipschitz constant `Max(over, under)`.
-        Estimates: quantile of level under/(over + under); likelihood of asymmetric Laplace, ...
+        Estimates: quantile of level under/(over + under); likelihood of asymmetric Laplace, level
+            `under/(over + under)`, scale `1/(over + under)`.
 
     Args:
         prediction: Prediction.
@@ -4253,9 +4256,10 @@ class AsymmetricAbsoluteErrorLoss(nn.Module):
 
     Properties:
         Convex.
-        Differentiable: C0, not at `prediction = target`.
+        Smoothness: C0, not at `prediction = target`.
         Outliers: bounded influence, Lipschitz constant `Max(over, under)`.
-        Estimates: quantile of level under/(over + under); likelihood of asymmetric Laplace, ...
+        Estimates: quantile of level under/(over + under); likelihood of asymmetric Laplace, level
+            `under/(over + under)`, scale `1/(over + under)`.
 
     The module form of `asymmetric_absolute_error`.
 

@@ -87,7 +87,7 @@ def absolute_percentage_error(
 
     Properties:
         Convex.
-        Differentiable: C0, not at `prediction = target where target > 0, epsilon - target > 0`, ...
+        Smoothness: C0, not at ..., ..., ....
         Outliers: bounded influence, Lipschitz constant `Max(-1/target, 1/epsilon, 1/target)`.
 
     Args:
@@ -223,7 +223,7 @@ class AbsolutePercentageErrorLoss(nn.Module):
 
     Properties:
         Convex.
-        Differentiable: C0, not at `prediction = target where target > 0, epsilon - target > 0`, ...
+        Smoothness: C0, not at ..., ..., ....
         Outliers: bounded influence, Lipschitz constant `Max(-1/target, 1/epsilon, 1/target)`.
 
     The module form of `absolute_percentage_error`.
@@ -385,8 +385,9 @@ def squared_logarithmic_error(
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
-        Likelihood of Gaussian of log(target + 1), mean of the logarithm `log(prediction + 1)`, ...
+        Smoothness: C-infinity.
+        Likelihood of Gaussian of log(target + 1), mean of the logarithm `log(prediction + 1)`,
+            variance of the logarithm `1/2`.
 
     Args:
         prediction: Prediction; prediction > -1.
@@ -517,8 +518,9 @@ class SquaredLogarithmicErrorLoss(nn.Module):
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
-        Likelihood of Gaussian of log(target + 1), mean of the logarithm `log(prediction + 1)`, ...
+        Smoothness: C-infinity.
+        Likelihood of Gaussian of log(target + 1), mean of the logarithm `log(prediction + 1)`,
+            variance of the logarithm `1/2`.
 
     The module form of `squared_logarithmic_error`.
 
@@ -669,7 +671,7 @@ def root_mean_squared_error(
 
     Properties:
         Convex.
-        Differentiable: C0, not at `prediction[b]` = `target[b]` throughout.
+        Smoothness: C0, not at `prediction[b]` = `target[b]` throughout.
         Outliers: bounded influence, Lipschitz constant `1/sqrt(size_batch)`.
 
     Args:
@@ -804,7 +806,7 @@ class RootMeanSquaredErrorLoss(nn.Module):
 
     Properties:
         Convex.
-        Differentiable: C0, not at `prediction[b]` = `target[b]` throughout.
+        Smoothness: C0, not at `prediction[b]` = `target[b]` throughout.
         Outliers: bounded influence, Lipschitz constant `1/sqrt(size_batch)`.
 
     The module form of `root_mean_squared_error`.
@@ -977,7 +979,7 @@ def relative_squared_error(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: unbounded influence, no Lipschitz constant.
 
     Args:
@@ -1111,7 +1113,7 @@ class RelativeSquaredErrorLoss(nn.Module):
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: unbounded influence, no Lipschitz constant.
 
     The module form of `relative_squared_error`.

@@ -86,7 +86,7 @@ def pseudo_huber(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: bounded influence, Lipschitz constant `delta`.
         Likelihood of hyperbolic, rate `delta`, width `delta`.
 
@@ -222,7 +222,7 @@ class PseudoHuberLoss(nn.Module):
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: bounded influence, Lipschitz constant `delta`.
         Likelihood of hyperbolic, rate `delta`, width `delta`.
 
@@ -380,7 +380,7 @@ def charbonnier(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: bounded influence, Lipschitz constant `1`.
         Likelihood of hyperbolic, rate `1`, width `epsilon`.
 
@@ -515,7 +515,7 @@ class CharbonnierLoss(nn.Module):
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: bounded influence, Lipschitz constant `1`.
         Likelihood of hyperbolic, rate `1`, width `epsilon`.
 
@@ -672,7 +672,7 @@ def cauchy(
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: redescending influence, Lipschitz constant `sqrt(2)/(2*c)`.
         Likelihood of Cauchy, scale `sqrt(2)*c`.
 
@@ -806,7 +806,7 @@ class CauchyLoss(nn.Module):
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: redescending influence, Lipschitz constant `sqrt(2)/(2*c)`.
         Likelihood of Cauchy, scale `sqrt(2)*c`.
 
@@ -955,7 +955,7 @@ def welsch(
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: redescending influence.
         No likelihood.
 
@@ -1091,7 +1091,7 @@ class WelschLoss(nn.Module):
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: redescending influence.
         No likelihood.
 
@@ -1238,7 +1238,7 @@ def geman_mcclure(
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: redescending influence, Lipschitz constant `3*sqrt(3)/(8*c)`.
         No likelihood.
 
@@ -1374,7 +1374,7 @@ class GemanMcclureLoss(nn.Module):
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: redescending influence, Lipschitz constant `3*sqrt(3)/(8*c)`.
         No likelihood.
 
@@ -1535,7 +1535,7 @@ def fair(
 
     Properties:
         Convex.
-        Differentiable: C2, not at `prediction = target`.
+        Smoothness: C2, not at `prediction = target`.
         Outliers: bounded influence, Lipschitz constant `c`.
         Likelihood of density `exp(-loss)`.
 
@@ -1669,7 +1669,7 @@ class FairLoss(nn.Module):
 
     Properties:
         Convex.
-        Differentiable: C2, not at `prediction = target`.
+        Smoothness: C2, not at `prediction = target`.
         Outliers: bounded influence, Lipschitz constant `c`.
         Likelihood of density `exp(-loss)`.
 
@@ -1818,7 +1818,7 @@ def andrews_wave(
 
     Properties:
         Not convex.
-        Differentiable: C1, not at `prediction = pi*c + target`, `prediction = -pi*c + target`.
+        Smoothness: C1, not at `prediction = pi*c + target`, `prediction = -pi*c + target`.
         Outliers: redescending influence.
         No likelihood.
 
@@ -1954,7 +1954,7 @@ class AndrewsWaveLoss(nn.Module):
 
     Properties:
         Not convex.
-        Differentiable: C1, not at `prediction = pi*c + target`, `prediction = -pi*c + target`.
+        Smoothness: C1, not at `prediction = pi*c + target`, `prediction = -pi*c + target`.
         Outliers: redescending influence.
         No likelihood.
 
@@ -2113,7 +2113,7 @@ def truncated_squared_error(
 
     Properties:
         Not convex.
-        Differentiable: C0, not at `prediction = -c + target`, `prediction = c + target`.
+        Smoothness: C0, not at `prediction = -c + target`, `prediction = c + target`.
         Outliers: redescending influence, Lipschitz constant `c`.
         No likelihood.
 
@@ -2247,7 +2247,7 @@ class TruncatedSquaredErrorLoss(nn.Module):
 
     Properties:
         Not convex.
-        Differentiable: C0, not at `prediction = -c + target`, `prediction = c + target`.
+        Smoothness: C0, not at `prediction = -c + target`, `prediction = c + target`.
         Outliers: redescending influence, Lipschitz constant `c`.
         No likelihood.
 

@@ -77,7 +77,7 @@ def brier_score(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: Lipschitz constant `Max(2 - 2*target, 2*target)`.
         Estimates: mean = `probability`, strictly proper.
 
@@ -209,7 +209,7 @@ class BrierScoreLoss(nn.Module):
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: Lipschitz constant `Max(2 - 2*target, 2*target)`.
         Estimates: mean = `probability`, strictly proper.
 
@@ -340,8 +340,8 @@ def multiclass_brier_score(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
-        Outliers: Lipschitz constant `sqrt(Sum(Max(2 - 2*target[c], 2*target[c])**2, c))`.
+        Smoothness: C-infinity.
+        Outliers: Lipschitz constant ....
         Estimates: class probabilities, strictly proper; no likelihood.
 
     Args:
@@ -473,8 +473,8 @@ class MulticlassBrierScoreLoss(nn.Module):
 
     Properties:
         Convex.
-        Differentiable: Cinf.
-        Outliers: Lipschitz constant `sqrt(Sum(Max(2 - 2*target[c], 2*target[c])**2, c))`.
+        Smoothness: C-infinity.
+        Outliers: Lipschitz constant ....
         Estimates: class probabilities, strictly proper; no likelihood.
 
     The module form of `multiclass_brier_score`.
@@ -621,7 +621,7 @@ def spherical_score(
 
     Properties:
         Not convex.
-        Differentiable: Cinf, not at `probabilities` is the zero vector.
+        Smoothness: C-infinity, not at `probabilities` is the zero vector.
         Outliers: no Lipschitz constant.
         Estimates: class probabilities, strictly proper; no likelihood.
 
@@ -755,7 +755,7 @@ class SphericalScoreLoss(nn.Module):
 
     Properties:
         Not convex.
-        Differentiable: Cinf, not at `probabilities` is the zero vector.
+        Smoothness: C-infinity, not at `probabilities` is the zero vector.
         Outliers: no Lipschitz constant.
         Estimates: class probabilities, strictly proper; no likelihood.
 
@@ -931,8 +931,9 @@ def coral(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
-        Outliers: bounded influence, Lipschitz constant `sqrt(Sum(Max(1 - levels[t], ...
+        Smoothness: C-infinity.
+        Outliers: bounded influence, Lipschitz constant `sqrt(Sum(Max(1 - levels[t], levels[t])**2,
+            t))`.
 
     Args:
         logits: Prediction (threshold).
@@ -1066,8 +1067,9 @@ class CoralLoss(nn.Module):
 
     Properties:
         Convex.
-        Differentiable: Cinf.
-        Outliers: bounded influence, Lipschitz constant `sqrt(Sum(Max(1 - levels[t], ...
+        Smoothness: C-infinity.
+        Outliers: bounded influence, Lipschitz constant `sqrt(Sum(Max(1 - levels[t], levels[t])**2,
+            t))`.
 
     The module form of `coral`.
 
@@ -1205,7 +1207,7 @@ def noise_contrastive_estimation(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: bounded influence, Lipschitz constant `sqrt(size_noise + 1)`.
 
     Args:
@@ -1351,7 +1353,7 @@ class NoiseContrastiveEstimationLoss(nn.Module):
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: bounded influence, Lipschitz constant `sqrt(size_noise + 1)`.
 
     The module form of `noise_contrastive_estimation`.

@@ -91,7 +91,7 @@ def tversky(
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     Args:
         probability: Prediction (class, *spatial); 0 <= probability <= 1.
@@ -265,7 +265,7 @@ class TverskyLoss(nn.Module):
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     The module form of `tversky`.
 
@@ -536,7 +536,7 @@ def dice(
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     Args:
         probability: Prediction (class, *spatial); 0 <= probability <= 1.
@@ -701,7 +701,7 @@ class DiceLoss(nn.Module):
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     The module form of `dice`.
 
@@ -904,7 +904,7 @@ def jaccard(
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     Args:
         probability: Prediction (class, *spatial); 0 <= probability <= 1.
@@ -1068,7 +1068,7 @@ class JaccardLoss(nn.Module):
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     The module form of `jaccard`.
 
@@ -1284,7 +1284,7 @@ def squared_dice(
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     Args:
         probability: Prediction (class, *spatial); 0 <= probability <= 1.
@@ -1447,7 +1447,7 @@ class SquaredDiceLoss(nn.Module):
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     The module form of `squared_dice`.
 
@@ -1660,7 +1660,7 @@ def generalized_dice(
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     Args:
         probability: Prediction (class, *spatial); 0 <= probability <= 1.
@@ -1826,7 +1826,7 @@ class GeneralizedDiceLoss(nn.Module):
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     The module form of `generalized_dice`.
 
@@ -2055,7 +2055,7 @@ def focal_tversky(
 
     Properties:
         Not convex.
-        Differentiable: C0, not at `alpha*Sum((1 - target[c, s])*probability[c, s], s) + ...
+        Smoothness: C0, not at ... = `0`.
 
     Args:
         probability: Prediction (class, *spatial); 0 <= probability <= 1.
@@ -2232,7 +2232,7 @@ class FocalTverskyLoss(nn.Module):
 
     Properties:
         Not convex.
-        Differentiable: C0, not at `alpha*Sum((1 - target[c, s])*probability[c, s], s) + ...
+        Smoothness: C0, not at ... = `0`.
 
     The module form of `focal_tversky`.
 
@@ -2560,7 +2560,7 @@ def log_cosh_dice(
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     Args:
         probability: Prediction (class, *spatial); 0 <= probability <= 1.
@@ -2721,7 +2721,7 @@ class LogCoshDiceLoss(nn.Module):
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     The module form of `log_cosh_dice`.
 
@@ -2954,7 +2954,7 @@ def matthews_correlation(
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     Args:
         probability: Prediction (class, *spatial); 0 <= probability <= 1.
@@ -3126,7 +3126,7 @@ class MatthewsCorrelationLoss(nn.Module):
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     The module form of `matthews_correlation`.
 

@@ -86,7 +86,7 @@ def dice_cross_entropy(
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     Args:
         logits: Prediction (class, *spatial).
@@ -262,7 +262,7 @@ class DiceCrossEntropyLoss(nn.Module):
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     The module form of `dice_cross_entropy`.
 
@@ -616,7 +616,7 @@ def binary_dice(
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     Args:
         logits: Prediction (*spatial).
@@ -777,7 +777,7 @@ class BinaryDiceLoss(nn.Module):
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     The module form of `binary_dice`.
 
@@ -991,7 +991,7 @@ def binary_dice_cross_entropy(
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     Args:
         logits: Prediction (*spatial).
@@ -1162,7 +1162,7 @@ class BinaryDiceCrossEntropyLoss(nn.Module):
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     The module form of `binary_dice_cross_entropy`.
 
@@ -1443,7 +1443,7 @@ def combo(
 
     Properties:
         Not convex.
-        Differentiable: Cinf, not at `1` = `probability[c, s]`, `probability[c, s]` = `0`.
+        Smoothness: C-infinity, not at `1` = `probability[c, s]`, `probability[c, s]` = `0`.
 
     Args:
         probability: Prediction (class, *spatial); 0 <= probability <= 1.
@@ -1617,7 +1617,7 @@ class ComboLoss(nn.Module):
 
     Properties:
         Not convex.
-        Differentiable: Cinf, not at `1` = `probability[c, s]`, `probability[c, s]` = `0`.
+        Smoothness: C-infinity, not at `1` = `probability[c, s]`, `probability[c, s]` = `0`.
 
     The module form of `combo`.
 
@@ -1879,7 +1879,7 @@ def boundary(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: Lipschitz constant `sqrt(Sum(distance[c, s]**2, s))/size_spatial`.
 
     Args:
@@ -2038,7 +2038,7 @@ class BoundaryLoss(nn.Module):
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: Lipschitz constant `sqrt(Sum(distance[c, s]**2, s))/size_spatial`.
 
     The module form of `boundary`.
@@ -2190,8 +2190,8 @@ def hausdorff_distance(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
-        Outliers: Lipschitz constant `sqrt(Sum((predicted_distance[c, s]**alpha + ...
+        Smoothness: C-infinity.
+        Outliers: Lipschitz constant ....
 
     Args:
         probability: Prediction (class, *spatial); 0 <= probability <= 1.
@@ -2362,8 +2362,8 @@ class HausdorffDistanceLoss(nn.Module):
 
     Properties:
         Convex.
-        Differentiable: Cinf.
-        Outliers: Lipschitz constant `sqrt(Sum((predicted_distance[c, s]**alpha + ...
+        Smoothness: C-infinity.
+        Outliers: Lipschitz constant ....
 
     The module form of `hausdorff_distance`.
 

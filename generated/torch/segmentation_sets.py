@@ -940,7 +940,7 @@ def top_k_cross_entropy(
     Where the last ones tie, all that tie share the derivative.
 
     Properties:
-        Differentiable: at least C0, not at two of `log(Sum(exp(logits[k, s]), k)) - ...
+        Smoothness: at least C0, not at two of ... tie.
 
     Args:
         logits: Prediction (class, *spatial).
@@ -1122,7 +1122,7 @@ class TopKCrossEntropyLoss(nn.Module):
     Where the last ones tie, all that tie share the derivative.
 
     Properties:
-        Differentiable: at least C0, not at two of `log(Sum(exp(logits[k, s]), k)) - ...
+        Smoothness: at least C0, not at two of ... tie.
 
     The module form of `top_k_cross_entropy`.
 

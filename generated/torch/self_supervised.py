@@ -99,7 +99,7 @@ def barlow_twins(
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     Args:
         first: Prediction (batch, feature).
@@ -247,7 +247,7 @@ class BarlowTwinsLoss(nn.Module):
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     The module form of `barlow_twins`.
 
@@ -1121,7 +1121,7 @@ def vicreg(
 
     Properties:
         Not convex.
-        Differentiable: at least C0, not at `1` = `sqrt(Maximum(size_batch - 1, 1)*epsilon + ...
+        Smoothness: at least C0, not at `1` = ..., `1` = ....
 
     Args:
         first: Prediction (batch, feature).
@@ -1279,7 +1279,7 @@ class VicregLoss(nn.Module):
 
     Properties:
         Not convex.
-        Differentiable: at least C0, not at `1` = `sqrt(Maximum(size_batch - 1, 1)*epsilon + ...
+        Smoothness: at least C0, not at `1` = ..., `1` = ....
 
     The module form of `vicreg`.
 
@@ -1857,7 +1857,7 @@ def byol(
 
     Properties:
         Not convex.
-        Differentiable: Cinf, not at `prediction` is the zero vector.
+        Smoothness: C-infinity, not at `prediction` is the zero vector.
         Outliers: no Lipschitz constant.
 
     Args:
@@ -1993,7 +1993,7 @@ class ByolLoss(nn.Module):
 
     Properties:
         Not convex.
-        Differentiable: Cinf, not at `prediction` is the zero vector.
+        Smoothness: C-infinity, not at `prediction` is the zero vector.
         Outliers: no Lipschitz constant.
 
     The module form of `byol`.
@@ -2174,7 +2174,8 @@ def simsiam(
 
     Properties:
         Not convex.
-        Differentiable: Cinf, not at `first_prediction` is the zero vector, `first_projection` ...
+        Smoothness: C-infinity, not at `first_prediction` is the zero vector, `first_projection` is
+            the zero vector, ....
         Outliers: no Lipschitz constant.
 
     Args:
@@ -2322,7 +2323,8 @@ class SimsiamLoss(nn.Module):
 
     Properties:
         Not convex.
-        Differentiable: Cinf, not at `first_prediction` is the zero vector, `first_projection` ...
+        Smoothness: C-infinity, not at `first_prediction` is the zero vector, `first_projection` is
+            the zero vector, ....
         Outliers: no Lipschitz constant.
 
     The module form of `simsiam`.
@@ -2594,8 +2596,8 @@ def dino(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
-        Outliers: bounded influence, Lipschitz constant `sqrt(Sum(2*exp(2*(-center[k] + ...
+        Smoothness: C-infinity.
+        Outliers: bounded influence, Lipschitz constant ....
 
     Args:
         student: Prediction (prototype).
@@ -2741,8 +2743,8 @@ class DinoLoss(nn.Module):
 
     Properties:
         Convex.
-        Differentiable: Cinf.
-        Outliers: bounded influence, Lipschitz constant `sqrt(Sum(2*exp(2*(-center[k] + ...
+        Smoothness: C-infinity.
+        Outliers: bounded influence, Lipschitz constant ....
 
     The module form of `dino`.
 
@@ -2975,9 +2977,11 @@ def swav(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
-        Outliers: bounded influence, Lipschitz constant `sqrt(Sum(2*codes[k]**2/temperature**2, ...
-        Estimates: not proper; likelihood of categorical, probabilities `proportional to ...
+        Smoothness: C-infinity.
+        Outliers: bounded influence, Lipschitz constant `sqrt(Sum(2*codes[k]**2/temperature**2,
+            k))`.
+        Estimates: not proper; likelihood of categorical, probabilities `proportional to
+            exp(-loss)`.
 
     Args:
         scores: Prediction (prototype).
@@ -3113,9 +3117,11 @@ class SwavLoss(nn.Module):
 
     Properties:
         Convex.
-        Differentiable: Cinf.
-        Outliers: bounded influence, Lipschitz constant `sqrt(Sum(2*codes[k]**2/temperature**2, ...
-        Estimates: not proper; likelihood of categorical, probabilities `proportional to ...
+        Smoothness: C-infinity.
+        Outliers: bounded influence, Lipschitz constant `sqrt(Sum(2*codes[k]**2/temperature**2,
+            k))`.
+        Estimates: not proper; likelihood of categorical, probabilities `proportional to
+            exp(-loss)`.
 
     The module form of `swav`.
 
@@ -3306,7 +3312,7 @@ def masked_reconstruction(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: unbounded influence, no Lipschitz constant.
 
     Args:
@@ -3450,7 +3456,7 @@ class MaskedReconstructionLoss(nn.Module):
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: unbounded influence, no Lipschitz constant.
 
     The module form of `masked_reconstruction`.

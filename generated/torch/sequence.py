@@ -79,7 +79,7 @@ def ctc(
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     Args:
         logits: Prediction (time, class).
@@ -282,7 +282,7 @@ class CtcLoss(nn.Module):
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     The module form of `ctc`.
 
@@ -1584,7 +1584,7 @@ def soft_dtw(
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     Args:
         prediction: Prediction (time, feature).
@@ -1722,7 +1722,7 @@ class SoftDtwLoss(nn.Module):
 
     Properties:
         Not convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     The module form of `soft_dtw`.
 

@@ -48,7 +48,7 @@ def cox_partial_likelihood(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     Args:
         log_risk: Prediction (batch).
@@ -188,7 +188,7 @@ class CoxPartialLikelihoodLoss(nn.Module):
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     The module form of `cox_partial_likelihood`.
 

@@ -118,7 +118,7 @@ def temporal_difference(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: unbounded influence, no Lipschitz constant.
 
     Args:
@@ -256,7 +256,7 @@ class TemporalDifferenceLoss(nn.Module):
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: unbounded influence, no Lipschitz constant.
 
     The module form of `temporal_difference`.
@@ -418,7 +418,7 @@ def q_learning(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     Args:
         values: Prediction (action).
@@ -602,7 +602,7 @@ class QLearningLoss(nn.Module):
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
 
     The module form of `q_learning`.
 
@@ -803,7 +803,7 @@ def double_q_learning(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: unbounded influence, no Lipschitz constant.
 
     Args:
@@ -996,7 +996,7 @@ class DoubleQLearningLoss(nn.Module):
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: unbounded influence, no Lipschitz constant.
 
     The module form of `double_q_learning`.
@@ -1215,8 +1215,8 @@ def categorical_q_learning(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
-        Outliers: bounded influence, Lipschitz constant `Sum(sqrt(2)*Sum(Maximum(1 - ...
+        Smoothness: C-infinity.
+        Outliers: bounded influence, Lipschitz constant ....
 
     Args:
         logits: Prediction (atom).
@@ -1369,8 +1369,8 @@ class CategoricalQLearningLoss(nn.Module):
 
     Properties:
         Convex.
-        Differentiable: Cinf.
-        Outliers: bounded influence, Lipschitz constant `Sum(sqrt(2)*Sum(Maximum(1 - ...
+        Smoothness: C-infinity.
+        Outliers: bounded influence, Lipschitz constant ....
 
     The module form of `categorical_q_learning`.
 
@@ -1637,7 +1637,7 @@ def soft_actor(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: bounded influence, Lipschitz constant `sqrt(temperature**2 + 1)`.
 
     Args:
@@ -1774,7 +1774,7 @@ class SoftActorLoss(nn.Module):
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: bounded influence, Lipschitz constant `sqrt(temperature**2 + 1)`.
 
     The module form of `soft_actor`.
@@ -1935,7 +1935,7 @@ def soft_critic(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: unbounded influence, no Lipschitz constant.
 
     Args:
@@ -2086,7 +2086,7 @@ class SoftCriticLoss(nn.Module):
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: unbounded influence, no Lipschitz constant.
 
     The module form of `soft_critic`.
@@ -2284,9 +2284,10 @@ def conservative_q(
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: bounded influence, Lipschitz constant `sqrt(2)`.
-        Estimates: class probabilities = `softmax(values)`, strictly proper, calibrated; ...
+        Estimates: class probabilities = `softmax(values)`, strictly proper, calibrated; likelihood
+            of categorical, probabilities `softmax(values)`.
 
     Args:
         values: Prediction (action).
@@ -2460,9 +2461,10 @@ class ConservativeQLoss(nn.Module):
 
     Properties:
         Convex.
-        Differentiable: Cinf.
+        Smoothness: C-infinity.
         Outliers: bounded influence, Lipschitz constant `sqrt(2)`.
-        Estimates: class probabilities = `softmax(values)`, strictly proper, calibrated; ...
+        Estimates: class probabilities = `softmax(values)`, strictly proper, calibrated; likelihood
+            of categorical, probabilities `softmax(values)`.
 
     The module form of `conservative_q`.
 
@@ -2626,9 +2628,10 @@ def expectile_value(
 
     Properties:
         Convex.
-        Differentiable: C1, not at `value = action_value`.
+        Smoothness: C1, not at `value = action_value`.
         Outliers: unbounded influence, no Lipschitz constant.
-        Estimates: expectile of level tau; likelihood of split normal, variance below `1/(2 - ...
+        Estimates: expectile of level tau; likelihood of split normal, variance below `1/(2 -
+            2*tau)`, variance above `1/(2*tau)`.
 
     Args:
         value: Prediction.
@@ -2762,9 +2765,10 @@ class ExpectileValueLoss(nn.Module):
 
     Properties:
         Convex.
-        Differentiable: C1, not at `value = action_value`.
+        Smoothness: C1, not at `value = action_value`.
         Outliers: unbounded influence, no Lipschitz constant.
-        Estimates: expectile of level tau; likelihood of split normal, variance below `1/(2 - ...
+        Estimates: expectile of level tau; likelihood of split normal, variance below `1/(2 -
+            2*tau)`, variance above `1/(2*tau)`.
 
     The module form of `expectile_value`.
 

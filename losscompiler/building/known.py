@@ -10,8 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from losscompiler.backends import wording
-from losscompiler.backends.layout import WIDTH
+from losscompiler import wording
 from losscompiler.building.manifest import fingerprint
 from losscompiler.building.package import CompiledFile
 from losscompiler.building.proofs import analysis_fingerprint, solver_is_there
@@ -53,7 +52,7 @@ def known_of(losses: Sequence[Mapping[str, Any]], *, wanted: bool) -> Known:
 
 def in_lines(properties: Mapping[str, Any]) -> tuple[str, ...]:
     """Properties as lines of a docstring."""
-    return wording.lines(properties, WIDTH - 8)
+    return wording.lines(properties)
 
 
 def told(losses: Iterable[Mapping[str, Any]]) -> dict[str, Any]:

@@ -28,6 +28,7 @@ SHAPES_OUTPUT = (
     "passes",
     "public.py",
     "spec",
+    "wording.py",
 )
 
 

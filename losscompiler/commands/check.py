@@ -6,10 +6,10 @@ from pathlib import Path
 
 import click
 
-from losscompiler.backends.wording import brief
 from losscompiler.commands import options
 from losscompiler.commands.answer import Answer, count, table, tally
 from losscompiler.commands.run import over_specs
+from losscompiler.wording import brief
 
 
 @click.command("check")

@@ -7,9 +7,9 @@ from typing import Any
 from losscompiler.analysis.certificate import properties
 from losscompiler.analysis.report import analyse
 from losscompiler.backends.documentation import describe
-from losscompiler.backends.wording import words
 from losscompiler.building.facts import facts
 from losscompiler.spec.decorator import Loss
+from losscompiler.wording import words
 
 
 def sheet(loss: Loss) -> dict[str, Any]:

@@ -6,14 +6,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
-from losscompiler.backends.wording import (
+from losscompiler.commands.answer import count
+from losscompiler.wording import (
     Properties,
     convexity,
     differentiability,
     estimates,
     likelihood,
 )
-from losscompiler.commands.answer import count
 
 LONGEST = 60
 HEAD = (

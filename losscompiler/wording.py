@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 Properties = Mapping[str, Any]
 MANY_KINKS = 2
+WIDTH = 92  # of lines in a docstring
+LONGEST = 48  # characters of a formula in a docstring
 NAMELESS = "exp(-loss)"
 WORDS = {"proved": "yes", "refuted": "no", "unknown": "open"}
 
@@ -107,10 +110,13 @@ def brief(told: Properties) -> str:
     return ", ".join(part for part in said if part)
 
 
-def lines(told: Properties, width: int) -> tuple[str, ...]:
-    """At most four lines for a docstring; what does not fit in a line is left out."""
-    found = (textwrap.shorten(line, width, placeholder=" ...") for line in _sentences(told))
-    return tuple(line for line in found if line)
+def lines(told: Properties) -> tuple[str, ...]:
+    """At most four sentences for a docstring, each wrapped into lines that fit there."""
+    wrapped = (
+        textwrap.wrap(line, WIDTH, subsequent_indent="    ", break_long_words=False)
+        for line in _sentences(told)
+    )
+    return tuple(line for sentence in wrapped for line in sentence)
 
 
 def _sentences(told: Properties) -> Iterator[str]:
@@ -122,17 +128,23 @@ def _sentences(told: Properties) -> Iterator[str]:
         yield f"{head}; convex {', '.join(where)}." if where else f"{head}."
     elif where:
         yield f"Convex {', '.join(where)}."
-    if differentiability(told) != "open":
-        yield f"Differentiable: {differentiability(told)}."
+    smooth = differentiability(told)
+    if smooth != "open":
+        yield f"Smoothness: {_short(smooth.replace('Cinf', 'C-infinity'))}."
     steep = told["lipschitz"].get("constant")
     far = told.get("influence", {}).get("kind")
-    bound = "no Lipschitz constant" if steep == "oo" else f"Lipschitz constant `{steep}`"
+    bound = "no Lipschitz constant" if steep == "oo" else _short(f"Lipschitz constant `{steep}`")
     parts = [f"{far} influence" if far else "", bound if steep is not None else ""]
     if any(parts):
         yield f"Outliers: {', '.join(p for p in parts if p)}."
-    meant, distribution = estimates(told), likelihood(told)
+    meant, distribution = (_short(text) for text in (estimates(told), likelihood(told)))
     shown = {"none": "no likelihood", "": ""}.get(distribution, f"likelihood of {distribution}")
     if meant:
         yield f"Estimates: {'; '.join(part for part in (meant, shown) if part)}."
     elif shown:
         yield f"{shown[0].upper()}{shown[1:]}."
+
+
+def _short(text: str) -> str:
+    """Without formulas that are too long to read; `losscompiler explain` prints them."""
+    return re.sub(rf"`[^`]{{{LONGEST},}}`", "...", text)

@@ -133,7 +133,8 @@ def _sentences(told: Properties) -> Iterator[str]:
         yield f"Smoothness: {_short(smooth.replace('Cinf', 'C-infinity'))}."
     steep = told["lipschitz"].get("constant")
     far = told.get("influence", {}).get("kind")
-    bound = "no Lipschitz constant" if steep == "oo" else _short(f"Lipschitz constant `{steep}`")
+    bound = "no Lipschitz constant" if steep == "oo" else f"Lipschitz constant `{steep}`"
+    bound = bound if len(bound) < LONGEST + 20 else "Lipschitz"
     parts = [f"{far} influence" if far else "", bound if steep is not None else ""]
     if any(parts):
         yield f"Outliers: {', '.join(p for p in parts if p)}."

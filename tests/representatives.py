@@ -93,3 +93,7 @@ def _called() -> dict[str, set[str]]:
 def _size(name: str) -> int:
     """How much there is to compute, roughly: differentiated inputs and axes."""
     return sum(1 + len(given["axes"]) for given in facts()[name]["inputs"])
+
+
+if __name__ == "__main__":
+    print(*representatives())

@@ -74,7 +74,7 @@ def test_docstrings_tell_what_is_proved(tmp_path: Path) -> None:
     section = path.read_text().split("Properties:\n", 1)[1].split("\n\n", 1)[0]
     assert [line.strip() for line in section.splitlines()] == [
         "Convex.",
-        "Differentiable: Cinf.",
+        "Smoothness: C-infinity.",
         "Outliers: unbounded influence, no Lipschitz constant.",
         "Estimates: mean; likelihood of Gaussian, variance `1/4`.",
     ]

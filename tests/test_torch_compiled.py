@@ -21,6 +21,8 @@ pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::F
 
 LABELLED = [name for name in representatives() if case(name).names("label")]
 
+one_of_each = pytest.mark.parametrize("name", one_per_structure())
+
 
 @pytest.fixture(autouse=True)
 def _nothing_compiled() -> Iterator[None]:
@@ -53,7 +55,7 @@ def test_compiled_loss_is_the_eager_one(name: str, full: bool) -> None:
     check_compiled(name, full=full, backend="aot_eager")
 
 
-@pytest.mark.parametrize("name", one_per_structure())
+@one_of_each
 def test_loss_compiled_to_machine_code_is_the_eager_one(name: str) -> None:
     check_compiled(name, full=True, backend="inductor")
 
@@ -73,7 +75,7 @@ def test_compiled_derivatives_are_the_eager_ones(name: str) -> None:
     assert_close(compiled(all_forms)(*at.at), all_forms(*at.at))
 
 
-@some
+@one_of_each
 def test_compiled_transform_of_the_loss(name: str) -> None:
     at = point(name)
     _, expected = at.function("_value_and_grad")(*at.at)
@@ -81,7 +83,7 @@ def test_compiled_transform_of_the_loss(name: str) -> None:
     assert_close(compiled(gradient)(*at.at), expected)
 
 
-@some
+@one_of_each
 def test_one_graph_for_batches_of_all_sizes(name: str) -> None:
     counter = CompileCounterWithBackend("aot_eager")
     module = compiled(module_class(name)(**case(name).params), counter, dynamic=True)

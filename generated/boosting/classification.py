@@ -263,7 +263,7 @@ class BinaryCrossEntropyWithLogitsObjective(Objective):
     Properties:
         Convex.
         Smoothness: C-infinity.
-        Outliers: bounded influence, Lipschitz constant ....
+        Outliers: bounded influence, Lipschitz.
         Estimates: mean = `exp(logits)/(exp(logits) + 1)` at the defaults; likelihood of Bernoulli,
             mean `exp(logits)/(exp(logits) + 1)` at the defaults.
 
@@ -424,7 +424,7 @@ class SoftmaxCrossEntropyObjective(Objective):
     Properties:
         Convex.
         Smoothness: C-infinity.
-        Outliers: bounded influence, Lipschitz constant ....
+        Outliers: bounded influence, Lipschitz.
         Estimates: class probabilities = `softmax(logits)` at the defaults, strictly proper at the
             defaults, calibrated at the defaults; likelihood of categorical, probabilities
             `softmax(logits)` at the defaults.

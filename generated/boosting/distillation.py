@@ -149,7 +149,7 @@ class DistillationObjective(Objective):
     Properties:
         Convex.
         Smoothness: C-infinity.
-        Outliers: bounded influence, Lipschitz constant ....
+        Outliers: bounded influence, Lipschitz.
 
     Args:
         temperature: Parameter; temperature > 0; default 1.0.

@@ -1126,7 +1126,7 @@ class MultilabelMarginObjective(Objective):
     Properties:
         Convex.
         Smoothness: C0, not at `scores[c]` = `scores[k] + 1`.
-        Outliers: bounded influence, Lipschitz constant ....
+        Outliers: bounded influence, Lipschitz.
 
     Args:
         hessian: The curvature that trees are grown with. `"exact"` gives the second derivative,
@@ -1227,7 +1227,7 @@ class MultilabelSoftMarginObjective(Objective):
     Properties:
         Convex.
         Smoothness: C-infinity.
-        Outliers: bounded influence, Lipschitz constant ....
+        Outliers: bounded influence, Lipschitz.
 
     Args:
         hessian: The curvature that trees are grown with. `"exact"` gives the second derivative,

@@ -186,7 +186,7 @@ class MulticlassBrierScoreObjective(Objective):
     Properties:
         Convex.
         Smoothness: C-infinity.
-        Outliers: Lipschitz constant ....
+        Outliers: Lipschitz.
         Estimates: class probabilities, strictly proper; no likelihood.
 
     Args:

@@ -853,7 +853,7 @@ def total_variation(
     Properties:
         Convex.
         Smoothness: C0, not at `image[i, j]` = `image[i + 1, j]`, `image[i, j]` = `image[i, j + 1]`.
-        Outliers: bounded influence, Lipschitz constant ....
+        Outliers: bounded influence, Lipschitz.
 
     Args:
         image: Prediction (row, column).

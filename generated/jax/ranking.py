@@ -317,7 +317,7 @@ def pairwise_logistic(
     Properties:
         Convex.
         Smoothness: C-infinity.
-        Outliers: bounded influence, Lipschitz constant ....
+        Outliers: bounded influence, Lipschitz.
 
     Args:
         scores: Prediction (list).
@@ -666,7 +666,7 @@ def pairwise_hinge(
     Properties:
         Convex.
         Smoothness: C0, not at `scores[i]` = `margin + scores[j]`.
-        Outliers: bounded influence, Lipschitz constant ....
+        Outliers: bounded influence, Lipschitz.
 
     Args:
         scores: Prediction (list).
@@ -988,7 +988,7 @@ def pairwise_soft_zero_one(
     Properties:
         Not convex.
         Smoothness: C-infinity.
-        Outliers: bounded influence, Lipschitz constant ....
+        Outliers: bounded influence, Lipschitz.
 
     Args:
         scores: Prediction (list).

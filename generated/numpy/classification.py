@@ -347,7 +347,7 @@ def binary_cross_entropy_with_logits(
     Properties:
         Convex.
         Smoothness: C-infinity.
-        Outliers: bounded influence, Lipschitz constant ....
+        Outliers: bounded influence, Lipschitz.
         Estimates: mean = `exp(logits)/(exp(logits) + 1)` at the defaults; likelihood of Bernoulli,
             mean `exp(logits)/(exp(logits) + 1)` at the defaults.
 
@@ -604,7 +604,7 @@ def softmax_cross_entropy(
     Properties:
         Convex.
         Smoothness: C-infinity.
-        Outliers: bounded influence, Lipschitz constant ....
+        Outliers: bounded influence, Lipschitz.
         Estimates: class probabilities = `softmax(logits)` at the defaults, strictly proper at the
             defaults, calibrated at the defaults; likelihood of categorical, probabilities
             `softmax(logits)` at the defaults.

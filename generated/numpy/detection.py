@@ -3851,7 +3851,7 @@ def distribution_focal(
     Properties:
         Convex.
         Smoothness: C-infinity.
-        Outliers: bounded influence, Lipschitz constant ....
+        Outliers: bounded influence, Lipschitz.
 
     Args:
         logits: Prediction (bin).

@@ -1114,7 +1114,7 @@ def edge_aware_smoothness(
     Properties:
         Convex.
         Smoothness: C0, not at `depth[r + 1, c]` = `depth[r, c]`, `depth[r, c + 1]` = `depth[r, c]`.
-        Outliers: bounded influence, Lipschitz constant ....
+        Outliers: bounded influence, Lipschitz.
 
     Args:
         depth: Prediction (row, column).

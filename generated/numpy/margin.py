@@ -2373,7 +2373,7 @@ def multilabel_margin(
     Properties:
         Convex.
         Smoothness: C0, not at `scores[c]` = `scores[k] + 1`.
-        Outliers: bounded influence, Lipschitz constant ....
+        Outliers: bounded influence, Lipschitz.
 
     Args:
         scores: Prediction (class).
@@ -2591,7 +2591,7 @@ def multilabel_soft_margin(
     Properties:
         Convex.
         Smoothness: C-infinity.
-        Outliers: bounded influence, Lipschitz constant ....
+        Outliers: bounded influence, Lipschitz.
 
     Args:
         logits: Prediction (class).

@@ -406,7 +406,7 @@ def dpo_robust(
     Properties:
         Convex.
         Smoothness: C-infinity.
-        Outliers: bounded influence, Lipschitz constant ....
+        Outliers: bounded influence, Lipschitz.
 
     Args:
         policy_chosen: Prediction.

@@ -306,7 +306,7 @@ def multi_quantile(
     Properties:
         Convex.
         Smoothness: C0, not at `prediction[q]` = `target`.
-        Outliers: bounded influence, Lipschitz constant ....
+        Outliers: bounded influence, Lipschitz.
 
     Args:
         prediction: Prediction (quantile).
@@ -1038,7 +1038,7 @@ def quantile_regression(
         Convex.
         Smoothness: C1, not at `prediction[i]` = `-delta + target[j]`, `prediction[i]` = `delta +
             target[j]`, ....
-        Outliers: bounded influence, Lipschitz constant ....
+        Outliers: bounded influence, Lipschitz.
 
     Args:
         prediction: Prediction (quantile).

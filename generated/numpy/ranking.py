@@ -315,7 +315,7 @@ def pairwise_logistic(
     Properties:
         Convex.
         Smoothness: C-infinity.
-        Outliers: bounded influence, Lipschitz constant ....
+        Outliers: bounded influence, Lipschitz.
 
     Args:
         scores: Prediction (list).
@@ -664,7 +664,7 @@ def pairwise_hinge(
     Properties:
         Convex.
         Smoothness: C0, not at `scores[i]` = `margin + scores[j]`.
-        Outliers: bounded influence, Lipschitz constant ....
+        Outliers: bounded influence, Lipschitz.
 
     Args:
         scores: Prediction (list).
@@ -986,7 +986,7 @@ def pairwise_soft_zero_one(
     Properties:
         Not convex.
         Smoothness: C-infinity.
-        Outliers: bounded influence, Lipschitz constant ....
+        Outliers: bounded influence, Lipschitz.
 
     Args:
         scores: Prediction (list).

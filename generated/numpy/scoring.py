@@ -264,7 +264,7 @@ def multiclass_brier_score(
     Properties:
         Convex.
         Smoothness: C-infinity.
-        Outliers: Lipschitz constant ....
+        Outliers: Lipschitz.
         Estimates: class probabilities, strictly proper; no likelihood.
 
     Args:

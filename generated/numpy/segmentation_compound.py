@@ -1739,7 +1739,7 @@ def hausdorff_distance(
     Properties:
         Convex.
         Smoothness: C-infinity.
-        Outliers: Lipschitz constant ....
+        Outliers: Lipschitz.
 
     Args:
         probability: Prediction (class, *spatial); 0 <= probability <= 1.

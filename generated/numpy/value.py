@@ -949,7 +949,7 @@ def categorical_q_learning(
     Properties:
         Convex.
         Smoothness: C-infinity.
-        Outliers: bounded influence, Lipschitz constant ....
+        Outliers: bounded influence, Lipschitz.
 
     Args:
         logits: Prediction (atom).

@@ -119,7 +119,7 @@ def contrastive_batch(
         Not convex.
         Smoothness: C0, not at `Norm(embeddings[i, f] - embeddings[j, f], f)` = `negative_margin`,
             `Norm(embeddings[i, f] - embeddings[j, f], f)` = `positive_margin`, ....
-        Outliers: bounded influence, Lipschitz constant ....
+        Outliers: bounded influence, Lipschitz.
 
     Args:
         embeddings: Prediction (batch, feature).
@@ -264,7 +264,7 @@ class ContrastiveBatchLoss(KerasLoss):
         Not convex.
         Smoothness: C0, not at `Norm(embeddings[i, f] - embeddings[j, f], f)` = `negative_margin`,
             `Norm(embeddings[i, f] - embeddings[j, f], f)` = `positive_margin`, ....
-        Outliers: bounded influence, Lipschitz constant ....
+        Outliers: bounded influence, Lipschitz.
 
     Keras passes, in this order, as a tuple where there are several:
 

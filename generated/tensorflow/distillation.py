@@ -70,7 +70,7 @@ def distillation(
     Properties:
         Convex.
         Smoothness: C-infinity.
-        Outliers: bounded influence, Lipschitz constant ....
+        Outliers: bounded influence, Lipschitz.
 
     Args:
         student: Prediction (class).
@@ -211,7 +211,7 @@ class DistillationLoss(KerasLoss):
     Properties:
         Convex.
         Smoothness: C-infinity.
-        Outliers: bounded influence, Lipschitz constant ....
+        Outliers: bounded influence, Lipschitz.
 
     Keras passes, in this order, as a tuple where there are several:
 

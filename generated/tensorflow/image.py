@@ -1333,7 +1333,7 @@ def edge_aware_smoothness(
     Properties:
         Convex.
         Smoothness: C0, not at `depth[r + 1, c]` = `depth[r, c]`, `depth[r, c + 1]` = `depth[r, c]`.
-        Outliers: bounded influence, Lipschitz constant ....
+        Outliers: bounded influence, Lipschitz.
 
     Args:
         depth: Prediction (row, column).
@@ -1469,7 +1469,7 @@ class EdgeAwareSmoothnessLoss(KerasLoss):
     Properties:
         Convex.
         Smoothness: C0, not at `depth[r + 1, c]` = `depth[r, c]`, `depth[r, c + 1]` = `depth[r, c]`.
-        Outliers: bounded influence, Lipschitz constant ....
+        Outliers: bounded influence, Lipschitz.
 
     Keras passes, in this order, as a tuple where there are several:
 

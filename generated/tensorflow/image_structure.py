@@ -970,7 +970,7 @@ def total_variation(
     Properties:
         Convex.
         Smoothness: C0, not at `image[i, j]` = `image[i + 1, j]`, `image[i, j]` = `image[i, j + 1]`.
-        Outliers: bounded influence, Lipschitz constant ....
+        Outliers: bounded influence, Lipschitz.
 
     Args:
         image: Prediction (row, column).
@@ -1099,7 +1099,7 @@ class TotalVariationLoss(KerasLoss):
     Properties:
         Convex.
         Smoothness: C0, not at `image[i, j]` = `image[i + 1, j]`, `image[i, j]` = `image[i, j + 1]`.
-        Outliers: bounded influence, Lipschitz constant ....
+        Outliers: bounded influence, Lipschitz.
 
     Keras passes, in this order, as a tuple where there are several:
 

@@ -1912,7 +1912,7 @@ def class_balanced_cross_entropy(
     Properties:
         Convex.
         Smoothness: C-infinity.
-        Outliers: bounded influence, Lipschitz constant ....
+        Outliers: bounded influence, Lipschitz.
 
     Args:
         logits: Prediction (class).
@@ -2096,7 +2096,7 @@ class ClassBalancedCrossEntropyLoss(KerasLoss):
     Properties:
         Convex.
         Smoothness: C-infinity.
-        Outliers: bounded influence, Lipschitz constant ....
+        Outliers: bounded influence, Lipschitz.
 
     Keras passes, in this order, as a tuple where there are several:
 

@@ -2981,7 +2981,7 @@ def multilabel_margin(
     Properties:
         Convex.
         Smoothness: C0, not at `scores[c]` = `scores[k] + 1`.
-        Outliers: bounded influence, Lipschitz constant ....
+        Outliers: bounded influence, Lipschitz.
 
     Args:
         scores: Prediction (class).
@@ -3115,7 +3115,7 @@ class MultilabelMarginLoss(KerasLoss):
     Properties:
         Convex.
         Smoothness: C0, not at `scores[c]` = `scores[k] + 1`.
-        Outliers: bounded influence, Lipschitz constant ....
+        Outliers: bounded influence, Lipschitz.
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -3259,7 +3259,7 @@ def multilabel_soft_margin(
     Properties:
         Convex.
         Smoothness: C-infinity.
-        Outliers: bounded influence, Lipschitz constant ....
+        Outliers: bounded influence, Lipschitz.
 
     Args:
         logits: Prediction (class).
@@ -3393,7 +3393,7 @@ class MultilabelSoftMarginLoss(KerasLoss):
     Properties:
         Convex.
         Smoothness: C-infinity.
-        Outliers: bounded influence, Lipschitz constant ....
+        Outliers: bounded influence, Lipschitz.
 
     Keras passes, in this order, as a tuple where there are several:
 

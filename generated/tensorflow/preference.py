@@ -499,7 +499,7 @@ def dpo_robust(
     Properties:
         Convex.
         Smoothness: C-infinity.
-        Outliers: bounded influence, Lipschitz constant ....
+        Outliers: bounded influence, Lipschitz.
 
     Args:
         policy_chosen: Prediction.
@@ -653,7 +653,7 @@ class DpoRobustLoss(KerasLoss):
     Properties:
         Convex.
         Smoothness: C-infinity.
-        Outliers: bounded influence, Lipschitz constant ....
+        Outliers: bounded influence, Lipschitz.
 
     Keras passes, in this order, as a tuple where there are several:
 

@@ -378,7 +378,7 @@ def multi_quantile(
     Properties:
         Convex.
         Smoothness: C0, not at `prediction[q]` = `target`.
-        Outliers: bounded influence, Lipschitz constant ....
+        Outliers: bounded influence, Lipschitz.
 
     Args:
         prediction: Prediction (quantile).
@@ -518,7 +518,7 @@ class MultiQuantileLoss(KerasLoss):
     Properties:
         Convex.
         Smoothness: C0, not at `prediction[q]` = `target`.
-        Outliers: bounded influence, Lipschitz constant ....
+        Outliers: bounded influence, Lipschitz.
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -1308,7 +1308,7 @@ def quantile_regression(
         Convex.
         Smoothness: C1, not at `prediction[i]` = `-delta + target[j]`, `prediction[i]` = `delta +
             target[j]`, ....
-        Outliers: bounded influence, Lipschitz constant ....
+        Outliers: bounded influence, Lipschitz.
 
     Args:
         prediction: Prediction (quantile).
@@ -1447,7 +1447,7 @@ class QuantileRegressionLoss(KerasLoss):
         Convex.
         Smoothness: C1, not at `prediction[i]` = `-delta + target[j]`, `prediction[i]` = `delta +
             target[j]`, ....
-        Outliers: bounded influence, Lipschitz constant ....
+        Outliers: bounded influence, Lipschitz.
 
     Keras passes, in this order, as a tuple where there are several:
 

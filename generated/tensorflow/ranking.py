@@ -392,7 +392,7 @@ def pairwise_logistic(
     Properties:
         Convex.
         Smoothness: C-infinity.
-        Outliers: bounded influence, Lipschitz constant ....
+        Outliers: bounded influence, Lipschitz.
 
     Args:
         scores: Prediction (list).
@@ -535,7 +535,7 @@ class PairwiseLogisticLoss(KerasLoss):
     Properties:
         Convex.
         Smoothness: C-infinity.
-        Outliers: bounded influence, Lipschitz constant ....
+        Outliers: bounded influence, Lipschitz.
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -808,7 +808,7 @@ def pairwise_hinge(
     Properties:
         Convex.
         Smoothness: C0, not at `scores[i]` = `margin + scores[j]`.
-        Outliers: bounded influence, Lipschitz constant ....
+        Outliers: bounded influence, Lipschitz.
 
     Args:
         scores: Prediction (list).
@@ -954,7 +954,7 @@ class PairwiseHingeLoss(KerasLoss):
     Properties:
         Convex.
         Smoothness: C0, not at `scores[i]` = `margin + scores[j]`.
-        Outliers: bounded influence, Lipschitz constant ....
+        Outliers: bounded influence, Lipschitz.
 
     Keras passes, in this order, as a tuple where there are several:
 
@@ -1200,7 +1200,7 @@ def pairwise_soft_zero_one(
     Properties:
         Not convex.
         Smoothness: C-infinity.
-        Outliers: bounded influence, Lipschitz constant ....
+        Outliers: bounded influence, Lipschitz.
 
     Args:
         scores: Prediction (list).
@@ -1341,7 +1341,7 @@ class PairwiseSoftZeroOneLoss(KerasLoss):
     Properties:
         Not convex.
         Smoothness: C-infinity.
-        Outliers: bounded influence, Lipschitz constant ....
+        Outliers: bounded influence, Lipschitz.
 
     Keras passes, in this order, as a tuple where there are several:
 

@@ -327,7 +327,7 @@ def multiclass_brier_score(
     Properties:
         Convex.
         Smoothness: C-infinity.
-        Outliers: Lipschitz constant ....
+        Outliers: Lipschitz.
         Estimates: class probabilities, strictly proper; no likelihood.
 
     Args:
@@ -461,7 +461,7 @@ class MulticlassBrierScoreLoss(KerasLoss):
     Properties:
         Convex.
         Smoothness: C-infinity.
-        Outliers: Lipschitz constant ....
+        Outliers: Lipschitz.
         Estimates: class probabilities, strictly proper; no likelihood.
 
     Keras passes, in this order, as a tuple where there are several:

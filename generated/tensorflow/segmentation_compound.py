@@ -2112,7 +2112,7 @@ def hausdorff_distance(
     Properties:
         Convex.
         Smoothness: C-infinity.
-        Outliers: Lipschitz constant ....
+        Outliers: Lipschitz.
 
     Args:
         probability: Prediction (class, *spatial); 0 <= probability <= 1.
@@ -2285,7 +2285,7 @@ class HausdorffDistanceLoss(KerasLoss):
     Properties:
         Convex.
         Smoothness: C-infinity.
-        Outliers: Lipschitz constant ....
+        Outliers: Lipschitz.
 
     Keras passes, in this order, as a tuple where there are several:
 

@@ -2534,7 +2534,7 @@ def dino(
     Properties:
         Convex.
         Smoothness: C-infinity.
-        Outliers: bounded influence, Lipschitz constant ....
+        Outliers: bounded influence, Lipschitz.
 
     Args:
         student: Prediction (prototype).
@@ -2682,7 +2682,7 @@ class DinoLoss(KerasLoss):
     Properties:
         Convex.
         Smoothness: C-infinity.
-        Outliers: bounded influence, Lipschitz constant ....
+        Outliers: bounded influence, Lipschitz.
 
     Keras passes, in this order, as a tuple where there are several:
 

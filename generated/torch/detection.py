@@ -4548,7 +4548,7 @@ def distribution_focal(
     Properties:
         Convex.
         Smoothness: C-infinity.
-        Outliers: bounded influence, Lipschitz constant ....
+        Outliers: bounded influence, Lipschitz.
 
     Args:
         logits: Prediction (bin).
@@ -4726,7 +4726,7 @@ class DistributionFocalLoss(nn.Module):
     Properties:
         Convex.
         Smoothness: C-infinity.
-        Outliers: bounded influence, Lipschitz constant ....
+        Outliers: bounded influence, Lipschitz.
 
     The module form of `distribution_focal`.
 

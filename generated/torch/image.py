@@ -1364,7 +1364,7 @@ def edge_aware_smoothness(
     Properties:
         Convex.
         Smoothness: C0, not at `depth[r + 1, c]` = `depth[r, c]`, `depth[r, c + 1]` = `depth[r, c]`.
-        Outliers: bounded influence, Lipschitz constant ....
+        Outliers: bounded influence, Lipschitz.
 
     Args:
         depth: Prediction (row, column).
@@ -1499,7 +1499,7 @@ class EdgeAwareSmoothnessLoss(nn.Module):
     Properties:
         Convex.
         Smoothness: C0, not at `depth[r + 1, c]` = `depth[r, c]`, `depth[r, c + 1]` = `depth[r, c]`.
-        Outliers: bounded influence, Lipschitz constant ....
+        Outliers: bounded influence, Lipschitz.
 
     The module form of `edge_aware_smoothness`.
 

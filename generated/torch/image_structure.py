@@ -986,7 +986,7 @@ def total_variation(
     Properties:
         Convex.
         Smoothness: C0, not at `image[i, j]` = `image[i + 1, j]`, `image[i, j]` = `image[i, j + 1]`.
-        Outliers: bounded influence, Lipschitz constant ....
+        Outliers: bounded influence, Lipschitz.
 
     Args:
         image: Prediction (row, column).
@@ -1114,7 +1114,7 @@ class TotalVariationLoss(nn.Module):
     Properties:
         Convex.
         Smoothness: C0, not at `image[i, j]` = `image[i + 1, j]`, `image[i, j]` = `image[i, j + 1]`.
-        Outliers: bounded influence, Lipschitz constant ....
+        Outliers: bounded influence, Lipschitz.
 
     The module form of `total_variation`.
 

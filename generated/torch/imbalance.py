@@ -1990,7 +1990,7 @@ def class_balanced_cross_entropy(
     Properties:
         Convex.
         Smoothness: C-infinity.
-        Outliers: bounded influence, Lipschitz constant ....
+        Outliers: bounded influence, Lipschitz.
 
     Args:
         logits: Prediction (class).
@@ -2173,7 +2173,7 @@ class ClassBalancedCrossEntropyLoss(nn.Module):
     Properties:
         Convex.
         Smoothness: C-infinity.
-        Outliers: bounded influence, Lipschitz constant ....
+        Outliers: bounded influence, Lipschitz.
 
     The module form of `class_balanced_cross_entropy`.
 

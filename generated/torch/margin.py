@@ -3126,7 +3126,7 @@ def multilabel_margin(
     Properties:
         Convex.
         Smoothness: C0, not at `scores[c]` = `scores[k] + 1`.
-        Outliers: bounded influence, Lipschitz constant ....
+        Outliers: bounded influence, Lipschitz.
 
     Args:
         scores: Prediction (class).
@@ -3259,7 +3259,7 @@ class MultilabelMarginLoss(nn.Module):
     Properties:
         Convex.
         Smoothness: C0, not at `scores[c]` = `scores[k] + 1`.
-        Outliers: bounded influence, Lipschitz constant ....
+        Outliers: bounded influence, Lipschitz.
 
     The module form of `multilabel_margin`.
 
@@ -3414,7 +3414,7 @@ def multilabel_soft_margin(
     Properties:
         Convex.
         Smoothness: C-infinity.
-        Outliers: bounded influence, Lipschitz constant ....
+        Outliers: bounded influence, Lipschitz.
 
     Args:
         logits: Prediction (class).
@@ -3547,7 +3547,7 @@ class MultilabelSoftMarginLoss(nn.Module):
     Properties:
         Convex.
         Smoothness: C-infinity.
-        Outliers: bounded influence, Lipschitz constant ....
+        Outliers: bounded influence, Lipschitz.
 
     The module form of `multilabel_soft_margin`.
 

@@ -517,7 +517,7 @@ def dpo_robust(
     Properties:
         Convex.
         Smoothness: C-infinity.
-        Outliers: bounded influence, Lipschitz constant ....
+        Outliers: bounded influence, Lipschitz.
 
     Args:
         policy_chosen: Prediction.
@@ -670,7 +670,7 @@ class DpoRobustLoss(nn.Module):
     Properties:
         Convex.
         Smoothness: C-infinity.
-        Outliers: bounded influence, Lipschitz constant ....
+        Outliers: bounded influence, Lipschitz.
 
     The module form of `dpo_robust`.
 

@@ -392,7 +392,7 @@ def multi_quantile(
     Properties:
         Convex.
         Smoothness: C0, not at `prediction[q]` = `target`.
-        Outliers: bounded influence, Lipschitz constant ....
+        Outliers: bounded influence, Lipschitz.
 
     Args:
         prediction: Prediction (quantile).
@@ -531,7 +531,7 @@ class MultiQuantileLoss(nn.Module):
     Properties:
         Convex.
         Smoothness: C0, not at `prediction[q]` = `target`.
-        Outliers: bounded influence, Lipschitz constant ....
+        Outliers: bounded influence, Lipschitz.
 
     The module form of `multi_quantile`.
 
@@ -1363,7 +1363,7 @@ def quantile_regression(
         Convex.
         Smoothness: C1, not at `prediction[i]` = `-delta + target[j]`, `prediction[i]` = `delta +
             target[j]`, ....
-        Outliers: bounded influence, Lipschitz constant ....
+        Outliers: bounded influence, Lipschitz.
 
     Args:
         prediction: Prediction (quantile).
@@ -1501,7 +1501,7 @@ class QuantileRegressionLoss(nn.Module):
         Convex.
         Smoothness: C1, not at `prediction[i]` = `-delta + target[j]`, `prediction[i]` = `delta +
             target[j]`, ....
-        Outliers: bounded influence, Lipschitz constant ....
+        Outliers: bounded influence, Lipschitz.
 
     The module form of `quantile_regression`.
 

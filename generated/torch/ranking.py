@@ -407,7 +407,7 @@ def pairwise_logistic(
     Properties:
         Convex.
         Smoothness: C-infinity.
-        Outliers: bounded influence, Lipschitz constant ....
+        Outliers: bounded influence, Lipschitz.
 
     Args:
         scores: Prediction (list).
@@ -549,7 +549,7 @@ class PairwiseLogisticLoss(nn.Module):
     Properties:
         Convex.
         Smoothness: C-infinity.
-        Outliers: bounded influence, Lipschitz constant ....
+        Outliers: bounded influence, Lipschitz.
 
     The module form of `pairwise_logistic`.
 
@@ -834,7 +834,7 @@ def pairwise_hinge(
     Properties:
         Convex.
         Smoothness: C0, not at `scores[i]` = `margin + scores[j]`.
-        Outliers: bounded influence, Lipschitz constant ....
+        Outliers: bounded influence, Lipschitz.
 
     Args:
         scores: Prediction (list).
@@ -979,7 +979,7 @@ class PairwiseHingeLoss(nn.Module):
     Properties:
         Convex.
         Smoothness: C0, not at `scores[i]` = `margin + scores[j]`.
-        Outliers: bounded influence, Lipschitz constant ....
+        Outliers: bounded influence, Lipschitz.
 
     The module form of `pairwise_hinge`.
 
@@ -1239,7 +1239,7 @@ def pairwise_soft_zero_one(
     Properties:
         Not convex.
         Smoothness: C-infinity.
-        Outliers: bounded influence, Lipschitz constant ....
+        Outliers: bounded influence, Lipschitz.
 
     Args:
         scores: Prediction (list).
@@ -1379,7 +1379,7 @@ class PairwiseSoftZeroOneLoss(nn.Module):
     Properties:
         Not convex.
         Smoothness: C-infinity.
-        Outliers: bounded influence, Lipschitz constant ....
+        Outliers: bounded influence, Lipschitz.
 
     The module form of `pairwise_soft_zero_one`.
 

@@ -341,7 +341,7 @@ def multiclass_brier_score(
     Properties:
         Convex.
         Smoothness: C-infinity.
-        Outliers: Lipschitz constant ....
+        Outliers: Lipschitz.
         Estimates: class probabilities, strictly proper; no likelihood.
 
     Args:
@@ -474,7 +474,7 @@ class MulticlassBrierScoreLoss(nn.Module):
     Properties:
         Convex.
         Smoothness: C-infinity.
-        Outliers: Lipschitz constant ....
+        Outliers: Lipschitz.
         Estimates: class probabilities, strictly proper; no likelihood.
 
     The module form of `multiclass_brier_score`.

@@ -2191,7 +2191,7 @@ def hausdorff_distance(
     Properties:
         Convex.
         Smoothness: C-infinity.
-        Outliers: Lipschitz constant ....
+        Outliers: Lipschitz.
 
     Args:
         probability: Prediction (class, *spatial); 0 <= probability <= 1.
@@ -2363,7 +2363,7 @@ class HausdorffDistanceLoss(nn.Module):
     Properties:
         Convex.
         Smoothness: C-infinity.
-        Outliers: Lipschitz constant ....
+        Outliers: Lipschitz.
 
     The module form of `hausdorff_distance`.
 

@@ -113,7 +113,7 @@ def kernels_of(spec: Loss) -> dict[tuple[str, ...], tuple[KernelView, ...]]:
 
 
 def rendered(depth: int = 0) -> str:
-    losses = [(spec, kernels_of(spec)) for spec in (huber, label_loss, pairs)]
+    losses = [(spec, kernels_of(spec), ()) for spec in (huber, label_loss, pairs)]
     return render_module("numpy", losses, "Losses to render.", "specs/some.py", depth)
 
 

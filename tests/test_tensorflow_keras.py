@@ -101,7 +101,7 @@ def emitted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     for name, text in runtime_files("tensorflow").items():
         (package / name).write_text(text)
     text = render_module(
-        "tensorflow", [(traced, {}) for traced, _ in LOSSES], "Losses.", "specs/x.py"
+        "tensorflow", [(traced, {}, ()) for traced, _ in LOSSES], "Losses.", "specs/x.py"
     )
     (package / "losses.py").write_text(text)
     sys.path.insert(0, str(package.parent))
